@@ -1,0 +1,135 @@
+"""Every error that nornmail raises, under one root.
+
+Errors of the standard library are translated where they arise (``imap/``, ``stores/``); what leaves
+the library is one of these, with its facts as attributes. :class:`Reject` and :class:`Defer` go the
+other way: a handler raises them to say what is to become of a message.
+"""
+
+from __future__ import annotations
+
+
+class NornmailError(Exception):
+    """The root: ``except NornmailError`` catches whatever the library raises on purpose."""
+
+
+class ConfigurationError(NornmailError, ValueError):
+    """A setting is missing or wrong; raised at construction, before anything is touched.
+
+    Attributes:
+        variable: the setting's name as the user wrote it (an environment name or a field's name).
+        value: what it was set to; ``None`` when it is missing or secret.
+        allowed: what it may be, in words.
+    """
+
+    def __init__(self, variable: str, value: object, allowed: str) -> None:
+        self.variable = variable
+        self.value = value
+        self.allowed = allowed
+        shown = "is missing" if value is None else f"is {value!r}"
+        super().__init__(f"{variable} {shown}: {allowed}")
+
+
+class ConnectionLost(NornmailError):
+    """The connection is gone or could not be made: nothing more can be read; connect again."""
+
+
+class ProtocolError(ConnectionLost):
+    """The server said what cannot be read safely (RFC 3501), or went over a limit.
+
+    The connection was dropped: what follows on it could belong to anything.
+    """
+
+
+class CommandRefused(NornmailError):
+    """The server answered NO or BAD; the connection is as good as before.
+
+    Attributes:
+        command: the command's name, without its arguments.
+        status: ``"NO"`` or ``"BAD"``.
+        code: the response code in upper case without its arguments (RFC 5530), or ``""``.
+        text: the server's words, scrubbed of control characters and cut to a line.
+    """
+
+    def __init__(self, command: str, status: str, code: str, text: str) -> None:
+        self.command = command
+        self.status = status
+        self.code = code
+        self.text = text
+        shown = f"[{code}] {text}" if code else text
+        super().__init__(f"the server refused {command}: {status} {shown}".rstrip())
+
+
+class AuthenticationFailed(NornmailError):
+    """The server rejected the credentials, or none can be sent safely. Trying again won't help."""
+
+
+class StoreError(NornmailError):
+    """The state store cannot be read or written: nothing is handed over until that is mended."""
+
+
+class IllegalTransition(StoreError):
+    """An entry was to go from a state to one that the table in ``model.py`` does not allow."""
+
+
+class LeaseHeld(NornmailError):
+    """Another poller works on this mailbox.
+
+    Attributes:
+        owner: who holds it, as that poller named itself (``host:pid``), or ``""`` if unknown.
+    """
+
+    def __init__(self, text: str, owner: str = "") -> None:
+        self.owner = owner
+        super().__init__(text)
+
+
+class LeaseLost(NornmailError):
+    """Another poller has taken the mailbox over: the fencing token of this one is stale.
+
+    Nothing of the refused commit was written.
+    """
+
+
+class DecisionNeeded(NornmailError):
+    """Nothing is delivered until the user says what is to become of mail that lies there already.
+
+    Attributes:
+        count: how many messages it is about.
+        setting: the setting that answers it.
+        choices: the values that answer it.
+    """
+
+    def __init__(self, text: str, *, count: int, setting: str, choices: tuple[str, ...]) -> None:
+        self.count = count
+        self.setting = setting
+        self.choices = choices
+        super().__init__(text)
+
+
+class HandlerError(NornmailError):
+    """The callback cannot be used as it is (it returned an awaitable); the message is kept."""
+
+
+class MessageGone(NornmailError):
+    """The rest of a truncated message was asked for, and the server has it no more."""
+
+
+class Reject(NornmailError):
+    """Raised by a handler: this message is dead at once, for the reason given.
+
+    It is kept with its bytes among the dead letters and is left untouched on the server.
+    """
+
+
+class Defer(NornmailError):
+    """Raised by a handler: bring this message again after ``seconds``; the attempt does not count.
+
+    Args:
+        seconds: the wait, from now; at most the longest delay of the retry policy is honoured.
+        reason: shown beside the waiting message.
+    """
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        self.seconds = seconds
+        self.reason = reason
+        super().__init__(reason or f"deferred for {seconds:g} s")

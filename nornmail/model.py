@@ -1,0 +1,289 @@
+"""The values that every room speaks: who a message is, how far it has come, who may work on it.
+
+Nothing here acts. A store writes these values down, ``policy`` decides over them, ``delivery``
+makes new ones. The one rule that is enforced here is the table of states: see :data:`TRANSITIONS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from nornmail.errors import IllegalTransition
+from nornmail.uidset import UidSet
+
+
+class State(StrEnum):
+    """How far an entry has come; the value is what a store writes down."""
+
+    NEW = "new"
+    """Known to be for this inbox, not handed over yet. An entry that is not there counts as new."""
+    CLAIMED = "claimed"
+    """About to be handed to ``on_message``, or in it."""
+    HANDLED = "handled"
+    """``on_message`` returned; the mailbox has yet to be touched as the settings say."""
+    FINISHED = "finished"
+    """Handled, and nothing is left to do on the server."""
+    WAITING = "waiting"
+    """An attempt failed or was deferred; the next one is due at ``due_at``."""
+    DEAD = "dead"
+    """Given up; kept with its bytes until a person decides."""
+    PASSED_OVER = "passed over"
+    """Looked at and deliberately not handed over; ``reason`` says why."""
+    GONE = "gone"
+    """Listed once, and twice not there any more when it was to be fetched."""
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.NEW: frozenset(
+            {State.CLAIMED, State.WAITING, State.DEAD, State.PASSED_OVER, State.GONE}
+        ),
+        State.CLAIMED: frozenset({State.HANDLED, State.WAITING, State.DEAD}),
+        State.WAITING: frozenset({State.CLAIMED, State.WAITING, State.DEAD, State.GONE}),
+        State.HANDLED: frozenset({State.FINISHED}),
+        State.DEAD: frozenset({State.CLAIMED}),
+        # A server that hides a UID in two listings running may show it again: it is new then.
+        State.GONE: frozenset(
+            {State.CLAIMED, State.WAITING, State.DEAD, State.PASSED_OVER, State.GONE}
+        ),
+        State.FINISHED: frozenset(),
+        State.PASSED_OVER: frozenset(),
+    }
+)
+"""From each state, the states an entry may go to. Stores refuse every other change."""
+
+KEEPS_RAW = frozenset({State.CLAIMED, State.WAITING, State.DEAD})
+"""The states in which kept bytes stay: in all others a store drops them with the transition."""
+
+
+def check_transition(before: State, after: State) -> None:
+    """Refuse what the table does not allow.
+
+    Raises:
+        IllegalTransition: ``before`` may not become ``after``.
+    """
+    if after not in TRANSITIONS[before]:
+        raise IllegalTransition(f"an entry that is {before} cannot become {after}")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxKey:
+    """Whose mailbox: the key under which a store keeps everything of one poller."""
+
+    account: str
+    mailbox: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.mailbox}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MessageRef:
+    """A message on the server: the three that only mean something together (RFC 3501, 2.3.1.1)."""
+
+    mailbox: str
+    uid_validity: int
+    uid: int
+
+    def __str__(self) -> str:
+        return f"{self.mailbox};UIDVALIDITY={self.uid_validity};UID={self.uid}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryKey:
+    """One entry of a mailbox: a message for an inbox.
+
+    ``epoch`` and not UIDVALIDITY, since a server may start over under the same UIDVALIDITY or name
+    none at all. ``inbox`` is the inbox's address, ``""`` for a poller with one callback.
+    """
+
+    epoch: int
+    uid: int
+    inbox: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What recognises a message across epochs: see ``digest.py``.
+
+    ``body`` is ``None`` where the body was not whole.
+    """
+
+    header: str
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is known of one message for one inbox. A new value replaces it whole.
+
+    Attributes:
+        key: which message, for whom.
+        uid_validity: of the message's epoch, 0 where the server named none.
+        state: how far it has come.
+        delivery_id: the same at every attempt, over restarts and a new UIDVALIDITY.
+        attempts: how many attempts failed so far.
+        due_at: when the next attempt is due, in seconds since 1970 UTC; 0.0 unless waiting.
+        reason: why it waits, is dead or was passed over; for a person.
+        digest: ``None`` as long as the message was never read.
+        message_id: the Message-ID header with its angle brackets, ``""`` where there is none.
+        size: octets, as the server counted them (RFC822.SIZE).
+        received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where the server gave none.
+        truncated: only the headers were handed over.
+        changed_at: when this value was made, in seconds since 1970 UTC.
+    """
+
+    key: EntryKey
+    uid_validity: int = 0
+    state: State
+    delivery_id: str
+    attempts: int = 0
+    due_at: float = 0.0
+    reason: str = ""
+    digest: Digest | None = None
+    message_id: str = ""
+    size: int = 0
+    received_at: float | None = None
+    truncated: bool = False
+    changed_at: float = 0.0
+
+
+def delivery_id_of(mailbox: MailboxKey, epoch: Epoch, key: EntryKey) -> str:
+    """The delivery id of a message that is seen for the first time: 32 hexadecimal digits.
+
+    It is made of nothing but its identity, so a process that dies before it could write the id
+    down makes the same one again.
+    """
+    parts = (
+        mailbox.account,
+        mailbox.mailbox,
+        str(epoch.number),
+        str(epoch.uid_validity),
+        str(key.uid),
+        key.inbox,
+    )
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The time under one UIDVALIDITY.
+
+    Attributes:
+        number: 1 for the first, then rising; the store's own name for it.
+        uid_validity: what the server named; 0 where it named none.
+        boundary: UIDs below it stood in the mailbox when the epoch began; what has a UID of
+            ``boundary`` or more arrived since and is nobody's old acquaintance.
+        matched: what stood there was compared with what earlier epochs knew, to the end.
+        begun_at: seconds since 1970 UTC.
+    """
+
+    number: int
+    uid_validity: int
+    boundary: int
+    matched: bool
+    begun_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Every UID up to ``uid`` that was ever listed was looked at and is held in the store.
+
+    It is the fast path of the ledger and a figure for people; the set of UIDs is the truth.
+    """
+
+    uid_validity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRecord:
+    """What a store keeps once per mailbox.
+
+    Attributes:
+        epoch: the epoch that UIDs are counted in now.
+        watermark: as of the end of the last batch.
+        cut: mail that the server received before this instant and that stood there when an epoch
+            began is passed over (``start_from``); ``None`` passes nothing over.
+        polled_at: the last time everything was looked at, in seconds since 1970 UTC; 0.0 if never.
+    """
+
+    epoch: Epoch
+    watermark: Watermark
+    cut: float | None = None
+    polled_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a mailbox.
+
+    Attributes:
+        mailbox: which one.
+        owner: who holds it, ``host:pid``.
+        token: the fencing token. It rises with every lease of this mailbox, and every write
+            carries it, so that a holder who was thought dead cannot write any more.
+        expires_at: seconds since 1970 UTC by the store's clock; ``None`` where the operating
+            system frees the lease with the process.
+    """
+
+    mailbox: MailboxKey
+    owner: str
+    token: int
+    expires_at: float | None = None
+
+
+# What a commit is made of. A store applies the changes of one commit in their order, all or none.
+
+
+@dataclass(frozen=True, slots=True)
+class SaveMailbox:
+    """Replace the mailbox's record (the first one makes it known to the store)."""
+
+    record: MailboxRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PutEntry:
+    """Replace an entry, or make it (from NEW), along :data:`TRANSITIONS`.
+
+    ``raw`` is kept beside it where given; ``None`` leaves kept bytes as they are.
+    """
+
+    entry: Entry
+    raw: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRaw:
+    """Keep a message's bytes beside an entry that is there (states in :data:`KEEPS_RAW`)."""
+
+    key: EntryKey
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey:
+    """A message of an older epoch was found again: its entry goes on under a new key.
+
+    State, attempts, delivery id and kept bytes go with it. ``after`` must be free.
+    """
+
+    before: EntryKey
+    after: EntryKey
+    uid_validity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PassOver:
+    """Look past many UIDs of an epoch at once, without an entry for each."""
+
+    epoch: int
+    uids: UidSet
+
+
+Change = SaveMailbox | PutEntry | KeepRaw | Rekey | PassOver

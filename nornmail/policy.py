@@ -1,0 +1,279 @@
+"""Pure decisions: what to fetch next, when to retry, when to wait, what a new UIDVALIDITY means.
+
+Nothing here reads a clock, a socket or a store; each function takes what is known and returns what
+to do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nornmail.errors import ConfigurationError
+from nornmail.model import Digest, Entry, Epoch, State
+
+BATCH_MESSAGES = 100
+"""Bodies asked for in one round trip: the gain per message is spent at about fifty."""
+BATCH_OCTETS = 8 * 1024 * 1024
+"""Octets asked for in one round trip: what is held in memory, and lost work when it is cut."""
+FIRST_BACKOFF = 1.0
+"""Seconds after the first failed connection."""
+LONGEST_BACKOFF = 300.0
+"""Seconds: the setup guide's five minutes."""
+REJECTED_BACKOFF = 300.0
+"""Seconds after rejected credentials, from the first time on: providers block those who hammer."""
+OUTAGE_AFTER = 5
+"""Different messages in a row whose failure means that the handler is down, not the messages."""
+FIRST_PROBE = 5.0
+"""Seconds until a handler that is taken to be down is tried again."""
+LONGEST_PROBE = 300.0
+"""Seconds between two probes at most: an outage's end is noticed within five minutes."""
+FIRST_ACTION_DELAY = 60.0
+"""Seconds after the first refusal of a flag, a deletion or a move."""
+LONGEST_ACTION_DELAY = 3_600.0
+"""Seconds: a mailbox that is read-only for good is asked once an hour."""
+FIRST_RUN_LIMIT = 1_000
+"""Messages that a first run delivers unasked: an agent may pay for each."""
+STRANGERS_LIMIT = 100
+"""Unknown messages older than the last good poll that a new epoch delivers unasked."""
+REASON_LENGTH = 2_000
+"""Characters of a failure's account that are kept: its last frames, not a dump."""
+RECONCILE_INTERVAL = 3_600.0
+"""Seconds between two comparisons of the whole listing with the ledger."""
+SEARCH_INTERVAL = 300.0
+"""Seconds after which a poll searches although NOOP told of nothing new: for servers that do not
+announce new mail."""
+DISAGREEMENT_INTERVAL = 60.0
+"""Seconds between two whole listings while EXISTS goes on disagreeing with what is listed."""
+CLOCK_SKEW = 300.0
+"""Seconds by which the server's clock may lag behind ours when the first run's cut is applied
+again: mail of those minutes is rather delivered than passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a message whose attempt failed is tried again.
+
+    Attributes:
+        delays: seconds after the first failed attempt, the second, and so on. When they are used
+            up the next failure makes the message dead.
+
+    Raises:
+        ConfigurationError: a delay is not above zero.
+    """
+
+    delays: tuple[float, ...] = (60.0, 300.0, 1_800.0, 7_200.0, 28_800.0)
+
+    def __post_init__(self) -> None:
+        for delay in self.delays:
+            if not delay > 0:
+                raise ConfigurationError("retry", delay, "each delay must be above 0 seconds")
+
+    @property
+    def longest(self) -> float:
+        """The longest delay in seconds; 0.0 when nothing is tried again."""
+        return max(self.delays, default=0.0)
+
+    def after(self, failures: int) -> float | None:
+        """Seconds to wait after this many failed attempts, ``None`` when it is time to give up."""
+        return self.delays[failures - 1] if failures <= len(self.delays) else None
+
+
+def after_failure(entry: Entry, reason: str, retry: RetryPolicy, now: float) -> Entry:
+    """The entry after an attempt that failed and counts: it waits for the next one, or is dead."""
+    failures = entry.attempts + 1
+    delay = retry.after(failures)
+    return replace(
+        entry,
+        state=State.DEAD if delay is None else State.WAITING,
+        attempts=failures,
+        due_at=0.0 if delay is None else now + delay,
+        reason=reason[-REASON_LENGTH:],
+        changed_at=now,
+    )
+
+
+def is_due(entry: Entry, now: float, longest: float) -> bool:
+    """Whether a waiting entry may be tried at ``now`` (seconds since 1970 UTC).
+
+    A due time further ahead than the longest delay was written by a clock that ran ahead: it is
+    due.
+    """
+    return entry.due_at <= now or entry.due_at > now + longest
+
+
+def until_due(entry: Entry, now: float, longest: float) -> float:
+    """Seconds until a waiting entry is due, 0.0 if it is."""
+    return 0.0 if is_due(entry, now, longest) else entry.due_at - now
+
+
+def backoff(failures: int, chance: random.Random) -> float:
+    """Seconds to wait after this many failed connections in a row: doubling, with jitter.
+
+    The jitter takes up to half away, so that many pollers do not come back at the same instant,
+    and the result is never above :data:`LONGEST_BACKOFF`.
+    """
+    doubled = FIRST_BACKOFF * 2.0 ** min(failures - 1, 30)
+    return min(doubled, LONGEST_BACKOFF) * (0.5 + 0.5 * chance.random())
+
+
+def action_delay(refusals: int) -> float:
+    """Seconds before flags, deletions and moves that the server refused are tried again."""
+    return min(FIRST_ACTION_DELAY * 2.0 ** min(refusals - 1, 30), LONGEST_ACTION_DELAY)
+
+
+def probe_delay(probes: int) -> float:
+    """Seconds before the next try while the handler is taken to be down; it doubles."""
+    return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
+
+
+def batches(
+    sizes: Mapping[int, int], *, most_messages: int, most_octets: int = BATCH_OCTETS
+) -> Iterator[list[int]]:
+    """Cut UIDs into batches, ascending, bounded by count and octets; one message always fits.
+
+    Args:
+        sizes: the octets of each UID.
+        most_messages: 1 or more.
+    """
+    batch: list[int] = []
+    octets = 0
+    for uid in sorted(sizes):
+        if batch and (len(batch) >= most_messages or octets + sizes[uid] > most_octets):
+            yield batch
+            batch, octets = [], 0
+        batch.append(uid)
+        octets += sizes[uid]
+    if batch:
+        yield batch
+
+
+def new_epoch_reason(
+    epoch: Epoch, highest_known: int, uid_validity: int | None, uid_next: int | None
+) -> str:
+    """Why what the server says now begins a new epoch; ``""`` when the epoch goes on.
+
+    Args:
+        epoch: the epoch that the store is in.
+        highest_known: the highest UID that was ever looked at in it.
+        uid_validity: as SELECT gave it, ``None`` where it gave none.
+        uid_next: the same.
+    """
+    if not uid_validity:
+        return "the server names no UIDVALIDITY"
+    if uid_validity != epoch.uid_validity:
+        return f"UIDVALIDITY changed from {epoch.uid_validity} to {uid_validity}"
+    if uid_next is not None and uid_next <= highest_known:
+        return f"UIDNEXT went back to {uid_next}, and UID {highest_known} was seen before"
+    return ""
+
+
+def boundary_of(uid_next: int | None, highest_listed: int) -> int:
+    """The UID from which on mail is newer than the epoch's begin.
+
+    UIDNEXT, also where it is inflated: a UID that the first listing hid lies below it.
+    """
+    return max(uid_next or 0, highest_listed + 1)
+
+
+def cut_off(received_at: float | None, cut: float | None, *, skew: float = CLOCK_SKEW) -> bool:
+    """Whether mail that stood there when an epoch began lies before the first run's cut.
+
+    What has no date is not passed over.
+    """
+    return cut is not None and received_at is not None and received_at < cut - skew
+
+
+def counts_as_known(state: State, on_change: str) -> bool:
+    """Whether a message of an earlier epoch in this state is recognised in a new one.
+
+    Under "replay" what was handled is handed over again, so only what has yet to be handled is
+    recognised, with its attempts and its delivery id.
+    """
+    return on_change != "replay" or state in OPEN
+
+
+OPEN = frozenset({State.NEW, State.CLAIMED, State.WAITING, State.DEAD})
+"""States in which the handler's work on a message is not done."""
+
+
+def of_one_message(known: Sequence[Entry], found: Entry) -> list[Entry]:
+    """The entries among ``known`` that are the same message as ``found``, one for each inbox."""
+    wanted = (found.key.epoch, found.key.uid)
+    return [entry for entry in known if (entry.key.epoch, entry.key.uid) == wanted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A message of a new epoch, of which only the headers were read."""
+
+    uid: int
+    size: int
+    received_at: float | None
+    header_digest: str
+    has_message_id: bool
+
+
+def needs_body(newcomer: Newcomer, known: Sequence[Entry], same_header: int) -> bool:
+    """Whether the headers alone cannot tell that this message is one of ``known``.
+
+    They can when a Message-ID makes the header block unique in the world, the size agrees, and
+    there are no more such messages in the mailbox than were known.
+
+    Args:
+        newcomer: the message.
+        known: entries of earlier epochs with its header digest that nobody has taken yet.
+        same_header: how many messages of the new epoch have this header digest.
+    """
+    if not newcomer.has_message_id or same_header > len(known):
+        return True
+    return all(entry.size != newcomer.size for entry in known)
+
+
+def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:
+    """The first of ``known`` that is this message, ``None`` when it is none of them.
+
+    Args:
+        known: entries of earlier epochs with the message's header digest.
+        digest: of the whole message; ``None`` when its headers suffice (see :func:`needs_body`).
+        size: its octets. Where a body was never whole, on either side, the size stands for it.
+    """
+    for entry in known:
+        by_size = digest is None or digest.body is None or not (entry.digest and entry.digest.body)
+        if entry.size == size if by_size else entry.digest == digest:
+            return entry
+    return None
+
+
+class HandlerHealth:
+    """Whether the handler, and not the messages, is the trouble (rule 3 of the contract).
+
+    It is told of every outcome, and asked before new mail is claimed. Instants are monotonic
+    seconds.
+    """
+
+    def __init__(self) -> None:
+        self._failed_in_a_row: set[str] = set()
+        self._probes = 0
+        self._next_probe = 0.0
+
+    @property
+    def failing(self) -> bool:
+        """The handler is taken to be down: nothing new is claimed."""
+        return len(self._failed_in_a_row) >= OUTAGE_AFTER
+
+    def succeeded(self) -> None:
+        """A message was handled, rejected or deferred: the handler works."""
+        self._failed_in_a_row.clear()
+        self._probes = 0
+
+    def failed(self, delivery_id: str, now: float) -> None:
+        """An attempt failed at ``now``; while failing it was a probe."""
+        self._probes = self._probes + 1 if self.failing else 0
+        self._failed_in_a_row.add(delivery_id)
+        self._next_probe = now + probe_delay(self._probes)
+
+    def until_probe(self, now: float) -> float:
+        """Seconds until one message may be tried while failing, 0.0 when it may be now."""
+        return max(0.0, self._next_probe - now)
