@@ -1,0 +1,74 @@
+"""A part that hangs on a message, decoded when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nornmail.message.defects import Note, ignore
+from nornmail.message.filenames import safe_filename
+from nornmail.message.parser import Part, content_id
+
+
+class Attachment:
+    """A file, an image, or a message that was sent along. Inert and not to be changed.
+
+    Attributes:
+        filename: a safe base name, never empty: no path, no control characters, no leading dot, at
+            most 200 octets (RFC 2183 section 2.3). Two attachments may have the same.
+        content_type: the media type in lower case, as the sender claims it (RFC 2045).
+        content_id: without its brackets, as a ``cid:`` link names it (RFC 2392); ``""`` if none.
+        is_inline: meant to be shown within the text, such as an image of the HTML.
+    """
+
+    __slots__ = (
+        "_content", "_note", "_part", "content_id", "content_type", "filename", "is_inline",
+    )  # fmt: skip
+
+    filename: str
+    content_type: str
+    content_id: str
+    is_inline: bool
+    _content: bytes | None
+    _note: Note
+    _part: Part
+
+    def __init__(self, part: Part, is_inline: bool, note: Note = ignore) -> None:
+        values = {
+            "filename": safe_filename(part.filename, part.content_type),
+            "content_type": part.content_type,
+            "content_id": content_id(part),
+            "is_inline": is_inline,
+            "_part": part,
+            "_note": note,
+            "_content": None,
+        }
+        self.__setstate__(values)
+
+    @property
+    def content(self) -> bytes:
+        """The octets, decoded on first use and kept."""
+        content = self._content
+        if content is None:
+            content = self._part.content(self._note)
+            object.__setattr__(self, "_content", content)
+        return content
+
+    @property
+    def size(self) -> int:
+        """How many octets ``content`` has."""
+        return len(self.content)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an attachment is not to be changed: {name}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The values alone: a copy carries its content and not the message around it."""
+        names = ("filename", "content_type", "content_id", "is_inline")
+        return {name: getattr(self, name) for name in names} | {"_content": self.content}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<Attachment {self.filename!r} {self.content_type}>"

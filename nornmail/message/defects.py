@@ -1,0 +1,35 @@
+"""What was wrong with a message, collected while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nornmail.message.limits import MAX_DEFECTS
+
+Note = Callable[[str], None]
+"""Takes one defect, in words. Readers call it and go on."""
+
+
+def ignore(defect: str) -> None:
+    """A :data:`Note` for readers whose caller does not want to know."""
+
+
+class Defects:
+    """A bounded list without repeats, in the order of discovery.
+
+    Two threads that read the same field at the same time note the same defects: they count once.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[str, None] = {}
+
+    def note(self, defect: str) -> None:
+        """Add ``defect`` unless it is known or the list is full."""
+        if len(self._seen) < MAX_DEFECTS:
+            self._seen.setdefault(defect)
+
+    def all(self) -> tuple[str, ...]:
+        """What is known so far."""
+        return tuple(self._seen)

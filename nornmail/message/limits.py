@@ -1,0 +1,78 @@
+"""How much of one message is looked at. What lies beyond is a defect; the raw bytes stay whole.
+
+Every reader in this room is linear in what it reads; the numbers keep the factor small, so that a
+message of one megabyte costs less than two seconds whatever is in it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_HEADER_BYTES: Final = 512 * 1024
+"""Octets of one header block that are read. Exchange refuses 256 KiB, Gmail 500 KB."""
+
+MAX_HEADERS: Final = 2_000
+"""Fields of one header block. Ordinary mail has 20 to 80."""
+
+MAX_ENCODED_WORDS: Final = 2_000
+"""Encoded words (RFC 2047) decoded in one field. The longest honest subjects have about twenty."""
+
+MAX_ADDRESSES: Final = 2_000
+"""Addresses read from one field. Submission servers stop at 100 to 2,000 recipients."""
+
+MAX_ADDRESS_CHARS: Final = 1_000
+"""Characters of one address; RFC 5321 allows 254. What is longer cannot be written to."""
+
+MAX_PARAMETERS: Final = 100
+"""Parameters of one Content-Type or Content-Disposition, RFC 2231 sections counted singly."""
+
+MAX_MESSAGE_IDS: Final = 1_000
+"""Ids read from one References field: the root and the newest are kept."""
+
+MAX_MESSAGE_ID_CHARS: Final = 998
+"""Characters of one Message-ID: the longest line that RFC 5322 allows."""
+
+MAX_DATE_CHARS: Final = 128
+"""Characters of a Date field that are read; the longest shape in use has about 60."""
+
+MAX_PARTS: Final = 1_000
+"""Parts of one message, over all levels."""
+
+MAX_NESTING: Final = 50
+"""Levels of multiparts that are opened. Real mail stays under ten."""
+
+MAX_BOUNDARY_HITS: Final = 100_000
+"""Places that look like the start of a boundary line, over all levels of one message."""
+
+MAX_FILENAME_BYTES: Final = 200
+"""Octets of a file name in UTF-8: below the 255 of common file systems, with room for a suffix."""
+
+MAX_FILENAME_CHARS_READ: Final = 4_000
+"""Characters of a sender's file name that are looked at before it is shortened."""
+
+MAX_HTML_CHARS: Final = 2 * 1024 * 1024
+"""Characters of HTML that are turned into text. Newsletters have about 0.1 million."""
+
+MAX_HTML_TAGS: Final = 400_000
+"""Tags of one HTML part; each costs about two microseconds."""
+
+MAX_HTML_DEPTH: Final = 20
+"""Levels of lists and quotes that are shown by indentation."""
+
+MAX_URL_CHARS: Final = 2_000
+"""Characters of a link that are shown behind its text."""
+
+MAX_QUOTE_SCAN_CHARS: Final = 256 * 1024
+"""Characters in which the start of quoted history is looked for; what is beyond is kept."""
+
+MAX_QUOTE_LINES: Final = 20_000
+"""Quoted lines that are taken off the end, one by one."""
+
+MAX_REPORT_RECIPIENTS: Final = 1_000
+"""Recipients read from one delivery report."""
+
+MAX_REPORT_CHARS: Final = 1_000
+"""Characters kept of a diagnostic."""
+
+MAX_DEFECTS: Final = 100
+"""Different defects that are listed for one message."""

@@ -1,0 +1,353 @@
+"""One message as a value: every field is read from the raw bytes on first use, and then kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from functools import cached_property
+from typing import Any, Final
+
+from nornmail.errors import MessageGone, NornmailError
+from nornmail.message.addresses import Address, parse_addresses
+from nornmail.message.attachment import Attachment
+from nornmail.message.authentication import Authentication, read_authentication
+from nornmail.message.automatic import automatic_reason
+from nornmail.message.body import Body, Segment, find_body, text_of
+from nornmail.message.bounce import Bounce, read_bounce
+from nornmail.message.dates import parse_date
+from nornmail.message.defects import Defects
+from nornmail.message.export import message_dict
+from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
+from nornmail.message.html import html_to_text
+from nornmail.message.parser import Part, parse_tree, with_line_feeds
+from nornmail.message.quotes import new_text
+from nornmail.model import MessageRef
+
+_RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
+_DELIVERY_FIELDS: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
+
+_NOBODY: Final = Address()
+
+_FACTS: Final = (
+    "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
+    "trusted_authserv_id",
+)  # fmt: skip
+"""What a message is made of; everything else follows from it."""
+
+
+class Message:
+    """A message as it was received. Inert: it does no I/O but in :meth:`fetch_rest`.
+
+    It is made by :func:`parse_message` or by a poller, and not to be changed. No attribute raises,
+    whatever the bytes are: what cannot be read is empty, and ``defects`` says so. Two messages are
+    equal when they are the same object. Copies and pickles carry the facts, and not the way back to
+    the server that :meth:`fetch_rest` needs.
+
+    Attributes:
+        raw: the bytes, exactly as they were received.
+        ref: the message on the server (mailbox, UIDVALIDITY, UID), ``None`` without a mailbox.
+        inbox: the address of the inbox that this is delivered to, ``""`` where there are none.
+        delivery_id: the same at every attempt; ``""`` without a mailbox.
+        attempt: 1 for the first time that this message is handed over.
+        flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
+        received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
+        truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
+        trusted_authserv_id: the server whose Authentication-Results count, or ``None``.
+    """
+
+    raw: bytes
+    ref: MessageRef | None
+    inbox: str
+    delivery_id: str
+    attempt: int
+    flags: frozenset[str]
+    received_at: datetime | None
+    truncated: bool
+    trusted_authserv_id: str | None
+    _fetch_rest: Callable[[], bytes] | None
+    _defects: Defects
+
+    def __init__(
+        self, facts: dict[str, Any], fetch_rest: Callable[[], bytes] | None = None
+    ) -> None:
+        self.__dict__.update(facts, _fetch_rest=fetch_rest, _defects=Defects())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a message is not to be changed: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a message is not to be changed: {name}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in _FACTS}
+
+    def __setstate__(self, facts: dict[str, Any]) -> None:
+        self.__dict__.update(facts, _fetch_rest=None, _defects=Defects())
+
+    def __repr__(self) -> str:
+        where = f" {self.ref}" if self.ref else ""
+        return f"<Message{where} from {self.from_.address[:80]!r}: {self.subject[:60]!r}>"
+
+    # Headers
+
+    @cached_property
+    def _head(self) -> tuple[bytes, Headers, int]:
+        source = with_line_feeds(self.raw)
+        headers, body = read_headers(source, 0, len(source), self._defects.note)
+        return source, headers, body
+
+    @property
+    def headers(self) -> Headers:
+        """Every field in its order, decoded, by names without case (RFC 5322)."""
+        return self._head[1]
+
+    def _addresses(self, name: str) -> tuple[Address, ...]:
+        values = self.headers.raw_all(name)
+        return parse_addresses(", ".join(values), self._defects.note) if values else ()
+
+    @cached_property
+    def from_(self) -> Address:
+        """The author as the sender claims (RFC 5322, 3.6.2); an empty Address when there is none.
+
+        The first of several; there being several is a defect. From is not identity: see
+        ``authentication``.
+        """
+        authors = self._addresses("from")
+        if len(authors) > 1:
+            self._defects.note("more than one address in From")
+        return authors[0] if authors else _NOBODY
+
+    @cached_property
+    def sender(self) -> Address:
+        """Who sent it for the author (RFC 5322, 3.6.2); an empty Address when there is none."""
+        return next(iter(self._addresses("sender")), _NOBODY)
+
+    @cached_property
+    def to(self) -> tuple[Address, ...]:
+        """The addresses in To, groups flattened (RFC 5322, 3.6.3)."""
+        return self._addresses("to")
+
+    @cached_property
+    def cc(self) -> tuple[Address, ...]:
+        """The addresses in Cc."""
+        return self._addresses("cc")
+
+    @cached_property
+    def reply_to(self) -> tuple[Address, ...]:
+        """Where the sender wants answers (RFC 5322, 3.6.2); empty when it says nothing."""
+        return self._addresses("reply-to")
+
+    @cached_property
+    def recipients(self) -> tuple[str, ...]:
+        """For whom it is: the addresses in To, Cc and Resent-To, each once.
+
+        Only when they name nobody, those in Delivered-To, X-Original-To, Envelope-To and
+        X-Envelope-To: on a shared account these often name the account itself.
+        """
+        for names in (_RECIPIENT_FIELDS, _DELIVERY_FIELDS):
+            found: dict[str, str] = {}
+            for one in (one for name in names for one in self._addresses(name) if one.address):
+                found.setdefault(one.address.lower(), one.address)
+            if found:
+                return tuple(found.values())
+        return ()
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject on one line, decoded (RFC 2047); ``""`` when there is none."""
+        return decode_text(self.headers.raw("subject"), self._defects.note)
+
+    @cached_property
+    def date(self) -> datetime | None:
+        """When the sender says it was written (RFC 5322, 3.6.1): aware, or ``None``."""
+        field = self.headers.raw("date")
+        found = parse_date(field) if field else None
+        if field and found is None:
+            self._defects.note("a Date that cannot be read")
+        return found
+
+    def _ids(self, name: str) -> tuple[str, ...]:
+        field = self.headers.raw(name)
+        return message_ids(field, self._defects.note) if field else ()
+
+    @cached_property
+    def message_id(self) -> str:
+        """The Message-ID with its angle brackets (RFC 5322, 3.6.4); ``""`` when there is none."""
+        return next(iter(self._ids("message-id")), "")
+
+    @cached_property
+    def in_reply_to(self) -> str:
+        """The id of the message that this answers, with its brackets: the first; else ``""``."""
+        return next(iter(self._ids("in-reply-to")), "")
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """The ids of the thread so far, oldest first, with their brackets (RFC 5322, 3.6.4)."""
+        return self._ids("references")
+
+    @cached_property
+    def thread_id(self) -> str:
+        """The same for all messages of a thread: the id of its root as far as it is known.
+
+        The first of ``references``, else ``in_reply_to``, else the own ``message_id``, else a
+        digest of the bytes (``sha256:`` and 64 hexadecimal digits). Never empty.
+        """
+        root = next(iter(self.references), "") or self.in_reply_to or self.message_id
+        return root or f"sha256:{hashlib.sha256(self.raw).hexdigest()}"
+
+    # Body
+
+    @cached_property
+    def _root(self) -> Part:
+        source, headers, body = self._head
+        return parse_tree(source, headers, body, self._defects.note)
+
+    @cached_property
+    def _body(self) -> Body:
+        return find_body(self._root)
+
+    @cached_property
+    def text(self) -> str:
+        """What a person reads, lines ended by LF: the plain parts, or the HTML where there is none.
+
+        ``""`` when there is neither. What a stranger wrote: to a language model it is data.
+        """
+        shown = (self._text_of(segment) for segment in self._body.segments)
+        return "\n".join(text for text in shown if text)
+
+    def _text_of(self, segment: Segment) -> str:
+        note = self._defects.note
+        plain = text_of(segment.plain, note) if segment.plain else ""
+        if plain.strip() or not segment.html:
+            return plain
+        return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)
+
+    @cached_property
+    def html(self) -> str:
+        """The HTML as it was sent, in Unicode, not made safe in any way; ``""`` if there is none.
+
+        Several HTML parts are joined by a line feed.
+        """
+        parts = [part for segment in self._body.segments for part in segment.html]
+        return "\n".join(text_of(part, self._defects.note) for part in parts)
+
+    @cached_property
+    def new_text(self) -> str:
+        """``text`` without the quoted history and the signature; when unsure it is kept."""
+        return new_text(self.text)
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The parts that are not shown as text, in order; attached messages are not looked into."""
+        note = self._defects.note
+        return tuple(Attachment(part, inline, note) for part, inline in self._body.attached)
+
+    # Judgements
+
+    @cached_property
+    def automatic_reason(self) -> str:
+        """What shows that a machine sent this, in words; ``""`` when nothing does (RFC 3834)."""
+        return automatic_reason(self.headers, self._root.content_type, self.from_.address)
+
+    @property
+    def is_automatic(self) -> bool:
+        """A list, a report, a newsletter or an automatic answer: do not answer it by itself."""
+        return bool(self.automatic_reason)
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
+        return read_authentication(self.headers, self.trusted_authserv_id)
+
+    @cached_property
+    def bounce(self) -> Bounce | None:
+        """The delivery report that this is (RFC 3464), ``None`` when it is none."""
+        return read_bounce(self._root, self._defects.note)
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """What is wrong with the message, each once, in words.
+
+        Asking for it reads every field, so that the answer does not depend on what was read before.
+        """
+        _ = (self.from_, self.sender, self.to, self.cc, self.reply_to, self.recipients)
+        _ = (self.subject, self.date, self.message_id, self.in_reply_to, self.references)
+        _ = (self.text, self.html, self.bounce, [one.content for one in self.attachments])
+        return self._defects.all()
+
+    # Other shapes
+
+    def fetch_rest(self) -> Message:
+        """The whole message: this one unless it is truncated, else fetched from the server.
+
+        Returns:
+            A new message with the same facts and all of its bytes; this one stays as it is.
+
+        Raises:
+            MessageGone: the server has it no more, or this object has no way to the server.
+            NornmailError: it could not be fetched; another try may succeed.
+        """
+        if not self.truncated:
+            return self
+        if self._fetch_rest is None:
+            raise MessageGone("the rest cannot be fetched: this message has no way to its mailbox")
+        try:
+            raw = self._fetch_rest()
+        except NornmailError:
+            raise
+        except Exception as error:
+            raise NornmailError(f"the rest of the message could not be fetched: {error}") from error
+        return Message(self.__getstate__() | {"raw": raw, "truncated": False})
+
+    def as_email(self) -> EmailMessage:
+        """The standard library's object (``policy.default``), made anew at each call.
+
+        None of the bounds of this class hold for it: on hostile mail it may take minutes.
+
+        Raises:
+            NornmailError: the standard library cannot parse these bytes. The attributes of what is
+                returned may raise as well, on mail that this class reads without complaint.
+        """
+        try:
+            return message_from_bytes(self.raw, policy=policy.default)
+        except Exception as error:
+            raise NornmailError(f"the standard library cannot parse this: {error!r}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as values that :mod:`json` writes.
+
+        Instants are ISO 8601 with an offset. Attachments come without their content, and the raw
+        bytes are left out.
+        """
+        return message_dict(self)
+
+
+def parse_message(
+    raw: bytes,
+    *,
+    ref: MessageRef | None = None,
+    inbox: str = "",
+    delivery_id: str = "",
+    attempt: int = 1,
+    flags: frozenset[str] = frozenset(),
+    received_at: datetime | None = None,
+    truncated: bool = False,
+    fetch_rest: Callable[[], bytes] | None = None,
+    trusted_authserv_id: str | None = None,
+) -> Message:
+    """Make a :class:`Message` from bytes. It never raises, and costs next to nothing.
+
+    Args:
+        raw: the message as it was received (RFC 5322), with CRLF, LF or CR.
+        fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
+        ref, inbox, delivery_id, attempt, flags, received_at, truncated, trusted_authserv_id: see
+            :class:`Message`.
+    """
+    facts = (
+        bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
+        trusted_authserv_id,
+    )  # fmt: skip
+    return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest)
