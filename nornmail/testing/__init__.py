@@ -1,0 +1,21 @@
+r"""A mail server for tests, in the test's own process, with faults on demand.
+
+    from nornmail.testing import MailServer, faults
+
+    with MailServer() as server:
+        server.add_user("agent@example.com", "secret")
+        server.deliver(b"Subject: hello\r\n\r\nhello\r\n")
+        server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
+        ...  # a client connects to server.host, server.imap_port
+
+It knows nothing of the client in this package and shares no parser with it, so that one mistake
+cannot hide in both.
+"""
+
+from nornmail.testing import faults
+from nornmail.testing.mailbox import MISSING, Mailbox
+from nornmail.testing.proxy import Proxy
+from nornmail.testing.server import MailServer
+from nornmail.testing.view import StoredMessage
+
+__all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]

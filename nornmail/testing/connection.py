@@ -1,0 +1,247 @@
+"""One client's socket: lines and literals in, buffered answers out, cut where a fault says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nornmail.testing.faults import Drip
+from nornmail.testing.transcript import HIDDEN, Transcript
+
+RECV_SIZE = 65536
+"""Octets asked of the socket at once."""
+
+FLUSH_SIZE = 256 * 1024
+"""Octets of an answer gathered before they are sent: few system calls, little memory."""
+
+
+class Dropped(Exception):
+    """The connection ends here: the client is gone, or a fault or BYE wants it."""
+
+    def __init__(self, why: str, *, reset: bool = False) -> None:
+        super().__init__(why)
+        self.reset = reset
+
+
+class LineTooLong(Exception):
+    """A line over its limit was read and thrown away. ``head`` is its beginning."""
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__("command line too long")
+        self.head = head
+
+
+def reset_at_close(sock: socket.socket) -> None:
+    """Make close() send a TCP reset: it lingers for 0 seconds. Windows has a shorter struct."""
+    linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+@dataclass
+class AnswerShape:
+    """How the answer to the current command leaves: whole, cut, stalled, dripping or rewritten."""
+
+    cut_after: int | None = None
+    stall: bool = False
+    reset: bool = False
+    drip: Drip | None = None
+    rewrite: list[Callable[[bytes], bytes]] = field(default_factory=list)
+    trailing: bytes = b""
+
+
+class Connection:
+    """A connected client. One thread reads and writes it; any thread may call `hang_up`.
+
+    Args:
+        sock: the accepted socket; closed by `close`.
+        number: the connection's number on the server, from 1.
+        transcript: where everything said is noted.
+        stopping: set when the server stops.
+    """
+
+    def __init__(
+        self, sock: socket.socket, number: int, transcript: Transcript, stopping: threading.Event
+    ) -> None:
+        self.number = number
+        self.shape = AnswerShape()
+        self.total_left: int | None = None
+        self.total_reset = False
+        self.secure = False
+        self._socket = sock
+        self._socket_lock = threading.Lock()
+        self._hung_up = False
+        self._transcript = transcript
+        self._stopping = stopping
+        self._input = bytearray()
+        self._output: list[bytes] = []
+        self._output_size = 0
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Do the TLS handshake. Plain text that came before it is thrown away (RFC 3501, 6.2.1)."""
+        self._input.clear()
+        with self._socket_lock:
+            self._socket = context.wrap_socket(
+                self._socket, server_side=True, do_handshake_on_connect=False
+            )
+            if self._hung_up:
+                raise Dropped("hung up before TLS")
+            secured = self._socket
+        secured.do_handshake()
+        self.secure = True
+
+    def read_line(self, limit: int, shown: Callable[[bytes], bytes] = bytes) -> bytes:
+        """The next line without its line end.
+
+        Args:
+            limit: octets the line may have.
+            shown: what the transcript keeps of it.
+
+        Raises:
+            LineTooLong: the line was over the limit; it is consumed.
+            Dropped: the client hung up.
+        """
+        searched = 0
+        while (end := self._input.find(b"\n", searched)) < 0:
+            if len(self._input) > limit:
+                self._skip_line(bytes(self._input[:limit]))
+            searched = len(self._input)
+            self._fill()
+        line = bytes(self._input[:end]).removesuffix(b"\r")
+        del self._input[: end + 1]
+        if len(line) > limit:
+            raise LineTooLong(line[:limit])
+        self._transcript.add(self.number, "C", shown(line) + b"\n")
+        return line
+
+    def read_exactly(self, size: int, *, secret: bool = False) -> bytes:
+        """The next ``size`` octets: a literal. ``secret`` keeps them out of the transcript."""
+        while len(self._input) < size:
+            self._fill()
+        data = bytes(self._input[:size])
+        del self._input[:size]
+        self._transcript.add(self.number, "C", HIDDEN if secret else data)
+        return data
+
+    def swallow(self) -> None:
+        """Read and forget until the client hangs up; then raise Dropped."""
+        while True:
+            self._input.clear()
+            self._fill()
+
+    def write(self, data: bytes) -> None:
+        """Add to the answer; sent at the next flush."""
+        self._output.append(data)
+        self._output_size += len(data)
+
+    def flush_if_large(self) -> None:
+        """Send what has gathered when it is much. Called between the parts of a long answer."""
+        if self._output_size >= FLUSH_SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has gathered, except where the whole answer is to be rewritten."""
+        if self.shape.rewrite:
+            return
+        data = b"".join(self._output)
+        self._output.clear()
+        self._output_size = 0
+        if data or self.total_left == 0:
+            self._send(data)
+
+    def finish_answer(self) -> None:
+        """Send the rest of the answer and forget the faults that shaped it."""
+        shape = self.shape
+        if shape.rewrite:
+            answer = b"".join(self._output)
+            for function in shape.rewrite:
+                answer = function(answer)
+            self._output = [answer]
+            shape.rewrite = []
+        if shape.trailing:
+            self.write(shape.trailing)
+        self.flush()
+        if shape.cut_after is not None:
+            self._end(reset=shape.reset)
+        self.shape = AnswerShape()
+
+    def hang_up(self) -> None:
+        """End both directions now, from any thread; the reading thread sees the end."""
+        with self._socket_lock:
+            self._hung_up = True
+            try:
+                # SSLSocket.shutdown would take the TLS object from under the reading thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            except OSError:
+                return  # not connected any more
+
+    def close(self, *, reset: bool = False) -> None:
+        """Close the socket, with a TCP reset or in an orderly way.
+
+        The orderly way waits for the client's end: closing a socket with unread input resets it,
+        and the client could lose the last lines it was sent.
+        """
+        sock = self._socket
+        try:
+            if reset:
+                reset_at_close(sock)
+            else:
+                socket.socket.shutdown(sock, socket.SHUT_WR)
+                while socket.socket.recv(sock, RECV_SIZE):
+                    continue
+        except OSError:
+            self._hung_up = True  # the client was faster: nothing is left to end
+        finally:
+            with self._socket_lock:
+                sock.close()
+
+    def _send(self, data: bytes) -> None:
+        shape = self.shape
+        sent, drop = data, False
+        if shape.cut_after is not None:
+            sent = sent[: shape.cut_after]
+            drop = len(data) >= shape.cut_after
+            shape.cut_after -= len(sent)
+        reset = shape.reset
+        if self.total_left is not None:
+            if len(sent) >= self.total_left:
+                sent, drop, reset = sent[: self.total_left], True, self.total_reset
+            self.total_left -= len(sent)
+        self._transcript.add(self.number, "S", sent)
+        if shape.drip is None:
+            self._socket.sendall(sent)
+        else:
+            self._drip(sent, shape.drip)
+        if drop:
+            self._end(reset=reset)
+
+    def _end(self, *, reset: bool) -> None:
+        if self.shape.stall:
+            self.swallow()
+        raise Dropped("cut by a fault", reset=reset)
+
+    def _drip(self, data: bytes, drip: Drip) -> None:
+        for start in range(0, len(data), drip.chunk):
+            self._socket.sendall(data[start : start + drip.chunk])
+            if drip.hook is not None:
+                drip.hook()
+            if drip.delay:
+                self._stopping.wait(drip.delay)
+
+    def _fill(self) -> None:
+        data = self._socket.recv(RECV_SIZE)
+        if not data:
+            raise Dropped("the client hung up")
+        self._input += data
+
+    def _skip_line(self, head: bytes) -> None:
+        """Throw the rest of an endless line away, so that it costs no memory."""
+        while (end := self._input.find(b"\n")) < 0:
+            self._input.clear()
+            self._fill()
+        del self._input[: end + 1]
+        raise LineTooLong(head)

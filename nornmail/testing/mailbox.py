@@ -1,0 +1,178 @@
+"""A mailbox as a test sees it, with what can happen to it behind a client's back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from nornmail.testing.view import MAX_UID, Epoch, StoredMessage
+
+
+class Missing:
+    """The type of `MISSING`."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
+"""For the overrides: the server does not mention the value at all."""
+
+_SYSTEM_FLAGS = {
+    flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+}
+
+
+def normal_flags(flags: Iterable[str]) -> frozenset[str]:
+    r"""Flags with the system flags in their usual spelling; they are case-insensitive.
+
+    ``\Recent`` is left out: a client cannot set it.
+    """
+    return frozenset(
+        _SYSTEM_FLAGS.get(flag.lower(), flag) for flag in flags if flag.lower() != "\\recent"
+    )
+
+
+class Mailbox:
+    """One mailbox. Every method may be called from any thread, while clients are connected.
+
+    Args:
+        name: the name as it is on the wire.
+        lock: the account's lock.
+        next_validity: gives a UIDVALIDITY that was never used in this account.
+
+    Attributes:
+        uid_next_override: the UIDNEXT that SELECT and STATUS show; None is the true one, MISSING
+            shows none.
+        uid_validity_override: the same for UIDVALIDITY, in COPYUID and APPENDUID too.
+    """
+
+    def __init__(
+        self, name: bytes, lock: threading.RLock, next_validity: Callable[[], int]
+    ) -> None:
+        self.raw_name = name
+        self.lock = lock
+        self.epoch = Epoch(next_validity())
+        self.uid_next_override: int | Missing | None = None
+        self.uid_validity_override: int | Missing | None = None
+        self._next_validity = next_validity
+        self._hidden: dict[int, int] = {}
+
+    @property
+    def name(self) -> str:
+        """The name on the wire as text."""
+        return self.raw_name.decode("latin-1")
+
+    @property
+    def messages(self) -> list[StoredMessage]:
+        """What is in it now, by ascending UID: a copy."""
+        with self.lock:
+            return [self.epoch.messages[uid] for uid in self.epoch.uids]
+
+    @property
+    def uid_validity(self) -> int:
+        """The true UIDVALIDITY."""
+        return self.epoch.uid_validity
+
+    @property
+    def uid_next(self) -> int:
+        """The true UIDNEXT."""
+        return self.epoch.uid_next
+
+    def add(
+        self,
+        raw: bytes,
+        flags: Iterable[str] = (),
+        date: datetime | None = None,
+        uid: int | None = None,
+    ) -> int:
+        """Put a message in and return its UID.
+
+        Args:
+            raw: its octets, kept as they are.
+            flags: its flags.
+            date: INTERNALDATE; a naive one is taken as UTC, None is now.
+            uid: None is UIDNEXT. A lower free one slides in among the others, as at Yahoo;
+                sessions that have the mailbox open see their sequence numbers move.
+
+        Raises:
+            ValueError: the UID is taken or out of range.
+        """
+        when = date if date is not None else datetime.now(UTC)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        with self.lock:
+            chosen = self.epoch.uid_next if uid is None else uid
+            self.epoch.add(StoredMessage(chosen, normal_flags(flags), raw, when))
+            return chosen
+
+    def expunge(self, uid: int) -> None:
+        """Remove a message, as another client would. KeyError when it is not there."""
+        with self.lock:
+            if self.epoch.remove(uid) is None:
+                raise KeyError(uid)
+
+    def set_flags(self, uid: int, flags: Iterable[str]) -> None:
+        """Replace a message's flags, as another client would. KeyError when it is not there."""
+        with self.lock:
+            self.epoch.set_flags(uid, normal_flags(flags))
+
+    def hide(self, uid: int, listings: int = 1) -> None:
+        """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in."""
+        with self.lock:
+            self._hidden[uid] = listings
+
+    def reset_uid_validity(
+        self, new_value: int | None = None, *, renumber: bool = True, quiet: bool = False
+    ) -> None:
+        """Give the mailbox another UIDVALIDITY, as after a restore from a backup.
+
+        Args:
+            new_value: None is one never used before.
+            renumber: whether the messages get the UIDs from 1 on, in their old order.
+            quiet: sessions that have it open go on with the mailbox as it was, and only the next
+                SELECT sees the new one. Otherwise their next command is answered BYE, as Dovecot
+                does.
+        """
+        with self.lock:
+            fresh = Epoch(self._next_validity() if new_value is None else new_value)
+            if not 0 < fresh.uid_validity <= MAX_UID:
+                raise ValueError(f"UIDVALIDITY {fresh.uid_validity} is out of range")
+            for number, old in enumerate(self.messages, 1):
+                uid = number if renumber else old.uid
+                fresh.add(StoredMessage(uid, old.flags, old.raw, old.internal_date))
+            if not renumber:
+                fresh.uid_next = self.epoch.uid_next
+            self.epoch.gone = not quiet
+            self.epoch = fresh
+            self._hidden.clear()
+
+    def shown_uid_validity(self) -> int | None:
+        """The UIDVALIDITY a client is told, None for none."""
+        return _shown(self.uid_validity_override, self.epoch.uid_validity)
+
+    def shown_uid_next(self) -> int | None:
+        """The UIDNEXT a client is told, None for none."""
+        return _shown(self.uid_next_override, self.epoch.uid_next)
+
+    def without_hidden(self, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """A SEARCH answer without the hidden UIDs, whose hiding it uses up by one."""
+        if not self._hidden:
+            return found
+        kept: list[tuple[int, int]] = []
+        for number, uid in found:
+            left = self._hidden.get(uid, 0)
+            if left <= 0:
+                kept.append((number, uid))
+            elif left == 1:
+                del self._hidden[uid]
+            else:
+                self._hidden[uid] = left - 1
+        return kept
+
+
+def _shown(override: int | Missing | None, true: int) -> int | None:
+    if isinstance(override, Missing):
+        return None
+    return true if override is None else override

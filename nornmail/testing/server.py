@@ -1,0 +1,265 @@
+"""The mail server of tests: starts and stops, takes connections, and is what a test talks to."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from email.message import Message
+from email.policy import Policy
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from nornmail.testing.accounts import Account
+from nornmail.testing.connection import Connection, Dropped, reset_at_close
+from nornmail.testing.faults import FaultPlan
+from nornmail.testing.listener import Listener
+from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.session import Session
+from nornmail.testing.state import ServerState
+
+_TLS_FOLDER = Path(__file__).parent / "tls"
+
+CA_FILE = str(_TLS_FOLDER / "test-only-ca.pem")
+"""The authority behind the test servers' certificate. Its use outside a test is a mistake."""
+
+CERTIFICATE_FILES = (
+    str(_TLS_FOLDER / "test-only-server.pem"),
+    str(_TLS_FOLDER / "test-only-server-key.pem"),
+)
+"""Certificate and key for localhost, 127.0.0.1 and ::1. The key is public."""
+
+
+class MailServer:
+    """An IMAP server in this process, on a free port of the loopback.
+
+    A context manager: the port is open when ``__enter__`` returns; on exit every connection is
+    closed and every thread joined.
+
+    Args:
+        tls: TLS from the first octet on.
+        starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1).
+        host: the address to listen on.
+
+    Attributes:
+        capabilities: may be changed at will; a connection has what was in it when it began. The
+            commands of a capability that is not in it are answered BAD. LOGINDISABLED is honoured,
+            until STARTTLS is done.
+        faults: the faults to come.
+        read_only_mailboxes: names that SELECT opens read-only.
+        refuse_connections: while True, new connections are reset at once.
+        refused: how many were.
+    """
+
+    def __init__(
+        self, *, tls: bool = False, starttls: bool = False, host: str = "127.0.0.1"
+    ) -> None:
+        if tls and starttls:
+            raise ValueError("tls and starttls exclude each other")
+        context: ssl.SSLContext | None = None
+        if tls or starttls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*CERTIFICATE_FILES)
+        self.host = host
+        self.ca_file = CA_FILE
+        self.refuse_connections = False
+        self.refused = 0
+        self._implicit_tls = tls
+        self._state = ServerState(context, starttls=starttls)
+        self.faults: FaultPlan = self._state.faults
+        self._listener: Listener | None = None
+        self._connections = 0
+        self._live: dict[Connection, threading.Thread] = {}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if error is None:
+            self.raise_errors()
+
+    def start(self) -> None:
+        """Open the port."""
+        if self._listener is None:
+            self._listener = Listener(self.host, self._take)
+
+    def stop(self) -> None:
+        """Close the port and every connection, and join the threads. A second call does nothing."""
+        self._state.stopping.set()
+        if self._listener is not None:
+            self._listener.stop()
+        self.kick()
+        with self._state.lock:
+            threads = list(self._live.values())
+        for thread in threads:
+            thread.join()
+
+    def raise_errors(self) -> None:
+        """Raise what went wrong inside the server, a Call fault's own exception included."""
+        errors, self._state.errors = self._state.errors, []
+        if errors:
+            raise ExceptionGroup("the test server failed", errors)
+
+    @property
+    def capabilities(self) -> set[str]:
+        """What the server can do: a set to be edited."""
+        return self._state.capabilities
+
+    @capabilities.setter
+    def capabilities(self, names: set[str]) -> None:
+        self._state.capabilities = set(names)
+
+    @property
+    def read_only_mailboxes(self) -> set[str]:
+        """Names that SELECT opens read-only: a set to be edited."""
+        return self._state.read_only_mailboxes
+
+    @read_only_mailboxes.setter
+    def read_only_mailboxes(self, names: set[str]) -> None:
+        self._state.read_only_mailboxes = set(names)
+
+    @property
+    def imap_port(self) -> int:
+        """The TCP port of IMAP."""
+        if self._listener is None:
+            raise RuntimeError("the server has not been started")
+        return self._listener.port
+
+    @property
+    def connections(self) -> int:
+        """How many connections were taken so far."""
+        return self._connections
+
+    @property
+    def live_connections(self) -> int:
+        """How many connections are open now."""
+        with self._state.lock:
+            return len(self._live)
+
+    @property
+    def logins(self) -> int:
+        """How many logins succeeded so far."""
+        return self._state.logins
+
+    @property
+    def transcript(self) -> list[str]:
+        """Everything said, as ``[connection] C: line`` and ``[connection] S: line``."""
+        return self._state.transcript.lines()
+
+    @property
+    def commands(self) -> list[bytes]:
+        """Every command so far, without the octets of its literals and without passwords."""
+        with self._state.lock:
+            return list(self._state.commands)
+
+    def add_user(self, user: str, password: str) -> None:
+        """Make an account with an empty INBOX. ValueError when there is one of this name."""
+        if user in self._state.accounts:
+            raise ValueError(f"user {user!r} exists already")
+        self._state.accounts[user] = Account(user, password)
+
+    def mailbox(self, name: str = "INBOX", *, user: str | None = None) -> Mailbox:
+        """An existing mailbox. ``user`` may be left out where there is one.
+
+        Args:
+            name: the name as it is on the wire: modified UTF-7 for what is not ASCII.
+
+        Raises:
+            KeyError: there is no such user or mailbox.
+        """
+        box = self._state.account(user).find(name.encode("ascii"))
+        if box is None:
+            raise KeyError(name)
+        return box
+
+    def create_mailbox(self, name: str, *, user: str | None = None) -> Mailbox:
+        """Make a mailbox. ValueError when it is there."""
+        return self._state.account(user).create(name.encode("ascii"))
+
+    def deliver(
+        self,
+        message: bytes | Message[str, str],
+        *,
+        user: str | None = None,
+        mailbox: str = "INBOX",
+        flags: Iterable[str] = (),
+        date: datetime | None = None,
+        uid: int | None = None,
+    ) -> int:
+        r"""Put a message into a mailbox, which is made when it is not there.
+
+        Args:
+            message: octets are kept as they are; an email message is written with CRLF.
+            user: may be left out where there is one.
+            flags: as ``"\\Seen"``.
+            date: INTERNALDATE; None is now, a naive one is UTC.
+            uid: None is UIDNEXT; see `Mailbox.add`.
+
+        Returns:
+            The message's UID.
+        """
+        account = self._state.account(user)
+        name = mailbox.encode("ascii")
+        with account.lock:
+            box = account.find(name) or account.create(name)
+            return box.add(_octets(message), flags, date, uid)
+
+    def kick(self) -> None:
+        """Close every live connection, without BYE."""
+        with self._state.lock:
+            live = list(self._live)
+        for connection in live:
+            connection.hang_up()
+
+    def _take(self, sock: socket.socket) -> None:
+        if self.refuse_connections:
+            self.refused += 1
+            reset_at_close(sock)
+            sock.close()
+            return
+        state = self._state
+        self._connections += 1
+        conn = Connection(sock, self._connections, state.transcript, state.stopping)
+        thread = threading.Thread(
+            target=self._serve, args=(conn,), name=f"imap-{conn.number}", daemon=True
+        )
+        with state.lock:
+            self._live[conn] = thread
+        thread.start()
+
+    def _serve(self, conn: Connection) -> None:
+        """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""
+        reset = False
+        why = "the client is gone"
+        try:
+            if self._implicit_tls and self._state.tls is not None:
+                conn.start_tls(self._state.tls)
+            Session(self._state, conn).run()
+        except Dropped as dropped:
+            reset, why = dropped.reset, str(dropped)
+        except OSError as gone:  # SSLError is one: a client that breaks off the handshake
+            why = f"{why}: {gone}"
+        except Exception as error:
+            why = f"failed: {error!r}"
+            self._state.errors.append(error)
+        self._state.transcript.add(conn.number, "-", why.encode("utf-8", "replace") + b"\n")
+        conn.close(reset=reset)
+        with self._state.lock:
+            del self._live[conn]
+
+
+def _octets(message: bytes | Message[str, str]) -> bytes:
+    if isinstance(message, bytes):
+        return message
+    policy: Policy[Message[str, str]] = message.policy
+    return message.as_bytes(policy=policy.clone(linesep="\r\n"))

@@ -1,0 +1,115 @@
+"""Clients that misbehave neither crash the server nor stand in another's way; large mailboxes."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+
+import pytest
+
+from nornmail.testing import MailServer
+from nornmail.testing.session import MAX_LINE, MAX_LITERAL
+from tests.testing.raw_client import RawClient
+
+LARGE = 10_000
+SECONDS = 5.0
+"""Far more than a linear way needs on a loaded machine, and far less than a quadratic one."""
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"\r\n", b"* BAD Not a command\r\n"),
+        (b"a\r\n", b"a BAD Not a command\r\n"),
+        (b"+ NOOP\r\n", b"* BAD Not a command\r\n"),
+        (b"\xff\x00\r\n", b"* BAD Not a command\r\n"),
+        (b"a NOOP\n", b"a OK completed\r\n"),
+        (b"a noop\r\n", b"a OK completed\r\n"),
+        (b"a UID NOOP\r\n", b"a BAD Unknown command\r\n"),
+        (b"a NOOP" + b" " * MAX_LINE + b"\r\n", b"a BAD Command line too long\r\n"),
+        (b"a " + b"x" * 4 * MAX_LINE + b"\r\n", b"a BAD Command line too long\r\n"),
+        (b"a APPEND INBOX {%d}\r\n" % (MAX_LITERAL + 1), b"a BAD Literal too large\r\n"),
+        (b"a APPEND INBOX {" + b"9" * 5000 + b"}\r\n", b"a BAD Literal too large\r\n"),
+        (b"a APPEND INBOX {%d+}\r\n" % (MAX_LITERAL + 1), b"* BYE [TOOBIG]"),
+        (b"a LOGIN {1+}\r\nx" + b"y" * MAX_LINE + b"\r\n", b"a BAD Command line"),
+    ],
+    ids=lambda value: value[:20].decode("latin-1"),
+)
+def test_odd_lines(server: MailServer, data: bytes, answer: bytes) -> None:
+    with RawClient.to(server, login=False) as client:
+        client.send(data)
+        assert client.line().startswith(answer)
+
+
+def test_a_long_line_is_forgotten_and_the_next_command_answered(server: MailServer) -> None:
+    with RawClient.to(server) as client:
+        client.send(b"a FETCH " + b"1," * MAX_LINE + b"\r\n")
+        assert client.line().startswith(b"a BAD")
+        assert client.command(b"NOOP") == b"tag OK completed\r\n"
+
+
+def test_random_octets_never_make_the_server_fail(server: MailServer) -> None:
+    rng = random.Random(7)
+    server.deliver(b"Subject: x\r\n\r\n")
+    words = [b"UID ", b"FETCH ", b"SEARCH ", b"STORE ", b"1:* ", b"(", b")", b'"', b"{0+}\r\n"]
+    words += [b"BODY[", b"] ", b"FLAGS ", b"NOT ", b"OR ", b"\\Seen ", b"<0.1>", b"INBOX ", b"* "]
+    words += [b"LIST ", b"STATUS ", b"ID ", b"APPEND ", b"COPY ", b"\xff", b"4294967296 ", b"NIL "]
+    with RawClient.to(server) as client:
+        for _ in range(400):
+            client.command(b"".join(rng.choices(words, k=rng.randrange(1, 9))))
+        assert client.command(b"NOOP").endswith(b"tag OK completed\r\n")
+    server.raise_errors()
+
+
+def test_a_client_that_does_not_read_stands_in_nobodys_way(server: MailServer) -> None:
+    for _ in range(8):
+        server.deliver(b"x" * 4_000_000)
+    with RawClient.to(server) as idle, RawClient.to(server) as other:
+        idle.start(b"FETCH 1:* BODY.PEEK[]")
+        server.deliver(b"y")
+        assert b"* 9 EXISTS" in other.command(b"NOOP")
+
+
+def test_clients_that_leave_in_the_middle_leave_nothing_behind(server: MailServer) -> None:
+    for data in (b"", b"a LOG", b"a LOGIN {10}\r\nxx", b"a NOOP\r\n"):
+        with RawClient(server.host, server.imap_port) as client:
+            client.send(data)
+    server.stop()
+    assert server.live_connections == 0
+    server.raise_errors()
+
+
+def test_a_tls_handshake_that_fails_is_no_failure_of_the_server() -> None:
+    with MailServer(tls=True) as server:
+        with RawClient(server.host, server.imap_port) as client:
+            client.send(b"a NOOP\r\n")
+            client.all()
+        client = RawClient(server.host, server.imap_port)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.start_tls(ssl.create_default_context())
+        client.sock.close()
+
+
+def test_commands_sent_ahead_are_answered_in_order(server: MailServer) -> None:
+    with RawClient.to(server) as client:
+        client.send(b"".join(b"p%d NOOP\r\n" % number for number in range(200)))
+        for number in range(200):
+            assert client.line() == b"p%d OK completed\r\n" % number
+
+
+def test_a_large_mailbox_costs_in_proportion(server: MailServer) -> None:
+    start = time.perf_counter()
+    for number in range(LARGE):
+        server.deliver(b"Subject: %d\r\n\r\n" % number)
+    with RawClient.to(server) as client, RawClient.to(server) as other:
+        assert client.command(b"UID SEARCH ALL").count(b" ") > LARGE
+        assert client.command(b"UID FETCH 1:* (UID FLAGS)").count(b"FETCH (") == LARGE
+        odd = b",".join(b"%d" % uid for uid in range(1, LARGE, 2))
+        assert client.command(b"UID STORE " + odd + b" +FLAGS (a)").count(b"FETCH (") == LARGE // 2
+        for uid in range(1, LARGE, 40):
+            assert b"UID %d " % uid in client.command(b"UID FETCH %d BODY.PEEK[]" % uid)
+        client.command(b"UID STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        assert client.command(b"EXPUNGE").count(b"* 1 EXPUNGE\r\n") == LARGE
+        assert other.command(b"NOOP").count(b"EXPUNGE") == LARGE
+    assert time.perf_counter() - start < SECONDS
