@@ -1,0 +1,97 @@
+"""The read buffer: octets as the socket gives them in, lines and counted octets out.
+
+It is ours because imaplib's differs between Python versions, and because the buffered files of
+older ones lose octets, for good, once a read has timed out. Here nothing is lost: what a failed
+read had taken is still there for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nornmail.errors import ProtocolError
+
+CHUNK = 256 * 1024
+"""Octets asked of the socket at once: large enough that many small messages come with one call."""
+
+
+class ReadBuffer:
+    """Lines and counted octets over a function that receives.
+
+    Args:
+        receive: gives at least one octet and at most as many as asked for, ``b""`` at the end of
+            the stream, or raises.
+    """
+
+    def __init__(self, receive: Callable[[int], bytes]) -> None:
+        self._receive = receive
+        self._data = b""
+        self._at = 0
+
+    @property
+    def pending(self) -> int:
+        """How many octets were received and not read yet."""
+        return len(self._data) - self._at
+
+    def readline(self, limit: int) -> bytes:
+        """One line with its line end, which is CRLF or a bare LF.
+
+        Raises:
+            ProtocolError: no line end within ``limit`` octets.
+            EOFError: the stream ended first.
+            OSError: as ``receive`` raised it; what had come in is kept.
+        """
+        end = self._data.find(b"\n", self._at)
+        if end < 0:
+            self._gather(limit)
+            end = self._data.find(b"\n", self._at)
+        if end + 1 - self._at > limit:
+            raise ProtocolError(f"a line of more than {limit} octets")
+        line = self._data[self._at : end + 1]
+        self._at = end + 1
+        return line
+
+    def read(self, size: int) -> bytes:
+        """Exactly ``size`` octets. Memory is taken as they arrive, never ahead.
+
+        Raises:
+            EOFError: the stream ended first.
+            OSError: as ``receive`` raised it; what had come in is kept.
+        """
+        parts = [self._data[self._at : self._at + size]]
+        self._at += len(parts[0])
+        missing = size - len(parts[0])
+        try:
+            while missing > 0:
+                chunk = self._more()
+                parts.append(chunk)
+                missing -= len(chunk)
+        except BaseException:
+            self._data, self._at = b"".join(parts), 0
+            raise
+        if missing < 0:
+            self._data, self._at = parts[-1], len(parts[-1]) + missing
+            parts[-1] = parts[-1][:missing]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _gather(self, limit: int) -> None:
+        """Receive until there is a line end.
+
+        Chunks are joined once: a line that comes octet by octet costs what a whole one costs.
+        """
+        parts = [self._data[self._at :]]
+        size = len(parts[0])
+        try:
+            while b"\n" not in parts[-1]:
+                if size > limit:
+                    raise ProtocolError(f"a line of more than {limit} octets")
+                parts.append(self._more())
+                size += len(parts[-1])
+        finally:
+            self._data, self._at = b"".join(parts), 0
+
+    def _more(self) -> bytes:
+        chunk = self._receive(CHUNK)
+        if not chunk:
+            raise EOFError("the server closed the connection")
+        return chunk

@@ -1,0 +1,392 @@
+"""A connection to an IMAP server: commands as methods, answers as values, failures as errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from nornmail.clock import Clock, SystemClock
+from nornmail.errors import ConnectionLost, ProtocolError
+from nornmail.imap import fetched
+from nornmail.imap.auth import log_in, refused, secure
+from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
+from nornmail.imap.fetched import Body, Summary
+from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
+from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
+from nornmail.imap.providers import ID_ARGUMENTS, wants_id
+from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Untagged
+from nornmail.imap.tokens import HIGHEST_NUMBER
+from nornmail.imap.translate import Scrubber, scrubber
+from nornmail.imap.transport import tls_context
+from nornmail.imap.wire import Observer, Reply, Wire
+from nornmail.settings import ImapSettings
+from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.imap")
+
+SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
+BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
+HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
+LISTING_SLACK = 10_000
+"""UIDs that a listing may have beyond twice EXISTS: a server that names four thousand million of
+them in one range is wrong, and whoever walks that set would never end."""
+_UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
+
+
+class Connection:
+    """One IMAP connection, logged in. Made by :meth:`open`.
+
+    Every method that talks to the server raises :class:`~nornmail.errors.ConnectionLost` when the
+    connection is gone or its deadline passed, and its subclass
+    :class:`~nornmail.errors.ProtocolError` when the answer cannot be read safely. The socket is
+    closed then, and every later call raises ConnectionLost. A NO or BAD is
+    :class:`~nornmail.errors.CommandRefused`, after which the connection is as good as before.
+    Methods that take UIDs send nothing for an empty set.
+
+    Attributes:
+        capabilities: what the server can do, in upper case, as of after the login.
+        selected: the mailbox that is selected, as it was then; ``None`` when none is.
+        exists: how many messages the selected mailbox has, as far as the server has told.
+        expunges: how many messages it told were removed, since the mailbox was selected.
+    """
+
+    def __init__(
+        self, wire: Wire, settings: ImapSettings, *, limits: Limits, scrub: Scrubber
+    ) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._limits = limits
+        self._scrub = scrub
+        self._lost = ""
+        self.capabilities: frozenset[str] = frozenset()
+        self.selected: Selected | None = None
+        self.exists = 0
+        self.expunges = 0
+
+    @classmethod
+    def open(
+        cls,
+        settings: ImapSettings,
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        on_command: Observer | None = None,
+    ) -> Connection:
+        """Connect, with TLS as the settings say, and log in.
+
+        Args:
+            settings: where, and as whom.
+            clock: for deadlines; ``None`` for the system's.
+            limits: what is taken from the server.
+            on_command: called with ``("before", command)`` and ``("after", command)`` around the
+                sending of every command; for tests.
+
+        Raises:
+            ConnectionLost: nobody answers, TLS failed, or the server cannot be trusted with
+                credentials.
+            ProtocolError: what answers is no IMAP server.
+            AuthenticationFailed: the credentials were refused, or there are none.
+            CommandRefused: the server takes nobody for now.
+            ConfigurationError: a setting cannot be used.
+        """
+        limits = limits or Limits()
+        scrub = scrubber(settings.username or "", settings.password or "")
+        budget = plain_budget(limits, settings.timeout)
+        wire = Wire(
+            settings.host,
+            settings.port,
+            context=tls_context(settings.ca_file) if settings.use_ssl else None,
+            clock=clock or SystemClock(),
+            limits=limits,
+            budget=budget,
+            scrub=scrub,
+            observer=on_command,
+        )
+        try:
+            connection = cls(wire, settings, limits=limits, scrub=scrub)
+            secure(wire, settings, budget)
+            connection.capabilities = log_in(wire, settings, budget, scrub)
+            if wants_id(connection.capabilities):
+                connection._run("ID", ID_ARGUMENTS)
+        except BaseException:
+            wire.shutdown()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
+        if self._wire.closed:
+            return
+        try:
+            self._wire.log_out(plain_budget(self._limits, self._limits.logout_timeout))
+        except ConnectionLost as error:
+            log.debug("no good-bye: %s", error)
+        self._lost = "it was closed"
+
+    def abandon(self) -> None:
+        """Close the socket without a word."""
+        self._wire.shutdown()
+        self._lost = self._lost or "it was abandoned"
+
+    # Mailboxes.
+
+    def select(self, mailbox: str) -> Selected:
+        """Select a mailbox for reading and writing.
+
+        Raises:
+            CommandRefused: as when it does not exist; no mailbox is selected then.
+        """
+        return self._select("SELECT", mailbox)
+
+    def examine(self, mailbox: str) -> Selected:
+        """Select a mailbox for reading.
+
+        Raises:
+            CommandRefused: as when it does not exist; no mailbox is selected then.
+        """
+        return self._select("EXAMINE", mailbox)
+
+    def mailboxes(self) -> list[str]:
+        """The names of all mailboxes that can be selected, as the server lists them."""
+        told = self._run("LIST", b'""', b'"*"')
+        return [
+            decode_mailbox(item.name)
+            for item in told
+            if isinstance(item, ListItem)
+            and _UNSELECTABLE.isdisjoint(attribute.lower() for attribute in item.attributes)
+        ]
+
+    def create(self, mailbox: str) -> None:
+        """Make a mailbox.
+
+        Raises:
+            CommandRefused: as when it exists already (code ALREADYEXISTS).
+        """
+        self._run("CREATE", mailbox_argument(mailbox))
+
+    def noop(self) -> None:
+        """Let the server tell what changed: :attr:`exists` and :attr:`expunges` follow."""
+        self._run("NOOP")
+
+    # Which messages there are.
+
+    def list_uids(self) -> UidSet:
+        """The UIDs of all messages in the selected mailbox."""
+        if self.exists == 0:
+            return UidSet()
+        if "ESEARCH" in self.capabilities:
+            found = hits_if_told(self._run("UID", b"SEARCH", b"RETURN (ALL) ALL"))
+            if found is not None:
+                if len(found) > 2 * self.exists + LISTING_SLACK:
+                    self._fail(f"{len(found)} UIDs listed for {self.exists} messages")
+                return found
+        return self._list_by_windows()
+
+    def uids_from(self, uid: int) -> UidSet:
+        """The UIDs of ``uid`` and above in the selected mailbox."""
+        if uid > HIGHEST_NUMBER:
+            return UidSet()
+        found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
+        # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
+        return within(found, UidSet([(uid, HIGHEST_NUMBER)]))
+
+    def still_listed(self, uids: UidSet) -> UidSet:
+        """Which of ``uids`` are still there.
+
+        It asks for news first: Courier goes on listing a message that somebody else expunged
+        until it has told so.
+        """
+        found = UidSet()
+        if uids:
+            self.noop()
+        for part in self._parts(uids, rest=16):
+            answer = hits(self._run("UID", b"SEARCH", b"UID " + _set(part)))
+            found.update(within(answer, part))
+        return found
+
+    def find_message_id(self, message_id: str) -> UidSet:
+        """The messages of the selected mailbox with this in their Message-ID header.
+
+        The server matches, not we: some find parts of the header, and some that do not know the
+        search key return every message.
+
+        Args:
+            message_id: with its angle brackets.
+
+        Raises:
+            ConfigurationError: it holds NUL, CR or LF.
+            CommandRefused: as when the server cannot search for what is not ASCII.
+        """
+        if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
+            key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
+            return hits(self._run("UID", b"SEARCH", key))
+        octets = message_id.encode("utf-8", "surrogateescape")
+        key = b"CHARSET UTF-8 HEADER Message-ID"
+        return hits(self._run("UID", b"SEARCH", key, literal=octets))
+
+    # What they are.
+
+    def summaries(self, uids: UidSet) -> dict[int, Summary]:
+        """Size, date and flags. A message that the server says nothing about is left out."""
+        found: dict[int, Summary] = {}
+        for part in self._parts(uids, rest=len(SUMMARY_ITEMS) + 12):
+            told = self._run("UID", b"FETCH", _set(part), SUMMARY_ITEMS)
+            found.update(fetched.summaries(told, part))
+        return found
+
+    def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
+        r"""Whole messages, in one command for as many UIDs as fit in a line; \Seen stays as it is.
+
+        Only what came whole and before the tagged OK is returned. A message that was not given has
+        ``raw=None`` or is left out.
+
+        Args:
+            uids: which.
+            expected_octets: the sum of their sizes. It sets the deadline, and bounds what is
+                taken: a literal of more than twice that (and 8 MiB) is a ProtocolError.
+        """
+        budget = body_budget(self._limits, self._settings.timeout, expected_octets)
+        return self._fetch(uids, BODY_ITEMS, "BODY[]", budget)
+
+    def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, Body]:
+        """Header blocks with RFC822.SIZE; as :meth:`bodies`.
+
+        Args:
+            uids: which.
+            expected_octets: for the deadline alone.
+        """
+        seconds = self._settings.timeout + expected_octets / self._limits.min_rate
+        budget = header_budget(self._limits, seconds)
+        return self._fetch(uids, HEADER_ITEMS, "BODY[HEADER]", budget)
+
+    # What becomes of them.
+
+    def add_flags(self, uids: UidSet, flags: Iterable[str]) -> None:
+        r"""Set flags, as ``\Seen``, and leave the others as they are."""
+        added = flag_list(frozenset(flags))
+        for part in self._parts(uids, rest=len(added) + 32):
+            self._run("UID", b"STORE", _set(part), b"+FLAGS.SILENT", added)
+
+    def expunge(self, uids: UidSet) -> bool:
+        r"""Remove those of ``uids`` that have \Deleted, and no others (RFC 4315).
+
+        Returns:
+            False, with nothing sent, where the server cannot (no UIDPLUS).
+        """
+        if "UIDPLUS" not in self.capabilities:
+            return False
+        for part in self._parts(uids, rest=16):
+            self._run("UID", b"EXPUNGE", _set(part))
+        return True
+
+    def move(self, uids: UidSet, mailbox: str) -> None:
+        """Move messages (RFC 6851); the caller looks for MOVE in :attr:`capabilities`."""
+        self._copy_or_move(b"MOVE", uids, mailbox)
+
+    def copy(self, uids: UidSet, mailbox: str) -> None:
+        """Copy messages."""
+        self._copy_or_move(b"COPY", uids, mailbox)
+
+    # How it works.
+
+    def _select(self, command: str, mailbox: str) -> Selected:
+        argument = mailbox_argument(mailbox)
+        # RFC 3501, 6.3.1: from here on, and also when it is refused, the old one is not selected.
+        self.selected, self.exists, self.expunges = None, 0, 0
+        self._wire.state = "AUTH"
+        reply = self._reply(command, argument)
+        with self._closing():
+            self.selected = selected(mailbox, reply, examined=command == "EXAMINE")
+        self._wire.state = "SELECTED"
+        self.exists, self.expunges = self.selected.exists, 0
+        return self.selected
+
+    def _list_by_windows(self) -> UidSet:
+        """Every UID, by sequence numbers.
+
+        A message that is removed while we list moves those above it down, so the next window
+        begins lower by as many as were removed. If fewer were found than there are, all are asked
+        for in one command.
+        """
+        found = UidSet()
+        low = 1
+        while low <= self.exists:
+            high = min(low + self._limits.list_window - 1, self.exists)
+            before = self.expunges
+            found.update(hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high))))
+            low = max(high + 1 - (self.expunges - before), 1)
+        if len(found) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
+            found.update(hits(self._run("UID", b"SEARCH", b"ALL")))
+        return found
+
+    def _fetch(self, uids: UidSet, items: bytes, item: str, budget: Budget) -> dict[int, Body]:
+        found: dict[int, Body] = {}
+        for part in self._parts(uids, rest=len(items) + 12):
+            told = self._run("UID", b"FETCH", _set(part), items, budget=budget)
+            found.update(fetched.bodies(told, part, item))
+        return found
+
+    def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:
+        target = mailbox_argument(mailbox)
+        for part in self._parts(uids, rest=len(target) + 12):
+            self._run("UID", command, _set(part), target)
+
+    def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
+        return uid_chunks(uids, rest=rest, count=self._limits.list_window)
+
+    def _run(
+        self,
+        command: str,
+        *args: bytes,
+        budget: Budget | None = None,
+        literal: bytes | None = None,
+    ) -> list[Untagged]:
+        return self._reply(command, *args, budget=budget, literal=literal).untagged
+
+    def _reply(
+        self,
+        command: str,
+        *args: bytes,
+        budget: Budget | None = None,
+        literal: bytes | None = None,
+    ) -> Reply:
+        if self._wire.closed:
+            raise ConnectionLost(f"the connection is closed: {self._lost}")
+        budget = budget or plain_budget(self._limits, self._settings.timeout)
+        with self._closing():
+            reply = self._wire.run(command, *args, budget=budget, literal=literal)
+        self._note(reply.untagged)
+        if reply.end.status != "OK":
+            name = f"UID {args[0].decode('ascii')}" if command == "UID" else command
+            raise refused(name, reply.end, self._scrub)
+        return reply
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Close the socket on everything that leaves its state in doubt."""
+        try:
+            yield
+        except BaseException as error:
+            self._wire.shutdown()
+            self._lost = self._lost or str(error) or type(error).__name__
+            raise
+
+    def _fail(self, text: str) -> None:
+        with self._closing():
+            raise ProtocolError(text)
+
+    def _note(self, told: Iterable[Untagged]) -> None:
+        """Keep count, and show what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
+        for response in told:
+            if isinstance(response, Exists):
+                self.exists = response.count
+            elif isinstance(response, Expunge):
+                self.exists = max(self.exists - 1, 0)
+                self.expunges += 1
+            elif isinstance(response, Status) and response.code == "ALERT":
+                log.warning("the server says: %s", self._scrub(response.text))
+
+
+def _set(uids: UidSet) -> bytes:
+    return str(uids).encode("ascii")

@@ -1,0 +1,364 @@
+"""What a server says, as values: one response in, one frozen value out (RFC 3501, section 7).
+
+Servers break the grammar in many harmless ways, and those are taken as they are meant. Where
+reading on would be a guess about where one response ends and the next begins, it is a
+:class:`~nornmail.errors.ProtocolError`; a response that cannot be read and stands alone is
+:class:`Unknown`, and what it would have told counts as not told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+from nornmail.errors import ProtocolError
+from nornmail.imap.tokens import (
+    HIGHEST_NUMBER,
+    MAX_DIGITS,
+    Atom,
+    Literal,
+    Malformed,
+    Piece,
+    Value,
+    number,
+    unescape,
+    values,
+)
+from nornmail.uidset import UidSet
+
+UNKNOWN_SHOWN = 200
+"""Octets of a response that was not understood which are kept, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """The end of a command: ``status`` is OK, NO or BAD; ``code`` is in upper case or ``""``."""
+
+    tag: bytes
+    status: str
+    code: str
+    code_args: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Untagged OK, NO, BAD, BYE or PREAUTH."""
+
+    status: str
+    code: str
+    code_args: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """How many messages the selected mailbox has now."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """The message with this sequence number is gone, and those above moved down by one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Data of one message.
+
+    ``items`` has names in upper case; a name whose value the server left out is not in it.
+    """
+
+    sequence: int
+    items: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The hits of a search: UIDs where the search was by UID."""
+
+    uids: UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Esearch:
+    """The hits of an extended search (RFC 4731); ``uids`` is empty without an ALL item."""
+
+    tag: bytes | None
+    by_uid: bool
+    uids: UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What the server can do, in upper case."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ListItem:
+    """A mailbox: its attributes as sent, its delimiter, its name in octets as sent."""
+
+    attributes: frozenset[str]
+    delimiter: str | None
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The server waits for the rest of a command."""
+
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Anything else; ``raw`` is the beginning of it."""
+
+    raw: bytes
+
+
+Untagged: TypeAlias = (
+    Status | Exists | Expunge | Fetch | Search | Esearch | Capability | ListItem | Unknown
+)
+Response: TypeAlias = Untagged | Tagged | Continuation
+
+_FOR_PEOPLE = re.compile(
+    rb"\0*(?:\+|\*[ \t]+(?:OK|NO|BAD|BYE|PREAUTH)(?![^ \t])"
+    rb"|[^\0*+ \t][^ \t]*[ \t]+(?:OK|NO|BAD)(?![^ \t]))",
+    re.IGNORECASE,
+)
+_TAGGED = re.compile(rb"([^ \t]+)[ \t]+(OK|NO|BAD)(?:[ \t]+(.*))?$", re.IGNORECASE | re.DOTALL)
+_UNTAGGED = re.compile(rb"\*[ \t]+(?:([0-9]+)[ \t]+)?([A-Za-z][A-Za-z0-9_-]*)(?![^ \t])[ \t]*")
+_CODE = re.compile(
+    r"\[([^\s\]]+)(?:\s+(\((?:[^()]|\([^()]*\))*\)|[^\]]*?))?\s*\]\s*(.*)$", re.DOTALL
+)
+_LIST = re.compile(
+    rb'\(([^()]*)\)[ \t]+(NIL|"(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t](.*))?$', re.IGNORECASE | re.DOTALL
+)
+_ATTRIBUTE = re.compile(r"\\?[^\\\s]+")
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_SET = re.compile(rb"[0-9]{1,10}(?::[0-9]{1,10})?(?:,[0-9]{1,10}(?::[0-9]{1,10})?)*")
+_BODIES = ("BODY[", "BINARY[", "RFC822")
+_NO_BODY = frozenset({"RFC822.SIZE"})
+
+
+def ends_in_text(line: bytes) -> bool:
+    """Whether a response's first line ends in words for people: there ``{40}`` is no literal."""
+    return _FOR_PEOPLE.match(line) is not None
+
+
+def is_fetch(line: bytes) -> bool:
+    """Whether a response's first line begins a FETCH."""
+    found = _UNTAGGED.match(line.lstrip(b"\0"))
+    return found is not None and found[1] is not None and found[2].upper() == b"FETCH"
+
+
+def parse(pieces: Sequence[Piece]) -> Response:
+    """Read one response.
+
+    Args:
+        pieces: text, literal, text and so on; the first and the last are text, without line ends
+            and without the ``{n}`` of the literals.
+
+    Raises:
+        ProtocolError: a number that is no 32-bit number where one is needed, lists nested too
+            deeply, or doubt about where a literal ended.
+    """
+    first = pieces[0]
+    if isinstance(first, Literal):
+        raise ValueError("a response begins with text")
+    first = first.lstrip(b"\0")
+    if first[:1] == b"+":
+        return Continuation(first[1:].strip())
+    if first[:1] != b"*":
+        found = _TAGGED.match(first)
+        return _unknown(pieces) if found is None else Tagged(found[1], *_status(found[2], found[3]))
+    found = _UNTAGGED.match(first)
+    if found is None:
+        return _unknown(pieces)
+    keyword = found[2].upper()
+    rest = [first[found.end() :], *pieces[1:]]
+    if found[1] is None:
+        reader = _PLAIN.get(keyword)
+        return _unknown(pieces) if reader is None else reader(keyword, rest)
+    if keyword not in _NUMBERED:
+        return _unknown(pieces)
+    count = number(Atom(found[1]))
+    if count is None:
+        raise ProtocolError(f"{keyword.decode()} with a number of {len(found[1])} digits")
+    return _NUMBERED[keyword](count, rest)
+
+
+def read_code(text: str) -> tuple[str, str, str]:
+    """The response code (upper case), its arguments, and the text after it.
+
+    It counts at the beginning of the text only: Gmail ends texts with ``[THROTTLED]``.
+    """
+    found = _CODE.match(text) if text.startswith("[") else None
+    if found is None:
+        return "", "", text.strip()
+    return found[1].upper(), found[2] or "", found[3].strip()
+
+
+def capability_names(text: str) -> frozenset[str]:
+    """The capabilities that ``text`` lists."""
+    return frozenset(text.upper().split())
+
+
+def _unknown(pieces: Sequence[Piece]) -> Unknown:
+    first = pieces[0]
+    return Unknown(first.data if isinstance(first, Literal) else first[:UNKNOWN_SHOWN])
+
+
+def _first(rest: Sequence[Piece]) -> bytes:
+    piece = rest[0]
+    return piece.data if isinstance(piece, Literal) else piece
+
+
+def _status(keyword: bytes, text: bytes | None) -> tuple[str, str, str, str]:
+    return keyword.decode("ascii").upper(), *read_code((text or b"").decode("utf-8", "replace"))
+
+
+def _untagged_status(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    return Status(*_status(keyword, _first(rest)))
+
+
+def _capability(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    return Capability(capability_names(_first(rest).decode("ascii", "replace")))
+
+
+def _search(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    """``* SEARCH 1 2 3``, also with CONDSTORE's ``(MODSEQ n)`` behind it (RFC 7162)."""
+    words = _first(rest).partition(b"(")[0].split()
+    if max(map(len, words), default=0) > MAX_DIGITS or not b"".join(words or [b"0"]).isdigit():
+        raise ProtocolError("a SEARCH response that is not a list of UIDs")
+    found = sorted(set(map(int, words)))
+    if found and found[-1] > HIGHEST_NUMBER:
+        raise ProtocolError("a SEARCH response with a number beyond 32 bits")
+    return Search(UidSet(_ranges(found)))
+
+
+def _ranges(ascending: Iterable[int]) -> list[tuple[int, int]]:
+    """Runs of consecutive numbers. 0 is no UID and is left out."""
+    ranges: list[tuple[int, int]] = []
+    low = high = 0
+    for uid in ascending:
+        if uid == high + 1 and low:
+            high = uid
+            continue
+        if low:
+            ranges.append((low, high))
+        low = high = uid
+    if low:
+        ranges.append((low, high))
+    return ranges
+
+
+def _esearch(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    try:
+        told = values(rest)
+    except Malformed as error:
+        raise ProtocolError(f"an ESEARCH response that cannot be read: {error}") from None
+    tag = None
+    if told and isinstance(told[0], tuple):
+        correlator = told.pop(0)
+        if isinstance(correlator, tuple) and len(correlator) == 2:
+            tag = correlator[1] if isinstance(correlator[1], bytes) else None
+    by_uid = bool(told) and isinstance(told[0], Atom) and told[0].upper() == b"UID"
+    named = told[1:] if by_uid else told
+    for name, value in zip(named[::2], named[1::2], strict=False):
+        if isinstance(name, Atom) and name.upper() == b"ALL":
+            if not isinstance(value, bytes) or not _SET.fullmatch(value):
+                raise ProtocolError("an ESEARCH response with a set that cannot be read")
+            return Esearch(tag, by_uid, UidSet.parse(value.decode("ascii")))
+    return Esearch(tag, by_uid, UidSet())
+
+
+def _list(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    """A mailbox; its name is all that follows the delimiter.
+
+    Exchange sends names with tabs in them, and some with one quote instead of two.
+    """
+    found = _LIST.match(_first(rest))
+    if found is None:
+        return Unknown(_first(rest)[:UNKNOWN_SHOWN])
+    attributes = frozenset(_ATTRIBUTE.findall(found[1].decode("ascii", "replace")))
+    quoted = _QUOTED.fullmatch(found[2])
+    delimiter = unescape(quoted[1] if quoted else found[2]).decode("ascii", "replace")
+    if found[2].upper() == b"NIL":
+        delimiter = ""
+    if len(rest) > 1 and isinstance(rest[1], Literal):
+        name = rest[1].data
+    else:
+        name = _mailbox_name(found[3] or b"")
+    return ListItem(attributes, delimiter or None, name)
+
+
+def _mailbox_name(text: bytes) -> bytes:
+    quoted = _QUOTED.fullmatch(text.strip(b" "))
+    return unescape(quoted[1]) if quoted else text.strip(b' "')
+
+
+def _fetch(sequence: int, rest: Sequence[Piece]) -> Response:
+    for before, after in pairwise(rest):
+        if isinstance(before, Literal) and isinstance(after, bytes) and after[:1] not in b" \t)":
+            raise ProtocolError("a literal was longer than the server said")
+    try:
+        told = values(rest)
+    except Malformed as error:
+        if len(rest) > 1:
+            raise ProtocolError(f"a FETCH response with a literal: {error}") from None
+        return _unknown([b"* %d FETCH " % sequence + _first(rest)])
+    if not told or not isinstance(told[0], tuple):
+        return _unknown([b"* %d FETCH " % sequence + _first(rest)])
+    return Fetch(sequence, _items(told[0]))
+
+
+def _items(told: tuple[Value, ...]) -> dict[str, Value]:
+    """Pairs of name and value.
+
+    A body whose value the server left out (Yandex: ``BODY[2] )``) is followed by another name, or
+    by nothing; a body itself is never an atom.
+    """
+    items: dict[str, Value] = {}
+    at = 0
+    while at < len(told):
+        name = told[at]
+        at += 1
+        if isinstance(name, tuple):  # Domino puts an item in parentheses of its own.
+            items.update(_items(name))
+            continue
+        if not isinstance(name, Atom) or at == len(told):
+            continue
+        key = name.upper().decode("ascii", "replace")
+        if isinstance(told[at], Atom) and key.startswith(_BODIES) and key not in _NO_BODY:
+            continue
+        items[key] = told[at]
+        at += 1
+    return items
+
+
+_PLAIN: dict[bytes, Callable[[bytes, Sequence[Piece]], Response]] = {
+    b"OK": _untagged_status,
+    b"NO": _untagged_status,
+    b"BAD": _untagged_status,
+    b"BYE": _untagged_status,
+    b"PREAUTH": _untagged_status,
+    b"CAPABILITY": _capability,
+    b"SEARCH": _search,
+    b"ESEARCH": _esearch,
+    b"LIST": _list,
+}
+_NUMBERED: dict[bytes, Callable[[int, Sequence[Piece]], Response]] = {
+    b"EXISTS": lambda count, rest: Exists(count),
+    b"EXPUNGE": lambda count, rest: Expunge(count),
+    b"FETCH": _fetch,
+}

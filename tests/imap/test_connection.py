@@ -1,0 +1,457 @@
+"""What the methods of a connection send, and what they make of the answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost, ProtocolError
+from nornmail.imap import Connection, Limits, Selected
+from nornmail.uidset import UidSet
+from tests.imap.fake import CAPABILITIES, FakeSocket, connection
+
+NO_EXTRAS = b"%T OK [CAPABILITY IMAP4rev1] welcome\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(
+            b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9] x\r\n%T OK [READ-WRITE]\r\n",
+            Selected("INBOX", 3, 7, 9, False),
+            id="as it should be",
+        ),
+        pytest.param(
+            b"* 0 EXISTS\r\n%T OK\r\n",
+            Selected("INBOX", 0, None, None, False),
+            id="next to nothing",
+        ),
+        pytest.param(
+            b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDVALIDITY 8]\r\n* 2 EXISTS\r\n%T OK\n",
+            Selected("INBOX", 2, 8, None, False),
+            id="the latest value counts",
+        ),
+        pytest.param(
+            b"* 9 EXISTS\r\n* OK [CLOSED] x\r\n* 1 EXISTS\r\n%T OK\r\n",
+            Selected("INBOX", 1, None, None, False),
+            id="what is said before CLOSED is of the mailbox before",
+        ),
+        pytest.param(
+            b"* 1 EXISTS\r\n* OK [UIDVALIDITY 0] x\r\n* OK [UIDNEXT "
+            + b"9" * 5000
+            + b"]\r\n%T OK [READ-ONLY] x\r\n",
+            Selected("INBOX", 1, 0, None, True),
+            id="UIDVALIDITY 0, UIDNEXT of 5,000 digits, and read-only",
+        ),
+        pytest.param(
+            b"* 5 EXISTS\r\n* 1 EXPUNGE\r\n%T OK\r\n",
+            Selected("INBOX", 4, None, None, False),
+            id="a removal meanwhile",
+        ),
+    ],
+)
+def test_select_tells_what_the_server_told(answer: bytes, expected: Selected) -> None:
+    opened = connection(FakeSocket({"SELECT": answer}))
+    assert opened.selected == expected
+    assert (opened.exists, opened.expunges) == (expected.exists, 0)
+
+
+def test_an_examined_mailbox_is_read_only() -> None:
+    sock = FakeSocket({"EXAMINE": b"* 1 EXISTS\r\n%T OK x\r\n"})
+    assert connection(sock).examine("Entwürfe").read_only
+    assert sock.sent[-1].endswith(b'EXAMINE "Entw&APw-rfe"')
+
+
+def test_a_select_without_exists_is_a_protocol_error() -> None:
+    sock = FakeSocket({"SELECT": b"%T OK\r\n"})
+    opened = connection(sock, select=False)
+    with pytest.raises(ProtocolError):
+        opened.select("INBOX")
+    assert sock.closed
+    with pytest.raises(ConnectionLost, match="says nothing about its messages"):
+        opened.noop()
+
+
+def test_after_a_refused_select_nothing_is_selected() -> None:
+    sock = FakeSocket({"EXAMINE": b"%T NO [NONEXISTENT] no such thing\r\n"})
+    opened = connection(sock)
+    with pytest.raises(CommandRefused) as caught:
+        opened.examine("nowhere")
+    error = caught.value
+    assert (error.command, error.status, error.code) == ("EXAMINE", "NO", "NONEXISTENT")
+    assert opened.selected is None
+    assert opened.select("INBOX").exists == 3
+
+
+def test_exists_and_expunges_follow_what_is_told() -> None:
+    told = b"* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 5 EXISTS\r\n* 1 EXPUNGE\r\n%T OK\r\n"
+    opened = connection(FakeSocket({"NOOP": told}))
+    opened.noop()
+    assert (opened.exists, opened.expunges) == (4, 3)
+
+
+def test_what_is_told_with_a_refusal_counts_too() -> None:
+    opened = connection(FakeSocket({"NOOP": b"* 9 EXISTS\r\n%T NO not now\r\n"}))
+    with pytest.raises(CommandRefused):
+        opened.noop()
+    assert opened.exists == 9
+
+
+def test_what_is_told_between_commands_is_read_with_the_next() -> None:
+    sock = FakeSocket()
+    opened = connection(sock)
+    sock.say(b"* 4 EXISTS\r\n")
+    opened.noop()
+    assert opened.exists == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(b'* ESEARCH (TAG "%T") UID ALL 1:3,9\r\n%T OK\r\n', "1:3,9", id="a set"),
+        pytest.param(b'* ESEARCH (TAG "%T") UID\r\n%T OK\r\n', "", id="no ALL item"),
+        pytest.param(b"* SEARCH 9 2 1 3\r\n%T OK\r\n", "1:3,9", id="SEARCH all the same"),
+    ],
+)
+def test_all_uids_are_listed_by_esearch(answer: bytes, expected: str) -> None:
+    sock = FakeSocket({"UID SEARCH": answer})
+    assert str(connection(sock).list_uids()) == expected
+    assert sock.sent[-1].endswith(b"UID SEARCH RETURN (ALL) ALL")
+
+
+def test_an_empty_mailbox_is_not_asked() -> None:
+    sock = FakeSocket({"SELECT": b"* 0 EXISTS\r\n%T OK\r\n"})
+    assert not connection(sock).list_uids()
+    assert sock.names[-1] == "SELECT"
+
+
+def test_a_listing_that_nobody_could_walk_is_a_protocol_error() -> None:
+    sock = FakeSocket({"UID SEARCH": b"* ESEARCH UID ALL 1:4294967295\r\n%T OK\r\n"})
+    opened = connection(sock)
+    with pytest.raises(ProtocolError):
+        opened.list_uids()
+    assert sock.closed
+
+
+def test_windows_are_asked_for_where_esearch_says_nothing() -> None:
+    sock = FakeSocket({"UID SEARCH": [b"%T OK\r\n", b"* SEARCH 4 5 6\r\n%T OK\r\n"]})
+    assert str(connection(sock).list_uids()) == "4:6"
+    assert sock.sent[-1].endswith(b"UID SEARCH 1:3")
+
+
+def test_all_is_asked_for_where_windows_find_too_little() -> None:
+    answers = [b"%T OK\r\n", b"* SEARCH\r\n%T OK\r\n", b"* SEARCH 101 102 103\r\n%T OK\r\n"]
+    sock = FakeSocket({"UID SEARCH": list[bytes](answers)})
+    assert str(connection(sock).list_uids()) == "101:103"
+    assert sock.sent[-1].endswith(b"UID SEARCH ALL")
+
+
+def test_windows_end_exactly_at_exists() -> None:
+    answers = [
+        b"* SEARCH 11 12\r\n%T OK\r\n",
+        b"* SEARCH 13 14\r\n%T OK\r\n",
+        b"* SEARCH 17\r\n%T OK\r\n",
+    ]
+    sock = FakeSocket(
+        {
+            "LOGIN": NO_EXTRAS,
+            "SELECT": b"* 5 EXISTS\r\n%T OK\r\n",
+            "UID SEARCH": list[bytes](answers),
+        }
+    )
+    assert str(connection(sock, limits=Limits(list_window=2)).list_uids()) == "11:14,17"
+    assert [line.split()[-1] for line in sock.sent[-3:]] == [b"1:2", b"3:4", b"5:5"]
+
+
+def test_a_removal_while_listing_hides_no_message() -> None:
+    """UIDs 1 to 6; the second is removed after the first window, so 4 becomes the third."""
+    answers = [
+        b"* SEARCH 1 2 3\r\n* 2 EXPUNGE\r\n%T OK\r\n",
+        b"* SEARCH 4 5 6\r\n%T OK\r\n",
+    ]
+    sock = FakeSocket(
+        {
+            "LOGIN": NO_EXTRAS,
+            "SELECT": b"* 6 EXISTS\r\n%T OK\r\n",
+            "UID SEARCH": list[bytes](answers),
+        }
+    )
+    listed = connection(sock, limits=Limits(list_window=3)).list_uids()
+    assert [line.split()[-1] for line in sock.sent[-2:]] == [b"1:3", b"3:5"]
+    assert str(listed) == "1:6"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(b"* SEARCH 4\r\n%T OK\r\n", "", id="the last message, which always matches"),
+        pytest.param(b"* SEARCH 9 5 4\r\n%T OK\r\n", "5,9", id="descending"),
+        pytest.param(b"%T OK\r\n", "", id="no SEARCH line"),
+    ],
+)
+def test_uids_from_are_not_below(answer: bytes, expected: str) -> None:
+    sock = FakeSocket({"UID SEARCH": answer})
+    assert str(connection(sock).uids_from(5)) == expected
+    assert sock.sent[-1].endswith(b"UID SEARCH UID 5:*")
+
+
+def test_above_the_highest_uid_there_is_nothing_to_ask() -> None:
+    sock = FakeSocket()
+    assert not connection(sock).uids_from(2**32)
+    assert sock.names[-1] == "SELECT"
+
+
+def test_still_listed_asks_for_news_first_and_trusts_no_server() -> None:
+    sock = FakeSocket({"UID SEARCH": b"* SEARCH 1 2 3 4 5\r\n%T OK\r\n"})
+    assert str(connection(sock).still_listed(UidSet.of([2, 4, 9]))) == "2,4"
+    assert sock.names[-2:] == ["NOOP", "UID SEARCH"]
+    assert sock.sent[-1].endswith(b"UID SEARCH UID 2,4,9")
+
+
+EMPTY_CALLS: dict[str, Callable[[Connection], object]] = {
+    "still_listed": lambda one: one.still_listed(UidSet()),
+    "summaries": lambda one: one.summaries(UidSet()),
+    "bodies": lambda one: one.bodies(UidSet(), expected_octets=0),
+    "headers": lambda one: one.headers(UidSet()),
+    "add_flags": lambda one: one.add_flags(UidSet(), ["\\Seen"]),
+    "expunge": lambda one: one.expunge(UidSet()),
+    "move": lambda one: one.move(UidSet(), "x"),
+    "copy": lambda one: one.copy(UidSet(), "x"),
+}
+
+
+@pytest.mark.parametrize("call", EMPTY_CALLS.values(), ids=EMPTY_CALLS)
+def test_an_empty_set_sends_nothing(call: Callable[[Connection], object]) -> None:
+    sock = FakeSocket()
+    opened = connection(sock)
+    call(opened)
+    assert sock.names == ["LOGIN", "SELECT"]
+
+
+COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
+    (
+        lambda one: one.summaries(UidSet([(1, 3)])),
+        b"UID FETCH 1:3 (UID FLAGS INTERNALDATE RFC822.SIZE)",
+    ),
+    (
+        lambda one: one.bodies(UidSet([(1, 3)]), expected_octets=9),
+        b"UID FETCH 1:3 (UID FLAGS INTERNALDATE BODY.PEEK[])",
+    ),
+    (
+        lambda one: one.headers(UidSet.of([7])),
+        b"UID FETCH 7 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])",
+    ),
+    (
+        lambda one: one.add_flags(UidSet.of([1, 3]), ["\\Seen", "\\Deleted"]),
+        b"UID STORE 1,3 +FLAGS.SILENT (\\Deleted \\Seen)",
+    ),
+    (lambda one: one.expunge(UidSet.of([1, 3])), b"UID EXPUNGE 1,3"),
+    (lambda one: one.move(UidSet.of([1]), "Done & gone"), b'UID MOVE 1 "Done &- gone"'),
+    (lambda one: one.copy(UidSet.of([1]), "a b"), b'UID COPY 1 "a b"'),
+    (lambda one: one.create("Erledigt ü"), b'CREATE "Erledigt &APw-"'),
+    (
+        lambda one: one.find_message_id('<a"b@c>'),
+        b'UID SEARCH HEADER Message-ID "<a\\"b@c>"',
+    ),
+    (lambda one: one.mailboxes(), b'LIST "" "*"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "sent"), COMMANDS, ids=[sent.decode().split(" (")[0] for _, sent in COMMANDS]
+)
+def test_a_method_is_one_command(call: Callable[[Connection], object], sent: bytes) -> None:
+    sock = FakeSocket()
+    opened = connection(sock)
+    call(opened)
+    assert sock.names[:-1] == ["LOGIN", "SELECT"]
+    assert sock.sent[-1].partition(b" ")[2] == sent
+
+
+def test_long_sets_are_cut_below_8000_octets_a_line() -> None:
+    sock = FakeSocket()
+    uids = UidSet.of(range(1_000_000_001, 1_000_010_001, 2))
+    connection(sock).add_flags(uids, ["\\Seen"])
+    lines = [line for line in sock.sent if b"STORE" in line]
+    assert len(lines) > 1
+    assert all(len(line) + 2 <= 8000 for line in lines)
+    stored = ",".join(line.split()[3].decode() for line in lines)
+    assert UidSet.parse(stored) == uids
+
+
+def test_bodies_are_those_that_were_asked_for_in_any_order_and_form() -> None:
+    answer = (
+        b"* 3 FETCH (UID 9 BODY[] {5}\r\nother)\r\n"
+        b"* 2 FETCH (BODY[] {3}\r\ntwo UID 2 FLAGS (\\Seen))\r\n"
+        b'* 1 FETCH (UID 1 BODY[] "one")\r\n'
+        b"* 1 FETCH (FLAGS (\\Recent))\r\n"
+        b"* 4 FETCH (UID 4 BODY[] NIL)\r\n"
+        b"%T OK [EXPUNGEISSUED] x\r\n"
+    )
+    opened = connection(FakeSocket({"UID FETCH": answer}))
+    found = opened.bodies(UidSet([(1, 5)]), expected_octets=20)
+    assert {uid: body.raw for uid, body in found.items()} == {1: b"one", 2: b"two", 4: None}
+    assert found[2].flags == frozenset({"\\Seen"})
+
+
+@pytest.mark.parametrize("status", ["NO", "BAD"])
+def test_bodies_before_a_refusal_are_not_given_then_or_later(status: str) -> None:
+    stale = b"* 1 FETCH (UID 5 BODY[] {5}\r\nstale)\r\n%T " + status.encode() + b" no\r\n"
+    fresh = b"* 2 FETCH (UID 6 BODY[] {5}\r\nfresh)\r\n%T OK\r\n"
+    opened = connection(FakeSocket({"UID FETCH": [stale, fresh]}))
+    with pytest.raises(CommandRefused):
+        opened.bodies(UidSet.of([5]), expected_octets=5)
+    assert list(opened.bodies(UidSet.of([5, 6]), expected_octets=5)) == [6]
+
+
+def test_a_late_answer_to_an_earlier_fetch_is_dropped() -> None:
+    late = (
+        b"* 1 FETCH (UID 5 BODY[] {4}\r\nlate)\r\n* 2 FETCH (UID 6 BODY[] {3}\r\nnew)\r\n%T OK\r\n"
+    )
+    opened = connection(FakeSocket({"UID FETCH": late}))
+    found = opened.bodies(UidSet.of([6]), expected_octets=5)
+    assert {uid: body.raw for uid, body in found.items()} == {6: b"new"}
+
+
+def test_the_deadline_of_bodies_grows_with_their_size() -> None:
+    sock = FakeSocket({"UID FETCH": b"%T OK\r\n"})
+    opened = connection(sock, limits=Limits(min_rate=1000), timeout=30.0)
+    sock.timeouts.clear()
+    opened.bodies(UidSet.of([1]), expected_octets=5000)
+    assert set(sock.timeouts) == {35.0}
+
+
+@pytest.mark.parametrize(
+    ("octets", "fits"), [(150, True), (151, False)], ids=["twice and slack", "one more"]
+)
+def test_a_body_may_be_larger_than_announced_within_bounds(octets: int, fits: bool) -> None:
+    answer = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\n%%T OK\r\n" % (octets, b"x" * octets)
+    opened = connection(FakeSocket({"UID FETCH": answer}), limits=Limits(body_slack=50))
+    if fits:
+        assert opened.bodies(UidSet.of([1]), expected_octets=50)[1].raw == b"x" * octets
+    else:
+        with pytest.raises(ProtocolError):
+            opened.bodies(UidSet.of([1]), expected_octets=50)
+
+
+def test_headers_come_with_the_size_of_the_whole() -> None:
+    answer = b"* 1 FETCH (UID 1 RFC822.SIZE 999 BODY[HEADER] {6}\r\na: b\r\n)\r\n%T OK\r\n"
+    header = connection(FakeSocket({"UID FETCH": answer})).headers(UidSet.of([1]))[1]
+    assert (header.raw, header.size) == (b"a: b\r\n", 999)
+
+
+def test_without_uidplus_nothing_is_expunged() -> None:
+    sock = FakeSocket({"LOGIN": NO_EXTRAS})
+    assert connection(sock).expunge(UidSet.of([1])) is False
+    assert sock.names[-1] == "SELECT"
+
+
+@pytest.mark.parametrize("text", ["<a\r\nX1 DELETE INBOX>", "<a\0>", "<é\n>"])
+def test_a_message_id_cannot_be_a_command(text: str) -> None:
+    sock = FakeSocket()
+    opened = connection(sock)
+    with pytest.raises(ConfigurationError):
+        opened.find_message_id(text)
+    assert sock.names[-1] == "SELECT"
+
+
+def test_a_message_id_that_is_not_ascii_goes_as_a_literal() -> None:
+    sock = FakeSocket({"UID SEARCH": [b"+ go\r\n", b"* SEARCH 5\r\n%T OK\r\n"]})
+    assert str(connection(sock).find_message_id("<é@x>")) == "5"
+    assert sock.sent[-2].endswith(b"UID SEARCH CHARSET UTF-8 HEADER Message-ID {6}")
+    assert sock.sent[-1] == "<é@x>".encode()
+
+
+def test_mailboxes_are_those_that_can_be_selected() -> None:
+    answer = (
+        b'* LIST () "/" INBOX\r\n* LIST (\\Noselect) "/" "[Gmail]"\r\n'
+        b'* LIST (\\HasNoChildren) "/" {8}\r\na "b" (c\r\n* LIST () "/" "Entw&APw-rfe"\r\n%T OK\r\n'
+    )
+    found = connection(FakeSocket({"LIST": answer})).mailboxes()
+    assert found == ["INBOX", 'a "b" (c', "Entwürfe"]
+
+
+def test_an_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    opened = connection(FakeSocket({"NOOP": b"* NO [ALERT] disk at 99%\r\n%T OK\r\n"}))
+    with caplog.at_level(logging.WARNING, "nornmail.imap"):
+        opened.noop()
+    assert "disk at 99%" in caplog.text
+
+
+def test_every_command_is_shown_before_and_after_it_is_sent() -> None:
+    moments: list[tuple[str, bytes, int]] = []
+    sock = FakeSocket()
+    opened = connection(
+        sock, on_command=lambda moment, command: moments.append((moment, command, len(sock.sent)))
+    )
+    opened.noop()
+    assert moments == [
+        ("before", b"LOGIN ****", 0),
+        ("after", b"LOGIN ****", 1),
+        ("before", b'SELECT "INBOX"', 1),
+        ("after", b'SELECT "INBOX"', 2),
+        ("before", b"NOOP", 2),
+        ("after", b"NOOP", 3),
+    ]
+
+
+def test_an_observer_that_raises_closes_the_connection() -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(moment: str, command: bytes) -> None:
+        if (moment, command) == ("after", b"NOOP"):
+            raise Killed
+
+    sock = FakeSocket()
+    opened = connection(sock, on_command=kill)
+    with pytest.raises(Killed):
+        opened.noop()
+    assert sock.closed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"* BYE\r\n%T OK\r\n", id="as it should be"),
+        pytest.param(b"%T OK\r\n", id="without BYE"),
+        pytest.param(b"%T BAD no\r\n", id="refused"),
+        pytest.param(b"", id="without an answer"),
+        pytest.param(b"* 1 FETCH (BODY[] {99999999999}\r\n", id="with nonsense"),
+    ],
+)
+def test_close_never_raises_and_always_closes(answer: bytes) -> None:
+    sock = FakeSocket({"LOGOUT": answer})
+    opened = connection(sock)
+    opened.close()
+    assert sock.closed
+    opened.close()
+    opened.abandon()
+    with pytest.raises(ConnectionLost):
+        opened.noop()
+    assert sock.names.count("LOGOUT") == 1
+
+
+def test_abandon_says_nothing() -> None:
+    sock = FakeSocket()
+    opened = connection(sock)
+    opened.abandon()
+    assert sock.closed
+    assert sock.names[-1] == "SELECT"
+
+
+def test_a_lost_connection_stays_lost_and_says_why() -> None:
+    sock = FakeSocket({"NOOP": b"* BYE Session expired\r\n"})
+    opened = connection(sock)
+    for _attempt in range(2):
+        with pytest.raises(ConnectionLost, match="Session expired"):
+            opened.noop()
+    assert sock.names.count("NOOP") == 1
+
+
+def test_capabilities_are_in_upper_case() -> None:
+    opened = connection(FakeSocket({"LOGIN": b"%T OK [capability imap4rev1 move] x\r\n"}))
+    assert opened.capabilities == frozenset({"IMAP4REV1", "MOVE"})
+    assert b"MOVE" in CAPABILITIES
