@@ -37,7 +37,9 @@ ADDED_BY_MAILBOXES = (
 
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _ADDED = re.compile(
-    rb"^(?:" + b"|".join(map(re.escape, ADDED_BY_MAILBOXES)) + rb")[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*",
+    rb"^(?:"
+    + b"|".join(map(re.escape, ADDED_BY_MAILBOXES))
+    + rb")[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -38,7 +38,7 @@ FIRST_RUN_LIMIT = 1_000
 STRANGERS_LIMIT = 100
 """Unknown messages older than the last good poll that a new epoch delivers unasked."""
 REASON_LENGTH = 2_000
-"""Characters of a failure's account that are kept: its last frames, not a dump."""
+"""Characters of a failure's account that are kept: what it says and its frames, not a dump."""
 RECONCILE_INTERVAL = 3_600.0
 """Seconds between two comparisons of the whole listing with the ledger."""
 SEARCH_INTERVAL = 300.0
@@ -89,7 +89,7 @@ def after_failure(entry: Entry, reason: str, retry: RetryPolicy, now: float) -> 
         state=State.DEAD if delay is None else State.WAITING,
         attempts=failures,
         due_at=0.0 if delay is None else now + delay,
-        reason=reason[-REASON_LENGTH:],
+        reason=reason[:REASON_LENGTH],
         changed_at=now,
     )
 
@@ -258,7 +258,6 @@ class HandlerHealth:
         self._probes = 0
         self._next_probe = 0.0
 
-    @property
     def failing(self) -> bool:
         """The handler is taken to be down: nothing new is claimed."""
         return len(self._failed_in_a_row) >= OUTAGE_AFTER
@@ -270,7 +269,7 @@ class HandlerHealth:
 
     def failed(self, delivery_id: str, now: float) -> None:
         """An attempt failed at ``now``; while failing it was a probe."""
-        self._probes = self._probes + 1 if self.failing else 0
+        self._probes = self._probes + 1 if self.failing() else 0
         self._failed_in_a_row.add(delivery_id)
         self._next_probe = now + probe_delay(self._probes)
 

@@ -42,7 +42,7 @@ def _setting(env: str, default: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ImapSettings:
-    """Where the mailbox is, and what happens on the server to mail that was handled.
+    r"""Where the mailbox is, and what happens on the server to mail that was handled.
 
     Each attribute is also a variable of the environment (in brackets) for :meth:`from_env`.
 
@@ -58,7 +58,7 @@ class ImapSettings:
         ca_file: a private certification authority in PEM [IMAP_CA_FILE].
         poll_interval: seconds between two looks [IMAP_POLL_INTERVAL, 60].
         mailbox: which mailbox is read [IMAP_MAILBOX, INBOX].
-        mark_as_read: set ``\\Seen`` on a message once it was handled [IMAP_MARK_AS_READ, true].
+        mark_as_read: set ``\Seen`` on a message once it was handled [IMAP_MARK_AS_READ, true].
         delete_after_fetch: delete a message once it was handled; needs ``mark_as_read``
             [IMAP_DELETE_AFTER_FETCH, false].
         move_to: the mailbox that handled messages are moved to; it is made when it is missing;
@@ -162,14 +162,12 @@ def _read_start(variable: str, text: str) -> StartFrom:
     word = text.strip().lower()
     if word == "all" or word == "new":
         return "all" if word == "all" else "new"
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigurationError(variable, text, "must be all, new, or a date such as 2026-01-31") from None
+    for reader in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return reader(text.strip())
+        except ValueError:
+            continue
+    raise ConfigurationError(variable, text, "must be all, new, or a date such as 2026-01-31")
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
@@ -228,13 +226,20 @@ def _check_values(settings: ImapSettings) -> None:
         if value is not None and any(char in value for char in "\0\r\n"):
             shown = "(hidden)" if name == "password" else value
             raise ConfigurationError(_env(name), shown, "must not hold line ends or NUL")
-    if settings.on_uidvalidity_change not in UIDVALIDITY_POLICIES:
-        raise ConfigurationError(
-            "IMAP_ON_UIDVALIDITY_CHANGE",
-            settings.on_uidvalidity_change,
-            "must be " + ", ".join(UIDVALIDITY_POLICIES),
-        )
+    check_uidvalidity_policy(settings.on_uidvalidity_change)
     check_start_from(settings.start_from)
+
+
+def check_uidvalidity_policy(policy: object) -> None:
+    """Refuse an ``on_uidvalidity_change`` that there is not.
+
+    Raises:
+        ConfigurationError: it is none of :data:`UIDVALIDITY_POLICIES`.
+    """
+    if policy not in UIDVALIDITY_POLICIES:
+        raise ConfigurationError(
+            "IMAP_ON_UIDVALIDITY_CHANGE", policy, "must be " + ", ".join(UIDVALIDITY_POLICIES)
+        )
 
 
 def check_start_from(start: object) -> None:

@@ -116,9 +116,7 @@ class UidSet:
 
     def __str__(self) -> str:
         """The set in IMAP's notation (``1:5,9``), ``""`` when it is empty."""
-        return ",".join(
-            str(low) if low == high else f"{low}:{high}" for low, high in self.ranges
-        )
+        return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self.ranges)
 
     def __repr__(self) -> str:
         return f"UidSet({str(self)!r})"

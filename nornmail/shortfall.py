@@ -1,0 +1,141 @@
+"""Messages that the server listed and did not give: gone, tried again, or dead in the end.
+
+What is still listed is never "gone": it waits, like a message whose handler failed, and is fetched
+again when it is due. What is no longer listed, confirmed by a second listing, is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from nornmail.delivery import Arrival, Tally
+from nornmail.digest import digest_of
+from nornmail.errors import CommandRefused, ConnectionLost
+from nornmail.imap import Connection, Summary
+from nornmail.ledger import Ledger
+from nornmail.model import Entry, KeepRaw, PutEntry, State
+from nornmail.policy import RetryPolicy, after_failure, is_due
+from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.shortfall")
+
+NOT_GIVEN = "the server lists the message and does not give it"
+CUT_OFF = "the connection was lost each time the message was fetched"
+EXPUNGED = "it was expunged before it was fetched"
+VANISHED = "it is no longer in the mailbox, and its bytes were not kept"
+REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
+
+Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, Arrival]]
+
+
+class Shortfall:
+    """Settles messages that could not be had.
+
+    Args:
+        ledger: of the mailbox.
+        retry: when such a message is asked for again.
+    """
+
+    def __init__(self, ledger: Ledger, retry: RetryPolicy) -> None:
+        self._ledger = ledger
+        self._retry = retry
+
+    def missing(
+        self, connection: Connection, uids: UidSet, tally: Tally, *, reason: str = NOT_GIVEN
+    ) -> None:
+        """Settle UIDs that were listed and not given, by a second listing."""
+        if not uids:
+            return
+        listed = connection.still_listed(uids)
+        for uid in uids:
+            if uid in listed:
+                log.warning("UID %d: %s", uid, reason)
+                self._ledger.later(PutEntry(self._failed(self._ledger.new_entry(uid), reason)))
+                tally.failed += 1
+            else:
+                entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=EXPUNGED)
+                self._ledger.later(PutEntry(entry))
+                tally.gone += 1
+        self._ledger.flush()
+
+    def not_had(self, uid: int, summary: Summary) -> None:
+        """Settle a message at which the connection is lost each time."""
+        log.warning("UID %d: %s", uid, CUT_OFF)
+        entry = replace(
+            self._ledger.new_entry(uid), size=summary.size, received_at=summary.received_at
+        )
+        self._ledger.commit(PutEntry(self._failed(entry, CUT_OFF)))
+
+    def rescue(self, connection: Connection, fetch: Fetch, tally: Tally) -> None:
+        """Fetch the bytes of waiting messages beside which none are kept yet.
+
+        These are messages that could not be had so far, when they are due; and at once those whose
+        process ended in the handler, since their bytes may be on the server for the last time.
+        """
+        epoch = self._ledger.epoch.number
+        now = self._ledger.clock.wall()
+        for entry in self._ledger.without_raw():
+            if entry.key.epoch != epoch:
+                self._vanished(entry, REBUILT, tally)
+            elif entry.digest is not None or is_due(entry, now, self._retry.longest):
+                self._fetch_again(connection, fetch, entry, tally)
+
+    def _fetch_again(
+        self, connection: Connection, fetch: Fetch, entry: Entry, tally: Tally
+    ) -> None:
+        uids = UidSet.of([entry.key.uid])
+        try:
+            summaries = connection.summaries(uids)
+            arrival = fetch(connection, summaries).get(entry.key.uid) if summaries else None
+        except (ConnectionLost, CommandRefused) as error:
+            self._not_rescued(entry, str(error))
+            if isinstance(error, ConnectionLost):
+                raise
+            return
+        if arrival is not None:
+            self._keep(entry, arrival)
+        elif uids - connection.still_listed(uids):
+            self._vanished(entry, VANISHED, tally)
+        else:
+            self._not_rescued(entry, NOT_GIVEN)
+
+    def _not_rescued(self, entry: Entry, reason: str) -> None:
+        """The fetch failed again: an attempt, once it was due; before, nothing changed."""
+        if is_due(entry, self._ledger.clock.wall(), self._retry.longest):
+            self._ledger.commit(PutEntry(self._failed(entry, reason)))
+
+    def _keep(self, entry: Entry, arrival: Arrival) -> None:
+        """Put the bytes beside the entry; from there the next attempt is fed."""
+        now = self._ledger.clock.wall()
+        had = replace(
+            entry,
+            digest=digest_of(arrival.raw, truncated=arrival.truncated),
+            size=arrival.size,
+            received_at=arrival.received_at,
+            truncated=arrival.truncated,
+            due_at=entry.due_at if entry.digest is not None else now,
+            changed_at=now,
+        )
+        self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
+
+    def _vanished(self, entry: Entry, reason: str, tally: Tally) -> None:
+        """A message went away before its bytes could be kept.
+
+        If it was never handed over it is gone, like any other that was expunged in time; if its
+        handler may have seen half of it, a person should know.
+        """
+        tried = entry.digest is not None
+        tally.gone += not tried
+        settled = replace(
+            entry,
+            state=State.DEAD if tried else State.GONE,
+            reason=f"{reason}; before that: {entry.reason}" if tried else reason,
+            due_at=0.0,
+            changed_at=self._ledger.clock.wall(),
+        )
+        self._ledger.commit(PutEntry(settled))
+
+    def _failed(self, entry: Entry, reason: str) -> Entry:
+        return after_failure(entry, reason, self._retry, self._ledger.clock.wall())
