@@ -1,0 +1,67 @@
+"""What the operating system refused, as a StoreError that names the path and says what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from nornmail.errors import StoreError
+
+FULL = "make room on that disk (or raise the quota), then start again"
+READ_ONLY = "let this user write there, or name another path"
+NO_DIRECTORY = "make the directory first, or name another path"
+IS_DIRECTORY = "name a file, not a directory"
+NO_LOCKS = "this file system has no locks: put the store on a local disk"
+UNKNOWN = "look at the disk and at the system's log"
+
+_ADVICE = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then start again",
+    errno.EACCES: READ_ONLY,
+    errno.EPERM: READ_ONLY,
+    errno.EROFS: READ_ONLY,
+    errno.ENOENT: NO_DIRECTORY,
+    errno.ENOTDIR: NO_DIRECTORY,
+    errno.EISDIR: IS_DIRECTORY,
+    errno.ENOLCK: NO_LOCKS,
+    errno.EOPNOTSUPP: NO_LOCKS,
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+}
+
+
+def store_error(path: str, error: OSError) -> StoreError:
+    """The StoreError to raise ``from error``.
+
+    Args:
+        path: the file it is about.
+    """
+    what = error.strerror or str(error)
+    if error.filename not in (None, path):
+        what = f"{what} ({error.filename})"
+    if hasattr(error, "__notes__"):
+        what = " ".join([what, *error.__notes__])
+    advice = _ADVICE.get(error.errno or 0, UNKNOWN)
+    return StoreError(f"the state store {path} cannot be used: {what}: {advice}")
+
+
+def resolve(path: str | os.PathLike[str]) -> str:
+    """The absolute path of a store, links followed, so that two names of one file are one store.
+
+    Raises:
+        StoreError: nothing can be stored there: it is a directory, or its directory is missing.
+    """
+    given = os.fspath(path)
+    resolved = os.path.realpath(given)
+    if not given or os.path.isdir(resolved):
+        raise StoreError(
+            f"the state store {given or '(no path)'} cannot be used: "
+            f"it is a directory: {IS_DIRECTORY}"
+        )
+    parent = os.path.dirname(resolved)
+    if not os.path.isdir(parent):
+        raise StoreError(
+            f"the state store {given} cannot be used: "
+            f"the directory {parent} is missing: {NO_DIRECTORY}"
+        )
+    return resolved

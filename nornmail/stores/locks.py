@@ -1,0 +1,143 @@
+"""A lock of the operating system on a file: it goes when the process that holds it goes.
+
+``flock`` on POSIX and a byte-range lock on Windows belong to the open file and not to the process,
+so two holders within one process exclude each other as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+
+from nornmail.errors import StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+HOLDER_BYTES = 255
+"""Octets of the holder's name that are written down: a host name (at most 253) and more."""
+LOCKED_BYTE = 1 << 30
+"""Where Windows locks one byte. Its locks keep others from reading, so it lies past the text."""
+FILE_MODE = 0o600
+"""Files of a store are their owner's: beside them, or in them, lies mail."""
+
+
+class LockTaken(StoreError):
+    """Somebody else holds the lock.
+
+    Attributes:
+        holder: as that one named itself, ``""`` if unknown.
+    """
+
+    def __init__(self, path: str, holder: str) -> None:
+        self.holder = holder
+        super().__init__(f"{path} is locked by {holder or 'another process'}")
+
+
+class FileLock:
+    """A lock on a file of its own. Not held after construction.
+
+    The file is left in place when the lock is released: if it were removed, somebody who had opened
+    it a moment before would lock a file that has no name any more, and a third one another file of
+    that name, and both would hold "the" lock.
+
+    Args:
+        path: the file; made where it is missing.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._closer: weakref.finalize[[int], FileLock] | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock; ``False`` in a child that was forked since."""
+        return self._closer is not None and self._closer.alive
+
+    def acquire(self, holder: str) -> None:
+        """Take the lock or fail at once; it never waits.
+
+        Args:
+            holder: written into the file, for the message to the next one (``host:pid``).
+
+        Raises:
+            LockTaken: it is held, be it by this object.
+            OSError: the file cannot be made, locked or written. The lock is not held then.
+        """
+        with _fork_guard:
+            self._acquire(holder)
+
+    def _acquire(self, holder: str) -> None:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(self.path, flags, FILE_MODE)  # not inheritable (PEP 446)
+        try:
+            if not _try_lock(fd):
+                raise LockTaken(self.path, _read_holder(fd))
+            os.ftruncate(fd, 0)
+            os.lseek(fd, 0, os.SEEK_SET)
+            os.write(fd, holder.encode("utf-8", "backslashreplace")[:HOLDER_BYTES])
+        except BaseException:
+            os.close(fd)
+            raise
+        # Closing the file frees the lock. The finalizer also does it for an owner that was dropped.
+        self._closer = weakref.finalize(self, os.close, fd)
+        _held.add(self)
+
+    def release(self) -> None:
+        """Give the lock back. Doing it twice, or without holding it, is harmless."""
+        _held.discard(self)
+        if self._closer is not None:
+            self._closer()
+
+
+def _read_holder(fd: int) -> str:
+    os.lseek(fd, 0, os.SEEK_SET)
+    return os.read(fd, HOLDER_BYTES).decode("utf-8", "replace")
+
+
+if sys.platform == "win32":
+
+    def _try_lock(fd: int) -> bool:
+        os.lseek(fd, LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except PermissionError:  # EACCES is how it says "locked"
+            return False
+        return True
+
+else:
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+_fork_guard = threading.Lock()
+"""Held while a lock is taken and while the process forks: a fork in between would hand the child
+a file that is not in the set yet."""
+
+
+def _close_in_child() -> None:
+    """Close what the child inherited: its copy would keep the lock after the parent died.
+
+    Closing leaves the parent's lock alone; unlocking (LOCK_UN) would take it from the parent.
+    """
+    for lock in list(_held):
+        lock.release()
+    _fork_guard.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_fork_guard.acquire,
+        after_in_parent=_fork_guard.release,
+        after_in_child=_close_in_child,
+    )

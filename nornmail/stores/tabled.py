@@ -1,0 +1,143 @@
+"""What the stores with their state in memory share: reading, locking, and the leases."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Generic
+
+from nornmail.errors import LeaseHeld, LeaseLost, StoreError
+from nornmail.model import Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
+from nornmail.stores.tables import H, Tables
+from nornmail.uidset import UidSet
+
+
+class TabledStore(ABC, Generic[H]):
+    """A store over :class:`~nornmail.stores.tables.Tables`, one for each mailbox.
+
+    One process at a time has such a store, so a lease is an entry in a dictionary: it goes with the
+    process. Its token is the store's to keep.
+    """
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._mailboxes: dict[MailboxKey, Tables[H]] = {}
+        self._leases: dict[MailboxKey, Lease] = {}
+        self._settled = True
+        """False while a commit is put in. Ctrl-C may leave it so: then memory and disk differ."""
+
+    # What the two differ in
+
+    @abstractmethod
+    def _unusable(self) -> str | None:
+        """Why nothing can be done with the store (closed, another process's), else ``None``."""
+
+    @abstractmethod
+    def _save_token(self, mailbox: MailboxKey, token: int) -> None:
+        """Write the new token of a mailbox down and put it into its tables."""
+
+    @abstractmethod
+    def _read_raw(self, held: H) -> bytes:
+        """The bytes that ``held`` stands for."""
+
+    def _check_usable(self) -> None:
+        reason = self._unusable()
+        if reason is not None:
+            raise StoreError(reason)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        # Before the lock too: in a forked child it may be held by a thread that is not there.
+        self._check_usable()
+        with self._mutex:
+            self._check_usable()
+            if not self._settled:
+                raise StoreError("the state store was interrupted while it wrote: open it again")
+            yield
+
+    def _tables(self, mailbox: MailboxKey) -> Tables[H]:
+        """The tables to read from: empty ones for a mailbox that is not known."""
+        return self._mailboxes.get(mailbox) or Tables()
+
+    # Leases
+
+    def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
+        """See :meth:`nornmail.stores.base.StateStore.acquire`."""
+        with self._locked():
+            holder = self._leases.get(mailbox)
+            if holder is not None:
+                raise LeaseHeld(f"{mailbox} is worked on by {holder.owner}", holder.owner)
+            token = self._tables(mailbox).token + 1
+            self._save_token(mailbox, token)
+            lease = Lease(mailbox=mailbox, owner=owner, token=token)
+            self._leases[mailbox] = lease
+            return lease
+
+    def _check_lease(self, lease: Lease) -> None:
+        current = self._leases.get(lease.mailbox)
+        if current is None or current.token != lease.token:
+            raise LeaseLost(f"{lease.owner} does not work on {lease.mailbox} any more")
+
+    def renew(self, lease: Lease) -> Lease:
+        """See :meth:`nornmail.stores.base.StateStore.renew`. The lease has no end: it is as is."""
+        with self._locked():
+            self._check_lease(lease)
+            return lease
+
+    def release(self, lease: Lease) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.release`."""
+        if self._unusable():
+            return  # closing released it
+        with self._mutex:
+            current = self._leases.get(lease.mailbox)
+            if current is not None and current.token == lease.token:
+                del self._leases[lease.mailbox]
+
+    # Reading
+
+    def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
+        """See :meth:`nornmail.stores.base.StateStore.load`."""
+        with self._locked():
+            return self._tables(mailbox).record
+
+    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        """See :meth:`nornmail.stores.base.StateStore.looked_at`."""
+        with self._locked():
+            return self._tables(mailbox).looked_at(epoch)
+
+    def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
+        """See :meth:`nornmail.stores.base.StateStore.get`."""
+        with self._locked():
+            return self._tables(mailbox).entries.get(key)
+
+    def entries(
+        self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
+    ) -> list[Entry]:
+        """See :meth:`nornmail.stores.base.StateStore.entries`."""
+        with self._locked():
+            return self._tables(mailbox).in_states(states, limit)
+
+    def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
+        """See :meth:`nornmail.stores.base.StateStore.count`."""
+        with self._locked():
+            return self._tables(mailbox).count(states)
+
+    def acquaintances(
+        self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
+    ) -> list[Entry]:
+        """See :meth:`nornmail.stores.base.StateStore.acquaintances`."""
+        with self._locked():
+            return self._tables(mailbox).acquaintances(header_digest, before_epoch)
+
+    def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
+        """See :meth:`nornmail.stores.base.StateStore.raw`."""
+        with self._locked():
+            held = self._tables(mailbox).raw.get(key)
+            return None if held is None else self._read_raw(held)
+
+    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        """See :meth:`nornmail.stores.base.StateStore.without_raw`."""
+        with self._locked():
+            return self._tables(mailbox).without_raw(state)

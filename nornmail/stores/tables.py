@@ -1,0 +1,222 @@
+"""The state of one mailbox in memory, with the indexes that reading it needs.
+
+A commit goes in two steps: :meth:`Tables.plan` applies the changes to an overlay and refuses what
+may not be, :meth:`Tables.install` puts the outcome in and cannot fail. Between the two a store may
+write the outcome down.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from nornmail.model import (
+    KEEPS_RAW,
+    Change,
+    Entry,
+    EntryKey,
+    KeepRaw,
+    MailboxRecord,
+    PassOver,
+    PutEntry,
+    Rekey,
+    SaveMailbox,
+    State,
+)
+from nornmail.stores.rules import check_keep, check_put, check_rekey
+from nornmail.uidset import UidSet
+
+MERGE_FLOOR = 1024
+"""Ranges that are collected before they are merged for the first time: merging sorts them all."""
+
+H = TypeVar("H")
+"""What stands for kept bytes: the bytes themselves, or the file that holds them."""
+
+
+@dataclass(slots=True)
+class Effects(Generic[H]):
+    """What a commit comes to: values, so that putting them in twice is putting them in once.
+
+    ``None`` in ``entries`` and ``raw`` takes away what is there.
+    """
+
+    record: MailboxRecord | None = None
+    entries: dict[EntryKey, Entry | None] = field(default_factory=dict)
+    raw: dict[EntryKey, H | None] = field(default_factory=dict)
+    passed: list[tuple[int, UidSet]] = field(default_factory=list)
+
+
+class Ranges:
+    """UIDs that only ever become more; putting some in does not cost what is there already."""
+
+    __slots__ = ("_merge_at", "_pairs")
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[int, int]] = []
+        self._merge_at = MERGE_FLOOR
+
+    def add(self, uids: UidSet) -> None:
+        self._pairs += uids.ranges
+        if len(self._pairs) >= self._merge_at:
+            self._pairs = UidSet(self._pairs).ranges
+            self._merge_at = max(MERGE_FLOOR, 2 * len(self._pairs))
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Ranges in any order; they may overlap."""
+        return self._pairs
+
+    def merged(self) -> UidSet:
+        return UidSet(self._pairs)
+
+
+class Tables(Generic[H]):
+    """Everything of one mailbox. Not safe for threads: its store locks."""
+
+    def __init__(self) -> None:
+        self.token = 0
+        self.record: MailboxRecord | None = None
+        self.entries: dict[EntryKey, Entry] = {}
+        self.raw: dict[EntryKey, H] = {}
+        self.passed: dict[int, Ranges] = {}
+        self._by_state: dict[State, dict[EntryKey, None]] = {state: {} for state in State}
+        self._by_digest: dict[str, dict[EntryKey, None]] = {}
+
+    # Writing
+
+    def plan(self, changes: Sequence[Change], hold: Callable[[bytes], H]) -> Effects[H]:
+        """What ``changes`` come to, in their order. The tables stay as they are.
+
+        Args:
+            hold: makes of bytes what stands for them.
+
+        Raises:
+            IllegalTransition: one of them may not be.
+        """
+        plan = _Plan(self, hold)
+        for change in changes:
+            plan.take(change)
+        return plan.effects
+
+    def install(self, effects: Effects[H]) -> None:
+        """Put the outcome of a plan in."""
+        if effects.record is not None:
+            self.record = effects.record
+        for key, entry in effects.entries.items():
+            self._set(key, entry)
+        for key, held in effects.raw.items():
+            if held is None:
+                self.raw.pop(key, None)
+            else:
+                self.raw[key] = held
+        for epoch, uids in effects.passed:
+            self.passed.setdefault(epoch, Ranges()).add(uids)
+
+    def _set(self, key: EntryKey, entry: Entry | None) -> None:
+        old = self.entries.pop(key, None)
+        if old is not None:
+            del self._by_state[old.state][key]
+            if old.digest is not None:
+                self._forget_digest(old.digest.header, key)
+        if entry is not None:
+            self.entries[key] = entry
+            self._by_state[entry.state][key] = None
+            if entry.digest is not None:
+                self._by_digest.setdefault(entry.digest.header, {})[key] = None
+
+    def _forget_digest(self, header: str, key: EntryKey) -> None:
+        keys = self._by_digest[header]
+        del keys[key]
+        if not keys:
+            del self._by_digest[header]
+
+    # Reading
+
+    def in_states(self, states: Collection[State], limit: int | None = None) -> list[Entry]:
+        """In the order of ``(due_at, epoch, uid, inbox)``, at most ``limit`` of them."""
+        found = (self.entries[key] for state in set(states) for key in self._by_state[state])
+        return _in_order(found, limit)
+
+    def count(self, states: Collection[State]) -> int:
+        return sum(len(self._by_state[state]) for state in set(states))
+
+    def without_raw(self, state: State) -> list[Entry]:
+        keys = (key for key in self._by_state[state] if key not in self.raw)
+        return _in_order((self.entries[key] for key in keys), None)
+
+    def acquaintances(self, header_digest: str, before_epoch: int) -> list[Entry]:
+        keys = self._by_digest.get(header_digest, {})
+        return [self.entries[key] for key in sorted(keys) if key.epoch < before_epoch]
+
+    def looked_at(self, epoch: int) -> UidSet:
+        gone = self._by_state[State.GONE]
+        uids = [
+            (key.uid, key.uid) for key in self.entries if key.epoch == epoch and key not in gone
+        ]
+        passed = self.passed.get(epoch)
+        return UidSet(uids + passed.pairs if passed else uids)
+
+
+def _in_order(entries: Iterable[Entry], limit: int | None) -> list[Entry]:
+    def key(entry: Entry) -> tuple[float, EntryKey]:
+        return entry.due_at, entry.key
+
+    return sorted(entries, key=key) if limit is None else heapq.nsmallest(limit, entries, key=key)
+
+
+class _Plan(Generic[H]):
+    """The tables as they would be, over the tables as they are."""
+
+    def __init__(self, tables: Tables[H], hold: Callable[[bytes], H]) -> None:
+        self.effects: Effects[H] = Effects()
+        self._tables = tables
+        self._hold = hold
+
+    def take(self, change: Change) -> None:
+        match change:
+            case SaveMailbox(record):
+                self.effects.record = record
+            case PutEntry(entry, raw):
+                self._put(entry, raw)
+            case KeepRaw(key, raw):
+                found = self._entry(key)
+                check_keep(key, None if found is None else found.state)
+                self.effects.raw[key] = self._hold(raw)
+            case Rekey(before, after, uid_validity):
+                self._rekey(before, after, uid_validity)
+            case PassOver(epoch, uids):
+                # A copy: the caller's set may go on changing.
+                self.effects.passed.append((epoch, UidSet(uids.ranges)))
+
+    def _entry(self, key: EntryKey) -> Entry | None:
+        if key in self.effects.entries:
+            return self.effects.entries[key]
+        return self._tables.entries.get(key)
+
+    def _raw(self, key: EntryKey) -> H | None:
+        if key in self.effects.raw:
+            return self.effects.raw[key]
+        return self._tables.raw.get(key)
+
+    def _put(self, entry: Entry, raw: bytes | None) -> None:
+        before = self._entry(entry.key)
+        check_put(None if before is None else before.state, entry.state)
+        self.effects.entries[entry.key] = entry
+        if entry.state not in KEEPS_RAW:
+            if self._raw(entry.key) is not None:
+                self.effects.raw[entry.key] = None
+        elif raw is not None:
+            self.effects.raw[entry.key] = self._hold(raw)
+
+    def _rekey(self, before: EntryKey, after: EntryKey, uid_validity: int) -> None:
+        taken = self._entry(after)
+        state = None if taken is None else taken.state
+        entry = check_rekey(before, self._entry(before), after, state)
+        self.effects.entries[before] = None
+        self.effects.entries[after] = replace(entry, key=after, uid_validity=uid_validity)
+        held = self._raw(before)
+        if held is not None:
+            self.effects.raw[before] = None
+            self.effects.raw[after] = held

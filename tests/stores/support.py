@@ -1,0 +1,138 @@
+"""What the tests of the stores share: values, and how each store is opened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nornmail.model import (
+    Digest,
+    Entry,
+    EntryKey,
+    Epoch,
+    Lease,
+    MailboxKey,
+    MailboxRecord,
+    PutEntry,
+    State,
+    Watermark,
+)
+from nornmail.stores import JsonStateStore, MemoryStateStore, SqliteStateStore, StateStore
+from tests.support.package import package_directory
+
+INBOX = MailboxKey("agent@example.com", "INBOX")
+OTHER = MailboxKey("agent@example.com", "Archive")
+ME = "host.example.com:1"
+CHILD_SECONDS = 60
+"""How long a child process may take: far more than it ever does."""
+
+PATHS: dict[str, Callable[[Path], StateStore]] = {
+    "json": lambda directory: JsonStateStore(directory / "state.json"),
+    "sqlite": lambda directory: SqliteStateStore(directory / "state.db"),
+}
+"""The durable stores, by what opens them in a directory."""
+OPENERS: dict[str, Callable[[Path], StateStore]] = {
+    "memory": lambda _: MemoryStateStore(),
+    **PATHS,
+}
+
+
+def key(uid: int = 1, *, epoch: int = 1, inbox: str = "") -> EntryKey:
+    return EntryKey(epoch, uid, inbox)
+
+
+def entry(
+    state: State,
+    uid: int = 1,
+    *,
+    epoch: int = 1,
+    inbox: str = "",
+    due_at: float = 0.0,
+    digest: Digest | None = None,
+) -> Entry:
+    return Entry(
+        key=key(uid, epoch=epoch, inbox=inbox),
+        state=state,
+        delivery_id=f"id-{epoch}-{uid}-{inbox}",
+        due_at=due_at,
+        digest=digest,
+    )
+
+
+def record(epoch: int = 1, uid: int = 0) -> MailboxRecord:
+    return MailboxRecord(
+        epoch=Epoch(epoch, 7, 1, matched=True, begun_at=1.5), watermark=Watermark(7, uid)
+    )
+
+
+WAYS: dict[State | None, tuple[State, ...]] = {
+    None: (),
+    State.NEW: (State.NEW,),
+    State.CLAIMED: (State.CLAIMED,),
+    State.HANDLED: (State.CLAIMED, State.HANDLED),
+    State.FINISHED: (State.CLAIMED, State.HANDLED, State.FINISHED),
+    State.WAITING: (State.WAITING,),
+    State.DEAD: (State.CLAIMED, State.DEAD),
+    State.PASSED_OVER: (State.PASSED_OVER,),
+    State.GONE: (State.GONE,),
+}
+"""For every state, the states by which an entry comes there."""
+
+
+def bring(
+    store: StateStore,
+    lease: Lease,
+    state: State | None,
+    uid: int = 1,
+    *,
+    epoch: int = 1,
+    inbox: str = "",
+    digest: Digest | None = None,
+    due_at: float = 0.0,
+) -> None:
+    """Make an entry and bring it to ``state``."""
+    store.commit(
+        lease,
+        [
+            PutEntry(entry(step, uid, epoch=epoch, inbox=inbox, digest=digest, due_at=due_at))
+            for step in WAYS[state]
+        ],
+    )
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process that runs ``script``, with pipes and this nornmail, warnings being errors."""
+    paths = [str(package_directory().parent), str(Path(__file__).parents[2])]
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def run(script: str, *arguments: object) -> str:
+    """What ``script`` printed; it must have ended well and have said nothing on stderr."""
+    with start(script, *arguments) as process:
+        try:
+            out, err = process.communicate(timeout=CHILD_SECONDS)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (0, ""), out + err
+    return out
+
+
+@contextmanager
+def public_directory() -> Iterator[Path]:
+    """A directory that every user of the machine can reach (pytest's own are its user's only)."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory

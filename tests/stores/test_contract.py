@@ -1,0 +1,695 @@
+"""The sentences of ``nornmail/stores/base.py``, asked of every store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
+from nornmail.model import (
+    KEEPS_RAW,
+    TRANSITIONS,
+    Change,
+    Digest,
+    Entry,
+    EntryKey,
+    KeepRaw,
+    Lease,
+    MailboxKey,
+    PassOver,
+    PutEntry,
+    Rekey,
+    SaveMailbox,
+    State,
+)
+from nornmail.stores import StateStore
+from nornmail.uidset import UidSet
+from tests.stores.support import INBOX, ME, OTHER, WAYS, bring, entry, key, record
+
+ALL = tuple(State)
+SURROGATES = ("\udc80caf\udce9", "\ud83d\ude00", "\ud800", "a\0b", "naïve \U0001f600 ")
+"""Lone ones, a pair that stands as two code points, and other strings that are hard to store."""
+
+
+def uids(entries: list[Entry]) -> list[int]:
+    return [one.key.uid for one in entries]
+
+
+def everything(store: StateStore, mailbox: MailboxKey = INBOX) -> object:
+    """All that can be read of a mailbox."""
+    entries = store.entries(mailbox, ALL)
+    return (
+        store.load(mailbox),
+        entries,
+        [store.raw(mailbox, one.key) for one in entries],
+        [store.looked_at(mailbox, epoch) for epoch in range(4)],
+    )
+
+
+def test_every_store_keeps_the_protocol(store: StateStore) -> None:
+    assert isinstance(store, StateStore)
+
+
+# The lease
+
+
+def test_a_lease_names_mailbox_and_owner(store: StateStore) -> None:
+    lease = store.acquire(INBOX, ME)
+    assert (lease.mailbox, lease.owner, lease.expires_at) == (INBOX, ME, None)
+
+
+def test_a_second_lease_is_refused_and_names_the_holder(store: StateStore, lease: Lease) -> None:
+    with pytest.raises(LeaseHeld) as refused:
+        store.acquire(INBOX, "somebody else")
+    assert refused.value.owner == ME
+    store.commit(lease, [SaveMailbox(record())])
+
+
+def test_two_mailboxes_have_two_leases(store: StateStore, lease: Lease) -> None:
+    other = store.acquire(OTHER, ME)
+    store.commit(other, [SaveMailbox(record(epoch=2))])
+    store.commit(lease, [SaveMailbox(record(epoch=1))])
+    assert (store.load(INBOX), store.load(OTHER)) == (record(1), record(2))
+
+
+def test_after_a_release_the_next_acquire_succeeds_with_a_higher_token(
+    store: StateStore, lease: Lease
+) -> None:
+    tokens = [lease.token]
+    for _ in range(3):
+        store.release(lease)
+        lease = store.acquire(INBOX, ME)
+        tokens.append(lease.token)
+    assert tokens == sorted(set(tokens))
+
+
+def test_releasing_a_stale_lease_is_harmless(store: StateStore, lease: Lease) -> None:
+    store.release(lease)
+    store.release(lease)
+    current = store.acquire(INBOX, ME)
+    store.release(lease)
+    with pytest.raises(LeaseHeld):
+        store.acquire(INBOX, ME)
+    store.close()
+    store.release(current)
+
+
+def test_a_lease_without_an_end_is_renewed_as_it_is(store: StateStore, lease: Lease) -> None:
+    assert store.renew(lease) == lease
+
+
+def test_a_stale_lease_cannot_be_renewed(store: StateStore, lease: Lease) -> None:
+    store.release(lease)
+    with pytest.raises(LeaseLost):
+        store.renew(lease)
+    store.acquire(INBOX, ME)
+    with pytest.raises(LeaseLost):
+        store.renew(lease)
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["released", "taken over"])
+def test_a_stale_lease_writes_nothing(store: StateStore, lease: Lease, taken: bool) -> None:
+    bring(store, lease, State.CLAIMED)
+    store.release(lease)
+    if taken:
+        store.acquire(INBOX, ME)
+    before = everything(store)
+    with pytest.raises(LeaseLost):
+        store.commit(lease, [PutEntry(entry(State.HANDLED)), SaveMailbox(record())])
+    with pytest.raises(LeaseLost):
+        store.commit(lease, [])
+    assert everything(store) == before
+
+
+def test_a_lease_of_one_mailbox_is_none_of_another(store: StateStore, lease: Lease) -> None:
+    with pytest.raises(LeaseLost):
+        store.commit(replace(lease, mailbox=OTHER), [SaveMailbox(record())])
+    assert store.load(OTHER) is None
+
+
+# The record
+
+
+def test_there_is_no_record_before_the_first_save(store: StateStore) -> None:
+    assert store.load(INBOX) is None
+    lease = store.acquire(INBOX, ME)
+    store.commit(lease, [PutEntry(entry(State.NEW))])
+    assert store.load(INBOX) is None
+
+
+def test_the_record_is_as_it_was_last_saved(store: StateStore, lease: Lease) -> None:
+    last = replace(record(2, 9), cut=12.25, polled_at=1e9)
+    store.commit(lease, [SaveMailbox(record()), SaveMailbox(record(2))])
+    store.commit(lease, [SaveMailbox(last)])
+    assert store.load(INBOX) == last
+    assert store.load(OTHER) is None
+
+
+# Transitions
+
+
+@pytest.mark.parametrize("after", ALL)
+@pytest.mark.parametrize("before", [None, *ALL], ids=lambda state: str(state or "absent"))
+def test_the_table_of_states_is_kept(
+    store: StateStore, lease: Lease, before: State | None, after: State
+) -> None:
+    bring(store, lease, before)
+    allowed = after in TRANSITIONS[before or State.NEW] or (before is None and after is State.NEW)
+    changed = replace(entry(after), attempts=3, reason="why")
+    if allowed:
+        store.commit(lease, [PutEntry(changed)])
+        assert store.get(INBOX, key()) == changed
+        assert [state for state in ALL if store.count(INBOX, [state])] == [after]
+    else:
+        was = everything(store)
+        with pytest.raises(IllegalTransition):
+            store.commit(lease, [PutEntry(changed)])
+        assert everything(store) == was
+
+
+def test_changes_apply_in_their_order(store: StateStore, lease: Lease) -> None:
+    states = (State.NEW, State.CLAIMED, State.WAITING, State.CLAIMED, State.HANDLED, State.FINISHED)
+    store.commit(lease, [PutEntry(entry(state)) for state in states])
+    assert store.entries(INBOX, ALL) == [entry(State.FINISHED)]
+    with pytest.raises(IllegalTransition):
+        store.commit(lease, [PutEntry(entry(State.HANDLED, 2)), PutEntry(entry(State.CLAIMED, 2))])
+    assert store.get(INBOX, key(2)) is None
+
+
+ILLEGAL: list[tuple[str, Change]] = [
+    ("a transition that the table lacks", PutEntry(entry(State.NEW, 1))),
+    ("a rekey of an absent entry", Rekey(key(9), key(9, epoch=2))),
+    ("a rekey onto an entry", Rekey(key(1), key(2))),
+    ("a rekey onto itself", Rekey(key(1), key(1))),
+    ("bytes for an absent entry", KeepRaw(key(9), b"x")),
+    ("bytes for an entry that may keep none", KeepRaw(key(3), b"x")),
+    ("a rekey of what an earlier change moved", Rekey(key(5), key(7))),
+    ("bytes for what an earlier change moved", KeepRaw(key(5), b"x")),
+    ("bytes for what an earlier change settled", KeepRaw(key(4), b"x")),
+]
+
+
+@pytest.mark.parametrize("last", [change for _, change in ILLEGAL], ids=[n for n, _ in ILLEGAL])
+def test_a_commit_whose_last_change_is_illegal_writes_nothing(
+    store: StateStore, lease: Lease, last: Change
+) -> None:
+    store.commit(lease, [SaveMailbox(record()), PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
+    for uid, state in enumerate((State.CLAIMED, State.NEW, State.CLAIMED, State.WAITING), start=2):
+        bring(store, lease, state, uid)
+    store.commit(lease, [KeepRaw(key(4), b"raw 4"), KeepRaw(key(5), b"raw 5")])
+    before = everything(store)
+    with pytest.raises(IllegalTransition) as refused:
+        store.commit(
+            lease,
+            [
+                SaveMailbox(record(2)),
+                PutEntry(entry(State.CLAIMED, 8), b"raw 8"),
+                PutEntry(entry(State.HANDLED, 4)),
+                KeepRaw(key(1), b"other bytes"),
+                Rekey(key(5), key(5, epoch=2), 8),
+                PassOver(1, UidSet([(50, 60)])),
+                last,
+            ],
+        )
+    assert isinstance(refused.value, StoreError)
+    assert everything(store) == before
+    store.commit(lease, [PutEntry(entry(State.HANDLED, 1))])
+    assert store.raw(INBOX, key(4)) == b"raw 4"
+
+
+# Entries
+
+
+FULL = Entry(
+    key=key(2**32 - 1, epoch=3, inbox="support@example.com"),
+    uid_validity=2**32 - 1,
+    state=State.WAITING,
+    delivery_id="0123456789abcdef" * 2,
+    attempts=4,
+    due_at=1_700_000_000.125,
+    reason="it failed: naïve \U0001f600\r\n",
+    digest=Digest("1:header", "1:body"),
+    message_id="<a@b>",
+    size=2**40,
+    received_at=-1.5,
+    truncated=True,
+    changed_at=1_700_000_001.0,
+)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(FULL, id="with every field"),
+        pytest.param(entry(State.WAITING), id="with the defaults"),
+        pytest.param(replace(FULL, digest=Digest("h")), id="with half a digest"),
+        pytest.param(replace(FULL, digest=Digest("", "")), id="with an empty digest"),
+        pytest.param(replace(FULL, received_at=0.0), id="received in 1970"),
+    ],
+)
+def test_an_entry_comes_back_as_it_went_in(store: StateStore, lease: Lease, one: Entry) -> None:
+    store.commit(lease, [PutEntry(one)])
+    assert store.get(INBOX, one.key) == one
+    assert store.entries(INBOX, [State.WAITING]) == [one]
+    found = store.get(INBOX, one.key)
+    assert found is not None
+    assert isinstance(found.state, State)
+    assert isinstance(found.truncated, bool)
+
+
+def test_an_entry_is_replaced_whole(store: StateStore, lease: Lease) -> None:
+    store.commit(lease, [PutEntry(FULL)])
+    bare = Entry(key=FULL.key, state=State.DEAD, delivery_id="another")
+    store.commit(lease, [PutEntry(bare)])
+    assert store.get(INBOX, FULL.key) == bare
+
+
+def test_what_is_not_there_is_none(store: StateStore, lease: Lease) -> None:
+    assert store.get(INBOX, key()) is None
+    assert store.raw(INBOX, key()) is None
+    bring(store, lease, State.CLAIMED)
+    for other in (key(2), key(1, epoch=2), key(1, inbox="a@example.com")):
+        assert store.get(INBOX, other) is None
+    assert store.raw(INBOX, key()) is None
+
+
+@pytest.mark.parametrize("text", SURROGATES, ids=ascii)
+def test_any_string_is_held(store: StateStore, text: str) -> None:
+    mailbox = MailboxKey(text, text)
+    lease = store.acquire(mailbox, text)
+    one = replace(
+        entry(State.WAITING, inbox=text, digest=Digest(text, text)),
+        delivery_id=text,
+        reason=text,
+        message_id=text,
+    )
+    store.commit(lease, [SaveMailbox(record()), PutEntry(one, b"raw")])
+    assert store.entries(mailbox, [State.WAITING]) == [one]
+    assert store.get(mailbox, one.key) == one
+    assert store.raw(mailbox, one.key) == b"raw"
+    assert store.acquaintances(mailbox, text, before_epoch=2) == [one]
+    with pytest.raises(LeaseHeld):
+        store.acquire(mailbox, "b")
+
+
+def test_the_inbox_is_a_part_of_the_key(store: StateStore, lease: Lease) -> None:
+    for inbox in ("", "a@example.com", "b@example.com"):
+        bring(store, lease, State.CLAIMED, inbox=inbox)
+    store.commit(lease, [PutEntry(entry(State.HANDLED, inbox="a@example.com"))])
+    assert [(one.key.inbox, one.state) for one in store.entries(INBOX, ALL)] == [
+        ("", State.CLAIMED),
+        ("a@example.com", State.HANDLED),
+        ("b@example.com", State.CLAIMED),
+    ]
+
+
+def test_mailboxes_never_mix(store: StateStore, lease: Lease) -> None:
+    other = store.acquire(OTHER, ME)
+    digest = Digest("h")
+    bring(store, lease, State.CLAIMED, digest=digest)
+    store.commit(lease, [KeepRaw(key(), b"one"), PassOver(1, UidSet.of([5]))])
+    assert everything(store, OTHER) == (None, [], [], [UidSet()] * 4)
+    assert store.acquaintances(OTHER, "h", before_epoch=9) == []
+    bring(store, other, State.WAITING, digest=digest)
+    store.commit(other, [KeepRaw(key(), b"two"), PassOver(1, UidSet.of([6]))])
+    assert store.entries(INBOX, ALL) == [entry(State.CLAIMED, digest=digest)]
+    assert store.entries(OTHER, ALL) == [entry(State.WAITING, digest=digest)]
+    assert (store.raw(INBOX, key()), store.raw(OTHER, key())) == (b"one", b"two")
+    assert (str(store.looked_at(INBOX, 1)), str(store.looked_at(OTHER, 1))) == ("1,5", "1,6")
+    assert store.acquaintances(INBOX, "h", before_epoch=2) == store.entries(INBOX, ALL)
+    assert store.without_raw(INBOX, State.WAITING) == []
+    assert (store.count(INBOX, ALL), store.count(OTHER, ALL)) == (1, 1)
+
+
+ORDERED = [
+    entry(State.NEW, 5),
+    entry(State.WAITING, 5, inbox="b@example.com"),
+    entry(State.NEW, 6, inbox=""),
+    entry(State.WAITING, 6, inbox="a"),
+    entry(State.NEW, 6, inbox="b"),
+    entry(State.WAITING, 6, inbox="\ud7ff"),
+    entry(State.NEW, 6, inbox="\udc80"),
+    entry(State.NEW, 6, inbox="\ue000"),
+    entry(State.NEW, 2, epoch=2),
+    entry(State.WAITING, 9, due_at=1.5),
+    entry(State.WAITING, 1, due_at=2.5),
+    entry(State.NEW, 3, due_at=2.5),
+]
+
+
+@pytest.mark.parametrize("limit", [None, *range(len(ORDERED) + 2)])
+def test_entries_are_ordered_by_due_time_epoch_uid_and_inbox(
+    store: StateStore, lease: Lease, limit: int | None
+) -> None:
+    bring(store, lease, State.DEAD, 4)
+    store.commit(lease, [PutEntry(one) for one in ORDERED[1::2] + ORDERED[::2][::-1]])
+    found = store.entries(INBOX, {State.NEW, State.WAITING}, limit=limit)
+    assert found == ORDERED[:limit]
+    waiting = [one for one in ORDERED if one.state is State.WAITING]
+    assert store.entries(INBOX, [State.WAITING, State.WAITING], limit=limit) == waiting[:limit]
+    assert store.without_raw(INBOX, State.WAITING) == waiting
+
+
+def test_states_are_found_and_counted_apart(store: StateStore, lease: Lease) -> None:
+    for uid, state in enumerate(ALL, start=1):
+        bring(store, lease, state, uid)
+        bring(store, lease, state, 100 + uid)
+    for uid, state in enumerate(ALL, start=1):
+        assert uids(store.entries(INBOX, [state])) == [uid, 100 + uid]
+        assert store.count(INBOX, [state]) == 2
+        assert uids(store.without_raw(INBOX, state)) == [uid, 100 + uid]
+    assert store.entries(INBOX, []) == []
+    assert store.count(INBOX, ()) == 0
+    assert store.count(INBOX, ALL) == store.count(INBOX, [*ALL, *ALL]) == 2 * len(ALL)
+    assert store.count(INBOX, {State.FINISHED, State.DEAD}) == 4
+
+
+# What was looked at
+
+
+@pytest.mark.parametrize("state", ALL)
+def test_an_entry_was_looked_at_unless_it_is_gone(
+    store: StateStore, lease: Lease, state: State
+) -> None:
+    bring(store, lease, state, 5)
+    expected = UidSet() if state is State.GONE else UidSet.of([5])
+    assert store.looked_at(INBOX, 1) == expected
+    assert store.looked_at(INBOX, 2) == UidSet()
+
+
+def test_gone_for_one_inbox_is_not_gone_for_another(store: StateStore, lease: Lease) -> None:
+    bring(store, lease, State.GONE, 5, inbox="a")
+    assert not store.looked_at(INBOX, 1)
+    bring(store, lease, State.HANDLED, 5, inbox="b")
+    assert 5 in store.looked_at(INBOX, 1)
+
+
+def test_what_was_gone_and_came_back_was_looked_at(store: StateStore, lease: Lease) -> None:
+    bring(store, lease, State.GONE, 5)
+    bring(store, lease, State.CLAIMED, 5)
+    assert 5 in store.looked_at(INBOX, 1)
+
+
+RANGES = [
+    ("apart", [["5:9"], ["1:3"], ["20"]]),
+    ("adjacent", [["5:9"], ["10:12"], ["4"]]),
+    ("overlapping", [["5:9"], ["7:30"], ["1:6"]]),
+    ("one in another", [["1:100"], ["5:9"], ["1"], ["100"]]),
+    ("one over many", [["1,3,5,7,9"], ["2:8"]]),
+    ("joining two", [["1:4,6:9"], ["5"]]),
+    ("the same twice", [["5:9"], ["5:9"]]),
+    ("nothing", [[""], ["5"], [""]]),
+    ("several in one commit", [["1:2", "4:5", "3"], ["9", "8,10"]]),
+    ("with all there are", [["4294967295"], ["1:4294967294"]]),
+]
+
+
+@pytest.mark.parametrize("commits", [c for _, c in RANGES], ids=[name for name, _ in RANGES])
+def test_what_was_passed_over_was_looked_at(
+    store: StateStore, lease: Lease, commits: list[list[str]]
+) -> None:
+    expected = UidSet()
+    for sets in commits:
+        changes = [PassOver(1, UidSet.parse(text)) for text in sets]
+        store.commit(lease, changes)
+        for change in changes:
+            expected.update(change.uids)
+    assert store.looked_at(INBOX, 1) == expected
+    assert store.looked_at(INBOX, 2) == UidSet()
+
+
+def test_many_that_were_passed_over_one_by_one(store: StateStore, lease: Lease) -> None:
+    changes = [PassOver(1, UidSet.of([uid * 7 % 3001])) for uid in range(1, 3001)]
+    store.commit(lease, changes)
+    assert str(store.looked_at(INBOX, 1)) == "1:3000"
+
+
+def test_the_set_is_the_callers_own(store: StateStore, lease: Lease) -> None:
+    given = UidSet.of([5])
+    store.commit(lease, [PassOver(1, given)])
+    given.add(6)
+    store.looked_at(INBOX, 1).add(7)
+    assert store.looked_at(INBOX, 1) == UidSet.of([5])
+
+
+# Acquaintances
+
+
+def test_acquaintances_are_entries_of_earlier_epochs_with_the_header(
+    store: StateStore, lease: Lease
+) -> None:
+    found = [(1, 4, ""), (1, 9, "a"), (1, 9, "b"), (2, 3, "")]
+    for epoch, uid, inbox in (*found[::-1], (3, 1, "")):
+        digest = Digest("h", f"body {uid}")
+        bring(store, lease, State.FINISHED, uid, epoch=epoch, inbox=inbox, digest=digest)
+    bring(store, lease, State.WAITING, 1, digest=Digest("other", "h"))
+    bring(store, lease, State.WAITING, 2)
+    acquaintances = store.acquaintances(INBOX, "h", before_epoch=3)
+    assert [one.key for one in acquaintances] == [EntryKey(*each) for each in found]
+    assert store.acquaintances(INBOX, "h", before_epoch=2) == acquaintances[:3]
+    assert store.acquaintances(INBOX, "h", before_epoch=1) == []
+    assert store.acquaintances(INBOX, "nobody's", before_epoch=9) == []
+
+
+def test_a_digest_that_changed_is_found_under_the_new_one(store: StateStore, lease: Lease) -> None:
+    bring(store, lease, State.WAITING, digest=Digest("old"))
+    store.commit(lease, [PutEntry(entry(State.DEAD, digest=Digest("new")))])
+    assert store.acquaintances(INBOX, "old", before_epoch=2) == []
+    assert len(store.acquaintances(INBOX, "new", before_epoch=2)) == 1
+    store.commit(lease, [PutEntry(entry(State.CLAIMED))])
+    assert store.acquaintances(INBOX, "new", before_epoch=2) == []
+
+
+# Bytes
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0\r\n\xff", b"x" * 3_000_000], ids=["none", "odd", "big"])
+def test_bytes_come_back_as_they_went_in(store: StateStore, lease: Lease, raw: bytes) -> None:
+    store.commit(lease, [PutEntry(entry(State.CLAIMED), raw)])
+    assert store.raw(INBOX, key()) == raw
+    assert store.without_raw(INBOX, State.CLAIMED) == []
+
+
+def test_bytes_can_be_kept_later_and_replaced(store: StateStore, lease: Lease) -> None:
+    bring(store, lease, State.WAITING)
+    assert store.without_raw(INBOX, State.WAITING) == [entry(State.WAITING)]
+    for raw in (b"first", b"second"):
+        store.commit(lease, [KeepRaw(key(), raw)])
+        assert store.raw(INBOX, key()) == raw
+        assert store.without_raw(INBOX, State.WAITING) == []
+    store.commit(lease, [KeepRaw(key(), b"third"), KeepRaw(key(), b"fourth")])
+    assert store.raw(INBOX, key()) == b"fourth"
+
+
+KEEPING = [
+    (before, after) for before in ALL if before in KEEPS_RAW for after in TRANSITIONS[before]
+]
+
+
+@pytest.mark.parametrize(("before", "after"), KEEPING, ids=lambda state: state.value)
+@pytest.mark.parametrize("given", [None, b"new bytes"], ids=["none given", "with new ones"])
+def test_bytes_stay_exactly_while_the_state_keeps_them(
+    store: StateStore, lease: Lease, before: State, after: State, given: bytes | None
+) -> None:
+    bring(store, lease, before)
+    store.commit(lease, [KeepRaw(key(), b"bytes")])
+    store.commit(lease, [PutEntry(entry(after), given)])
+    expected = (given or b"bytes") if after in KEEPS_RAW else None
+    assert store.raw(INBOX, key()) == expected
+    assert (store.without_raw(INBOX, after) == []) == (after in KEEPS_RAW)
+
+
+@pytest.mark.parametrize("state", [state for state in ALL if state not in KEEPS_RAW])
+def test_a_state_that_keeps_no_bytes_takes_none(
+    store: StateStore, lease: Lease, state: State
+) -> None:
+    store.commit(lease, [PutEntry(entry(step), b"bytes") for step in WAYS[state]])
+    assert store.raw(INBOX, key()) is None
+    with pytest.raises(IllegalTransition):
+        store.commit(lease, [KeepRaw(key(), b"bytes")])
+
+
+def test_bytes_that_were_dropped_do_not_come_back(store: StateStore, lease: Lease) -> None:
+    store.commit(lease, [PutEntry(entry(State.WAITING), b"bytes")])
+    store.commit(lease, [PutEntry(entry(State.GONE))])
+    store.commit(lease, [PutEntry(entry(State.WAITING))])
+    assert store.raw(INBOX, key()) is None
+
+
+def test_the_bytes_of_one_inbox_are_not_anothers(store: StateStore, lease: Lease) -> None:
+    for inbox in ("a", "b"):
+        store.commit(lease, [PutEntry(entry(State.CLAIMED, inbox=inbox), inbox.encode())])
+    store.commit(lease, [PutEntry(entry(State.HANDLED, inbox="a"))])
+    assert store.raw(INBOX, key(inbox="a")) is None
+    assert store.raw(INBOX, key(inbox="b")) == b"b"
+
+
+# Rekey
+
+
+@pytest.mark.parametrize("state", ALL)
+def test_a_rekeyed_entry_goes_on_under_its_new_key(
+    store: StateStore, lease: Lease, state: State
+) -> None:
+    bring(store, lease, state, 5, digest=Digest("h"))
+    raw = b"bytes" if state in KEEPS_RAW else None
+    if raw is not None:
+        store.commit(lease, [KeepRaw(key(5), raw)])
+    before, after = key(5), key(8, epoch=2, inbox="a")
+    was = store.get(INBOX, before)
+    assert was is not None
+    store.commit(lease, [Rekey(before, after, 99)])
+    assert store.get(INBOX, before) is None
+    assert store.raw(INBOX, before) is None
+    assert store.get(INBOX, after) == replace(was, key=after, uid_validity=99)
+    assert store.raw(INBOX, after) == raw
+    assert store.looked_at(INBOX, 1) == UidSet()
+    assert (8 in store.looked_at(INBOX, 2)) == (state is not State.GONE)
+    assert store.acquaintances(INBOX, "h", before_epoch=2) == []
+    assert store.acquaintances(INBOX, "h", before_epoch=3) == [store.get(INBOX, after)]
+    assert store.count(INBOX, ALL) == 1
+
+
+def test_a_rekeyed_entry_can_be_changed_in_the_same_commit(store: StateStore, lease: Lease) -> None:
+    store.commit(lease, [PutEntry(entry(State.WAITING), b"bytes")])
+    after = key(3, epoch=2)
+    store.commit(
+        lease,
+        [
+            Rekey(key(), after),
+            PutEntry(entry(State.CLAIMED, 3, epoch=2)),
+            PutEntry(entry(State.NEW)),
+            Rekey(after, key(4, epoch=2)),
+        ],
+    )
+    assert store.raw(INBOX, key(4, epoch=2)) == b"bytes"
+    assert [one.key for one in store.entries(INBOX, ALL)] == [key(), key(4, epoch=2)]
+
+
+def test_bytes_that_moved_away_leave_room_for_others(store: StateStore, lease: Lease) -> None:
+    store.commit(lease, [PutEntry(entry(State.WAITING), b"old")])
+    store.commit(lease, [Rekey(key(), key(epoch=2)), PutEntry(entry(State.WAITING), b"new")])
+    assert store.raw(INBOX, key()) == b"new"
+    assert store.raw(INBOX, key(epoch=2)) == b"old"
+    store.commit(lease, [PutEntry(entry(State.GONE))])
+    assert store.raw(INBOX, key(epoch=2)) == b"old"
+
+
+# Closing
+
+
+def test_closing_twice_is_harmless_and_ends_the_store(store: StateStore, lease: Lease) -> None:
+    store.close()
+    store.close()
+    for attempt in (
+        lambda: store.acquire(OTHER, ME),
+        lambda: store.renew(lease),
+        lambda: store.load(INBOX),
+        lambda: store.commit(lease, []),
+        lambda: store.entries(INBOX, ALL),
+    ):
+        with pytest.raises(StoreError, match="closed"):
+            attempt()
+
+
+def test_a_store_that_was_closed_is_found_again_whole(reopen: Callable[[], StateStore]) -> None:
+    store = reopen()
+    lease = store.acquire(INBOX, ME)
+    store.commit(lease, [SaveMailbox(record(2, 9)), PassOver(1, UidSet.parse("3:9,12"))])
+    for uid, state in enumerate(ALL, start=1):
+        bring(store, lease, state, uid, digest=Digest("h"), due_at=uid / 4)
+        if state in KEEPS_RAW:
+            store.commit(lease, [KeepRaw(key(uid), b"bytes %d" % uid)])
+    store.commit(lease, [PutEntry(FULL, b"raw"), Rekey(key(1), key(1, epoch=2))])
+    before = everything(store)
+    for _ in range(3):
+        store = reopen()
+        assert everything(store) == before
+        assert len(store.acquaintances(INBOX, "h", before_epoch=9)) == len(ALL)
+        current = store.acquire(INBOX, ME)
+        assert current.token > lease.token
+        with pytest.raises(LeaseLost):
+            store.commit(lease, [PutEntry(entry(State.NEW, 77))])
+        lease = current
+
+
+def test_an_empty_commit_and_a_refused_one_leave_nothing(reopen: Callable[[], StateStore]) -> None:
+    store = reopen()
+    lease = store.acquire(INBOX, ME)
+    bring(store, lease, State.CLAIMED)
+    store.commit(lease, [])
+    with pytest.raises(IllegalTransition):
+        store.commit(lease, [PutEntry(entry(State.HANDLED)), PutEntry(entry(State.NEW), b"raw")])
+    before = everything(store)
+    assert everything(reopen()) == before
+
+
+# Threads
+
+
+def test_threads_read_whole_commits_while_one_writes(store: StateStore, lease: Lease) -> None:
+    """Every commit handles one message and claims the next, so one is claimed at any time."""
+    bring(store, lease, State.CLAIMED, 1)
+    rounds, wrong, done = 150, list[object](), threading.Event()
+    begun = threading.Barrier(4)
+
+    def read() -> None:
+        begun.wait()
+        while not done.is_set():
+            claimed = store.entries(INBOX, [State.CLAIMED])
+            seen = len(store.looked_at(INBOX, 1))
+            if len(claimed) != 1 or claimed[0].key.uid > seen:
+                wrong.append((claimed, seen))
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    try:
+        for uid in range(1, rounds):
+            changes = [PutEntry(entry(State.HANDLED, uid)), PutEntry(entry(State.CLAIMED, uid + 1))]
+            store.commit(lease, changes)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert store.count(INBOX, [State.HANDLED]) == rounds - 1
+
+
+def test_threads_that_commit_at_once_lose_nothing(store: StateStore, lease: Lease) -> None:
+    def write(first: int) -> None:
+        for uid in range(first, first + 25):
+            store.commit(lease, [PutEntry(entry(State.CLAIMED, uid), b"%d" % uid)])
+
+    threads = [threading.Thread(target=write, args=(1 + 25 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert str(store.looked_at(INBOX, 1)) == "1:100"
+    assert store.raw(INBOX, key(77)) == b"77"
+
+
+def test_of_threads_that_acquire_at_once_one_wins(store: StateStore) -> None:
+    outcomes: list[str] = []
+    begun = threading.Barrier(5)
+
+    def acquire() -> None:
+        begun.wait()
+        try:
+            store.acquire(INBOX, ME)
+        except LeaseHeld:
+            outcomes.append("held")
+        else:
+            outcomes.append("won")
+
+    threads = [threading.Thread(target=acquire) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["held"] * 4 + ["won"]

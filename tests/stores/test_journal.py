@@ -1,0 +1,159 @@
+"""The journal's lines and its file: what was cut off is told from what is damaged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nornmail.stores.files import Files
+from nornmail.stores.journal import Damaged, Journal, read_lines, write_line
+
+VALUES: list[dict[str, Any]] = [
+    {"n": 1},
+    {"n": 2, "text": "\udc80\n naïve"},
+    {"n": 3, "list": [1, None, 2.5]},
+]
+LINES = [write_line(value) for value in VALUES]
+WHOLE = b"".join(LINES)
+
+
+def test_lines_come_back_as_they_went_in() -> None:
+    assert read_lines(WHOLE).values == VALUES
+    assert read_lines(WHOLE).length == len(WHOLE)
+    assert read_lines(b"").values == []
+
+
+@pytest.mark.parametrize("cut", range(len(LINES[2])))
+def test_a_last_line_that_was_cut_off_anywhere_is_left_out(cut: int) -> None:
+    torn = WHOLE[: len(WHOLE) - len(LINES[2]) + cut]
+    if cut == len(LINES[2]) - 1:
+        # All but its end is there: a cut there and a damaged end look alike, and a damaged line
+        # must not be dropped.
+        with pytest.raises(Damaged):
+            read_lines(torn)
+    else:
+        assert read_lines(torn).values == VALUES[:2]
+        assert read_lines(torn).length == len(LINES[0]) + len(LINES[1])
+
+
+@pytest.mark.parametrize("lost", [b"\0" * 40, b"\0" * 40 + b"}\n", b"\0"], ids=ascii)
+def test_octets_that_never_reached_the_disk_were_cut_off(lost: bytes) -> None:
+    assert read_lines(WHOLE + lost).values == VALUES
+
+
+@pytest.mark.parametrize("at", range(len(WHOLE)))
+def test_no_flipped_bit_loses_a_line_silently(at: int) -> None:
+    for bit in range(8):
+        data = bytearray(WHOLE)
+        data[at] ^= 1 << bit
+        try:
+            found = read_lines(bytes(data))
+        except Damaged:
+            continue
+        pytest.fail(f"octet {at}, bit {bit}: {found}")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(LINES[0] + LINES[1][:20] + b"\n" + LINES[2], id="cut off in the middle"),
+        pytest.param(LINES[0] + b"\n" + LINES[1], id="an empty line"),
+        pytest.param(LINES[0] + b"\0" * 30 + b"\n" + LINES[1], id="NUL in the middle"),
+        pytest.param(WHOLE + b"text\n", id="another text at the end"),
+        pytest.param(b"notes\nof somebody\n", id="another text"),
+    ],
+)
+def test_a_damaged_line_is_an_error(data: bytes) -> None:
+    with pytest.raises(Damaged):
+        read_lines(data)
+
+
+def test_random_octets_never_raise_anything_else() -> None:
+    source = random.Random(7)
+    for _ in range(2000):
+        data = bytearray(WHOLE[: source.randrange(len(WHOLE))])
+        data += source.randbytes(source.randrange(60))
+        try:
+            values = read_lines(bytes(data)).values
+        except Damaged:
+            continue
+        assert values == VALUES[: len(values)]
+
+
+class Failing(Files):
+    """Fails at the effect that ``fails`` names, after half of a write."""
+
+    def __init__(self) -> None:
+        self.fails: set[str] = set()
+
+    def _check(self, name: str) -> None:
+        if name in self.fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write(self, fd: int, data: bytes) -> None:
+        if "write" in self.fails:
+            super().write(fd, data[: len(data) // 2])
+        self._check("write")
+        super().write(fd, data)
+
+    def fsync(self, fd: int) -> None:
+        self._check("fsync")
+        super().fsync(fd)
+
+    def truncate(self, fd: int, length: int) -> None:
+        self._check("truncate")
+        super().truncate(fd, length)
+
+
+@pytest.mark.parametrize(
+    "fails", [{"write"}, {"fsync"}, {"write", "truncate"}, {"fsync", "truncate"}], ids=str
+)
+def test_nothing_is_appended_to_a_torn_line(tmp_path: Path, fails: set[str]) -> None:
+    path = tmp_path / "journal"
+    path.touch()
+    files = Failing()
+    journal = Journal(str(path), 0, files)
+    journal.append(LINES[0])
+    for _ in range(2):
+        files.fails = fails
+        with pytest.raises(OSError, match="space"):
+            journal.append(LINES[1])
+        assert journal.length == len(LINES[0])
+        assert journal.torn == (path.stat().st_size != len(LINES[0])) or "fsync" in fails
+    files.fails = set()
+    journal.append(LINES[2])
+    journal.close()
+    assert path.read_bytes() == LINES[0] + LINES[2]
+
+
+def test_a_torn_end_that_is_found_goes_before_the_first_append(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(LINES[0] + LINES[1][:9])
+    journal = Journal(str(path), len(LINES[0]), Files())
+    assert journal.torn
+    journal.append(LINES[2])
+    journal.close()
+    assert path.read_bytes() == LINES[0] + LINES[2]
+
+
+def test_a_cleared_journal_starts_at_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.touch()
+    files = Failing()
+    journal = Journal(str(path), 0, files)
+    journal.append(LINES[0])
+    files.fails = {"truncate"}
+    with pytest.raises(OSError, match="space"):
+        journal.clear()
+    files.fails = set()
+    journal.append(LINES[1])
+    assert path.read_bytes() == LINES[1]
+    journal.clear()
+    assert path.read_bytes() == b""
+    journal.close()
+    journal.close()
