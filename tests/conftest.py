@@ -1,0 +1,60 @@
+"""Which nornmail is tested, and the fixtures that several rooms share.
+
+With ``--import-mode=importlib`` pytest puts nothing on ``sys.path``. The checkout is appended here,
+behind what is installed: an installed nornmail is the one that is tested, and ``tests`` imports by
+its name in the processes that a test starts, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
+
+# Only now can they be found.
+from tests.support.dovecot import Dovecot, start_dovecot  # noqa: E402
+from tests.support.package import package_directory  # noqa: E402
+from tests.support.require import required  # noqa: E402
+
+PACKAGE = package_directory()
+EXPECT_INSTALLED = "NORNMAIL_EXPECT_INSTALLED"
+
+
+def pytest_configure() -> None:
+    if os.environ.get(EXPECT_INSTALLED) and "site-packages" not in PACKAGE.parts:
+        raise pytest.UsageError(f"{EXPECT_INSTALLED} is set, and nornmail comes from {PACKAGE}")
+    try:
+        required()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header() -> str:
+    return f"nornmail: {PACKAGE}"
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A private Dovecot, one for the whole run; every test takes a user of its own."""
+    with start_dovecot() as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what Dovecot logged when a test that uses it has failed."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("dovecot")
+    if report.failed and isinstance(server, Dovecot):
+        report.sections.append(("the end of Dovecot's log", server.log()))
+    return report

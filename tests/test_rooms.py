@@ -1,0 +1,134 @@
+"""Every room imports only what the house lets it know: see ``docs/explanation/architecture.md``."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.package import package_directory
+
+PUBLIC = "nornmail"
+"""The names at the top of the package, as a user imports them."""
+
+_VALUES = {"errors", "model", "uidset"}
+MAY_KNOW: dict[str, set[str]] = {
+    "_version": set(),
+    "errors": set(),
+    "clock": set(),
+    "uidset": set(),
+    "digest": {"model"},
+    "model": {"errors", "uidset"},
+    "settings": {"errors"},
+    "imap": _VALUES | {"settings", "clock", "_version"},
+    "message": _VALUES,
+    "routing": {"model", "message"},
+    "stores": _VALUES | {"clock"},
+    "policy": _VALUES,
+    "ledger": _VALUES | {"stores", "policy", "clock"},
+    "delivery": _VALUES | {"message", "routing", "stores", "policy", "ledger", "digest", "clock"},
+    "exclusive": {"errors"},
+    "epochs": _VALUES | {"imap", "ledger", "policy", "digest", "settings"},
+    "discovery": _VALUES | {"imap", "ledger", "policy"},
+    "shortfall": _VALUES | {"imap", "ledger", "policy", "digest", "delivery"},
+    "intake": _VALUES | {"imap", "policy", "shortfall", "delivery"},
+    "actions": _VALUES | {"imap", "ledger", "policy", "digest", "settings"},
+    "smtp": _VALUES | {"settings", "message", "stores", "policy", "clock"},
+    "testing": set(),
+    "cli": {PUBLIC, "testing", "demo"},
+    "demo": {PUBLIC, "testing"},
+    "__main__": {PUBLIC, "testing", "cli", "demo"},
+    "web": {PUBLIC},
+}
+OUTSIDE = {"cli", "demo", "__main__", "web", "testing"}
+"""What stands before the package's door: nothing of the library proper leans on it."""
+MAY_KNOW["poller"] = (MAY_KNOW.keys() | {"poller"}) - OUTSIDE
+MAY_KNOW["__init__"] = MAY_KNOW.keys() - OUTSIDE
+ONLY_IN = {"imaplib": "imap", "smtplib": "smtp"}
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """The full names that ``source``, the text of ``module``, imports anywhere."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*above, node.module] if node.module else above)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def offences(source: str, path: str) -> list[str]:
+    """What the module at ``path``, relative to the package, imports and may not."""
+    module = ".".join(("nornmail", *Path(path).with_suffix("").parts))
+    room = module.split(".")[1]
+    if room not in MAY_KNOW:
+        return [f"{path}: no room of this name is in the table"]
+    found = []
+    for name in imported(source, module):
+        top, _, rest = name.partition(".")
+        if top != "nornmail":
+            if top not in sys.stdlib_module_names or ONLY_IN.get(top, room) != room:
+                found.append(f"{path}: {room} may not know {top}")
+            continue
+        known = rest.partition(".")[0]
+        if known not in MAY_KNOW and "." not in rest:
+            known = PUBLIC  # `import nornmail`, or a name from its top
+        if known != room and known not in MAY_KNOW[room]:
+            found.append(f"{path}: {room} may not know {known}")
+    return found
+
+
+def test_no_room_knows_what_it_may_not() -> None:
+    package = package_directory()
+    files = sorted(package.rglob("*.py"))
+    assert files
+    found = [
+        offence
+        for file in files
+        for offence in offences(file.read_text("utf-8"), file.relative_to(package).as_posix())
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        pytest.param("model.py", "from nornmail.settings import X", id="a later room"),
+        pytest.param("model.py", "from nornmail import settings", id="a room as a name"),
+        pytest.param("model.py", "import nornmail.stores.base", id="a module in a room"),
+        pytest.param("model.py", "import nornmail", id="the whole package from inside"),
+        pytest.param("poller.py", "from nornmail.attic import x", id="a room nobody listed"),
+        pytest.param("imap/wire.py", "from ..stores import base", id="a relative import"),
+        pytest.param("imap/__init__.py", "from ..stores import base", id="relative in a package"),
+        pytest.param("imap/wire.py", "from .. import poller", id="a relative import of a room"),
+        pytest.param("errors.py", "def f():\n    import nornmail.model", id="within a function"),
+        pytest.param("testing/server.py", "from nornmail.imap import wire", id="a shared parser"),
+        pytest.param("cli.py", "from nornmail.stores import base", id="past the public names"),
+        pytest.param("poller.py", "from nornmail.testing import x", id="the poller in a test kit"),
+        pytest.param("clock.py", "import pytest", id="outside the standard library"),
+        pytest.param("poller.py", "import imaplib", id="imaplib outside imap"),
+        pytest.param("imap/wire.py", "from smtplib import SMTP", id="smtplib outside smtp"),
+        pytest.param("attic.py", "", id="a room that is not in the table"),
+    ],
+)
+def test_an_offence_is_seen(path: str, source: str) -> None:
+    assert len(offences(source, path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        pytest.param("imap/wire.py", "import imaplib", id="imaplib in imap"),
+        pytest.param("imap/wire.py", "from .responses import x", id="its own folder, relatively"),
+        pytest.param("imap/wire.py", "from nornmail.model import x", id="a room it may know"),
+        pytest.param("cli.py", "from nornmail import Poller", id="a public name"),
+        pytest.param("cli.py", "import nornmail.testing.server", id="the test kit from the cli"),
+        pytest.param("poller.py", "from nornmail import stores", id="the poller and its stores"),
+    ],
+)
+def test_what_is_allowed_is_no_offence(path: str, source: str) -> None:
+    assert offences(source, path) == []
