@@ -1,0 +1,285 @@
+"""The documentation: its Python runs, its links lead somewhere, its tables are the code's."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import nornmail
+from nornmail import ImapSettings, Poller, PollResult, errors
+from nornmail.model import TRANSITIONS, State
+from tests.support.package import package_directory
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
+ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
+
+LIMITED = ("settings", "poller", "policy", "imap.limits", "message.limits")
+"""The modules of which every number is on the page of settings."""
+UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
+EXAMPLE_SECONDS = 60
+"""Every example ends in a second or two; one that does not has gone wrong."""
+
+_BLOCK = re.compile(r"^(?P<indent> *)```python\b[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.M | re.S)
+_RUN = "<!-- run -->\n"
+_OUTPUT = re.compile(r"(?:(?!```|#)[^\n]*\n)*```text\n(?P<output>.*?)^```", re.M | re.S)
+_FENCED = re.compile(r"^ *```.*?^ *```", re.M | re.S)
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\]\(([^()\s]+)\)")
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """Each block marked ``python``, with the line of the page on which its code begins."""
+    return [
+        (text.count("\n", 0, found.start("code")) + 1, textwrap.dedent(found["code"]))
+        for found in _BLOCK.finditer(text)
+    ]
+
+
+def examples(text: str) -> list[tuple[int, str, str]]:
+    """Each ``python`` block under a ``<!-- run -->``, with its line and what it is to print.
+
+    That stands in the ``text`` block behind it, with nothing but prose in between.
+    """
+    found = []
+    for block in _BLOCK.finditer(text):
+        if text.endswith(_RUN, 0, block.start()):
+            output = _OUTPUT.match(text, text.index("\n", block.end()) + 1)
+            assert output is not None, "an example has no output behind it"
+            line = text.count("\n", 0, block.start("code")) + 1
+            found.append((line, block["code"], output["output"]))
+    return found
+
+
+def relative_links(text: str) -> list[str]:
+    """The links to other files, with their fragments; code is left out."""
+    prose = _INLINE_CODE.sub("", _FENCED.sub("", text))
+    return [link for link in _LINK.findall(prose) if not _ELSEWHERE.match(link)]
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", text), re.M)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def table(page: Path, *header: str) -> list[list[str]]:
+    """The rows of the one table of a page that has this header, cells without backticks."""
+    lines = page.read_text("utf-8").splitlines()
+    (start,) = [n for n, line in enumerate(lines) if cells(line) == list(header)]
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append(cells(line))
+    return rows
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
+
+
+def number(text: str) -> float:
+    """A number as the page writes it: ``8 MiB``, ``3,600 s``, ``100``."""
+    digits, _, unit = text.partition(" ")
+    return float(digits.replace(",", "")) * UNITS.get(unit, 1)
+
+
+ALL_EXAMPLES = [
+    pytest.param(code, output, id=f"{page.relative_to(ROOT)}:{line}")
+    for page in PAGES
+    for line, code, output in examples(page.read_text("utf-8"))
+]
+PROGRAMS = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}:{line}")
+    for page in PAGES
+    for line, code in python_blocks(page.read_text("utf-8"))
+    if code not in {one for _, one, _ in examples(page.read_text("utf-8"))}
+]
+"""Examples that need an account: they are run up to the point where they would connect."""
+
+
+@pages
+def test_python_blocks_compile(page: Path) -> None:
+    for line, code in python_blocks(page.read_text("utf-8")):
+        # Empty lines in front, so that a SyntaxError names the line of the page.
+        compile("\n" * (line - 1) + code, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def run(code: str, directory: Path, **environment: str) -> str:
+    """What a program prints in an empty directory; it must end well, and without a warning."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "utf8", "-c", code],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(package_directory().parent)} | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=EXAMPLE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize(("code", "output"), ALL_EXAMPLES)
+def test_an_example_prints_what_the_page_says(code: str, output: str, tmp_path: Path) -> None:
+    assert run(code, tmp_path) == output
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
+    code: str, tmp_path: Path
+) -> None:
+    stub = "import nornmail\nnornmail.Poller.run_forever = lambda poller: print('it would run')\n"
+    account = {"IMAP_HOST": "imap.example.com", "IMAP_USERNAME": "agent@example.com"}
+    assert run(stub + code, tmp_path, **account) == "it would run\n"
+
+
+@pages
+def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
+    dead = []
+    for link in relative_links(page.read_text("utf-8")):
+        name, _, fragment = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (fragment and fragment not in anchors(target.read_text("utf-8"))):
+            dead.append(link)
+    assert not dead, "\n".join(dead)
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, DELIVERY], ids=lambda page: page.stem)
+def test_the_table_of_states_is_that_of_the_model(page: Path) -> None:
+    told = {
+        State(before): frozenset(State(after) for after in after_all.split(", "))
+        if after_all != "nothing"
+        else frozenset()
+        for before_all, after_all in table(page, "from", "to")
+        for before in before_all.split(", ")
+    }
+    assert told == TRANSITIONS
+
+
+def test_every_state_is_explained() -> None:
+    assert [row[0] for row in table(DELIVERY, "state", "meaning")] == [
+        "new", "claimed", "handled", "finished", "waiting", "dead", "passed over", "gone"
+    ]  # fmt: skip
+    assert {State(row[0]) for row in table(DELIVERY, "state", "meaning")} == set(State)
+
+
+def test_the_table_of_settings_is_that_of_imap_settings() -> None:
+    told = [tuple(row[:3]) for row in table(SETTINGS, "variable", "field", "default", "meaning")]
+    usual = ImapSettings(host="imap.example.com")
+
+    def default(name: str) -> str:
+        value = getattr(usual, name)
+        if name == "host":
+            return "required"
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float):
+            return f"{value:g}"
+        return "not set" if value is None else str(value)
+
+    settings = fields(ImapSettings)
+    assert told == [(one.metadata["env"], one.name, default(one.name)) for one in settings]
+
+
+def test_the_plain_port_on_the_page_is_the_default_without_tls() -> None:
+    rows = table(SETTINGS, "variable", "field", "default", "meaning")
+    (meaning,) = [row[3] for row in rows if row[1] == "port"]
+    plain = ImapSettings(host="imap.example.com", use_ssl=False)
+    assert f"`{plain.port}` is the default where `IMAP_USE_SSL` is `false`" in meaning
+
+
+def test_the_arguments_on_the_page_are_those_of_the_poller() -> None:
+    told = [tuple(row[:2]) for row in table(SETTINGS, "argument", "default", "meaning")]
+    arguments = inspect.signature(Poller).parameters.values()
+    assert told == [
+        (one.name, "required" if one.default is one.empty else repr(one.default))
+        for one in arguments
+    ]
+
+
+def test_the_retry_policy_on_the_page_is_the_default_one() -> None:
+    (told,) = re.findall(r"`(RetryPolicy\(delays=.*?\)\))`", SETTINGS.read_text("utf-8"))
+    assert ast.literal_eval(told.partition("=")[2][:-1]) == nornmail.RetryPolicy().delays
+
+
+def test_the_methods_on_the_page_are_those_of_the_poller() -> None:
+    told = {row[0].removesuffix("()") for row in table(SETTINGS, "method", "what it does")}
+    assert told == {name for name in vars(Poller) if not name.startswith("_")}
+
+
+def test_the_fields_on_the_page_are_those_of_a_poll_result() -> None:
+    told = [row[0] for row in table(SETTINGS, "field", "meaning")]
+    assert told == [one.name for one in fields(PollResult)]
+
+
+def test_every_error_is_on_the_page() -> None:
+    rows = table(SETTINGS, "error", "when", "under `run_forever()", "what to do")
+    assert [row[0] for row in rows] == [
+        name
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, errors.NornmailError)
+    ]
+
+
+def test_all_errors_but_one_are_public_names() -> None:
+    rows = table(SETTINGS, "error", "when", "under `run_forever()", "what to do")
+    assert {row[0] for row in rows} - set(nornmail.__all__) == {"IllegalTransition"}
+
+
+def numbers(module: str) -> dict[str, float]:
+    """The constants that a module defines itself and that are numbers."""
+    loaded = importlib.import_module(f"nornmail.{module}")
+    defined = re.findall(r"^([A-Z][A-Z_]*)\b.*? = ", inspect.getsource(loaded), re.M)
+    return {
+        f"{module}.{name}": vars(loaded)[name]
+        for name in defined
+        if isinstance(vars(loaded)[name], int | float) and name not in {"KIB", "MIB"}
+    }
+
+
+def test_the_limits_on_the_page_are_those_of_the_code() -> None:
+    told = {row[0]: number(row[1]) for row in table(SETTINGS, "constant", "value", "why")}
+    assert told == {name: value for module in LIMITED for name, value in numbers(module).items()}
+
+
+def test_blocks_are_found() -> None:
+    text = "a\n```python\nx = 1\n```\n\n- b\n\n  ```python title\n  y = 2\n  ```\n```sh\nls\n```\n"
+    assert python_blocks(text) == [(3, "x = 1\n"), (9, "y = 2\n")]
+
+
+def test_examples_are_found_with_their_output() -> None:
+    block = "```python\nprint(1)\n```\n"
+    text = f"{block}\n<!-- run -->\n{block}\nIt says:\n\n```text\n1\n```\n"
+    assert examples(text) == [(7, "print(1)\n", "1\n")]
+
+
+def test_an_example_without_output_is_a_mistake() -> None:
+    with pytest.raises(AssertionError, match="no output"):
+        examples("<!-- run -->\n```python\nprint(1)\n```\n\n```sh\nls\n```\n\n```text\n1\n```\n")
+
+
+def test_links_are_found() -> None:
+    text = "[a](x.md#y) [b](https://example.com) [c](#z) `[d](no.md)` [e](../f.md)\n"
+    assert relative_links(text + "```\n[g](no.md)\n```\n") == ["x.md#y", "#z", "../f.md"]
+
+
+def test_headings_become_anchors() -> None:
+    assert anchors("# One, two\n```\n# no\n```\n## `A` B's\n") == {"one-two", "a-bs"}
