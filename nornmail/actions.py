@@ -77,16 +77,26 @@ class Actions:
                 self._not_before = self._ledger.clock.monotonic() + wait
                 log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
                 return
-            now = self._ledger.clock.wall()
-            finished = [replace(e, state=State.FINISHED, changed_at=now) for e in entries]
-            self._ledger.commit(*map(PutEntry, finished))
+            self._finish(entries)
             self._refusals = 0
         self._begun_before = False
 
+    def forget_stranded(self) -> None:
+        """Finish what was handled in an epoch that is over and is not in the mailbox any more.
+
+        Call it when everything that is listed was looked at, and was had.
+        """
+        while stranded := self._ledger.stranded_actions(AT_ONCE):
+            self._finish(stranded)
+
+    def _finish(self, entries: Sequence[Entry]) -> None:
+        now = self._ledger.clock.wall()
+        finished = [replace(e, state=State.FINISHED, changed_at=now) for e in entries]
+        self._ledger.commit(*map(PutEntry, finished))
+
     def _touch(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """One pass over open actions; those of an epoch that is over have no UID any more."""
-        epoch = self._ledger.epoch.number
-        current = [entry for entry in entries if entry.key.epoch == epoch]
+        """One pass over open actions."""
+        current = list(entries)
         # What was handed over with its headers alone was not handled as a whole: it stays.
         whole = [entry for entry in current if not entry.truncated]
         again, self._begun_before = self._begun_before, True

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from nornmail.digest import digest_of
-from nornmail.errors import Defer, HandlerError, Reject
+from nornmail.digest import digest_of, header_digest_of
+from nornmail.errors import Defer, HandlerError, MessageGone, Reject
 from nornmail.ledger import Ledger
 from nornmail.message import Message, parse_message
 from nornmail.model import (
     Change,
     Entry,
+    KeepRaw,
     MessageRef,
     PutEntry,
     Rekey,
@@ -105,7 +106,6 @@ class Delivery:
         handler: the callback.
         retry: when a failed message is tried again.
         on_change: what a new UIDVALIDITY does with what was handled.
-        stopped: asked before each message whether to leave the rest for later.
         fetch_rest: gets a truncated message's bytes from the server; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: asked before each message; once it is true nothing is claimed any more.
@@ -141,7 +141,7 @@ class Delivery:
         """
         try:
             for arrival in arrivals:
-                if self.health.failing() or self.stopped():
+                if not self.may_claim():
                     return
                 self._one(arrival, tally)
         finally:
@@ -155,7 +155,7 @@ class Delivery:
         now = self.ledger.clock.wall()
         try:
             for entry in self.ledger.entries(State.WAITING):
-                if self.health.failing() or self.stopped():
+                if not self.may_claim():
                     return
                 if is_due(entry, now, self.retry.longest):
                     self._retry(entry, tally, counts=True)
@@ -176,7 +176,7 @@ class Delivery:
     def _one(self, arrival: Arrival, tally: Tally) -> None:
         """Settle a message that is new: an old acquaintance, before the cut, or to be handled."""
         entry = self._entry(arrival)
-        known = self._acquaintance(arrival, entry)
+        known = acquaintance(self.ledger, entry, arrival.raw, self.on_change)
         if known:
             self.ledger.commit(*known)
             tally.passed_over += 1
@@ -204,28 +204,6 @@ class Delivery:
             received_at=arrival.received_at,
             truncated=arrival.truncated,
         )
-
-    def _acquaintance(self, arrival: Arrival, entry: Entry) -> list[Change]:
-        """What is to be written when mail that stood there at the epoch's begin is not new."""
-        record = self.ledger.record
-        if record is None or arrival.uid >= record.epoch.boundary or entry.digest is None:
-            return []
-        if cut_off(arrival.received_at, record.cut):
-            reason = "older than start_from"
-            return [PutEntry(replace(entry, state=State.PASSED_OVER, reason=reason))]
-        known = [
-            earlier
-            for earlier in self.ledger.acquaintances(entry.digest.header)
-            if counts_as_known(earlier.state, self.on_change)
-        ]
-        found = recognise(known, entry.digest, entry.size)
-        if found is None:
-            return []
-        log.info("%s is known from an earlier epoch as %s", self._ref(entry), self._ref(found))
-        return [
-            Rekey(earlier.key, replace(entry.key, inbox=earlier.key.inbox), entry.uid_validity)
-            for earlier in of_one_message(known, found)
-        ]
 
     def _hand_over(
         self, entry: Entry, raw: bytes, flags: frozenset[str], tally: Tally, *, counts: bool
@@ -255,8 +233,19 @@ class Delivery:
             flags=flags,
             received_at=None if received is None else instant(received),
             truncated=entry.truncated,
-            fetch_rest=(lambda: self.fetch_rest(ref)) if entry.truncated else None,
+            fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
         )
+
+    def _rest(self, ref: MessageRef, header: bytes) -> bytes:
+        """The whole of a truncated message.
+
+        The UID alone does not say that it is the same one: a server may have no UIDVALIDITY, or
+        have given its UIDs anew under the old one.
+        """
+        whole = self.fetch_rest(ref)
+        if header_digest_of(whole) != header_digest_of(header):
+            raise MessageGone(f"{ref} is another message by now")
+        return whole
 
     def _settled(self, entry: Entry, outcome: Outcome) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:
@@ -298,6 +287,40 @@ class Delivery:
 
     def _ref(self, entry: Entry) -> MessageRef:
         return MessageRef(self.ledger.mailbox.mailbox, entry.uid_validity, entry.key.uid)
+
+
+def acquaintance(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> list[Change]:
+    """What is to be written when mail that stood there at the epoch's begin is not new.
+
+    Args:
+        ledger: of the mailbox.
+        entry: of a message whose bytes came for the first time.
+        raw: the bytes. They are kept where they are missing: a process ended in the handler, and
+            then the message was not to be found for a while.
+        on_change: what a new UIDVALIDITY does.
+    """
+    record = ledger.record
+    if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
+        return []
+    if cut_off(entry.received_at, record.cut):
+        reason = "older than start_from"
+        return [PutEntry(replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=reason))]
+    known = [
+        earlier
+        for earlier in ledger.acquaintances(entry.digest.header)
+        if counts_as_known(earlier.state, on_change)
+    ]
+    found = recognise(known, entry.digest, entry.size)
+    if found is None:
+        return []
+    log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
+    changes: list[Change] = []
+    for earlier in of_one_message(known, found):
+        after = replace(entry.key, inbox=earlier.key.inbox)
+        changes.append(Rekey(earlier.key, after, entry.uid_validity))
+        if earlier.state in (State.WAITING, State.DEAD) and ledger.raw(earlier.key) is None:
+            changes.append(KeepRaw(after, raw))
+    return changes
 
 
 def call(handler: Handler, message: Message) -> Outcome:

@@ -39,6 +39,18 @@ class Discovery:
         self._listed_at: float | None = None
         self._disagreements = 0
         self._next_search = 0.0
+        self._selected_at = ledger.clock.monotonic()
+        self._in_doubt = False
+
+    def stale(self) -> bool:
+        """Whether the mailbox is to be selected anew, on a new connection.
+
+        When a mailbox was deleted and made again, Dovecot's open sessions go on with the old one,
+        and nothing but an untagged NO to each NOOP tells. For servers that do not even say that,
+        once an hour.
+        """
+        selected_long_ago = self._ledger.clock.monotonic() >= self._selected_at + RECONCILE_INTERVAL
+        return self._in_doubt or selected_long_ago
 
     def unseen(self) -> UidSet:
         """The UIDs that are in the mailbox and were not looked at.
@@ -46,11 +58,16 @@ class Discovery:
         One round trip of about a hundred octets when nothing is new, whatever the mailbox's size.
         """
         now = self._ledger.clock.monotonic()
-        if self._listed_at is None or now >= self._listed_at + RECONCILE_INTERVAL:
+        if self._listed_at is None:
             self._list(now)
         else:
+            # Also before a listing: Dovecot lists what it has told of, and tells of news after it.
+            complaints = self._connection.complaints
             self._connection.noop()
-            if self._disagrees() or now >= self._next_search:
+            self._in_doubt = self._connection.complaints > complaints
+            if now >= self._listed_at + RECONCILE_INTERVAL:
+                self._list(now)
+            elif self._disagrees() or now >= self._next_search:
                 self._search(now)
         self._unseen = self._unseen - self._ledger.seen - self._ledger.absent
         return self._unseen

@@ -16,7 +16,7 @@ from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import CommandRefused, ConnectionLost, DecisionNeeded
 from nornmail.imap import Body, Connection, Selected
 from nornmail.ledger import Ledger
-from nornmail.model import Entry, EntryKey, Epoch, Rekey
+from nornmail.model import Change, Entry, EntryKey, Epoch, Rekey
 from nornmail.policy import (
     FIRST_RUN_LIMIT,
     STRANGERS_LIMIT,
@@ -140,7 +140,7 @@ class Epochs:
         newcomers = list(self._newcomers(connection, listed - self._ledger.seen))
         strangers = self._recognise(connection, newcomers)
         if self._on_change == "baseline":
-            # The epoch began under another choice, and this one is the answer to what it brought.
+            # Also as the answer to what an epoch brought that began under another choice.
             passed = UidSet.of(stranger.uid for stranger in strangers)
             log.info("%d unknown messages are passed over (baseline)", len(passed))
             self._ledger.finish_matching(passed, cut=self._ledger.epoch.begun_at)
@@ -197,18 +197,23 @@ class Epochs:
         same = Counter(newcomer.header_digest for newcomer in newcomers)
         taken: set[EntryKey] = set()
         strangers = []
-        for newcomer in newcomers:
-            known = self._known(newcomer.header_digest)
-            free = [entry for entry in known if entry.key not in taken]
-            found = _identify(connection, newcomer, free, same[newcomer.header_digest])
-            if found is None:
-                strangers.append(newcomer)
-                continue
-            for entry in of_one_message(known, found):
-                taken.add(entry.key)
-                after = EntryKey(epoch.number, newcomer.uid, entry.key.inbox)
-                self._ledger.later(Rekey(entry.key, after, epoch.uid_validity))
-        self._ledger.flush()
+        changes: list[Change] = []
+        try:
+            for newcomer in newcomers:
+                known = self._known(newcomer.header_digest)
+                free = [entry for entry in known if entry.key not in taken]
+                found = _identify(connection, newcomer, free, same[newcomer.header_digest])
+                if found is None:
+                    strangers.append(newcomer)
+                    continue
+                for entry in of_one_message(known, found):
+                    taken.add(entry.key)
+                    after = EntryKey(epoch.number, newcomer.uid, entry.key.inbox)
+                    changes.append(Rekey(entry.key, after, epoch.uid_validity))
+        finally:
+            # Not put down for later: when the connection or the disk fails here all of it is
+            # compared again, and a new key cannot be given twice.
+            self._ledger.commit(*changes)
         log.info("%d of %d messages were known", len(newcomers) - len(strangers), len(newcomers))
         return strangers
 

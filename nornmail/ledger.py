@@ -191,8 +191,19 @@ class Ledger:
         return self.store.count(self.mailbox, states)
 
     def open_actions(self, limit: int) -> list[Entry]:
-        """Handled messages that the mailbox has yet to be touched for."""
-        return self.store.entries(self.mailbox, {State.HANDLED}, limit=limit)
+        """Handled messages of this epoch that the mailbox has yet to be touched for."""
+        found = self.store.entries(self.mailbox, {State.HANDLED}, limit=limit)
+        if found and self._is_over(found[-1]):  # earlier epochs come first, and fill the limit
+            found = self.entries(State.HANDLED)
+        return [entry for entry in found if not self._is_over(entry)][:limit]
+
+    def stranded_actions(self, limit: int) -> list[Entry]:
+        """Handled messages of earlier epochs that were not found again in this one."""
+        found = self.store.entries(self.mailbox, {State.HANDLED}, limit=limit)
+        return [entry for entry in found if self._is_over(entry)]
+
+    def _is_over(self, entry: Entry) -> bool:
+        return entry.key.epoch != self.epoch.number
 
     def new_entry(self, uid: int) -> Entry:
         """The entry of a message of this epoch that nothing is known of yet."""
@@ -251,4 +262,7 @@ class Ledger:
 
     def _see(self, key: EntryKey, *, gone: bool = False) -> None:
         if self.record is not None and key.epoch == self.record.epoch.number:
+            if gone:
+                # Also when it waited until now: it is new when it is listed again.
+                self.seen = self.seen - UidSet.of([key.uid])
             (self.absent if gone else self.seen).add(key.uid)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from weakref import WeakValueDictionary
 
 from nornmail.actions import Actions
 from nornmail.clock import Clock, SystemClock, system_random
@@ -25,11 +24,11 @@ from nornmail.errors import (
     ConfigurationError,
     ConnectionLost,
     DecisionNeeded,
-    HandlerError,
     LeaseHeld,
     LeaseLost,
     MessageGone,
 )
+from nornmail.exclusive import RUNNING, Turnstile
 from nornmail.imap import Connection
 from nornmail.intake import Intake
 from nornmail.ledger import Ledger
@@ -58,6 +57,8 @@ MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 accept, and a bound on what one message takes in memory."""
 RECONNECTS = 2
 """Connections that one poll may lose without having got anywhere before it gives up."""
+UNDECIDED_INTERVAL = 300.0
+"""Seconds between two looks while a new UIDVALIDITY waits for the user's decision."""
 TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a poller that holds the mailbox."""
 
@@ -140,10 +141,9 @@ class Poller:
         self._key = MailboxKey(account or imap.account, imap.mailbox)
         self._ledger = Ledger(store, self._key, self._clock)
         self._epochs = Epochs(self._ledger, start_from, on_change)
-        self._shortfall = Shortfall(self._ledger, self._retry)
+        self._shortfall = Shortfall(self._ledger, self._retry, on_change)
         self._intake = Intake(self._shortfall, max_message_bytes)
         self._actions = Actions(self._ledger, imap, lambda: self._connect(imap))
-        self._stopped = threading.Event()
         self._stopped = threading.Event()
         self._delivery = Delivery(
             self._ledger,
@@ -157,6 +157,7 @@ class Poller:
         self._discovery: Discovery | None = None
         self._working = Turnstile()
         self._failures = 0
+        self._server_at = 0.0
         self._standing_by = False
 
     def poll_once(self) -> PollResult:
@@ -196,6 +197,7 @@ class Poller:
             DecisionNeeded: at a first run that needs a decision.
             StoreError: the store cannot be read or written.
             HandlerError: ``on_message`` cannot be used as it is.
+            ConfigurationError: a setting cannot be used, such as a CA file that is not there.
         """
         settings = self._settings
         log.info(
@@ -227,6 +229,9 @@ class Poller:
     def _turn(self) -> float:
         """Poll once and return the seconds to wait; what the server does wrong is survived."""
         try:
+            if self._left_alone() > 0:
+                self._retry_alone()
+                return self._until_retry(self._left_alone())
             self.poll_once()
         except LeaseHeld as held:
             if not self._standing_by:
@@ -238,19 +243,34 @@ class Poller:
             return TAKEOVER_INTERVAL
         except AuthenticationFailed as failed:
             log.error("%s; tried again in %.0f s", failed, REJECTED_BACKOFF)
-            return self._until_retry(REJECTED_BACKOFF)
+            return self._leave_alone(REJECTED_BACKOFF)
         except (ConnectionLost, CommandRefused) as trouble:
             self._failures += 1
             wait = backoff(self._failures, self._chance)
             log.warning("%s; tried again in %.1f s", trouble, wait)
-            return self._until_retry(wait)
+            return self._leave_alone(wait)
         except DecisionNeeded as needed:
             if self._ledger.record is None:
                 raise
             log.error("%s", needed)
-            return self._settings.poll_interval
+            return self._leave_alone(UNDECIDED_INTERVAL)
         self._failures = 0
         return self._until_retry(self._settings.poll_interval)
+
+    def _leave_alone(self, seconds: float) -> float:
+        """Ask nothing of the server for that long; return the seconds until there is work."""
+        self._server_at = self._clock.monotonic() + seconds
+        return self._until_retry(seconds)
+
+    def _left_alone(self) -> float:
+        """Seconds for which the server is still to be left alone, 0.0 or less if it is not."""
+        return self._server_at - self._clock.monotonic()
+
+    def _retry_alone(self) -> None:
+        """Try what is due, from its kept bytes: that needs no server."""
+        with self._working:
+            self._hold()
+            self._delivery.again(Tally())
 
     def _hold(self) -> None:
         """Have the lease; with a new one, settle what an earlier process left behind."""
@@ -284,7 +304,9 @@ class Poller:
     def _reach(self) -> None:
         """Have a connection with the mailbox selected and the ledger in its epoch."""
         if self._discovery is not None:
-            return
+            if not self._discovery.stale():
+                return
+            self._disconnect()
         try:
             self._connection = self._connect(self._settings)
             selected = self._connection.select(self._settings.mailbox)
@@ -309,6 +331,10 @@ class Poller:
                 if not self._delivery.may_claim():
                     break
         if self._delivery.may_claim():  # else mail is left that nobody has looked at
+            if self._shortfall.all_had():
+                # What an earlier epoch left open, and this one has not found by now, is not there.
+                self._shortfall.forget_stranded(tally)
+                self._actions.forget_stranded()
             self._ledger.note_poll(something_new=tally.progress > 0)
 
     def _disconnect(self) -> None:
@@ -335,63 +361,12 @@ class Poller:
     def _until_retry(self, wait: float) -> float:
         """``wait``, or less when a message is due before that. What is due now had its turn."""
         if self._delivery.health.failing():
-            return min(wait, self._delivery.health.until_probe(self._clock.monotonic()))
-        now = self._clock.wall()
-        waits = (
-            until_due(entry, now, self._retry.longest)
-            for entry in self._ledger.entries(State.WAITING)
-        )
+            waits = [self._delivery.health.until_probe(self._clock.monotonic())]
+        else:
+            now, longest = self._clock.wall(), self._retry.longest
+            waiting = self._ledger.entries(State.WAITING)
+            waits = [until_due(entry, now, longest) for entry in waiting]
         return min([wait, *(seconds for seconds in waits if seconds > 0)])
 
     def _running_key(self) -> tuple[str, int, MailboxKey]:
         return (self._settings.host, self._settings.port, self._key)
-
-
-class Turnstile:
-    """Lets one thread work at a time, and refuses a handler that calls back into the poller."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside: int | None = None
-
-    def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._inside == me:
-            raise HandlerError("a handler must not poll or close the poller that calls it")
-        self._lock.acquire()
-        self._inside = me
-
-    def __exit__(self, *_exc: object) -> None:
-        self._inside = None
-        self._lock.release()
-
-
-class Running:
-    """The pollers of this process that work: two on one mailbox would be a mistake."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pollers: WeakValueDictionary[object, Poller] = WeakValueDictionary()
-
-    def enter(self, key: object, poller: Poller) -> None:
-        """Note that ``poller`` works on ``key``.
-
-        Raises:
-            ConfigurationError: another poller of this process does.
-        """
-        with self._lock:
-            if self._pollers.setdefault(key, poller) is not poller:
-                raise ConfigurationError(
-                    "account",
-                    str(key),
-                    "another poller of this process works on this account and mailbox already",
-                )
-
-    def leave(self, poller: Poller) -> None:
-        """Note that ``poller`` works no more."""
-        with self._lock:
-            for key in [key for key, one in self._pollers.items() if one is poller]:
-                del self._pollers[key]
-
-
-RUNNING = Running()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from nornmail.delivery import Arrival, Tally
+from nornmail.delivery import Arrival, Tally, acquaintance
 from nornmail.digest import digest_of
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap import Connection, Summary
@@ -25,6 +25,7 @@ NOT_GIVEN = "the server lists the message and does not give it"
 CUT_OFF = "the connection was lost each time the message was fetched"
 EXPUNGED = "it was expunged before it was fetched"
 VANISHED = "it is no longer in the mailbox, and its bytes were not kept"
+KNOWN = "it is known from an earlier epoch"
 REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
 
 Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, Arrival]]
@@ -36,11 +37,13 @@ class Shortfall:
     Args:
         ledger: of the mailbox.
         retry: when such a message is asked for again.
+        on_change: what a new UIDVALIDITY does.
     """
 
-    def __init__(self, ledger: Ledger, retry: RetryPolicy) -> None:
+    def __init__(self, ledger: Ledger, retry: RetryPolicy, on_change: str = "dedupe") -> None:
         self._ledger = ledger
         self._retry = retry
+        self._on_change = on_change
 
     def missing(
         self, connection: Connection, uids: UidSet, tally: Tally, *, reason: str = NOT_GIVEN
@@ -78,9 +81,25 @@ class Shortfall:
         now = self._ledger.clock.wall()
         for entry in self._ledger.without_raw():
             if entry.key.epoch != epoch:
-                self._vanished(entry, REBUILT, tally)
+                if entry.digest is None:  # nobody could tell it: it is looked at anew
+                    self._vanished(entry, REBUILT, tally)
             elif entry.digest is not None or is_due(entry, now, self._retry.longest):
                 self._fetch_again(connection, fetch, entry, tally)
+
+    def all_had(self) -> bool:
+        """Whether no message is left that is listed and could not be had."""
+        return all(entry.digest is not None for entry in self._ledger.without_raw())
+
+    def forget_stranded(self, tally: Tally) -> None:
+        """Settle messages of earlier epochs that were not found again and whose bytes are lost.
+
+        Call it when everything that is listed was looked at, and was had: until then each may
+        still be found.
+        """
+        epoch = self._ledger.epoch.number
+        for entry in self._ledger.without_raw():
+            if entry.key.epoch != epoch:
+                self._vanished(entry, REBUILT, tally)
 
     def _fetch_again(
         self, connection: Connection, fetch: Fetch, entry: Entry, tally: Tally
@@ -95,7 +114,7 @@ class Shortfall:
                 raise
             return
         if arrival is not None:
-            self._keep(entry, arrival)
+            self._keep(entry, arrival, tally)
         elif uids - connection.still_listed(uids):
             self._vanished(entry, VANISHED, tally)
         else:
@@ -106,8 +125,11 @@ class Shortfall:
         if is_due(entry, self._ledger.clock.wall(), self._retry.longest):
             self._ledger.commit(PutEntry(self._failed(entry, reason)))
 
-    def _keep(self, entry: Entry, arrival: Arrival) -> None:
-        """Put the bytes beside the entry; from there the next attempt is fed."""
+    def _keep(self, entry: Entry, arrival: Arrival, tally: Tally) -> None:
+        """Put the bytes beside the entry; from there the next attempt is fed.
+
+        Bytes that came for the first time may show that the message is known.
+        """
         now = self._ledger.clock.wall()
         had = replace(
             entry,
@@ -118,6 +140,17 @@ class Shortfall:
             due_at=entry.due_at if entry.digest is not None else now,
             changed_at=now,
         )
+        known = (
+            acquaintance(self._ledger, had, arrival.raw, self._on_change)
+            if entry.digest is None
+            else []
+        )
+        if known:
+            # What waits under this UID gives way to what is known.
+            gone = replace(had, state=State.GONE, due_at=0.0, reason=KNOWN)
+            self._ledger.commit(PutEntry(gone), *known)
+            tally.passed_over += 1
+            return
         self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
 
     def _vanished(self, entry: Entry, reason: str, tally: Tally) -> None:

@@ -49,6 +49,7 @@ class Connection:
         selected: the mailbox that is selected, as it was then; ``None`` when none is.
         exists: how many messages the selected mailbox has, as far as the server has told.
         expunges: how many messages it told were removed, since the mailbox was selected.
+        complaints: how many untagged NO and BAD it has sent.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Connection:
         self.selected: Selected | None = None
         self.exists = 0
         self.expunges = 0
+        self.complaints = 0
 
     @classmethod
     def open(
@@ -386,6 +388,9 @@ class Connection:
                 self.expunges += 1
             elif isinstance(response, Status) and response.code == "ALERT":
                 log.warning("the server says: %s", self._scrub(response.text))
+            elif isinstance(response, Status) and response.status in ("NO", "BAD"):
+                self.complaints += 1
+                log.warning("the server complains: %s", self._scrub(response.text))
 
 
 def _set(uids: UidSet) -> bytes:
