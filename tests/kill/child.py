@@ -1,0 +1,112 @@
+"""The process that is killed: a poller that works until nothing waits, every effect watched."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nornmail import intake
+from nornmail.clock import Clock
+from nornmail.imap import Connection
+from nornmail.poller import Poller
+from nornmail.settings import ImapSettings
+from nornmail.stores import JsonStateStore, SqliteStateStore, json_file
+from tests.kill import scenario
+from tests.kill.breaches import BREACHES, Breach
+from tests.kill.events import Instants, Trace
+from tests.kill.watched import (
+    WatchedFiles,
+    WatchedStore,
+    change,
+    watch_commands,
+    watch_handler,
+    watch_sqlite,
+)
+from tests.support.clock import FakeClock
+
+BETWEEN_POLLS = 61.0
+"""Seconds that the process lets pass: a message that failed once is due after a minute."""
+LEAST_POLLS = 2
+"""So that the second poll, which asks with NOOP and not by listing, is part of every run."""
+MOST_POLLS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a process is to do.
+
+    Attributes:
+        directory: where the store and the log lie.
+        trace: where its events go; the file is not there yet.
+        store: ``json`` or ``sqlite``.
+        action: a key of :data:`tests.kill.scenario.ACTIONS`.
+        port: the server's.
+        wall: what its clock shows at the start.
+        kill_at: the number of the instant at which it dies, 0 to live on.
+        breach: a key of :data:`tests.kill.breaches.BREACHES`, "" to keep the contract.
+    """
+
+    directory: str
+    trace: str
+    store: str
+    action: str
+    port: int
+    wall: float
+    kill_at: int = 0
+    breach: str = ""
+
+
+def run(order: Order) -> None:
+    """Carry the order out, in a process of its own: modules are changed."""
+    change(intake, "BATCH_MESSAGES", scenario.BATCH_MESSAGES)
+    change(json_file, "JOURNAL_FLOOR_BYTES", scenario.JOURNAL_FLOOR_BYTES)
+    logging.basicConfig(filename=f"{order.directory}/log", level=logging.INFO)
+    breach = BREACHES[order.breach]() if order.breach else Breach()
+    breach.begin()
+    clock = FakeClock(order.wall)
+    trace = Trace(order.trace, clock)
+    instants = Instants(trace, order.kill_at)
+    store = _open(order, instants)
+    try:
+        poller = Poller(
+            scenario.settings(order.action, order.port),
+            store=breach.store(WatchedStore(store, instants)),
+            on_message=watch_handler(scenario.handle, instants),
+            max_message_bytes=scenario.MAX_MESSAGE_BYTES,
+            clock=clock,
+            connect=_connector(clock, instants),
+        )
+        _work(poller, clock)
+        poller.close()
+    finally:
+        store.close()
+        trace.close()
+
+
+def _open(order: Order, instants: Instants) -> JsonStateStore | SqliteStateStore:
+    """The store, under the name that :data:`tests.stores.support.PATHS` opens too."""
+    directory = Path(order.directory)
+    if order.store == "json":
+        return JsonStateStore(directory / "state.json", files=WatchedFiles(instants))
+    watch_sqlite(instants)
+    return SqliteStateStore(directory / "state.db")
+
+
+def _connector(clock: Clock, instants: Instants) -> Any:
+    observe = watch_commands(instants)
+
+    def connect(settings: ImapSettings) -> Connection:
+        return Connection.open(settings, clock=clock, on_command=observe)
+
+    return connect
+
+
+def _work(poller: Poller, clock: FakeClock) -> None:
+    for polls in range(1, MOST_POLLS + 1):
+        result = poller.poll_once()
+        if polls >= LEAST_POLLS and not result.waiting:
+            return
+        clock.advance(BETWEEN_POLLS)
+    raise AssertionError(f"messages wait after {MOST_POLLS} polls")

@@ -1,0 +1,117 @@
+"""The mailbox of the kill test, and what its handler does with each message.
+
+Nine messages, one of each kind that the delivery contract treats in its own way. Every value is
+fixed, so that two runs pass through the same instants.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from nornmail.errors import Reject
+from nornmail.message import Message
+from nornmail.model import MailboxKey
+from nornmail.settings import ImapSettings
+from nornmail.testing import MailServer, faults
+
+USER = "agent@example.com"
+PASSWORD = "secret"
+HOST = "127.0.0.1"
+MAILBOX = MailboxKey(f"{USER}@{HOST}", "INBOX")
+DONE = "Done"
+"""Where the moving actions move to."""
+START = datetime(2027, 1, 15, 8, 0, tzinfo=UTC).timestamp()
+"""When the first process starts, by its clock."""
+FIRST_DAY = date(2027, 1, 10)
+"""Mail from before that day is not the poller's (``start_from``)."""
+_LONG_AGO = datetime(2027, 1, 1, tzinfo=UTC)
+_YESTERDAY = datetime(2027, 1, 14, tzinfo=UTC)
+MAX_MESSAGE_BYTES = 2_000
+BATCH_MESSAGES = 3
+"""So that the eight messages that stand there come in three batches."""
+JOURNAL_FLOOR_BYTES = 2_000
+"""So that the journal of the JSON store is folded in several times in a run."""
+
+ACTIONS: dict[str, dict[str, Any]] = {
+    "none": {"mark_as_read": False},
+    "seen": {},
+    "delete": {"delete_after_fetch": True},
+    "move": {"move_to": DONE},
+    "copy": {"move_to": DONE},
+}
+"""What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851)."""
+
+
+def settings(action: str, port: int) -> ImapSettings:
+    return ImapSettings(
+        host=HOST,
+        port=port,
+        use_ssl=False,
+        username=USER,
+        password=PASSWORD,
+        start_from=FIRST_DAY,
+        **ACTIONS[action],
+    )
+
+
+def _mail(subject: str, *, message_id: str | None = None, body: str = "Hello.") -> bytes:
+    identity = f"{subject}@example.com" if message_id is None else message_id
+    lines = [
+        "From: Ann <ann@example.com>",
+        f"To: {USER}",
+        f"Subject: {subject}",
+        *([f"Message-ID: <{identity}>"] if identity else []),
+        "",
+        body,
+        "",
+    ]
+    return "\r\n".join(lines).encode("ascii")
+
+
+OTHERS = 1
+"""The UID of a message that another client has marked as deleted, and that is not the poller's."""
+TWIN = _mail("twin")
+INBOX = (
+    _mail("others"),
+    _mail("plain"),
+    _mail("flaky"),
+    _mail("reject"),
+    _mail("huge", body="A long line of words.\r\n" * 150),
+    _mail("nameless", message_id=""),
+    TWIN,
+    TWIN,
+)
+"""What stands there at the first run: UID 1 and so on."""
+LATE = _mail("late")
+"""What arrives between two polls: at the first NOOP that the server sees."""
+UNRELATED = (
+    _mail("unrelated", message_id="plain@example.com"),
+    _mail("nameless", message_id="", body="Howdy."),
+)
+"""What lies in the destination: one has the Message-ID of one of ours, one the headers and the size
+of another one. Neither is ours."""
+
+
+def prepare(server: MailServer, action: str) -> None:
+    """Fill a server that was just started."""
+    server.add_user(USER, PASSWORD)
+    server.create_mailbox(DONE)
+    for raw in UNRELATED:
+        server.deliver(raw, mailbox=DONE, flags=["\\Flagged"], date=_YESTERDAY)
+    for uid, raw in enumerate(INBOX, start=1):
+        if uid == OTHERS:
+            server.deliver(raw, flags=["\\Deleted"], date=_LONG_AGO)
+        else:
+            server.deliver(raw, flags=["\\Flagged"], date=_YESTERDAY)
+    if action == "copy":
+        server.capabilities.discard("MOVE")
+    server.faults.add(faults.Call("NOOP", function=lambda: server.deliver(LATE, date=_YESTERDAY)))
+
+
+def handle(message: Message) -> None:
+    """The handler: one message fails once, one is rejected, the others are fine."""
+    if message.subject == "flaky" and message.attempt == 1:
+        raise RuntimeError("the first attempt fails")
+    if message.subject == "reject":
+        raise Reject("not wanted")

@@ -1,0 +1,103 @@
+"""A process is killed at every instant of a run, started again, and nothing is lost or repeated.
+
+The instants are recorded: before and after every write to the store, before and after every command
+to the server, before, within and after every call of the handler. A process is killed at one of
+them; the next one works until nothing waits. Then all must be as if nobody had been killed, and one
+more process finds nothing to do. ``oracle.py`` says what that means, and bites: ``test_oracle.py``.
+
+The default run plays a seeded sample; ``nox -s kill`` plays them all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.kill.company import REPLAY, Company
+from tests.kill.scenario import ACTIONS
+from tests.kill.stage import Plan
+from tests.stores.support import PATHS
+
+SEED = 1
+SAMPLE = 6
+"""Instants for each store and action in the default run."""
+PAIRS = 50
+"""Pairs of instants, in two processes one after the other, for each store and action."""
+
+REPLAYED = [Plan.named(name) for name in os.environ.get(REPLAY, "").split()]
+CASES = [(store, action) for store in PATHS for action in ACTIONS]
+if REPLAYED:
+    CASES = list(dict.fromkeys((plan.store, plan.action) for plan in REPLAYED))
+
+every_case = pytest.mark.parametrize(("store", "action"), CASES, ids=map("-".join, CASES))
+
+
+def chance(store: str, action: str) -> random.Random:
+    return random.Random(f"{SEED} {store} {action}")
+
+
+def pairs(store: str, action: str, instants: int, count: int) -> list[Plan]:
+    """Seeded plans in which the process that was started again is killed as well.
+
+    How many instants the second one comes by is not known: about as many as the first had left. One
+    that lives on is a plan with one kill.
+    """
+    dice = chance(store, action)
+    plans = []
+    for _ in range(count):
+        first = dice.randint(1, instants)
+        second = dice.randint(1, max(instants - first, instants // 4))
+        plans.append(Plan(store, action, (first, second)))
+    return list(dict.fromkeys(plans))
+
+
+@every_case
+def test_a_sample_of_the_instants(company: Company, store: str, action: str) -> None:
+    instants = len(company.clean(store, action).runs[0].instants)
+    chosen = chance(store, action).sample(range(1, instants + 1), SAMPLE)
+    plans = [Plan(store, action, (instant,)) for instant in chosen]
+    plans += pairs(store, action, instants, 1)
+    if REPLAYED:
+        plans = [plan for plan in REPLAYED if (plan.store, plan.action) == (store, action)]
+    wrong = company.judge(plans)
+    assert not wrong, wrong
+
+
+@pytest.mark.long
+@every_case
+def test_every_instant(company: Company, store: str, action: str) -> None:
+    instants = len(company.clean(store, action).runs[0].instants)
+    wrong = company.judge(Plan(store, action, (n,)) for n in range(1, instants + 1))
+    assert not wrong, wrong
+
+
+@pytest.mark.long
+@every_case
+def test_many_pairs_of_instants(company: Company, store: str, action: str) -> None:
+    instants = len(company.clean(store, action).runs[0].instants)
+    wrong = company.judge(pairs(store, action, instants, PAIRS))
+    assert not wrong, wrong
+
+
+@every_case
+def test_the_instants_are_of_every_kind(company: Company, store: str, action: str) -> None:
+    events = company.clean(store, action).runs[0].instants
+    kinds = {f"{event.when} {event.kind}" for event in events}
+    effects = ["commit", "lease", "command", "handler"]
+    own = {"before file", "within file", "after file"} if store == "json" else {"before statement"}
+    assert kinds == own | {"within handler"} | {f"{w} {e}" for e in effects for w in WHENS}
+    words = {word for event in events for word in event.text.split()}
+    assert words >= TOUCHED[action]
+
+
+WHENS = ("before", "after")
+TOUCHED: dict[str, set[str]] = {
+    "none": set(),
+    "seen": {"STORE"},
+    "delete": {"STORE", "EXPUNGE"},
+    "move": {"STORE", "MOVE"},
+    "copy": {"STORE", "COPY", "EXPUNGE"},
+}
+"""What each action says to the server: a recording without it would prove nothing."""
