@@ -87,5 +87,5 @@ def kill(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The examples of the documentation compile, and its links lead somewhere."""
+    """The examples of the documentation run, its tables are the code's, its links lead somewhere."""
     run_pytest(session, "-k", "test_docs")

@@ -20,8 +20,10 @@ RAW = b"From: a@b.test\r\nSubject: x\r\n\tfolded\r\nMessage-ID: <1@b>\r\n\r\nbod
             pytest.param(name + b": 1\r\n\tand more\r\n" + RAW, id=f"with {name.decode()} in front")
             for name in ADDED_BY_MAILBOXES
         ),
-        pytest.param(RAW.replace(b"\r\n\r\n", b"\r\nSTATUS: RO\r\n\r\n", 1),
-                     id="with a header of the mailbox at the end, in capitals"),
+        pytest.param(
+            RAW.replace(b"\r\n\r\n", b"\r\nSTATUS: RO\r\n\r\n", 1),
+            id="with a header of the mailbox at the end, in capitals",
+        ),
     ],
 )
 def test_the_same_message_has_the_same_digest(stored: bytes) -> None:

@@ -20,9 +20,7 @@ from nornmail.uidset import UidSet
         pytest.param([2**32 - 1], [(2**32 - 1,) * 2], "4294967295", id="the highest UID there is"),
     ],
 )
-def test_a_set_is_kept_as_ranges(
-    uids: list[int], ranges: list[tuple[int, int]], text: str
-) -> None:
+def test_a_set_is_kept_as_ranges(uids: list[int], ranges: list[tuple[int, int]], text: str) -> None:
     made = UidSet.of(uids)
     assert made.ranges == ranges
     assert str(made) == text
