@@ -79,7 +79,8 @@ class Actions:
                 return
             self._finish(entries)
             self._refusals = 0
-        self._begun_before = False
+        # What an earlier epoch left open may have been begun, and be found again.
+        self._begun_before = bool(self._ledger.stranded_actions(1))
 
     def forget_stranded(self) -> None:
         """Finish what was handled in an epoch that is over and is not in the mailbox any more.

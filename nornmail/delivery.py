@@ -170,6 +170,8 @@ class Delivery:
             for entry in self.ledger.entries(State.WAITING):
                 if self._retry(entry, tally, counts=False):
                     return
+            # All that failed is dead by now: only new mail can show that the handler works again.
+            self.health.forget()
         finally:
             self.ledger.flush()
 
@@ -302,9 +304,6 @@ def acquaintance(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> li
     record = ledger.record
     if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
         return []
-    if cut_off(entry.received_at, record.cut):
-        reason = "older than start_from"
-        return [PutEntry(replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=reason))]
     known = [
         earlier
         for earlier in ledger.acquaintances(entry.digest.header)
@@ -312,7 +311,11 @@ def acquaintance(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> li
     ]
     found = recognise(known, entry.digest, entry.size)
     if found is None:
-        return []
+        # Only now: what is known from before the cut may wait, or have an open action.
+        if not cut_off(entry.received_at, record.cut):
+            return []
+        reason = "older than start_from"
+        return [PutEntry(replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=reason))]
     log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
     changes: list[Change] = []
     for earlier in of_one_message(known, found):

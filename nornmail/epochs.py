@@ -163,7 +163,7 @@ class Epochs:
             todo = todo[len(part) :]
             for uid in sorted(headers):
                 header = headers[uid]
-                if header.raw is not None:
+                if header.raw or (header.raw is not None and not header.size):
                     yield Newcomer(
                         uid=uid,
                         size=header.size,

@@ -234,12 +234,15 @@ def needs_body(newcomer: Newcomer, known: Sequence[Entry], same_header: int) -> 
 def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:
     """The first of ``known`` that is this message, ``None`` when it is none of them.
 
+    One that has yet to be handled comes before one that was: where several equal messages were
+    known and fewer are there, what is missing is rather one that nobody waits for.
+
     Args:
         known: entries of earlier epochs with the message's header digest.
         digest: of the whole message; ``None`` when its headers suffice (see :func:`needs_body`).
         size: its octets. Where a body was never whole, on either side, the size stands for it.
     """
-    for entry in known:
+    for entry in sorted(known, key=lambda entry: entry.state not in OPEN):
         by_size = digest is None or digest.body is None or not (entry.digest and entry.digest.body)
         if entry.size == size if by_size else entry.digest == digest:
             return entry
@@ -264,6 +267,11 @@ class HandlerHealth:
 
     def succeeded(self) -> None:
         """A message was handled, rejected or deferred: the handler works."""
+        self._failed_in_a_row.clear()
+        self._probes = 0
+
+    def forget(self) -> None:
+        """Nothing is left to try the handler with: take it to work until new mail fails."""
         self._failed_in_a_row.clear()
         self._probes = 0
 

@@ -569,6 +569,20 @@ def test_a_rekeyed_entry_can_be_changed_in_the_same_commit(store: StateStore, le
     assert [one.key for one in store.entries(INBOX, ALL)] == [key(), key(4, epoch=2)]
 
 
+def test_a_gone_entry_gives_way_to_one_that_goes_on_under_its_key(
+    store: StateStore, lease: Lease
+) -> None:
+    bring(store, lease, State.GONE, 1, epoch=2)
+    bring(store, lease, State.WAITING, 5)
+    store.commit(lease, [KeepRaw(key(5), b"bytes")])
+    store.commit(lease, [Rekey(key(5), key(1, epoch=2), 9)])
+    assert store.entries(INBOX, ALL) == [
+        replace(entry(State.WAITING, 5), key=key(1, epoch=2), uid_validity=9)
+    ]
+    assert store.raw(INBOX, key(1, epoch=2)) == b"bytes"
+    assert store.looked_at(INBOX, 2) == UidSet.of([1])
+
+
 def test_bytes_that_moved_away_leave_room_for_others(store: StateStore, lease: Lease) -> None:
     store.commit(lease, [PutEntry(entry(State.WAITING), b"old")])
     store.commit(lease, [Rekey(key(), key(epoch=2)), PutEntry(entry(State.WAITING), b"new")])

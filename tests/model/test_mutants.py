@@ -1,0 +1,186 @@
+"""The oracle bites: a poller that breaks one rule of the contract is found out."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nornmail.actions import Actions
+from nornmail.delivery import Delivery
+from nornmail.intake import Intake
+from nornmail.ledger import Ledger
+from nornmail.model import PutEntry, State
+from nornmail.shortfall import Shortfall
+from tests.model.plan import Plan, plan_of
+from tests.model.run import Violation, run
+
+STEPS = 80
+MOST_RUNS = 40
+"""Seeds that a mutant may survive."""
+
+Patch = pytest.MonkeyPatch
+
+
+def no_durable_claim(patch: Patch) -> None:
+    commit = Ledger.commit
+
+    def later(ledger: Ledger, *changes: Any) -> None:
+        if any(isinstance(one, PutEntry) and one.entry.state is State.CLAIMED for one in changes):
+            ledger.later(*changes)
+        else:
+            commit(ledger, *changes)
+
+    patch.setattr(Ledger, "commit", later)
+
+
+def handled_is_not_written_down(patch: Patch) -> None:
+    commit = Ledger.commit
+
+    def forget(ledger: Ledger, *changes: Any) -> None:
+        # A write that went no further than the page cache when the process was killed.
+        ledger._pending = [one for one in ledger._pending if not _is(one, State.HANDLED)]
+        commit(ledger, *changes)
+
+    patch.setattr(Ledger, "commit", forget)
+
+
+def passes_over_what_is_not_given(patch: Patch) -> None:
+    def missing(self: Any, connection: Any, uids: Any, tally: Any, *, reason: str = "") -> None:
+        for uid in uids:
+            entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=reason)
+            self._ledger.commit(PutEntry(entry))
+
+    patch.setattr(Shortfall, "missing", missing)
+
+
+def plain_expunge(patch: Patch) -> None:
+    patch.setattr(Actions, "_expunge", lambda self, connection, uids: connection._run("EXPUNGE"))
+
+
+def touches_before_it_is_durable(patch: Patch) -> None:
+    first = Delivery.first
+
+    def flagged(self: Any, arrivals: Any, tally: Any) -> None:
+        for arrival in arrivals:
+            self.connection.add_flags(type(self.ledger.seen).of([arrival.uid]), ["\\Seen"])
+        first(self, arrivals, tally)
+
+    apply = Actions.apply
+
+    def remember(self: Any, connection: Any) -> None:
+        Delivery.connection = connection  # type: ignore[attr-defined]  # the mutant's own way
+        apply(self, connection)
+
+    patch.setattr(Delivery, "first", flagged)
+    patch.setattr(Delivery, "connection", None, raising=False)
+    patch.setattr(Actions, "apply", remember)
+
+
+def recognises_nothing(patch: Patch) -> None:
+    patch.setattr(Ledger, "acquaintances", lambda self, header_digest: [])
+
+
+def newest_first(patch: Patch) -> None:
+    arrivals = Intake.arrivals
+
+    def backwards(self: Any, *args: Any) -> Iterator[Any]:
+        for batch in arrivals(self, *args):
+            yield batch[::-1]
+
+    patch.setattr(Intake, "arrivals", backwards)
+
+
+def moves_again_without_looking(patch: Patch) -> None:
+    move = Actions._move
+    patch.setattr(
+        Actions,
+        "_move",
+        lambda self, connection, entries, target, *, again: move(
+            self, connection, entries, target, again=False
+        ),
+    )
+
+
+def deletes_what_is_truncated(patch: Patch) -> None:
+    touch = Actions._touch
+    patch.setattr(
+        Actions,
+        "_touch",
+        lambda self, connection, entries: touch(
+            self, connection, [replace(entry, truncated=False) for entry in entries]
+        ),
+    )
+
+
+def gives_up_early(patch: Patch) -> None:
+    failed = Delivery._failed
+    patch.setattr(
+        Delivery,
+        "_failed",
+        lambda self, entry, reason: replace(
+            failed(self, entry, reason), state=State.DEAD, due_at=0.0
+        ),
+    )
+
+
+def keeps_no_bytes(patch: Patch) -> None:
+    later = Ledger.later
+    patch.setattr(
+        Ledger,
+        "later",
+        lambda self, *changes: later(self, *(PutEntry(change.entry) for change in changes)),
+    )
+
+
+def begins_no_new_epoch(patch: Patch) -> None:
+    patch.setattr("nornmail.epochs.new_epoch_reason", lambda *_: "")
+
+
+def _is(change: Any, state: State) -> bool:
+    return isinstance(change, PutEntry) and change.entry.state is state
+
+
+MUTANTS: list[tuple[Callable[[Patch], None], str]] = [
+    (no_durable_claim, "its claim is not durable"),
+    (handled_is_not_written_down, "before an earlier return is durable"),
+    (passes_over_what_is_not_given, "is on the server and was settled as gone"),
+    (plain_expunge, "vanished"),
+    (touches_before_it_is_durable, "touches UID"),
+    (recognises_nothing, "under 2 delivery ids"),
+    (newest_first, "overtakes"),
+    (moves_again_without_looking, "is in Archive 2 times"),
+    (deletes_what_is_truncated, "truncated"),
+    (gives_up_early, "is dead after 1 failures"),
+    (keeps_no_bytes, "its bytes were not kept"),
+    (begins_no_new_epoch, "was never on the server|was lost|taken for"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutate", "found"),
+    MUTANTS,
+    ids=[mutate.__name__.replace("_", " ") for mutate, _ in MUTANTS],
+)
+def test_a_poller_that_breaks_a_rule_is_found_out(
+    mutate: Callable[[Patch], None], found: str, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("nornmail"), "disabled", True)
+    mutate(monkeypatch)
+    for seed in range(MOST_RUNS):
+        violations = violations_of(plan_of(seed, STEPS))
+        if any(re.search(found, one) for one in violations):
+            return
+    pytest.fail(f"{MOST_RUNS} runs found nothing")
+
+
+def violations_of(plan: Plan) -> list[str]:
+    try:
+        run(plan)
+    except Violation as violation:
+        return violation.violations
+    return []

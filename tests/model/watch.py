@@ -1,0 +1,160 @@
+"""The seams at which a process can end, and the store that the oracle looks into."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Collection, Sequence
+
+from nornmail.errors import StoreError
+from nornmail.model import Change, Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
+from nornmail.stores import StateStore
+from nornmail.testing import MailServer, faults
+from nornmail.uidset import UidSet
+
+KILL_POINTS = (
+    "before a commit",
+    "after a commit",
+    "before a command",
+    "in a command",
+    "in the handler",
+)
+
+
+class Killed(BaseException):
+    """The process ended here. What a dead process would not do must not happen after it."""
+
+
+class Killer:
+    """Ends the process at the n-th of a kind of instants.
+
+    A ``finally`` runs even so; since every seam raises from then on, it has no effect on the store
+    and on the server.
+
+    Args:
+        server: for a death after the server acted and before its answer came.
+    """
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self._point = ""
+        self._left = 0
+        self.dead = False
+
+    def arm(self, point: str, nth: int) -> None:
+        self._point, self._left, self.dead = point, nth, False
+
+    def disarm(self) -> None:
+        self._point, self.dead = "", False
+
+    def seam(self, point: str) -> None:
+        """Pass an instant at which the process may end."""
+        if self.dead:
+            raise Killed(point)
+        if self._due(point):
+            self.dead = True
+            raise Killed(point)
+
+    def on_command(self, when: str, _command: bytes) -> None:
+        if when != "before":
+            return
+        self.seam("before a command")
+        if self._due("in a command"):
+            # The server acts and hangs up: when the client reads the end, all of it is over.
+            self._server.faults.add(faults.Cut(after_bytes=0))
+            self.dead = True
+
+    def _due(self, point: str) -> bool:
+        if point != self._point:
+            return False
+        self._left -= 1
+        return self._left == 0
+
+
+class WatchedStore:
+    """Passes everything on to a store, unless the process is dead or the disk full.
+
+    Args:
+        inner: the store.
+        killer: asked at every call.
+        after: told of a commit once it is durable.
+
+    Attributes:
+        failures: so many commits to come are refused, as by a full disk.
+        leases: those that were taken through this object and not given back.
+    """
+
+    def __init__(
+        self,
+        inner: StateStore,
+        killer: Killer,
+        *,
+        after: Callable[[Sequence[Change]], None],
+    ) -> None:
+        self.inner = inner
+        self.failures = 0
+        self.leases: list[Lease] = []
+        self._killer = killer
+        self._after = after
+
+    def _alive(self) -> StateStore:
+        self._killer.seam("in the store")
+        return self.inner
+
+    def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
+        lease = self._alive().acquire(mailbox, owner)
+        self.leases.append(lease)
+        return lease
+
+    def renew(self, lease: Lease) -> Lease:
+        return self._alive().renew(lease)
+
+    def release(self, lease: Lease) -> None:
+        self._alive().release(lease)
+        if lease in self.leases:
+            self.leases.remove(lease)
+
+    def forget_leases(self) -> None:
+        """Free the leases, as the operating system does for a process that ended."""
+        for lease in self.leases:
+            self.inner.release(lease)
+        self.leases.clear()
+
+    def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
+        return self._alive().load(mailbox)
+
+    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        return self._alive().looked_at(mailbox, epoch)
+
+    def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
+        return self._alive().get(mailbox, key)
+
+    def entries(
+        self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
+    ) -> list[Entry]:
+        return self._alive().entries(mailbox, states, limit=limit)
+
+    def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
+        return self._alive().count(mailbox, states)
+
+    def acquaintances(
+        self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
+    ) -> list[Entry]:
+        return self._alive().acquaintances(mailbox, header_digest, before_epoch=before_epoch)
+
+    def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
+        return self._alive().raw(mailbox, key)
+
+    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        return self._alive().without_raw(mailbox, state)
+
+    def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
+        self._killer.seam("before a commit")
+        if self.failures and changes:
+            self.failures -= 1
+            raise StoreError("the disk is full") from OSError(errno.ENOSPC, "no space")
+        self.inner.commit(lease, changes)
+        self._after(changes)
+        self._killer.seam("after a commit")
+
+    def close(self) -> None:
+        self._alive().close()
