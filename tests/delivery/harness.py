@@ -283,6 +283,11 @@ class World:
             self._others = None
 
     def stored(self, mailbox: str = "INBOX") -> list[Stored]:
+        """What lies in a mailbox, as a client sees it that was never there before.
+
+        Dovecot refuses a session that saw a mailbox before it was made anew, now and then.
+        """
+        self._leave()
         return self.others.stored(mailbox)
 
     def flags(self, mailbox: str = "INBOX") -> dict[str, set[str]]:
