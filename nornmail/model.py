@@ -7,12 +7,14 @@ makes new ones. The one rule that is enforced here is the table of states: see :
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-from nornmail.errors import IllegalTransition
+from nornmail.errors import ConfigurationError, IllegalTransition
 from nornmail.uidset import UidSet
 
 
@@ -20,7 +22,10 @@ class State(StrEnum):
     """How far an entry has come; the value is what a store writes down."""
 
     NEW = "new"
-    """Known to be for this inbox, not handed over yet. An entry that is not there counts as new."""
+    """Known to be for this inbox, not handed over yet. An entry that is not there counts as new.
+
+    It is written down when a message is for several inboxes, in the commit that claims it for the
+    first of them, and for older mail that is meant for an inbox that was added."""
     CLAIMED = "claimed"
     """About to be handed to ``on_message``, or in it."""
     HANDLED = "handled"
@@ -42,7 +47,9 @@ TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
         State.NEW: frozenset(
             {State.CLAIMED, State.WAITING, State.DEAD, State.PASSED_OVER, State.GONE}
         ),
-        State.CLAIMED: frozenset({State.HANDLED, State.WAITING, State.DEAD}),
+        # `accept` is asked under the claim, so that a message that kills its process there is
+        # counted; what it does not want is passed over.
+        State.CLAIMED: frozenset({State.HANDLED, State.WAITING, State.DEAD, State.PASSED_OVER}),
         State.WAITING: frozenset({State.CLAIMED, State.WAITING, State.DEAD, State.GONE}),
         State.HANDLED: frozenset({State.FINISHED}),
         State.DEAD: frozenset({State.CLAIMED}),
@@ -98,12 +105,57 @@ class EntryKey:
     """One entry of a mailbox: a message for an inbox.
 
     ``epoch`` and not UIDVALIDITY, since a server may start over under the same UIDVALIDITY or name
-    none at all. ``inbox`` is the inbox's address, ``""`` for a poller with one callback.
+    none at all. ``inbox`` is the inbox's address in lower case (:attr:`Inbox.key`), ``""`` for a
+    poller with one callback and for what was decided before it was known whom a message is for,
+    :data:`UNROUTED` for mail that no inbox was found for.
     """
 
     epoch: int
     uid: int
     inbox: str = ""
+
+
+UNROUTED = "*"
+"""The inbox of mail that is for none: no address is like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """An address of a shared account, and what is called with its mail.
+
+    Mail is for an inbox when it is addressed to it: see :func:`nornmail.routing.route`.
+
+    Args:
+        address: such as ``support@example.com``. Case does not matter, and mail to
+            ``support+anything@example.com`` is for it too. An address that itself has a ``+tag``
+            gets the mail to exactly that address.
+        on_message: called with each message, as the poller's own ``on_message`` is.
+        accept: a function of the message; what it returns false for is passed over.
+
+    Raises:
+        ConfigurationError: ``address`` is no address, or a callback cannot be called.
+    """
+
+    address: str
+    on_message: Callable[[Any], object]
+    accept: Callable[[Any], object] | None = None
+
+    def __post_init__(self) -> None:
+        local, at, domain = self.address.rpartition("@")
+        odd = any(not char.isprintable() or char in " ,;<>" for char in self.address)
+        if not (local and at and domain) or odd:
+            raise ConfigurationError("Inbox.address", self.address, "must be like a@example.com")
+        callbacks: dict[str, object] = {"on_message": self.on_message}
+        if self.accept is not None:
+            callbacks["accept"] = self.accept
+        for name, value in callbacks.items():
+            if not callable(value):
+                raise ConfigurationError(f"Inbox.{name}", value, "must be a function of a message")
+
+    @property
+    def key(self) -> str:
+        """Its name in the store: the address in lower case (and in Unicode's composed form)."""
+        return unicodedata.normalize("NFC", self.address).lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,14 @@
 from nornmail.stores.base import StateStore
 from nornmail.stores.json_file import JsonStateStore
 from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.opening import DEFAULT_STATE, open_store
 from nornmail.stores.sqlite import SqliteStateStore
 
-__all__ = ["JsonStateStore", "MemoryStateStore", "SqliteStateStore", "StateStore"]
+__all__ = [
+    "DEFAULT_STATE",
+    "JsonStateStore",
+    "MemoryStateStore",
+    "SqliteStateStore",
+    "StateStore",
+    "open_store",
+]

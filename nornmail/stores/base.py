@@ -61,6 +61,12 @@ class StateStore(Protocol):
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
         """The entry under ``key``, ``None`` when there is none."""
 
+    def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
+        """The entries of one message, in whatever state, in the order of their inboxes.
+
+        Its cost does not grow with what else is there.
+        """
+
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
@@ -86,6 +92,23 @@ class StateStore(Protocol):
 
     def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
         """The entries in ``state`` beside which no bytes are kept, ordered as ``entries`` does."""
+
+    def mailboxes(self) -> list[MailboxKey]:
+        """Every mailbox that a lease was ever taken of, by account and name."""
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """Leave a request to try a dead entry again; durable on return, and harmless twice.
+
+        It takes no lease, so that a person can ask beside a running poller, which looks for
+        requests with :meth:`asked_again`. The request is gone when the entry is no longer DEAD,
+        and goes with it when it is given another key.
+
+        Raises:
+            IllegalTransition: there is no such entry, or it is not DEAD.
+        """
+
+    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """The dead entries that :meth:`ask_again` was called for, in the order of their keys."""
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         """Write all of ``changes`` or none of them; durable (on the disk) on return.

@@ -160,6 +160,8 @@ def write_effects(effects: Effects[H], write_held: Callable[[H], Any]) -> dict[s
         value["raw"] = raw
     if effects.passed:
         value["passed"] = [[epoch, str(uids)] for epoch, uids in effects.passed]
+    if effects.asked:
+        value["asked"] = [[write_key(key), asked] for key, asked in effects.asked.items()]
     return value
 
 
@@ -179,4 +181,5 @@ def read_effects(value: Any, read_held: Callable[[Any], H]) -> Effects[H]:
     for key, held in value.get("raw", ()):
         effects.raw[read_key(key)] = None if held is None else read_held(held)
     effects.passed = [(epoch, UidSet.parse(uids)) for epoch, uids in value.get("passed", ())]
+    effects.asked = {read_key(key): bool(asked) for key, asked in value.get("asked", ())}
     return effects

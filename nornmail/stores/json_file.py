@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nornmail.errors import StoreError
-from nornmail.model import Change, Lease, MailboxKey
+from nornmail.model import Change, EntryKey, Lease, MailboxKey
 from nornmail.stores.codec import (
     read_effects,
     read_mailbox,
@@ -120,6 +120,19 @@ class JsonStateStore(TabledStore[RawFile]):
                 raise
             self._raws.remove(before - after)
             self._fold_if_due()
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.ask_again`. One fsync.
+
+        From another process than the poller's it cannot be called: that one has the store open.
+        """
+        with self._locked():
+            tables = self._tables(mailbox)
+            effects = tables.plan_asking(key)
+            if effects.asked:
+                value = write_effects(effects, _write_file)
+                self._append(mailbox, value, lambda: tables.install(effects))
+                self._fold_if_due()
 
     def close(self) -> None:
         """Release every lease and let go of the files.
@@ -311,6 +324,7 @@ def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
         record=tables.record,
         raw=dict(tables.raw),
         passed=[(epoch, ranges.merged()) for epoch, ranges in tables.passed.items()],
+        asked=dict.fromkeys(tables.asked, True),
     )
     return {
         "mailbox": write_mailbox(mailbox),

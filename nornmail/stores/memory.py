@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nornmail.model import Change, Lease, MailboxKey
+from nornmail.model import Change, EntryKey, Lease, MailboxKey
 from nornmail.stores.tabled import TabledStore
-from nornmail.stores.tables import Tables
+from nornmail.stores.tables import Effects, Tables
 
 
 class MemoryStateStore(TabledStore[bytes]):
@@ -25,10 +25,18 @@ class MemoryStateStore(TabledStore[bytes]):
         with self._locked():
             self._check_lease(lease)
             tables = self._mailboxes[lease.mailbox]
-            effects = tables.plan(changes, bytes)
-            self._settled = False
-            tables.install(effects)
-            self._settled = True
+            self._install(tables, tables.plan(changes, bytes))
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.ask_again`."""
+        with self._locked():
+            tables = self._tables(mailbox)
+            self._install(tables, tables.plan_asking(key))
+
+    def _install(self, tables: Tables[bytes], effects: Effects[bytes]) -> None:
+        self._settled = False
+        tables.install(effects)
+        self._settled = True
 
     def close(self) -> None:
         """Release every lease. What is asked of the store after that is a StoreError."""

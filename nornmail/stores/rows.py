@@ -31,6 +31,10 @@ KEY_COLUMNS = 4
 _ORDER = "due_at, epoch, uid, CAST(inbox AS BLOB)"
 
 SELECT_ENTRY = f"SELECT {COLUMNS} FROM entry WHERE {_KEY}"
+SELECT_SIBLINGS = (
+    f"SELECT {COLUMNS} FROM entry WHERE mailbox = ? AND epoch = ? AND uid = ? "
+    "ORDER BY CAST(inbox AS BLOB)"
+)
 SELECT_STATE = f"SELECT state FROM entry WHERE {_KEY}"
 INSERT_ENTRY = (
     f"INSERT INTO entry (mailbox, {COLUMNS}) VALUES ({', '.join('?' * (1 + len(_NAMES)))})"
@@ -52,6 +56,12 @@ REPLACE_RAW = (
 DELETE_ENTRY = f"DELETE FROM entry WHERE {_KEY}"
 REKEY_ENTRY = f"UPDATE entry SET uid_validity = ?, epoch = ?, uid = ?, inbox = ? WHERE {_KEY}"
 REKEY_RAW = f"UPDATE raw SET epoch = ?, uid = ?, inbox = ? WHERE {_KEY}"
+INSERT_ASKED = "INSERT OR IGNORE INTO asked (mailbox, epoch, uid, inbox) VALUES (?, ?, ?, ?)"
+DELETE_ASKED = f"DELETE FROM asked WHERE {_KEY}"
+REKEY_ASKED = f"UPDATE asked SET epoch = ?, uid = ?, inbox = ? WHERE {_KEY}"
+SELECT_ASKED = (
+    "SELECT epoch, uid, inbox FROM asked WHERE mailbox = ? ORDER BY epoch, uid, CAST(inbox AS BLOB)"
+)
 # Ranges are kept apart by at least one UID, so all that a new one joins lie side by side.
 SELECT_RANGE_BELOW = (
     "SELECT low, high FROM passed_over WHERE mailbox = ? AND epoch = ? AND low <= ? "
@@ -71,6 +81,7 @@ SELECT_RECORD = f"SELECT {_RECORD} FROM mailbox WHERE id = ?"
 UPDATE_RECORD = (
     f"UPDATE mailbox SET {', '.join(f'{name} = ?' for name in _RECORD.split(', '))} WHERE id = ?"
 )
+SELECT_MAILBOXES = "SELECT account, mailbox FROM mailbox"
 SELECT_MAILBOX = "SELECT id FROM mailbox WHERE account = ? AND mailbox = ?"
 INSERT_MAILBOX = "INSERT INTO mailbox (account, mailbox, token) VALUES (?, ?, 0)"
 SELECT_FENCE = "SELECT token FROM mailbox WHERE id = ?"
@@ -119,6 +130,12 @@ def read_text(value: str | bytes) -> str:
 def write_key(mailbox: int, key: EntryKey) -> Row:
     """The first columns of ``entry`` and ``raw``."""
     return mailbox, key.epoch, key.uid, write_text(key.inbox)
+
+
+def read_key(row: Row) -> EntryKey:
+    """The key, from the columns behind the mailbox."""
+    epoch, uid, inbox = row
+    return EntryKey(epoch, uid, read_text(inbox))
 
 
 def write_entry(mailbox: int, entry: Entry) -> Row:

@@ -33,6 +33,17 @@ def check_keep(key: EntryKey, state: State | None) -> None:
         raise IllegalTransition(f"no bytes can be kept beside {key}: it is {state}")
 
 
+def check_ask(key: EntryKey, state: State | None) -> None:
+    """May a person ask for another try of the entry ``key`` in ``state`` (``None``: not there)?
+
+    Raises:
+        IllegalTransition: they may not.
+    """
+    if state is not State.DEAD:
+        found = "there is no such entry" if state is None else f"it is {state}"
+        raise IllegalTransition(f"{key} cannot be tried again, as it is not dead: {found}")
+
+
 def check_rekey(before: EntryKey, known: T | None, after: EntryKey, taken: State | None) -> T:
     """May the entry ``before`` go on under ``after``?
 

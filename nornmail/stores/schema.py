@@ -77,6 +77,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (mailbox, epoch, low)
         ) WITHOUT ROWID""",
     ),
+    (
+        # The dead entries that a person wants to be tried again.
+        """CREATE TABLE asked (
+            mailbox INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            uid INTEGER NOT NULL,
+            inbox TEXT NOT NULL,
+            PRIMARY KEY (mailbox, epoch, uid, inbox)
+        ) WITHOUT ROWID""",
+    ),
 )
 """What leads from each version of the schema to the next; the number of steps is the version
 (PRAGMA user_version). A step that was released is never changed: another one is added."""

@@ -31,7 +31,7 @@ from nornmail.model import (
 from nornmail.stores import rows
 from nornmail.stores.failures import resolve, store_error
 from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
-from nornmail.stores.rules import check_keep, check_put, check_rekey
+from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.stores.schema import prepare
 from nornmail.stores.sqlite_failures import translate
 from nornmail.uidset import UidSet
@@ -189,6 +189,12 @@ class SqliteStateStore:
             found = self._select(rows.SELECT_ENTRY, mailbox, *rows.write_key(0, key)[1:])
             return rows.read_entry(found[0]) if found else None
 
+    def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
+        """See :meth:`nornmail.stores.base.StateStore.siblings`."""
+        with self._locked():
+            found = self._select(rows.SELECT_SIBLINGS, mailbox, epoch, uid)
+            return list(map(rows.read_entry, found))
+
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
@@ -226,6 +232,20 @@ class SqliteStateStore:
             found = self._select(rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
             return found[0][0] if found else None
 
+    def mailboxes(self) -> list[MailboxKey]:
+        """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
+        with self._locked():
+            found = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
+        return sorted(
+            (MailboxKey(*map(rows.read_text, row)) for row in found),
+            key=lambda one: (one.account, one.mailbox),
+        )
+
+    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """See :meth:`nornmail.stores.base.StateStore.asked_again`."""
+        with self._locked():
+            return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
+
     def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
         """See :meth:`nornmail.stores.base.StateStore.without_raw`."""
         with self._locked():
@@ -256,6 +276,13 @@ class SqliteStateStore:
                 for change in changes:
                     self._take(mailbox, change)
 
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.ask_again`; from any process."""
+        with self._locked(), self._transaction() as execute:
+            state = self._select(rows.SELECT_STATE, mailbox, *rows.write_key(0, key)[1:])
+            check_ask(key, State(state[0][0]) if state else None)
+            execute(rows.INSERT_ASKED, rows.write_key(self._ids[mailbox], key))
+
     def _take(self, mailbox: int, change: Change) -> None:
         execute = self._connection.execute
         match change:
@@ -274,6 +301,7 @@ class SqliteStateStore:
                 keys = (*rows.write_key(mailbox, after)[1:], *rows.write_key(mailbox, before))
                 execute(rows.REKEY_ENTRY, (uid_validity, *keys))
                 execute(rows.REKEY_RAW, keys)
+                execute(rows.REKEY_ASKED, keys)
             case PassOver(epoch, uids):
                 for low, high in uids.ranges:
                     self._pass_over(mailbox, epoch, low, high)
@@ -297,6 +325,8 @@ class SqliteStateStore:
                 execute(rows.REPLACE_RAW, (*row_key, raw))
         elif before in KEEPS_RAW:
             execute(rows.DELETE_RAW, row_key)
+        if before is State.DEAD:  # no entry stays dead when it is put again
+            execute(rows.DELETE_ASKED, row_key)
 
     def _pass_over(self, mailbox: int, epoch: int, low: int, high: int) -> None:
         """Put a range in, joined with those that it overlaps or touches."""

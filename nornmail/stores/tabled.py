@@ -112,6 +112,11 @@ class TabledStore(ABC, Generic[H]):
         with self._locked():
             return self._tables(mailbox).entries.get(key)
 
+    def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
+        """See :meth:`nornmail.stores.base.StateStore.siblings`."""
+        with self._locked():
+            return self._tables(mailbox).siblings(epoch, uid)
+
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
@@ -130,6 +135,16 @@ class TabledStore(ABC, Generic[H]):
         """See :meth:`nornmail.stores.base.StateStore.acquaintances`."""
         with self._locked():
             return self._tables(mailbox).acquaintances(header_digest, before_epoch)
+
+    def mailboxes(self) -> list[MailboxKey]:
+        """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
+        with self._locked():
+            return sorted(self._mailboxes, key=lambda one: (one.account, one.mailbox))
+
+    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """See :meth:`nornmail.stores.base.StateStore.asked_again`."""
+        with self._locked():
+            return sorted(self._tables(mailbox).asked)
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
         """See :meth:`nornmail.stores.base.StateStore.raw`."""

@@ -25,7 +25,7 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.stores.rules import check_keep, check_put, check_rekey
+from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.uidset import UidSet
 
 MERGE_FLOOR = 1024
@@ -39,13 +39,14 @@ H = TypeVar("H")
 class Effects(Generic[H]):
     """What a commit comes to: values, so that putting them in twice is putting them in once.
 
-    ``None`` in ``entries`` and ``raw`` takes away what is there.
+    ``None`` in ``entries`` and ``raw``, and ``False`` in ``asked``, take away what is there.
     """
 
     record: MailboxRecord | None = None
     entries: dict[EntryKey, Entry | None] = field(default_factory=dict)
     raw: dict[EntryKey, H | None] = field(default_factory=dict)
     passed: list[tuple[int, UidSet]] = field(default_factory=list)
+    asked: dict[EntryKey, bool] = field(default_factory=dict)
 
 
 class Ranges:
@@ -81,8 +82,11 @@ class Tables(Generic[H]):
         self.entries: dict[EntryKey, Entry] = {}
         self.raw: dict[EntryKey, H] = {}
         self.passed: dict[int, Ranges] = {}
+        self.asked: set[EntryKey] = set()
         self._by_state: dict[State, dict[EntryKey, None]] = {state: {} for state in State}
         self._by_digest: dict[str, dict[EntryKey, None]] = {}
+        self._inboxes: dict[tuple[int, int], set[str]] = {}
+        """The inboxes of a message other than ""; nothing for a poller with one callback."""
 
     # Writing
 
@@ -100,6 +104,16 @@ class Tables(Generic[H]):
             plan.take(change)
         return plan.effects
 
+    def plan_asking(self, key: EntryKey) -> Effects[H]:
+        """What asking for a dead entry comes to; nothing where it was asked for already.
+
+        Raises:
+            IllegalTransition: it is not dead.
+        """
+        found = self.entries.get(key)
+        check_ask(key, None if found is None else found.state)
+        return Effects() if key in self.asked else Effects(asked={key: True})
+
     def install(self, effects: Effects[H]) -> None:
         """Put the outcome of a plan in."""
         if effects.record is not None:
@@ -113,6 +127,11 @@ class Tables(Generic[H]):
                 self.raw[key] = held
         for epoch, uids in effects.passed:
             self.passed.setdefault(epoch, Ranges()).add(uids)
+        for key, asked in effects.asked.items():
+            if asked:
+                self.asked.add(key)
+            else:
+                self.asked.discard(key)
 
     def _set(self, key: EntryKey, entry: Entry | None) -> None:
         old = self.entries.pop(key, None)
@@ -120,11 +139,21 @@ class Tables(Generic[H]):
             del self._by_state[old.state][key]
             if old.digest is not None:
                 self._forget_digest(old.digest.header, key)
+            if entry is None and key.inbox:
+                self._forget_inbox(key)
         if entry is not None:
             self.entries[key] = entry
             self._by_state[entry.state][key] = None
             if entry.digest is not None:
                 self._by_digest.setdefault(entry.digest.header, {})[key] = None
+            if key.inbox:
+                self._inboxes.setdefault((key.epoch, key.uid), set()).add(key.inbox)
+
+    def _forget_inbox(self, key: EntryKey) -> None:
+        inboxes = self._inboxes[key.epoch, key.uid]
+        inboxes.discard(key.inbox)
+        if not inboxes:
+            del self._inboxes[key.epoch, key.uid]
 
     def _forget_digest(self, header: str, key: EntryKey) -> None:
         keys = self._by_digest[header]
@@ -138,6 +167,11 @@ class Tables(Generic[H]):
         """In the order of ``(due_at, epoch, uid, inbox)``, at most ``limit`` of them."""
         found = (self.entries[key] for state in set(states) for key in self._by_state[state])
         return _in_order(found, limit)
+
+    def siblings(self, epoch: int, uid: int) -> list[Entry]:
+        keys = [EntryKey(epoch, uid, inbox) for inbox in self._inboxes.get((epoch, uid), ())]
+        plain = EntryKey(epoch, uid)
+        return [self.entries[key] for key in sorted([plain, *keys]) if key in self.entries]
 
     def count(self, states: Collection[State]) -> int:
         return sum(len(self._by_state[state]) for state in set(states))
@@ -200,6 +234,9 @@ class _Plan(Generic[H]):
             return self.effects.raw[key]
         return self._tables.raw.get(key)
 
+    def _asked(self, key: EntryKey) -> bool:
+        return self.effects.asked.get(key, key in self._tables.asked)
+
     def _put(self, entry: Entry, raw: bytes | None) -> None:
         before = self._entry(entry.key)
         check_put(None if before is None else before.state, entry.state)
@@ -209,6 +246,8 @@ class _Plan(Generic[H]):
                 self.effects.raw[entry.key] = None
         elif raw is not None:
             self.effects.raw[entry.key] = self._hold(raw)
+        if entry.state is not State.DEAD and self._asked(entry.key):
+            self.effects.asked[entry.key] = False
 
     def _rekey(self, before: EntryKey, after: EntryKey, uid_validity: int) -> None:
         taken = self._entry(after)
@@ -220,3 +259,5 @@ class _Plan(Generic[H]):
         if held is not None:
             self.effects.raw[before] = None
             self.effects.raw[after] = held
+        if self._asked(before):
+            self.effects.asked |= {before: False, after: True}

@@ -367,6 +367,55 @@ def test_states_are_found_and_counted_apart(store: StateStore, lease: Lease) -> 
     assert store.count(INBOX, {State.FINISHED, State.DEAD}) == 4
 
 
+def test_siblings_are_the_entries_of_one_message_in_every_state(
+    store: StateStore, lease: Lease
+) -> None:
+    inboxes = (
+        "",
+        "*",
+        "a@example.com",
+        "b@example.com",
+        "\ud7ff",
+        "\udc80",
+        "\ue000",
+        "\U0001f600",
+    )
+    for inbox, state in zip(inboxes[::-1], ALL, strict=True):
+        bring(store, lease, state, 5, inbox=inbox)
+    for uid, epoch in ((4, 1), (6, 1), (5, 2)):
+        bring(store, lease, State.DEAD, uid, epoch=epoch, inbox="a@example.com")
+    found = store.siblings(INBOX, 1, 5)
+    assert [one.key for one in found] == [key(5, inbox=inbox) for inbox in inboxes]
+    assert found == [store.get(INBOX, one.key) for one in found]
+    assert [one.key for one in store.siblings(INBOX, 2, 5)] == [
+        key(5, epoch=2, inbox="a@example.com")
+    ]
+    assert store.siblings(INBOX, 1, 7) == store.siblings(INBOX, 3, 5) == []
+    assert store.siblings(OTHER, 1, 5) == []
+
+
+def test_a_message_with_one_entry_has_no_other_siblings(store: StateStore, lease: Lease) -> None:
+    bring(store, lease, State.HANDLED, 5)
+    assert store.siblings(INBOX, 1, 5) == [entry(State.HANDLED, 5)]
+    store.commit(lease, [PutEntry(entry(State.FINISHED, 5))])
+    assert store.siblings(INBOX, 1, 5) == [entry(State.FINISHED, 5)]
+
+
+def test_siblings_that_were_rekeyed_are_found_where_they_are(
+    store: StateStore, lease: Lease
+) -> None:
+    inboxes = ("", "a@example.com", "b@example.com")
+    for inbox in inboxes:
+        bring(store, lease, State.WAITING, 5, inbox=inbox)
+    moves = [Rekey(key(5, inbox=one), key(9, epoch=2, inbox=one)) for one in inboxes]
+    store.commit(lease, moves[1:])
+    assert [one.key.inbox for one in store.siblings(INBOX, 1, 5)] == [""]
+    assert [one.key.inbox for one in store.siblings(INBOX, 2, 9)] == list(inboxes[1:])
+    store.commit(lease, moves[:1])
+    assert store.siblings(INBOX, 1, 5) == []
+    assert [one.key.inbox for one in store.siblings(INBOX, 2, 9)] == list(inboxes)
+
+
 # What was looked at
 
 
