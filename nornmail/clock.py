@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import random
+import selectors
 import threading
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+
+class Readable(Protocol):
+    """What a wait can be for: a socket, or anything else with a descriptor that is one."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
 
 
 class Clock(Protocol):
@@ -20,6 +30,9 @@ class Clock(Protocol):
     def wait(self, event: threading.Event, seconds: float) -> None:
         """Return after ``seconds``, or as soon as ``event`` is set."""
 
+    def select(self, readers: Sequence[Readable], seconds: float) -> None:
+        """Return after ``seconds``, or as soon as one of ``readers`` has something to read."""
+
 
 class SystemClock:
     """The machine's own clocks."""
@@ -33,7 +46,19 @@ class SystemClock:
     def wait(self, event: threading.Event, seconds: float) -> None:
         event.wait(seconds)
 
+    def select(self, readers: Sequence[Readable], seconds: float) -> None:
+        # Not select.select(), which takes no descriptor above 1023 on most systems.
+        with selectors.DefaultSelector() as selector:
+            for reader in readers:
+                selector.register(reader.fileno(), selectors.EVENT_READ)
+            selector.select(max(seconds, 0.0))
+
 
 def system_random() -> random.Random:
     """A source of chance for jitter; nothing secret is made from it."""
     return random.Random()
+
+
+def instant(seconds: float) -> datetime:
+    """Seconds since 1970 UTC as a datetime; also before 1970, where some systems refuse."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

@@ -63,6 +63,22 @@ class AuthenticationFailed(NornmailError):
     """The server rejected the credentials, or none can be sent safely. Trying again won't help."""
 
 
+class Throttled(NornmailError):
+    """The server takes nothing more from this account for now; the credentials are not in doubt.
+
+    Attributes:
+        kind: what it is about: ``"connections"`` (too many are open), ``"rate"`` (too many
+            commands), ``"quota"`` (too much was transferred), ``"unavailable"`` (the server is in
+            trouble) or ``"account"`` (logged in, and no mailbox behind it).
+        wait: seconds that the server asks for, 0.0 where it names none.
+    """
+
+    def __init__(self, text: str, *, kind: str, wait: float = 0.0) -> None:
+        self.kind = kind
+        self.wait = wait
+        super().__init__(text)
+
+
 class StoreError(NornmailError):
     """The state store cannot be read or written: nothing is handed over until that is mended."""
 

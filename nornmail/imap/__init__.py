@@ -9,6 +9,15 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.limits import Limits
 from nornmail.imap.listing import Selected
+from nornmail.imap.probe import probe_imap
 from nornmail.imap.substitutes import substitute
 
-__all__ = ["Body", "Connection", "Limits", "Selected", "Summary", "substitute"]
+__all__ = [
+    "Body",
+    "Connection",
+    "Limits",
+    "Selected",
+    "Summary",
+    "probe_imap",
+    "substitute",
+]

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import logging
-import re
 
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
     ConfigurationError,
     ConnectionLost,
+    Throttled,
 )
 from nornmail.imap.commands import quote
 from nornmail.imap.limits import Budget
+from nornmail.imap.oauth import TokenLogin
+from nornmail.imap.providers import login_hint, login_refused
 from nornmail.imap.responses import Capability, Status, Tagged, capability_names
-from nornmail.imap.translate import Scrubber, plain_message
+from nornmail.imap.sasl import authenticate, offered, plain
+from nornmail.imap.translate import Scrubber
 from nornmail.imap.transport import is_loopback, tls_context
+from nornmail.imap.trouble import Kind, classify, refusal
 from nornmail.imap.wire import Reply, Wire
 from nornmail.settings import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
-
-TRANSIENT_CODES = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "OVERQUOTA", "SERVERBUG"})
-"""Response codes (RFC 5530, RFC 9738) with which a good password is refused for now."""
-_TRANSIENT_TEXT = re.compile(
-    r"too many|simultaneous|throttl|try again later|temporar|unavailable|server busy|rate limit"
-    r"|maximum number of connections",
-    re.IGNORECASE,
-)
-"""What servers say without a code: Gmail's ``[ALERT] Too many simultaneous connections``,
-Exchange's ``Request is throttled`` and ``Server Unavailable. 15``."""
-_FINAL_CODES = frozenset(
-    {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED"}
-)
 
 
 def secure(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
@@ -60,15 +51,25 @@ def secure(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
     wire.start_tls(tls_context(settings.ca_file), budget)
 
 
-def log_in(wire: Wire, settings: ImapSettings, budget: Budget, scrub: Scrubber) -> frozenset[str]:
+def log_in(
+    wire: Wire, settings: ImapSettings, budget: Budget, scrub: Scrubber, token: str | None = None
+) -> frozenset[str]:
     """Authenticate, and learn what the server can do from then on.
+
+    Args:
+        wire: after :func:`secure`.
+        settings: as whom; with a ``token`` callback it is asked for another when one is refused.
+        budget: of each command.
+        scrub: hides the secrets.
+        token: what the callback gave; ``None`` to use the password.
 
     Returns:
         The capabilities, in upper case.
 
     Raises:
         AuthenticationFailed: the credentials were refused, or cannot be sent.
-        CommandRefused: the server takes nobody for now.
+        Throttled: the server takes nobody for now.
+        CommandRefused: it did not understand the login.
         ConfigurationError: the credentials hold what cannot be sent.
     """
     if wire.greeting is not None and wire.greeting.status == "PREAUTH":
@@ -77,9 +78,12 @@ def log_in(wire: Wire, settings: ImapSettings, budget: Budget, scrub: Scrubber) 
         raise AuthenticationFailed("IMAP_USERNAME is missing: the server wants a login")
     before = frozenset(wire.capabilities) or asked_capabilities(wire, budget, scrub)
     _warn_of_plain_text(wire, settings)
-    reply = _send_credentials(wire, settings, before, budget)
+    if token is not None:
+        reply = TokenLogin(wire, settings, before, budget, scrub).log_in(token)
+    else:
+        reply = _send_password(wire, settings, before, budget)
     if reply.end.status != "OK":
-        raise _refusal(reply.end, scrub)
+        raise _refusal(reply.end, settings, scrub)
     wire.state = "AUTH"
     return told_capabilities(reply) or asked_capabilities(wire, budget, scrub)
 
@@ -112,12 +116,12 @@ def asked_capabilities(wire: Wire, budget: Budget, scrub: Scrubber) -> frozenset
     return told_capabilities(reply)
 
 
-def refused(command: str, end: Tagged, scrub: Scrubber) -> CommandRefused:
+def refused(command: str, end: Tagged, scrub: Scrubber) -> CommandRefused | Throttled:
     """NO or BAD as an error."""
-    return CommandRefused(command, end.status, scrub(end.code), scrub(end.text))
+    return refusal(command, end.status, scrub(end.code), scrub(end.text))
 
 
-def _send_credentials(
+def _send_password(
     wire: Wire, settings: ImapSettings, capabilities: frozenset[str], budget: Budget
 ) -> Reply:
     username, password = settings.username or "", settings.password or ""
@@ -129,30 +133,30 @@ def _send_credentials(
         secret = quote(password, name="IMAP_PASSWORD", secret=True)
         return wire.run("LOGIN", name, secret, budget=budget, hidden=True)
     if "LOGINDISABLED" in capabilities and "AUTH=PLAIN" not in capabilities:
-        offered = " ".join(sorted(name for name in capabilities if name.startswith("AUTH=")))
         raise AuthenticationFailed(
-            f"the server takes no password here (it offers: {offered or 'nothing'}); "
-            "it may want TLS first (IMAP_STARTTLS), or OAuth"
+            f"the server takes no password here (it offers: {offered(capabilities)}); "
+            "it may want TLS first (IMAP_STARTTLS), or OAuth2 (token=); "
+            + login_hint(settings.host, with_token=False)
         )
-    return wire.authenticate_plain(plain_message(username, password), budget)
+    return authenticate(wire, plain(username, password), budget)[0]
 
 
-def _refusal(end: Tagged, scrub: Scrubber) -> AuthenticationFailed | CommandRefused:
-    """Whether the password is wrong, or the server only takes nobody for now."""
-    transient = end.code in TRANSIENT_CODES or (
-        end.code not in _FINAL_CODES and _TRANSIENT_TEXT.search(end.text) is not None
-    )
-    if end.status == "BAD" or transient:
+def _refusal(
+    end: Tagged, settings: ImapSettings, scrub: Scrubber
+) -> AuthenticationFailed | CommandRefused | Throttled:
+    """Whether the credentials are wrong, or the server only takes nobody for now."""
+    code, text = scrub(end.code), scrub(end.text)
+    if classify(end.status, code, text, "LOGIN").kind is not Kind.CREDENTIALS:
         return refused("LOGIN", end, scrub)
-    code = f"[{scrub(end.code)}] " if end.code else ""
-    return AuthenticationFailed(f"the server refused the login: {code}{scrub(end.text)}".rstrip())
+    return login_refused("the server refused the login", code, text, settings)
 
 
 def _warn_of_plain_text(wire: Wire, settings: ImapSettings) -> None:
     if not (settings.use_ssl or settings.starttls or is_loopback(wire.sock)):
         log.warning(
-            "the IMAP password crosses the network unencrypted to %s:%d; set IMAP_USE_SSL=true "
+            "the IMAP %s crosses the network unencrypted to %s:%d; set IMAP_USE_SSL=true "
             "or IMAP_STARTTLS=true",
+            "password" if settings.token is None else "token",
             settings.host,
             settings.port,
         )

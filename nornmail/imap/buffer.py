@@ -33,6 +33,23 @@ class ReadBuffer:
         """How many octets were received and not read yet."""
         return len(self._data) - self._at
 
+    @property
+    def has_line(self) -> bool:
+        """Whether a whole line was received that was not read yet."""
+        return self._data.find(b"\n", self._at) >= 0
+
+    def take_in(self, limit: int) -> None:
+        """Receive once, whatever that gives, and keep it.
+
+        Raises:
+            ProtocolError: more than ``limit`` octets came with no line end among them.
+            EOFError: the stream ended.
+            OSError: as ``receive`` raised it.
+        """
+        self._data, self._at = self._data[self._at :] + self._more(), 0
+        if self.pending > limit and not self.has_line:
+            raise ProtocolError(f"a line of more than {limit} octets")
+
     def readline(self, limit: int) -> bytes:
         """One line with its line end, which is CRLF or a bare LF.
 

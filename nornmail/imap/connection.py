@@ -7,21 +7,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from nornmail.clock import Clock, SystemClock
-from nornmail.errors import ConnectionLost, ProtocolError
+from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap import fetched
 from nornmail.imap.auth import log_in, refused, secure
 from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
 from nornmail.imap.fetched import Body, Summary
+from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
 from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
+from nornmail.imap.oauth import ask_token
 from nornmail.imap.providers import ID_ARGUMENTS, wants_id
-from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Untagged
+from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Tagged, Untagged
 from nornmail.imap.tokens import HIGHEST_NUMBER
 from nornmail.imap.translate import Scrubber, scrubber
 from nornmail.imap.transport import tls_context
+from nornmail.imap.trouble import Kind, classify
 from nornmail.imap.wire import Observer, Reply, Wire
 from nornmail.settings import ImapSettings
 from nornmail.uidset import UidSet
+from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.imap")
 
@@ -41,7 +45,8 @@ class Connection:
     connection is gone or its deadline passed, and its subclass
     :class:`~nornmail.errors.ProtocolError` when the answer cannot be read safely. The socket is
     closed then, and every later call raises ConnectionLost. A NO or BAD is
-    :class:`~nornmail.errors.CommandRefused`, after which the connection is as good as before.
+    :class:`~nornmail.errors.CommandRefused`, after which the connection is as good as before; when
+    it is about everything that is asked, or a BYE is, :class:`~nornmail.errors.Throttled`.
     Methods that take UIDs send nothing for an empty set.
 
     Attributes:
@@ -65,6 +70,7 @@ class Connection:
         self.exists = 0
         self.expunges = 0
         self.complaints = 0
+        self._slowed = False
 
     @classmethod
     def open(
@@ -89,11 +95,14 @@ class Connection:
                 credentials.
             ProtocolError: what answers is no IMAP server.
             AuthenticationFailed: the credentials were refused, or there are none.
-            CommandRefused: the server takes nobody for now.
+            Throttled: the server takes nobody for now.
+            CommandRefused: the server does not understand the login.
             ConfigurationError: a setting cannot be used.
         """
         limits = limits or Limits()
         scrub = scrubber(settings.username or "", settings.password or "")
+        # Before connecting: a callback may take its time, and servers hang up on the silent.
+        token = None if settings.token is None else ask_token(settings.token, scrub)
         budget = plain_budget(limits, settings.timeout)
         wire = Wire(
             settings.host,
@@ -108,9 +117,8 @@ class Connection:
         try:
             connection = cls(wire, settings, limits=limits, scrub=scrub)
             secure(wire, settings, budget)
-            connection.capabilities = log_in(wire, settings, budget, scrub)
-            if wants_id(connection.capabilities):
-                connection._run("ID", ID_ARGUMENTS)
+            connection.capabilities = log_in(wire, settings, budget, scrub, token)
+            connection.identify()
         except BaseException:
             wire.shutdown()
             raise
@@ -130,6 +138,11 @@ class Connection:
         """Close the socket without a word."""
         self._wire.shutdown()
         self._lost = self._lost or "it was abandoned"
+
+    def forget(self) -> None:
+        """Let go of a connection that is another process's, after a fork: nothing is sent."""
+        self._wire.forget()
+        self._lost = self._lost or "it belongs to another process"
 
     # Mailboxes.
 
@@ -170,6 +183,37 @@ class Connection:
     def noop(self) -> None:
         """Let the server tell what changed: :attr:`exists` and :attr:`expunges` follow."""
         self._run("NOOP")
+
+    def was_slowed(self) -> bool:
+        """Whether the server did something and marked it as slowed down, since the last call."""
+        slowed, self._slowed = self._slowed, False
+        return slowed
+
+    def idle(self, seconds: float, *, wake: Waker | None = None) -> bool:
+        """Let the server tell what happens, as it happens (RFC 2177); the counts follow.
+
+        The caller looks for IDLE in :attr:`capabilities`, and looks at the mailbox afterwards
+        whatever this returns: servers forget to tell.
+
+        Args:
+            seconds: how long at most, besides the deadlines of its beginning and its end.
+            wake: ends it at once when it rings; it is left ringing.
+
+        Returns:
+            Whether there was news of a message, or the server ended it by itself.
+
+        Raises:
+            CommandRefused: the server does not idle after all.
+        """
+        self._check_open()
+        budget = plain_budget(self._limits, self._settings.timeout)
+        with self._closing():
+            idled = idle(self._wire, seconds, budget, wake)
+        self._note(idled.untagged)
+        self._note_end(idled.end)
+        if idled.end.status != "OK":
+            raise refused("IDLE", idled.end, self._scrub)
+        return idled.news
 
     # Which messages there are.
 
@@ -292,6 +336,14 @@ class Connection:
 
     # How it works.
 
+    def identify(self) -> None:
+        """Say who we are (RFC 2971), where it is welcome; who does not want to know may refuse."""
+        if wants_id(self.capabilities, self._settings.host):
+            try:
+                self._run("ID", ID_ARGUMENTS)
+            except CommandRefused as refused:
+                log.debug("%s", refused)
+
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)
         # RFC 3501, 6.3.1: from here on, and also when it is refused, the old one is not selected.
@@ -353,16 +405,20 @@ class Connection:
         budget: Budget | None = None,
         literal: bytes | None = None,
     ) -> Reply:
-        if self._wire.closed:
-            raise ConnectionLost(f"the connection is closed: {self._lost}")
+        self._check_open()
         budget = budget or plain_budget(self._limits, self._settings.timeout)
         with self._closing():
             reply = self._wire.run(command, *args, budget=budget, literal=literal)
         self._note(reply.untagged)
+        self._note_end(reply.end)
         if reply.end.status != "OK":
             name = f"UID {args[0].decode('ascii')}" if command == "UID" else command
             raise refused(name, reply.end, self._scrub)
         return reply
+
+    def _check_open(self) -> None:
+        if self._wire.closed:
+            raise ConnectionLost(f"the connection is closed: {self._lost}")
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
@@ -391,6 +447,10 @@ class Connection:
             elif isinstance(response, Status) and response.status in ("NO", "BAD"):
                 self.complaints += 1
                 log.warning("the server complains: %s", self._scrub(response.text))
+
+    def _note_end(self, end: Tagged) -> None:
+        if classify(end.status, end.code, end.text, "").kind is Kind.SLOWED:
+            self._slowed = True
 
 
 def _set(uids: UidSet) -> bytes:

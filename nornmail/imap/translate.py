@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import imaplib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nornmail.errors import ConnectionLost, NornmailError, ProtocolError
@@ -17,25 +17,38 @@ SHOWN = 300
 """Characters of a server's text that are shown: RFC 5530 texts are far shorter."""
 MASK = "****"
 
-Scrubber = Callable[[str], str]
 
+class Scrubber:
+    """Makes a server's text fit for errors and logs.
 
-def scrubber(username: str, password: str) -> Scrubber:
-    """A function that makes a server's text fit for errors and logs.
-
-    It takes out the password in the forms in which it is sent, and control characters, and cuts
-    the text. The password lives in the closure alone, so no ``vars()`` shows it.
+    It takes out what was hidden, in the forms in which it is sent, and control characters, and cuts
+    the text.
     """
-    plain = base64.b64encode(plain_message(username, password)).decode("ascii")
-    quoted = password.replace("\\", "\\\\").replace('"', '\\"')
-    forms = sorted({form for form in (password, quoted, plain) if password}, key=len, reverse=True)
 
-    def scrub(text: str) -> str:
-        for form in forms:
+    __slots__ = ("_forms",)  # so that no vars() shows them
+
+    def __init__(self) -> None:
+        self._forms: list[str] = []
+
+    def hide(self, *secrets: str) -> None:
+        """Take these out from now on; what is empty hides nothing."""
+        forms = {*self._forms, *filter(None, secrets)}
+        # The longest first: a password may be a part of another form.
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for form in self._forms:
             text = text.replace(form, MASK)
         shown = "".join(char if char.isprintable() else " " for char in text[: 4 * SHOWN])
         return " ".join(shown.split())[:SHOWN]
 
+
+def scrubber(username: str, password: str) -> Scrubber:
+    """A scrubber that hides a password in the forms in which it is sent."""
+    scrub = Scrubber()
+    if password:
+        plain = base64.b64encode(plain_message(username, password)).decode("ascii")
+        scrub.hide(password, password.replace("\\", "\\\\").replace('"', '\\"'), plain)
     return scrub
 
 

@@ -8,7 +8,6 @@ same code runs on every Python from 3.11, whatever imaplib's own buffering is th
 
 from __future__ import annotations
 
-import base64
 import imaplib
 import logging
 import socket
@@ -38,6 +37,7 @@ from nornmail.imap.responses import (
 from nornmail.imap.tokens import MAX_DIGITS, Literal, Piece, announced_literal
 from nornmail.imap.translate import MASK, Scrubber, translated
 from nornmail.imap.transport import connect, wrap
+from nornmail.imap.trouble import farewell
 
 log = logging.getLogger("nornmail.imap")
 
@@ -73,6 +73,9 @@ class Wire(imaplib.IMAP4):
         scrub: makes the server's words fit to be shown.
         observer: see :data:`Observer`.
 
+    Attributes:
+        clock: as it was given.
+
     Raises:
         ConnectionLost: no connection, or the server refused it.
         ProtocolError: what answers is no IMAP server.
@@ -91,7 +94,7 @@ class Wire(imaplib.IMAP4):
         observer: Observer | None = None,
     ) -> None:
         self._context = context
-        self._clock = clock
+        self.clock = clock
         self._limits = limits
         self._budget = budget
         self._scrub = scrub
@@ -104,8 +107,8 @@ class Wire(imaplib.IMAP4):
         self._end: Tagged | None = None
         self._greeted = False
         self._leaving = False
+        self._patient = True
         self._shown: bytes | None = None
-        self._sasl: list[bytes] = []
         self.greeting: Status | None = None
         try:
             with translated(f"connecting to {host}:{port}"):
@@ -155,6 +158,12 @@ class Wire(imaplib.IMAP4):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
+    def forget(self) -> None:
+        """Close our descriptor alone; the connection belongs to the process that we come from."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
+
     def capability(self) -> tuple[str, list[Any]]:
         """What the server can do: what it said with its greeting, or what it answers.
 
@@ -185,7 +194,8 @@ class Wire(imaplib.IMAP4):
             args: in octets, as they are to be sent.
             budget: what it may cost.
             hidden: the arguments are secret.
-            literal: octets that are sent as a literal after the arguments.
+            literal: octets that are sent as a literal after the arguments, or a method that
+                answers each continuation.
 
         Returns:
             The answer, be it OK, NO or BAD, with the untagged responses of this command alone.
@@ -193,6 +203,7 @@ class Wire(imaplib.IMAP4):
         Raises:
             ConnectionLost: the connection is gone, or the deadline passed.
             ProtocolError: the answer cannot be read safely.
+            Throttled: the server hung up and wants to be left alone.
         """
         name = " ".join([command, *(arg.decode("ascii") for arg in args[:1] if command == "UID")])
         try:
@@ -208,16 +219,52 @@ class Wire(imaplib.IMAP4):
             raise
         finally:
             self.literal = None
-            self._sasl.clear()
 
-    def authenticate_plain(self, message: bytes, budget: Budget) -> Reply:
-        """AUTHENTICATE PLAIN (RFC 4616).
+    # What IDLE needs besides: a command whose answer is read as it comes.
 
-        The message is sent once. To a second challenge, with which some servers tell why they
-        refuse, the answer is empty.
+    def begin(self, command: str, budget: Budget) -> bytes:
+        """Send a command and do not wait for its answer; returns the tag, for :meth:`strike`."""
+        self._begin(command, (), budget, hidden=False)
+        tag: bytes = self._new_tag()
+        self.send(b" ".join((tag, command.encode("ascii"))) + _CRLF)
+        return tag
+
+    def extend(self, timeout: float) -> None:
+        """Give what is under way a new deadline, in seconds from now."""
+        self._deadline = Deadline(self.clock, timeout)
+
+    def advance(self) -> bool:
+        """Read one response, by the deadline; whether it was a continuation."""
+        return self._get_response() is None
+
+    @property
+    def so_far(self) -> tuple[list[Untagged], Tagged | None]:
+        """What the command under way was told, and its end if it has come."""
+        return self._untagged, self._end
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a whole line was received and not read yet: :meth:`advance` can begin."""
+        return self._buffer.has_line
+
+    def take_in(self, limit: int) -> bool:
+        """Receive what is there, without waiting; whether there was anything.
+
+        Args:
+            limit: octets of a line that has not ended yet.
         """
-        self._sasl = [base64.b64encode(message)]
-        return self.run("AUTHENTICATE", b"PLAIN", budget=budget, literal=self._answer)
+        self._patient = False
+        try:
+            self._buffer.take_in(limit)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        finally:
+            self._patient = True
+        return True
+
+    def strike(self, tag: bytes) -> None:
+        """The command of this tag is over: take it out of imaplib's table."""
+        self.tagged_commands.pop(tag, None)
 
     def log_out(self, budget: Budget) -> None:
         """LOGOUT, and close the socket whatever happens."""
@@ -258,7 +305,7 @@ class Wire(imaplib.IMAP4):
     def _begin(self, command: str, args: tuple[bytes, ...], budget: Budget, hidden: bool) -> None:
         """A clean table: nothing that came before this command can be taken for its answer."""
         self._budget = budget
-        self._deadline = Deadline(self._clock, budget.timeout)
+        self._deadline = Deadline(self.clock, budget.timeout)
         self._spent = 0
         self._untagged = []
         self._end = None
@@ -276,9 +323,6 @@ class Wire(imaplib.IMAP4):
         self.send(b" ".join((tag, command.encode("ascii"), *args)) + _CRLF)
         self._command_complete(command, tag)
 
-    def _answer(self, challenge: bytes) -> bytes:
-        return self._sasl.pop() if self._sasl else b""
-
     def _alive(self) -> socket.socket:
         if self._socket is None:
             raise ConnectionLost("the connection is closed")
@@ -286,7 +330,7 @@ class Wire(imaplib.IMAP4):
 
     def _receive(self, size: int) -> bytes:
         sock = self._alive()
-        sock.settimeout(self._deadline.remaining())
+        sock.settimeout(self._deadline.remaining() if self._patient else 0.0)
         return sock.recv(size)
 
     def _log(self, line: object) -> None:
@@ -308,7 +352,7 @@ class Wire(imaplib.IMAP4):
             cast(Any, self.tagged_commands)[response.tag] = (done, [b""])
         elif isinstance(response, Status) and response.status == "BYE":
             if not self._leaving:
-                raise ConnectionLost(f"the server hung up: {self._scrub(response.text)}".rstrip())
+                raise farewell(self._scrub(response.code), self._scrub(response.text))
             self.untagged_responses["BYE"] = [b""]
         else:
             self._collect(response)
@@ -325,8 +369,7 @@ class Wire(imaplib.IMAP4):
         if not isinstance(greeting, Status) or status not in ("OK", "PREAUTH", "BYE"):
             raise ProtocolError("what answers does not greet like an IMAP server: check IMAP_PORT")
         if status == "BYE":
-            code = f"[{greeting.code}] " if greeting.code else ""
-            raise ConnectionLost(f"the server hung up: {self._scrub(code + greeting.text)}")
+            raise farewell(self._scrub(greeting.code), self._scrub(greeting.text))
         self.greeting = greeting
         self.untagged_responses[status] = [b""]
         if greeting.code == "CAPABILITY":

@@ -21,6 +21,7 @@ class Account:
         self.user = user
         self.password = password
         self.lock = threading.RLock()
+        self.tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
         self._validities = itertools.count(FIRST_UID_VALIDITY)
         self._mailboxes: dict[bytes, Mailbox] = {}

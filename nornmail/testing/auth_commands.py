@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from nornmail.testing.command import Command, No
@@ -12,10 +13,23 @@ from nornmail.testing.grammar import BadSyntax, Cursor
 from nornmail.testing.transcript import HIDDEN
 
 if TYPE_CHECKING:
+    from nornmail.testing.accounts import Account
     from nornmail.testing.session import Session
 
 MAX_SASL_LINE = 12_288
 """Octets of a SASL answer (RFC 9051, section 4.3 names no limit; 12 KiB is the usual one)."""
+
+_TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"mail"}'
+_BEARERS = {
+    b"XOAUTH2": (re.compile(rb"user=([^\x01]*)\x01auth=Bearer ([!-~]+)\x01\x01"), b""),
+    b"OAUTHBEARER": (
+        re.compile(
+            rb"n,a=([^\x01,]*),\x01(?:(?:host|port)=[^\x01]*\x01)*auth=Bearer ([!-~]+)\x01\x01"
+        ),
+        binascii.b2a_base64(b"\x01", newline=False),
+    ),
+}
+"""What a client says in each mechanism, and how it answers the challenge of a refusal."""
 
 _NOT_ALLOWED = "[AUTHENTICATIONFAILED] Authentication failed."
 
@@ -90,14 +104,19 @@ def login(session: Session, _: bytes, cursor: Cursor) -> str:
 
 
 def authenticate(session: Session, _: bytes, cursor: Cursor) -> str:
-    """AUTHENTICATE PLAIN (RFC 4616), with the first answer in the command or after it."""
+    """AUTHENTICATE, with the first answer in the command or after it.
+
+    PLAIN (RFC 4616), and where their ``AUTH=`` is among the capabilities OAUTHBEARER (RFC 7628)
+    and XOAUTH2.
+    """
     cursor.space()
     mechanism = cursor.atom().upper()
     initial = None
     if "SASL-IR" in session.capabilities and cursor.accept(b" "):
         initial = cursor.astring()
     cursor.end()
-    if mechanism != b"PLAIN" or "AUTH=PLAIN" not in session.capabilities:
+    offered = f"AUTH={mechanism.decode('latin-1')}" in session.capabilities
+    if not offered or mechanism not in (b"PLAIN", *_BEARERS):
         raise No("Unsupported authentication mechanism.")
     if initial is None:
         session.conn.write(b"+ \r\n")
@@ -106,12 +125,34 @@ def authenticate(session: Session, _: bytes, cursor: Cursor) -> str:
         if initial == b"*":
             raise BadSyntax("authentication cancelled")
     try:
-        parts = binascii.a2b_base64(initial, strict_mode=True).split(b"\0")
+        message = binascii.a2b_base64(initial, strict_mode=True)
     except binascii.Error as error:
         raise BadSyntax("not base64") from error
+    if mechanism in _BEARERS:
+        return _take_token(session, mechanism, message)
+    parts = message.split(b"\0")
     if len(parts) != 3:
         raise No(_NOT_ALLOWED)
     return _log_in(session, parts[1], parts[2])
+
+
+def _take_token(session: Session, mechanism: bytes, message: bytes) -> str:
+    """Log in with a token. A refusal is told in a challenge first, which the client answers."""
+    pattern, farewell = _BEARERS[mechanism]
+    said = pattern.fullmatch(message)
+    rejected = session.state.faults.take(RejectLogin, lambda _: True)
+    user = said[1].replace(b"=2C", b",").replace(b"=3D", b"=") if said else b""
+    if said is not None and not rejected:
+        account = session.state.check_token(user.decode("utf-8", "replace"), said[2].decode())
+        if account is not None:
+            return _welcome(session, account)
+    session.conn.write(b"+ " + binascii.b2a_base64(_TOKEN_REFUSED, newline=False) + b"\r\n")
+    session.conn.flush()
+    if session.conn.read_line(MAX_SASL_LINE) != farewell:
+        raise BadSyntax("Invalid SASL argument")
+    for fault in rejected:
+        raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
+    raise No(_NOT_ALLOWED)
 
 
 def _log_in(session: Session, user: bytes, password: bytes) -> str:
@@ -123,6 +164,10 @@ def _log_in(session: Session, user: bytes, password: bytes) -> str:
         raise No(_NOT_ALLOWED) from error
     if account is None:
         raise No(_NOT_ALLOWED)
+    return _welcome(session, account)
+
+
+def _welcome(session: Session, account: Account) -> str:
     session.account = account
     return f"OK [CAPABILITY {session.capability_list().decode('ascii')}] Logged in"
 

@@ -21,7 +21,8 @@ class No(Exception):
 
 Handler = Callable[["Session", bytes, Cursor], str]
 """Carries a command out. Gets the session, the tag and the arguments; writes untagged lines into
-the session's connection; returns the tagged answer's text; raises BadSyntax or No."""
+the session's connection; returns the tagged answer's text, or "" when it has written the whole
+answer; raises BadSyntax or No."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import ssl
 import struct
@@ -126,6 +127,17 @@ class Connection:
         del self._input[:size]
         self._transcript.add(self.number, "C", HIDDEN if secret else data)
         return data
+
+    def wait_for_client(self, bell: socket.socket) -> bool:
+        """Wait until the client speaks or ``bell`` can be read; whether it is the client."""
+        if self._input:
+            return True
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(bell, selectors.EVENT_READ)
+            return any(key.fileobj is self._socket for key, _ in selector.select())
 
     def swallow(self) -> None:
         """Read and forget until the client hangs up; then raise Dropped."""

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+IDLING = b"+ idling\r\n"
+"""How the server answers IDLE at once."""
+
 FetchFaultKind = Literal[
     "missing",
     "no_body",
@@ -49,6 +52,8 @@ class CommandFault(Fault):
 
     Args:
         command: the command's name as ``"NOOP"`` or ``"UID FETCH"``, in any case; None is any.
+            ``"DONE"`` is the end of an IDLE. To break an IDLE that has begun, let the answer to
+            ``"IDLE"`` go on to its first line: ``Silent("IDLE", after_bytes=len(IDLING))``.
     """
 
     command: str | None = None

@@ -144,7 +144,8 @@ class Mailbox:
                 fresh.add(StoredMessage(uid, old.flags, old.raw, old.internal_date))
             if not renumber:
                 fresh.uid_next = self.epoch.uid_next
-            self.epoch.gone = not quiet
+            if not quiet:
+                self.epoch.end()
             self.epoch = fresh
             self._hidden.clear()
 

@@ -32,6 +32,9 @@ CERTIFICATE_FILES = (
 )
 """Certificate and key for localhost, 127.0.0.1 and ::1. The key is public."""
 
+IDLE_SECONDS = 20.0
+"""How long a test waits for a client to idle, before it fails."""
+
 
 class MailServer:
     """An IMAP server in this process, on a free port of the loopback.
@@ -168,6 +171,13 @@ class MailServer:
             raise ValueError(f"user {user!r} exists already")
         self._state.accounts[user] = Account(user, password)
 
+    def tokens(self, user: str | None = None) -> set[str]:
+        """The OAuth2 tokens with which this user may log in: a set to be edited.
+
+        The capabilities AUTH=XOAUTH2 and AUTH=OAUTHBEARER are to be added besides.
+        """
+        return self._state.account(user).tokens
+
     def mailbox(self, name: str = "INBOX", *, user: str | None = None) -> Mailbox:
         """An existing mailbox. ``user`` may be left out where there is one.
 
@@ -213,6 +223,28 @@ class MailServer:
         with account.lock:
             box = account.find(name) or account.create(name)
             return box.add(_octets(message), flags, date, uid)
+
+    def wait_for_idle(self, count: int = 1, *, seconds: float = IDLE_SECONDS) -> None:
+        """Return when ``count`` clients are in IDLE, and have been told so.
+
+        Raises:
+            TimeoutError: they were not, within ``seconds``.
+        """
+        idling, idlers = self._state.idling, self._state.idlers
+        with idling:
+            if not idling.wait_for(lambda: len(idlers) >= count, seconds):
+                raise TimeoutError(f"{len(idlers)} of {count} clients idle after {seconds:g} s")
+
+    def push(self, words: bytes) -> int:
+        """Say something to every client in IDLE: whole untagged lines, or whatever a test wants.
+
+        Returns:
+            To how many it is said.
+        """
+        with self._state.idling:
+            for idler in self._state.idlers:
+                idler.say(words)
+            return len(self._state.idlers)
 
     def kick(self) -> None:
         """Close every live connection, without BYE."""

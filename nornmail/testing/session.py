@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from nornmail.testing import auth_commands, mailbox_commands, selected_commands
+from nornmail.testing import auth_commands, idle, mailbox_commands, selected_commands
 from nornmail.testing.accounts import Account
 from nornmail.testing.command import Command, No
 from nornmail.testing.connection import Connection, Dropped, LineTooLong
@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     **auth_commands.COMMANDS,
     **mailbox_commands.COMMANDS,
     **selected_commands.COMMANDS,
+    **idle.COMMANDS,
 }
 """Every command of the server, by its upper-case name."""
 
@@ -136,7 +137,7 @@ class Session:
             self._answer(tag[0] if tag else b"*", "BAD Not a command")
             return
         name = head[2].upper().decode("ascii")
-        replaced = self._arrange(head[1], name)
+        replaced = self.arrange(head[1], name)
         if replaced is None:
             self._answer(head[1], self._act(name, head[1], pieces, head.end()))
         else:
@@ -147,7 +148,8 @@ class Session:
             after()
 
     def _answer(self, tag: bytes, text: str) -> None:
-        self.conn.write(tag + b" " + text.encode("ascii", "replace") + b"\r\n")
+        if text:  # IDLE may have been answered by a fault already
+            self.conn.write(tag + b" " + text.encode("ascii", "replace") + b"\r\n")
         self.conn.finish_answer()
 
     def _read_command(self) -> list[bytes]:
@@ -166,7 +168,7 @@ class Session:
                 break
             if len(marker[1]) > len(str(MAX_LITERAL)) or int(marker[1]) > literal_left:
                 if not waits:  # the octets come whether they are wanted or not
-                    self._bye(b"[TOOBIG] literal too large")
+                    self.hang_up(b"[TOOBIG] literal too large")
                 raise _Unreadable(pieces[0] if pieces else line, "Literal too large")
             if waits:
                 self.conn.write(b"+ OK\r\n")
@@ -198,7 +200,7 @@ class Session:
         if not self._allowed(command):
             return f"BAD {name} is not allowed in this state"
         if self.view is not None and self.view.epoch.gone and name != "LOGOUT":
-            self._bye(b"IMAP session state is inconsistent, please relogin.")
+            self.hang_up(b"IMAP session state is inconsistent, please relogin.")
         if command.arrivals:
             box, view = self.selected()
             with box.lock:
@@ -225,12 +227,13 @@ class Session:
             "selected": self.view is not None,
         }[command.when]
 
-    def _bye(self, text: bytes) -> None:
+    def hang_up(self, text: bytes) -> None:
+        """Say BYE and end the connection."""
         self.conn.write(b"* BYE " + text + b"\r\n")
         self.conn.finish_answer()
         raise Dropped("said BYE")
 
-    def _arrange(self, tag: bytes, name: str) -> bytes | None:
+    def arrange(self, tag: bytes, name: str) -> bytes | None:
         """Carry out the faults that fire at this command.
 
         Returns:
@@ -248,7 +251,7 @@ class Session:
                 case Silent():
                     shape.cut_after, shape.stall = fault.after_bytes, True
                 case Bye():
-                    self._bye(fault.text)
+                    self.hang_up(fault.text)
                 case Cut(before=True):
                     raise Dropped("cut before acting", reset=fault.reset)
                 case Cut():

@@ -7,6 +7,7 @@ import threading
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.faults import FaultPlan
+from nornmail.testing.idle import Idler
 from nornmail.testing.transcript import Transcript
 
 ALL_CAPABILITIES = frozenset(
@@ -15,6 +16,7 @@ ALL_CAPABILITIES = frozenset(
         "AUTH=PLAIN",
         "ESEARCH",
         "ID",
+        "IDLE",
         "LITERAL+",
         "MOVE",
         "NAMESPACE",
@@ -30,7 +32,10 @@ _BEFORE_LOGIN = frozenset({"STARTTLS", "LOGINDISABLED", "SASL-IR"})
 
 
 class ServerState:
-    """Accounts, capabilities, faults and counters. ``lock`` guards the counters and the lists."""
+    """Accounts, capabilities, faults and counters. ``lock`` guards the counters and the lists.
+
+    ``idling`` guards ``idlers``, the sessions in IDLE, and is notified when there is another one.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None, *, starttls: bool) -> None:
         self.tls = tls
@@ -39,6 +44,8 @@ class ServerState:
         self.transcript = Transcript()
         self.stopping = threading.Event()
         self.lock = threading.Lock()
+        self.idling = threading.Condition()
+        self.idlers: set[Idler] = set()
         self.accounts: dict[str, Account] = {}
         self.read_only_mailboxes: set[str] = set()
         self.commands: list[bytes] = []
@@ -62,6 +69,15 @@ class ServerState:
         """The account when user and password are right; the login is counted."""
         account = self.accounts.get(user)
         if account is None or account.password != password:
+            return None
+        with self.lock:
+            self.logins += 1
+        return account
+
+    def check_token(self, user: str, token: str) -> Account | None:
+        """The account when the token is one of its; the login is counted."""
+        account = self.accounts.get(user)
+        if account is None or token not in account.tokens:
             return None
         with self.lock:
             self.logins += 1

@@ -6,7 +6,7 @@ Everything here is called with the account's lock held.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -50,6 +50,7 @@ class Epoch:
         self.uid_next = max(self.uid_next, uid + 1)
         for view in self.views:
             view.arrived.append(uid)
+            view.tell()
 
     def remove(self, uid: int) -> StoredMessage | None:
         """Take a message out; None when it is not there."""
@@ -59,6 +60,7 @@ class Epoch:
         del self.uids[bisect_left(self.uids, uid)]
         for view in self.views:
             view.expunged.append(uid)
+            view.tell()
         return message
 
     def set_flags(self, uid: int, flags: frozenset[str], by: View | None = None) -> None:
@@ -70,11 +72,21 @@ class Epoch:
         for view in self.views:
             if view is not by:
                 view.changed[uid] = None
+                view.tell()
+
+    def end(self) -> None:
+        """The mailbox has another UIDVALIDITY: nothing can be done with this one any more."""
+        self.gone = True
+        for view in self.views:
+            view.tell()
 
 
 @dataclass(eq=False, slots=True)
 class View:
-    """One session's view of an epoch. ``uids[n - 1]`` is the message with sequence number n."""
+    """One session's view of an epoch. ``uids[n - 1]`` is the message with sequence number n.
+
+    ``ring`` is called when there is news, while the session idles.
+    """
 
     epoch: Epoch
     read_only: bool
@@ -82,6 +94,7 @@ class View:
     arrived: list[int] = field(default_factory=list)
     expunged: list[int] = field(default_factory=list)
     changed: dict[int, None] = field(default_factory=dict)
+    ring: Callable[[], None] | None = None
 
     @classmethod
     def open(cls, epoch: Epoch, *, read_only: bool) -> View:
@@ -89,6 +102,11 @@ class View:
         view = cls(epoch, read_only, list(epoch.uids))
         epoch.views.add(view)
         return view
+
+    def tell(self) -> None:
+        """Call the session's attention to news, if it idles."""
+        if self.ring is not None:
+            self.ring()
 
     def close(self) -> None:
         """Be told nothing more."""

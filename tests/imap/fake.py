@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
 import pytest
 
+from nornmail.clock import Readable
 from nornmail.imap import Connection, Limits
 from nornmail.imap.limits import Budget
 from nornmail.imap.translate import scrubber
@@ -27,10 +28,18 @@ Answer = bytes | list[bytes]
 
 
 class FakeClock:
-    """Stands still unless it is moved."""
+    """Stands still unless it is moved.
+
+    Attributes:
+        events: what happens in the next waits for a socket: after how many seconds, and what. A
+            wait without one, or a shorter one, passes in silence.
+        waits: how long each of them was to be.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.events: list[tuple[float, Callable[[], object]]] = []
+        self.waits: list[float] = []
 
     def wall(self) -> float:
         return 1.7e9 + self.now
@@ -40,6 +49,17 @@ class FakeClock:
 
     def wait(self, event: Event, seconds: float) -> None:
         raise AssertionError("nothing here waits")
+
+    def select(self, readers: Sequence[Readable], seconds: float) -> None:
+        self.waits.append(seconds)
+        for reader in readers:
+            assert not isinstance(reader, FakeSocket) or not reader.readable, "there is something"
+        if self.events and self.events[0][0] < seconds:
+            after, happen = self.events.pop(0)
+            self.now += after
+            happen()
+        else:
+            self.now += seconds
 
 
 class FakeSocket:
@@ -85,6 +105,18 @@ class FakeSocket:
         """Send something nobody asked for."""
         self._out += octets
 
+    @property
+    def readable(self) -> bool:
+        """Whether a read would give something now."""
+        return bool(self._out) or self._ends
+
+    def end(self) -> None:
+        """Close the stream behind what is said already."""
+        self._ends = True
+
+    def fileno(self) -> int:
+        raise AssertionError("no real wait is for this")
+
     def settimeout(self, seconds: float) -> None:
         self.timeouts.append(seconds)
 
@@ -101,6 +133,8 @@ class FakeSocket:
     def recv(self, size: int) -> bytes:
         self._each()
         if not self._out and not self._ends:
+            if not self.timeouts[-1]:
+                raise BlockingIOError("it would block")
             raise TimeoutError("timed out")
         size = min(size, self._chunk or size)
         given, self._out = self._out[:size], self._out[size:]

@@ -13,6 +13,7 @@ from nornmail.errors import (
     CommandRefused,
     ConnectionLost,
     NornmailError,
+    Throttled,
 )
 from tests.imap.fake import GREETING, PASSWORD, FakeSocket, connection
 
@@ -80,19 +81,19 @@ def test_without_a_username_the_error_names_it() -> None:
             AuthenticationFailed,
             id="an ALERT",
         ),
-        pytest.param(b"NO [UNAVAILABLE] later", CommandRefused, id="UNAVAILABLE"),
-        pytest.param(b"NO [INUSE] later", CommandRefused, id="INUSE"),
-        pytest.param(b"NO [LIMIT] later", CommandRefused, id="LIMIT"),
-        pytest.param(b"NO [overquota] later", CommandRefused, id="OVERQUOTA"),
-        pytest.param(b"NO [SERVERBUG] later", CommandRefused, id="SERVERBUG"),
+        pytest.param(b"NO [UNAVAILABLE] later", Throttled, id="UNAVAILABLE"),
+        pytest.param(b"NO [INUSE] later", Throttled, id="INUSE"),
+        pytest.param(b"NO [LIMIT] later", Throttled, id="LIMIT"),
+        pytest.param(b"NO [overquota] later", Throttled, id="OVERQUOTA"),
+        pytest.param(b"NO [SERVERBUG] later", Throttled, id="SERVERBUG"),
         pytest.param(
             b"NO [ALERT] Too many simultaneous connections. (Failure)",
-            CommandRefused,
+            Throttled,
             id="too many connections",
         ),
         pytest.param(
             b"NO Request is throttled. Suggested Backoff Time: 299609 milliseconds",
-            CommandRefused,
+            Throttled,
             id="throttled",
         ),
         pytest.param(
@@ -132,16 +133,28 @@ def test_capabilities_after_login(login: bytes, expected: str, asked: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "sent"),
+    ("capabilities", "host", "sent"),
     [
-        pytest.param(b"IMAP4rev1 ID X-CM-EXT-1", True, id="Coremail wants it"),
-        pytest.param(b"IMAP4rev1 ID", False, id="others do not"),
+        pytest.param(b"IMAP4rev1 ID", "mail.example", True, id="where it is advertised"),
+        pytest.param(b"IMAP4rev1", "mail.example", False, id="not where it is not"),
+        pytest.param(b"IMAP4rev1 ID X-CM-EXT-1", "mail.example", True, id="to Coremail"),
+        pytest.param(b"IMAP4rev1 X-CM-EXT-1", "mail.example", True, id="to Coremail, unadvertised"),
+        pytest.param(b"IMAP4rev1", "imap.163.com", True, id="to NetEase, unadvertised"),
     ],
 )
-def test_id_is_sent_where_select_would_be_unsafe_without(capabilities: bytes, sent: bool) -> None:
+def test_id_is_sent_after_the_login(capabilities: bytes, host: str, sent: bool) -> None:
     sock = FakeSocket({"LOGIN": b"%T OK [CAPABILITY " + capabilities + b"] x\r\n"})
-    connection(sock)
+    connection(sock, host=host)
     assert sock.names == (["LOGIN", "ID", "SELECT"] if sent else ["LOGIN", "SELECT"])
+
+
+@pytest.mark.parametrize("answer", [b"%T NO no\r\n", b"%T BAD what?\r\n"])
+def test_a_refused_id_is_no_trouble(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    login = b"%T OK [CAPABILITY IMAP4rev1 ID] x\r\n"
+    sock = FakeSocket({"LOGIN": login, "ID": answer})
+    connection(sock)
+    assert sock.names == ["LOGIN", "ID", "SELECT"]
+    assert caplog.text == ""
 
 
 PREAUTH = b"* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n"

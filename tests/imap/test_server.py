@@ -12,10 +12,10 @@ import pytest
 from nornmail.clock import SystemClock
 from nornmail.errors import (
     AuthenticationFailed,
-    CommandRefused,
     ConfigurationError,
     ConnectionLost,
     ProtocolError,
+    Throttled,
 )
 from nornmail.imap import Connection
 from nornmail.imap.wire import Observer
@@ -379,7 +379,7 @@ def test_a_failure_on_the_way_in_leaves_no_socket_open(
 
     monkeypatch.setattr("nornmail.imap.transport.socket.create_connection", noted)
     server.faults.add(fault)
-    with pytest.raises((ConnectionLost, AuthenticationFailed, CommandRefused)):
+    with pytest.raises((ConnectionLost, AuthenticationFailed, Throttled)):
         _open(server)
     assert [sock.fileno() for sock in sockets] == [-1]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+
+from nornmail.clock import Readable
 
 
 class FakeClock:
@@ -23,6 +26,10 @@ class FakeClock:
         self.waits.append(seconds)
         if not event.is_set():
             self.advance(seconds)
+
+    def select(self, readers: Sequence[Readable], seconds: float) -> None:
+        """A wait like any other: the time passes, and whoever reads sees what has come by then."""
+        self.wait(threading.Event(), seconds)
 
     def advance(self, seconds: float) -> None:
         self._wall += seconds
