@@ -14,11 +14,11 @@ from dataclasses import replace
 from itertools import islice
 
 from nornmail.digest import digest_of, header_digest_of
-from nornmail.errors import CommandRefused
+from nornmail.errors import CommandRefused, Throttled
 from nornmail.imap import Connection
 from nornmail.ledger import Ledger
 from nornmail.model import Entry, PutEntry, State
-from nornmail.policy import action_delay
+from nornmail.policy import action_delay, may_touch
 from nornmail.settings import ImapSettings, same_mailbox
 from nornmail.uidset import UidSet
 
@@ -30,6 +30,8 @@ AT_ONCE = 1_000
 """Entries that are acted on and finished in one transaction."""
 HEADER_OCTETS = 64 * 1024
 """What a header block is expected to measure, for the deadline of a command."""
+NO_ROOM = "connections"
+"""The kind of throttling that is about the other connection alone: this one is there."""
 RECENT_COPIES = 1_000
 """Messages at the end of the destination that are compared with one that may be among them."""
 
@@ -65,19 +67,22 @@ class Actions:
 
         Raises:
             ConnectionLost: what was not confirmed stays open.
+            Throttled: the same; that there is no room for another connection is only a refusal.
         """
         if self._ledger.clock.monotonic() < self._not_before:
             return
-        while entries := self._ledger.open_actions(AT_ONCE):
+        while messages := self._ledger.open_actions(AT_ONCE):
             try:
-                self._touch(connection, entries)
-            except CommandRefused as refused:
+                self._touch(connection, [_as_one(one) for one in messages if may_touch(one)])
+            except (CommandRefused, Throttled) as refused:
+                if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
+                    raise
                 self._refusals += 1
                 wait = action_delay(self._refusals)
                 self._not_before = self._ledger.clock.monotonic() + wait
                 log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
                 return
-            self._finish(entries)
+            self._finish([entry for one in messages for entry in one])
             self._refusals = 0
         # What an earlier epoch left open may have been begun, and be found again.
         self._begun_before = bool(self._ledger.stranded_actions(1))
@@ -92,11 +97,14 @@ class Actions:
 
     def _finish(self, entries: Sequence[Entry]) -> None:
         now = self._ledger.clock.wall()
-        finished = [replace(e, state=State.FINISHED, changed_at=now) for e in entries]
+        handled = [entry for entry in entries if entry.state is State.HANDLED]
+        finished = [replace(e, state=State.FINISHED, changed_at=now) for e in handled]
         self._ledger.commit(*map(PutEntry, finished))
 
     def _touch(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """One pass over open actions."""
+        """One pass over open actions, an entry of each message."""
+        if not entries:
+            return
         current = list(entries)
         # What was handed over with its headers alone was not handled as a whole: it stays.
         whole = [entry for entry in current if not entry.truncated]
@@ -176,6 +184,12 @@ class Actions:
                     taken.add(twin)
                     copied.append(entry.key.uid)
         return UidSet.of(copied)
+
+
+def _as_one(siblings: Sequence[Entry]) -> Entry:
+    """The handled entry that stands for a message in all its inboxes."""
+    one = next(entry for entry in siblings if entry.state is State.HANDLED)
+    return replace(one, truncated=any(entry.truncated for entry in siblings))
 
 
 def _uids(entries: Sequence[Entry]) -> UidSet:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+from nornmail.clock import instant
+from nornmail.events import Missed
 from nornmail.imap import Connection
 from nornmail.ledger import Ledger
 from nornmail.policy import (
@@ -101,8 +103,9 @@ class Discovery:
         listed = self._connection.list_uids()
         self._ledger.absent = UidSet()
         unseen = listed - self._ledger.seen
-        if self._listed_at is not None:
-            self._report_missed(unseen)
+        if self._ledger.listed is not None:
+            self._report_missed(unseen - self._ledger.listed)
+        self._ledger.listed = listed
         self._unseen = unseen
         self._counted = len(listed)
         self._expunges = self._connection.expunges
@@ -115,3 +118,5 @@ class Discovery:
         missed = UidSet((low, min(high, highest)) for low, high in unseen.ranges if low < highest)
         if missed:
             log.warning("%s were not listed before and are now: UID %s", len(missed), missed)
+            now = instant(self._ledger.clock.wall())
+            self._ledger.announce(Missed(at=now, uids=str(missed), count=len(missed)))

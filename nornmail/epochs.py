@@ -12,21 +12,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from nornmail.acquaintance import carried_over, known_by_digest
 from nornmail.digest import digest_of, header_digest_of
-from nornmail.errors import CommandRefused, ConnectionLost, DecisionNeeded
-from nornmail.imap import Body, Connection, Selected
+from nornmail.errors import DecisionNeeded
+from nornmail.headers import HeaderReader
+from nornmail.imap import Connection, Selected
 from nornmail.ledger import Ledger
-from nornmail.model import Change, Entry, EntryKey, Epoch, Rekey
+from nornmail.model import Change, Entry, EntryKey, Epoch
 from nornmail.policy import (
     FIRST_RUN_LIMIT,
     STRANGERS_LIMIT,
     Newcomer,
     boundary_of,
-    counts_as_known,
     cut_off,
     needs_body,
     new_epoch_reason,
-    of_one_message,
     recognise,
 )
 from nornmail.settings import StartFrom, UidValidityPolicy, start_instant
@@ -34,10 +34,6 @@ from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.epochs")
 
-HEADERS_AT_ONCE = 500
-"""Header blocks asked for in one round trip: about 2 MB of ordinary mail."""
-HEADER_OCTETS = 4 * 1024
-"""What a header block is expected to measure, for the deadline of a command."""
 DATES_AT_ONCE = 5_000
 """INTERNALDATEs asked for in one round trip: about 400 KB."""
 
@@ -55,8 +51,7 @@ class Epochs:
         self._ledger = ledger
         self._start_from = start_from
         self._on_change = on_change
-        self._at_once = HEADERS_AT_ONCE
-        self._unreadable: set[int] = set()
+        self._reader = HeaderReader()
 
     def enter(self, connection: Connection, selected: Selected) -> None:
         """Find out, after a SELECT, which epoch this is; begin the first or a new one.
@@ -117,7 +112,7 @@ class Epochs:
             self._on_change,
         )
         epoch = self._epoch(number, selected, listed, matched=False)
-        self._unreadable.clear()
+        self._reader.forget()
         self._ledger.begin_epoch(epoch, UidSet(), cut=cut)
 
     def _epoch(self, number: int, selected: Selected, listed: UidSet, *, matched: bool) -> Epoch:
@@ -153,76 +148,39 @@ class Epochs:
 
         A message whose headers cannot be had is left to be fetched like any other.
         """
-        todo = [uid for uid in uids if uid not in self._unreadable]
-        while todo:
-            part = todo[: self._at_once]
-            headers = self._headers(connection, UidSet.of(part))
-            if headers is None:
-                todo = [uid for uid in todo if uid not in self._unreadable]
-                continue
-            todo = todo[len(part) :]
-            for uid in sorted(headers):
-                header = headers[uid]
-                if header.raw or (header.raw is not None and not header.size):
-                    yield Newcomer(
-                        uid=uid,
-                        size=header.size,
-                        received_at=header.received_at,
-                        header_digest=header_digest_of(header.raw),
-                        has_message_id=b"message-id:" in header.raw.lower(),
-                    )
-
-    def _headers(self, connection: Connection, uids: UidSet) -> dict[int, Body] | None:
-        """Header blocks; ``None`` when they are to be asked for in smaller parts.
-
-        A part that fails is halved, here and after a lost connection, down to the one message that
-        is to blame.
-        """
-        try:
-            found = connection.headers(uids, expected_octets=HEADER_OCTETS * len(uids))
-        except (ConnectionLost, CommandRefused) as error:
-            self._at_once = max(1, len(uids) // 2)
-            if len(uids) == 1:
-                log.warning("the headers of UID %s cannot be had: %s", uids, error)
-                self._unreadable.update(uids)
-            if isinstance(error, ConnectionLost):
-                raise
-            return None
-        self._at_once = min(self._at_once * 2, HEADERS_AT_ONCE)
-        return found
+        for uid, header in self._reader.read(connection, uids):
+            if header.raw or (header.raw is not None and not header.size):
+                yield Newcomer(
+                    uid=uid,
+                    size=header.size,
+                    received_at=header.received_at,
+                    header_digest=header_digest_of(header.raw),
+                    has_message_id=b"message-id:" in header.raw.lower(),
+                )
 
     def _recognise(self, connection: Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
         """Give every old acquaintance its new key; return the others."""
-        epoch = self._ledger.epoch
         same = Counter(newcomer.header_digest for newcomer in newcomers)
         taken: set[EntryKey] = set()
         strangers = []
         changes: list[Change] = []
         try:
             for newcomer in newcomers:
-                known = self._known(newcomer.header_digest)
+                header = newcomer.header_digest
+                known = known_by_digest(self._ledger, header, self._on_change)
                 free = [entry for entry in known if entry.key not in taken]
-                found = _identify(connection, newcomer, free, same[newcomer.header_digest])
+                found = _identify(connection, newcomer, free, same[header])
                 if found is None:
                     strangers.append(newcomer)
                     continue
-                for entry in of_one_message(known, found):
-                    taken.add(entry.key)
-                    after = EntryKey(epoch.number, newcomer.uid, entry.key.inbox)
-                    changes.append(Rekey(entry.key, after, epoch.uid_validity))
+                taken.add(found.key)
+                changes += carried_over(self._ledger, found, newcomer.uid, self._on_change)
         finally:
             # Not put down for later: when the connection or the disk fails here all of it is
             # compared again, and a new key cannot be given twice.
             self._ledger.commit(*changes)
         log.info("%d of %d messages were known", len(newcomers) - len(strangers), len(newcomers))
         return strangers
-
-    def _known(self, header_digest: str) -> list[Entry]:
-        return [
-            entry
-            for entry in self._ledger.acquaintances(header_digest)
-            if counts_as_known(entry.state, self._on_change)
-        ]
 
     def _refuse_too_many(self, strangers: Sequence[Newcomer]) -> None:
         """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from nornmail.delivery import Arrival, Tally
+from nornmail.arrival import Arrival
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap import Connection, Summary, substitute
 from nornmail.policy import BATCH_MESSAGES, batches
 from nornmail.shortfall import Shortfall
+from nornmail.tally import Tally
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.intake")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from nornmail.clock import Clock
 from nornmail.errors import LeaseLost
+from nornmail.events import Event, event_of
 from nornmail.model import (
     Change,
     Entry,
@@ -31,6 +32,7 @@ from nornmail.model import (
     Watermark,
     delivery_id_of,
 )
+from nornmail.policy import may_touch
 from nornmail.stores.base import StateStore
 from nornmail.uidset import UidSet
 
@@ -54,20 +56,30 @@ class Ledger:
         store: where it is kept.
         mailbox: whose it is.
         clock: for the time of changes.
+        announce: told of every entry whose change is durable.
 
     Attributes:
         record: as the store has it, ``None`` before the first run was decided.
         seen: the UIDs of the current epoch that were looked at: the truth of rule 7.
         absent: the UIDs of the current epoch that are gone, as of the last listing.
+        listed: what the last whole listing of the current epoch had, ``None`` before the first.
     """
 
-    def __init__(self, store: StateStore, mailbox: MailboxKey, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        mailbox: MailboxKey,
+        clock: Clock,
+        announce: Callable[[Event], object] = lambda _: None,
+    ) -> None:
         self.store = store
         self.mailbox = mailbox
         self.clock = clock
+        self.announce = announce
         self.record: MailboxRecord | None = None
         self.seen = UidSet()
         self.absent = UidSet()
+        self.listed: UidSet | None = None
         self._lease: Lease | None = None
         self._pending: list[Change] = []
 
@@ -92,7 +104,7 @@ class Ledger:
         """
         lease = self.store.acquire(self.mailbox, owner_name())
         try:
-            self.record = self.store.load(self.mailbox)
+            self.record, self.listed = self.store.load(self.mailbox), None
             self.seen = self._looked_at()
         except BaseException:
             self.store.release(lease)
@@ -135,6 +147,11 @@ class Ledger:
         self._pending.clear()
         for change in everything:
             self._learn(change)
+        for change in everything:
+            if isinstance(change, PutEntry):
+                event = event_of(self.mailbox.mailbox, change.entry)
+                if event is not None:
+                    self.announce(event)
 
     def later(self, *changes: Change) -> None:
         """Put ``changes`` down for the next commit, before its own."""
@@ -190,12 +207,24 @@ class Ledger:
         """How many entries are in any of ``states``."""
         return self.store.count(self.mailbox, states)
 
-    def open_actions(self, limit: int) -> list[Entry]:
-        """Handled messages of this epoch that the mailbox has yet to be touched for."""
-        found = self.store.entries(self.mailbox, {State.HANDLED}, limit=limit)
-        if found and self._is_over(found[-1]):  # earlier epochs come first, and fill the limit
-            found = self.entries(State.HANDLED)
-        return [entry for entry in found if not self._is_over(entry)][:limit]
+    def open_actions(self, limit: int) -> list[list[Entry]]:
+        """Messages of this epoch that were handled, and whose siblings are all settled.
+
+        Returns:
+            For each message all its entries; the mailbox has yet to be touched for it.
+        """
+        messages: dict[int, list[Entry]] = {}
+        wanted = limit
+        while True:
+            found = self.store.entries(self.mailbox, {State.HANDLED}, limit=wanted)
+            for entry in found:
+                if not self._is_over(entry) and entry.key.uid not in messages:
+                    messages[entry.key.uid] = self.siblings(entry.key.uid)
+            ready = [one for one in messages.values() if may_touch(one) is not None]
+            if len(ready) >= limit or len(found) < wanted:
+                return ready[:limit]
+            # Earlier epochs come first, and messages that wait for an inbox may be many.
+            wanted *= 4
 
     def stranded_actions(self, limit: int) -> list[Entry]:
         """Handled messages of earlier epochs that were not found again in this one."""
@@ -205,9 +234,21 @@ class Ledger:
     def _is_over(self, entry: Entry) -> bool:
         return entry.key.epoch != self.epoch.number
 
-    def new_entry(self, uid: int) -> Entry:
+    def siblings(self, uid: int) -> list[Entry]:
+        """The entries of a message of this epoch, one for each inbox."""
+        return self.store.siblings(self.mailbox, self.epoch.number, uid)
+
+    def left_over(self) -> UidSet:
+        """Messages of this epoch that are known to be for an inbox and were not handed to it.
+
+        A process ended between two inboxes, or an inbox was added that is to get its older mail.
+        """
+        found = self.store.entries(self.mailbox, {State.NEW})
+        return UidSet.of(entry.key.uid for entry in found if not self._is_over(entry))
+
+    def new_entry(self, uid: int, inbox: str = "") -> Entry:
         """The entry of a message of this epoch that nothing is known of yet."""
-        key = EntryKey(self.epoch.number, uid)
+        key = EntryKey(self.epoch.number, uid, inbox)
         return Entry(
             key=key,
             uid_validity=self.epoch.uid_validity,
@@ -234,8 +275,18 @@ class Ledger:
         return len({(one.key.epoch, one.key.uid) for one in same})
 
     def without_raw(self) -> list[Entry]:
-        """The waiting entries whose bytes have yet to be fetched."""
-        return self.store.without_raw(self.mailbox, State.WAITING)
+        """The waiting entries whose bytes have yet to be fetched; of earlier epochs new ones too.
+
+        What is new in this epoch is fetched like other new mail: see :meth:`left_over`.
+        """
+        waiting = self.store.without_raw(self.mailbox, State.WAITING)
+        new = self.store.without_raw(self.mailbox, State.NEW)
+        return [*waiting, *(entry for entry in new if self._is_over(entry))]
+
+    def asked_again(self) -> list[Entry]:
+        """The dead entries that a person wants to be tried again."""
+        found = (self.store.get(self.mailbox, key) for key in self.store.asked_again(self.mailbox))
+        return [entry for entry in found if entry is not None]
 
     def raw(self, key: EntryKey) -> bytes | None:
         """The bytes that are kept beside an entry."""
@@ -252,7 +303,7 @@ class Ledger:
             moved_on = self.record is None or change.record.epoch.number != self.epoch.number
             self.record = change.record
             if moved_on:
-                self.seen, self.absent = UidSet(), UidSet()
+                self.seen, self.absent, self.listed = UidSet(), UidSet(), None
         elif isinstance(change, PassOver):
             self.seen.update(change.uids)
         elif isinstance(change, Rekey):

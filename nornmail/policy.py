@@ -7,11 +7,19 @@ to do.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nornmail.errors import ConfigurationError
-from nornmail.model import Digest, Entry, Epoch, State
+from nornmail.errors import (
+    AuthenticationFailed,
+    CommandRefused,
+    ConfigurationError,
+    ConnectionLost,
+    NornmailError,
+    Throttled,
+)
+from nornmail.model import UNROUTED, Digest, Entry, Epoch, State
 
 BATCH_MESSAGES = 100
 """Bodies asked for in one round trip: the gain per message is spent at about fifty."""
@@ -23,12 +31,34 @@ LONGEST_BACKOFF = 300.0
 """Seconds: the setup guide's five minutes."""
 REJECTED_BACKOFF = 300.0
 """Seconds after rejected credentials, from the first time on: providers block those who hammer."""
-OUTAGE_AFTER = 5
-"""Different messages in a row whose failure means that the handler is down, not the messages."""
-FIRST_PROBE = 5.0
-"""Seconds until a handler that is taken to be down is tried again."""
-LONGEST_PROBE = 300.0
-"""Seconds between two probes at most: an outage's end is noticed within five minutes."""
+REJECTED_AT_FIRST = 3
+"""Rejections that are followed by that wait before it doubles: a quarter of an hour for whoever is
+just switching IMAP on, or for a provider's own trouble, which some call a wrong password."""
+LONGEST_REJECTED = 3_600.0
+"""Seconds after rejected credentials at most: 24 tries a day lock no account, and what a person
+mended on the server is noticed within the hour."""
+LONGEST_HINT = 3_600.0
+"""Seconds that a server may ask for and get. Exchange asks for five minutes at most; a slip in a
+text must not silence a poller for days."""
+LONGEST_SLOWED = 900.0
+"""Seconds between two looks at most while the server does what it is asked and marks it as slowed
+down: mail is then a quarter of an hour late, and comes."""
+THROTTLE_WAITS: Mapping[str, tuple[float, float]] = {
+    # Our own dead connections count until the server notices that they are, in minutes.
+    "connections": (60.0, 900.0),
+    # Budgets of commands fill up within minutes.
+    "rate": (60.0, 1_800.0),
+    # Budgets of octets are those of a day; Gmail's lock lasts an hour and more.
+    "quota": (900.0, 3_600.0),
+    # A server in trouble: as after a connection that failed, and never at once.
+    "unavailable": (10.0, 300.0),
+    # No licence, no scope, no mailbox: a person has to do something.
+    "account": (300.0, 3_600.0),
+}
+"""Seconds after the first :class:`~nornmail.errors.Throttled` of each kind, and at most."""
+STALLED_INTERVALS = 10.0
+"""Poll intervals without a pass that succeeded before a poller counts as stalled: a restart of the
+server takes less."""
 FIRST_ACTION_DELAY = 60.0
 """Seconds after the first refusal of a flag, a deletion or a move."""
 LONGEST_ACTION_DELAY = 3_600.0
@@ -94,6 +124,30 @@ def after_failure(entry: Entry, reason: str, retry: RetryPolicy, now: float) -> 
     )
 
 
+BY_HAND = "it was dead, and a person asked for another try"
+"""Why a message waits that was dead."""
+LOST = "a person asked for another try, and neither its bytes nor its UID mean anything any more"
+"""Why a message stays dead that was asked for."""
+
+
+def revived(entry: Entry, now: float, *, had: bool) -> tuple[Entry, Entry]:
+    """The steps of a dead entry that was asked for: claimed, then waiting, due now.
+
+    Its attempts are counted anew. One that could not be had any more is dead again, with the reason
+    in front of the old one.
+
+    Args:
+        entry: the dead one.
+        now: seconds since 1970 UTC.
+        had: whether its bytes are kept, or can be asked of the server.
+    """
+    claimed = replace(entry, state=State.CLAIMED, changed_at=now)
+    if not had:
+        reason = f"{LOST}; before that: {entry.reason.removeprefix(f'{LOST}; before that: ')}"
+        return claimed, replace(claimed, state=State.DEAD, reason=reason[:REASON_LENGTH])
+    return claimed, replace(claimed, state=State.WAITING, attempts=0, due_at=now, reason=BY_HAND)
+
+
 def is_due(entry: Entry, now: float, longest: float) -> bool:
     """Whether a waiting entry may be tried at ``now`` (seconds since 1970 UTC).
 
@@ -118,14 +172,70 @@ def backoff(failures: int, chance: random.Random) -> float:
     return min(doubled, LONGEST_BACKOFF) * (0.5 + 0.5 * chance.random())
 
 
+def rejected_wait(times: int) -> float:
+    """Seconds to wait after credentials were rejected this many times in a row."""
+    doublings = min(max(times - REJECTED_AT_FIRST, 0), 30)
+    return min(REJECTED_BACKOFF * 2.0**doublings, LONGEST_REJECTED)
+
+
+def throttled_wait(kind: str, times: int, hint: float, chance: random.Random) -> float:
+    """Seconds to leave a server alone that throttled us this many times in a row.
+
+    Args:
+        kind: of :class:`~nornmail.errors.Throttled`.
+        times: 1 or more.
+        hint: seconds that the server asks for, 0.0 for none. They are waited for, up to
+            :data:`LONGEST_HINT`; a hint that does not help is followed by longer waits.
+        chance: adds up to a tenth, so that many pollers do not come back at the same instant.
+    """
+    if hint > 0:
+        wait = max(min(hint, LONGEST_HINT), backoff(times, chance))
+    else:
+        first, longest = THROTTLE_WAITS.get(kind, THROTTLE_WAITS["rate"])
+        wait = min(first * 2.0 ** min(times - 1, 30), longest)
+    return wait * (1.0 + 0.1 * chance.random())
+
+
+def slowed_interval(interval: float, passes: int) -> float:
+    """Seconds between two looks after this many passes in a row that the server slowed down."""
+    return max(interval, min(interval * 2.0 ** min(passes, 30), LONGEST_SLOWED))
+
+
+class Patience:
+    """How long a server is left alone: longer while one kind of trouble goes on, then anew.
+
+    Args:
+        chance: for jitter.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._times: Counter[str] = Counter()
+        self._slowed_passes = 0
+
+    def after(self, trouble: NornmailError) -> float:
+        """Seconds to wait after a pass that ended with ``trouble``; each kind has its own count."""
+        kind = trouble.kind if isinstance(trouble, Throttled) else type(trouble).__name__
+        if isinstance(trouble, ConnectionLost | CommandRefused):
+            kind = "backoff"  # a server that goes down refuses, hangs up and is not there, in turn
+        self._times[kind] += 1
+        times = self._times[kind]
+        if isinstance(trouble, AuthenticationFailed):
+            return rejected_wait(times)
+        if isinstance(trouble, Throttled):
+            return throttled_wait(kind, times, trouble.wait, self._chance)
+        return backoff(times, self._chance)
+
+    def recovered(self, interval: float, *, slowed: bool = False) -> float:
+        """Seconds to wait after a pass that succeeded: ``interval``, or more if it was slowed."""
+        self._times.clear()
+        self._slowed_passes = self._slowed_passes + 1 if slowed else 0
+        return slowed_interval(interval, self._slowed_passes)
+
+
 def action_delay(refusals: int) -> float:
     """Seconds before flags, deletions and moves that the server refused are tried again."""
     return min(FIRST_ACTION_DELAY * 2.0 ** min(refusals - 1, 30), LONGEST_ACTION_DELAY)
-
-
-def probe_delay(probes: int) -> float:
-    """Seconds before the next try while the handler is taken to be down; it doubles."""
-    return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
 
 
 def batches(
@@ -204,6 +314,48 @@ def of_one_message(known: Sequence[Entry], found: Entry) -> list[Entry]:
     return [entry for entry in known if (entry.key.epoch, entry.key.uid) == wanted]
 
 
+def one_for_each(known: Iterable[Entry]) -> list[Entry]:
+    """One entry of each message: of several inboxes', the one by which it is recognised best.
+
+    That is one whose digest has the body, and which has yet to be handled.
+    """
+    found: dict[tuple[int, int], Entry] = {}
+    for entry in known:
+        name = (entry.key.epoch, entry.key.uid)
+        if name not in found or _worth(entry) > _worth(found[name]):
+            found[name] = entry
+    return list(found.values())
+
+
+def _worth(entry: Entry) -> tuple[bool, bool]:
+    has_body = entry.digest is not None and entry.digest.body is not None
+    return has_body, entry.state in OPEN
+
+
+UNSETTLED = frozenset({State.NEW, State.CLAIMED, State.WAITING})
+"""States of an inbox's entry that the mailbox waits for."""
+
+
+def may_touch(siblings: Collection[Entry]) -> bool | None:
+    """Whether the mailbox is touched for a message that an inbox handled (rules 5 and 12).
+
+    Args:
+        siblings: its entries, one for each inbox.
+
+    Returns:
+        ``None`` while one of them is not settled yet; ``False`` where one is dead, or where nobody
+        handled it but ``on_unrouted``: it is left as it is.
+    """
+    states = {entry.state for entry in siblings}
+    if states & UNSETTLED:
+        return None
+    handled = any(
+        entry.state in (State.HANDLED, State.FINISHED) and entry.key.inbox != UNROUTED
+        for entry in siblings
+    )
+    return handled and State.DEAD not in states
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
     """A message of a new epoch, of which only the headers were read."""
@@ -247,40 +399,3 @@ def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry
         if entry.size == size if by_size else entry.digest == digest:
             return entry
     return None
-
-
-class HandlerHealth:
-    """Whether the handler, and not the messages, is the trouble (rule 3 of the contract).
-
-    It is told of every outcome, and asked before new mail is claimed. Instants are monotonic
-    seconds.
-    """
-
-    def __init__(self) -> None:
-        self._failed_in_a_row: set[str] = set()
-        self._probes = 0
-        self._next_probe = 0.0
-
-    def failing(self) -> bool:
-        """The handler is taken to be down: nothing new is claimed."""
-        return len(self._failed_in_a_row) >= OUTAGE_AFTER
-
-    def succeeded(self) -> None:
-        """A message was handled, rejected or deferred: the handler works."""
-        self._failed_in_a_row.clear()
-        self._probes = 0
-
-    def forget(self) -> None:
-        """Nothing is left to try the handler with: take it to work until new mail fails."""
-        self._failed_in_a_row.clear()
-        self._probes = 0
-
-    def failed(self, delivery_id: str, now: float) -> None:
-        """An attempt failed at ``now``; while failing it was a probe."""
-        self._probes = self._probes + 1 if self.failing() else 0
-        self._failed_in_a_row.add(delivery_id)
-        self._next_probe = now + probe_delay(self._probes)
-
-    def until_probe(self, now: float) -> float:
-        """Seconds until one message may be tried while failing, 0.0 when it may be now."""
-        return max(0.0, self._next_probe - now)

@@ -10,13 +10,16 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from nornmail.delivery import Arrival, Tally, acquaintance
+from nornmail.acquaintance import acquaintance
+from nornmail.arrival import Arrival
 from nornmail.digest import digest_of
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap import Connection, Summary
 from nornmail.ledger import Ledger
 from nornmail.model import Entry, KeepRaw, PutEntry, State
 from nornmail.policy import RetryPolicy, after_failure, is_due
+from nornmail.recipients import Recipients
+from nornmail.tally import Tally
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.shortfall")
@@ -26,6 +29,7 @@ CUT_OFF = "the connection was lost each time the message was fetched"
 EXPUNGED = "it was expunged before it was fetched"
 VANISHED = "it is no longer in the mailbox, and its bytes were not kept"
 KNOWN = "it is known from an earlier epoch"
+ROUTED = "its bytes came, and it waits for those whom it is for"
 REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
 
 Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, Arrival]]
@@ -37,11 +41,19 @@ class Shortfall:
     Args:
         ledger: of the mailbox.
         retry: when such a message is asked for again.
+        recipients: whom a message is for.
         on_change: what a new UIDVALIDITY does.
     """
 
-    def __init__(self, ledger: Ledger, retry: RetryPolicy, on_change: str = "dedupe") -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        retry: RetryPolicy,
+        recipients: Recipients,
+        on_change: str = "dedupe",
+    ) -> None:
         self._ledger = ledger
+        self._recipients = recipients
         self._retry = retry
         self._on_change = on_change
 
@@ -55,21 +67,32 @@ class Shortfall:
         for uid in uids:
             if uid in listed:
                 log.warning("UID %d: %s", uid, reason)
-                self._ledger.later(PutEntry(self._failed(self._ledger.new_entry(uid), reason)))
                 tally.failed += 1
-            else:
-                entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=EXPUNGED)
-                self._ledger.later(PutEntry(entry))
-                tally.gone += 1
+            for entry in self._unfetched(uid):
+                self._ledger.later(PutEntry(self._not_given(entry, reason, listed, tally)))
         self._ledger.flush()
+
+    def _not_given(self, entry: Entry, reason: str, listed: UidSet, tally: Tally) -> Entry:
+        if entry.key.uid in listed:
+            return self._failed(entry, reason)
+        if entry.digest is not None:  # another inbox has had it
+            return self._dead(entry, VANISHED)
+        tally.gone += 1
+        return replace(entry, state=State.GONE, reason=EXPUNGED)
+
+    def _unfetched(self, uid: int) -> list[Entry]:
+        """The entries of a message that was to be fetched: new ones, or one for nobody so far."""
+        if uid not in self._ledger.seen:
+            return [self._ledger.new_entry(uid)]
+        return [entry for entry in self._ledger.siblings(uid) if entry.state is State.NEW]
 
     def not_had(self, uid: int, summary: Summary) -> None:
         """Settle a message at which the connection is lost each time."""
         log.warning("UID %d: %s", uid, CUT_OFF)
-        entry = replace(
-            self._ledger.new_entry(uid), size=summary.size, received_at=summary.received_at
-        )
-        self._ledger.commit(PutEntry(self._failed(entry, CUT_OFF)))
+        for entry in self._unfetched(uid):
+            had = replace(entry, size=summary.size, received_at=summary.received_at)
+            self._ledger.later(PutEntry(self._failed(had, CUT_OFF)))
+        self._ledger.flush()
 
     def rescue(self, connection: Connection, fetch: Fetch, tally: Tally) -> None:
         """Fetch the bytes of waiting messages beside which none are kept yet.
@@ -150,8 +173,26 @@ class Shortfall:
             gone = replace(had, state=State.GONE, due_at=0.0, reason=KNOWN)
             self._ledger.commit(PutEntry(gone), *known)
             tally.passed_over += 1
-            return
-        self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
+        elif entry.digest is None and self._recipients.several:
+            self._route(entry, had, arrival.raw, tally)
+        else:
+            self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
+
+    def _route(self, entry: Entry, had: Entry, raw: bytes, tally: Tally) -> None:
+        """Let a message that came at last wait for those whom it is for.
+
+        Until now it was nobody's: the entry that stood for it gives way to theirs.
+        """
+        gone = replace(entry, state=State.GONE, due_at=0.0, reason=ROUTED)
+        changes = [PutEntry(gone)]
+        for one in self._recipients.entries_of(had, raw, self._ledger.new_entry):
+            if one.state is State.PASSED_OVER:
+                changes.append(PutEntry(one))
+                tally.passed_over += 1
+            else:
+                waiting = replace(one, state=State.WAITING, due_at=had.changed_at, reason=ROUTED)
+                changes.append(PutEntry(waiting, raw=raw))
+        self._ledger.commit(*changes)
 
     def _vanished(self, entry: Entry, reason: str, tally: Tally) -> None:
         """A message went away before its bytes could be kept.
@@ -159,16 +200,23 @@ class Shortfall:
         If it was never handed over it is gone, like any other that was expunged in time; if its
         handler may have seen half of it, a person should know.
         """
-        tried = entry.digest is not None
-        tally.gone += not tried
-        settled = replace(
+        if entry.digest is not None:
+            self._ledger.commit(PutEntry(self._dead(entry, reason)))
+            return
+        tally.gone += 1
+        now = self._ledger.clock.wall()
+        gone = replace(entry, state=State.GONE, reason=reason, due_at=0.0, changed_at=now)
+        self._ledger.commit(PutEntry(gone))
+
+    def _dead(self, entry: Entry, reason: str) -> Entry:
+        before = f"; before that: {entry.reason}" if entry.reason else ""
+        return replace(
             entry,
-            state=State.DEAD if tried else State.GONE,
-            reason=f"{reason}; before that: {entry.reason}" if tried else reason,
+            state=State.DEAD,
+            reason=f"{reason}{before}",
             due_at=0.0,
             changed_at=self._ledger.clock.wall(),
         )
-        self._ledger.commit(PutEntry(settled))
 
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self._retry, self._ledger.clock.wall())

@@ -10,7 +10,7 @@ import pytest
 from nornmail import policy
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
-from nornmail.policy import HandlerHealth, Newcomer, RetryPolicy
+from nornmail.policy import Newcomer, RetryPolicy
 
 EPOCH = Epoch(number=1, uid_validity=7, boundary=1, matched=True, begun_at=0.0)
 
@@ -209,29 +209,40 @@ def test_the_entries_of_all_inboxes_move_together() -> None:
     assert policy.of_one_message([one, other, two], two) == [one, two]
 
 
-def test_five_different_messages_in_a_row_are_an_outage() -> None:
-    health = HandlerHealth()
-    for number in range(4):
-        health.failed(f"message {number}", now=0.0)
-        health.failed(f"message {number}", now=0.0)  # the same one again is no other
-    assert not health.failing()
-    health.failed("message 4", now=100.0)
-    assert health.failing()
-    assert health.until_probe(100.0) == policy.FIRST_PROBE
-    assert health.until_probe(100.0 + policy.FIRST_PROBE) == 0.0
+def test_one_entry_stands_for_a_message_in_all_its_inboxes() -> None:
+    headers, whole = Digest("h"), Digest("h", "b")
+    a = entry(key=EntryKey(1, 4, "a"), state=State.NEW, digest=headers)
+    b = entry(key=EntryKey(1, 4, "b"), state=State.FINISHED, digest=whole)
+    c = entry(key=EntryKey(1, 4, "c"), state=State.WAITING, digest=whole)
+    other = entry(key=EntryKey(1, 5, "a"), state=State.FINISHED, digest=whole)
+    assert policy.one_for_each([a, b, other, c]) == [c, other]
+    assert policy.one_for_each([]) == []
 
 
-def test_probes_come_at_growing_intervals_until_one_succeeds() -> None:
-    health = HandlerHealth()
-    for number in range(5):
-        health.failed(str(number), now=0.0)
-    waits = []
-    for _ in range(9):
-        waits.append(health.until_probe(0.0))
-        health.failed("0", now=0.0)
-    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
-    health.succeeded()
-    assert not health.failing()
+@pytest.mark.parametrize(
+    ("siblings", "expected"),
+    [
+        pytest.param({"": State.HANDLED}, True, id="one callback that handled it"),
+        pytest.param({"": State.DEAD}, False, id="one callback that gave it up"),
+        pytest.param({"a": State.HANDLED, "b": State.HANDLED}, True, id="two that handled it"),
+        pytest.param({"a": State.HANDLED, "b": State.FINISHED}, True, id="one of them before"),
+        pytest.param({"a": State.HANDLED, "b": State.NEW}, None, id="one that was not asked yet"),
+        pytest.param({"a": State.HANDLED, "b": State.CLAIMED}, None, id="one that is at it"),
+        pytest.param({"a": State.HANDLED, "b": State.WAITING}, None, id="one that waits"),
+        pytest.param({"a": State.DEAD, "b": State.WAITING}, None, id="one dead and one waiting"),
+        pytest.param({"a": State.HANDLED, "b": State.DEAD}, False, id="one that gave it up"),
+        pytest.param({"a": State.HANDLED, "b": State.PASSED_OVER}, True, id="one did not want it"),
+        pytest.param({"a": State.PASSED_OVER, "b": State.PASSED_OVER}, False, id="nobody did"),
+        pytest.param({"a": State.HANDLED, "": State.GONE}, True, id="what stood for it is gone"),
+        pytest.param({"*": State.HANDLED}, False, id="nobody's"),
+        pytest.param({"*": State.HANDLED, "a": State.HANDLED}, True, id="nobody's until now"),
+    ],
+)
+def test_the_mailbox_is_touched_for_a_message_that_every_inbox_is_through_with(
+    siblings: dict[str, State], expected: bool | None
+) -> None:
+    entries = [entry(key=EntryKey(1, 4, name), state=state) for name, state in siblings.items()]
+    assert policy.may_touch(entries) is expected
 
 
 def test_actions_that_are_refused_are_asked_for_once_an_hour_at_least() -> None:

@@ -173,16 +173,16 @@ class World:
         """A poller that is closed at the test's end.
 
         Args:
-            on_message: :meth:`note` unless given.
+            on_message: :meth:`note` unless it or ``inboxes`` are given.
             options: fields of ImapSettings, and arguments of Poller.
         """
         chosen = {name: value for name, value in options.items() if name in _SETTINGS}
         rest = {name: value for name, value in options.items() if name not in _SETTINGS}
         chance = random.Random(1)
         own: dict[str, Any] = {"store": self.store, "clock": self.clock, "chance": chance}
-        poller = Poller(
-            self.settings(**chosen), on_message=on_message or self.note, **{**own, **rest}
-        )
+        if on_message is None and "inboxes" not in options:
+            on_message = self.note
+        poller = Poller(self.settings(**chosen), on_message=on_message, **{**own, **rest})
         self._stack.callback(poller.close)
         return poller
 

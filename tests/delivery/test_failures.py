@@ -78,7 +78,7 @@ def test_an_attempt_that_succeeds_ends_the_matter(world: World) -> None:
 def test_run_forever_comes_back_when_a_message_is_due(world: World) -> None:
     world.deliver("bad")
     handler = failing_at(world)
-    poller = world.poller(handler, poll_interval=3_600)
+    poller = world.poller(handler, poll_interval=3_600, idle=False)
     waits = world.run(poller, *[lambda: None] * 4)
     assert waits == [60, 300, 1_800, 3_600]
     assert [attempt for _, attempt in handler.attempts] == [1, 2, 3, 4]
@@ -179,6 +179,23 @@ def test_a_handler_that_is_down_is_asked_now_and_then_and_no_mail_is_spent_on_it
     firsts = [message.subject for message in world.seen if message.attempt == 1]
     assert firsts == numbers(6, 20)
     assert list(world.flags().values()) == [{"\\Seen"}] * 20
+
+
+def test_an_outage_ends_although_all_that_still_waits_is_poison(world: World) -> None:
+    world.deliver("one", "two", "three", "four")
+    handler = failing_at(world, "one", "two", "three", "four", "poison")
+    poller = world.poller(handler, retry=RetryPolicy(delays=(60.0, 60_000.0)))
+    poller.poll_once()
+    world.clock.advance(60)
+    poller.poll_once()
+    world.clock.advance(60_000)
+    world.deliver("poison", "new", "newer")
+    assert poller.poll_once().dead == 4
+    assert handler.attempts[-1] == ("poison", 1)
+    for _ in range(4):
+        world.clock.advance(300)
+        poller.poll_once()
+    assert world.handed_over == ["new", "newer"]
 
 
 def test_run_forever_waits_for_the_next_probe_of_a_handler_that_is_down(world: World) -> None:

@@ -73,7 +73,7 @@ def run(order: Order) -> None:
         poller = Poller(
             scenario.settings(order.action, order.port),
             store=breach.store(WatchedStore(store, instants)),
-            on_message=watch_handler(scenario.handle, instants),
+            **scenario.recipients(order.action, watch_handler(scenario.handle, instants)),
             max_message_bytes=scenario.MAX_MESSAGE_BYTES,
             clock=clock,
             connect=_connector(clock, instants),

@@ -23,6 +23,7 @@ class Event:
         number: of the instant, from 1; 0 for what is none.
         wall: the process's clock.
         states: of a commit, the UIDs and the states it gives them.
+            Of several inboxes' mail a UID is :func:`tests.kill.scenario.name_of` it.
         uid, attempt, delivery_id, raw: of a call, the message's; ``raw`` is a hash.
     """
 

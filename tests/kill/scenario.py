@@ -6,12 +6,13 @@ fixed, so that two runs pass through the same instants.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 from nornmail.errors import Reject
 from nornmail.message import Message
-from nornmail.model import MailboxKey
+from nornmail.model import Inbox, MailboxKey
 from nornmail.settings import ImapSettings
 from nornmail.testing import MailServer, faults
 
@@ -39,8 +40,24 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "delete": {"delete_after_fetch": True},
     "move": {"move_to": DONE},
     "copy": {"move_to": DONE},
+    "inboxes": {"delete_after_fetch": True},
 }
-"""What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851)."""
+"""What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851), and
+"inboxes" a deletion where every message is for both of :data:`INBOXES`."""
+SECOND = "second@example.com"
+INBOXES = (USER, SECOND)
+
+
+def name_of(uid: int, inbox: str) -> int:
+    """A message for an inbox as one number, in the order in which they are handed over."""
+    return 10 * uid + INBOXES.index(inbox) if inbox else uid
+
+
+def recipients(action: str, handler: Callable[[Message], None]) -> dict[str, Any]:
+    """Who gets the poller's mail."""
+    if action != "inboxes":
+        return {"on_message": handler}
+    return {"inboxes": [Inbox(address, handler) for address in INBOXES]}
 
 
 def settings(action: str, port: int) -> ImapSettings:
@@ -59,7 +76,7 @@ def _mail(subject: str, *, message_id: str | None = None, body: str = "Hello.") 
     identity = f"{subject}@example.com" if message_id is None else message_id
     lines = [
         "From: Ann <ann@example.com>",
-        f"To: {USER}",
+        f"To: {USER}, {SECOND}",
         f"Subject: {subject}",
         *([f"Message-ID: <{identity}>"] if identity else []),
         "",
@@ -110,8 +127,11 @@ def prepare(server: MailServer, action: str) -> None:
 
 
 def handle(message: Message) -> None:
-    """The handler: one message fails once, one is rejected, the others are fine."""
-    if message.subject == "flaky" and message.attempt == 1:
+    """The handler: one message fails once, one is rejected, the others are fine.
+
+    Of two inboxes one does the one, and the other the other.
+    """
+    if message.subject == "flaky" and message.attempt == 1 and message.inbox != SECOND:
         raise RuntimeError("the first attempt fails")
-    if message.subject == "reject":
+    if message.subject == "reject" and message.inbox != USER:
         raise Reject("not wanted")

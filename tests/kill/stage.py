@@ -15,7 +15,7 @@ from nornmail.testing import MailServer
 from nornmail.uidset import UidSet
 from tests.kill.child import Order
 from tests.kill.events import Event, read_trace
-from tests.kill.scenario import DONE, MAILBOX, START, prepare
+from tests.kill.scenario import DONE, MAILBOX, START, name_of, prepare
 from tests.kill.zygote import Zygote
 from tests.stores.support import PATHS
 
@@ -83,7 +83,8 @@ class Ending:
     Attributes:
         inbox: by UID.
         done: the destination of moves, in no order.
-        record, looked_at, entries, raws: what the store has.
+        record, looked_at, entries, raws: what the store has; entries and bytes by
+            :func:`tests.kill.scenario.name_of`.
         files: the names of its files; those that hold bytes are only counted.
     """
 
@@ -175,7 +176,10 @@ class Stage:
         store = PATHS[self._plan.store](self._directory)
         try:
             record = store.load(MAILBOX)
-            entries = {entry.key.uid: entry for entry in store.entries(MAILBOX, set(State))}
+            entries = {
+                name_of(entry.key.uid, entry.key.inbox): entry
+                for entry in store.entries(MAILBOX, set(State))
+            }
             raws = {uid: store.raw(MAILBOX, entry.key) for uid, entry in entries.items()}
             epoch = record.epoch.number if record else 0
             looked_at = store.looked_at(MAILBOX, epoch)

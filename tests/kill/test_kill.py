@@ -99,5 +99,6 @@ TOUCHED: dict[str, set[str]] = {
     "delete": {"STORE", "EXPUNGE"},
     "move": {"STORE", "MOVE"},
     "copy": {"STORE", "COPY", "EXPUNGE"},
+    "inboxes": {"STORE", "EXPUNGE"},
 }
 """What each action says to the server: a recording without it would prove nothing."""

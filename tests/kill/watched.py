@@ -16,6 +16,7 @@ from nornmail.model import Change, KeepRaw, Lease, MailboxKey, PassOver, PutEntr
 from nornmail.stores import StateStore
 from nornmail.stores.files import Files
 from tests.kill.events import Event, Instants
+from tests.kill.scenario import name_of
 
 
 def change(owner: Any, name: str, value: object) -> None:
@@ -40,7 +41,7 @@ class WatchedStore:
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         states = tuple(
-            (change.entry.key.uid, change.entry.state.value)
+            (name_of(change.entry.key.uid, change.entry.key.inbox), change.entry.state.value)
             for change in changes
             if isinstance(change, PutEntry)
         )
@@ -63,7 +64,7 @@ class WatchedStore:
 def _describe(change: Change) -> str:
     match change:
         case PutEntry(entry):
-            return f"{entry.key.uid} {entry.state}"
+            return f"{name_of(entry.key.uid, entry.key.inbox)} {entry.state}"
         case KeepRaw(key):
             return f"bytes of {key.uid}"
         case PassOver(_, uids):
@@ -160,7 +161,7 @@ def watch_handler(
 
     def watched(message: Message) -> None:
         assert message.ref is not None
-        uid = message.ref.uid
+        uid = name_of(message.ref.uid, message.inbox)
         text = f"the call for {uid} ({message.subject}), attempt {message.attempt}"
 
         def note(kind: str, outcome: str = "") -> None:

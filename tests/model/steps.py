@@ -6,14 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from nornmail import ConfigurationError, ImapSettings, LeaseHeld, NornmailError, Poller
-from nornmail.exclusive import RUNNING
 from nornmail.message import Message
 from nornmail.testing import MISSING, faults
 from tests.model.letters import Letter
 from tests.model.plan import Step
 from tests.model.shore import DELETED, SEEN, Copy
 from tests.model.watch import KILL_POINTS
-from tests.model.world import ACCOUNT, World
+from tests.model.world import ACCOUNT, World, end
 
 LONG_AGO = 10 * 86_400.0
 """Seconds by which the INTERNALDATE of old mail lies before the run."""
@@ -82,7 +81,7 @@ class Steps(World):
             return
         stale = self.poller
         self.store.forget_leases()
-        RUNNING.leave(stale)
+        end(stale)
         self.oracle.process_ended()
         self.poller = self.new_poller()
         self.poll()

@@ -133,6 +133,18 @@ class WatchedStore:
     ) -> list[Entry]:
         return self._alive().entries(mailbox, states, limit=limit)
 
+    def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
+        return self._alive().siblings(mailbox, epoch, uid)
+
+    def mailboxes(self) -> list[MailboxKey]:
+        return self._alive().mailboxes()
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        self._alive().ask_again(mailbox, key)
+
+    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
+        return self._alive().asked_again(mailbox)
+
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
         return self._alive().count(mailbox, states)
 

@@ -54,6 +54,11 @@ NEVER = (
 """What no fault of the run is a reason for."""
 
 
+def end(poller: Poller) -> None:
+    """Let other pollers of this process in, as if the poller's own had ended."""
+    RUNNING.leave(poller._engine._passes)
+
+
 class World:
     """Everything of a run; ``steps.py`` says what happens to it.
 
@@ -258,7 +263,7 @@ class World:
         for connection in self._connections:
             connection.abandon()
         self._connections.clear()
-        RUNNING.leave(self.poller)
+        end(self.poller)
         self.oracle.process_ended()
         self.reopen()
         self.poller = self.new_poller()
@@ -277,7 +282,7 @@ class World:
 
     def close(self) -> None:
         self.killer.disarm()
-        RUNNING.leave(self.poller)
+        end(self.poller)
         for connection in self._connections:
             connection.abandon()
         self.store.inner.close()
