@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from nornmail.errors import ConfigurationError, HandlerError
 
 
 class Turnstile:
-    """Lets one thread work at a time, and refuses a handler that calls back into the poller."""
+    """Lets one thread work at a time, in the order in which they came.
 
-    def __init__(self) -> None:
+    A handler that calls back into the poller is refused.
+
+    Args:
+        ring: called when a thread has to wait, so that one inside that merely waits comes out.
+        called_back: whether whoever asks is in a handler of the poller.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], object] = object,
+        called_back: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._ring = ring
+        self._called_back = called_back
         self._lock = threading.Lock()
+        self._queue: deque[threading.Event] = deque()
         self._inside: int | None = None
 
     def __enter__(self) -> None:
         me = threading.get_ident()
-        if self._inside == me:
+        if self._inside == me or self._called_back():
             raise HandlerError("a handler must not poll or close the poller that calls it")
-        self._lock.acquire()
+        turn = threading.Event()
+        with self._lock:
+            self._queue.append(turn)
+            first = self._queue[0] is turn
+        if not first:
+            try:
+                self._ring()
+                turn.wait()
+            except BaseException:
+                self._leave(turn)
+                raise
         self._inside = me
 
     def __exit__(self, *_exc: object) -> None:
         self._inside = None
-        self._lock.release()
+        self._leave(self._queue[0])
+
+    def _leave(self, turn: threading.Event) -> None:
+        """Step out of the queue, and let in whoever is the first now."""
+        with self._lock:
+            self._queue.remove(turn)
+            if self._queue:
+                self._queue[0].set()
 
 
 class Running:

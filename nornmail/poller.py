@@ -1,44 +1,30 @@
-"""The loop: connect, find what is new, hand it over, touch the mailbox, wait.
+"""The poller as a program sees it: what it is made with, and what can be asked of it.
 
-The poller decides nothing and parses nothing. It holds the connection and the lease, and calls the
-rooms in their order.
+What a pass does is in ``passes.py``, what comes between two of them in ``loop.py``, and where that
+runs in ``lifecycle.py``.
 """
 
 from __future__ import annotations
 
-import logging
+import math
+import os
 import random
-import threading
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
 
-from nornmail.actions import Actions
+from nornmail.calls import Handler
 from nornmail.clock import Clock, SystemClock, system_random
-from nornmail.delivery import Delivery, Handler, Tally
-from nornmail.discovery import Discovery
-from nornmail.epochs import Epochs
-from nornmail.errors import (
-    AuthenticationFailed,
-    CommandRefused,
-    ConfigurationError,
-    ConnectionLost,
-    DecisionNeeded,
-    LeaseHeld,
-    LeaseLost,
-    MessageGone,
-)
-from nornmail.exclusive import RUNNING, Turnstile
+from nornmail.dotenv import read_environment
+from nornmail.engine import Engine
+from nornmail.errors import ConfigurationError
+from nornmail.events import OnEvent
 from nornmail.imap import Connection
-from nornmail.intake import Intake
-from nornmail.ledger import Ledger
-from nornmail.model import MailboxKey, MessageRef, State
-from nornmail.policy import (
-    REJECTED_BACKOFF,
-    RetryPolicy,
-    backoff,
-    until_due,
-)
+from nornmail.model import Inbox, State
+from nornmail.policy import RetryPolicy
+from nornmail.recipients import Accept, Recipients
 from nornmail.settings import (
     ImapSettings,
     StartFrom,
@@ -46,21 +32,12 @@ from nornmail.settings import (
     check_start_from,
     check_uidvalidity_policy,
 )
-from nornmail.shortfall import Shortfall
-from nornmail.stores import StateStore
-from nornmail.uidset import UidSet
-
-log = logging.getLogger("nornmail.poller")
+from nornmail.status import Status
+from nornmail.stores import DEFAULT_STATE, StateStore, open_store
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 """Octets above which a message is handed over with its headers alone: what the large providers
 accept, and a bound on what one message takes in memory."""
-RECONNECTS = 2
-"""Connections that one poll may lose without having got anywhere before it gives up."""
-UNDECIDED_INTERVAL = 300.0
-"""Seconds between two looks while a new UIDVALIDITY waits for the user's decision."""
-TAKEOVER_INTERVAL = 5.0
-"""Seconds between two tries to take over from a poller that holds the mailbox."""
 
 Connector = Callable[[ImapSettings], Connection]
 
@@ -97,12 +74,25 @@ class Poller:
         on_message: called with each :class:`~nornmail.message.Message`, in the thread that polls.
             When it returns the message is handled; when it raises, the message waits and is tried
             again (rule 3 of the delivery contract).
+        inboxes: instead of ``on_message``, the addresses that share the account, each with its own
+            callback. A message goes to every inbox that it is addressed to.
+        on_unrouted: called with mail that is for no inbox, which is left as it is on the server;
+            without it that is passed over.
+        accept: a function of the message; what it returns false for is passed over and left as it
+            is. It is asked before each attempt.
         start_from: what becomes of mail that is there at the first run; ``None`` takes it from
             ``imap``.
         on_uidvalidity_change: what a new UIDVALIDITY does; ``None`` takes it from ``imap``.
         retry: when a message whose handler failed is tried again.
         max_message_bytes: a larger message is handed over with its headers alone,
             ``truncated=True``.
+        handler_timeout: seconds after which a call of ``on_message`` counts as failed. Calls are
+            made in threads of their own then. A call that goes on keeps its message to itself, and
+            counts if it succeeds after all. ``None`` sets no limit.
+        idle: wait for new mail with IDLE where the server has it; the poll interval is then the
+            longest wait between two looks, and new mail ends it.
+        on_event: called with each :class:`~nornmail.events.Event`, in the thread that polls; it
+            should return soon. What it raises is logged.
         account: the name under which the store keeps this account; by default ``username@host``.
         clock, chance, connect: time, jitter and the connector, for tests.
 
@@ -115,50 +105,93 @@ class Poller:
         imap: ImapSettings,
         *,
         store: StateStore,
-        on_message: Handler,
+        on_message: Handler | None = None,
+        inboxes: Sequence[Inbox] = (),
+        on_unrouted: Handler | None = None,
+        accept: Accept | None = None,
         start_from: StartFrom = None,
         on_uidvalidity_change: UidValidityPolicy | None = None,
         retry: RetryPolicy | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        handler_timeout: float | None = None,
+        idle: bool = True,
+        on_event: OnEvent | None = None,
         account: str | None = None,
         clock: Clock | None = None,
         chance: random.Random | None = None,
         connect: Connector | None = None,
     ) -> None:
-        if not callable(on_message):
-            raise ConfigurationError("on_message", on_message, "must be a function of a message")
         if max_message_bytes < 1:
             raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
         start_from = imap.start_from if start_from is None else start_from
         check_start_from(start_from)
         on_change = on_uidvalidity_change or imap.on_uidvalidity_change
         check_uidvalidity_policy(on_change)
-        self._settings = imap
-        self._clock = clock or SystemClock()
-        self._chance = chance or system_random()
-        self._connect = connect or (lambda settings: Connection.open(settings, clock=self._clock))
-        self._retry = retry or RetryPolicy()
-        self._key = MailboxKey(account or imap.account, imap.mailbox)
-        self._ledger = Ledger(store, self._key, self._clock)
-        self._epochs = Epochs(self._ledger, start_from, on_change)
-        self._shortfall = Shortfall(self._ledger, self._retry, on_change)
-        self._intake = Intake(self._shortfall, max_message_bytes)
-        self._actions = Actions(self._ledger, imap, lambda: self._connect(imap))
-        self._stopped = threading.Event()
-        self._delivery = Delivery(
-            self._ledger,
-            on_message,
-            self._retry,
-            self._fetch_rest,
-            on_change,
-            stopped=self._stopped.is_set,
+        if handler_timeout is not None and not 0 < handler_timeout < math.inf:
+            wanted = "must be a number of seconds above 0"
+            raise ConfigurationError("handler_timeout", handler_timeout, wanted)
+        if on_event is not None and not callable(on_event):
+            raise ConfigurationError("on_event", on_event, "must be a function of an event")
+        clock = clock or SystemClock()
+        self._recipients = Recipients(on_message, inboxes, on_unrouted, accept)
+        self._engine = Engine(
+            imap,
+            store,
+            self._recipients,
+            start_from=start_from,
+            on_change=on_change,
+            retry=retry or RetryPolicy(),
+            max_message_bytes=max_message_bytes,
+            handler_timeout=handler_timeout,
+            idle=idle,
+            on_event=on_event,
+            account=account or imap.account,
+            clock=clock,
+            chance=chance or system_random(),
+            connect=partial(connect or partial(Connection.open, clock=clock), imap),
         )
-        self._connection: Connection | None = None
-        self._discovery: Discovery | None = None
-        self._working = Turnstile()
-        self._failures = 0
-        self._server_at = 0.0
-        self._standing_by = False
+
+    @classmethod
+    def from_env(
+        cls,
+        on_message: Handler | None = None,
+        *,
+        env_file: str | os.PathLike[str] | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """A poller with the settings of the environment.
+
+        They are those of :meth:`ImapSettings.from_env <nornmail.settings.ImapSettings.from_env>`,
+        and NORNMAIL_STATE, the path of the store [nornmail.db]; a name that ends in ``.json`` is a
+        JSON store. ``os.environ`` is not changed.
+
+        Args:
+            on_message: as the class has it.
+            env_file: a ``.env`` file, for what the environment does not have; ``None`` reads none.
+            overrides: other arguments of the class. A ``store`` is used as it is; one that is
+                opened here is :attr:`store`, and whoever wants it closed closes it.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong, or the file is.
+            StoreError: the store cannot be opened.
+        """
+        environ = read_environment(env_file)
+        imap = overrides.pop("imap", None) or ImapSettings.from_env(environ)
+        if on_message is not None:
+            overrides["on_message"] = on_message
+        if overrides.get("store") is not None:
+            return cls(imap, **overrides)
+        store = open_store(environ.get("NORNMAIL_STATE", "").strip() or DEFAULT_STATE)
+        try:
+            return cls(imap, **{**overrides, "store": store})
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def store(self) -> StateStore:
+        """Where the poller writes down what became of each message."""
+        return self._engine.ledger.store
 
     def poll_once(self) -> PollResult:
         """Work until nothing new is left.
@@ -170,27 +203,29 @@ class Poller:
             What was done.
 
         Raises:
-            ConnectionLost, CommandRefused, AuthenticationFailed: of the server; nothing is lost,
-                call it again.
+            ConnectionLost, CommandRefused, AuthenticationFailed, Throttled: of the server;
+                nothing is lost, call it again (after its ``wait``, if it is Throttled).
+            NornmailError: the poller is running, in whatever thread: use :meth:`sync`.
             LeaseHeld: another poller works on the mailbox.
             DecisionNeeded: the user must say what becomes of mail that is there already.
             StoreError: the store cannot be read or written; nothing is handed over.
         """
-        tally = Tally()
-        with self._working:
-            self._hold()
-            self._delivery.again(tally)
-            self._work(tally)
-            return PollResult(
-                **asdict(tally),
-                waiting=self._ledger.count({State.WAITING}),
-                dead=self._ledger.count({State.DEAD}),
-            )
+        tally, ledger = self._engine.once(), self._engine.ledger
+        return PollResult(
+            new=tally.new,
+            handled=tally.handled,
+            failed=tally.failed,
+            passed_over=tally.passed_over,
+            gone=tally.gone,
+            waiting=ledger.count({State.WAITING}),
+            dead=ledger.count({State.DEAD}),
+        )
 
     def run_forever(self) -> None:
         """Poll until :meth:`stop` is called, at ``poll_interval``, whatever the server does.
 
-        A connection that fails is made again with exponential backoff up to five minutes. The
+        A connection that fails is made again with exponential backoff up to five minutes, and each
+        other kind of trouble has a wait of its own (:class:`~nornmail.policy.Patience`). The
         connection and the lease are given back at the end.
 
         Raises:
@@ -199,174 +234,129 @@ class Poller:
             HandlerError: ``on_message`` cannot be used as it is.
             ConfigurationError: a setting cannot be used, such as a CA file that is not there.
         """
-        settings = self._settings
-        log.info(
-            "IMAP poller starting: %s:%d/%s (interval=%gs)",
-            settings.host,
-            settings.port,
-            settings.mailbox,
-            settings.poll_interval,
-        )
-        try:
-            while not self._stopped.is_set():
-                self._clock.wait(self._stopped, self._turn())
-        finally:
-            self.close()
+        self._engine.refuse_after_fork()
+        self._engine.life.run_here()
 
-    def stop(self) -> None:
-        """Make :meth:`run_forever` return after the message it is at; from any thread."""
-        self._stopped.set()
+    def start(self) -> Self:
+        """Poll in a thread of the poller's own, as :meth:`run_forever` does; returns at once.
+
+        What would end :meth:`run_forever` ends the thread: it is logged, :meth:`status` says
+        ``failed``, and :meth:`stop` raises it. The thread does not keep the program alive. After
+        :meth:`stop` the poller can be started again.
+
+        Raises:
+            NornmailError: the poller is running already.
+        """
+        self._engine.refuse_after_fork()
+        self._engine.life.start()
+        return self
+
+    async def run(self) -> None:
+        """Poll until :meth:`stop`, with handlers that may be ``async``.
+
+        The loop has a thread of its own, in which plain handlers are called as well; what a handler
+        returns that can be awaited is awaited on this event loop. When this is cancelled, the
+        handler that is being awaited is cancelled (its message waits, is due at once, and the
+        attempt does not count), connection and lease are given back, and the cancellation goes on.
+        A plain handler cannot be cancelled: it is waited for.
+
+        Raises:
+            NornmailError: the poller is running already; and all that :meth:`run_forever` raises.
+        """
+        self._engine.refuse_after_fork()
+        await self._engine.life.run()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End what is running, after the message it is at; from any thread.
+
+        It waits for the thread that :meth:`start` made, and for no other: :meth:`run_forever` and
+        :meth:`run` return by themselves soon after. From a handler it does not wait. When nothing
+        is running, the next :meth:`run_forever` returns at once.
+
+        Args:
+            timeout: seconds to wait at most; ``None`` waits for as long as the message takes.
+
+        Returns:
+            Whether nothing is running any more. If not, it will end by itself; ask again.
+
+        Raises:
+            BaseException: what ended the thread before it was stopped, once.
+        """
+        return self._engine.stop(timeout)
+
+    def sync(self, inbox: str | None = None) -> int:
+        """Look for mail now, and wait until that is done.
+
+        If the poller is running, its loop makes the pass; whoever asks before that has begun shares
+        it. If not, it is made here. A wait after a failed connection is cut short for it; one that
+        the server demanded, or that follows rejected credentials, is not.
+
+        Args:
+            inbox: the address of one inbox, whose mail alone is counted.
+
+        Returns:
+            How many new messages were handed over in this pass.
+
+        Raises:
+            HandlerError: a handler asked, which would wait for itself.
+            ConfigurationError: there is no such inbox.
+            AuthenticationFailed, Throttled: the server is being left alone because of this.
+            NornmailError: what :meth:`poll_once` raises; or the poller was stopped meanwhile; or
+                this is the event loop of :meth:`run`, which must not be blocked.
+        """
+        key = None if inbox is None else self._recipients.key_of(inbox)
+        tally = self._engine.sync()
+        return tally.new if key is None else tally.new_in[key]
+
+    def status(self) -> Status:
+        """What the poller is doing, since when and why; from any thread, without waiting for it."""
+        return self._engine.status()
+
+    def add_inbox(self, inbox: Inbox, *, backfill: bool = False) -> None:
+        """Have another inbox from the next message on; from any thread.
+
+        Args:
+            inbox: which.
+            backfill: it also gets the older mail that is addressed to it, not older than
+                ``start_from``, as far as it is still in the mailbox. It is found at the next pass;
+                until then ask again after a restart, which repeats nothing.
+
+        Raises:
+            ConfigurationError: there is an inbox with this address, or the poller has
+                ``on_message``.
+        """
+        self._recipients.add(inbox, backfill=backfill)
+        self._engine.wake()
+
+    def remove_inbox(self, address: str) -> None:
+        """Have an inbox no longer from the next message on; from any thread.
+
+        What it had yet to be handed is dead, "inbox removed". Mail that comes is for the others.
+
+        Raises:
+            ConfigurationError: there is no inbox with this address.
+        """
+        self._recipients.remove(address)
+        self._engine.wake()
 
     def close(self) -> None:
-        """Give back the connection and the lease; the store stays open. Harmless twice."""
-        with self._working:
-            try:
-                self._disconnect()
-            finally:
-                self._ledger.release()
-                RUNNING.leave(self)
+        """Stop, and give back the connection and the lease; the store stays open. Harmless twice.
 
-    def _turn(self) -> float:
-        """Poll once and return the seconds to wait; what the server does wrong is survived."""
-        try:
-            if self._left_alone() > 0:
-                self._retry_alone()
-                return self._until_retry(self._left_alone())
-            self.poll_once()
-        except LeaseHeld as held:
-            if not self._standing_by:
-                log.warning("%s; waiting to take over", held)
-            self._standing_by = True
-            return TAKEOVER_INTERVAL
-        except LeaseLost as lost:
-            log.warning("%s", lost)
-            return TAKEOVER_INTERVAL
-        except AuthenticationFailed as failed:
-            log.error("%s; tried again in %.0f s", failed, REJECTED_BACKOFF)
-            return self._leave_alone(REJECTED_BACKOFF)
-        except (ConnectionLost, CommandRefused) as trouble:
-            self._failures += 1
-            wait = backoff(self._failures, self._chance)
-            log.warning("%s; tried again in %.1f s", trouble, wait)
-            return self._leave_alone(wait)
-        except DecisionNeeded as needed:
-            if self._ledger.record is None:
-                raise
-            log.error("%s", needed)
-            return self._leave_alone(UNDECIDED_INTERVAL)
-        self._failures = 0
-        return self._until_retry(self._settings.poll_interval)
-
-    def _leave_alone(self, seconds: float) -> float:
-        """Ask nothing of the server for that long; return the seconds until there is work."""
-        self._server_at = self._clock.monotonic() + seconds
-        return self._until_retry(seconds)
-
-    def _left_alone(self) -> float:
-        """Seconds for which the server is still to be left alone, 0.0 or less if it is not."""
-        return self._server_at - self._clock.monotonic()
-
-    def _retry_alone(self) -> None:
-        """Try what is due, from its kept bytes: that needs no server."""
-        with self._working:
-            self._hold()
-            self._delivery.again(Tally())
-
-    def _hold(self) -> None:
-        """Have the lease; with a new one, settle what an earlier process left behind."""
-        if self._ledger.held:
-            return
-        RUNNING.enter(self._running_key(), self)
-        self._ledger.take()
-        if self._standing_by:
-            log.warning("taking over %s", self._key)
-        self._standing_by = False
-        self._delivery.recover()
-
-    def _work(self, tally: Tally) -> None:
-        """Pass over the mailbox; go on after a lost connection as long as there is progress."""
-        lost = 0
-        while True:
-            self._reach()
-            before = tally.progress
-            try:
-                self._pass(tally)
-                return
-            except ConnectionLost:
-                self._disconnect()
-                lost = 1 if tally.progress > before else lost + 1
-                if lost > RECONNECTS:
-                    raise
-            except BaseException:
-                self._disconnect()
-                raise
-
-    def _reach(self) -> None:
-        """Have a connection with the mailbox selected and the ledger in its epoch."""
-        if self._discovery is not None:
-            if not self._discovery.stale():
-                return
-            self._disconnect()
-        try:
-            self._connection = self._connect(self._settings)
-            selected = self._connection.select(self._settings.mailbox)
-            self._epochs.enter(self._connection, selected)
-            self._discovery = Discovery(self._connection, self._ledger)
-        except BaseException:
-            self._disconnect()
-            raise
-
-    def _pass(self, tally: Tally) -> None:
-        """Everything that one connection has to be asked for, until nothing new is left."""
-        connection, discovery = self._connection, self._discovery
-        if connection is None or discovery is None:
-            raise ConnectionLost("there is no connection")
-        self._shortfall.rescue(connection, self._intake.fetch, tally)
-        self._delivery.again(tally)
-        self._actions.apply(connection)
-        while self._delivery.may_claim() and (uids := discovery.unseen()):
-            for arrivals in self._intake.arrivals(connection, uids, tally):
-                self._delivery.first(arrivals, tally)
-                self._actions.apply(connection)
-                if not self._delivery.may_claim():
-                    break
-        if self._delivery.may_claim():  # else mail is left that nobody has looked at
-            if self._shortfall.all_had():
-                # What an earlier epoch left open, and this one has not found by now, is not there.
-                self._shortfall.forget_stranded(tally)
-                self._actions.forget_stranded()
-            self._ledger.note_poll(something_new=tally.progress > 0)
-
-    def _disconnect(self) -> None:
-        connection, self._connection, self._discovery = self._connection, None, None
-        if connection is not None:
-            connection.close()
-
-    def _fetch_rest(self, ref: MessageRef) -> bytes:
-        """The whole of a message of which only the headers were handed over.
-
-        On a connection of its own: the handler may be in any thread, and the poller's own
-        connection is in the middle of its work.
+        Raises:
+            HandlerError: a handler asked.
+            BaseException: what :meth:`stop` raises, once everything is given back.
         """
-        uids = UidSet.of([ref.uid])
-        with closing(self._connect(self._settings)) as connection:
-            if connection.examine(ref.mailbox).uid_validity == ref.uid_validity:
-                summary = connection.summaries(uids).get(ref.uid)
-                if summary is not None:
-                    body = connection.bodies(uids, expected_octets=summary.size).get(ref.uid)
-                    if body is not None and body.raw:
-                        return body.raw
-        raise MessageGone(f"{ref} is no longer on the server")
+        self._engine.close()
 
-    def _until_retry(self, wait: float) -> float:
-        """``wait``, or less when a message is due before that. What is due now had its turn."""
-        if self._delivery.health.failing():
-            waits = [self._delivery.health.until_probe(self._clock.monotonic())]
-        else:
-            now, longest = self._clock.wall(), self._retry.longest
-            waiting = self._ledger.entries(State.WAITING)
-            waits = [until_due(entry, now, longest) for entry in waiting]
-        return min([wait, *(seconds for seconds in waits if seconds > 0)])
+    def __enter__(self) -> Self:
+        """:meth:`start`."""
+        return self.start()
 
-    def _running_key(self) -> tuple[str, int, MailboxKey]:
-        return (self._settings.host, self._settings.port, self._key)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """:meth:`close`."""
+        self.close()

@@ -1,0 +1,310 @@
+"""What a poller tells its program of, as values: ``on_event`` is called with each.
+
+An event names messages and reasons. It never holds the text of a message or a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from nornmail.clock import instant
+from nornmail.model import Entry, MessageRef, State
+
+log = logging.getLogger("nornmail.events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all events have.
+
+    Attributes:
+        at: when it happened, in UTC.
+    """
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected(Event):
+    """A connection was made, and the mailbox is selected.
+
+    Attributes:
+        mailbox: its name.
+        exists: how many messages it has.
+    """
+
+    mailbox: str
+    exists: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Event):
+    """Messages are listed that nobody has looked at; they are fetched now, in their order.
+
+    Attributes:
+        count: how many; after a lost connection those that are still left.
+    """
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle(Event):
+    """A pass is over and nothing new is left.
+
+    Attributes:
+        new: messages that this pass handed over for the first time.
+        handled: calls of the handler that returned, in this pass.
+    """
+
+    new: int
+    handled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEvent(Event):
+    """What the events of one message have.
+
+    Attributes:
+        ref: which message.
+        inbox: whose it is; ``""`` for a poller with one callback.
+        delivery_id: the same at every attempt.
+    """
+
+    ref: MessageRef
+    inbox: str
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled(MessageEvent):
+    """The handler returned, and that is durable.
+
+    Attributes:
+        attempt: 1 for the first.
+    """
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(MessageEvent):
+    """An attempt failed or was deferred; there will be another.
+
+    Attributes:
+        attempts: how many failed so far.
+        due_at: when the next one is due.
+        reason: what went wrong.
+    """
+
+    attempts: int
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead(MessageEvent):
+    """A message was given up; it is kept with its bytes until a person decides.
+
+    Attributes:
+        attempts: how many failed.
+        reason: what went wrong.
+    """
+
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver(MessageEvent):
+    """A message was looked at and deliberately not handed over.
+
+    Attributes:
+        reason: why not.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone(MessageEvent):
+    """A message was expunged by somebody else before it could be fetched.
+
+    Attributes:
+        reason: how that is known.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble(Event):
+    """What the events of a pass that did not succeed have.
+
+    Attributes:
+        reason: what went wrong.
+        seconds: until the server is asked again.
+    """
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff(Trouble):
+    """The connection failed, or the server refused what was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthFailed(Trouble):
+    """The server refused the credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottledEvent(Trouble):
+    """The server wants to be left alone for a while.
+
+    Attributes:
+        kind: as of :class:`~nornmail.errors.Throttled`.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided(Trouble):
+    """Mail lies there of which the user must say what becomes of it.
+
+    Attributes:
+        count: how many messages.
+        setting: the setting that answers it.
+    """
+
+    count: int
+    setting: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingBy(Trouble):
+    """Another poller works on the mailbox; this one waits to take over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TookOver(Event):
+    """The poller that was waited for is gone; this one works on the mailbox now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerFailing(Event):
+    """Different messages failed in a row: the handler is taken to be down.
+
+    Attributes:
+        reason: what went wrong the last time.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stalled(Event):
+    """No pass has succeeded for many intervals.
+
+    Attributes:
+        since: when the last one did, or when the poller began.
+        reason: what it is doing.
+    """
+
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed(Event):
+    """A listing has UIDs that an earlier one left out; they are handed over now.
+
+    Attributes:
+        uids: which, as an IMAP set: ``3,7:9``.
+        count: how many.
+    """
+
+    uids: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    """The loop has ended.
+
+    Attributes:
+        reason: ``""`` when it was asked to, else what ended it.
+    """
+
+    reason: str
+
+
+OnEvent = Callable[[Event], object]
+
+
+class Announcer:
+    """Calls ``on_event``; what that raises is logged and harms nothing.
+
+    Args:
+        on_event: ``None`` when nobody wants to know.
+
+    Attributes:
+        handled: how many :class:`Handled` there were.
+    """
+
+    def __init__(self, on_event: OnEvent | None = None) -> None:
+        self._on_event = on_event
+        self.handled = 0
+
+    def __call__(self, event: Event) -> None:
+        self.handled += isinstance(event, Handled)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            log.exception("on_event failed at %s", type(event).__name__)
+
+
+def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
+    """What is told of an entry that was just written down; ``None`` when there is no need to."""
+    at = instant(entry.changed_at)
+    ref = MessageRef(mailbox, entry.uid_validity, entry.key.uid)
+    inbox, delivery_id, reason = entry.key.inbox, entry.delivery_id, entry.reason
+    attempts = entry.attempts
+    match entry.state:
+        case State.HANDLED:
+            return Handled(
+                at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, attempt=attempts + 1
+            )
+        case State.WAITING:
+            return Waiting(
+                at=at,
+                ref=ref,
+                inbox=inbox,
+                delivery_id=delivery_id,
+                attempts=attempts,
+                due_at=instant(entry.due_at),
+                reason=reason,
+            )
+        case State.DEAD:
+            return Dead(
+                at=at,
+                ref=ref,
+                inbox=inbox,
+                delivery_id=delivery_id,
+                attempts=attempts,
+                reason=reason,
+            )
+        case State.PASSED_OVER:
+            return PassedOver(at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, reason=reason)
+        case State.GONE:
+            return Gone(at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, reason=reason)
+        case _:
+            return None

@@ -1,0 +1,67 @@
+"""A process that is forked while a poller runs leaves that alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+
+import pytest
+
+from nornmail import NornmailError, Poller
+from nornmail.events import Connected, Idle
+from tests.life.harness import Gate, Life
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+
+
+def in_a_fork(function: Callable[[], object]) -> int:
+    """The exit status of a forked process that calls a function: 0 when it returns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def use(poller: Poller, name: str) -> None:
+    with pytest.raises(NornmailError, match="fork"):
+        getattr(poller, name)()
+
+
+def test_the_end_of_a_forked_process_is_not_the_end_of_the_poller(life: Life) -> None:
+    with life.poller() as poller:
+        life.events.until(Idle)
+        assert in_a_fork(lambda: (poller.stop(), poller.close())) == 0
+        life.deliver("one")
+        assert poller.sync() == 1
+    assert len(life.events.of(Connected)) == 1
+
+
+def test_a_fork_in_the_middle_of_a_message_may_close_too(life: Life) -> None:
+    life.deliver("one")
+    gate = Gate("one")
+    with life.poller(gate) as poller:
+        assert gate.reached.wait(20)
+        assert in_a_fork(poller.close) == 0
+        gate.go.set()
+        assert poller.sync() == 0
+    assert len(life.events.of(Connected)) == 1
+
+
+@pytest.mark.parametrize("name", ["poll_once", "sync", "start", "run_forever"])
+def test_a_forked_process_cannot_use_its_parents_poller(life: Life, name: str) -> None:
+    poller = life.poller()
+    poller.poll_once()
+    assert in_a_fork(lambda: use(poller, name)) == 0
+    assert poller.poll_once().new == 0
