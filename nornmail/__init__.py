@@ -1,6 +1,9 @@
 """nornmail gives a program a mailbox: new mail arrives at a callback, once."""
 
 from nornmail._version import __version__
+from nornmail.checkup import check_up
+from nornmail.deadletters import DeadLetter, DeadLetters
+from nornmail.dotenv import read_environment
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -16,13 +19,22 @@ from nornmail.errors import (
     ProtocolError,
     Reject,
     StoreError,
+    Throttled,
 )
 from nornmail.message import Address, Attachment, Message, parse_message
-from nornmail.model import MessageRef
+from nornmail.model import Inbox, MessageRef
 from nornmail.policy import RetryPolicy
 from nornmail.poller import Poller, PollResult
-from nornmail.settings import ImapSettings
-from nornmail.stores import JsonStateStore, MemoryStateStore, SqliteStateStore, StateStore
+from nornmail.settings import ImapSettings, SmtpSettings
+from nornmail.status import Status
+from nornmail.steps import Step
+from nornmail.stores import (
+    JsonStateStore,
+    MemoryStateStore,
+    SqliteStateStore,
+    StateStore,
+    open_store,
+)
 
 __all__ = [
     "Address",
@@ -31,10 +43,13 @@ __all__ = [
     "CommandRefused",
     "ConfigurationError",
     "ConnectionLost",
+    "DeadLetter",
+    "DeadLetters",
     "DecisionNeeded",
     "Defer",
     "HandlerError",
     "ImapSettings",
+    "Inbox",
     "JsonStateStore",
     "LeaseHeld",
     "LeaseLost",
@@ -48,9 +63,16 @@ __all__ = [
     "ProtocolError",
     "Reject",
     "RetryPolicy",
+    "SmtpSettings",
     "SqliteStateStore",
     "StateStore",
+    "Status",
+    "Step",
     "StoreError",
+    "Throttled",
     "__version__",
+    "check_up",
+    "open_store",
     "parse_message",
+    "read_environment",
 ]

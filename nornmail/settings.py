@@ -7,6 +7,7 @@ and what is allowed; nothing is connected before all of them are right.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -15,6 +16,15 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
+from nornmail.smtp_settings import SmtpSettings as SmtpSettings
+from nornmail.variables import (
+    HIGHEST_PORT,
+    check_provider,
+    read_bool,
+    read_port,
+    read_seconds,
+    read_text,
+)
 
 StartFrom = Literal["all", "new"] | date | None
 UidValidityPolicy = Literal["dedupe", "replay", "baseline"]
@@ -23,16 +33,16 @@ TLS_PORT = 993
 """IMAP inside TLS from the first octet (RFC 8314)."""
 PLAIN_PORT = 143
 """IMAP that begins in plain text (RFC 3501)."""
-HIGHEST_PORT = 65_535
 MAX_POLL_INTERVAL = 86_400.0
 """Seconds. A poller that looks less than once a day is a mistake in the unit."""
 MAX_TIMEOUT = 3_600.0
 """Seconds. A command that may hang for longer than an hour has no deadline worth the name."""
+IDLE_RENEWAL = 540.0
+"""Seconds after which an IDLE is ended and another begun. Exchange stops to push after about ten
+minutes and does not say so."""
+MAX_IDLE_RENEWAL = 1_740.0
+"""Seconds. RFC 2177 wants an IDLE renewed at least every 29 minutes: servers hang up after 30."""
 UIDVALIDITY_POLICIES: tuple[UidValidityPolicy, ...] = ("dedupe", "replay", "baseline")
-PROVIDER = "imap-smtp"
-"""The value of EMAIL_PROVIDER that means this package; the guide knows others."""
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 def _setting(env: str, default: Any) -> Any:
@@ -44,13 +54,17 @@ def _setting(env: str, default: Any) -> Any:
 class ImapSettings:
     r"""Where the mailbox is, and what happens on the server to mail that was handled.
 
-    Each attribute is also a variable of the environment (in brackets) for :meth:`from_env`.
+    Each attribute but ``token`` is also a variable of the environment (in brackets) for
+    :meth:`from_env`.
 
     Attributes:
         host: the IMAP server's name, as its certificate has it [IMAP_HOST, required].
         port: 993 for TLS, 143 for plain text [IMAP_PORT]; left out, it follows ``use_ssl``.
         username: the login name, which need not be the address [IMAP_USERNAME].
         password: hidden in ``repr`` [IMAP_PASSWORD].
+        token: instead of a password, a function that returns an OAuth2 access token. It is called
+            before each connection, in the thread that makes it, and once more when the server
+            refuses what it gave. What it raises is trouble that passes. Hidden in ``repr``.
         use_ssl: TLS from the first octet; certificate and host name are always checked
             [IMAP_USE_SSL, true].
         starttls: upgrade a plain port to TLS and refuse to go on without; needs
@@ -67,6 +81,8 @@ class ImapSettings:
             date [IMAP_START_FROM: all, new, or YYYY-MM-DD]. Not set, it means all, up to 1,000.
         on_uidvalidity_change: ``"dedupe"``, ``"replay"`` or ``"baseline"``
             [IMAP_ON_UIDVALIDITY_CHANGE, dedupe].
+        idle_renewal: seconds after which an IDLE is begun anew, where the poller's interval is
+            longer than that [IMAP_IDLE_RENEWAL, 540].
         timeout: seconds that a command may take beyond what its size needs [IMAP_TIMEOUT, 60].
 
     Raises:
@@ -77,6 +93,7 @@ class ImapSettings:
     port: int = _setting("IMAP_PORT", 0)
     username: str | None = _setting("IMAP_USERNAME", None)
     password: str | None = field(default=None, repr=False, metadata={"env": "IMAP_PASSWORD"})
+    token: Callable[[], str] | None = field(default=None, repr=False, metadata={"env": ""})
     use_ssl: bool = _setting("IMAP_USE_SSL", True)
     starttls: bool = _setting("IMAP_STARTTLS", False)
     ca_file: str | None = _setting("IMAP_CA_FILE", None)
@@ -87,6 +104,7 @@ class ImapSettings:
     move_to: str | None = _setting("IMAP_MOVE_TO", None)
     start_from: StartFrom = _setting("IMAP_START_FROM", None)
     on_uidvalidity_change: UidValidityPolicy = _setting("IMAP_ON_UIDVALIDITY_CHANGE", "dedupe")
+    idle_renewal: float = _setting("IMAP_IDLE_RENEWAL", IDLE_RENEWAL)
     timeout: float = _setting("IMAP_TIMEOUT", 60.0)
 
     def __post_init__(self) -> None:
@@ -113,49 +131,20 @@ class ImapSettings:
             ConfigurationError: a variable is missing or wrong.
         """
         source = os.environ if environ is None else environ
-        provider = source.get("EMAIL_PROVIDER", "").strip() or PROVIDER
-        if provider != PROVIDER:
-            raise ConfigurationError(
-                "EMAIL_PROVIDER", provider, f"the only provider there is here is {PROVIDER}"
-            )
+        check_provider(source)
         values: dict[str, Any] = {}
         for setting in fields(cls):
             variable = setting.metadata["env"]
-            text = source.get(variable, "")
+            text = source.get(variable, "") if variable else ""
             if text.strip():
-                read = _READERS.get(setting.name, _read_text)
+                read = _READERS.get(setting.name, read_text)
                 values[setting.name] = read(variable, text)
         return cls(**values)
 
 
 def _env(name: str) -> str:
     """What a field is called in the environment: the name that errors use."""
-    return str(ImapSettings.__dataclass_fields__[name].metadata["env"])
-
-
-def _read_text(_variable: str, text: str) -> str:
-    return text
-
-
-def _read_bool(variable: str, text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ConfigurationError(variable, text, "must be true or false")
-    return word in _TRUE
-
-
-def _read_port(variable: str, text: str) -> int:
-    word = text.strip()
-    if not (word.isascii() and word.isdigit()) or not 0 < int(word[:6]) <= HIGHEST_PORT:
-        raise ConfigurationError(variable, text, f"must be a port, 1 to {HIGHEST_PORT}")
-    return int(word)
-
-
-def _read_seconds(variable: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(variable, text, "must be a number of seconds") from None
+    return str(ImapSettings.__dataclass_fields__[name].metadata["env"]) or name
 
 
 def _read_start(variable: str, text: str) -> StartFrom:
@@ -171,20 +160,26 @@ def _read_start(variable: str, text: str) -> StartFrom:
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "port": _read_port,
-    "use_ssl": _read_bool,
-    "starttls": _read_bool,
-    "poll_interval": _read_seconds,
-    "timeout": _read_seconds,
-    "mark_as_read": _read_bool,
-    "delete_after_fetch": _read_bool,
+    "port": read_port,
+    "use_ssl": read_bool,
+    "starttls": read_bool,
+    "poll_interval": read_seconds,
+    "idle_renewal": read_seconds,
+    "timeout": read_seconds,
+    "mark_as_read": read_bool,
+    "delete_after_fetch": read_bool,
     "start_from": _read_start,
 }
 
 _TEXTS = ("host", "mailbox")
 _OPTIONAL_TEXTS = ("username", "password", "ca_file", "move_to")
 _SWITCHES = ("use_ssl", "starttls", "mark_as_read", "delete_after_fetch")
-_NUMBERS = ("poll_interval", "timeout")
+_NUMBERS = {
+    "poll_interval": MAX_POLL_INTERVAL,
+    "idle_renewal": MAX_IDLE_RENEWAL,
+    "timeout": MAX_TIMEOUT,
+}
+"""Settings in seconds, and the most that each may be."""
 
 
 def _check_types(settings: ImapSettings) -> None:
@@ -204,8 +199,14 @@ def _check_types(settings: ImapSettings) -> None:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigurationError(_env(name), value, "must be a number of seconds")
+    if settings.token is not None and not _is_plain_function(settings.token):
+        raise ConfigurationError("token", "(hidden)", "must be a plain function without arguments")
     if isinstance(settings.port, bool) or not isinstance(settings.port, int):
         raise ConfigurationError("IMAP_PORT", settings.port, "must be a whole number")
+
+
+def _is_plain_function(value: object) -> bool:
+    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def _check_values(settings: ImapSettings) -> None:
@@ -217,7 +218,7 @@ def _check_values(settings: ImapSettings) -> None:
         raise ConfigurationError("IMAP_MAILBOX", None, "set it to a mailbox, such as INBOX")
     if not 0 < settings.port <= HIGHEST_PORT:
         raise ConfigurationError("IMAP_PORT", settings.port, f"must be 1 to {HIGHEST_PORT}")
-    for name, most in (("poll_interval", MAX_POLL_INTERVAL), ("timeout", MAX_TIMEOUT)):
+    for name, most in _NUMBERS.items():
         seconds = getattr(settings, name)
         if not math.isfinite(seconds) or not 0 < seconds <= most:
             raise ConfigurationError(_env(name), seconds, f"must be above 0, {most:g} at most")
@@ -264,6 +265,10 @@ def start_instant(start: date) -> float:
 
 def _check_pairs(settings: ImapSettings) -> None:
     """Two settings that are right alone and wrong together."""
+    if settings.token is not None and settings.password is not None:
+        raise ConfigurationError(
+            "token", "(hidden)", "it cannot go with IMAP_PASSWORD: choose one of the two"
+        )
     if settings.delete_after_fetch and not settings.mark_as_read:
         raise ConfigurationError(
             "IMAP_DELETE_AFTER_FETCH",

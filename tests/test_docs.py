@@ -16,17 +16,35 @@ from pathlib import Path
 import pytest
 
 import nornmail
-from nornmail import ImapSettings, Poller, PollResult, errors
+from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, events
 from nornmail.model import TRANSITIONS, State
+from nornmail.status import Activity, Status
 from tests.support.package import package_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 
-LIMITED = ("settings", "poller", "policy", "imap.limits", "message.limits")
+LIMITED = (
+    "settings",
+    "reach",
+    "dotenv",
+    "smtp_settings",
+    "variables",
+    "poller",
+    "calls",
+    "loop",
+    "passes",
+    "policy",
+    "health",
+    "rest",
+    "imap.idle",
+    "imap.limits",
+    "message.limits",
+)
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
 EXAMPLE_SECONDS = 60
@@ -181,22 +199,32 @@ def test_every_state_is_explained() -> None:
     assert {State(row[0]) for row in table(DELIVERY, "state", "meaning")} == set(State)
 
 
-def test_the_table_of_settings_is_that_of_imap_settings() -> None:
-    told = [tuple(row[:3]) for row in table(SETTINGS, "variable", "field", "default", "meaning")]
-    usual = ImapSettings(host="imap.example.com")
+def shown(settings: object, name: str) -> str:
+    """A default as the page writes it."""
+    value = getattr(settings, name)
+    if name == "host":
+        return "required"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "not set" if value is None else str(value)
 
-    def default(name: str) -> str:
-        value = getattr(usual, name)
-        if name == "host":
-            return "required"
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, float):
-            return f"{value:g}"
-        return "not set" if value is None else str(value)
 
-    settings = fields(ImapSettings)
-    assert told == [(one.metadata["env"], one.name, default(one.name)) for one in settings]
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        pytest.param(ImapSettings(host="imap.example.com"), "variable", id="ImapSettings"),
+        pytest.param(SmtpSettings(host="smtp.example.com"), "SMTP variable", id="SmtpSettings"),
+    ],
+)
+def test_the_table_of_settings_is_that_of_the_code(
+    settings: ImapSettings | SmtpSettings, first: str
+) -> None:
+    told = [tuple(row[:3]) for row in table(SETTINGS, first, "field", "default", "meaning")]
+    assert told == [
+        (one.metadata["env"], one.name, shown(settings, one.name)) for one in fields(settings)
+    ]
 
 
 def test_the_plain_port_on_the_page_is_the_default_without_tls() -> None:
@@ -228,6 +256,28 @@ def test_the_methods_on_the_page_are_those_of_the_poller() -> None:
 def test_the_fields_on_the_page_are_those_of_a_poll_result() -> None:
     told = [row[0] for row in table(SETTINGS, "field", "meaning")]
     assert told == [one.name for one in fields(PollResult)]
+
+
+def test_the_fields_on_the_page_are_those_of_a_status() -> None:
+    told = [row[0] for row in table(STATUS, "Status", "meaning")]
+    assert told == [one.name for one in fields(Status)]
+
+
+def test_the_states_on_the_page_are_those_of_a_poller() -> None:
+    told = [row[0] for row in table(STATUS, "state", "what the poller is doing")]
+    assert told == [str(state) for state in Activity]
+
+
+def test_the_events_on_the_page_are_those_there_are() -> None:
+    told = {
+        row[0]: set(re.findall(r"\w+", row[1])) for row in table(STATUS, "event", "fields", "when")
+    }
+    kinds = [one for one in vars(events).values() if isinstance(one, type)]
+    assert told == {
+        one.__name__: {field.name for field in fields(one)} - {"at"}
+        for one in kinds
+        if issubclass(one, events.Event) and not one.__subclasses__()
+    }
 
 
 def test_every_error_is_on_the_page() -> None:

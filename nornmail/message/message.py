@@ -26,8 +26,10 @@ from nornmail.message.parser import Part, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
 
-_RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
-_DELIVERY_FIELDS: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
+RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
+"""The fields in which a sender says whom a message is for."""
+DELIVERY_FIELDS: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
+"""The fields in which a server does; on a shared account they often name the account itself."""
 
 _NOBODY: Final = Address()
 
@@ -147,7 +149,7 @@ class Message:
         Only when they name nobody, those in Delivered-To, X-Original-To, Envelope-To and
         X-Envelope-To: on a shared account these often name the account itself.
         """
-        for names in (_RECIPIENT_FIELDS, _DELIVERY_FIELDS):
+        for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
             found: dict[str, str] = {}
             for one in (one for name in names for one in self._addresses(name) if one.address):
                 found.setdefault(one.address.lower(), one.address)

@@ -1,0 +1,98 @@
+"""Everything that a poller needs, tried step by step: what ``nornmail check`` shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
+from nornmail.errors import StoreError
+from nornmail.imap import Selected, probe_imap
+from nornmail.model import MailboxKey, MailboxRecord
+from nornmail.policy import FIRST_RUN_LIMIT
+from nornmail.settings import ImapSettings, SmtpSettings
+from nornmail.smtp import probe_smtp
+from nornmail.steps import Step
+from nornmail.stores import open_store
+from nornmail.stores.locks import LockTaken
+
+
+def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
+    """Try the mailbox, the state store, and the way out for mail.
+
+    Nothing is delivered and nothing is changed, in the mailbox or in the store; no store is made.
+
+    Args:
+        imap: the mailbox.
+        smtp: where mail is handed in, ``None`` where it is not.
+        state: the path of the state store.
+    """
+    selected = yield from probe_imap(imap)
+    look = _Look(state, MailboxKey(imap.account, imap.mailbox))
+    yield look.step()
+    if selected is not None and look.looked:
+        yield _first_run(imap, selected, look.record)
+    if smtp is not None:
+        yield from probe_smtp(smtp)
+
+
+class _Look:
+    """A look at the state store, which is not made.
+
+    Attributes:
+        looked: whether it is known what the store knows.
+        record: the mailbox's, ``None`` before its first run.
+    """
+
+    def __init__(self, state: str, mailbox: MailboxKey) -> None:
+        self._state = state
+        self._mailbox = mailbox
+        self.looked = False
+        self.record: MailboxRecord | None = None
+
+    def step(self) -> Step:
+        name = "state store"
+        try:
+            if os.path.exists(self._state):
+                return Step(name, True, self._said())
+            ready, advice = self._can_be_made()
+            self.looked = ready
+            said = "will be made at the first start" if ready else "is not there and cannot be made"
+            return Step(name, ready, f"{self._state} {said}", advice)
+        except StoreError as error:
+            if isinstance(error.__cause__, LockTaken):
+                holder = error.__cause__.holder or "another process"
+                said = f"{self._state} is in use by {holder}, so it was not looked into"
+                return Step(name, True, said)
+            return Step(name, False, str(error))
+
+    def _said(self) -> str:
+        with closing(open_store(self._state)) as store:
+            self.record = store.load(self._mailbox)
+        self.looked = True
+        return f"{self._state} {'knows' if self.record else 'does not know'} {self._mailbox}"
+
+    def _can_be_made(self) -> tuple[bool, str]:
+        directory = os.path.dirname(os.path.abspath(self._state))
+        if not os.path.isdir(directory):
+            return False, f"make the directory {directory}, or set NORNMAIL_STATE"
+        if not os.access(directory, os.W_OK | os.X_OK):
+            return False, f"let this user write in {directory}, or set NORNMAIL_STATE"
+        return True, ""
+
+
+def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | None) -> Step:
+    name = "first run"
+    if record is not None:
+        return Step(name, True, "it is over: mail is delivered as it comes")
+    count = selected.exists
+    if imap.start_from is None and count > FIRST_RUN_LIMIT:
+        said = (
+            f"{count:,} messages are in {selected.mailbox}, more than {FIRST_RUN_LIMIT:,}, and "
+            "none will be delivered before you decide"
+        )
+        return Step(name, False, said, "set IMAP_START_FROM to all, to new, or to a date")
+    if imap.start_from == "new":
+        return Step(name, True, f"{count:,} messages that are there will be passed over")
+    since = "" if imap.start_from in (None, "all") else f", those since {imap.start_from}"
+    return Step(name, True, f"{count:,} messages that are there will be delivered{since}")

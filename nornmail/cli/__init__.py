@@ -1,0 +1,96 @@
+"""The command line: it reads arguments and settings, and prints; the work is done elsewhere.
+
+Every command is a file of its own with ``add(commands)``, which makes its parser, and a function
+that returns the exit status. ``main`` turns errors into a line on standard error and a status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from nornmail import ConfigurationError, DecisionNeeded, NornmailError, StoreError, __version__
+from nornmail.cli import check, dead, demo, poll, watch
+from nornmail.cli.parser import Parser
+from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
+
+__all__ = ["main"]
+
+EPILOG = """\
+The settings come from the environment (IMAP_HOST, IMAP_USERNAME, IMAP_PASSWORD, ...) and from a
+file .env in the current directory. Begin with `nornmail demo`, which needs none, and then
+`nornmail check`.
+
+Exit status: 0 all went well, 1 something failed, 2 a mistake in the arguments or settings, 3 the
+state store cannot be used, 130 interrupted.
+"""
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="nornmail",
+        description="A mailbox for a program: new mail arrives at a callback, once.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
+    commands = parser.add_commands()
+    for command in (demo, check, watch, poll, dead):
+        command.add(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status.
+
+    Args:
+        arguments: without the program's name; ``None`` takes them from the process.
+    """
+    _occupy_standard_streams()
+    chosen = _parser().parse_args(arguments)
+    try:
+        status: int = chosen.run(chosen)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that went away is no traceback
+        return status
+    except (ConfigurationError, DecisionNeeded) as error:
+        return _failed(error, BAD_SETTINGS)
+    except StoreError as error:
+        return _failed(error, BAD_STORE)
+    except NornmailError as error:
+        return _failed(error, FAILED)
+    except BrokenPipeError:  # whoever read our output went away, which they know
+        _drop_output()
+        return FAILED
+    except OSError as error:  # the library's own are StoreError and ConnectionLost
+        _drop_output()
+        where = "" if error.filename else "standard output: "
+        return _failed(f"{where}{error}", FAILED)
+    except KeyboardInterrupt:
+        return _failed("interrupted", INTERRUPTED)
+
+
+def _occupy_standard_streams() -> None:
+    """Put the null device where a standard stream is closed.
+
+    Else the next file that is opened gets its number, and what is printed goes into that.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
+    if sys.stderr is None:  # print() would take standard output for it
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _drop_output() -> None:
+    """Let what Python still holds of the output go nowhere, when the process ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _failed(what: object, status: int) -> int:
+    print(f"nornmail: {what}", file=sys.stderr)
+    return status

@@ -1,0 +1,72 @@
+"""``nornmail poll``: one look, and what it came to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import closing
+from dataclasses import asdict
+
+from nornmail import Poller, PollResult, open_store
+from nornmail.cli.options import (
+    Settings,
+    add_environment,
+    add_log_level,
+    add_mailbox,
+    add_start,
+    set_up_logging,
+)
+from nornmail.cli.output import standard_output
+from nornmail.cli.parser import Commands
+from nornmail.cli.progress import on_standard_error
+from nornmail.cli.signals import Interrupted, Work
+from nornmail.cli.status import INTERRUPTED
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "poll",
+        help="print what is new now, and what the poll came to",
+        description="Works until nothing new is left, and ends. Prints one JSON object per line: "
+        "one for each message,\nas `nornmail watch` does, and a last one that has nothing but "
+        '"result", the counts of the poll.\n\n'
+        "Exit status: 0 the poll is done, 1 it failed or its reader went away, 2 a setting is "
+        "wrong, 3 the\nstate store cannot be used, 130 a signal ended it early.",
+    )
+    add_environment(parser)
+    add_mailbox(parser)
+    add_start(parser)
+    add_log_level(parser, "warning")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run it; return the exit status."""
+    progress = on_standard_error()
+    set_up_logging(chosen.log_level, progress.clear)
+    settings = Settings(chosen)
+    imap = settings.imap()
+    output = standard_output()
+    with closing(open_store(settings.state)) as store:
+        poller = Poller(imap, store=store, on_message=output.message, on_event=progress)
+        output.on_error = poller.stop
+        work = Work(lambda: _once(poller), poller.stop)
+        try:
+            result = work.run()
+        except Interrupted:
+            print("nornmail: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        finally:
+            progress.clear()
+    if output.error is None:
+        try:
+            output.write({"result": asdict(result)})
+        except OSError as error:
+            output.error = error
+    return INTERRUPTED if work.signalled else output.account()
+
+
+def _once(poller: Poller) -> PollResult:
+    with closing(poller):
+        return poller.poll_once()

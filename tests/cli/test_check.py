@@ -1,0 +1,271 @@
+"""``nornmail check``: each step, what fails in it, and what is to be done about it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nornmail import JsonStateStore
+from nornmail.cli import main
+from nornmail.testing import MailServer
+from tests.cli.support import PASSWORD, USER, User, let_die, mail, mail_server, settings_of
+from tests.support.smtp import PASSWORD as SMTP_PASSWORD
+from tests.support.smtp import USER as SMTP_USER
+from tests.support.smtp import smtp_server
+
+
+class Desk:
+    """Somebody who calls ``check`` in this process, and reads what it prints."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.set = monkeypatch.setenv
+        self._capsys = capsys
+
+    def settle(self, **environment: str) -> None:
+        for name, value in environment.items():
+            self.set(name, value)
+
+    def check(self, *arguments: str) -> tuple[int, dict[str, str], str]:
+        """The status, the steps that went well, and the line that did not."""
+        status = main(["check", *arguments])
+        lines = self._capsys.readouterr().out.splitlines()
+        assert all(line.isprintable() for line in lines)
+        assert not [line for line in lines if PASSWORD in line or SMTP_PASSWORD in line]
+        failed = [line for line in lines if line.startswith("FAILED")]
+        assert (status == 1) == bool(failed)
+        assert len(failed) <= 1
+        told = {line[8:25].strip(): line[27:] for line in lines if line.startswith("ok")}
+        return status, told, failed[0] if failed else ""
+
+
+@pytest.fixture
+def desk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Desk]:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_STATE")):
+            monkeypatch.delenv(name)
+    log = logging.getLogger("nornmail")
+    level, handlers = log.level, list(log.handlers)
+    yield Desk(monkeypatch, capsys)
+    log.setLevel(level)
+    log.handlers[:] = handlers
+
+
+@pytest.fixture
+def here(server: MailServer, desk: Desk) -> Desk:
+    """Somebody whose environment leads to the server."""
+    desk.settle(**settings_of(server))
+    return desk
+
+
+BEGIN = ["IMAP name", "IMAP TCP"]
+END = ["IMAP login", "IMAP mailbox", "IMAP capabilities", "state store", "first run"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"),
+    [
+        pytest.param({}, [*BEGIN, "IMAP greeting", *END], id="plain"),
+        pytest.param({"tls": True}, [*BEGIN, "IMAP TLS", "IMAP greeting", *END], id="TLS"),
+        pytest.param(
+            {"starttls": True}, [*BEGIN, "IMAP greeting", "IMAP STARTTLS", *END], id="STARTTLS"
+        ),
+    ],
+)
+def test_every_step_that_goes_well_is_a_line(
+    desk: Desk, kind: dict[str, bool], steps: list[str]
+) -> None:
+    with mail_server(**kind) as server:
+        server.deliver(mail("one"))
+        desk.settle(**settings_of(server, **kind))
+        status, told, _ = desk.check()
+        assert server.mailbox().messages[0].flags == frozenset()
+    assert (status, list(told)) == (0, steps)
+    assert told["IMAP login"] == f"as {USER}"
+    assert told["IMAP mailbox"] == "INBOX has 1 messages"
+    assert "1 messages that are there will be delivered" in told["first run"]
+
+
+def test_nothing_is_made(here: Desk, user: User) -> None:
+    here.check()
+    assert list(user.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "failed", "advice"),
+    [
+        pytest.param({}, {"IMAP_HOST": "imap.nowhere.invalid"}, "IMAP name", "IMAP_HOST",
+                     id="the name is not known"),
+        pytest.param({}, {"IMAP_PASSWORD": "wrong-horse"}, "IMAP login", "IMAP_PASSWORD",
+                     id="a wrong password"),
+        pytest.param({}, {"IMAP_USERNAME": ""}, "IMAP login", "IMAP_USERNAME",
+                     id="no user name"),
+        pytest.param({}, {"IMAP_MAILBOX": "Inbax"}, "IMAP mailbox", "INBOX, Sent",
+                     id="a wrong mailbox"),
+        pytest.param({}, {"IMAP_USE_SSL": "true"}, "IMAP TLS", "IMAP_USE_SSL=false",
+                     id="TLS on a plain port"),
+        pytest.param({}, {"IMAP_STARTTLS": "true"}, "IMAP STARTTLS", "STARTTLS",
+                     id="no STARTTLS"),
+        pytest.param({"tls": True}, {"IMAP_USE_SSL": "false", "IMAP_TIMEOUT": "0.5"},
+                     "IMAP greeting", "IMAP_USE_SSL=true", id="plain text on a port for TLS"),
+        pytest.param({"tls": True}, {"IMAP_CA_FILE": ""}, "IMAP TLS", "IMAP_CA_FILE",
+                     id="an authority nobody knows"),
+        pytest.param({"tls": True}, {"IMAP_CA_FILE": "/nowhere"}, "IMAP TLS", "IMAP_CA_FILE",
+                     id="a CA file that is not there"),
+        pytest.param({"starttls": True}, {"IMAP_CA_FILE": ""}, "IMAP STARTTLS", "IMAP_CA_FILE",
+                     id="an authority nobody knows, by STARTTLS"),
+    ],
+)  # fmt: skip
+def test_the_step_that_fails_says_what_to_do(
+    desk: Desk, kind: dict[str, bool], changes: dict[str, str], failed: str, advice: str
+) -> None:
+    with mail_server(**kind) as server:
+        server.create_mailbox("Sent")
+        desk.settle(**{**settings_of(server, **kind), **changes})
+        status, told, line = desk.check()
+    assert status == 1
+    assert line.startswith(f"FAILED  {failed} ")
+    assert advice in line
+    assert "state store" in told
+
+
+def test_a_name_that_the_certificate_has_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *args, **named: real("127.0.0.1", *args, **named)
+    )
+    with mail_server(tls=True) as server:
+        desk.settle(**settings_of(server, tls=True) | {"IMAP_HOST": "imap.example.com"})
+        _, _, line = desk.check()
+    assert line.startswith("FAILED  IMAP TLS")
+    assert "set IMAP_HOST to a name that the certificate has" in line
+
+
+def test_nobody_listens(desk: Desk) -> None:
+    with mail_server() as server:
+        desk.settle(**settings_of(server))
+    _, told, line = desk.check()
+    assert line.startswith("FAILED  IMAP TCP")
+    assert "refuses" in line
+    assert list(told) == ["IMAP name", "state store"]
+
+
+def test_a_port_that_does_not_answer(here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_args: object, **_named: object) -> socket.socket:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", silent)
+    _, _, line = here.check()
+    assert line.startswith("FAILED  IMAP TCP")
+    assert "firewall" in line
+
+
+def test_a_greeting_that_is_no_imap_servers(desk: Desk) -> None:
+    with smtp_server() as server:
+        desk.settle(
+            IMAP_HOST=server.host, IMAP_PORT=str(server.port), IMAP_USE_SSL="false",
+            IMAP_USERNAME=USER, IMAP_PASSWORD=PASSWORD, IMAP_TIMEOUT="2",
+        )  # fmt: skip
+        _, _, line = desk.check()
+    assert line.startswith("FAILED  IMAP greeting")
+    assert "IMAP_PORT" in line
+
+
+def test_what_the_server_lacks_is_said_with_what_it_means(here: Desk, server: MailServer) -> None:
+    server.capabilities -= {"IDLE", "UIDPLUS", "MOVE"}
+    status, told, _ = here.check()
+    assert status == 0
+    for name in ("no IDLE: ", "no UIDPLUS: ", "no MOVE: "):
+        assert name in told["IMAP capabilities"]
+
+
+def test_a_read_only_mailbox_whose_mail_is_to_be_marked(here: Desk, server: MailServer) -> None:
+    server.read_only_mailboxes |= {"INBOX"}
+    _, _, line = here.check()
+    assert line.startswith("FAILED  IMAP mailbox")
+    assert "IMAP_MARK_AS_READ" in line
+    here.set("IMAP_MARK_AS_READ", "false")
+    assert here.check()[0] == 0
+
+
+def test_a_mailbox_to_move_to_that_will_be_made(here: Desk, server: MailServer) -> None:
+    here.set("IMAP_MOVE_TO", "Done")
+    assert "Done, which will be made" in here.check()[1]["IMAP mailbox"]
+    server.create_mailbox("Done")
+    assert here.check()[1]["IMAP mailbox"].endswith("moved to Done")
+
+
+def test_too_many_messages_for_a_first_run(
+    here: Desk, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nornmail.checkup.FIRST_RUN_LIMIT", 2)
+    for name in ("one", "two", "three"):
+        server.deliver(mail(name))
+    _, _, line = here.check()
+    assert line.startswith("FAILED  first run")
+    assert "3 messages" in line
+    assert "IMAP_START_FROM" in line
+    for choice in ("all", "new", "2026-01-31"):
+        assert here.check("--start-from", choice)[0] == 0
+
+
+def test_after_the_first_run_the_number_does_not_matter(
+    here: Desk, server: MailServer, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_die(server, user.directory / "nornmail.db", mail("one"))
+    monkeypatch.setattr("nornmail.checkup.FIRST_RUN_LIMIT", 0)
+    status, told, _ = here.check()
+    assert (status, told["first run"][:10]) == (0, "it is over")
+
+
+def test_a_store_that_cannot_be_made(here: Desk) -> None:
+    _, _, line = here.check("--state", "nowhere/state.db")
+    assert line.startswith("FAILED  state store")
+    assert "NORNMAIL_STATE" in line
+
+
+def test_a_store_that_is_something_else(here: Desk, user: User) -> None:
+    (user.directory / "nornmail.db").write_text("something else")
+    _, _, line = here.check()
+    assert line.startswith("FAILED  state store")
+
+
+def test_a_json_store_that_a_poller_has_open(here: Desk, user: User) -> None:
+    store = JsonStateStore(user.directory / "state.json")
+    status, told, _ = here.check("--state", "state.json")
+    store.close()
+    assert status == 0
+    assert "in use" in told["state store"]
+    assert "first run" not in told
+
+
+def test_smtp_comes_after_imap_where_it_is_set(here: Desk) -> None:
+    with smtp_server() as smtp:
+        here.settle(
+            SMTP_HOST="localhost", SMTP_PORT=str(smtp.port), SMTP_CA_FILE=smtp.ca_file,
+            SMTP_USERNAME=SMTP_USER, SMTP_PASSWORD=SMTP_PASSWORD,
+        )  # fmt: skip
+        status, told, _ = here.check()
+        assert (status, list(told)[-1]) == (0, "SMTP NOOP")
+        here.set("SMTP_PASSWORD", "wrong")
+        status, told, line = here.check()
+    assert (status, list(told)[-1]) == (1, "SMTP STARTTLS")
+    assert line.startswith("FAILED  SMTP login")
+
+
+def test_an_imap_that_fails_does_not_keep_smtp_from_being_checked(desk: Desk) -> None:
+    with smtp_server() as smtp:
+        desk.settle(
+            IMAP_HOST="imap.nowhere.invalid", SMTP_HOST="localhost", SMTP_PORT=str(smtp.port),
+            SMTP_CA_FILE=smtp.ca_file,
+        )  # fmt: skip
+        status, told, line = desk.check()
+    assert (status, list(told)[-1]) == (1, "SMTP NOOP")
+    assert line.startswith("FAILED  IMAP name")

@@ -1,0 +1,203 @@
+"""What all commands have in common: help, mistakes, settings, exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nornmail import __version__
+from nornmail.cli import main
+from nornmail.testing import MailServer
+from tests.cli.support import Ended, User, mail
+
+posix = pytest.mark.skipif(os.name != "posix", reason="descriptors as POSIX has them")
+FULL = Path("/dev/full")
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("demo", "check", "watch", "poll", "dead")
+
+
+def test_the_help_names_every_command_and_status(stranger: User) -> None:
+    ended = stranger.run("--help")
+    assert (ended.status, ended.err) == (0, "")
+    assert all(f"\n    {command} " in ended.out for command in COMMANDS)
+    assert all(f"{status} " in ended.out for status in ("0", "1", "2", "3", "130"))
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "dead list", "dead show", "dead retry"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    assert f"usage: nornmail {command} " in capsys.readouterr().out
+
+
+def test_the_version(stranger: User) -> None:
+    assert stranger.run("--version") == Ended(0, f"nornmail {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param("", "COMMAND", id="no command"),
+        pytest.param("wach", "did you mean 'watch'?", id="a mistyped command"),
+        pytest.param("POLL", "did you mean 'poll'?", id="a command in capitals"),
+        pytest.param("dead lst", "did you mean 'list'?", id="a mistyped command below another"),
+        pytest.param("xyzzy", "invalid choice", id="no command at all"),
+        pytest.param("watch --log-level loud", "--log-level", id="a level that there is not"),
+        pytest.param("watch --mailbax X", "--mailbax", id="a mistyped option"),
+        pytest.param("watch --mail X", "--mail", id="an abbreviated option"),
+        pytest.param("dead show", "ID", id="an id left out"),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_status_2(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert (printed.out, said in printed.err) == ("", True)
+
+
+@pytest.mark.parametrize("command", ["check", "watch", "poll"])
+def test_a_missing_setting_is_one_line_and_status_2(command: str, stranger: User) -> None:
+    ended = stranger.run(command)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("nornmail: IMAP_HOST is missing")
+    assert ended.err.count("\n") == 1
+    assert list(stranger.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        pytest.param("poll --start-from soon", {}, "IMAP_START_FROM", id="an option"),
+        pytest.param("poll", {"IMAP_PORT": "imap"}, "IMAP_PORT", id="a variable"),
+        pytest.param("poll --env-file none.env", {}, "none.env", id="a file that is not there"),
+        pytest.param("check", {"SMTP_HOST": "x", "SMTP_PORT": "y"}, "SMTP_PORT", id="SMTP's"),
+        pytest.param("dead retry", {}, "--all", id="nothing named"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_is_status_2(
+    arguments: str, variables: dict[str, str], said: str, user: User
+) -> None:
+    (user.directory / "nornmail.db").touch()
+    ended = user.run(*arguments.split(), **variables)
+    assert (ended.status, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_line_of_the_file_that_cannot_be_understood_is_named(stranger: User) -> None:
+    (stranger.directory / ".env").write_text("IMAP_HOST=x\nIMAP_PASSWORD\n")
+    ended = stranger.run("poll")
+    assert (ended.status, ended.out) == (2, "")
+    assert ".env, line 2" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param("poll --state .", id="a directory"),
+        pytest.param("watch --state nowhere/state.db", id="no directory"),
+        pytest.param("poll --state mail.txt", id="something else"),
+        pytest.param("dead list", id="nothing there"),
+        pytest.param("dead list --state mail.txt", id="something else that is read"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_status_3(arguments: str, user: User) -> None:
+    (user.directory / "mail.txt").write_text("something else")
+    ended = user.run(*arguments.split())
+    assert (ended.status, ended.out) == (3, "")
+    assert ended.err.startswith("nornmail: ")
+    assert ended.err.count("\n") == 1
+    assert [path.name for path in user.directory.iterdir()] == ["mail.txt"]
+
+
+def test_the_file_in_the_current_directory_is_read(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    lines = "".join(f'export {name}="{value}"\n' for name, value in user.environment.items())
+    (user.directory / ".env").write_text(f"# the agent's\n{lines}NORNMAIL_STATE=mine.json\n")
+    user.environment = {}
+    assert user.run("poll").json[0]["subject"] == "one"
+    assert (user.directory / "mine.json").exists()
+
+
+def test_arguments_win_over_the_environment_and_that_over_the_file(
+    server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"), mailbox="One")
+    server.deliver(mail("two"), mailbox="Two")
+    (user.directory / "agent.env").write_text("IMAP_MAILBOX=None\n")
+    named = ("poll", "--env-file", "agent.env")
+    assert user.run(*named).status == 1
+    assert user.run(*named, IMAP_MAILBOX="One").json[0]["subject"] == "one"
+    ended = user.run(*named, "--mailbox", "Two", IMAP_MAILBOX="One")
+    assert ended.json[0]["subject"] == "two"
+
+
+def test_the_demo_runs(stranger: User) -> None:
+    ended = stranger.run("demo")
+    assert (ended.status, ended.err) == (0, "")
+    assert "everything once, nothing twice" in ended.out
+    assert list(stranger.directory.iterdir()) == []
+
+
+def test_a_reader_that_goes_away_is_no_traceback(stranger: User) -> None:
+    with stranger.start("demo") as running:
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        running.process.stdout = None
+        ended = running.end()
+    assert (ended.status, ended.err) == (1, "")
+
+
+def test_the_script_that_is_installed_is_main() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        scripts = tomllib.load(file)["project"]["scripts"]
+    module, _, name = scripts["nornmail"].partition(":")
+    assert getattr(importlib.import_module(module), name) is main
+
+
+@posix
+@pytest.mark.parametrize("command", ["poll", "watch"])
+def test_without_standard_output_nothing_is_polled(
+    command: str, server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    ended = user.run(command, closed=1)
+    assert ended.status == 1
+    assert ended.err == (
+        "nornmail: standard output is closed, so there is nowhere to write messages to\n"
+    )
+    assert server.mailbox().messages[0].flags == frozenset()
+
+
+@posix
+@pytest.mark.parametrize("stream", [0, 1, 2], ids=["input", "output", "errors"])
+def test_a_closed_stream_is_no_traceback(stream: int, user: User) -> None:
+    ended = user.run("check", closed=stream)
+    assert ended.status == 0
+    assert ended.err == ""
+
+
+@posix
+def test_what_is_logged_with_standard_error_closed_is_not_among_the_lines(
+    server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    ended = user.run("poll", "--log-level", "debug", closed=2)
+    assert (ended.status, len(ended.json)) == (0, 2)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["check", "demo"])
+def test_a_full_disk_under_the_output_is_one_line(command: str, user: User) -> None:
+    with FULL.open("wb") as full:
+        ended = user.run(command, stdout=full)
+    assert ended.status == 1
+    assert ended.err == "nornmail: standard output: [Errno 28] No space left on device\n"

@@ -1,0 +1,230 @@
+"""``nornmail watch`` and ``nornmail poll``: lines, signals, readers that leave, full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from nornmail.model import State
+from nornmail.stores import SqliteStateStore
+from nornmail.testing import MailServer
+from tests.cli.support import SECONDS, User, mail
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as POSIX has them")
+PIPE = 1 << 20
+"""More octets than a pipe holds."""
+FULL = Path("/dev/full")
+WATCHING = "IMAP poller starting"
+
+
+def states(user: User) -> dict[State, int]:
+    """How many entries of the store are in each state."""
+    store = SqliteStateStore(user.directory / "nornmail.db")
+    try:
+        (mailbox,) = store.mailboxes()
+        return {state: found for state in State if (found := store.count(mailbox, {state}))}
+    finally:
+        store.close()
+
+
+def test_each_message_is_a_line(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    with user.start("watch") as watch:
+        first = watch.line()
+        server.deliver(mail("two \N{SNOWMAN}"))
+        second = watch.line()
+        watch.tell(signal.SIGTERM)
+        ended = watch.end()
+    assert (ended.status, ended.out) == (0, "")
+    assert (first["subject"], second["subject"]) == ("one", "two \N{SNOWMAN}")
+    assert first["ref"] == {"mailbox": "INBOX", "uid_validity": 1000, "uid": 1}
+    assert len(first["delivery_id"]) == 32
+    assert f"{WATCHING}: {server.host}:{server.imap_port}/INBOX (interval=0.2s)" in ended.err
+    assert states(user) == {State.FINISHED: 2}
+    assert [one.flags for one in server.mailbox().messages] == [{"\\Seen"}] * 2
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("idle", [True, False], ids=["in IDLE", "between two polls"])
+def test_a_signal_ends_it_well(
+    number: signal.Signals, idle: bool, server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    options = [] if idle else ["--no-idle"]
+    with user.start("watch", *options, IMAP_POLL_INTERVAL="600") as watch:
+        watch.line()
+        watch.tell(number)
+        ended = watch.end()
+    assert (ended.status, ended.out) == (0, "")
+    assert states(user) == {State.FINISHED: 1}
+    assert ("IDLE" in b" ".join(server.commands).decode()) <= idle
+
+
+@posix
+def test_a_signal_ends_it_while_it_cannot_connect(user: User) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with user.start("watch", IMAP_PORT=str(port)) as watch:
+        watch.complaint("cannot connect")
+        watch.tell(signal.SIGINT)
+        assert watch.end().status == 0
+
+
+@posix
+def test_the_message_at_hand_is_finished_before_it_ends(server: MailServer, user: User) -> None:
+    for subject in ("one", "two"):
+        server.deliver(mail(subject, size=PIPE))
+    with user.start("watch") as watch:
+        watch.complaint(WATCHING)
+        # The first line is stuck in the pipe: as long as nobody reads, the message is at hand.
+        watch.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        watch.tell(signal.SIGTERM)
+        watch.complaint("SIGTERM: it ends")
+        ended = watch.end()
+    assert ended.status == 0
+    assert [json.loads("{" + line)["subject"] for line in ended.out.splitlines()] == ["one"]
+    assert states(user) == {State.FINISHED: 1}
+
+
+@posix
+def test_a_second_signal_ends_it_at_once_and_the_message_waits(
+    server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one", size=PIPE))
+    with user.start("watch") as watch:
+        watch.complaint(WATCHING)
+        watch.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        watch.tell(signal.SIGINT)
+        watch.tell(signal.SIGTERM)
+        assert watch.process.wait(SECONDS) == 130  # with nobody reading
+        watch.end()
+    assert states(user) == {State.CLAIMED: 1}
+
+
+@posix
+@pytest.mark.parametrize("command", ["watch", "poll"])
+def test_a_message_whose_reader_has_left_waits_and_comes_again(
+    command: str, server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    server.deliver(mail("two"))
+    read, write = os.pipe()
+    with user.start(command, "--log-level", "error", stdout=write) as running:
+        os.close(read)
+        os.close(write)
+        ended = running.end()
+    assert (ended.status, ended.err) == (1, "")
+    assert states(user) == {State.WAITING: 1}
+    again = user.run("poll")
+    assert (again.status, again.err) == (0, "")
+    *lines, last = again.json
+    assert [(line["subject"], line["attempt"]) for line in lines] == [("one", 1), ("two", 1)]
+    assert last["result"]["handled"] == 2
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["watch", "poll"])
+def test_a_message_that_a_full_disk_does_not_take_waits(
+    command: str, server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    with FULL.open("wb") as full:
+        ended = user.run(command, "--log-level", "error", stdout=full)
+    assert ended.status == 1
+    assert "No space left on device; the message waits" in ended.err
+    assert states(user) == {State.WAITING: 1}
+
+
+def test_what_goes_into_a_file_is_there(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    path = user.directory / "mail.jsonl"
+    with path.open("ab") as file:
+        assert user.run("poll", stdout=file).status == 0
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_a_poll_prints_what_is_new_and_what_it_came_to(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    server.deliver(mail("two"))
+    ended = user.run("poll")
+    assert (ended.status, ended.err) == (0, "")
+    assert [line["subject"] for line in ended.json[:2]] == ["one", "two"]
+    assert ended.json[2] == {
+        "result": {
+            "new": 2, "handled": 2, "failed": 0, "passed_over": 0, "gone": 0, "waiting": 0,
+            "dead": 0,
+        }
+    }  # fmt: skip
+    assert [list(line) for line in user.run("poll").json] == [["result"]]
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_poll_that_a_signal_ends_early_says_so(
+    number: signal.Signals, server: MailServer, user: User
+) -> None:
+    for subject in ("one", "two"):
+        server.deliver(mail(subject, size=PIPE))
+    with user.start("poll", "--log-level", "info") as poll:
+        poll.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        poll.tell(number)
+        poll.complaint(f"{number.name}: it ends")
+        ended = poll.end()
+    assert ended.status == 130
+    assert '"handled": 1' in ended.out.splitlines()[-1]
+    assert states(user) == {State.FINISHED: 1}
+
+
+@pytest.mark.parametrize("command", ["watch", "poll"])
+def test_a_first_run_that_needs_a_decision_is_status_2(
+    command: str, server: MailServer, user: User
+) -> None:
+    for number in range(1_001):
+        server.deliver(f"Subject: {number}\r\n\r\n".encode())
+    ended = user.run(command)
+    assert (ended.status, ended.out) == (2, "")
+    assert "IMAP_START_FROM" in ended.err
+    assert user.run("poll", "--start-from", "new").json[-1]["result"]["new"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"IMAP_PASSWORD": "wrong"}, "IMAP_PASSWORD", id="a wrong password"),
+        pytest.param({"IMAP_MAILBOX": "Inbax"}, "SELECT", id="a wrong mailbox"),
+        pytest.param({"IMAP_HOST": "imap.nowhere.invalid"}, "imap.nowhere.invalid", id="no host"),
+    ],
+)
+def test_a_poll_that_fails_is_status_1(changes: dict[str, str], said: str, user: User) -> None:
+    ended = user.run("poll", **changes)
+    assert (ended.status, ended.out) == (1, "")
+    assert said in ended.err
+
+
+def test_a_poll_beside_a_poller_is_refused_and_names_it(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    with user.start("watch") as watch:
+        watch.line()
+        ended = user.run("poll")
+        assert ended.status == 1
+        assert f":{watch.process.pid}" in ended.err
+
+
+def test_a_second_watch_waits_and_takes_over(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    with user.start("watch") as first:
+        first.line()
+        with user.start("watch") as second:
+            second.complaint("waiting to take over")
+            first.tell(signal.SIGTERM)
+            assert first.end().status == 0
+            server.deliver(mail("two"))
+            assert second.line()["subject"] == "two"
+            second.tell(signal.SIGTERM)
+            assert second.end().status == 0

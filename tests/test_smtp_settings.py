@@ -1,0 +1,96 @@
+"""Every setting of SMTP: its default, its environment name, what is wrong and what is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nornmail.errors import ConfigurationError
+from nornmail.settings import SmtpSettings
+
+HOST = {"SMTP_HOST": "smtp.example.com"}
+
+
+def test_the_defaults_are_those_of_the_setup_guide() -> None:
+    assert SmtpSettings.from_env(HOST) == SmtpSettings(
+        host="smtp.example.com",
+        port=587,
+        username=None,
+        password=None,
+        use_tls=True,
+        ca_file=None,
+        timeout=60.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "field", "value"),
+    [
+        pytest.param({"SMTP_PORT": "2525"}, "port", 2525, id="a port"),
+        pytest.param({"SMTP_USERNAME": "agent"}, "username", "agent", id="a user name"),
+        pytest.param({"SMTP_USERNAME": "a", "SMTP_PASSWORD": " b "}, "password", " b ",
+                     id="a password keeps its blanks"),
+        pytest.param({"SMTP_USE_TLS": "Off"}, "use_tls", False, id="no TLS"),
+        pytest.param({"SMTP_CA_FILE": "/ca.pem"}, "ca_file", "/ca.pem", id="a private CA"),
+        pytest.param({"SMTP_TIMEOUT": "5"}, "timeout", 5.0, id="a timeout"),
+        pytest.param({"SMTP_PORT": " "}, "port", 587, id="set to nothing is not set"),
+        pytest.param({"SMTP_PORT": "465"}, "implicit_tls", True, id="TLS first on 465"),
+        pytest.param({"SMTP_PORT": "587"}, "implicit_tls", False, id="STARTTLS on 587"),
+    ],
+)  # fmt: skip
+def test_a_variable_sets_a_field(variables: dict[str, str], field: str, value: object) -> None:
+    assert getattr(SmtpSettings.from_env(HOST | variables), field) == value
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        pytest.param({"SMTP_HOST": ""}, ["SMTP_HOST", "missing"], id="no host"),
+        pytest.param({"SMTP_HOST": "smtps://x"}, ["SMTP_HOST"], id="a URL"),
+        pytest.param({"SMTP_PORT": "0"}, ["SMTP_PORT", "0"], id="port 0"),
+        pytest.param({"SMTP_PORT": "smtp"}, ["SMTP_PORT", "smtp"], id="a port's name"),
+        pytest.param({"SMTP_USE_TLS": "maybe"}, ["SMTP_USE_TLS", "maybe"], id="neither on nor off"),
+        pytest.param({"SMTP_TIMEOUT": "nan"}, ["SMTP_TIMEOUT"], id="a timeout that is no number"),
+        pytest.param({"SMTP_TIMEOUT": "soon"}, ["SMTP_TIMEOUT", "soon"], id="a timeout in words"),
+        pytest.param({"SMTP_PORT": "465", "SMTP_USE_TLS": "false"}, ["SMTP_USE_TLS", "465"],
+                     id="465 without TLS"),
+        pytest.param({"SMTP_PASSWORD": "hush"}, ["SMTP_USERNAME", "SMTP_PASSWORD"],
+                     id="a password of nobody"),
+        pytest.param({"EMAIL_PROVIDER": "mailgun"}, ["EMAIL_PROVIDER", "mailgun"],
+                     id="another provider"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_named(variables: dict[str, str], named: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        SmtpSettings.from_env(HOST | variables)
+    assert all(word in str(refused.value) for word in named)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "variable"),
+    [
+        pytest.param({"host": 5}, "SMTP_HOST", id="a host"),
+        pytest.param({"port": "587"}, "SMTP_PORT", id="a port as text"),
+        pytest.param({"port": 65_536}, "SMTP_PORT", id="a port too high"),
+        pytest.param({"port": True}, "SMTP_PORT", id="a port as a switch"),
+        pytest.param({"use_tls": "yes"}, "SMTP_USE_TLS", id="a switch as text"),
+        pytest.param({"timeout": "5"}, "SMTP_TIMEOUT", id="a number as text"),
+        pytest.param({"timeout": 0}, "SMTP_TIMEOUT", id="no time at all"),
+        pytest.param({"username": 5}, "SMTP_USERNAME", id="a user name"),
+        pytest.param({"username": "a", "password": b"hush"}, "SMTP_PASSWORD", id="octets"),
+        pytest.param({"username": "a", "password": "hush\r\n"}, "SMTP_PASSWORD", id="a line end"),
+        pytest.param({"username": "a\0"}, "SMTP_USERNAME", id="a NUL"),
+    ],
+)
+def test_a_wrong_value_by_hand_is_named(fields: dict[str, Any], variable: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        SmtpSettings(**{"host": "smtp.example.com", **fields})
+    assert refused.value.variable == variable
+    assert "hush" not in str(refused.value)
+
+
+def test_the_password_is_not_shown() -> None:
+    settings = SmtpSettings(host="smtp.example.com", username="agent", password="hush")
+    assert "hush" not in repr(settings)
