@@ -75,8 +75,8 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """The whole enumerations; minutes."""
-    run_pytest(session, "-m", "long")
+    """The whole enumerations; minutes. The soak is a session of its own."""
+    run_pytest(session, "-m", "long", "-k", "not soak")
 
 
 @nox.session
@@ -86,6 +86,12 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """A poller in a bad world: half an hour for each server, or NORNMAIL_SOAK_SECONDS."""
+    run_pytest(session, "-m", "long", "-k", "soak", "-s")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
-    """The examples of the documentation run, its tables are the code's, its links lead somewhere."""
+    """The documentation's examples run, its tables are the code's, its links lead somewhere."""
     run_pytest(session, "-k", "test_docs")
