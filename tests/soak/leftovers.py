@@ -1,0 +1,99 @@
+"""What a run may leave behind: no thread, no descriptor, no memory, no secret in a log."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.package import package_directory
+
+FILES = Path("/proc/self/fd")
+STATM = Path("/proc/self/statm")
+MIB = 1024 * 1024
+LINES = 2_000
+"""Lines of the log that are kept."""
+JOIN_SECONDS = 10.0
+
+
+def open_files() -> int:
+    """Descriptors of this process; 0 where that cannot be told."""
+    return len(os.listdir(FILES)) if FILES.is_dir() else 0
+
+
+def resident() -> float:
+    """MiB of this process in memory; 0.0 where that cannot be told."""
+    if not STATM.is_file():
+        return 0.0
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def allocated() -> float:
+    """MiB that the package holds, its test servers left out. ``tracemalloc`` must be running."""
+    gc.collect()
+    package = package_directory()
+    filters = [
+        tracemalloc.Filter(True, str(package / "*")),
+        tracemalloc.Filter(False, str(package / "testing" / "*")),
+    ]
+    taken = tracemalloc.take_snapshot().filter_traces(filters)
+    return sum(trace.size for trace in taken.traces) / MIB
+
+
+@contextmanager
+def nothing_left_over() -> Iterator[None]:
+    """Threads and descriptors are at the end what they were at the begin."""
+    threads = set(threading.enumerate())
+    files = open_files()
+    yield
+    left = set(threading.enumerate()) - threads
+    for thread in left:
+        thread.join(JOIN_SECONDS)
+    assert [thread for thread in left if thread.is_alive()] == []
+    assert open_files() == files
+
+
+class Log(logging.Handler):
+    """Reads every line, and keeps the last ones.
+
+    Args:
+        secret: what must be in none of them.
+    """
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(logging.DEBUG)
+        self.count = 0
+        self.leaks: deque[str] = deque(maxlen=LINES)
+        self.last: deque[str] = deque(maxlen=LINES)
+        self._secret = secret
+        self.setFormatter(logging.Formatter("%(relativeCreated)d %(name)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        self.count += 1
+        self.last.append(line)
+        if self._secret in line:
+            self.leaks.append(line)
+
+
+@contextmanager
+def logged(secret: str) -> Iterator[Log]:
+    """Everything that the package logs. Nobody else gets it: pytest would keep all of it."""
+    log = Log(secret)
+    logger = logging.getLogger("nornmail")
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(log)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield log
+    finally:
+        logger.removeHandler(log)
+        logger.setLevel(level)
+        logger.propagate = propagate
