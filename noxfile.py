@@ -69,8 +69,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """The tests on real servers; NORNMAIL_REQUIRE=dovecot,... turns a skip into a failure."""
-    run_pytest(session, "-m", "interop and not long")
+    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,... turns a skip into a failure."""
+    run_pytest(session, "-m", "(interop or tls) and not long")
 
 
 @nox.session

@@ -216,6 +216,7 @@ def test_a_poll_beside_a_poller_is_refused_and_names_it(server: MailServer, user
         assert f":{watch.process.pid}" in ended.err
 
 
+@pytest.mark.interop  # beside the slow ones: a takeover is tried every five seconds
 def test_a_second_watch_waits_and_takes_over(server: MailServer, user: User) -> None:
     server.deliver(mail("one"))
     with user.start("watch") as first:

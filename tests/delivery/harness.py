@@ -47,7 +47,7 @@ class ServerKind:
 
 EMBEDDED = [
     pytest.param(ServerKind(real=False, tls=False), id="embedded plain"),
-    pytest.param(ServerKind(real=False, tls=True), id="embedded TLS"),
+    pytest.param(ServerKind(real=False, tls=True), id="embedded TLS", marks=pytest.mark.tls),
 ]
 SERVERS = [
     *EMBEDDED,

@@ -23,7 +23,7 @@ from tests.soak.shores import BehindProxy, Embedded, Shore
 from tests.soak.soak import Soak
 from tests.support.dovecot import Dovecot
 
-SMOKE_SECONDS = 3.0
+SMOKE_SECONDS = 1.5
 SECONDS = float(os.environ.get("NORNMAIL_SOAK_SECONDS", "1800"))
 SEED = int(os.environ.get("NORNMAIL_SOAK_SEED", "1"))
 USER = "agent@example.com"
