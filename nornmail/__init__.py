@@ -3,7 +3,6 @@
 from nornmail._version import __version__
 from nornmail.checkup import check_up
 from nornmail.deadletters import DeadLetter, DeadLetters
-from nornmail.dotenv import read_environment
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -25,7 +24,7 @@ from nornmail.message import Address, Attachment, Message, parse_message
 from nornmail.model import Inbox, MessageRef
 from nornmail.policy import RetryPolicy
 from nornmail.poller import Poller, PollResult
-from nornmail.settings import ImapSettings, SmtpSettings
+from nornmail.settings import ImapSettings, SmtpSettings, read_environment
 from nornmail.status import Status
 from nornmail.steps import Step
 from nornmail.stores import (

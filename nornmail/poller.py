@@ -1,7 +1,7 @@
 """The poller as a program sees it: what it is made with, and what can be asked of it.
 
-What a pass does is in ``passes.py``, what comes between two of them in ``loop.py``, and where that
-runs in ``lifecycle.py``.
+What a pass does is in ``running/passes.py``, what comes between two of them in ``running/loop.py``,
+and where that runs in ``running/lifecycle.py``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from nornmail.calls import Handler
 from nornmail.clock import Clock, SystemClock, system_random
-from nornmail.dotenv import read_environment
-from nornmail.engine import Engine
+from nornmail.delivery.calls import Handler
+from nornmail.delivery.recipients import Accept, Recipients
 from nornmail.errors import ConfigurationError
 from nornmail.events import OnEvent
 from nornmail.imap import Connection
 from nornmail.model import Inbox, State
 from nornmail.policy import RetryPolicy
-from nornmail.recipients import Accept, Recipients
+from nornmail.running.engine import Engine
 from nornmail.settings import (
     ImapSettings,
     StartFrom,
     UidValidityPolicy,
     check_start_from,
     check_uidvalidity_policy,
+    read_environment,
 )
 from nornmail.status import Status
 from nornmail.stores import DEFAULT_STATE, StateStore, open_store

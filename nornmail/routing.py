@@ -1,7 +1,7 @@
 """Whom a message is for: which inboxes of a shared account its headers name.
 
 Pure: a message and addresses in, addresses' owners out. What is done with the answer is decided in
-``recipients.py``.
+``delivery/recipients.py``.
 """
 
 from __future__ import annotations

@@ -21,48 +21,27 @@ MAY_KNOW: dict[str, set[str]] = {
     "clock": set(),
     "waker": set(),
     "uidset": set(),
-    "digest": {"model"},
     "model": {"errors", "uidset"},
-    "variables": {"errors"},
-    "dotenv": {"errors"},
-    "smtp_settings": {"errors", "variables"},
-    "settings": {"errors", "variables", "smtp_settings"},
+    "digest": {"model"},
+    "settings": {"errors"},
     "steps": set(),
     "reach": {"steps"},
-    "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"},
+    "policy": _VALUES,
     "message": _VALUES,
     "routing": {"model", "message"},
     "stores": _VALUES | {"clock"},
-    "policy": _VALUES,
-    "health": set(),
-    "arrival": set(),
-    "tally": set(),
-    "calls": {"errors", "model", "message", "policy", "clock"},
-    "events": {"model", "clock"},
-    "status": {"errors", "model", "clock", "ledger"},
-    "ledger": _VALUES | {"stores", "policy", "clock", "events"},
-    "delivery": _VALUES
-    | {"message", "recipients", "calls", "policy", "health", "ledger", "acquaintance", "digest"}
-    | {"clock"}
-    | {"events", "arrival", "tally"},
-    "exclusive": {"errors"},
-    "recipients": {"calls", "errors", "message", "model", "routing"},
-    "acquaintance": _VALUES | {"ledger", "policy"},
-    "headers": {"errors", "imap", "uidset"},
-    "backfill": _VALUES
-    | {"imap", "ledger", "message", "policy", "digest", "headers", "recipients"},
-    "epochs": _VALUES
-    | {"imap", "ledger", "acquaintance", "headers", "policy", "digest", "settings"},
-    "discovery": _VALUES | {"imap", "ledger", "policy", "clock", "events"},
-    "requests": {"errors", "tally"},
-    "lifecycle": {"errors", "calls"},
-    "shortfall": _VALUES
-    | {"imap", "ledger", "acquaintance", "recipients", "policy", "digest"}
-    | {"arrival", "tally"},
-    "intake": _VALUES | {"imap", "policy", "shortfall", "arrival", "tally"},
-    "rest": {"errors", "imap", "policy", "clock", "waker"},
-    "actions": _VALUES | {"imap", "ledger", "policy", "digest", "settings"},
+    "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"},
     "smtp": _VALUES | {"settings", "message", "stores", "policy", "clock", "reach", "steps"},
+    "events": {"model", "clock"},
+    "ledger": _VALUES | {"stores", "policy", "clock", "events"},
+    "status": {"errors", "model", "clock", "ledger"},
+    "delivery": _VALUES | {"clock", "digest", "events", "ledger", "message", "policy", "routing"},
+    "mailbox": _VALUES
+    | {"clock", "delivery", "digest", "events", "imap", "ledger", "message", "policy"}
+    | {"settings"},
+    "running": _VALUES
+    | {"clock", "delivery", "events", "imap", "ledger", "mailbox", "policy", "settings"}
+    | {"status", "stores", "waker"},
     "checkup": _VALUES | {"settings", "imap", "smtp", "stores", "policy", "steps"},
     "deadletters": _VALUES | {"stores", "clock"},
     "testing": set(),
@@ -74,17 +53,6 @@ MAY_KNOW: dict[str, set[str]] = {
 }
 OUTSIDE = {"cli", "demo", "__main__", "web", "testing"}
 """What stands before the package's door: nothing of the library proper leans on it."""
-MAY_KNOW["passes"] = {
-    *{"errors", "uidset", "model", "settings", "clock", "events", "status", "exclusive", "imap"},
-    *{"ledger", "epochs", "shortfall", "intake", "actions", "delivery", "discovery"},
-    "tally",
-    "backfill",
-}
-MAY_KNOW["loop"] = {
-    *{"errors", "model", "policy", "clock", "waker", "events", "status", "exclusive"},
-    *{"ledger", "delivery", "passes", "requests", "rest", "tally"},
-}
-MAY_KNOW["engine"] = MAY_KNOW.keys() - OUTSIDE
 MAY_KNOW["poller"] = (MAY_KNOW.keys() | {"poller"}) - OUTSIDE
 MAY_KNOW["__init__"] = MAY_KNOW.keys() - OUTSIDE
 ONLY_IN = {"imaplib": "imap", "smtplib": "smtp"}

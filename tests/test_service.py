@@ -15,7 +15,7 @@ import pytest
 from nornmail import ImapSettings
 from nornmail.cli import main
 from nornmail.cli.status import BAD_SETTINGS
-from nornmail.dotenv import parse_env
+from nornmail.settings.dotenv import parse_env
 from tests.support.dovecot import Dovecot
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,9 +13,9 @@ cannot hide in both.
 """
 
 from nornmail.testing import faults
+from nornmail.testing.imap.view import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
-from nornmail.testing.view import StoredMessage
 
 __all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]

@@ -16,9 +16,9 @@ from typing import Self
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Connection, Dropped, reset_at_close
 from nornmail.testing.faults import FaultPlan
+from nornmail.testing.imap.session import Session
 from nornmail.testing.listener import Listener
 from nornmail.testing.mailbox import Mailbox
-from nornmail.testing.session import Session
 from nornmail.testing.state import ServerState
 
 _TLS_FOLDER = Path(__file__).parent / "tls"

@@ -7,7 +7,7 @@ import threading
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.faults import FaultPlan
-from nornmail.testing.idle import Idler
+from nornmail.testing.imap.idle import Idler
 from nornmail.testing.transcript import Transcript
 
 ALL_CAPABILITIES = frozenset(

@@ -18,7 +18,7 @@ from nornmail import (
     Reject,
     StoreError,
 )
-from nornmail import actions as actions_module
+from nornmail.mailbox import actions as actions_module
 from nornmail.model import Change, Lease, PutEntry, State
 from tests.delivery.harness import RETRIES, World, embedded_only, mail, numbers
 from tests.delivery.wire import BODIES, without

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nornmail import ledger
-from nornmail.actions import Actions
-from nornmail.delivery import Delivery
+from nornmail.delivery.handing import Delivery
 from nornmail.imap import Connection
+from nornmail.mailbox.actions import Actions
 from nornmail.model import Change, Lease, PutEntry, State, delivery_id_of
 from nornmail.stores.files import Files
 from nornmail.uidset import UidSet

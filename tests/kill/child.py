@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nornmail import intake
 from nornmail.clock import Clock
 from nornmail.imap import Connection
+from nornmail.mailbox import intake
 from nornmail.poller import Poller
 from nornmail.settings import ImapSettings
 from nornmail.stores import JsonStateStore, SqliteStateStore, json_file

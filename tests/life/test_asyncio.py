@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nornmail import ConnectionLost, Message, NornmailError, StoreError
-from nornmail.calls import CANCELLED
+from nornmail.delivery.calls import CANCELLED
 from nornmail.events import Backoff, Idle, Stopped
 from nornmail.model import Inbox, State
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life, names_of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from nornmail import Defer, HandlerError, Message, Reject, parse_message
-from nornmail.calls import CANCELLED, FILTERED, Caller, Outcome, Unwanted
 from nornmail.clock import SystemClock
+from nornmail.delivery.calls import CANCELLED, FILTERED, Caller, Outcome, Unwanted
 from nornmail.model import State
 from tests.support.clock import FakeClock
 

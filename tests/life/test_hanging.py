@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from nornmail import Message, Reject, RetryPolicy
-from nornmail.calls import MAX_HANGING
+from nornmail.delivery.calls import MAX_HANGING
 from nornmail.events import Dead, Handled, Idle, Waiting
 from nornmail.model import State
 from tests.life.harness import INTERVAL, SECONDS, Life

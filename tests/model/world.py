@@ -21,11 +21,11 @@ from nornmail import (
     Reject,
 )
 from nornmail.errors import IllegalTransition
-from nornmail.exclusive import RUNNING
 from nornmail.imap import Connection
 from nornmail.message import Message
 from nornmail.model import EntryKey, MailboxKey, State
 from nornmail.policy import RetryPolicy
+from nornmail.running.exclusive import RUNNING
 from nornmail.settings import StartFrom
 from nornmail.stores import JsonStateStore, MemoryStateStore, SqliteStateStore, StateStore
 from nornmail.testing import MailServer

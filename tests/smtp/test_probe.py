@@ -69,7 +69,7 @@ def saying(*answers: bytes) -> Iterator[SmtpServer]:
 def port_465(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
     """A server with TLS from the first octet on what counts as port 465."""
     with smtp_server(starttls=False, implicit_tls=True) as server:
-        monkeypatch.setattr("nornmail.smtp_settings.SUBMISSIONS_PORT", server.port)
+        monkeypatch.setattr("nornmail.settings.smtp.SUBMISSIONS_PORT", server.port)
         yield server
 
 
@@ -155,7 +155,7 @@ def test_a_certificate_that_is_not_to_be_trusted(
     )
     with smtp_server(starttls=not implicit, implicit_tls=implicit) as server:
         if implicit:
-            monkeypatch.setattr("nornmail.smtp_settings.SUBMISSIONS_PORT", server.port)
+            monkeypatch.setattr("nornmail.settings.smtp.SUBMISSIONS_PORT", server.port)
         found = steps(server, **changes)
         assert server.logins == 0
     assert (names(found)[-1], found[-1].ok) == ("TLS" if implicit else "STARTTLS", False)
@@ -171,7 +171,7 @@ def test_a_port_for_tls_that_is_taken_for_a_plain_one() -> None:
 
 def test_a_plain_port_that_is_taken_for_one_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     with smtp_server() as server:
-        monkeypatch.setattr("nornmail.smtp_settings.SUBMISSIONS_PORT", server.port)
+        monkeypatch.setattr("nornmail.settings.smtp.SUBMISSIONS_PORT", server.port)
         found = steps(server)
     assert (names(found)[-1], found[-1].ok) == ("TLS", False)
     assert "587" in found[-1].advice

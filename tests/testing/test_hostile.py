@@ -9,7 +9,7 @@ import time
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.session import MAX_LINE, MAX_LITERAL
+from nornmail.testing.imap.session import MAX_LINE, MAX_LITERAL
 from tests.testing.raw_client import RawClient
 
 LARGE = 10_000

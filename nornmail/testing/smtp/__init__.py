@@ -1,0 +1,1 @@
+"""The SMTP side of the test server."""
