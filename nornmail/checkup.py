@@ -11,6 +11,7 @@ from nornmail.imap import Selected, probe_imap
 from nornmail.model import MailboxKey, MailboxRecord
 from nornmail.policy import FIRST_RUN_LIMIT
 from nornmail.settings import ImapSettings, SmtpSettings
+from nornmail.settings.providers import provider_of, told
 from nornmail.smtp import probe_smtp
 from nornmail.steps import Step
 from nornmail.stores import open_store
@@ -27,6 +28,9 @@ def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
         smtp: where mail is handed in, ``None`` where it is not.
         state: the path of the state store.
     """
+    provider = provider_of(imap.host, imap.port)
+    if provider.title:
+        yield Step("provider", True, f"{provider.title}: {told(provider)}")
     selected = yield from probe_imap(imap)
     look = _Look(state, MailboxKey(imap.account, imap.mailbox))
     yield look.step()

@@ -90,8 +90,8 @@ class Settings:
         return ImapSettings.from_env(self._environ)
 
     def smtp(self) -> SmtpSettings | None:
-        """Where mail is handed in; ``None`` when SMTP_HOST is not set."""
-        if not self._environ.get("SMTP_HOST", "").strip():
+        """Where mail is handed in; ``None`` when neither SMTP_HOST nor EMAIL_PRESET says so."""
+        if not SmtpSettings.named_in(self._environ):
             return None
         return SmtpSettings.from_env(self._environ)
 

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
+from nornmail.settings.providers import preset, with_preset
 from nornmail.settings.variables import (
     HIGHEST_PORT,
     check_provider,
@@ -119,17 +120,31 @@ class ImapSettings:
         return f"{self.username or ''}@{self.host}"
 
     @classmethod
+    def for_provider(cls, name: str, **settings: Any) -> ImapSettings:
+        """The settings of a known provider, whose host and port need not be given.
+
+        Args:
+            name: ``"gmail"`` or another preset of :data:`~nornmail.settings.providers.PRESETS`;
+                ``"self-hosted"`` fills in nothing.
+            settings: attributes of this class, which win over the preset.
+
+        Raises:
+            ConfigurationError: there is no such preset, or a value is wrong.
+        """
+        return cls(**(imap_preset(name) | settings))
+
+    @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ImapSettings:
         """The settings of the environment, with the guide's defaults.
 
         Args:
             environ: names and values; ``None`` means ``os.environ``. A variable that is set to
-                nothing counts as not set.
+                nothing counts as not set. EMAIL_PRESET fills in what is not set.
 
         Raises:
             ConfigurationError: a variable is missing or wrong.
         """
-        source = os.environ if environ is None else environ
+        source = with_preset(os.environ if environ is None else environ)
         check_provider(source)
         values: dict[str, Any] = {}
         for setting in fields(cls):
@@ -139,6 +154,19 @@ class ImapSettings:
                 read = _READERS.get(setting.name, read_text)
                 values[setting.name] = read(variable, text)
         return cls(**values)
+
+
+def imap_preset(name: str) -> dict[str, Any]:
+    """What a preset fills in, by the names of the attributes.
+
+    Raises:
+        ConfigurationError: there is none of this name.
+    """
+    found = preset(name)
+    if found is None:
+        return {}
+    host, port = found.imap
+    return {"host": host, "port": port, "use_ssl": not found.starttls, "starttls": found.starttls}
 
 
 def _env(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nornmail.errors import ConfigurationError
+from nornmail.settings.providers import preset, with_preset
 from nornmail.settings.variables import (
     HIGHEST_PORT,
     check_provider,
@@ -74,17 +75,44 @@ class SmtpSettings:
         return self.port == SUBMISSIONS_PORT
 
     @classmethod
+    def for_provider(cls, name: str, **settings: Any) -> SmtpSettings:
+        """The settings of a known provider, whose host and port need not be given.
+
+        Args:
+            name: ``"gmail"`` or another preset of :data:`~nornmail.settings.providers.PRESETS`;
+                ``"self-hosted"`` fills in nothing.
+            settings: attributes of this class, which win over the preset.
+
+        Raises:
+            ConfigurationError: there is no such preset, or a value is wrong.
+        """
+        found = preset(name)
+        filled: dict[str, Any] = {}
+        if found is not None:
+            filled = {"host": found.smtp[0], "port": found.smtp[1]}
+        return cls(**(filled | settings))
+
+    @staticmethod
+    def named_in(environ: Mapping[str, str]) -> bool:
+        """Whether this environment says where mail is handed in, itself or by a preset.
+
+        Raises:
+            ConfigurationError: EMAIL_PRESET names no provider.
+        """
+        return bool(with_preset(environ).get("SMTP_HOST", "").strip())
+
+    @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> SmtpSettings:
         """The settings of the environment, with the guide's defaults.
 
         Args:
             environ: names and values; ``None`` means ``os.environ``. A variable that is set to
-                nothing counts as not set.
+                nothing counts as not set. EMAIL_PRESET fills in what is not set.
 
         Raises:
             ConfigurationError: a variable is missing or wrong.
         """
-        source = os.environ if environ is None else environ
+        source = with_preset(os.environ if environ is None else environ)
         check_provider(source)
         values: dict[str, Any] = {}
         for setting in fields(cls):
