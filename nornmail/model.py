@@ -129,7 +129,8 @@ class Inbox:
         address: such as ``support@example.com``. Case does not matter, and mail to
             ``support+anything@example.com`` is for it too. An address that itself has a ``+tag``
             gets the mail to exactly that address.
-        on_message: called with each message, as the poller's own ``on_message`` is.
+        on_message: called with each message, as the poller's own ``on_message`` is; ``None``
+            means that one.
         accept: a function of the message; what it returns false for is passed over.
 
     Raises:
@@ -137,7 +138,7 @@ class Inbox:
     """
 
     address: str
-    on_message: Callable[[Any], object]
+    on_message: Callable[[Any], object] | None = None
     accept: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
@@ -145,11 +146,8 @@ class Inbox:
         odd = any(not char.isprintable() or char in " ,;<>" for char in self.address)
         if not (local and at and domain) or odd:
             raise ConfigurationError("Inbox.address", self.address, "must be like a@example.com")
-        callbacks: dict[str, object] = {"on_message": self.on_message}
-        if self.accept is not None:
-            callbacks["accept"] = self.accept
-        for name, value in callbacks.items():
-            if not callable(value):
+        for name, value in (("on_message", self.on_message), ("accept", self.accept)):
+            if value is not None and not callable(value):
                 raise ConfigurationError(f"Inbox.{name}", value, "must be a function of a message")
 
     @property

@@ -74,8 +74,9 @@ class Poller:
         on_message: called with each :class:`~nornmail.message.Message`, in the thread that polls.
             When it returns the message is handled; when it raises, the message waits and is tried
             again (rule 3 of the delivery contract).
-        inboxes: instead of ``on_message``, the addresses that share the account, each with its own
-            callback. A message goes to every inbox that it is addressed to.
+        inboxes: the addresses that share the account, each with its own callback, or with
+            ``on_message``. A message goes to every inbox that it is addressed to. There may be none
+            yet: see :meth:`add_inbox`.
         on_unrouted: called with mail that is for no inbox, which is left as it is on the server;
             without it that is passed over.
         accept: a function of the message; what it returns false for is passed over and left as it
@@ -106,7 +107,7 @@ class Poller:
         *,
         store: StateStore,
         on_message: Handler | None = None,
-        inboxes: Sequence[Inbox] = (),
+        inboxes: Sequence[Inbox] | None = None,
         on_unrouted: Handler | None = None,
         accept: Accept | None = None,
         start_from: StartFrom = None,

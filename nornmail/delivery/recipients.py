@@ -29,20 +29,22 @@ class Recipients:
     """Finds whom a message is for, and what is called with it.
 
     Args:
-        on_message: called with all mail; ``None`` where there are inboxes.
-        inboxes: the inboxes; none of them where there is ``on_message``.
+        on_message: called with all mail; where there are inboxes, with the mail of those that have
+            no callback of their own.
+        inboxes: the inboxes, of which there may be none yet; ``None`` where all mail is for
+            ``on_message``.
         on_unrouted: called with mail that is for no inbox; without it that is passed over.
         accept: asked about every message, before an inbox's own is.
 
     Raises:
-        ConfigurationError: none or both of ``on_message`` and ``inboxes``; an address that comes
-            twice; what cannot be called.
+        ConfigurationError: nobody is there who could be called; an address that comes twice; what
+            cannot be called.
     """
 
     def __init__(
         self,
         on_message: Handler | None = None,
-        inboxes: Sequence[Inbox] = (),
+        inboxes: Sequence[Inbox] | None = None,
         on_unrouted: Handler | None = None,
         accept: Accept | None = None,
     ) -> None:
@@ -50,12 +52,13 @@ class Recipients:
         _check_callable("on_unrouted", on_unrouted)
         _check_callable("accept", accept)
         _check_plain(accept)
-        if (on_message is None) == (not inboxes):
-            wanted = "exactly one of on_message and inboxes must be given"
+        if on_message is None and not inboxes:
+            wanted = "on_message or inboxes must be given"
             raise ConfigurationError("on_message", on_message, wanted)
-        if on_message is not None and on_unrouted is not None:
+        if inboxes is None and on_unrouted is not None:
             wanted = "is for a poller with inboxes: on_message gets all mail"
             raise ConfigurationError("on_unrouted", on_unrouted, wanted)
+        self._several = inboxes is not None
         self._on_message = on_message
         self._on_unrouted = on_unrouted
         self._accept = accept
@@ -63,14 +66,14 @@ class Recipients:
         self._wanted: tuple[Inbox, ...] = ()
         self._current: tuple[Inbox, ...] = ()
         self._backfills: dict[str, Inbox] = {}
-        for inbox in inboxes:
+        for inbox in inboxes or ():
             self.add(inbox)
         self.take_up()
 
     @property
     def several(self) -> bool:
         """Whether there are inboxes, and not one callback for all mail."""
-        return self._on_message is None
+        return self._several
 
     # From any thread.
 
@@ -81,10 +84,14 @@ class Recipients:
             backfill: it is to get the older mail that is addressed to it as well.
 
         Raises:
-            ConfigurationError: there is one with this address, or one callback for all mail.
+            ConfigurationError: there is one with this address, or one callback for all mail, or
+                none for this inbox.
         """
         self._check_several()
         _check_plain(inbox.accept)
+        if inbox.on_message is None and self._on_message is None:
+            wanted = "the poller has no on_message for inboxes that have none"
+            raise ConfigurationError("Inbox.on_message", None, wanted)
         with self._lock:
             if any(canonical(one.address) == canonical(inbox.address) for one in self._wanted):
                 raise ConfigurationError("inboxes", inbox.address, "each address can come once")
@@ -153,7 +160,8 @@ class Recipients:
             return _guarded(self._on_unrouted, self._accept)
         for inbox in self._current:
             if inbox.key == key:
-                return _guarded(inbox.on_message, self._accept, inbox.accept)
+                handler = self._on_message if inbox.on_message is None else inbox.on_message
+                return _guarded(handler, self._accept, inbox.accept)
         return None
 
     def has_left(self, entry: Entry) -> bool:

@@ -813,22 +813,51 @@ def test_inboxes_change_while_the_poller_runs(world: World, desk: Desk) -> None:
     assert desk.given(SALES) == ["one", "two"]
 
 
+@embedded_only  # who is called is the same on every server
+def test_an_inbox_without_a_callback_has_that_of_the_poller(world: World, desk: Desk) -> None:
+    world.deliver(letter("one", *BOTH))
+    poller = world.poller(desk, inboxes=[Inbox(SUPPORT), Inbox(SALES, world.note)])
+    poller.poll_once()
+    assert desk.calls == [(SUPPORT, "one", 1)]
+    assert world.handed_over == ["one"]
+
+
+@embedded_only  # who is called is the same on every server
+def test_there_may_be_no_inbox_yet(world: World, desk: Desk) -> None:
+    poller = world.poller(desk, inboxes=[])
+    world.deliver(letter("early", SALES))
+    assert poller.poll_once().passed_over == 1
+    poller.add_inbox(Inbox(SALES))
+    world.deliver(letter("late", SALES))
+    poller.poll_once()
+    assert desk.given(SALES) == ["late"]
+    poller.remove_inbox(SALES)
+    poller.add_inbox(Inbox(SALES), backfill=True)
+    poller.poll_once()
+    assert desk.given(SALES) == ["late", "early"]
+
+
 # What is refused.
 
 
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        pytest.param({"inboxes": ()}, "exactly one", id="neither callback nor inbox"),
+        pytest.param({"inboxes": ()}, "or inboxes must", id="neither callback nor inbox"),
+        pytest.param({"inboxes": None}, "or inboxes must", id="no callback at all"),
         pytest.param(
-            {"on_message": print, "inboxes": [Inbox(SALES, print)]}, "exactly one", id="both"
+            {"inboxes": [Inbox(SALES)]}, "Inbox.on_message", id="an inbox without a callback"
         ),
         pytest.param(
             {"inboxes": [Inbox(SALES, print), Inbox("Sales@example.com", print)]},
             "each address",
             id="an address twice",
         ),
-        pytest.param({"on_message": print, "on_unrouted": print}, "on_unrouted", id="unrouted"),
+        pytest.param(
+            {"on_message": print, "inboxes": None, "on_unrouted": print},
+            "on_unrouted",
+            id="unrouted mail where all of it is for one callback",
+        ),
         pytest.param({"on_message": print, "accept": 1}, "accept", id="an accept that is none"),
     ],
 )
