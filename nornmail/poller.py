@@ -194,6 +194,16 @@ class Poller:
         """Where the poller writes down what became of each message."""
         return self._engine.ledger.store
 
+    @property
+    def settings(self) -> ImapSettings:
+        """Where the mailbox is, and what happens to mail that was handled."""
+        return self._engine.settings
+
+    @property
+    def inboxes(self) -> tuple[Inbox, ...]:
+        """The inboxes that share the account, as they were last added and removed."""
+        return self._recipients.inboxes
+
     def poll_once(self) -> PollResult:
         """Work until nothing new is left.
 

@@ -77,6 +77,12 @@ class Recipients:
 
     # From any thread.
 
+    @property
+    def inboxes(self) -> tuple[Inbox, ...]:
+        """Those that are wanted, in the order in which they were added."""
+        with self._lock:
+            return self._wanted
+
     def add(self, inbox: Inbox, *, backfill: bool = False) -> None:
         """Have an inbox from the next message on.
 

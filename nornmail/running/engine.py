@@ -65,7 +65,7 @@ class Engine:
         chance: random.Random,
         connect: Callable[[], Connection],
     ) -> None:
-        self._settings = imap
+        self.settings = imap
         self._clock = clock
         self._process = os.getpid()
         self._announce = Announcer(on_event)
@@ -205,7 +205,7 @@ class Engine:
 
     def _live(self) -> None:
         """The loop, from its first word to the last."""
-        settings = self._settings
+        settings = self.settings
         log.info(
             "IMAP poller starting: %s:%d/%s (interval=%gs)",
             settings.host,
