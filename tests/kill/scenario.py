@@ -41,9 +41,11 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "move": {"move_to": DONE},
     "copy": {"move_to": DONE},
     "inboxes": {"delete_after_fetch": True},
+    "epoch": {},
 }
-"""What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851), and
-"inboxes" a deletion where every message is for both of :data:`INBOXES`."""
+"""What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851),
+"inboxes" a deletion where every message is for both of :data:`INBOXES`, and in "epoch" the mailbox
+gets another UIDVALIDITY between the first two polls."""
 SECOND = "second@example.com"
 INBOXES = (USER, SECOND)
 
@@ -123,7 +125,13 @@ def prepare(server: MailServer, action: str) -> None:
             server.deliver(raw, flags=["\\Flagged"], date=_YESTERDAY)
     if action == "copy":
         server.capabilities.discard("MOVE")
-    server.faults.add(faults.Call("NOOP", function=lambda: server.deliver(LATE, date=_YESTERDAY)))
+
+    def between_polls() -> None:
+        server.deliver(LATE, date=_YESTERDAY)
+        if action == "epoch":
+            server.mailbox().reset_uid_validity(renumber=False)
+
+    server.faults.add(faults.Call("NOOP", function=between_polls))
 
 
 def handle(message: Message) -> None:

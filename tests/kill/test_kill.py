@@ -100,5 +100,6 @@ TOUCHED: dict[str, set[str]] = {
     "move": {"STORE", "MOVE"},
     "copy": {"STORE", "COPY", "EXPUNGE"},
     "inboxes": {"STORE", "EXPUNGE"},
+    "epoch": {"STORE", "Rekey,"},
 }
 """What each action says to the server: a recording without it would prove nothing."""
