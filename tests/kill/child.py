@@ -10,6 +10,8 @@ from typing import Any
 from nornmail.clock import Clock
 from nornmail.imap import Connection
 from nornmail.mailbox import intake
+from nornmail.message import Message
+from nornmail.model import State
 from nornmail.poller import Poller
 from nornmail.settings import ImapSettings
 from nornmail.stores import JsonStateStore, SqliteStateStore, json_file
@@ -26,8 +28,6 @@ from tests.kill.watched import (
 )
 from tests.support.clock import FakeClock
 
-BETWEEN_POLLS = 61.0
-"""Seconds that the process lets pass: a message that failed once is due after a minute."""
 LEAST_POLLS = 2
 """So that the second poll, which asks with NOOP and not by listing, is part of every run."""
 MOST_POLLS = 40
@@ -70,15 +70,17 @@ def run(order: Order) -> None:
     instants = Instants(trace, order.kill_at)
     store = _open(order, instants)
     try:
+        person = Person(order, WatchedStore(store, instants))
         poller = Poller(
             scenario.settings(order.action, order.port),
             store=breach.store(WatchedStore(store, instants)),
-            **scenario.recipients(order.action, watch_handler(scenario.handle, instants)),
+            **scenario.recipients(order.action, watch_handler(person.handle, instants)),
+            retry=scenario.RETRY,
             max_message_bytes=scenario.MAX_MESSAGE_BYTES,
             clock=clock,
             connect=_connector(clock, instants),
         )
-        _work(poller, clock)
+        _work(poller, clock, person)
         poller.close()
     finally:
         store.close()
@@ -103,10 +105,32 @@ def _connector(clock: Clock, instants: Instants) -> Any:
     return connect
 
 
-def _work(poller: Poller, clock: FakeClock) -> None:
+class Person:
+    """Who has mended the handler, and asks for what died of it."""
+
+    def __init__(self, order: Order, store: WatchedStore) -> None:
+        self._awaited = order.action == "dead"
+        self._mended = Path(order.directory) / "mended"
+        self._store = store
+
+    def handle(self, message: Message) -> None:
+        """The handler, mended or not."""
+        scenario.handle(message, self._mended.exists())
+
+    def asks(self) -> bool:
+        """Ask for what is dead and need not be; whether there is any."""
+        dead = self._store.entries(scenario.MAILBOX, {State.DEAD}) if self._awaited else []
+        wanted = [one for one in dead if one.key.uid == scenario.HOPELESS_UID]
+        for entry in wanted:
+            self._mended.touch()
+            self._store.ask_again(scenario.MAILBOX, entry.key)
+        return bool(wanted)
+
+
+def _work(poller: Poller, clock: FakeClock, person: Person) -> None:
     for polls in range(1, MOST_POLLS + 1):
         result = poller.poll_once()
-        if polls >= LEAST_POLLS and not result.waiting:
+        if polls >= LEAST_POLLS and not result.waiting and not person.asks():
             return
-        clock.advance(BETWEEN_POLLS)
+        clock.advance(scenario.BETWEEN_POLLS)
     raise AssertionError(f"messages wait after {MOST_POLLS} polls")

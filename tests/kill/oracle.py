@@ -34,12 +34,14 @@ class Call:
         event: the message.
         outcome: "" when the process ended in it.
         unsettled: no commit returned after it, and its process was killed.
+        asked: a person had asked for dead mail before it.
     """
 
     run: int
     event: Event
     outcome: str
     unsettled: bool
+    asked: bool
 
 
 def complaints(clean: Story, story: Story) -> list[str]:
@@ -118,15 +120,18 @@ def _kept(end: Ending) -> list[int]:
 def calls_of(runs: Sequence[Run]) -> dict[int, list[Call]]:
     """The calls for each UID, in their order."""
     calls: dict[int, list[Call]] = {}
+    asked = False
     for number, run in enumerate(runs):
         for at, event in enumerate(run.events):
+            asked = asked or event.kind == "request"
             if event.kind != "call":
                 continue
             after = run.events[at + 1 :]
             end = next((i for i, later in enumerate(after) if later.kind == "outcome"), None)
             rest = after[end:] if end is not None else []
             committed = any(e.kind == "commit" and e.when == "after" for e in rest)
-            call = Call(number, event, rest[0].when if rest else "", run.killed and not committed)
+            outcome, unsettled = rest[0].when if rest else "", run.killed and not committed
+            call = Call(number, event, outcome, unsettled, asked)
             calls.setdefault(event.uid, []).append(call)
     return calls
 
@@ -142,7 +147,13 @@ def _calls(clean: Story, story: Story) -> Iterator[str]:
             yield from (f"UID {uid} {what}" for what in _message(wanted[uid], had[uid]))
             yield from (f"UID {uid} {what}" for what in _attempts(uid, had[uid], story))
     events = [event for run in story.runs for event in run.events]
-    firsts = [event.uid for event in events if event.kind == "call" and event.attempt == 1]
+    # What a person asked for has one more first attempt.
+    again = {id(call.event) for calls in had.values() for call in calls if call.asked}
+    firsts = [
+        event.uid
+        for event in events
+        if event.kind == "call" and event.attempt == 1 and id(event) not in again
+    ]
     if firsts != sorted(firsts):
         yield f"first attempts came in the order {firsts}"
 
@@ -166,7 +177,10 @@ def _message(wanted: list[Call], had: list[Call]) -> Iterator[str]:
 def _attempts(uid: int, had: list[Call], story: Story) -> Iterator[str]:
     """Each call is an attempt of its own; so is a claim whose process ended before the call."""
     before, run = 0, 0
-    for call in had:
+    for at, call in enumerate(had):
+        if call.asked and not (at and had[at - 1].asked):
+            before, run = call.event.attempt, call.run
+            continue  # attempts are counted anew when a person asks
         skipped = call.event.attempt - before - 1
         claims = [sure for one in story.runs[run : call.run] for sure in _unheard(one, uid)]
         if not sum(claims) <= skipped <= len(claims):

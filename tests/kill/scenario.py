@@ -13,6 +13,7 @@ from typing import Any
 from nornmail.errors import Reject
 from nornmail.message import Message
 from nornmail.model import Inbox, MailboxKey
+from nornmail.policy import RetryPolicy
 from nornmail.settings import ImapSettings
 from nornmail.testing import MailServer, faults
 
@@ -42,10 +43,12 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "copy": {"move_to": DONE},
     "inboxes": {"delete_after_fetch": True},
     "epoch": {},
+    "dead": {},
 }
 """What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851),
-"inboxes" a deletion where every message is for both of :data:`INBOXES`, and in "epoch" the mailbox
-gets another UIDVALIDITY between the first two polls."""
+"inboxes" a deletion where every message is for both of :data:`INBOXES`, in "epoch" the mailbox gets
+another UIDVALIDITY between the first two polls, and in "dead" a message fails until it is dead, and
+a person who has mended why asks for it again."""
 SECOND = "second@example.com"
 INBOXES = (USER, SECOND)
 
@@ -60,6 +63,14 @@ def recipients(action: str, handler: Callable[[Message], None]) -> dict[str, Any
     if action != "inboxes":
         return {"on_message": handler}
     return {"inboxes": [Inbox(address, handler) for address in INBOXES]}
+
+
+RETRY = RetryPolicy((10.0, 10.0, 10.0))
+"""Attempts that are soon used up, and yet more than two processes can die in. It is soon enough for
+every poll of a run to come before the time of the last one is noted again."""
+BETWEEN_POLLS = 11.0
+"""Seconds that a process lets pass: a message that failed is due then."""
+HOPELESS = "hopeless"
 
 
 def settings(action: str, port: int) -> ImapSettings:
@@ -102,6 +113,8 @@ INBOX = (
     TWIN,
 )
 """What stands there at the first run: UID 1 and so on."""
+HOPELESS_UID = len(INBOX) + 1
+"""The UID of one more message, where the action is "dead"."""
 LATE = _mail("late")
 """What arrives between two polls: at the first NOOP that the server sees."""
 UNRELATED = (
@@ -123,6 +136,8 @@ def prepare(server: MailServer, action: str) -> None:
             server.deliver(raw, flags=["\\Deleted"], date=_LONG_AGO)
         else:
             server.deliver(raw, flags=["\\Flagged"], date=_YESTERDAY)
+    if action == "dead":
+        server.deliver(_mail(HOPELESS), flags=["\\Flagged"], date=_YESTERDAY)
     if action == "copy":
         server.capabilities.discard("MOVE")
 
@@ -134,11 +149,16 @@ def prepare(server: MailServer, action: str) -> None:
     server.faults.add(faults.Call("NOOP", function=between_polls))
 
 
-def handle(message: Message) -> None:
+def handle(message: Message, mended: bool = False) -> None:
     """The handler: one message fails once, one is rejected, the others are fine.
 
     Of two inboxes one does the one, and the other the other.
+
+    Args:
+        mended: what made :data:`HOPELESS` fail is mended.
     """
+    if message.subject == HOPELESS and not mended:
+        raise RuntimeError("it fails whenever it is tried")
     if message.subject == "flaky" and message.attempt == 1 and message.inbox != SECOND:
         raise RuntimeError("the first attempt fails")
     if message.subject == "reject" and message.inbox != USER:

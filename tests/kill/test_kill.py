@@ -86,6 +86,7 @@ def test_the_instants_are_of_every_kind(company: Company, store: str, action: st
     events = company.clean(store, action).runs[0].instants
     kinds = {f"{event.when} {event.kind}" for event in events}
     effects = ["commit", "lease", "command", "handler"]
+    effects += ["request"] if action == "dead" else []
     own = {"before file", "within file", "after file"} if store == "json" else {"before statement"}
     assert kinds == own | {"within handler"} | {f"{w} {e}" for e in effects for w in WHENS}
     words = {word for event in events for word in event.text.split()}
@@ -101,5 +102,6 @@ TOUCHED: dict[str, set[str]] = {
     "copy": {"STORE", "COPY", "EXPUNGE"},
     "inboxes": {"STORE", "EXPUNGE"},
     "epoch": {"STORE", "Rekey,"},
+    "dead": {"STORE", "ask"},
 }
 """What each action says to the server: a recording without it would prove nothing."""

@@ -12,7 +12,16 @@ from typing import Any
 
 from nornmail.errors import Reject
 from nornmail.message import Message
-from nornmail.model import Change, KeepRaw, Lease, MailboxKey, PassOver, PutEntry, SaveMailbox
+from nornmail.model import (
+    Change,
+    EntryKey,
+    KeepRaw,
+    Lease,
+    MailboxKey,
+    PassOver,
+    PutEntry,
+    SaveMailbox,
+)
 from nornmail.stores import StateStore
 from nornmail.stores.files import Files
 from tests.kill.events import Event, Instants
@@ -38,6 +47,10 @@ class WatchedStore:
     def release(self, lease: Lease) -> None:
         with self._around("lease", "release"):
             self._store.release(lease)
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        with self._around("request", f"ask for {name_of(key.uid, key.inbox)} again"):
+            self._store.ask_again(mailbox, key)
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         states = tuple(
