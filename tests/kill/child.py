@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nornmail.clock import Clock
+from nornmail.errors import LeaseHeld
 from nornmail.imap import Connection
 from nornmail.mailbox import intake
 from nornmail.message import Message
 from nornmail.model import State
-from nornmail.poller import Poller
+from nornmail.poller import Poller, PollResult
 from nornmail.settings import ImapSettings
 from nornmail.stores import JsonStateStore, SqliteStateStore, json_file
 from tests.kill import scenario
@@ -31,6 +36,10 @@ from tests.support.clock import FakeClock
 LEAST_POLLS = 2
 """So that the second poll, which asks with NOOP and not by listing, is part of every run."""
 MOST_POLLS = 40
+PAUSE = threading.Event()
+PAUSE_SECONDS = 0.001
+"""Between two questions of a process that stands by."""
+STANDING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,8 @@ class Order:
         wall: what its clock shows at the start.
         kill_at: the number of the instant at which it dies, 0 to live on.
         breach: a key of :data:`tests.kill.breaches.BREACHES`, "" to keep the contract.
+        behind: the trace of a process that is to have the mailbox first, "" for none.
+        behind_pid: that process.
     """
 
     directory: str
@@ -56,6 +67,8 @@ class Order:
     wall: float
     kill_at: int = 0
     breach: str = ""
+    behind: str = ""
+    behind_pid: int = 0
 
 
 def run(order: Order) -> None:
@@ -67,6 +80,8 @@ def run(order: Order) -> None:
     breach.begin()
     clock = FakeClock(order.wall)
     trace = Trace(order.trace, clock)
+    if order.behind:
+        _stand_behind(order.behind, order.behind_pid)
     instants = Instants(trace, order.kill_at)
     store = _open(order, instants)
     try:
@@ -129,8 +144,43 @@ class Person:
 
 def _work(poller: Poller, clock: FakeClock, person: Person) -> None:
     for polls in range(1, MOST_POLLS + 1):
-        result = poller.poll_once()
+        result = _poll(poller)
         if polls >= LEAST_POLLS and not result.waiting and not person.asks():
             return
         clock.advance(scenario.BETWEEN_POLLS)
     raise AssertionError(f"messages wait after {MOST_POLLS} polls")
+
+
+def _poll(poller: Poller) -> PollResult:
+    """A poll, as soon as nobody else works on the mailbox."""
+    while True:
+        try:
+            return poller.poll_once()
+        except LeaseHeld:
+            PAUSE.wait(PAUSE_SECONDS)
+
+
+def _stand_behind(trace: str, pid: int) -> None:
+    """Return when the process with this trace has its lease, or is gone."""
+    until = time.monotonic() + STANDING_SECONDS
+    while not (has_lease(Path(trace)) or _is_gone(pid)):
+        assert time.monotonic() < until, "the first process neither works nor ends"
+        PAUSE.wait(PAUSE_SECONDS)
+
+
+def has_lease(trace: Path) -> bool:
+    """Whether the process of this trace took the lease."""
+    try:
+        lines = trace.read_text("ascii").splitlines(keepends=True)
+    except FileNotFoundError:
+        return False
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    return any((one["kind"], one["when"]) == ("lease", "after") for one in events)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

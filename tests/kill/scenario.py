@@ -44,11 +44,15 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "inboxes": {"delete_after_fetch": True},
     "epoch": {},
     "dead": {},
+    "standby": {"delete_after_fetch": True},
 }
 """What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851),
 "inboxes" a deletion where every message is for both of :data:`INBOXES`, in "epoch" the mailbox gets
-another UIDVALIDITY between the first two polls, and in "dead" a message fails until it is dead, and
-a person who has mended why asks for it again."""
+another UIDVALIDITY between the first two polls, in "dead" a message fails until it is dead, and a
+person who has mended why asks for it again, and in "standby" a second process wants the mailbox all
+the while."""
+ONE_AT_A_TIME = {"json"}
+"""The stores that only one process can have open: there is nobody to stand by."""
 SECOND = "second@example.com"
 INBOXES = (USER, SECOND)
 

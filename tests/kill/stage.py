@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -123,11 +123,12 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
         stage = Stage(zygote, directory, plan, server)
         runs: list[Run] = []
         for kill_at in (*plan.kills, 0):
-            runs.append(stage.run(kill_at))
-            if runs[-1].code not in (0, -signal.SIGKILL):
+            runs += stage.run(kill_at)
+            if any(run.code not in (0, -signal.SIGKILL) for run in runs):
                 return Story(plan, runs)
         end = stage.ending()
-        story = Story(plan, runs, end, stage.run(0), stage.ending())
+        (extra,) = stage.run(0)
+        story = Story(plan, runs, end, extra, stage.ending())
     shutil.rmtree(directory)
     return story
 
@@ -143,13 +144,30 @@ class Stage:
         self._wall = START
         self._runs = 0
 
-    def run(self, kill_at: int) -> Run:
-        """A process from its start to its end, and to where the server has noticed that."""
+    def run(self, kill_at: int) -> list[Run]:
+        """A process from its start to its end, and to where the server has noticed that.
+
+        Where the plan has one stand by, it is there from the first one's lease on, and takes over.
+        """
+        orders = [self._order(kill_at)]
+        if kill_at and self._plan.action == "standby":
+            orders.append(replace(self._order(0), behind=orders[0].trace))
+        codes = self._zygote.run(*orders)
+        self._wait_for_server()
+        errors = (self._directory / "errors").read_text("utf-8")
+        runs = [
+            Run(read_trace(Path(order.trace)), order.kill_at, code, errors)
+            for order, code in zip(orders, codes, strict=True)
+        ]
+        walls = [event.wall for run in runs for event in run.events]
+        self._wall = max([self._wall, *walls]) + 1
+        return runs
+
+    def _order(self, kill_at: int) -> Order:
         self._runs += 1
-        trace = self._directory / f"trace-{self._runs}"
-        order = Order(
+        return Order(
             directory=str(self._directory),
-            trace=str(trace),
+            trace=str(self._directory / f"trace-{self._runs}"),
             store=self._plan.store,
             action=self._plan.action,
             port=self._server.imap_port,
@@ -157,11 +175,6 @@ class Stage:
             kill_at=kill_at,
             breach=self._plan.breach,
         )
-        code = self._zygote.run(order)
-        self._wait_for_server()
-        events = read_trace(trace)
-        self._wall = max([self._wall, *(event.wall for event in events)]) + 1
-        return Run(events, kill_at, code, (self._directory / "errors").read_text("utf-8"))
 
     def ending(self) -> Ending:
         """What is there. The store is opened as by any program that comes after."""

@@ -42,28 +42,35 @@ class Zygote:
         if error is None:
             assert (self._process.returncode, said) == (0, "")
 
-    def run(self, order: Order) -> int:
-        """Have a child carry the order out, and wait for its end.
+    def run(self, *orders: Order) -> list[int]:
+        """Have a child for each order carry it out, at once, and wait for their ends.
+
+        A child whose order is to stand behind somebody stands behind the first.
 
         Returns:
-            0, or what ended it: a signal's number below zero.
+            For each 0, or what ended it: a signal's number below zero.
         """
-        orders, codes = self._process.stdin, self._process.stdout
-        assert orders is not None
+        pipe, codes = self._process.stdin, self._process.stdout
+        assert pipe is not None
         assert codes is not None
-        orders.write(json.dumps(asdict(order)) + "\n")
-        orders.flush()
-        return int(codes.readline())
+        pipe.write(json.dumps([asdict(order) for order in orders]) + "\n")
+        pipe.flush()
+        return [int(code) for code in codes.readline().split()]
 
 
 def serve() -> None:
-    """The zygote itself: an order a line, an exit code a line, until there are no more."""
+    """The zygote itself: a line of orders, a line of exit codes, until there are no more."""
     for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            _be_child(Order(**json.loads(line)))
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        pids: list[int] = []
+        for order in json.loads(line):
+            pid = os.fork()
+            if pid == 0:
+                first = pids[0] if pids else 0
+                _be_child(Order(**order | {"behind_pid": first}))
+            pids.append(pid)
+        # In their order: one who stands behind the first sees that it is gone once it is reaped.
+        ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        print(*ends, flush=True)
 
 
 def _be_child(order: Order) -> NoReturn:
