@@ -222,6 +222,19 @@ class Stalled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Behind(Event):
+    """Mail has been there for many intervals that nobody has looked at, though nothing failed.
+
+    Attributes:
+        since: since when there has been some.
+        count: how many messages, now.
+    """
+
+    since: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missed(Event):
     """A listing has UIDs that an earlier one left out; they are handed over now.
 

@@ -58,6 +58,7 @@ class Status:
         watermark: every UID up to it was looked at; ``None`` before the first run.
         hanging: calls of the handler that outlived their timeout and still run.
         stalled: no pass has succeeded for many intervals.
+        behind: messages that nobody has looked at, where there have been some for many intervals.
     """
 
     state: Activity
@@ -70,6 +71,7 @@ class Status:
     watermark: Watermark | None = None
     hanging: int = 0
     stalled: bool = False
+    behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)

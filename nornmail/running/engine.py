@@ -24,7 +24,8 @@ from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
 from nornmail.model import MailboxKey
-from nornmail.policy import RetryPolicy
+from nornmail.policy import STALLED_INTERVALS, RetryPolicy
+from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import Turnstile
 from nornmail.running.lifecycle import Lifecycle
 from nornmail.running.loop import Loop
@@ -75,6 +76,8 @@ class Engine:
         self._caller = Caller(clock, handler_timeout, self._waker.wake)
         self._working = Turnstile(self._waker.wake, self._caller.inside)
         self._requests = Requests(self._waker.wake)
+        patience = STALLED_INTERVALS * imap.poll_interval
+        self._backlog = Backlog(clock, patience, self._announce)
         self.ledger = Ledger(store, MailboxKey(account, imap.mailbox), clock, self._announce)
         shortfall = Shortfall(self.ledger, retry, recipients, on_change)
         delivery = Delivery(
@@ -96,6 +99,7 @@ class Engine:
             actions=Actions(self.ledger, imap, connect),
             delivery=delivery,
             backfill=Backfill(self.ledger, recipients),
+            backlog=self._backlog,
             board=self._board,
             announce=self._announce,
         )
@@ -153,6 +157,7 @@ class Engine:
             watermark=record.watermark if record is not None else None,
             hanging=self._caller.hanging,
             stalled=self.life.running and self._loop.stalled(),
+            behind=self._backlog.behind,
         )
 
     def close(self) -> None:

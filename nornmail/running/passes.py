@@ -24,6 +24,7 @@ from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
 from nornmail.model import MailboxKey, MessageRef
+from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import RUNNING
 from nornmail.settings import ImapSettings
 from nornmail.status import Activity, Board
@@ -44,6 +45,7 @@ class Passes:
         settings: where the mailbox is.
         connect: makes a connection.
         ledger, epochs, shortfall, intake, actions, delivery, backfill: the rooms that do the work.
+        backlog: told what is there and what was done of it.
         board, announce: where it is told what is being done.
 
     Attributes:
@@ -63,6 +65,7 @@ class Passes:
         actions: Actions,
         delivery: Delivery,
         backfill: Backfill,
+        backlog: Backlog,
         board: Board,
         announce: Announcer,
     ) -> None:
@@ -75,6 +78,7 @@ class Passes:
         self._actions = actions
         self._delivery = delivery
         self._backfill = backfill
+        self._backlog = backlog
         self._board = board
         self._announce = announce
         self.connection: Connection | None = None
@@ -83,6 +87,7 @@ class Passes:
 
     def make(self, tally: Tally) -> None:
         """Work until nothing new is left."""
+        self._backlog.did(0)  # what an outage of the handler left lying grows old meanwhile
         self.retry(tally)
         self._work(tally)
 
@@ -178,12 +183,15 @@ class Passes:
         self._backfill.run(connection)
         while self._delivery.may_claim() and (uids := self._unhandled(discovery)):
             self._announce(Found(at=instant(self._ledger.clock.wall()), count=len(uids)))
+            self._backlog.found(len(uids))
             for arrivals in self._intake.arrivals(connection, uids, tally):
                 self._delivery.first(arrivals, tally)
+                self._backlog.did(sum(one.uid in self._ledger.seen for one in arrivals))
                 self._actions.apply(connection)
                 if not self._delivery.may_claim():
                     break
         if self._delivery.may_claim():  # else mail is left that nobody has looked at
+            self._backlog.found(0)
             if self._shortfall.all_had():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
                 self._shortfall.forget_stranded(tally)

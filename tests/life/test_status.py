@@ -15,6 +15,7 @@ from nornmail.delivery.health import OUTAGE_AFTER
 from nornmail.events import (
     AuthFailed,
     Backoff,
+    Behind,
     HandlerFailing,
     Idle,
     Stalled,
@@ -25,7 +26,7 @@ from nornmail.events import (
     Undecided,
 )
 from nornmail.model import Watermark
-from nornmail.policy import STALLED_INTERVALS
+from nornmail.policy import BATCH_MESSAGES, STALLED_INTERVALS
 from nornmail.status import Activity
 from nornmail.testing.faults import Answer, Call, RejectLogin
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life
@@ -233,6 +234,36 @@ def wait_out(life: Life) -> float:
     life.clock.advance(seconds)
     life.clock.until_waits(before + 1)
     return seconds
+
+
+def test_a_handler_that_takes_its_time_is_told_as_behind(life: Life) -> None:
+    count = BATCH_MESSAGES + 1
+    life.deliver(*map(str, range(count)))
+    seen: list[int] = []
+
+    def handle(message: Message) -> None:
+        life.note(message)
+        life.clock.advance((STALLED_INTERVALS + 1) * INTERVAL / BATCH_MESSAGES)
+        seen.append(poller.status().behind)
+
+    with life.poller(handle) as poller:
+        life.until_seen(count)
+        life.events.until(Idle)
+        assert poller.status().behind == 0
+    assert [event.count for event in life.events.of(Behind)] == [1]
+    assert seen[0] == 0
+    assert seen[BATCH_MESSAGES] == 1
+
+
+def test_an_outage_of_the_handler_leaves_it_behind(life: Life) -> None:
+    life.deliver(*map(str, range(2 * OUTAGE_AFTER)))
+
+    with life.poller(fail) as poller:
+        life.events.until(HandlerFailing)
+        life.clock.until_somebody_waits()
+        life.clock.advance((STALLED_INTERVALS + 1) * INTERVAL)
+        assert life.events.until(Behind).count == OUTAGE_AFTER
+        assert poller.status().behind == OUTAGE_AFTER
 
 
 def test_a_handler_that_hangs_for_long_is_told_as_stalled(life: Life) -> None:

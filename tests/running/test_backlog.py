@@ -1,0 +1,74 @@
+"""Whether mail lies there for too long although nothing fails."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from nornmail.clock import instant
+from nornmail.events import Announcer, Behind, Event
+from nornmail.running.backlog import Backlog
+from tests.support.clock import FakeClock
+
+PATIENCE = 600.0
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.told: list[Event] = []
+        self.backlog = Backlog(self.clock, PATIENCE, Announcer(self.told.append))
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def test_work_that_is_done_in_time_is_no_backlog(watched: Watched) -> None:
+    watched.backlog.found(300)
+    watched.clock.advance(PATIENCE)
+    watched.backlog.did(100)
+    assert watched.backlog.behind == 0
+    assert watched.told == []
+
+
+def test_what_lasts_is_told_once_with_its_begin(watched: Watched) -> None:
+    began = instant(watched.clock.wall())
+    watched.backlog.found(300)
+    watched.clock.advance(PATIENCE + 1)
+    assert watched.backlog.behind == 300
+    watched.backlog.did(100)
+    watched.clock.advance(1)
+    watched.backlog.did(100)
+    (told,) = watched.told
+    assert isinstance(told, Behind)
+    assert told.count == 200
+    assert abs(told.since - began) < timedelta(milliseconds=1)
+    assert watched.backlog.behind == 100
+
+
+def test_what_came_later_is_as_old_as_what_was_there_before(watched: Watched) -> None:
+    watched.backlog.found(2)
+    watched.clock.advance(PATIENCE)
+    watched.backlog.found(3)
+    watched.clock.advance(1)
+    assert watched.backlog.behind == 3
+
+
+def test_it_is_told_again_after_there_was_nothing_left(watched: Watched) -> None:
+    for _ in range(2):
+        watched.backlog.found(2)
+        watched.clock.advance(PATIENCE + 1)
+        watched.backlog.did(1)
+        watched.backlog.found(0)
+        assert watched.backlog.behind == 0
+    assert [event.count for event in watched.told if isinstance(event, Behind)] == [1, 1]
+
+
+def test_the_wall_clock_may_jump(watched: Watched) -> None:
+    watched.backlog.found(2)
+    watched.clock.jump(86_400)
+    watched.backlog.did(0)
+    assert watched.backlog.behind == 0
