@@ -1,0 +1,132 @@
+"""What a first run and a new UIDVALIDITY mean, and which messages were known before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nornmail.model import Digest, Entry, Epoch, State
+
+FIRST_RUN_LIMIT = 1_000
+"""Messages that a first run delivers unasked: an agent may pay for each."""
+STRANGERS_LIMIT = 100
+"""Unknown messages older than the last good poll that a new epoch delivers unasked."""
+CLOCK_SKEW = 300.0
+"""Seconds by which the server's clock may lag behind ours when the first run's cut is applied
+again: mail of those minutes is rather delivered than passed over."""
+OPEN = frozenset({State.NEW, State.CLAIMED, State.WAITING, State.DEAD})
+"""States in which the handler's work on a message is not done."""
+
+
+def new_epoch_reason(
+    epoch: Epoch, highest_known: int, uid_validity: int | None, uid_next: int | None
+) -> str:
+    """Why what the server says now begins a new epoch; ``""`` when the epoch goes on.
+
+    Args:
+        epoch: the epoch that the store is in.
+        highest_known: the highest UID that was ever looked at in it.
+        uid_validity: as SELECT gave it, ``None`` where it gave none.
+        uid_next: the same.
+    """
+    if not uid_validity:
+        return "the server names no UIDVALIDITY"
+    if uid_validity != epoch.uid_validity:
+        return f"UIDVALIDITY changed from {epoch.uid_validity} to {uid_validity}"
+    if uid_next is not None and uid_next <= highest_known:
+        return f"UIDNEXT went back to {uid_next}, and UID {highest_known} was seen before"
+    return ""
+
+
+def boundary_of(uid_next: int | None, highest_listed: int) -> int:
+    """The UID from which on mail is newer than the epoch's begin.
+
+    UIDNEXT, also where it is inflated: a UID that the first listing hid lies below it.
+    """
+    return max(uid_next or 0, highest_listed + 1)
+
+
+def cut_off(received_at: float | None, cut: float | None, *, skew: float = CLOCK_SKEW) -> bool:
+    """Whether mail that stood there when an epoch began lies before the first run's cut.
+
+    What has no date is not passed over.
+    """
+    return cut is not None and received_at is not None and received_at < cut - skew
+
+
+def counts_as_known(state: State, on_change: str) -> bool:
+    """Whether a message of an earlier epoch in this state is recognised in a new one.
+
+    Under "replay" what was handled is handed over again, so only what has yet to be handled is
+    recognised, with its attempts and its delivery id.
+    """
+    return on_change != "replay" or state in OPEN
+
+
+def of_one_message(known: Sequence[Entry], found: Entry) -> list[Entry]:
+    """The entries among ``known`` that are the same message as ``found``, one for each inbox."""
+    wanted = (found.key.epoch, found.key.uid)
+    return [entry for entry in known if (entry.key.epoch, entry.key.uid) == wanted]
+
+
+def one_for_each(known: Iterable[Entry]) -> list[Entry]:
+    """One entry of each message: of several inboxes', the one by which it is recognised best.
+
+    That is one whose digest has the body, and which has yet to be handled.
+    """
+    found: dict[tuple[int, int], Entry] = {}
+    for entry in known:
+        name = (entry.key.epoch, entry.key.uid)
+        if name not in found or _worth(entry) > _worth(found[name]):
+            found[name] = entry
+    return list(found.values())
+
+
+def _worth(entry: Entry) -> tuple[bool, bool]:
+    has_body = entry.digest is not None and entry.digest.body is not None
+    return has_body, entry.state in OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A message of a new epoch, of which only the headers were read."""
+
+    uid: int
+    size: int
+    received_at: float | None
+    header_digest: str
+    has_message_id: bool
+
+
+def needs_body(newcomer: Newcomer, known: Sequence[Entry], same_header: int) -> bool:
+    """Whether the headers alone cannot tell that this message is one of ``known``.
+
+    They can when a Message-ID makes the header block unique in the world, the size agrees, and
+    there are no more such messages in the mailbox than were known.
+
+    Args:
+        newcomer: the message.
+        known: entries of earlier epochs with its header digest that nobody has taken yet.
+        same_header: how many messages of the new epoch have this header digest.
+    """
+    if not newcomer.has_message_id or same_header > len(known):
+        return True
+    return all(entry.size != newcomer.size for entry in known)
+
+
+def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:
+    """The first of ``known`` that is this message, ``None`` when it is none of them.
+
+    One that has yet to be handled comes before one that was: where several equal messages were
+    known and fewer are there, what is missing is rather one that nobody waits for.
+
+    Args:
+        known: entries of earlier epochs with the message's header digest.
+        digest: of the whole message; ``None`` when its headers suffice (see :func:`needs_body`).
+        size: its octets. Where a body was never whole, on either side, the size stands for it.
+    """
+    for entry in sorted(known, key=lambda entry: entry.state not in OPEN):
+        by_size = digest is None or digest.body is None or not (entry.digest and entry.digest.body)
+        if entry.size == size if by_size else entry.digest == digest:
+            return entry
+    return None
