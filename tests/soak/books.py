@@ -154,6 +154,16 @@ class Books:
                 if letter.parts and serial not in done
             ]
 
+    def unfinished_serials(self, flags: dict[int, bool]) -> set[str]:
+        """The Message-IDs of what has yet to come to its end."""
+        done = set(self.audit(flags))
+        with self.changed:
+            return {
+                f"<{serial}@soak.example>"
+                for serial, letter in self._letters.items()
+                if letter.parts and serial not in done
+            }
+
     def write_off(self, serials: list[int]) -> None:
         """Forget messages that came to their end."""
         with self.changed:

@@ -115,11 +115,25 @@ class Soak:
         until = time.monotonic() + QUIET_SECONDS
         while left := self._left():
             if time.monotonic() > until:
-                status = self._poller.status()
-                raise AssertionError(f"not quiet after {QUIET_SECONDS:g} s: {status}: {left}")
+                raise AssertionError(self._account(left))
             self._sync()
             with self.books.changed:
                 self.books.changed.wait(LOOK_SECONDS)
+
+    def _account(self, left: list[str]) -> str:
+        """What a person needs to find out why it does not come to an end."""
+        entries = self._store.entries(self.mailbox, set(State))
+        wanted = self.books.unfinished_serials(self._shore.flags())
+        known = [entry for entry in entries if entry.message_id in wanted]
+        return "\n".join(
+            [
+                f"not quiet after {QUIET_SECONDS:g} s: {self._poller.status()}",
+                *left,
+                *(f"breach: {breach}" for breach in self.books.breaches),
+                *(f"the store: {entry}" for entry in known),
+                f"on the server: {sorted(self._shore.flags().items())[-200:]}",
+            ]
+        )
 
     def _left(self) -> list[str]:
         """What has yet to be done."""
