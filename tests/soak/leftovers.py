@@ -20,6 +20,8 @@ MIB = 1024 * 1024
 LINES = 2_000
 """Lines of the log that are kept."""
 JOIN_SECONDS = 10.0
+LOG_FILE = "NORNMAIL_SOAK_LOG"
+"""The variable that names a file for the log of a run that a person wants to understand."""
 
 
 def open_files() -> int:
@@ -89,11 +91,24 @@ def logged(secret: str) -> Iterator[Log]:
     logger = logging.getLogger("nornmail")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(log)
+    file = _file()
+    logger.addHandler(file)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     try:
         yield log
     finally:
         logger.removeHandler(log)
+        logger.removeHandler(file)
+        file.close()
         logger.setLevel(level)
         logger.propagate = propagate
+
+
+def _file() -> logging.Handler:
+    """Where a person wants the whole log, which may be gigabytes: see :data:`LOG_FILE`."""
+    path = os.environ.get(LOG_FILE, "")
+    handler: logging.Handler = logging.FileHandler(path) if path else logging.NullHandler()
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(name)s %(message)s"))
+    return handler
