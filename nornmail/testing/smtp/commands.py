@@ -76,7 +76,6 @@ def rcpt(session: Session, argument: bytes) -> Response:
     transaction = session.transaction
     if transaction is None:
         raise Refused(503, "5.5.1", "Need a MAIL command first")
-    transaction.asked = True
     if not path.address:
         raise Refused(501, "5.1.3", "A recipient is needed")
     _check_parameters(session, path, _RCPT_PARAMETERS)
@@ -93,10 +92,10 @@ def rcpt(session: Session, argument: bytes) -> Response:
 
 def data(session: Session, argument: bytes) -> Response:
     """DATA: the message follows the answer."""
-    _no_argument(argument, "DATA")
     transaction = session.transaction
-    if transaction is None or not transaction.asked:
-        raise Refused(503, "5.5.1", "Need a RCPT command first")
+    if transaction is None:
+        raise Refused(503, "5.5.1", "Need a MAIL command first")
+    _no_argument(argument, "DATA")
     if not transaction.recipients:
         raise Refused(554, "5.5.1", "No valid recipients")
     session.after_answer = session.read_message
@@ -119,7 +118,7 @@ def vrfy(_session: Session, argument: bytes) -> Response:
     """VRFY: says nothing about anybody, as servers do."""
     if not argument:
         raise Refused(501, "5.5.4", "Syntax: VRFY address")
-    return Response(252, "2.1.5", "Cannot VRFY user, but will take mail")
+    return Response(252, "2.0.0", "Cannot VRFY user, but will take mail")
 
 
 def help_(_session: Session, _argument: bytes) -> Response:
@@ -127,16 +126,15 @@ def help_(_session: Session, _argument: bytes) -> Response:
     return Response(214, "2.0.0", "Commands: " + " ".join(COMMANDS))
 
 
-def quit_(session: Session, argument: bytes) -> Response:
-    """QUIT."""
-    _no_argument(argument, "QUIT")
+def quit_(session: Session, _argument: bytes) -> Response:
+    """QUIT, with any argument: whoever wants to go may."""
     session.after_answer = session.hang_up
     return Response(221, "2.0.0", "Bye")
 
 
 def _client_name(argument: bytes) -> str:
     if not argument:
-        raise Refused(501, "5.5.4", "Syntax: EHLO hostname")
+        raise Refused(501, "", "Syntax: EHLO hostname")
     return argument.decode("utf-8", "replace")
 
 
@@ -166,7 +164,7 @@ def _check_mail_values(session: Session, path: Path) -> None:
         if int(size) > session.settings.max_message_bytes:
             raise Refused(552, "5.3.4", "Message size exceeds fixed limit")
     if values.get("BODY", "7BIT").upper() not in ("7BIT", "8BITMIME"):
-        raise Refused(501, "5.5.4", "Bad BODY value")
+        raise Refused(555, "5.5.4", "Unsupported option: this BODY")
     if values.get("SMTPUTF8"):
         raise Refused(501, "5.5.4", "SMTPUTF8 has no value")
 

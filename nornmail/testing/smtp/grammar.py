@@ -32,6 +32,9 @@ class Path:
         return {name.upper(): value for name, _, value in split}
 
 
+_BAD_ADDRESS = {b"FROM:": "5.1.7", b"TO:": "5.1.3"}
+"""The enhanced status codes of RFC 3463, 3.2, for a sender's and a recipient's syntax."""
+
 _LOCAL = r'(?:[^\x00-\x20\x7f"<>()\[\]\\,;:@]+|"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*")'
 _DOMAIN = r"(?:[^\x00-\x20\x7f\"<>()\[\]\\,;:@]+|\[[^\x00-\x20\x7f<>\[\]\\]+\])"
 _ROUTE = rf"(?:@{_DOMAIN}(?:,@{_DOMAIN})*:)?"
@@ -55,13 +58,13 @@ def parse_path(argument: bytes, keyword: bytes) -> Path:
     try:
         text = argument[len(keyword) :].decode()
     except UnicodeDecodeError as error:
-        raise BadSyntax("Bad address: not UTF-8", "5.1.3") from error
+        raise BadSyntax("Bad address: not UTF-8", _BAD_ADDRESS[keyword]) from error
     path = _PATH.match(text)
     if path is None:
-        raise BadSyntax("Bad address syntax", "5.1.3")
+        raise BadSyntax("Bad address syntax", _BAD_ADDRESS[keyword])
     rest = text[path.end() :]
     if rest and not rest.startswith(" "):
-        raise BadSyntax("Bad address syntax", "5.1.3")
+        raise BadSyntax("Bad address syntax", _BAD_ADDRESS[keyword])
     parameters = tuple(rest.split())
     for one in parameters:
         if not _PARAMETER.fullmatch(one):

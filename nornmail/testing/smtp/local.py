@@ -23,8 +23,11 @@ def addressee(accounts: Mapping[str, A], address: str) -> A | None:
     ``kim+tag@`` is for ``kim@`` unless there is an account of the whole name.
     """
     names = {name.lower(): account for name, account in accounts.items()}
-    local, at, domain = address.lower().rpartition("@") if "@" in address else (address, "", "")
-    local = local.lower()
+    local, at, domain = address.lower().rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if local.startswith('"'):  # RFC 5321, 4.1.2: the quotes say nothing of whose it is
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
     untagged = local.partition("+")[0] or local
     for name in (local + at + domain, untagged + at + domain, local, untagged):
         if name in names:

@@ -14,9 +14,7 @@ class Transaction:
     Attributes:
         sender: the argument of MAIL.
         recipients: those of each RCPT that was accepted.
-        asked: there was a RCPT, accepted or not.
     """
 
     sender: Path
     recipients: list[Path] = field(default_factory=list)
-    asked: bool = False

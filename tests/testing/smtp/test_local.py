@@ -27,10 +27,13 @@ from tests.testing.smtp.raw import MESSAGE, PASSWORD, USER, RawClient
         pytest.param("example.org", None, id="the domain alone"),
         pytest.param("+tag@example.org", None, id="nothing but a tag"),
         pytest.param('"odd@bob"@example.org', None, id="an at sign within quotes"),
+        pytest.param('"kim"@example.org', "kim@example.org", id="in quotes"),
+        pytest.param('"a \\" b"@example.org', 'a " b@example.org', id="in quotes that it needs"),
     ],
 )
 def test_whose_mail_it_is(address: str, account: str | None) -> None:
     names = ["kim@example.org", "kim+own@example.org", "bob", "jörg@example.org"]
+    names.append('a " b@example.org')
     assert addressee({name: name for name in names}, address) == account
 
 
