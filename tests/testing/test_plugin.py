@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.package import package_directory
-
-SECONDS = 60
-"""A run takes one second; one that hangs has gone wrong."""
+from tests.support.suite import run_pytest, run_python
 
 BESIDE_PACKAGE = package_directory().parent
 
@@ -83,36 +78,12 @@ def test_that_breaks_the_server(mail_server):
 """
 
 
-def run(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(BESIDE_PACKAGE), "COLUMNS": "100"} | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-        check=False,
-    )
-
-
-def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The plugin is named, so that it is the one beside the package that is tested."""
-    return run(
-        directory,
-        *("-m", "pytest", "-p", "_nornmail_pytest", "-p", "no:cacheprovider"),
-        *("--strict-markers", "-c", os.devnull, "--rootdir", str(directory), *arguments),
-        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-        PYTEST_ADDOPTS="",
-    )
-
-
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What pytest says of `SUITE`: one run for all that is asked of it."""
     directory = tmp_path_factory.mktemp("project")
     (directory / "test_project.py").write_text(SUITE)
-    return run_pytest(directory, "-v", str(directory)).stdout
+    return run_pytest(directory, "-v")
 
 
 @pytest.mark.parametrize(
@@ -159,9 +130,9 @@ def test_a_suite_that_wants_no_server_does_not_import_one(tmp_path: Path) -> Non
         "    found = [name for name in sys.modules if name.split('.')[0] == 'nornmail']\n"
         "    print('imported:', found)\n"
     )
-    ended = run_pytest(tmp_path, "-q", str(tmp_path))
-    assert "1 passed" in ended.stdout
-    assert "imported: []" in ended.stdout
+    told = run_pytest(tmp_path, "-q")
+    assert "1 passed" in told
+    assert "imported: []" in told
 
 
 def test_the_plugin_is_found_by_its_entry_point() -> None:
@@ -211,6 +182,6 @@ unittest.main()
 
 def test_unittest_needs_no_pytest(tmp_path: Path) -> None:
     (tmp_path / "suite.py").write_text(UNITTEST)
-    ended = run(tmp_path, "suite.py")
-    assert ended.stderr.endswith("\nOK\n"), ended.stderr
-    assert "Ran 2 tests" in ended.stderr
+    _, told = run_python(tmp_path, "suite.py")
+    assert told.endswith("\nOK\n"), told
+    assert "Ran 2 tests" in told
