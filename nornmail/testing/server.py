@@ -249,7 +249,8 @@ class MailServer:
 
         Args:
             predicate: a function of the server; it is asked now, and whenever something has
-                happened: a line on any connection, a change of a mailbox, a connection's end.
+                happened: a line on any connection, a change of a mailbox, a connection's beginning
+                or end.
             seconds: how long to wait.
 
         Raises:
@@ -316,6 +317,7 @@ class MailServer:
             self.refused += 1
             reset_at_close(sock)
             sock.close()
+            self._state.changes.announce()
             return
         state = self._state
         self._connections += 1
@@ -326,6 +328,7 @@ class MailServer:
         with state.lock:
             self._live[conn] = thread
         thread.start()
+        self._state.changes.announce()
 
     def _serve(self, conn: Connection) -> None:
         """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""

@@ -78,6 +78,7 @@ class Service:
             self.refused += 1
             reset_at_close(sock)
             sock.close()
+            self._state.changes.announce()
             return
         state = self._state
         self.connections += 1
@@ -87,6 +88,7 @@ class Service:
         with state.lock:
             self._live[conn] = thread
         thread.start()
+        self._state.changes.announce()
 
     def _serve(self, conn: Connection) -> None:
         """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""

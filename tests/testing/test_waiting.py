@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import imaplib
 import smtplib
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -47,6 +49,13 @@ def send(server: MailServer) -> None:
         client.sendmail("kim@example.org", [USER, "bob@example.org"], MAIL)
 
 
+def refused(server: MailServer) -> None:
+    server.refuse_connections = server.smtp.refuse_connections = True
+    for port in (server.imap_port, server.smtp_port):
+        with suppress(ConnectionResetError):  # as early as connecting, on some systems
+            socket.create_connection((server.host, port)).close()
+
+
 def flag(server: MailServer) -> None:
     with imaplib.IMAP4(server.host, server.imap_port) as client:
         client.login(USER, PASSWORD)
@@ -78,6 +87,9 @@ def flag(server: MailServer) -> None:
             lambda server: server.mailbox().expunge(1),
             lambda server: not server.mailbox().messages,
             id="the test removes a message",
+        ),
+        pytest.param(
+            refused, lambda server: server.refused + server.smtp.refused == 2, id="it is refused"
         ),
         pytest.param(
             flag,

@@ -28,10 +28,8 @@ _RCPT_PARAMETERS = {"NOTIFY": "DSN", "ORCPT": "DSN"}
 
 def ehlo(session: Session, argument: bytes) -> Response:
     """EHLO: the extensions, as they are offered now."""
-    name = _client_name(argument)
-    session.greet(name, esmtp=True)
-    lines = [f"{session.settings.name} greets {name}", *session.offered()]
-    return Response(250, "", "\n".join(lines))
+    session.greet(_client_name(argument), esmtp=True)
+    return Response(250, "", "\n".join([session.settings.name, *session.offered()]))
 
 
 def helo(session: Session, argument: bytes) -> Response:

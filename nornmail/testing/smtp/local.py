@@ -22,7 +22,7 @@ def addressee(accounts: Mapping[str, A], address: str) -> A | None:
     of ``kim`` at any domain that no other account's name has in full. Case does not matter;
     ``kim+tag@`` is for ``kim@`` unless there is an account of the whole name.
     """
-    names = {name.lower(): account for name, account in accounts.items()}
+    names = {name.lower(): account for name, account in list(accounts.items())}
     local, at, domain = address.lower().rpartition("@")
     if not at:
         local, domain = domain, ""

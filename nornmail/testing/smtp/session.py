@@ -91,6 +91,7 @@ class Session:
         self.after_answer: Callable[[], None] | None = None
         self._accept = accept
         self._refused = False
+        self._secret_next = False
 
     def run(self, *, tls: bool) -> None:
         """Serve the client until Dropped or an OSError says that the connection is over.
@@ -199,13 +200,14 @@ class Session:
 
     def _serve_one(self) -> None:
         try:
-            line = self.conn.read_line(MAX_AUTH_LINE, _without_secret).rstrip(b" \t")
+            line = self.conn.read_line(MAX_AUTH_LINE, self._shown).rstrip(b" \t")
         except LineTooLong:
             self._say(Response(500, "5.5.2", "Line too long"))
             return
         word, _, argument = line.partition(b" ")
         name = word.upper().decode("latin-1")
-        self.settings.count_command(_without_secret(line))
+        self.settings.count_command(self._shown(line))
+        self._secret_next = False
         if self._refused and name != "QUIT":
             self._say(Response(503, "5.5.1", "No SMTP service here"))
         elif name not in COMMANDS:
@@ -245,6 +247,7 @@ class Session:
         response = act() if plan.instead is None or plan.act else None
         if plan.instead is not None:
             self.conn.write(plan.instead)
+            self._secret_next = stage == "AUTH" and plan.instead.startswith(b"334")
             if not plan.act:
                 self.after_answer = None
         elif response is not None:
@@ -275,7 +278,8 @@ class Session:
                     plan.instead = encode_reply(fault.code, fault.text.split("\n"))
                     plan.act = fault.act
                     plan.close = fault.code == CLOSING if fault.close is None else fault.close
-                    self._refused = stage == "CONNECT" and fault.code == GREETING_REFUSED
+                    if stage == "CONNECT" and fault.code == GREETING_REFUSED:
+                        self._refused = True
                 case Garbage():
                     plan.instead, plan.act = fault.data, fault.act
                 case Extra():
@@ -290,6 +294,13 @@ class Session:
                     )
         return plan
 
+    def _shown(self, line: bytes) -> bytes:
+        """A command as the transcript shows it."""
+        if self._secret_next:
+            return HIDDEN  # a fault has asked for credentials, and nobody takes them
+        secret = _SECRET.fullmatch(line)
+        return secret[1] + b" " + HIDDEN if secret else line
+
     def _say(self, response: Response) -> None:
         self.conn.write(self._encoded(response))
         self.conn.finish_answer()
@@ -303,9 +314,3 @@ def _recipient(argument: bytes) -> str | None:
         return parse_path(argument, b"TO:").address
     except BadSyntax:
         return None
-
-
-def _without_secret(line: bytes) -> bytes:
-    """A command as the transcript shows it."""
-    secret = _SECRET.fullmatch(line)
-    return secret[1] + b" " + HIDDEN if secret else line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.testing import MailServer
+from nornmail.testing import MailServer, smtp_faults
 from nornmail.testing.smtp.session import MAX_AUTH_LINE
 from tests.testing.smtp.raw import (
     OAUTHBEARER,
@@ -66,6 +66,14 @@ def test_a_mechanism_that_is_not_offered_is_refused(server: MailServer) -> None:
     server.smtp.extensions.discard("AUTH=LOGIN")
     with RawClient.to(server) as client:
         assert client.codes(b"AUTH LOGIN") == [504]
+
+
+def test_nor_is_one_that_a_fault_has_asked_for(server: MailServer) -> None:
+    server.faults.add(smtp_faults.Reply("AUTH", 334, "VXNlcm5hbWU6"))
+    with RawClient.to(server) as client:
+        assert client.codes(b"AUTH LOGIN", encoded(PASSWORD), b"NOOP") == [334, 500, 250]
+    assert encoded(PASSWORD).decode() not in "\n".join(server.transcript)
+    assert server.smtp.commands[-2:] == [b"****", b"NOOP"]
 
 
 def test_no_secret_is_in_the_transcript(server: MailServer) -> None:

@@ -234,7 +234,8 @@ def test_a_server_that_greets_with_554_takes_nothing_but_quit(server: MailServer
     server.faults.add(faults.Reply("CONNECT", 554, "no"))
     with server, RawClient(server) as client:
         assert client.reply() == b"554 no\r\n"
-        assert client.codes(b"EHLO me", b"NOOP", b"QUIT") == [503, 503, 221]
+        server.faults.add(faults.Reply("QUIT", 421))
+        assert client.codes(b"EHLO me", b"NOOP", b"QUIT") == [503, 503, 421]
 
 
 def test_octets_before_and_behind_the_answer_and_another_answer(server: MailServer) -> None:
