@@ -211,6 +211,21 @@ class Connection:
             except OSError:
                 return  # not connected any more
 
+    def end_tls(self) -> None:
+        """Say close_notify, so that the client knows the end for one; its answer is not awaited.
+
+        A connection that a fault cuts is to end without it.
+        """
+        sock = self._socket
+        if isinstance(sock, ssl.SSLSocket):
+            sock.setblocking(False)
+            try:
+                sock.unwrap()
+            except OSError:  # SSLWantReadError: it is said, and not answered yet
+                return
+            finally:
+                sock.setblocking(True)
+
     def close(self, *, reset: bool = False) -> None:
         """Close the socket, with a TCP reset or in an orderly way.
 

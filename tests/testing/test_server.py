@@ -7,13 +7,13 @@ import smtplib
 import socket
 import ssl
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 
 import pytest
 
-from nornmail.testing import MISSING, MailServer, StoredMessage
+from nornmail.testing import MISSING, MailServer, StoredMessage, smtp_faults
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 from tests.testing.smtp.raw import RawClient as SmtpClient
 
@@ -76,6 +76,35 @@ def test_tls_from_the_first_octet_has_a_certificate_of_the_test_authority(name: 
         context = ssl.create_default_context(cafile=server.ca_file)
         with imaplib.IMAP4_SSL(name, server.imap_port, ssl_context=context) as client:
             assert client.login(USER, PASSWORD)[0] == "OK"
+
+
+@pytest.mark.parametrize(
+    ("farewell", "clean"),
+    [
+        pytest.param(b"a LOGOUT", True, id="IMAP, after LOGOUT"),
+        pytest.param(b"QUIT", True, id="SMTP, after QUIT"),
+        pytest.param(b"NOOP", False, id="SMTP, cut by a fault"),
+    ],
+)
+def test_tls_ends_in_an_orderly_way_unless_a_fault_cuts_it(farewell: bytes, clean: bool) -> None:
+    with MailServer(tls=True) as server:
+        server.faults.add(smtp_faults.Drop("NOOP"))
+        port = server.imap_port if farewell == b"a LOGOUT" else server.smtp_port
+        context = ssl.create_default_context(cafile=server.ca_file)
+        with (
+            socket.create_connection((server.host, port), timeout=20) as sock,
+            context.wrap_socket(
+                sock, server_hostname="localhost", suppress_ragged_eofs=False
+            ) as client,
+        ):
+            client.sendall(farewell + b"\r\n")
+            with nullcontext() if clean else pytest.raises(ssl.SSLEOFError):
+                _read_to_the_end(client)
+
+
+def _read_to_the_end(sock: socket.socket) -> None:
+    while sock.recv(1000):
+        continue
 
 
 def test_starttls_upgrades_and_takes_back_logindisabled() -> None:

@@ -153,6 +153,7 @@ class Session:
 
     def hang_up(self) -> None:
         """End the connection."""
+        self.conn.end_tls()
         raise Dropped("the server has hung up")
 
     def read_message(self) -> None:
