@@ -116,6 +116,21 @@ class Drop(InsteadFault):
 
 
 @dataclass(frozen=True)
+class DropTotal(Fault):
+    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
+
+    Under TLS the octets are those of the plain text.
+
+    Args:
+        after_bytes: octets that are sent first.
+        reset: drop it with a TCP reset instead of an orderly end.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
 class DropInMessage(Fault):
     """Drop the connection before the final dot: DATA was answered 354, and the message is coming.
 

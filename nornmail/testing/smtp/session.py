@@ -21,6 +21,7 @@ from nornmail.testing.smtp.faults import (
     Drip,
     Drop,
     DropInMessage,
+    DropTotal,
     Extra,
     Garbage,
     Reply,
@@ -99,6 +100,8 @@ class Session:
         Args:
             tls: TLS comes before the greeting.
         """
+        for total in self.state.faults.take(DropTotal, lambda _: True):
+            self.conn.total_left, self.conn.total_reset = total.after_bytes, total.reset
         if tls:
             self._handshake()
         self._perform("CONNECT", self._greeting)

@@ -181,6 +181,19 @@ def test_what_becomes_of_the_message(
         assert len(server.outbox) == accepted
 
 
+def test_a_connection_can_end_at_every_octet(server: MailServer) -> None:
+    said = b"EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\nQUIT\r\n"
+    with server:
+        whole = RawClient.hear(server, said)
+        assert whole.endswith(b"221 2.0.0 Bye\r\n")
+        for size in range(0, len(whole), 7):
+            server.faults.add(faults.DropTotal(after_bytes=size))
+            assert RawClient.hear(server, said) == whole[:size]
+        server.faults.add(faults.DropTotal(reset=True))
+        with pytest.raises(ConnectionResetError):
+            RawClient.hear(server)
+
+
 def test_a_message_accepted_in_silence(server: MailServer) -> None:
     server.faults.add(faults.Silent("DOT", act=True, after_bytes=4))
     with server:
