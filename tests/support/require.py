@@ -15,11 +15,10 @@ import pytest
 VARIABLE = "NORNMAIL_REQUIRE"
 
 SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
-CLIENTS = frozenset({"aiosmtplib"})
-"""Every name that may be required: a misspelt one would require nothing, and is an error.
+SMTP_CLIENTS = frozenset({"aiosmtplib"})
 
-Clients are packages that nox installs in the session that needs them.
-"""
+NAMES = SERVERS | SMTP_CLIENTS
+"""Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 
 def required(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
@@ -29,9 +28,8 @@ def required(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
         ValueError: a name that no test knows.
     """
     names = {name.strip().lower() for name in environ.get(VARIABLE, "").split(",")} - {""}
-    if unknown := names - SERVERS - CLIENTS:
-        known = sorted(SERVERS | CLIENTS)
-        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {known}")
+    if unknown := names - NAMES:
+        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {sorted(NAMES)}")
     return frozenset(names)
 
 
