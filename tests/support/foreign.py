@@ -1,4 +1,4 @@
-"""What the fixture of a real server needs: free ports, and waits for foreign processes."""
+"""What the fixtures of all real servers need: free ports, and waits for foreign processes."""
 
 from __future__ import annotations
 
