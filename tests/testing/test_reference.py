@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.testing import MailServer, SentMessage, smtp_faults
+from nornmail.testing import MailServer, SentMessage, faults, smtp_faults
 from nornmail.testing.smtp.session import MAX_AUTH_LINE, MAX_COMMAND_LINE
 from nornmail.testing.smtp.settings import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.waiting import WAIT_SECONDS
@@ -91,6 +91,12 @@ def test_the_faults_of_smtp() -> None:
         name: {argument(one) for one in fields(kind)} - {"times=1", "on_nth=1"}
         for name, kind in FAULTS.items()
     }
+
+
+def test_the_faults_of_imap() -> None:
+    told = [name for row in table("IMAP fault", "what it does") for name in names(row[0])]
+    assert told
+    assert all(issubclass(getattr(faults, name), faults.Fault) for name in told)
 
 
 def test_the_stages_of_smtp() -> None:

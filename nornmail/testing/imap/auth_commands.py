@@ -54,7 +54,6 @@ def logout(session: Session, _: bytes, cursor: Cursor) -> str:
     session.conn.write(b"* BYE Logging out\r\n")
 
     def hang_up() -> None:
-        session.conn.end_tls()
         raise Dropped("logged out")
 
     session.after_answer = hang_up
