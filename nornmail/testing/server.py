@@ -249,8 +249,8 @@ class MailServer:
 
         Args:
             predicate: a function of the server; it is asked now, and whenever something has
-                happened: a line on any connection, a change of a mailbox, a connection's beginning
-                or end.
+                happened: a line on any connection, a change of a mailbox, a fault that fires, a
+                connection's beginning or end.
             seconds: how long to wait.
 
         Raises:

@@ -11,6 +11,7 @@ from nornmail.testing.changes import Changes
 from nornmail.testing.faults import FaultPlan
 from nornmail.testing.imap.idle import Idler
 from nornmail.testing.transcript import Transcript
+from nornmail.testing.waking_plan import WakingPlan
 
 ALL_CAPABILITIES = frozenset(
     {
@@ -43,8 +44,8 @@ class ServerState:
     def __init__(self, *, tls: bool, starttls: bool) -> None:
         self._offers_tls = tls or starttls
         self.capabilities = set(ALL_CAPABILITIES) | ({"STARTTLS"} if starttls else set())
-        self.faults = FaultPlan()
         self.changes = Changes()
+        self.faults: FaultPlan = WakingPlan(self.changes.announce)
         self.transcript = Transcript(self.changes.announce)
         self.stopping = threading.Event()
         self.lock = threading.Lock()

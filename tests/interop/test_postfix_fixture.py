@@ -164,6 +164,30 @@ def test_a_strict_server_refuses_a_bare_line_feed(postfix: Postfix) -> None:
             assert file.readline().startswith(expected)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param([b"EHLO x\r\nMAIL FROM:<a@example.org>\r\n"], id="behind EHLO"),
+        pytest.param(
+            [
+                b"HELO x\r\n",
+                b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.test>\r\nDATA\r\nx\r\n.\r\n",
+            ],
+            id="behind DATA",
+        ),
+    ],
+)
+def test_a_strict_server_cuts_a_client_that_does_not_wait(
+    postfix: Postfix, said: list[bytes]
+) -> None:
+    port = postfix.strict_port
+    with socket.create_connection((postfix.host, port), 20) as sock, sock.makefile("rb") as file:
+        for octets in said:
+            file.readline()
+            sock.sendall(octets)
+        assert file.readlines()[-1].startswith(b"554 5.5.0 ")
+
+
 def test_an_outage_and_settings_of_a_tests_own() -> None:
     before = set(threading.enumerate())
     with start_postfix(smtpd_recipient_limit="2") as postfix:

@@ -13,8 +13,9 @@ Ports, all on ``postfix.host`` with a certificate of ``postfix.ca_file`` for it 
 ``smtps_port``            the same with TLS from the first octet
 ``submission_port``       STARTTLS is a must (530 without), and so is AUTH (554 at RCPT without)
 ``plain_port``            AUTH without TLS, and no STARTTLS
-``strict_port``           as ``smtp_port``, but a bare LF in a message is refused, and a client that
-                          speaks before it may (after DATA, or before the greeting of EHLO) is cut
+``strict_port``           as ``smtp_port``, but a bare LF in a message is refused (550 5.5.2), and a
+                          client that does not wait for the answers to EHLO and to DATA is told 554
+                          5.5.0 and cut
 ========================  ==========================================================================
 
 AUTH is PLAIN, LOGIN and XOAUTH2: every user name with ``postfix.password``, or with the token

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from nornmail.testing import MailServer
+from nornmail.testing import MailServer, smtp_faults
 from nornmail.testing.changes import Changes
 from tests.testing.raw_client import PASSWORD, USER
 
@@ -47,6 +47,12 @@ class Meanwhile(threading.Thread):
 def send(server: MailServer) -> None:
     with smtplib.SMTP(server.host, server.smtp_port) as client:
         client.sendmail("kim@example.org", [USER, "bob@example.org"], MAIL)
+
+
+def silence(server: MailServer) -> None:
+    with socket.create_connection((server.host, server.smtp_port)) as sock:
+        sock.sendall(b"NOOP\r\n")
+        server.wait_for(lambda server: not server.faults.pending, seconds=LONG)
 
 
 def refused(server: MailServer) -> None:
@@ -89,6 +95,9 @@ def flag(server: MailServer) -> None:
             id="the test removes a message",
         ),
         pytest.param(
+            silence, lambda server: not server.faults.pending, id="a fault fires and says nothing"
+        ),
+        pytest.param(
             refused, lambda server: server.refused + server.smtp.refused == 2, id="it is refused"
         ),
         pytest.param(
@@ -109,6 +118,7 @@ def test_a_change_ends_the_wait(
     predicate: Callable[[MailServer], object],
 ) -> None:
     server.deliver(MAIL)
+    server.faults.add(smtp_faults.Silent("NOOP"))
     other = Meanwhile(lambda: act(server))
     assert server.wait_for(other.watched(predicate), seconds=LONG)
     other.join()

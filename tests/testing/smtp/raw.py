@@ -47,7 +47,8 @@ class RawClient:
     def hear(cls, server: MailServer, data: bytes = b"") -> bytes:
         """Say something at once and give all that the server says."""
         with cls(server) as client:
-            client.send(data)
+            if data:
+                client.send(data)
             return client.all()
 
     def __enter__(self) -> Self:

@@ -116,6 +116,7 @@ def test_silence_at_any_stage_ends_with_the_client(server: MailServer, stage: st
         at = At(server, stage)
         with at.client as client:
             at.say()
+            server.wait_for(lambda server: not server.faults.pending)
             client.send(b"NOOP\r\n")
             with RawClient.to(server) as other:  # which is answered meanwhile
                 assert other.codes(b"NOOP") == [250]
