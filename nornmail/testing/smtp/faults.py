@@ -1,7 +1,23 @@
-"""The faults of SMTP, as values; a test adds them with ``server.faults.add(...)``.
+"""The faults of SMTP, as values.
+
+    server.faults.add(smtp_faults.Reply("RCPT", 550, "5.1.1 No such user", recipient="x@y.example"))
+    server.faults.add(smtp_faults.Drop("DOT", act=True))  # accepted, and the client does not know
 
 A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match. Where it
 fires is a stage of the conversation: see `STAGES`.
+
+| what shall go wrong | fault |
+|---|---|
+| a command, the greeting or the message is refused, or answered in any other way | `Reply` |
+| the connection ends before, in or behind an answer | `Drop` |
+| it ends before the final dot, or after so many octets of all that is sent | `DropInMessage`, |
+| | `DropTotal` |
+| nothing is said any more | `Silent` |
+| the answer is not SMTP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
+| | `Rewrite`, `Drip` |
+| an extension is stripped, plain text comes before TLS | `Strip`, `Trailing` at STARTTLS |
+| the certificate is no good | `BadCertificate` |
+| anything else happens at an exact point | `Call` |
 """
 
 from __future__ import annotations
