@@ -131,6 +131,7 @@ class Mailbox:
         """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in."""
         with self.lock:
             self._hidden[uid] = listings
+        self._changed()
 
     def reset_uid_validity(
         self, new_value: int | None = None, *, renumber: bool = True, quiet: bool = False
@@ -157,6 +158,7 @@ class Mailbox:
                 self.epoch.end()
             self.epoch = fresh
             self._hidden.clear()
+        self._changed()
 
     def shown_uid_validity(self) -> int | None:
         """The UIDVALIDITY a client is told, None for none."""

@@ -95,6 +95,11 @@ def flag(server: MailServer) -> None:
             id="the test removes a message",
         ),
         pytest.param(
+            lambda server: server.mailbox().reset_uid_validity(77),
+            lambda server: server.mailbox().uid_validity == 77,
+            id="the test changes the UIDVALIDITY",
+        ),
+        pytest.param(
             silence, lambda server: not server.faults.pending, id="a fault fires and says nothing"
         ),
         pytest.param(
