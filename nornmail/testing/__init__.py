@@ -6,7 +6,8 @@ r"""A mail server for tests, in the test's own process, with faults on demand.
         server.add_user("agent@example.com", "secret")
         server.deliver(b"Subject: hello\r\n\r\nhello\r\n")
         server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
-        ...  # a client connects to server.host, server.imap_port
+        ...  # a client connects to server.host, server.imap_port and server.smtp_port
+        (sent,) = server.wait_for_sent()
 
 It knows nothing of the client in this package and shares no parser with it, so that one mistake
 cannot hide in both.
@@ -17,5 +18,16 @@ from nornmail.testing.imap.view import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
+from nornmail.testing.smtp import faults as smtp_faults
+from nornmail.testing.smtp.outbox import SentMessage
 
-__all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]
+__all__ = [
+    "MISSING",
+    "MailServer",
+    "Mailbox",
+    "Proxy",
+    "SentMessage",
+    "StoredMessage",
+    "faults",
+    "smtp_faults",
+]

@@ -15,18 +15,21 @@ import pytest
 VARIABLE = "NORNMAIL_REQUIRE"
 
 SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
+SMTP_CLIENTS = frozenset({"aiosmtplib"})
+
+NAMES = SERVERS | SMTP_CLIENTS
 """Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 
 def required(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """The servers that this run must meet, in lower case.
+    """The servers and clients that this run must meet, in lower case.
 
     Raises:
         ValueError: a name that no test knows.
     """
     names = {name.strip().lower() for name in environ.get(VARIABLE, "").split(",")} - {""}
-    if unknown := names - SERVERS:
-        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {sorted(SERVERS)}")
+    if unknown := names - NAMES:
+        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {sorted(NAMES)}")
     return frozenset(names)
 
 
