@@ -1,39 +1,113 @@
-"""nornmail gives a program a mailbox: new mail arrives at a callback, once."""
+"""nornmail gives a program a mailbox: new mail arrives at a callback, once.
+
+The names are loaded when they are asked for (PEP 562): whoever needs one room, or only the pytest
+plugin, does not wait for all of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from nornmail._version import __version__
-from nornmail.checkup import check_up
-from nornmail.deadletters import DeadLetter, DeadLetters
-from nornmail.errors import (
-    AuthenticationFailed,
-    CommandRefused,
-    ConfigurationError,
-    ConnectionLost,
-    DecisionNeeded,
-    Defer,
-    HandlerError,
-    LeaseHeld,
-    LeaseLost,
-    MessageGone,
-    NornmailError,
-    ProtocolError,
-    Reject,
-    StoreError,
-    Throttled,
-)
-from nornmail.message import Address, Attachment, Message, parse_message
-from nornmail.model import Inbox, MessageRef
-from nornmail.policy import RetryPolicy
-from nornmail.poller import Poller, PollResult
-from nornmail.settings import ImapSettings, SmtpSettings, read_environment
-from nornmail.status import Status
-from nornmail.steps import Step
-from nornmail.stores import (
-    JsonStateStore,
-    MemoryStateStore,
-    SqliteStateStore,
-    StateStore,
-    open_store,
-)
+
+if TYPE_CHECKING:
+    from nornmail.checkup import (
+        check_up,
+    )
+    from nornmail.deadletters import (
+        DeadLetter,
+        DeadLetters,
+    )
+    from nornmail.errors import (
+        AuthenticationFailed,
+        CommandRefused,
+        ConfigurationError,
+        ConnectionLost,
+        DecisionNeeded,
+        Defer,
+        HandlerError,
+        LeaseHeld,
+        LeaseLost,
+        MessageGone,
+        NornmailError,
+        ProtocolError,
+        Reject,
+        StoreError,
+        Throttled,
+    )
+    from nornmail.message import (
+        Address,
+        Attachment,
+        Message,
+        parse_message,
+    )
+    from nornmail.model import (
+        Inbox,
+        MessageRef,
+    )
+    from nornmail.policy import (
+        RetryPolicy,
+    )
+    from nornmail.poller import (
+        Poller,
+        PollResult,
+    )
+    from nornmail.settings import (
+        ImapSettings,
+        SmtpSettings,
+        read_environment,
+    )
+    from nornmail.status import (
+        Status,
+    )
+    from nornmail.steps import (
+        Step,
+    )
+    from nornmail.stores import (
+        JsonStateStore,
+        MemoryStateStore,
+        SqliteStateStore,
+        StateStore,
+        open_store,
+    )
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "nornmail.checkup": ("check_up",),
+    "nornmail.deadletters": ("DeadLetter", "DeadLetters"),
+    "nornmail.errors": (
+        "AuthenticationFailed",
+        "CommandRefused",
+        "ConfigurationError",
+        "ConnectionLost",
+        "DecisionNeeded",
+        "Defer",
+        "HandlerError",
+        "LeaseHeld",
+        "LeaseLost",
+        "MessageGone",
+        "NornmailError",
+        "ProtocolError",
+        "Reject",
+        "StoreError",
+        "Throttled",
+    ),
+    "nornmail.message": ("Address", "Attachment", "Message", "parse_message"),
+    "nornmail.model": ("Inbox", "MessageRef"),
+    "nornmail.policy": ("RetryPolicy",),
+    "nornmail.poller": ("PollResult", "Poller"),
+    "nornmail.settings": ("ImapSettings", "SmtpSettings", "read_environment"),
+    "nornmail.status": ("Status",),
+    "nornmail.steps": ("Step",),
+    "nornmail.stores": (
+        "JsonStateStore",
+        "MemoryStateStore",
+        "SqliteStateStore",
+        "StateStore",
+        "open_store",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Address",
@@ -75,3 +149,15 @@ __all__ = [
     "parse_message",
     "read_environment",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

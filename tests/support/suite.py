@@ -34,7 +34,7 @@ def run_pytest(directory: Path, *arguments: str) -> str:
     """What pytest says. The plugin is named, so that it is that beside the package under test."""
     output, _ = run_python(
         directory,
-        *("-m", "pytest", "-p", "_nornmail_pytest", "-p", "no:cacheprovider"),
+        *("-m", "pytest", "-p", "nornmail.pytest_plugin", "-p", "no:cacheprovider"),
         *("--strict-markers", "-c", os.devnull, "--rootdir", str(directory)),
         *(*arguments, str(directory)),
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",

@@ -1,8 +1,8 @@
 """The pytest plugin of ``nornmail.testing``: a mail server as a fixture, its transcript on failure.
 
 pytest imports this module in every project whose environment has nornmail, whether a test wants a
-server or not. That is why it stands outside the package: ``import nornmail.testing.plugin`` would
-first run ``nornmail/__init__.py``, and cost such a project a third of a second for nothing.
+server or not. That is why it stands outside of ``testing/``, and why ``nornmail/__init__.py`` loads
+its names when they are asked for: such a project pays for this file and nothing else.
 ``-p no:nornmail`` turns it off.
 """
 
