@@ -115,8 +115,11 @@ class Builder:
         opened = self._open
         if name == "br":
             self.start("br", NO_ATTRIBUTES)
-        elif name in ("html", "body") or not opened.count[name]:
+        elif name in ("html", "body"):
             return
+        elif not opened.count[name]:
+            if name in FORMATTING:
+                opened.forget_formatting(name)
         elif opened.skipped[name]:
             opened.skip_end(name)
         elif name in FORMATTING and not opened.foreign:

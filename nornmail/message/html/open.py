@@ -158,6 +158,12 @@ class OpenElements:
                 return element
         return None
 
+    def forget_formatting(self, name: str) -> None:
+        """The last of this name goes on no more; it is not open."""
+        element = self.formatting_of(name)
+        if element is not None:
+            self.formatting.remove(element)
+
     def to_reconstruct(self) -> list[Element]:
         """What goes on and is not open, outermost first."""
         lost: list[Element] = []

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from nornmail.message.html.css.colours import Colour, alike, parse_colour
+from nornmail.message.html.css.colours import TRANSPARENT, Colour, alike, parse_colour
 from nornmail.message.html.css.shapes import clip, clip_path, transform, turned_away
 from nornmail.message.html.css.syntax import Declaration, split, words
 from nornmail.message.html.css.values import Length, length_of, number_of
@@ -125,11 +125,15 @@ def _filter(text: str) -> float | None:
         elif name == "blur":
             radius = length_of(inside or "0")
             left *= 0.0 if radius is not None and radius.pixels() >= _BLURRED else 1.0
-        elif name != "none" and not inside and "(" not in called:
+        elif name not in _FILTERS:
             return None
     return left
 
 
+_FILTERS: Final = frozenset(
+    {"none", "url", "brightness", "contrast", "drop-shadow", "grayscale", "hue-rotate", "invert",
+     "saturate", "sepia"}
+)  # fmt: skip
 _BLURRED: Final = 8.0
 """Pixels of blur at which text of ordinary size cannot be read."""
 
@@ -195,7 +199,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "clip-path": clip_path,
     "white-space": _one_of("normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"),
     "float": lambda text: text if text in ("left", "right") else None,
-    "mso-hide": lambda text: text,
+    "mso-hide": _one_of("all", "none", "no", "auto"),
 }  # fmt: skip
 
 _ALIASES: Final = {
@@ -275,19 +279,27 @@ def _font(text: str) -> Iterator[tuple[str, Value]]:
         yield "line-height", height
 
 
+_LAYER_WORDS: Final = re.compile(
+    r"none|(?:no-)?repeat(?:-[xy])?|space|round|scroll|fixed|local|(?:border|padding|content)-box|text"
+    r"|border-area|top|bottom|left|right|center|cover|contain|auto|/"
+)
+
+
 def _background(text: str) -> Iterator[tuple[str, Value]]:
     image: Value = "none"
-    colour: Value = Colour(0, 0, 0, 0)
+    colour: Value = TRANSPARENT
     for layer in split(text, ","):
-        found = _image(layer)
-        if found is not None and found != "none" and image == "none":
-            image = found
-        if found is None or found == "none":
-            colours = (_colour(one) for one in words(layer))
-        else:
-            colours = (_colour(one) for one in words(layer) if not one.startswith(("url", "-"))
-                       and "gradient" not in one)  # fmt: skip
-        colour = next((one for one in colours if one is not None), colour)
+        for word in words(layer):
+            painted = _colour(word)
+            if painted is not None:
+                colour = painted
+            elif _IMAGE.match(word) or _GRADIENT.match(word):
+                image = _image(word) if image == "none" else image
+            elif not all(
+                not one or _LAYER_WORDS.fullmatch(one) or length_of(one) is not None
+                for one in word.split("/")
+            ):
+                return
     yield "background-color", colour
     yield "background-image", image
 

@@ -15,7 +15,7 @@ _PIECE: Final = re.compile(
     rf"""(?P<type>\*|{_NAME}|&)
     |\#(?P<id>{_NAME})
     |\.(?P<class>{_NAME})
-    |\[\s*(?:{_NAME}|\*)?\|?(?P<attr>{_NAME})\s*
+    |\[\s*(?:(?:{_NAME}|\*)?\|(?!=))?(?P<attr>{_NAME})\s*
         (?:(?P<op>[~|^$*]?=)\s*(?:"(?P<dq>(?:[^"\\]|\\.)*+)"|'(?P<sq>(?:[^'\\]|\\.)*+)'|(?P<bare>{_NAME}))
         \s*(?P<flag>[iIsS]?)\s*)?\]
     |::?(?P<pseudo>{_NAME})(?P<open>\()?
