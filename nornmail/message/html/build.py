@@ -31,6 +31,7 @@ from nornmail.message.html.tree import Element
 from nornmail.message.limits import MAX_HTML_ELEMENTS, MAX_HTML_STEPS
 
 _NONE: Final[frozenset[str]] = frozenset()
+_AROUND: Final = frozenset({"caption", "table", "td", "template", "th"})
 _TABLE: Final = frozenset({"html", "table", "template"})
 _LISTS: Final = SCOPE | {"ol", "ul"}
 _BUTTON: Final = SCOPE | {"button"}
@@ -48,6 +49,7 @@ class Builder:
         self._note = note
         self._open = OpenElements(self.root)
         self._body: Element | None = None
+        self._form: Element | None = None
         self._elements = 0
 
     # What the scanner finds
@@ -67,7 +69,7 @@ class Builder:
         if opened.top.name in TABLE_ROWS and not text.isspace():
             self._reconstruct()
             if opened.top.name in TABLE_ROWS:
-                self._put_before_table(text)
+                self._open.put_before_table(text)
                 return
         elif opened.top.name == "head" and not text.isspace():
             opened.pop()
@@ -117,6 +119,8 @@ class Builder:
             self.start("br", NO_ATTRIBUTES)
         elif name in ("html", "body"):
             return
+        elif name == "form":
+            self._end_form()
         elif not opened.count[name]:
             if name in FORMATTING:
                 opened.forget_formatting(name)
@@ -137,6 +141,12 @@ class Builder:
         else:
             opened.pop_until_any(frozenset({name}), SPECIAL)
 
+    def _end_form(self) -> None:
+        """It ends the form alone: what was opened within stays open."""
+        form, self._form = self._form, None
+        if form is not None and self._open.is_open(form):
+            self._open.close_one(form)
+
     # Start tags
 
     def _counts(self) -> bool:
@@ -151,6 +161,8 @@ class Builder:
 
     def _in_body(self, name: str, attributes: Mapping[str, str]) -> None:
         opened = self._open
+        if name == "form" and self._form is not None:
+            return
         if name in CLOSE_P and opened.count["p"] and not (name == "table" and self.quirks):
             self._close("p", _BUTTON)
         close = _CLOSES.get(name)
@@ -160,15 +172,17 @@ class Builder:
             opened.pop()
         if name in ("a", "nobr") and opened.is_formatting(name):
             close_formatting(opened, name)
-        if name == "table" and opened.top.name in TABLE_ROWS:
-            self._close("table", _NONE)
+        if name == "table" and opened.count["table"]:
+            around = opened.innermost_of(_AROUND)
+            if around is not None and around.name == "table":  # a table between the rows of one
+                self._close("table", _NONE)
         if name not in CLOSE_P and name not in HEAD:
             self._reconstruct()
         element = Element(name, attributes)
         self._place(element)
-        if name in VOID:
-            return
-        if opened.top.name in TABLE_ROWS and name == "form":
+        if name == "form":
+            self._form = element
+        if name in VOID or (name == "form" and opened.top.name in TABLE_ROWS):
             return
         opened.push(element)
         if opened.top is not element:
@@ -245,17 +259,9 @@ class Builder:
     def _place(self, element: Element) -> None:
         """Into the innermost element, or in front of the table (foster parenting)."""
         if self._open.top.name in TABLE_ROWS and element.name not in _IN_TABLES:
-            self._put_before_table(element)
+            self._open.put_before_table(element)
         else:
             self._put(element)
-
-    def _put_before_table(self, node: Element | str) -> None:
-        table = self._open.innermost("table")
-        parent = table.parent if table else None
-        if table is None or parent is None:
-            self._open.top.append(node)
-            return
-        parent.insert(parent.position(table), node)
 
     def _reconstruct(self) -> None:
         """Open again the formatting that a block's end has cut off (13.2.4.3)."""

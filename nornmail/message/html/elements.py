@@ -51,6 +51,9 @@ SCOPE: Final = _names(
 )
 """Elements out of which no end tag reaches."""
 
+IMPLIED: Final = _names("dd dt li optgroup option p rb rp rt rtc")
+"""Elements that the end of what is around them ends."""
+
 TABLE_ROWS: Final = _names("table tbody tfoot thead tr")
 """Elements that take nothing but parts of a table."""
 TABLE_PARTS: Final = _names("caption col colgroup tbody td tfoot th thead tr")

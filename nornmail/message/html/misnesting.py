@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nornmail.message.html.elements import SCOPE, SPECIAL
+from nornmail.message.html.elements import SCOPE, SPECIAL, TABLE_ROWS
 from nornmail.message.html.open import OpenElements
 from nornmail.message.html.tree import Element
 
@@ -70,7 +70,11 @@ def _adopt(opened: OpenElements, element: Element, block: Element) -> None:
             bookmark = opened.formatting.index(copy) + 1
         _move(last, copy)
         last = copy
-    _move(last, ancestor)
+    if ancestor.name in TABLE_ROWS:
+        _take_out(last)
+        opened.put_before_table(last)
+    else:
+        _move(last, ancestor)
     inner = Element(element.name, element.attributes)
     opened.steps += len(block.children)
     inner.children, block.children = block.children, ()
@@ -90,6 +94,10 @@ def _swap(opened: OpenElements, node: Element, copy: Element) -> None:
 
 
 def _move(node: Element, parent: Element) -> None:
+    _take_out(node)
+    parent.append(node)
+
+
+def _take_out(node: Element) -> None:
     if node.parent is not None:
         node.parent.remove(node)
-    parent.append(node)

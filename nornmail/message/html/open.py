@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from nornmail.message.html.elements import FOREIGN, FORMATTING, MARKERS
+from nornmail.message.html.elements import FOREIGN, FORMATTING, IMPLIED, MARKERS, SCOPE
 from nornmail.message.html.tree import Element
 from nornmail.message.limits import MAX_HTML_NESTING
 
 _ALIKE: Final = 3
 """So many equal formatting elements go on; more would be one for each that was never closed."""
+_TABLE: Final = frozenset({"table"})
 
 
 class OpenElements:
@@ -86,17 +87,42 @@ class OpenElements:
             if name in edge:
                 return
 
-    def innermost(self, name: str) -> Element | None:
-        """The innermost open element of this name."""
+    def innermost_of(self, names: frozenset[str]) -> Element | None:
+        """The innermost open element of one of these names."""
         for element in reversed(self.stack):
             self.steps += 1
-            if element.name == name:
+            if element.name in names:
                 return element
         return None
 
     def is_open(self, element: Element) -> bool:
         """Whether it is on the stack."""
         return id(element) in self._on_stack
+
+    def put_before_table(self, node: Element | str) -> None:
+        """What a table cannot hold goes in front of it: foster parenting (13.2.6.1)."""
+        table = self.innermost_of(_TABLE)
+        parent = table.parent if table else None
+        if table is None or parent is None:
+            self.top.append(node)
+        else:
+            parent.insert(parent.position(table), node)
+
+    def close_one(self, element: Element) -> None:
+        """Close ``element`` alone, unless it is the innermost, or in another scope."""
+        above = []
+        for one in reversed(self.stack):
+            self.steps += 1
+            if one is element:
+                break
+            if one.name in SCOPE:
+                return
+            above.append(one)
+        for one in above:
+            if one.name not in IMPLIED:
+                break
+            self.pop()
+        self.take_off(element)
 
     def take_off(self, element: Element) -> None:
         """Close one element and leave open what is within it."""

@@ -27,7 +27,7 @@ _SIZES: Final = {"big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length
 _FIELDS: Final = frozenset({"button", "input", "select", "textarea"})
 _FIELD: Final[Mapping[str, Value]] = {
     "color": BLACK, "background-color": Colour(240, 240, 240), "font-size": Length(px=13.3),
-    "line-height": Length(em=1.2), "text-indent": Length(), "letter-spacing": Length(),
+    "line-height": Length(em=1.2), "letter-spacing": Length(),
 }  # fmt: skip
 
 

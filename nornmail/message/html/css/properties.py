@@ -231,6 +231,9 @@ def expand(one: Declaration) -> Iterator[tuple[str, Value]]:
     if name.startswith("-"):
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
+    if name == "all" and one.value in WIDE_KEYWORDS:
+        yield from ((each, one.value) for each in READERS)
+        return
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
         return

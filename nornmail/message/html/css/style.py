@@ -81,6 +81,8 @@ def compute(parent: Style, sets: Mapping[str, Value]) -> Style:
     style.display = sets.get("display", "")
     if "float" in sets or sets.get("position") in ("absolute", "fixed"):
         style.display = style.display or "block"
+    if style.display.startswith("inline-"):  # it stands in the line that the parent indents
+        style.right += min(0.0, parent.indent.pixels(parent.size))
     if not style.lost:
         style.lost = hiding.what_hides(style, sets)
     style.unseen = style.lost or hiding.what_hides_text(style)
