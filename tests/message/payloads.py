@@ -166,11 +166,12 @@ INLINE: dict[str, Callable[[str], str]] = {
     "an attribute in capitals": lambda css: _attribute(css).replace("style=", "STYLE ="),
     "single quotes": lambda css: f"style='{css}'",
     "references": lambda css: 'style="' + "".join(f"&#{ord(one)};" for one in css) + '"',
-    "hexadecimal references": lambda css: 'style="'
-    + css.replace(":", "&#x3A;").replace("o", "&#x6f;")
-    + '"',
-    "two attributes, of which the first counts": lambda css: _attribute(css)
-    + ' style="display:block;color:#000;font-size:16px"',
+    "hexadecimal references": lambda css: (
+        'style="' + css.replace(":", "&#x3A;").replace("o", "&#x6f;") + '"'
+    ),
+    "two attributes, of which the first counts": lambda css: (
+        _attribute(css) + ' style="display:block;color:#000;font-size:16px"'
+    ),
     "other attributes around it": lambda css: f'class="b" data-a=">" {_attribute(css)} id=c/',
     "no blank before it": lambda css: f'title="a"{_attribute(css)}',
 }

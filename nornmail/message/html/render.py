@@ -9,6 +9,7 @@ from typing import Final
 
 from nornmail.message.defects import Note
 from nornmail.message.html.css.cascade import Cascade
+from nornmail.message.html.css.hiding import is_on_page
 from nornmail.message.html.css.style import Style
 from nornmail.message.html.elements import BLOCKS, HEADINGS
 from nornmail.message.html.invisible import without_invisible
@@ -32,6 +33,7 @@ _FLEX: Final = frozenset(
     {"flex", "grid", "inline-flex", "inline-grid", "-webkit-box", "-webkit-flex"}
 )
 _SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
+_CONTAINED: Final = frozenset({"button", "table", "td", "th"})
 _DATA: Final = " | "
 INVISIBLE: Final = "invisible characters"
 
@@ -69,6 +71,7 @@ class _Frame:
     lines: Lines | None = None
     table: _Table | None = None
     is_quote: bool = False
+    flow: float = 0.0
 
 
 class _Page:
@@ -78,6 +81,7 @@ class _Page:
         self._cascade = cascade
         self._without = without
         self._table: _Table | None = None
+        self._flow = 0.0
 
     def run(self, root: Element) -> None:
         frames: list[_Frame] = []
@@ -104,11 +108,19 @@ class _Page:
         if text.isspace() and not style.white_space.startswith(("pre", "break")):
             self.lines.text(text)
             return
-        if style.unseen or frame.is_mute or self._cascade.is_spent:
-            self._count(text, style.unseen or ("a drawing" if frame.is_mute else "too much style"))
+        hidden = style.unseen or self._hidden_by_place(frame)
+        if hidden:
+            self._count(text, hidden)
             self.lines.space()
             return
         self._write(text, style.white_space)
+
+    def _hidden_by_place(self, frame: _Frame) -> str:
+        if frame.is_mute:
+            return "a drawing"
+        if self._flow and not is_on_page(self._flow + frame.style.down):
+            return "position"
+        return "too much style" if self._cascade.is_spent else ""
 
     def _write(self, text: str, white_space: str = "normal") -> None:
         text, removed = without_invisible(text)
@@ -147,6 +159,8 @@ class _Page:
         name = element.name
         style = self._cascade.style_of(element, parent)
         if style.lost:
+            if style.flow and style.lost != "display":
+                self._flow += style.flow
             if name not in _NO_WORDS:
                 self._count_all(element, style.lost)
             return None
@@ -163,6 +177,7 @@ class _Page:
         frame = _Frame(
             element, style, iter(element.children), self._is_block(element, style, outer), is_mute
         )
+        frame.flow = self._flow
         self._open(frame)
         return frame
 
@@ -224,6 +239,10 @@ class _Page:
             self.lines.close_list()
         elif frame.is_quote:
             self.lines.close_quote()
+        if frame.style.flow is None or name in _CONTAINED:
+            self._flow = frame.flow
+        elif frame.is_block:
+            self._flow += frame.style.flow
         if frame.is_block:
             self.lines.block(2 if name in _PARAGRAPHS and not self.lines.in_list else 1)
         elif name in _SPACED or frame.style.display in _SPACED:

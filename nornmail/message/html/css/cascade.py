@@ -35,6 +35,7 @@ class Cascade:
     """Gives each element of a page its style, from the root inwards."""
 
     def __init__(self, root: Element, quirks: bool, note: Note) -> None:
+        self._quirks = quirks
         self._sheets = StyleSheets(root, quirks, note)
         self._styles: dict[tuple[object, ...], Style] = {}
         self._attributes: dict[str, tuple[Longhand, ...]] = {}
@@ -71,7 +72,7 @@ class Cascade:
     def _style_attribute(self, css: str) -> tuple[Longhand, ...]:
         known = self._attributes.get(css)
         if known is None:
-            known = read_declarations(declarations(css))
+            known = read_declarations(declarations(css), self._quirks)
             if len(self._attributes) < _REMEMBERED:
                 self._attributes[css] = known
         return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from nornmail.message.html.css.colours import alike
@@ -33,6 +33,8 @@ def what_hides(style: Style, sets: Mapping[str, Value]) -> str:
         return "display"
     if sets.get("mso-hide") == "all":
         return "mso-hide"
+    if display == "contents":  # it has no box of its own
+        return ""
     if sets.get("content-visibility") == "hidden":
         return "visibility"
     style.opacity *= sets.get("opacity", 1.0) * sets.get("filter", 1.0)
@@ -84,19 +86,49 @@ def _is_zero(style: Style, size: Value) -> bool:
 def _is_moved_away(style: Style, sets: Mapping[str, Value]) -> bool:
     moved = sets.get("translate", (ZERO, ZERO))
     turned: Transform = sets.get("transform", Transform())
-    right = [moved[0], turned.right, sets.get("margin-left"), sets.get("padding-left")]
-    down = [moved[1], turned.down, sets.get("margin-top"), sets.get("padding-top")]
-    if sets.get("position", "static") != "static":
+    position = sets.get("position", "static")
+    right, down = [moved[0], turned.right], [moved[1], turned.down]
+    if position != "static":
         right.append(_first(sets.get("left"), sets.get("right")))
         down.append(_first(sets.get("top"), sets.get("bottom")))
-    across = sum(one.pixels(style.size) for one in right if isinstance(one, Length))
-    along = sum(one.pixels(style.size) for one in down if isinstance(one, Length))
-    # Steps to the right and down add up in honest layouts as well: nested quotes are indented.
-    style.right += min(across, 0.0)
-    style.down += min(along, 0.0)
-    return not (style.right > FAR_LEFT and across < FAR_RIGHT) or not (
-        style.down > FAR_UP and along < FAR_DOWN
+    # Margins to the right and down are no way off the page: nested quotes are indented by them.
+    across = _sum(style, right) + min(0.0, _margins(style, sets, "left"))
+    along = _sum(style, down) + min(0.0, _margins(style, sets, "top"))
+    style.right += across
+    style.down += along
+    if position in ("absolute", "fixed") or _is_contained(sets):
+        style.flow = None
+    elif any(name.startswith("margin-") for name in sets):
+        pushed = _margins(style, sets, "top") + _margins(style, sets, "bottom")
+        style.flow = pushed if abs(pushed) >= _LEAP else 0.0
+    far = max(across, _margins(style, sets, "left"))
+    return not (
+        FAR_LEFT < style.right < FAR_RIGHT and far < FAR_RIGHT and FAR_UP < style.down < FAR_DOWN
     )
+
+
+_LEAP: Final = 200.0
+"""Pixels of a margin that count for what follows: no honest one is as large."""
+
+
+def _is_contained(sets: Mapping[str, Value]) -> bool:
+    """What is within cannot move what is behind the element."""
+    if "float" in sets or sets.get("overflow", "visible") != "visible":
+        return True
+    return isinstance(sets.get("height"), Length) or sets.get("display", "block") != "block"
+
+
+def _margins(style: Style, sets: Mapping[str, Value], side: str) -> float:
+    return _sum(style, [sets.get(f"margin-{side}"), sets.get(f"padding-{side}")])
+
+
+def _sum(style: Style, lengths: Sequence[Value]) -> float:
+    return float(sum(one.pixels(style.size) for one in lengths if isinstance(one, Length)))
+
+
+def is_on_page(down: float) -> bool:
+    """Whether a text that was moved down by so many pixels is still there."""
+    return FAR_UP < down < FAR_DOWN
 
 
 def _first(start: Value, end: Value) -> Length:

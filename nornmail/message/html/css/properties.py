@@ -190,7 +190,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "overflow": _one_of("visible", "hidden", "clip", "scroll", "auto", "overlay"),
     "position": _one_of("static", "relative", "absolute", "fixed", "sticky"),
     "left": _offset, "right": _offset, "top": _offset, "bottom": _offset,
-    "margin-left": _offset, "margin-top": _offset,
+    "margin-left": _offset, "margin-top": _offset, "margin-bottom": _offset,
     "padding-left": length_of, "padding-right": length_of,
     "padding-top": length_of, "padding-bottom": length_of,
     "transform": transform, "scale": _scale, "translate": _translate, "rotate": turned_away,
@@ -208,7 +208,7 @@ _ALIASES: Final = {
     "block-size": "height", "max-inline-size": "max-width", "max-block-size": "max-height",
     "inset-inline-start": "left", "inset-inline-end": "right", "inset-block-start": "top",
     "inset-block-end": "bottom", "margin-inline-start": "margin-left",
-    "margin-block-start": "margin-top", "white-space-collapse": "white-space",
+    "margin-block-start": "margin-top", "margin-block-end": "margin-bottom", "white-space-collapse": "white-space",
     "padding-inline-start": "padding-left", "padding-inline-end": "padding-right",
     "padding-block-start": "padding-top", "padding-block-end": "padding-bottom",
 }  # fmt: skip
@@ -219,10 +219,14 @@ INHERITED: Final = frozenset(
 )  # fmt: skip
 
 
-def expand(one: Declaration) -> Iterator[tuple[str, Value]]:
+def expand(one: Declaration, *, quirks: bool) -> Iterator[tuple[str, Value]]:
     """The longhands that a declaration sets, with their values; none when it is invalid.
 
     A value with ``var()`` in it is a :class:`Pending` one.
+
+    Args:
+        quirks: take ``1`` for ``1px`` and ``ffffff`` for ``#ffffff``, as browsers do on pages
+            without a document type.
     """
     name = one.name
     if name.startswith("--"):
@@ -239,8 +243,12 @@ def expand(one: Declaration) -> Iterator[tuple[str, Value]]:
         return
     if "var(" in one.value or "env(" in one.value:
         yield name, Pending(one.value)
-    else:
+    elif quirks or not _QUIRKY.fullmatch(one.value) or name in _NUMBERS:
         yield from read(name, one.value)
+
+
+_QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")
+_NUMBERS: Final = frozenset({"line-height", "opacity", "scale", "zoom"})
 
 
 def read(name: str, text: str) -> Iterator[tuple[str, Value]]:
@@ -277,7 +285,7 @@ def _font(text: str) -> Iterator[tuple[str, Value]]:
         return
     size_text, slash, height_text = parts[0].partition("/")
     size, height = _font_size(size_text), _line_height(height_text if slash else "normal")
-    if size is not None and height is not None:
+    if size is not None and height is not None and not (size.is_number and size.px):
         yield "font-size", size
         yield "line-height", height
 
@@ -327,7 +335,7 @@ def _sides(name: str, *longhands: str) -> Callable[[str], Iterator[tuple[str, Va
 _LONGHANDS: Final = {
     "font": ("font-size", "line-height"),
     "background": ("background-color", "background-image"),
-    "margin": ("margin-top", "margin-left"),
+    "margin": ("margin-top", "margin-bottom", "margin-left"),
     "inset": ("top", "right", "bottom", "left"),
     "padding": ("padding-top", "padding-right", "padding-bottom", "padding-left"),
 }

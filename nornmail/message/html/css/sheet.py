@@ -38,9 +38,11 @@ class Rule(NamedTuple):
     sets: tuple[Longhand, ...]
 
 
-def read_declarations(found: list[Declaration]) -> tuple[Longhand, ...]:
+def read_declarations(found: list[Declaration], quirks: bool) -> tuple[Longhand, ...]:
     """What declarations set, of the properties that matter here."""
-    return tuple((name, value, one.important) for one in found for name, value in expand(one))
+    return tuple(
+        (name, value, one.important) for one in found for name, value in expand(one, quirks=quirks)
+    )
 
 
 class StyleSheets:
@@ -72,7 +74,7 @@ class StyleSheets:
     def _read(self, css: str, above: str, depth: int) -> None:
         """Add the rules of ``css``; ``above`` is the selector around nested ones."""
         for prelude, body in statements(css, is_sheet=not above):
-            if body is None or self.is_spent:
+            if body is None or not prelude or self.is_spent:
                 continue
             if prelude.startswith("@"):
                 if depth < MAX_CSS_NESTING and _is_entered(prelude):
@@ -87,7 +89,7 @@ class StyleSheets:
 
     def _add(self, selectors: str, body: str) -> None:
         plain = (declaration(text) for text, inner in statements(body) if inner is None)
-        sets = read_declarations([one for one in plain if one is not None])
+        sets = read_declarations([one for one in plain if one is not None], self._quirks)
         if not sets:
             return
         for selector in parse_selectors(selectors, quirks=self._quirks):

@@ -8,6 +8,7 @@ from typing import Final
 
 from nornmail.message.html.css import hiding
 from nornmail.message.html.css.colours import BLACK, BLUE, WHITE, Colour
+from nornmail.message.html.css.hiding import SMALLEST_TEXT
 from nornmail.message.html.css.properties import (
     CURRENT,
     IMAGE,
@@ -30,11 +31,12 @@ class Style:
 
     Attributes:
         lost: what hides the element and all within it, ``""`` if nothing does.
+        flow: pixels by which the element moves what follows, ``None`` when it stands outside.
         unseen: what keeps its own text from being seen; what is within may be seen.
     """
 
     __slots__ = (
-        "backdrop", "colour", "display", "down", "fill", "has_visibility", "indent", "line_height",
+        "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent", "is_set", "line_height",
          "link", "lost", "opacity", "right", "scale", "size", "spacing", "unseen",
         "variables", "white_space",
     )  # fmt: skip
@@ -45,6 +47,7 @@ class Style:
         self.display = ""
         self.has_visibility = True
         self.size = FONT_SIZE
+        self.is_set = False
         self.scale = 1.0
         self.line_height: Length | None = None
         self.spacing = 0.0
@@ -56,6 +59,7 @@ class Style:
         self.opacity = 1.0
         self.right = 0.0
         self.down = 0.0
+        self.flow: float | None = 0.0
         self.white_space = "normal"
         self.variables = _NO_VARIABLES
 
@@ -64,10 +68,11 @@ class Style:
         new = Style.__new__(Style)
         new.lost, new.unseen, new.display = self.lost, "", ""
         new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
+        new.is_set = self.is_set
         new.line_height, new.spacing, new.indent = self.line_height, self.spacing, self.indent
         new.colour, new.fill, new.link = self.colour, self.fill, self.link
         new.backdrop, new.opacity = self.backdrop, self.opacity
-        new.right, new.down = self.right, self.down
+        new.right, new.down, new.flow = self.right, self.down, 0.0
         new.white_space, new.variables = self.white_space, self.variables
         return new
 
@@ -115,6 +120,7 @@ def _resolved(style: Style, sets: Mapping[str, Value]) -> Mapping[str, Value]:
 _INITIAL: Final[Mapping[str, Value]] = {
     "visibility": "visible", "font-size": Length(px=FONT_SIZE), "line-height": Length(em=1.2),
     "letter-spacing": Length(), "text-indent": Length(), "color": BLACK, "white-space": "normal",
+    "text-fill-color": CURRENT,
 }  # fmt: skip
 
 
@@ -142,6 +148,9 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     size = sets.get("font-size")
     if size is not None:
         style.size = size.pixels(parent.size, parent.size)
+        style.is_set = parent.is_set or bool(size.px)
+        if not style.is_set and size.em + size.share >= _MODEST and parent.size >= SMALLEST_TEXT:
+            style.size = max(style.size, SMALLEST_BY_STEPS)
     height = sets.get("line-height")
     if height is not None:
         style.line_height = height
@@ -152,6 +161,12 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     if "visibility" in sets:
         style.has_visibility = sets["visibility"] == "visible"
     style.white_space = sets.get("white-space", style.white_space)
+
+
+_MODEST: Final = 0.5
+SMALLEST_BY_STEPS: Final = 6.0
+"""Pixels below which steps of half and more do not lead from the size that nobody has set, as in
+Blink: nested quotes take many."""
 
 
 def _colours(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:

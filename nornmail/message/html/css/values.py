@@ -11,8 +11,8 @@ from nornmail.message.limits import MAX_CSS_VALUE_CHARS
 VIEWPORT_WIDTH: Final = 1024.0
 VIEWPORT_HEIGHT: Final = 768.0
 """Pixels of the window that a mail is imagined in."""
-CONTAINER: Final = 600.0
-"""Pixels that a percentage is taken of: the usual width of a mail."""
+CONTAINER: Final = 800.0
+"""Pixels that a percentage is taken of."""
 FONT_SIZE: Final = 16.0
 """Pixels of text that nobody has set."""
 _HUGE: Final = 1e7
@@ -59,7 +59,9 @@ def number_of(text: str) -> float | None:
     value = length_of(text)
     if value is None or value.em:
         return None
-    return value.share if value.share else (value.px if value.is_number or not value.px else None)
+    if value.share or value.is_number:
+        return value.share or value.px
+    return 0.0 if text.endswith(("%", ")")) and not value.px else None
 
 
 def length_of(text: str) -> Length | None:
