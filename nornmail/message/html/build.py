@@ -79,7 +79,7 @@ class Builder:
 
     def raw(self, name: str, attributes: Mapping[str, str], content: str) -> bool:
         """An element that has no markup in it."""
-        if not self._counts():
+        if not self._counts(attributes):
             return False
         if name not in HEAD:
             self._leave_head()
@@ -93,7 +93,7 @@ class Builder:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> bool:
         """A start tag; false when the page has too many, or is too tangled."""
-        if not self._counts():
+        if not self._counts(attributes):
             return False
         if name in ("html", "body"):
             self._merge(name, attributes)
@@ -149,8 +149,8 @@ class Builder:
 
     # Start tags
 
-    def _counts(self) -> bool:
-        self._elements += 1
+    def _counts(self, attributes: Mapping[str, str]) -> bool:
+        self._elements += 1 + len(attributes)
         if self._elements > MAX_HTML_ELEMENTS:
             self._note("more HTML tags than the limit")
             return False
@@ -266,7 +266,7 @@ class Builder:
     def _reconstruct(self) -> None:
         """Open again the formatting that a block's end has cut off (13.2.4.3)."""
         for element in self._open.to_reconstruct():
-            if not self._counts():
+            if not self._counts(element.attributes):
                 return
             copy = Element(element.name, element.attributes)
             self._place(copy)

@@ -7,6 +7,8 @@ from typing import Final
 from nornmail.message.html.links import says
 from nornmail.message.limits import MAX_HTML_DEPTH
 
+_MARKS: Final = tuple("> " * depth for depth in range(MAX_HTML_DEPTH + 1))
+_EMPTY_LINES: Final = tuple("\n" + marks.rstrip() for marks in _MARKS)
 _NO_BREAK: Final = str.maketrans("\xa0", " ")
 
 
@@ -134,10 +136,10 @@ class Lines:
 
     def _write(self, text: str) -> None:
         if self._gap and self._out:
-            blank = "\n" + ("> " * self._gap_quotes).rstrip()
-            self._out.append(blank * (self._gap - 1) + "\n")
+            self._out.extend(_EMPTY_LINES[self._gap_quotes] for _ in range(self._gap - 1))
+            self._out.append("\n")
         if self._quotes and (self._gap or not self._out):
-            self._out.append("> " * self._quotes)
+            self._out.append(_MARKS[self._quotes])
         self._gap = 0
         self._out.append(text)
         self._bare = self._marked = False

@@ -23,6 +23,7 @@ _TAG: Final = re.compile(
     )*+>""",
     re.X,
 )
+_MARK: Final = re.compile(r"<[a-zA-Z/!?]")
 _COMMENT_END: Final = re.compile(r"--!?>")
 
 _ENDS: Final = {
@@ -67,7 +68,8 @@ class Scanner:
     def run(self) -> bool:
         """Read all: whether the markup is whole, and does not end within a tag or a comment."""
         html, at = self._html, 0
-        while (mark := html.find("<", at)) >= 0:
+        while found := _MARK.search(html, at):
+            mark = found.start()
             if mark > at:
                 self._sink.text(resolve_in_text(html[at:mark]))
             tag = _TAG.match(html, mark)

@@ -8,13 +8,23 @@ the Pythons that are supported here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Final
 
 from nornmail.message.html.references import resolve_in_attribute
+from nornmail.message.limits import MAX_HTML_ATTRIBUTES
 
 NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
+_LONG: Final = 2_000
+_FIRST: Final = re.compile(
+    r"""<[^\t\n\f\r />]*+(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+
+    (?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+))?+
+    ){0,%d}+"""
+    % MAX_HTML_ATTRIBUTES,  # noqa: UP031
+    re.X,
+)
 _KEPT: Final = 2_000
 """Tags that are remembered: those of a newsletter repeat."""
 
@@ -51,6 +61,8 @@ class _OneTag(HTMLParser):
     def attributes(self, source: str) -> Mapping[str, str]:
         self._found = []
         self.reset()
+        if len(source) > _LONG:
+            source = _FIRST.match(source)[0] + ">"  # type: ignore[index]
         # Each release resolves references in its own way: they are kept from it, and resolved here.
         self.feed(source.replace("&", "&amp;"))
         first: dict[str, str] = {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from nornmail.message.html.tags import NO_ATTRIBUTES
+
+_WORD: Final = re.compile(r"[^\t\n\f\r ]+")
 
 
 class Element:
@@ -36,7 +39,10 @@ class Element:
     @property
     def classes(self) -> list[str]:
         """The names in ``class``."""
-        return self.get("class").split()
+        value = self.attributes.get("class")
+        if not value:
+            return []
+        return list(dict.fromkeys(found[0] for found in _WORD.finditer(value)))
 
     def walk(self) -> Iterator[Element]:
         """This element and all within it, in the order of the document. It does not recurse."""

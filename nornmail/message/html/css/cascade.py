@@ -8,9 +8,9 @@ from typing import Final
 from nornmail.message.defects import Note
 from nornmail.message.html.css.colours import BLACK, Colour, legacy_colour
 from nornmail.message.html.css.properties import IMAGE, Value
-from nornmail.message.html.css.sheet import Longhand, StyleSheets, read_declarations
+from nornmail.message.html.css.sheet import Block, StyleSheets, read_block
 from nornmail.message.html.css.style import Style, compute
-from nornmail.message.html.css.syntax import declarations
+from nornmail.message.html.css.syntax import without_comments
 from nornmail.message.html.css.values import Length
 from nornmail.message.html.elements import NEVER_SHOWN
 from nornmail.message.html.tree import Element
@@ -38,7 +38,7 @@ class Cascade:
         self._quirks = quirks
         self._sheets = StyleSheets(root, quirks, note)
         self._styles: dict[tuple[object, ...], Style] = {}
-        self._attributes: dict[str, tuple[Longhand, ...]] = {}
+        self._attributes: dict[str, Block] = {}
         self.start = Style()
 
     @property
@@ -48,19 +48,20 @@ class Cascade:
 
     def style_of(self, element: Element, parent: Style) -> Style:
         """The style of ``element``; ``parent`` is that of the element around it."""
-        rules = self._sheets.rules_of(element) if self._sheets else ()
-        key = (parent, element.name, id(element.attributes), *(rule.order for rule in rules))
+        rules, rules_key = self._sheets.rules_of(element) if self._sheets else ((), ())
+        key = (parent, element.name, id(element.attributes), rules_key)
         style = self._styles.get(key)
         if style is None:
             sets: dict[str, Value] = dict(_by_element(element, parent))
             important: dict[str, Value] = {}
             for rule in rules:
-                _apply(rule.sets, sets, important)
+                sets.update(rule.block.sets)
+                important.update(rule.block.important)
             own = element.attributes.get("style")
             if own:
-                late: dict[str, Value] = {}
-                _apply(self._style_attribute(own), sets, late)
-                important.update(late)
+                block = self._style_attribute(own)
+                sets.update(block.sets)
+                important.update(block.important)
             sets.update(important)
             style = compute(parent, sets)
             _note_links(element, style)
@@ -69,18 +70,13 @@ class Cascade:
             self._styles[key] = style
         return style
 
-    def _style_attribute(self, css: str) -> tuple[Longhand, ...]:
+    def _style_attribute(self, css: str) -> Block:
         known = self._attributes.get(css)
         if known is None:
-            known = read_declarations(declarations(css), self._quirks)
+            known = read_block(without_comments(css), self._quirks)
             if len(self._attributes) < _REMEMBERED:
                 self._attributes[css] = known
         return known
-
-
-def _apply(longhands: tuple[Longhand, ...], sets: dict[str, Value], late: dict[str, Value]) -> None:
-    for name, value, is_important in longhands:
-        (late if is_important else sets)[name] = value
 
 
 def _note_links(element: Element, style: Style) -> None:

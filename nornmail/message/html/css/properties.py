@@ -13,6 +13,7 @@ from nornmail.message.html.css.colours import TRANSPARENT, Colour, alike, parse_
 from nornmail.message.html.css.shapes import clip, clip_path, transform, turned_away
 from nornmail.message.html.css.syntax import Declaration, split, words
 from nornmail.message.html.css.values import Length, length_of, number_of
+from nornmail.message.limits import MAX_CSS_VALUE_CHARS
 
 CURRENT: Final = "currentcolor"
 IMAGE: Final = "image"
@@ -228,9 +229,13 @@ def expand(one: Declaration, *, quirks: bool) -> Iterator[tuple[str, Value]]:
         quirks: take ``1`` for ``1px`` and ``ffffff`` for ``#ffffff``, as browsers do on pages
             without a document type.
     """
-    name = one.name
+    name, text = one.name, one.value
+    if len(text) > MAX_CSS_VALUE_CHARS:
+        text = _BLANKS.sub(" ", _ADDRESS.sub("url()", text))
+        if len(text) > MAX_CSS_VALUE_CHARS:
+            return
     if name.startswith("--"):
-        yield name, one.value
+        yield name, text
         return
     if name.startswith("-"):
         for prefix in _PREFIXES:
@@ -241,10 +246,14 @@ def expand(one: Declaration, *, quirks: bool) -> Iterator[tuple[str, Value]]:
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
         return
-    if "var(" in one.value or "env(" in one.value:
-        yield name, Pending(one.value)
-    elif quirks or not _QUIRKY.fullmatch(one.value) or name in _NUMBERS:
-        yield from read(name, one.value)
+    if "var(" in text or "env(" in text:
+        yield name, Pending(text)
+    elif quirks or not _QUIRKY.fullmatch(text) or name in _NUMBERS:
+        yield from read(name, text)
+
+
+_BLANKS: Final = re.compile(r"\s+")
+_ADDRESS: Final = re.compile(r"""url\(\s*+(?:"[^"]*+"|'[^']*+'|[^()"']*+)\s*+\)""")
 
 
 _QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")

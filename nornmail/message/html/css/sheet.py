@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from nornmail.message.defects import Note
@@ -17,17 +17,28 @@ from nornmail.message.html.css.selectors import (
     parse_selectors,
 )
 from nornmail.message.html.css.syntax import (
-    Declaration,
-    declaration,
+    declarations,
     statements,
     unescape,
     without_comments,
 )
 from nornmail.message.html.tree import Element
-from nornmail.message.limits import MAX_CSS_NESTING, MAX_CSS_RULES, MAX_CSS_STEPS
+from nornmail.message.limits import (
+    MAX_CSS_NESTING,
+    MAX_CSS_RULES,
+    MAX_CSS_SELECTOR_CHARS,
+    MAX_CSS_STEPS,
+)
 
-Longhand = tuple[str, Value, bool]
-"""A longhand, its value, and whether it is important."""
+
+class Block(NamedTuple):
+    """What a block of declarations sets, of the properties that matter here."""
+
+    sets: dict[str, Value]
+    important: dict[str, Value]
+
+    def __bool__(self) -> bool:
+        return bool(self.sets or self.important)
 
 
 class Rule(NamedTuple):
@@ -35,14 +46,16 @@ class Rule(NamedTuple):
 
     selector: Compound
     order: int
-    sets: tuple[Longhand, ...]
+    block: Block
 
 
-def read_declarations(found: list[Declaration], quirks: bool) -> tuple[Longhand, ...]:
-    """What declarations set, of the properties that matter here."""
-    return tuple(
-        (name, value, one.important) for one in found for name, value in expand(one, quirks=quirks)
-    )
+def read_block(css: str, quirks: bool) -> Block:
+    """The declarations of ``css``, of which the later ones count; it is without comments."""
+    block = Block({}, {})
+    for one in declarations(css):
+        into = block.important if one.important else block.sets
+        into.update(expand(one, quirks=quirks))
+    return block
 
 
 class StyleSheets:
@@ -88,16 +101,20 @@ class StyleSheets:
                 self._read(body, selector, depth + 1)
 
     def _add(self, selectors: str, body: str) -> None:
-        plain = (declaration(text) for text, inner in statements(body) if inner is None)
-        sets = read_declarations([one for one in plain if one is not None], self._quirks)
-        if not sets:
+        block = read_block(body, self._quirks)
+        if not block:
+            return
+        if selectors.count(",") > MAX_CSS_RULES or max(map(len, selectors.split(","))) > (
+            MAX_CSS_SELECTOR_CHARS
+        ):
+            self._spend("more rules of style than the limit")
             return
         for selector in parse_selectors(selectors, quirks=self._quirks):
             self._rules += 1
             if self._rules > MAX_CSS_RULES:
                 self._spend("more rules of style than the limit")
                 return
-            rule = Rule(selector, self._rules, sets)
+            rule = Rule(selector, self._rules, block)
             if selector.ids:
                 self._by_id.setdefault(selector.ids[0], []).append(rule)
             elif selector.classes:
@@ -111,17 +128,20 @@ class StyleSheets:
         self.is_spent = True
         self._note(why)
 
-    def rules_of(self, element: Element) -> tuple[Rule, ...]:
-        """The rules for ``element``, those that count more behind those that count less."""
+    def rules_of(self, element: Element) -> tuple[tuple[Rule, ...], tuple[int, ...]]:
+        """The rules for ``element``, those that count more behind those that count less.
+
+        The numbers beside them are the same for elements of the same attributes and rules.
+        """
         if self.is_spent:
-            return ()
+            return (), ()
         try:
             return self._rules_of(element)
         except SpentError:
             self._spend("style that is too costly to follow")
-            return ()
+            return (), ()
 
-    def _rules_of(self, element: Element) -> tuple[Rule, ...]:
+    def _rules_of(self, element: Element) -> tuple[tuple[Rule, ...], tuple[int, ...]]:
         key = (element.name, id(element.attributes))
         known = self._plain.get(key)
         if known is None:
@@ -132,7 +152,9 @@ class StyleSheets:
             self.step()
             if fits(rule.selector, element, self._quirks, self):
                 found.append(rule)
-        return tuple(sorted((*sure, *found), key=_weight)) if found else sure
+        if not found:
+            return sure, ()
+        return tuple(sorted((*sure, *found), key=_weight)), tuple(rule.order for rule in found)
 
     def _split(self, element: Element) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         """Those that fit by the element's own attributes, and those that may by its place."""

@@ -104,14 +104,12 @@ def declaration(text: str) -> Declaration | None:
     return Declaration(name.lower(), unescape(value).lower(), important)
 
 
-def declarations(css: str) -> list[Declaration]:
-    """Those of a ``style`` attribute."""
-    found = []
-    for statement in statements(without_comments(css)):
-        one = declaration(statement.prelude) if statement.body is None else None
+def declarations(css: str) -> Iterator[Declaration]:
+    """Those of a block or of a ``style`` attribute; ``css`` is without comments."""
+    for prelude, body in statements(css):
+        one = declaration(prelude) if body is None else None
         if one is not None:
-            found.append(one)
-    return found
+            yield one
 
 
 def split(text: str, separator: str) -> list[str]:
