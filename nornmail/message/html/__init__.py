@@ -6,6 +6,14 @@ See ``docs/explanation/visible-text.md``.
 """
 
 from nornmail.message.html.document import Text, html_to_text, parse_html, visible_text
+from nornmail.message.html.invisible import plain_without_invisible
 from nornmail.message.html.tree import Element
 
-__all__ = ["Element", "Text", "html_to_text", "parse_html", "visible_text"]
+__all__ = [
+    "Element",
+    "Text",
+    "html_to_text",
+    "parse_html",
+    "plain_without_invisible",
+    "visible_text",
+]

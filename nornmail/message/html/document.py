@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from nornmail.message.defects import Note, ignore
 from nornmail.message.html.build import Builder
+from nornmail.message.html.invisible import left_out
 from nornmail.message.html.render import render
 from nornmail.message.html.scan import Scanner
 from nornmail.message.html.tree import Element
@@ -43,7 +44,7 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 def visible_text(
     html: str, note: Note = ignore, *, without: Callable[[Element], bool] | None = None
 ) -> Text:
-    """What a person sees: blocks on lines of their own, ``text (url)`` for links, ``> `` for quotes.
+    """What a person sees: blocks on their own lines, ``text (url)`` for links, quotes with ``> ``.
 
     Args:
         html: a document or a fragment. Nothing is fetched.
@@ -54,7 +55,7 @@ def visible_text(
     page = _parse(html, note)
     text, removed = render(page.root, page.quirks, note, without)
     if page.comments:
-        removed["a comment"] = page.comments
+        removed["comment"] = page.comments
     return Text(text, removed)
 
 
@@ -62,7 +63,7 @@ def html_to_text(html: str, note: Note = ignore) -> str:
     """The text of :func:`visible_text`; ``note`` is told of what was left out as well."""
     seen = visible_text(html, note)
     for kind, amount in seen.removed.items():
-        note(f"text that a person does not see was left out: {amount:,} by {kind}")
+        note(left_out(kind, amount))
     return seen.text
 
 

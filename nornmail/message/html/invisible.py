@@ -6,26 +6,46 @@ import re
 import unicodedata
 from typing import Final
 
+from nornmail.message.defects import Note
+
+INVISIBLE: Final = "invisible characters"
+
 _UNSEEN: Final = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
-    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
 )
-_CHARACTERS: Final = re.compile(f"[{_UNSEEN}]+")
+_CONTROLS: Final = "\xad\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+"""The soft hyphen, and controls: in HTML they show nothing, in plain text they may."""
+_CHARACTERS: Final = re.compile(f"[{_UNSEEN}{_CONTROLS}]+")
+_CHARACTERS_OF_PLAIN: Final = re.compile(f"[{_UNSEEN}]+")
 _ZWNJ: Final = "\u200c"
 _ZWJ: Final = "\u200d"
 _SELECTORS: Final = frozenset("\ufe0e\ufe0f")
 _JOINERS: Final = frozenset({_ZWNJ, _ZWJ, *_SELECTORS})
 
 
-def without_invisible(text: str) -> tuple[str, int]:
+def left_out(kind: str, amount: int) -> str:
+    """The defect that tells of text that a person does not see."""
+    what = "characters" if kind == INVISIBLE else "words"
+    return f"hidden text left out: {amount:,} {what} ({kind})"
+
+
+def plain_without_invisible(text: str, note: Note) -> str:
+    """Plain text without the characters that show nothing, of which ``note`` is told."""
+    seen, removed = without_invisible(text, _CHARACTERS_OF_PLAIN)
+    if removed:
+        note(left_out(INVISIBLE, removed))
+    return seen
+
+
+def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> tuple[str, int]:
     """``text`` without the characters that show nothing, and how many those were.
 
     Kept are single ones that change what is seen: the joiners within Arabic, Indic and other words
     that are written with them and within emoji, and the selector behind a symbol.
     """
-    if text.isascii() and text.isprintable():
+    if text.isascii() and (text.isprintable() or characters is _CHARACTERS_OF_PLAIN):
         return text, 0
     removed = 0
 
@@ -35,7 +55,8 @@ def without_invisible(text: str) -> tuple[str, int]:
         removed += len(found[0]) - len(kept)
         return kept
 
-    return _CHARACTERS.sub(drop, text), removed
+    seen = characters.sub(drop, text)
+    return seen, removed
 
 
 def _kept(text: str, found: re.Match[str]) -> str:

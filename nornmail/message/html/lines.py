@@ -113,7 +113,7 @@ class Lines:
         return len(self._out)
 
     def address(self, start: int, address: str) -> None:
-        """Put ``(address)`` behind the text since ``start``, if there is some and it is not that."""
+        """Put ``(address)`` behind the text since ``start``, unless that is empty or says it."""
         shown = "".join(self._out[start:]).strip()
         if shown and not says(shown, address):
             self._out.append(f" ({address})")

@@ -1,4 +1,4 @@
-"""The elements that are open, and the formatting that goes on behind blocks (13.2.4.2, 13.2.4.3)."""
+"""The elements that are open, and the formatting that goes on behind blocks (13.2.4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TABLE: Final = frozenset({"table"})
 
 
 class OpenElements:
-    """The stack of open elements. It never grows beyond the limit: what is deeper lies side by side.
+    """The stack of open elements. It does not grow beyond the limit: what is deeper lies flat.
 
     Attributes:
         top: the innermost.

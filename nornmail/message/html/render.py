@@ -12,7 +12,7 @@ from nornmail.message.html.css.cascade import Cascade
 from nornmail.message.html.css.hiding import is_on_page
 from nornmail.message.html.css.style import Style
 from nornmail.message.html.elements import BLOCKS, HEADINGS
-from nornmail.message.html.invisible import without_invisible
+from nornmail.message.html.invisible import INVISIBLE, without_invisible
 from nornmail.message.html.lines import Lines
 from nornmail.message.html.links import shown_address
 from nornmail.message.html.tree import Element
@@ -35,7 +35,6 @@ _FLEX: Final = frozenset(
 _SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
 _CONTAINED: Final = frozenset({"button", "table", "td", "th"})
 _DATA: Final = " | "
-INVISIBLE: Final = "invisible characters"
 
 
 def render(
@@ -117,7 +116,7 @@ class _Page:
 
     def _hidden_by_place(self, frame: _Frame) -> str:
         if frame.is_mute:
-            return "a drawing"
+            return "drawing"
         if self._flow and not is_on_page(self._flow + frame.style.down):
             return "position"
         return "too much style" if self._cascade.is_spent else ""
@@ -172,7 +171,7 @@ class _Page:
             return None
         is_mute = name == "svg" or (outer is not None and outer.is_mute and name not in _DRAWN)
         if is_mute and name in _NOT_DRAWN:
-            self._count_all(element, "a drawing")
+            self._count_all(element, "drawing")
             return None
         frame = _Frame(
             element, style, iter(element.children), self._is_block(element, style, outer), is_mute
@@ -257,9 +256,9 @@ class _Page:
         for one in element.children:
             if one is not first:
                 if isinstance(one, str):
-                    self._count(one, "a closed <details>")
+                    self._count(one, "closed <details>")
                 else:
-                    self._count_all(one, "a closed <details>")
+                    self._count_all(one, "closed <details>")
         return iter(() if first is None else (first,))
 
     def _chosen(self, element: Element) -> Iterator[Element | str]:
@@ -270,7 +269,7 @@ class _Page:
         chosen = [one for one in options if "selected" in one.attributes][-1:] or options[:1]
         for one in options:
             if one is not chosen[0]:
-                self._count_all(one, "a closed <select>")
+                self._count_all(one, "closed <select>")
         return iter(chosen)
 
     # Tables

@@ -21,8 +21,8 @@ _LONG: Final = 2_000
 _FIRST: Final = re.compile(
     r"""<[^\t\n\f\r />]*+(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+
     (?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+))?+
-    ){0,%d}+"""
-    % MAX_HTML_ATTRIBUTES,  # noqa: UP031
+    )"""
+    rf"{{0,{MAX_HTML_ATTRIBUTES}}}+",
     re.X,
 )
 _KEPT: Final = 2_000

@@ -20,6 +20,10 @@ _REMEMBERED: Final = 1_000
 _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
+_SHOWN: Final = frozenset(
+    {"background", "bgcolor", "color", "hidden", "link", "open", "popover", "size", "text", "type"}
+)
+"""The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
 _PRE: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
 _FONT_SIZES: Final = (10, 10, 13, 16, 18, 24, 32, 48)
 _SIZES: Final = {"big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length(em=5 / 6),
@@ -49,7 +53,9 @@ class Cascade:
     def style_of(self, element: Element, parent: Style) -> Style:
         """The style of ``element``; ``parent`` is that of the element around it."""
         rules, rules_key = self._sheets.rules_of(element) if self._sheets else ((), ())
-        key = (parent, element.name, id(element.attributes), rules_key)
+        attributes = element.attributes
+        shown = id(attributes) if not _SHOWN.isdisjoint(attributes) else "href" in attributes
+        key = (parent, element.name, attributes.get("style"), shown, rules_key)
         style = self._styles.get(key)
         if style is None:
             sets: dict[str, Value] = dict(_by_element(element, parent))

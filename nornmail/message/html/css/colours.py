@@ -286,7 +286,7 @@ _MAKERS: Final[dict[str, Callable[..., tuple[float, float, float] | None]]] = {
 
 
 def legacy_colour(text: str) -> Colour | None:
-    """A colour of an attribute such as ``bgcolor`` (HTML standard, 2.3.6): almost anything is one."""
+    """A colour of an attribute such as ``bgcolor`` (HTML standard, 2.3.6)."""
     text = text.strip("\t\n\f\r ").lower()
     if not text or text == "transparent":
         return None

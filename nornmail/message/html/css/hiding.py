@@ -24,6 +24,11 @@ FAR_RIGHT: Final = 1_000.0
 FAR_DOWN: Final = 5_000.0
 """To the right and below there is room on a page, and one can scroll down."""
 _EDGE_ON: Final = 0.05
+_SHRINKING: Final = frozenset({"rotate", "scale", "transform", "zoom"})
+_CLOSING: Final = frozenset({"max-height", "overflow"})
+_MOVING: Final = frozenset(
+    {"margin-bottom", "margin-left", "margin-top", "position", "transform", "translate"}
+)
 
 
 def what_hides(style: Style, sets: Mapping[str, Value]) -> str:
@@ -49,6 +54,8 @@ def what_hides(style: Style, sets: Mapping[str, Value]) -> str:
 
 
 def _is_shrunk(style: Style, sets: Mapping[str, Value]) -> bool:
+    if _SHRINKING.isdisjoint(sets):
+        return False
     turned: Transform = sets.get("transform", Transform())
     width = min(turned.scale, sets.get("rotate", 1.0), sets.get("scale", 1.0))
     style.scale *= turned.scale * sets.get("scale", 1.0) * (sets.get("zoom", 1.0) or 1.0)
@@ -57,6 +64,8 @@ def _is_shrunk(style: Style, sets: Mapping[str, Value]) -> bool:
 
 def _is_closed(style: Style, sets: Mapping[str, Value]) -> bool:
     """A box without room for a text, which cuts off what has no room."""
+    if _CLOSING.isdisjoint(sets):
+        return False
     cuts = sets.get("overflow", "visible") != "visible"
     high = _extent(style, sets, "height", "top", "bottom")
     if high < SLIT and (cuts or _is_zero(style, sets.get("max-height"))):
@@ -84,6 +93,10 @@ def _is_zero(style: Style, size: Value) -> bool:
 
 
 def _is_moved_away(style: Style, sets: Mapping[str, Value]) -> bool:
+    if _is_contained(sets):
+        style.flow = None
+    if _MOVING.isdisjoint(sets):
+        return not is_on_page(style.down) or not FAR_LEFT < style.right < FAR_RIGHT
     moved = sets.get("translate", (ZERO, ZERO))
     turned: Transform = sets.get("transform", Transform())
     position = sets.get("position", "static")
@@ -96,9 +109,7 @@ def _is_moved_away(style: Style, sets: Mapping[str, Value]) -> bool:
     along = _sum(style, down) + min(0.0, _margins(style, sets, "top"))
     style.right += across
     style.down += along
-    if position in ("absolute", "fixed") or _is_contained(sets):
-        style.flow = None
-    elif any(name.startswith("margin-") for name in sets):
+    if style.flow is not None and any(name.startswith("margin-") for name in sets):
         pushed = _margins(style, sets, "top") + _margins(style, sets, "bottom")
         style.flow = pushed if abs(pushed) >= _LEAP else 0.0
     far = max(across, _margins(style, sets, "left"))
@@ -113,7 +124,11 @@ _LEAP: Final = 200.0
 
 def _is_contained(sets: Mapping[str, Value]) -> bool:
     """What is within cannot move what is behind the element."""
-    if "float" in sets or sets.get("overflow", "visible") != "visible":
+    if (
+        "float" in sets
+        or sets.get("position") in ("absolute", "fixed")
+        or sets.get("overflow", "visible") != "visible"
+    ):
         return True
     return isinstance(sets.get("height"), Length) or sets.get("display", "block") != "block"
 

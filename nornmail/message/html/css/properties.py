@@ -209,7 +209,8 @@ _ALIASES: Final = {
     "block-size": "height", "max-inline-size": "max-width", "max-block-size": "max-height",
     "inset-inline-start": "left", "inset-inline-end": "right", "inset-block-start": "top",
     "inset-block-end": "bottom", "margin-inline-start": "margin-left",
-    "margin-block-start": "margin-top", "margin-block-end": "margin-bottom", "white-space-collapse": "white-space",
+    "margin-block-start": "margin-top", "margin-block-end": "margin-bottom",
+    "white-space-collapse": "white-space",
     "padding-inline-start": "padding-left", "padding-inline-end": "padding-right",
     "padding-block-start": "padding-top", "padding-block-end": "padding-bottom",
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from nornmail.message.defects import Note
@@ -131,7 +131,7 @@ class StyleSheets:
     def rules_of(self, element: Element) -> tuple[tuple[Rule, ...], tuple[int, ...]]:
         """The rules for ``element``, those that count more behind those that count less.
 
-        The numbers beside them are the same for elements of the same attributes and rules.
+        The numbers beside them are the same for elements of the same rules.
         """
         if self.is_spent:
             return (), ()
@@ -152,9 +152,12 @@ class StyleSheets:
             self.step()
             if fits(rule.selector, element, self._quirks, self):
                 found.append(rule)
-        if not found:
-            return sure, ()
-        return tuple(sorted((*sure, *found), key=_weight)), tuple(rule.order for rule in found)
+        rules = tuple(sorted((*sure, *found), key=_weight)) if found else sure
+        if (
+            len(rules) > _MANY
+        ):  # the numbers would be as many; these tuples live as long as the page
+            return rules, (-id(sure), *(rule.order for rule in found))
+        return rules, tuple(rule.order for rule in rules)
 
     def _split(self, element: Element) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         """Those that fit by the element's own attributes, and those that may by its place."""
@@ -199,6 +202,7 @@ def _weight(rule: Rule) -> tuple[Specificity, int]:
 
 
 _LONG: Final = 1_000
+_MANY: Final = 50
 
 
 def _is_css(element: Element) -> bool:
