@@ -286,26 +286,22 @@ def _page(middle: str, sheet: str = "", *, doctype: bool = True) -> str:
     return f"{start}<html>{head}<body><p>{BEFORE}</p>{middle}<p>{AFTER}</p></body></html>"
 
 
-def inline_pages() -> Iterator[Page]:
-    """Every technique by a ``style`` attribute."""
-    for (name, css), (carrier, frame), (disguise, change), (how, write) in itertools.product(
-        TECHNIQUES.items(), CARRIERS.items(), DISGUISES.items(), INLINE.items()
-    ):
-        attribute = write(change(css))
-        html = frame.replace("{a}", attribute).replace("{t}", PAYLOAD)
-        yield Page(f"{name}, {carrier}, {disguise}, {how}", _page(html))
+def _inline(technique: str, carrier: str, disguise: str, way: str) -> Page:
+    attribute = INLINE[way](DISGUISES[disguise](TECHNIQUES[technique]))
+    html = CARRIERS[carrier].replace("{a}", attribute).replace("{t}", PAYLOAD)
+    return Page(f"{technique}, {carrier}, {disguise}, {way}", _page(html))
 
 
-def sheet_pages() -> Iterator[Page]:
-    """Every technique by a ``<style>`` block."""
-    for (name, css), (carrier, frame), (disguise, change), (how, sheet) in itertools.product(
-        TECHNIQUES.items(), CARRIERS.items(), DISGUISES.items(), SHEETS.items()
-    ):
-        if "nth" in how or "child" in how or "sibling" in how or "negation" in how:
-            frame = CARRIERS["div"]
-        rule, attribute, around = sheet
-        html = around % frame.replace("{a}", attribute).replace("{t}", PAYLOAD)
-        yield Page(f"{name}, {carrier}, {disguise}, {how}", _page(html, rule % change(css)))
+def _sheet(technique: str, carrier: str, disguise: str, way: str) -> Page:
+    if any(word in way for word in ("child", "sibling", "negation")):
+        carrier = "div"
+    rule, attribute, around = SHEETS[way]
+    html = around % CARRIERS[carrier].replace("{a}", attribute).replace("{t}", PAYLOAD)
+    css = rule % DISGUISES[disguise](TECHNIQUES[technique])
+    return Page(f"{technique}, {carrier}, {disguise}, {way}", _page(html, css))
+
+
+_MAKERS = ((_inline, INLINE), (_sheet, SHEETS))
 
 
 def markup_pages() -> Iterator[Page]:
@@ -315,8 +311,24 @@ def markup_pages() -> Iterator[Page]:
         yield Page(f"{name}, {'standard' if doctype else 'quirks'}", page)
 
 
-def sampled(count: int, seed: int) -> list[Page]:
-    """All pages of markup, and ``count`` of each of the others."""
+def all_pages() -> Iterator[Page]:
+    """Every combination: about 390,000."""
+    yield from markup_pages()
+    for make, ways in _MAKERS:
+        for choice in itertools.product(TECHNIQUES, CARRIERS, DISGUISES, ways):
+            yield make(*choice)
+
+
+def some_pages(count: int, seed: int) -> Iterator[Page]:
+    """All pages of markup, every technique, carrier, disguise and way, and ``count`` others."""
     chance = random.Random(seed)
-    inline, sheets = list(inline_pages()), list(sheet_pages())
-    return [*markup_pages(), *chance.sample(inline, count), *chance.sample(sheets, count)]
+    yield from markup_pages()
+    for make, ways in _MAKERS:
+        kinds = [list(TECHNIQUES), list(CARRIERS), list(DISGUISES), list(ways)]
+        for number in range(len(kinds)):
+            for fixed in kinds[number]:
+                choice = [chance.choice(kind) for kind in kinds]
+                choice[number] = fixed
+                yield make(*choice)
+        for _ in range(count // 2):
+            yield make(*(chance.choice(kind) for kind in kinds))

@@ -65,7 +65,7 @@ class Element:
         return "".join(pieces)
 
     def append(self, node: Element | str) -> None:
-        """Put ``node`` at the end; text joins the text before it."""
+        """Put ``node`` at the end."""
         self.insert(len(self.children), node)
 
     def insert(self, at: int, node: Element | str) -> None:

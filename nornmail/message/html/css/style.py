@@ -36,9 +36,9 @@ class Style:
     """
 
     __slots__ = (
-        "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility",
-        "indent", "is_set", "line_height", "link", "lost", "opacity", "right", "scale", "size", "spacing", "unseen",
-        "variables", "white_space",
+        "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent",
+        "is_set", "line_height", "link", "lost", "opacity", "right", "scale", "size", "spacing",
+        "unseen", "variables", "white_space",
     )  # fmt: skip
 
     def __init__(self) -> None:
