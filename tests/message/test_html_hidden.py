@@ -15,19 +15,31 @@ LET_THROUGH: dict[str, str] = {}
 """Pages of which the payload is read, by name, each with its reason. There is none."""
 KNOWN_LIMITS = [
     pytest.param('<p style="background:url(x.png);color:#fff">{t}', id="white on an image"),
-    pytest.param('<p style="color:#fff">{t}<style>@import url(x.css);</style>'.replace(
-        "color:#fff", "color:#000"), id="a style sheet that is elsewhere"),
-    pytest.param('<div style="position:relative"><p>{t}</p><div style="position:absolute;top:0;'
-                 'left:0;width:100%;height:100%;background:#fff"></div></div>',
-                 id="something else in front of it"),
-    pytest.param("<style>@keyframes a{to{opacity:0}}p.x{animation:a 1ms forwards}</style>"
-                 "<p class=x>{t}", id="an animation"),
-    pytest.param("<style>@media (max-width:500px){p.x{display:none}}</style><p class=x>{t}",
-                 id="hidden on a narrow screen"),
+    pytest.param(
+        '<p style="color:#fff">{t}<style>@import url(x.css);</style>'.replace(
+            "color:#fff", "color:#000"
+        ),
+        id="a style sheet that is elsewhere",
+    ),
+    pytest.param(
+        '<div style="position:relative"><p>{t}</p><div style="position:absolute;top:0;'
+        'left:0;width:100%;height:100%;background:#fff"></div></div>',
+        id="something else in front of it",
+    ),
+    pytest.param(
+        "<style>@keyframes a{to{opacity:0}}p.x{animation:a 1ms forwards}</style><p class=x>{t}",
+        id="an animation",
+    ),
+    pytest.param(
+        "<style>@media (max-width:500px){p.x{display:none}}</style><p class=x>{t}",
+        id="hidden on a narrow screen",
+    ),
     pytest.param('<p style="font-family:a font that shows nothing">{t}', id="a font of blanks"),
-    pytest.param('<p style="height:20px;line-height:90px;overflow:hidden">{t}',
-                 id="a line that is out of its box"),
-]  # fmt: skip
+    pytest.param(
+        '<p style="height:20px;line-height:90px;overflow:hidden">{t}',
+        id="a line that is out of its box",
+    ),
+]
 """What is not claimed: see docs/explanation/visible-text.md. A change here changes that page."""
 
 
@@ -75,50 +87,74 @@ SEEN = [
     pytest.param('<p style="text-indent:2em;margin-left:-20px">{t}', id="a small step"),
     pytest.param('<p style="left:-9999px">{t}', id="a place without a position"),
     pytest.param('<p style="clip:rect(0,0,0,0)">{t}', id="clip without a position"),
-    pytest.param('<p style="position:absolute;left:50%;transform:translate(-50%,-50%)">{t}',
-                 id="in the middle"),
+    pytest.param(
+        '<p style="position:absolute;left:50%;transform:translate(-50%,-50%)">{t}',
+        id="in the middle",
+    ),
     pytest.param('<p style="transform:rotate(3deg) scale(.9)">{t}', id="turned a little"),
-    pytest.param('<div style="visibility:hidden"><p style="visibility:visible">{t}</p></div>',
-                 id="made visible again"),
-    pytest.param('<div style="font-size:0"><p style="font-size:14px">{t}</p></div>',
-                 id="made large again"),
+    pytest.param(
+        '<div style="visibility:hidden"><p style="visibility:visible">{t}</p></div>',
+        id="made visible again",
+    ),
+    pytest.param(
+        '<div style="font-size:0"><p style="font-size:14px">{t}</p></div>', id="made large again"
+    ),
     pytest.param('<div style="color:#fff"><p style="color:#333">{t}</p></div>', id="dark again"),
     pytest.param('<div style="color:#fff"><a href="#x">{t}</a></div>', id="links have a colour"),
-    pytest.param('<div style="line-height:0"><p style="line-height:1.4">{t}</p></div>',
-                 id="lines again"),
-    pytest.param('<table bgcolor="#003366"><tr><td style="color:#fff">{t}</table>',
-                 id="white on dark"),
-    pytest.param('<body bgcolor=black text=white><p>{t}', id="white on a black page"),
-    pytest.param('<p style="background:#111 url(x.png) no-repeat 0 0/cover;color:#eee">{t}',
-                 id="light on a dark image"),
-    pytest.param('<table background=x.png><tr><td style="color:#fff">{t}</table>',
-                 id="white on an image of which nothing is known"),
-    pytest.param('<p style="background:linear-gradient(#123,#456);color:#fff">{t}',
-                 id="white on a gradient"),
+    pytest.param(
+        '<div style="line-height:0"><p style="line-height:1.4">{t}</p></div>', id="lines again"
+    ),
+    pytest.param(
+        '<table bgcolor="#003366"><tr><td style="color:#fff">{t}</table>', id="white on dark"
+    ),
+    pytest.param("<body bgcolor=black text=white><p>{t}", id="white on a black page"),
+    pytest.param(
+        '<p style="background:#111 url(x.png) no-repeat 0 0/cover;color:#eee">{t}',
+        id="light on a dark image",
+    ),
+    pytest.param(
+        '<table background=x.png><tr><td style="color:#fff">{t}</table>',
+        id="white on an image of which nothing is known",
+    ),
+    pytest.param(
+        '<p style="background:linear-gradient(#123,#456);color:#fff">{t}', id="white on a gradient"
+    ),
     pytest.param('<p style="color:#bbb">{t}', id="light grey on white"),
     pytest.param('<p style="color:#ff0">{t}', id="yellow on white"),
     pytest.param('<p style="font-size:8px">{t}', id="small print"),
     pytest.param('<p style="opacity:.5">{t}', id="half the opacity"),
-    pytest.param("<style>.a{display:none}</style><p class=A>{t}".join(("<!doctype html>", "")),
-                 id="another class by its case"),
-    pytest.param("<style>.a{display:none}.a{display:block}</style><p class=a>{t}", id="a later rule"),
-    pytest.param("<style>p.a{display:block}.a{display:none}</style><p class=a>{t}",
-                 id="a rule for fewer elements"),
-    pytest.param("<style>.a{display:none}</style><p class=a style='display:block'>{t}",
-                 id="its own style"),
+    pytest.param(
+        "<style>.a{display:none}</style><p class=A>{t}".join(("<!doctype html>", "")),
+        id="another class by its case",
+    ),
+    pytest.param(
+        "<style>.a{display:none}.a{display:block}</style><p class=a>{t}", id="a later rule"
+    ),
+    pytest.param(
+        "<style>p.a{display:block}.a{display:none}</style><p class=a>{t}",
+        id="a rule for fewer elements",
+    ),
+    pytest.param(
+        "<style>.a{display:none}</style><p class=a style='display:block'>{t}", id="its own style"
+    ),
     pytest.param("<style>@media print{p{display:none}}</style><p>{t}", id="on paper only"),
     pytest.param("<style media=print>p{display:none}</style><p>{t}", id="a sheet for paper"),
     pytest.param("<style type=text/x>p{display:none}</style><p>{t}", id="a sheet of another kind"),
     pytest.param("<style>@media (max-width:480px){p{display:none}}</style><p>{t}", id="on a phone"),
-    pytest.param("<style>@media (prefers-color-scheme:dark){p{color:#fff}}</style><p>{t}",
-                 id="in the dark"),
-    pytest.param("<style>@supports not (display:grid){p{display:none}}</style><p>{t}",
-                 id="in old browsers"),
-    pytest.param("<style>p:hover{display:none}p::before{display:none}</style><p>{t}",
-                 id="under the pointer"),
+    pytest.param(
+        "<style>@media (prefers-color-scheme:dark){p{color:#fff}}</style><p>{t}", id="in the dark"
+    ),
+    pytest.param(
+        "<style>@supports not (display:grid){p{display:none}}</style><p>{t}", id="in old browsers"
+    ),
+    pytest.param(
+        "<style>p:hover{display:none}p::before{display:none}</style><p>{t}", id="under the pointer"
+    ),
     pytest.param("<style>x;p{display:none}</style><p>{t}", id="a rule that an error swallows"),
-    pytest.param("<style>b>p,i+p,p:first-child:last-child{display:none}</style><i></i> <b></b><p>{t}",
-                 id="rules for other places"),
+    pytest.param(
+        "<style>b>p,i+p,p:first-child:last-child{display:none}</style><i></i> <b></b><p>{t}",
+        id="rules for other places",
+    ),
     pytest.param("<style>p,:bogus{display:none}</style><p>{t}", id="a list with an error in it"),
     pytest.param("<p hidden style='display:block'>{t}", id="hidden and shown"),
     pytest.param("<p style='display:none'>x<div>{t}</div>", id="behind an open paragraph"),
@@ -126,15 +162,17 @@ SEEN = [
     pytest.param("<div style='display:none'>x</div></div>{t}", id="behind two end tags"),
     pytest.param("<b hidden>x<p>y</b>{t}", id="behind crossed tags"),
     pytest.param("<table style='display:none'>{t}<tr><td>x</table>", id="between hidden rows"),
-    pytest.param("<div style='margin-bottom:-2000px;padding-bottom:2000px'>x</div>{t}",
-                 id="columns of one height"),
+    pytest.param(
+        "<div style='margin-bottom:-2000px;padding-bottom:2000px'>x</div>{t}",
+        id="columns of one height",
+    ),
     pytest.param("<blockquote style='margin-left:40px'>" * 40 + "{t}", id="many indentations"),
     pytest.param("<blockquote style='font-size:smaller'>" * 12 + "{t}", id="many small steps"),
     pytest.param("<div style='margin-top:40px'>" * 200 + "{t}", id="many steps down"),
     pytest.param("<p style='--a:block;display:var(--a)'>{t}", id="a variable"),
     pytest.param("<p style='display:none;all:initial'>{t}", id="everything undone"),
     pytest.param("<div><" + "x" * 5_000 + " a='" + "y" * 5_000 + "'>{t}", id="long names"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("html", SEEN)
@@ -156,11 +194,13 @@ def test_what_is_seen_is_kept(html: str) -> None:
         pytest.param("a<!-- b c -->", {"comment": 2}, id="a comment"),
         pytest.param("a<!--[if mso]>b<![endif]-->", {}, id="what every newsletter has for Outlook"),
         pytest.param("a\u200bb\u200c", {"invisible characters": 2}, id="characters"),
-        pytest.param("<style>a</style><script>b</script><title>c</title>d", {}, id="no text at all"),
+        pytest.param(
+            "<style>a</style><script>b</script><title>c</title>d", {}, id="no text at all"
+        ),
         pytest.param("<p style='display:none'>&nbsp;&zwnj; ", {}, id="nothing"),
         pytest.param("<details>a b</details>", {"closed <details>": 2}, id="details"),
     ],
-)  # fmt: skip
+)
 def test_what_was_left_out_is_counted(html: str, removed: dict[str, int]) -> None:
     assert visible_text(html).removed == removed
 

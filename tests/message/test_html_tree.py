@@ -23,24 +23,36 @@ def shape(node: Element | str) -> str:
         pytest.param("<li>a<li>b", "li(a) li(b)", id="an item ends the one before"),
         pytest.param("<ul><li>a<ul><li>b</ul><li>c</ul>", "ul(li(a ul(li(b))) li(c))", id="lists"),
         pytest.param("<dl><dt>a<dd>b", "dl(dt(a) dd(b))", id="definitions"),
-        pytest.param("<table><td>a<td>b<tr><td>c</table>d",
-                     "table(tbody(tr(td(a) td(b)) tr(td(c)))) d", id="rows that are implied"),
+        pytest.param(
+            "<table><td>a<td>b<tr><td>c</table>d",
+            "table(tbody(tr(td(a) td(b)) tr(td(c)))) d",
+            id="rows that are implied",
+        ),
         pytest.param("<table><tr>a<td>b</table>", "a table(tbody(tr(td(b))))", id="text in a row"),
-        pytest.param("<table><tr><b>a<td>c</table>", "b(a) table(tbody(tr(td(c))))",
-                     id="an element in a row"),
-        pytest.param("<table><tr><td>a<table><tr><td>b</table></table>",
-                     "table(tbody(tr(td(a table(tbody(tr(td(b))))))))", id="a table in a cell"),
-        pytest.param("<table><tr><td>a</tr><em><table><tr><td>b",
-                     "em() table(tbody(tr(td(a)))) table(tbody(tr(td(b))))",
-                     id="a table between the rows of one"),
+        pytest.param(
+            "<table><tr><b>a<td>c</table>", "b(a) table(tbody(tr(td(c))))", id="an element in a row"
+        ),
+        pytest.param(
+            "<table><tr><td>a<table><tr><td>b</table></table>",
+            "table(tbody(tr(td(a table(tbody(tr(td(b))))))))",
+            id="a table in a cell",
+        ),
+        pytest.param(
+            "<table><tr><td>a</tr><em><table><tr><td>b",
+            "em() table(tbody(tr(td(a)))) table(tbody(tr(td(b))))",
+            id="a table between the rows of one",
+        ),
         pytest.param("<b>1<p>2</b>3</p>", "b(1) p(b(2) 3)", id="formatting crossed with a block"),
         pytest.param("<p><b>a</p><p>c</b>d", "p(b(a)) p(b(c) d)", id="formatting that goes on"),
         pytest.param("<p><b>a</p></b>c", "p(b(a)) c", id="formatting that ends outside"),
         pytest.param("<a>1<a>2", "a(1) a(2)", id="a link ends the one before"),
         pytest.param("<a><div>1<a>2", "a() div(a(1) a(2))", id="a link in a block in a link"),
         pytest.param("<b><td>a</b>", "b(a)", id="a cell outside of tables is none"),
-        pytest.param("<td><b><table><td>a</b>c", "b(table(tbody(tr(td(a c)))))",
-                     id="no end tag reaches out of a cell"),
+        pytest.param(
+            "<td><b><table><td>a</b>c",
+            "b(table(tbody(tr(td(a c)))))",
+            id="no end tag reaches out of a cell",
+        ),
         pytest.param("<div><span>a</div>b", "div(span(a)) b", id="an open element in a block"),
         pytest.param("<span><div>a</span>b", "span(div(a b))", id="an end tag across a block"),
         pytest.param("<form>a<form>b<p></form>c", "form(a b p()) c", id="forms"),
@@ -52,9 +64,14 @@ def shape(node: Element | str) -> str:
         pytest.param("<xmp><b>a</xmp>c", "xmp(<b>a) c", id="raw text"),
         pytest.param("<title>&amp;<b></title>", "title(&<b>)", id="a title has references"),
         pytest.param("<script>a</scripty></script>b", "script(a</scripty>) b", id="a script"),
-        pytest.param("<script><!--<script></script>--></script>b",
-                     "script(<!--<script></script>-->) b", id="a script in a script"),
-        pytest.param("a<!-- --!>b<!--->c<!-->d<!-- -- >-->e", "a b c d e", id="the ends of comments"),
+        pytest.param(
+            "<script><!--<script></script>--></script>b",
+            "script(<!--<script></script>-->) b",
+            id="a script in a script",
+        ),
+        pytest.param(
+            "a<!-- --!>b<!--->c<!-->d<!-- -- >-->e", "a b c d e", id="the ends of comments"
+        ),
         pytest.param("a<![CDATA[b>c]]>", "a c]]>", id="CDATA is a comment that ends early"),
         pytest.param("a<?b>c</ d>e</>f", "a c e f", id="what is taken for a comment"),
         pytest.param("1<2 <3 < b <", "1<2 <3 < b <", id="brackets that are none"),
@@ -63,7 +80,7 @@ def shape(node: Element | str) -> str:
         pytest.param("<p\x0cid=a>b", "p(b)", id="a form feed is a blank"),
         pytest.param("<b\xa0>a", "b\xa0(a)", id="another blank is none"),
     ],
-)  # fmt: skip
+)
 def test_the_tree(html: str, tree: str) -> None:
     assert shape(parse_html(f"<!doctype html>{html}")) == f"html({tree})"
 
