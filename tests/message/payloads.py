@@ -99,6 +99,7 @@ TECHNIQUES = {
     "content-visibility": "display:block;content-visibility:hidden",
     "table-column": "display:table-column",
     "mso-hide": "mso-hide:all",
+    "masked": "-webkit-text-security:disc",
 }  # fmt: skip
 """What hides an element, as declarations."""
 
@@ -242,6 +243,12 @@ MARKUP = {
     "a drawing": "<svg width=10 height=10>{t}<desc>{t}</desc><title>{t}</title></svg>",
     "an annotation": "<math><annotation>{t}</annotation></math>",
     "an attribute": '<p title="{t}" data-x="{t}" aria-label="{t}">x</p>',
+    "behind a background": '<div style="background:#fff"><p style="position:relative;'
+    'z-index:-1">{t}</p></div>',
+    "a phantom": "<math><mphantom>{t}</mphantom></math>",
+    "a meter": "<meter value=1>{t}</meter>",
+    "words in a drawing": "<svg><text fill=none>{t}</text></svg>",
+    "an image without room": '<img src=x style="width:1px;height:1px" alt="{t}">',
     "a dot": '<img src=x width=1 height=1 alt="{t}">',
     "a hidden image": '<img src=x style="display:none" alt="{t}">',
     "a font in white": "<font color=white>{t}</font>",

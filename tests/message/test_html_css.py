@@ -215,8 +215,10 @@ PAGE = (
         ("[title~=two]", "1"), ("[title^='one']", "1"), ("[title$=two]", "1"), ("[title*=' ']",
         "1"), ("[lang|=en]", "1"), ("[data-y=q]", ""), ("[data-y=q i]", "3"), (":not(p,div,html)",
         "356"), (":is(b,i)", "35"), (":where(b)", "3"), ("p:has(i)", "45"), (":link", "6"),
-        ("p:not(:has(i))", "12"), ("b:hover", ""), ("p::before", ""), (":bogus,p", ""), ("p,b", "12453"),
-        ("p:not(.x):nth-of-type(odd)", "45"), ("div p:nth-child(2 )", "2"), ("p..x", ""), ("> p", ""),
+        ("p:not(:has(i))", "12"), ("b:hover", ""), ("p::before", ""), (":bogus,p", ""),
+        ("p,b", "12453"),
+        ("p:not(.x):nth-of-type(odd)", "45"), ("div p:nth-child(2 )", "2"), ("p..x", ""),
+        ("> p", ""),
         (":lang(en)", "1"), ("i:only-child", "5"), ("\\70", "1245"), ("*|p", ""), ("p:empty", ""),
     ],
 )  # fmt: skip

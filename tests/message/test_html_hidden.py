@@ -169,6 +169,11 @@ SEEN = [
     pytest.param("<blockquote style='margin-left:40px'>" * 40 + "{t}", id="many indentations"),
     pytest.param("<blockquote style='font-size:smaller'>" * 12 + "{t}", id="many small steps"),
     pytest.param("<div style='margin-top:40px'>" * 200 + "{t}", id="many steps down"),
+    pytest.param(
+        "<div style='background:#fff;position:relative;z-index:0'><p style='position:relative;"
+        "z-index:-1'>{t}",
+        id="in front of its own background",
+    ),
     pytest.param("<p style='--a:block;display:var(--a)'>{t}", id="a variable"),
     pytest.param("<p style='display:none;all:initial'>{t}", id="everything undone"),
     pytest.param("<div><" + "x" * 5_000 + " a='" + "y" * 5_000 + "'>{t}", id="long names"),

@@ -79,6 +79,7 @@ BREAK_OUT: Final = FORMATTING - _names("a font s") | _names(
 
 NEVER_SHOWN: Final = _names(
     "area base basefont col colgroup datalist embed head iframe link meta noembed noframes param rp"
-    " script source style template title track annotation annotation-xml audio canvas video"
+    " script source style template title track annotation annotation-xml audio"
+    " canvas meter mphantom progress video"
 )
 """Elements that show nothing by themselves, or show something else than their text."""

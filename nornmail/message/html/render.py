@@ -20,11 +20,6 @@ from nornmail.message.html.tree import Element
 _PARAGRAPHS: Final = HEADINGS | {"blockquote", "hr", "ol", "p", "pre", "ul", "xmp"}
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""
-_DRAWN: Final = frozenset({"text", "foreignobject"})
-_NOT_DRAWN: Final = frozenset(
-    {"clippath", "defs", "desc", "lineargradient", "marker", "mask", "metadata", "pattern",
-     "radialgradient", "symbol"}
-)  # fmt: skip
 _BLOCK_DISPLAYS: Final = frozenset(
     {"block", "flex", "flow-root", "grid", "list-item", "table", "table-caption", "table-row",
      "-webkit-box", "-webkit-flex"}
@@ -169,10 +164,7 @@ class _Page:
         if name == "img" or name == "input":
             self._replaced(element, style)
             return None
-        is_mute = name == "svg" or (outer is not None and outer.is_mute and name not in _DRAWN)
-        if is_mute and name in _NOT_DRAWN:
-            self._count_all(element, "drawing")
-            return None
+        is_mute = name == "svg" or (outer is not None and outer.is_mute)
         frame = _Frame(
             element, style, iter(element.children), self._is_block(element, style, outer), is_mute
         )

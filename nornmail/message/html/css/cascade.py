@@ -29,6 +29,7 @@ _FONT_SIZES: Final = (10, 10, 13, 16, 18, 24, 32, 48)
 _SIZES: Final = {"big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length(em=5 / 6),
                  "sup": Length(em=5 / 6)}  # fmt: skip
 _FIELDS: Final = frozenset({"button", "input", "select", "textarea"})
+_MARK: Final[Mapping[str, Value]] = {"color": BLACK, "background-color": Colour(255, 255, 0)}
 _FIELD: Final[Mapping[str, Value]] = {
     "color": BLACK, "background-color": Colour(240, 240, 240), "font-size": Length(px=13.3),
     "line-height": Length(em=1.2), "letter-spacing": Length(),
@@ -98,6 +99,10 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
         sets.update(_FIELD)
     elif name in _SIZES:
         sets["font-size"] = _SIZES[name]
+    elif name == "mark":
+        sets.update(_MARK)
+    elif name == "img":  # what has no room is cut off
+        sets["overflow"] = "hidden"
     if name in _PRE:
         sets["white-space"] = "pre"
     attributes = element.attributes

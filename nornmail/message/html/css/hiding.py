@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from nornmail.message.html.css.colours import alike
-from nornmail.message.html.css.properties import Value
+from nornmail.message.html.css.properties import CURRENT, Value
 from nornmail.message.html.css.shapes import SLIT, Transform
 from nornmail.message.html.css.values import CONTAINER, ZERO, Length
 
@@ -40,7 +40,7 @@ def what_hides(style: Style, sets: Mapping[str, Value]) -> str:
         return "mso-hide"
     if display == "contents":  # it has no box of its own
         return ""
-    if sets.get("content-visibility") == "hidden":
+    if sets.get("content-visibility") == "hidden" or sets.get("text-security", "none") != "none":
         return "visibility"
     style.opacity *= sets.get("opacity", 1.0) * sets.get("filter", 1.0)
     if style.opacity < FAINTEST or sets.get("mask-image") is True:
@@ -50,7 +50,25 @@ def what_hides(style: Style, sets: Mapping[str, Value]) -> str:
     is_out = sets.get("position") in ("absolute", "fixed")
     if (is_out and sets.get("clip") is True) or sets.get("clip-path") is True:
         return "clipping"
+    if _is_behind(style, sets):
+        return "position"
     return "position" if _is_moved_away(style, sets) else ""
+
+
+def _is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
+    """``z-index`` below 0 puts it behind the backgrounds of what is around it."""
+    is_placed = sets.get("position", "static") != "static"
+    return style.is_painted and is_placed and sets.get("z-index", 0) < 0
+
+
+def covers_what_is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
+    """Whether what goes behind this element, or behind one around it, is covered."""
+    is_placed = sets.get("position", "static") != "static"
+    if (is_placed and "z-index" in sets) or "transform" in sets or "opacity" in sets:
+        return False  # it is a stack of its own: nothing in it goes behind it
+    colour = sets.get("background-color")
+    paints = colour is not None and (colour == CURRENT or colour.alpha > 0.5)
+    return paints or style.is_painted
 
 
 def _is_shrunk(style: Style, sets: Mapping[str, Value]) -> bool:

@@ -200,6 +200,8 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "clip-path": clip_path,
     "white-space": _one_of("normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"),
     "float": lambda text: text if text in ("left", "right") else None,
+    "text-security": _one_of("none", "disc", "circle", "square"),
+    "z-index": lambda text: number_of(text) if text != "auto" else None,
     "mso-hide": _one_of("all", "none", "no", "auto"),
 }  # fmt: skip
 
@@ -258,7 +260,7 @@ _ADDRESS: Final = re.compile(r"""url\(\s*+(?:"[^"]*+"|'[^']*+'|[^()"']*+)\s*+\)"
 
 
 _QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")
-_NUMBERS: Final = frozenset({"line-height", "opacity", "scale", "zoom"})
+_NUMBERS: Final = frozenset({"line-height", "opacity", "scale", "z-index", "zoom"})
 
 
 def read(name: str, text: str) -> Iterator[tuple[str, Value]]:

@@ -31,14 +31,15 @@ class Style:
 
     Attributes:
         lost: what hides the element and all within it, ``""`` if nothing does.
+        is_painted: between this element and what it is stacked in there is a background.
         flow: pixels by which the element moves what follows, ``None`` when it stands outside.
         unseen: what keeps its own text from being seen; what is within may be seen.
     """
 
     __slots__ = (
         "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent",
-        "is_set", "line_height", "link", "lost", "opacity", "right", "scale", "size", "spacing",
-        "unseen", "variables", "white_space",
+        "is_painted", "is_set", "line_height", "link", "lost", "opacity", "right", "scale", "size",
+        "spacing", "unseen", "variables", "white_space",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,6 +49,7 @@ class Style:
         self.has_visibility = True
         self.size = FONT_SIZE
         self.is_set = False
+        self.is_painted = False
         self.scale = 1.0
         self.line_height: Length | None = None
         self.spacing = 0.0
@@ -68,7 +70,7 @@ class Style:
         new = Style.__new__(Style)
         new.lost, new.unseen, new.display = self.lost, "", ""
         new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
-        new.is_set = self.is_set
+        new.is_set, new.is_painted = self.is_set, self.is_painted
         new.line_height, new.spacing, new.indent = self.line_height, self.spacing, self.indent
         new.colour, new.fill, new.link = self.colour, self.fill, self.link
         new.backdrop, new.opacity = self.backdrop, self.opacity
@@ -90,6 +92,7 @@ def compute(parent: Style, sets: Mapping[str, Value]) -> Style:
         style.right += min(0.0, parent.indent.pixels(parent.size))
     if not style.lost:
         style.lost = hiding.what_hides(style, sets)
+    style.is_painted = hiding.covers_what_is_behind(style, sets)
     style.unseen = style.lost or hiding.what_hides_text(style)
     return style
 
