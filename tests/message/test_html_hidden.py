@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from nornmail.message import parse_message
@@ -11,8 +13,10 @@ from tests.message.reading import mail
 
 SEED = 5
 SAMPLE = 1_000
-LET_THROUGH: dict[str, str] = {}
-"""Pages of which the payload is read, by name, each with its reason. There is none."""
+LET_THROUGH = {
+    "mso-hide, a,": "buttons hide from Outlook in this way, where they have a twin that it shows",
+}
+"""What is read, by the beginning of the pages' names, each with its reason."""
 KNOWN_LIMITS = [
     pytest.param('<p style="background:url(x.png);color:#fff">{t}', id="white on an image"),
     pytest.param(
@@ -43,25 +47,24 @@ KNOWN_LIMITS = [
 """What is not claimed: see docs/explanation/visible-text.md. A change here changes that page."""
 
 
-def missed(pages: list[Page]) -> list[str]:
+def missed(pages: Iterable[Page]) -> list[str]:
     """The pages that show the payload, or lack what is around it."""
     found = []
     for page in pages:
         text = html_to_text(page.html)
-        if PAYLOAD.split()[0] in text or BEFORE not in text or AFTER not in text:
+        is_read = PAYLOAD.split()[0] in text and not page.name.startswith(tuple(LET_THROUGH))
+        if is_read or BEFORE not in text or AFTER not in text:
             found.append(page.name)
     return found
 
 
 def test_no_payload_of_the_sample_is_read() -> None:
-    assert [
-        name for name in missed(list(some_pages(SAMPLE, SEED))) if name not in LET_THROUGH
-    ] == []
+    assert missed(some_pages(SAMPLE, SEED)) == []
 
 
 @pytest.mark.long
 def test_no_payload_is_read() -> None:
-    assert [name for name in missed(list(all_pages())) if name not in LET_THROUGH] == []
+    assert missed(all_pages()) == []
 
 
 @pytest.mark.parametrize("html", KNOWN_LIMITS)
@@ -156,6 +159,9 @@ SEEN = [
         id="rules for other places",
     ),
     pytest.param("<style>p,:bogus{display:none}</style><p>{t}", id="a list with an error in it"),
+    pytest.param(
+        "<a href='http://x.example' style='mso-hide:all'>{t}</a>", id="a button with a twin"
+    ),
     pytest.param("<p hidden style='display:block'>{t}", id="hidden and shown"),
     pytest.param("<p style='display:none'>x<div>{t}</div>", id="behind an open paragraph"),
     pytest.param("<span style='display:none'>x</span>{t}", id="behind a hidden word"),

@@ -70,6 +70,8 @@ class Cascade:
                 sets.update(block.sets)
                 important.update(block.important)
             sets.update(important)
+            if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
+                sets.pop("mso-hide", None)
             style = compute(parent, sets)
             _note_links(element, style)
             if len(self._styles) >= _REMEMBERED:
