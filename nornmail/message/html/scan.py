@@ -11,17 +11,11 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from nornmail.message.html.references import resolve_in_text
-from nornmail.message.html.tags import TagReader
+from nornmail.message.html.tags import BLANK, NAME, VALUE, TagReader
 
-_BLANK: Final = r"[\t\n\f\r ]"
 _TAG: Final = re.compile(
-    rf"""<(/?+)([a-zA-Z][^\t\n\f\r />]*+)
-    (?:[\t\n\f\r /]++
-      |[^\t\n\f\r />][^\t\n\f\r />=]*+
-       (?:{_BLANK}*+={_BLANK}*+(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+)
-         |(?!{_BLANK}*+=))
-    )*+>""",
-    re.X,
+    rf"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
+    rf"(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=)))*+>"
 )
 _MARK: Final = re.compile(r"<[a-zA-Z/!?]")
 _COMMENT_END: Final = re.compile(r"--!?>")

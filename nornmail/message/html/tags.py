@@ -1,29 +1,26 @@
-"""One start tag: its name and its attributes, read by :mod:`html.parser`.
+"""One start tag: its name and its attributes (HTML standard, 13.2.5.32 to 40).
 
-It is given one whole tag at a time. What a whole tag is, and all that is no tag, is for
-``scan.py``: on a document ``html.parser`` takes quadratic time on tags and comments that do not
-end, raises on ``<![``, and ends comments and scripts at different places in different releases of
-the Pythons that are supported here.
+Not ``html.parser``. On odd tags such as ``<p a== b="x>y" style=...>`` it finds other attributes than
+a browser does, and other ones in other releases of Python: a style that a browser follows and this
+reader misses is a text that a person does not see and a model reads.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from html.parser import HTMLParser
+from itertools import islice
 from typing import Final
 
 from nornmail.message.html.references import resolve_in_attribute
 from nornmail.message.limits import MAX_HTML_ATTRIBUTES
 
 NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
-_LONG: Final = 2_000
-_FIRST: Final = re.compile(
-    r"""<[^\t\n\f\r />]*+(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+
-    (?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+))?+
-    )"""
-    rf"{{0,{MAX_HTML_ATTRIBUTES}}}+",
-    re.X,
+BLANK: Final = r"[\t\n\f\r ]"
+NAME: Final = r"[^\t\n\f\r />][^\t\n\f\r />=]*+"
+VALUE: Final = r"""(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+)"""
+_ATTRIBUTE: Final = re.compile(
+    rf"({NAME})(?:{BLANK}*+={BLANK}*+({VALUE}))?+[\t\n\f\r /]*+",
 )
 _KEPT: Final = 2_000
 """Tags that are remembered: those of a newsletter repeat."""
@@ -33,42 +30,33 @@ class TagReader:
     """Reads start tags, and remembers those that it has read."""
 
     def __init__(self) -> None:
-        self._parser = _OneTag()
         self._known: dict[str, tuple[str, Mapping[str, str]]] = {}
 
     def read(self, source: str, name: str) -> tuple[str, Mapping[str, str]]:
         """The name in lower case and the attributes, of which the first of a name counts.
 
         Args:
-            source: from ``<`` to ``>``.
+            source: from ``<`` to ``>``, whole.
             name: what stands behind the ``<``.
         """
         if len(source) == len(name) + 2:
             return name.lower(), NO_ATTRIBUTES
         known = self._known.get(source)
         if known is None:
-            known = name.lower(), self._parser.attributes(source)
+            known = name.lower(), _attributes(source, len(name) + 1)
             if len(self._known) < _KEPT:
                 self._known[source] = known
         return known
 
 
-class _OneTag(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._found: list[tuple[str, str | None]] = []
-
-    def attributes(self, source: str) -> Mapping[str, str]:
-        self._found = []
-        self.reset()
-        if len(source) > _LONG:
-            source = _FIRST.match(source)[0] + ">"  # type: ignore[index]
-        # Each release resolves references in its own way: they are kept from it, and resolved here.
-        self.feed(source.replace("&", "&amp;"))
-        first: dict[str, str] = {}
-        for name, value in self._found:
-            first.setdefault(name, resolve_in_attribute(value or ""))
-        return first
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._found = attrs
+def _attributes(source: str, start: int) -> Mapping[str, str]:
+    """Those of the tag from ``start`` on, up to the limit."""
+    while source[start] in "\t\n\f\r /":
+        start += 1
+    first: dict[str, str] = {}
+    for found in islice(_ATTRIBUTE.finditer(source, start, len(source)), MAX_HTML_ATTRIBUTES):
+        value = found[2] or ""
+        if value[:1] in ('"', "'"):
+            value = value[1:-1]
+        first.setdefault(found[1].lower(), resolve_in_attribute(value))
+    return first

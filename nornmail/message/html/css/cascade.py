@@ -95,7 +95,35 @@ def _note_links(element: Element, style: Style) -> None:
 
 def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
     """What the element's name and its old attributes set (HTML standard, 15.3)."""
-    name = element.name
+    name, attributes = element.name, element.attributes
+    sets = _by_name(name)
+    if name in NEVER_SHOWN or _is_closed(element):
+        sets["display"] = "none"
+    if not attributes:
+        return sets
+    if name == "a" and "href" in attributes:
+        sets["color"] = parent.link
+    if name in _PAINTED:
+        if attributes.get("background"):
+            sets["background-image"] = IMAGE
+        painted = legacy_colour(attributes.get("bgcolor", ""))
+        if painted is not None:
+            sets["background-color"] = painted
+    if name == "font":
+        size = _font_size(attributes.get("size", ""))
+        if size is not None:
+            sets["font-size"] = size
+    written = _WRITTEN.get(name)
+    colour = legacy_colour(attributes.get(written, "")) if written else None
+    if colour is not None:
+        sets["color"] = colour
+    return sets
+
+
+_WRITTEN: Final = {"body": "text", "font": "color"}
+
+
+def _by_name(name: str) -> dict[str, Value]:
     sets: dict[str, Value] = {}
     if name in _FIELDS:
         sets.update(_FIELD)
@@ -107,32 +135,6 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
         sets["overflow"] = "hidden"
     if name in _PRE:
         sets["white-space"] = "pre"
-    attributes = element.attributes
-    if not attributes:
-        if name in NEVER_SHOWN or name == "dialog":
-            sets["display"] = "none"
-        return sets
-    if name in NEVER_SHOWN or _is_closed(element):
-        sets["display"] = "none"
-    if name == "a" and "href" in attributes:
-        sets["color"] = parent.link
-    if name in _PAINTED:
-        if attributes.get("background"):
-            sets["background-image"] = IMAGE
-        painted = legacy_colour(attributes.get("bgcolor", ""))
-        if painted is not None:
-            sets["background-color"] = painted
-    written = ""
-    if name == "font":
-        written = attributes.get("color", "")
-        size = _font_size(attributes.get("size", ""))
-        if size is not None:
-            sets["font-size"] = size
-    elif name == "body":
-        written = attributes.get("text", "")
-    colour = legacy_colour(written) if written else None
-    if colour is not None:
-        sets["color"] = colour
     return sets
 
 
