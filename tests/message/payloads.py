@@ -272,6 +272,8 @@ MARKUP = {
     "formatting crossed": '<b style="display:none">x<div>{t}</b></div>',
     "an open paragraph": '<p style="display:none">{t}',
     "an end tag that ends nothing": '<div style="display:none">x</p></span></td>{t}</div>',
+    "an equals sign too many": '<p a== b="x>y" style="display:none">{t}',
+    "a quote in a name": "<p '\x1c== a=\"x>y\" style=display:none>{t}",
     "a slash in the tag": '<div/style="display:none"/>{t}</div>',
     "display inside display": '<div style="display:none"><p style="display:block!important">{t}</p>'
                               "</div>",

@@ -1,8 +1,8 @@
 """One start tag: its name and its attributes (HTML standard, 13.2.5.32 to 40).
 
-Not ``html.parser``. On odd tags such as ``<p a== b="x>y" style=...>`` it finds other attributes than
-a browser does, and other ones in other releases of Python: a style that a browser follows and this
-reader misses is a text that a person does not see and a model reads.
+Not ``html.parser``. On odd tags such as ``<p a== b="x>y" style=...>`` it finds other attributes
+than a browser does, and in other releases of Python other ones: a style that a browser follows and
+that reader misses is a text that no person sees and a model reads.
 """
 
 from __future__ import annotations
