@@ -63,7 +63,7 @@ MAX_HTML_ATTRIBUTES: Final = 200
 MAX_HTML_NESTING: Final = 512
 """Levels of elements; what is deeper lies side by side, as it does in browsers (Blink: 512)."""
 
-MAX_HTML_STEPS: Final = 5_000_000
+MAX_HTML_STEPS: Final = 2_000_000
 """Steps spent on finding what an end tag ends; ordinary mail needs 30 for each tag."""
 
 MAX_CSS_RULES: Final = 10_000

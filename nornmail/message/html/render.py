@@ -102,17 +102,17 @@ class _Page:
         if text.isspace() and not style.white_space.startswith(("pre", "break")):
             self.lines.text(text)
             return
-        hidden = style.unseen or self._hidden_by_place(frame)
+        hidden = style.unseen or self._hidden_by_place(style, frame.is_mute)
         if hidden:
             self._count(text, hidden)
             self.lines.space()
             return
         self._write(text, style.white_space)
 
-    def _hidden_by_place(self, frame: _Frame) -> str:
-        if frame.is_mute:
+    def _hidden_by_place(self, style: Style, is_mute: bool) -> str:
+        if is_mute:
             return "drawing"
-        if self._flow and not is_on_page(self._flow + frame.style.down):
+        if self._flow and not is_on_page(self._flow + style.down):
             return "position"
         return "too much style" if self._cascade.is_spent else ""
 
@@ -162,7 +162,8 @@ class _Page:
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
-            self._replaced(element, style)
+            if not self._hidden_by_place(style, outer is not None and outer.is_mute):
+                self._replaced(element, style)
             return None
         is_mute = name == "svg" or (outer is not None and outer.is_mute)
         frame = _Frame(
