@@ -9,7 +9,6 @@ from nornmail.message.limits import MAX_HTML_DEPTH
 
 _MARKS: Final = tuple("> " * depth for depth in range(MAX_HTML_DEPTH + 1))
 _EMPTY_LINES: Final = tuple("\n" + marks.rstrip() for marks in _MARKS)
-_NO_BREAK: Final = str.maketrans("\xa0", " ")
 
 
 class Lines:
@@ -57,7 +56,7 @@ class Lines:
 
     def preformatted(self, chunk: str) -> None:
         """Text that stays as it is."""
-        for number, line in enumerate(chunk.translate(_NO_BREAK).split("\n")):
+        for number, line in enumerate(chunk.replace("\xa0", " ").split("\n")):
             if number:
                 self.line_end()
             if line:
