@@ -21,7 +21,7 @@ from nornmail.message.dates import parse_date
 from nornmail.message.defects import Defects
 from nornmail.message.export import message_dict
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
-from nornmail.message.html import html_to_text
+from nornmail.message.html import html_to_text, plain_without_invisible
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
@@ -224,7 +224,7 @@ class Message:
         note = self._defects.note
         plain = text_of(segment.plain, note) if segment.plain else ""
         if plain.strip() or not segment.html:
-            return plain
+            return plain_without_invisible(plain, note)
         return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)
 
     @cached_property
