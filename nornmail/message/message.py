@@ -14,7 +14,7 @@ from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
-from nornmail.message.automatic import automatic_reason
+from nornmail.message.automatic import Automatic, find_automatic
 from nornmail.message.body import Body, Segment, find_body, text_of
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
@@ -250,14 +250,25 @@ class Message:
     # Judgements
 
     @cached_property
-    def automatic_reason(self) -> str:
-        """What shows that a machine sent this, in words; ``""`` when nothing does (RFC 3834)."""
-        return automatic_reason(self.headers, self._root.content_type, self.from_.address)
+    def is_automatic(self) -> Automatic:
+        """A list, a report, a newsletter or an automatic answer (RFC 3834); true if it is one.
+
+        ``kind`` says which (see :data:`nornmail.message.automatic.KINDS`) and ``reason`` how it is
+        known. Do not answer such mail by a program, unless that kind is what it is for.
+        """
+        answers_to = next(iter(self.reply_to), _NOBODY).address
+        return find_automatic(
+            self.headers,
+            self._root.content_type,
+            self.from_.address,
+            answers_to,
+            is_bounce=self.bounce is not None,
+        )
 
     @property
-    def is_automatic(self) -> bool:
-        """A list, a report, a newsletter or an automatic answer: do not answer it by itself."""
-        return bool(self.automatic_reason)
+    def automatic_reason(self) -> str:
+        """What shows that a machine sent this, in words; ``""`` when nothing does."""
+        return self.is_automatic.reason
 
     @cached_property
     def authentication(self) -> Authentication:

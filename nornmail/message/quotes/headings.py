@@ -113,9 +113,7 @@ _FORWARDED_SET: Final = frozenset(map(_bare, FORWARDED))
 _FORWARDED_PREFIX: Final = _prefix(FORWARDED)
 
 
-def _says(
-    lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pattern[str]
-) -> bool:
+def _says(lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pattern[str]) -> bool:
     """One of the phrases stands alone between rules, or above a header field."""
     line = lines[at]
     if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(plain(line))):

@@ -29,12 +29,21 @@ _NAME_WORDS: Final = 5
 _CLOSING_SET: Final = frozenset(CLOSINGS)
 _THANKS_SET: Final = frozenset(THANKS)
 _WITH_NAME: Final = frozenset(
-    one for one in CLOSINGS if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+    one
+    for one in CLOSINGS
+    if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
 )
 """Closings that may have the name behind them with no comma between."""
 _LINK = re.compile(r"<[^<>]{0,400}>|\([^()]{0,400}\)|\[[^\[\]]{0,400}\]")
 _DELIMITERS: Final = frozenset({"--", "\u2014", "\u2013", "\u2014\u2014", "- --"})
-_FOOTERS: Final = ("mailing list", "unsubscribe", "view it on", "reply to this email", "mailman/listinfo", "you received this")
+_FOOTERS: Final = (
+    "mailing list",
+    "unsubscribe",
+    "view it on",
+    "reply to this email",
+    "mailman/listinfo",
+    "you received this",
+)
 _DASHED_NAME = re.compile(r"\s*[-\u2013\u2014~]{1,2} ?(?=\w)")
 _NOT_A_NAME = re.compile(r"[*\u2022#0-9\[{|>]|- ")
 _ENDS_SENTENCE = (".", "!", "?", ":", ";", "\u3002", ",")
@@ -104,7 +113,10 @@ def is_mobile(line: str) -> bool:
     has_start = text.startswith(SENT_FROM) or any(
         one in text for one in SENT_FROM if one[0] >= "\u3000"
     )
-    return has_start and any(re.search(rf"(?<!\w){re.escape(one)}", text) or (one[0] >= "\u3000" and one in text) for one in DEVICES)
+    return has_start and any(
+        re.search(rf"(?<!\w){re.escape(one)}", text) or (one[0] >= "\u3000" and one in text)
+        for one in DEVICES
+    )
 
 
 def _closing(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -137,7 +149,12 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
         return True
     for words in (2, 1):
         first, _, name = text.rpartition(" ") if words == 1 else _last_two(text)
-        if first in _WITH_NAME and name and _is_name(name) and line.strip()[len(first) + 1].isupper():
+        if (
+            first in _WITH_NAME
+            and name
+            and _is_name(name)
+            and line.strip()[len(first) + 1].isupper()
+        ):
             return True
     return False
 
