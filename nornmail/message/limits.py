@@ -53,8 +53,26 @@ MAX_FILENAME_CHARS_READ: Final = 4_000
 MAX_HTML_CHARS: Final = 2 * 1024 * 1024
 """Characters of HTML that are turned into text. Newsletters have about 0.1 million."""
 
-MAX_HTML_TAGS: Final = 400_000
-"""Tags of one HTML part; each costs about two microseconds."""
+MAX_HTML_ELEMENTS: Final = 100_000
+"""Elements of one HTML part; each costs about 150 octets. Mail of a megabyte has about 30,000."""
+
+MAX_HTML_NESTING: Final = 512
+"""Levels of elements; what is deeper lies side by side, as it does in browsers (Blink: 512)."""
+
+MAX_HTML_STEPS: Final = 5_000_000
+"""Steps spent on finding what an end tag ends; ordinary mail needs 30 for each tag."""
+
+MAX_CSS_RULES: Final = 10_000
+"""Rules of all style blocks of one HTML part. Newsletters have 20 to 500, whole frameworks 3,000."""
+
+MAX_CSS_STEPS: Final = 500_000
+"""Tests of a selector on an element. Newsletters need 5,000 to 50,000; each costs a microsecond."""
+
+MAX_CSS_NESTING: Final = 8
+"""Blocks within blocks of a style sheet that are entered; what is deeper does not count."""
+
+MAX_CSS_VALUE_CHARS: Final = 2_000
+"""Characters of one value of a property. A longer one does not count."""
 
 MAX_HTML_DEPTH: Final = 20
 """Levels of lists and quotes that are shown by indentation."""
