@@ -238,8 +238,13 @@ class Message:
 
     @cached_property
     def new_text(self) -> str:
-        """``text`` without the quoted history and the signature; when unsure it is kept."""
-        return new_text(self.text)
+        """``text`` without the quoted history and the signature; when unsure it is kept.
+
+        Answers between quotes stay with what they answer, and so does a message that is passed on.
+        ``text`` itself where nothing else would be left. See ``docs/explanation/new-text.md``.
+        """
+        html = self.html if len(self._body.segments) == 1 else ""
+        return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:

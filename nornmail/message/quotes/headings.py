@@ -77,7 +77,7 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     telling = kinds.keys() - {"cc"}
     if len(telling) < needed or not kinds.get("from") or not telling & {"sent", "subject"}:
         return 0
-    if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
+    if not below_rule and "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
         return 0
     return _past_wrapped(lines, end)
 

@@ -49,13 +49,16 @@ class Layout:
     is_attributed: bool = False
 
 
-def new_plain_text(text: str, *, sender: str = "", is_forward: bool = False) -> str:
+def new_plain_text(
+    text: str, *, sender: str = "", is_forward: bool = False, is_attributed: bool = False
+) -> str:
     """What the sender wrote this time.
 
     Args:
         text: the whole text, lines ended by LF.
         sender: the name in From, which shows where a signature begins.
         is_forward: the subject says that a message is passed on: header blocks are content.
+        is_attributed: it is known from elsewhere that quoted lines are history.
 
     Returns:
         The new text without blank lines around it; the whole text, stripped, where nothing would
@@ -63,6 +66,7 @@ def new_plain_text(text: str, *, sender: str = "", is_forward: bool = False) -> 
     """
     head, beyond = text[:MAX_QUOTE_SCAN_CHARS], text[MAX_QUOTE_SCAN_CHARS:]
     layout = read_layout(head.split("\n"), keeps_headers=is_forward)
+    layout.is_attributed |= is_attributed
     lines = layout.lines
     end = layout.stop
     if beyond and layout.stop == len(lines):
@@ -202,4 +206,5 @@ def _past_leading_quote(layout: Layout, end: int) -> int:
     answer = next((at for at, kind in enumerate(kinds) if kind is Kind.TEXT), 0)
     if Kind.QUOTE in kinds[answer:] or Kind.MARK in kinds[answer:]:
         return 0
-    return answer if Kind.MARK in kinds[:answer] else 0
+    is_history = Kind.MARK in kinds[:answer] or layout.is_attributed
+    return answer if is_history else 0
