@@ -35,7 +35,7 @@ _NOBODY: Final = Address()
 
 _FACTS: Final = (
     "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
-    "trusted_authserv_id",
+    "authserv_id",
 )  # fmt: skip
 """What a message is made of; everything else follows from it."""
 
@@ -57,7 +57,7 @@ class Message:
         flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
         received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
         truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
-        trusted_authserv_id: the server whose Authentication-Results count, or ``None``.
+        authserv_id: the server whose Authentication-Results count, or ``None``.
     """
 
     raw: bytes
@@ -68,7 +68,7 @@ class Message:
     flags: frozenset[str]
     received_at: datetime | None
     truncated: bool
-    trusted_authserv_id: str | None
+    authserv_id: str | None
     _fetch_rest: Callable[[], bytes] | None
     _defects: Defects
 
@@ -278,7 +278,7 @@ class Message:
     @cached_property
     def authentication(self) -> Authentication:
         """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
-        return read_authentication(self.headers, self.trusted_authserv_id)
+        return read_authentication(self.headers, self.authserv_id)
 
     @cached_property
     def bounce(self) -> Bounce | None:
@@ -354,18 +354,18 @@ def parse_message(
     received_at: datetime | None = None,
     truncated: bool = False,
     fetch_rest: Callable[[], bytes] | None = None,
-    trusted_authserv_id: str | None = None,
+    authserv_id: str | None = None,
 ) -> Message:
     """Make a :class:`Message` from bytes. It never raises, and costs next to nothing.
 
     Args:
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR.
         fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
-        ref, inbox, delivery_id, attempt, flags, received_at, truncated, trusted_authserv_id: see
+        ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
     """
     facts = (
         bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
-        trusted_authserv_id,
+        authserv_id,
     )  # fmt: skip
     return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest)

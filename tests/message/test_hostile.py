@@ -78,7 +78,7 @@ FIELDS = [
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: ascii(field[:50]))
 def test_a_bad_field(field: bytes) -> None:
     for raw in (field, b"X: y\r\n" + field + b"\r\n\r\nbody", field + b"\n\n--\n\nbody\n"):
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         touch(message)
         assert message.raw == raw
 
@@ -144,7 +144,7 @@ SLOW = {
 @pytest.mark.parametrize("raw", SLOW.values(), ids=SLOW.keys())
 def test_nothing_takes_long(raw: bytes) -> None:
     begun = time.process_time()
-    message = parse_message(raw, trusted_authserv_id="mx.x")
+    message = parse_message(raw, authserv_id="mx.x")
     touch(message)
     assert time.process_time() - begun < SECONDS
     assert message.raw is raw
@@ -220,7 +220,7 @@ def test_two_thousand_mutations() -> None:
     chance = random.Random(20240301)
     for number in range(2_000):
         raw = mutated(chance)
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         try:
             touch(message)
         except Exception as error:
@@ -239,7 +239,7 @@ def test_the_corpus_of_real_mail() -> None:
         pytest.skip(f"no corpus of real mail at {corpus()}; NORNMAIL_CORPUS names one")
     for path in files:
         raw = path.read_bytes()
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         try:
             touch(message)
         except Exception as error:

@@ -46,13 +46,13 @@ UNVERIFIED = Authentication()
 
 
 def verdicts(raw: bytes, trusted: str | None = "mx.x") -> tuple[str, str, str]:
-    found = parse_message(raw, trusted_authserv_id=trusted).authentication
+    found = parse_message(raw, authserv_id=trusted).authentication
     return found.spf, found.dkim, found.dmarc
 
 
 def test_verdicts_of_the_trusted_server() -> None:
     raw = mail(Authentication_Results=GOOD)
-    found = parse_message(raw, trusted_authserv_id="MX.x").authentication
+    found = parse_message(raw, authserv_id="MX.x").authentication
     assert found == Authentication("pass", "pass", "fail", ("a.x",), "MX.x")
 
 
