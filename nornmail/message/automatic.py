@@ -203,7 +203,7 @@ def _answers(headers: Headers) -> Iterator[bool]:
 def _subject(headers: Headers) -> Iterator[tuple[str, str]]:
     subject = decode_text(headers.raw("subject")[:_MAX_VALUE]).lower().replace("\uff1a", ":")
     head, colon, _ = subject.partition(":")
-    head = head.strip(" []()\u3010\u3011*!.").replace("\u2019", "'")
+    head = head.strip(" \u00a0[]()\u3010\u3011*!.").replace("\u2019", "'")
     if (colon and head in _AWAY_SET) or head in _WHOLE or subject.startswith(_BRACKETED):
         yield "auto-reply", f"the subject begins with {head!r}"
 

@@ -57,7 +57,7 @@ class Message:
         flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
         received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
         truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
-        authserv_id: the server whose Authentication-Results count, or ``None``.
+        authserv_id: the server whose Authentication-Results count (RFC 8601), or ``None``.
     """
 
     raw: bytes
