@@ -21,6 +21,9 @@ _MAX_WORDS: Final = 15
 _MAX_WORDS_AFTER_VERB: Final = 8
 """Words of a name where the verb stands before it, as in German and Dutch."""
 
+_HEAD_CHARS: Final = 120
+_NAME_WORDS: Final = 5
+
 
 class Attribution(NamedTuple):
     """Lines ``start`` to where it was looked for; ``strong`` without looking at what follows."""
@@ -53,8 +56,12 @@ _TIME = re.compile(
     r"(?<![0-9])[0-9]{1,2} ?(?:[:.\uff1a][0-9]{2}(?![0-9])|h ?[0-9]{2}(?![0-9])|[ap]\.?m\b|[\u65f6\u6642\u70b9\uc2dc])"
 )
 _ENDS_IN_ADDRESS = re.compile(r"@[\w.-]{1,255}[>)\]\"' ]{0,4}(?:<?mailto:[^>\s]{1,255}>{1,2} ?)?:$")
+_NAME_FIRST = re.compile(
+    rf"(?:\S+ ){{1,{_NAME_WORDS}}}(?:{_words(VERBS)}) (?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]"
+)
+_ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
 _BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
-_NO_NAME = re.compile(r"[!?;]|\.\s+\w{4}")
+_NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
 
 
 def attribution(lines: Sequence[str], end: int) -> Attribution | None:
@@ -94,7 +101,9 @@ def is_strong(text: str) -> bool:
         if has_verb:
             return True
         return bool(_ENDS_IN_ADDRESS.search(text)) and _early_date(text)
-    return has_verb and _opens(text) and bool(_TIME.search(text))
+    if not has_verb or not _TIME.search(text):
+        return False
+    return _opens(text) or bool(_NAME_FIRST.match(text))
 
 
 def _inner(text: str) -> str:
@@ -117,7 +126,8 @@ def _verb_in_place(text: str) -> bool:
     if not rest:
         return True
     if found[0] in _LAST_ONLY or _is_cjk(found[0]):
-        return False
+        # Finnish, and English of some programs: "Ann wrote on 5 January 2024 10:00:".
+        return bool(_TIME.search(rest)) and bool(_DATE.search(rest)) and rest.count(" ") < 8
     return rest.count(" ") < _MAX_WORDS_AFTER_VERB and not _NO_NAME.search(rest)
 
 
@@ -133,14 +143,20 @@ def _opens(text: str) -> bool:
 
 
 def _whole(lines: Sequence[str], start: int, text: str) -> int:
-    """Where it really begins: "On Monday," may stand on the line above."""
+    """Where it really begins: "On Monday," or a name may stand on the line above."""
     above = start - 1
-    if above < 0 or (_opens(text) and not text.startswith(("<", '"'))):
+    if above < 0 or is_quote(lines[above]):
         return start
-    line = lines[above]
-    head = plain(line)
-    is_head = head and not is_quote(line) and len(head) < 100 and not head.endswith((".", "!", "?"))
-    return above if is_head and head.partition(" ")[0].rstrip(",") in OPENERS else start
+    head = plain(lines[above][:MAX_MARK_CHARS])
+    if not head or len(head) > _HEAD_CHARS or head.endswith((".", "!", "?", ":")):
+        return start
+    if text.startswith("<"):
+        alone = above == 0 or not lines[above - 1].strip()
+        return above if alone and head.count(" ") < _NAME_WORDS else start
+    if not ADDRESS.search(text) and _ENDS_AS_ADDRESS.search(head):
+        return _whole(lines, above, head)
+    opens = head.partition(" ")[0].rstrip(",") in OPENERS
+    return above if opens and not _opens(text) else start
 
 
 def _is_weak(text: str) -> bool:

@@ -32,6 +32,7 @@ _FIELDS: Final[dict[str, str]] = {
 }  # fmt: skip
 """What a field's name means. Where languages share one, the more telling meaning is kept."""
 _LABEL = re.compile(r"[*_ ]{0,4}([^:\uff1a]{1,32}?)[*_ ]{0,4}[:\uff1a](?!//)")
+_SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
 _BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
 _DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
 _MAX_RULES: Final = 6
@@ -78,6 +79,9 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     if len(telling) < needed or not kinds.get("from") or not telling & {"sent", "subject"}:
         return 0
     if not below_rule and "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
+        return 0
+    # A journey has these as well: from, to, and a date.
+    if "subject" not in kinds and not _SURE.search(" ".join(kinds.values())):
         return 0
     return _past_wrapped(lines, end)
 

@@ -136,7 +136,7 @@ SENT_FROM: Final = (
 DEVICES: Final = (
     "iphone", "ipad", "ipod", "apple watch", "mac", "android", "samsung", "galaxy", "huawei", "xiaomi", "redmi", "pixel", "nokia",
     "blackberry", "windows", "outlook", "phone", "mobile", "handy", "smartphone", "mobil",
-    "tablet", "telefon", "téléphone", "teléfono", "telefone", "puhelin", "telefoon", "yahoo", "aol", "gmail", "gmx",
+    "tablet", "telefon", "telemóvel", "móvil", "celular", "kännykästä", "téléphone", "teléfono", "telefone", "puhelin", "telefoon", "yahoo", "aol", "gmail", "gmx",
     "web.de", "mail.ru", "yandex", "protonmail", "proton mail", "proton", "zoho", "typeapp", "bluemail", "blue mail", "spark", "superhuman", "airmail", "mailbird",
     "thunderbird", "sparrow", "mailspring", "hey", "fastmail", "tutanota", "tuta", "k-9", "k9", "fairemail", "postbox", "em client", "nine", "newton", "edison", "front", "missive",
     "foxmail", "qq", "网易", "163", "手机", "手機", "邮箱", "電話", "スマートフォン", "휴대전화", "스마트폰", "телефон", "смартфон",

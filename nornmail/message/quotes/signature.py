@@ -26,6 +26,16 @@ _CLOSING_LINES: Final = 10
 _MOBILE_CHARS: Final = 90
 _NAME_WORDS: Final = 5
 
+_PLATFORMS: Final = ("ios", "android", "mac", "mobile")
+_OUTLOOK_WORDS: Final = 8
+"""Words of "Get Outlook for Android", whatever the language."""
+_SENT_FROM_CJK: Final = tuple(one for one in SENT_FROM if one[0] >= "\u3000")
+_DEVICE = re.compile(
+    "|".join(
+        re.escape(one) if one[0] >= "\u3000" else rf"(?<!\w){re.escape(one)}"
+        for one in sorted(DEVICES, key=len, reverse=True)
+    )
+)
 _CLOSING_SET: Final = frozenset(CLOSINGS)
 _THANKS_SET: Final = frozenset(THANKS)
 _WITH_NAME: Final = frozenset(
@@ -110,13 +120,10 @@ def is_mobile(line: str) -> bool:
     if not text or len(text) > _MOBILE_CHARS or "?" in text or ". " in text:
         return False
     text = text.partition(",")[0]  # "..., please excuse the typos"
-    has_start = text.startswith(SENT_FROM) or any(
-        one in text for one in SENT_FROM if one[0] >= "\u3000"
-    )
-    return has_start and any(
-        re.search(rf"(?<!\w){re.escape(one)}", text) or (one[0] >= "\u3000" and one in text)
-        for one in DEVICES
-    )
+    if "outlook" in text and any(one in text for one in _PLATFORMS):
+        return text.count(" ") < _OUTLOOK_WORDS
+    has_start = text.startswith(SENT_FROM) or any(one in text for one in _SENT_FROM_CJK)
+    return has_start and bool(_DEVICE.search(text))
 
 
 def _closing(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
