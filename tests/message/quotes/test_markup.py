@@ -48,6 +48,13 @@ CLIENTS = {
 }  # fmt: skip
 
 
+UNKNOWN_BLOCK = "<b>Kimden:</b> Ann<br><b>Tarih:</b> bug\u00fcn<br><b>Neden:</b> \u015f\u00f6yle"
+for _id in ("divRplyFwdMsg", "appendonsend", "zwchr", "ms-outlook-mobile-body-separator-line"):
+    CLIENTS[f"#{_id} above words that nobody knows"] = (
+        f'<div>Yes.<div id="{_id}">{UNKNOWN_BLOCK}</div></div>and text<div>{QUOTE}</div>'
+    )
+
+
 @pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in CLIENTS.items()])
 def test_what_mail_programs_write(html: str) -> None:
     assert new_text(html_to_text(html), html) == "Yes."
@@ -65,6 +72,13 @@ def test_answers_between_quotes_stay_with_what_they_answer(html: str) -> None:
     lines = [line for line in new_text(html_to_text(html), html).split("\n") if line]
     assert lines[1:] == ["> One?", "Yes.", "> Two?", "No."]
     assert lines[0].endswith("wrote:")
+
+
+@pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in INLINE.items()])
+def test_answers_between_quotes_stay_below_a_greeting(html: str) -> None:
+    html = f"<div>Hello Ann,</div>{html}<blockquote type=cite>So.</blockquote>"
+    new = new_text(html_to_text(html), html)
+    assert [line for line in new.split("\n") if line][2:] == ["> One?", "Yes.", "> Two?", "No."]
 
 
 FORWARDS = {

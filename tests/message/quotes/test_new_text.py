@@ -121,6 +121,9 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
     [
         pytest.param("On Monday I wrote: this is it.\n\nAnd on Tuesday you wrote: no.", id="On ... wrote in a sentence"),
         pytest.param("On 5 January 2024 I wrote:\n\nThe price is too high.\n\nI still think so.", id="what I wrote"),
+        pytest.param("On 5 January 2024 at 10:00 I wrote:\n\nThe price is too high.\n\nI still think so.", id="what I wrote at ten"),
+        pytest.param("From: the shop\nSent: yes\nTo: the cellar\nSubject: wine\n\nWhat next?", id="a list of a kind"),
+        pytest.param("Notes\n--\nAnn Lee\nShe said that it works, and that nobody should worry.\nHe said that it does not, and that everybody should.", id="minutes below two dashes"),
         pytest.param("In 2019 the author of the book wrote:\n\nAll is well.", id="what an author wrote"),
         pytest.param("On Friday 5 Jan 2024 at 10:00 we meet Ann <ann@example.com>, and talk about the following:\n\n- money", id="a date and an address in a sentence"),
         pytest.param("Please answer until 5 Jan 2024 to:\n\nann@example.com\n\nThanks!", id="an address below a colon"),
