@@ -22,67 +22,152 @@ SUPPRESS = b"DR, OOF, AutoReply"
 @pytest.mark.parametrize(
     ("fields", "kind", "reason"),
     [
-        pytest.param({"Auto_Submitted": b"auto-replied; x=y"}, "auto-reply",
-                     "Auto-Submitted: auto-replied", id="an automatic answer"),
-        pytest.param({"Auto_Submitted": b"AUTO-GENERATED"}, "auto-generated",
-                     "Auto-Submitted: auto-generated", id="a notification"),
-        pytest.param({"Auto_Submitted": b"auto-notified; owner-email=a@x"}, "auto-generated",
-                     "Auto-Submitted: auto-notified", id="a notification of Sieve"),
-        pytest.param({"Auto_Submitted": b"yes"}, "auto-generated", "Auto-Submitted: yes",
-                     id="a word that RFC 3834 does not have"),
+        pytest.param(
+            {"Auto_Submitted": b"auto-replied; x=y"},
+            "auto-reply",
+            "Auto-Submitted: auto-replied",
+            id="an automatic answer",
+        ),
+        pytest.param(
+            {"Auto_Submitted": b"AUTO-GENERATED"},
+            "auto-generated",
+            "Auto-Submitted: auto-generated",
+            id="a notification",
+        ),
+        pytest.param(
+            {"Auto_Submitted": b"auto-notified; owner-email=a@x"},
+            "auto-generated",
+            "Auto-Submitted: auto-notified",
+            id="a notification of Sieve",
+        ),
+        pytest.param(
+            {"Auto_Submitted": b"yes"},
+            "auto-generated",
+            "Auto-Submitted: yes",
+            id="a word that RFC 3834 does not have",
+        ),
         pytest.param({"Return_Path": b"< >"}, "report", "Return-Path: <>", id="the null sender"),
-        pytest.param({"Return_Path": b"<>", "Auto_Submitted": b"auto-replied"}, "auto-reply",
-                     "Auto-Submitted: auto-replied", id="an answer from the null sender"),
-        pytest.param({"Return_Path": b"<>", "Subject": b"Abwesenheitsnotiz: Urlaub"}, "auto-reply",
-                     "the subject begins with 'abwesenheitsnotiz'", id="away, from the null sender"),
+        pytest.param(
+            {"Return_Path": b"<>", "Auto_Submitted": b"auto-replied"},
+            "auto-reply",
+            "Auto-Submitted: auto-replied",
+            id="an answer from the null sender",
+        ),
+        pytest.param(
+            {"Return_Path": b"<>", "Subject": b"Abwesenheitsnotiz: Urlaub"},
+            "auto-reply",
+            "the subject begins with 'abwesenheitsnotiz'",
+            id="away, from the null sender",
+        ),
         pytest.param({"Precedence": b"Bulk"}, "bulk", "Precedence: bulk", id="bulk mail"),
         pytest.param({"Precedence": b"junk"}, "bulk", "Precedence: junk", id="junk mail"),
         pytest.param({"Precedence": b"list"}, "list", "Precedence: list", id="an old list"),
-        pytest.param({"Precedence": b"auto-reply"}, "auto-reply", "Precedence: auto_reply",
-                     id="an old automatic answer"),
+        pytest.param(
+            {"Precedence": b"auto-reply"},
+            "auto-reply",
+            "Precedence: auto_reply",
+            id="an old automatic answer",
+        ),
         pytest.param({"List_Id": b"<l.x>"}, "list", "List-Id is present", id="a list"),
-        pytest.param({"List_Unsubscribe": b"<http://x>"}, "list", "List-Unsubscribe is present",
-                     id="a newsletter"),
-        pytest.param({"X_Mailing_List": b"a@x"}, "list", "X-Mailing-List is present",
-                     id="a list of the kernel"),
-        pytest.param({"X_Autoreply": b"yes"}, "auto-reply", "X-Autoreply is present",
-                     id="X-Autoreply"),
-        pytest.param({"X_Autorespond": b"1"}, "auto-reply", "X-Autorespond is present",
-                     id="X-Autorespond"),
-        pytest.param({"X_Auto_Reply_From": b"a@x"}, "auto-reply", "X-Auto-Reply-From is present",
-                     id="X-Auto-Reply-From"),
+        pytest.param(
+            {"List_Unsubscribe": b"<http://x>"},
+            "list",
+            "List-Unsubscribe is present",
+            id="a newsletter",
+        ),
+        pytest.param(
+            {"X_Mailing_List": b"a@x"},
+            "list",
+            "X-Mailing-List is present",
+            id="a list of the kernel",
+        ),
+        pytest.param(
+            {"X_Autoreply": b"yes"}, "auto-reply", "X-Autoreply is present", id="X-Autoreply"
+        ),
+        pytest.param(
+            {"X_Autorespond": b"1"}, "auto-reply", "X-Autorespond is present", id="X-Autorespond"
+        ),
+        pytest.param(
+            {"X_Auto_Reply_From": b"a@x"},
+            "auto-reply",
+            "X-Auto-Reply-From is present",
+            id="X-Auto-Reply-From",
+        ),
         pytest.param({"X_Loop": b"a@x"}, "auto-generated", "X-Loop is present", id="X-Loop"),
-        pytest.param({"X_GitHub_Reason": b"mention"}, "auto-generated",
-                     "X-GitHub-Reason is present", id="a tracker"),
-        pytest.param({"X_MS_Exchange_Generated_Message_Source": b"Mailbox Rules Agent"},
-                     "auto-generated", "X-MS-Exchange-Generated-Message-Source is present",
-                     id="a rule of Exchange"),
-        pytest.param({"Feedback_ID": b"a:b:c:campaign"}, "bulk", "Feedback-ID is present",
-                     id="a campaign"),
-        pytest.param({"X_Auto_Response_Suppress": SUPPRESS}, "suppress",
-                     "X-Auto-Response-Suppress: DR, OOF, AutoReply", id="one that wants no answers"),
-        pytest.param({"Content_Type": b"multipart/report; boundary=b"}, "report",
-                     "a report (multipart/report)", id="a report"),
-        pytest.param({"X_Failed_Recipients": b"a@x"}, "report", "X-Failed-Recipients is present",
-                     id="a bounce of Exim"),
-        pytest.param({"From": b"X <no-reply@x>"}, "noreply", "the sender is no-reply@x",
-                     id="no-reply"),
-        pytest.param({"From": b"DoNotReply+1@x"}, "noreply", "the sender is DoNotReply+1@x",
-                     id="DoNotReply"),
-        pytest.param({"From": b"shop.noreply@x"}, "noreply", "the sender is shop.noreply@x",
-                     id="noreply behind a name"),
-        pytest.param({"From": b"nicht-antworten@x"}, "noreply", "the sender is nicht-antworten@x",
-                     id="noreply in German"),
-        pytest.param({"From": b"Mailer-Daemon@x"}, "report", "the sender is Mailer-Daemon@x",
-                     id="a mailer daemon"),
-        pytest.param({"From": b"postmaster@x"}, "report", "the sender is postmaster@x",
-                     id="a postmaster"),
-        pytest.param({"From": b"bounces+a=b@x"}, "report", "the sender is bounces+a=b@x",
-                     id="an address for bounces"),
-        pytest.param({"From": b"a@x", "Reply_To": b"noreply@x"}, "noreply",
-                     "the sender is noreply@x", id="a Reply-To that reaches nobody"),
+        pytest.param(
+            {"X_GitHub_Reason": b"mention"},
+            "auto-generated",
+            "X-GitHub-Reason is present",
+            id="a tracker",
+        ),
+        pytest.param(
+            {"X_MS_Exchange_Generated_Message_Source": b"Mailbox Rules Agent"},
+            "auto-generated",
+            "X-MS-Exchange-Generated-Message-Source is present",
+            id="a rule of Exchange",
+        ),
+        pytest.param(
+            {"Feedback_ID": b"a:b:c:campaign"}, "bulk", "Feedback-ID is present", id="a campaign"
+        ),
+        pytest.param(
+            {"X_Auto_Response_Suppress": SUPPRESS},
+            "suppress",
+            "X-Auto-Response-Suppress: DR, OOF, AutoReply",
+            id="one that wants no answers",
+        ),
+        pytest.param(
+            {"Content_Type": b"multipart/report; boundary=b"},
+            "report",
+            "a report (multipart/report)",
+            id="a report",
+        ),
+        pytest.param(
+            {"X_Failed_Recipients": b"a@x"},
+            "report",
+            "X-Failed-Recipients is present",
+            id="a bounce of Exim",
+        ),
+        pytest.param(
+            {"From": b"X <no-reply@x>"}, "noreply", "the sender is no-reply@x", id="no-reply"
+        ),
+        pytest.param(
+            {"From": b"DoNotReply+1@x"}, "noreply", "the sender is DoNotReply+1@x", id="DoNotReply"
+        ),
+        pytest.param(
+            {"From": b"shop.noreply@x"},
+            "noreply",
+            "the sender is shop.noreply@x",
+            id="noreply behind a name",
+        ),
+        pytest.param(
+            {"From": b"nicht-antworten@x"},
+            "noreply",
+            "the sender is nicht-antworten@x",
+            id="noreply in German",
+        ),
+        pytest.param(
+            {"From": b"Mailer-Daemon@x"},
+            "report",
+            "the sender is Mailer-Daemon@x",
+            id="a mailer daemon",
+        ),
+        pytest.param(
+            {"From": b"postmaster@x"}, "report", "the sender is postmaster@x", id="a postmaster"
+        ),
+        pytest.param(
+            {"From": b"bounces+a=b@x"},
+            "report",
+            "the sender is bounces+a=b@x",
+            id="an address for bounces",
+        ),
+        pytest.param(
+            {"From": b"a@x", "Reply_To": b"noreply@x"},
+            "noreply",
+            "the sender is noreply@x",
+            id="a Reply-To that reaches nobody",
+        ),
     ],
-)  # fmt: skip
+)
 def test_automatic_mail(fields: dict[str, bytes], kind: str, reason: str) -> None:
     found = automatic(**fields)
     assert found == Automatic(kind, reason)
@@ -112,7 +197,7 @@ def test_automatic_mail(fields: dict[str, bytes], kind: str, reason: str) -> Non
         pytest.param({"X_Loop": b"no"}, id="a field that says no"),
         pytest.param({}, id="nothing at all"),
     ],
-)  # fmt: skip
+)
 def test_a_person(fields: dict[str, bytes]) -> None:
     found = automatic(**fields)
     assert found == Automatic("", "")
@@ -122,19 +207,37 @@ def test_a_person(fields: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        pytest.param({"List_Id": b"<x>", "X_GitHub_Reason": b"mention", "Precedence": b"list",
-                      "X_Auto_Response_Suppress": b"All", "From": b"noreply@x"}, "list",
-                     id="a tracker's notification is a list"),
-        pytest.param({"List_Id": b"<x>", "Auto_Submitted": b"auto-generated"}, "list",
-                     id="one that says it is generated, too"),
-        pytest.param({"List_Id": b"<x>", "Auto_Submitted": b"auto-replied"}, "auto-reply",
-                     id="an automatic answer that came through a list is none"),
-        pytest.param({"List_Id": b"<x>", "Content_Type": b"multipart/report; boundary=b"}, "report",
-                     id="nor is a report"),
-        pytest.param({"List_Id": b"<x>", "From": b"mailer-daemon@x"}, "report",
-                     id="nor is a bounce"),
+        pytest.param(
+            {
+                "List_Id": b"<x>",
+                "X_GitHub_Reason": b"mention",
+                "Precedence": b"list",
+                "X_Auto_Response_Suppress": b"All",
+                "From": b"noreply@x",
+            },
+            "list",
+            id="a tracker's notification is a list",
+        ),
+        pytest.param(
+            {"List_Id": b"<x>", "Auto_Submitted": b"auto-generated"},
+            "list",
+            id="one that says it is generated, too",
+        ),
+        pytest.param(
+            {"List_Id": b"<x>", "Auto_Submitted": b"auto-replied"},
+            "auto-reply",
+            id="an automatic answer that came through a list is none",
+        ),
+        pytest.param(
+            {"List_Id": b"<x>", "Content_Type": b"multipart/report; boundary=b"},
+            "report",
+            id="nor is a report",
+        ),
+        pytest.param(
+            {"List_Id": b"<x>", "From": b"mailer-daemon@x"}, "report", id="nor is a bounce"
+        ),
     ],
-)  # fmt: skip
+)
 def test_of_several_kinds_the_first_of_the_table_counts(
     fields: dict[str, bytes], kind: str
 ) -> None:
@@ -146,23 +249,23 @@ AWAY = {
     "English, of a web mailer": "Out of Office: your order",
     "English, in brackets": "[Auto-Reply] your order",
     "German": "Automatische Antwort: Ihre Bestellung",
-    "French": "R\u00e9ponse automatique\u00a0: votre commande",
-    "Spanish": "Respuesta autom\u00e1tica: su pedido",
-    "Portuguese": "Resposta autom\u00e1tica: seu pedido",
+    "French": "Réponse automatique\u00a0: votre commande",
+    "Spanish": "Respuesta automática: su pedido",
+    "Portuguese": "Resposta automática: seu pedido",
     "Italian": "Risposta automatica: il suo ordine",
     "Dutch": "Automatisch antwoord: uw bestelling",
-    "Polish": "Odpowied\u017a automatyczna: zam\u00f3wienie",
-    "Swedish": "Automatiskt svar: din best\u00e4llning",
+    "Polish": "Odpowiedź automatyczna: zamówienie",
+    "Swedish": "Automatiskt svar: din beställning",
     "Danish": "Automatisk svar: din bestilling",
-    "Norwegian": "Frav\u00e6rsmelding: bestillingen",
+    "Norwegian": "Fraværsmelding: bestillingen",
     "Finnish": "Automaattinen vastaus: tilauksesi",
-    "Czech": "Automatick\u00e1 odpov\u011b\u010f: objedn\u00e1vka",
-    "Russian": "\u0410\u0432\u0442\u043e\u043c\u0430\u0442\u0438\u0447\u0435\u0441\u043a\u0438\u0439 \u043e\u0442\u0432\u0435\u0442: \u0437\u0430\u043a\u0430\u0437",
-    "Ukrainian": "\u0410\u0432\u0442\u043e\u043c\u0430\u0442\u0438\u0447\u043d\u0430 \u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c: \u0437\u0430\u043c\u043e\u0432\u043b\u0435\u043d\u043d\u044f",
-    "Chinese": "\u81ea\u52a8\u56de\u590d: \u8ba2\u5355",
-    "Chinese, a wide colon": "\u81ea\u52d5\u56de\u8986\uff1a\u8a02\u55ae",
-    "Japanese": "\u81ea\u52d5\u5fdc\u7b54: \u3054\u6ce8\u6587",
-    "Korean": "\uc790\ub3d9 \ud68c\uc2e0: \uc8fc\ubb38",
+    "Czech": "Automatická odpověď: objednávka",
+    "Russian": "Авт\u043eм\u0430тический \u043eтвет: з\u0430к\u0430з",
+    "Ukrainian": "Авт\u043eм\u0430тичн\u0430 відп\u043eвідь: з\u0430м\u043eвлення",
+    "Chinese": "自动回复: 订单",
+    "Chinese, a wide colon": "自動回覆：訂單",
+    "Japanese": "自動応答: ご注文",
+    "Korean": "자동 회신: 주문",
 }
 
 
@@ -180,8 +283,10 @@ def test_the_same_subject_behind_Re_is_a_person_s() -> None:
 
 def test_a_bounce_that_only_its_body_shows_is_a_report() -> None:
     body = (
-        b"--b\n\nSorry.\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
-        b"Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: 5.1.1\n--b--\n"
+        b"--b\n\nSorry.\n--b\nContent-Type: message/delivery-status\n"
+        b"\nReporting-MTA: dns; x\n\n"
+        b"Final-Recipient: rfc822; a@x.example\nAction: failed\nStatus: "
+        b"5.1.1\n--b--\n"
     )
     message = parse_message(mail(body, From=b"x@x", Content_Type=b"multipart/report; boundary=b"))
     assert message.bounce is not None

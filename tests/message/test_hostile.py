@@ -12,7 +12,8 @@ import pytest
 from nornmail.message import parse_message
 from nornmail.message.limits import MAX_ADDRESSES, MAX_NESTING, MAX_PARTS
 from tests.message.reading import mail, touch
-from tests.message.test_judgements import GOOD, REPORT
+from tests.message.test_authentication import GOOD as VERDICTS
+from tests.message.test_judgements import REPORT
 from tests.message.test_message import ALTERNATIVE, MIXED, PLAIN, RELATED
 
 MEGABYTE = 1_000_000
@@ -181,7 +182,11 @@ SEEDS = [
     mail(ALTERNATIVE, Content_Type=b"multipart/alternative; boundary=a"),
     mail(MIXED, Content_Type=b'multipart/mixed; boundary="m"', Subject=b"=?utf-8?B?w6k=?="),
     mail(RELATED, Content_Type=b"multipart/related; boundary=r; start=<logo@x>"),
-    mail(REPORT, Content_Type=b"multipart/report; boundary=b", Authentication_Results=GOOD),
+    mail(
+        REPORT,
+        Content_Type=b"multipart/report; boundary=b",
+        Authentication_Results=VERDICTS.encode(),
+    ),
     mail(
         b"<a href='http://x'>a&eacute;</a><!-- c --><ul><li>b</ul><blockquote>c</blockquote>",
         Content_Type=b"text/html; charset=utf-8; name*0*=utf-8''%C3; name*1=x",

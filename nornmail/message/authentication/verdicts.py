@@ -3,7 +3,7 @@
 Anybody can write such a field. RFC 8601 (section 5) makes a server delete those that bear its own
 name when mail comes in from outside, and add its own above everything that was there. So the field
 counts only when it names, exactly, the server that the user trusts, and when no other server's
-stands above it: that would be one of a later hop, and the message has left the trusted server since.
+stands above it: that would be one of a later hop, and the message has left the trusted server.
 
 Some servers give each method a field of its own. They stand together: with a Received field in
 between, the lower one was there when the trusted server, or one behind it, took the message. RFC

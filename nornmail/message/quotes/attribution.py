@@ -53,11 +53,13 @@ _DATE = re.compile(
     r"(?:19|20)[0-9]{2}(?![0-9])|[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?[0-9]{2,4}|[0-9] ?[\u6708\uc6d4]"
 )
 _TIME = re.compile(
-    r"(?<![0-9])[0-9]{1,2} ?(?:[:.\uff1a][0-9]{2}(?![0-9])|h ?[0-9]{2}(?![0-9])|[ap]\.?m\b|[\u65f6\u6642\u70b9\uc2dc])"
+    r"(?<![0-9])[0-9]{1,2} ?"
+    r"(?:[:.\uff1a][0-9]{2}(?![0-9])|h ?[0-9]{2}(?![0-9])|[ap]\.?m\b|[\u65f6\u6642\u70b9\uc2dc])"
 )
 _ENDS_IN_ADDRESS = re.compile(r"@[\w.-]{1,255}[>)\]\"' ]{0,4}(?:<?mailto:[^>\s]{1,255}>{1,2} ?)?:$")
 _NAME_FIRST = re.compile(
-    rf"(?:\S+ ){{1,{_NAME_WORDS}}}(?:{_words(VERBS)}) (?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]"
+    rf"(?:\S+ ){{1,{_NAME_WORDS}}}(?:{_words(VERBS)}) "
+    r"(?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]"
 )
 _ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
 _BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
@@ -117,11 +119,10 @@ def _inner(text: str) -> str:
 
 def _verb_in_place(text: str) -> bool:
     """A verb stands at the end, or with no more than a name and an address behind it."""
-    found = None
-    for found in _VERB.finditer(text):
-        pass
-    if found is None:
+    verbs = list(_VERB.finditer(text))
+    if not verbs:
         return False
+    found = verbs[-1]
     rest = text[found.end() : -1].strip(" *")
     if not rest:
         return True

@@ -78,12 +78,16 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     telling = kinds.keys() - {"cc"}
     if len(telling) < needed or not kinds.get("from") or not telling & {"sent", "subject"}:
         return 0
-    if not below_rule and "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
-        return 0
-    # A journey has these as well: from, to, and a date.
-    if "subject" not in kinds and not _SURE.search(" ".join(kinds.values())):
-        return 0
-    return _past_wrapped(lines, end)
+    if below_rule or _is_of_mail(kinds):
+        return _past_wrapped(lines, end)
+    return 0
+
+
+def _is_of_mail(kinds: dict[str, str]) -> bool:
+    """A journey has a from, a to and a date as well, and a list may have anything."""
+    if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
+        return False
+    return "subject" in kinds or bool(_SURE.search(" ".join(kinds.values())))
 
 
 def _value(lines: Sequence[str], index: int) -> str:

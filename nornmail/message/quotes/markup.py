@@ -20,10 +20,10 @@ _CONTAINERS: Final = frozenset(
     {
         "gmail_quote", "yahoo_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote",
         "history_container", "front-blockquote", "missive_quote", "olk_src_body_section",
-        "mail-editor-reference-message-container", "isreplycontent", "ntes-mailmaster-quote", "messagereplysection",
-        "__pbconvbody", "fastmail-quoted", "appleoriginalcontents", "sh-quoted-content", "nylas-quote",
-        "gmail_quote_container", "freebirdformviewerquote", "ox-quote", "hey-quote", "quotedmessage",
-        "moz-quote", "twc-quote", "mailmasterquote",
+        "mail-editor-reference-message-container", "isreplycontent", "ntes-mailmaster-quote",
+        "messagereplysection", "__pbconvbody", "fastmail-quoted", "appleoriginalcontents",
+        "sh-quoted-content", "nylas-quote", "gmail_quote_container", "freebirdformviewerquote",
+        "ox-quote", "hey-quote", "quotedmessage", "moz-quote", "twc-quote", "mailmasterquote",
     }
 )  # fmt: skip
 """Classes, ids and names, in lower case, of elements with nothing but a quote in them."""
@@ -41,10 +41,13 @@ _SIGNATURES: Final = frozenset(
     {
         "gmail_signature", "gmail_signature_prefix", "moz-signature", "signature",
         "ms-outlook-mobile-signature", "messagesignaturesection", "protonmail_signature_block",
-        "protonmail_signature_block-user", "protonmail_signature_block-proton", "composer_signature", "airmail_sign",
-        "-x-evo-signature", "-x-evo-signature-wrapper", "zm-_id_-sgn", "_rc_sig", "k9mail-signature", "sh-signature", "__sig_pre__",
-        "__sig_post__", "applemailsignature", "mobilesignature", "bloop_sign", "tutanota_signature", "x_signature", "yahoo-signature",
-        "mail-editor-signature", "signature-in-message", "pm-signature", "spark-signature", "ntes-signature",
+        "protonmail_signature_block-user", "protonmail_signature_block-proton",
+        "composer_signature",
+        "airmail_sign", "-x-evo-signature", "-x-evo-signature-wrapper", "zm-_id_-sgn", "_rc_sig",
+        "k9mail-signature", "sh-signature", "__sig_pre__", "__sig_post__", "applemailsignature",
+        "mobilesignature", "bloop_sign", "tutanota_signature", "x_signature", "yahoo-signature",
+        "mail-editor-signature", "signature-in-message", "pm-signature", "spark-signature",
+        "ntes-signature",
     }
 )  # fmt: skip
 """The same of signatures."""
@@ -59,7 +62,8 @@ _FORWARDS: Final = frozenset({"moz-forward-container", "gmail_forward", "forward
 
 _YAHOO = re.compile(r"(?:^|_|ydp[0-9a-z]*)(?:yahoo_quoted|yqt)(?:_?[0-9]|$)")
 _RULED = re.compile(
-    r"border(?:-top)?: *(?:solid|1px|1\.0pt|none; *border-top: *solid)[^;]{0,40}|border-top(?:-style|-color|-width)?:"
+    r"border(?:-top)?: *(?:solid|1px|1\.0pt|none; *border-top: *solid)"
+    r"|border-top(?:-style|-color|-width)?:"
 )
 _RULE_COLOURS: Final = (
     "#e1e1e1", "#b5c4df", "#e5e5e5", "rgb(229, 229, 229)", "rgb(225, 225, 225)", "windowtext",
@@ -67,7 +71,8 @@ _RULE_COLOURS: Final = (
 )  # fmt: skip
 _KNOWN: Final = (
     *(_CONTAINERS | _FROM_HERE | _SIGNATURES | _ATTRIBUTIONS),
-    "yahoo_quoted", "yqt", "data-signatureblock", "border-top", "type=\"cite", "type=cite", "type='cite",
+    "yahoo_quoted", "yqt", "data-signatureblock", "border-top", "type=cite", 'type="cite',
+    "type='cite",
 )  # fmt: skip
 _MAX_LOOK: Final = 2_000
 """Elements of one quote in which an answer is looked for."""

@@ -95,9 +95,7 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
         line = lines[at]
         if not line or line.isspace():
             kinds.append(Kind.BLANK)
-        elif is_quote(line) and not (at and closes_bracket(line, lines[at - 1])):
-            kinds.append(Kind.QUOTE)
-        elif at and _is_wrapped_quote(lines, at):
+        elif _is_quoted(lines, at):
             kinds.append(Kind.QUOTE)
         elif is_forward(lines, at):
             layout.is_forward = True
@@ -159,6 +157,13 @@ def _is_quoted_below(lines: list[str], at: int) -> bool:
         if line.strip():
             return is_quote(line)
     return False
+
+
+def _is_quoted(lines: list[str], at: int) -> bool:
+    line = lines[at]
+    if is_quote(line):
+        return at == 0 or not closes_bracket(line, lines[at - 1])
+    return at > 0 and _is_wrapped_quote(lines, at)
 
 
 def _is_wrapped_quote(lines: list[str], at: int) -> bool:

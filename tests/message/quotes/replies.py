@@ -23,9 +23,11 @@ ADDRESSES = (
     "a-rather-long-address.of-somebody@a-long-domain.example.net",
 )
 TIMES = ("10:00", "15:42", "09:05")
-QUOTED = ("Could we meet tomorrow?\nI have time from nine to twelve.",
-          "Hello,\n\nhere is the offer:\n- one\n- two\n\nRegards\nAnn",
-          "Is it done?")  # fmt: skip
+QUOTED = (
+    "Could we meet tomorrow?\nI have time from nine to twelve.",
+    "Hello,\n\nhere is the offer:\n- one\n- two\n\nRegards\nAnn",
+    "Is it done?",
+)
 CLIENTS = ("attribution", "block", "ruled block", "starred block", "dashed", "dashed block")
 MARKS = ("> ", ">", "")
 POSITIONS = ("above", "below", "between")
@@ -110,5 +112,8 @@ def _signature(kind: str, language: Language, chance: random.Random) -> str:
         "bare delimiter": "\n--\nAnn Lee",
         "mobile": f"\n\n{chance.choice(language.mobile)}",
         "closing": f"\n\n{language.closing}\nAnn Lee",
-        "card": f"\n\n{language.closing}\n\nAnn Lee\nHead of things\nTel. +49 30 1234567\nwww.example.com",
+        "card": (
+            f"\n\n{language.closing}\n\nAnn Lee\nHead of things\nTel. +49 30 1234567\n"
+            "www.example.com"
+        ),
     }[kind]

@@ -10,45 +10,145 @@ from nornmail.message.quotes import new_text
 
 QUOTE = "<p>Could we meet?</p><p>Ann</p>"
 BLOCK = (
-    "<b>From:</b> Ann &lt;ann@example.com&gt;<br><b>Sent:</b> Friday, January 5, 2024 10:00<br>"
+    "<b>From:</b> Ann &lt;ann@example.com&gt;<br><b>Sent:</b>"
+    " Friday, January 5, 2024 10:00<br>"
     "<b>To:</b> Us<br><b>Subject:</b> Re: x"
 )
 ON = "On Fri, Jan 5, 2024 at 10:00 Ann &lt;ann@example.com&gt; wrote:"
-UNKNOWN = "G\u00fcn 5, Ann \u015f\u00f6yle dedi ki"
+UNKNOWN = "Gün 5, Ann şöyle dedi ki"
 """What a program may write above a quote in a language that is not known here."""
 
 CLIENTS = {
-    "Gmail": f'<div dir="ltr">Yes.</div><br><div class="gmail_quote gmail_quote_container"><div dir="ltr" class="gmail_attr">{ON}<br></div><blockquote class="gmail_quote" style="margin:0 0 0 .8ex">{QUOTE}</blockquote></div>',
-    "Gmail in another language": f'<div dir="ltr">Yes.</div><div class="gmail_quote"><div class="gmail_attr">{UNKNOWN}</div><blockquote class="gmail_quote">{QUOTE}</blockquote></div>',
-    "Gmail with a signature": f'<div dir="ltr">Yes.<br clear="all"><div><br></div><span class="gmail_signature_prefix">-- </span><br><div dir="ltr" class="gmail_signature">Bob<br>Head of things</div></div><div class="gmail_quote"><div class="gmail_attr">{ON}</div><blockquote class="gmail_quote">{QUOTE}</blockquote></div>',
-    "Thunderbird": f'<p>Yes.</p><div class="moz-cite-prefix">{ON}<br></div><blockquote type="cite" cite="mid:1@x">{QUOTE}</blockquote>',
-    "Thunderbird in another language, answered below": f'<div class="moz-cite-prefix">{UNKNOWN}</div><blockquote type="cite" cite="mid:1@x">{QUOTE}</blockquote><p>Yes.</p><div class="moz-signature">-- <br>Bob</div>',
-    "Apple Mail": f'<div>Yes.</div><div><br><blockquote type="cite"><div>{ON}</div><br><div>{QUOTE}</div></blockquote></div>',
-    "Apple Mail in another language": f'<div>Yes.</div><br id="lineBreakAtBeginningOfMessage"><div><br><blockquote type="cite"><div>{UNKNOWN}</div><br><div>{QUOTE}</div></blockquote></div>',
-    "an iPhone": f'Yes.<br><br><div dir="ltr">Sent from my iPhone</div><div dir="ltr"><br><blockquote type="cite">{ON}<br><br></blockquote></div><blockquote type="cite"><div dir="ltr">{QUOTE}</div></blockquote>',
-    "Outlook": f'<div class="WordSection1"><p class="MsoNormal">Yes.<o:p></o:p></p><div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"><p class="MsoNormal">{BLOCK}</p></div></div><p>&nbsp;</p>{QUOTE}</div>',
-    "Outlook of 2010": f'<div><p>Yes.</p><div style=\'border:none;border-top:solid #B5C4DF 1.0pt;padding:3.0pt 0in 0in 0in\'><p>{BLOCK}</p></div>{QUOTE}</div>',
-    "Outlook on the web": f'<div class="elementToProof">Yes.</div><div id="Signature"><p>Bob Ray</p></div><div id="appendonsend"></div><hr style="display:inline-block;width:98%"><div id="divRplyFwdMsg" dir="ltr">{BLOCK}</div><div>{QUOTE}</div>bare text<br>',
-    "Outlook on a telephone": f'<div>Yes.</div><div id="ms-outlook-mobile-signature">Get <a href="https://aka.ms/o">Outlook for iOS</a></div><hr><div id="divRplyFwdMsg">{BLOCK}</div>{QUOTE}',
-    "the new Outlook": f'<div>Yes.</div><div id="mail-editor-reference-message-container"><div><div style="text-align:left">{BLOCK}</div>{QUOTE}</div></div>',
-    "Outlook for Mac": f'<div>Yes.</div><span id="OLK_SRC_BODY_SECTION"><div>{BLOCK}</div>{QUOTE}</span>',
-    "Windows Mail": f'<div>Yes.</div><div data-signatureblock="true">Bob</div><div style="padding-top: 5px; border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;">{BLOCK}</div><div>{QUOTE}</div>',
-    "Yahoo": f'<div>Yes.</div><div id="yahoo_quoted_123" class="yahoo_quoted"><div>{UNKNOWN}</div>{QUOTE}</div>',
-    "Yahoo with ids of its own": f'<div>Yes.</div><div class="ydp1a2byahoo_quoted" id="ydp1a2byahoo_quoted_12"><div>{UNKNOWN}</div>{QUOTE}</div>',
+    "Gmail": (
+        '<div dir="ltr">Yes.</div><br><div class="gmail_quote gmail_quote_contain'
+        f'er"><div dir="ltr" class="gmail_attr">{ON}<br></div><blockquote '
+        f'class="gmail_quote" style="margin:0 0 0 .8ex">{QUOTE}</blockquote>'
+        "</div>"
+    ),
+    "Gmail in another language": (
+        '<div dir="ltr">Yes.</div><div class="gmail_quote"><div class="gmail_attr'
+        f'">{UNKNOWN}</div><blockquote class="gmail_quote">{QUOTE}</blockquote>'
+        "</div>"
+    ),
+    "Gmail with a signature": (
+        '<div dir="ltr">Yes.<br clear="all"><div><br></div><span '
+        'class="gmail_signature_prefix">-- </span><br><div dir="ltr" '
+        'class="gmail_signature">Bob<br>Head of things</div></div>'
+        f'<div class="gmail_quote"><div class="gmail_attr">{ON}</div>'
+        f'<blockquote class="gmail_quote">{QUOTE}</blockquote></div>'
+    ),
+    "Thunderbird": (
+        f'<p>Yes.</p><div class="moz-cite-prefix">{ON}<br></div><blockquote '
+        f'type="cite" cite="mid:1@x">{QUOTE}</blockquote>'
+    ),
+    "Thunderbird in another language, answered below": (
+        f'<div class="moz-cite-prefix">{UNKNOWN}</div><blockquote '
+        f'type="cite" cite="mid:1@x">{QUOTE}</blockquote><p>Yes.</p>'
+        '<div class="moz-signature">-- <br>Bob</div>'
+    ),
+    "Apple Mail": (
+        f'<div>Yes.</div><div><br><blockquote type="cite"><div>{ON}</div>'
+        f"<br><div>{QUOTE}</div></blockquote></div>"
+    ),
+    "Apple Mail in another language": (
+        '<div>Yes.</div><br id="lineBreakAtBeginningOfMessage"><div>'
+        f'<br><blockquote type="cite"><div>{UNKNOWN}</div><br><div>'
+        f"{QUOTE}</div></blockquote></div>"
+    ),
+    "an iPhone": (
+        'Yes.<br><br><div dir="ltr">Sent from my iPhone</div><div '
+        f'dir="ltr"><br><blockquote type="cite">{ON}<br><br></blockquote>'
+        f'</div><blockquote type="cite"><div dir="ltr">{QUOTE}</div>'
+        "</blockquote>"
+    ),
+    "Outlook": (
+        '<div class="WordSection1"><p class="MsoNormal">Yes.<o:p>'
+        '</o:p></p><div><div style="border:none;border-top:solid '
+        '#E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"><p class="MsoNormal">'
+        f"{BLOCK}</p></div></div><p>&nbsp;</p>{QUOTE}</div>"
+    ),
+    "Outlook of 2010": (
+        "<div><p>Yes.</p><div style='border:none;border-top:solid "
+        f"#B5C4DF 1.0pt;padding:3.0pt 0in 0in 0in'><p>{BLOCK}</p>"
+        f"</div>{QUOTE}</div>"
+    ),
+    "Outlook on the web": (
+        '<div class="elementToProof">Yes.</div><div id="Signature">'
+        '<p>Bob Ray</p></div><div id="appendonsend"></div><hr style="display:inli'
+        f'ne-block;width:98%"><div id="divRplyFwdMsg" dir="ltr">{BLOCK}</div>'
+        f"<div>{QUOTE}</div>bare text<br>"
+    ),
+    "Outlook on a telephone": (
+        '<div>Yes.</div><div id="ms-outlook-mobile-signature">Get '
+        '<a href="https://aka.ms/o">Outlook for iOS</a></div><hr>'
+        f'<div id="divRplyFwdMsg">{BLOCK}</div>{QUOTE}'
+    ),
+    "the new Outlook": (
+        '<div>Yes.</div><div id="mail-editor-reference-message-container">'
+        f'<div><div style="text-align:left">{BLOCK}</div>{QUOTE}</div>'
+        "</div>"
+    ),
+    "Outlook for Mac": (
+        f'<div>Yes.</div><span id="OLK_SRC_BODY_SECTION"><div>{BLOCK}</div>{QUOTE}</span>'
+    ),
+    "Windows Mail": (
+        '<div>Yes.</div><div data-signatureblock="true">Bob</div>'
+        '<div style="padding-top: 5px; border-top-color: rgb(229,'
+        ' 229, 229); border-top-width: 1px; border-top-style: solid;">'
+        f"{BLOCK}</div><div>{QUOTE}</div>"
+    ),
+    "Yahoo": (
+        '<div>Yes.</div><div id="yahoo_quoted_123" class="yahoo_quoted">'
+        f"<div>{UNKNOWN}</div>{QUOTE}</div>"
+    ),
+    "Yahoo with ids of its own": (
+        '<div>Yes.</div><div class="ydp1a2byahoo_quoted" id="ydp1a2byahoo_quoted_'
+        f'12"><div>{UNKNOWN}</div>{QUOTE}</div>'
+    ),
     "Yahoo on a telephone": f'<div>Yes.</div><div id="yqt12345">{QUOTE}</div>',
-    "ProtonMail": f'<div>Yes.</div><div class="protonmail_signature_block"><div>Sent with Proton Mail</div></div><div class="protonmail_quote">{UNKNOWN}<blockquote class="protonmail_quote" type="cite">{QUOTE}</blockquote></div>',
-    "Zoho": f'<div>Yes.</div><div class="zmail_extra_hr"></div><div class="zmail_extra">---- {ON} ----<blockquote>{QUOTE}</blockquote></div>',
-    "Zimbra": f'<div>Yes.</div><hr id="zwchr" data-marker="__DIVIDER__"><div data-marker="__HEADERS__">{BLOCK}</div><div data-marker="__QUOTED_TEXT__">{QUOTE}</div>',
-    "Spark": f'<div name="messageBodySection">Yes.</div><div name="messageSignatureSection">Bob</div><div name="messageReplySection">{UNKNOWN}<blockquote type="cite">{QUOTE}</blockquote></div>',
-    "Superhuman": f'<div>Yes.</div><div class="gmail_signature">Sent via <a href="https://x.example">Superhuman</a></div><div class="gmail_quote">{ON}<blockquote class="gmail_quote">{QUOTE}</blockquote></div>',
-    "QQ": '<div>Yes.</div><div style="font-size:12px">------------------ \u539f\u59cb\u90ae\u4ef6 ------------------</div><div style="background:#efefef"><div><b>\u53d1\u4ef6\u4eba:</b> "Ann" &lt;ann@example.com&gt;;</div><div><b>\u53d1\u9001\u65f6\u95f4:</b> 2024\u5e741\u67085\u65e5 10:00</div><div><b>\u4e3b\u9898:</b> x</div></div>' + QUOTE,
-    "Roundcube": f'<p>Yes.</p><p id="reply-intro">{UNKNOWN}</p><blockquote type="cite">{QUOTE}</blockquote>',
+    "ProtonMail": (
+        '<div>Yes.</div><div class="protonmail_signature_block"><div>'
+        'Sent with Proton Mail</div></div><div class="protonmail_quote">'
+        f'{UNKNOWN}<blockquote class="protonmail_quote" type="cite">'
+        f"{QUOTE}</blockquote></div>"
+    ),
+    "Zoho": (
+        '<div>Yes.</div><div class="zmail_extra_hr"></div><div class="zmail_extra'
+        f'">---- {ON} ----<blockquote>{QUOTE}</blockquote></div>'
+    ),
+    "Zimbra": (
+        '<div>Yes.</div><hr id="zwchr" data-marker="__DIVIDER__">'
+        f'<div data-marker="__HEADERS__">{BLOCK}</div><div data-marker="__QUOTED_T'
+        f'EXT__">{QUOTE}</div>'
+    ),
+    "Spark": (
+        '<div name="messageBodySection">Yes.</div><div name="messageSignatureSect'
+        f'ion">Bob</div><div name="messageReplySection">{UNKNOWN}<blockquote '
+        f'type="cite">{QUOTE}</blockquote></div>'
+    ),
+    "Superhuman": (
+        '<div>Yes.</div><div class="gmail_signature">Sent via <a '
+        'href="https://x.example">Superhuman</a></div><div class="gmail_quote">'
+        f'{ON}<blockquote class="gmail_quote">{QUOTE}</blockquote>'
+        "</div>"
+    ),
+    "QQ": (
+        '<div>Yes.</div><div style="font-size:12px">------------------ '
+        '原始邮件 ------------------</div><div style="background:#efefef">'
+        '<div><b>发件人:</b> "Ann" &lt;ann@example.com&gt;;</div>'
+        "<div><b>发送时间:</b> 2024年1月5日 10:00</div><div><b>主题:</b>"
+        " x</div></div>"
+    )
+    + QUOTE,
+    "Roundcube": (
+        f'<p>Yes.</p><p id="reply-intro">{UNKNOWN}</p><blockquote type="cite">{QUOTE}</blockquote>'
+    ),
     "an unknown program with a header block": f"<p>Yes.</p><hr><p>{BLOCK}</p>{QUOTE}",
     "an unknown program with a quote": f"<p>Yes.</p><p>{ON}</p><blockquote>{QUOTE}</blockquote>",
-}  # fmt: skip
+}
 
 
-UNKNOWN_BLOCK = "<b>Kimden:</b> Ann<br><b>Tarih:</b> bug\u00fcn<br><b>Neden:</b> \u015f\u00f6yle"
+UNKNOWN_BLOCK = "<b>Kimden:</b> Ann<br><b>Tarih:</b> bugün<br><b>Neden:</b> şöyle"
 for _id in ("divRplyFwdMsg", "appendonsend", "zwchr", "ms-outlook-mobile-body-separator-line"):
     CLIENTS[f"#{_id} above words that nobody knows"] = (
         f'<div>Yes.<div id="{_id}">{UNKNOWN_BLOCK}</div></div>and text<div>{QUOTE}</div>'
@@ -61,10 +161,23 @@ def test_what_mail_programs_write(html: str) -> None:
 
 
 INLINE = {
-    "Gmail": f'<div class="gmail_quote"><div class="gmail_attr">{ON}</div><blockquote class="gmail_quote"><p>One?</p></blockquote><div>Yes.</div><blockquote class="gmail_quote"><p>Two?</p></blockquote><div>No.</div></div>',
-    "Thunderbird": f'<div class="moz-cite-prefix">{ON}</div><blockquote type="cite"><p>One?</p></blockquote><p>Yes.</p><blockquote type="cite"><p>Two?</p></blockquote><p>No.</p>',
-    "ProtonMail": f'<div class="protonmail_quote">{ON}<blockquote type="cite"><p>One?</p></blockquote><div>Yes.</div><blockquote type="cite"><p>Two?</p></blockquote><div>No.</div></div>',
-}  # fmt: skip
+    "Gmail": (
+        f'<div class="gmail_quote"><div class="gmail_attr">{ON}</div>'
+        '<blockquote class="gmail_quote"><p>One?</p></blockquote>'
+        '<div>Yes.</div><blockquote class="gmail_quote"><p>Two?</p>'
+        "</blockquote><div>No.</div></div>"
+    ),
+    "Thunderbird": (
+        f'<div class="moz-cite-prefix">{ON}</div><blockquote type="cite">'
+        '<p>One?</p></blockquote><p>Yes.</p><blockquote type="cite">'
+        "<p>Two?</p></blockquote><p>No.</p>"
+    ),
+    "ProtonMail": (
+        f'<div class="protonmail_quote">{ON}<blockquote type="cite">'
+        '<p>One?</p></blockquote><div>Yes.</div><blockquote type="cite">'
+        "<p>Two?</p></blockquote><div>No.</div></div>"
+    ),
+}
 
 
 @pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in INLINE.items()])
@@ -82,10 +195,24 @@ def test_answers_between_quotes_stay_below_a_greeting(html: str) -> None:
 
 
 FORWARDS = {
-    "Gmail": '<div>Look.</div><div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message ---------<br>From: Ann<br>Date: Fri, Jan 5, 2024<br>Subject: x<br></div><p>The news.</p></div>',
-    "Thunderbird": '<p>Look.</p><div class="moz-forward-container"><p>-------- Forwarded Message --------</p><table class="moz-email-headers-table"><tr><th>From: </th><td>Ann</td></tr></table><p>The news.</p></div>',
-    "Apple Mail": '<div>Look.</div><div><blockquote type="cite"><div>Begin forwarded message:</div><div><b>From: </b>Ann</div></blockquote></div><p>The news.</p>',
-}  # fmt: skip
+    "Gmail": (
+        '<div>Look.</div><div class="gmail_quote"><div class="gmail_attr">'
+        "---------- Forwarded message ---------<br>From: Ann<br>Date: "
+        "Fri, Jan 5, 2024<br>Subject: x<br></div><p>The news.</p>"
+        "</div>"
+    ),
+    "Thunderbird": (
+        '<p>Look.</p><div class="moz-forward-container"><p>-------- '
+        'Forwarded Message --------</p><table class="moz-email-headers-table">'
+        "<tr><th>From: </th><td>Ann</td></tr></table><p>The news.</p>"
+        "</div>"
+    ),
+    "Apple Mail": (
+        '<div>Look.</div><div><blockquote type="cite"><div>Begin '
+        "forwarded message:</div><div><b>From: </b>Ann</div></blockquote>"
+        "</div><p>The news.</p>"
+    ),
+}
 
 
 @pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in FORWARDS.items()])
@@ -126,17 +253,39 @@ Content-Type: text/html; charset=utf-8
 @pytest.mark.parametrize(
     ("plain", "html", "new"),
     [
-        pytest.param("See *this*:\nhttps://x.example\n\nGunu dedi ki\n\nCould we meet?",
-                     '<div>See <b>this</b>: <a href="https://x.example">https://x.example</a></div><div class="gmail_quote">Gunu dedi ki<blockquote>Could we meet?</blockquote></div>',
-                     "See *this*:\nhttps://x.example", id="the HTML says where it ends, in the plain text's words"),
-        pytest.param("Could we meet?\n\nYes", '<div class="moz-cite-prefix">Gunu</div><blockquote type="cite">Could we meet?</blockquote><p>Yes</p>',
-                     "Yes", id="the answer stands below"),
-        pytest.param("This mail has no text.", f"<p>Yes.</p><div class='gmail_quote'>{ON}<blockquote>Hm?</blockquote></div>",
-                     "Yes.", id="the plain text says something else"),
-        pytest.param("Yes.\n\nOn Fri, Jan 5, 2024 at 10:00 Ann <ann@example.com> wrote:\n> Hm?", "<p>Yes.</p><p>Somebody:</p><p>Hm?</p>",
-                     "Yes.", id="HTML that says nothing"),
+        pytest.param(
+            "See *this*:\nhttps://x.example\n\nGunu dedi ki\n\nCould we meet?",
+            (
+                '<div>See <b>this</b>: <a href="https://x.example">https://x.example</a>'
+                '</div><div class="gmail_quote">Gunu dedi ki<blockquote>Could '
+                "we meet?</blockquote></div>"
+            ),
+            "See *this*:\nhttps://x.example",
+            id="the HTML says where it ends, in the plain text's words",
+        ),
+        pytest.param(
+            "Could we meet?\n\nYes",
+            (
+                '<div class="moz-cite-prefix">Gunu</div><blockquote type="cite">'
+                "Could we meet?</blockquote><p>Yes</p>"
+            ),
+            "Yes",
+            id="the answer stands below",
+        ),
+        pytest.param(
+            "This mail has no text.",
+            f"<p>Yes.</p><div class='gmail_quote'>{ON}<blockquote>Hm?</blockquote></div>",
+            "Yes.",
+            id="the plain text says something else",
+        ),
+        pytest.param(
+            "Yes.\n\nOn Fri, Jan 5, 2024 at 10:00 Ann <ann@example.com> wrote:\n> Hm?",
+            "<p>Yes.</p><p>Somebody:</p><p>Hm?</p>",
+            "Yes.",
+            id="HTML that says nothing",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_message_with_both_parts(plain: str, html: str, new: str) -> None:
     raw = MAIL.format(plain=plain, html=html).encode()
     assert parse_message(raw).new_text == new
