@@ -24,6 +24,8 @@ from nornmail.message.headers import Headers, end_of_comment, to_unicode, unfold
 UNVERIFIED: Final = "unverified"
 """The verdict where no trusted server gave one."""
 
+_MAX_FROM_CHARS: Final = 4_000
+"""Characters of a From with one address in it; a longer one has no author."""
 _WORST_FIRST: Final = (
     "fail", "permerror", "temperror", "policy", "softfail", "neutral", "none", "pass",
 )  # fmt: skip
@@ -207,7 +209,7 @@ def _dkim(results: list[Result]) -> tuple[str, tuple[str, ...]]:
 def _only_author(headers: Headers) -> str:
     """The address in From, where one field has one address and is no group (RFC 6854)."""
     fields = headers.raw_all("from")
-    if len(fields) != 1 or _is_group(fields[0]):
+    if len(fields) != 1 or len(fields[0]) > _MAX_FROM_CHARS or _is_group(fields[0]):
         return ""
     found = parse_addresses(fields[0])
     return found[0].address if len(found) == 1 else ""

@@ -74,6 +74,8 @@ _KNOWN: Final = (
     "yahoo_quoted", "yqt", "data-signatureblock", "border-top", "type=cite", 'type="cite',
     "type='cite",
 )  # fmt: skip
+_MAX_NODES: Final = 40
+"""Elements and texts in which the beginning of an element is looked for."""
 _MAX_LOOK: Final = 2_000
 """Elements of one quote in which an answer is looked for."""
 
@@ -126,7 +128,7 @@ class _History:
 
     def _is_quote(self, element: Element, names: frozenset[str]) -> bool:
         if names & _ATTRIBUTIONS:
-            text = " ".join(element.text()[: 4 * MAX_MARK_CHARS].split())
+            text = " ".join(_beginning(element).split())
             if _is_passed_on(text):
                 return False
             self.found = True
@@ -136,7 +138,7 @@ class _History:
             self.found |= bool(names & _CONTAINERS) or element.get("type").lower() == "cite"
             return False
         if names & _CONTAINERS or any(_YAHOO.search(one) for one in names):
-            if _is_passed_on(element.text()[:200].strip()):
+            if _is_passed_on(_beginning(element).strip()):
                 self._keeps_headers = True
                 return False
             self.found = True
@@ -173,7 +175,25 @@ def _is_ruled_header(element: Element) -> bool:
         return False
     if not any(colour in style for colour in _RULE_COLOURS):
         return False
-    return bool(field_of(" ".join(element.text()[:MAX_MARK_CHARS].split())))
+    return bool(field_of(" ".join(_beginning(element).split())))
+
+
+def _beginning(element: Element) -> str:
+    """The first characters within, enough for a header or an attribution, and little more."""
+    pieces: list[str] = []
+    ahead: list[Element | str] = list(reversed(element.children))
+    length = 0
+    for _ in range(_MAX_NODES):
+        if not ahead or length > MAX_MARK_CHARS:
+            break
+        node = ahead.pop()
+        if isinstance(node, str):
+            pieces.append(node)
+            length += len(node)
+        else:
+            pieces.append("\n" if node.name in ("br", "div", "p") else "")
+            ahead.extend(reversed(node.children))
+    return "".join(pieces)[: 2 * MAX_MARK_CHARS]
 
 
 def _is_answered(element: Element) -> bool:

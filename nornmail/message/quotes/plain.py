@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from nornmail.message.limits import MAX_QUOTE_SCAN_CHARS
+from nornmail.message.limits import MAX_QUOTE_LINES, MAX_QUOTE_SCAN_CHARS
 from nornmail.message.quotes.attribution import attribution, is_strong
 from nornmail.message.quotes.headings import (
     block_end,
@@ -64,8 +64,8 @@ def new_plain_text(
         The new text without blank lines around it; the whole text, stripped, where nothing would
         be left.
     """
-    head, beyond = text[:MAX_QUOTE_SCAN_CHARS], text[MAX_QUOTE_SCAN_CHARS:]
-    layout = read_layout(head.split("\n"), keeps_headers=is_forward)
+    looked_at, beyond = _split(text)
+    layout = read_layout(looked_at, keeps_headers=is_forward)
     layout.is_attributed |= is_attributed
     lines = layout.lines
     end = layout.stop
@@ -86,6 +86,15 @@ def new_plain_text(
     return new.strip() or text.strip()
 
 
+def _split(text: str) -> tuple[list[str], str]:
+    """The lines that are looked at, and what lies beyond the limits."""
+    lines = text[:MAX_QUOTE_SCAN_CHARS].split("\n", MAX_QUOTE_LINES)
+    beyond = text[MAX_QUOTE_SCAN_CHARS:]
+    if len(lines) > MAX_QUOTE_LINES:
+        beyond = lines.pop() + beyond
+    return lines, beyond
+
+
 def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
     """Sort the lines of a text; ``keeps_headers`` for one that is passed on."""
     layout = Layout(lines)
@@ -97,6 +106,8 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
             kinds.append(Kind.BLANK)
         elif _is_quoted(lines, at):
             kinds.append(Kind.QUOTE)
+        elif is_rule(line):
+            kinds.append(Kind.TEXT)
         elif is_forward(lines, at):
             layout.is_forward = True
             break
