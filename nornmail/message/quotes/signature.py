@@ -38,10 +38,14 @@ _DEVICE = re.compile(
 )
 _CLOSING_SET: Final = frozenset(CLOSINGS)
 _THANKS_SET: Final = frozenset(THANKS)
-_WITH_NAME: Final = frozenset(
-    one
-    for one in CLOSINGS
-    if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+_CLOSING_AND_NAME = re.compile(
+    "(?:{}) (\\S+(?: \\S+)?)".format(
+        "|".join(
+            re.escape(one)
+            for one in sorted(CLOSINGS, key=len, reverse=True)
+            if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+        )
+    )
 )
 """Closings that may have the name behind them with no comma between."""
 _LINK = re.compile(r"<[^<>]{0,400}>|\([^()]{0,400}\)|\[[^\[\]]{0,400}\]")
@@ -57,6 +61,7 @@ _FOOTERS: Final = (
 _DASHED_NAME = re.compile(r"\s*[-\u2013\u2014~]{1,2} ?(?=\w)")
 _NOT_A_NAME = re.compile(r"[*\u2022#0-9\[{|>]|- ")
 _ENDS_SENTENCE = (".", "!", "?", ":", ";", "\u3002", ",")
+_FOOTNOTE = re.compile(r"\s*(?:\[[0-9*]{1,3}\]|[0-9]{1,2}[.)]) ")
 _POSTSCRIPT = re.compile(r"p\.? ?s\.?\b", re.I)
 
 
@@ -95,7 +100,7 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
 
 def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     """Short lines that are no sentences, and below a mere rule something to write or call to."""
-    if len(tail) > _MOST_LINES or any(is_rule(one) for one in tail):
+    if len(tail) > _MOST_LINES or any(is_rule(one) or _FOOTNOTE.match(one) for one in tail):
         return False
     lower = [plain(one[:MAX_MARK_CHARS]) for one in tail]
     if any(foot in one for one in lower for foot in _FOOTERS):
@@ -103,7 +108,8 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     if sum(is_prose(one) for one in tail) > 1:
         return False
     is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
-    return is_known or (delimited and _is_name(tail[0])) or any(has_contact(one) for one in tail)
+    begins = _is_name(tail[0].rstrip(" ,"))  # a name, or a closing
+    return is_known or (delimited and begins) or any(has_contact(one) for one in tail)
 
 
 def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -136,7 +142,7 @@ def _closing(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
             break
         if _closes(line, tail[::-1]):
             return at
-        if is_prose(line) or _POSTSCRIPT.match(line.strip()):
+        if is_prose(line) or _POSTSCRIPT.match(line.strip()) or _FOOTNOTE.match(line):
             break
         tail.append(line)
     return end
@@ -154,21 +160,8 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
     head, comma, rest = text.partition(",")
     if comma and head.strip() in _CLOSING_SET and _is_name(rest):
         return True
-    for words in (2, 1):
-        first, _, name = text.rpartition(" ") if words == 1 else _last_two(text)
-        if (
-            first in _WITH_NAME
-            and name
-            and _is_name(name)
-            and line.strip()[len(first) + 1].isupper()
-        ):
-            return True
-    return False
-
-
-def _last_two(text: str) -> tuple[str, str, str]:
-    parts = text.rsplit(" ", 2)
-    return (parts[0], " ", " ".join(parts[1:])) if len(parts) == 3 else ("", "", "")
+    found = _CLOSING_AND_NAME.fullmatch(text)
+    return found is not None and _is_name(found[1]) and line.strip()[found.start(1)].isupper()
 
 
 def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
@@ -195,5 +188,7 @@ def _is_name(line: str) -> bool:
     """A few words that may be somebody's name; no sentence, item or quote."""
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
+        return False
+    if not any(map(str.isalpha, text)):
         return False
     return text.count(" ") < _NAME_WORDS

@@ -311,6 +311,11 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
         pytest.param(
             "Best regards,\nAnn\n\nP.S. The key is under the mat, as ever.", id="a postscript"
         ),
+        pytest.param(
+            "See [1].\n\nBest regards,\nAnn\n\n[1] https://x.example",
+            id="a footnote below a closing",
+        ),
+        pytest.param("See [1].\n\n---\n[1] https://x.example", id="a footnote below a rule"),
         pytest.param("Total: 5\nDate: 2024\nTo: you", id="two labels"),
         pytest.param(
             "Original message was lost, please send it again.", id="original message in a sentence"
