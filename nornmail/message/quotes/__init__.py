@@ -45,9 +45,10 @@ def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") 
     from_text = new_plain_text(text, sender=sender, is_forward=is_forward)
     if not html or len(html) > MAX_QUOTE_HTML_CHARS or not has_structure(html):
         return from_text
-    rest, is_attributed = without_history(html, keeps_headers=is_forward)
-    if not rest.strip():
+    found = without_history(html, keeps_headers=is_forward)
+    if found is None or not found[0].strip():
         return from_text
+    rest, is_attributed = found
     from_html = new_plain_text(
         rest, sender=sender, is_forward=is_forward, is_attributed=is_attributed
     )

@@ -32,6 +32,11 @@ _FIELDS: Final[dict[str, str]] = {
 }  # fmt: skip
 """What a field's name means. Where languages share one, the more telling meaning is kept."""
 _LABEL = re.compile(r"[*_ ]{0,4}([^:\uff1a]{1,32}?)[*_ ]{0,4}[:\uff1a](?!//)")
+_RAW = re.compile(
+    r"(?:Message-ID|MIME-Version|Content-[A-Z-]{4,25}|Received|Return-Path|DKIM-Signature|X-[A-Z-]+):",
+    re.I,
+)
+"""A field that no program shows to people: somebody shows a message as it is."""
 _SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
 _BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
 _DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
@@ -58,6 +63,8 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     first = field_of(lines[at])
     if not first or first == "cc":
         return 0
+    if _is_raw_above(lines, at):
+        return 0
     kinds: dict[str, str] = {}
     end = at
     wrapped = 0
@@ -66,6 +73,8 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
         kind = field_of(line)
         if kind == first and index > at:
             break
+        if _RAW.match(line.lstrip()):
+            return 0
         if kind:
             kinds.setdefault(kind, _value(lines, index))
             end = index + 1
@@ -81,6 +90,16 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     if below_rule or _is_of_mail(kinds):
         return _past_wrapped(lines, end)
     return 0
+
+
+def _is_raw_above(lines: Sequence[str], at: int) -> bool:
+    """A field that no program shows stands above, in the same paragraph."""
+    for index in range(at - 1, max(at - _MAX_BLOCK_LINES, 0) - 1, -1):
+        if not lines[index].strip():
+            return False
+        if _RAW.match(lines[index].lstrip()):
+            return True
+    return False
 
 
 def _is_of_mail(kinds: dict[str, str]) -> bool:

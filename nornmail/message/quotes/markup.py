@@ -86,7 +86,7 @@ def has_structure(html: str) -> bool:
     return any(one in lower for one in _KNOWN)
 
 
-def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, bool]:
+def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, bool] | None:
     """The visible text of ``html`` without the quotes and signatures that its markup names.
 
     Args:
@@ -95,11 +95,11 @@ def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, boo
 
     Returns:
         The text, and whether the markup named a quote: what still begins with ``>`` at its end is
-        history then.
+        history then. ``None`` where the markup named neither a quote nor a signature.
     """
     history = _History(keeps_headers=keeps_headers)
     text = visible_text(html, without=history).text
-    return text, history.found
+    return (text, history.found) if history.found or history.has_cut else None
 
 
 class _History:
@@ -107,14 +107,20 @@ class _History:
 
     def __init__(self, *, keeps_headers: bool) -> None:
         self.found = False
+        self.has_cut = False
+        self._is_passed_on = False
         self._keeps_headers = keeps_headers
 
     def __call__(self, element: Element) -> bool:
-        if not element.attributes:
+        if self._is_passed_on or not element.attributes:
             return False
-        names = _names(element)
+        left_out = self._is_left_out(element, _names(element))
+        self.has_cut |= left_out
+        return left_out
+
+    def _is_left_out(self, element: Element, names: frozenset[str]) -> bool:
         if names & _FORWARDS:
-            self._keeps_headers = True
+            self._is_passed_on = True
             return False
         if names & _SIGNATURES or "data-signatureblock" in element.attributes:
             return not _in_quote(element)
@@ -129,7 +135,8 @@ class _History:
     def _is_quote(self, element: Element, names: frozenset[str]) -> bool:
         if names & _ATTRIBUTIONS:
             text = " ".join(_beginning(element).split())
-            if _is_passed_on(text):
+            if _is_passed_on(_beginning(element).strip()):
+                self._is_passed_on = True
                 return False
             self.found = True
             # One that can be read as text stays: it may be above an answer.
@@ -139,7 +146,7 @@ class _History:
             return False
         if names & _CONTAINERS or any(_YAHOO.search(one) for one in names):
             if _is_passed_on(_beginning(element).strip()):
-                self._keeps_headers = True
+                self._is_passed_on = True
                 return False
             self.found = True
             return not _is_answered(element)

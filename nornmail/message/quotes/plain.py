@@ -192,11 +192,11 @@ def _without_quotes(layout: Layout, end: int) -> int:
     last = end
     while last and kinds[last - 1] is not Kind.TEXT:
         last -= 1
-    while last and kinds[last - 1] is Kind.TEXT and is_rule(lines[last - 1]) and last < end:
-        last -= 1  # a rule above the quote
-        while last and kinds[last - 1] is not Kind.TEXT:
-            last -= 1
     block = [at for at in range(last, end) if kinds[at] is Kind.QUOTE]
+    while block and last and kinds[last - 1] in (Kind.TEXT, Kind.BLANK):
+        if kinds[last - 1] is Kind.TEXT and not is_rule(lines[last - 1]):
+            break
+        last -= 1  # a rule above the quote
     if not block or layout.is_attributed or _is_history(lines, last, block[0]):
         return last
     return block[-1] + 1

@@ -21,6 +21,8 @@ SIGNATURE_LINES: Final = 40
 """Lines from the end in which a signature may begin; longer ones are no signature."""
 _MOST_LINES: Final = 14
 """Lines with something in them below a delimiter other than that of RFC 3676."""
+_FOOTER_CHARS: Final = 600
+"""Characters of what a list or a tracker adds; a newsletter's own words are longer."""
 _CLOSING_LINES: Final = 10
 """Lines with something in them below "Best regards"."""
 _MOBILE_CHARS: Final = 90
@@ -104,12 +106,13 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
         return False
     lower = [plain(one[:MAX_MARK_CHARS]) for one in tail]
     if any(foot in one for one in lower for foot in _FOOTERS):
-        return True
+        return sum(map(len, tail)) < _FOOTER_CHARS
     if sum(is_prose(one) for one in tail) > 1:
         return False
     is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
-    begins = _is_name(tail[0].rstrip(" ,"))  # a name, or a closing
-    return is_known or (delimited and begins) or any(has_contact(one) for one in tail)
+    if not is_known and not _is_name(tail[0].rstrip(" ,")):  # a name, or a closing
+        return False
+    return delimited or is_known or any(has_contact(one) for one in tail)
 
 
 def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -189,6 +192,6 @@ def _is_name(line: str) -> bool:
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
         return False
-    if not any(map(str.isalpha, text)):
+    if ":" in text or any(map(str.isdigit, text)) or not any(map(str.isalpha, text)):
         return False
     return text.count(" ") < _NAME_WORDS

@@ -215,6 +215,16 @@ FORWARDS = {
 }
 
 
+def test_a_signature_in_what_is_forwarded_stays() -> None:
+    html = FORWARDS["Gmail"].replace("<p>The", '<div class="gmail_signature">Ann</div><p>The')
+    assert "Ann\n" in new_text(html_to_text(html), html).split("x", 1)[1]
+
+
+def test_HTML_that_names_nothing_does_not_decide() -> None:
+    html = '<p style="border-top:solid red">Something else</p>'
+    assert new_text("As it is.", html) == "As it is."
+
+
 @pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in FORWARDS.items()])
 def test_what_is_forwarded_stays(html: str) -> None:
     new = new_text(html_to_text(html), html)

@@ -316,6 +316,21 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
             id="a footnote below a closing",
         ),
         pytest.param("See [1].\n\n---\n[1] https://x.example", id="a footnote below a rule"),
+        pytest.param(
+            "It was\n\nMessage-ID: <1@x>\nDate: 5 Jan 2024 10:00\nFrom: a@x\nTo: b@x\nSubject: c",
+            id="raw fields, below one that programs do not show",
+        ),
+        pytest.param(
+            "It\n\nFrom: a@x\nTo: b@x\nSubject: c\nDate: 5 Jan 2024 10:00\nMIME-Version: 1.0\n\nx",
+            id="raw fields, above one that programs do not show",
+        ),
+        pytest.param(
+            "A fax came.\n-----------\nTime: 3/9/2006 3:50:52 PM\nPages: 1", id="a fax below a rule"
+        ),
+        pytest.param(
+            "Two of them:\n\n=====\nIt was received at 5 Jan 2024 from mx.example.com",
+            id="a line below a rule",
+        ),
         pytest.param("Total: 5\nDate: 2024\nTo: you", id="two labels"),
         pytest.param(
             "Original message was lost, please send it again.", id="original message in a sentence"
