@@ -9,6 +9,7 @@ from typing import Final
 from nornmail.message.quotes.lines import (
     ADDRESS,
     MAX_MARK_CHARS,
+    URL,
     has_contact,
     is_prose,
     is_quote,
@@ -112,7 +113,12 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
     if not is_known and not _is_name(tail[0].rstrip(" ,")):  # a name, or a closing
         return False
-    return delimited or is_known or any(has_contact(one) for one in tail)
+    if delimited or is_known:
+        return True
+    if ":" in tail[0] or any(map(str.isdigit, tail[0])):
+        # Of a table, a log or a report: what looks like a telephone number may be anything there.
+        return any(ADDRESS.search(one) or URL.search(one) for one in lower)
+    return any(has_contact(one) for one in tail)
 
 
 def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -192,6 +198,6 @@ def _is_name(line: str) -> bool:
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
         return False
-    if ":" in text or any(map(str.isdigit, text)) or not any(map(str.isalpha, text)):
+    if not any(map(str.isalpha, text)):
         return False
     return text.count(" ") < _NAME_WORDS
