@@ -20,6 +20,10 @@ _RULE = re.compile(r"[-_=*~\u2014\u2013\u2500\s]{2,}")
 ADDRESS = re.compile(r"[\w.+%'=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
 """What looks like a mail address."""
 URL = re.compile(r"https?://|www\.[a-z0-9-]", re.I)
+_DATE = re.compile(
+    r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}"
+    r"|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}\.[0-9]{1,2}\.(?:19|20)[0-9]{2}(?![.0-9])"
+)
 PHONE = re.compile(r"(?<![\w.,-])(?:\+|\(|00?)?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}(?![\w])")
 """Seven to fifteen digits with the usual marks in between."""
 
@@ -69,4 +73,6 @@ def is_prose(line: str) -> bool:
 def has_contact(line: str) -> bool:
     """A mail address, a web address or a telephone number stands in it."""
     text = line[:MAX_MARK_CHARS]
-    return bool(ADDRESS.search(text) or URL.search(text) or PHONE.search(text))
+    if ADDRESS.search(text) or URL.search(text):
+        return True
+    return bool(PHONE.search(_DATE.sub("", text)))

@@ -9,7 +9,6 @@ from typing import Final
 from nornmail.message.quotes.lines import (
     ADDRESS,
     MAX_MARK_CHARS,
-    URL,
     has_contact,
     is_prose,
     is_quote,
@@ -115,9 +114,6 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
         return False
     if delimited or is_known:
         return True
-    if ":" in tail[0] or any(map(str.isdigit, tail[0])):
-        # Of a table, a log or a report: what looks like a telephone number may be anything there.
-        return any(ADDRESS.search(one) or URL.search(one) for one in lower)
     return any(has_contact(one) for one in tail)
 
 

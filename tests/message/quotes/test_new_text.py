@@ -152,6 +152,7 @@ def test_a_header_block_is_content_where_the_subject_says_forward(language: Lang
             "Yes.",
             id="a signature below the quote",
         ),
+        pytest.param("Oui.\n\n----\nAnn Lee\nT. 01.23.45.67.89", "Oui.", id="a French telephone"),
         pytest.param("Yes.\n\n--\nAnn\nSent from my iPhone\n", "Yes.", id="two signatures"),
         pytest.param(
             "Yes.\n\nBest regards,\nAnn\n\n--\nAnn Lee\nHead of things",
