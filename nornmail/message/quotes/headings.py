@@ -39,6 +39,7 @@ _RAW = re.compile(
 """A field that no program shows to people: somebody shows a message as it is."""
 _SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
 _BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
+_HEADING = re.compile(r"\s*-{3,} ?[^-\n]{3,60}(?:-[^-\n]{1,30})? ?-{3,}\s*")
 _DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
 _MAX_RULES: Final = 6
 """Rules and blank lines above a header block that go with it."""
@@ -168,7 +169,12 @@ def rule_above(lines: Sequence[str], at: int) -> int:
     """Where the rules and blank lines right above line ``at`` begin, ``at`` when there are none."""
     start = at
     while start > max(at - _MAX_RULES, 0) and (
-        not lines[start - 1].strip() or is_rule(lines[start - 1])
+        not lines[start - 1].strip() or _is_heading(lines[start - 1])
     ):
         start -= 1
-    return start if any(is_rule(one) for one in lines[start:at]) else at
+    return start if any(_is_heading(one) for one in lines[start:at]) else at
+
+
+def _is_heading(line: str) -> bool:
+    """A rule, or one with a few words in it, whatever they say."""
+    return is_rule(line) or (len(line) < _MAX_PHRASE_CHARS and bool(_HEADING.fullmatch(line)))

@@ -73,6 +73,8 @@ SUBJECT: Final = (
 )  # fmt: skip
 
 ORIGINAL: Final = (
+    "mail original", "ursprüngliche mail", "urspr. mail", "původní mail", "исходное письмо",
+    "alkuperäinen sähköposti", "oorspronkelijke e-mail", "ursprungligt e-postmeddelande",
     "original message", "original email", "original mail", "original", "reply message",
     "ursprüngliche nachricht", "originalnachricht", "originalmail", "original-nachricht",
     "ursprungliche nachricht", "ursprüngliche e-mail", "message d'origine", "message d’origine",
@@ -162,6 +164,7 @@ DEVICES: Final = (
 """One of these stands in that line."""
 
 CLOSINGS: Final = (
+    "cheers",
     "best regards", "kind regards", "kindest regards", "warm regards", "warmest regards", "regards",
     "with kind regards", "with best regards", "with regards", "many regards", "best wishes",
     "with best wishes", "all the best", "yours sincerely", "sincerely", "sincerely yours",
@@ -201,7 +204,7 @@ CLOSINGS: Final = (
 
 THANKS: Final = (
     "thanks", "thank you", "many thanks", "thanks and regards", "thanks & regards",
-    "thanks in advance", "thx", "cheers", "danke", "vielen dank", "vielen dank im voraus",
+    "thanks in advance", "thx", "danke", "vielen dank", "vielen dank im voraus",
     "besten dank", "herzlichen dank", "merci", "merci d'avance", "merci beaucoup", "gracias",
     "muchas gracias", "obrigado", "obrigada", "muito obrigado", "grazie", "grazie mille", "bedankt",
     "alvast bedankt", "dank je", "dziękuję", "z góry dziękuję", "dzięki", "tack", "tack på förhand",

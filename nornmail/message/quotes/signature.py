@@ -89,6 +89,8 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
         line = lines[at]
         text = line.strip()
         tail = [one for one in lines[at + 1 : end] if one.strip()]
+        if text.startswith("\u2014 ") and _is_footer([text, *tail]):
+            return at
         if text not in _DELIMITERS and not is_rule(line):
             continue
         if any(is_quote(one) for one in tail):
@@ -105,8 +107,8 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     if len(tail) > _MOST_LINES or any(is_rule(one) or _FOOTNOTE.match(one) for one in tail):
         return False
     lower = [plain(one[:MAX_MARK_CHARS]) for one in tail]
-    if any(foot in one for one in lower for foot in _FOOTERS):
-        return sum(map(len, tail)) < _FOOTER_CHARS
+    if _is_footer(tail):
+        return True
     if sum(is_prose(one) for one in tail) > 1:
         return False
     is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
@@ -115,6 +117,14 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     if delimited or is_known:
         return True
     return any(has_contact(one) for one in tail)
+
+
+def _is_footer(lines: Sequence[str]) -> bool:
+    """What a list or a tracker puts below every message."""
+    if sum(map(len, lines)) > _FOOTER_CHARS:
+        return False
+    text = plain(" ".join(lines))
+    return any(one in text for one in _FOOTERS)
 
 
 def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -158,7 +168,8 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
         return False
     text = plain(line)
     bare = text.rstrip(" ,.!:;\u3002\uff0c\uff01-")
-    if bare in _CLOSING_SET:
+    parts = [one.strip() for one in bare.split("/")]
+    if all(one in _CLOSING_SET for one in parts):
         return not tail or _is_name(tail[0])
     if bare in _THANKS_SET:
         return bool(tail) and _is_name(tail[0]) and any(has_contact(one) for one in tail)
