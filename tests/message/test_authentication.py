@@ -329,6 +329,10 @@ def test_the_boss(sender: str, allowed: str) -> None:
     assert not read(sender=sender).is_from(allowed)
 
 
+def test_a_very_long_From_has_no_author() -> None:
+    assert read(GOOD, sender=f'"{"a" * 5_000}" <{BOSS}>').author == ""
+
+
 def test_a_domain_on_the_list_needs_its_at() -> None:
     assert not read(GOOD).is_from("example.com")
 

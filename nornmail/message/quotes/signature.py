@@ -205,6 +205,4 @@ def _is_name(line: str) -> bool:
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
         return False
-    if not any(map(str.isalpha, text)):
-        return False
     return text.count(" ") < _NAME_WORDS

@@ -194,6 +194,11 @@ def test_answers_between_quotes_stay_below_a_greeting(html: str) -> None:
     assert [line for line in new.split("\n") if line][2:] == ["> One?", "Yes.", "> Two?", "No."]
 
 
+def test_a_signature_in_a_quote_that_stays_stays() -> None:
+    html = INLINE["Thunderbird"].replace("One?", 'One?<div class="moz-signature">Ann</div>')
+    assert "> Ann" in new_text(html_to_text(html), html)
+
+
 FORWARDS = {
     "Gmail": (
         '<div>Look.</div><div class="gmail_quote"><div class="gmail_attr">'
@@ -287,6 +292,12 @@ Content-Type: text/html; charset=utf-8
             f"<p>Yes.</p><div class='gmail_quote'>{ON}<blockquote>Hm?</blockquote></div>",
             "Yes.",
             id="the plain text says something else",
+        ),
+        pytest.param(
+            "okay then\n\nGunu dedi ki\n\nHm?",
+            "<p>ok</p><div class=gmail_quote>Gunu dedi ki<blockquote>Hm?</blockquote></div>",
+            "ok",
+            id="a word of the HTML that is a part of one of the plain text",
         ),
         pytest.param(
             "Yes.\n\nOn Fri, Jan 5, 2024 at 10:00 Ann <ann@example.com> wrote:\n> Hm?",

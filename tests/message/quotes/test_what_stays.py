@@ -128,6 +128,16 @@ from nornmail.message.quotes import new_text
             "Two of them:\n\n=====\nIt was received at 5 Jan 2024 from mx.example.com",
             id="a line below a rule",
         ),
+        pytest.param(
+            "See [1].\n\n--\nAnn\n[1] https://x.example", id="a footnote below two dashes"
+        ),
+        pytest.param("Yes.\n-- \n> No?\n\nSo.", id="dashes above a quote"),
+        pytest.param(
+            "News.\n_____\n"
+            + "There is more of it than anybody wants. " * 16
+            + "\nUnsubscribe here.",
+            id="a newsletter below a rule",
+        ),
         pytest.param("Total: 5\nDate: 2024\nTo: you", id="two labels"),
         pytest.param(
             "Original message was lost, please send it again.", id="original message in a sentence"
@@ -150,3 +160,7 @@ def test_what_only_looks_like_history_stays(text: str) -> None:
     below = f"Hello Ann.\n\n{text}"
     assert new_text(below) == below
     assert new_text(f"{below}\n\nSo long.") == f"{below}\n\nSo long."
+
+
+def test_a_rule_at_the_end_stays() -> None:
+    assert new_text("Prices\n------\n\n") == "Prices\n------"
