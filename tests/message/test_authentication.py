@@ -329,6 +329,11 @@ def test_the_boss(sender: str, allowed: str) -> None:
     assert not read(sender=sender).is_from(allowed)
 
 
+def test_of_very_many_results_the_first_count() -> None:
+    assert read(f"{ID}; spf=pass" + "; x=y" * 98 + "; dkim=pass").dkim == "pass"
+    assert read(f"{ID}; spf=pass" + "; x=y" * 99 + "; dkim=pass").dkim == "unverified"
+
+
 def test_a_very_long_From_has_no_author() -> None:
     assert read(GOOD, sender=f'"{"a" * 5_000}" <{BOSS}>').author == ""
 
@@ -392,4 +397,4 @@ def test_no_text_of_three_pieces_makes_the_reader_raise_or_pass_what_is_inside()
     ],
 )
 def test_a_long_field_is_read_to_its_end(make: Callable[[int], str]) -> None:
-    assert read(make(100_000), GOOD).authserv_id in (ID, "")
+    assert read(make(20_000), GOOD).authserv_id in (ID, "")

@@ -54,13 +54,14 @@ def read_results(value: str) -> tuple[str, list[Result]]:
 
     Returns:
         ``""`` and nothing for a field that has no id, or an unknown version. A result that cannot
-        be read is left out, and whatever stands behind a comment or string that never ends.
+        be read is left out, and whatever stands behind a comment or string that never ends, or
+        behind the first hundred results.
     """
     statements = _statements(value)
     head = statements[0]
     if not 1 <= len(head) <= 2 or head[0].cut >= 0 or (len(head) == 2 and head[1].text != _VERSION):
         return "", []
-    results = [_result(words) for words in statements[1 : MAX_PARAMETERS + 1]]
+    results = [_result(words) for words in statements[1:]]
     return head[0].text.lower(), [one for one in results if one is not None]
 
 
@@ -84,6 +85,8 @@ def _statements(value: str) -> list[list[_Word]]:
             break
         at = piece.end()
         if piece[0] == ";":
+            if len(statements) > MAX_PARAMETERS:
+                break
             statements.append([])
             word = None
         elif piece[0][0] in _BLANK:

@@ -11,16 +11,14 @@ from tests.message.quotes.replies import replies
 languages = pytest.mark.parametrize(
     "language", [pytest.param(one, id=name) for name, one in LANGUAGES.items()]
 )
-REPLIES = 1_500
-"""A second's worth; the seed is fixed."""
-MISSED = 2
-"""Of these; a name wrapped away from its address, with no mark below, is one."""
+REPLIES = 1_000
+"""A fraction of a second's worth; the seed is fixed."""
 
 
 def test_made_up_replies_in_every_language() -> None:
     made = list(replies(2024, REPLIES))
     wrong = [one.name for one in made if new_text(one.text) != one.new]
-    assert len(wrong) <= MISSED, "\n".join(wrong)
+    assert not wrong, "\n".join(wrong)
 
 
 @languages
