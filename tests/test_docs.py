@@ -17,6 +17,7 @@ import pytest
 
 import nornmail
 from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, events
+from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
 from nornmail.status import Activity, Status
 from tests.support.package import package_directory
@@ -27,6 +28,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
+WHO_WROTE_IT = ROOT / "docs" / "explanation" / "who-wrote-it.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 
 LIMITED = (
@@ -219,6 +221,11 @@ def test_the_table_of_states_is_that_of_the_model(page: Path) -> None:
         for before in before_all.split(", ")
     }
     assert told == TRANSITIONS
+
+
+def test_every_kind_of_automatic_mail_is_explained() -> None:
+    rows = table(WHO_WROTE_IT, "kind", "what it is", "signs")
+    assert [row[0] for row in rows] == list(KINDS)
 
 
 def test_every_state_is_explained() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _AS_THEY_ARE: Final = (
     "subject", "message_id", "in_reply_to", "thread_id", "text", "html", "new_text", "inbox",
-    "delivery_id", "attempt", "truncated", "is_automatic", "automatic_reason",
+    "delivery_id", "attempt", "truncated", "automatic_reason",
 )  # fmt: skip
 
 
@@ -33,6 +33,8 @@ def message_dict(message: Message) -> dict[str, Any]:
         "headers": [list(item) for item in message.headers.items()],
         "flags": sorted(message.flags),
         "ref": asdict(message.ref) if message.ref else None,
+        "is_automatic": bool(message.is_automatic),
+        "automatic_kind": message.is_automatic.kind,
         "attachments": [_attachment_dict(one) for one in message.attachments],
         "authentication": asdict(found) | {"dkim_domains": list(found.dkim_domains)},
         "bounce": _bounce_dict(message.bounce),

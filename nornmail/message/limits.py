@@ -93,7 +93,10 @@ MAX_QUOTE_SCAN_CHARS: Final = 256 * 1024
 """Characters in which the start of quoted history is looked for; what is beyond is kept."""
 
 MAX_QUOTE_LINES: Final = 20_000
-"""Quoted lines that are taken off the end, one by one."""
+"""Lines in which the start of quoted history is looked for. A long thread has about 5,000."""
+
+MAX_QUOTE_HTML_CHARS: Final = 512 * 1024
+"""Characters of HTML whose structure is read for quotes; of a longer one the text alone is."""
 
 MAX_REPORT_RECIPIENTS: Final = 1_000
 """Recipients read from one delivery report."""

@@ -14,7 +14,7 @@ from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
-from nornmail.message.automatic import automatic_reason
+from nornmail.message.automatic import Automatic, find_automatic
 from nornmail.message.body import Body, Segment, find_body, text_of
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
@@ -35,7 +35,7 @@ _NOBODY: Final = Address()
 
 _FACTS: Final = (
     "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
-    "trusted_authserv_id",
+    "authserv_id",
 )  # fmt: skip
 """What a message is made of; everything else follows from it."""
 
@@ -57,7 +57,7 @@ class Message:
         flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
         received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
         truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
-        trusted_authserv_id: the server whose Authentication-Results count, or ``None``.
+        authserv_id: the server whose Authentication-Results count (RFC 8601), or ``None``.
     """
 
     raw: bytes
@@ -68,7 +68,7 @@ class Message:
     flags: frozenset[str]
     received_at: datetime | None
     truncated: bool
-    trusted_authserv_id: str | None
+    authserv_id: str | None
     _fetch_rest: Callable[[], bytes] | None
     _defects: Defects
 
@@ -238,8 +238,13 @@ class Message:
 
     @cached_property
     def new_text(self) -> str:
-        """``text`` without the quoted history and the signature; when unsure it is kept."""
-        return new_text(self.text)
+        """``text`` without the quoted history and the signature; when unsure it is kept.
+
+        Answers between quotes stay with what they answer, and so does a message that is passed on.
+        ``text`` itself where nothing else would be left. See ``docs/explanation/new-text.md``.
+        """
+        html = self.html if len(self._body.segments) == 1 else ""
+        return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -250,19 +255,30 @@ class Message:
     # Judgements
 
     @cached_property
-    def automatic_reason(self) -> str:
-        """What shows that a machine sent this, in words; ``""`` when nothing does (RFC 3834)."""
-        return automatic_reason(self.headers, self._root.content_type, self.from_.address)
+    def is_automatic(self) -> Automatic:
+        """A list, a report, a newsletter or an automatic answer (RFC 3834); true if it is one.
+
+        ``kind`` says which (see :data:`nornmail.message.automatic.KINDS`) and ``reason`` how it is
+        known. Do not answer such mail by a program, unless that kind is what it is for.
+        """
+        answers_to = next(iter(self.reply_to), _NOBODY).address
+        return find_automatic(
+            self.headers,
+            self._root.content_type,
+            self.from_.address,
+            answers_to,
+            is_bounce=self.bounce is not None,
+        )
 
     @property
-    def is_automatic(self) -> bool:
-        """A list, a report, a newsletter or an automatic answer: do not answer it by itself."""
-        return bool(self.automatic_reason)
+    def automatic_reason(self) -> str:
+        """What shows that a machine sent this, in words; ``""`` when nothing does."""
+        return self.is_automatic.reason
 
     @cached_property
     def authentication(self) -> Authentication:
         """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
-        return read_authentication(self.headers, self.trusted_authserv_id)
+        return read_authentication(self.headers, self.authserv_id)
 
     @cached_property
     def bounce(self) -> Bounce | None:
@@ -338,18 +354,18 @@ def parse_message(
     received_at: datetime | None = None,
     truncated: bool = False,
     fetch_rest: Callable[[], bytes] | None = None,
-    trusted_authserv_id: str | None = None,
+    authserv_id: str | None = None,
 ) -> Message:
     """Make a :class:`Message` from bytes. It never raises, and costs next to nothing.
 
     Args:
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR.
         fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
-        ref, inbox, delivery_id, attempt, flags, received_at, truncated, trusted_authserv_id: see
+        ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
     """
     facts = (
         bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
-        trusted_authserv_id,
+        authserv_id,
     )  # fmt: skip
     return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest)

@@ -88,6 +88,7 @@ class Engine:
             partial(fetch_rest, connect),
             on_change,
             stopped=self._stopped.is_set,
+            authserv_id=imap.authserv_id,
         )
         self._passes = Passes(
             imap,

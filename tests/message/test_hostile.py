@@ -12,7 +12,8 @@ import pytest
 from nornmail.message import parse_message
 from nornmail.message.limits import MAX_ADDRESSES, MAX_NESTING, MAX_PARTS
 from tests.message.reading import mail, touch
-from tests.message.test_judgements import GOOD, REPORT
+from tests.message.test_authentication import GOOD as VERDICTS
+from tests.message.test_judgements import REPORT
 from tests.message.test_message import ALTERNATIVE, MIXED, PLAIN, RELATED
 
 MEGABYTE = 1_000_000
@@ -78,7 +79,7 @@ FIELDS = [
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: ascii(field[:50]))
 def test_a_bad_field(field: bytes) -> None:
     for raw in (field, b"X: y\r\n" + field + b"\r\n\r\nbody", field + b"\n\n--\n\nbody\n"):
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         touch(message)
         assert message.raw == raw
 
@@ -144,7 +145,7 @@ SLOW = {
 @pytest.mark.parametrize("raw", SLOW.values(), ids=SLOW.keys())
 def test_nothing_takes_long(raw: bytes) -> None:
     begun = time.process_time()
-    message = parse_message(raw, trusted_authserv_id="mx.x")
+    message = parse_message(raw, authserv_id="mx.x")
     touch(message)
     assert time.process_time() - begun < SECONDS
     assert message.raw is raw
@@ -181,7 +182,11 @@ SEEDS = [
     mail(ALTERNATIVE, Content_Type=b"multipart/alternative; boundary=a"),
     mail(MIXED, Content_Type=b'multipart/mixed; boundary="m"', Subject=b"=?utf-8?B?w6k=?="),
     mail(RELATED, Content_Type=b"multipart/related; boundary=r; start=<logo@x>"),
-    mail(REPORT, Content_Type=b"multipart/report; boundary=b", Authentication_Results=GOOD),
+    mail(
+        REPORT,
+        Content_Type=b"multipart/report; boundary=b",
+        Authentication_Results=VERDICTS.encode(),
+    ),
     mail(
         b"<a href='http://x'>a&eacute;</a><!-- c --><ul><li>b</ul><blockquote>c</blockquote>",
         Content_Type=b"text/html; charset=utf-8; name*0*=utf-8''%C3; name*1=x",
@@ -220,7 +225,7 @@ def test_two_thousand_mutations() -> None:
     chance = random.Random(20240301)
     for number in range(2_000):
         raw = mutated(chance)
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         try:
             touch(message)
         except Exception as error:
@@ -239,7 +244,7 @@ def test_the_corpus_of_real_mail() -> None:
         pytest.skip(f"no corpus of real mail at {corpus()}; NORNMAIL_CORPUS names one")
     for path in files:
         raw = path.read_bytes()
-        message = parse_message(raw, trusted_authserv_id="mx.x")
+        message = parse_message(raw, authserv_id="mx.x")
         try:
             touch(message)
         except Exception as error:
