@@ -41,6 +41,9 @@ MAX_PARTS: Final = 1_000
 MAX_NESTING: Final = 50
 """Levels of multiparts that are opened. Real mail stays under ten."""
 
+MAX_ENCODED_MULTIPARTS: Final = 3
+"""Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
+
 MAX_BOUNDARY_HITS: Final = 100_000
 """Places that look like the start of a boundary line, over all levels of one message."""
 
@@ -73,6 +76,12 @@ MAX_REPORT_RECIPIENTS: Final = 1_000
 
 MAX_REPORT_CHARS: Final = 1_000
 """Characters kept of a diagnostic."""
+
+MAX_NOTICE_CHARS: Final = 64 * 1024
+"""Characters of a delivery report in prose that are read; below is the copy of the message."""
+
+MAX_NOTICE_LINE_CHARS: Final = 1_000
+"""Characters of one line of it. SMTP's lines have 512 octets (RFC 5321, 4.5.3.1.5)."""
 
 MAX_DEFECTS: Final = 100
 """Different defects that are listed for one message."""

@@ -10,10 +10,38 @@ from nornmail.message.defects import Note, ignore
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
+_EXPECTED: Final = _ALPHABET + b"=\r\n"
 _RUN = re.compile(rb"[^=]+")
+_LINE = re.compile(rb"(?:[A-Za-z0-9+/]++={0,2}+)++")
+_FIRST_LINE = re.compile(
+    rb"\s*+(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2,3}=?=?)?+[ \t]*+(?:\r*+\n|\Z)"
+)
+_PADDED_BREAK = re.compile(rb"=[ \t]++(\r?\n)")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
+_WORD_END = re.compile(r"[;,(\s]")
+_PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
 _PLAIN: Final = frozenset({"", "7bit", "8bit", "binary"})
+_SAMPLE: Final = 4_096
+"""Octets at the beginning that show whether what says base64 is base64."""
+_MAX_FOREIGN: Final = 0.1
+"""The share of octets in them that base64 does not have. Damaged ones stay below; of the octets of
+a text, the blanks alone are more."""
+_MIN_FOREIGN: Final = 8
+"""Fewer than these say nothing."""
+
+
+def encoding_of(field: str) -> str:
+    """The encoding that a Content-Transfer-Encoding field names, in the spelling of RFC 2045.
+
+    ``"base64 "``, ``"Quoted_Printable;"`` and ``"7-bit (as is)"`` are written, too. An unknown one
+    comes back as its first word in lower case.
+    """
+    word = _WORD_END.split(field.strip().strip("\"'").lower(), maxsplit=1)[0]
+    squeezed = _PUNCTUATION.sub("", word)
+    if squeezed == "quotedprintable":
+        return "quoted-printable"
+    return squeezed if squeezed == "base64" or squeezed in _PLAIN else word
 
 
 def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
@@ -21,7 +49,7 @@ def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
 
     Args:
         data: the body as it was sent.
-        encoding: the value of Content-Transfer-Encoding in lower case; ``""`` for none.
+        encoding: as :func:`encoding_of` gives it; ``""`` for none.
         note: told when the encoding is unknown or broken.
 
     Returns:
@@ -30,8 +58,10 @@ def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
     if encoding in _PLAIN:
         return data
     if encoding == "base64":
-        return decode_base64(data, note)
+        return _decode_body(data, note)
     if encoding == "quoted-printable":
+        if b"= " in data or b"=\t" in data:  # blanks that a relay put behind a soft line break
+            data = _PADDED_BREAK.sub(rb"=\1", data)
         return binascii.a2b_qp(data)
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
         return _decode_uu(data, note)
@@ -39,17 +69,45 @@ def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
     return data
 
 
+def _decode_body(data: bytes, note: Note) -> bytes:
+    sample = data[:_SAMPLE]
+    foreign = len(sample.translate(None, _EXPECTED))
+    is_strange = foreign > max(len(sample) * _MAX_FOREIGN, _MIN_FOREIGN)
+    if is_strange and not _FIRST_LINE.match(sample):
+        note("base64 that is none")
+        return data
+    return decode_base64(data, note)
+
+
 def decode_base64(data: bytes, note: Note = ignore) -> bytes:
-    """Base64 with line breaks, foreign characters, missing padding, or several runs in a row."""
+    """Base64 with line breaks, foreign characters, missing padding, or several runs in a row.
+
+    Text that somebody put behind it, such as a list's footer, is left out.
+    """
     first_pad = data.find(b"=")
     if first_pad >= 0 and data[first_pad:].strip(b"=\r\n\t "):
         # The standard library stops at the first padding and would drop what follows.
         note("base64 that goes on after its padding")
+        data = _without_footer(data, first_pad)
         return b"".join(_decode_run(run, ignore) for run in _RUN.findall(data))
     try:
         return binascii.a2b_base64(data)
     except (binascii.Error, ValueError):
         return _decode_run(data, note)
+
+
+def _without_footer(data: bytes, first_pad: int) -> bytes:
+    """``data`` up to the first line behind the padding that is no base64."""
+    at = first_pad
+    while at < len(data):
+        end = data.find(b"\n", at) + 1 or len(data)
+        line = data[at:end].strip(b" \t\r\n")
+        if at == first_pad:
+            line = line.lstrip(b"=")
+        if line and (len(line) % 4 or not _LINE.fullmatch(line)):
+            return data[:at] if at > first_pad else data[:end]
+        at = end
+    return data
 
 
 def _decode_run(data: bytes, note: Note) -> bytes:
