@@ -20,7 +20,7 @@ _META_OCTETS: Final = 4_096
 """Octets of HTML in which a charset is looked for; browsers take 1,024."""
 _SAY_NOTHING: Final = (None, "ascii")
 """A charset that is missing or unknown, or that cannot be true of 8-bit text."""
-_LONE_CR = re.compile(r"\r(?!\n)")
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _LINE_END = re.compile(r"\r++\n?")
 _WORDS = re.compile(r"\w{3,}")
 _LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
@@ -60,7 +60,7 @@ def find_body(root: Part) -> Body:
     return body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
     """Where a part stands.
 
@@ -213,10 +213,13 @@ def text_of(part: Part, note: Note = ignore) -> str:
     if part.content_type == "text/html" and not data.isascii() and codec_of(label) in _SAY_NOTHING:
         named = _META_CHARSET.search(data, 0, _META_OCTETS)
         label = named[1].decode("ascii") if named else label
+    # The quick way first, on octets: hardly any text has line ends other than CR LF.
+    is_wide = "16" in label or "32" in label or "ucs" in label.lower()
+    if b"\r" in data and not is_wide and not _LONE_CR.search(data):
+        data = data.replace(b"\r", b"")
     text = decode(data, label, note)
     if "\r" in text:
-        # The quick way first: only few texts have line ends other than CR LF.
-        text = _LINE_END.sub(_feeds, text) if _LONE_CR.search(text) else text.replace("\r", "")
+        text = _LINE_END.sub(_feeds, text)
     if "\0" in text:
         note("NUL in the text")
         text = text.replace("\0", "")

@@ -53,19 +53,17 @@ class Headers:
     decoded comma is no separator any more.
     """
 
-    __slots__ = ("_charset", "_fields", "_index")
+    __slots__ = ("_charset", "_fields", "_first", "_names")
 
     def __init__(self, fields: list[tuple[str, str]], charset: str = "") -> None:
         self._fields = fields
         self._charset = charset
-        index: dict[str, list[str]] = {}
-        for name, value in fields:
-            key = name.lower()
-            if key in index:
-                index[key].append(value)
-            else:
-                index[key] = [value]
-        self._index = index
+        self._names = [name.lower() for name, _ in fields]
+        # From the last to the first, so that the topmost of a name is what stays.
+        self._first = {
+            name: value
+            for name, (_, value) in zip(reversed(self._names), reversed(fields), strict=True)
+        }
 
     @property
     def charset(self) -> str:
@@ -74,12 +72,21 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first (topmost) field called ``name``, or ``default``."""
-        values = self._index.get(name.lower())
-        return self._decoded(values[0]) if values else default
+        value = self._first.get(name.lower())
+        return default if value is None else self._decoded(value)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every field called ``name``, topmost first."""
-        return tuple(self._decoded(value) for value in self._index.get(name.lower(), ()))
+        return tuple(self._decoded(value) for value in self._all(name.lower()))
+
+    def _all(self, key: str) -> list[str]:
+        if key not in self._first:
+            return []
+        if self._names.count(key) == 1:
+            return [self._first[key]]
+        return [
+            value for name, (_, value) in zip(self._names, self._fields, strict=True) if name == key
+        ]
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Every field as ``(name, value)`` in order, names as they were written."""
@@ -91,16 +98,16 @@ class Headers:
 
     def raw(self, name: str) -> str:
         """The first field's unfolded octets as ISO 8859-1, ``""`` when there is none."""
-        values = self._index.get(name.lower())
-        return unfold(values[0]) if values else ""
+        value = self._first.get(name.lower())
+        return unfold(value) if value else ""
 
     def raw_all(self, name: str) -> list[str]:
         """Every such field's unfolded octets as ISO 8859-1."""
-        return [unfold(value) for value in self._index.get(name.lower(), ())]
+        return [unfold(value) for value in self._all(name.lower())]
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Every field as its name in lower case and its octets, still folded, in order."""
-        return ((name.lower(), value) for name, value in self._fields)
+        return ((name, value) for name, (_, value) in zip(self._names, self._fields, strict=True))
 
     def in_charset(self, charset: str) -> Headers:
         """The same with another :attr:`charset`."""
@@ -112,7 +119,7 @@ class Headers:
         return Headers(fields, self._charset)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+        return isinstance(name, str) and name.lower() in self._first
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields)

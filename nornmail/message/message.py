@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from functools import cached_property
 from typing import Any, Final
 
 from nornmail.errors import MessageGone, NornmailError
@@ -27,6 +26,7 @@ from nornmail.message.headers import (
     read_headers,
     skip_leading_blanks,
 )
+from nornmail.message.lazily import cached_property
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
@@ -180,7 +180,7 @@ class Message:
     def date(self) -> datetime | None:
         """When the sender says it was written (RFC 5322, 3.6.1): aware, or ``None``."""
         field = self.headers.raw("date")
-        found = parse_date(decode_text(field)) if field else None
+        found = parse_date(decode_text(field) if "=?" in field else field) if field else None
         if field and found is None:
             self._defects.note("a Date that cannot be read")
         return found

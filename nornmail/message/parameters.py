@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -31,6 +32,9 @@ _TOKEN = re.compile(r"[!-9<>?A-~]+")
 _TEXT_NAMES: Final = ("filename", "name")
 """Parameters that are text. The others are tokens, and are kept as they were sent."""
 
+_MAX_REMEMBERED: Final = 100
+"""Characters of a Content-Type that is kept with what was read from it."""
+
 DEFAULT_TYPE: Final = "text/plain"
 """What a part is that does not say what it is (RFC 2045 section 5.2)."""
 
@@ -48,6 +52,27 @@ def parse_content_type(
     """
     if not raw:
         return default, {}
+    if len(raw) > _MAX_REMEMBERED:
+        return _parse_content_type(raw, default, note, charset)
+    media_type, parameters, defects = _remembered(raw, default, charset)
+    for defect in defects:
+        note(defect)
+    return media_type, dict(parameters)
+
+
+@lru_cache(maxsize=512)
+def _remembered(
+    raw: str, default: str, charset: str
+) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """Most mail says the same few things."""
+    defects: list[str] = []
+    media_type, parameters = _parse_content_type(raw, default, defects.append, charset)
+    return media_type, parameters, tuple(defects)
+
+
+def _parse_content_type(
+    raw: str, default: str, note: Note, charset: str
+) -> tuple[str, dict[str, str]]:
     found = _TYPE.match(raw.lower())
     values = parse_parameters(raw[found.end() if found else 0 :], note, charset)
     if found is not None:

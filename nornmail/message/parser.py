@@ -19,7 +19,7 @@ from nornmail.message.limits import (
     MAX_PARTS,
 )
 from nornmail.message.parameters import DEFAULT_TYPE, parse_content_type, parse_disposition
-from nornmail.message.transfer import decode_transfer, encoding_of
+from nornmail.message.transfer import decode_range, encoding_of
 
 # Behind the last boundary some senders leave a stray character.
 _AFTER_BOUNDARY = re.compile(
@@ -84,8 +84,7 @@ class Part:
 
     def content(self, note: Note = ignore) -> bytes:
         """The body with its transfer encoding undone."""
-        start, end = self._bounds
-        return decode_transfer(self._raw[start:end], self.encoding, note)
+        return decode_range(self._raw, *self._bounds, self.encoding, note)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order in which they were sent."""
@@ -176,11 +175,13 @@ class _Splitter:
     def _delimiter(self, part: Part) -> bytes:
         """What stands in front of each part; ``b""`` when the multipart cannot be opened."""
         boundary = part.parameters.get("boundary", "").rstrip()
+        delimiter = b"--" + boundary.encode("latin-1", "replace")
+        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+            return delimiter
         # What folding did to it: a blank that the sender's boundary does not have.
-        for one in dict.fromkeys((boundary, "".join(boundary.split()))):
-            delimiter = b"--" + one.encode("latin-1", "replace")
-            if one and part._raw.find(delimiter, *part._bounds) >= 0:
-                return delimiter
+        delimiter = b"".join(delimiter.split())
+        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+            return delimiter
         if self._undo_encoding(part):
             return self._delimiter(part)
         likely = _LIKELY_BOUNDARY.search(part._raw, *part._bounds)

@@ -96,6 +96,9 @@ def decode_words(text: str, note: Note = ignore) -> str:
 
 
 def _decode_words(text: str, note: Note) -> str:
+    word = _WORD.fullmatch(text)
+    if word:  # as most are: nothing to be joined
+        return decode(_payload(word[2], word[3]), word[1], note)
     out: list[str] = []
     run = _Run(note)
     at = 0
@@ -118,6 +121,11 @@ def _decode_words(text: str, note: Note) -> str:
     return "".join(out)
 
 
+def _payload(encoding: str, text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return decode_base64(data) if encoding in "bB" else binascii.a2b_qp(data, header=True)
+
+
 class _Run:
     """Neighbouring encoded words of one charset."""
 
@@ -136,8 +144,7 @@ class _Run:
                 self._end_of_digits()
         else:
             self._end_of_digits()
-            data = payload.encode("utf-8", "replace")
-            self.pieces.append(binascii.a2b_qp(data, header=True))
+            self.pieces.append(_payload(encoding, payload))
 
     def end(self) -> str:
         self._end_of_digits()
@@ -147,5 +154,5 @@ class _Run:
 
     def _end_of_digits(self) -> None:
         if self.digits:
-            self.pieces.append(decode_base64(self.digits.encode("utf-8", "replace")))
+            self.pieces.append(_payload("b", self.digits))
             self.digits = ""
