@@ -12,7 +12,13 @@ from typing import Final
 
 from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import decode_words, end_of_comment, to_unicode
-from nornmail.message.limits import MAX_ADDRESS_CHARS, MAX_ADDRESSES
+from nornmail.message.limits import (
+    MAX_ADDRESS_CHARS,
+    MAX_ADDRESSES,
+    MAX_NAME_CHARS,
+    MAX_NAME_WORDS,
+    MAX_UNQUOTED_COMMAS,
+)
 
 _TOKEN = re.compile(
     r"""
@@ -152,7 +158,7 @@ class _Reader:
         if self.angles or (self.words and self.groups < at):
             self.note("a colon in an address field that ends no group's name")
             if not self.angles:
-                self.words[-1] += ":"
+                self._glue(":")
             return
         self._give_up_waiting()
         self.words, self.comments, self.glued = [], [], False
@@ -182,10 +188,18 @@ class _Reader:
             return
         is_glued = self.glued and self.words and (kind != "word" or "@" in self.words[-1])
         if is_glued or (self.words and text.startswith("@") and self._is_at(end, text)):
-            self.words[-1] += text
+            self._glue(text)
+        elif len(self.words) == MAX_NAME_WORDS:
+            self.note("more words in a name than the limit")
         else:
             self.words.append(text)
         self.glued = kind != "word"
+
+    def _glue(self, text: str) -> None:
+        if len(self.words[-1]) < MAX_NAME_CHARS:
+            self.words[-1] += text
+        else:
+            self.note("a word over the limit in an address field")
 
     def _is_at(self, end: int, text: str) -> bool:
         """No blank stands in front of the token that ends there."""
@@ -225,6 +239,8 @@ class _Reader:
         names = [word for word in words if "@" not in word]
         if not addresses and separator == "," and not comments:
             self.waiting.append(" ".join(names))
+            if len(self.waiting) > MAX_UNQUOTED_COMMAS:
+                self._give_up_waiting()
             return
         self._give_up_waiting()
         self._add_bare(addresses, names, comments)

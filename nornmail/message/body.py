@@ -21,7 +21,6 @@ _META_OCTETS: Final = 4_096
 _SAY_NOTHING: Final = (None, "ascii")
 """A charset that is missing or unknown, or that cannot be true of 8-bit text."""
 _LONE_CR = re.compile(rb"\r(?!\n)")
-_LINE_END = re.compile(r"\r++\n?")
 _WORDS = re.compile(r"\w{3,}")
 _LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
 _NEW_WORDS: Final = 0.1
@@ -201,11 +200,6 @@ def _joined(texts: Iterable[str]) -> str:
     return "".join(out)
 
 
-def _feeds(end: re.Match[str]) -> str:
-    """CR CR LF ends one line, a CR alone one each."""
-    return "\n" if end[0].endswith("\n") else "\n" * len(end[0])
-
-
 def text_of(part: Part, note: Note = ignore) -> str:
     """A textual part's characters, lines ended by LF, without NUL."""
     data = part.content(note)
@@ -219,7 +213,8 @@ def text_of(part: Part, note: Note = ignore) -> str:
         data = data.replace(b"\r", b"")
     text = decode(data, label, note)
     if "\r" in text:
-        text = _LINE_END.sub(_feeds, text)
+        # CR CR LF ends one line, a CR alone one each.
+        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         note("NUL in the text")
         text = text.replace("\0", "")

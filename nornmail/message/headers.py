@@ -7,7 +7,8 @@ is lost, and only what is asked for is decoded.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from nornmail.message.defects import Note, ignore
@@ -24,6 +25,7 @@ from nornmail.message.words import to_unicode as to_unicode
 _END = re.compile(rb"\n\r*+\n")
 _FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
 _FOLD = re.compile(r"(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n))*+\r{0,2}\n([ \t])")
+_BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
 _LEADING_BLANKS = re.compile(rb"(?:[ \t]*+\r*+\n)++")
 _KNOWN = re.compile(
     r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
@@ -41,6 +43,7 @@ _BAD_LINES_CHARS: Final = 4_000
 """Characters of lines that are no fields, and after which the header can still go on."""
 _COMMENT_MARK = re.compile(r"[()]|\\.?", re.DOTALL)
 _BRACKETED = re.compile(r"<([^<>]*+)>")
+_WORDS = re.compile(r"\S{1,1000}")
 _SPACE = re.compile(r"[\x00-\x20\x7f\x85\u2028\u2029]+")
 
 
@@ -221,7 +224,10 @@ def unfold(value: str) -> str:
         if "=?" in value:
             value = join_folded_words(value)
         # A line of blanks alone (RFC 5322 section 4.2) leaves no more than one fold does.
-        value = _FOLD.sub(r"\1", value)
+        if _BLANK_LINE.search(value):
+            value = _FOLD.sub(r"\1", value)
+        else:
+            value = value.replace("\r\n", "").replace("\n", "")
     return value.strip(" \t\r")
 
 
@@ -256,12 +262,21 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     with an ``@`` count.
     """
     text = to_unicode(raw, note)
-    found = _BRACKETED.findall(text)
-    if not found:
-        found = [word.strip("<>,;") for word in text.split() if "@" in word]
-    ids = [_SPACE.sub("", item) for item in found]
-    kept = [f"<{item}>" for item in ids if item and len(item) <= MAX_MESSAGE_ID_CHARS - 2]
-    if len(kept) > MAX_MESSAGE_IDS:
+    words: Iterable[str] = (one[1] for one in _BRACKETED.finditer(text))
+    if "<" not in text:
+        words = (word.strip("<>,;") for word in _WORDS.findall(text) if "@" in word)
+    root = ""
+    newest: deque[str] = deque(maxlen=MAX_MESSAGE_IDS - 1)
+    count = 0
+    for word in words:
+        one = f"<{_SPACE.sub('', word)}>"
+        if not 2 < len(one) <= MAX_MESSAGE_ID_CHARS:
+            continue
+        count += 1
+        if root:
+            newest.append(one)
+        else:
+            root = one
+    if count > MAX_MESSAGE_IDS:
         note("more message ids than the limit")
-        kept = kept[:1] + kept[1 - MAX_MESSAGE_IDS :]
-    return tuple(dict.fromkeys(kept))
+    return tuple(dict.fromkeys((root, *newest))) if root else ()

@@ -19,7 +19,8 @@ def decode_iso2022jp(data: bytes) -> str:
     mode = b"(B"
     at = 0
     for escape in _ESCAPE.finditer(data):
-        pieces.append(_run(data[at : escape.start()], mode))
+        if escape.start() > at:
+            pieces.append(_run(data[at : escape.start()], mode))
         at = escape.end()
         if escape[1]:
             mode = escape[1]
@@ -34,9 +35,9 @@ def _run(run: bytes, mode: bytes) -> str:
         return ""
     if mode in _TWO_BYTES:
         # A line end brings ASCII back, though its escape was lost on the way.
-        lines = run.split(b"\n")
-        text = _to_shift_jis(lines[0]).decode("cp932", "replace")
-        return text if len(lines) == 1 else text + "\n" + _run(b"\n".join(lines[1:]), b"(B")
+        line, end, rest = run.partition(b"\n")
+        text = _to_shift_jis(line).decode("cp932", "replace")
+        return text + "\n" + _run(rest, b"(B") if end else text
     if mode == b"(I":
         return bytes(octet | 0x80 if octet > 0x20 else octet for octet in run).decode(
             "cp932", "replace"

@@ -20,6 +20,15 @@ MAX_ENCODED_WORDS: Final = 2_000
 MAX_ADDRESSES: Final = 2_000
 """Addresses read from one field. Submission servers stop at 100 to 2,000 recipients."""
 
+MAX_NAME_WORDS: Final = 1_000
+"""Words of one name in an address field."""
+
+MAX_UNQUOTED_COMMAS: Final = 10
+"""Commas in a name without quotes: ``Doe, Jo, Dr.`` has two."""
+
+MAX_NAME_CHARS: Final = 10_000
+"""Characters of one word of an address field. Longer ones are no names."""
+
 MAX_ADDRESS_CHARS: Final = 1_000
 """Characters of one address; RFC 5321 allows 254. What is longer cannot be written to."""
 
@@ -43,6 +52,9 @@ MAX_NESTING: Final = 50
 
 MAX_ENCODED_MULTIPARTS: Final = 3
 """Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
+
+MAX_PADDED_BREAKS: Final = 5_000
+"""Soft line breaks of one part of quoted-printable that are mended: about 400 KB of text."""
 
 MAX_BOUNDARY_HITS: Final = 100_000
 """Places that look like the start of a boundary line, over all levels of one message."""

@@ -165,11 +165,15 @@ class Message:
         """
         for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
             found: dict[str, str] = {}
-            for one in (one for name in names for one in self._addresses(name) if one.address):
+            for one in (one for name in names for one in self._listed(name) if one.address):
                 found.setdefault(one.address.lower(), one.address)
             if found:
                 return tuple(found.values())
         return ()
+
+    def _listed(self, name: str) -> tuple[Address, ...]:
+        """The addresses in a field, which may have been read already."""
+        return {"to": self.to, "cc": self.cc}.get(name) or self._addresses(name)
 
     @cached_property
     def subject(self) -> str:

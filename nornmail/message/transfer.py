@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from nornmail.message.defects import Note, ignore
+from nornmail.message.limits import MAX_PADDED_BREAKS
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
@@ -28,7 +29,7 @@ _MAX_FIELD: Final = 80
 """Characters of a Content-Transfer-Encoding that are read; the longest name has 16."""
 _SAMPLE: Final = 4_096
 """Octets at the beginning that show whether what says base64 is base64."""
-_MAX_FOREIGN: Final = 0.1
+_MAX_FOREIGN: Final = 0.05
 """The share of octets in them that base64 does not have. Damaged ones stay below; of the octets of
 a text, the blanks alone are more."""
 _MIN_FOREIGN: Final = 8
@@ -88,7 +89,7 @@ def _decode_copy(data: bytes, encoding: str, note: Note) -> bytes:
     if encoding in _PLAIN:
         return data
     if encoding == "quoted-printable":  # blanks that a relay put behind a soft line break
-        return binascii.a2b_qp(_PADDED_BREAK.sub(rb"=\1", data))
+        return binascii.a2b_qp(_PADDED_BREAK.sub(rb"=\1", data, count=MAX_PADDED_BREAKS))
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
         return _decode_uu(data, note)
     note(f"unknown Content-Transfer-Encoding {encoding[:40]!a}")
@@ -121,7 +122,10 @@ def decode_base64(data: bytes, note: Note = ignore) -> bytes:
         # The standard library stops at the first padding and would drop what follows.
         note("base64 that goes on after its padding")
         data = _without_footer(data, first_pad)
-        return b"".join(_decode_run(run, ignore) for run in _RUN.findall(data))
+        out = bytearray()
+        for run in _RUN.finditer(data):
+            out += _decode_run(run[0], ignore)
+        return bytes(out)
     try:
         return binascii.a2b_base64(data)
     except (binascii.Error, ValueError):
@@ -159,7 +163,7 @@ def _decode_uu(data: bytes, note: Note) -> bytes:
     if begin is None:
         note("uuencoded content without a begin line")
         return data
-    pieces: list[bytes] = []
+    out = bytearray()
     at = begin.end()
     while at < len(data):
         eol = data.find(b"\n", at)
@@ -168,8 +172,8 @@ def _decode_uu(data: bytes, note: Note) -> bytes:
         at = end + 1
         if line == b"end":
             break
-        pieces.append(_decode_uu_line(line, note))
-    return b"".join(pieces)
+        out += _decode_uu_line(line, note)
+    return bytes(out)
 
 
 def _decode_uu_line(line: bytes, note: Note) -> bytes:
