@@ -284,8 +284,11 @@ class _Reader:
 
 def _likely(content: str) -> str:
     """Of several words between the brackets, the one that is an address."""
+    if content.startswith('"') or len(content.split()) == 1:
+        return content
+    content = _BLANKS_AROUND.sub(r"\1", content)  # as RFC 822 allowed them
     words = [word for word in content.split() if "@" in word[1:-1]]
-    return words[0] if len(words) == 1 and not content.startswith('"') else content
+    return words[0] if len(words) == 1 else content
 
 
 def _without_comments(text: str) -> str:

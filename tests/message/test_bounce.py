@@ -84,15 +84,20 @@ def test_the_original_is_known_by_its_message_id(original: str, kind: str) -> No
     assert read(report(FAILED, original=original, kind=kind)).original_message_id == "<mine@x>"
 
 
+FORWARDED = b"--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
+
+
 def test_a_report_that_a_gateway_wrapped() -> None:
-    body = b"--w\n\nA footer.\n--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
+    body = (
+        b"--w\n\nA footer.\n--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
+    )
     raw = mail(body, From=b"postmaster@x", Content_Type=b"multipart/mixed; boundary=w")
     bounce = read(raw)
     assert (bounce.recipients[0].address, bounce.original_message_id) == ("ann@x", "<mine@x>")
 
 
 def test_a_person_who_forwards_a_report_sends_none() -> None:
-    body = b"--w\n\nLook!\n--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
+    body = b"--w\n\nLook!\n" + FORWARDED
     raw = mail(body, From=b"bob@x", Subject=b"why?", Content_Type=b"multipart/mixed; boundary=w")
     assert parse_message(raw).bounce is None
 
@@ -124,7 +129,7 @@ EXIM = (
         pytest.param(notice(EXIM, X_Failed_Recipients=b"ann@x"), [("ann@x", "5.1.1")], id="exim"),
         pytest.param(notice(EXIM), [("ann@x", "5.1.1")], id="exim without its field"),
         pytest.param(
-            notice("The mail system\n\n<ann@x>: host mx.y said: 550 5.7.1 refused\n    by policy\n"),
+            notice("The mail system\n\n<ann@x>: host mx.y said: 550 5.7.1 no\n    by policy\n"),
             [("ann@x", "5.7.1")], id="postfix without a report",
         ),
         pytest.param(
@@ -172,13 +177,17 @@ EXIM = (
                    subject="Message status - undeliverable"),
             [("ann@x", "")], id="GroupWise",
         ),
-        pytest.param(notice("Failed Recipient: ann@x\nReason: none\n"), [("ann@x", "")], id="named"),
+        pytest.param(
+            notice("Failed Recipient: ann@x\nReason: none\n"), [("ann@x", "")], id="named",
+        ),
         pytest.param(notice("Unknown user: ann@x\n"), [("ann@x", "")], id="an unknown user"),
         pytest.param(
-            notice("К сожалению, письмо не может быть доставлено:\n<ann@x>:\nквота\n"),
+            notice("Невозможно доставить письмо:\n<ann@x>:\nлимит\n"),
             [("ann@x", "")], id="Russian",
         ),
-        pytest.param(notice("邮件无法送达\n<ann@x>:\n", subject="退信"), [("ann@x", "")], id="Chinese"),
+        pytest.param(
+            notice("邮件无法送达\n<ann@x>:\n", subject="退信"), [("ann@x", "")], id="Chinese",
+        ),
     ],
 )  # fmt: skip
 def test_a_notice_in_prose(raw: bytes, recipients: list[tuple[str, str]]) -> None:
@@ -214,7 +223,8 @@ def test_a_notice_of_a_delay_is_not_permanent(text: str) -> None:
     "raw",
     [
         pytest.param(notice(QMAIL, sender="bob@x", subject="Re: failure notice"), id="a person"),
-        pytest.param(notice("It failed.\n<ann@x>:\n", sender="bob@x", subject="lunch"), id="a list"),
+        pytest.param(notice("It failed.\n<ann@x>:\n", sender="bob@x", subject="lunch"),
+                     id="a list"),
         pytest.param(notice("Your parcel could not be delivered.\nann@shop.example\n",
                             sender="shop@shop.example", subject="Your delivery"), id="a parcel"),
         pytest.param(notice("It failed, and nobody knows for whom.\n"), id="nobody is named"),
@@ -224,7 +234,8 @@ def test_a_notice_of_a_delay_is_not_permanent(text: str) -> None:
         pytest.param(
             mail(b"--b\n\nIt was read.\n--b\nContent-Type: message/disposition-notification\n\n"
                  b"Final-Recipient: rfc822; ann@x\n--b--\n", From=b"ann@x", Subject=b"Read: hello",
-                 Content_Type=b"multipart/report; report-type=disposition-notification; boundary=b"),
+                 Content_Type=b"multipart/report; boundary=b; report-type="
+                 b"disposition-notification"),
             id="a read receipt",
         ),
     ],
@@ -234,7 +245,7 @@ def test_what_is_no_report(raw: bytes) -> None:
 
 
 NOT_AS_EXPECTED = {
-    "simple_20.txt": "the subject begins with Re: and the sender is no server's: it may be a person",
+    "simple_20.txt": "the subject begins with Re: and the sender is no server",
     "yale_01.txt": "a name without a domain, for which two domains are to be guessed",
 }
 """Reports of the corpus that are read in another way than the project that they are from does."""
