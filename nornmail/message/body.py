@@ -178,7 +178,7 @@ def _shown(segment: Segment, note: Note) -> str:
         plain = text_of(segment.plain, note)
         parameters = segment.plain.parameters
         if parameters.get("format", "").lower() == "flowed":
-            plain = unflow(plain, parameters.get("delsp", "").lower() == "yes")
+            plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
     if plain.strip() or not segment.html:
         return plain
     return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from nornmail.message.defects import Note, ignore
+from nornmail.message.limits import MAX_FLOWED_LINES
+
 _LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
 _SIGNATURE: Final = "-- "
 _AT_A_TIME: Final = 4_096
 """Pieces that are held at a time: a piece of three characters takes fifty octets."""
 
 
-def unflow(text: str, delete_space: bool) -> str:
+def unflow(text: str, delete_space: bool, note: Note = ignore) -> str:
     """The paragraphs as they were written, each on one line.
 
     Args:
         text: the body, lines ended by LF.
         delete_space: the parameter DelSp is ``yes``: the blank at the end of a line that flows is
             no part of the text, as in languages that put none between words.
+        note: told when there are more lines than the limit; the rest stays as it is.
 
     Returns:
         Quoted lines come as ``> text``, one ``>`` for each level; a line never flows into one of
@@ -27,8 +31,14 @@ def unflow(text: str, delete_space: bool) -> str:
     chunks: list[str] = []
     depth = 0
     flows = False  # the line before goes on here
-    at = 0
+    at = lines = 0
     while at < len(text):
+        if lines == MAX_FLOWED_LINES:
+            note("more flowing lines than the limit")
+            out.append(text[at:])
+            flows = False
+            break
+        lines += 1
         line = _LINE.match(text, at)
         if line is None:  # the pattern takes any line
             break

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""Octets of one message that are read. Large providers accept 25 to 50 MB."""
+
 MAX_HEADER_BYTES: Final = 512 * 1024
 """Octets of one header block that are read. Exchange refuses 256 KiB, Gmail 500 KB."""
 
@@ -43,6 +46,9 @@ MAX_MESSAGE_ID_CHARS: Final = 998
 
 MAX_DATE_CHARS: Final = 128
 """Characters of a Date field that are read; the longest shape in use has about 60."""
+
+MAX_FLOWED_LINES: Final = 200_000
+"""Lines of a text that are put together again (format=flowed); each costs a microsecond."""
 
 MAX_PARTS: Final = 1_000
 """Parts of one message, over all levels."""

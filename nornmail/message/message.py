@@ -27,6 +27,7 @@ from nornmail.message.headers import (
     skip_leading_blanks,
 )
 from nornmail.message.lazily import cached_property
+from nornmail.message.limits import MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
@@ -102,7 +103,11 @@ class Message:
 
     @cached_property
     def _head(self) -> tuple[bytes, Headers, int]:
-        source = with_line_feeds(self.raw)
+        source = self.raw
+        if len(source) > MAX_MESSAGE_BYTES:
+            self._defects.note("a message over the limit")
+            source = source[:MAX_MESSAGE_BYTES]
+        source = with_line_feeds(source)
         start, end = skip_leading_blanks(source), len(source)
         headers, body = read_headers(source, start, end, self._defects.note)
         charset = charset_of_headers(source, body)
