@@ -200,13 +200,25 @@ def _joined(texts: Iterable[str]) -> str:
     return "".join(out)
 
 
+def _likely_charset(part: Part, data: bytes) -> str:
+    """For 8-bit text whose sender did not say what it is: what the page says, or the header."""
+    if part.content_type == "text/html":
+        named = _META_CHARSET.search(data, 0, _META_OCTETS)
+        if named:
+            return named[1].decode("ascii")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return part.headers.charset
+    return ""
+
+
 def text_of(part: Part, note: Note = ignore) -> str:
     """A textual part's characters, lines ended by LF, without NUL."""
     data = part.content(note)
     label = part.parameters.get("charset", "")
-    if part.content_type == "text/html" and not data.isascii() and codec_of(label) in _SAY_NOTHING:
-        named = _META_CHARSET.search(data, 0, _META_OCTETS)
-        label = named[1].decode("ascii") if named else label
+    if not data.isascii() and codec_of(label) in _SAY_NOTHING:
+        label = _likely_charset(part, data) or label
     # The quick way first, on octets: hardly any text has line ends other than CR LF.
     is_wide = "16" in label or "32" in label or "ucs" in label.lower()
     if b"\r" in data and not is_wide and not _LONE_CR.search(data):

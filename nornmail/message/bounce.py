@@ -97,11 +97,10 @@ def read_bounce(
         if one.address
     )
     likely = bool(failed) or may_be_notice(sender.address, sender.name, subject, is_null)
-    if root.is_multipart:
-        likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
-        found = _read_report(root, note, is_wrapped=likely_report)
-        if found is not None:
-            return found
+    likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
+    found = _read_report(root, note, is_wrapped=likely_report)
+    if found is not None:
+        return found
     about = root.parameters.get("report-type", "").lower()
     if not likely or about not in ("", "delivery-status"):
         return None

@@ -113,8 +113,10 @@ class Headers:
         return ((name, value) for name, (_, value) in zip(self._names, self._fields, strict=True))
 
     def in_charset(self, charset: str) -> Headers:
-        """The same with another :attr:`charset`."""
-        return Headers(self._fields, charset) if charset else self
+        """This object, which knows its :attr:`charset` from now on: only as it is made."""
+        if charset:
+            self._charset = charset
+        return self
 
     def without(self, name: str) -> Headers:
         """The same without the fields called ``name``."""

@@ -30,6 +30,7 @@ _LIKELY_BOUNDARY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:()+-]{1,40})", re.IGNORECASE)
+_CHARSET_OF_WORD = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?\s]{0,40})?\?[bBqQ]\?")
 _CHARSET_OCTETS = 16 * 1024
 """Octets of the body in which the charset of the header's raw octets is looked for."""
 
@@ -112,15 +113,19 @@ def with_line_feeds(raw: bytes) -> bytes:
 
 
 def charset_of_headers(raw: bytes, body: int) -> str:
-    """What the raw octets of a header block most likely are: the first charset that is named.
+    """What octets that nobody named most likely are: the first charset that is named.
+
+    That is the body's where the header has raw octets, else that of its encoded words.
 
     Args:
         raw: the message.
         body: where its header block ends.
     """
-    if raw[:body].isascii():
-        return ""
-    found = _CHARSET.search(raw, 0, body) or _CHARSET.search(raw, body, body + _CHARSET_OCTETS)
+    found = None
+    if not raw[:body].isascii():
+        found = _CHARSET.search(raw, 0, body) or _CHARSET.search(raw, body, body + _CHARSET_OCTETS)
+    if found is None:
+        found = _CHARSET_OF_WORD.search(raw, 0, body)
     return found[1].decode("ascii") if found else ""
 
 

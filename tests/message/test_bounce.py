@@ -87,6 +87,11 @@ def test_the_original_is_known_by_its_message_id(original: str, kind: str) -> No
 FORWARDED = b"--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
 
 
+def test_a_report_that_is_the_whole_message() -> None:
+    raw = mail(FAILED.encode(), From=b"postmaster@x", Content_Type=b"message/delivery-status")
+    assert read(raw).recipients[0].address == "ann@x"
+
+
 def test_a_report_that_a_gateway_wrapped() -> None:
     body = (
         b"--w\n\nA footer.\n--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"

@@ -135,6 +135,13 @@ def test_a_charset_as_mail_names_it(label: str, data: bytes, text: str) -> None:
     assert parse_message(mail(data, Content_Type=kind.encode())).text == text
 
 
+def test_text_of_no_charset_is_in_that_of_the_subject() -> None:
+    raw = mail(b"\xc4\xc1", Subject=b"=?koi8-r?Q?=C4=C1?=", Content_Type=b"text/plain")
+    assert parse_message(raw).text == "да"
+    raw = mail("да".encode(), Subject=b"=?koi8-r?Q?=C4=C1?=", Content_Type=b"text/plain")
+    assert parse_message(raw).text == "да"
+
+
 def test_the_page_says_its_charset_where_the_header_cannot_be_right() -> None:
     html = b'<meta charset="koi8-r">\xc4\xc1'
     for label in (b"", b"; charset=us-ascii", b"; charset=unknown"):
