@@ -24,6 +24,8 @@ _FOLD = re.compile(r"[\r\n]++[ \t]*+")
 _RAW = re.compile("[\x80-\xff]+")
 _RAW_WORD = re.compile(rf"(=\?[^?*\s]{{1,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
+# Controls that no charset of mail uses, beside 8-bit octets: something else was encoded.
+_NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 _BLANKS = " \t\r\n"
 
 
@@ -98,7 +100,11 @@ def decode_words(text: str, note: Note = ignore) -> str:
 def _decode_words(text: str, note: Note) -> str:
     word = _WORD.fullmatch(text)
     if word:  # as most are: nothing to be joined
-        return decode(_payload(word[2], word[3]), word[1], note)
+        data = _payload(word[2], word[3])
+        if word[2] in "bB" and _NO_TEXT.search(data) and not data.isascii():
+            note("an encoded word that holds no text")
+            return text
+        return decode(data, word[1], note)
     out: list[str] = []
     run = _Run(note)
     at = 0

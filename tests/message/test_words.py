@@ -50,6 +50,11 @@ from tests.message.reading import mail
         pytest.param(b"Re: \x93\xfa\x96{", "Re: “ú\u2013{", id="raw octets of an unknown charset"),
         pytest.param(b"a\r\n \r\n\tb", "a b", id="a line of blanks in the middle"),
         pytest.param(b"a\r\n  \r\n", "a", id="a line of blanks at the end"),
+        pytest.param(
+            b"=?utf-8?B?nnDusSNdG92w6Fs=?=",
+            "=?utf-8?B?nnDusSNdG92w6Fs=?=",
+            id="base64 of no text stays as it is",
+        ),
         pytest.param(b"", "", id="nothing"),
         pytest.param(b"=?utf-8?Q?=E2=80=8Ba?=", "\u200ba", id="a mark of no width is kept"),
     ],
