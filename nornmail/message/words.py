@@ -26,6 +26,7 @@ _RAW_WORD = re.compile(rf"(=\?[^?*\s]{{1,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TE
 _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 # Controls that no charset of mail uses, beside 8-bit octets: something else was encoded.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
+_WIDE = re.compile("16|32|ucs", re.IGNORECASE)
 _BLANKS = " \t\r\n"
 
 
@@ -101,7 +102,8 @@ def _decode_words(text: str, note: Note) -> str:
     word = _WORD.fullmatch(text)
     if word:  # as most are: nothing to be joined
         data = _payload(word[2], word[3])
-        if word[2] in "bB" and _NO_TEXT.search(data) and not data.isascii():
+        is_octets = word[2] in "bB" and not _WIDE.search(word[1])
+        if is_octets and _NO_TEXT.search(data) and not data.isascii():
             note("an encoded word that holds no text")
             return text
         return decode(data, word[1], note)
