@@ -90,12 +90,7 @@ def read_bounce(
     paths = headers.raw_all("return-path")
     path = "".join(paths[0].split()).lower() if paths else ""
     is_null = path == "<>" or path.startswith("<mailer-daemon")
-    failed = tuple(
-        one.address
-        for value in headers.raw_all("x-failed-recipients")
-        for one in parse_addresses(value)
-        if one.address
-    )
+    failed = tuple(one.address for one in _listed(headers, "x-failed-recipients") if one.address)
     likely = bool(failed) or may_be_notice(sender.address, sender.name, subject, is_null)
     likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
     found = _read_report(root, note, is_wrapped=likely_report)
@@ -104,14 +99,14 @@ def read_bounce(
     about = root.parameters.get("report-type", "").lower()
     if not likely or about not in ("", "delivery-status"):
         return None
-    known = {one.address.lower() for name in ("to", "cc") for one in _known(headers, name)}
+    known = {one.address.lower() for name in ("to", "cc") for one in _listed(headers, name)}
     notice = read_notice(
         read_text(), subject, sender.address, frozenset(known | {sender.address.lower()}), failed
     )
     return _from_notice(notice, root, note) if notice else None
 
 
-def _known(headers: Headers, name: str) -> tuple[Address, ...]:
+def _listed(headers: Headers, name: str) -> tuple[Address, ...]:
     return parse_addresses(", ".join(headers.raw_all(name)))
 
 

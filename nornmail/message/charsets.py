@@ -78,6 +78,7 @@ _LABEL_END = re.compile(r"[;,(\s]")
 _CODE_PAGE = re.compile(r"(?:windows|win|cp|ibm|dos|oem|ms|msdos|codepage)0*([1-9]\d{2,4})")
 _ISO = re.compile(r"(?:iso|is|latin)?8859(\d{1,2})")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
 """ASCII, and at the end a character of UTF-8 without its last octets."""
@@ -141,7 +142,7 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
         return _guess(data, note)
     if codec == "iso2022jp":
         return _decode_japanese(data, note)
-    if codec.startswith(("utf_16", "utf_32")) and b"\0" not in data and data.isascii():
+    if codec.startswith(("utf_16", "utf_32")) and data.isascii() and not _CONTROLS.search(data):
         note("text that is not " + codec)  # the label of a program that thought in UTF-16
         return data.decode("ascii")
     try:

@@ -27,38 +27,47 @@ def unflow(text: str, delete_space: bool, note: Note = ignore) -> str:
         Quoted lines come as ``> text``, one ``>`` for each level; a line never flows into one of
         another level. The signature's ``-- `` stays a line of its own.
     """
-    out: list[str] = []
-    chunks: list[str] = []
-    depth = 0
+    out = _Pieces()
+    depth = at = 0
     flows = False  # the line before goes on here
-    at = lines = 0
-    while at < len(text):
-        if lines == MAX_FLOWED_LINES:
-            note("more flowing lines than the limit")
-            out.append(text[at:])
-            flows = False
-            break
-        lines += 1
-        line = _LINE.match(text, at)
-        if line is None:  # the pattern takes any line
+    for _ in range(MAX_FLOWED_LINES):
+        line = _LINE.match(text, at) if at < len(text) else None
+        if line is None:
             break
         at = line.end()
         # The blank in front is stuffing, so that "From " and ">" at the start survive.
         marks, content = len(line[1]), line[3]
         is_signature = content == _SIGNATURE
         if flows and (marks != depth or is_signature):
-            out.append("\n")
+            out.add("\n")
             flows = False
         if marks and not flows:
-            out.append(line[1] + " " if content else line[1])
+            out.add(line[1] + " " if content else line[1])
         depth = marks
         flows = content.endswith(" ") and not is_signature
-        out.append(content[:-1] if flows and delete_space else content)
+        out.add(content[:-1] if flows and delete_space else content)
         if not flows:
-            out.append(line[4])
-        if len(out) > _AT_A_TIME:
-            chunks.append("".join(out))
-            out.clear()
-    if flows and text.endswith("\n"):
-        out.append("\n")
-    return "".join(chunks) + "".join(out)
+            out.add(line[4])
+    if at < len(text):
+        note("more flowing lines than the limit")
+        out.add(text[at:])
+    elif flows and text.endswith("\n"):
+        out.add("\n")
+    return out.joined()
+
+
+class _Pieces:
+    """Text that grows, without a string object for each of its many short pieces."""
+
+    def __init__(self) -> None:
+        self.chunks: list[str] = []
+        self.pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        self.pieces.append(piece)
+        if len(self.pieces) > _AT_A_TIME:
+            self.chunks.append("".join(self.pieces))
+            self.pieces.clear()
+
+    def joined(self) -> str:
+        return "".join((*self.chunks, *self.pieces))

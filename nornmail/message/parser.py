@@ -173,6 +173,8 @@ class _Splitter:
             headers, body = read_headers(raw, start, end, self.note, self.charset)
             child = Part(raw, (body, end), headers, default_type, self.note)
             children.append(child)
+            # For raw octets in the names of files behind it.
+            self.charset = self.charset or child.parameters.get("charset", "")
             if child.content_type.startswith("multipart/"):
                 self.open(child, level + 1)
         part.children = tuple(children)

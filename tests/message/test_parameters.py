@@ -70,6 +70,15 @@ def test_a_raw_name_is_in_the_charset_of_the_message() -> None:
     assert one.filename == "да.txt"
 
 
+def test_a_raw_name_is_in_the_charset_of_the_text_before_it() -> None:
+    body = (
+        b"--b\nContent-Type: text/plain; charset=koi8-r\n\nx\n"
+        b"--b\nContent-Disposition: attachment; filename=\xc4\xc1.txt\n\nx\n--b--\n"
+    )
+    (one,) = parse_message(mail(body, Content_Type=b"multipart/mixed; boundary=b")).attachments
+    assert one.filename == "да.txt"
+
+
 @pytest.mark.parametrize(
     ("field", "kind", "parameters"),
     [
