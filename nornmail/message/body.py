@@ -23,7 +23,7 @@ _SAY_NOTHING: Final = (None, "ascii")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _WORDS = re.compile(r"\w{3,}")
 _LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
-_NEW_WORDS: Final = 0.1
+_NEW_WORDS: Final = 0.03
 """The share of new words up to which a second text is the first one again."""
 _FORMS_NOT_SHOWN: Final = frozenset(
     {"text/enriched", "text/richtext", "text/x-amp-html", "text/watch-html", "text/x-aol"}

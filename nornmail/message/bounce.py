@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
-from nornmail.message.limits import MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
+from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
 from nornmail.message.notices import Notice, may_be_notice, read_notice
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
 
@@ -20,6 +20,7 @@ _ORIGINAL_TYPES: Final = frozenset(
 )
 _BLANK_LINES = re.compile(rb"[ \t\r\n]*+")
 _GROUP_END = re.compile(rb"\n[ \t]*+\r?\n")
+_NAMED_ID = re.compile(rb"^x-original-message-id:[ \t]{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
 _BRACKETED = re.compile(r"<([^<>\s]+)>")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _ACTIONS: Final = {"failed": "failed", "failure": "failed", "delayed": "delayed"}
@@ -54,8 +55,9 @@ class Bounce:
 
     Attributes:
         recipients: whom it is about, each once.
-        original_message_id: the reported message's Message-ID with its brackets, ``""`` if the
-            report does not carry it.
+        original_message_id: the reported message's Message-ID with its brackets: from the copy
+            that the report carries, else from X-Original-Message-ID, In-Reply-To or References;
+            ``""`` if it is nowhere.
     """
 
     recipients: tuple[FailedRecipient, ...]
@@ -95,7 +97,7 @@ def read_bounce(
     likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
     found = _read_report(root, note, is_wrapped=likely_report)
     if found is not None:
-        return found
+        return _with_id(found, headers)
     about = root.parameters.get("report-type", "").lower()
     if not likely or about not in ("", "delivery-status"):
         return None
@@ -103,7 +105,15 @@ def read_bounce(
     notice = read_notice(
         read_text(), subject, sender.address, frozenset(known | {sender.address.lower()}), failed
     )
-    return _from_notice(notice, root, note) if notice else None
+    return _with_id(_from_notice(notice, root, note), headers) if notice else None
+
+
+def _with_id(bounce: Bounce, headers: Headers) -> Bounce:
+    """Where the report has no copy: what it answers, as some servers say."""
+    if bounce.original_message_id:
+        return bounce
+    ids = message_ids(headers.raw("in-reply-to")) or message_ids(headers.raw("references"))[-1:]
+    return replace(bounce, original_message_id=ids[0]) if ids else bounce
 
 
 def _listed(headers: Headers, name: str) -> tuple[Address, ...]:
@@ -136,7 +146,7 @@ def _read_wrapped(part: Part, note: Note) -> Bounce | None:
 
 
 def _original_id(root: Part, note: Note) -> str:
-    """The Message-ID of the first message or header block that the report carries."""
+    """The Message-ID of the first message or header block that the report carries or names."""
     for part in root.walk():
         if part.content_type in _ORIGINAL_TYPES:
             content = with_line_feeds(part.content(note)).lstrip(b"\r\n")
@@ -144,6 +154,11 @@ def _original_id(root: Part, note: Note) -> str:
             ids = message_ids(headers.raw("message-id"))
             if ids:
                 return ids[0]
+    for part in root.walk():
+        if part.content_type in _STATUS_TYPES:
+            named = _NAMED_ID.search(part.content(note)[:MAX_NOTICE_CHARS])
+            if named:
+                return named[1].decode("ascii", "replace")
     return ""
 
 

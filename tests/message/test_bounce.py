@@ -87,6 +87,25 @@ def test_the_original_is_known_by_its_message_id(original: str, kind: str) -> No
 FORWARDED = b"--w\nContent-Type: message/rfc822\n\n" + report(FAILED) + b"\n--w--\n"
 
 
+@pytest.mark.parametrize(
+    ("field", "group"),
+    [
+        pytest.param(b"", "X-Original-Message-ID: <mine@x>\n\n" + FAILED, id="in the report"),
+        pytest.param(b"In-Reply-To: <mine@x>\r\n", FAILED, id="in In-Reply-To"),
+        pytest.param(b"References: <root@x> <mine@x>\r\n", FAILED, id="in References"),
+    ],
+)
+def test_a_report_without_a_copy_names_the_original(field: bytes, group: str) -> None:
+    raw = field + report(group, original="", kind="text/plain")
+    assert read(raw).original_message_id == "<mine@x>"
+    assert read(report(FAILED, original="", kind="text/plain")).original_message_id == ""
+
+
+def test_a_notice_without_a_copy_names_the_original() -> None:
+    raw = notice("It failed.\n\n<ann@x>:\nno\n", In_Reply_To=b"<mine@x>")
+    assert read(raw).original_message_id == "<mine@x>"
+
+
 def test_a_report_that_is_the_whole_message() -> None:
     raw = mail(FAILED.encode(), From=b"postmaster@x", Content_Type=b"message/delivery-status")
     assert read(raw).recipients[0].address == "ann@x"
