@@ -96,6 +96,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """How fast mail is read, beside the standard library and three parsers from PyPI."""
+    install_wheel(session)
+    session.install("imap-tools", "mail-parser", "fast-mail-parser")
+    session.run("python", str(ROOT / "tests" / "message" / "benchmark.py"), *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation's examples run, its tables are the code's, its links lead somewhere."""
     run_pytest(session, "-k", "test_docs")

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nornmail.message.message import Message
 
 _AS_THEY_ARE: Final = (
-    "subject", "message_id", "in_reply_to", "thread_id", "text", "html", "new_text", "inbox",
-    "delivery_id", "attempt", "truncated", "automatic_reason",
+    "subject", "message_id", "in_reply_to", "thread_id", "text", "plain_text", "html", "new_text",
+    "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
 )  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def message_dict(message: Message) -> dict[str, Any]:
         "sender": asdict(message.sender),
         "to": [asdict(one) for one in message.to],
         "cc": [asdict(one) for one in message.cc],
+        "bcc": [asdict(one) for one in message.bcc],
         "reply_to": [asdict(one) for one in message.reply_to],
         **{name: getattr(message, name) for name in _AS_THEY_ARE},
         "date": message.date.isoformat() if message.date else None,
@@ -55,7 +56,9 @@ def _bounce_dict(bounce: Bounce | None) -> dict[str, Any] | None:
 def _attachment_dict(attachment: Attachment) -> dict[str, str | int | bool]:
     return {
         "filename": attachment.filename,
+        "original_filename": attachment.original_filename,
         "content_type": attachment.content_type,
+        "disposition": attachment.disposition,
         "size": attachment.size,
         "content_id": attachment.content_id,
         "is_inline": attachment.is_inline,

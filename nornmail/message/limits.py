@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""Octets of one message that are read. Large providers accept 25 to 50 MB."""
+
 MAX_HEADER_BYTES: Final = 512 * 1024
 """Octets of one header block that are read. Exchange refuses 256 KiB, Gmail 500 KB."""
 
@@ -19,6 +22,15 @@ MAX_ENCODED_WORDS: Final = 2_000
 
 MAX_ADDRESSES: Final = 2_000
 """Addresses read from one field. Submission servers stop at 100 to 2,000 recipients."""
+
+MAX_NAME_WORDS: Final = 1_000
+"""Words of one name in an address field."""
+
+MAX_UNQUOTED_COMMAS: Final = 10
+"""Commas in a name without quotes: ``Doe, Jo, Dr.`` has two."""
+
+MAX_NAME_CHARS: Final = 10_000
+"""Characters of one word of an address field. Longer ones are no names."""
 
 MAX_ADDRESS_CHARS: Final = 1_000
 """Characters of one address; RFC 5321 allows 254. What is longer cannot be written to."""
@@ -35,11 +47,20 @@ MAX_MESSAGE_ID_CHARS: Final = 998
 MAX_DATE_CHARS: Final = 128
 """Characters of a Date field that are read; the longest shape in use has about 60."""
 
+MAX_FLOWED_LINES: Final = 200_000
+"""Lines of a text that are put together again (format=flowed); each costs a microsecond."""
+
 MAX_PARTS: Final = 1_000
 """Parts of one message, over all levels."""
 
 MAX_NESTING: Final = 50
 """Levels of multiparts that are opened. Real mail stays under ten."""
+
+MAX_ENCODED_MULTIPARTS: Final = 3
+"""Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
+
+MAX_PADDED_BREAKS: Final = 5_000
+"""Soft line breaks of one part of quoted-printable that are mended: about 400 KB of text."""
 
 MAX_BOUNDARY_HITS: Final = 100_000
 """Places that look like the start of a boundary line, over all levels of one message."""
@@ -103,6 +124,12 @@ MAX_REPORT_RECIPIENTS: Final = 1_000
 
 MAX_REPORT_CHARS: Final = 1_000
 """Characters kept of a diagnostic."""
+
+MAX_NOTICE_CHARS: Final = 64 * 1024
+"""Characters of a delivery report in prose that are read; below is the copy of the message."""
+
+MAX_NOTICE_LINE_CHARS: Final = 1_000
+"""Characters of one line of it. SMTP's lines have 512 octets (RFC 5321, 4.5.3.1.5)."""
 
 MAX_DEFECTS: Final = 100
 """Different defects that are listed for one message."""

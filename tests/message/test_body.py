@@ -32,7 +32,7 @@ from tests.message.reading import mail
         pytest.param("no-such-charset", b"\xe9", "é", id="unknown, and not utf-8"),
         pytest.param("rot13", b"uryyb", "uryyb", id="rot13 is no charset"),
         pytest.param("idna", b"xn--a", "xn--a", id="idna is no charset"),
-        pytest.param("utf-8", b"a\xffb", "a\ufffdb", id="broken utf-8"),
+        pytest.param("utf-8", b"\xc3\xa9a\xffb", "éa\ufffdb", id="broken utf-8"),
         pytest.param("utf-8", b"\xef\xbb\xbfa", "a", id="a byte order mark"),
         pytest.param("utf-7", b"+2AA-", "\ufffd", id="a lone surrogate"),
         pytest.param("utf-8", b"a\0b", "ab", id="NUL"),

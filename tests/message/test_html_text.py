@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nornmail.message import parse_message
 from nornmail.message.html import html_to_text, visible_text
 
 BLOCKS = [
@@ -217,3 +218,8 @@ def test_the_language_of_a_caller_who_leaves_elements_out() -> None:
     seen = visible_text(html, without=lambda element: "gmail_quote" in element.classes)
     assert seen.text == "a\n\nc"
     assert not seen.removed
+
+
+def test_a_document_type_is_nothing_that_was_left_out() -> None:
+    message = parse_message(b"Content-Type: text/html\n\n<!DOCTYPE html>\n<p>hello")
+    assert (message.text.strip(), message.defects) == ("hello", ())

@@ -46,8 +46,8 @@ def test_a_delivery_report() -> None:
     bounce = parse_message(mail(REPORT, **fields)).bounce
     assert bounce is not None
     assert bounce.recipients == (
-        FailedRecipient("ann@x", "failed", "5.1.1", "550 5.1.1 no such user"),
-        FailedRecipient("bob@x", "delayed", "4.2.2", ""),
+        FailedRecipient("ann@x", "failed", "5.1.1", "550 5.1.1 no such user", "ann@x"),
+        FailedRecipient("bob@x", "delayed", "4.2.2", "", "bob+box@y"),
     )
     assert bounce.original_message_id == "<mine@x>"
     assert bounce.is_permanent

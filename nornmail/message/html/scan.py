@@ -112,7 +112,8 @@ class Scanner:
         is_end = html.startswith("</", mark)
         if html.startswith(("<!", "<?"), mark):
             if html[mark + 2 : mark + 9].lower() == "doctype":
-                self._sink.doctype()
+                self._sink.doctype()  # a declaration, and no words that are kept from anybody
+                return _past(html, ">", mark)
             return self._bogus(mark)
         following = html[mark + 1 + is_end : mark + 2 + is_end]
         if following.isascii() and following.isalpha():
