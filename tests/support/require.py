@@ -14,7 +14,7 @@ import pytest
 
 VARIABLE = "NORNMAIL_REQUIRE"
 
-SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
+SERVERS = frozenset({"courier", "cyrus", "dovecot", "dovecot24", "postfix", "postgresql", "pymap"})
 """Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 
