@@ -16,7 +16,7 @@ from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
 from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
 from nornmail.imap.oauth import ask_token
-from nornmail.imap.providers import ID_ARGUMENTS, wants_id
+from nornmail.imap.providers import ID_ARGUMENTS, forgets_noop, wants_id
 from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Tagged, Untagged
 from nornmail.imap.tokens import HIGHEST_NUMBER
 from nornmail.imap.translate import Scrubber, scrubber
@@ -71,6 +71,7 @@ class Connection:
         self.expunges = 0
         self.complaints = 0
         self._slowed = False
+        self._stays_by_status = False
 
     @classmethod
     def open(
@@ -118,6 +119,7 @@ class Connection:
             connection = cls(wire, settings, limits=limits, scrub=scrub)
             secure(wire, settings, budget)
             connection.capabilities = log_in(wire, settings, budget, scrub, token)
+            connection._stays_by_status = forgets_noop(connection.capabilities)
             connection.identify()
         except BaseException:
             wire.shutdown()
@@ -183,6 +185,8 @@ class Connection:
     def noop(self) -> None:
         """Let the server tell what changed: :attr:`exists` and :attr:`expunges` follow."""
         self._run("NOOP")
+        if self.selected is not None and self._stays_by_status:
+            self._keep_alive(self.selected.mailbox)
 
     def was_slowed(self) -> bool:
         """Whether the server did something and marked it as slowed down, since the last call."""
@@ -327,8 +331,17 @@ class Connection:
         return True
 
     def move(self, uids: UidSet, mailbox: str) -> None:
-        """Move messages (RFC 6851); the caller looks for MOVE in :attr:`capabilities`."""
+        """Move messages (RFC 6851); the caller looks for MOVE in :attr:`capabilities`.
+
+        Raises:
+            CommandRefused: also where the server said OK and the messages are still there, as Cyrus
+                does in a mailbox that can only be read.
+        """
+        before = self.expunges
         self._copy_or_move(b"MOVE", uids, mailbox)
+        # RFC 6851, 3.3: each is told as expunged. Servers that tell later are asked.
+        if self.expunges - before < len(uids) and (left := self.still_listed(uids)):
+            raise CommandRefused("UID MOVE", "OK", "", f"and UID {left} is still there")
 
     def copy(self, uids: UidSet, mailbox: str) -> None:
         """Copy messages."""
@@ -343,6 +356,14 @@ class Connection:
                 self._run("ID", ID_ARGUMENTS)
             except CommandRefused as refused:
                 log.debug("%s", refused)
+
+    def _keep_alive(self, mailbox: str) -> None:
+        """A sign of life for servers that do not count NOOP as one; who refuses it is not asked."""
+        try:
+            self._run("STATUS", mailbox_argument(mailbox), b"(MESSAGES)")
+        except CommandRefused as refused:
+            self._stays_by_status = False
+            log.debug("%s", refused)
 
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)

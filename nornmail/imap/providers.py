@@ -80,6 +80,11 @@ PROVIDERS: tuple[Provider, ...] = (
 UNKNOWN = Provider(hosts=(), hint=ANY_LOGIN)
 
 
+def forgets_noop(capabilities: Collection[str]) -> bool:
+    """Whether NOOP does not count as a sign of life: Coremail ends such a session; STATUS does."""
+    return COREMAIL_CAPABILITY in capabilities
+
+
 def provider_of(host: str) -> Provider:
     """The provider whose server this is, :data:`UNKNOWN` if it is nobody's."""
     name = "." + host.rstrip(".").lower()
