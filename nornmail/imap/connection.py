@@ -131,7 +131,8 @@ class Connection:
         if self._wire.closed:
             return
         try:
-            self._wire.log_out(plain_budget(self._limits, self._limits.logout_timeout))
+            timeout = min(self._limits.logout_timeout, self._settings.timeout)
+            self._wire.log_out(plain_budget(self._limits, timeout))
         except ConnectionLost as error:
             log.debug("no good-bye: %s", error)
         self._lost = "it was closed"
@@ -228,10 +229,8 @@ class Connection:
         if "ESEARCH" in self.capabilities:
             found = hits_if_told(self._run("UID", b"SEARCH", b"RETURN (ALL) ALL"))
             if found is not None:
-                if len(found) > 2 * self.exists + LISTING_SLACK:
-                    self._fail(f"{len(found)} UIDs listed for {self.exists} messages")
-                return found
-        return self._list_by_windows()
+                return self._walkable(found)
+        return self._walkable(self._list_by_windows())
 
     def uids_from(self, uid: int) -> UidSet:
         """The UIDs of ``uid`` and above in the selected mailbox."""
@@ -239,7 +238,7 @@ class Connection:
             return UidSet()
         found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
         # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
-        return within(found, UidSet([(uid, HIGHEST_NUMBER)]))
+        return self._walkable(within(found, UidSet([(uid, HIGHEST_NUMBER)])))
 
     def still_listed(self, uids: UidSet) -> UidSet:
         """Which of ``uids`` are still there.
@@ -270,10 +269,10 @@ class Connection:
         """
         if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
             key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
-            return hits(self._run("UID", b"SEARCH", key))
+            return self._walkable(hits(self._run("UID", b"SEARCH", key)))
         octets = message_id.encode("utf-8", "surrogateescape")
         key = b"CHARSET UTF-8 HEADER Message-ID"
-        return hits(self._run("UID", b"SEARCH", key, literal=octets))
+        return self._walkable(hits(self._run("UID", b"SEARCH", key, literal=octets)))
 
     # What they are.
 
@@ -451,9 +450,12 @@ class Connection:
             self._lost = self._lost or str(error) or type(error).__name__
             raise
 
-    def _fail(self, text: str) -> None:
-        with self._closing():
-            raise ProtocolError(text)
+    def _walkable(self, found: UidSet) -> UidSet:
+        """The hits of a search, unless they are more than anybody could walk."""
+        if len(found) > 2 * self.exists + LISTING_SLACK:
+            with self._closing():
+                raise ProtocolError(f"{len(found)} UIDs listed for {self.exists} messages")
+        return found
 
     def _note(self, told: Iterable[Untagged]) -> None:
         """Keep count, and show what the server wants a person to see (RFC 3501, 7.1: ALERT)."""

@@ -19,8 +19,8 @@ servers (Exchange counts another form of the message, others count line ends as 
 TOTAL_LIMIT = 64 * MIB
 """Octets of one command's whole answer, bodies and headers not counted."""
 RESPONSE_LIMIT = 200_000
-"""Untagged responses to one command. A mailbox that another client empties sends one for each; over
-the limit we connect again and hear nothing of them."""
+"""Lines of the answer to one command. A mailbox that another client empties sends one for each
+message; over the limit we connect again and hear nothing of them."""
 MIN_RATE = 32 * KIB
 """Octets a second below which a fetch of bodies is taken to hang. 25 MiB get 13 minutes."""
 LIST_WINDOW = 10_000

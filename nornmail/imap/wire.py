@@ -103,6 +103,7 @@ class Wire(imaplib.IMAP4):
         self._socket: socket.socket | None = None
         self._deadline = Deadline(clock, budget.timeout)
         self._spent = 0
+        self._lines = 0
         self._untagged: list[Untagged] = []
         self._end: Tagged | None = None
         self._greeted = False
@@ -307,6 +308,7 @@ class Wire(imaplib.IMAP4):
         self._budget = budget
         self._deadline = Deadline(self.clock, budget.timeout)
         self._spent = 0
+        self._lines = 0
         self._untagged = []
         self._end = None
         self.untagged_responses.clear()
@@ -383,8 +385,6 @@ class Wire(imaplib.IMAP4):
         if isinstance(response, Capability):
             names = " ".join(sorted(response.names))
             self.untagged_responses["CAPABILITY"] = [names.encode("ascii", "replace")]
-        if len(self._untagged) >= self._limits.responses:
-            raise ProtocolError(f"more than {self._limits.responses} responses to one command")
         self._untagged.append(response)
 
     def _pieces(self) -> list[Piece]:
@@ -406,8 +406,12 @@ class Wire(imaplib.IMAP4):
         return pieces
 
     def _line(self) -> bytes:
+        """One line; also empty ones and continuations count, since nothing else bounds them."""
         line = self.readline()
         self._spend(len(line))
+        self._lines += 1
+        if self._lines > self._limits.responses:
+            raise ProtocolError(f"more than {self._limits.responses} responses to one command")
         return line[:-2] if line.endswith(_CRLF) else line[:-1]
 
     def _literal(self, digits: bytes) -> bytes:

@@ -263,11 +263,23 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
     ("call", "sent"), COMMANDS, ids=[sent.decode().split(" (")[0] for _, sent in COMMANDS]
 )
 def test_a_method_is_one_command(call: Callable[[Connection], object], sent: bytes) -> None:
-    sock = FakeSocket()
+    sock = FakeSocket({"UID MOVE": b"* 1 EXPUNGE\r\n%T OK\r\n"})
     opened = connection(sock)
     call(opened)
     assert sock.names[:-1] == ["LOGIN", "SELECT"]
     assert sock.sent[-1].partition(b" ")[2] == sent
+
+
+def test_a_move_that_tells_of_too_few_expunges_is_looked_after() -> None:
+    answers: dict[str, bytes | list[bytes]] = {
+        "UID MOVE": b"* 1 EXPUNGE\r\n%T OK\r\n",
+        "UID SEARCH": [b"* SEARCH\r\n%T OK\r\n", b"* SEARCH 2\r\n%T OK\r\n"],
+    }
+    opened = connection(FakeSocket(answers))
+    opened.move(UidSet([(1, 2)]), "Done")
+    with pytest.raises(CommandRefused, match="OK and UID 2 is still there"):
+        opened.move(UidSet([(1, 2)]), "Done")
+    assert opened.list_uids() == UidSet.of([2])
 
 
 def test_long_sets_are_cut_below_8000_octets_a_line() -> None:
