@@ -22,7 +22,7 @@ PLACE_VARIABLE = "NORNMAIL_ROOTS"
 DEFAULT_PLACE = "/var/cache/nornmail"
 RETRIES = 3
 """How often a package that could not be fetched is asked for again."""
-TOOLS = ("chroot", "mount", "unshare")
+TOOLS = ("chroot", "debootstrap", "mount", "unshare")
 MADE = "nornmail-made"
 """The file in a root that says that it is whole."""
 
@@ -81,23 +81,19 @@ class Root:
 
 
 def find_root(recipe: Recipe) -> Root:
-    """The server's root. The test is skipped where there is none and none can be made.
+    """The server's root, which is made if need be.
 
-    Making one takes about a minute and some hundred megabytes, so it is done only for a server that
-    the run was told to require.
+    Making one takes about a minute and some hundred megabytes, and a suite on one more server takes
+    minutes, so the test is skipped unless the run was told to require the server.
     """
-    place = Path(os.environ.get(PLACE_VARIABLE, DEFAULT_PLACE))
-    path = place / recipe.name
+    if recipe.name not in required():
+        missing(recipe.name, f"{VARIABLE}={recipe.name} makes and runs it")
     if platform.system() != "Linux" or os.geteuid() != 0:
         missing(recipe.name, "it needs a root directory of its own: Linux, as root")
     if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
         missing(recipe.name, f"not here: {', '.join(lacking)}")
+    path = Path(os.environ.get(PLACE_VARIABLE, DEFAULT_PLACE)) / recipe.name
     if not (path / MADE).exists():
-        if recipe.name not in required():
-            why = f"{path} is not made; {VARIABLE}={recipe.name} makes it ({PLACE_VARIABLE})"
-            missing(recipe.name, why)
-        if shutil.which("debootstrap") is None:
-            missing(recipe.name, "debootstrap is not installed")
         _make(recipe, path)
     return Root(path)
 
