@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 from nornmail.clock import Clock, SystemClock
-from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
+from nornmail.errors import CommandRefused, ProtocolError
 from nornmail.imap import fetched
 from nornmail.imap.auth import log_in, refused, secure
 from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
@@ -17,12 +16,12 @@ from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, pla
 from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
 from nornmail.imap.oauth import ask_token
 from nornmail.imap.providers import ID_ARGUMENTS, forgets_noop, wants_id
-from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Tagged, Untagged
+from nornmail.imap.responses import ListItem
+from nornmail.imap.session import Session
 from nornmail.imap.tokens import HIGHEST_NUMBER
-from nornmail.imap.translate import Scrubber, scrubber
+from nornmail.imap.translate import scrubber
 from nornmail.imap.transport import tls_context
-from nornmail.imap.trouble import Kind, classify
-from nornmail.imap.wire import Observer, Reply, Wire
+from nornmail.imap.wire import Observer, Wire
 from nornmail.settings import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
@@ -38,7 +37,7 @@ them in one range is wrong, and whoever walks that set would never end."""
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 
 
-class Connection:
+class Connection(Session):
     """One IMAP connection, logged in. Made by :meth:`open`.
 
     Every method that talks to the server raises :class:`~nornmail.errors.ConnectionLost` when the
@@ -57,21 +56,7 @@ class Connection:
         complaints: how many untagged NO and BAD it has sent.
     """
 
-    def __init__(
-        self, wire: Wire, settings: ImapSettings, *, limits: Limits, scrub: Scrubber
-    ) -> None:
-        self._wire = wire
-        self._settings = settings
-        self._limits = limits
-        self._scrub = scrub
-        self._lost = ""
-        self.capabilities: frozenset[str] = frozenset()
-        self.selected: Selected | None = None
-        self.exists = 0
-        self.expunges = 0
-        self.complaints = 0
-        self._slowed = False
-        self._stays_by_status = False
+    _stays_by_status = False
 
     @classmethod
     def open(
@@ -126,27 +111,6 @@ class Connection:
             raise
         return connection
 
-    def close(self) -> None:
-        """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
-        if self._wire.closed:
-            return
-        try:
-            timeout = min(self._limits.logout_timeout, self._settings.timeout)
-            self._wire.log_out(plain_budget(self._limits, timeout))
-        except ConnectionLost as error:
-            log.debug("no good-bye: %s", error)
-        self._lost = "it was closed"
-
-    def abandon(self) -> None:
-        """Close the socket without a word."""
-        self._wire.shutdown()
-        self._lost = self._lost or "it was abandoned"
-
-    def forget(self) -> None:
-        """Let go of a connection that is another process's, after a fork: nothing is sent."""
-        self._wire.forget()
-        self._lost = self._lost or "it belongs to another process"
-
     # Mailboxes.
 
     def select(self, mailbox: str) -> Selected:
@@ -188,11 +152,6 @@ class Connection:
         self._run("NOOP")
         if self.selected is not None and self._stays_by_status:
             self._keep_alive(self.selected.mailbox)
-
-    def was_slowed(self) -> bool:
-        """Whether the server did something and marked it as slowed down, since the last call."""
-        slowed, self._slowed = self._slowed, False
-        return slowed
 
     def idle(self, seconds: float, *, wake: Waker | None = None) -> bool:
         """Let the server tell what happens, as it happens (RFC 2177); the counts follow.
@@ -401,55 +360,6 @@ class Connection:
             found.update(fetched.bodies(told, part, item))
         return found
 
-    def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:
-        target = mailbox_argument(mailbox)
-        for part in self._parts(uids, rest=len(target) + 12):
-            self._run("UID", command, _set(part), target)
-
-    def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
-        return uid_chunks(uids, rest=rest, count=self._limits.list_window)
-
-    def _run(
-        self,
-        command: str,
-        *args: bytes,
-        budget: Budget | None = None,
-        literal: bytes | None = None,
-    ) -> list[Untagged]:
-        return self._reply(command, *args, budget=budget, literal=literal).untagged
-
-    def _reply(
-        self,
-        command: str,
-        *args: bytes,
-        budget: Budget | None = None,
-        literal: bytes | None = None,
-    ) -> Reply:
-        self._check_open()
-        budget = budget or plain_budget(self._limits, self._settings.timeout)
-        with self._closing():
-            reply = self._wire.run(command, *args, budget=budget, literal=literal)
-        self._note(reply.untagged)
-        self._note_end(reply.end)
-        if reply.end.status != "OK":
-            name = f"UID {args[0].decode('ascii')}" if command == "UID" else command
-            raise refused(name, reply.end, self._scrub)
-        return reply
-
-    def _check_open(self) -> None:
-        if self._wire.closed:
-            raise ConnectionLost(f"the connection is closed: {self._lost}")
-
-    @contextmanager
-    def _closing(self) -> Iterator[None]:
-        """Close the socket on everything that leaves its state in doubt."""
-        try:
-            yield
-        except BaseException as error:
-            self._wire.shutdown()
-            self._lost = self._lost or str(error) or type(error).__name__
-            raise
-
     def _walkable(self, found: UidSet) -> UidSet:
         """The hits of a search, unless they are more than anybody could walk."""
         if len(found) > 2 * self.exists + LISTING_SLACK:
@@ -457,23 +367,13 @@ class Connection:
                 raise ProtocolError(f"{len(found)} UIDs listed for {self.exists} messages")
         return found
 
-    def _note(self, told: Iterable[Untagged]) -> None:
-        """Keep count, and show what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
-        for response in told:
-            if isinstance(response, Exists):
-                self.exists = response.count
-            elif isinstance(response, Expunge):
-                self.exists = max(self.exists - 1, 0)
-                self.expunges += 1
-            elif isinstance(response, Status) and response.code == "ALERT":
-                log.warning("the server says: %s", self._scrub(response.text))
-            elif isinstance(response, Status) and response.status in ("NO", "BAD"):
-                self.complaints += 1
-                log.warning("the server complains: %s", self._scrub(response.text))
+    def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:
+        target = mailbox_argument(mailbox)
+        for part in self._parts(uids, rest=len(target) + 12):
+            self._run("UID", command, _set(part), target)
 
-    def _note_end(self, end: Tagged) -> None:
-        if classify(end.status, end.code, end.text, "").kind is Kind.SLOWED:
-            self._slowed = True
+    def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
+        return uid_chunks(uids, rest=rest, count=self._limits.list_window)
 
 
 def _set(uids: UidSet) -> bytes:
