@@ -195,7 +195,13 @@ class Connection(Session):
         """The UIDs of ``uid`` and above in the selected mailbox."""
         if uid > HIGHEST_NUMBER:
             return UidSet()
-        found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
+        try:
+            found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
+        except CommandRefused as refused:
+            if refused.status != "BAD":
+                raise
+            # QQ takes no set that descends, which n:* is where nothing is new.
+            found = self.list_uids()
         # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
         return self._walkable(within(found, UidSet([(uid, HIGHEST_NUMBER)])))
 
@@ -347,7 +353,10 @@ class Connection(Session):
         while low <= self.exists:
             high = min(low + self._limits.list_window - 1, self.exists)
             before = self.expunges
-            found.update(hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high))))
+            told = hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high)))
+            if not told:  # EXISTS is wrong: who believes it asks for ever.
+                break
+            found.update(told)
             low = max(high + 1 - (self.expunges - before), 1)
         if len(found) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
             found.update(hits(self._run("UID", b"SEARCH", b"ALL")))

@@ -100,7 +100,7 @@ CASES = [(spot, fault) for spot in SPOTS for fault in FAULTS]
 
 @embedded_only
 @pytest.mark.parametrize(
-    ("spot", "fault"), sampled(CASES, 24, ids=[f"{fault} to {spot}" for spot, fault in CASES])
+    ("spot", "fault"), sampled(CASES, 16, ids=[f"{fault} to {spot}" for spot, fault in CASES])
 )
 def test_what_goes_wrong_is_waited_out(world: World, spot: str, fault: str) -> None:
     at = SPOTS[spot]

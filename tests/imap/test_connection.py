@@ -148,6 +148,31 @@ def test_all_is_asked_for_where_windows_find_too_little() -> None:
     assert sock.sent[-1].endswith(b"UID SEARCH ALL")
 
 
+def test_windows_end_where_the_number_of_messages_is_a_lie() -> None:
+    answers: dict[str, bytes | list[bytes]] = {
+        "SELECT": b"* 4294967295 EXISTS\r\n%T OK\r\n",
+        "UID SEARCH": [b"* SEARCH 1 2\r\n%T OK\r\n", b"* SEARCH\r\n%T OK\r\n"],
+    }
+    sock = FakeSocket(answers)
+    opened = connection(sock)
+    opened.capabilities -= {"ESEARCH"}
+    assert opened.list_uids() == UidSet([(1, 2)])
+    assert sock.names.count("UID SEARCH") == 3
+
+
+@pytest.mark.parametrize("answer", [b"%T BAD UID parameters!\r\n", b"%T NO no\r\n"])
+def test_a_set_that_the_server_takes_for_descending_is_replaced_by_the_listing(
+    answer: bytes,
+) -> None:
+    listing = b'* ESEARCH (TAG "%T") UID ALL 1:3,9\r\n%T OK\r\n'
+    opened = connection(FakeSocket({"UID SEARCH": [answer, listing]}))
+    if b"BAD" in answer:
+        assert opened.uids_from(5) == UidSet.of([9])
+    else:
+        with pytest.raises(CommandRefused):
+            opened.uids_from(5)
+
+
 def test_windows_end_exactly_at_exists() -> None:
     answers = [
         b"* SEARCH 11 12\r\n%T OK\r\n",
