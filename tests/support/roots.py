@@ -31,6 +31,7 @@ _POLICY = "#!/bin/sh\nexit 101\n"
 
 _ENTER = """
 root=$1 own=$2 binds=$3; shift 3
+mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root$own"
 mount --bind "$own" "$root$own"
 for bind in $binds; do
@@ -113,8 +114,9 @@ def _make(recipe: Recipe, path: Path) -> None:
         _do(recipe, *apt, "install", "--no-install-recommends", *recipe.packages)
         _do(recipe, *apt, "clean")
         (fresh / MADE).touch()
-        shutil.rmtree(path, ignore_errors=True)
-        fresh.rename(path)
+        if not (path / MADE).exists():  # another run may have been faster
+            shutil.rmtree(path, ignore_errors=True)
+            fresh.rename(path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
