@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from nornmail.errors import ConnectionLost
 from nornmail.imap.auth import refused
-from nornmail.imap.limits import Budget, Limits, plain_budget
+from nornmail.imap.limits import SHOWN_LIMIT, Budget, Limits, plain_budget
 from nornmail.imap.listing import Selected
 from nornmail.imap.responses import Exists, Expunge, Status, Tagged, Untagged
 from nornmail.imap.translate import Scrubber
@@ -123,18 +123,27 @@ class Session:
 
     def _note(self, told: Iterable[Untagged]) -> None:
         """Keep count, and show what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
+        shown = 0
         for response in told:
             if isinstance(response, Exists):
                 self.exists = response.count
             elif isinstance(response, Expunge):
                 self.exists = max(self.exists - 1, 0)
                 self.expunges += 1
-            elif isinstance(response, Status) and response.code == "ALERT":
-                log.warning("the server says: %s", self._scrub(response.text))
-            elif isinstance(response, Status) and response.status in ("NO", "BAD"):
-                self.complaints += 1
-                log.warning("the server complains: %s", self._scrub(response.text))
+            elif isinstance(response, Status) and _is_for_a_person(response):
+                alert = response.code == "ALERT"
+                self.complaints += not alert
+                shown += 1
+                if shown <= SHOWN_LIMIT:
+                    says = "says" if alert else "complains"
+                    log.warning("the server %s: %s", says, self._scrub(response.text))
+        if shown > SHOWN_LIMIT:
+            log.warning("and so on, %d times in all", shown)
 
     def _note_end(self, end: Tagged) -> None:
         if classify(end.status, end.code, end.text, "").kind is Kind.SLOWED:
             self._slowed = True
+
+
+def _is_for_a_person(response: Status) -> bool:
+    return response.code == "ALERT" or response.status in ("NO", "BAD")

@@ -417,6 +417,16 @@ def test_an_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "disk at 99%" in caplog.text
 
 
+def test_a_flood_of_alerts_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    flood = b"* NO [ALERT] look\r\n* BAD oh\r\n" * 500
+    opened = connection(FakeSocket({"NOOP": flood + b"%T OK\r\n"}))
+    with caplog.at_level(logging.WARNING, "nornmail.imap"):
+        opened.noop()
+    assert opened.complaints == 500
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1] == "and so on, 1000 times in all"
+
+
 def test_every_command_is_shown_before_and_after_it_is_sent() -> None:
     moments: list[tuple[str, bytes, int]] = []
     sock = FakeSocket()
