@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 KIB = 1024
-STAGES = ("greeting", "capability", "login", "select", "search", "sizes", "bodies", "flags", "idle")
-"""The answers that are spoilt; of the farewell nothing depends."""
+STAGES = (
+    *("greeting", "capability", "login", "select", "search"),
+    *("sizes", "bodies", "flags", "idle", "logout"),
+)
+"""The answers that are spoilt."""
 
 HEALTHY = {
     "greeting": b"* OK ready\r\n",
@@ -20,6 +23,7 @@ HEALTHY = {
     "bodies": b"* 1 FETCH (UID 5 FLAGS (\\Seen) BODY[] {5}\r\nhello)\r\n%T OK done\r\n",
     "flags": b"%T OK done\r\n",
     "idle": b"+ idling\r\n* 4 EXISTS\r\n",
+    "logout": b"* BYE\r\n%T OK done\r\n",
 }
 """What is said when all is well, ``%T`` being the tag."""
 
@@ -170,6 +174,10 @@ AT_STAGE: dict[str, tuple[Attack, ...]] = {
     "flags": (
         Attack("a body that nobody asked for", b"* 1 FETCH (UID 5 BODY[] {4}\r\nevil)\r\n" + OK),
         Attack("flags of messages that there are not", b"* 99 FETCH (FLAGS (x))\r\n" * 9 + OK),
+    ),
+    "logout": (
+        Attack("BYE, and mail behind it", b"* BYE\r\n* 1 FETCH (UID 5 BODY[] {4}\r\nevil)\r\n"),
+        Attack("a farewell that is refused", b"%T BAD you stay\r\n"),
     ),
     "idle": (
         Attack("an IDLE that ends before it began", OK),

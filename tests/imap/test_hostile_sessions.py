@@ -30,6 +30,7 @@ COMMANDS = {
     "select": "SELECT",
     "search": "UID SEARCH",
     "flags": "UID STORE",
+    "logout": "LOGOUT",
 }
 
 
@@ -45,7 +46,7 @@ class Hostile(FakeSocket):
         answers: dict[str, Any] = {name: said[at] for at, name in COMMANDS.items()}
         answers["IDLE"] = [said["idle"], b"%T OK done\r\n"]  # to IDLE and to DONE
         answers["UID FETCH"] = [said["sizes"], said["bodies"]]
-        answers["NOOP"] = answers["LOGOUT"] = b"%T OK done\r\n"
+        answers["NOOP"] = b"%T OK done\r\n"
         super().__init__(answers, greeting=said["greeting"], ends=True)
         self._attack = attack
         self._said = 0
@@ -139,7 +140,7 @@ def test_damage_at_random(stage: str) -> None:
         if isinstance(result, dict):
             believe_only_what_was_asked(result)
     assert dict in results or stage in ("greeting", "login")
-    assert len(results) > 1
+    assert len(results) > 1 or stage == "logout"  # nobody minds how it says good-bye
 
 
 FLOODS = [case for case in CASES if case.values[1].again]
