@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import product
 
 import pytest
 
@@ -38,11 +37,11 @@ def outcome(line: bytes) -> Response | NornmailError:
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_no_line_is_slow(beginning: bytes) -> None:
-    for repeated, end in product(REPEATED, (b"", b"x")):
-        line = beginning + repeated * (LENGTH // len(repeated)) + end
+    for repeated in REPEATED:
+        line = beginning + repeated * (LENGTH // len(repeated)) + b"x"
         begin = time.process_time()
         outcome(line)
-        assert time.process_time() - begin < CPU_SECONDS, (beginning, repeated, end)
+        assert time.process_time() - begin < CPU_SECONDS, (beginning, repeated)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ make half a million values."""
 WORK = 40_000
 """Reads of the socket in one session, at most."""
 SEED = 4_711
-ROUNDS = 60
+ROUNDS = 40
 COMMANDS = {
     "capability": "CAPABILITY",
     "login": "LOGIN",
