@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ MYPY = "mypy==2.4.1"
 
 # SMTP clients that nobody here wrote, for the session `interop`.
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
+# An IMAP server for the same, where NORNMAIL_REQUIRE names it.
+PYMAP = "pymap==0.36.7"
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -38,6 +41,8 @@ def install_wheel(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest from an empty directory: `python -m` puts the current one on sys.path."""
     install_wheel(session)
+    if "pymap" in os.environ.get("NORNMAIL_REQUIRE", ""):
+        session.install(PYMAP)
     empty = Path(session.virtualenv.location) / "empty"
     shutil.rmtree(empty, ignore_errors=True)
     empty.mkdir()
@@ -72,7 +77,11 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,... turns a skip into a failure."""
+    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,courier,... says which must be met.
+
+    Besides the machine's Dovecot and Postfix: courier, cyrus and dovecot24, each in a root of its
+    own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; and pymap.
+    """
     session.install(*SMTP_CLIENTS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
@@ -81,6 +90,12 @@ def interop(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The whole enumerations; minutes. The soak is a session of its own."""
     run_pytest(session, "-m", "long", "-k", "not soak")
+
+
+@nox.session
+def cuts(session: nox.Session) -> None:
+    """The connection is cut at every octet, and every command answered wrongly; minutes."""
+    run_pytest(session, "-m", "long", "-k", "test_every_cut or test_each_command")
 
 
 @nox.session

@@ -122,6 +122,8 @@ class Postfix:
         logins: every attempt so far, as ``(mechanism, user, succeeded)``.
     """
 
+    title = "Postfix"
+
     def __init__(self, binary: str, directory: Path, overrides: Mapping[str, str]) -> None:
         import pwd  # not on Windows, where there is no Postfix either
 

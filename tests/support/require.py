@@ -14,7 +14,7 @@ import pytest
 
 VARIABLE = "NORNMAIL_REQUIRE"
 
-SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
+SERVERS = frozenset({"courier", "cyrus", "dovecot", "dovecot24", "postfix", "postgresql", "pymap"})
 SMTP_CLIENTS = frozenset({"aiosmtplib"})
 
 NAMES = SERVERS | SMTP_CLIENTS
