@@ -9,6 +9,12 @@ from datetime import date, datetime, timedelta, timezone
 MAX_NUMBER = 2**32 - 1
 """Numbers on the wire have 32 bits."""
 
+MAX_ESCAPES = 4
+"""Escapes in a quoted string, above which a literal is shorter to read; as Dovecot has it."""
+
+REPLACEMENT = "\ufffd".encode()
+"""What stands for a NUL, which no answer may hold outside of BODY[] (RFC 3501, CHAR8)."""
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Month names of the wire, whatever the locale is."""
 
@@ -226,9 +232,21 @@ def render_string(value: bytes) -> bytes:
     """A string for an answer: an atom where it can be one, else quoted, else a literal."""
     if _ATOM.fullmatch(value) and value.upper() != b"NIL":
         return value
-    if re.search(rb"[\x00\r\n\x80-\xff]", value):
+    return render_quoted(value)
+
+
+def render_quoted(value: bytes) -> bytes:
+    """A string for an answer that is never an atom: quoted where it can be, else a literal."""
+    value = value.replace(b"\x00", REPLACEMENT)
+    special = value.count(b'"') + value.count(b"\\")
+    if special > MAX_ESCAPES or re.search(rb"[\r\n\x80-\xff]", value):
         return b"{%d}\r\n%s" % (len(value), value)
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", value) + b'"'
+
+
+def render_nstring(value: bytes | None) -> bytes:
+    """A string, or NIL for None."""
+    return b"NIL" if value is None else render_quoted(value)
 
 
 def render_date_time(when: datetime) -> bytes:
