@@ -35,7 +35,7 @@ def normal_flags(flags: Iterable[str]) -> frozenset[str]:
 
 
 class Mailbox:
-    """One mailbox. Every method may be called from any thread, while clients are connected.
+    r"""One mailbox. Every method may be called from any thread, while clients are connected.
 
     Args:
         name: the name as it is on the wire.
@@ -46,6 +46,8 @@ class Mailbox:
         uid_next_override: the UIDNEXT that SELECT and STATUS show; None is the true one, MISSING
             shows none.
         uid_validity_override: the same for UIDVALIDITY, in COPYUID and APPENDUID too.
+        attributes: what LIST says of it, as ``\Sent`` (RFC 6154): a set to be edited. One with
+            ``\Noselect`` is listed and cannot be opened.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Mailbox:
         self.epoch = Epoch(next_validity())
         self.uid_next_override: int | Missing | None = None
         self.uid_validity_override: int | Missing | None = None
+        self.attributes: set[str] = set()
         self._next_validity = next_validity
         self._hidden: dict[int, int] = {}
 
@@ -119,7 +122,10 @@ class Mailbox:
             self.epoch.set_flags(uid, normal_flags(flags))
 
     def hide(self, uid: int, listings: int = 1) -> None:
-        """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in."""
+        """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in.
+
+        The fault `HideUid` does so in listings by FETCH as well.
+        """
         with self.lock:
             self._hidden[uid] = listings
 

@@ -16,10 +16,13 @@ from typing import Self
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Connection, Dropped, reset_at_close
 from nornmail.testing.faults import FaultPlan
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import Session
+from nornmail.testing.imap.table import COMMANDS
 from nornmail.testing.listener import Listener
 from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.state import ServerState
+from nornmail.testing.vendors import personality_of
 
 _TLS_FOLDER = Path(__file__).parent / "tls"
 
@@ -46,6 +49,8 @@ class MailServer:
         tls: TLS from the first octet on.
         starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1).
         host: the address to listen on.
+        like: talk as this vendor's server does, as ``"gmail"``; see `VENDORS`. None is a server
+            as the standards describe it. An unknown name is a ValueError.
 
     Attributes:
         capabilities: may be changed at will; a connection has what was in it when it began. The
@@ -58,7 +63,12 @@ class MailServer:
     """
 
     def __init__(
-        self, *, tls: bool = False, starttls: bool = False, host: str = "127.0.0.1"
+        self,
+        *,
+        tls: bool = False,
+        starttls: bool = False,
+        host: str = "127.0.0.1",
+        like: str | None = None,
     ) -> None:
         if tls and starttls:
             raise ValueError("tls and starttls exclude each other")
@@ -71,7 +81,7 @@ class MailServer:
         self.refuse_connections = False
         self.refused = 0
         self._implicit_tls = tls
-        self._state = ServerState(context, starttls=starttls)
+        self._state = ServerState(context, starttls=starttls, personality=personality_of(like))
         self.faults: FaultPlan = self._state.faults
         self._listener: Listener | None = None
         self._connections = 0
@@ -169,7 +179,7 @@ class MailServer:
         """Make an account with an empty INBOX. ValueError when there is one of this name."""
         if user in self._state.accounts:
             raise ValueError(f"user {user!r} exists already")
-        self._state.accounts[user] = Account(user, password)
+        self._state.accounts[user] = Account(user, password, self._state.personality)
 
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.
@@ -267,6 +277,7 @@ class MailServer:
         )
         with state.lock:
             self._live[conn] = thread
+            state.live = len(self._live)
         thread.start()
 
     def _serve(self, conn: Connection) -> None:
@@ -276,7 +287,7 @@ class MailServer:
         try:
             if self._implicit_tls and self._state.tls is not None:
                 conn.start_tls(self._state.tls)
-            Session(self._state, conn).run()
+            Session(Client(self._state, conn), COMMANDS).run()
         except Dropped as dropped:
             reset, why = dropped.reset, str(dropped)
         except OSError as gone:  # SSLError is one: a client that breaks off the handshake
@@ -288,6 +299,7 @@ class MailServer:
         conn.close(reset=reset)
         with self._state.lock:
             del self._live[conn]
+            self._state.live = len(self._live)
 
 
 def _octets(message: bytes | Message[str, str]) -> bytes:

@@ -15,6 +15,7 @@ MAIL = (
     b"From: Ann <ann@example.com>\r\nTo: agent@example.com\r\nSubject: one\r\n two\r\n"
     b"X-Odd : y\r\nnot a field\r\n\r\nHello\r\nworld\r\n"
 )
+LISTED = b'* LIST (\\HasNoChildren) "/" INBOX\r\n* LIST (\\HasChildren) "/" A\r\n'
 
 
 def plain(user: str, password: str) -> bytes:
@@ -104,10 +105,10 @@ def test_without_uidplus_no_uids_are_told(server: MailServer) -> None:
         (b'ID ("name" "x" "version" NIL)', b'* ID ("name" "nornmail.testing")\r\n'),
         (b"NAMESPACE", b'* NAMESPACE (("" "/")) NIL NIL\r\n'),
         (b'LIST "" ""', b'* LIST (\\Noselect) "/" ""\r\n'),
-        (b'LIST "" *', b'* LIST () "/" INBOX\r\n* LIST () "/" A\r\n* LIST () "/" A/b\r\n'),
-        (b'LIST "" %', b'* LIST () "/" INBOX\r\n* LIST () "/" A\r\ntag'),
-        (b'LIST A/ "%"', b'* LIST () "/" A/b\r\ntag'),
-        (b'LIST "" inbox', b'* LIST () "/" INBOX\r\ntag'),
+        (b'LIST "" *', LISTED + b'* LIST (\\HasNoChildren) "/" A/b\r\ntag'),
+        (b'LIST "" %', LISTED + b"tag"),
+        (b'LIST A/ "%"', b'* LIST (\\HasNoChildren) "/" A/b\r\ntag'),
+        (b'LIST "" inbox', b'* LIST (\\HasNoChildren) "/" INBOX\r\ntag'),
         (b"STATUS A (MESSAGES RECENT UNSEEN)", b"* STATUS A (MESSAGES 0 RECENT 0 UNSEEN 0)"),
         (b"STATUS A (SIZE)", b"tag BAD"),
         (b"STATUS none (MESSAGES)", b"tag NO [NONEXISTENT]"),
@@ -153,7 +154,7 @@ def test_renaming_takes_what_is_below_along_and_inbox_stays(server: MailServer) 
     with RawClient.to(server, mailbox=None) as client:
         client.command(b"RENAME A B")
         client.command(b"RENAME INBOX Old")
-        assert client.command(b'LIST "" *').count(b"LIST ()") == 4
+        assert client.command(b'LIST "" *').count(b"LIST (") == 4
     assert len(server.mailbox("B/b").messages) == 1
     assert len(server.mailbox("Old").messages) == 1
     assert server.mailbox("INBOX").messages == []
@@ -177,6 +178,7 @@ def test_select_says_what_rfc_3501_wants(server: MailServer) -> None:
             b"* OK [PERMANENTFLAGS (\\Answered \\Deleted \\Draft \\Flagged \\Seen \\*)] "
             b"Flags permitted\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* OK [UNSEEN 2] First unseen\r\n"
             b"* OK [UIDVALIDITY 1000] UIDs valid\r\n* OK [UIDNEXT 3] Predicted next UID\r\n"
+            b"* OK [HIGHESTMODSEQ 3] Highest\r\n"
             b"tag OK [READ-WRITE] SELECT completed\r\n"
         )
 
@@ -219,7 +221,8 @@ def test_a_read_only_mailbox_stays_as_it_is(server: MailServer, examined: bool) 
         (b"BODY.PEEK[HEADER.FIELDS (None)]", b"BODY[HEADER.FIELDS (None)] {2}\r\n\r\n"),
         (
             b"BODY.PEEK[HEADER.FIELDS.NOT (From To X-Odd)]",
-            b"BODY[HEADER.FIELDS.NOT (From To X-Odd)] {22}\r\nSubject: one\r\n two\r\n\r\n",
+            b"BODY[HEADER.FIELDS.NOT (From To X-Odd)] {35}\r\n"
+            b"Subject: one\r\n two\r\nnot a field\r\n\r\n",
         ),
         (b"BODY[TEXT]", b"FLAGS (\\Flagged \\Seen) BODY[TEXT] {14}\r\nHello\r\nworld\r\n"),
         (b"(FLAGS RFC822)", b"FLAGS (\\Flagged \\Seen) RFC822 {112}\r\n" + MAIL),
@@ -272,7 +275,7 @@ def test_append_keeps_octets_flags_and_date(server: MailServer, client: RawClien
         (b"FETCH 2:9 UID", b"tag BAD"),
         (b"FETCH 0 UID", b"tag BAD"),
         (b"FETCH 1:2:3 UID", b"tag BAD"),
-        (b"FETCH 1 ENVELOPE", b"tag BAD"),
+        (b"FETCH 1 ENVELOPES", b"tag BAD"),
         (b"FETCH 1 (UID", b"tag BAD"),
         (b"FETCH 1 BODY.PEEK[]<0.0>", b"tag BAD"),
         (b"UID FETCH 20 FLAGS", b"* 2 FETCH (UID 20 FLAGS ())\r\ntag OK"),

@@ -92,10 +92,10 @@ def _part(message: Part, path: tuple[int, ...]) -> Part | None:
             return None
         if part.kind == "message" and part.children:
             part = _child(part.children[0], number)
-        elif part is message:
-            return None
-        else:
+        elif part.kind == "multipart":
             part = _child(part, number)
+        else:
+            return None
     return part
 
 

@@ -30,13 +30,18 @@ def render_flags(flags: frozenset[str]) -> bytes:
 
 
 class Epoch:
-    """The messages under one UIDVALIDITY, and the views that watch them."""
+    """The messages under one UIDVALIDITY, and the views that watch them.
+
+    ``modseqs`` has the mod-sequence of every message (RFC 7162), ``highest_modseq`` the mailbox's.
+    """
 
     def __init__(self, uid_validity: int) -> None:
         self.uid_validity = uid_validity
         self.uid_next = 1
         self.messages: dict[int, StoredMessage] = {}
         self.uids: list[int] = []
+        self.modseqs: dict[int, int] = {}
+        self.highest_modseq = 1
         self.views: set[View] = set()
         self.gone = False
 
@@ -47,6 +52,7 @@ class Epoch:
             raise ValueError(f"UID {uid} is taken or out of range")
         insort(self.uids, uid)
         self.messages[uid] = message
+        self._changed(uid)
         self.uid_next = max(self.uid_next, uid + 1)
         for view in self.views:
             view.arrived.append(uid)
@@ -58,6 +64,8 @@ class Epoch:
         if message is None:
             return None
         del self.uids[bisect_left(self.uids, uid)]
+        del self.modseqs[uid]
+        self.highest_modseq += 1
         for view in self.views:
             view.expunged.append(uid)
             view.tell()
@@ -69,10 +77,16 @@ class Epoch:
         if old.flags == flags:
             return
         self.messages[uid] = StoredMessage(uid, flags, old.raw, old.internal_date)
+        self._changed(uid)
         for view in self.views:
             if view is not by:
                 view.changed[uid] = None
                 view.tell()
+
+    def _changed(self, uid: int) -> None:
+        """Count the change (RFC 7162, section 3.1)."""
+        self.highest_modseq += 1
+        self.modseqs[uid] = self.highest_modseq
 
     def end(self) -> None:
         """The mailbox has another UIDVALIDITY: nothing can be done with this one any more."""
@@ -85,7 +99,8 @@ class Epoch:
 class View:
     """One session's view of an epoch. ``uids[n - 1]`` is the message with sequence number n.
 
-    ``ring`` is called when there is news, while the session idles.
+    ``ring`` is called when there is news, while the session idles. ``modseqs`` says whether the
+    client is told mod-sequences.
     """
 
     epoch: Epoch
@@ -95,6 +110,7 @@ class View:
     expunged: list[int] = field(default_factory=list)
     changed: dict[int, None] = field(default_factory=dict)
     ring: Callable[[], None] | None = None
+    modseqs: bool = False
 
     @classmethod
     def open(cls, epoch: Epoch, *, read_only: bool) -> View:
@@ -137,12 +153,25 @@ class View:
         lines = self.expunges() if expunges else []
         lines += self.arrivals()
         for uid in self.changed:
-            message = self.epoch.messages.get(uid)
             number = self.sequence_number(uid)
-            if message is not None and number is not None:
-                lines.append(b"* %d FETCH (FLAGS %s)\r\n" % (number, render_flags(message.flags)))
+            if uid in self.epoch.messages and number is not None:
+                lines.append(self.flags_line(number, uid, named=self.modseqs))
         self.changed.clear()
         return b"".join(lines)
+
+    def flags_line(self, number: int, uid: int, *, named: bool, silent: bool = False) -> bytes:
+        """The FETCH line that tells of a message's flags, and of its mod-sequence where wanted.
+
+        Args:
+            named: whether the UID stands in it.
+            silent: leave the flags out.
+        """
+        values = [b"UID %d" % uid] * named
+        if self.modseqs:
+            values.append(b"MODSEQ (%d)" % self.epoch.modseqs[uid])
+        if not silent:
+            values.append(b"FLAGS " + render_flags(self.epoch.messages[uid].flags))
+        return b"* %d FETCH (%s)\r\n" % (number, b" ".join(values))
 
     def expunges(self) -> list[bytes]:
         """The EXPUNGE lines that are due; their messages leave the view."""

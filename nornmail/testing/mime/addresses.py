@@ -17,8 +17,10 @@ NIL would mean a group."""
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The four values of an address. A group begins with a mailbox that has no host, and ends with
-    four times None."""
+    """The four values of an address.
+
+    A group begins with a mailbox that has no host, and ends with four times None.
+    """
 
     name: bytes | None = None
     route: bytes | None = None
