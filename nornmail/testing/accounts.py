@@ -20,6 +20,7 @@ class Account:
         self.password = password
         self.delimiter = personality.delimiter
         self.prefix = personality.prefix
+        self._newest_first = personality.numbers_newest_first
         self.lock = threading.RLock()
         self.tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
@@ -28,6 +29,14 @@ class Account:
         self.create(b"INBOX")
         for name, attributes in personality.mailboxes:
             self.create(name.encode("ascii")).attributes |= set(attributes.split())
+
+    def welcome(self) -> None:
+        """Somebody has logged in; the first time there may be things to do."""
+        with self.lock:
+            if self._newest_first:
+                self._newest_first = False
+                for box in self._mailboxes.values():
+                    box.number_newest_first()
 
     def canonical(self, name: bytes) -> bytes:
         """A mailbox's name as it is looked up: INBOX in any case, no delimiter at the end."""

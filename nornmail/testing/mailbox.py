@@ -155,6 +155,17 @@ class Mailbox:
             self.epoch = fresh
             self._hidden.clear()
 
+    def number_newest_first(self) -> None:
+        """Give the UIDs anew, 1 to the newest message, under the same UIDVALIDITY.
+
+        So does a bridge that fetches a mailbox backwards. Nobody may have the mailbox open.
+        """
+        with self.lock:
+            fresh = Epoch(self.epoch.uid_validity)
+            for uid, old in enumerate(reversed(self.messages), 1):
+                fresh.add(StoredMessage(uid, old.flags, old.raw, old.internal_date))
+            self.epoch = fresh
+
     def shown_uid_validity(self) -> int | None:
         """The UIDVALIDITY a client is told, None for none."""
         return _shown(self.uid_validity_override, self.epoch.uid_validity)

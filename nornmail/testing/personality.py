@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from nornmail.testing.faults.plan import Fault
+
+
+def _refuse_nothing(_: bytes) -> str:
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,12 @@ class Personality:
         mailboxes: what every account has besides INBOX, each with its attributes.
         needs_id: the answer to SELECT and EXAMINE where no ID was sent after the login; ``""``
             where none is needed.
+        window: how many of its newest messages a mailbox shows when it is opened; older ones slide
+            in as mail goes. None is all.
+        ghost: the message that is given for one which another session has removed; ``b""`` is none.
+        leaves_out: items that a FETCH leaves out of its answer, as ``RFC822``.
+        numbers_newest_first: whether the first login gives the UIDs anew, the newest message first.
+        refuse: the answer to a command, which is given without its tag, or ``""`` to carry it out.
         habits: faults that fire beside those that a test adds.
     """
 
@@ -39,6 +50,11 @@ class Personality:
     prefix: bytes = b""
     mailboxes: tuple[tuple[str, str], ...] = ()
     needs_id: str = ""
+    window: int | None = None
+    ghost: bytes = b""
+    leaves_out: frozenset[bytes] = frozenset()
+    numbers_newest_first: bool = False
+    refuse: Callable[[bytes], str] = _refuse_nothing
     habits: tuple[Fault, ...] = ()
 
 

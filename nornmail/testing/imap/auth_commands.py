@@ -96,7 +96,7 @@ def login(client: Client, _: bytes, cursor: Cursor) -> str:
     cursor.space()
     password = cursor.astring()
     cursor.end()
-    if client.has("LOGINDISABLED"):
+    if b"LOGINDISABLED" in client.capability_list().split():
         raise No("[PRIVACYREQUIRED] LOGIN is disabled")
     return _log_in(client, user, password)
 
@@ -185,6 +185,7 @@ def _log_in(client: Client, user: bytes, password: bytes) -> str:
 
 def _welcome(client: Client, account: Account) -> str:
     client.account = account
+    account.welcome()
     capabilities = client.capability_list()
     match client.state.personality.tells_capabilities:
         case "in the answer":

@@ -8,7 +8,7 @@ from datetime import date
 
 from nornmail.testing.imap.grammar import MONTHS
 from nornmail.testing.imap.view import StoredMessage
-from nornmail.testing.mime.fields import fields, header_end
+from nornmail.testing.mime.fields import Field, fields, header_end
 from nornmail.testing.mime.parts import Part, parse_parts
 from nornmail.testing.mime.words import decoded_body, decoded_words
 
@@ -27,6 +27,7 @@ FLAG_KEYS = {
 HEADER_KEYS = (b"FROM", b"TO", b"CC", b"BCC", b"SUBJECT")
 """The keys that are names of header fields."""
 
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 _SENT = re.compile(rb"([0-9]{1,2})[ \t-]+([A-Za-z]{3})[A-Za-z]*[ \t-]+([0-9]{4}|[0-9]{2})\b")
 _READABLE = (b"text", b"message", b"")
 _CENTURY_TURNS = 50
@@ -82,13 +83,16 @@ def sized(name: bytes, size: int) -> Test:
 
 
 def in_header(name: bytes, text: str) -> Test:
-    """A part of a field's value, its encoded words decoded; an empty text: the field is there."""
+    """A part of a field's value, its encoded words decoded; an empty text: the field is there.
+
+    A fold is one blank, however wide it is.
+    """
     wanted, lowered = text.casefold(), name.lower()
 
     def test(_: int, message: StoredMessage) -> bool:
         header = message.raw[: header_end(message.raw)]
         return any(
-            wanted in decoded_words(field.value).casefold()
+            wanted in _shown(field).casefold()
             for field in fields(header)
             if field.name.lower() == lowered
         )
@@ -96,11 +100,18 @@ def in_header(name: bytes, text: str) -> Test:
     return test
 
 
+def _shown(field: Field) -> str:
+    value = field.octets.partition(b":")[2].strip(b" \t\r\n")
+    return decoded_words(_FOLD.sub(b" ", value))
+
+
 def in_text(text: str, *, whole: bool) -> Test:
     """A part of the body, transfer encodings and charsets decoded; ``whole``: of headers too."""
     wanted = text.casefold()
 
     def test(_: int, message: StoredMessage) -> bool:
+        if not wanted:
+            return True
         return any(wanted in one.casefold() for one in _texts(parse_parts(message.raw), whole))
 
     return test
@@ -110,13 +121,9 @@ def _texts(part: Part, headers: bool) -> list[str]:
     """What can be read in a message or part."""
     found = []
     if headers:
-        found += [
-            (field.name + b": ").decode("latin-1") + decoded_words(field.value)
-            for field in part.header
-        ]
+        found += [(field.name + b": ").decode("latin-1") + _shown(field) for field in part.header]
     if part.kind == "leaf" and part.content_type.major.lower() in _READABLE:
         found.append(decoded_body(part))
     for child in part.children:
-        # The header of an enclosed message is a part of the body that encloses it.
-        found += _texts(child, headers or part.kind == "message")
+        found += _texts(child, headers)
     return found

@@ -7,7 +7,7 @@ from functools import partial
 
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
-from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_string
+from nornmail.testing.imap.grammar import MAX_NUMBER, BadSyntax, Cursor, render_string
 from nornmail.testing.imap.view import View
 from nornmail.testing.mailbox import Mailbox
 
@@ -81,13 +81,14 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
     if b"HIGHESTMODSEQ" in items:
         client.enable_condstore()
     with box.lock:
-        values = [(item, _status_value(box, item)) for item in items]
+        window = client.state.personality.window
+        values = [(item, _status_value(box, item, window)) for item in items]
     shown = b" ".join(b"%s %d" % (item, value) for item, value in values if value is not None)
     client.conn.write(b"* STATUS %s (%s)\r\n" % (render_string(box.raw_name), shown))
     return "OK STATUS completed"
 
 
-def _status_value(box: Mailbox, item: bytes) -> int | None:
+def _status_value(box: Mailbox, item: bytes, window: int | None) -> int | None:
     if item == b"UIDNEXT":
         return box.shown_uid_next()
     if item == b"UIDVALIDITY":
@@ -95,7 +96,7 @@ def _status_value(box: Mailbox, item: bytes) -> int | None:
     if item == b"HIGHESTMODSEQ":
         return box.epoch.highest_modseq
     if item == b"MESSAGES":
-        return len(box.epoch.uids)
+        return min(len(box.epoch.uids), window or MAX_NUMBER)
     if item == b"UNSEEN":
         return sum("\\Seen" not in message.flags for message in box.epoch.messages.values())
     return 0  # RECENT: nothing is ever \Recent here
@@ -115,7 +116,7 @@ def select(client: Client, _: bytes, cursor: Cursor, *, examine: bool) -> str:
     box = _existing(client, name)
     with box.lock:
         read_only = examine or box.name in client.state.read_only_mailboxes
-        view = View.open(box.epoch, read_only=read_only)
+        view = View.open(box.epoch, read_only=read_only, window=client.state.personality.window)
         lines = _selected_lines(box, view)
         if client.has("CONDSTORE"):
             lines.append(b"* OK [HIGHESTMODSEQ %d] Highest" % box.epoch.highest_modseq)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 
 from nornmail.testing.faults import FetchFault, HideUid
@@ -13,8 +14,11 @@ from nornmail.testing.imap.fetch import FLAGS, MODSEQ, UID, FetchItem, Rendering
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_set
 from nornmail.testing.imap.search import BadCharset, SearchParser, render_search
 from nornmail.testing.imap.spoiling import render_spoiled
-from nornmail.testing.imap.view import View
+from nornmail.testing.imap.view import StoredMessage, View
 from nornmail.testing.mailbox import Mailbox
+
+GHOST_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+"""The INTERNALDATE of a message that a server invents."""
 
 EXPUNGED = "OK [EXPUNGEISSUED] Some messages were already expunged"
 """How a command ends that met a message which another session has removed."""
@@ -40,6 +44,7 @@ def fetch(client: Client, _: bytes, cursor: Cursor, *, by_uid: bool) -> str:
             pairs = [pair for pair in pairs if view.epoch.modseqs.get(pair[1], 0) > since]
     if by_uid and UID not in items:
         items = [UID, *items]
+    items = [item for item in items if item.label not in client.state.personality.leaves_out]
     run = _FetchRun(client, box, view, items, by_uid)
     complete = True
     for number, uid in pairs:
@@ -85,7 +90,7 @@ class _FetchRun:
         with self._box.lock:
             message = epoch.messages.get(uid)
             if message is None:
-                return None
+                return self._ghost(number, uid)
             if self._sees and "\\Seen" not in message.flags:
                 epoch.set_flags(uid, message.flags | {"\\Seen"}, by=self._view)
                 message = epoch.messages[uid]
@@ -95,6 +100,13 @@ class _FetchRun:
             return b""
         fault = self._fault(uid) if self._spoiled else None
         return render_spoiled(rendering, items, fault) if fault else rendering.line(items)
+
+    def _ghost(self, number: int, uid: int) -> bytes | None:
+        ghost = self._state.personality.ghost
+        if not ghost:
+            return None
+        message = StoredMessage(uid, frozenset(), ghost, GHOST_DATE)
+        return Rendering(number, message, 1).line(self._items)
 
     def _fault(self, uid: int) -> FetchFault | None:
         name = self._name

@@ -171,6 +171,8 @@ class Session:
             return self.state.personality.unknown
         if not command.allowed(client):
             return f"BAD {name} is not allowed in this state"
+        if refusal := self.state.personality.refuse(name.encode("ascii") + pieces[0][start:]):
+            return refusal
         if client.view is not None and client.view.epoch.gone and name != "LOGOUT":
             client.hang_up(b"IMAP session state is inconsistent, please relogin.")
         if command.arrivals:

@@ -113,9 +113,9 @@ class View:
     modseqs: bool = False
 
     @classmethod
-    def open(cls, epoch: Epoch, *, read_only: bool) -> View:
-        """A view of everything that is there now."""
-        view = cls(epoch, read_only, list(epoch.uids))
+    def open(cls, epoch: Epoch, *, read_only: bool, window: int | None = None) -> View:
+        """A view of what is there now, or of so many of the newest messages."""
+        view = cls(epoch, read_only, epoch.uids[-window:] if window else list(epoch.uids))
         epoch.views.add(view)
         return view
 

@@ -21,7 +21,7 @@ def known_charset(name: bytes) -> str | None:
     """The codec of a charset, None where there is none that makes text of octets."""
     try:
         codec = codecs.lookup(name.decode("ascii"))
-        b"".decode(codec.name)
+        b"x".decode(codec.name, "replace")
     except (LookupError, ValueError):  # rot13, base64 and the like are codecs of another kind
         return None
     return codec.name
