@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-Value: TypeAlias = "bytes | None | list[Value]"
+Value: TypeAlias = "bytes | list[Value] | None"
 """An atom or string, NIL, or a list."""
 
 _SPACE = re.compile(rb"[ \r\n]*")

@@ -85,23 +85,21 @@ def section_of(message: Part, section: Section) -> bytes:
 
 
 def _part(message: Part, path: tuple[int, ...]) -> Part | None:
-    """The part of these numbers. A message that is no multipart has one part: its body."""
-    part = _child(message, path[0])
-    for number in path[1:]:
-        if part is None:
+    """The part of these numbers, None where there is none.
+
+    A message that is no multipart has one part: its body, in which there are no others. A part of
+    a multipart that has none is its own first part, as Dovecot has it.
+    """
+    part, is_body, is_message = message, False, True
+    for number in path:
+        if part.kind == "message" and part.children and not is_message:
+            part, is_body, is_message = part.children[0], False, True
+        children = part.children if part.kind == "multipart" else [part]
+        if number > len(children) or is_body:
             return None
-        if part.kind == "message" and part.children:
-            part = _child(part.children[0], number)
-        elif part.kind == "multipart":
-            part = _child(part, number)
-        else:
-            return None
+        is_body = is_message and part.kind != "multipart"
+        part, is_message = children[number - 1], False
     return part
-
-
-def _child(part: Part, number: int) -> Part | None:
-    children = part.children if part.kind == "multipart" else [part]
-    return children[number - 1] if number <= len(children) else None
 
 
 def _chosen(message: Part, section: Section) -> bytes:

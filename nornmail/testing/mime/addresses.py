@@ -79,7 +79,7 @@ class _Reader:
             self._back(start)
             lexer.comment = None
             mailbox, host = self._addr_spec()
-            self._add(lexer.comment, None, mailbox, host)
+            self._add(lexer.comment or None, None, mailbox, host)
 
     def _angle(self, name: bytes | None) -> None:
         lexer = self._lexer
