@@ -118,7 +118,7 @@ def test_what_cannot_be_understood_is_bad(filled: RawClient, keys: bytes) -> Non
     assert filled.command(b"UID SEARCH " + keys).startswith(b"tag BAD")
 
 
-@pytest.mark.parametrize("charset", [b"X-NONE", b"rot13", b"\"\"", b"{1+}\r\n\xff"])
+@pytest.mark.parametrize("charset", [b"X-NONE", b"rot13", b'""', b"{1+}\r\n\xff"])
 def test_an_unknown_charset_is_named_so(filled: RawClient, charset: bytes) -> None:
     answer = filled.command(b"UID SEARCH CHARSET " + charset + b" ALL")
     assert answer.startswith(b"tag NO [BADCHARSET (US-ASCII UTF-8)]")

@@ -14,7 +14,7 @@ MAX_DEPTH = 99
 """Parts inside each other; what is deeper is told as one part. Dovecot stops here as well."""
 
 MAX_PARTS = 10_000
-"""Parts of a message; the rest of a message with more belongs to the last one."""
+"""Parts of a message; what follows them counts as the epilogue."""
 
 PLAIN = ContentType(b"text", b"plain", [])
 """What a part without a Content-Type is (RFC 2045, section 5.2)."""
@@ -155,7 +155,7 @@ class _Parser:
         digest = part.content_type.minor.lower() == b"digest"
         floor, ended = part.body, self._delimiter(part.body, open_ones)
         while ended is not None and ended.depth == len(open_ones) - 1:
-            if ended.closes:
+            if ended.closes or self._left <= 0:
                 return ended.after, self._delimiter(ended.after, open_ones[:-1])
             child, ended = self.message(ended.after, open_ones, digest=digest, depth=depth + 1)
             part.children.append(child)
