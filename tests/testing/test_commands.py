@@ -15,6 +15,14 @@ MAIL = (
     b"From: Ann <ann@example.com>\r\nTo: agent@example.com\r\nSubject: one\r\n two\r\n"
     b"X-Odd : y\r\nnot a field\r\n\r\nHello\r\nworld\r\n"
 )
+FAST = b'FLAGS (\\Flagged) INTERNALDATE " 1-Feb-2024 00:00:00 +0000" RFC822.SIZE 112'
+ANN = b'(("Ann" NIL "ann" "example.com"))'
+ENVELOPE = (
+    b'(NIL "one two" ' + b" ".join([ANN] * 3) + b' ((NIL NIL "agent" "example.com"))'
+    b" NIL NIL NIL NIL)"
+)
+STRUCTURE = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 14 2'
+
 LISTED = b'* LIST (\\HasNoChildren) "/" INBOX\r\n* LIST (\\HasChildren) "/" A\r\n'
 
 
@@ -34,6 +42,8 @@ def plain(user: str, password: str) -> bytes:
         (b"AUTHENTICATE PLAIN " + plain("jürgen", "pässwort"), b"tag OK "),
         (b"AUTHENTICATE PLAIN !", b"tag BAD "),
         (b"AUTHENTICATE PLAIN QQ==", b"tag NO "),
+        (b"AUTHENTICATE PLAIN =", b"tag NO "),
+        (b"AUTHENTICATE LOGIN", b"tag NO Unsupported"),
         (b"AUTHENTICATE CRAM-MD5", b"tag NO Unsupported"),
         (b"SELECT INBOX", b"tag BAD SELECT is not allowed in this state"),
         (b"FROBNICATE", b"tag BAD Unknown command"),
@@ -68,9 +78,42 @@ def test_authenticate_without_an_initial_answer_asks_for_it(server: MailServer) 
         assert client.line().startswith(b"b OK")
 
 
+@pytest.mark.parametrize("initial", [True, False], ids=["with the user at once", "asked for all"])
+def test_authenticate_login_asks_for_user_and_password(server: MailServer, initial: bool) -> None:
+    server.capabilities.add("AUTH=LOGIN")
+    user, password = (base64.b64encode(text.encode()) for text in (USER, PASSWORD))
+    with RawClient.to(server, login=False) as client:
+        if initial:
+            client.send(b"a AUTHENTICATE LOGIN " + user + b"\r\n")
+        else:
+            client.send(b"a AUTHENTICATE LOGIN\r\n")
+            assert client.line() == b"+ VXNlcm5hbWU6\r\n"
+            client.send(user + b"\r\n")
+        assert client.line() == b"+ UGFzc3dvcmQ6\r\n"
+        client.send(password + b"\r\n")
+        assert client.line().startswith(b"a OK")
+    assert PASSWORD not in "".join(server.transcript)
+    assert password.decode() not in "".join(server.transcript)
+
+
+@pytest.mark.parametrize(("size", "taken"), [(4096, b"a NO [TRYCREATE]"), (4097, b"a BAD")])
+def test_literal_minus_takes_small_literals_at_once(
+    server: MailServer, size: int, taken: bytes
+) -> None:
+    server.capabilities = (server.capabilities - {"LITERAL+"}) | {"LITERAL-"}
+    with RawClient.to(server, mailbox=None) as client:
+        client.send(b"a APPEND none {%d+}\r\n%s\r\n" % (size, b"x" * size))
+        assert client.line().startswith(taken)
+
+
 @pytest.mark.parametrize(
     ("capability", "text"),
     [
+        ("IDLE", b"IDLE"),
+        ("ENABLE", b"ENABLE CONDSTORE"),
+        ("SPECIAL-USE", b'LIST (SPECIAL-USE) "" *'),
+        ("CONDSTORE", b"STATUS INBOX (HIGHESTMODSEQ)"),
+        ("SASL-IR", b"AUTHENTICATE PLAIN AGEAYg=="),
         ("ID", b"ID NIL"),
         ("NAMESPACE", b"NAMESPACE"),
         ("UNSELECT", b"UNSELECT"),
@@ -224,6 +267,14 @@ def test_a_read_only_mailbox_stays_as_it_is(server: MailServer, examined: bool) 
             b"BODY[HEADER.FIELDS.NOT (From To X-Odd)] {35}\r\n"
             b"Subject: one\r\n two\r\nnot a field\r\n\r\n",
         ),
+        (b"FAST", FAST),
+        (b"ALL", FAST + b" ENVELOPE " + ENVELOPE),
+        (b"full", FAST + b" ENVELOPE " + ENVELOPE + b" BODY " + STRUCTURE + b")"),
+        (b"(BODY)", b"BODY " + STRUCTURE + b")"),
+        (b"BODYSTRUCTURE", b"BODYSTRUCTURE " + STRUCTURE + b" NIL NIL NIL NIL)"),
+        (b"body.peek[1]<0.5>", b"BODY[1]<0> {5}\r\nHello"),
+        (b"BODY.PEEK[1.MIME]", b"BODY[1.MIME] {98}\r\n" + MAIL[:98]),
+        (b"BODY.PEEK[7]", b"BODY[7] {0}\r\n"),
         (b"BODY[TEXT]", b"FLAGS (\\Flagged \\Seen) BODY[TEXT] {14}\r\nHello\r\nworld\r\n"),
         (b"(FLAGS RFC822)", b"FLAGS (\\Flagged \\Seen) RFC822 {112}\r\n" + MAIL),
     ],
@@ -276,6 +327,10 @@ def test_append_keeps_octets_flags_and_date(server: MailServer, client: RawClien
         (b"FETCH 0 UID", b"tag BAD"),
         (b"FETCH 1:2:3 UID", b"tag BAD"),
         (b"FETCH 1 ENVELOPES", b"tag BAD"),
+        (b"FETCH 1 (ALL)", b"tag BAD"),
+        (b"FETCH 1 BODY[1.]", b"tag BAD"),
+        (b"FETCH 1 BODY[MIME]", b"tag BAD"),
+        (b"FETCH 1 (" + b"UID " * 2000 + b"UID)", b"tag BAD"),
         (b"FETCH 1 (UID", b"tag BAD"),
         (b"FETCH 1 BODY.PEEK[]<0.0>", b"tag BAD"),
         (b"UID FETCH 20 FLAGS", b"* 2 FETCH (UID 20 FLAGS ())\r\ntag OK"),
