@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nornmail.testing.imap.grammar import render_nstring as nstring
 from nornmail.testing.imap.grammar import render_quoted as quoted
-from nornmail.testing.mime.addresses import Address, parse_addresses
+from nornmail.testing.mime.addresses import MAX_ADDRESSES, Address, parse_addresses
 from nornmail.testing.mime.parameters import (
     Parameters,
     parse_disposition,
@@ -41,6 +41,8 @@ def _addresses(part: Part, name: bytes) -> bytes:
     for field in part.header:
         if field.name.lower() == name:
             found += parse_addresses(field.value)
+            if len(found) >= MAX_ADDRESSES:
+                break
     return b"(%s)" % b"".join(map(_address, found)) if found else b"NIL"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nornmail.testing.mime.lexer import Lexer
 
 MAX_ADDRESSES = 10_000
-"""Addresses of one header that are told; more is no letter."""
+"""Addresses after which no more are read; more is no letter."""
 
 NO_MAILBOX, NO_DOMAIN = b"MISSING_MAILBOX", b"MISSING_DOMAIN"
 BROKEN, BAD_ROUTE = b"SYNTAX_ERROR", b"INVALID_ROUTE"
@@ -79,7 +79,7 @@ class _Reader:
             self._back(start)
             lexer.comment = None
             mailbox, host = self._addr_spec()
-            self._add(lexer.comment or None, None, mailbox, host)
+            self._add(self._comment(), None, mailbox, host)
 
     def _angle(self, name: bytes | None) -> None:
         lexer = self._lexer
@@ -122,6 +122,10 @@ class _Reader:
             else:
                 break
         return b"".join(parts) or None
+
+    def _comment(self) -> bytes | None:
+        """What a comment behind an address says: once, that was where the name stood."""
+        return self._lexer.comment or None
 
     def _add(
         self, name: bytes | None, route: bytes | None, mailbox: bytes | None, host: bytes | None

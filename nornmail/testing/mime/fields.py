@@ -4,52 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One header field.
 
     Args:
         name: as it is written, without the white space before the colon.
-        value: see `unfolded`.
         octets: the whole field as it stands in the message, line ends included.
     """
 
     name: bytes
-    value: bytes
     octets: bytes
 
+    @property
+    def value(self) -> bytes:
+        """The value on one line; see `unfolded`."""
+        return unfolded(self.octets.partition(b":")[2])
 
-def header_end(raw: bytes, start: int = 0, end: int | None = None) -> int:
+
+def header_end(raw: bytes) -> int:
     """Where the text begins: behind the first blank line, or at the end."""
-    stop = len(raw) if end is None else end
-    if raw.startswith((b"\r\n", b"\n"), start, stop):
-        return start + (2 if raw[start : start + 1] == b"\r" else 1)
+    end = behind_blank_line(raw, 0, len(raw))
+    return len(raw) if end is None else end
+
+
+def behind_blank_line(raw: bytes, start: int, stop: int) -> int | None:
+    """Where the first blank line from ``start``, which begins a line, to ``stop`` ends."""
+    for line_end in (b"\r\n", b"\n"):
+        if raw.startswith(line_end, start, stop):
+            return start + len(line_end)
     found = _BLANK_LINE.search(raw, start, stop)
-    return found.end() if found else stop
+    return found.end() if found else None
 
 
 def fields(header: bytes) -> Iterator[Field]:
     """The fields of a header block, in order. A line without a colon has no name."""
-    at = 0
-    while at < len(header):
-        found = _FIELD.match(header, at)
-        if found is None or found.end() == at:
-            return
+    for found in _FIELD.finditer(header):
         octets = found[0]
-        at = found.end()
         if not octets.strip(b"\r\n"):
             return
-        name, colon, value = octets.partition(b":")
+        name, colon, _ = octets.partition(b":")
         if not colon or b"\n" in name:
-            name = value = b""
-        yield Field(name.rstrip(b" \t"), unfolded(value), octets)
+            name = b""
+        yield Field(name.rstrip(b" \t"), octets)
 
 
 def unfolded(value: bytes) -> bytes:

@@ -109,15 +109,17 @@ class Lexer:
         """
         if self.peek() == b".":
             return None
-        text = b""
+        pieces: list[bytes] = []
         self.words = 0
         while not self.done:
             word = self.quoted() if self.peek() == b'"' else self.atom_or_dot()
             if word is None:
                 break
-            text += b" " + word if self.words and not word.startswith(b".") else word
+            if self.words and not word.startswith(b"."):
+                pieces.append(b" ")
+            pieces.append(word)
             self.words += 1
-        return None if self.broken else text
+        return None if self.broken else b"".join(pieces)
 
     def _run(self, pattern: re.Pattern[bytes]) -> bytes | None:
         found = None if self.broken else pattern.match(self.text, self.at)

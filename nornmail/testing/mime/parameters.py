@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nornmail.testing.mime.lexer import Lexer
 
 MAX_PARAMETERS = 1000
-"""Parameters of one header that are told."""
+"""Parameters of one header that are looked at, broken ones included."""
 
 Parameters = list[tuple[bytes, bytes]]
 """Names as they are written, with their values."""
@@ -68,12 +68,15 @@ def parse_word(value: bytes) -> bytes | None:
 
 def _parameters(lexer: Lexer) -> Parameters:
     found: Parameters = []
-    while not lexer.done and len(found) < MAX_PARAMETERS:
+    for _ in range(MAX_PARAMETERS):
+        if lexer.done:
+            break
         parameter = _parameter(lexer)
-        if parameter is None:
-            lexer.at += 1
-        else:
+        if parameter is not None:
             found.append(parameter)
+            continue
+        semicolon = lexer.text.find(b";", lexer.at + 1)
+        lexer.at = len(lexer.text) if semicolon < 0 else semicolon
     return _joined(found)
 
 

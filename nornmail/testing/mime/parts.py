@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from nornmail.testing.mime.fields import Field, fields, header_end
+from nornmail.testing.mime.fields import Field, behind_blank_line, fields
 from nornmail.testing.mime.parameters import ContentType, parse_content_type
 
 MAX_DEPTH = 99
@@ -107,10 +107,7 @@ class _Parser:
     ) -> tuple[Part, _Delimiter | None]:
         """The part that begins here, and the delimiter that ended it (None: the end)."""
         self._left -= 1
-        body = header_end(self._raw, start)
-        early = self._delimiter(start, open_ones, before=body)
-        if early is not None:
-            body = max(start, early.line)
+        body, early = self._header(start, open_ones)
         part = self._headed(start, body, digest=digest)
         if early is not None:
             part.body = part.end = body
@@ -162,26 +159,45 @@ class _Parser:
             floor = child.end
         return floor, ended
 
-    def _delimiter(
-        self, start: int, open_ones: Sequence[bytes], before: int | None = None
-    ) -> _Delimiter | None:
+    def _header(self, start: int, open_ones: Sequence[bytes]) -> tuple[int, _Delimiter | None]:
+        """Where the header ends, and the delimiter that broke it off, if one did."""
+        at = start
+        self._skip_to(start)
+        while True:
+            more = self._next < len(self._lines)
+            stop = self._lines[self._next][0] if more else len(self._raw)
+            end = behind_blank_line(self._raw, at, stop)
+            if end is not None:
+                return end, None
+            if not more:
+                return stop, None
+            delimiter = self._at_line(open_ones)
+            if delimiter is not None:
+                return stop, delimiter
+            at = stop
+
+    def _delimiter(self, start: int, open_ones: Sequence[bytes]) -> _Delimiter | None:
         """The first line from ``start`` on that belongs to one of the open multiparts."""
+        self._skip_to(start)
+        while open_ones and self._next < len(self._lines):
+            delimiter = self._at_line(open_ones)
+            if delimiter is not None:
+                return delimiter
+        return None
+
+    def _skip_to(self, start: int) -> None:
         while self._next < len(self._lines) and self._lines[self._next][0] < start:
             self._next += 1
-        at = self._next
-        while open_ones and at < len(self._lines):
-            line, after = self._lines[at]
-            if before is not None and line >= before:
-                return None
-            at += 1
-            if before is None:
-                self._next = at
-            text = self._raw[line:after].rstrip(b"\r\n")
-            if (depth := _opener(text, open_ones)) is not None:
-                self._next = at
-                closes = text.startswith(open_ones[depth] + b"--")
-                return _Delimiter(depth, line, after, closes)
-        return None
+
+    def _at_line(self, open_ones: Sequence[bytes]) -> _Delimiter | None:
+        """What the next line with dashes is to the open multiparts; it is passed."""
+        line, after = self._lines[self._next]
+        self._next += 1
+        text = self._raw[line:after].rstrip(b"\r\n")
+        depth = _opener(text, open_ones)
+        if depth is None:
+            return None
+        return _Delimiter(depth, line, after, text.startswith(open_ones[depth] + b"--"))
 
 
 def _opener(line: bytes, open_ones: Sequence[bytes]) -> int | None:
