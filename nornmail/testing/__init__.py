@@ -13,7 +13,7 @@ cannot hide in both.
 """
 
 from nornmail.testing import faults
-from nornmail.testing.imap.view import StoredMessage
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from nornmail.testing.imap.view import MAX_UID, Epoch, StoredMessage
+from nornmail.testing.epoch import MAX_UID, Epoch, StoredMessage
 
 
 class Missing:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.faults import ConnectionLimit, Fault, FaultPlan, HideUid
-from nornmail.testing.imap.idler import Idler
+from nornmail.testing.idler import Idler
 from nornmail.testing.personality import PLAIN, Personality
 from nornmail.testing.transcript import Transcript
 

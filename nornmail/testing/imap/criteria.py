@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import date
 
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap.grammar import MONTHS
-from nornmail.testing.imap.view import StoredMessage
 from nornmail.testing.mime.fields import Field, fields, header_end
 from nornmail.testing.mime.parts import Part, parse_parts
 from nornmail.testing.mime.words import decoded_body, decoded_words

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from nornmail.testing.faults import IDLING
+from nornmail.testing.idler import Idler
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
-from nornmail.testing.imap.idler import Idler
 from nornmail.testing.imap.mischief import arrange
 
 MAX_DONE = 1024

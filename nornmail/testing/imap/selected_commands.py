@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.faults import FetchFault, HideUid
 from nornmail.testing.imap.auth_commands import noop
 from nornmail.testing.imap.client import Client
@@ -14,7 +15,7 @@ from nornmail.testing.imap.fetch import FLAGS, MODSEQ, UID, FetchItem, Rendering
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_set
 from nornmail.testing.imap.search import BadCharset, SearchParser, render_search
 from nornmail.testing.imap.spoiling import render_spoiled
-from nornmail.testing.imap.view import StoredMessage, View
+from nornmail.testing.imap.view import View
 from nornmail.testing.mailbox import Mailbox
 
 GHOST_DATE = datetime(1970, 1, 1, tzinfo=UTC)
