@@ -119,7 +119,7 @@ def _matches(name: bytes, parts: list[bytes], delimiter: bytes) -> bool:
         if part == b"*":
             ends = set(range(min(ends), len(name) + 1))
         elif part == b"%":
-            ends = {end for start in ends for end in _within_level(name, start, delimiter)}
+            ends = _within_levels(name, ends, delimiter)
         else:
             any_case = name == b"INBOX"
             ends = {
@@ -132,9 +132,14 @@ def _matches(name: bytes, parts: list[bytes], delimiter: bytes) -> bool:
     return len(name) in ends
 
 
-def _within_level(name: bytes, start: int, delimiter: bytes) -> range:
-    stop = name.find(delimiter, start)
-    return range(start, (len(name) if stop < 0 else stop) + 1)
+def _within_levels(name: bytes, starts: set[int], delimiter: bytes) -> set[int]:
+    """Every place from one of the starts on, up to the next delimiter."""
+    ends: set[int] = set()
+    for start in sorted(starts):
+        if start not in ends:
+            stop = name.find(delimiter, start)
+            ends.update(range(start, (len(name) if stop < 0 else stop) + 1))
+    return ends
 
 
 def _same(one: bytes, other: bytes, *, any_case: bool) -> bool:
