@@ -8,6 +8,9 @@ r"""A mail server for tests, in the test's own process, with faults on demand.
         server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
         ...  # a client connects to server.host, server.imap_port
 
+``MailServer(like="gmail")`` talks as a vendor's server does; `VENDORS` has the names. What can go
+wrong is listed in `nornmail.testing.faults`.
+
 It knows nothing of the client in this package and shares no parser with it, so that one mistake
 cannot hide in both.
 """
@@ -17,5 +20,6 @@ from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
+from nornmail.testing.vendors import VENDORS
 
-__all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]
+__all__ = ["MISSING", "VENDORS", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]

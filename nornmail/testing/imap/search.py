@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap.criteria import (
     FLAG_KEYS,
     HEADER_KEYS,
@@ -53,20 +54,26 @@ class Search:
     keys: list[SearchKey]
     by_modseq: bool = False
 
-    def run(self, view: View) -> list[tuple[int, int]]:
-        """The (sequence number, UID) pairs that match, ascending."""
-        tests = [key.test for key in self.keys if key.picked is None]
+    def candidates(self, view: View) -> list[tuple[int, StoredMessage]]:
+        """The messages that the sets in it leave, with their sequence numbers, ascending."""
         picked = [key.picked for key in self.keys if key.picked is not None]
-        candidates = picked[0] if picked else list(enumerate(view.uids, 1))
-        sets = [set(pairs) for pairs in picked[1:]]
-        found: list[tuple[int, int]] = []
-        for pair in candidates:
-            message = view.epoch.messages.get(pair[1])
-            if message is None or any(pair not in chosen for chosen in sets):
-                continue
-            if all(test(pair[0], message) for test in tests):
-                found.append(pair)
-        return found
+        pairs = picked[0] if picked else list(enumerate(view.uids, 1))
+        sets = [set(others) for others in picked[1:]]
+        messages = view.epoch.messages
+        return [
+            (number, messages[uid])
+            for number, uid in pairs
+            if uid in messages and all((number, uid) in chosen for chosen in sets)
+        ]
+
+    def among(self, candidates: list[tuple[int, StoredMessage]]) -> list[tuple[int, int]]:
+        """The (sequence number, UID) pairs that match. It needs no lock, and may take its time."""
+        tests = [key.test for key in self.keys if key.picked is None]
+        return [
+            (number, message.uid)
+            for number, message in candidates
+            if all(test(number, message) for test in tests)
+        ]
 
 
 class SearchParser:

@@ -126,7 +126,10 @@ def search(client: Client, tag: bytes, cursor: Cursor, *, by_uid: bool) -> str:
             wanted = SearchParser(cursor, view, client.capabilities).parse()
         except BadCharset as error:
             raise No("[BADCHARSET (US-ASCII UTF-8)] Unknown charset") from error
-        found = box.without_hidden(wanted.run(view))
+        candidates = wanted.candidates(view)
+    found = wanted.among(candidates)
+    with box.lock:
+        found = box.without_hidden(found)
     if client.state.holds(HideUid):
         name = "UID SEARCH" if by_uid else "SEARCH"
         found = [pair for pair in found if not client.state.hides(pair[1], name)]
