@@ -51,6 +51,7 @@ def test_every_fault_has_a_test(name: str) -> None:
             faults.Throttle("NOOP", seconds=1.5),
             b"tag NO Request is throttled. Suggested Backoff Time: 1500 milliseconds\r\n",
         ),
+        (faults.Throttle("NOOP", b"BAD [LIMIT] 100% used"), b"tag BAD [LIMIT] 100% used\r\n"),
         (faults.Throttle("NOOP", b"NO [LIMIT] wait %d ms"), b"tag NO [LIMIT] wait 60000 ms\r\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, faults.Fault) else "",

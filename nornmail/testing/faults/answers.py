@@ -81,7 +81,7 @@ class Throttle(Answer):
     """Answer NO with the time to wait, as Exchange Online does.
 
     Args:
-        text: the answer; ``%d`` is where the milliseconds stand.
+        text: the answer, NO included; the milliseconds stand in place of ``%d``.
         seconds: the time to wait that is named. The server itself waits for nothing.
     """
 
@@ -89,7 +89,7 @@ class Throttle(Answer):
     seconds: float = 60.0
 
     def words(self) -> bytes:
-        return self.text % round(self.seconds * 1000)
+        return self.text.replace(b"%d", b"%d" % round(self.seconds * 1000))
 
 
 @dataclass(frozen=True)
