@@ -15,9 +15,10 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 
-# SMTP clients that nobody here wrote, for the session `interop`.
+# Clients that nobody here wrote, and an IMAP server for where NORNMAIL_REQUIRE names it: for the
+# session `interop`.
+IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
-# An IMAP server for the same, where NORNMAIL_REQUIRE names it.
 PYMAP = "pymap==0.36.7"
 
 nox.needs_version = ">=2024.4.15"
@@ -77,12 +78,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,courier,... says which must be met.
+    """Real servers and clients, and TLS; NORNMAIL_REQUIRE=dovecot,... says what must be met.
 
     Besides the machine's Dovecot and Postfix: courier, cyrus and dovecot24, each in a root of its
     own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; and pymap.
     """
-    session.install(*SMTP_CLIENTS)
+    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 

@@ -14,14 +14,17 @@ from typing import Self, TypeVar
 from nornmail.testing.accounts import Account
 from nornmail.testing.certificates import CA_FILE, CERTIFICATE_FILES
 from nornmail.testing.connection import Connection, Dropped, reset_at_close
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.faults import FaultPlan
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import Session
-from nornmail.testing.imap.view import StoredMessage
+from nornmail.testing.imap.table import COMMANDS
 from nornmail.testing.listener import Listener
 from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.smtp.outbox import SentMessage
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
 from nornmail.testing.state import ServerState
+from nornmail.testing.vendors import personality_of
 from nornmail.testing.waiting import WAIT_SECONDS, Waiting
 
 __all__ = ["CA_FILE", "CERTIFICATE_FILES", "IDLE_SECONDS", "MailServer"]
@@ -43,6 +46,8 @@ class MailServer:
         starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1; RFC 3207).
         host: the address to listen on.
         smtp: ``"plain"``, ``"starttls"`` or ``"tls"`` where SMTP is to be another than IMAP.
+        like: talk as this vendor's server does, as ``"gmail"``; see `VENDORS`. None is a server
+            as the standards describe it. An unknown name is a ValueError.
 
     Attributes:
         capabilities: may be changed at will; a connection has what was in it when it began. The
@@ -63,6 +68,7 @@ class MailServer:
         starttls: bool = False,
         host: str = "127.0.0.1",
         smtp: SmtpSecurity | None = None,
+        like: str | None = None,
     ) -> None:
         if tls and starttls:
             raise ValueError("tls and starttls exclude each other")
@@ -71,7 +77,7 @@ class MailServer:
         self.refuse_connections = False
         self.refused = 0
         self._implicit_tls = tls
-        self._state = ServerState(tls=tls, starttls=starttls)
+        self._state = ServerState(tls=tls, starttls=starttls, personality=personality_of(like))
         self.faults: FaultPlan = self._state.faults
         same: SmtpSecurity = "tls" if tls else "starttls" if starttls else "plain"
         self.smtp = SmtpServer(host, smtp or same, self._state)
@@ -188,7 +194,8 @@ class MailServer:
         """Make an account with an empty INBOX. ValueError when there is one of this name."""
         if user in self._state.accounts:
             raise ValueError(f"user {user!r} exists already")
-        self._state.accounts[user] = Account(user, password, self._state.changes.announce)
+        state = self._state
+        state.accounts[user] = Account(user, password, state.personality, state.changes.announce)
 
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.
@@ -327,6 +334,7 @@ class MailServer:
         )
         with state.lock:
             self._live[conn] = thread
+            state.live = len(self._live)
         thread.start()
         self._state.changes.announce()
 
@@ -337,7 +345,7 @@ class MailServer:
         try:
             if self._implicit_tls and self._state.tls is not None:
                 conn.start_tls(self._state.tls)
-            Session(self._state, conn).run()
+            Session(Client(self._state, conn), COMMANDS).run()
         except Dropped as dropped:
             reset, why = dropped.reset, str(dropped)
         except OSError as gone:  # SSLError is one: a client that breaks off the handshake
@@ -349,6 +357,7 @@ class MailServer:
         conn.close(reset=reset)
         with self._state.lock:
             del self._live[conn]
+            self._state.live = len(self._live)
         self._state.changes.announce()
 
 

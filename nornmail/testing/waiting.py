@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from nornmail.testing.imap.view import StoredMessage
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.smtp.outbox import SentMessage
 from nornmail.testing.state import ServerState
 
@@ -66,10 +66,8 @@ class Waiting:
         """What is there, and the end of what was said."""
         lines = ["There is:"]
         for account in list(self._state.accounts.values()):
-            for name in account.names():
-                box = account.find(name)
-                held = len(box.messages) if box is not None else 0
-                lines.append(f"  {held} in {name.decode('latin-1')} of {account.user}")
+            for box in account.all():
+                lines.append(f"  {len(box.messages)} in {box.name} of {account.user}")
         sent = self._outbox()
         lines.append(f"  {len(sent)} in the outbox")
         lines += [f"    from {one.mail_from} to {', '.join(one.rcpt_tos)}" for one in sent]
