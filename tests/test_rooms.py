@@ -34,7 +34,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "stores": _VALUES | {"clock", "letters"},
     "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"},
     "smtp": _VALUES
-    | {"settings", "message", "stores", "policy", "clock", "reach", "steps", "letters", "handling"},
+    | {"settings", "message", "stores", "policy", "clock", "reach", "steps", "letters", "handling"}
+    | {"routing"},  # the form in which two addresses are compared
     "events": {"model", "clock"},
     "ledger": _VALUES | {"stores", "policy", "clock", "events"},
     "status": {"errors", "model", "clock", "ledger"},
