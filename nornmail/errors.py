@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 class NornmailError(Exception):
@@ -173,6 +174,34 @@ class LoopError(NornmailError):
             "not answered: "
             + "; ".join(f"{refusal.why} ({refusal.kind})" for refusal in self.refusals)
         )
+
+
+class SendFailed(NornmailError):
+    """A message that was to be sent at once was taken for nobody; it will not be tried again.
+
+    Attributes:
+        result: a :class:`~nornmail.smtp.results.SendResult`, with each recipient's answer.
+    """
+
+    def __init__(self, text: str, result: Any) -> None:
+        self.result = result
+        super().__init__(text)
+
+
+class SendUnknown(NornmailError):
+    """The connection fell when the message may have been taken: sending it again may double it.
+
+    Attributes:
+        result: a :class:`~nornmail.smtp.results.SendResult`.
+    """
+
+    def __init__(self, text: str, result: Any) -> None:
+        self.result = result
+        super().__init__(text)
+
+
+class ReceiveOnly(NornmailError):
+    """This mailer must not send anything (``receive_only=True``); nothing was sent or queued."""
 
 
 class Reject(NornmailError):
