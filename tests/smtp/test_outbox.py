@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +11,6 @@ from nornmail import Defer, Reject, SqliteStateStore, events
 from nornmail.errors import (
     AuthenticationFailed,
     ConfigurationError,
-    ConnectionLost,
     HandlerError,
     LeaseHeld,
     ReceiveOnly,
@@ -224,10 +224,7 @@ def test_only_what_is_unknown_can_be_resolved() -> None:
         one.mailer.resolve("nobody's", sent=True)
 
 
-def test_who_was_put_off_when_the_rest_became_unknown_waits_for_the_word_about_it() -> None:
-    def partly(envelope: object, before_content: object) -> object:
-        return each(bob=450)(envelope, before_content)  # type: ignore[arg-type]
-
+def test_what_was_not_sent_is_tried_for_everyone_of_whom_that_is_not_known() -> None:
     one = world(answers=[lose(content=True), each(ann=550)])
     queue(one, to=["ann@x.org", "bob@x.org"])
     one.mailer.flush()
@@ -271,7 +268,7 @@ def test_three_days_without_a_network_are_too_many() -> None:
     one = world()
     one.server.trouble = [UNREACHABLE] * 10_000
     queue(one)
-    one.until(GIVE_UP_AFTER + 1_800, 300)
+    one.until(GIVE_UP_AFTER + 1_800, 1_800)
     result = one.mailer.result("k")
     assert result is not None
     assert result.state == "failed"
@@ -315,9 +312,9 @@ def test_rejected_credentials_for_a_month_lose_nothing() -> None:
     one = world()
     one.server.trouble = [AuthenticationFailed("535 no")] * 100_000
     queue(one)
-    one.until(30 * 86_400, 3_600)
+    one.until(30 * 86_400, 6 * 3_600)
     assert one.state("k") == "queued"
-    assert one.server.connects <= 30 * 24 + 3
+    assert one.server.connects <= 30 * 4 + 1
     one.server.trouble.clear()
     one.until(2 * 3_600, 600)
     assert one.state("k") == "sent"
@@ -356,7 +353,7 @@ def test_the_limits_are_counted_in_the_store(restart: bool, tmp_path: object) ->
     assert len(one.server.taken) == 3
     one.until(20, 10)
     assert len(one.server.taken) == 5
-    one.until(3_480, 60)
+    one.until(3_480, 1_160)
     assert len(one.server.taken) == 5
     one.until(120, 60)
     assert len(one.server.taken) == 7
@@ -372,10 +369,10 @@ def test_limits_below_one_are_refused(minute: int, hour: int) -> None:
 
 def test_no_limit_is_no_limit() -> None:
     one = world(send_limits=SendLimits(None, None))
-    for number in range(400):
+    for number in range(40):
         queue(one, str(number))
     assert one.mailer.flush()
-    assert len(one.server.taken) == 400
+    assert len(one.server.taken) == 40
 
 
 # The hook
@@ -436,7 +433,7 @@ def test_defer_asks_again_later_and_counts_for_nothing() -> None:
     queue(one)
     one.until(9 * 86_400, 3_600)
     assert one.state("k") == "sent"
-    assert [round(b - a) for a, b in zip(asked, asked[1:], strict=False)] == [4 * 86_400] * 2
+    assert [round(b - a) for a, b in pairwise(asked)] == [4 * 86_400] * 2
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, float("nan")])
@@ -671,7 +668,3 @@ def test_seeded_answers_end_well_for_every_recipient() -> None:
     assert sorted(one.server.addresses()) == sorted(
         f"{name}@x.org" for name, said in codes.items() if len(said) > 1
     )
-
-
-def test_connection_lost_is_what_it_is_called() -> None:
-    assert isinstance(UNREACHABLE, ConnectionLost)
