@@ -169,7 +169,7 @@ class World:
 
     store: StateStore
     server: FakeServer
-    clock: FakeClock
+    clock: Any
     events: list[Event]
     mailer: Mailer
 
@@ -190,7 +190,7 @@ def world(
     answers: Iterable[Answer] = (),
     *,
     kept: bool = True,
-    clock: FakeClock | None = None,
+    clock: Any = None,
     server: FakeServer | None = None,
     **options: Any,
 ) -> World:
