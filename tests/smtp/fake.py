@@ -206,7 +206,7 @@ def world(
         clock=clock,
         chance=random.Random(1),
         open_session=server.open,
-        on_event=events.append,
+        on_event=options.pop("on_event", events.append),
         **options,
     )
     return World(store, server, clock, events, mailer)
