@@ -33,6 +33,10 @@ class Doing(StrEnum):
     """The state store cannot be read or written; nothing is sent until it can."""
 
 
+STUCK = frozenset({Doing.AUTH_FAILED, Doing.THROTTLED, Doing.STORE_TROUBLE})
+"""What does not pass within the time for which a person waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailerStatus:
     """What a mailer was doing at the instant of the question.
@@ -72,6 +76,11 @@ class Board:
             before, since, _ = self._note
             since = since if before is state else self._clock.wall()
             self._note = (state, since, reason)
+
+    @property
+    def state(self) -> Doing:
+        """What is being done."""
+        return self._note[0]
 
     def read(self, *, queued: int, unknown: int, failed: int) -> MailerStatus:
         """What is being done, with the figures of the store."""

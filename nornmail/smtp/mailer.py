@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -25,7 +26,7 @@ from nornmail.smtp import registry
 from nornmail.smtp.addresses import Mailbox, Mailboxes, mailbox, sender_of
 from nornmail.smtp.approval import BeforeSend
 from nornmail.smtp.awaiting import in_a_thread
-from nornmail.smtp.board import Board, MailerStatus
+from nornmail.smtp.board import STUCK, Board, MailerStatus
 from nornmail.smtp.bounces import note_bounce
 from nornmail.smtp.compose import Draft
 from nornmail.smtp.copies import SentMail
@@ -42,6 +43,9 @@ from nornmail.smtp.writer import Writer
 from nornmail.stores import MemoryStateStore, StateStore
 
 log = logging.getLogger("nornmail.smtp")
+
+WAIT_STEP = 0.05
+"""Seconds between two looks of :meth:`Mailer.wait`: another process may be the one that sends."""
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -349,6 +353,31 @@ class Mailer:
         """What became of the message with this key, ``None`` if there is none."""
         letter = self._store.letter(self.outbox, key)
         return None if letter is None else result_of(letter)
+
+    def wait(self, key: str, timeout: float) -> SendResult:
+        """Wait until it is known what becomes of a message, or nothing goes out for now.
+
+        Args:
+            key: of a message that was given to :meth:`send`.
+            timeout: seconds to wait at most.
+
+        Returns:
+            What became of it so far: still ``queued`` where the time is up, it was put off, or the
+            server leaves this mailer waiting (rejected credentials, throttling).
+
+        Raises:
+            ConfigurationError: there is no such message.
+        """
+        until = self._clock.monotonic() + timeout
+        while True:
+            result = self.result(key)
+            if result is None:
+                raise ConfigurationError("key", key, "there is no such letter")
+            open_still = result.state in (LetterState.QUEUED, LetterState.SENDING)
+            left = until - self._clock.monotonic()
+            if not open_still or left <= 0 or self._board.state in STUCK:
+                return result
+            self._clock.wait(threading.Event(), min(left, WAIT_STEP))
 
     def resolve(self, key: str, *, sent: bool) -> None:
         """Say of a letter that is unknown whether it was sent; if not, it is tried again.
