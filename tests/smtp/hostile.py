@@ -40,6 +40,11 @@ class Case:
     all: tuple[str, ...] | None = None
     body: str = "Hello.\n"
 
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """Whom an answer to all goes to."""
+        return self.to if self.all is None else self.all
+
     def raw(self) -> bytes:
         fields = DEFAULTS | self.fields
         lines = [f"{name}: {value}\r\n" for name, value in fields.items() if value != "-"]

@@ -224,6 +224,7 @@ def scripted(answers: Answers | None = None, *, implicit_tls: bool = False) -> I
             found.connections += 1
             found.ended.clear()
             sock.settimeout(SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             conversation = _Conversation(sock, found, say)
             try:
                 if implicit_tls:
