@@ -89,32 +89,34 @@ def sender_of(settings: SmtpSettings) -> Address:
 def mailboxes(value: Mailboxes, field: str) -> tuple[Address, ...]:
     """All addresses of a field, each mailbox once, in their order.
 
+    A tuple of two texts is (name, address). Where the first has an ``@`` it could as well be meant
+    as two addresses, and a stranger's name could make it so: that is refused, and a list of pairs
+    is not.
+
     Raises:
         ComposeError: one of them is none.
     """
     found: dict[str, Address] = {}
-    for one in _several(value):
+    for one in _several(value, field):
         address = mailbox(one, field)
         found.setdefault(canonical(address.address), address)
     return tuple(found.values())
 
 
-def _several(value: Mailboxes) -> Iterable[Mailbox]:
+def _several(value: Mailboxes, field: str) -> Iterable[Mailbox]:
     if value is None:
         return ()
-    if isinstance(value, str | Address) or _is_pair(value):
-        return (value,)  # type: ignore[return-value]  # a pair is a Mailbox
-    return value
-
-
-def _is_pair(value: object) -> bool:
-    """Whether this is (name, address), and not two addresses."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(one, str) for one in value)
-        and "@" not in value[0].partition("<")[0] + value[0].partition("<")[2]
-    )
+    if isinstance(value, str | Address):
+        return (value,)
+    if not isinstance(value, tuple) or len(value) != 2:
+        return value
+    first, second = value
+    if not isinstance(first, str) or not isinstance(second, str):
+        return value
+    if "@" in first:
+        why = "is it two addresses, or a name and an address? Give a list, or an Address"
+        raise ComposeError(field, f"{_shown(first)}, {_shown(second)}: {why}")
+    return ((first, second),)
 
 
 def _pair(value: tuple[str, ...], field: str) -> tuple[str, str]:

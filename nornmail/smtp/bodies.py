@@ -13,6 +13,9 @@ from nornmail.smtp.fields import parameterised, structured
 MAX_PLAIN_LINE: Final = 78
 """Octets of a line that goes out as it stands (RFC 5322, 2.1.1). A paragraph on one longer line is
 encoded, which keeps it one line for the reader."""
+MAX_QUOTED_RATIO: Final = 1.5
+"""How much longer than base64 quoted-printable may be: people can read it, and filters look at text
+in base64 with suspicion. Scripts other than Latin are beyond."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NOT_PLAIN = re.compile(
@@ -55,7 +58,8 @@ def _encoded(octets: bytes) -> tuple[str, bytes]:
         return "7bit", octets.replace(b"\n", b"\r\n")
     quoted = _quoted_printable(octets)
     encoded = base64_lines(octets.replace(b"\n", b"\r\n"))
-    return ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
+    is_short = len(quoted) <= MAX_QUOTED_RATIO * len(encoded)
+    return ("quoted-printable", quoted) if is_short else ("base64", encoded)
 
 
 def _quoted_printable(octets: bytes) -> bytes:

@@ -73,11 +73,13 @@ def _read(source: Enclosable) -> Enclosure:
         return Enclosure(source.filename, source.content, source.content_type)
     if isinstance(source, tuple):
         return Enclosure(*source)
-    path = Path(source)
     try:
+        path = Path(source)
         return Enclosure(path.name, path.read_bytes())
+    except TypeError as error:
+        raise ComposeError("attachments", f"{type(source).__name__} is no file") from error
     except (OSError, ValueError) as error:
-        raise ComposeError("attachments", f"{str(path)!a} cannot be read: {error}") from error
+        raise ComposeError("attachments", f"{str(source)!a} cannot be read: {error}") from error
 
 
 def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:

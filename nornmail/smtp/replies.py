@@ -22,6 +22,8 @@ MAX_REPLY_ALL: Final = 100
 
 _LIKE_AN_ADDRESS = re.compile(r"[@<>\uff20\ufe6b]")
 """An at sign (also the wide and the small one) or an angle bracket."""
+_SEPARATORS = re.compile(r'[,;:\\"()\[\]]')
+"""What has a meaning of its own in a field of addresses (RFC 5322, 3.2.3)."""
 
 
 def reply_draft(
@@ -110,9 +112,15 @@ def _usable(addresses: Iterable[Address], seen: set[str]) -> Iterator[Address]:
 
 
 def _harmless(name: str) -> str:
-    """A stranger's display name, or ``""`` where a careless reader would find an address in it."""
-    name = " ".join(NOT_IN_A_LINE.sub(" ", name).split())
-    return "" if _LIKE_AN_ADDRESS.search(name) else name[:MAX_NAME_CHARS].strip()
+    """A stranger's display name without what separates addresses; ``""`` if one stands in it.
+
+    We would quote or encode it rightly. But mail programs on the way that fold a header anew lose
+    quotes (the standard library does), and ``Doe, John`` becomes two recipients.
+    """
+    if _LIKE_AN_ADDRESS.search(name):
+        return ""
+    name = _SEPARATORS.sub(" ", NOT_IN_A_LINE.sub(" ", name))
+    return " ".join(name.split())[:MAX_NAME_CHARS].strip()
 
 
 def _chain(message: Message) -> tuple[str, ...]:

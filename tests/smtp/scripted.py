@@ -22,7 +22,7 @@ SMALL_BUFFER: Final = 4_096
 """Octets that the system keeps for the server, so that a large letter cannot go out unread."""
 
 HANG_UP: Final = b"\0hang up"
-"""Close the connection instead of answering."""
+"""Close the connection instead of answering, or behind an answer."""
 SILENCE: Final = b"\0silence"
 """Neither say nor read anything until the test has ended."""
 DRIP: Final = b"\0drip"
@@ -141,7 +141,8 @@ class _Conversation:
         return self.speak(self.say(stage))
 
     def speak(self, octets: bytes) -> bool:
-        if octets == HANG_UP:
+        if octets.endswith(HANG_UP):
+            self.sock.sendall(octets.removesuffix(HANG_UP))
             return False
         if octets == SILENCE:
             self.found.released.wait()
@@ -223,6 +224,7 @@ def scripted(answers: Answers | None = None, *, implicit_tls: bool = False) -> I
             found.connections += 1
             found.ended.clear()
             sock.settimeout(SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             conversation = _Conversation(sock, found, say)
             try:
                 if implicit_tls:

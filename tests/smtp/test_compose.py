@@ -1,0 +1,362 @@
+"""What is written: the header, the MIME tree, the transfer encodings, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from nornmail.errors import ComposeError
+from nornmail.message import Address, parse_message
+from nornmail.smtp import verify as verifying
+from nornmail.smtp.compose import Composed, Draft, compose
+from nornmail.smtp.enclosures import Enclosure, read_enclosures
+from nornmail.smtp.lines import line_fault
+from tests.smtp.letters import ANN, BOB, NOW
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0"
+
+
+def write(**values: Any) -> Composed:
+    given = {"sender": "Agent <agent@example.com>", "to": ANN, "subject": "Hello", "text": "Hi.\n"}
+    return compose(Draft(**(given | values)), now=NOW, unique="letter-1")
+
+
+def field(made: Composed, name: str) -> str:
+    """A field as it stands, unfolded; ``""`` where there is none."""
+    return parse_message(made.raw).headers.raw(name)
+
+
+def types(made: Composed) -> list[str]:
+    """The media types of all parts, from the outside in."""
+    return [part.get_content_type() for part in parse_message(made.raw).as_email().walk()]
+
+
+def test_a_plain_message_to_the_octet() -> None:
+    assert write().raw == (
+        b"From: Agent <agent@example.com>\r\n"
+        b"To: ann@example.org\r\n"
+        b"Subject: Hello\r\n"
+        b"Date: Tue, 24 Nov 2026 13:30:00 +0000\r\n"
+        b"Message-ID: <letter-1@example.com>\r\n"
+        b"MIME-Version: 1.0\r\n"
+        b'Content-Type: text/plain; charset="us-ascii"\r\n'
+        b"Content-Transfer-Encoding: 7bit\r\n"
+        b"\r\n"
+        b"Hi.\r\n"
+    )
+
+
+def test_blind_copies_stand_in_the_envelope_alone() -> None:
+    made = write(cc=BOB, bcc=["Cat <cat@example.org>", ANN])
+    assert made.envelope.recipients == (ANN, BOB, "cat@example.org")
+    assert b"cat" not in made.raw.lower()
+    assert b"bcc" not in made.raw.lower()
+
+
+def test_blind_copies_alone_name_nobody() -> None:
+    made = write(to=None, bcc=[ANN, BOB])
+    assert made.envelope.recipients == (ANN, BOB)
+    assert field(made, "to") == "undisclosed-recipients:;"
+
+
+def test_cc_alone_needs_no_to() -> None:
+    made = write(to=None, cc=ANN)
+    assert field(made, "to") == ""
+    assert made.envelope.recipients == (ANN,)
+
+
+@pytest.mark.parametrize(
+    ("text", "charset", "encoding"),
+    [
+        pytest.param("Hi.\n", "us-ascii", "7bit", id="ASCII in short lines"),
+        pytest.param("", "us-ascii", "7bit", id="nothing"),
+        pytest.param("-- \nAnn", "us-ascii", "7bit", id="a signature"),
+        pytest.param("word " * 40, "us-ascii", "quoted-printable", id="a long line"),
+        pytest.param("From here\n", "us-ascii", "quoted-printable", id="what mbox changes"),
+        pytest.param("end \n", "us-ascii", "quoted-printable", id="a blank at the end"),
+        pytest.param("a\0b", "us-ascii", "quoted-printable", id="a NUL"),
+        pytest.param("a\x1bb", "us-ascii", "quoted-printable", id="an escape"),
+        pytest.param("--=_x\n", "us-ascii", "quoted-printable", id="what a boundary has"),
+        pytest.param("Grüße aus Köln\n", "utf-8", "quoted-printable", id="a few umlauts"),
+        pytest.param("Привет, как дела\n", "utf-8", "base64", id="Cyrillic"),
+        pytest.param("x" * 5_000, "us-ascii", "quoted-printable", id="a word of 5,000 characters"),
+    ],
+)
+def test_the_charset_and_the_encoding_are_the_simplest_that_do(
+    text: str, charset: str, encoding: str
+) -> None:
+    made = write(text=text)
+    assert f'charset="{charset}"' in field(made, "content-type")
+    assert field(made, "content-transfer-encoding") == encoding
+    assert parse_message(made.raw).text.rstrip("\n") == text.replace("\0", "").rstrip("\n")
+    assert line_fault(made.raw) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        pytest.param("a\r\nb\rc\nd", "a\nb\nc\nd\n", id="all kinds of line ends"),
+        pytest.param("a\ud800b", "a?b\n", id="a lone surrogate"),
+        pytest.param("a\u2028b\x85c", "a\u2028b\x85c\n", id="what only some take for a line end"),
+    ],
+)
+def test_text_arrives(text: str, read: str) -> None:
+    assert parse_message(write(text=text).raw).text == read
+
+
+def test_text_and_html_are_alternatives() -> None:
+    made = write(html="<p>Hi <b>you</b></p>")
+    assert types(made) == ["multipart/alternative", "text/plain", "text/html"]
+    read = parse_message(made.raw)
+    assert (read.text, read.html) == ("Hi.\n", "<p>Hi <b>you</b></p>\n")
+
+
+@pytest.mark.parametrize("text", [None, "", " \n"], ids=["none", "empty", "blank"])
+def test_html_alone_gets_a_text_made_from_it(text: str | None) -> None:
+    made = write(text=text, html='<p>See <a href="https://example.org/x">this</a></p>')
+    assert parse_message(made.raw).text.strip() == "See this (https://example.org/x)"
+    assert types(made) == ["multipart/alternative", "text/plain", "text/html"]
+
+
+def test_html_that_shows_no_text_gets_no_empty_alternative() -> None:
+    made = write(
+        text=None, html='<img src="cid:a">', attachments=[Enclosure("a.png", PNG, "", "a")]
+    )
+    assert types(made) == ["multipart/related", "text/html", "image/png"]
+
+
+def test_images_stand_beside_the_html_and_files_outside() -> None:
+    made = write(
+        html='<img src="cid:logo">',
+        attachments=[
+            Enclosure("report.pdf", b"%PDF"),
+            Enclosure("logo.png", PNG, content_id="logo"),
+            Enclosure("data", b"\0", "application/x-thing; version=2"),
+        ],
+    )
+    assert types(made) == [
+        "multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html",
+        "image/png", "application/pdf", "application/x-thing",
+    ]  # fmt: skip
+    read = parse_message(made.raw).attachments
+    assert [(one.filename, one.content, one.content_id, one.is_inline) for one in read] == [
+        ("logo.png", PNG, "logo", True),
+        ("report.pdf", b"%PDF", "", False),
+        ("data", b"\0", "", False),
+    ]
+
+
+def test_an_image_without_html_is_a_file() -> None:
+    made = write(attachments=[Enclosure("a.png", PNG, content_id="a")])
+    assert types(made) == ["multipart/mixed", "text/plain", "image/png"]
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "content_type"),
+    [
+        pytest.param("a.pdf", b"x", "application/pdf", id="PDF"),
+        pytest.param("A.PNG", b"x", "image/png", id="capitals"),
+        pytest.param("a.tar.gz", b"x", "application/gzip", id="two extensions"),
+        pytest.param("a.docx", b"x",
+                     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+                     id="an office document"),
+        pytest.param("a", b"x", "application/octet-stream", id="none"),
+        pytest.param("a.txt", b"x", 'text/plain; charset="us-ascii"', id="a text in ASCII"),
+        pytest.param("a.csv", "é".encode(), 'text/csv; charset="utf-8"', id="a text in UTF-8"),
+        pytest.param("a.txt", b"\xff", "text/plain", id="a text in who knows what"),
+        pytest.param("a.eml", b"From: a\n\nb\n", "message/rfc822", id="a message"),
+        pytest.param("a.eml", b"From: a\n\n\xff\n", "application/octet-stream",
+                     id="a message that cannot go as one"),
+    ],
+)  # fmt: skip
+def test_the_type_is_guessed_from_the_name(
+    filename: str, content: bytes, content_type: str
+) -> None:
+    made = write(attachments=[Enclosure(filename, content)])
+    last = made.raw.rpartition(b"Content-Type: ")[2].partition(b"\r\nContent-Transfer")[0]
+    assert last.decode().replace("\r\n", "") == content_type
+
+
+def test_files_are_read_from_wherever_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "größe.txt"
+    path.write_bytes(b"a\nb")
+    came = parse_message(write(attachments=[Enclosure("x.bin", b"\1", "image/gif")]).raw)
+    read = read_enclosures(
+        [path, str(path), ("n.bin", b"\0"), Enclosure("e", b""), *came.attachments]
+    )
+    assert [(one.filename, one.content, one.content_type) for one in read] == [
+        ("größe.txt", b"a\nb", ""),
+        ("größe.txt", b"a\nb", ""),
+        ("n.bin", b"\0", ""),
+        ("e", b"", ""),
+        ("x.bin", b"\1", "image/gif"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("/nowhere/at/all.pdf", id="a file that is not there"),
+        pytest.param("a\0b", id="a path with a NUL"),
+        pytest.param(7, id="a number"),
+        pytest.param(b"octets", id="octets without a name"),
+    ],
+)
+def test_what_cannot_be_attached(source: Any) -> None:
+    with pytest.raises(ComposeError, match="attachments"):
+        read_enclosures([source])
+
+
+ID = "<{}@x.example>".format
+CHAINS = [
+    pytest.param([], "", "", id="a new thread"),
+    pytest.param([ID(1)], ID(1), ID(1), id="an answer to the first"),
+    pytest.param([ID(1), ID(2)], ID(3), f"{ID(1)} {ID(2)} {ID(3)}", id="the parent is added"),
+    pytest.param([ID(1), ID(3), ID(2)], ID(3), f"{ID(1)} {ID(2)} {ID(3)}",
+                 id="the parent goes last"),
+    pytest.param([], ID(3), ID(3), id="the parent alone"),
+    pytest.param([ID(1), ID(1)], "", ID(1), id="each once"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("references", "parent", "expected"), CHAINS)
+def test_the_chain_of_references(references: list[str], parent: str, expected: str) -> None:
+    made = write(references=references, in_reply_to=parent)
+    assert field(made, "references") == expected
+    assert field(made, "in-reply-to") == parent
+    assert made.thread_id == (expected.partition(" ")[0] or made.message_id)
+    assert parse_message(made.raw).thread_id == made.thread_id
+
+
+def test_a_long_chain_keeps_its_root_and_its_end() -> None:
+    ids = [f"<{n:03}.{'x' * 40}@example.org>" for n in range(500)]
+    read = parse_message(write(references=ids, in_reply_to=ids[-1]).raw)
+    assert read.references[0] == ids[0]
+    assert list(read.references[1:]) == ids[-len(read.references) + 1 :]
+    assert 900 < len(read.headers.raw("references")) <= 998 - len("References: ")
+
+
+def test_the_longest_ids_stay_within_a_line() -> None:
+    longest = f"<{'a' * 980}@b>"
+    made = write(references=[longest], in_reply_to=longest)
+    assert parse_message(made.raw).in_reply_to == longest
+
+
+def test_an_automatic_message_says_so() -> None:
+    made = write(auto_submitted="auto-replied")
+    assert field(made, "auto-submitted") == "auto-replied"
+    assert "NDR" not in field(made, "x-auto-response-suppress")
+    assert parse_message(made.raw).is_automatic
+    assert not parse_message(write().raw).is_automatic
+
+
+def test_further_fields_go_out_as_they_are() -> None:
+    link = f"<https://example.org/{'u' * 300}>"
+    made = write(headers=[("X-Note", "Grüße"), ("List-Unsubscribe", f"{link}, <mailto:a@b.c>")])
+    assert field(made, "list-unsubscribe") == f"{link}, <mailto:a@b.c>"
+    assert parse_message(made.raw).headers.get("x-note") == "Grüße"
+
+
+def test_smtputf8_is_asked_for_where_an_address_needs_it() -> None:
+    made = write(to=["ünal@bücher.example", ANN])
+    assert made.envelope.smtputf8
+    assert made.envelope.recipients[0] == "ünal@xn--bcher-kva.example"
+    assert parse_message(made.raw).to[0] == Address("", "ünal@xn--bcher-kva.example")
+    assert not write(to="Ünal <u@bücher.example>").envelope.smtputf8
+
+
+REFUSED = [
+    pytest.param({"to": None}, "to", id="nobody"),
+    pytest.param({"to": [f"a{n}@x.example" for n in range(1_001)]}, "to", id="a thousand and one"),
+    pytest.param({"sender": ""}, "sender", id="no sender"),
+    pytest.param({"sender": [ANN, BOB]}, "sender", id="two senders"),
+    pytest.param({"reply_to": "x"}, "reply_to", id="no address in reply_to"),
+    pytest.param({"subject": "Hi\r\nBcc: x@y.example"}, "subject", id="a CRLF in the subject"),
+    pytest.param({"subject": "Hi\u2028there"}, "subject", id="a line separator in the subject"),
+    pytest.param({"subject": "Hi\tthere"}, "subject", id="a tab in the subject"),
+    pytest.param({"subject": "x" * 2_001}, "subject", id="a subject of thousands of characters"),
+    pytest.param({"subject": None}, "subject", id="None as the subject"),
+    pytest.param({"text": None}, "text", id="nothing to say"),
+    pytest.param({"text": b"octets"}, "text", id="octets as text"),
+    pytest.param({"html": 7}, "html", id="a number as HTML"),
+    pytest.param({"in_reply_to": "a@b"}, "in_reply_to", id="an id without brackets"),
+    pytest.param({"references": ["<a@b>\r\nBcc: <x>"]}, "references", id="a CRLF in an id"),
+    pytest.param({"references": ["<ä@b>"]}, "references", id="an id beyond ASCII"),
+    pytest.param({"headers": {"Bcc": ANN}}, "headers", id="Bcc"),
+    pytest.param({"headers": {"resent-to": ANN}}, "headers", id="Resent-To"),
+    pytest.param({"headers": {"FROM": ANN}}, "headers", id="From"),
+    pytest.param({"headers": {"Content-Type": "text/html"}}, "headers", id="Content-Type"),
+    pytest.param({"headers": {"Return-Path": "<>"}}, "headers", id="Return-Path"),
+    pytest.param({"headers": {"X Note": "x"}}, "headers", id="a blank in a name"),
+    pytest.param({"headers": {"X:Y": "x"}}, "headers", id="a colon in a name"),
+    pytest.param({"headers": {"X\r\nBcc": "x"}}, "headers", id="a CRLF in a name"),
+    pytest.param({"headers": {"": "x"}}, "headers", id="no name"),
+    pytest.param({"headers": {"X-Note": "a\r\nBcc: x"}}, "headers['X-Note']",
+                 id="a CRLF in a value"),
+    pytest.param({"headers": {"X-Note": " "}}, "headers", id="an empty value"),
+    pytest.param({"headers": {"X-Note": 7}}, "headers['X-Note']", id="a number as a value"),
+    pytest.param({"headers": {f"X-{n}": "x" for n in range(101)}}, "headers", id="101 fields"),
+    pytest.param({"auto_submitted": "yes"}, "auto_submitted", id="an unknown Auto-Submitted"),
+    pytest.param({"attachments": [Enclosure("", b"")]}, "attachments", id="a file without a name"),
+    pytest.param({"attachments": [Enclosure("a\r\nb", b"")]}, "attachments", id="a CRLF in a name"),
+    pytest.param({"attachments": [Enclosure("é" * 200, b"")]}, "attachments",
+                 id="a long file name"),
+    pytest.param({"attachments": [Enclosure("a", cast("bytes", "text"))]}, "attachments",
+                 id="text as octets"),
+    pytest.param({"attachments": [Enclosure("a", b"", "pdf")]}, "attachments", id="half a type"),
+    pytest.param({"attachments": [Enclosure("a", b"", "a/b\r\nX: y")]}, "attachments",
+                 id="a CRLF in a type"),
+    pytest.param({"attachments": [Enclosure("a", b"", "multipart/mixed")]}, "attachments",
+                 id="a multipart as a file"),
+    pytest.param({"attachments": [Enclosure("a", b"", "", "x> <y")], "html": "x"}, "attachments",
+                 id="a bracket in a Content-ID"),
+    pytest.param({"attachments": [Enclosure("a", b"", "", "x")] * 2, "html": "x"}, "attachments",
+                 id="one Content-ID twice"),
+    pytest.param({"attachments": [Enclosure("a", b"")] * 501}, "attachments", id="501 files"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "named"), REFUSED)
+def test_what_cannot_be_written_is_refused(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(ComposeError) as caught:
+        write(**values)
+    assert caught.value.field == named
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("unique", ["", "a b", "a@b", "a>b", ".a", "a..b", "ä", "x" * 129])
+def test_what_cannot_make_a_message_id_is_refused(unique: str) -> None:
+    with pytest.raises(ComposeError, match="unique"):
+        compose(Draft(sender=ANN, to=BOB, text="x"), now=NOW, unique=unique)
+
+
+def test_an_instant_needs_a_zone() -> None:
+    with pytest.raises(ComposeError, match="time zone"):
+        compose(Draft(sender=ANN, to=BOB, text="x"), now=datetime(2026, 1, 1), unique="a")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        pytest.param((b"To: ann@", b"To: evil@"), "to", id="another recipient is read"),
+        pytest.param((b"From: Agent", b"From: <evil@x.example>, Agent"), "from",
+                     id="another sender"),
+        pytest.param((b"Subject: ", b"Subject: x\r\nBcc: y@z.example\r\nX: "), "message",
+                     id="a field too many"),
+        pytest.param((b"Hi.", b"Hi\n.\n"), "message", id="a bare LF"),
+        pytest.param((b"Hi.", b"x" * 1_000), "message", id="a line too long"),
+    ],
+)  # fmt: skip
+def test_a_message_that_is_not_read_as_it_was_meant_does_not_go_out(
+    change: tuple[bytes, bytes], field: str
+) -> None:
+    raw = write().raw.replace(*change)
+    named = {"from_": [Address("", "agent@example.com")], "to": [Address("", ANN)]}
+    fields = write().raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    verifying.verify(write().raw, named | {"cc": [], "reply_to": []}, fields)
+    with pytest.raises(ComposeError) as caught:
+        verifying.verify(raw, named | {"cc": [], "reply_to": []}, fields)
+    assert caught.value.field == field
