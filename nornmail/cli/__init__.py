@@ -10,7 +10,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nornmail import ConfigurationError, DecisionNeeded, NornmailError, StoreError, __version__
+from nornmail import (
+    ComposeError,
+    ConfigurationError,
+    DecisionNeeded,
+    NornmailError,
+    StoreError,
+    __version__,
+)
 from nornmail.cli import check, dead, demo, outbox, poll, send, watch
 from nornmail.cli.parser import Parser
 from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
@@ -53,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader that went away is no traceback
         return status
-    except (ConfigurationError, DecisionNeeded) as error:
+    except (ConfigurationError, ComposeError, DecisionNeeded) as error:
         return _failed(error, BAD_SETTINGS)
     except StoreError as error:
         return _failed(error, BAD_STORE)

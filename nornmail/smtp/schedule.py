@@ -156,21 +156,27 @@ def _with(letter: Letter, recipients: Sequence[Recipient]) -> Letter:
 
 def lost(letter: Letter, now: float, reason: str = NO_ANSWER) -> Letter:
     """A letter of which it is not known whether the server took it."""
-    recipients = tuple(
-        replace(one, standing=Standing.UNKNOWN) if one.standing is Standing.PENDING else one
-        for one in letter.recipients
-    )
-    # Where the sender was told who was put off, these stay so; where nobody is unknown, all are.
-    if any(one.standing is Standing.UNKNOWN for one in letter.recipients):
-        recipients = letter.recipients
     return replace(
-        letter,
-        recipients=recipients,
+        _in_doubt(letter),
         state=LetterState.UNKNOWN,
         due_at=0.0,
         changed_at=now,
         reason=reason[:REASON_LENGTH],
     )
+
+
+def _in_doubt(letter: Letter) -> Letter:
+    """The letter with those marked who may have got it.
+
+    Where the server put some off and took others, it is known who; else it is everyone pending.
+    """
+    if any(one.standing is Standing.UNKNOWN for one in letter.recipients):
+        return letter
+    recipients = tuple(
+        replace(one, standing=Standing.UNKNOWN) if one.standing is Standing.PENDING else one
+        for one in letter.recipients
+    )
+    return replace(letter, recipients=recipients)
 
 
 def settled(letter: Letter, said: Submission, now: float, chance: random.Random) -> Letter:
@@ -305,7 +311,7 @@ def known_as_sent(letter: Letter, reason: str, now: float) -> Letter:
     """An unknown letter that is known to have been taken; who was put off is tried again."""
     recipients = tuple(
         replace(one, standing=Standing.ACCEPTED) if one.standing is Standing.UNKNOWN else one
-        for one in letter.recipients
+        for one in _in_doubt(letter).recipients
     )
     letter = replace(letter, recipients=recipients)
     return _queued(letter, reason, now, now) if _pending(letter) else _ended(letter, reason, now)
