@@ -18,12 +18,15 @@ import pytest
 import nornmail
 from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, events
 from nornmail.model import TRANSITIONS, State
+from nornmail.smtp.compose import Draft
+from nornmail.smtp.loops import REFUSALS
 from nornmail.status import Activity, Status
 from tests.support.package import package_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+SENDING = ROOT / "docs" / "reference" / "sending.md"
 STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -44,6 +47,27 @@ LIMITED = (
     "imap.idle",
     "imap.limits",
     "message.limits",
+    "smtp.addresses",
+    "smtp.bodies",
+    "smtp.chains",
+    "smtp.compose",
+    "smtp.content",
+    "smtp.enclosures",
+    "smtp.extras",
+    "smtp.fields",
+    "smtp.fitness",
+    "smtp.lines",
+    "smtp.login",
+    "smtp.loops",
+    "smtp.machines",
+    "smtp.quoting",
+    "smtp.replies",
+    "smtp.responses",
+    "smtp.scrub",
+    "smtp.session",
+    "smtp.subjects",
+    "smtp.transaction",
+    "smtp.wire",
 )
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
@@ -303,6 +327,16 @@ def numbers(module: str) -> dict[str, float]:
         for name in defined
         if isinstance(vars(loaded)[name], int | float) and name not in {"KIB", "MIB"}
     }
+
+
+def test_the_refusals_on_the_page_are_those_of_the_code() -> None:
+    assert [row[0] for row in table(SENDING, "refusal", "what it is")] == list(REFUSALS)
+
+
+def test_the_fields_on_the_page_are_those_of_a_draft() -> None:
+    rows = table(SENDING, "field of a `Draft", "meaning")
+    told = [name.strip(" `") for row in rows for name in row[0].split(",")]
+    assert told == [one.name for one in fields(Draft)]
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:

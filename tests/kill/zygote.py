@@ -15,11 +15,14 @@ import sys
 import traceback
 from dataclasses import asdict
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
-from tests.kill.child import Order, run
+from tests.kill import child, outbox_child
 from tests.stores.support import start
 
+Order = child.Order | outbox_child.Order
+KINDS = {"poller": child, "outbox": outbox_child}
+"""What a child can be told to be."""
 LIFETIME = 60
 """Seconds after which a child is ended with SIGALRM: a hundred times what it takes."""
 FAILED = 70
@@ -51,7 +54,8 @@ class Zygote:
         orders, codes = self._process.stdin, self._process.stdout
         assert orders is not None
         assert codes is not None
-        orders.write(json.dumps(asdict(order)) + "\n")
+        kind = next(name for name, one in KINDS.items() if isinstance(order, one.Order))
+        orders.write(json.dumps([kind, asdict(order)]) + "\n")
         orders.flush()
         return int(codes.readline())
 
@@ -61,22 +65,23 @@ def serve() -> None:
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            _be_child(Order(**json.loads(line)))
+            kind, values = json.loads(line)
+            _be_child(KINDS[kind], values)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _be_child(order: Order) -> NoReturn:
+def _be_child(kind: Any, values: dict[str, Any]) -> NoReturn:
     """Carry the order out. What is said on stderr lies in the file ``errors`` afterwards."""
     code = FAILED
     try:
         signal.alarm(LIFETIME)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        errors = os.open(f"{order.directory}/errors", flags, 0o600)
+        errors = os.open(f"{values['directory']}/errors", flags, 0o600)
         os.dup2(errors, 1)
         os.dup2(errors, 2)
         os.close(errors)
-        run(order)
+        kind.run(kind.Order(**values))
         gc.collect()  # what was not closed says so now
         code = 0
     except BaseException:
