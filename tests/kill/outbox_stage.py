@@ -165,7 +165,7 @@ def _was_going_out(events: list[Event], key: str) -> bool:
         if event.kind != "commit":
             continue
         if event.text == f"{key}: sending":
-            begun = at + 1 < len(events)
+            begun = event.when == "after" or at + 1 < len(events)
         elif event.text.startswith(f"{key}: ") and event.when == "after":
             begun = False
     return begun

@@ -19,7 +19,7 @@ from tests.kill.outbox_stage import Plan, Story, complaints, play
 from tests.stores.support import PATHS
 
 SEED = 3
-SAMPLE = 6
+SAMPLE = 2
 """Instants for each store in the default run."""
 PAIRS = 100
 """Pairs of instants, in two processes one after the other, for each store."""
