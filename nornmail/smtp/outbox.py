@@ -39,8 +39,6 @@ log = logging.getLogger("nornmail.smtp")
 BATCH = 100
 """Letters that are looked at in one turn, so that a wish, a stop, or mail that came in meanwhile
 waits for no more than these."""
-CLOSING = 421
-"""The reply of a server that takes no more for now, and hangs up (RFC 5321, 3.8)."""
 
 
 @dataclass(slots=True)
@@ -249,13 +247,6 @@ class Sender:
             self._hand_in(letter, raw)
 
     def _hand_in(self, letter: Letter, raw: bytes) -> None:
-        try:
-            session = self.line.ready()
-        except (StoreError, LeaseLost):
-            raise
-        except NornmailError as trouble:
-            self._unreachable(letter, trouble)
-            return
         began: list[Letter] = []
 
         def before_content(recipients: Sequence[Recipient]) -> None:
@@ -264,7 +255,19 @@ class Sender:
             began.append(going)
 
         try:
-            said = session.submit(schedule.envelope_of(letter), raw, before_content=before_content)
+            session = self.line.ready()
+            envelope = schedule.envelope_of(letter)
+            said = session.submit(envelope, raw, before_content=before_content)
+        except (StoreError, LeaseLost):
+            self.line.drop()
+            raise
+        except NornmailError as trouble:
+            self._unreachable(letter, trouble)
+            return
+        except Exception as error:
+            self.line.drop()
+            self._failed_oddly(letter, began, error)
+            return
         except BaseException:
             self.line.drop()
             raise
@@ -274,10 +277,21 @@ class Sender:
         self._settle(self._with_copy(outcome))
         self._learn(said)
 
+    def _failed_oddly(self, letter: Letter, began: Sequence[Letter], error: Exception) -> None:
+        """Settle a letter at which a mistake was met, so that it holds up no other one."""
+        log.exception("%s could not be handed in", letter.message_id)
+        now, reason = self.clock.wall(), f"{type(error).__name__}: {error}"
+        if began:
+            self._settle(self._with_copy(schedule.lost(began[0], now, reason)))
+        else:
+            delay = schedule.retry_delay(letter.attempts + 1, self.chance)
+            self._settle(schedule.put_off(letter, reason, delay, now))
+
     def _learn(self, said: Submission) -> None:
         """Leave the server alone if it said that it takes nothing more for now."""
-        if said.code == CLOSING:
-            self._leave_alone(Throttled(f"{said.code} {said.text}", kind="rate"))
+        kind = schedule.wants_rest(said)
+        if kind:
+            self._leave_alone(Throttled(f"{said.code} {said.text}", kind=kind))
         elif said.code:
             self.patience.recovered(0.0)
 

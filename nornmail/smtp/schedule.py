@@ -22,6 +22,7 @@ from nornmail.letters import (
     Wish,
 )
 from nornmail.policy import REASON_LENGTH
+from nornmail.smtp.meanings import CLOSING, limit_kind
 from nornmail.smtp.session import Outcome, Submission
 
 FIRST_RETRY = 60.0
@@ -273,6 +274,23 @@ def _reason_of_pending(letter: Letter) -> str:
         if one.standing is Standing.PENDING
     )
     return next(words, "")
+
+
+def wants_rest(said: Submission) -> str:
+    """What kind of limit a server's word is about, so that no letter is handed in for now.
+
+    Returns:
+        As :class:`~nornmail.errors.Throttled` names it; ``""`` where it is about this letter. That
+        there are too many recipients is.
+    """
+    if said.code == CLOSING:
+        kind = limit_kind(said.text)
+        return "rate" if kind == "unavailable" else kind
+    if said.outcome is not Outcome.DEFERRED or said.code // 100 != 4:
+        return ""
+    kind = limit_kind(said.text)
+    about_it = kind == "unavailable" or "recipient" in said.text.lower()
+    return "" if about_it else kind
 
 
 # By hand.
