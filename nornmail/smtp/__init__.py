@@ -1,6 +1,7 @@
 """SMTP from the client's side: the only room that knows smtplib.
 
-So far it can tell whether mail could be handed in (``probe``); nothing is sent yet.
+Messages and answers are made (``compose``, ``replies``, ``loops``), and handed in (``session``);
+``probe`` tells whether they could be.
 """
 
 from nornmail.smtp.probe import probe_smtp

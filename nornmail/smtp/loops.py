@@ -31,7 +31,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "report": "a delivery report or another report, or mail with a null return path",
         "list": "mail of a mailing list or a newsletter",
         "bulk": "mail that says of itself that it is bulk or junk",
-        "noreply": "a sender that reads no answers, by its name",
+        "noreply": "a sender, or an address for answers, that nobody reads by its name",
         "automatic": "mail that a machine sent, by another sign",
         "self": "mail from one of our own addresses, or whose answer would go to one",
         "own-message": "a message that we sent ourselves, by its Message-ID",

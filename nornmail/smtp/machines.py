@@ -12,6 +12,7 @@ from typing import Final
 
 from nornmail.errors import Refusal
 from nornmail.message import Message
+from nornmail.smtp.replies import correspondents
 
 MAX_SIGN_CHARS: Final = 100
 """Characters of a foreign field in a refusal."""
@@ -88,7 +89,14 @@ def _bulk(message: Message) -> str:
 
 def _no_reader(message: Message) -> str:
     sender = message.from_.address
-    return f"the sender is {sender}" if _NO_READER.search(sender.rpartition("@")[0]) else ""
+    if _reads_nothing(sender):
+        return f"the sender is {sender}"
+    named = next((one for one in correspondents(message) if _reads_nothing(one.address)), None)
+    return f"answers to it go to {named.address}" if named else ""
+
+
+def _reads_nothing(address: str) -> bool:
+    return _NO_READER.search(address.rpartition("@")[0]) is not None
 
 
 def _precedence(message: Message) -> str:

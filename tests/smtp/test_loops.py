@@ -79,6 +79,11 @@ def test_who_reads_no_answers_gets_none(sender: str) -> None:
     assert kinds(mail(sender=sender)) == ["noreply"]
 
 
+def test_an_answer_that_nobody_would_read_is_not_written() -> None:
+    assert kinds(mail("Reply-To: no-reply@example.org")) == ["noreply"]
+    assert kinds(mail("Reply-To: support@example.org")) == []
+
+
 def test_every_reason_is_told_so_that_allow_lifts_no_other() -> None:
     both = mail("List-Id: <t.example.org>\r\nAuto-Submitted: auto-replied", "noreply@example.org")
     assert kinds(both) == ["auto-reply", "list", "noreply"]
