@@ -65,6 +65,7 @@ LIMITED = (
     "smtp.schedule",
     "smtp.outbox",
     "smtp.line",
+    "smtp.registry",
     "smtp.worker",
     "smtp.writer",
     "smtp.tracking",

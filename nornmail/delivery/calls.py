@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nornmail.clock import Clock
-from nornmail.errors import Defer, HandlerError, Reject
+from nornmail.errors import Defer, HandlerError, LoopError, Reject
 from nornmail.handling import Handling, within
 from nornmail.message import Message
 from nornmail.model import State
@@ -86,7 +86,9 @@ def raised(error: BaseException) -> Outcome:
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
         return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
-    if isinstance(error, Reject):
+    if isinstance(error, Reject | LoopError):
+        # What must not be answered now must not be later. It shows nothing wrong with the handler:
+        # five newsletters in a row are no outage.
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
     if isinstance(error, Defer):
         return Outcome(State.WAITING, str(error), delay=error.seconds, counts=False, works=True)

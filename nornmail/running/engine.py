@@ -139,13 +139,11 @@ class Engine:
         self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._caller)
 
     def once(self) -> Tally:
-        """Make a pass in this thread, and send what its handlers queued."""
+        """Make a pass in this thread."""
         self.refuse_after_fork()
         if self.life.running and not self._called_back():
             raise NornmailError("the poller is running: ask it for a pass with sync()")
-        tally = self._pass()
-        self._beside.drain()
-        return tally
+        return self._pass()
 
     def sync(self) -> Tally:
         """Have a pass made, by the loop if it runs, else in this thread."""
@@ -222,6 +220,7 @@ class Engine:
         return self.life.inside or self._caller.inside()
 
     def _pass(self) -> Tally:
+        """Make a pass in this thread, and send what its handlers queued."""
         tally = Tally()
         with self._working:
             try:
@@ -229,6 +228,7 @@ class Engine:
             finally:
                 if not self.life.running:
                     self._board.be(Activity.STOPPED)
+        self._beside.drain()
         return tally
 
     def _live(self) -> None:

@@ -108,6 +108,8 @@ def _several(value: Mailboxes, field: str) -> Iterable[Mailbox]:
         return ()
     if isinstance(value, str | Address):
         return (value,)
+    if not isinstance(value, Iterable):
+        raise ComposeError(field, f"{type(value).__name__} is no address")
     if not isinstance(value, tuple) or len(value) != 2:
         return value
     first, second = value

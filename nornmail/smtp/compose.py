@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final, Literal
 
@@ -177,8 +177,11 @@ def _identity_fields(
     draft: Draft, now: datetime, message_id: str, chain: Sequence[str]
 ) -> Iterator[bytes]:
     """What the message is about, when it was written, and what it belongs to."""
-    if now.tzinfo is None:
+    offset = now.utcoffset()
+    if offset is None:
         raise ComposeError("now", "an instant without a time zone")
+    if offset.seconds % 60:  # as local mean time has; a Date field has hours and minutes
+        now = now.astimezone(UTC)
     subject = checked_text(draft.subject, "subject")
     if subject:
         yield unstructured("Subject", subject)

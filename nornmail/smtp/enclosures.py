@@ -70,7 +70,8 @@ def _read(source: Enclosable) -> Enclosure:
     if isinstance(source, Enclosure):
         return source
     if isinstance(source, Attachment):
-        return Enclosure(source.filename, source.content, source.content_type)
+        is_file = not source.content_type.startswith("multipart/")  # one that could not be opened
+        return Enclosure(source.filename, source.content, source.content_type if is_file else "")
     if isinstance(source, tuple):
         return Enclosure(*source)
     try:
@@ -94,10 +95,11 @@ def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:
     """
     filename = _checked_filename(one.filename)
     kind, parameters = _type_of(one)
-    encoding, body = "base64", base64_lines(one.content)
+    content = bytes(one.content)
+    encoding, body = "base64", base64_lines(content)
     if kind == "message/rfc822":
         # RFC 2046 (5.2.1) forbids to encode it. One that cannot go as it stands goes as a file.
-        lines = _LINE_END.sub(b"\r\n", one.content)
+        lines = _LINE_END.sub(b"\r\n", content)
         plain = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
         if plain.isascii() and not line_fault(plain):
             encoding, body = "7bit", plain

@@ -27,12 +27,14 @@ MAX_SHOWN: Final = 100
 
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
-        "auto-reply": "an automatic answer, or mail whose sender wants no automatic ones",
         "report": "a delivery report or another report, or mail with a null return path",
+        "auto-reply": "an answer that a machine gave",
         "list": "mail of a mailing list or a newsletter",
+        "auto-generated": "a notification that a machine wrote of itself",
         "bulk": "mail that says of itself that it is bulk or junk",
-        "noreply": "a sender that reads no answers, by its name",
-        "automatic": "mail that a machine sent, by another sign",
+        "suppress": "mail whose sender asks for no automatic answers",
+        "noreply": "nobody reads the address that an answer would go to, by its name",
+        "automatic": "mail that a machine sent, by a sign of another kind",
         "self": "mail from one of our own addresses, or whose answer would go to one",
         "own-message": "a message that we sent ourselves, by its Message-ID",
         "nobody": "no address to answer to",

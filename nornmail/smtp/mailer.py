@@ -318,11 +318,13 @@ class Mailer(Tracking):
         """
         return self._worker.stop(self, timeout)
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None = None, *, only: str | None = None) -> bool:
         """Send what is due now, in this thread.
 
         Args:
             timeout: seconds after which nothing more is begun; ``None`` for no limit.
+            only: the key of the one letter that is sent, as where the others are those of a program
+                that has a ``before_send`` of its own.
 
         Returns:
             Whether nothing waits any more. What was put off, or is above a limit, does.
@@ -334,7 +336,7 @@ class Mailer(Tracking):
         """
         if self._drains():
             self._writer.refuse_after_fork()
-            self._worker.flush(timeout)
+            self._worker.flush(timeout, only)
         waiting = {LetterState.QUEUED, LetterState.SENDING}
         return self._store.count_letters(self.outbox, waiting) == 0
 

@@ -46,6 +46,8 @@ class Meaning(StrEnum):
 CLOSING: Final = 421
 """The server closes the connection, whatever it was asked (RFC 5321, 3.8)."""
 
+_NOT_25X: Final = dict.fromkeys((*range(200, 250), *range(260, 300)), Meaning.NONSENSE)
+"""``221 closing`` in the place of ``250``: nobody may take it for a yes."""
 _BY_DIGIT: Final = {2: Meaning.DONE, 3: Meaning.NONSENSE, 4: Meaning.LATER, 5: Meaning.NEVER}
 MEANINGS: Mapping[Stage, Mapping[int, Meaning]] = MappingProxyType(
     {
@@ -57,18 +59,23 @@ MEANINGS: Mapping[Stage, Mapping[int, Meaning]] = MappingProxyType(
             # RFC 4954, 4.7: a password transition is needed, which no other try brings about.
             432: Meaning.NEVER,
         },
-        Stage.MAIL: {},
+        Stage.MAIL: _NOT_25X,
         Stage.RECIPIENT: {
+            **_NOT_25X,
             # RFC 5321, 4.5.3.1.10: old servers say it of too many recipients, where 452 belongs.
             552: Meaning.LATER,
         },
         # A server that takes content before it came did not understand DATA.
         Stage.DATA: {354: Meaning.GO_ON, **dict.fromkeys(range(200, 300), Meaning.NONSENSE)},
-        Stage.END: {},
+        Stage.END: _NOT_25X,
         Stage.OTHER: {},
     }
 )
 """For each stage the codes that do not mean there what their first digit says."""
+
+DAILY_LIMIT: Final = "5.4.5"
+"""Gmail refuses for good what it takes tomorrow: ``550 5.4.5 Daily sending limit exceeded``."""
+_TRANSACTION: Final = frozenset({Stage.MAIL, Stage.RECIPIENT, Stage.DATA, Stage.END})
 
 _FULL = re.compile(r"5\.(?!5\.3\b)")
 """An enhanced code beside 552 that is not about the number of recipients: a full mailbox."""
@@ -80,6 +87,8 @@ def meaning(stage: Stage, response: Response) -> Meaning:
     code = response.code
     if stage is Stage.RECIPIENT and code == 552 and _FULL.match(response.enhanced):
         return Meaning.NEVER
+    if stage in _TRANSACTION and code // 100 == 5 and response.enhanced == DAILY_LIMIT:
+        return Meaning.LATER
     return MEANINGS[stage].get(code) or _BY_DIGIT[code // 100]
 
 

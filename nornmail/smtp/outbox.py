@@ -104,11 +104,15 @@ class Sender:
             if lease is not None:
                 self.store.release(lease)
 
-    def turn(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
+    def turn(
+        self, stopped: Callable[[], bool] = lambda: False, *, only: str | None = None
+    ) -> float | None:
         """Send what is due, as far as it may be.
 
         Args:
             stopped: asked before each letter; once it is true nothing more is begun.
+            only: the key of the one letter that this is about; the others, and what people wished
+                of them, are left to somebody else.
 
         Returns:
             Seconds until there is more to do, 0.0 if there is now, ``None`` if nothing waits.
@@ -119,6 +123,8 @@ class Sender:
         """
         try:
             self._settle_left_over()
+            if only is not None:
+                return self._send(stopped, only)
             self.fulfil_wishes()
             pause = self._send(stopped)
             if pause != 0.0 and not stopped():
@@ -203,10 +209,14 @@ class Sender:
 
     # Letters.
 
-    def _send(self, stopped: Callable[[], bool]) -> float | None:
+    def _send(self, stopped: Callable[[], bool], only: str | None = None) -> float | None:
         """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
         now = self.clock.wall()
-        letters = self.store.letters(self.outbox, {LetterState.QUEUED}, limit=BATCH)
+        if only is None:
+            letters = self.store.letters(self.outbox, {LetterState.QUEUED}, limit=BATCH)
+        else:
+            found = self.store.letter(self.outbox, only)
+            letters = [found] if found and found.state is LetterState.QUEUED else []
         due = [letter for letter in letters if schedule.is_due(letter, now)]
         for letter in due:
             if stopped():
@@ -271,6 +281,7 @@ class Sender:
         except BaseException:
             self.line.drop()
             raise
+        self.trouble = None
         self.line.used(usable=said.usable)
         known = began[0] if began else letter
         outcome = schedule.settled(known, said, self.clock.wall(), self.chance)

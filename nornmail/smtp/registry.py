@@ -20,6 +20,11 @@ from nornmail.stores.base import StateStore
 log = logging.getLogger("nornmail.smtp")
 
 
+STOP_PATIENCE = 60.0
+"""Seconds that a poller that ends waits for the letter at hand. It comes to its end all the same, in
+its thread, and nobody waits for ever because a hook of the mailer stops the poller."""
+
+
 class _OfStore:
     """The mailers and the running pollers of one store."""
 
@@ -89,7 +94,8 @@ class Companions:
                 known.companions.discard(self)
             sending, self._sending = self._sending, []
         for worker in sending:
-            worker.stop(self)
+            if not worker.stop(self, STOP_PATIENCE):
+                log.warning("a letter is still being sent; the mailer ends after it")
 
     def drain(self) -> None:
         """Send what is due, in this thread, from every outbox that no thread sends from."""

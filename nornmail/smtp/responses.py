@@ -15,6 +15,8 @@ MAX_REPLY_LINE: Final = 8_192
 """Octets of a line of a reply; RFC 5321 (4.5.3.1.5) has 512."""
 MAX_REPLY_LINES: Final = 500
 """Lines of one reply. The longest real ones, to EHLO, have some twenty."""
+MAX_WORDS: Final = 2_000
+"""Characters of a reply's text that are looked at."""
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\n]*?))?\r*")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |\Z)")
@@ -34,13 +36,15 @@ class Response:
 
     @property
     def text(self) -> str:
-        """All lines as one, the enhanced code (RFC 2034) that each of them repeats told once."""
+        """All lines as one, the enhanced code (RFC 2034) that each of them repeats told once.
+
+        At most :data:`MAX_WORDS` characters.
+        """
         words = [line.decode("utf-8", "replace").strip() for line in self.lines]
         enhanced = self.enhanced
         if enhanced:
-            rest = (word.removeprefix(enhanced).strip() for word in words)
-            return " ".join((enhanced, *filter(None, rest)))
-        return " ".join(filter(None, words))
+            words = [enhanced, *(word.removeprefix(enhanced).strip() for word in words)]
+        return " ".join(filter(None, words))[:MAX_WORDS]
 
     @property
     def enhanced(self) -> str:

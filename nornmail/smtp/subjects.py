@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from nornmail.smtp.addresses import NOT_IN_A_LINE
+
 MAX_REPLY_SUBJECT_CHARS: Final = 500
 """Characters of a subject that go over into an answer. Mail programs show about a hundred."""
 
@@ -40,9 +42,9 @@ def reply_subject(subject: str) -> str:
     Marks of forwarded mail stay as well: ``Re: Fwd: plans``.
 
     Args:
-        subject: decoded, on one line.
+        subject: decoded; control characters become blanks.
     """
-    rest = _without_marks(subject[: 2 * MAX_REPLY_SUBJECT_CHARS])
+    rest = _without_marks(NOT_IN_A_LINE.sub(" ", subject[: 2 * MAX_REPLY_SUBJECT_CHARS]))
     tag = _LIST_TAG.match(rest)
     if tag and _MARK.match(rest, tag.end()):
         rest = f"{tag[1]} {_without_marks(rest[tag.end() :])}"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from nornmail.clock import Clock
-from nornmail.errors import ConfigurationError, LeaseHeld
+from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import Announcer, LetterBounced
 from nornmail.letters import LetterState, Wish
 from nornmail.message import Message
@@ -98,6 +98,11 @@ class Tracking(ABC):
         for event in told:
             self._announce(event)
         return told
+
+    @property
+    def trouble(self) -> NornmailError | None:
+        """What last kept the server from being asked: it is away, or refused the login."""
+        return self._worker.trouble
 
     def status(self) -> MailerStatus:
         """What the mailer is doing, since when and why, and what waits; from any thread.

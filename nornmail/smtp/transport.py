@@ -77,7 +77,7 @@ def connect(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.so
     """
     where = f"cannot connect to {settings.host}:{settings.port}"
     try:
-        sock = socket.create_connection((settings.host, settings.port), timeout=remaining())
+        sock = _first_that_answers(settings, remaining)
     except TimeoutError as error:
         raise ConnectionLost(f"{where}: no answer in time") from error
     except UnicodeError as error:
@@ -87,6 +87,28 @@ def connect(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.so
     # The final dot goes out alone and must not wait for the acknowledgement of what was before it.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def _first_that_answers(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.socket:
+    """A connection to the first address of the host that answers, all of them within the time.
+
+    Raises:
+        OSError: none does; that of the last one.
+    """
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    trouble = OSError("the name has no address")
+    for place, (family, kind, protocol, _, address) in enumerate(found):
+        share = remaining() / (len(found) - place)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(share)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            trouble = error
+        else:
+            return sock
+    raise trouble
 
 
 def wrap(

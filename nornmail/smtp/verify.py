@@ -27,8 +27,8 @@ def verify(raw: bytes, named: Mapping[str, Sequence[Address]], fields: Sequence[
     fault = line_fault(raw)
     if fault:
         raise ComposeError("message", fault)
-    head, _, _ = raw.partition(b"\r\n\r\n")
-    message = parse_message(head + b"\r\n\r\n")
+    head_end = raw.find(b"\r\n\r\n") + 4
+    message = parse_message(raw[:head_end])
     names = [field.partition(b":")[0].decode() for field in fields]
     if list(message.headers) != names:
         raise ComposeError("message", "its header would be read with other fields")

@@ -64,6 +64,11 @@ class Worker:
         return thread is not None and thread.is_alive()
 
     @property
+    def trouble(self) -> NornmailError | None:
+        """What last kept the server from being asked, ``None`` since it was reached."""
+        return self._sender.trouble
+
+    @property
     def inside(self) -> bool:
         """Whether whoever asks is called by the sender: ``before_send``, or ``on_event``."""
         return self._worker == threading.get_ident()
@@ -108,11 +113,12 @@ class Worker:
         thread.join(timeout)
         return not thread.is_alive()
 
-    def flush(self, timeout: float | None) -> None:
+    def flush(self, timeout: float | None, only: str | None = None) -> None:
         """Send what is due, in this thread.
 
         Args:
             timeout: seconds after which nothing more is begun; ``None`` for no limit.
+            only: the key of the one letter that is sent.
 
         Raises:
             HandlerError: ``before_send`` asked, which would wait for itself.
@@ -125,7 +131,7 @@ class Worker:
             return until is not None and self._clock.monotonic() >= until
 
         def work() -> None:
-            while not late() and self._sender.turn(late) == 0.0:
+            while not late() and self._sender.turn(late, only=only) == 0.0:
                 pass
 
         self.alone(work, timeout)

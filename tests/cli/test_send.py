@@ -145,6 +145,7 @@ def test_a_wrong_password_is_said_at_once_and_loses_nothing(
     assert status == 4
     assert out.startswith("queued: ")
     assert "wrong-password" not in out + err
+    assert "535" in out
     assert len(run("outbox", "list", "--json")[1].splitlines()) == 1
 
 
@@ -156,6 +157,14 @@ def test_a_dry_run_prints_the_message_and_touches_nothing(
     assert parse_message(out.encode()).text.strip() == "hello there"
     assert office.envelopes == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_else_of_the_outbox_is_sent_from_here(
+    office: PostOffice, run: Callable[..., Said]
+) -> None:
+    assert run("send", "--to", "boss@example.org", "--no-wait", "not approved yet")[0] == 4
+    assert run("send", *TO, "hello")[0] == 0
+    assert [to for _, to, _ in office.envelopes] == [["ann@example.org"]]
 
 
 def test_without_waiting_it_is_left_to_whoever_sends(

@@ -88,6 +88,7 @@ SUBJECTS = [
     Case("a subject of thousands of encoded words", {"Subject": " ".join([q("x")] * 5_000)}),
     Case("an encoded word within an encoded word", {"Subject": q("=?utf-8?q?=0D=0ABcc:?=")}),
     Case("a subject that is a header", {"Subject": f"Bcc: {EVIL}"}),
+    Case("controls of a terminal in the subject", {"Subject": q("a\x9b31mb\x80\x9f\x1b[31m")}),
     Case("no subject", {"Subject": "-"}),
 ]
 NAMES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -271,6 +271,8 @@ def test_smtputf8_is_asked_for_where_an_address_needs_it() -> None:
 REFUSED = [
     pytest.param({"to": None}, "to", id="nobody"),
     pytest.param({"to": [f"a{n}@x.example" for n in range(1_001)]}, "to", id="a thousand and one"),
+    pytest.param({"to": 7}, "to", id="a number"),
+    pytest.param({"to": b"ann@example.org"}, "to", id="octets"),
     pytest.param({"sender": ""}, "sender", id="no sender"),
     pytest.param({"sender": [ANN, BOB]}, "sender", id="two senders"),
     pytest.param({"reply_to": "x"}, "reply_to", id="no address in reply_to"),
@@ -331,6 +333,21 @@ def test_what_cannot_be_written_is_refused(values: dict[str, Any], named: str) -
 def test_what_cannot_make_a_message_id_is_refused(unique: str) -> None:
     with pytest.raises(ComposeError, match="unique"):
         compose(Draft(sender=ANN, to=BOB, text="x"), now=NOW, unique=unique)
+
+
+@pytest.mark.parametrize(
+    ("zone", "date"),
+    [
+        pytest.param(timezone(timedelta(hours=5, minutes=30)), "24 Nov 2026 19:00:00 +0530",
+                     id="half an hour"),
+        pytest.param(timezone(-timedelta(hours=8)), "24 Nov 2026 05:30:00 -0800", id="west"),
+        pytest.param(timezone(timedelta(minutes=53, seconds=28)), "24 Nov 2026 13:30:00 +0000",
+                     id="seconds, which a date has not"),
+    ],
+)  # fmt: skip
+def test_the_date_is_in_the_zone_of_the_instant(zone: timezone, date: str) -> None:
+    made = compose(Draft(sender=ANN, to=BOB, text="x"), now=NOW.astimezone(zone), unique="a")
+    assert field(made, "date") == f"Tue, {date}"
 
 
 def test_an_instant_needs_a_zone() -> None:

@@ -468,3 +468,27 @@ def test_a_batch_job_that_starts_and_closes_loses_nothing() -> None:
         assert done.wait(SECONDS)
     assert one.state("k") == "sent"
     assert one.server.sessions[0].closed
+
+
+def test_mail_that_must_not_be_answered_is_dead_and_no_outage_of_the_handler(
+    office: Office,
+) -> None:
+    for number in range(6):
+        office.imap.deliver(
+            f"From: news@example.org\r\nSubject: {number}\r\nList-Id: <news.example.org>\r\n"
+            f"Message-ID: <{number}@example.org>\r\n\r\nlook\r\n".encode(),
+            date=instant(office.one.clock.wall()),
+        )
+    office.deliver("question")
+    poller = office.poller(lambda message: office.one.mailer.reply(message, "42"))
+    result = poller.poll_once()
+    assert (result.dead, result.handled) == (6, 1)
+    assert office.subjects() == ["Re: question"]
+    dead = [event for event in office.told if isinstance(event, events.Dead)]
+    assert "List-Id is present" in dead[0].reason
+
+
+def test_sync_without_a_loop_sends_as_well(office: Office) -> None:
+    office.deliver()
+    assert office.poller(lambda message: office.one.mailer.reply(message, "42")).sync() == 1
+    assert office.subjects() == ["Re: question"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,11 +42,11 @@ def test_what_a_person_wrote_is_answered() -> None:
     ("extra", "kind"),
     [
         pytest.param("Auto-Submitted: auto-replied", "auto-reply", id="auto-replied"),
-        pytest.param("Auto-Submitted: auto-generated (x)", "auto-reply", id="auto-generated"),
-        pytest.param("Auto-Submitted: auto-notified; a=b", "auto-reply", id="auto-notified"),
+        pytest.param("Auto-Submitted: auto-generated (x)", "auto-generated", id="auto-generated"),
+        pytest.param("Auto-Submitted: auto-notified; a=b", "auto-generated", id="auto-notified"),
         pytest.param("auto-submitted: AUTO-REPLIED", "auto-reply", id="in capitals"),
-        pytest.param("X-Auto-Response-Suppress: All", "auto-reply", id="suppress all"),
-        pytest.param("X-Auto-Response-Suppress: OOF, DR", "auto-reply", id="suppress some"),
+        pytest.param("X-Auto-Response-Suppress: All", "suppress", id="suppress all"),
+        pytest.param("X-Auto-Response-Suppress: DR, oof", "suppress", id="suppress some"),
         pytest.param("X-Autoreply: yes", "auto-reply", id="X-Autoreply"),
         pytest.param("X-Autorespond: x", "auto-reply", id="X-Autorespond"),
         pytest.param("Precedence: auto_reply", "auto-reply", id="Precedence: auto_reply"),
@@ -68,20 +69,31 @@ def test_what_a_machine_sent_is_not_answered(extra: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender",
+    ("sender", "kind"),
     [
-        "noreply@example.org", "no-reply@example.org", "do_not_reply@example.org",
-        "team-noreply@example.org", "MAILER-DAEMON@example.org", "Postmaster@example.org",
-        "bounces+17@example.org", "bounce@example.org",
+        ("noreply@example.org", "noreply"),
+        ("no-reply@example.org", "noreply"),
+        ("do_not_reply@example.org", "noreply"),
+        ("team-NoReply@example.org", "noreply"),
+        ("MAILER-DAEMON@example.org", "report"),
+        ("Postmaster@example.org", "report"),
+        ("bounces+17@example.org", "report"),
+        ("bounce@example.org", "report"),
     ],
-)  # fmt: skip
-def test_who_reads_no_answers_gets_none(sender: str) -> None:
-    assert kinds(mail(sender=sender)) == ["noreply"]
+)
+def test_who_reads_no_answers_gets_none(sender: str, kind: str) -> None:
+    assert kinds(mail(sender=sender)) == [kind]
+
+
+def test_whether_somebody_reads_it_is_told_by_where_the_answer_goes() -> None:
+    assert kinds(mail("Reply-To: no-reply@example.org")) == ["noreply"]
+    assert "noreply" not in kinds(mail("Reply-To: ann@example.org", "noreply@example.org"))
 
 
 def test_every_reason_is_told_so_that_allow_lifts_no_other() -> None:
     both = mail("List-Id: <t.example.org>\r\nAuto-Submitted: auto-replied", "noreply@example.org")
     assert kinds(both) == ["auto-reply", "list", "noreply"]
+    assert [REFUSALS[one] for one in kinds(both)]
     assert kinds(both, allow={"list"}) == ["auto-reply", "noreply"]
     assert kinds(both, allow={"list", "auto-reply", "noreply"}) == []
 
@@ -162,26 +174,46 @@ def test_the_error_says_every_reason() -> None:
     error = LoopError(found)
     assert [one.kind for one in error.refusals] == ["list", "noreply"]
     assert str(error) == (
-        "not answered: List-Id is present (list); the sender is noreply@example.org (noreply)"
+        "not answered: List-Id is present (list); an answer goes to noreply@example.org (noreply)"
     )
 
 
 def test_an_answer_of_ours_is_not_answered_by_another_of_our_kind() -> None:
     draft = reply_draft(mail(), "Hello.", sender="bot@example.net")
     answer = parse_message(compose(draft, now=NOW, unique="a").raw, received_at=NOW)
-    assert kinds(answer, own=["ann@example.org"]) == ["auto-reply", "auto-reply"]
+    assert kinds(answer, own=["ann@example.org"]) == ["auto-reply", "suppress"]
 
 
 def test_reasons_are_short_and_on_one_line() -> None:
-    long = mail(f"Auto-Submitted: {'x' * 5_000}\r\nX-Auto-Response-Suppress: a\r\n b{'c' * 5_000}")
+    long = mail(
+        f"Auto-Submitted: {'x' * 5_000}\r\nX-Auto-Response-Suppress: All,\r\n {'c' * 5_000}"
+    )
     told = refusals(long, own=OWN, own_message_ids=lambda _: False, now=NOW)
     assert told
     assert all(len(one.why) <= 100 and one.why.isprintable() for one in told)
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(True, ["automatic"], id="a sign without a kind"),
+        pytest.param(SimpleNamespace(kind="auto-reply"), ["auto-reply"], id="a sign with a kind"),
+        pytest.param(False, [], id="no sign"),
+    ],
+)
+def test_what_the_message_itself_knows_counts_as_well(
+    found: object, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Message, "is_automatic", found)
+    monkeypatch.setattr(Message, "automatic_reason", "a sign that is only looked for there")
+    assert kinds(mail()) == expected
+    beside = kinds(mail("List-Id: <t.example.org>"))
+    assert beside == [one for one in expected if one != "automatic"] + ["list"]
+
+
 def test_every_name_is_explained() -> None:
     assert all(REFUSALS.values())
     assert set(REFUSALS) == {
-        "auto-reply", "report", "list", "bulk", "noreply", "automatic", "self", "own-message",
-        "nobody", "rate", "old",
+        "report", "auto-reply", "list", "auto-generated", "bulk", "suppress", "noreply",
+        "automatic", "self", "own-message", "nobody", "rate", "old",
     }  # fmt: skip

@@ -113,6 +113,17 @@ def test_how_we_call_ourselves(host_name: str, said: str) -> None:
     assert helo_name(host_name) == said
 
 
+def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = closed.getsockname()
+    with scripted() as server:
+        family, kind = socket.AF_INET, socket.SOCK_STREAM
+        found = [(family, kind, 0, "", one) for one in (dead, ("127.0.0.1", server.port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        Session.open(server.settings()).close()
+    assert server.connections == 1
+
+
 def test_nobody_listens() -> None:
     with scripted() as server:
         pass

@@ -90,6 +90,13 @@ CODES = [
                  id="451 before the content had ended"),
     pytest.param("content", [b"250 ok\r\n"], "deferred", "ppp", 0, False,
                  id="250 before the content had ended"),
+    pytest.param("MAIL", [b"221 bye\r\n"], "deferred", "ppp", 0, False, id="MAIL 221"),
+    pytest.param("RCPT", [OK, b"221 bye\r\n"], "deferred", "ppp", 0, False, id="RCPT 221"),
+    pytest.param("end", [b"221 bye\r\n"], "unknown", "uuu", 0, False, id="end 221"),
+    pytest.param("MAIL", [b"550 5.4.5 Daily user sending limit exceeded\r\n"], "deferred", "ppp",
+                 550, True, id="MAIL 550 of a limit that ends tomorrow"),
+    pytest.param("end", [b"550 5.4.5 Daily user sending limit exceeded\r\n"], "deferred", "ppp",
+                 550, True, id="end 550 of a limit that ends tomorrow"),
     pytest.param("RSET", [b"500 what?\r\n"], "accepted", "aaa", 250, True,
                  id="RSET is not needed after a success"),
 ]  # fmt: skip

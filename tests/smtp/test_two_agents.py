@@ -65,7 +65,7 @@ def play(office: PostOffice, **reply: object) -> tuple[Agent, Agent]:
 def test_an_answer_of_an_agent_is_not_answered(office: PostOffice) -> None:
     ann, bob = play(office)
     assert (ann.answered, bob.answered) == (1, 0)
-    assert set(bob.refused) == {"auto-reply"}
+    assert "auto-reply" in bob.refused
     assert len(office.envelopes) == 2
     answer = parse_message(office.envelopes[1][2])
     assert answer.headers.get("Auto-Submitted") == "auto-replied"
