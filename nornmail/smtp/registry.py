@@ -21,8 +21,8 @@ log = logging.getLogger("nornmail.smtp")
 
 
 STOP_PATIENCE = 60.0
-"""Seconds that a poller that ends waits for the letter at hand. It comes to its end all the same, in
-its thread, and nobody waits for ever because a hook of the mailer stops the poller."""
+"""Seconds that a poller that ends waits for the letter at hand. It comes to its end all the same,
+in its thread, and nobody waits for ever because a hook of the mailer stops the poller."""
 
 
 class _OfStore:
