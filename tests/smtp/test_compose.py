@@ -13,6 +13,7 @@ from nornmail.message import Address, parse_message
 from nornmail.smtp import verify as verifying
 from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.enclosures import Enclosure, read_enclosures
+from nornmail.smtp.entities import Boundaries, Entity
 from nornmail.smtp.lines import line_fault
 from tests.smtp.letters import ANN, BOB, NOW
 
@@ -258,6 +259,29 @@ def test_further_fields_go_out_as_they_are() -> None:
     made = write(headers=[("X-Note", "Grüße"), ("List-Unsubscribe", f"{link}, <mailto:a@b.c>")])
     assert field(made, "list-unsubscribe") == f"{link}, <mailto:a@b.c>"
     assert parse_message(made.raw).headers.get("x-note") == "Grüße"
+
+
+@pytest.mark.parametrize("trap", ["=?utf-8?q?x?=", "=?utf-8?b?eA==?=", "a =?us-ascii?q?x?= b"])
+def test_what_looks_like_an_encoded_word_is_read_as_it_was_written(trap: str) -> None:
+    made = write(subject=trap, to=Address(trap, ANN), headers={"X-Note": trap})
+    read = parse_message(made.raw)
+    assert (read.subject, read.to[0].name, read.headers.get("x-note")) == (trap, trap, trap)
+
+
+def test_a_boundary_stands_in_no_part() -> None:
+    first = Boundaries("u").unlike([])
+    part = Entity((), b"--" + first.encode() + b"\r\n")
+    assert Boundaries("u").unlike([Entity((), b"x")]) == first
+    assert Boundaries("u").unlike([part]) not in (first, "")
+    inner = Enclosure("a.eml", b"A: b\n\n--" + content_boundary().encode() + b"--\n")
+    read = parse_message(write(attachments=[inner, Enclosure("b.txt", b"last")]).raw)
+    assert [one.filename for one in read.attachments] == ["a.eml", "b.txt"]
+
+
+def content_boundary() -> str:
+    """The boundary that :func:`write` would take for a message with files."""
+    made = write(attachments=[Enclosure("b.txt", b"last")])
+    return field(made, "content-type").partition('"')[2].rstrip('"')
 
 
 def test_smtputf8_is_asked_for_where_an_address_needs_it() -> None:

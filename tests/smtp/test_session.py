@@ -358,6 +358,9 @@ UNFIT = [
                  id="a command within an address"),
     pytest.param(['"a b"@example.org'], b"a: b\r\n\r\n", "cannot stand", id="a blank in quotes"),
     pytest.param(["a\u2028b@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a line separator"),
+    pytest.param(["a>b@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a bracket first"),
+    pytest.param(["a@b>example.org"], b"a: b\r\n\r\n", "cannot stand", id="a bracket last"),
+    pytest.param(["a\0@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a NUL in it"),
     pytest.param(["postmaster"], b"a: b\r\n\r\n", "cannot stand", id="no domain"),
 ]  # fmt: skip
 
