@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -197,18 +198,46 @@ def test_files_are_read_from_wherever_they_are(tmp_path: Path) -> None:
     ]
 
 
+def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"a")
+    for one in (
+        path,
+        str(path),
+        ("a.txt", b"a"),
+        ("a.txt", memoryview(b"a")),
+        Enclosure("a.txt", b"a"),
+    ):
+        (read,) = read_enclosures(one)
+        assert (read.filename, read.content) == ("a.txt", b"a")
+
+
 @pytest.mark.parametrize(
     "source",
     [
         pytest.param("/nowhere/at/all.pdf", id="a file that is not there"),
+        pytest.param(os.devnull, id="a device"),
+        pytest.param(os.path.dirname(__file__), id="a directory"),
         pytest.param("a\0b", id="a path with a NUL"),
         pytest.param(7, id="a number"),
         pytest.param(b"octets", id="octets without a name"),
+        pytest.param(("a", "text"), id="text as octets"),
+        pytest.param(("a", b"", "text/plain"), id="three things"),
     ],
 )
 def test_what_cannot_be_attached(source: Any) -> None:
     with pytest.raises(ComposeError, match="attachments"):
         read_enclosures([source])
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nornmail.smtp.enclosures.MAX_FILE_OCTETS", 3)
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"abc")
+    assert read_enclosures(path)[0].content == b"abc"
+    path.write_bytes(b"abcd")
+    with pytest.raises(ComposeError, match="more than 3"):
+        read_enclosures(path)
 
 
 ID = "<{}@x.example>".format
