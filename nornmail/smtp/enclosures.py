@@ -67,8 +67,8 @@ def read_enclosures(sources: Iterable[Enclosable] | Enclosable) -> tuple[Enclosu
         ComposeError: a file cannot be read, is none or too large; or it is nothing of these.
     """
     if isinstance(sources, Enclosure | Attachment | str | os.PathLike) or _is_named(sources):
-        return (_read(cast("Enclosable", sources)),)
-    return tuple(_read(source) for source in sources)
+        return (_read(sources),)
+    return tuple(map(_read, cast("Iterable[Enclosable]", sources)))
 
 
 def _is_named(value: object) -> TypeGuard[tuple[str, bytes]]:
