@@ -21,6 +21,9 @@ from nornmail.smtp.wire import Wire
 
 __all__ = ["Outcome", "Session", "Submission"]
 
+NOOP_TIMEOUT: Final = 10.0
+"""Seconds for NOOP: the server has nothing to do for it, and a connection that died in silence is
+noticed by it."""
 QUIT_TIMEOUT: Final = 5.0
 """Seconds for QUIT: nothing depends on the answer."""
 
@@ -104,7 +107,7 @@ class Session:
     def alive(self) -> bool:
         """Whether the server still answers (NOOP); if not, the session is closed."""
         try:
-            if meaning(Stage.OTHER, self._wire.command("NOOP")) is Meaning.DONE:
+            if meaning(Stage.OTHER, self._wire.command("NOOP", NOOP_TIMEOUT)) is Meaning.DONE:
                 return True
         except ConnectionLost:
             pass  # that is the answer
@@ -114,6 +117,5 @@ class Session:
     def close(self) -> None:
         """Say QUIT and close; nothing depends on the answer. More than once is no error."""
         with suppress(ConnectionLost):
-            self._wire.seconds = min(self._wire.seconds, QUIT_TIMEOUT)
-            self._wire.command("QUIT")
+            self._wire.command("QUIT", QUIT_TIMEOUT)
         self._wire.close()
