@@ -182,7 +182,8 @@ def _checked_local(local: str, address: str, field: str) -> str:
         return local
     if _ATOMS_AND_DOTS.fullmatch(local):  # a..b@ and a.@, which some providers once gave out
         return f'"{local}"'
-    raise ComposeError(field, f"{_shown(address)} is not one address")
+    several = "; several go in a list" if "," in local or ";" in local else ""
+    raise ComposeError(field, f"{_shown(address)} is not one address{several}")
 
 
 def _checked_domain(domain: str, address: str, field: str) -> str:

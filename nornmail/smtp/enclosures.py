@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard, cast
 
 from nornmail.errors import ComposeError
 from nornmail.message import Attachment
@@ -21,6 +22,8 @@ from nornmail.smtp.mediatypes import UNKNOWN, guessed_type
 
 MAX_FILENAME_OCTETS: Final = 255
 """Octets of a file name: what common file systems take."""
+MAX_FILE_OCTETS: Final = 150 * 1024 * 1024
+"""Octets of a file that is read: what the most generous provider takes for a whole message."""
 MAX_CONTENT_ID_CHARS: Final = 200
 """Characters of a Content-ID; it stands on one line."""
 
@@ -54,16 +57,28 @@ Enclosable: TypeAlias = Enclosure | Attachment | tuple[str, bytes] | str | os.Pa
 """An Enclosure, an Attachment of a message that came in, (name, octets), or a path."""
 
 
-def read_enclosures(sources: Iterable[Enclosable]) -> tuple[Enclosure, ...]:
+def read_enclosures(sources: Iterable[Enclosable] | Enclosable) -> tuple[Enclosure, ...]:
     """What is to be sent along, with the files read. The one place of ``smtp/`` that reads files.
 
     Args:
-        sources: see :data:`Enclosable`; a text is a path.
+        sources: one or several, see :data:`Enclosable`; a text is a path.
 
     Raises:
-        ComposeError: a file cannot be read, or it is none of these.
+        ComposeError: a file cannot be read, is none or too large; or it is nothing of these.
     """
-    return tuple(_read(source) for source in sources)
+    if isinstance(sources, Enclosure | Attachment | str | os.PathLike) or _is_named(sources):
+        return (_read(sources),)
+    return tuple(map(_read, cast("Iterable[Enclosable]", sources)))
+
+
+def _is_named(value: object) -> TypeGuard[tuple[str, bytes]]:
+    """Whether this is (name, octets)."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], bytes | bytearray | memoryview)
+    )
 
 
 def _read(source: Enclosable) -> Enclosure:
@@ -72,15 +87,29 @@ def _read(source: Enclosable) -> Enclosure:
     if isinstance(source, Attachment):
         is_file = not source.content_type.startswith("multipart/")  # one that could not be opened
         return Enclosure(source.filename, source.content, source.content_type if is_file else "")
-    if isinstance(source, tuple):
-        return Enclosure(*source)
+    if _is_named(source):
+        return Enclosure(source[0], bytes(source[1]))
+    if not isinstance(source, str | os.PathLike):
+        raise ComposeError("attachments", f"{type(source).__name__} is no file")
     try:
-        path = Path(source)
-        return Enclosure(path.name, path.read_bytes())
-    except TypeError as error:
-        raise ComposeError("attachments", f"{type(source).__name__} is no file") from error
-    except (OSError, ValueError) as error:
+        return _read_file(Path(source))
+    except (OSError, ValueError, TypeError) as error:
         raise ComposeError("attachments", f"{str(source)!a} cannot be read: {error}") from error
+
+
+def _read_file(path: Path) -> Enclosure:
+    """A regular file: a device or a pipe may never end.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is none, or is too large.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no file")
+    if found.st_size > MAX_FILE_OCTETS:
+        raise ValueError(f"it has more than {MAX_FILE_OCTETS} octets")
+    with path.open("rb") as file:
+        return Enclosure(path.name, file.read(MAX_FILE_OCTETS))
 
 
 def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:

@@ -34,7 +34,7 @@ MAX_CHALLENGE_OCTETS: Final = 4_096
 """Octets of a challenge that are decoded. What servers tell of a refusal has about a hundred."""
 
 LOGIN_HINT: Final = (
-    "check SMTP_USERNAME and SMTP_PASSWORD; many providers want an app password here, not the "
+    "check SMTP_USERNAME and SMTP_PASSWORD: many providers want an app password here, not the "
     "account's own"
 )
 OAUTH_HINT: Final = "check that the token is for SMTP_USERNAME, and that its scope includes SMTP"

@@ -17,8 +17,11 @@ from nornmail.smtp.enclosures import Enclosure
 from nornmail.smtp.quoting import quoted_html, quoted_text
 from nornmail.smtp.subjects import reply_subject
 
+MAX_REPLY_TO: Final = 10
+"""Whom an answer goes to: a stranger names them, and must not reach a crowd through us. Honest mail
+has one to three."""
 MAX_REPLY_ALL: Final = 100
-"""Recipients of an answer: a stranger names them, and must not reach thousands through us."""
+"""Recipients of an answer to all."""
 
 _LIKE_AN_ADDRESS = re.compile(r"[@<>\uff20\ufe6b]")
 """An at sign (also the wide and the small one) or an angle bracket."""
@@ -54,7 +57,8 @@ def reply_draft(
         approved: a person read it before: it is not marked as automatic (RFC 3834, 5).
 
     Raises:
-        ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_ALL`.
+        ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_TO` or
+            :data:`MAX_REPLY_ALL`.
     """
     ours = (*own, mailbox(sender, "sender").address)
     to, cc = _whom(message, ours, reply_all=reply_all)
@@ -81,6 +85,8 @@ def _whom(
 ) -> tuple[list[Address], list[Address]]:
     """To and Cc: each mailbox once, and none of ours beside others."""
     to = list(correspondents(message))
+    if len(to) > MAX_REPLY_TO:
+        raise ComposeError("to", f"answers to it would go to more than {MAX_REPLY_TO} addresses")
     seen = {canonical(one.address) for one in to}
     others = _usable((*message.to, *message.cc), seen) if reply_all else ()
     cc = [one for one in others if not is_own(one.address, ours)]

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from nornmail.clock import Clock, SystemClock
-from nornmail.errors import ConnectionLost, ProtocolError, Throttled
+from nornmail.errors import ConnectionLost
 from nornmail.letters import Envelope, Recipient, Standing
 from nornmail.settings import SmtpSettings
 from nornmail.smtp.fitness import mail_parameters, unfit
 from nornmail.smtp.login import log_in
-from nornmail.smtp.meanings import Meaning, Stage, limit_kind, meaning
+from nornmail.smtp.meanings import Meaning, Stage, meaning
+from nornmail.smtp.opening import connected, greet, secure
 from nornmail.smtp.scrub import Scrubber
 from nornmail.smtp.transaction import Outcome, Submission, Transaction
-from nornmail.smtp.transport import connect, helo_name, wrap
 from nornmail.smtp.wire import Wire
 
 __all__ = ["Outcome", "Session", "Submission"]
 
+NOOP_TIMEOUT: Final = 10.0
+"""Seconds for NOOP: the server has nothing to do for it, and a connection that died in silence is
+noticed by it."""
 QUIT_TIMEOUT: Final = 5.0
 """Seconds for QUIT: nothing depends on the answer."""
 
@@ -59,11 +61,11 @@ class Session:
         """
         scrub = Scrubber()
         scrub.hide(settings.password or "")
-        wire = _connected(settings, clock or SystemClock())
+        wire = connected(settings, clock or SystemClock(), settings.timeout)
         try:
-            _greet(wire, scrub)
+            greet(wire, scrub)
             if settings.use_tls and not settings.implicit_tls:
-                _secure(wire, settings, scrub)
+                secure(wire, settings, scrub)
             log_in(wire, settings, scrub, token or settings.token)
         except BaseException:
             wire.close()
@@ -105,7 +107,7 @@ class Session:
     def alive(self) -> bool:
         """Whether the server still answers (NOOP); if not, the session is closed."""
         try:
-            if meaning(Stage.OTHER, self._wire.command("NOOP")) is Meaning.DONE:
+            if meaning(Stage.OTHER, self._wire.command("NOOP", NOOP_TIMEOUT)) is Meaning.DONE:
                 return True
         except ConnectionLost:
             pass  # that is the answer
@@ -115,81 +117,5 @@ class Session:
     def close(self) -> None:
         """Say QUIT and close; nothing depends on the answer. More than once is no error."""
         with suppress(ConnectionLost):
-            self._wire.seconds = min(self._wire.seconds, QUIT_TIMEOUT)
-            self._wire.command("QUIT")
+            self._wire.command("QUIT", QUIT_TIMEOUT)
         self._wire.close()
-
-
-def _connected(settings: SmtpSettings, clock: Clock) -> Wire:
-    """A connection, inside TLS where it begins with the first octet."""
-    until = clock.monotonic() + settings.timeout
-
-    def remaining() -> float:
-        left = until - clock.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline passed")
-        return left
-
-    sock = connect(settings, remaining)
-    if settings.implicit_tls:
-        sock = wrap(sock, settings, remaining)
-    helo = helo_name(socket.gethostname())
-    return Wire(sock, settings.host, helo, settings.timeout, clock)
-
-
-def _greet(wire: Wire, scrub: Scrubber) -> None:
-    """Read the greeting, and learn what the server can do.
-
-    Raises:
-        ConnectionLost, Throttled, ProtocolError: it takes nobody, for now, or is no SMTP server.
-    """
-    wire.expect()
-    answer = wire.response()
-    said = f"{answer.code} {scrub(answer.text)}".rstrip()
-    found = meaning(Stage.GREETING, answer)
-    if found is Meaning.LATER:
-        raise Throttled(f"the server takes nobody now: {said}", kind=limit_kind(answer.text))
-    if found is Meaning.NEVER:
-        raise ConnectionLost(f"the server takes nobody: {said}")
-    if found is not Meaning.DONE:
-        raise ProtocolError(f"the server greets with {said}")
-    _hello(wire, scrub)
-
-
-def _hello(wire: Wire, scrub: Scrubber) -> None:
-    """EHLO, and HELO where the server is older than that (RFC 5321, 3.2)."""
-    for verb, say in (("EHLO", wire.ehlo), ("HELO", wire.helo)):
-        wire.expect()
-        code, text = say()
-        said = f"{code} {scrub(text.decode('utf-8', 'replace'))}".rstrip()
-        if code // 100 == 4:
-            raise Throttled(f"the server takes nobody now: {said}", kind=limit_kind(said))
-        if code == 250:
-            return
-        if code // 100 != 5:
-            raise ProtocolError(f"the server answered {verb} with {said}")
-    raise ConnectionLost(f"the server takes nobody: {said}")
-
-
-def _secure(wire: Wire, settings: SmtpSettings, scrub: Scrubber) -> None:
-    """STARTTLS (RFC 3207), which must succeed before anything secret is sent.
-
-    Raises:
-        ConnectionLost: the server offers none, refuses it, or its certificate is not to be trusted.
-        ProtocolError: it sent something behind its answer, to be taken for what comes inside TLS.
-    """
-    if not wire.has_extn("starttls"):
-        raise ConnectionLost(
-            f"the server offers no STARTTLS on port {settings.port}, and nothing secret was sent; "
-            "set SMTP_PORT to one that does, mostly 587 or 465"
-        )
-    answer = wire.command("STARTTLS")
-    if meaning(Stage.STARTTLS, answer) is not Meaning.DONE:
-        said = f"{answer.code} {scrub(answer.text)}".rstrip()
-        raise ConnectionLost(f"the server refused STARTTLS, and nothing secret was sent: {said}")
-    if not wire.is_quiet:
-        raise ProtocolError("the server sent something between STARTTLS and TLS")
-    if wire.sock is None:
-        raise ConnectionLost("the connection is closed")
-    wire.begin_tls(wrap(wire.sock, settings, wire.remaining))
-    _hello(wire, scrub)

@@ -20,8 +20,8 @@ from nornmail.smtp.responses import Response, ResponseReader
 
 CHUNK: Final = 64 * 1024
 """Octets that are read or written at once."""
-MIN_RATE: Final = 32 * 1024
-"""Octets a second below which sending is taken to hang, beyond the timeout."""
+MIN_RATE: Final = 8 * 1024
+"""Octets a second below which sending is taken to hang, beyond the timeout: a bad mobile link."""
 
 
 class Wire(smtplib.SMTP):
@@ -68,14 +68,18 @@ class Wire(smtplib.SMTP):
 
     # Commands
 
-    def command(self, line: str) -> Response:
+    def command(self, line: str, seconds: float | None = None) -> Response:
         """Say something and read the answer.
+
+        Args:
+            line: without its CRLF.
+            seconds: that the answer may take, at most what every command may.
 
         Raises:
             ConnectionLost: the connection fell, or the server did not answer in time.
             ProtocolError: it spoke out of turn, or what it said is no reply.
         """
-        self.expect()
+        self.expect(None if seconds is None else min(seconds, self.seconds))
         early = self.early()
         if early is not None:
             if early.code == CLOSING:  # idle for too long: it said so before we said anything

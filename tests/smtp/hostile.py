@@ -169,8 +169,11 @@ REPLY_TO = [
          {"Reply-To": q(f"x\r\nBcc: {EVIL}") + " <bob@example.net>"}, ("bob@example.net",)),
     Case("an address as a name in Reply-To", {"Reply-To": f'"{EVIL}" <bob@example.net>'},
          ("bob@example.net",)),
+    Case("ten in Reply-To",
+         {"Reply-To": ", ".join(f"v{n}@friend{n}.example" for n in range(10))},
+         tuple(f"v{n}@friend{n}.example" for n in range(10))),
     Case("a crowd in Reply-To",
-         {"Reply-To": ", ".join(f"v{n}@victim{n}.example" for n in range(150))}, ()),
+         {"Reply-To": ", ".join(f"v{n}@victim{n}.example" for n in range(11))}, ()),
 ]  # fmt: skip
 ALL = [
     Case("all but ourselves, in any case and with any tag",

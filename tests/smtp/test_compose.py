@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from nornmail.message import Address, parse_message
 from nornmail.smtp import verify as verifying
 from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.enclosures import Enclosure, read_enclosures
+from nornmail.smtp.entities import Boundaries, Entity
 from nornmail.smtp.lines import line_fault
 from tests.smtp.letters import ANN, BOB, NOW
 
@@ -196,18 +198,46 @@ def test_files_are_read_from_wherever_they_are(tmp_path: Path) -> None:
     ]
 
 
+def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"a")
+    for one in (
+        path,
+        str(path),
+        ("a.txt", b"a"),
+        ("a.txt", memoryview(b"a")),
+        Enclosure("a.txt", b"a"),
+    ):
+        (read,) = read_enclosures(one)
+        assert (read.filename, read.content) == ("a.txt", b"a")
+
+
 @pytest.mark.parametrize(
     "source",
     [
         pytest.param("/nowhere/at/all.pdf", id="a file that is not there"),
+        pytest.param(os.devnull, id="a device"),
+        pytest.param(os.path.dirname(__file__), id="a directory"),
         pytest.param("a\0b", id="a path with a NUL"),
         pytest.param(7, id="a number"),
         pytest.param(b"octets", id="octets without a name"),
+        pytest.param(("a", "text"), id="text as octets"),
+        pytest.param(("a", b"", "text/plain"), id="three things"),
     ],
 )
 def test_what_cannot_be_attached(source: Any) -> None:
     with pytest.raises(ComposeError, match="attachments"):
         read_enclosures([source])
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nornmail.smtp.enclosures.MAX_FILE_OCTETS", 3)
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"abc")
+    assert read_enclosures(path)[0].content == b"abc"
+    path.write_bytes(b"abcd")
+    with pytest.raises(ComposeError, match="more than 3"):
+        read_enclosures(path)
 
 
 ID = "<{}@x.example>".format
@@ -258,6 +288,29 @@ def test_further_fields_go_out_as_they_are() -> None:
     made = write(headers=[("X-Note", "Grüße"), ("List-Unsubscribe", f"{link}, <mailto:a@b.c>")])
     assert field(made, "list-unsubscribe") == f"{link}, <mailto:a@b.c>"
     assert parse_message(made.raw).headers.get("x-note") == "Grüße"
+
+
+@pytest.mark.parametrize("trap", ["=?utf-8?q?x?=", "=?utf-8?b?eA==?=", "a =?us-ascii?q?x?= b"])
+def test_what_looks_like_an_encoded_word_is_read_as_it_was_written(trap: str) -> None:
+    made = write(subject=trap, to=Address(trap, ANN), headers={"X-Note": trap})
+    read = parse_message(made.raw)
+    assert (read.subject, read.to[0].name, read.headers.get("x-note")) == (trap, trap, trap)
+
+
+def test_a_boundary_stands_in_no_part() -> None:
+    first = Boundaries("u").unlike([])
+    part = Entity((), b"--" + first.encode() + b"\r\n")
+    assert Boundaries("u").unlike([Entity((), b"x")]) == first
+    assert Boundaries("u").unlike([part]) not in (first, "")
+    inner = Enclosure("a.eml", b"A: b\n\n--" + content_boundary().encode() + b"--\n")
+    read = parse_message(write(attachments=[inner, Enclosure("b.txt", b"last")]).raw)
+    assert [one.filename for one in read.attachments] == ["a.eml", "b.txt"]
+
+
+def content_boundary() -> str:
+    """The boundary that :func:`write` would take for a message with files."""
+    made = write(attachments=[Enclosure("b.txt", b"last")])
+    return field(made, "content-type").partition('"')[2].rstrip('"')
 
 
 def test_smtputf8_is_asked_for_where_an_address_needs_it() -> None:

@@ -7,6 +7,7 @@ import pytest
 from nornmail.errors import ConnectionLost
 from nornmail.letters import Envelope, Recipient, Standing
 from nornmail.smtp.session import Outcome, Session, Submission
+from nornmail.smtp.wire import Wire
 from tests.smtp.letters import ANN, BOB, CAT, letter
 from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Scripted, scripted
 
@@ -358,6 +359,9 @@ UNFIT = [
                  id="a command within an address"),
     pytest.param(['"a b"@example.org'], b"a: b\r\n\r\n", "cannot stand", id="a blank in quotes"),
     pytest.param(["a\u2028b@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a line separator"),
+    pytest.param(["a>b@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a bracket first"),
+    pytest.param(["a@b>example.org"], b"a: b\r\n\r\n", "cannot stand", id="a bracket last"),
+    pytest.param(["a\0@example.org"], b"a: b\r\n\r\n", "cannot stand", id="a NUL in it"),
     pytest.param(["postmaster"], b"a: b\r\n\r\n", "cannot stand", id="no domain"),
 ]  # fmt: skip
 
@@ -407,6 +411,21 @@ def test_8_bits_and_smtputf8_go_where_they_are_offered() -> None:
     assert server.said("MAIL") == ["MAIL FROM:<agent@example.com> BODY=8BITMIME SMTPUTF8"]
     assert server.said("RCPT") == ["RCPT TO:<ünal@example.org>"]
     assert server.contents == [EIGHT_BITS + b".\r\n"]
+
+
+def test_whether_it_lives_and_goodbye_are_not_waited_for_as_long_as_a_command() -> None:
+    with scripted() as server:
+        session = Session.open(server.settings(timeout=60.0))
+        wire, asked = session._wire, []
+
+        def expect(seconds: float | None = None) -> None:
+            asked.append(seconds)
+            Wire.expect(wire, seconds)
+
+        wire.expect = expect  # type: ignore[method-assign]
+        assert session.alive()
+        session.close()
+    assert asked == [10.0, 5.0]
 
 
 def test_goodbye_is_said_once_and_nothing_depends_on_the_answer() -> None:
