@@ -91,23 +91,30 @@ class Outbox:
                 found.append(_shown(letter, wishes.get(letter.key)))
         return found
 
-    def find(self, key: str) -> OutboxLetter:
+    def find(self, key: str, account: str | None = None) -> OutboxLetter:
         """The letter with this key.
 
         Args:
             key: the key, or as much of its beginning as no other letter has.
+            account: of this outbox only, where several have the key.
 
         Raises:
             ConfigurationError: there is none, or more than one.
             StoreError: the store cannot be read.
         """
-        everything = self.list(frozenset(LetterState))
+        everything = [
+            letter
+            for letter in self.list(frozenset(LetterState))
+            if account in (None, letter.account)
+        ]
         exact = [letter for letter in everything if letter.key == key]
         found = exact or [letter for letter in everything if letter.key.startswith(key)]
         if not found or not (exact or len(key) >= SHORTEST_KEY):
             raise ConfigurationError("KEY", key, "no letter has this key")
         if len(found) > 1:
-            raise ConfigurationError("KEY", key, f"{len(found)} letters begin with it")
+            where = sorted({letter.account for letter in found})
+            more = f", in the outboxes {', '.join(where)}" if len(where) > 1 else ""
+            raise ConfigurationError("KEY", key, f"{len(found)} letters begin with it{more}")
         return found[0]
 
     def raw(self, letter: OutboxLetter) -> bytes:

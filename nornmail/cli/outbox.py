@@ -63,6 +63,8 @@ def add(commands: Commands) -> None:
     verdict.add_argument("--not-sent", action="store_true", help="they were not: try them again")
     for one in (retried, dropped, resolved):
         one.add_argument("keys", metavar="KEY", nargs="+", help="which; the beginning is enough")
+    for one in (listed, shown, retried, dropped, resolved):
+        one.add_argument("--account", metavar="NAME", help="of this outbox only, by its name")
     for one, act in (
         (listed, _list), (shown, _show), (retried, _retry), (dropped, _drop), (resolved, _resolve)
     ):  # fmt: skip
@@ -84,7 +86,11 @@ def _with_outbox(chosen: argparse.Namespace) -> int:
 def _list(chosen: argparse.Namespace, outbox: Outbox) -> None:
     states = STATES if chosen.all else chosen.states or [s for s in STATES if s != "sent"]
     everything = chosen.all or chosen.states
-    found = [one for one in outbox.list(states) if everything or not one.dropped]
+    found = [
+        one
+        for one in outbox.list(states)
+        if (everything or not one.dropped) and chosen.account in (None, one.account)
+    ]
     if chosen.json:
         for letter in found:
             print(json.dumps(facts(letter)))
@@ -108,7 +114,7 @@ def _list(chosen: argparse.Namespace, outbox: Outbox) -> None:
 
 
 def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
-    letter = outbox.find(chosen.key)
+    letter = outbox.find(chosen.key, chosen.account)
     if chosen.raw:
         sys.stdout.buffer.write(outbox.raw(letter))
         return
@@ -149,7 +155,7 @@ def _found(chosen: argparse.Namespace, outbox: Outbox) -> list[OutboxLetter]:
     """All of them, before anything is done with any."""
     if not all(chosen.keys):
         raise ConfigurationError("KEY", None, "an empty key names no letter")
-    return [outbox.find(key) for key in chosen.keys]
+    return [outbox.find(key, chosen.account) for key in chosen.keys]
 
 
 def _said(what: str, letter: OutboxLetter) -> None:

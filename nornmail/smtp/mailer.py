@@ -298,7 +298,8 @@ class Mailer(Tracking):
         """Send in a thread of the mailer's own, until :meth:`stop`; returns at once.
 
         Beside a running poller with the same store that is not needed. The thread does not keep the
-        program alive. Without a store there is nothing to do.
+        program alive; one that ends waits some seconds for the letter at hand. Without a store
+        there is nothing to do.
         """
         if self._drains():
             self._writer.refuse_after_fork()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
+from weakref import WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
@@ -22,6 +24,9 @@ TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a sender that holds the outbox."""
 TICK = 0.01
 """Seconds by which a connection is closed late rather than early."""
+EXIT_PATIENCE = 10.0
+"""Seconds that a program that ends waits for the letter at hand: one that is cut off is unknown,
+and a person would have to find out."""
 STORE_INTERVAL = 15.0
 """Seconds until a store that could not be used is tried again."""
 
@@ -29,6 +34,21 @@ STORE_INTERVAL = 15.0
 def owner_name() -> str:
     """How a sender names itself to others: ``host:pid``."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+_threaded: WeakSet[Worker] = WeakSet()
+"""Whoever has a thread, which the end of the program would cut off."""
+
+
+def _end_all() -> None:
+    """Let every thread end after the letter at hand, when the program ends without a stop()."""
+    for worker in list(_threaded):
+        worker.close_thread()
+    for worker in list(_threaded):
+        worker.close_thread(EXIT_PATIENCE)
+
+
+atexit.register(_end_all)
 
 
 class Worker:
@@ -88,6 +108,7 @@ class Worker:
                 target=self._live, args=(self._stopped, before), name="nornmail-mailer", daemon=True
             )
             self._thread = thread
+            _threaded.add(self)
             try:
                 thread.start()
             except BaseException:
@@ -112,6 +133,16 @@ class Worker:
             return False
         thread.join(timeout)
         return not thread.is_alive()
+
+    def close_thread(self, timeout: float = 0.0) -> None:
+        """Tell the thread to end, whoever wants it, and wait for that."""
+        with self._lock:
+            self._wanted_by.clear()
+            thread = self._thread
+            self._stopped.set()
+        self._bell.set()
+        if thread is not None and timeout > 0:
+            thread.join(timeout)
 
     def flush(self, timeout: float | None, only: str | None = None) -> None:
         """Send what is due, in this thread.

@@ -336,6 +336,19 @@ def test_what_is_asked_for_is_left_in_the_store(
     assert f"asked for: {wish}" in run("outbox", "list")[1]
 
 
+def test_a_key_of_two_outboxes_needs_the_name_of_one(
+    filled: Path, run: Callable[..., Said]
+) -> None:
+    with closing(SqliteStateStore(filled / "nornmail.db")) as store:
+        store.enqueue(letter("queued-1", outbox="other"), RAW)
+    status, _, err = run("outbox", "drop", "queued-1")
+    assert status == 2
+    assert f"in the outboxes {OUTBOX}, other" in err
+    assert run("outbox", "drop", "queued-1", "--account", OUTBOX)[0] == 0
+    assert wishes(filled) == [("queued-1", "drop")]
+    assert run("outbox", "list", "--account", "other", "--json")[1].count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [

@@ -228,6 +228,26 @@ def test_on_event_must_not_wait_for_the_mailer() -> None:
         until(lambda: bool(raised))
 
 
+def test_a_program_that_ends_lets_the_letter_at_hand_come_to_its_end() -> None:
+    begun = threading.Event()
+
+    def slow(envelope: Any, before_content: Any) -> Any:
+        from tests.smtp.fake import accept
+
+        begun.set()
+        threading.Event().wait(0.05)
+        return accept(envelope, before_content)
+
+    one = running(answers=[slow])
+    for key in "ab":
+        one.mailer.send(TO, "s", "t", key=key)
+    one.mailer.start()
+    assert begun.wait(SECONDS)
+    worker._end_all()
+    assert sorted([one.state("a"), one.state("b")]) == ["queued", "sent"]
+    assert not one.mailer._worker.running
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 def test_after_a_fork_it_is_the_parents() -> None:
     one = world()
