@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,16 +21,18 @@ from nornmail import (
     MemoryStateStore,
     Message,
     Poller,
+    SqliteStateStore,
     StateStore,
     events,
     parse_message,
 )
 from nornmail.clock import SystemClock, instant
-from nornmail.letters import Standing
+from nornmail.letters import LetterState, Standing
 from nornmail.model import State
 from nornmail.smtp import registry
 from nornmail.testing import MailServer
 from tests.smtp.fake import OUTBOX, World, world
+from tests.stores.support import run, start
 from tests.support.clock import FakeClock
 
 SECONDS = 10.0
@@ -179,6 +184,55 @@ def test_a_process_that_dies_between_the_answer_and_the_commit_answers_once(
     assert attempts == [1, 2]
     assert office.subjects() == ["Re: question"]
     assert "answer 1" in parse_message(office.one.server.taken[0][1]).text
+
+
+ANSWERING = """
+import logging, os, signal, sys, time
+from nornmail import ImapSettings, Mailer, Poller, RetryPolicy, SmtpSettings, SqliteStateStore
+
+logging.disable()
+path, port, dies = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "dies"
+store = SqliteStateStore(path)
+nowhere = SmtpSettings(host="127.0.0.1", port=9, username="agent@example.com", timeout=1)
+mailer = Mailer(nowhere, store, account="agent")
+
+def handle(message):
+    print(mailer.reply(message, f"answer {message.attempt}").message_id, flush=True)
+    if dies:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+imap = ImapSettings(
+    host="127.0.0.1", port=port, username="agent@example.com", password="secret", use_ssl=False
+)
+poller = Poller(imap, store=store, on_message=handle, retry=RetryPolicy((0.001,)))
+poller.poll_once()
+time.sleep(0.002)
+poller.poll_once()
+poller.close()
+mailer.close()
+store.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_process_that_is_killed_after_the_answer_answers_once(tmp_path: Path) -> None:
+    with MailServer() as imap:
+        imap.add_user("agent@example.com", "secret")
+        imap.deliver(
+            b"From: ann@example.org\r\nTo: agent@example.com\r\nSubject: question\r\n"
+            b"Message-ID: <question@example.org>\r\n\r\nwhat?\r\n"
+        )
+        path = tmp_path / "state.db"
+        with start(ANSWERING, path, imap.imap_port, "dies") as process:
+            first, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (-signal.SIGKILL, "")
+        second = run(ANSWERING, path, imap.imap_port, "lives")
+    assert first == second != ""
+    with closing(SqliteStateStore(path)) as store:
+        (letter,) = store.letters("agent", set(LetterState))
+        raw = store.letter_raw("agent", letter.key)
+    assert raw is not None
+    assert parse_message(raw).text.strip() == "answer 1"
 
 
 def test_a_second_message_of_one_attempt_needs_a_key(office: Office) -> None:
