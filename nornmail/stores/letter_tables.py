@@ -5,6 +5,7 @@ As in ``tables.py`` a change is planned first, which may be refused, and then pu
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -152,7 +153,11 @@ class LetterTables(Generic[H]):
     def in_states(self, states: Collection[LetterState], limit: int | None = None) -> list[Letter]:
         """In the order of ``(due_at, queued_at, key)``, at most ``limit`` of them."""
         found = (self.letters[key] for state in set(states) for key in self._by_state[state])
-        return sorted(found, key=lambda one: (one.due_at, one.queued_at, one.key))[:limit]
+
+        def key(one: Letter) -> tuple[float, float, str]:
+            return one.due_at, one.queued_at, one.key
+
+        return sorted(found, key=key) if limit is None else heapq.nsmallest(limit, found, key=key)
 
     def count(self, states: Collection[LetterState]) -> int:
         return sum(len(self._by_state[state]) for state in set(states))
