@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nornmail.clock import Clock
 from nornmail.errors import (
     AuthenticationFailed,
+    IllegalTransition,
     LeaseLost,
     NornmailError,
     StoreError,
@@ -80,11 +82,6 @@ class Sender:
     def __post_init__(self) -> None:
         self.patience = Patience(self.chance)
 
-    @property
-    def held(self) -> bool:
-        """Whether this sender may work on the outbox."""
-        return self._lease is not None
-
     def take(self, owner: str) -> None:
         """Take the right to send.
 
@@ -97,10 +94,13 @@ class Sender:
 
     def give_back(self) -> None:
         """Give back the connection and the right to send. Harmless twice."""
-        lease, self._lease, self._unsettled = self._lease, None, None
         try:
+            if self._lease is not None and self._unsettled is not None:
+                with suppress(StoreError, LeaseLost):  # else it is unknown to the next one
+                    self._settle(self._unsettled)
             self.line.close()
         finally:
+            lease, self._lease, self._unsettled = self._lease, None, None
             if lease is not None:
                 self.store.release(lease)
 
@@ -193,7 +193,11 @@ class Sender:
     def _settle_left_over(self) -> None:
         """Settle what a try left behind that was cut off: by a full disk, or with its process."""
         if self._unsettled is not None:
-            self._settle(self._unsettled)
+            try:
+                self._settle(self._unsettled)
+            except IllegalTransition as error:  # the store is another one: a copy was put back
+                log.error("%s is forgotten: %s", self._unsettled.message_id, error)
+                self._unsettled = None
         for letter in self.store.letters(self.outbox, {LetterState.SENDING}):
             self._settle(self._with_copy(schedule.lost(letter, self.clock.wall())))
 
@@ -221,6 +225,8 @@ class Sender:
         for letter in due:
             if stopped():
                 return None
+            if only is None and not self._still_due(letter):
+                continue
             if (alone := self._open_at - self.clock.monotonic()) > 0:
                 return alone
             if (pause := self._until_slot()) > 0:
@@ -230,6 +236,11 @@ class Sender:
             self._try(letter)
         return 0.0 if due and self._open_at <= self.clock.monotonic() else None
 
+    def _still_due(self, letter: Letter) -> bool:
+        """Whether nobody dropped a letter while those before it went out."""
+        self.fulfil_wishes()
+        return self.store.letter(self.outbox, letter.key) == letter
+
     def _until_slot(self) -> float:
         now = self.clock.wall()
         since = now - schedule.HOUR
@@ -238,16 +249,23 @@ class Sender:
 
     def _try(self, letter: Letter) -> None:
         """Ask whether a letter may go, hand it in, and settle what came of it."""
-        raw = self.store.letter_raw(self.outbox, letter.key)
+        now, delay = self.clock.wall(), schedule.retry_delay(letter.attempts + 1, self.chance)
+        try:
+            raw = self.store.letter_raw(self.outbox, letter.key)
+        except (
+            StoreError
+        ) as error:  # of this letter's file: if it is the disk, the next line says so
+            log.error("the bytes of %s: %s", letter.message_id, error)
+            self._settle(schedule.put_off(letter, str(error), delay, now))
+            return
         if raw is None:
-            self._settle(schedule.turned_down(letter, schedule.NO_BYTES, self.clock.wall()))
+            self._settle(schedule.turned_down(letter, schedule.NO_BYTES, now))
             return
         envelope = schedule.envelope_of(letter)
         outgoing = Outgoing(letter.key, envelope.recipients, raw, letter.attempts, letter.is_answer)
         verdict = ask(self.before_send, outgoing)
         now = self.clock.wall()
         if verdict.failed:
-            delay = schedule.retry_delay(letter.attempts + 1, self.chance)
             self._settle(schedule.put_off(letter, verdict.reason, delay, now))
         elif verdict.later is not None:
             self._settle(schedule.wait(letter, verdict.reason, verdict.later, now))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nornmail import Defer, Reject, SqliteStateStore, events
+from nornmail import Defer, JsonStateStore, Reject, SqliteStateStore, events
 from nornmail.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -17,7 +19,7 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.letters import LetterState, Standing
+from nornmail.letters import LetterState, Standing, Wish
 from nornmail.model import MailboxKey
 from nornmail.smtp.line import ASK_AFTER, CLOSE_AFTER
 from nornmail.smtp.results import Outgoing
@@ -27,6 +29,7 @@ from tests.smtp.fake import (
     OUTBOX,
     UNREACHABLE,
     World,
+    accept,
     defer,
     each,
     lose,
@@ -578,8 +581,6 @@ def test_a_letter_that_is_found_sending_is_unknown() -> None:
         pass
 
     def killed(envelope: object, before_content: object) -> object:
-        from tests.smtp.fake import accept
-
         accept(envelope, before_content)  # type: ignore[arg-type]
         raise Killed
 
@@ -622,8 +623,6 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
     store = FullDisk()
 
     def fills(envelope: object, before_content: object) -> object:
-        from tests.smtp.fake import accept
-
         said = accept(envelope, before_content)  # type: ignore[arg-type]
         store.full = True
         return said
@@ -639,6 +638,56 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
     assert one.state("k") == "sent"
     assert one.server.addresses() == [TO]
     one.mailer.close()
+
+
+def test_a_letter_that_is_dropped_while_others_go_out_does_not() -> None:
+    def drops(envelope: Any, before_content: Any) -> Any:
+        one.store.wish(OUTBOX, "b", Wish.DROP)
+        return accept(envelope, before_content)
+
+    one = world(answers=[drops])
+    for key in "abc":
+        queue(one, key, f"{key}@example.org")
+    one.mailer.flush()
+    assert one.server.addresses() == ["a@example.org", "c@example.org"]
+    assert one.state("b") == "failed"
+
+
+def test_a_letter_whose_bytes_are_damaged_holds_up_no_other(tmp_path: Path) -> None:
+    store = JsonStateStore(tmp_path / "state.json")
+    one = world(store)
+    for key in "ab":
+        queue(one, key)
+    sorted((tmp_path / "state.json.raw").iterdir())[0].write_bytes(b"x")
+    one.mailer.flush()
+    assert (one.state("a"), one.state("b")) == ("queued", "sent")
+    result = one.mailer.result("a")
+    assert result is not None
+    assert "damaged" in result.reason
+    one.mailer.close()
+    store.close()
+
+
+def test_what_a_full_disk_did_not_take_is_tried_once_more_at_the_end() -> None:
+    class Once(FullDisk):
+        def commit_letters(self, lease, letters):  # type: ignore[no-untyped-def]
+            try:
+                super().commit_letters(lease, letters)
+            finally:
+                self.full = False
+
+    store = Once()
+
+    def fills(envelope: Any, before_content: Any) -> Any:
+        said = accept(envelope, before_content)
+        store.full = True
+        return said
+
+    one = world(store, answers=[fills])
+    queue(one)
+    with pytest.raises(StoreError):
+        one.mailer.flush()
+    assert one.state("k") == "sent"
 
 
 def test_a_due_time_that_a_wrong_clock_wrote_is_due() -> None:
