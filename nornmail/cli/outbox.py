@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
@@ -22,6 +22,7 @@ COLUMNS = (("KEY", KEY_WIDTH), ("STATE", 8), ("SINCE", 16), ("TRIES", 5), ("TO",
 """The columns before the subject, with their widths."""
 SUBJECT_WIDTH = 36
 REASON_WIDTH = 100
+Act = Callable[[argparse.Namespace, Outbox], None]
 STATES = ("queued", "sending", "sent", "failed", "unknown")
 
 
@@ -37,7 +38,14 @@ def add(commands: Commands) -> None:
         "Exit status: 0 it is done, 1 it cannot be done with a letter as it is, 2 no letter has "
         "this KEY, 3 the\nstate store cannot be used.",
     )
-    below = parser.add_commands()
+    for one, act in _commands(parser.add_commands()):
+        one.add_argument("--account", metavar="NAME", help="of this outbox only, by its name")
+        add_environment(one)
+        one.set_defaults(run=_with_outbox, act=act)
+
+
+def _commands(below: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
+    """Those below it, each with what it does."""
     listed = below.add_parser("list", help="a table of them, the oldest first")
     listed.add_argument("--json", action="store_true", help="a JSON object per line instead")
     which = listed.add_mutually_exclusive_group()
@@ -63,13 +71,13 @@ def add(commands: Commands) -> None:
     verdict.add_argument("--not-sent", action="store_true", help="they were not: try them again")
     for one in (retried, dropped, resolved):
         one.add_argument("keys", metavar="KEY", nargs="+", help="which; the beginning is enough")
-    for one in (listed, shown, retried, dropped, resolved):
-        one.add_argument("--account", metavar="NAME", help="of this outbox only, by its name")
-    for one, act in (
-        (listed, _list), (shown, _show), (retried, _retry), (dropped, _drop), (resolved, _resolve)
-    ):  # fmt: skip
-        add_environment(one)
-        one.set_defaults(run=_with_outbox, act=act)
+    return [
+        (listed, _list),
+        (shown, _show),
+        (retried, _retry),
+        (dropped, _drop),
+        (resolved, _resolve),
+    ]
 
 
 def _with_outbox(chosen: argparse.Namespace) -> int:

@@ -35,6 +35,15 @@ def add(commands: Commands) -> None:
         "not known,\n2 a mistake in the arguments or settings, 3 the state store cannot be used, "
         "4 it is kept and was not\nsent yet.",
     )
+    _add_message(parser)
+    _add_manner(parser)
+    add_environment(parser)
+    add_log_level(parser, "error")
+    parser.set_defaults(run=run)
+
+
+def _add_message(parser: argparse.ArgumentParser) -> None:
+    """What is to be sent, and to whom."""
     parser.add_argument("text", metavar="TEXT", nargs="?", help="what it says")
     for name, what in (
         ("to", "whom it is for; several times for several"),
@@ -59,6 +68,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--key", metavar="KEY", help="what makes it once: a second message with it is not sent"
     )
+
+
+def _add_manner(parser: argparse.ArgumentParser) -> None:
+    """How it is sent, and how that is told."""
     parser.add_argument("--json", action="store_true", help="a JSON object instead of words")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
@@ -72,9 +85,6 @@ def add(commands: Commands) -> None:
         default=WAIT,
         help=f"how long the server's word is waited for (default: {WAIT:g})",
     )
-    add_environment(parser)
-    add_log_level(parser, "error")
-    parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -139,10 +139,7 @@ class SqliteStateStore(SqliteLetters):
         name = rows.write_text(mailbox.account), rows.write_text(mailbox.mailbox)
         execute = self._connection.execute
         found = execute(rows.SELECT_MAILBOX, name).fetchone()
-        if found is None:
-            execute(rows.INSERT_MAILBOX, name)
-            found = execute(rows.SELECT_MAILBOX, name).fetchone()
-        return int(found[0])
+        return int(found[0]) if found else int(execute(rows.INSERT_MAILBOX, name).lastrowid or 0)
 
     def _lock_path(self, mailbox: MailboxKey) -> str:
         name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
@@ -242,9 +239,9 @@ class SqliteStateStore(SqliteLetters):
         """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
         with self._locked():
             found = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
-        known = (MailboxKey(*map(rows.read_text, row)) for row in found)
-        mailboxes = (one for one in known if not one.is_outbox)
-        return sorted(mailboxes, key=lambda one: (one.account, one.mailbox))
+        known = [MailboxKey(*map(rows.read_text, row)) for row in found]
+        known.sort(key=lambda one: (one.account, one.mailbox))
+        return [one for one in known if not one.is_outbox]
 
     def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
         """See :meth:`nornmail.stores.base.StateStore.asked_again`."""
