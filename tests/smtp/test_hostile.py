@@ -52,6 +52,7 @@ def check(made: Composed, expected: tuple[str, ...]) -> None:
     assert line_fault(made.raw) == ""
     read = parse_message(made.raw)
     assert tuple(one.address for one in (*read.to, *read.cc)) == expected
+    assert not any("=?" in text for text in (read.subject, *(one.name for one in read.to)))
     assert {name.lower() for name in read.headers} <= FIELDS
     assert len(list(read.headers)) == len({name.lower() for name in read.headers})
     head = made.raw.partition(b"\r\n\r\n")[0]
