@@ -339,6 +339,8 @@ REFUSED = [
     pytest.param({"html": 7}, "html", id="a number as HTML"),
     pytest.param({"in_reply_to": "a@b"}, "in_reply_to", id="an id without brackets"),
     pytest.param({"references": ["<a@b>\r\nBcc: <x>"]}, "references", id="a CRLF in an id"),
+    pytest.param({"references": ["<=?utf-8?q?=0D=0ABcc:?=@b>"]}, "references",
+                 id="an encoded word in an id"),
     pytest.param({"references": ["<ä@b>"]}, "references", id="an id beyond ASCII"),
     pytest.param({"headers": {"Bcc": ANN}}, "headers", id="Bcc"),
     pytest.param({"headers": {"resent-to": ANN}}, "headers", id="Resent-To"),
