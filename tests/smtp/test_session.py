@@ -1,4 +1,4 @@
-"""A session: how a connection falls, what may be handed in, and what is left for the next letter."""
+"""A session: how a connection falls, what may be handed in, what is left for the next letter."""
 
 from __future__ import annotations
 
