@@ -28,7 +28,7 @@ MAX_CONTENT_ID_CHARS: Final = 200
 """Characters of a Content-ID; it stands on one line."""
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_CONTENT_ID = re.compile(rf"[A-Za-z0-9!#$&'*+/=?^_`{{|}}~.@-]{{1,{MAX_CONTENT_ID_CHARS}}}")
+_CONTENT_ID = re.compile(rf"[A-Za-z0-9!#$&'*+/=^_`{{|}}~.@-]{{1,{MAX_CONTENT_ID_CHARS}}}")
 _MEDIA_TYPE = re.compile(
     r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}"
     r"(?:; *[A-Za-z0-9!#$&^_.+-]{1,50}=(?:[A-Za-z0-9!#$&^_.+:/-]+|\"[ !#-\[\]-~]*\"))*"

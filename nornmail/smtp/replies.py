@@ -121,11 +121,12 @@ def _harmless(name: str) -> str:
     """A stranger's display name without what separates addresses; ``""`` if one stands in it.
 
     We would quote or encode it rightly. But mail programs on the way that fold a header anew lose
-    quotes (the standard library does), and ``Doe, John`` becomes two recipients.
+    quotes and encodings (the standard library does): ``Doe, John`` becomes two recipients, and what
+    was encoded twice is decoded twice.
     """
     if _LIKE_AN_ADDRESS.search(name):
         return ""
-    name = _SEPARATORS.sub(" ", NOT_IN_A_LINE.sub(" ", name))
+    name = _SEPARATORS.sub(" ", NOT_IN_A_LINE.sub(" ", name)).replace("=?", "= ?")
     return " ".join(name.split())[:MAX_NAME_CHARS].strip()
 
 

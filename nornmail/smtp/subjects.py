@@ -48,7 +48,8 @@ def reply_subject(subject: str) -> str:
     tag = _LIST_TAG.match(rest)
     if tag and _MARK.match(rest, tag.end()):
         rest = f"{tag[1]} {_without_marks(rest[tag.end() :])}"
-    return f"Re: {rest[:MAX_REPLY_SUBJECT_CHARS]}".strip()
+    # What was encoded twice must not be decoded twice by whoever folds our header anew.
+    return f"Re: {rest[:MAX_REPLY_SUBJECT_CHARS].replace('=?', '= ?')}".strip()
 
 
 def _without_marks(subject: str) -> str:

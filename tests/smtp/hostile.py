@@ -208,6 +208,8 @@ ALL = [
 ]  # fmt: skip
 THREADS = [
     Case("an encoded CRLF in the Message-ID", {"Message-ID": q(f"<a@b>\r\nBcc: {EVIL}")}),
+    Case("an encoded Bcc within the Message-ID, in its brackets",
+         {"Message-ID": f"<a{b(NEW_FIELD)}@example.org>", "References": f"<{q(NEW_FIELD)}@x>"}),
     Case("a CR within the Message-ID", {"Message-ID": f"<a\rBcc: {EVIL}@b>"}),
     Case("a NUL within the Message-ID", {"Message-ID": "<a\0b@c>"}),
     Case("a Message-ID beyond ASCII", {"Message-ID": "<ä@b>"}),

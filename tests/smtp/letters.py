@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from nornmail.letters import Envelope
+from nornmail.message import parse_message
 from nornmail.smtp.compose import Composed, Draft, compose
+from nornmail.smtp.session import Submission
 
 NOW = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)
 ANN, BOB, CAT = "ann@example.org", "bob@example.org", "cat@example.org"
@@ -23,5 +25,21 @@ def letter(*recipients: str, text: str = "Hello.\n", **values: object) -> Compos
     return compose(draft, now=NOW, unique="letter-1")
 
 
-def envelope(*recipients: str) -> Envelope:
-    return letter(*recipients).envelope
+def standings(found: Submission) -> str:
+    """Everyone's standing by its first letter: a(ccepted), p(ending), r(efused), u(nknown)."""
+    return "".join(one.standing[0] for one in found.recipients)
+
+
+def write(**values: Any) -> Composed:
+    given = {"sender": "Agent <agent@example.com>", "to": ANN, "subject": "Hello", "text": "Hi.\n"}
+    return compose(Draft(**(given | values)), now=NOW, unique="letter-1")
+
+
+def field(made: Composed, name: str) -> str:
+    """A field as it stands, unfolded; ``""`` where there is none."""
+    return parse_message(made.raw).headers.raw(name)
+
+
+def types(made: Composed) -> list[str]:
+    """The media types of all parts, from the outside in."""
+    return [part.get_content_type() for part in parse_message(made.raw).as_email().walk()]

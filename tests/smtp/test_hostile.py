@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP, default
@@ -10,6 +11,7 @@ import pytest
 
 from nornmail.errors import ComposeError
 from nornmail.message import Message, parse_message
+from nornmail.routing import canonical
 from nornmail.smtp.compose import Composed, compose
 from nornmail.smtp.fitness import unfit
 from nornmail.smtp.lines import line_fault
@@ -52,6 +54,7 @@ def check(made: Composed, expected: tuple[str, ...]) -> None:
     assert line_fault(made.raw) == ""
     read = parse_message(made.raw)
     assert tuple(one.address for one in (*read.to, *read.cc)) == expected
+    assert not any("=?" in text for text in (read.subject, *(one.name for one in read.to)))
     assert {name.lower() for name in read.headers} <= FIELDS
     assert len(list(read.headers)) == len({name.lower() for name in read.headers})
     head = made.raw.partition(b"\r\n\r\n")[0]
@@ -84,6 +87,66 @@ def test_who_folds_an_answer_anew_makes_no_recipients(case: Case) -> None:
     again = message_from_bytes(bytes(folded), policy=default)
     assert isinstance(again, EmailMessage)
     assert tuple(named(again)) == case.everyone
+    assert {name.lower() for name in again} <= FIELDS
+
+
+BITS = (
+    b"\r", b"\n", b"\0", b'"', b"\\", b"<", b">", b",", b";", b":", b"@", b"(", b")", b"[", b".",
+    b"=?utf-8?q?=0D=0A?=", b"=?utf-8?b?DQpCY2M6?=", "\u2028".encode(), b"\x85", b"\xff", b"\t",
+)  # fmt: skip
+MUTANTS = 1_500
+
+
+def mutant(chance: random.Random) -> bytes:
+    """Two hostile messages crossed, and damaged."""
+    raws = [case.raw() for case in CASES if len(case.raw()) < 10_000]
+    raw, other = bytearray(chance.choice(raws)), chance.choice(raws)
+    for _ in range(chance.randint(1, 8)):
+        at = chance.randrange(min(len(raw), 400))
+        kind = chance.random()
+        if kind < 0.5:
+            raw[at:at] = chance.choice(BITS)
+        elif kind < 0.7:
+            del raw[at : at + chance.randint(1, 6)]
+        else:
+            start = chance.randrange(len(other))
+            raw[at:at] = other[start : start + chance.randint(1, 60)]
+    return bytes(raw)
+
+
+def check_mutant(seed: int) -> None:
+    """An answer goes to nobody whom the message does not name, and every reader sees the same."""
+    message = parse_message(mutant(random.Random(seed)))
+    for reply_all in (False, True):
+        others = (*message.to, *message.cc) if reply_all else ()
+        named_there = {
+            canonical(one.address) for one in (message.from_, *message.reply_to, *others)
+        }
+        try:
+            made = answer(message, reply_all=reply_all)
+        except ComposeError:
+            continue
+        recipients = [canonical(one) for one in made.envelope.recipients]
+        assert set(recipients) <= named_there
+        assert line_fault(made.raw) == ""
+        head = made.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        folded = bytes(message_from_bytes(head, policy=SMTP.clone(refold_source="all", utf8=True)))
+        for raw in (head, folded):
+            read = message_from_bytes(raw, policy=default)
+            assert isinstance(read, EmailMessage)
+            assert [canonical(one) for one in named(read)] == recipients
+            assert {name.lower() for name in read} <= FIELDS
+
+
+def test_hostile_messages_that_were_crossed_are_no_worse() -> None:
+    for seed in random.Random(11).sample(range(MUTANTS), 25):
+        check_mutant(seed)
+
+
+@pytest.mark.long
+def test_any_hostile_messages_that_were_crossed_are_no_worse() -> None:
+    for seed in range(MUTANTS):
+        check_mutant(seed)
 
 
 def test_there_are_a_hundred() -> None:
