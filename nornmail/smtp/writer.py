@@ -152,6 +152,16 @@ class Writer:
         known = self._store.letter(self._outbox, name)
         if known is not None:
             log.info("%s was written before, as %s", name, known.message_id)
+            if known.is_answer is not is_answer:
+                log.warning(
+                    "%s was written under the key %s, and now %s is to be: it is not sent; give "
+                    "each a key= of its own",
+                    *(
+                        ("an answer", name, "a message")
+                        if known.is_answer
+                        else ("a message", name, "an answer")
+                    ),
+                )
             return result_of(known)
         now = self._clock.wall()
         composed = compose(draft(), now=instant(now), unique=secrets.token_hex(16))

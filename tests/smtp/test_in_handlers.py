@@ -253,6 +253,24 @@ def test_a_second_message_of_one_attempt_needs_a_key(office: Office) -> None:
     assert sorted(office.subjects()) == ["Re: question", "three", "two"]
 
 
+def test_another_kind_of_message_under_the_same_key_is_said(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handle(message: Message) -> None:
+        if message.attempt == 1:
+            office.one.mailer.send("boss@example.com", "first", "first")
+            raise RuntimeError("after it")
+        office.one.mailer.reply(message, "42")
+
+    office.deliver()
+    poller = office.poller(handle)
+    poller.poll_once()
+    office.one.clock.advance(61)
+    poller.poll_once()
+    assert office.subjects() == ["first"]
+    assert "and now an answer is to be: it is not sent" in caplog.text
+
+
 def test_a_given_key_counts_for_its_message_alone(office: Office) -> None:
     for subject in ("a", "b"):
         office.deliver(subject)
