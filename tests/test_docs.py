@@ -16,9 +16,25 @@ from pathlib import Path
 import pytest
 
 import nornmail
-from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, events
+from nornmail import (
+    AnswerLimits,
+    ImapSettings,
+    Mailer,
+    MailerStatus,
+    Poller,
+    PollResult,
+    SendLimits,
+    SendResult,
+    SmtpSettings,
+    errors,
+    events,
+)
+from nornmail.letters import LETTER_TRANSITIONS, LetterState
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
+from nornmail.smtp.board import Doing
+from nornmail.smtp.compose import Draft
+from nornmail.smtp.loops import REFUSALS
 from nornmail.status import Activity, Status
 from tests.support.package import package_directory
 from tests.support.suite import run_pytest
@@ -26,9 +42,11 @@ from tests.support.suite import run_pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+SENDING = ROOT / "docs" / "reference" / "sending.md"
 STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
 WHO_WROTE_IT = ROOT / "docs" / "explanation" / "who-wrote-it.md"
+OUTBOX = ROOT / "docs" / "how-to" / "outbox.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 
 LIMITED = (
@@ -51,6 +69,36 @@ LIMITED = (
     "imap.idle",
     "imap.limits",
     "message.limits",
+    "smtp.schedule",
+    "smtp.outbox",
+    "smtp.line",
+    "smtp.registry",
+    "smtp.worker",
+    "smtp.writer",
+    "smtp.tracking",
+    "smtp.bounces",
+    "outbox",
+    "smtp.addresses",
+    "smtp.bodies",
+    "smtp.chains",
+    "smtp.compose",
+    "smtp.content",
+    "smtp.enclosures",
+    "smtp.extras",
+    "smtp.fields",
+    "smtp.fitness",
+    "smtp.lines",
+    "smtp.login",
+    "smtp.loops",
+    "smtp.machines",
+    "smtp.quoting",
+    "smtp.replies",
+    "smtp.responses",
+    "smtp.scrub",
+    "smtp.session",
+    "smtp.subjects",
+    "smtp.transaction",
+    "smtp.wire",
 )
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
@@ -211,6 +259,52 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
     assert not dead, "\n".join(dead)
 
 
+def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
+    told = {
+        LetterState(before): frozenset(map(LetterState, after_all.split(", ")))
+        for before_all, after_all in table(ARCHITECTURE, "a letter from", "to")
+        for before in before_all.split(", ")
+    }
+    assert told == LETTER_TRANSITIONS
+
+
+def test_every_state_of_a_letter_is_explained() -> None:
+    told = [row[0] for row in table(OUTBOX, "letter", "meaning", "what follows")]
+    assert sorted(told) == sorted(map(str, LetterState))
+
+
+def test_the_arguments_and_methods_on_the_page_are_those_of_the_mailer() -> None:
+    told = [tuple(row[:2]) for row in table(SETTINGS, "mailer's argument", "default", "meaning")]
+    assert told == [
+        (one.name, "required" if one.default is one.empty else repr(one.default))
+        for one in inspect.signature(Mailer).parameters.values()
+    ]
+    methods = {
+        row[0].removesuffix("()") for row in table(SETTINGS, "mailer's method", "what it does")
+    }
+    assert methods == {
+        name for name in dir(Mailer) if not name.startswith("_") and callable(getattr(Mailer, name))
+    }
+
+
+def test_the_fields_on_the_page_are_those_of_a_send_result() -> None:
+    told = [row[0] for row in table(SETTINGS, "of a SendResult", "meaning")]
+    assert told == [one.name for one in fields(SendResult)]
+
+
+def test_the_limits_of_sending_on_the_page_are_the_defaults() -> None:
+    assert f"`{SendLimits()}`" in SETTINGS.read_text("utf-8")
+    assert f"`{AnswerLimits()}`" in SETTINGS.read_text("utf-8")
+
+
+def test_the_status_of_a_mailer_on_the_page_is_that_of_the_code() -> None:
+    assert [row[0] for row in table(STATUS, "MailerStatus", "meaning")] == [
+        one.name for one in fields(MailerStatus)
+    ]
+    told = [row[0] for row in table(STATUS, "state of a mailer", "what it is doing")]
+    assert told == [str(state) for state in Doing]
+
+
 @pytest.mark.parametrize("page", [ARCHITECTURE, DELIVERY], ids=lambda page: page.stem)
 def test_the_table_of_states_is_that_of_the_model(page: Path) -> None:
     told = {
@@ -339,6 +433,16 @@ def numbers(module: str) -> dict[str, float]:
         for name in defined
         if isinstance(vars(loaded)[name], int | float) and name not in {"KIB", "MIB"}
     }
+
+
+def test_the_refusals_on_the_page_are_those_of_the_code() -> None:
+    assert [row[0] for row in table(SENDING, "refusal", "what it is")] == list(REFUSALS)
+
+
+def test_the_fields_on_the_page_are_those_of_a_draft() -> None:
+    rows = table(SENDING, "field of a `Draft", "meaning")
+    told = [name.strip(" `") for row in rows for name in row[0].split(",")]
+    assert told == [one.name for one in fields(Draft)]
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:

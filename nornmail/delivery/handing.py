@@ -54,6 +54,7 @@ class Delivery:
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: asked before each message; once it is true nothing is claimed any more.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
+        arriving: called with each message, once it is claimed and before its handler is.
 
     Attributes:
         last_failure: why the last attempt failed.
@@ -67,6 +68,7 @@ class Delivery:
     on_change: str = "dedupe"
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
+    arriving: Callable[[Message], object] = lambda _: None
     health: HandlerHealth = field(default_factory=HandlerHealth)
     last_failure: str = ""
 
@@ -310,6 +312,7 @@ class Delivery:
             The entry as it is settled.
         """
         message = self._message(entry, raw, flags)
+        self.arriving(message)
         outcome = self.caller.call(self._handler(entry), message)
         if not counts:
             outcome = replace(outcome, counts=False)
