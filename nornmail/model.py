@@ -77,6 +77,10 @@ def check_transition(before: State, after: State) -> None:
         raise IllegalTransition(f"an entry that is {before} cannot become {after}")
 
 
+OUTBOX = "\0outbox"
+"""In the place of a mailbox's name: the outbox. No mailbox has NUL in its name (RFC 3501, 9)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxKey:
     """Whose mailbox: the key under which a store keeps everything of one poller."""
@@ -84,7 +88,19 @@ class MailboxKey:
     account: str
     mailbox: str
 
+    @classmethod
+    def of_outbox(cls, outbox: str) -> MailboxKey:
+        """Whose outbox: what the right to send from it is a lease of."""
+        return cls(outbox, OUTBOX)
+
+    @property
+    def is_outbox(self) -> bool:
+        """Whether it is an outbox and no mailbox."""
+        return self.mailbox == OUTBOX
+
     def __str__(self) -> str:
+        if self.is_outbox:
+            return f"the outbox of {self.account}"
         return f"{self.account}/{self.mailbox}"
 
 

@@ -32,6 +32,7 @@ from nornmail.settings import (
     check_uidvalidity_policy,
     read_environment,
 )
+from nornmail.smtp.registry import Companions
 from nornmail.status import Status
 from nornmail.stores import DEFAULT_STATE, StateStore, open_store
 
@@ -150,6 +151,7 @@ class Poller:
             clock=clock,
             chance=chance or system_random(),
             connect=partial(connect or partial(Connection.open, clock=clock), imap),
+            beside=Companions(store, clock),
         )
 
     @classmethod

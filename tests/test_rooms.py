@@ -34,16 +34,21 @@ MAY_KNOW: dict[str, set[str]] = {
     "stores": _VALUES | {"clock", "letters"},
     "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"},
     "smtp": _VALUES
-    | {"settings", "message", "stores", "policy", "clock", "reach", "steps", "letters", "handling"},
+    | {"settings", "message", "stores", "policy", "clock", "reach", "steps", "letters", "handling"}
+    | {"events"}  # a mailer tells its program with the same kind of values as a poller
+    | {"routing"},  # the form in which two addresses are compared
     "events": {"model", "clock"},
     "ledger": _VALUES | {"stores", "policy", "clock", "events"},
     "status": {"errors", "model", "clock", "ledger"},
-    "delivery": _VALUES | {"clock", "digest", "events", "ledger", "message", "policy", "routing"},
+    # "handling": what a handler sends is keyed by the message that it handles.
+    "delivery": _VALUES
+    | {"clock", "digest", "events", "handling", "ledger", "message", "policy", "routing"},
     "mailbox": _VALUES
     | {"clock", "delivery", "digest", "events", "imap", "ledger", "message", "policy"}
     | {"settings"},
     "running": _VALUES
-    | {"clock", "delivery", "events", "imap", "ledger", "mailbox", "policy", "settings"}
+    | {"clock", "delivery", "events", "imap", "ledger", "mailbox", "message", "policy"}
+    | {"settings"}
     | {"status", "stores", "waker"},
     "checkup": _VALUES | {"settings", "imap", "smtp", "stores", "policy", "steps"},
     "deadletters": _VALUES | {"stores", "clock"},

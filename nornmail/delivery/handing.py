@@ -53,6 +53,7 @@ class Delivery:
         fetch_rest: gets a truncated message's bytes from the server; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: asked before each message; once it is true nothing is claimed any more.
+        arriving: called with each message, once it is claimed and before its handler is.
 
     Attributes:
         last_failure: why the last attempt failed.
@@ -65,6 +66,7 @@ class Delivery:
     fetch_rest: Callable[[MessageRef], bytes]
     on_change: str = "dedupe"
     stopped: Callable[[], bool] = lambda: False
+    arriving: Callable[[Message], object] = lambda _: None
     health: HandlerHealth = field(default_factory=HandlerHealth)
     last_failure: str = ""
 
@@ -308,6 +310,7 @@ class Delivery:
             The entry as it is settled.
         """
         message = self._message(entry, raw, flags)
+        self.arriving(message)
         outcome = self.caller.call(self._handler(entry), message)
         if not counts:
             outcome = replace(outcome, counts=False)

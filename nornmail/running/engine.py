@@ -6,8 +6,9 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from nornmail.clock import Clock, instant
 from nornmail.delivery.calls import Caller
@@ -15,7 +16,7 @@ from nornmail.delivery.handing import Delivery
 from nornmail.delivery.recipients import Recipients
 from nornmail.delivery.tally import Tally
 from nornmail.errors import HandlerError, NornmailError
-from nornmail.events import Announcer, OnEvent, Stopped
+from nornmail.events import Announcer, Event, OnEvent, Stopped
 from nornmail.imap import Connection
 from nornmail.ledger import Ledger
 from nornmail.mailbox.actions import Actions
@@ -23,6 +24,7 @@ from nornmail.mailbox.backfill import Backfill
 from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
+from nornmail.message import Message
 from nornmail.model import MailboxKey
 from nornmail.policy import STALLED_INTERVALS, RetryPolicy
 from nornmail.running.backlog import Backlog
@@ -38,6 +40,22 @@ from nornmail.stores import StateStore
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")
+
+
+class Beside(Protocol):
+    """What works beside a poller, for the same store: mail goes out."""
+
+    def start(self) -> None:
+        """The loop begins."""
+
+    def stop(self) -> None:
+        """The loop has ended."""
+
+    def drain(self) -> None:
+        """A pass was made with no loop."""
+
+    def look_at(self, message: Message) -> Sequence[Event]:
+        """A message came in, and its handler is about to be called; tell what that means."""
 
 
 class Engine:
@@ -65,7 +83,9 @@ class Engine:
         clock: Clock,
         chance: random.Random,
         connect: Callable[[], Connection],
+        beside: Beside,
     ) -> None:
+        self._beside = beside
         self.settings = imap
         self._clock = clock
         self._process = os.getpid()
@@ -88,6 +108,7 @@ class Engine:
             partial(fetch_rest, connect),
             on_change,
             stopped=self._stopped.is_set,
+            arriving=self._arriving,
         )
         self._passes = Passes(
             imap,
@@ -122,11 +143,13 @@ class Engine:
         self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._caller)
 
     def once(self) -> Tally:
-        """Make a pass in this thread."""
+        """Make a pass in this thread, and send what its handlers queued."""
         self.refuse_after_fork()
         if self.life.running and not self._called_back():
             raise NornmailError("the poller is running: ask it for a pass with sync()")
-        return self._pass()
+        tally = self._pass()
+        self._beside.drain()
+        return tally
 
     def sync(self) -> Tally:
         """Have a pass made, by the loop if it runs, else in this thread."""
@@ -194,6 +217,11 @@ class Engine:
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
+    def _arriving(self, message: Message) -> None:
+        """Look at a message before its handler is called."""
+        for event in self._beside.look_at(message):
+            self._announce(event)
+
     def _called_back(self) -> bool:
         """Whether this is a handler, or something else that the loop's thread calls."""
         return self.life.inside or self._caller.inside()
@@ -224,9 +252,13 @@ class Engine:
         ended: BaseException | None = None
         try:
             try:
+                self._beside.start()
                 self._loop.run()
             finally:
-                self._give_back()
+                try:
+                    self._give_back()
+                finally:
+                    self._beside.stop()
         except BaseException as error:
             ended = error
             raise

@@ -1,6 +1,7 @@
 """SMTP from the client's side: the only room that knows smtplib.
 
-So far it can tell whether mail could be handed in (``probe``); nothing is sent yet.
+``mailer`` is its face. ``compose``, ``replies`` and ``loops`` are pure, and so is ``schedule``, which
+decides what an answer means for a letter; ``outbox`` acts on it, through ``line`` and ``session``.
 """
 
 from nornmail.smtp.probe import probe_smtp
