@@ -21,10 +21,12 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.message import Address, Attachment, Message, parse_message
-from nornmail.model import Inbox, MessageRef
+from nornmail.model import Inbox, InboxRecord, MessageRef
 from nornmail.policy import RetryPolicy
 from nornmail.poller import Poller, PollResult
 from nornmail.settings import ImapSettings, SmtpSettings, read_environment
+from nornmail.smtp.enclosures import Enclosure
+from nornmail.smtp.mailer import Mailer
 from nornmail.status import Status
 from nornmail.steps import Step
 from nornmail.stores import (
@@ -46,12 +48,15 @@ __all__ = [
     "DeadLetters",
     "DecisionNeeded",
     "Defer",
+    "Enclosure",
     "HandlerError",
     "ImapSettings",
     "Inbox",
+    "InboxRecord",
     "JsonStateStore",
     "LeaseHeld",
     "LeaseLost",
+    "Mailer",
     "MemoryStateStore",
     "Message",
     "MessageGone",

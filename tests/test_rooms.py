@@ -54,9 +54,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "deadletters": _VALUES | {"stores", "clock"},
     "testing": set(),
     # "events" is public as a module: a poller's program imports from it what it wants to know.
-    "cli": {PUBLIC, "events", "testing", "demo"},
+    "cli": {PUBLIC, "events", "testing", "demo", "web"},
     "demo": {PUBLIC, "testing"},
-    "__main__": {PUBLIC, "testing", "cli", "demo"},
+    "__main__": {PUBLIC, "testing", "cli", "demo", "web"},
     "web": {PUBLIC},
 }
 OUTSIDE = {"cli", "demo", "__main__", "web", "testing"}

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from nornmail import ConfigurationError, DecisionNeeded, NornmailError, StoreError, __version__
-from nornmail.cli import check, dead, demo, poll, watch
+from nornmail.cli import check, dead, demo, poll, serve, watch
 from nornmail.cli.parser import Parser
 from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 
@@ -35,7 +35,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
     commands = parser.add_commands()
-    for command in (demo, check, watch, poll, dead):
+    for command in (demo, check, watch, poll, serve, dead):
         command.add(commands)
     return parser
 

@@ -95,6 +95,10 @@ class Settings:
             return None
         return SmtpSettings.from_env(self._environ)
 
+    def get(self, variable: str) -> str:
+        """A variable without blanks around it, ``""`` where it is not set."""
+        return self._environ.get(variable, "").strip()
+
     @property
     def state(self) -> str:
         """The path of the state store."""
