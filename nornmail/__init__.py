@@ -6,6 +6,7 @@ from nornmail.deadletters import DeadLetter, DeadLetters
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
+    ComposeError,
     ConfigurationError,
     ConnectionLost,
     DecisionNeeded,
@@ -13,20 +14,34 @@ from nornmail.errors import (
     HandlerError,
     LeaseHeld,
     LeaseLost,
+    LoopError,
     MessageGone,
     NornmailError,
     ProtocolError,
+    ReceiveOnly,
+    Refusal,
     Reject,
+    SendFailed,
+    SendUnknown,
     StoreError,
     Throttled,
 )
+from nornmail.imap import SentMailbox
 from nornmail.message import Address, Attachment, Message, parse_message
 from nornmail.model import Inbox, InboxRecord, MessageRef
+from nornmail.outbox import Outbox, OutboxLetter
 from nornmail.policy import RetryPolicy
 from nornmail.poller import Poller, PollResult
 from nornmail.settings import ImapSettings, SmtpSettings, read_environment
-from nornmail.smtp.enclosures import Enclosure
-from nornmail.smtp.mailer import Mailer
+from nornmail.smtp import (
+    AnswerLimits,
+    Enclosure,
+    Mailer,
+    MailerStatus,
+    Outgoing,
+    SendLimits,
+    SendResult,
+)
 from nornmail.status import Status
 from nornmail.steps import Step
 from nornmail.stores import (
@@ -39,9 +54,11 @@ from nornmail.stores import (
 
 __all__ = [
     "Address",
+    "AnswerLimits",
     "Attachment",
     "AuthenticationFailed",
     "CommandRefused",
+    "ComposeError",
     "ConfigurationError",
     "ConnectionLost",
     "DeadLetter",
@@ -56,17 +73,29 @@ __all__ = [
     "JsonStateStore",
     "LeaseHeld",
     "LeaseLost",
+    "LoopError",
     "Mailer",
+    "MailerStatus",
     "MemoryStateStore",
     "Message",
     "MessageGone",
     "MessageRef",
     "NornmailError",
+    "Outbox",
+    "OutboxLetter",
+    "Outgoing",
     "PollResult",
     "Poller",
     "ProtocolError",
+    "ReceiveOnly",
+    "Refusal",
     "Reject",
     "RetryPolicy",
+    "SendFailed",
+    "SendLimits",
+    "SendResult",
+    "SendUnknown",
+    "SentMailbox",
     "SmtpSettings",
     "SqliteStateStore",
     "StateStore",

@@ -22,6 +22,7 @@ if str(ROOT) not in sys.path:
 # Only now can they be found.
 from tests.support.dovecot import Dovecot, start_dovecot  # noqa: E402
 from tests.support.package import package_directory  # noqa: E402
+from tests.support.postfix import Postfix, start_postfix  # noqa: E402
 from tests.support.require import required  # noqa: E402
 
 PACKAGE = package_directory()
@@ -48,13 +49,21 @@ def dovecot() -> Iterator[Dovecot]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postfix() -> Iterator[Postfix]:
+    """A private Postfix, one for the whole run; every test takes a user of its own."""
+    with start_postfix() as server:
+        yield server
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what Dovecot logged when a test that uses it has failed."""
+    """Show what the real servers that a test uses logged, when it has failed."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("dovecot")
-    if report.failed and isinstance(server, Dovecot):
-        report.sections.append(("the end of Dovecot's log", server.log()))
+    for name, kind in (("Dovecot", Dovecot), ("Postfix", Postfix)):
+        server = getattr(item, "funcargs", {}).get(name.lower())
+        if report.failed and isinstance(server, kind):
+            report.sections.append((f"the end of {name}'s log", server.log()))
     return report

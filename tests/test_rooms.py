@@ -52,6 +52,7 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"status", "stores", "waker"},
     "checkup": _VALUES | {"settings", "imap", "smtp", "stores", "policy", "steps"},
     "deadletters": _VALUES | {"stores", "clock"},
+    "outbox": _VALUES | {"letters", "stores", "clock"},
     "testing": set(),
     # "events" is public as a module: a poller's program imports from it what it wants to know.
     "cli": {PUBLIC, "events", "testing", "demo", "web"},

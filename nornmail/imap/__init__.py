@@ -10,6 +10,7 @@ from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.limits import Limits
 from nornmail.imap.listing import Selected
 from nornmail.imap.probe import probe_imap
+from nornmail.imap.sent import SentMailbox
 from nornmail.imap.substitutes import substitute
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Connection",
     "Limits",
     "Selected",
+    "SentMailbox",
     "Summary",
     "probe_imap",
     "substitute",

@@ -11,6 +11,7 @@ from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap import fetched
 from nornmail.imap.auth import log_in, refused, secure
 from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
+from nornmail.imap.dates import write_internal_date
 from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
@@ -164,13 +165,19 @@ class Connection:
 
     def mailboxes(self) -> list[str]:
         """The names of all mailboxes that can be selected, as the server lists them."""
-        told = self._run("LIST", b'""', b'"*"')
-        return [
-            decode_mailbox(item.name)
-            for item in told
-            if isinstance(item, ListItem)
-            and _UNSELECTABLE.isdisjoint(attribute.lower() for attribute in item.attributes)
-        ]
+        return [name for name, _ in self._listed()]
+
+    def mailbox_for(self, use: str) -> str | None:
+        r"""The mailbox that the server says is for a use (RFC 6154), as ``\Sent``, if any."""
+        wanted = use.lower()
+        return next((name for name, uses in self._listed() if wanted in uses), None)
+
+    def _listed(self) -> Iterator[tuple[str, frozenset[str]]]:
+        for item in self._run("LIST", b'""', b'"*"'):
+            if isinstance(item, ListItem):
+                attributes = frozenset(attribute.lower() for attribute in item.attributes)
+                if _UNSELECTABLE.isdisjoint(attributes):
+                    yield decode_mailbox(item.name), attributes
 
     def create(self, mailbox: str) -> None:
         """Make a mailbox.
@@ -333,6 +340,23 @@ class Connection:
     def copy(self, uids: UidSet, mailbox: str) -> None:
         """Copy messages."""
         self._copy_or_move(b"COPY", uids, mailbox)
+
+    def append(self, mailbox: str, raw: bytes, *, flags: Iterable[str], at: float) -> None:
+        r"""Put a message into a mailbox, as ``\Seen``, selected or not.
+
+        Args:
+            raw: the message, lines ended by CRLF.
+            at: its INTERNALDATE, in seconds since 1970 UTC.
+
+        Raises:
+            CommandRefused: as when there is no such mailbox (code TRYCREATE).
+        """
+        budget = plain_budget(
+            self._limits, self._settings.timeout + len(raw) / self._limits.min_rate
+        )
+        date = b'"%s"' % write_internal_date(at)
+        target = mailbox_argument(mailbox)
+        self._run("APPEND", target, flag_list(frozenset(flags)), date, budget=budget, literal=raw)
 
     # How it works.
 

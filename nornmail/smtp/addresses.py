@@ -39,7 +39,8 @@ _AMBIGUOUS_IN_NAME = re.compile(r'[,;:@"\\()\[\]]')
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _ATOMS_AND_DOTS = re.compile(rf"(?:{_ATOM}|\.)+")
-_QUOTED_LOCAL = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"')
+_QUOTED_LOCAL = re.compile(r'"(?:[!#-;=?-\[\]-~\u0080-\U0010ffff]|\\[!-;=?-~])+"')
+"""Without the blanks and angle brackets that RFC 5321 allows: no command is to be read wrong."""
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
 _DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
 """What IDNA 2003 maps to another name than IDNA 2008: sharp s, final sigma, the joiners."""

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from nornmail.errors import ComposeError
 from nornmail.message import Attachment
+from nornmail.message.parameters import parse_content_type
+from nornmail.smtp.addresses import NOT_IN_A_LINE
+from nornmail.smtp.bodies import base64_lines
+from nornmail.smtp.entities import Entity
+from nornmail.smtp.fields import parameterised, structured
+from nornmail.smtp.lines import line_fault
+from nornmail.smtp.mediatypes import UNKNOWN, guessed_type
+
+MAX_FILENAME_OCTETS: Final = 255
+"""Octets of a file name: what common file systems take."""
+MAX_CONTENT_ID_CHARS: Final = 200
+"""Characters of a Content-ID; it stands on one line."""
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_CONTENT_ID = re.compile(rf"[A-Za-z0-9!#$&'*+/=?^_`{{|}}~.@-]{{1,{MAX_CONTENT_ID_CHARS}}}")
+_MEDIA_TYPE = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}"
+    r"(?:; *[A-Za-z0-9!#$&^_.+-]{1,50}=(?:[A-Za-z0-9!#$&^_.+:/-]+|\"[ !#-\[\]-~]*\"))*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +78,85 @@ def _read(source: Enclosable) -> Enclosure:
         return Enclosure(path.name, path.read_bytes())
     except (OSError, ValueError) as error:
         raise ComposeError("attachments", f"{str(path)!a} cannot be read: {error}") from error
+
+
+def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:
+    """A file as a MIME part, its octets unchanged but for the line ends of an attached message.
+
+    Args:
+        one: what is sent along.
+        inline: shown within the HTML.
+
+    Raises:
+        ComposeError: its name, its type or its Content-ID cannot be written.
+    """
+    filename = _checked_filename(one.filename)
+    kind, parameters = _type_of(one)
+    encoding, body = "base64", base64_lines(one.content)
+    if kind == "message/rfc822":
+        # RFC 2046 (5.2.1) forbids to encode it. One that cannot go as it stands goes as a file.
+        lines = _LINE_END.sub(b"\r\n", one.content)
+        plain = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+        if plain.isascii() and not line_fault(plain):
+            encoding, body = "7bit", plain
+        else:
+            kind = UNKNOWN
+    fields = [
+        parameterised("Content-Type", kind, parameters),
+        structured("Content-Transfer-Encoding", encoding),
+        parameterised(
+            "Content-Disposition", "inline" if inline else "attachment", {"filename": filename}
+        ),
+    ]
+    if one.content_id:
+        fields.append(structured("Content-ID", f"<{checked_content_id(one)}>"))
+    return Entity(tuple(fields), body)
+
+
+def checked_content_id(one: Enclosure) -> str:
+    """The Content-ID, without its brackets.
+
+    Raises:
+        ComposeError: it cannot be named by a ``cid:`` link.
+    """
+    content_id = one.content_id.removeprefix("<").removesuffix(">")
+    if not _CONTENT_ID.fullmatch(content_id):
+        why = f"the Content-ID {content_id[:MAX_CONTENT_ID_CHARS]!a} must be of letters, digits, "
+        raise ComposeError("attachments", why + "and signs such as . - _ @")
+    return content_id
+
+
+def _checked_filename(filename: object) -> str:
+    if not isinstance(filename, str) or not filename.strip():
+        raise ComposeError("attachments", "a file without a name")
+    if NOT_IN_A_LINE.search(filename):
+        raise ComposeError("attachments", f"control characters in the name {filename[:80]!a}")
+    if len(filename.encode()) > MAX_FILENAME_OCTETS:
+        raise ComposeError("attachments", f"a name of more than {MAX_FILENAME_OCTETS} octets")
+    return filename
+
+
+def _type_of(one: Enclosure) -> tuple[str, dict[str, str]]:
+    """The media type and its parameters, given or guessed."""
+    if not isinstance(one.content, bytes | bytearray | memoryview):
+        raise ComposeError("attachments", f"{one.filename[:80]!a} holds no octets")
+    given = one.content_type or guessed_type(one.filename)
+    if not _MEDIA_TYPE.fullmatch(given):
+        raise ComposeError("attachments", f"{given[:80]!a} is no media type")
+    kind, parameters = parse_content_type(given)
+    if kind.startswith("multipart/"):
+        raise ComposeError("attachments", f"{kind} is the type of no file")
+    if kind.startswith("text/"):
+        parameters.setdefault("charset", _charset_of(bytes(one.content)))
+    return kind, {name: value for name, value in parameters.items() if value}
+
+
+def _charset_of(octets: bytes) -> str:
+    """What a text is written in, as far as its octets show it."""
+    if octets.isascii():
+        return "us-ascii"
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return "utf-8"

@@ -5,7 +5,7 @@ The names of refusals are those of :data:`REFUSALS`; ``allow`` lifts them one by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import Final
 
 from nornmail.errors import ConfigurationError, Refusal
 from nornmail.message import Message
+from nornmail.smtp.machines import machine_signs
 from nornmail.smtp.replies import correspondents, is_own
 
 MAX_REPLY_AGE: Final = timedelta(days=7)
@@ -21,15 +22,17 @@ ANSWERS_PER_HOUR: Final = 10
 """Answers to one correspondent, or in one thread. People who write to each other stay below."""
 ANSWERS_PER_DAY: Final = 30
 """The same within 24 hours."""
+MAX_SHOWN: Final = 100
+"""Characters of an address or an id in a refusal."""
 
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
-        "auto-reply": "an automatic answer, or one who wants none (Auto-Submitted and its kin)",
+        "auto-reply": "an automatic answer, or mail whose sender wants no automatic ones",
         "report": "a delivery report or another report, or mail with a null return path",
         "list": "mail of a mailing list or a newsletter",
-        "bulk": "bulk mail (Precedence)",
-        "noreply": "a sender that reads no answers (noreply, mailer-daemon)",
-        "automatic": "mail that a machine sent for another reason",
+        "bulk": "mail that says of itself that it is bulk or junk",
+        "noreply": "a sender that reads no answers, by its name",
+        "automatic": "mail that a machine sent, by another sign",
         "self": "mail from one of our own addresses, or whose answer would go to one",
         "own-message": "a message that we sent ourselves, by its Message-ID",
         "nobody": "no address to answer to",
@@ -100,12 +103,42 @@ def refusals(
     for name in allow:
         if name not in REFUSALS:
             raise ConfigurationError("allow", name, "must be of " + ", ".join(REFUSALS))
-    _ = (own_message_ids, limits or AnswerLimits(), answered, now, max_age)
-    found = []
-    if message.is_automatic:
-        found.append(Refusal("automatic", message.automatic_reason))
-    if is_own(message.from_.address, own):
-        found.append(Refusal("self", f"it is from {message.from_.address}, which is ours"))
-    if not correspondents(message):
-        found.append(Refusal("nobody", "it names nobody to answer to"))
+    found = [
+        *machine_signs(message),
+        *_of_ourselves(message, own, own_message_ids),
+        *_too_many(answered, limits or AnswerLimits()),
+        *_too_old(message, now, max_age),
+    ]
+    order = list(REFUSALS)
+    found.sort(key=lambda one: order.index(one.kind))
     return [one for one in found if one.kind not in allow]
+
+
+def _of_ourselves(
+    message: Message, own: Collection[str], own_message_ids: Callable[[str], bool]
+) -> Iterator[Refusal]:
+    """We would talk to ourselves, or to nobody."""
+    named = correspondents(message)
+    if not named:
+        yield Refusal("nobody", "it names nobody to answer to")
+    sender = message.from_.address
+    if sender and is_own(sender, own):
+        yield Refusal("self", f"it is from {sender[:MAX_SHOWN]}, which is ours")
+    elif named and all(is_own(one.address, own) for one in named):
+        yield Refusal("self", f"answers to it go to {named[0].address[:MAX_SHOWN]}, which is ours")
+    if message.message_id and own_message_ids(message.message_id):
+        yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
+
+
+def _too_many(answered: Counts, limits: AnswerLimits) -> Iterator[Refusal]:
+    if answered.hour >= limits.per_hour:
+        yield Refusal("rate", f"{answered.hour} answers within an hour")
+    elif answered.day >= limits.per_day:
+        yield Refusal("rate", f"{answered.day} answers within a day")
+
+
+def _too_old(message: Message, now: datetime, max_age: timedelta | None) -> Iterator[Refusal]:
+    when = message.received_at or message.date
+    if max_age is None or when is None or now - when <= max_age:
+        return
+    yield Refusal("old", f"received {when:%Y-%m-%d}, which is {(now - when).days} days ago")

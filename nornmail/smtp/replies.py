@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
+from nornmail.errors import ComposeError
 from nornmail.message import Address, Message
+from nornmail.message.html import html_to_text
 from nornmail.routing import canonical
-from nornmail.smtp.addresses import Mailbox
+from nornmail.smtp.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
+from nornmail.smtp.chains import is_message_id
 from nornmail.smtp.compose import Draft
 from nornmail.smtp.enclosures import Enclosure
+from nornmail.smtp.quoting import quoted_html, quoted_text
+from nornmail.smtp.subjects import reply_subject
+
+MAX_REPLY_ALL: Final = 100
+"""Recipients of an answer: a stranger names them, and must not reach thousands through us."""
+
+_LIKE_AN_ADDRESS = re.compile(r"[@<>\uff20\ufe6b]")
+"""An at sign (also the wide and the small one) or an angle bracket."""
 
 
 def reply_draft(
@@ -39,27 +52,92 @@ def reply_draft(
         approved: a person read it before: it is not marked as automatic (RFC 3834, 5).
 
     Raises:
-        ComposeError: there is nobody to answer, or too many.
+        ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_ALL`.
     """
+    ours = (*own, mailbox(sender, "sender").address)
+    to, cc = _whom(message, ours, reply_all=reply_all)
+    if quote:
+        text, html = _with_quote(message, text, html)
     return Draft(
         sender=sender,
-        to=message.reply_to or (message.from_,),
-        subject=f"Re: {message.subject}",
+        to=to,
+        cc=cc,
+        subject=reply_subject(message.subject),
         text=text,
         html=html,
         attachments=attachments,
         headers=headers,
-        in_reply_to=message.message_id,
-        references=(*message.references, message.message_id),
+        in_reply_to=message.message_id if is_message_id(message.message_id) else "",
+        references=_chain(message),
         thread_id=message.thread_id,
         auto_submitted="" if approved else "auto-replied",
     )
 
 
+def _whom(
+    message: Message, ours: Collection[str], *, reply_all: bool
+) -> tuple[list[Address], list[Address]]:
+    """To and Cc: each mailbox once, and none of ours beside others."""
+    to = list(correspondents(message))
+    seen = {canonical(one.address) for one in to}
+    others = _usable((*message.to, *message.cc), seen) if reply_all else ()
+    cc = [one for one in others if not is_own(one.address, ours)]
+    strangers = [one for one in to if not is_own(one.address, ours)]
+    if strangers or cc:  # we are alone only with a message of our own
+        to = strangers
+    if not to and not cc:
+        raise ComposeError("to", "the message names nobody to answer to")
+    if len(to) + len(cc) > MAX_REPLY_ALL:
+        why = f"more than {MAX_REPLY_ALL} recipients: whoever means that names them in a message"
+        raise ComposeError("to", f"{why} of its own")
+    return (to, cc) if to else (cc, [])
+
+
+def _usable(addresses: Iterable[Address], seen: set[str]) -> Iterator[Address]:
+    """Those that can be written to, each mailbox once, with names that are no addresses.
+
+    An address that cannot be written is left out: its sender wrote it wrong, or to no good end.
+    """
+    for one in addresses:
+        try:
+            address = mailbox(Address("", one.address), "to")
+        except ComposeError:
+            continue
+        form = canonical(address.address)
+        if form not in seen:
+            seen.add(form)
+            yield Address(_harmless(one.name), address.address)
+
+
+def _harmless(name: str) -> str:
+    """A stranger's display name, or ``""`` where a careless reader would find an address in it."""
+    name = " ".join(NOT_IN_A_LINE.sub(" ", name).split())
+    return "" if _LIKE_AN_ADDRESS.search(name) else name[:MAX_NAME_CHARS].strip()
+
+
+def _chain(message: Message) -> tuple[str, ...]:
+    """The ids before and up to the message (RFC 5322, 3.6.4)."""
+    before = message.references or (message.in_reply_to,)
+    return tuple(one for one in (*before, message.message_id) if is_message_id(one))
+
+
+def _with_quote(
+    message: Message, text: str | None, html: str | None
+) -> tuple[str | None, str | None]:
+    if text is None and html is None:
+        return None, None
+    if html is not None:
+        plain = html_to_text(html) if text is None or not text.strip() else text
+        return f"{plain.rstrip()}\n\n{quoted_text(message)}", html + "\n" + quoted_html(message)
+    return f"{(text or '').rstrip()}\n\n{quoted_text(message)}", None
+
+
 def correspondents(message: Message) -> tuple[Address, ...]:
-    """Whom an answer goes to: Reply-To, and From where there is none (RFC 5322, 3.6.2)."""
-    named = tuple(one for one in message.reply_to if one.address)
-    return named or ((message.from_,) if message.from_.address else ())
+    """Whom an answer goes to: Reply-To, and From where that names nobody (RFC 5322, 3.6.2).
+
+    Only those that can be written to, each mailbox once.
+    """
+    return tuple(_usable(message.reply_to, set())) or tuple(_usable((message.from_,), set()))
 
 
 def is_own(address: str, own: Collection[str]) -> bool:

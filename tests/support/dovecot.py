@@ -17,21 +17,16 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.dovecot_conf import Site, configuration, system_account
-from tests.support.package import package_directory
+from tests.support.foreign import HOST, TLS, free_ports, group_lives, search_path, wait_until
 from tests.support.require import missing
 
-TLS = package_directory() / "testing" / "tls"
-"""The certificates of nornmail's own test server; the server itself is not imported."""
-HOST = "127.0.0.1"
 PASSWORD = "open-sesame"
 START_SECONDS = 20.0
 """A start takes a tenth of a second; a loaded machine is given a hundred times that."""
@@ -39,8 +34,6 @@ STOP_SECONDS = 10.0
 ORPHAN_SECONDS = 2.0
 """Then what is left of Dovecot is killed. In a container whose first process reaps no children a
 dead orphan looks alive for ever."""
-PAUSE_SECONDS = 0.01
-"""Between two looks at what a foreign process does, which cannot be waited for otherwise."""
 START_ATTEMPTS = 5
 """A port that was free may be taken before Dovecot binds it."""
 REPLY_SECONDS = 10.0
@@ -197,7 +190,7 @@ class Dovecot:
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(STOP_SECONDS)
-            _wait_until(lambda: not _group_lives(process.pid), ORPHAN_SECONDS)
+            wait_until(lambda: not group_lives(process.pid), ORPHAN_SECONDS)
         except (subprocess.TimeoutExpired, TimeoutError):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -206,7 +199,7 @@ class Dovecot:
         """Start once; False when the process ended instead of listening."""
         fresh = self.port == 0
         if fresh:
-            self.port, self.tls_port = _free_ports(2)
+            self.port, self.tls_port = free_ports(2)
         config = self.directory / "dovecot.conf"
         site = Site(
             self.directory,
@@ -227,7 +220,7 @@ class Dovecot:
                 start_new_session=True,
             )
         process = self._process
-        _wait_until(lambda: process.poll() is not None or self._answers(), START_SECONDS, self.log)
+        wait_until(lambda: process.poll() is not None or self._answers(), START_SECONDS, self.log)
         if process.poll() is None:
             return True
         self._process = None
@@ -248,9 +241,7 @@ class Dovecot:
 @contextlib.contextmanager
 def start_dovecot() -> Iterator[Dovecot]:
     """A Dovecot that runs until the block ends; the test is skipped where none is installed."""
-    # Debian keeps it in a directory that only root has on PATH.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
-    binary = shutil.which("dovecot", path=path)
+    binary = shutil.which("dovecot", path=search_path())
     if binary is None:
         missing("dovecot", "it is not installed")
     version = _version(binary)
@@ -274,28 +265,3 @@ def _version(binary: str) -> tuple[int, int]:
     if found is None:
         pytest.fail(f"{binary} --version says {text!r}", pytrace=False)
     return int(found[1]), int(found[2])
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _wait_until(
-    condition: Callable[[], bool], seconds: float, explain: Callable[[], str] = str
-) -> None:
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s\n{explain()}")
-        pause.wait(PAUSE_SECONDS)
