@@ -50,7 +50,8 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"clock", "delivery", "events", "imap", "ledger", "mailbox", "message", "policy"}
     | {"settings"}
     | {"status", "stores", "waker"},
-    "checkup": _VALUES | {"settings", "imap", "smtp", "stores", "policy", "steps"},
+    "checkup": _VALUES
+    | {"settings", "imap", "smtp", "stores", "policy", "steps", "message", "routing"},
     "deadletters": _VALUES | {"stores", "clock"},
     "outbox": _VALUES | {"letters", "stores", "clock"},
     "testing": set(),
