@@ -14,6 +14,9 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 
+# Clients of other people, for the session `interop` alone.
+CLIENTS = ("aiosmtplib>=3",)
+
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
@@ -69,7 +72,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,... turns a skip into a failure."""
+    """Real servers and clients, and TLS; NORNMAIL_REQUIRE=dovecot,... makes a skip a failure."""
+    session.install(*CLIENTS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 

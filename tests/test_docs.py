@@ -20,6 +20,7 @@ from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, eve
 from nornmail.model import TRANSITIONS, State
 from nornmail.status import Activity, Status
 from tests.support.package import package_directory
+from tests.support.suite import run_pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -52,6 +53,7 @@ EXAMPLE_SECONDS = 60
 
 _BLOCK = re.compile(r"^(?P<indent> *)```python\b[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.M | re.S)
 _RUN = "<!-- run -->\n"
+_FILE = re.compile(r"<!-- file: (\S+) -->\n\Z")
 _OUTPUT = re.compile(r"(?:(?!```|#)[^\n]*\n)*```text\n(?P<output>.*?)^```", re.M | re.S)
 _FENCED = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
@@ -82,6 +84,14 @@ def examples(text: str) -> list[tuple[int, str, str]]:
             line = text.count("\n", 0, block.start("code")) + 1
             found.append((line, block["code"], output["output"]))
     return found
+
+
+def suite(text: str) -> dict[str, str]:
+    """Each ``python`` block under a ``<!-- file: name -->``, by that name: a test suite."""
+    found = (
+        (_FILE.search(text, 0, block.start()), block["code"]) for block in _BLOCK.finditer(text)
+    )
+    return {name[1]: code for name, code in found if name is not None}
 
 
 def relative_links(text: str) -> list[str]:
@@ -128,6 +138,7 @@ PROGRAMS = [
     for page in PAGES
     for line, code in python_blocks(page.read_text("utf-8"))
     if code not in {one for _, one, _ in examples(page.read_text("utf-8"))}
+    and code not in suite(page.read_text("utf-8")).values()
 ]
 """Examples that need an account: they are run up to the point where they would connect."""
 
@@ -167,6 +178,20 @@ def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
     stub = "import nornmail\nnornmail.Poller.run_forever = lambda poller: print('it would run')\n"
     account = {"IMAP_HOST": "imap.example.com", "IMAP_USERNAME": "agent@example.com"}
     assert run(stub + code, tmp_path, **account) == "it would run\n"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if suite(page.read_text("utf-8"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_suite_of_a_page_passes(page: Path, tmp_path: Path) -> None:
+    files = suite(page.read_text("utf-8"))
+    for name, code in files.items():
+        (tmp_path / name).write_text(code, "utf-8")
+    told = run_pytest(tmp_path, "-q")
+    tests = sum(len(re.findall(r"^ *def test_", code, re.M)) for code in files.values())
+    assert re.search(rf"^{tests} passed in ", told, re.M), told
 
 
 @pages
@@ -324,6 +349,11 @@ def test_examples_are_found_with_their_output() -> None:
 def test_an_example_without_output_is_a_mistake() -> None:
     with pytest.raises(AssertionError, match="no output"):
         examples("<!-- run -->\n```python\nprint(1)\n```\n\n```sh\nls\n```\n\n```text\n1\n```\n")
+
+
+def test_files_are_found_by_their_name() -> None:
+    block = "```python\nx = 1\n```\n"
+    assert suite(f"{block}\n<!-- file: a.py -->\n{block}") == {"a.py": "x = 1\n"}
 
 
 def test_links_are_found() -> None:

@@ -17,5 +17,16 @@ from nornmail.testing.imap.view import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
+from nornmail.testing.smtp import faults as smtp_faults
+from nornmail.testing.smtp.outbox import SentMessage
 
-__all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]
+__all__ = [
+    "MISSING",
+    "MailServer",
+    "Mailbox",
+    "Proxy",
+    "SentMessage",
+    "StoredMessage",
+    "faults",
+    "smtp_faults",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 
 from nornmail.testing.mailbox import Mailbox
 
@@ -17,12 +18,13 @@ DELIMITER = b"/"
 class Account:
     """A user. ``lock`` guards everything in it and in its mailboxes."""
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(self, user: str, password: str, changed: Callable[[], object] = bool) -> None:
         self.user = user
         self.password = password
         self.lock = threading.RLock()
         self.tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
+        self._changed = changed
         self._validities = itertools.count(FIRST_UID_VALIDITY)
         self._mailboxes: dict[bytes, Mailbox] = {}
         self.create(b"INBOX")
@@ -87,7 +89,7 @@ class Account:
         self._mailboxes[target] = box
 
     def _new(self, name: bytes) -> Mailbox:
-        return Mailbox(name, self.lock, lambda: next(self._validities))
+        return Mailbox(name, self.lock, lambda: next(self._validities), self._changed)
 
 
 def canonical(name: bytes) -> bytes:

@@ -41,6 +41,7 @@ class Mailbox:
         name: the name as it is on the wire.
         lock: the account's lock.
         next_validity: gives a UIDVALIDITY that was never used in this account.
+        changed: called after each change that a method of this class makes.
 
     Attributes:
         uid_next_override: the UIDNEXT that SELECT and STATUS show; None is the true one, MISSING
@@ -49,7 +50,11 @@ class Mailbox:
     """
 
     def __init__(
-        self, name: bytes, lock: threading.RLock, next_validity: Callable[[], int]
+        self,
+        name: bytes,
+        lock: threading.RLock,
+        next_validity: Callable[[], int],
+        changed: Callable[[], object] = bool,
     ) -> None:
         self.raw_name = name
         self.lock = lock
@@ -57,6 +62,7 @@ class Mailbox:
         self.uid_next_override: int | Missing | None = None
         self.uid_validity_override: int | Missing | None = None
         self._next_validity = next_validity
+        self._changed = changed
         self._hidden: dict[int, int] = {}
 
     @property
@@ -105,18 +111,21 @@ class Mailbox:
         with self.lock:
             chosen = self.epoch.uid_next if uid is None else uid
             self.epoch.add(StoredMessage(chosen, normal_flags(flags), raw, when))
-            return chosen
+        self._changed()
+        return chosen
 
     def expunge(self, uid: int) -> None:
         """Remove a message, as another client would. KeyError when it is not there."""
         with self.lock:
             if self.epoch.remove(uid) is None:
                 raise KeyError(uid)
+        self._changed()
 
     def set_flags(self, uid: int, flags: Iterable[str]) -> None:
         """Replace a message's flags, as another client would. KeyError when it is not there."""
         with self.lock:
             self.epoch.set_flags(uid, normal_flags(flags))
+        self._changed()
 
     def hide(self, uid: int, listings: int = 1) -> None:
         """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in."""

@@ -6,6 +6,8 @@ import ssl
 import threading
 
 from nornmail.testing.accounts import Account
+from nornmail.testing.certificates import server_context
+from nornmail.testing.changes import Changes
 from nornmail.testing.faults import FaultPlan
 from nornmail.testing.imap.idle import Idler
 from nornmail.testing.transcript import Transcript
@@ -35,13 +37,15 @@ class ServerState:
     """Accounts, capabilities, faults and counters. ``lock`` guards the counters and the lists.
 
     ``idling`` guards ``idlers``, the sessions in IDLE, and is notified when there is another one.
+    ``changes`` is told of whatever a test may wait for; every line of the transcript tells it.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None, *, starttls: bool) -> None:
-        self.tls = tls
+    def __init__(self, *, tls: bool, starttls: bool) -> None:
+        self._offers_tls = tls or starttls
         self.capabilities = set(ALL_CAPABILITIES) | ({"STARTTLS"} if starttls else set())
         self.faults = FaultPlan()
-        self.transcript = Transcript()
+        self.changes = Changes()
+        self.transcript = Transcript(self.changes.announce)
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.idling = threading.Condition()
@@ -51,6 +55,11 @@ class ServerState:
         self.commands: list[bytes] = []
         self.errors: list[Exception] = []
         self.logins = 0
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is done with on IMAP, made when it is needed; None where none is offered."""
+        return server_context() if self._offers_tls else None
 
     def account(self, user: str | None) -> Account:
         """The user's account; with None the only one.

@@ -15,18 +15,23 @@ import pytest
 VARIABLE = "NORNMAIL_REQUIRE"
 
 SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
-"""Every name that may be required: a misspelt one would require nothing, and is an error."""
+CLIENTS = frozenset({"aiosmtplib"})
+"""Every name that may be required: a misspelt one would require nothing, and is an error.
+
+Clients are packages that nox installs in the session that needs them.
+"""
 
 
 def required(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """The servers that this run must meet, in lower case.
+    """The servers and clients that this run must meet, in lower case.
 
     Raises:
         ValueError: a name that no test knows.
     """
     names = {name.strip().lower() for name in environ.get(VARIABLE, "").split(",")} - {""}
-    if unknown := names - SERVERS:
-        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {sorted(SERVERS)}")
+    if unknown := names - SERVERS - CLIENTS:
+        known = sorted(SERVERS | CLIENTS)
+        raise ValueError(f"{VARIABLE}: {sorted(unknown)}, not any of {known}")
     return frozenset(names)
 
 

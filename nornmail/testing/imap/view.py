@@ -9,6 +9,9 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.message import EmailMessage
+
+from nornmail.testing.parsed import parsed
 
 MAX_UID = 2**32 - 1
 """The largest UID and UIDVALIDITY (RFC 3501, nz-number)."""
@@ -22,6 +25,10 @@ class StoredMessage:
     flags: frozenset[str]
     raw: bytes
     internal_date: datetime
+
+    def as_email(self) -> EmailMessage:
+        """The message as the standard library parses it. It is made anew at each call."""
+        return parsed(self.raw)
 
 
 def render_flags(flags: frozenset[str]) -> bytes:
