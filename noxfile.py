@@ -15,7 +15,7 @@ RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 
 # Clients of other people, for the session `interop` alone.
-CLIENTS = ("aiosmtplib>=3",)
+CLIENTS = ("aiosmtplib>=3", "gunicorn", "waitress")
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]

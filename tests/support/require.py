@@ -15,7 +15,7 @@ import pytest
 VARIABLE = "NORNMAIL_REQUIRE"
 
 SERVERS = frozenset({"cyrus", "courier", "dovecot", "postfix", "postgresql"})
-CLIENTS = frozenset({"aiosmtplib"})
+CLIENTS = frozenset({"aiosmtplib", "gunicorn", "waitress"})
 """Every name that may be required: a misspelt one would require nothing, and is an error.
 
 Clients are packages that nox installs in the session that needs them.
