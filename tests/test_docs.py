@@ -45,6 +45,10 @@ LIMITED = (
     "imap.idle",
     "imap.limits",
     "message.limits",
+    "web.application",
+    "web.exchange",
+    "web.inboxes",
+    "web.messages",
 )
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
