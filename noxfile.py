@@ -15,10 +15,11 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
 
-# Clients that nobody here wrote, and an IMAP server for where NORNMAIL_REQUIRE names it: for the
-# session `interop`.
+# Clients and servers that nobody here wrote, for the session `interop`; the last one is used where
+# NORNMAIL_REQUIRE names it.
 IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
+WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
 PYMAP = "pymap==0.36.7"
 
 nox.needs_version = ">=2024.4.15"
@@ -83,7 +84,7 @@ def interop(session: nox.Session) -> None:
     Besides the machine's Dovecot and Postfix: courier, cyrus and dovecot24, each in a root of its
     own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; and pymap.
     """
-    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS)
+    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from nornmail.model import (
         Inbox,
+        InboxRecord,
         MessageRef,
     )
     from nornmail.outbox import (
@@ -122,7 +123,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "nornmail.imap": ("SentMailbox",),
     "nornmail.message": ("Address", "Attachment", "Message", "parse_message"),
-    "nornmail.model": ("Inbox", "MessageRef"),
+    "nornmail.model": ("Inbox", "InboxRecord", "MessageRef"),
     "nornmail.outbox": ("Outbox", "OutboxLetter"),
     "nornmail.policy": ("RetryPolicy",),
     "nornmail.poller": ("PollResult", "Poller"),
@@ -165,6 +166,7 @@ __all__ = [
     "HandlerError",
     "ImapSettings",
     "Inbox",
+    "InboxRecord",
     "JsonStateStore",
     "LeaseHeld",
     "LeaseLost",

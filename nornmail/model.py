@@ -172,6 +172,25 @@ class Inbox:
         return unicodedata.normalize("NFC", self.address).lower()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRecord:
+    """An inbox as a store keeps it: one that was made while a program ran.
+
+    Attributes:
+        id: its name for other programs; it never changes.
+        name: for people.
+        address: as :class:`Inbox` has it.
+        created_at: in seconds since 1970 UTC.
+        backfill: it is to get the older mail that is addressed to it.
+    """
+
+    id: str
+    name: str
+    address: str
+    created_at: float
+    backfill: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Digest:
     """What recognises a message across epochs: see ``digest.py``.

@@ -99,6 +99,10 @@ LIMITED = (
     "smtp.subjects",
     "smtp.transaction",
     "smtp.wire",
+    "web.application",
+    "web.exchange",
+    "web.inboxes",
+    "web.messages",
 )
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}

@@ -50,15 +50,16 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"clock", "delivery", "events", "imap", "ledger", "mailbox", "message", "policy"}
     | {"settings"}
     | {"status", "stores", "waker"},
-    "checkup": _VALUES | {"settings", "imap", "smtp", "stores", "policy", "steps"},
+    "checkup": _VALUES
+    | {"settings", "imap", "smtp", "stores", "policy", "steps", "message", "routing"},
     "deadletters": _VALUES | {"stores", "clock"},
     "outbox": _VALUES | {"letters", "stores", "clock"},
     "testing": set(),
     "pytest_plugin": {"testing"},
     # "events" is public as a module: a poller's program imports from it what it wants to know.
-    "cli": {PUBLIC, "events", "testing", "demo"},
+    "cli": {PUBLIC, "events", "testing", "demo", "web"},
     "demo": {PUBLIC, "testing"},
-    "__main__": {PUBLIC, "testing", "cli", "demo"},
+    "__main__": {PUBLIC, "testing", "cli", "demo", "web"},
     "web": {PUBLIC},
 }
 OUTSIDE = {"cli", "demo", "__main__", "web", "testing", "pytest_plugin"}

@@ -18,7 +18,7 @@ from nornmail import (
     StoreError,
     __version__,
 )
-from nornmail.cli import check, dead, demo, outbox, poll, send, watch
+from nornmail.cli import check, dead, demo, outbox, poll, send, serve, watch
 from nornmail.cli.parser import Parser
 from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 
@@ -42,7 +42,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
     commands = parser.add_commands()
-    for command in (demo, check, watch, poll, dead, send, outbox):
+    for command in (demo, check, watch, poll, serve, dead, send, outbox):
         command.add(commands)
     return parser
 

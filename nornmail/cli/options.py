@@ -100,6 +100,10 @@ class Settings:
         """A mailer with the settings of SMTP; SMTP_HOST must be set."""
         return Mailer(SmtpSettings.from_env(self._environ), store, **options)
 
+    def get(self, variable: str) -> str:
+        """A variable without blanks around it, ``""`` where it is not set."""
+        return self._environ.get(variable, "").strip()
+
     @property
     def state(self) -> str:
         """The path of the state store."""

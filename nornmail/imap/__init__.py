@@ -9,7 +9,7 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.limits import Limits
 from nornmail.imap.listing import Selected
-from nornmail.imap.probe import probe_imap
+from nornmail.imap.probe import Reached, probe_imap
 from nornmail.imap.sent import SentMailbox
 from nornmail.imap.substitutes import substitute
 
@@ -17,6 +17,7 @@ __all__ = [
     "Body",
     "Connection",
     "Limits",
+    "Reached",
     "Selected",
     "SentMailbox",
     "Summary",

@@ -31,7 +31,7 @@ from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import Turnstile
 from nornmail.running.lifecycle import Lifecycle
 from nornmail.running.loop import Loop
-from nornmail.running.passes import Passes, fetch_rest
+from nornmail.running.passes import Passes, fetch_rest, look_up
 from nornmail.running.requests import Requests
 from nornmail.running.rest import Rest
 from nornmail.settings import ImapSettings, StartFrom, UidValidityPolicy
@@ -87,6 +87,7 @@ class Engine:
     ) -> None:
         self._beside = beside
         self.settings = imap
+        self._connect = connect
         self._clock = clock
         self._process = os.getpid()
         self._announce = Announcer(on_event)
@@ -158,6 +159,11 @@ class Engine:
         self.life.refuse_on_the_event_loop("sync")
         request = self._requests.ask()
         return self._pass() if request is None else request.wait()
+
+    def look_up(self, message_id: str) -> Message | None:
+        """A message of the mailbox, by its Message-ID."""
+        self.refuse_after_fork()
+        return look_up(self._connect, self.settings.mailbox, message_id)
 
     def wake(self) -> None:
         """End the loop's wait."""

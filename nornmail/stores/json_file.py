@@ -332,6 +332,7 @@ def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
         raw=dict(tables.raw),
         passed=[(epoch, ranges.merged()) for epoch, ranges in tables.passed.items()],
         asked=dict.fromkeys(tables.asked, True),
+        inboxes=dict(tables.inboxes),
         outbox=LetterEffects(
             dict(tables.outbox.letters), dict(tables.outbox.raw), dict(tables.outbox.wishes)
         ),

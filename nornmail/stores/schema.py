@@ -140,6 +140,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "CREATE TABLE letter_raw (letter INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
     ),
+    (
+        # The inboxes that were made while a program ran.
+        """CREATE TABLE inbox (
+            mailbox INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            address TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            backfill INTEGER NOT NULL,
+            PRIMARY KEY (mailbox, id)
+        ) WITHOUT ROWID""",
+    ),
 )
 """What leads from each version of the schema to the next; the number of steps is the version
 (PRAGMA user_version). A step that was released is never changed: another one is added."""

@@ -16,7 +16,8 @@ from nornmail.stores.files import Files
 from nornmail.stores.journal import damaged
 
 VERSION = 2
-"""The format's version: a program refuses a higher one than it knows. 2 added the letters."""
+"""The format's version: a program refuses a higher one than it knows. 2 added the letters and the
+inboxes."""
 LINED = ("entries", "letters")
 """What is written with a line for each, for people and their tools."""
 CHUNK_BYTES = 1 << 20

@@ -34,6 +34,7 @@ from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.stores.schema import prepare
 from nornmail.stores.sqlite_failures import translate
+from nornmail.stores.sqlite_inboxes import SqliteInboxes
 from nornmail.stores.sqlite_letters import SqliteLetters
 from nornmail.uidset import UidSet
 
@@ -44,7 +45,7 @@ HASH_DIGITS = 16
 """Hexadecimal digits of the mailbox's hash in the name of its lock file: 64 bits."""
 
 
-class SqliteStateStore(SqliteLetters):
+class SqliteStateStore(SqliteLetters, SqliteInboxes):
     """Keeps the :class:`~nornmail.stores.base.StateStore` protocol in a sqlite database.
 
     A mailbox's lease is a lock of the operating system on a file of its own beside the database

@@ -8,10 +8,19 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
-from nornmail.model import Change, Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
+from nornmail.model import (
+    Change,
+    Entry,
+    EntryKey,
+    InboxRecord,
+    Lease,
+    MailboxKey,
+    MailboxRecord,
+    State,
+)
 from nornmail.stores.letter_tables import H
 from nornmail.stores.tabled_letters import TabledLetters
-from nornmail.stores.tables import Tables
+from nornmail.stores.tables import Effects, Tables
 from nornmail.uidset import UidSet
 
 
@@ -113,7 +122,26 @@ class TabledStore(TabledLetters[H]):
         with self._locked():
             self._write(mailbox, lambda tables, _: tables.plan_asking(key))
 
+    def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.save_inbox`."""
+        with self._locked():
+            self._write(mailbox, lambda *_: Effects(inboxes={record.id: record}))
+
+    def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.forget_inbox`."""
+        with self._locked():
+            known = name in self._tables(mailbox).inboxes
+            if known:
+                self._write(mailbox, lambda *_: Effects(inboxes={name: None}))
+            return known
+
     # Reading
+
+    def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.inboxes`."""
+        with self._locked():
+            found = self._tables(mailbox).inboxes.values()
+            return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
         """See :meth:`nornmail.stores.base.StateStore.load`."""

@@ -17,6 +17,7 @@ from nornmail.model import (
     Change,
     Entry,
     EntryKey,
+    InboxRecord,
     KeepRaw,
     MailboxRecord,
     PassOver,
@@ -37,7 +38,8 @@ MERGE_FLOOR = 1024
 class Effects(Generic[H]):
     """What a commit comes to: values, so that putting them in twice is putting them in once.
 
-    ``None`` in ``entries`` and ``raw``, and ``False`` in ``asked``, take away what is there.
+    ``None`` in ``entries``, ``raw`` and ``inboxes``, and ``False`` in ``asked``, take away what is
+    there.
     """
 
     record: MailboxRecord | None = None
@@ -46,6 +48,7 @@ class Effects(Generic[H]):
     passed: list[tuple[int, UidSet]] = field(default_factory=list)
     asked: dict[EntryKey, bool] = field(default_factory=dict)
     outbox: LetterEffects[H] = field(default_factory=LetterEffects)
+    inboxes: dict[str, InboxRecord | None] = field(default_factory=dict)
 
 
 class Ranges:
@@ -83,6 +86,7 @@ class Tables(Generic[H]):
         self.passed: dict[int, Ranges] = {}
         self.asked: set[EntryKey] = set()
         self.outbox: LetterTables[H] = LetterTables()
+        self.inboxes: dict[str, InboxRecord] = {}
         self._by_state: dict[State, dict[EntryKey, None]] = {state: {} for state in State}
         self._by_digest: dict[str, dict[EntryKey, None]] = {}
         self._inboxes: dict[tuple[int, int], set[str]] = {}
@@ -133,6 +137,11 @@ class Tables(Generic[H]):
             else:
                 self.asked.discard(key)
         self.outbox.install(effects.outbox)
+        for name, record in effects.inboxes.items():
+            if record is None:
+                self.inboxes.pop(name, None)
+            else:
+                self.inboxes[name] = record
 
     def _set(self, key: EntryKey, entry: Entry | None) -> None:
         old = self.entries.pop(key, None)

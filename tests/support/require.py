@@ -19,8 +19,9 @@ VARIABLE = "NORNMAIL_REQUIRE"
 SERVERS = frozenset({"courier", "cyrus", "dovecot", "dovecot24", "postfix", "postgresql", "pymap"})
 IMAP_CLIENTS = frozenset({"aioimaplib", "fetchmail", "imap-tools", "imapclient", "mbsync"})
 SMTP_CLIENTS = frozenset({"aiosmtplib"})
+WSGI_SERVERS = frozenset({"gunicorn", "waitress"})
 
-NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS
+NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS | WSGI_SERVERS
 """Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 
