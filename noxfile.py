@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,13 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 # The linters are pinned, so that a new release of theirs cannot break an unchanged checkout.
 RUFF = "ruff==0.17.6"
 MYPY = "mypy==2.4.1"
+
+# Clients and servers that nobody here wrote, for the session `interop`; the last one is used where
+# NORNMAIL_REQUIRE names it.
+IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
+SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
+WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
+PYMAP = "pymap==0.36.7"
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -35,6 +43,8 @@ def install_wheel(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest from an empty directory: `python -m` puts the current one on sys.path."""
     install_wheel(session)
+    if "pymap" in os.environ.get("NORNMAIL_REQUIRE", ""):
+        session.install(PYMAP)
     empty = Path(session.virtualenv.location) / "empty"
     shutil.rmtree(empty, ignore_errors=True)
     empty.mkdir()
@@ -69,7 +79,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Real servers, and TLS; NORNMAIL_REQUIRE=dovecot,... turns a skip into a failure."""
+    """Real servers and clients, and TLS; NORNMAIL_REQUIRE=dovecot,... says what must be met.
+
+    Besides the machine's Dovecot and Postfix: courier, cyrus and dovecot24, each in a root of its
+    own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; and pymap.
+    """
+    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 
@@ -77,6 +92,12 @@ def interop(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The whole enumerations; minutes. The soak is a session of its own."""
     run_pytest(session, "-m", "long", "-k", "not soak")
+
+
+@nox.session
+def cuts(session: nox.Session) -> None:
+    """The connection is cut at every octet, and every command answered wrongly; minutes."""
+    run_pytest(session, "-m", "long", "-k", "test_every_cut or test_each_command")
 
 
 @nox.session
@@ -89,6 +110,14 @@ def kill(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """A poller in a bad world: half an hour for each server, or NORNMAIL_SOAK_SECONDS."""
     run_pytest(session, "-m", "long", "-k", "soak", "-s")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast mail is read, beside the standard library and three parsers from PyPI."""
+    install_wheel(session)
+    session.install("imap-tools", "mail-parser", "fast-mail-parser")
+    session.run("python", str(ROOT / "tests" / "message" / "benchmark.py"), *session.posargs)
 
 
 @nox.session

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from nornmail.errors import StoreError
 from nornmail.imap import Selected, probe_imap
-from nornmail.model import MailboxKey, MailboxRecord
+from nornmail.message import parse_message
+from nornmail.model import Inbox, MailboxKey, MailboxRecord
 from nornmail.policy import FIRST_RUN_LIMIT
+from nornmail.routing import addressed_to, route
 from nornmail.settings import ImapSettings, SmtpSettings
 from nornmail.settings.providers import provider_of, told
 from nornmail.smtp import probe_smtp
 from nornmail.steps import Step
 from nornmail.stores import open_store
 from nornmail.stores.locks import LockTaken
+
+NEWEST = 20
+"""Messages of which it is looked whom they are addressed to."""
+SHOWN_ADDRESSES = 10
+"""Addresses that are named when none of them is an inbox's."""
 
 
 def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
@@ -31,11 +38,14 @@ def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
     provider = provider_of(imap.host, imap.port)
     if provider.title:
         yield Step("provider", True, f"{provider.title}: {told(provider)}")
-    selected = yield from probe_imap(imap)
     look = _Look(state, MailboxKey(imap.account, imap.mailbox))
-    yield look.step()
-    if selected is not None and look.looked:
-        yield _first_run(imap, selected, look.record)
+    looked = look.step()
+    reached = yield from probe_imap(imap, newest=NEWEST if look.inboxes else 0)
+    yield looked
+    if reached is not None and look.looked:
+        yield _first_run(imap, reached.selected, look.record)
+        if look.inboxes:
+            yield _inboxes(look.inboxes, reached.newest)
     if smtp is not None:
         yield from probe_smtp(smtp)
 
@@ -46,6 +56,7 @@ class _Look:
     Attributes:
         looked: whether it is known what the store knows.
         record: the mailbox's, ``None`` before its first run.
+        inboxes: those that were made while a program ran.
     """
 
     def __init__(self, state: str, mailbox: MailboxKey) -> None:
@@ -53,6 +64,7 @@ class _Look:
         self._mailbox = mailbox
         self.looked = False
         self.record: MailboxRecord | None = None
+        self.inboxes: list[Inbox] = []
 
     def step(self) -> Step:
         name = "state store"
@@ -73,6 +85,7 @@ class _Look:
     def _said(self) -> str:
         with closing(open_store(self._state)) as store:
             self.record = store.load(self._mailbox)
+            self.inboxes = [Inbox(one.address) for one in store.inboxes(self._mailbox)]
         self.looked = True
         return f"{self._state} {'knows' if self.record else 'does not know'} {self._mailbox}"
 
@@ -100,3 +113,23 @@ def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | N
         return Step(name, True, f"{count:,} messages that are there will be passed over")
     since = "" if imap.start_from in (None, "all") else f", those since {imap.start_from}"
     return Step(name, True, f"{count:,} messages that are there will be delivered{since}")
+
+
+def _inboxes(inboxes: list[Inbox], newest: Sequence[bytes]) -> Step:
+    """Whether mail comes in that is for an inbox."""
+    name = "inboxes"
+    known = _some([inbox.address for inbox in inboxes])
+    if not newest:
+        return Step(name, True, f"{known}; no mail is there yet")
+    messages = [parse_message(header) for header in newest]
+    count = sum(bool(route(message, inboxes)) for message in messages)
+    if count:
+        return Step(name, True, f"{count} of the newest {len(newest)} messages are for {known}")
+    seen = _some(list(dict.fromkeys(one for each in messages for one in addressed_to(each))))
+    said = f"none of the newest {len(newest)} messages is for {known}; they are to {seen}"
+    return Step(name, False, said, "write to the address of an inbox, or make one for these")
+
+
+def _some(addresses: list[str]) -> str:
+    more = ", ..." if len(addresses) > SHOWN_ADDRESSES else ""
+    return (", ".join(addresses[:SHOWN_ADDRESSES]) or "nobody") + more

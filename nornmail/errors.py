@@ -7,6 +7,10 @@ other way: a handler raises them to say what is to become of a message.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
 
 class NornmailError(Exception):
     """The root: ``except NornmailError`` catches whatever the library raises on purpose."""
@@ -128,6 +132,76 @@ class HandlerError(NornmailError):
 
 class MessageGone(NornmailError):
     """The rest of a truncated message was asked for, and the server has it no more."""
+
+
+class ComposeError(NornmailError, ValueError):
+    """A message cannot be written as it was asked for: nothing was sent or queued.
+
+    Attributes:
+        field: what it is about, as the caller named it (``"to"``, ``"subject"``).
+        why: what is wrong with it.
+    """
+
+    def __init__(self, field: str, why: str) -> None:
+        self.field = field
+        self.why = why
+        super().__init__(f"{field}: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason not to answer a message by itself (RFC 3834).
+
+    Attributes:
+        kind: its name, by which ``allow`` lifts it.
+        why: what shows it, in words.
+    """
+
+    kind: str
+    why: str
+
+
+class LoopError(NornmailError):
+    """A message is not to be answered by a program: nothing was sent or queued.
+
+    Attributes:
+        refusals: every reason; ``allow={refusal.kind, ...}`` lifts them.
+    """
+
+    def __init__(self, refusals: Iterable[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__(
+            "not answered: "
+            + "; ".join(f"{refusal.why} ({refusal.kind})" for refusal in self.refusals)
+        )
+
+
+class SendFailed(NornmailError):
+    """A message that was to be sent at once was taken for nobody; it will not be tried again.
+
+    Attributes:
+        result: a :class:`~nornmail.smtp.results.SendResult`, with each recipient's answer.
+    """
+
+    def __init__(self, text: str, result: Any) -> None:
+        self.result = result
+        super().__init__(text)
+
+
+class SendUnknown(NornmailError):
+    """The connection fell when the message may have been taken: sending it again may double it.
+
+    Attributes:
+        result: a :class:`~nornmail.smtp.results.SendResult`.
+    """
+
+    def __init__(self, text: str, result: Any) -> None:
+        self.result = result
+        super().__init__(text)
+
+
+class ReceiveOnly(NornmailError):
+    """This mailer must not send anything (``receive_only=True``); nothing was sent or queued."""
 
 
 class Reject(NornmailError):

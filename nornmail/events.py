@@ -248,6 +248,82 @@ class Missed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LetterEvent(Event):
+    """What the events of one message on its way out have.
+
+    Attributes:
+        key: what makes it once.
+        message_id: its Message-ID with the angle brackets.
+    """
+
+    key: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterSent(LetterEvent):
+    """The server took it, and nothing is left to try.
+
+    Attributes:
+        accepted: for how many recipients.
+        refused: how many it was refused for.
+    """
+
+    accepted: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterWaiting(LetterEvent):
+    """It was put off; there will be another try.
+
+    Attributes:
+        attempts: how many came to nothing so far.
+        due_at: when the next one is due.
+        reason: what went wrong.
+    """
+
+    attempts: int
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterFailed(LetterEvent):
+    """Nobody gets it: it was refused for good, given up, or dropped.
+
+    Attributes:
+        reason: what went wrong.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterUnknown(LetterEvent):
+    """It may have been taken; it is not sent again unless a person says so.
+
+    Attributes:
+        reason: what happened.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterBounced(LetterEvent):
+    """A delivery report came back for one of its recipients.
+
+    Attributes:
+        address: whose.
+        reason: what the report says.
+    """
+
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped(Event):
     """The loop has ended.
 

@@ -8,7 +8,7 @@ makes these values and decides over them, a store writes them down and refuses w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -40,9 +40,13 @@ LETTER_TRANSITIONS: Mapping[LetterState, frozenset[LetterState]] = MappingProxyT
             {LetterState.QUEUED, LetterState.SENT, LetterState.FAILED, LetterState.UNKNOWN}
         ),
         # By hand, or because its Message-ID was found in the mailbox of sent mail.
-        LetterState.UNKNOWN: frozenset({LetterState.QUEUED, LetterState.SENT, LetterState.FAILED}),
-        LetterState.FAILED: frozenset({LetterState.QUEUED}),
-        # A bounce is noted at the recipient.
+        # To itself: it was looked for there in vain, and will be again.
+        LetterState.UNKNOWN: frozenset(
+            {LetterState.QUEUED, LetterState.SENT, LetterState.FAILED, LetterState.UNKNOWN}
+        ),
+        # By hand: tried again, or dropped with its bytes.
+        LetterState.FAILED: frozenset({LetterState.QUEUED, LetterState.FAILED}),
+        # A copy was put into the mailbox of sent mail, or could not be.
         LetterState.SENT: frozenset({LetterState.SENT}),
     }
 )
@@ -123,11 +127,18 @@ class Letter:
         state: how far it has come.
         attempts: how often it was tried and put off.
         queued_at: when it was queued, in seconds since 1970 UTC.
+        tried_at: when it was first tried; 0.0 if it never was. It is given up so long after that.
         due_at: when it is tried next, in seconds since 1970 UTC; 0.0 unless queued.
+        submitted_at: when its content last began to go out; 0.0 if it never did. The limits per
+            minute and hour count by it.
         changed_at: when this value was made, in seconds since 1970 UTC.
         reason: why it is where it is; for a person.
         size: octets of the message.
         copied: a copy lies in the mailbox of sent mail.
+        copy_due_at: when that mailbox is asked next, for a copy of what was sent or for what is
+            unknown; 0.0 where it is not.
+        copy_tries: how often it was asked in vain.
+        dropped: a person gave it up; its bytes are not kept.
     """
 
     outbox: str
@@ -142,8 +153,100 @@ class Letter:
     state: LetterState = LetterState.QUEUED
     attempts: int = 0
     queued_at: float = 0.0
+    tried_at: float = 0.0
     due_at: float = 0.0
+    submitted_at: float = 0.0
     changed_at: float = 0.0
     reason: str = ""
     size: int = 0
     copied: bool = False
+    copy_due_at: float = 0.0
+    copy_tries: int = 0
+    dropped: bool = False
+
+    def keeps_bytes(self) -> bool:
+        """Whether its bytes may be needed yet: they are for as long as it is not through."""
+        if self.state is LetterState.SENT:
+            return self.copy_due_at > 0
+        return not self.dropped
+
+
+class Wish(StrEnum):
+    """What a person wants to become of a letter; a store keeps it until a sender has done it."""
+
+    RETRY = "retry"
+    """Try it now: one that waits, one that failed, or one that is unknown and was not sent."""
+    DROP = "drop"
+    """Give it up, and forget its bytes."""
+    SENT = "sent"
+    """It is unknown, and it is known now that it was sent."""
+
+
+WISHES: Mapping[Wish, frozenset[LetterState]] = MappingProxyType(
+    {
+        Wish.RETRY: frozenset({LetterState.QUEUED, LetterState.FAILED, LetterState.UNKNOWN}),
+        Wish.DROP: frozenset({LetterState.QUEUED, LetterState.FAILED, LetterState.UNKNOWN}),
+        Wish.SENT: frozenset({LetterState.UNKNOWN}),
+    }
+)
+"""The states in which a letter can be asked for each: never while it is being sent."""
+
+
+def check_wish(letter: Letter | None, wish: Wish) -> None:
+    """Refuse what cannot be done with a letter as it is.
+
+    Raises:
+        IllegalTransition: there is none (``None``), or it is not in a state for this.
+    """
+    if letter is None:
+        raise IllegalTransition(f"there is no such letter, so it cannot be: {wish}")
+    if letter.dropped:
+        raise IllegalTransition(f"the letter {letter.key} was dropped, so it cannot be: {wish}")
+    if letter.state not in WISHES[wish]:
+        raise IllegalTransition(f"the letter {letter.key} is {letter.state}: it cannot be: {wish}")
+
+
+def outlives(wish: Wish, before: Letter, after: Letter) -> bool:
+    """Whether a wish still holds when ``after`` takes the place of ``before``.
+
+    A letter that is to be dropped is so whatever becomes of its next try, unless it is sent. The
+    other wishes were about the state that the letter was in, and are done with it.
+    """
+    if wish is Wish.DROP:
+        return after.state is not LetterState.SENT and not after.dropped
+    return after.state is before.state and after.state is not LetterState.QUEUED
+
+
+def replaced(before: Letter, after: Letter) -> Letter:
+    """``after`` in the place of ``before``: what was noted of a bounce meanwhile stays.
+
+    Reports come in beside the sender, which may have read the letter before.
+
+    Raises:
+        IllegalTransition: the table does not allow it, or the envelope is another one.
+    """
+    check_letter_transition(before.state, after.state)
+    if [one.address for one in before.recipients] != [one.address for one in after.recipients]:
+        raise IllegalTransition(f"the letter {before.key} has other recipients")
+    recipients = tuple(
+        old if old.standing is Standing.BOUNCED else new
+        for old, new in zip(before.recipients, after.recipients, strict=True)
+    )
+    return replace(after, recipients=recipients)
+
+
+def bounced(letter: Letter, report: Recipient) -> Letter | None:
+    """The letter with what a delivery report says of one recipient; ``None`` if it is no news.
+
+    Only what was handed over can come back: a recipient that is pending or refused stays so.
+    """
+    wanted = report.address.lower()
+    could = (Standing.ACCEPTED, Standing.UNKNOWN)
+    hit = [one.address.lower() == wanted and one.standing in could for one in letter.recipients]
+    if not any(hit):
+        return None
+    recipients = tuple(
+        replace(report, address=one.address, standing=Standing.BOUNCED) if is_it else one
+        for one, is_it in zip(letter.recipients, hit, strict=True)
+    )
+    return replace(letter, recipients=recipients)

@@ -77,6 +77,10 @@ def check_transition(before: State, after: State) -> None:
         raise IllegalTransition(f"an entry that is {before} cannot become {after}")
 
 
+OUTBOX = "\0outbox"
+"""In the place of a mailbox's name: the outbox. No mailbox has NUL in its name (RFC 3501, 9)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MailboxKey:
     """Whose mailbox: the key under which a store keeps everything of one poller."""
@@ -84,7 +88,19 @@ class MailboxKey:
     account: str
     mailbox: str
 
+    @classmethod
+    def of_outbox(cls, outbox: str) -> MailboxKey:
+        """Whose outbox: what the right to send from it is a lease of."""
+        return cls(outbox, OUTBOX)
+
+    @property
+    def is_outbox(self) -> bool:
+        """Whether it is an outbox and no mailbox."""
+        return self.mailbox == OUTBOX
+
     def __str__(self) -> str:
+        if self.is_outbox:
+            return f"the outbox of {self.account}"
         return f"{self.account}/{self.mailbox}"
 
 
@@ -154,6 +170,25 @@ class Inbox:
     def key(self) -> str:
         """Its name in the store: the address in lower case (and in Unicode's composed form)."""
         return unicodedata.normalize("NFC", self.address).lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRecord:
+    """An inbox as a store keeps it: one that was made while a program ran.
+
+    Attributes:
+        id: its name for other programs; it never changes.
+        name: for people.
+        address: as :class:`Inbox` has it.
+        created_at: in seconds since 1970 UTC.
+        backfill: it is to get the older mail that is addressed to it.
+    """
+
+    id: str
+    name: str
+    address: str
+    created_at: float
+    backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)

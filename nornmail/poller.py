@@ -21,7 +21,8 @@ from nornmail.delivery.recipients import Accept, Recipients
 from nornmail.errors import ConfigurationError
 from nornmail.events import OnEvent
 from nornmail.imap import Connection
-from nornmail.model import Inbox, State
+from nornmail.message import Message
+from nornmail.model import Inbox, MailboxKey, State
 from nornmail.policy import RetryPolicy
 from nornmail.running.engine import Engine
 from nornmail.settings import (
@@ -32,6 +33,7 @@ from nornmail.settings import (
     check_uidvalidity_policy,
     read_environment,
 )
+from nornmail.smtp.registry import Companions
 from nornmail.status import Status
 from nornmail.stores import DEFAULT_STATE, StateStore, open_store
 
@@ -150,6 +152,7 @@ class Poller:
             clock=clock,
             chance=chance or system_random(),
             connect=partial(connect or partial(Connection.open, clock=clock), imap),
+            beside=Companions(store, clock),
         )
 
     @classmethod
@@ -198,6 +201,11 @@ class Poller:
     def settings(self) -> ImapSettings:
         """Where the mailbox is, and what happens to mail that was handled."""
         return self._engine.settings
+
+    @property
+    def mailbox(self) -> MailboxKey:
+        """Under what the store keeps everything of this poller: the account and the mailbox."""
+        return self._engine.ledger.mailbox
 
     @property
     def inboxes(self) -> tuple[Inbox, ...]:
@@ -318,6 +326,22 @@ class Poller:
         key = None if inbox is None else self._recipients.key_of(inbox)
         tally = self._engine.sync()
         return tally.new if key is None else tally.new_in[key]
+
+    def look_up(self, message_id: str) -> Message | None:
+        """The newest message of the mailbox with this Message-ID; its headers alone.
+
+        It makes a connection of its own, from any thread.
+
+        Args:
+            message_id: with its angle brackets.
+
+        Returns:
+            The message, ``truncated``; ``None`` if none is there.
+
+        Raises:
+            ConnectionLost, CommandRefused, AuthenticationFailed, Throttled: of the server.
+        """
+        return self._engine.look_up(message_id)
 
     def status(self) -> Status:
         """What the poller is doing, since when and why; from any thread, without waiting for it."""

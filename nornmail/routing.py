@@ -56,6 +56,11 @@ def canonical(address: str) -> str:
     return f"{local.lower()}@{_ascii_domain(domain.lower().rstrip('.'))}"
 
 
+def addressed_to(message: Message) -> list[str]:
+    """Every address that :func:`route` looks at, in its order."""
+    return list(_addresses(message, (*RECIPIENT_FIELDS, *DELIVERY_FIELDS)))
+
+
 def _addresses(message: Message, names: Iterable[str]) -> Iterable[str]:
     for name in names:
         for value in message.headers.raw_all(name):

@@ -20,9 +20,14 @@ if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
 
 # Only now can they be found.
-from tests.support.dovecot import Dovecot, start_dovecot  # noqa: E402
+from tests.support.courier import start_courier  # noqa: E402
+from tests.support.cyrus import start_cyrus  # noqa: E402
+from tests.support.dovecot import Dovecot, start_dovecot, start_dovecot_2_4  # noqa: E402
 from tests.support.package import package_directory  # noqa: E402
+from tests.support.postfix import Postfix, start_postfix  # noqa: E402
+from tests.support.pymap import start_pymap  # noqa: E402
 from tests.support.require import required  # noqa: E402
+from tests.support.server import PrivateServer  # noqa: E402
 
 PACKAGE = package_directory()
 EXPECT_INSTALLED = "NORNMAIL_EXPECT_INSTALLED"
@@ -48,13 +53,50 @@ def dovecot() -> Iterator[Dovecot]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postfix() -> Iterator[Postfix]:
+    """A private Postfix, one for the whole run; every test takes a user of its own."""
+    with start_postfix() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot24() -> Iterator[PrivateServer]:
+    """A private Dovecot 2.4, wherever the machine's own is of; as ``dovecot``."""
+    with start_dovecot_2_4() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[PrivateServer]:
+    """A private Cyrus; as ``dovecot``."""
+    with start_cyrus() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def courier() -> Iterator[PrivateServer]:
+    """A private Courier; as ``dovecot``."""
+    with start_courier() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pymap() -> Iterator[PrivateServer]:
+    """A private pymap; as ``dovecot``."""
+    with start_pymap() as server:
+        yield server
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what Dovecot logged when a test that uses it has failed."""
+    """Show what the real servers logged that a failed test uses."""
     report = yield
-    server = getattr(item, "funcargs", {}).get("dovecot")
-    if report.failed and isinstance(server, Dovecot):
-        report.sections.append(("the end of Dovecot's log", server.log()))
+    given = getattr(item, "funcargs", {})
+    backend = getattr(given.get("world"), "backend", None)
+    for server in [*given.values(), getattr(backend, "real", None)]:
+        if report.failed and isinstance(server, (PrivateServer, Postfix)):
+            report.sections.append((f"the end of {server.title}'s log", server.log()))
     return report

@@ -16,16 +16,37 @@ from pathlib import Path
 import pytest
 
 import nornmail
-from nornmail import ImapSettings, Poller, PollResult, SmtpSettings, errors, events
+from nornmail import (
+    AnswerLimits,
+    ImapSettings,
+    Mailer,
+    MailerStatus,
+    Poller,
+    PollResult,
+    SendLimits,
+    SendResult,
+    SmtpSettings,
+    errors,
+    events,
+)
+from nornmail.letters import LETTER_TRANSITIONS, LetterState
+from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
+from nornmail.smtp.board import Doing
+from nornmail.smtp.compose import Draft
+from nornmail.smtp.loops import REFUSALS
 from nornmail.status import Activity, Status
 from tests.support.package import package_directory
+from tests.support.suite import run_pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+SENDING = ROOT / "docs" / "reference" / "sending.md"
 STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
+WHO_WROTE_IT = ROOT / "docs" / "explanation" / "who-wrote-it.md"
+OUTBOX = ROOT / "docs" / "how-to" / "outbox.md"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 
 LIMITED = (
@@ -48,6 +69,40 @@ LIMITED = (
     "imap.idle",
     "imap.limits",
     "message.limits",
+    "smtp.schedule",
+    "smtp.outbox",
+    "smtp.line",
+    "smtp.registry",
+    "smtp.worker",
+    "smtp.writer",
+    "smtp.tracking",
+    "smtp.bounces",
+    "outbox",
+    "smtp.addresses",
+    "smtp.bodies",
+    "smtp.chains",
+    "smtp.compose",
+    "smtp.content",
+    "smtp.enclosures",
+    "smtp.extras",
+    "smtp.fields",
+    "smtp.fitness",
+    "smtp.lines",
+    "smtp.login",
+    "smtp.loops",
+    "smtp.machines",
+    "smtp.quoting",
+    "smtp.replies",
+    "smtp.responses",
+    "smtp.scrub",
+    "smtp.session",
+    "smtp.subjects",
+    "smtp.transaction",
+    "smtp.wire",
+    "web.application",
+    "web.exchange",
+    "web.inboxes",
+    "web.messages",
 )
 """The modules of which every number is on the page of settings."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
@@ -56,6 +111,7 @@ EXAMPLE_SECONDS = 60
 
 _BLOCK = re.compile(r"^(?P<indent> *)```python\b[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.M | re.S)
 _RUN = "<!-- run -->\n"
+_FILE = re.compile(r"<!-- file: (\S+) -->\n\Z")
 _OUTPUT = re.compile(r"(?:(?!```|#)[^\n]*\n)*```text\n(?P<output>.*?)^```", re.M | re.S)
 _FENCED = re.compile(r"^ *```.*?^ *```", re.M | re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
@@ -86,6 +142,14 @@ def examples(text: str) -> list[tuple[int, str, str]]:
             line = text.count("\n", 0, block.start("code")) + 1
             found.append((line, block["code"], output["output"]))
     return found
+
+
+def suite(text: str) -> dict[str, str]:
+    """Each ``python`` block under a ``<!-- file: name -->``, by that name: a test suite."""
+    found = (
+        (_FILE.search(text, 0, block.start()), block["code"]) for block in _BLOCK.finditer(text)
+    )
+    return {name[1]: code for name, code in found if name is not None}
 
 
 def relative_links(text: str) -> list[str]:
@@ -132,6 +196,7 @@ PROGRAMS = [
     for page in PAGES
     for line, code in python_blocks(page.read_text("utf-8"))
     if code not in {one for _, one, _ in examples(page.read_text("utf-8"))}
+    and code not in suite(page.read_text("utf-8")).values()
 ]
 """Examples that need an account: they are run up to the point where they would connect."""
 
@@ -173,6 +238,20 @@ def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
     assert run(stub + code, tmp_path, **account) == "it would run\n"
 
 
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if suite(page.read_text("utf-8"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_suite_of_a_page_passes(page: Path, tmp_path: Path) -> None:
+    files = suite(page.read_text("utf-8"))
+    for name, code in files.items():
+        (tmp_path / name).write_text(code, "utf-8")
+    told = run_pytest(tmp_path, "-q")
+    tests = sum(len(re.findall(r"^ *def test_", code, re.M)) for code in files.values())
+    assert re.search(rf"^{tests} passed in ", told, re.M), told
+
+
 @pages
 def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
     dead = []
@@ -182,6 +261,52 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
         if not target.exists() or (fragment and fragment not in anchors(target.read_text("utf-8"))):
             dead.append(link)
     assert not dead, "\n".join(dead)
+
+
+def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
+    told = {
+        LetterState(before): frozenset(map(LetterState, after_all.split(", ")))
+        for before_all, after_all in table(ARCHITECTURE, "a letter from", "to")
+        for before in before_all.split(", ")
+    }
+    assert told == LETTER_TRANSITIONS
+
+
+def test_every_state_of_a_letter_is_explained() -> None:
+    told = [row[0] for row in table(OUTBOX, "letter", "meaning", "what follows")]
+    assert sorted(told) == sorted(map(str, LetterState))
+
+
+def test_the_arguments_and_methods_on_the_page_are_those_of_the_mailer() -> None:
+    told = [tuple(row[:2]) for row in table(SETTINGS, "mailer's argument", "default", "meaning")]
+    assert told == [
+        (one.name, "required" if one.default is one.empty else repr(one.default))
+        for one in inspect.signature(Mailer).parameters.values()
+    ]
+    methods = {
+        row[0].removesuffix("()") for row in table(SETTINGS, "mailer's method", "what it does")
+    }
+    assert methods == {
+        name for name in dir(Mailer) if not name.startswith("_") and callable(getattr(Mailer, name))
+    }
+
+
+def test_the_fields_on_the_page_are_those_of_a_send_result() -> None:
+    told = [row[0] for row in table(SETTINGS, "of a SendResult", "meaning")]
+    assert told == [one.name for one in fields(SendResult)]
+
+
+def test_the_limits_of_sending_on_the_page_are_the_defaults() -> None:
+    assert f"`{SendLimits()}`" in SETTINGS.read_text("utf-8")
+    assert f"`{AnswerLimits()}`" in SETTINGS.read_text("utf-8")
+
+
+def test_the_status_of_a_mailer_on_the_page_is_that_of_the_code() -> None:
+    assert [row[0] for row in table(STATUS, "MailerStatus", "meaning")] == [
+        one.name for one in fields(MailerStatus)
+    ]
+    told = [row[0] for row in table(STATUS, "state of a mailer", "what it is doing")]
+    assert told == [str(state) for state in Doing]
 
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, DELIVERY], ids=lambda page: page.stem)
@@ -194,6 +319,11 @@ def test_the_table_of_states_is_that_of_the_model(page: Path) -> None:
         for before in before_all.split(", ")
     }
     assert told == TRANSITIONS
+
+
+def test_every_kind_of_automatic_mail_is_explained() -> None:
+    rows = table(WHO_WROTE_IT, "kind", "what it is", "signs")
+    assert [row[0] for row in rows] == list(KINDS)
 
 
 def test_every_state_is_explained() -> None:
@@ -309,6 +439,16 @@ def numbers(module: str) -> dict[str, float]:
     }
 
 
+def test_the_refusals_on_the_page_are_those_of_the_code() -> None:
+    assert [row[0] for row in table(SENDING, "refusal", "what it is")] == list(REFUSALS)
+
+
+def test_the_fields_on_the_page_are_those_of_a_draft() -> None:
+    rows = table(SENDING, "field of a `Draft", "meaning")
+    told = [name.strip(" `") for row in rows for name in row[0].split(",")]
+    assert told == [one.name for one in fields(Draft)]
+
+
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     told = {row[0]: number(row[1]) for row in table(SETTINGS, "constant", "value", "why")}
     assert told == {name: value for module in LIMITED for name, value in numbers(module).items()}
@@ -328,6 +468,11 @@ def test_examples_are_found_with_their_output() -> None:
 def test_an_example_without_output_is_a_mistake() -> None:
     with pytest.raises(AssertionError, match="no output"):
         examples("<!-- run -->\n```python\nprint(1)\n```\n\n```sh\nls\n```\n\n```text\n1\n```\n")
+
+
+def test_files_are_found_by_their_name() -> None:
+    block = "```python\nx = 1\n```\n"
+    assert suite(f"{block}\n<!-- file: a.py -->\n{block}") == {"a.py": "x = 1\n"}
 
 
 def test_links_are_found() -> None:

@@ -20,6 +20,11 @@ from tests.support.dovecot import Dovecot
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "how-to" / "run-as-a-service.md"
+SERVED = {
+    *("EMAIL_PROVIDER", "EMAIL_DOMAIN"),
+    *("NORNMAIL_STATE", "NORNMAIL_BIND", "NORNMAIL_API_TOKEN"),
+}
+"""Variables that are not the mailbox's."""
 COMPOSE = ROOT / "docs" / "compose.yaml"
 
 
@@ -105,7 +110,9 @@ def test_the_poller_of_the_compose_file_has_good_settings(compose: Any) -> None:
     settings = ImapSettings.from_env(service["environment"])
     assert (settings.host, settings.use_ssl, settings.start_from) == ("dovecot", False, "all")
     known = {one.metadata["env"] for one in ImapSettings.__dataclass_fields__.values()}
-    assert set(service["environment"]) <= known | {"NORNMAIL_STATE"}
+    assert set(service["environment"]) <= known | SERVED
+    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert service["environment"]["NORNMAIL_BIND"].endswith(":8000")
     assert service["environment"]["NORNMAIL_STATE"].startswith("/state/")
     assert service["volumes"] == ["state:/state"]
     assert (ROOT / "docs" / service["build"]["context"]).resolve() == ROOT

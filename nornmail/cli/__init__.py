@@ -10,8 +10,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nornmail import ConfigurationError, DecisionNeeded, NornmailError, StoreError, __version__
-from nornmail.cli import check, dead, demo, poll, watch
+from nornmail import (
+    ComposeError,
+    ConfigurationError,
+    DecisionNeeded,
+    NornmailError,
+    StoreError,
+    __version__,
+)
+from nornmail.cli import check, dead, demo, outbox, poll, send, serve, watch
 from nornmail.cli.parser import Parser
 from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 
@@ -35,7 +42,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
     commands = parser.add_commands()
-    for command in (demo, check, watch, poll, dead):
+    for command in (demo, check, watch, poll, serve, dead, send, outbox):
         command.add(commands)
     return parser
 
@@ -53,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader that went away is no traceback
         return status
-    except (ConfigurationError, DecisionNeeded) as error:
+    except (ConfigurationError, ComposeError, DecisionNeeded) as error:
         return _failed(error, BAD_SETTINGS)
     except StoreError as error:
         return _failed(error, BAD_STORE)

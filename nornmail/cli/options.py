@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from nornmail import ImapSettings, SmtpSettings, read_environment
+from nornmail import ImapSettings, Mailer, SmtpSettings, StateStore, read_environment
 
 ENV_FILE = ".env"
 """The file of settings in the current directory, read where it is there and none is named."""
@@ -94,6 +95,14 @@ class Settings:
         if not SmtpSettings.named_in(self._environ):
             return None
         return SmtpSettings.from_env(self._environ)
+
+    def mailer(self, store: StateStore | None, **options: Any) -> Mailer:
+        """A mailer with the settings of SMTP; SMTP_HOST must be set."""
+        return Mailer(SmtpSettings.from_env(self._environ), store, **options)
+
+    def get(self, variable: str) -> str:
+        """A variable without blanks around it, ``""`` where it is not set."""
+        return self._environ.get(variable, "").strip()
 
     @property
     def state(self) -> str:

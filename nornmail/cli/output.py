@@ -6,7 +6,8 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nornmail import Defer, Message, NornmailError
@@ -27,6 +28,23 @@ def standard_output() -> Output:
     return Output(sys.stdout.fileno())
 
 
+@contextmanager
+def output_file(path: str) -> Iterator[Output]:
+    """Lines at the end of a file, which is made where it is missing, readable by its owner only.
+
+    Raises:
+        NornmailError: it cannot be written.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise NornmailError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield Output(fd, path)
+    finally:
+        os.close(fd)
+
+
 class Output:
     """Writes lines to a descriptor, past Python's own buffers.
 
@@ -36,14 +54,16 @@ class Output:
 
     Args:
         fd: the descriptor.
+        name: what it is called when something goes wrong with it.
 
     Attributes:
         on_error: called once, when something goes wrong.
         error: what it was.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, name: str = "standard output") -> None:
         self._fd = fd
+        self._name = name
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
         self.on_error: Callable[[], object] = lambda: None
         self.error: OSError | None = None
@@ -82,5 +102,5 @@ class Output:
             return OK
         if not isinstance(self.error, BrokenPipeError):
             said = self.error.strerror or str(self.error)
-            print(f"nornmail: standard output: {said}; the message waits", file=sys.stderr)
+            print(f"nornmail: {self._name}: {said}; the message waits", file=sys.stderr)
         return FAILED

@@ -11,5 +11,7 @@ BAD_SETTINGS = 2
 too. Trying again without a change is of no use."""
 BAD_STORE = 3
 """The state store cannot be used."""
+QUEUED = 4
+"""``send``: the message is kept, and was not sent yet."""
 INTERRUPTED = 130
 """Ended by a signal before it was done: 128 + SIGINT, as shells have it."""

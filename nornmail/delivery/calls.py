@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nornmail.clock import Clock
-from nornmail.errors import Defer, HandlerError, Reject
+from nornmail.errors import Defer, HandlerError, LoopError, Reject
+from nornmail.handling import Handling, within
 from nornmail.message import Message
 from nornmail.model import State
 from nornmail.policy import REASON_LENGTH
@@ -85,7 +86,9 @@ def raised(error: BaseException) -> Outcome:
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
         return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
-    if isinstance(error, Reject):
+    if isinstance(error, Reject | LoopError):
+        # What must not be answered now must not be later. It shows nothing wrong with the handler:
+        # five newsletters in a row are no outage.
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
     if isinstance(error, Defer):
         return Outcome(State.WAITING, str(error), delay=error.seconds, counts=False, works=True)
@@ -112,13 +115,15 @@ class Call:
 
     Args:
         owner: whose handler it is.
+        handling: of which message; what the handler sends is keyed by it.
 
     Attributes:
         ended: set when the handler is through, result and error being in place.
     """
 
-    def __init__(self, owner: Caller) -> None:
+    def __init__(self, owner: Caller, handling: Handling) -> None:
         self.owner = owner
+        self.handling = handling
         self.ended = threading.Event()
         self.result: object = None
         self.error: BaseException | None = None
@@ -127,7 +132,8 @@ class Call:
         """Call the handler, in this thread."""
         marked = _CALLS.set((*_CALLS.get(), self))
         try:
-            self.result = handler(message)
+            with within(self.handling):
+                self.result = handler(message)
         except BaseException as error:
             self.error = error
         finally:
@@ -156,11 +162,12 @@ class LoopCall(Call):
 
     Args:
         owner: whose handler it is.
+        handling: of which message.
         awaitable: what the handler returned.
     """
 
-    def __init__(self, owner: Caller, awaitable: Awaitable[object]) -> None:
-        super().__init__(owner)
+    def __init__(self, owner: Caller, handling: Handling, awaitable: Awaitable[object]) -> None:
+        super().__init__(owner, handling)
         self._awaitable = awaitable
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -173,7 +180,8 @@ class LoopCall(Call):
             return
         marked = _CALLS.set((*_CALLS.get(), self))
         try:
-            self._task = asyncio.get_running_loop().create_task(self._contained())
+            with within(self.handling):
+                self._task = asyncio.get_running_loop().create_task(self._contained())
         finally:
             _CALLS.reset(marked)
         self._task.add_done_callback(self._done)
@@ -250,13 +258,13 @@ class Caller:
     def call(self, handler: Handler, message: Message) -> Outcome:
         """Call the handler with a message; nothing is raised."""
         deadline = None if self._timeout is None else self._clock.monotonic() + self._timeout
-        call = Call(self)
+        call = Call(self, Handling(message.delivery_id))
         if deadline is None or inspect.iscoroutinefunction(handler):
             call.work(handler, message)
         elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:
             return failed
         if self._loop is not None and call.error is None and inspect.isawaitable(call.result):
-            return self._on_loop(self._loop, call.result, message, deadline)
+            return self._on_loop(self._loop, call.result, call.handling, message, deadline)
         return call.outcome()
 
     def inside(self) -> bool:
@@ -333,11 +341,12 @@ class Caller:
         self,
         loop: asyncio.AbstractEventLoop,
         awaitable: Awaitable[object],
+        handling: Handling,
         message: Message,
         deadline: float | None,
     ) -> Outcome:
         """Let the event loop await, and wait for that here."""
-        call = LoopCall(self, awaitable)
+        call = LoopCall(self, handling, awaitable)
         with self._lock:
             self._current = call
             call.interrupted = self._interrupted

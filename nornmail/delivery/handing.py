@@ -53,6 +53,8 @@ class Delivery:
         fetch_rest: gets a truncated message's bytes from the server; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: asked before each message; once it is true nothing is claimed any more.
+        authserv_id: the server whose Authentication-Results count, ``None`` for none.
+        arriving: called with each message, once it is claimed and before its handler is.
 
     Attributes:
         last_failure: why the last attempt failed.
@@ -65,6 +67,8 @@ class Delivery:
     fetch_rest: Callable[[MessageRef], bytes]
     on_change: str = "dedupe"
     stopped: Callable[[], bool] = lambda: False
+    authserv_id: str | None = None
+    arriving: Callable[[Message], object] = lambda _: None
     health: HandlerHealth = field(default_factory=HandlerHealth)
     last_failure: str = ""
 
@@ -308,6 +312,7 @@ class Delivery:
             The entry as it is settled.
         """
         message = self._message(entry, raw, flags)
+        self.arriving(message)
         outcome = self.caller.call(self._handler(entry), message)
         if not counts:
             outcome = replace(outcome, counts=False)
@@ -340,6 +345,7 @@ class Delivery:
             received_at=None if received is None else instant(received),
             truncated=entry.truncated,
             fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
+            authserv_id=self.authserv_id,
         )
 
     def _rest(self, ref: MessageRef, header: bytes) -> bytes:

@@ -9,14 +9,17 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.limits import Limits
 from nornmail.imap.listing import Selected
-from nornmail.imap.probe import probe_imap
+from nornmail.imap.probe import Reached, probe_imap
+from nornmail.imap.sent import SentMailbox
 from nornmail.imap.substitutes import substitute
 
 __all__ = [
     "Body",
     "Connection",
     "Limits",
+    "Reached",
     "Selected",
+    "SentMailbox",
     "Summary",
     "probe_imap",
     "substitute",

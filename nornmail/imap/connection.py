@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 from nornmail.clock import Clock, SystemClock
-from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
+from nornmail.errors import CommandRefused, ProtocolError
 from nornmail.imap import fetched
 from nornmail.imap.auth import log_in, refused, secure
 from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
+from nornmail.imap.dates import write_internal_date
 from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
 from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
 from nornmail.imap.oauth import ask_token
-from nornmail.imap.providers import ID_ARGUMENTS, wants_id
-from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Tagged, Untagged
+from nornmail.imap.providers import ID_ARGUMENTS, forgets_noop, wants_id
+from nornmail.imap.responses import ListItem
+from nornmail.imap.session import Session
 from nornmail.imap.tokens import HIGHEST_NUMBER
-from nornmail.imap.translate import Scrubber, scrubber
+from nornmail.imap.translate import scrubber
 from nornmail.imap.transport import tls_context
-from nornmail.imap.trouble import Kind, classify
-from nornmail.imap.wire import Observer, Reply, Wire
+from nornmail.imap.wire import Observer, Wire
 from nornmail.settings import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
@@ -38,7 +38,7 @@ them in one range is wrong, and whoever walks that set would never end."""
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 
 
-class Connection:
+class Connection(Session):
     """One IMAP connection, logged in. Made by :meth:`open`.
 
     Every method that talks to the server raises :class:`~nornmail.errors.ConnectionLost` when the
@@ -57,20 +57,7 @@ class Connection:
         complaints: how many untagged NO and BAD it has sent.
     """
 
-    def __init__(
-        self, wire: Wire, settings: ImapSettings, *, limits: Limits, scrub: Scrubber
-    ) -> None:
-        self._wire = wire
-        self._settings = settings
-        self._limits = limits
-        self._scrub = scrub
-        self._lost = ""
-        self.capabilities: frozenset[str] = frozenset()
-        self.selected: Selected | None = None
-        self.exists = 0
-        self.expunges = 0
-        self.complaints = 0
-        self._slowed = False
+    _stays_by_status = False
 
     @classmethod
     def open(
@@ -118,31 +105,12 @@ class Connection:
             connection = cls(wire, settings, limits=limits, scrub=scrub)
             secure(wire, settings, budget)
             connection.capabilities = log_in(wire, settings, budget, scrub, token)
+            connection._stays_by_status = forgets_noop(connection.capabilities)
             connection.identify()
         except BaseException:
             wire.shutdown()
             raise
         return connection
-
-    def close(self) -> None:
-        """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
-        if self._wire.closed:
-            return
-        try:
-            self._wire.log_out(plain_budget(self._limits, self._limits.logout_timeout))
-        except ConnectionLost as error:
-            log.debug("no good-bye: %s", error)
-        self._lost = "it was closed"
-
-    def abandon(self) -> None:
-        """Close the socket without a word."""
-        self._wire.shutdown()
-        self._lost = self._lost or "it was abandoned"
-
-    def forget(self) -> None:
-        """Let go of a connection that is another process's, after a fork: nothing is sent."""
-        self._wire.forget()
-        self._lost = self._lost or "it belongs to another process"
 
     # Mailboxes.
 
@@ -164,13 +132,19 @@ class Connection:
 
     def mailboxes(self) -> list[str]:
         """The names of all mailboxes that can be selected, as the server lists them."""
-        told = self._run("LIST", b'""', b'"*"')
-        return [
-            decode_mailbox(item.name)
-            for item in told
-            if isinstance(item, ListItem)
-            and _UNSELECTABLE.isdisjoint(attribute.lower() for attribute in item.attributes)
-        ]
+        return [name for name, _ in self._listed()]
+
+    def mailbox_for(self, use: str) -> str | None:
+        r"""The mailbox that the server says is for a use (RFC 6154), as ``\Sent``, if any."""
+        wanted = use.lower()
+        return next((name for name, uses in self._listed() if wanted in uses), None)
+
+    def _listed(self) -> Iterator[tuple[str, frozenset[str]]]:
+        for item in self._run("LIST", b'""', b'"*"'):
+            if isinstance(item, ListItem):
+                attributes = frozenset(attribute.lower() for attribute in item.attributes)
+                if _UNSELECTABLE.isdisjoint(attributes):
+                    yield decode_mailbox(item.name), attributes
 
     def create(self, mailbox: str) -> None:
         """Make a mailbox.
@@ -183,11 +157,8 @@ class Connection:
     def noop(self) -> None:
         """Let the server tell what changed: :attr:`exists` and :attr:`expunges` follow."""
         self._run("NOOP")
-
-    def was_slowed(self) -> bool:
-        """Whether the server did something and marked it as slowed down, since the last call."""
-        slowed, self._slowed = self._slowed, False
-        return slowed
+        if self.selected is not None and self._stays_by_status:
+            self._keep_alive(self.selected.mailbox)
 
     def idle(self, seconds: float, *, wake: Waker | None = None) -> bool:
         """Let the server tell what happens, as it happens (RFC 2177); the counts follow.
@@ -224,18 +195,22 @@ class Connection:
         if "ESEARCH" in self.capabilities:
             found = hits_if_told(self._run("UID", b"SEARCH", b"RETURN (ALL) ALL"))
             if found is not None:
-                if len(found) > 2 * self.exists + LISTING_SLACK:
-                    self._fail(f"{len(found)} UIDs listed for {self.exists} messages")
-                return found
-        return self._list_by_windows()
+                return self._walkable(found)
+        return self._walkable(self._list_by_windows())
 
     def uids_from(self, uid: int) -> UidSet:
         """The UIDs of ``uid`` and above in the selected mailbox."""
         if uid > HIGHEST_NUMBER:
             return UidSet()
-        found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
+        try:
+            found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
+        except CommandRefused as refused:
+            if refused.status != "BAD":
+                raise
+            # QQ takes no set that descends, which n:* is where nothing is new.
+            found = self.list_uids()
         # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
-        return within(found, UidSet([(uid, HIGHEST_NUMBER)]))
+        return self._walkable(within(found, UidSet([(uid, HIGHEST_NUMBER)])))
 
     def still_listed(self, uids: UidSet) -> UidSet:
         """Which of ``uids`` are still there.
@@ -266,10 +241,10 @@ class Connection:
         """
         if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
             key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
-            return hits(self._run("UID", b"SEARCH", key))
+            return self._walkable(hits(self._run("UID", b"SEARCH", key)))
         octets = message_id.encode("utf-8", "surrogateescape")
         key = b"CHARSET UTF-8 HEADER Message-ID"
-        return hits(self._run("UID", b"SEARCH", key, literal=octets))
+        return self._walkable(hits(self._run("UID", b"SEARCH", key, literal=octets)))
 
     # What they are.
 
@@ -327,12 +302,38 @@ class Connection:
         return True
 
     def move(self, uids: UidSet, mailbox: str) -> None:
-        """Move messages (RFC 6851); the caller looks for MOVE in :attr:`capabilities`."""
+        """Move messages (RFC 6851); the caller looks for MOVE in :attr:`capabilities`.
+
+        Raises:
+            CommandRefused: also where the server said OK and the messages are still there, as Cyrus
+                does in a mailbox that can only be read.
+        """
+        before = self.expunges
         self._copy_or_move(b"MOVE", uids, mailbox)
+        # RFC 6851, 3.3: each is told as expunged. Servers that tell later are asked.
+        if self.expunges - before < len(uids) and (left := self.still_listed(uids)):
+            raise CommandRefused("UID MOVE", "OK", "", f"and UID {left} is still there")
 
     def copy(self, uids: UidSet, mailbox: str) -> None:
         """Copy messages."""
         self._copy_or_move(b"COPY", uids, mailbox)
+
+    def append(self, mailbox: str, raw: bytes, *, flags: Iterable[str], at: float) -> None:
+        r"""Put a message into a mailbox, as ``\Seen``, selected or not.
+
+        Args:
+            raw: the message, lines ended by CRLF.
+            at: its INTERNALDATE, in seconds since 1970 UTC.
+
+        Raises:
+            CommandRefused: as when there is no such mailbox (code TRYCREATE).
+        """
+        budget = plain_budget(
+            self._limits, self._settings.timeout + len(raw) / self._limits.min_rate
+        )
+        date = b'"%s"' % write_internal_date(at)
+        target = mailbox_argument(mailbox)
+        self._run("APPEND", target, flag_list(frozenset(flags)), date, budget=budget, literal=raw)
 
     # How it works.
 
@@ -343,6 +344,14 @@ class Connection:
                 self._run("ID", ID_ARGUMENTS)
             except CommandRefused as refused:
                 log.debug("%s", refused)
+
+    def _keep_alive(self, mailbox: str) -> None:
+        """A sign of life for servers that do not count NOOP as one; who refuses it is not asked."""
+        try:
+            self._run("STATUS", mailbox_argument(mailbox), b"(MESSAGES)")
+        except CommandRefused as refused:
+            self._stays_by_status = False
+            log.debug("%s", refused)
 
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)
@@ -368,7 +377,10 @@ class Connection:
         while low <= self.exists:
             high = min(low + self._limits.list_window - 1, self.exists)
             before = self.expunges
-            found.update(hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high))))
+            told = hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high)))
+            if not told:  # EXISTS is wrong: who believes it asks for ever.
+                break
+            found.update(told)
             low = max(high + 1 - (self.expunges - before), 1)
         if len(found) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
             found.update(hits(self._run("UID", b"SEARCH", b"ALL")))
@@ -381,6 +393,13 @@ class Connection:
             found.update(fetched.bodies(told, part, item))
         return found
 
+    def _walkable(self, found: UidSet) -> UidSet:
+        """The hits of a search, unless they are more than anybody could walk."""
+        if len(found) > 2 * self.exists + LISTING_SLACK:
+            with self._closing():
+                raise ProtocolError(f"{len(found)} UIDs listed for {self.exists} messages")
+        return found
+
     def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:
         target = mailbox_argument(mailbox)
         for part in self._parts(uids, rest=len(target) + 12):
@@ -388,69 +407,6 @@ class Connection:
 
     def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
         return uid_chunks(uids, rest=rest, count=self._limits.list_window)
-
-    def _run(
-        self,
-        command: str,
-        *args: bytes,
-        budget: Budget | None = None,
-        literal: bytes | None = None,
-    ) -> list[Untagged]:
-        return self._reply(command, *args, budget=budget, literal=literal).untagged
-
-    def _reply(
-        self,
-        command: str,
-        *args: bytes,
-        budget: Budget | None = None,
-        literal: bytes | None = None,
-    ) -> Reply:
-        self._check_open()
-        budget = budget or plain_budget(self._limits, self._settings.timeout)
-        with self._closing():
-            reply = self._wire.run(command, *args, budget=budget, literal=literal)
-        self._note(reply.untagged)
-        self._note_end(reply.end)
-        if reply.end.status != "OK":
-            name = f"UID {args[0].decode('ascii')}" if command == "UID" else command
-            raise refused(name, reply.end, self._scrub)
-        return reply
-
-    def _check_open(self) -> None:
-        if self._wire.closed:
-            raise ConnectionLost(f"the connection is closed: {self._lost}")
-
-    @contextmanager
-    def _closing(self) -> Iterator[None]:
-        """Close the socket on everything that leaves its state in doubt."""
-        try:
-            yield
-        except BaseException as error:
-            self._wire.shutdown()
-            self._lost = self._lost or str(error) or type(error).__name__
-            raise
-
-    def _fail(self, text: str) -> None:
-        with self._closing():
-            raise ProtocolError(text)
-
-    def _note(self, told: Iterable[Untagged]) -> None:
-        """Keep count, and show what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
-        for response in told:
-            if isinstance(response, Exists):
-                self.exists = response.count
-            elif isinstance(response, Expunge):
-                self.exists = max(self.exists - 1, 0)
-                self.expunges += 1
-            elif isinstance(response, Status) and response.code == "ALERT":
-                log.warning("the server says: %s", self._scrub(response.text))
-            elif isinstance(response, Status) and response.status in ("NO", "BAD"):
-                self.complaints += 1
-                log.warning("the server complains: %s", self._scrub(response.text))
-
-    def _note_end(self, end: Tagged) -> None:
-        if classify(end.status, end.code, end.text, "").kind is Kind.SLOWED:
-            self._slowed = True
 
 
 def _set(uids: UidSet) -> bytes:

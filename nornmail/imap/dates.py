@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from nornmail.clock import instant
+
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov")
 _MONTH = {name: index for index, name in enumerate((*_MONTHS, b"dec"), start=1)}
 _DATE_TIME = re.compile(
     rb"[ \t]*([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})[ \t]+"
     rb"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[ \t]+([+-])([0-9]{2})([0-9]{2}))?[ \t]*"
 )
+
+
+def write_internal_date(seconds: float) -> bytes:
+    """An instant, in seconds since 1970 UTC, as ``date-time`` without its quotes."""
+    when = instant(seconds)
+    month = [*_MONTHS, b"dec"][when.month - 1].title()
+    clock = f"{when:%H:%M:%S}".encode("ascii")
+    return b"%02d-%s-%04d %s +0000" % (when.day, month, when.year, clock)
 
 
 def internal_date(raw: bytes) -> float | None:

@@ -19,8 +19,16 @@ servers (Exchange counts another form of the message, others count line ends as 
 TOTAL_LIMIT = 64 * MIB
 """Octets of one command's whole answer, bodies and headers not counted."""
 RESPONSE_LIMIT = 200_000
-"""Untagged responses to one command. A mailbox that another client empties sends one for each; over
-the limit we connect again and hear nothing of them."""
+"""Lines of the answer to one command. A mailbox that another client empties sends one for each
+message; over the limit we connect again and hear nothing of them."""
+HIT_LIMIT = 2_000_000
+"""UIDs in one ``* SEARCH``. Each is a value until it is part of a range, so a line of one-digit
+numbers would take thirty times its own size."""
+CAPABILITIES_LIMIT = 64 * KIB
+"""Octets of a list of capabilities. The longest that is known has two thousand."""
+SHOWN_LIMIT = 10
+"""Lines that one answer may leave in the log for a person to see (ALERT, untagged NO and BAD): a
+server that sends two hundred thousand of them fills a disk."""
 MIN_RATE = 32 * KIB
 """Octets a second below which a fetch of bodies is taken to hang. 25 MiB get 13 minutes."""
 LIST_WINDOW = 10_000

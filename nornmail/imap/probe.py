@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from nornmail.clock import SystemClock
 from nornmail.errors import CommandRefused, NornmailError, Throttled
@@ -18,6 +19,7 @@ from nornmail.imap.wire import Wire
 from nornmail.reach import PATIENCE, Port, reach, speaks_tls
 from nornmail.settings import ImapSettings
 from nornmail.steps import Step
+from nornmail.uidset import UidSet
 
 SHOWN_MAILBOXES = 20
 """Mailboxes that are named when the one that is wanted is not there."""
@@ -29,13 +31,30 @@ _PLAIN_ADVICE = (
 _TLS_ADVICE = "set IMAP_USE_SSL=true: the port speaks TLS from the first octet"
 
 
-def probe_imap(settings: ImapSettings) -> Generator[Step, None, Selected | None]:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A mailbox that was reached.
+
+    Attributes:
+        selected: as it was selected.
+        newest: the header blocks of its newest messages, as far as they were asked for.
+    """
+
+    selected: Selected
+    newest: tuple[bytes, ...] = ()
+
+
+def probe_imap(settings: ImapSettings, *, newest: int = 0) -> Generator[Step, None, Reached | None]:
     """Go the way to the mailbox: name, TCP, TLS, greeting, login, mailbox, capabilities.
 
     Nothing in the mailbox is changed. The way ends with the first step that fails.
 
+    Args:
+        settings: the mailbox.
+        newest: of so many messages the headers are read, the newest ones.
+
     Returns:
-        The mailbox as it was selected, ``None`` when it was not reached.
+        The mailbox, ``None`` when it was not reached.
     """
     port = Port(
         protocol="IMAP",
@@ -48,20 +67,21 @@ def probe_imap(settings: ImapSettings) -> Generator[Step, None, Selected | None]
     )
     if not (yield from reach(port, tls=settings.use_ssl)):
         return None
-    return (yield from _Probe(settings, port).steps())
+    return (yield from _Probe(settings, port, newest).steps())
 
 
 class _Probe:
     """What one probe knows: the connection as far as it has come."""
 
-    def __init__(self, settings: ImapSettings, port: Port) -> None:
+    def __init__(self, settings: ImapSettings, port: Port, newest: int) -> None:
         self._settings = settings
+        self._newest = newest
         self._port = port
         self._limits = Limits()
         self._budget = plain_budget(self._limits, port.seconds)
         self._scrub: Scrubber = scrubber(settings.username or "", settings.password or "")
 
-    def steps(self) -> Generator[Step, None, Selected | None]:
+    def steps(self) -> Generator[Step, None, Reached | None]:
         try:
             wire = self._greeted()
         except NornmailError as error:
@@ -76,10 +96,11 @@ class _Probe:
                 return None
             stack.callback(connection.close)
             found = yield from self._mailbox(connection)
-            if found is not None:
-                said = capabilities_told(connection.capabilities, self._settings)
-                yield Step("IMAP capabilities", True, said)
-            return found
+            if found is None:
+                return None
+            said = capabilities_told(connection.capabilities, self._settings)
+            yield Step("IMAP capabilities", True, said)
+            return Reached(found, self._headers(connection) if found.exists else ())
 
     def _greeted(self) -> Wire:
         settings = self._settings
@@ -136,6 +157,16 @@ class _Probe:
         except NornmailError as error:
             yield Step(name, False, str(error), _login_advice(error))
         return None
+
+    def _headers(self, connection: Connection) -> tuple[bytes, ...]:
+        """Of the newest messages; what cannot be had is left out."""
+        if not self._newest:
+            return ()
+        with suppress(NornmailError):  # every step went well: it is no reason to fail
+            uids = UidSet.of(list(connection.list_uids())[-self._newest :])
+            found = connection.headers(uids)
+            return tuple(body.raw for _, body in sorted(found.items()) if body.raw)
+        return ()
 
     def _changes_mail(self) -> bool:
         settings = self._settings

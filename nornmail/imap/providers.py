@@ -18,6 +18,11 @@ ID_ARGUMENTS = f'("name" "nornmail" "version" "{__version__}")'.encode("ascii")
 ANY_OAUTH = "check that the token is for IMAP_USERNAME, and that its scope includes IMAP"
 
 
+def forgets_noop(capabilities: Collection[str]) -> bool:
+    """Whether NOOP does not count as a sign of life: Coremail ends such a session; STATUS does."""
+    return COREMAIL_CAPABILITY in capabilities
+
+
 def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
     """What a person is to check when this server refused the login."""
     provider = provider_of(host, port)

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from nornmail.errors import ProtocolError
+from nornmail.imap.limits import CAPABILITIES_LIMIT, HIT_LIMIT
 from nornmail.imap.tokens import (
     HIGHEST_NUMBER,
     MAX_DIGITS,
@@ -137,9 +138,8 @@ _FOR_PEOPLE = re.compile(
 )
 _TAGGED = re.compile(rb"([^ \t]+)[ \t]+(OK|NO|BAD)(?:[ \t]+(.*))?$", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\*[ \t]+(?:([0-9]+)[ \t]+)?([A-Za-z][A-Za-z0-9_-]*)(?![^ \t])[ \t]*")
-_CODE = re.compile(
-    r"\[([^\s\]]+)(?:\s+(\((?:[^()]|\([^()]*\))*\)|[^\]]*?))?\s*\]\s*(.*)$", re.DOTALL
-)
+_CODE = re.compile(r"\[([^\s\]]++)\s*+")
+_CODE_LIST = re.compile(r"(\((?:[^()]++|\([^()]*+\))*+\))\s*+\]")
 _LIST = re.compile(
     rb'\(([^()]*)\)[ \t]+(NIL|"(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t](.*))?$', re.IGNORECASE | re.DOTALL
 )
@@ -202,14 +202,26 @@ def read_code(text: str) -> tuple[str, str, str]:
 
     It counts at the beginning of the text only: Gmail ends texts with ``[THROTTLED]``.
     """
-    found = _CODE.match(text) if text.startswith("[") else None
-    if found is None:
+    name = _CODE.match(text)
+    if name is None:
         return "", "", text.strip()
-    return found[1].upper(), found[2] or "", found[3].strip()
+    listed = _CODE_LIST.match(text, name.end())
+    if listed is not None:
+        args, end = listed[1], listed.end()
+    else:
+        end = text.find("]", name.end()) + 1
+        args = text[name.end() : end - 1].rstrip()
+    return (name[1].upper(), args, text[end:].strip()) if end else ("", "", text.strip())
 
 
 def capability_names(text: str) -> frozenset[str]:
-    """The capabilities that ``text`` lists."""
+    """The capabilities that ``text`` lists.
+
+    Raises:
+        ProtocolError: there is no end to them.
+    """
+    if len(text) > CAPABILITIES_LIMIT:
+        raise ProtocolError(f"capabilities of more than {CAPABILITIES_LIMIT} octets")
     return frozenset(text.upper().split())
 
 
@@ -237,7 +249,10 @@ def _capability(keyword: bytes, rest: Sequence[Piece]) -> Response:
 
 def _search(keyword: bytes, rest: Sequence[Piece]) -> Response:
     """``* SEARCH 1 2 3``, also with CONDSTORE's ``(MODSEQ n)`` behind it (RFC 7162)."""
-    words = _first(rest).partition(b"(")[0].split()
+    told = _first(rest).partition(b"(")[0]
+    if told.count(b" ") + told.count(b"\t") > HIT_LIMIT:
+        raise ProtocolError(f"a SEARCH response of more than {HIT_LIMIT} words")
+    words = told.split()
     if max(map(len, words), default=0) > MAX_DIGITS or not b"".join(words or [b"0"]).isdigit():
         raise ProtocolError("a SEARCH response that is not a list of UIDs")
     found = sorted(set(map(int, words)))

@@ -22,6 +22,7 @@ from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.imap.buffer import ReadBuffer
 from nornmail.imap.deadline import Deadline
 from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.reader import ResponseReader
 from nornmail.imap.responses import (
     Capability,
     Continuation,
@@ -30,11 +31,8 @@ from nornmail.imap.responses import (
     Tagged,
     Unknown,
     Untagged,
-    ends_in_text,
-    is_fetch,
     parse,
 )
-from nornmail.imap.tokens import MAX_DIGITS, Literal, Piece, announced_literal
 from nornmail.imap.translate import MASK, Scrubber, translated
 from nornmail.imap.transport import connect, wrap
 from nornmail.imap.trouble import farewell
@@ -96,13 +94,12 @@ class Wire(imaplib.IMAP4):
         self._context = context
         self.clock = clock
         self._limits = limits
-        self._budget = budget
         self._scrub = scrub
         self._observer = observer
         self._buffer = ReadBuffer(self._receive)
         self._socket: socket.socket | None = None
         self._deadline = Deadline(clock, budget.timeout)
-        self._spent = 0
+        self._reader = ResponseReader(self.readline, self.read, limits, budget)
         self._untagged: list[Untagged] = []
         self._end: Tagged | None = None
         self._greeted = False
@@ -304,9 +301,8 @@ class Wire(imaplib.IMAP4):
 
     def _begin(self, command: str, args: tuple[bytes, ...], budget: Budget, hidden: bool) -> None:
         """A clean table: nothing that came before this command can be taken for its answer."""
-        self._budget = budget
+        self._reader.begin(budget)
         self._deadline = Deadline(self.clock, budget.timeout)
-        self._spent = 0
         self._untagged = []
         self._end = None
         self.untagged_responses.clear()
@@ -341,7 +337,7 @@ class Wire(imaplib.IMAP4):
         if not self._greeted:
             self._greet()
             return _READ
-        response = parse(self._pieces())
+        response = parse(self._reader.pieces())
         if isinstance(response, Continuation):
             cast(Any, self).continuation_response = response.text
             return None
@@ -360,7 +356,7 @@ class Wire(imaplib.IMAP4):
 
     def _greet(self) -> None:
         try:
-            greeting = parse(self._pieces())
+            greeting = parse(self._reader.pieces())
         except TimeoutError as error:
             hint = "Check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us"
             raise ConnectionLost(f"no greeting in time. {hint}") from error
@@ -383,41 +379,4 @@ class Wire(imaplib.IMAP4):
         if isinstance(response, Capability):
             names = " ".join(sorted(response.names))
             self.untagged_responses["CAPABILITY"] = [names.encode("ascii", "replace")]
-        if len(self._untagged) >= self._limits.responses:
-            raise ProtocolError(f"more than {self._limits.responses} responses to one command")
         self._untagged.append(response)
-
-    def _pieces(self) -> list[Piece]:
-        """One response: its text without line ends, and its literals."""
-        line = self._line()
-        while not line:  # Some servers send an empty line after a literal that ends a response.
-            line = self._line()
-        if ends_in_text(line):
-            return [line]
-        inside = is_fetch(line)
-        pieces: list[Piece] = []
-        while (announced := announced_literal(line)) is not None:
-            text, digits = announced
-            pieces += [text, Literal(self._literal(digits))]
-            line = self._line()
-            while inside and not line:  # A FETCH is never over right after a literal.
-                line = self._line()
-        pieces.append(line)
-        return pieces
-
-    def _line(self) -> bytes:
-        line = self.readline()
-        self._spend(len(line))
-        return line[:-2] if line.endswith(_CRLF) else line[:-1]
-
-    def _literal(self, digits: bytes) -> bytes:
-        size = int(digits) if len(digits) <= MAX_DIGITS else self._budget.literal + 1
-        if size > self._budget.literal:
-            raise ProtocolError(f"a literal of more than {self._budget.literal} octets")
-        self._spend(size)
-        return self.read(size)
-
-    def _spend(self, octets: int) -> None:
-        self._spent += octets
-        if self._spent > self._budget.total:
-            raise ProtocolError(f"an answer of more than {self._budget.total} octets")

@@ -212,13 +212,7 @@ def _twins(connection: Connection, entry: Entry, taken: UidSet) -> Iterator[int]
     """
     if entry.digest is None:
         return
-    if entry.message_id:
-        # Some servers ignore a search key that they do not know, and every message matches.
-        candidates = _last(connection.find_message_id(entry.message_id)) - taken
-    else:
-        recent = _last(connection.list_uids()) - taken
-        sizes = connection.summaries(recent) if recent else {}
-        candidates = UidSet.of(uid for uid, one in sizes.items() if one.size == entry.size)
+    candidates = _alike(connection, entry) - taken
     if not candidates:
         return
     headers = connection.headers(candidates, expected_octets=HEADER_OCTETS * len(candidates))
@@ -229,3 +223,16 @@ def _twins(connection: Connection, entry: Entry, taken: UidSet) -> Iterator[int]
         body = connection.bodies(UidSet.of([uid]), expected_octets=entry.size).get(uid)
         if body is not None and body.raw is not None and digest_of(body.raw) == entry.digest:
             yield uid
+
+
+def _alike(connection: Connection, entry: Entry) -> UidSet:
+    """Which messages of the selected mailbox may be the same, at its end."""
+    if entry.message_id:
+        try:
+            # Some servers ignore a search key that they do not know, and every message matches.
+            return _last(connection.find_message_id(entry.message_id))
+        except CommandRefused as refused:
+            log.debug("%s; looked for by its size", refused)  # mail.ru: unsupported criterion
+    recent = _last(connection.list_uids())
+    sizes = connection.summaries(recent) if recent else {}
+    return UidSet.of(uid for uid, one in sizes.items() if one.size == entry.size)

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import decode_words, end_of_comment, to_unicode
-from nornmail.message.limits import MAX_ADDRESS_CHARS, MAX_ADDRESSES
+from nornmail.message.limits import (
+    MAX_ADDRESS_CHARS,
+    MAX_ADDRESSES,
+    MAX_NAME_CHARS,
+    MAX_NAME_WORDS,
+    MAX_UNQUOTED_COMMAS,
+)
 
 _TOKEN = re.compile(
     r"""
-      (?P<word>=\?[^?\s]{1,80}\?[bBqQ]\?[^?<>"]*+\?=)      # an encoded word, commas and all
+      (?P<word>=\?[^?\s]{1,80}\?[bBqQ]\?(?:[^?="<>]|=(?!\?[^=])|\?(?!=))*+\?=)  # an encoded word
     | "(?P<quoted>(?:[^"\\]++|\\.)*+)"
     | <(?P<angle>[^<>]*+)>
     | (?P<open><[^<>,;]*+)                                  # a bracket that nobody closed
@@ -28,10 +35,20 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_PLAIN_ADDRESS = r"""[^\s"<>(),:;@\\\[\]\x00-\x1f\x7f-\xa0]{1,64}@[A-Za-z0-9._-]{1,255}"""
+_SIMPLE = re.compile(
+    rf"""[ \t]*+(?:(?:"([^"\\\r\n]*+)"[ \t]*+|([^"<>(),:;@\\\[\]\x00-\x1f\x7f-\x9f]*+))"""
+    rf"""<({_PLAIN_ADDRESS})>|({_PLAIN_ADDRESS}))[ \t]*+(?:,(?=.)|\Z)"""
+)
+_QUICK: Final = 4_096
+"""Characters of a field that is tried as a list without anything unusual in it first."""
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_IN_ADDRESS = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SPECIALS = re.compile(r"[][()<>@,:;\".\\]")
+_GROUP = re.compile(r"[^@\":]*+:[^;]*+;\Z")
+_BLANKS_AROUND = re.compile(r"\s*+([@.])\s*+")
+_SCHEME = re.compile(r"mailto:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,8 @@ class Address:
 
     Attributes:
         name: the display name, decoded, ``""`` when there is none. The sender's claim, no more.
-        address: ``local@domain`` as written, ``""`` when there was a name only.
+        address: ``local@domain`` as written, ``""`` when there was a name only. Without an ``@`` it
+            is an address only within angle brackets.
     """
 
     name: str = ""
@@ -56,30 +74,59 @@ class Address:
         return f"{name} <{self.address}>"
 
 
-def parse_addresses(raw: str, note: Note = ignore) -> tuple[Address, ...]:
+def parse_addresses(raw: str, note: Note = ignore, charset: str = "") -> tuple[Address, ...]:
     """The addresses of a field, groups flattened.
 
     Args:
         raw: the unfolded field, octets as ISO 8859-1.
         note: told of what is not RFC 5322.
+        charset: of raw octets that are not UTF-8, if it is known.
     """
     if not raw:
         return ()
-    reader = _Reader(to_unicode(raw, note), note)
+    text = to_unicode(raw, note, charset)
+    simple = _read_simple(text, note) if len(text) < _QUICK else None
+    if simple is not None:
+        return simple
+    reader = _Reader(text, note)
     reader.run()
     return tuple(reader.found)
 
 
+def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
+    """The quick way for a list in which nothing is out of the ordinary; ``None`` for others."""
+    found: list[Address] = []
+    at = 0
+    while at < len(text):
+        item = _SIMPLE.match(text, at)
+        if item is None:
+            return None
+        at = item.end()
+        quoted, words, address, bare = item.groups()
+        name = quoted or words or ""
+        if "=?" in name or not name.isprintable() or "  " in name:
+            name = decode_words(name if quoted else " ".join(name.split()), note)
+        found.append(Address(name.strip(), address or bare))
+    return tuple(found)
+
+
 class _Reader:
-    """One pass over the tokens; ``words`` and the rest are those of the address in progress."""
+    """One pass over the tokens; ``words`` and the rest are those of the address in progress.
+
+    ``waiting`` holds what stood in front of a comma and was a name without an address: with a
+    bracket behind the comma it was ``Doe, John <john@example.org>`` without its quotes.
+    """
 
     def __init__(self, text: str, note: Note) -> None:
         self.text = text
         self.note = note
         self.found: list[Address] = []
+        self.waiting: list[str] = []
+        self.groups = text.rfind(";")
         self.words: list[str] = []
         self.angles: list[str] = []
         self.comments: list[str] = []
+        self.named = 0
         self.glued = False
 
     def run(self) -> None:
@@ -95,17 +142,41 @@ class _Reader:
             elif kind == "space":
                 self.glued = False
             elif kind == "end":
-                self._flush()
+                self._flush(token[0])
             elif kind == "group":
-                self.words, self.comments, self.glued = [], [], False
+                self._colon(at)
             elif kind in ("angle", "open"):
-                self.angles.append(token[kind].lstrip("<"))
-                self.glued = False
+                self._angle(token[kind].lstrip("<"))
             elif kind is not None:
                 self._word(kind, token[kind], at)
         if at < len(self.text):
             self.note("more addresses than the limit")
-        self._flush()
+        self._flush("")
+
+    def _colon(self, at: int) -> None:
+        """The end of a group's name, where a semicolon ends the group (RFC 5322 section 3.4)."""
+        if self.angles or (self.words and self.groups < at):
+            self.note("a colon in an address field that ends no group's name")
+            if not self.angles:
+                self._glue(":")
+            return
+        self._give_up_waiting()
+        self.words, self.comments, self.glued = [], [], False
+
+    def _angle(self, content: str) -> None:
+        self.glued = False
+        if _GROUP.match(content):
+            return  # <Undisclosed-Recipient:;>
+        if self.angles and "@" in self.angles[-1]:
+            self.note("two addresses without a comma between them")
+            words, self.words = self.words[self.named :], self.words[: self.named]
+            self._flush("")
+            self.words = words
+        elif self.angles:  # "Jo <work> <jo@example.org>": the first is a part of the name
+            self.words.append(self.angles.pop())
+        if content.strip():
+            self.angles.append(content)
+            self.named = len(self.words)
 
     def _word(self, kind: str, text: str, end: int) -> None:
         if kind == "quoted":
@@ -115,11 +186,24 @@ class _Reader:
         elif kind == "stray":
             self.note("a stray character in an address field")
             return
-        if self.glued and kind != "word" and self.words:
-            self.words[-1] += text
+        is_glued = self.glued and self.words and (kind != "word" or "@" in self.words[-1])
+        if is_glued or (self.words and text.startswith("@") and self._is_at(end, text)):
+            self._glue(text)
+        elif len(self.words) == MAX_NAME_WORDS:
+            self.note("more words in a name than the limit")
         else:
             self.words.append(text)
         self.glued = kind != "word"
+
+    def _glue(self, text: str) -> None:
+        if len(self.words[-1]) < MAX_NAME_CHARS:
+            self.words[-1] += text
+        else:
+            self.note("a word over the limit in an address field")
+
+    def _is_at(self, end: int, text: str) -> bool:
+        """No blank stands in front of the token that ends there."""
+        return not self.text[end - len(text) - 1].isspace()
 
     def _comment(self, at: int) -> int:
         end = end_of_comment(self.text, at)
@@ -127,29 +211,46 @@ class _Reader:
             self.note("a comment that is not closed")
             self.comments.append(self.text[at:])
             return len(self.text)
-        self.comments.append(_ESCAPED.sub(r"\1", self.text[at : end - 1]))
+        comment = _ESCAPED.sub(r"\1", self.text[at : end - 1]).strip()
+        if comment and not self.angles:
+            self.comments.append(comment)
         return end
 
-    def _flush(self) -> None:
+    def _flush(self, separator: str) -> None:
         words, angles, comments = self.words, self.angles, self.comments
         self.words, self.angles, self.comments, self.glued = [], [], [], False
         if angles:
-            if len(angles) > 1:
-                self.note("two addresses without a comma between them")
-            name = self._name(words) or self._name(comments)
-            self._add(name, angles[0])
-            for angle in angles[1:]:
-                self._add("", angle)
+            if words and self.waiting:
+                self.note("a comma in a name without quotes")
+                words = [", ".join([*self.waiting, words[0]]), *words[1:]]
+                self.waiting = []
+            self._give_up_waiting()
+            # "Ann (at work) <ann@example.org>": with a name, the comment is a part of it.
+            names = [*words, *(f"({one})" for one in comments)] if words else comments
+            self._add(self._name(names), angles[0])
         elif words:
-            self._bare(words, comments)
+            self._bare(words, comments, separator)
 
-    def _bare(self, words: list[str], comments: list[str]) -> None:
-        if "@" in words:  # blanks around it, as RFC 822 allowed
-            words = ["".join(words)]
+    def _bare(self, words: list[str], comments: list[str], separator: str) -> None:
+        if any(word[:1] in "@." or word[-1:] in "@." for word in words):
+            # Blanks around the dots and the "@", as RFC 822 allowed.
+            words = _BLANKS_AROUND.sub(r"\1", " ".join(words)).split(" ")
         addresses = [word for word in words if "@" in word]
         names = [word for word in words if "@" not in word]
-        if not addresses and len(names) == 1 and not names[0].startswith("=?"):
-            addresses, names = names, []  # a local user: "root"
+        if not addresses and separator == "," and not comments:
+            self.waiting.append(" ".join(names))
+            if len(self.waiting) > MAX_UNQUOTED_COMMAS:
+                self._give_up_waiting()
+            return
+        self._give_up_waiting()
+        self._add_bare(addresses, names, comments)
+
+    def _give_up_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for name in waiting:
+            self._add_bare([], name.split(" "), [])
+
+    def _add_bare(self, addresses: list[str], names: list[str], comments: list[str]) -> None:
         name = self._name(names) or self._name(comments)
         if not addresses:
             self.note("a name without an address")
@@ -166,6 +267,10 @@ class _Reader:
     def _add(self, name: str, address: str) -> None:
         if "(" in address:
             address = _without_comments(address)
+        address = _likely(address)
+        address = _SCHEME.sub("", address.strip(), count=1) if ":" in address else address
+        if address.startswith("=?") and address.endswith("?="):  # a mailer that encodes all
+            address = decode_words(address, self.note)
         refused = _CONTROLS if address.startswith('"') else _NOT_IN_ADDRESS
         address = refused.sub("", address)
         if address.startswith("@") and ":" in address:  # a route (RFC 5322 section 4.4)
@@ -175,6 +280,15 @@ class _Reader:
             address = ""
         if (name or address) and len(self.found) < MAX_ADDRESSES:
             self.found.append(Address(name, address))
+
+
+def _likely(content: str) -> str:
+    """Of several words between the brackets, the one that is an address."""
+    if content.startswith('"') or len(content.split()) == 1:
+        return content
+    content = _BLANKS_AROUND.sub(r"\1", content)  # as RFC 822 allowed them
+    words = [word for word in content.split() if "@" in word[1:-1]]
+    return words[0] if len(words) == 1 else content
 
 
 def _without_comments(text: str) -> str:

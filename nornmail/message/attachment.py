@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from nornmail.message.defects import Note, ignore
 from nornmail.message.filenames import safe_filename
 from nornmail.message.parser import Part, content_id
+
+_VALUES: Final = (
+    "filename", "original_filename", "content_type", "disposition", "content_id", "is_inline",
+)  # fmt: skip
 
 
 class Attachment:
@@ -14,17 +18,25 @@ class Attachment:
 
     Attributes:
         filename: a safe base name, never empty: no path, no control characters, no leading dot, at
-            most 200 octets (RFC 2183 section 2.3). Two attachments may have the same.
+            most 200 octets (RFC 2183 section 2.3). Two attachments may have the same. Where the
+            sender gave no name, it is ``attachment`` and an ending that fits the type.
+        original_filename: the name as the sender wrote it, decoded (RFC 2047, 2231) and **not**
+            made safe; ``""`` when there is none. Not to be joined to a directory.
         content_type: the media type in lower case, as the sender claims it (RFC 2045).
         content_id: without its brackets, as a ``cid:`` link names it (RFC 2392); ``""`` if none.
+        disposition: the word of Content-Disposition in lower case: ``"attachment"``, ``"inline"``,
+            another, or ``""`` when there is none (RFC 2183 section 2).
         is_inline: meant to be shown within the text, such as an image of the HTML.
     """
 
     __slots__ = (
-        "_content", "_note", "_part", "content_id", "content_type", "filename", "is_inline",
+        "_content", "_note", "_part", "content_id", "content_type", "disposition", "filename",
+        "is_inline", "original_filename",
     )  # fmt: skip
 
     filename: str
+    original_filename: str
+    disposition: str
     content_type: str
     content_id: str
     is_inline: bool
@@ -35,7 +47,9 @@ class Attachment:
     def __init__(self, part: Part, is_inline: bool, note: Note = ignore) -> None:
         values = {
             "filename": safe_filename(part.filename, part.content_type),
+            "original_filename": part.filename,
             "content_type": part.content_type,
+            "disposition": part.disposition,
             "content_id": content_id(part),
             "is_inline": is_inline,
             "_part": part,
@@ -63,8 +77,7 @@ class Attachment:
 
     def __getstate__(self) -> dict[str, Any]:
         """The values alone: a copy carries its content and not the message around it."""
-        names = ("filename", "content_type", "content_id", "is_inline")
-        return {name: getattr(self, name) for name in names} | {"_content": self.content}
+        return {name: getattr(self, name) for name in _VALUES} | {"_content": self.content}
 
     def __setstate__(self, values: dict[str, Any]) -> None:
         for name, value in values.items():

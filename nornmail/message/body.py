@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from nornmail.message.charsets import decode
+from nornmail.message.charsets import codec_of, decode
 from nornmail.message.defects import Note, ignore
+from nornmail.message.flowed import unflow
+from nornmail.message.html import html_to_text, plain_without_invisible
 from nornmail.message.parser import Part, content_id
 
 _META_CHARSET = re.compile(
@@ -15,6 +18,17 @@ _META_CHARSET = re.compile(
 )
 _META_OCTETS: Final = 4_096
 """Octets of HTML in which a charset is looked for; browsers take 1,024."""
+_SAY_NOTHING: Final = (None, "ascii")
+"""A charset that is missing or unknown, or that cannot be true of 8-bit text."""
+_LONE_CR = re.compile(rb"\r(?!\n)")
+_WORDS = re.compile(r"\w{3,}")
+_LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
+_NEW_WORDS: Final = 0.03
+"""The share of new words up to which a second text is the first one again."""
+_FORMS_NOT_SHOWN: Final = frozenset(
+    {"text/enriched", "text/richtext", "text/x-amp-html", "text/watch-html", "text/x-aol"}
+)
+"""Forms of a text that are there for certain programs and are no attachments either."""
 
 
 @dataclass(slots=True)
@@ -41,82 +55,178 @@ class Body:
 def find_body(root: Part) -> Body:
     """Sort the leaves of ``root``. What is attached as a message is not looked into."""
     body = Body()
-    body.segments = _segments(root, body, in_related=False)
+    body.segments = _segments(root, body, _Place(is_first=True, is_form=True))
     return body
 
 
-def _segments(part: Part, body: Body, *, in_related: bool) -> list[Segment]:
+@dataclass(slots=True)
+class _Place:
+    """Where a part stands.
+
+    Attributes:
+        is_first: nothing is shown before it.
+        is_form: it is the message itself, its root, or one of several forms of the same content:
+            a name does not make a file of it.
+        in_related: it belongs to a multipart/related and is not its root.
+        is_explanation: it is the first part of a report, which is for people (RFC 6522).
+    """
+
+    is_first: bool = False
+    is_form: bool = False
+    in_related: bool = False
+    is_explanation: bool = False
+
+
+def _segments(part: Part, body: Body, place: _Place) -> list[Segment]:
     if not part.children:
-        return _leaf(part, body, in_related=in_related)
-    kind = part.content_type
-    if kind == "multipart/alternative":
-        return _alternative(part, body)
-    if kind == "multipart/related":
-        root = _related_root(part)
-        shown: list[Segment] = []
-        for child in part.children:
-            if child is root:
-                shown = _segments(child, body, in_related=False)
-            else:
-                _attach(child, body, in_related=True)
-        return shown
-    return [
-        segment
-        for child in part.children
-        for segment in _segments(child, body, in_related=in_related)
-    ]
+        return _leaf(part, body, place)
+    if part.content_type == "multipart/alternative":
+        return _alternative(part, body, place)
+    root = _related_root(part) if part.content_type == "multipart/related" else None
+    shown: list[Segment] = []
+    for child in part.children:
+        if root is None:
+            is_report = part.content_type == "multipart/report" and child is part.children[0]
+            here = _Place(place.is_first and not shown, False, place.in_related, is_report)
+        elif child is root:
+            here = _Place(place.is_first and not shown, True, False)
+        else:
+            here = _Place(False, False, True)
+        shown += _segments(child, body, here)
+    return shown
 
 
-def _leaf(part: Part, body: Body, *, in_related: bool) -> list[Segment]:
+def _leaf(part: Part, body: Body, place: _Place) -> list[Segment]:
     kind = part.content_type
     # A multipart that could not be opened: whatever it is, it is text that somebody wrote.
-    is_text = kind == "text/plain" or kind.startswith("multipart/")
-    if part.disposition == "attachment" or (part.filename and part.disposition == "inline"):
-        is_text = False
-    elif kind == "text/html":
-        return [Segment(html=[part])]
-    if is_text:
-        return [Segment(plain=part)]
-    _attach(part, body, in_related=in_related)
+    is_text = kind in ("text/plain", "text/html") or kind.startswith("multipart/")
+    is_text = is_text or (place.is_explanation and kind == "message/delivery-status")
+    if is_text and not _is_file(part, place):
+        return [Segment(html=[part])] if kind == "text/html" else [Segment(plain=part)]
+    _attach(part, body, place)
     return []
 
 
-def _alternative(part: Part, body: Body) -> list[Segment]:
-    """One content in several forms: the plain one and the richest HTML."""
-    forms = [_segments(child, body, in_related=False) for child in part.children]
-    plain = next((form for form in forms if form and all(s.plain for s in form)), [])
-    html = [piece for form in forms for segment in form for piece in segment.html]
+def _is_file(part: Part, place: _Place) -> bool:
+    """A text that hangs on the message and is not what the message says."""
+    if part.disposition == "attachment":
+        return True
+    if place.in_related and "content-id" in part.headers:
+        return True
+    if not part.filename or place.is_form:
+        return False
+    return part.disposition == "inline" or not place.is_first
+
+
+def _alternative(part: Part, body: Body, place: _Place) -> list[Segment]:
+    """One content in several forms: the plain ones and all that is HTML."""
+    plain: list[Segment] = []
+    html: list[Part] = []
+    for child in part.children:
+        if not child.children and child.content_type in _FORMS_NOT_SHOWN and not child.filename:
+            continue
+        for segment in _segments(child, body, _Place(place.is_first, True, place.in_related)):
+            html += segment.html
+            if segment.plain:
+                plain.append(segment)
     if not plain:
-        return next((form for form in reversed(forms) if form), [])
-    return [Segment(plain[0].plain, html), *plain[1:]]
+        return [Segment(html=html)] if html else []
+    return [Segment(plain[0].plain, html), *(Segment(one.plain) for one in plain[1:])]
 
 
 def _related_root(part: Part) -> Part:
+    """The part that the others belong to (RFC 2387 section 3.2)."""
     start = part.parameters.get("start", "").strip("<> ")
-    if start:
-        for child in part.children:
-            if content_id(child) == start:
-                return child
-    return part.children[0]
+    kind = part.parameters.get("type", "").lower()
+    first = part.children[0]
+    for child in part.children if start else ():
+        if content_id(child) == start:
+            return child
+    if first.content_type.startswith(("text/", "multipart/")):
+        return first
+    return next((child for child in part.children if child.content_type == kind), first)
 
 
-def _attach(part: Part, body: Body, *, in_related: bool) -> None:
-    for leaf in part.walk():
-        if not leaf.children:
-            shown = leaf.disposition == "inline" or (in_related and "content-id" in leaf.headers)
-            body.attached.append((leaf, shown and leaf.disposition != "attachment"))
+def _attach(part: Part, body: Body, place: _Place) -> None:
+    shown = part.disposition == "inline" or (place.in_related and "content-id" in part.headers)
+    body.attached.append((part, shown and part.disposition != "attachment"))
+
+
+def plain_text(body: Body, note: Note = ignore) -> str:
+    """What was sent as plain text, part after part, each beginning on a line of its own."""
+    return _joined(text_of(one.plain, note) for one in body.segments if one.plain)
+
+
+def html_of(body: Body, note: Note = ignore) -> str:
+    """All the HTML, part after part."""
+    return _joined(text_of(part, note) for one in body.segments for part in one.html)
+
+
+def shown_text(body: Body, note: Note = ignore) -> str:
+    """What a person reads: the plain text, and what is there as HTML alone."""
+    shown = [(segment, _shown(segment, note)) for segment in body.segments]
+    is_mixed = len({bool(segment.plain) for segment, _ in shown}) > 1
+    if is_mixed:  # programs that know no multipart/alternative send both forms in a row
+        words = {word for one, text in shown if one.plain for word in _WORDS.findall(text)}
+        shown = [(one, text) for one, text in shown if one.plain or not _repeats(text, words)]
+    return _joined(text for _, text in shown)
+
+
+def _shown(segment: Segment, note: Note) -> str:
+    plain = ""
+    if segment.plain:
+        plain = text_of(segment.plain, note)
+        parameters = segment.plain.parameters
+        if parameters.get("format", "").lower() == "flowed":
+            plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
+    if plain.strip() or not segment.html:
+        return plain_without_invisible(plain, note)
+    return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)
+
+
+def _repeats(text: str, words: set[str]) -> bool:
+    """Nearly all that ``text`` says was said in plain text already."""
+    here = set(_WORDS.findall(_LINK.sub(" ", text)))
+    return bool(words) and len(here - words) <= len(here) * _NEW_WORDS
+
+
+def _joined(texts: Iterable[str]) -> str:
+    out: list[str] = []
+    for text in texts:
+        if out and text and not out[-1].endswith("\n"):
+            out.append("\n")
+        if text:
+            out.append(text)
+    return "".join(out)
+
+
+def _likely_charset(part: Part, data: bytes) -> str:
+    """For 8-bit text whose sender did not say what it is: what the page says, or the header."""
+    if part.content_type == "text/html":
+        named = _META_CHARSET.search(data, 0, _META_OCTETS)
+        if named:
+            return named[1].decode("ascii")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return part.headers.charset
+    return ""
 
 
 def text_of(part: Part, note: Note = ignore) -> str:
     """A textual part's characters, lines ended by LF, without NUL."""
     data = part.content(note)
     label = part.parameters.get("charset", "")
-    if not label and part.content_type == "text/html" and not data.isascii():
-        named = _META_CHARSET.search(data, 0, _META_OCTETS)
-        label = named[1].decode("ascii") if named else ""
+    if not data.isascii() and codec_of(label) in _SAY_NOTHING:
+        label = _likely_charset(part, data) or label
+    # The quick way first, on octets: hardly any text has line ends other than CR LF.
+    is_wide = "16" in label or "32" in label or "ucs" in label.lower()
+    if b"\r" in data and not is_wide and not _LONE_CR.search(data):
+        data = data.replace(b"\r", b"")
     text = decode(data, label, note)
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        # CR CR LF ends one line, a CR alone one each.
+        text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         note("NUL in the text")
         text = text.replace("\0", "")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
+from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
-from nornmail.message.limits import MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
-from nornmail.message.parser import Part, with_line_feeds
+from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
+from nornmail.message.notices import Notice, may_be_notice, read_notice
+from nornmail.message.parser import Part, parse_tree, with_line_feeds
 
 _STATUS_TYPES: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINAL_TYPES: Final = frozenset(
@@ -17,6 +20,8 @@ _ORIGINAL_TYPES: Final = frozenset(
 )
 _BLANK_LINES = re.compile(rb"[ \t\r\n]*+")
 _GROUP_END = re.compile(rb"\n[ \t]*+\r?\n")
+_NAMED_ID = re.compile(rb"^x-original-message-id:[ \t]{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
+_BRACKETED = re.compile(r"<([^<>\s]+)>")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _ACTIONS: Final = {"failed": "failed", "failure": "failed", "delayed": "delayed"}
 """Those that are a failure, and how some servers misspell them."""
@@ -31,12 +36,15 @@ class FailedRecipient:
         action: ``"failed"``, or ``"delayed"``: the server still tries.
         status: the enhanced code (RFC 3463) such as ``"5.1.1"``, ``""`` when there is none.
         diagnostic: the remote server's words on one line, cut to 1,000 characters.
+        final_address: where it ended up after forwarding (Final-Recipient); ``address`` where the
+            report knows of no other.
     """
 
     address: str
     action: str
     status: str
     diagnostic: str
+    final_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,10 @@ class Bounce:
     It is as forgeable as any mail: act on it only where ``original_message_id`` is your own.
 
     Attributes:
-        recipients: whom it is about.
-        original_message_id: the reported message's Message-ID with its brackets, ``""`` if the
-            report does not carry it.
+        recipients: whom it is about, each once.
+        original_message_id: the reported message's Message-ID with its brackets: from the copy
+            that the report carries, else from X-Original-Message-ID, In-Reply-To or References;
+            ``""`` if it is nowhere.
     """
 
     recipients: tuple[FailedRecipient, ...]
@@ -60,25 +69,108 @@ class Bounce:
         return any(recipient.action == "failed" for recipient in self.recipients)
 
 
-def read_bounce(root: Part, note: Note = ignore) -> Bounce | None:
-    """The report within ``root``, ``None`` when there is none or it reports no failure.
+def read_bounce(
+    root: Part,
+    headers: Headers,
+    sender: Address,
+    read_text: Callable[[], str],
+    note: Note = ignore,
+) -> Bounce | None:
+    """The report that a message is, ``None`` when it is none or reports no failure.
 
-    The multipart may have any name: forwarders and list servers rename or wrap the report.
+    A report by the standard goes before one in prose, in whatever multipart it is: forwarders and
+    list servers rename or wrap it. Prose is read only where sender and subject are a report's.
+
+    Args:
+        root: the message's tree.
+        headers: its header block.
+        sender: the author in From.
+        read_text: gives the body as text; called only where it is needed.
+        note: told of what is over a limit.
     """
-    if not root.is_multipart:
+    subject = decode_text(headers.raw("subject"), charset=headers.charset)
+    paths = headers.raw_all("return-path")
+    path = "".join(paths[0].split()).lower() if paths else ""
+    is_null = path == "<>" or path.startswith("<mailer-daemon")
+    failed = tuple(one.address for one in _listed(headers, "x-failed-recipients") if one.address)
+    likely = bool(failed) or may_be_notice(sender.address, sender.name, subject, is_null)
+    likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
+    found = _read_report(root, note, is_wrapped=likely_report)
+    if found is not None:
+        return _with_id(found, headers)
+    about = root.parameters.get("report-type", "").lower()
+    if not likely or about not in ("", "delivery-status"):
         return None
-    recipients: list[FailedRecipient] = []
-    original = ""
+    known = {one.address.lower() for name in ("to", "cc") for one in _listed(headers, name)}
+    notice = read_notice(
+        read_text(), subject, sender.address, frozenset(known | {sender.address.lower()}), failed
+    )
+    return _with_id(_from_notice(notice, root, note), headers) if notice else None
+
+
+def _with_id(bounce: Bounce, headers: Headers) -> Bounce:
+    """Where the report has no copy: what it answers, as some servers say."""
+    if bounce.original_message_id:
+        return bounce
+    ids = message_ids(headers.raw("in-reply-to")) or message_ids(headers.raw("references"))[-1:]
+    return replace(bounce, original_message_id=ids[0]) if ids else bounce
+
+
+def _listed(headers: Headers, name: str) -> tuple[Address, ...]:
+    return parse_addresses(", ".join(headers.raw_all(name)))
+
+
+def _read_report(root: Part, note: Note, *, is_wrapped: bool) -> Bounce | None:
+    recipients: dict[str, FailedRecipient] = {}
+    inner: Bounce | None = None
     for part in root.walk():
         if part.content_type in _STATUS_TYPES:
-            recipients += _recipients(part.content(note), note)
-        elif part.content_type in _ORIGINAL_TYPES and not original:
-            content = with_line_feeds(part.content(note))
-            headers, _ = read_headers(content, 0, len(content))
-            original = next(iter(message_ids(headers.raw("message-id"))), "")
+            for one in _recipients(part.content(note), note):
+                recipients.setdefault(one.address.lower(), one)
+        elif is_wrapped and inner is None and part.content_type == "message/rfc822":
+            inner = _read_wrapped(part, note)
     if not recipients:
+        return inner
+    kept = tuple(recipients.values())[:MAX_REPORT_RECIPIENTS]
+    return Bounce(kept, _original_id(root, note))
+
+
+def _read_wrapped(part: Part, note: Note) -> Bounce | None:
+    """A report that a gateway put into a message of its own, to add a footer or a warning."""
+    content = with_line_feeds(part.content(note))
+    headers, body = read_headers(content, 0, len(content))
+    tree = parse_tree(content, headers, body)
+    if tree.content_type != "multipart/report":
         return None
-    return Bounce(tuple(recipients[:MAX_REPORT_RECIPIENTS]), original)
+    return _read_report(tree, note, is_wrapped=False)
+
+
+def _original_id(root: Part, note: Note) -> str:
+    """The Message-ID of the first message or header block that the report carries or names."""
+    for part in root.walk():
+        if part.content_type in _ORIGINAL_TYPES:
+            content = with_line_feeds(part.content(note)).lstrip(b"\r\n")
+            headers, _ = read_headers(content, 0, len(content))
+            ids = message_ids(headers.raw("message-id"))
+            if ids:
+                return ids[0]
+    for part in root.walk():
+        if part.content_type in _STATUS_TYPES:
+            named = _NAMED_ID.search(part.content(note)[:MAX_NOTICE_CHARS])
+            if named:
+                return named[1].decode("ascii", "replace")
+    return ""
+
+
+def _from_notice(notice: Notice, root: Part, note: Note) -> Bounce:
+    action = "delayed" if notice.is_delay else "failed"
+    return Bounce(
+        tuple(
+            FailedRecipient(address, action, status, diagnostic, address)
+            for address, status, diagnostic in notice.failures
+        ),
+        _original_id(root, note) or notice.original_message_id,
+    )
 
 
 def _recipients(content: bytes, note: Note) -> list[FailedRecipient]:
@@ -106,19 +198,27 @@ def _past(what: re.Pattern[bytes], content: bytes, at: int, otherwise: int) -> i
 
 
 def _recipient(headers: Headers) -> FailedRecipient | None:
-    action = _ACTIONS.get(headers.raw("action").partition(" ")[0].lower())
-    address = _typed(headers, "original-recipient")
-    if "@" not in address:
-        address = _typed(headers, "final-recipient") or address
+    action = _ACTIONS.get(headers.raw("action").partition(" ")[0].lower().strip(";,."))
+    original = _address(headers, "original-recipient")
+    final = _address(headers, "final-recipient") or _address(headers, "x-actual-recipient")
+    address = original if "@" in original or not final else final
     if action is None or not address:
         return None
     status = _STATUS.search(headers.raw("status"))
     return FailedRecipient(
-        address.strip("<>"),
+        address,
         action,
         status[0] if status else "",
         _typed(headers, "diagnostic-code"),
+        final or address,
     )
+
+
+def _address(headers: Headers, name: str) -> str:
+    """The address in such a field, without brackets and without a comment behind it."""
+    value = _typed(headers, name).strip()
+    found = _BRACKETED.search(value)
+    return found[1] if found else value.partition(" (")[0].strip("<> ")
 
 
 def _typed(headers: Headers, name: str) -> str:

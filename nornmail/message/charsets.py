@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from nornmail.message.defects import Note, ignore
+from nornmail.message.iso2022jp import decode_iso2022jp
 
 _NOT_TEXT: Final = frozenset(
     {
@@ -28,36 +29,59 @@ _SUPERSETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932",
         "big5": "big5hkscs", "latin_1": "cp1252", "iso8859_9": "cp1254", "tis_620": "cp874",
-        "iso8859_11": "cp874",
+        "iso8859_11": "cp874", "iso2022_jp": "iso2022jp", "iso2022_jp_1": "iso2022jp",
+        "iso2022_jp_ext": "iso2022jp",
     }
 )  # fmt: skip
 """What senders that name the first really write: the vendor's superset (as browsers read it)."""
 
 _MORE_LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "windows874": "cp874", "xwindows874": "cp874", "dos874": "cp874",
-        "iso88598i": "iso8859_8", "iso88598e": "iso8859_8",
-        "iso88596i": "iso8859_6", "iso88596e": "iso8859_6", "logical": "iso8859_8",
-        "xmaccyrillic": "mac_cyrillic", "xmacukrainian": "mac_cyrillic",
-        "macintosh": "mac_roman", "xmacroman": "mac_roman", "mac": "mac_roman",
-        "xmacce": "mac_latin2", "xmacgreek": "mac_greek", "xmacturkish": "mac_turkish",
-        "xsjis": "cp932", "windows31j": "cp932", "cswindows31j": "cp932", "xeucjp": "euc_jp",
-        "ksc56011987": "cp949", "ksc5601": "cp949", "ksc56011989": "cp949",
-        "windows949": "cp949", "xxbig5": "big5hkscs", "cnbig5": "big5hkscs", "xgbk": "gb18030",
-        "xeuccn": "gb18030", "gb231280": "gb18030", "cngb": "gb18030",
-        "utf8mb4": "utf_8", "xunicode20utf8": "utf_8", "unicode11utf8": "utf_8",
-        "unicode11utf7": "utf_7", "xunicode20utf7": "utf_7", "koi8": "koi8_r", "koi": "koi8_r",
-        "xcp1250": "cp1250", "xcp1251": "cp1251", "xcp1252": "cp1252", "xansi": "cp1252",
-        "asciiplus": "cp1252", "ansi": "cp1252",
+        "iso88598i": "iso8859_8", "iso88598e": "iso8859_8", "logical": "iso8859_8",
+        "visual": "iso8859_8", "iso88596i": "iso8859_6", "iso88596e": "iso8859_6",
+        "maccyrillic": "mac_cyrillic", "macukrainian": "mac_cyrillic",
+        "macintosh": "mac_roman", "macroman": "mac_roman", "mac": "mac_roman",
+        "macce": "mac_latin2", "maccentraleurope": "mac_latin2",
+        "maccentraleuroperoman": "mac_latin2",
+        "macgreek": "mac_greek", "macturkish": "mac_turkish", "maciceland": "mac_iceland",
+        "sjis": "shift_jis", "shiftjis": "shift_jis", "mskanji": "cp932", "windows31j": "cp932",
+        "eucjp": "euc_jp", "cp50220": "iso2022_jp", "cp50221": "iso2022_jp",
+        "cp50222": "iso2022_jp", "iso2022jpms": "iso2022_jp", "cp51932": "euc_jp",
+        "jis": "iso2022_jp",
+        "ksc56011987": "cp949", "ksc5601": "cp949", "ksc56011989": "cp949", "uhc": "cp949",
+        "euckr": "cp949", "cp51949": "cp949", "cp1361": "johab",
+        "xbig5": "big5", "cnbig5": "big5", "big5eten": "big5",
+        "euccn": "gbk", "gb231280": "gbk", "cngb": "gbk", "chinese": "gbk", "cp936": "gbk",
+        "cp54936": "gb18030", "cp20936": "gbk", "cp52936": "hz",
+        "utf8mb4": "utf_8", "unicode20utf8": "utf_8", "unicode11utf8": "utf_8",
+        "unicode": "utf_8", "cp65001": "utf_8", "cp65000": "utf_7",
+        "unicode11utf7": "utf_7", "unicode20utf7": "utf_7", "cp1200": "utf_16_le",
+        "cp1201": "utf_16_be", "ucs2": "utf_16", "iso10646ucs2": "utf_16", "iso10646": "utf_16",
+        "ucs4": "utf_32", "iso10646ucs4": "utf_32",
+        "koi8": "koi8_r", "koi": "koi8_r", "koi8ru": "koi8_u", "cp20866": "koi8_r",
+        "cp21866": "koi8_u", "cp10000": "mac_roman", "cp10006": "mac_greek",
+        "cp10007": "mac_cyrillic", "cp10029": "mac_latin2", "cp10081": "mac_turkish",
+        "cp20127": "ascii", "cp28591": "latin_1", "cp28592": "iso8859_2", "cp28595": "iso8859_5",
+        "cp28597": "iso8859_7", "cp28598": "iso8859_8", "cp28599": "iso8859_9",
+        "cp28605": "iso8859_15", "cp38598": "iso8859_8",
+        "ansi": "cp1252", "asciiplus": "cp1252", "win": "cp1251", "cyrillicwindows": "cp1251",
+        "ansix31101983": "latin_1", "usasciii": "ascii", "7bit": "ascii",
     }
 )  # fmt: skip
-"""Labels of mail that Python does not know, without punctuation."""
+"""Labels of mail that Python does not know, without punctuation and without ``x-`` or ``cs``."""
 
 _MAX_LABEL: Final = 60
 """Characters of a label that is looked up; the longest registered one has 45."""
 
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
+_LABEL_END = re.compile(r"[;,(\s]")
+_CODE_PAGE = re.compile(r"(?:windows|win|cp|ibm|dos|oem|ms|msdos|codepage)0*([1-9]\d{2,4})")
+_ISO = re.compile(r"(?:iso|is|latin)?8859(\d{1,2})")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
+_CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
+"""ASCII, and at the end a character of UTF-8 without its last octets."""
 
 
 def _table() -> dict[str, str]:
@@ -79,10 +103,24 @@ _CODECS: Final = MappingProxyType(_table())
 
 @lru_cache(maxsize=256)
 def codec_of(label: str) -> str | None:
-    """The Python codec for a charset label, ``None`` when there is none that is safe to use."""
+    """The codec for a charset label, ``None`` when there is none that is safe to use.
+
+    It is a name of the standard library's, or ``"iso2022jp"``, which is our own. Quotes, comments
+    and punctuation in and behind the label do not matter.
+    """
     if len(label) > _MAX_LABEL:
         return None
-    return _CODECS.get(_PUNCTUATION.sub("", label.lower()))
+    label = _LABEL_END.split(label.strip("\"' \t<>"), maxsplit=1)[0]
+    name = _PUNCTUATION.sub("", label.lower())
+    for bare in (name, name.removeprefix("x"), name.removeprefix("cs")):
+        found = _CODECS.get(bare)
+        if found is None and (page := _CODE_PAGE.fullmatch(bare)):
+            found = _CODECS.get("cp" + page[1])
+        if found is None and (part := _ISO.fullmatch(bare)):
+            found = _CODECS.get("iso8859" + part[1])
+        if found is not None:
+            return found
+    return None
 
 
 def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
@@ -102,26 +140,79 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
         note(f"unknown charset {label[:_MAX_LABEL]!a}")
     if codec is None or codec == "ascii":
         return _guess(data, note)
+    if codec == "iso2022jp":
+        return _decode_japanese(data, note)
+    if codec.startswith(("utf_16", "utf_32")) and data.isascii() and not _CONTROLS.search(data):
+        note("text that is not " + codec)  # the label of a program that thought in UTF-16
+        return data.decode("ascii")
     try:
         text = data.decode(codec)
     except (UnicodeError, LookupError, ValueError):
         if codec == "cp1252":
             return data.decode("latin-1")
         note(f"bytes that are not {codec}")
-        try:
-            text = data.decode(codec, "replace")
-        except (UnicodeError, LookupError, ValueError):
-            return _guess(data, note)
+        text = _decode_broken(data, codec)
     if codec == "utf_7":  # the one codec here that gives out lone surrogates
         text = _SURROGATES.sub("\ufffd", text)
     return text
 
 
+def _decode_japanese(data: bytes, note: Note) -> str:
+    if data.isascii() or b"\x1b" in data:
+        return decode_iso2022jp(data)
+    note("8-bit octets that are not iso2022_jp")
+    for codec in ("utf-8", "cp932", "euc_jp"):
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError:
+            pass
+    return data.decode("cp932", "replace")
+
+
+def _decode_broken(data: bytes, codec: str) -> str:
+    if codec.startswith("utf_8"):
+        return _decode_false_utf_8(data)
+    if codec.startswith("iso2022_jp"):
+        return decode_iso2022jp(data)
+    try:
+        text = data.decode(codec, "replace")
+    except (UnicodeError, LookupError, ValueError):
+        return _guess(data, ignore)
+    # A single-byte text that has the wrong label: UTF-8 is hardly ever valid by accident.
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    if codec == "big5hkscs":
+        other = data.decode("cp950", "replace")
+        return other if other.count("\ufffd") < text.count("\ufffd") else text
+    return text
+
+
+def _decode_false_utf_8(data: bytes) -> str:
+    """Text that says UTF-8 and is not: a damaged one, or one of windows-1252."""
+    good = data.decode("utf-8", "ignore")
+    wide = sum(len(run) for run in _NOT_ASCII.findall(good))
+    text = data.decode("utf-8", "replace")
+    lost = text.count("\ufffd") - good.count("\ufffd")
+    if wide * 2 >= lost or _CUT_OFF.fullmatch(data):
+        return text
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") and b"\0" in data:
+        return data.decode("utf-16", "replace")
+    return _decode_one_byte(data)
+
+
 def _guess(data: bytes, note: Note) -> str:
+    if b"\x1b$" in data and data.isascii():
+        return decode_iso2022jp(data)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         note("8-bit text without a usable charset, read as windows-1252")
+    return _decode_false_utf_8(data)
+
+
+def _decode_one_byte(data: bytes) -> str:
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nornmail.message.message import Message
 
 _AS_THEY_ARE: Final = (
-    "subject", "message_id", "in_reply_to", "thread_id", "text", "html", "new_text", "inbox",
-    "delivery_id", "attempt", "truncated", "is_automatic", "automatic_reason",
+    "subject", "message_id", "in_reply_to", "thread_id", "text", "plain_text", "html", "new_text",
+    "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
 )  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def message_dict(message: Message) -> dict[str, Any]:
         "sender": asdict(message.sender),
         "to": [asdict(one) for one in message.to],
         "cc": [asdict(one) for one in message.cc],
+        "bcc": [asdict(one) for one in message.bcc],
         "reply_to": [asdict(one) for one in message.reply_to],
         **{name: getattr(message, name) for name in _AS_THEY_ARE},
         "date": message.date.isoformat() if message.date else None,
@@ -33,6 +34,8 @@ def message_dict(message: Message) -> dict[str, Any]:
         "headers": [list(item) for item in message.headers.items()],
         "flags": sorted(message.flags),
         "ref": asdict(message.ref) if message.ref else None,
+        "is_automatic": bool(message.is_automatic),
+        "automatic_kind": message.is_automatic.kind,
         "attachments": [_attachment_dict(one) for one in message.attachments],
         "authentication": asdict(found) | {"dkim_domains": list(found.dkim_domains)},
         "bounce": _bounce_dict(message.bounce),
@@ -53,7 +56,9 @@ def _bounce_dict(bounce: Bounce | None) -> dict[str, Any] | None:
 def _attachment_dict(attachment: Attachment) -> dict[str, str | int | bool]:
     return {
         "filename": attachment.filename,
+        "original_filename": attachment.original_filename,
         "content_type": attachment.content_type,
+        "disposition": attachment.disposition,
         "size": attachment.size,
         "content_id": attachment.content_id,
         "is_inline": attachment.is_inline,

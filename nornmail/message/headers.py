@@ -6,27 +6,44 @@ is lost, and only what is asked for is decoded.
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from nornmail.message.charsets import decode
 from nornmail.message.defects import Note, ignore
 from nornmail.message.limits import (
-    MAX_ENCODED_WORDS,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_MESSAGE_ID_CHARS,
     MAX_MESSAGE_IDS,
 )
-from nornmail.message.transfer import decode_base64
+from nornmail.message.words import decode_words as decode_words
+from nornmail.message.words import join_folded_words
+from nornmail.message.words import to_unicode as to_unicode
 
-_END = re.compile(rb"\n\r?\n")
+_END = re.compile(rb"\n\r*+\n")
 _FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
-_WORD = re.compile(r"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([bBqQ])\?([^?]*+)\?=")
-_CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_FOLD = re.compile(r"(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n))*+\r{0,2}\n([ \t])")
+_BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
+_LEADING_BLANKS = re.compile(rb"(?:[ \t]*+\r*+\n)++")
+_KNOWN = re.compile(
+    r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
+    r"|Message-ID|In-Reply-To|References|MIME-Version|Content-[A-Za-z-]+|DKIM-Signature"
+    r"|Authentication-Results|Organization|Importance|Precedence|User-Agent|List-[A-Za-z-]+"
+    r")[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Names that hardly begin a line of a text: below one of them, it is still the header."""
+_QUICK: Final = 64 * 1024
+"""Characters of a block that is cut up at one go, without counting its fields one by one."""
+_LONGEST_LINE: Final = 998
+"""RFC 5322 section 2.1.1."""
+_BAD_LINES_CHARS: Final = 4_000
+"""Characters of lines that are no fields, and after which the header can still go on."""
 _COMMENT_MARK = re.compile(r"[()]|\\.?", re.DOTALL)
 _BRACKETED = re.compile(r"<([^<>]*+)>")
+_WORDS = re.compile(r"\S{1,1000}")
 _SPACE = re.compile(r"[\x00-\x20\x7f\x85\u2028\u2029]+")
 
 
@@ -39,44 +56,75 @@ class Headers:
     decoded comma is no separator any more.
     """
 
-    __slots__ = ("_fields", "_index")
+    __slots__ = ("_charset", "_fields", "_first", "_names")
 
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
+    def __init__(self, fields: list[tuple[str, str]], charset: str = "") -> None:
         self._fields = fields
-        index: dict[str, list[str]] = {}
-        for name, value in fields:
-            index.setdefault(name.lower(), []).append(value)
-        self._index = index
+        self._charset = charset
+        self._names = [name.lower() for name, _ in fields]
+        # From the last to the first, so that the topmost of a name is what stays.
+        self._first = {
+            name: value
+            for name, (_, value) in zip(reversed(self._names), reversed(fields), strict=True)
+        }
+
+    @property
+    def charset(self) -> str:
+        """What raw octets in a value are that are not UTF-8; ``""`` when nothing is known."""
+        return self._charset
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first (topmost) field called ``name``, or ``default``."""
-        values = self._index.get(name.lower())
-        return decode_text(unfold(values[0])) if values else default
+        value = self._first.get(name.lower())
+        return default if value is None else self._decoded(value)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every field called ``name``, topmost first."""
-        return tuple(decode_text(value) for value in self.raw_all(name))
+        return tuple(self._decoded(value) for value in self._all(name.lower()))
+
+    def _all(self, key: str) -> list[str]:
+        if key not in self._first:
+            return []
+        if self._names.count(key) == 1:
+            return [self._first[key]]
+        return [
+            value for name, (_, value) in zip(self._names, self._fields, strict=True) if name == key
+        ]
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Every field as ``(name, value)`` in order, names as they were written."""
         for name, value in self._fields:
-            yield name, decode_text(unfold(value))
+            yield name, self._decoded(value)
+
+    def _decoded(self, value: str) -> str:
+        return decode_text(unfold(value), charset=self._charset)
 
     def raw(self, name: str) -> str:
         """The first field's unfolded octets as ISO 8859-1, ``""`` when there is none."""
-        values = self._index.get(name.lower())
-        return unfold(values[0]) if values else ""
+        value = self._first.get(name.lower())
+        return unfold(value) if value else ""
 
     def raw_all(self, name: str) -> list[str]:
         """Every such field's unfolded octets as ISO 8859-1."""
-        return [unfold(value) for value in self._index.get(name.lower(), ())]
+        return [unfold(value) for value in self._all(name.lower())]
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
         """Every field as its name in lower case and its octets, still folded, in order."""
-        return ((name.lower(), value) for name, value in self._fields)
+        return ((name, value) for name, (_, value) in zip(self._names, self._fields, strict=True))
+
+    def in_charset(self, charset: str) -> Headers:
+        """This object, which knows its :attr:`charset` from now on: only as it is made."""
+        if charset:
+            self._charset = charset
+        return self
+
+    def without(self, name: str) -> Headers:
+        """The same without the fields called ``name``."""
+        fields = [field for field in self._fields if field[0].lower() != name.lower()]
+        return Headers(fields, self._charset)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._index
+        return isinstance(name, str) and name.lower() in self._first
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields)
@@ -88,10 +136,30 @@ class Headers:
         return f"<Headers: {len(self._fields)} fields>"
 
 
-def read_headers(raw: bytes, start: int, end: int, note: Note = ignore) -> tuple[Headers, int]:
+def skip_leading_blanks(raw: bytes) -> int:
+    """Where the header begins: behind blank lines that a gateway put on top of it, if it did."""
+    if raw[:1] not in (b"\r", b"\n", b" ", b"\t"):
+        return 0
+    blanks = _LEADING_BLANKS.match(raw)
+    if blanks is None:
+        return 0
+    line = raw[blanks.end() : blanks.end() + _LONGEST_LINE].decode("latin-1")
+    return blanks.end() if _KNOWN.match(line) else 0
+
+
+def read_headers(
+    raw: bytes, start: int, end: int, note: Note = ignore, charset: str = ""
+) -> tuple[Headers, int]:
     """The header block at ``start``, and where the body begins.
 
     A line that is no field ends the block where no blank line did, unless fields follow it.
+
+    Args:
+        raw: whole lines, of which those from ``start`` to ``end`` are looked at.
+        start: where the block begins.
+        end: where the part ends.
+        note: told of what is broken or over a limit.
+        charset: of the raw octets in it, for :class:`Headers`.
     """
     if raw.startswith((b"\n", b"\r\n"), start, end):
         return Headers([]), raw.index(b"\n", start) + 1
@@ -101,8 +169,18 @@ def read_headers(raw: bytes, start: int, end: int, note: Note = ignore) -> tuple
         note("header block over the limit")
         stop = start + MAX_HEADER_BYTES
     block = raw[start:stop].decode("latin-1")
-    fields, used = _split(block, note)
-    return Headers(fields), body if used == len(block) else start + used
+    fields = _FIELD.findall(block) if len(block) < _QUICK else []
+    if not _is_whole(fields, block):
+        fields, used = _split(block, note)
+        if used != len(block):
+            body = start + used
+    return Headers(fields, charset), body
+
+
+def _is_whole(fields: list[tuple[str, str]], block: str) -> bool:
+    """Nothing lies between the fields, and none has more in front of its colon than its name."""
+    lengths = sum([len(name) + len(value) + 2 for name, value in fields])
+    return lengths == len(block) and len(fields) <= MAX_HEADERS
 
 
 def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
@@ -111,13 +189,9 @@ def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
     while at < len(block):
         field = _FIELD.match(block, at)
         if field is None:
-            eol = block.find("\n", at) + 1
-            is_envelope = at == 0 and block.startswith(("From ", ">From ", " ", "\t"))
-            if not eol or not (fields or is_envelope) or not _FIELD.match(block, eol):
-                note("a header block without a blank line after it")
+            at, is_over = _past_bad_lines(block, at, bool(fields), note)
+            if is_over:
                 return fields, at
-            note("a line in the header that is no field")
-            at = eol
         elif len(fields) == MAX_HEADERS:
             note("more header fields than the limit")
             break
@@ -127,64 +201,47 @@ def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
     return fields, len(block)
 
 
+def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[int, bool]:
+    """Where the next field begins, or where the body does, and which of the two it is."""
+    eol = block.find("\n", at) + 1
+    is_envelope = at == 0 and block.startswith(("From ", ">From ", " ", "\t"))
+    if eol and is_envelope and _FIELD.match(block, eol):
+        note("a line in the header that is no field")
+        return eol, False
+    known = None
+    if eol and is_inside and not block.startswith("--", at):
+        boundary = block.find("\n--", at, eol + _BAD_LINES_CHARS)
+        end = boundary if boundary >= 0 else eol + _BAD_LINES_CHARS
+        known = _KNOWN.search(block, eol, end)
+    if known is None:
+        note("a header block without a blank line after it")
+        return at, True
+    note("a line in the header that is no field")
+    return known.start(), False
+
+
 def unfold(value: str) -> str:
     """A field's value on one line (RFC 5322 section 2.2.3)."""
     if "\n" in value:
-        value = value.replace("\r\n", "").replace("\n", "")
+        if "=?" in value:
+            value = join_folded_words(value)
+        # A line of blanks alone (RFC 5322 section 4.2) leaves no more than one fold does.
+        if _BLANK_LINE.search(value):
+            value = _FOLD.sub(r"\1", value)
+        else:
+            value = value.replace("\r\n", "").replace("\n", "")
     return value.strip(" \t\r")
 
 
-def to_unicode(raw: str, note: Note = ignore) -> str:
-    """Octets as ISO 8859-1 to what they mean: UTF-8 (RFC 6532), or a guess."""
-    return raw if raw.isascii() else decode(raw.encode("latin-1", "replace"), "", note)
+def decode_text(raw: str, note: Note = ignore, charset: str = "") -> str:
+    """An unstructured field's text (RFC 2047, 6532), without control characters.
 
-
-def decode_text(raw: str, note: Note = ignore) -> str:
-    """An unstructured field's text (RFC 2047, 6532), without control characters."""
-    return decode_words(to_unicode(raw, note), note)
-
-
-def decode_words(text: str, note: Note = ignore) -> str:
-    """``text`` with its encoded words decoded (RFC 2047) and without control characters."""
-    if "=?" in text:
-        text = _decode_words(text, note)
-    if text.isprintable():
-        return text.strip()
-    return _CONTROLS.sub(" ", text).strip()
-
-
-def _decode_words(text: str, note: Note) -> str:
-    out: list[str] = []
-    run: list[bytes] = []
-    charset = ""
-    at = 0
-    for count, word in enumerate(_WORD.finditer(text)):
-        if count == MAX_ENCODED_WORDS:
-            note("more encoded words than the limit")
-            break
-        gap = text[at : word.start()]
-        # Senders cut characters in two at the end of a word: neighbours are decoded together.
-        if run and (gap.strip(" \t\r\n") or word[1].lower() != charset):
-            out.append(decode(b"".join(run), charset, note))
-            run = []
-            if gap.strip(" \t\r\n"):
-                out.append(gap)
-        elif not run:
-            out.append(gap)
-        charset = word[1].lower()
-        run.append(_decode_payload(word[2], word[3]))
-        at = word.end()
-    if run:
-        out.append(decode(b"".join(run), charset, note))
-    out.append(text[at:])
-    return "".join(out)
-
-
-def _decode_payload(encoding: str, payload: str) -> bytes:
-    data = payload.encode("utf-8", "replace")
-    if encoding in "bB":
-        return decode_base64(data)
-    return binascii.a2b_qp(data, header=True)
+    Args:
+        raw: the unfolded octets as ISO 8859-1.
+        note: told what had to be guessed.
+        charset: what raw octets are that are not UTF-8, if that is known.
+    """
+    return decode_words(to_unicode(raw, note, charset), note)
 
 
 def end_of_comment(text: str, at: int) -> int:
@@ -207,12 +264,21 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     with an ``@`` count.
     """
     text = to_unicode(raw, note)
-    found = _BRACKETED.findall(text)
-    if not found:
-        found = [word.strip("<>,;") for word in text.split() if "@" in word]
-    ids = [_SPACE.sub("", item) for item in found]
-    kept = [f"<{item}>" for item in ids if item and len(item) <= MAX_MESSAGE_ID_CHARS - 2]
-    if len(kept) > MAX_MESSAGE_IDS:
+    words: Iterable[str] = (one[1] for one in _BRACKETED.finditer(text))
+    if "<" not in text:
+        words = (word.strip("<>,;") for word in _WORDS.findall(text) if "@" in word)
+    root = ""
+    newest: deque[str] = deque(maxlen=MAX_MESSAGE_IDS - 1)
+    count = 0
+    for word in words:
+        one = f"<{_SPACE.sub('', word)}>"
+        if not 2 < len(one) <= MAX_MESSAGE_ID_CHARS:
+            continue
+        count += 1
+        if root:
+            newest.append(one)
+        else:
+            root = one
+    if count > MAX_MESSAGE_IDS:
         note("more message ids than the limit")
-        kept = kept[:1] + kept[1 - MAX_MESSAGE_IDS :]
-    return tuple(dict.fromkeys(kept))
+    return tuple(dict.fromkeys((root, *newest))) if root else ()

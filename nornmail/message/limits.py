@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""Octets of one message that are read. Large providers accept 25 to 50 MB."""
+
 MAX_HEADER_BYTES: Final = 512 * 1024
 """Octets of one header block that are read. Exchange refuses 256 KiB, Gmail 500 KB."""
 
@@ -19,6 +22,15 @@ MAX_ENCODED_WORDS: Final = 2_000
 
 MAX_ADDRESSES: Final = 2_000
 """Addresses read from one field. Submission servers stop at 100 to 2,000 recipients."""
+
+MAX_NAME_WORDS: Final = 1_000
+"""Words of one name in an address field."""
+
+MAX_UNQUOTED_COMMAS: Final = 10
+"""Commas in a name without quotes: ``Doe, Jo, Dr.`` has two."""
+
+MAX_NAME_CHARS: Final = 10_000
+"""Characters of one word of an address field. Longer ones are no names."""
 
 MAX_ADDRESS_CHARS: Final = 1_000
 """Characters of one address; RFC 5321 allows 254. What is longer cannot be written to."""
@@ -35,11 +47,20 @@ MAX_MESSAGE_ID_CHARS: Final = 998
 MAX_DATE_CHARS: Final = 128
 """Characters of a Date field that are read; the longest shape in use has about 60."""
 
+MAX_FLOWED_LINES: Final = 200_000
+"""Lines of a text that are put together again (format=flowed); each costs a microsecond."""
+
 MAX_PARTS: Final = 1_000
 """Parts of one message, over all levels."""
 
 MAX_NESTING: Final = 50
 """Levels of multiparts that are opened. Real mail stays under ten."""
+
+MAX_ENCODED_MULTIPARTS: Final = 3
+"""Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
+
+MAX_PADDED_BREAKS: Final = 5_000
+"""Soft line breaks of one part of quoted-printable that are mended: about 400 KB of text."""
 
 MAX_BOUNDARY_HITS: Final = 100_000
 """Places that look like the start of a boundary line, over all levels of one message."""
@@ -53,10 +74,37 @@ MAX_FILENAME_CHARS_READ: Final = 4_000
 MAX_HTML_CHARS: Final = 2 * 1024 * 1024
 """Characters of HTML that are turned into text. Newsletters have about 0.1 million."""
 
-MAX_HTML_TAGS: Final = 400_000
-"""Tags of one HTML part; each costs about two microseconds."""
+MAX_HTML_ELEMENTS: Final = 75_000
+"""Elements of one HTML part and their attributes together; each costs about 200 octets. Mail of a
+megabyte has about 30,000."""
 
-MAX_HTML_DEPTH: Final = 20
+MAX_HTML_ATTRIBUTES: Final = 200
+"""Attributes of one tag. What stands behind them is not read; honest tags have ten."""
+
+MAX_HTML_NESTING: Final = 512
+"""Levels of elements; what is deeper lies side by side, as it does in browsers (Blink: 512)."""
+
+MAX_HTML_STEPS: Final = 2_000_000
+"""Steps spent on finding what an end tag ends; ordinary mail needs 30 for each tag."""
+
+MAX_CSS_RULES: Final = 10_000
+"""Rules of all style blocks of one HTML part: newsletters have 20 to 500, frameworks 3,000. With
+more of them nobody can tell what is seen, and no text is taken from the part."""
+
+MAX_CSS_STEPS: Final = 300_000
+"""Tests of a selector on an element. Newsletters need 5,000 to 50,000; each costs a microsecond.
+Where they are used up the text ends."""
+
+MAX_CSS_NESTING: Final = 3
+"""Blocks within blocks of a style sheet that are entered; what is deeper does not count."""
+
+MAX_CSS_VALUE_CHARS: Final = 2_000
+"""Characters of one value of a property, addresses in it aside. A longer one does not count."""
+
+MAX_CSS_SELECTOR_CHARS: Final = 2_000
+"""Characters of one selector. A longer one counts as more rules than the limit."""
+
+MAX_HTML_DEPTH: Final = 10
 """Levels of lists and quotes that are shown by indentation."""
 
 MAX_URL_CHARS: Final = 2_000
@@ -66,13 +114,22 @@ MAX_QUOTE_SCAN_CHARS: Final = 256 * 1024
 """Characters in which the start of quoted history is looked for; what is beyond is kept."""
 
 MAX_QUOTE_LINES: Final = 20_000
-"""Quoted lines that are taken off the end, one by one."""
+"""Lines in which the start of quoted history is looked for. A long thread has about 5,000."""
+
+MAX_QUOTE_HTML_CHARS: Final = 512 * 1024
+"""Characters of HTML whose structure is read for quotes; of a longer one the text alone is."""
 
 MAX_REPORT_RECIPIENTS: Final = 1_000
 """Recipients read from one delivery report."""
 
 MAX_REPORT_CHARS: Final = 1_000
 """Characters kept of a diagnostic."""
+
+MAX_NOTICE_CHARS: Final = 64 * 1024
+"""Characters of a delivery report in prose that are read; below is the copy of the message."""
+
+MAX_NOTICE_LINE_CHARS: Final = 1_000
+"""Characters of one line of it. SMTP's lines have 512 octets (RFC 5321, 4.5.3.1.5)."""
 
 MAX_DEFECTS: Final = 100
 """Different defects that are listed for one message."""

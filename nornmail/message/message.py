@@ -7,22 +7,28 @@ from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from functools import cached_property
 from typing import Any, Final
 
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
-from nornmail.message.automatic import automatic_reason
-from nornmail.message.body import Body, Segment, find_body, text_of
+from nornmail.message.automatic import Automatic, find_automatic
+from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
 from nornmail.message.defects import Defects
 from nornmail.message.export import message_dict
-from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
-from nornmail.message.html import html_to_text
-from nornmail.message.parser import Part, parse_tree, with_line_feeds
+from nornmail.message.headers import (
+    Headers,
+    decode_text,
+    message_ids,
+    read_headers,
+    skip_leading_blanks,
+)
+from nornmail.message.lazily import cached_property
+from nornmail.message.limits import MAX_MESSAGE_BYTES
+from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
 
@@ -35,7 +41,7 @@ _NOBODY: Final = Address()
 
 _FACTS: Final = (
     "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
-    "trusted_authserv_id",
+    "authserv_id",
 )  # fmt: skip
 """What a message is made of; everything else follows from it."""
 
@@ -57,7 +63,7 @@ class Message:
         flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
         received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
         truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
-        trusted_authserv_id: the server whose Authentication-Results count, or ``None``.
+        authserv_id: the server whose Authentication-Results count (RFC 8601), or ``None``.
     """
 
     raw: bytes
@@ -68,7 +74,7 @@ class Message:
     flags: frozenset[str]
     received_at: datetime | None
     truncated: bool
-    trusted_authserv_id: str | None
+    authserv_id: str | None
     _fetch_rest: Callable[[], bytes] | None
     _defects: Defects
 
@@ -97,9 +103,15 @@ class Message:
 
     @cached_property
     def _head(self) -> tuple[bytes, Headers, int]:
-        source = with_line_feeds(self.raw)
-        headers, body = read_headers(source, 0, len(source), self._defects.note)
-        return source, headers, body
+        source = self.raw
+        if len(source) > MAX_MESSAGE_BYTES:
+            self._defects.note("a message over the limit")
+            source = source[:MAX_MESSAGE_BYTES]
+        source = with_line_feeds(source)
+        start, end = skip_leading_blanks(source), len(source)
+        headers, body = read_headers(source, start, end, self._defects.note)
+        charset = charset_of_headers(source, body)
+        return source, headers.in_charset(charset), body
 
     @property
     def headers(self) -> Headers:
@@ -108,7 +120,9 @@ class Message:
 
     def _addresses(self, name: str) -> tuple[Address, ...]:
         values = self.headers.raw_all(name)
-        return parse_addresses(", ".join(values), self._defects.note) if values else ()
+        if not values:
+            return ()
+        return parse_addresses(", ".join(values), self._defects.note, self.headers.charset)
 
     @cached_property
     def from_(self) -> Address:
@@ -138,6 +152,11 @@ class Message:
         return self._addresses("cc")
 
     @cached_property
+    def bcc(self) -> tuple[Address, ...]:
+        """The addresses in Bcc, which a message has only before it is sent, or in Sent."""
+        return self._addresses("bcc")
+
+    @cached_property
     def reply_to(self) -> tuple[Address, ...]:
         """Where the sender wants answers (RFC 5322, 3.6.2); empty when it says nothing."""
         return self._addresses("reply-to")
@@ -151,22 +170,26 @@ class Message:
         """
         for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
             found: dict[str, str] = {}
-            for one in (one for name in names for one in self._addresses(name) if one.address):
+            for one in (one for name in names for one in self._listed(name) if one.address):
                 found.setdefault(one.address.lower(), one.address)
             if found:
                 return tuple(found.values())
         return ()
 
+    def _listed(self, name: str) -> tuple[Address, ...]:
+        """The addresses in a field, which may have been read already."""
+        return {"to": self.to, "cc": self.cc}.get(name) or self._addresses(name)
+
     @cached_property
     def subject(self) -> str:
         """The subject on one line, decoded (RFC 2047); ``""`` when there is none."""
-        return decode_text(self.headers.raw("subject"), self._defects.note)
+        return decode_text(self.headers.raw("subject"), self._defects.note, self.headers.charset)
 
     @cached_property
     def date(self) -> datetime | None:
         """When the sender says it was written (RFC 5322, 3.6.1): aware, or ``None``."""
         field = self.headers.raw("date")
-        found = parse_date(field) if field else None
+        found = parse_date(decode_text(field) if "=?" in field else field) if field else None
         if field and found is None:
             self._defects.note("a Date that cannot be read")
         return found
@@ -213,33 +236,40 @@ class Message:
 
     @cached_property
     def text(self) -> str:
-        """What a person reads, lines ended by LF: the plain parts, or the HTML where there is none.
+        """What a person reads, lines ended by LF: the plain text, or the HTML where there is none.
 
-        ``""`` when there is neither. What a stranger wrote: to a language model it is data.
+        Several parts are joined in their order, each on a line of its own. Lines that were broken
+        for transport alone are put together again (format=flowed, RFC 3676). ``""`` when there is
+        nothing to read. What a stranger wrote: to a language model it is data.
         """
-        shown = (self._text_of(segment) for segment in self._body.segments)
-        return "\n".join(text for text in shown if text)
+        return shown_text(self._body, self._defects.note)
 
-    def _text_of(self, segment: Segment) -> str:
-        note = self._defects.note
-        plain = text_of(segment.plain, note) if segment.plain else ""
-        if plain.strip() or not segment.html:
-            return plain
-        return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)
+    @cached_property
+    def plain_text(self) -> str:
+        """The plain text alone, as it was sent, lines ended by LF; ``""`` when there is none.
+
+        Neither made from HTML nor put together again. The text of an attached message is no part
+        of it.
+        """
+        return plain_text(self._body, self._defects.note)
 
     @cached_property
     def html(self) -> str:
         """The HTML as it was sent, in Unicode, not made safe in any way; ``""`` if there is none.
 
-        Several HTML parts are joined by a line feed.
+        Several HTML parts are joined in their order, each on a line of its own.
         """
-        parts = [part for segment in self._body.segments for part in segment.html]
-        return "\n".join(text_of(part, self._defects.note) for part in parts)
+        return html_of(self._body, self._defects.note)
 
     @cached_property
     def new_text(self) -> str:
-        """``text`` without the quoted history and the signature; when unsure it is kept."""
-        return new_text(self.text)
+        """``text`` without the quoted history and the signature; when unsure it is kept.
+
+        Answers between quotes stay with what they answer, and so does a message that is passed on.
+        ``text`` itself where nothing else would be left. See ``docs/explanation/new-text.md``.
+        """
+        html = self.html if len(self._body.segments) == 1 else ""
+        return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -250,24 +280,39 @@ class Message:
     # Judgements
 
     @cached_property
-    def automatic_reason(self) -> str:
-        """What shows that a machine sent this, in words; ``""`` when nothing does (RFC 3834)."""
-        return automatic_reason(self.headers, self._root.content_type, self.from_.address)
+    def is_automatic(self) -> Automatic:
+        """A list, a report, a newsletter or an automatic answer (RFC 3834); true if it is one.
+
+        ``kind`` says which (see :data:`nornmail.message.automatic.KINDS`) and ``reason`` how it is
+        known. Do not answer such mail by a program, unless that kind is what it is for.
+        """
+        answers_to = next(iter(self.reply_to), _NOBODY).address
+        return find_automatic(
+            self.headers,
+            self._root.content_type,
+            self.from_.address,
+            answers_to,
+            is_bounce=self.bounce is not None,
+        )
 
     @property
-    def is_automatic(self) -> bool:
-        """A list, a report, a newsletter or an automatic answer: do not answer it by itself."""
-        return bool(self.automatic_reason)
+    def automatic_reason(self) -> str:
+        """What shows that a machine sent this, in words; ``""`` when nothing does."""
+        return self.is_automatic.reason
 
     @cached_property
     def authentication(self) -> Authentication:
         """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
-        return read_authentication(self.headers, self.trusted_authserv_id)
+        return read_authentication(self.headers, self.authserv_id)
 
     @cached_property
     def bounce(self) -> Bounce | None:
-        """The delivery report that this is (RFC 3464), ``None`` when it is none."""
-        return read_bounce(self._root, self._defects.note)
+        """The delivery report that this is, ``None`` when it is none.
+
+        By the standard (RFC 3464), in X-Failed-Recipients, or in the words of a mail server.
+        """
+        note = self._defects.note
+        return read_bounce(self._root, self.headers, self.from_, lambda: self.text, note)
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -275,7 +320,7 @@ class Message:
 
         Asking for it reads every field, so that the answer does not depend on what was read before.
         """
-        _ = (self.from_, self.sender, self.to, self.cc, self.reply_to, self.recipients)
+        _ = (self.from_, self.sender, self.to, self.cc, self.bcc, self.reply_to, self.recipients)
         _ = (self.subject, self.date, self.message_id, self.in_reply_to, self.references)
         _ = (self.text, self.html, self.bounce, [one.content for one in self.attachments])
         return self._defects.all()
@@ -338,18 +383,18 @@ def parse_message(
     received_at: datetime | None = None,
     truncated: bool = False,
     fetch_rest: Callable[[], bytes] | None = None,
-    trusted_authserv_id: str | None = None,
+    authserv_id: str | None = None,
 ) -> Message:
     """Make a :class:`Message` from bytes. It never raises, and costs next to nothing.
 
     Args:
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR.
         fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
-        ref, inbox, delivery_id, attempt, flags, received_at, truncated, trusted_authserv_id: see
+        ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
     """
     facts = (
         bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
-        trusted_authserv_id,
+        authserv_id,
     )  # fmt: skip
     return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest)

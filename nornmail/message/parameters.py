@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from nornmail.message.charsets import decode
 from nornmail.message.defects import Note, ignore
-from nornmail.message.headers import decode_words, to_unicode
+from nornmail.message.headers import decode_text
 from nornmail.message.limits import MAX_PARAMETERS
 
+# Where the semicolon was forgotten, only a name that is known begins the next parameter: there are
+# file names with blanks and signs of equality in them.
 _PARAMETER = re.compile(
-    r';[\s]*+([^=;\s"]++)[\s]*+=[\s]*+(?:"((?:[^"\\]++|\\.)*+)"|([^;]*+))', re.DOTALL
+    r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
+    (?: "((?:[^"\\]++|\\.)*+)"
+      | ((?:[^;\s]++|\s++(?!(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=))*+)
+    )""",
+    re.DOTALL | re.VERBOSE,
 )
+_OPEN_QUOTE = re.compile(r'"([^";]*+)')
 _CONTINUED = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*)?)?\Z", re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\])')
-_TYPE = re.compile(r"[ \t]*+([a-z0-9!#$&^_.+-]{1,100})[ \t]*+/[ \t]*+([a-z0-9!#$&^_.+-]{1,100})")
+_COMMENT = re.compile(r"[ \t]++\([^()\"]*+\)[ \t]*+\Z")
+_EXTENDED = re.compile(r"(?:utf-?8|iso-8859-\d{1,2}|windows-125\d)'[A-Za-z-]{0,8}'", re.I)
+_TYPE = re.compile(r'["\s]*+([a-z0-9!#$&^_.+-]{1,100})[ \t]*+/[ \t]*+([a-z0-9!#$&^_.+-]{1,100})')
+_TOKEN = re.compile(r"[!-9<>?A-~]+")
+_TEXT_NAMES: Final = ("filename", "name")
+"""Parameters that are text. The others are tokens, and are kept as they were sent."""
+
+_MAX_REMEMBERED: Final = 100
+"""Characters of a Content-Type that is kept with what was read from it."""
 
 DEFAULT_TYPE: Final = "text/plain"
 """What a part is that does not say what it is (RFC 2045 section 5.2)."""
 
 
 def parse_content_type(
-    raw: str, default: str = DEFAULT_TYPE, note: Note = ignore
+    raw: str, default: str = DEFAULT_TYPE, note: Note = ignore, charset: str = ""
 ) -> tuple[str, dict[str, str]]:
     """The media type in lower case, and the parameters by their lower-case names.
 
@@ -32,37 +48,71 @@ def parse_content_type(
         raw: the unfolded field, octets as ISO 8859-1; ``""`` when there is none.
         default: the type where the field is missing or unreadable.
         note: told of what is broken.
+        charset: of raw octets in a name that are not UTF-8.
     """
     if not raw:
         return default, {}
+    if len(raw) > _MAX_REMEMBERED:
+        return _parse_content_type(raw, default, note, charset)
+    media_type, parameters, defects = _remembered(raw, default, charset)
+    for defect in defects:
+        note(defect)
+    return media_type, dict(parameters)
+
+
+@lru_cache(maxsize=512)
+def _remembered(
+    raw: str, default: str, charset: str
+) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    """Most mail says the same few things."""
+    defects: list[str] = []
+    media_type, parameters = _parse_content_type(raw, default, defects.append, charset)
+    return media_type, parameters, tuple(defects)
+
+
+def _parse_content_type(
+    raw: str, default: str, note: Note, charset: str
+) -> tuple[str, dict[str, str]]:
     found = _TYPE.match(raw.lower())
-    if found is None:
-        note("a Content-Type that cannot be read")
-    media_type = f"{found[1]}/{found[2]}" if found else default
-    return media_type, parse_parameters(raw, note)
+    values = parse_parameters(raw[found.end() if found else 0 :], note, charset)
+    if found is not None:
+        return f"{found[1]}/{found[2]}", values
+    note("a Content-Type that cannot be read")
+    if raw[:9].lower() == "multipart" or ("boundary" in values and "charset" not in values):
+        return "multipart/mixed", values
+    return default, values
 
 
-def parse_disposition(raw: str, note: Note = ignore) -> tuple[str, dict[str, str]]:
+def parse_disposition(
+    raw: str, note: Note = ignore, charset: str = ""
+) -> tuple[str, dict[str, str]]:
     """The disposition in lower case (``""`` when there is none) and its parameters (RFC 2183)."""
     if not raw:
         return "", {}
-    return raw.partition(";")[0].strip().lower(), parse_parameters(raw, note)
+    raw = raw.lstrip('" \t')
+    word = _TOKEN.match(raw)
+    if word is None or raw[word.end() : word.end() + 1] == "=":  # the word itself is missing
+        return "", parse_parameters(";" + raw, note, charset)
+    return word[0].lower().rstrip('"'), parse_parameters(raw[word.end() :], note, charset)
 
 
-def parse_parameters(raw: str, note: Note = ignore) -> dict[str, str]:
-    """The parameters behind the first ``;``. The first of two with one name counts.
+def parse_parameters(raw: str, note: Note = ignore, charset: str = "") -> dict[str, str]:
+    """The parameters in a field. The first of two with one name counts.
 
-    An extended parameter (RFC 2231) wins over the plain one of the same name.
+    An extended parameter (RFC 2231) wins over the plain one of the same name. Senders forget the
+    semicolon in front of a parameter and the quote behind it.
     """
-    if ";" not in raw:
+    if "=" not in raw:
         return {}
     plain: dict[str, str] = {}
     extended: dict[str, dict[int, tuple[bool, str]]] = {}
-    matches = _PARAMETER.finditer(raw, raw.index(";"))
+    matches = _PARAMETER.finditer(raw)
     for found in islice(matches, MAX_PARAMETERS):
         name = found[1].lower()
         quoted, token = found[2], found[3]
-        value = token.strip() if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        value = _bare(token) if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        if quoted is None and not name.startswith(_TEXT_NAMES):
+            value = _COMMENT.sub("", value)
         part = _CONTINUED.match(name) if "*" in name else None
         if part is None:
             plain.setdefault(name, value)
@@ -72,10 +122,23 @@ def parse_parameters(raw: str, note: Note = ignore) -> dict[str, str]:
             sections.setdefault(int(part[2] or 0), (is_encoded, value))
     if next(matches, None) is not None:
         note("more parameters than the limit")
-    values = {name: decode_words(to_unicode(value, note)) for name, value in plain.items()}
+    for name in _TEXT_NAMES:
+        value = plain.get(name, "")
+        if _EXTENDED.match(value):  # RFC 2231, but for the asterisk
+            extended.setdefault(name, {0: (True, value)})
+        elif value:
+            plain[name] = decode_text(value, note, charset)
     for name, sections in extended.items():
-        values[name] = _join(sections, note)
-    return values
+        plain[name] = _join(sections, note)
+    return plain
+
+
+def _bare(token: str) -> str:
+    """A value without quotes around it; a quote that is never closed is none."""
+    if token.startswith('"'):
+        opened = _OPEN_QUOTE.match(token)
+        token = opened[1] if opened else token
+    return token.strip()
 
 
 def _join(sections: dict[int, tuple[bool, str]], note: Note) -> str:
@@ -90,6 +153,9 @@ def _join(sections: dict[int, tuple[bool, str]], note: Note) -> str:
             head = value.split("'", 2)
             if len(head) == 3:
                 charset, value = head[0], head[2]
+        if is_encoded:
+            value = value.strip('"')
         data = value.encode("latin-1", "replace")
         pieces.append(unquote_to_bytes(data) if is_encoded else data)
-    return decode_words(decode(b"".join(pieces), charset, note))
+    # Some senders put encoded words into the sections, though RFC 2231 replaces them.
+    return decode_text(decode(b"".join(pieces), charset, note).encode().decode("latin-1"), note)

@@ -12,12 +12,27 @@ from collections.abc import Iterator
 
 from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import Headers, decode_text, read_headers
-from nornmail.message.limits import MAX_BOUNDARY_HITS, MAX_NESTING, MAX_PARTS
+from nornmail.message.limits import (
+    MAX_BOUNDARY_HITS,
+    MAX_ENCODED_MULTIPARTS,
+    MAX_NESTING,
+    MAX_PARTS,
+)
 from nornmail.message.parameters import DEFAULT_TYPE, parse_content_type, parse_disposition
-from nornmail.message.transfer import decode_transfer
+from nornmail.message.transfer import decode_range, encoding_of
 
-_AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*+(?:\r?\n|\Z)")
-_ENCODING_END = re.compile(r"[\s;(]")
+# Behind the last boundary some senders leave a stray character.
+_AFTER_BOUNDARY = re.compile(
+    rb"(?:(--)(?![A-Za-z0-9_=-])[^\r\n]*+|[ \t]*+)(?:\r*+\n|\Z)", re.DOTALL
+)
+_LIKELY_BOUNDARY = re.compile(
+    rb"^--([^\r\n]{1,200}?)[ \t]{0,50}\r{0,3}\n(?=content-[a-z-]{1,40}:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:()+-]{1,40})", re.IGNORECASE)
+_CHARSET_OF_WORD = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?\s]{0,40})?\?[bBqQ]\?")
+_CHARSET_OCTETS = 16 * 1024
+"""Octets of the body in which the charset of the header's raw octets is looked for."""
 
 
 class Part:
@@ -48,10 +63,13 @@ class Part:
         self._raw = raw
         self._bounds = bounds
         self.headers = headers
+        charset = headers.charset
         self.content_type, self.parameters = parse_content_type(
-            headers.raw("content-type"), default_type, note
+            headers.raw("content-type"), default_type, note, charset
         )
-        self.disposition, more = parse_disposition(headers.raw("content-disposition"), note)
+        self.disposition, more = parse_disposition(
+            headers.raw("content-disposition"), note, charset
+        )
         self.filename = more.get("filename") or self.parameters.get("name") or ""
         self.children: tuple[Part, ...] = ()
 
@@ -60,12 +78,14 @@ class Part:
         """It has children."""
         return bool(self.children)
 
+    @property
+    def encoding(self) -> str:
+        """The transfer encoding as :func:`~nornmail.message.transfer.encoding_of` has it."""
+        return encoding_of(self.headers.raw("content-transfer-encoding"))
+
     def content(self, note: Note = ignore) -> bytes:
         """The body with its transfer encoding undone."""
-        start, end = self._bounds
-        field = self.headers.raw("content-transfer-encoding").strip('"').lower()
-        encoding = _ENCODING_END.split(field, maxsplit=1)[0]
-        return decode_transfer(self._raw[start:end], encoding, note)
+        return decode_range(self._raw, *self._bounds, self.encoding, note)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order in which they were sent."""
@@ -75,8 +95,38 @@ class Part:
 
 
 def with_line_feeds(raw: bytes) -> bytes:
-    """``raw``, unless its lines end in CR alone, as on very old systems: then with LF instead."""
-    return raw if b"\n" in raw or b"\r" not in raw else raw.replace(b"\r", b"\n")
+    """``raw``, unless its first line ends in CR alone or in CR CR LF: then with LF instead.
+
+    The one is of very old systems, the other of gateways that end lines twice.
+    """
+    first = raw.find(b"\r")
+    if first < 0 or raw.startswith(b"\r\n", first):
+        return raw
+    feed = raw.find(b"\n")
+    if 0 <= feed < first:
+        return raw
+    if raw.startswith(b"\r\r\n", first):
+        return raw.replace(b"\r\r\n", b"\n")
+    if raw.count(b"\n") * 2 > raw.count(b"\r"):  # a stray one in the first field
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def charset_of_headers(raw: bytes, body: int) -> str:
+    """What octets that nobody named most likely are: the first charset that is named.
+
+    That is the body's where the header has raw octets, else that of its encoded words.
+
+    Args:
+        raw: the message.
+        body: where its header block ends.
+    """
+    found = None
+    if not raw[:body].isascii():
+        found = _CHARSET.search(raw, 0, body) or _CHARSET.search(raw, body, body + _CHARSET_OCTETS)
+    if found is None:
+        found = _CHARSET_OF_WORD.search(raw, 0, body)
+    return found[1].decode("ascii") if found else ""
 
 
 def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> Part:
@@ -89,50 +139,87 @@ def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> 
         note: told of what is broken or over a limit.
     """
     root = Part(raw, (body, len(raw)), headers, note=note)
-    _Splitter(raw, note).open(root, 0)
+    if root.content_type.startswith("multipart/"):
+        _Splitter(note, headers.charset).open(root, 0)
     return root
 
 
 class _Splitter:
     """Opens multiparts, out of one budget for the whole message."""
 
-    def __init__(self, raw: bytes, note: Note) -> None:
-        self.raw = raw
+    def __init__(self, note: Note, charset: str) -> None:
         self.note = note
+        self.charset = charset
         self.parts = MAX_PARTS
         self.hits = MAX_BOUNDARY_HITS
+        self.encoded = MAX_ENCODED_MULTIPARTS
 
     def open(self, part: Part, level: int) -> None:
-        if not part.content_type.startswith("multipart/"):
-            return
-        boundary = part.parameters.get("boundary", "").rstrip()
-        if not boundary:
-            self.note("a multipart without a boundary")
-            return
         if level >= MAX_NESTING:
             self.note("multiparts nested deeper than the limit")
+            return
+        delimiter = self._delimiter(part)
+        if not delimiter:
             return
         is_digest = part.content_type == "multipart/digest"
         default_type = "message/rfc822" if is_digest else DEFAULT_TYPE
         children: list[Part] = []
-        delimiter = b"--" + boundary.encode("utf-8", "replace")
-        for start, end in self._ranges(delimiter, *part._bounds):
+        raw = part._raw
+        for start, end in self._ranges(raw, delimiter, *part._bounds):
             if not self.parts:
                 self.note("more parts than the limit")
                 break
             self.parts -= 1
-            headers, body = read_headers(self.raw, start, end, self.note)
-            child = Part(self.raw, (body, end), headers, default_type, self.note)
+            headers, body = read_headers(raw, start, end, self.note, self.charset)
+            child = Part(raw, (body, end), headers, default_type, self.note)
             children.append(child)
-            self.open(child, level + 1)
+            # For raw octets in the names of files behind it.
+            self.charset = self.charset or child.parameters.get("charset", "")
+            if child.content_type.startswith("multipart/"):
+                self.open(child, level + 1)
         part.children = tuple(children)
 
-    def _ranges(self, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    def _delimiter(self, part: Part) -> bytes:
+        """What stands in front of each part; ``b""`` when the multipart cannot be opened."""
+        boundary = part.parameters.get("boundary", "").rstrip()
+        delimiter = b"--" + boundary.encode("latin-1", "replace")
+        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+            return delimiter
+        # What folding did to it: a blank that the sender's boundary does not have.
+        delimiter = b"".join(delimiter.split())
+        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+            return delimiter
+        if self._undo_encoding(part):
+            return self._delimiter(part)
+        likely = _LIKELY_BOUNDARY.search(part._raw, *part._bounds)
+        if likely:
+            self.note("a multipart that names another boundary than it has")
+            return b"--" + likely[1]
+        without = "in which its boundary does not occur" if boundary else "without a boundary"
+        self.note(f"a multipart {without}")
+        return b""
+
+    def _undo_encoding(self, part: Part) -> bool:
+        """Replace the bytes of a multipart that is encoded, which RFC 2045 section 6.4 forbids."""
+        if part.encoding not in ("base64", "quoted-printable") or not self.encoded:
+            return False
+        self.encoded -= 1
+        content = part.content(self.note)
+        if b"\n--" not in content and not content.startswith(b"--"):
+            return False
+        self.note("a multipart with a transfer encoding")
+        part._raw, part._bounds = content, (0, len(content))
+        part.headers = part.headers.without("content-transfer-encoding")
+        return True
+
+    def _ranges(
+        self, raw: bytes, delimiter: bytes, start: int, end: int
+    ) -> Iterator[tuple[int, int]]:
         """The range of each part between the lines that ``delimiter`` makes."""
         opened = -1
-        for at, after, is_last in self._lines(delimiter, start, end):
+        for at, after, is_last in self._lines(raw, delimiter, start, end):
             if opened >= 0:
-                yield opened, self._before_line_end(opened, at)
+                yield opened, _before_line_end(raw, opened, at)
             if is_last:
                 return
             opened = after
@@ -142,9 +229,11 @@ class _Splitter:
         self.note("a multipart without its last boundary")
         yield opened, end
 
-    def _lines(self, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    def _lines(
+        self, raw: bytes, delimiter: bytes, start: int, end: int
+    ) -> Iterator[tuple[int, int, bool]]:
         """Each boundary line: where it begins, where the next line does, whether it is the last."""
-        raw, at = self.raw, start
+        at = start
         while (at := raw.find(delimiter, at, end)) >= 0:
             if not self.hits:
                 self.note("more lines that look like a boundary than the limit")
@@ -158,13 +247,14 @@ class _Splitter:
                     after = found.end()
             at = after
 
-    def _before_line_end(self, start: int, at: int) -> int:
-        """The line end in front of a boundary belongs to the boundary (RFC 2046 section 5.1.1)."""
-        if at > start and self.raw[at - 1] == 0x0A:
+
+def _before_line_end(raw: bytes, start: int, at: int) -> int:
+    """The line end in front of a boundary belongs to the boundary (RFC 2046 section 5.1.1)."""
+    if at > start and raw[at - 1] == 0x0A:
+        at -= 1
+        if at > start and raw[at - 1] == 0x0D:
             at -= 1
-            if at > start and self.raw[at - 1] == 0x0D:
-                at -= 1
-        return at
+    return at
 
 
 def content_id(part: Part) -> str:

@@ -4,16 +4,54 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 from typing import Final
 
 from nornmail.message.defects import Note, ignore
+from nornmail.message.limits import MAX_PADDED_BREAKS
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
+_EXPECTED: Final = _ALPHABET + b"=\r\n"
+_AFTER_PADDING: Final = b"=\r\n\t "
 _RUN = re.compile(rb"[^=]+")
+_LINE = re.compile(rb"(?:[A-Za-z0-9+/]++={0,2}+)++")
+_FIRST_LINE = re.compile(
+    rb"\s*+(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2,3}=?=?)?+[ \t]*+(?:\r*+\n|\Z)"
+)
+_PADDED_BREAK = re.compile(rb"=[ \t]++(\r?\n)")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
+_WORD_END = re.compile(r"[;,(\s]")
+_PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
 _PLAIN: Final = frozenset({"", "7bit", "8bit", "binary"})
+_MAX_FIELD: Final = 80
+"""Characters of a Content-Transfer-Encoding that are read; the longest name has 16."""
+_SAMPLE: Final = 4_096
+"""Octets at the beginning that show whether what says base64 is base64."""
+_MAX_FOREIGN: Final = 0.05
+"""The share of octets in them that base64 does not have. Damaged ones stay below; of the octets of
+a text, the blanks alone are more."""
+_MIN_FOREIGN: Final = 8
+"""Fewer than these say nothing."""
+
+
+@lru_cache(maxsize=64)
+def _encoding_of(field: str) -> str:
+    word = _WORD_END.split(field.strip().strip("\"'").lower(), maxsplit=1)[0]
+    squeezed = _PUNCTUATION.sub("", word)
+    if squeezed == "quotedprintable":
+        return "quoted-printable"
+    return squeezed if squeezed == "base64" or squeezed in _PLAIN else word
+
+
+def encoding_of(field: str) -> str:
+    """The encoding that a Content-Transfer-Encoding field names, in the spelling of RFC 2045.
+
+    ``"base64 "``, ``"Quoted_Printable;"`` and ``"7-bit (as is)"`` are written, too. An unknown one
+    comes back as its first word in lower case.
+    """
+    return _encoding_of(field[:_MAX_FIELD])
 
 
 def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
@@ -21,35 +59,91 @@ def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
 
     Args:
         data: the body as it was sent.
-        encoding: the value of Content-Transfer-Encoding in lower case; ``""`` for none.
+        encoding: as :func:`encoding_of` gives it; ``""`` for none.
         note: told when the encoding is unknown or broken.
 
     Returns:
         As much as can be decoded; with an unknown encoding, ``data`` itself.
     """
+    return decode_range(data, 0, len(data), encoding, note)
+
+
+def decode_range(raw: bytes, start: int, end: int, encoding: str, note: Note = ignore) -> bytes:
+    """:func:`decode_transfer` for a part of ``raw``, which is not copied where that can be helped.
+
+    Args:
+        raw: a message.
+        start: where the body begins in it.
+        end: where it ends.
+        encoding: as :func:`encoding_of` gives it.
+        note: told when the encoding is unknown or broken.
+    """
+    if encoding == "base64":
+        return _decode_body(raw, start, end, note)
+    if encoding == "quoted-printable" and not _PADDED_BREAK.search(raw, start, end):
+        return binascii.a2b_qp(memoryview(raw)[start:end])
+    return _decode_copy(raw[start:end], encoding, note)
+
+
+def _decode_copy(data: bytes, encoding: str, note: Note) -> bytes:
     if encoding in _PLAIN:
         return data
-    if encoding == "base64":
-        return decode_base64(data, note)
-    if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
+    if encoding == "quoted-printable":  # blanks that a relay put behind a soft line break
+        return binascii.a2b_qp(_PADDED_BREAK.sub(rb"=\1", data, count=MAX_PADDED_BREAKS))
     if encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
         return _decode_uu(data, note)
     note(f"unknown Content-Transfer-Encoding {encoding[:40]!a}")
     return data
 
 
+def _decode_body(raw: bytes, start: int, end: int, note: Note) -> bytes:
+    sample = raw[start : min(start + _SAMPLE, end)]
+    foreign = len(sample.translate(None, _EXPECTED))
+    is_strange = foreign > max(len(sample) * _MAX_FOREIGN, _MIN_FOREIGN)
+    if is_strange and not _FIRST_LINE.match(sample):
+        note("base64 that is none")
+        return raw[start:end]
+    first_pad = raw.find(b"=", start, end)
+    if first_pad < 0 or not raw[first_pad:end].strip(_AFTER_PADDING):
+        try:
+            return binascii.a2b_base64(memoryview(raw)[start:end])
+        except (binascii.Error, ValueError):
+            pass
+    return decode_base64(raw[start:end], note)
+
+
 def decode_base64(data: bytes, note: Note = ignore) -> bytes:
-    """Base64 with line breaks, foreign characters, missing padding, or several runs in a row."""
+    """Base64 with line breaks, foreign characters, missing padding, or several runs in a row.
+
+    Text that somebody put behind it, such as a list's footer, is left out.
+    """
     first_pad = data.find(b"=")
-    if first_pad >= 0 and data[first_pad:].strip(b"=\r\n\t "):
+    if first_pad >= 0 and data[first_pad:].strip(_AFTER_PADDING):
         # The standard library stops at the first padding and would drop what follows.
         note("base64 that goes on after its padding")
-        return b"".join(_decode_run(run, ignore) for run in _RUN.findall(data))
+        data = _without_footer(data, first_pad)
+        out = bytearray()
+        for run in _RUN.finditer(data):
+            out += _decode_run(run[0], ignore)
+        return bytes(out)
     try:
         return binascii.a2b_base64(data)
     except (binascii.Error, ValueError):
         return _decode_run(data, note)
+
+
+def _without_footer(data: bytes, first_pad: int) -> bytes:
+    """``data`` up to the first line behind the padding that is no base64."""
+    at = first_pad
+    while at < len(data):
+        end = data.find(b"\n", at) + 1 or len(data)
+        line = data[at:end].strip(b" \t\r\n")
+        if at == first_pad:
+            line = line.lstrip(b"=")
+        if line and (len(line) % 4 or not _LINE.fullmatch(line)):
+            return data[:at] if at > first_pad else data[:end]
+        at = end
+    return data
 
 
 def _decode_run(data: bytes, note: Note) -> bytes:
@@ -69,7 +163,7 @@ def _decode_uu(data: bytes, note: Note) -> bytes:
     if begin is None:
         note("uuencoded content without a begin line")
         return data
-    pieces: list[bytes] = []
+    out = bytearray()
     at = begin.end()
     while at < len(data):
         eol = data.find(b"\n", at)
@@ -78,8 +172,8 @@ def _decode_uu(data: bytes, note: Note) -> bytes:
         at = end + 1
         if line == b"end":
             break
-        pieces.append(_decode_uu_line(line, note))
-    return b"".join(pieces)
+        out += _decode_uu_line(line, note)
+    return bytes(out)
 
 
 def _decode_uu_line(line: bytes, note: Note) -> bytes:

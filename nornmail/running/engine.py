@@ -6,8 +6,9 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from nornmail.clock import Clock, instant
 from nornmail.delivery.calls import Caller
@@ -15,7 +16,7 @@ from nornmail.delivery.handing import Delivery
 from nornmail.delivery.recipients import Recipients
 from nornmail.delivery.tally import Tally
 from nornmail.errors import HandlerError, NornmailError
-from nornmail.events import Announcer, OnEvent, Stopped
+from nornmail.events import Announcer, Event, OnEvent, Stopped
 from nornmail.imap import Connection
 from nornmail.ledger import Ledger
 from nornmail.mailbox.actions import Actions
@@ -23,13 +24,14 @@ from nornmail.mailbox.backfill import Backfill
 from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
+from nornmail.message import Message
 from nornmail.model import MailboxKey
 from nornmail.policy import STALLED_INTERVALS, RetryPolicy
 from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import Turnstile
 from nornmail.running.lifecycle import Lifecycle
 from nornmail.running.loop import Loop
-from nornmail.running.passes import Passes, fetch_rest
+from nornmail.running.passes import Passes, fetch_rest, look_up
 from nornmail.running.requests import Requests
 from nornmail.running.rest import Rest
 from nornmail.settings import ImapSettings, StartFrom, UidValidityPolicy
@@ -38,6 +40,22 @@ from nornmail.stores import StateStore
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")
+
+
+class Beside(Protocol):
+    """What works beside a poller, for the same store: mail goes out."""
+
+    def start(self) -> None:
+        """The loop begins."""
+
+    def stop(self) -> None:
+        """The loop has ended."""
+
+    def drain(self) -> None:
+        """A pass was made with no loop."""
+
+    def look_at(self, message: Message) -> Sequence[Event]:
+        """A message came in, and its handler is about to be called; tell what that means."""
 
 
 class Engine:
@@ -65,8 +83,11 @@ class Engine:
         clock: Clock,
         chance: random.Random,
         connect: Callable[[], Connection],
+        beside: Beside,
     ) -> None:
+        self._beside = beside
         self.settings = imap
+        self._connect = connect
         self._clock = clock
         self._process = os.getpid()
         self._announce = Announcer(on_event)
@@ -88,6 +109,8 @@ class Engine:
             partial(fetch_rest, connect),
             on_change,
             stopped=self._stopped.is_set,
+            authserv_id=imap.authserv_id,
+            arriving=self._arriving,
         )
         self._passes = Passes(
             imap,
@@ -136,6 +159,11 @@ class Engine:
         self.life.refuse_on_the_event_loop("sync")
         request = self._requests.ask()
         return self._pass() if request is None else request.wait()
+
+    def look_up(self, message_id: str) -> Message | None:
+        """A message of the mailbox, by its Message-ID."""
+        self.refuse_after_fork()
+        return look_up(self._connect, self.settings.mailbox, message_id)
 
     def wake(self) -> None:
         """End the loop's wait."""
@@ -194,11 +222,17 @@ class Engine:
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
+    def _arriving(self, message: Message) -> None:
+        """Look at a message before its handler is called."""
+        for event in self._beside.look_at(message):
+            self._announce(event)
+
     def _called_back(self) -> bool:
         """Whether this is a handler, or something else that the loop's thread calls."""
         return self.life.inside or self._caller.inside()
 
     def _pass(self) -> Tally:
+        """Make a pass in this thread, and send what its handlers queued."""
         tally = Tally()
         with self._working:
             try:
@@ -206,6 +240,7 @@ class Engine:
             finally:
                 if not self.life.running:
                     self._board.be(Activity.STOPPED)
+        self._beside.drain()
         return tally
 
     def _live(self) -> None:
@@ -224,9 +259,13 @@ class Engine:
         ended: BaseException | None = None
         try:
             try:
+                self._beside.start()
                 self._loop.run()
             finally:
-                self._give_back()
+                try:
+                    self._give_back()
+                finally:
+                    self._beside.stop()
         except BaseException as error:
             ended = error
             raise

@@ -23,6 +23,7 @@ from nornmail.mailbox.discovery import Discovery
 from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
+from nornmail.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
 from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import RUNNING
@@ -34,6 +35,9 @@ log = logging.getLogger("nornmail.poller")
 
 RECONNECTS = 2
 """Connections that one poll may lose without having got anywhere before it gives up."""
+
+LOOKED_AT = 5
+"""Messages that are looked at for one Message-ID, the newest first: copies of one message."""
 
 Opener = Callable[[], Connection]
 
@@ -207,6 +211,19 @@ class Passes:
 
     def _running_key(self) -> tuple[str, int, MailboxKey]:
         return (self._settings.host, self._settings.port, self._ledger.mailbox)
+
+
+def look_up(connect: Opener, mailbox: str, message_id: str) -> Message | None:
+    """The headers of the newest message with a Message-ID; on a connection of its own."""
+    with closing(connect()) as connection:
+        connection.examine(mailbox)
+        for uid in sorted(connection.find_message_id(message_id), reverse=True)[:LOOKED_AT]:
+            body = connection.headers(UidSet.of([uid])).get(uid)
+            if body is not None and body.raw:
+                found = parse_message(body.raw, truncated=True)
+                if found.message_id == message_id:  # a search finds what only contains it, too
+                    return found
+    return None
 
 
 def fetch_rest(connect: Opener, ref: MessageRef) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -84,6 +85,9 @@ class ImapSettings:
         idle_renewal: seconds after which an IDLE is begun anew, where the poller's interval is
             longer than that [IMAP_IDLE_RENEWAL, 540].
         timeout: seconds that a command may take beyond what its size needs [IMAP_TIMEOUT, 60].
+        authserv_id: the name under which the account's own server writes Authentication-Results
+            (RFC 8601), as ``mx.google.com``; without it ``message.authentication`` is always
+            "unverified" [IMAP_AUTHSERV_ID].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -106,6 +110,7 @@ class ImapSettings:
     on_uidvalidity_change: UidValidityPolicy = _setting("IMAP_ON_UIDVALIDITY_CHANGE", "dedupe")
     idle_renewal: float = _setting("IMAP_IDLE_RENEWAL", IDLE_RENEWAL)
     timeout: float = _setting("IMAP_TIMEOUT", 60.0)
+    authserv_id: str | None = _setting("IMAP_AUTHSERV_ID", None)
 
     def __post_init__(self) -> None:
         if self.port == 0:
@@ -198,8 +203,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "start_from": _read_start,
 }
 
+_AUTHSERV_ID = re.compile(r"[^\s;=()\"]+")
 _TEXTS = ("host", "mailbox")
-_OPTIONAL_TEXTS = ("username", "password", "ca_file", "move_to")
+_OPTIONAL_TEXTS = ("username", "password", "ca_file", "move_to", "authserv_id")
 _SWITCHES = ("use_ssl", "starttls", "mark_as_read", "delete_after_fetch")
 _NUMBERS = {
     "poll_interval": MAX_POLL_INTERVAL,
@@ -254,6 +260,9 @@ def _check_values(settings: ImapSettings) -> None:
         if value is not None and any(char in value for char in "\0\r\n"):
             shown = "(hidden)" if name == "password" else value
             raise ConfigurationError(_env(name), shown, "must not hold line ends or NUL")
+    if settings.authserv_id is not None and not _AUTHSERV_ID.fullmatch(settings.authserv_id):
+        allowed = "must be one name, as Authentication-Results begin with it on your mail"
+        raise ConfigurationError("IMAP_AUTHSERV_ID", settings.authserv_id, allowed)
     check_uidvalidity_policy(settings.on_uidvalidity_change)
     check_start_from(settings.start_from)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -31,7 +32,8 @@ MAX_SMTP_TIMEOUT = 3_600.0
 class SmtpSettings:
     """Where mail is handed in.
 
-    Each attribute is also a variable of the environment (in brackets) for :meth:`from_env`.
+    Each attribute but ``token`` is also a variable of the environment (in brackets) for
+    :meth:`from_env`.
 
     Attributes:
         host: the SMTP server's name, as its certificate has it [SMTP_HOST, required].
@@ -39,6 +41,10 @@ class SmtpSettings:
             [SMTP_PORT, 587].
         username: the login name; without one nobody logs in [SMTP_USERNAME].
         password: hidden in ``repr`` [SMTP_PASSWORD].
+        token: instead of a password, a function that returns an OAuth2 access token. It is called
+            at each connect, and once more when the server refuses what it gave. Hidden in ``repr``.
+        sender: whom mail is from where nothing else says it, as ``agent@example.com`` or ``Agent
+            <agent@example.com>``; without it the user name, if that is an address [SMTP_FROM].
         use_tls: certificate and host name are always checked; false sends everything in clear, the
             password as well, and cannot be on 465 [SMTP_USE_TLS, true].
         ca_file: a private certification authority in PEM [SMTP_CA_FILE].
@@ -52,6 +58,8 @@ class SmtpSettings:
     port: int = field(default=SUBMISSION_PORT, metadata={"env": "SMTP_PORT"})
     username: str | None = field(default=None, metadata={"env": "SMTP_USERNAME"})
     password: str | None = field(default=None, repr=False, metadata={"env": "SMTP_PASSWORD"})
+    token: Callable[[], str] | None = field(default=None, repr=False, metadata={"env": ""})
+    sender: str | None = field(default=None, metadata={"env": "SMTP_FROM"})
     use_tls: bool = field(default=True, metadata={"env": "SMTP_USE_TLS"})
     ca_file: str | None = field(default=None, metadata={"env": "SMTP_CA_FILE"})
     timeout: float = field(default=60.0, metadata={"env": "SMTP_TIMEOUT"})
@@ -68,6 +76,12 @@ class SmtpSettings:
             )
         if self.password is not None and self.username is None:
             raise ConfigurationError("SMTP_USERNAME", None, "SMTP_PASSWORD is set and needs it")
+        if self.token is not None and self.username is None:
+            raise ConfigurationError("SMTP_USERNAME", None, "token= is given and needs it")
+        if self.token is not None and self.password is not None:
+            raise ConfigurationError(
+                "token", "(hidden)", "it cannot go with SMTP_PASSWORD: choose one of the two"
+            )
 
     @property
     def implicit_tls(self) -> bool:
@@ -117,7 +131,7 @@ class SmtpSettings:
         values: dict[str, Any] = {}
         for setting in fields(cls):
             variable = setting.metadata["env"]
-            text = source.get(variable, "")
+            text = source.get(variable, "") if variable else ""
             if text.strip():
                 values[setting.name] = _READERS.get(setting.name, read_text)(variable, text)
         return cls(**values)
@@ -128,7 +142,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "use_tls": read_bool,
     "timeout": read_seconds,
 }
-_OPTIONAL_TEXTS = ("username", "password", "ca_file")
+_OPTIONAL_TEXTS = ("username", "password", "sender", "ca_file")
 
 
 def _check_types(settings: SmtpSettings) -> None:
@@ -140,12 +154,18 @@ def _check_types(settings: SmtpSettings) -> None:
         if value is not None and not isinstance(value, str):
             shown = type(value).__name__ if name == "password" else value
             raise ConfigurationError(_env(name), shown, "must be text")
+    if settings.token is not None and not _is_plain_function(settings.token):
+        raise ConfigurationError("token", "(hidden)", "must be a plain function without arguments")
     if not isinstance(settings.use_tls, bool):
         raise ConfigurationError("SMTP_USE_TLS", settings.use_tls, "must be True or False")
     if isinstance(settings.port, bool) or not isinstance(settings.port, int):
         raise ConfigurationError("SMTP_PORT", settings.port, "must be a whole number")
     if isinstance(settings.timeout, bool) or not isinstance(settings.timeout, (int, float)):
         raise ConfigurationError("SMTP_TIMEOUT", settings.timeout, "must be a number of seconds")
+
+
+def _is_plain_function(value: object) -> bool:
+    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def _check_values(settings: SmtpSettings) -> None:
@@ -159,6 +179,8 @@ def _check_values(settings: SmtpSettings) -> None:
     if not math.isfinite(settings.timeout) or not 0 < settings.timeout <= MAX_SMTP_TIMEOUT:
         allowed = f"must be above 0, {MAX_SMTP_TIMEOUT:g} at most"
         raise ConfigurationError("SMTP_TIMEOUT", settings.timeout, allowed)
+    if settings.sender is not None and "@" not in settings.sender:
+        raise ConfigurationError("SMTP_FROM", settings.sender, "must be an address")
     for name in ("host", *_OPTIONAL_TEXTS):
         value = getattr(settings, name)
         if value is not None and any(char in value for char in "\0\r\n"):
@@ -168,4 +190,4 @@ def _check_values(settings: SmtpSettings) -> None:
 
 def _env(name: str) -> str:
     """What a field is called in the environment: the name that errors use."""
-    return str(SmtpSettings.__dataclass_fields__[name].metadata["env"])
+    return str(SmtpSettings.__dataclass_fields__[name].metadata["env"]) or name

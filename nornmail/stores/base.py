@@ -1,8 +1,9 @@
 """What a state store must do, and nothing about how.
 
 The protocol is small on purpose: one way to write (:meth:`StateStore.commit`), a handful of ways to
-read, and the lease. Whatever keeps it can stand behind a poller; ``tests/stores/test_contract.py``
-holds every implementation to it.
+read, and the lease. What mail on its way out needs is in ``outbox.py``,
+what inboxes need that are made at run time in ``inboxes.py``. Whatever keeps it can stand
+behind a poller; ``tests/stores/test_contract.py`` holds every implementation to it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
+from nornmail.stores.inboxes import InboxStore
+from nornmail.stores.outbox import OutboxStore
 from nornmail.uidset import UidSet
 
 
 @runtime_checkable
-class StateStore(Protocol):
+class StateStore(OutboxStore, InboxStore, Protocol):
     """Where a poller writes down what became of each message.
 
     Every method may be called from any thread, and raises :class:`~nornmail.errors.StoreError` when

@@ -13,38 +13,17 @@ from nornmail.model import (
     Entry,
     EntryKey,
     Epoch,
+    InboxRecord,
     MailboxKey,
     MailboxRecord,
     State,
     Watermark,
 )
-from nornmail.stores.tables import Effects, H
+from nornmail.stores.letter_codec import read_letter_effects, write_letter_effects
+from nornmail.stores.letter_tables import H
+from nornmail.stores.tables import Effects
+from nornmail.stores.text import read_text, write_text
 from nornmail.uidset import UidSet
-
-_SURROGATES = "code points"
-"""The name under which a string stands that UTF-8 cannot hold."""
-
-
-def write_text(text: str) -> Any:
-    """A string as it is, or as its code points where it has surrogates.
-
-    JSON can escape a lone surrogate, but two that are escaped side by side are read as the one
-    character that they encode.
-    """
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return {_SURROGATES: [ord(character) for character in text]}
-    return text
-
-
-def read_text(value: Any) -> str:
-    """The string that :func:`write_text` wrote."""
-    if isinstance(value, str):
-        return value
-    return "".join(map(chr, value[_SURROGATES]))
 
 
 def write_mailbox(key: MailboxKey) -> Any:
@@ -141,6 +120,22 @@ def read_record(value: Any) -> MailboxRecord:
     )
 
 
+def _write_inbox(record: InboxRecord) -> Any:
+    texts = [write_text(text) for text in (record.id, record.name, record.address)]
+    return [*texts, record.created_at, record.backfill]
+
+
+def _read_inbox(value: Any) -> InboxRecord:
+    name, shown, address, created_at, backfill = value
+    return InboxRecord(
+        id=read_text(name),
+        name=read_text(shown),
+        address=read_text(address),
+        created_at=created_at,
+        backfill=bool(backfill),
+    )
+
+
 def write_effects(effects: Effects[H], write_held: Callable[[H], Any]) -> dict[str, Any]:
     """The effects by name, what is empty left out."""
     value: dict[str, Any] = {}
@@ -162,7 +157,12 @@ def write_effects(effects: Effects[H], write_held: Callable[[H], Any]) -> dict[s
         value["passed"] = [[epoch, str(uids)] for epoch, uids in effects.passed]
     if effects.asked:
         value["asked"] = [[write_key(key), asked] for key, asked in effects.asked.items()]
-    return value
+    if effects.inboxes:
+        value["inboxes"] = [
+            [write_text(name), None if record is None else _write_inbox(record)]
+            for name, record in effects.inboxes.items()
+        ]
+    return value | write_letter_effects(effects.outbox, write_held)
 
 
 def read_effects(value: Any, read_held: Callable[[Any], H]) -> Effects[H]:
@@ -182,4 +182,9 @@ def read_effects(value: Any, read_held: Callable[[Any], H]) -> Effects[H]:
         effects.raw[read_key(key)] = None if held is None else read_held(held)
     effects.passed = [(epoch, UidSet.parse(uids)) for epoch, uids in value.get("passed", ())]
     effects.asked = {read_key(key): bool(asked) for key, asked in value.get("asked", ())}
+    effects.inboxes = {
+        read_text(name): None if record is None else _read_inbox(record)
+        for name, record in value.get("inboxes", ())
+    }
+    effects.outbox = read_letter_effects(value, read_held)
     return effects

@@ -3,7 +3,7 @@
 =======================  =======================================================
 ``state.json``           the snapshot: everything, as of some commit
 ``state.json.journal``   the commits since then, a line each
-``state.json.raw``       a directory with the bytes of waiting and dead mail
+``state.json.raw``       a directory with the bytes of waiting and dead mail, and of letters
 ``state.json.lock``      locked as long as the store is open
 ``state.json.tmp``       the next snapshot, while it is written
 =======================  =======================================================
@@ -20,11 +20,11 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nornmail.errors import StoreError
-from nornmail.model import Change, EntryKey, Lease, MailboxKey
+from nornmail.model import MailboxKey
 from nornmail.stores.codec import (
     read_effects,
     read_mailbox,
@@ -35,9 +35,11 @@ from nornmail.stores.codec import (
 from nornmail.stores.failures import resolve, store_error
 from nornmail.stores.files import Files
 from nornmail.stores.journal import Damaged, Journal, damaged, read_lines, write_line
+from nornmail.stores.letter_tables import LetterEffects
 from nornmail.stores.locks import FileLock, LockTaken
 from nornmail.stores.rawfiles import RawFile, RawFiles
 from nornmail.stores.snapshot import (
+    VERSION,
     Snapshot,
     check_opening,
     read_snapshot,
@@ -45,6 +47,7 @@ from nornmail.stores.snapshot import (
     write_snapshot,
 )
 from nornmail.stores.tabled import TabledStore
+from nornmail.stores.tabled_letters import Plan
 from nornmail.stores.tables import Effects, Tables
 
 JOURNAL_FLOOR_BYTES = 1 << 20
@@ -93,46 +96,39 @@ class JsonStateStore(TabledStore[RawFile]):
         except OSError as error:
             raise store_error(self.path, error) from error
 
-    def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.commit`. One fsync, three more with bytes."""
-        with self._locked():
-            self._check_lease(lease)
-            if not changes:
-                return
-            tables = self._mailboxes[lease.mailbox]
-            raws: dict[RawFile, bytes] = {}
+    def _write(self, mailbox: MailboxKey, plan: Plan[RawFile]) -> Effects[RawFile]:
+        """One fsync, three more with bytes; nothing where nothing changes."""
+        tables = self._tables(mailbox)
+        raws: dict[RawFile, bytes] = {}
 
-            def hold(raw: bytes) -> RawFile:
-                file = self._raws.name(self._sequence + 1, len(raws), raw)
-                raws[file] = raw
-                return file
+        def hold(raw: bytes) -> RawFile:
+            file = self._raws.name(self._sequence + 1, len(raws), raw)
+            raws[file] = raw
+            return file
 
-            effects = tables.plan(changes, hold)
-            before = {tables.raw[key] for key in effects.raw if key in tables.raw}
-            after = {file for file in effects.raw.values() if file is not None}
-            self._write_raws([(file, raw) for file, raw in raws.items() if file in after])
-            try:
-                value = write_effects(effects, _write_file)
-                self._append(lease.mailbox, value, lambda: tables.install(effects))
-            except StoreError:
-                if not self._journal.torn:  # else the line may be there still, and name them
-                    self._raws.remove(after - before)
-                raise
-            self._raws.remove(before - after)
-            self._fold_if_due()
-
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.ask_again`. One fsync.
-
-        From another process than the poller's it cannot be called: that one has the store open.
-        """
-        with self._locked():
-            tables = self._tables(mailbox)
-            effects = tables.plan_asking(key)
-            if effects.asked:
-                value = write_effects(effects, _write_file)
-                self._append(mailbox, value, lambda: tables.install(effects))
-                self._fold_if_due()
+        effects = plan(tables, hold)
+        value = write_effects(effects, _write_file)
+        if not value:
+            return effects
+        before = {tables.raw[key] for key in effects.raw if key in tables.raw}
+        letters = tables.outbox.raw
+        before |= {letters[key] for key in effects.outbox.raw if key in letters}
+        held = [*effects.raw.values(), *effects.outbox.raw.values()]
+        after = {file for file in held if file is not None}
+        self._write_raws([(file, raw) for file, raw in raws.items() if file in after])
+        try:
+            self._append(
+                mailbox,
+                value,
+                lambda: self._mailboxes.setdefault(mailbox, tables).install(effects),
+            )
+        except StoreError:
+            if not self._journal.torn:  # else the line may be there still, and name them
+                self._raws.remove(after - before)
+            raise
+        self._raws.remove(before - after)
+        self._fold_if_due()
+        return effects
 
     def close(self) -> None:
         """Release every lease and let go of the files.
@@ -194,7 +190,14 @@ class JsonStateStore(TabledStore[RawFile]):
                 self._sequence += 1
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        self._raws.check({file for tables in self._all_tables() for file in tables.raw.values()})
+        self._raws.check(
+            {
+                file
+                for tables in self._all_tables()
+                for kept in (tables.raw, tables.outbox.raw)
+                for file in kept.values()
+            }
+        )
         self._journal = Journal(self._journal_path, length, self._files)
         self._snapshot_size = snapshot.size
         self._fold_at = self._threshold()
@@ -202,6 +205,8 @@ class JsonStateStore(TabledStore[RawFile]):
             # An empty commit: it takes away a line that was cut off, and shows that the disk takes
             # what is written to it before anything is handed over.
             self._append(None, {}, lambda: None)
+            if snapshot.version < VERSION:
+                self._fold()  # an older program would drop what it does not know
         except BaseException:
             self._journal.close()
             raise
@@ -230,7 +235,7 @@ class JsonStateStore(TabledStore[RawFile]):
         """Make the files of a new store: the journal first, since a snapshot has one."""
         os.close(self._files.open(self._journal_path, os.O_WRONLY | os.O_CREAT))
         self._files.fsync_directory(os.path.dirname(self.path))
-        return Snapshot(0, [], write_snapshot(self.path, 0, [], self._files))
+        return Snapshot(VERSION, 0, [], write_snapshot(self.path, 0, [], self._files))
 
     def _replay(self, value: dict[str, Any]) -> None:
         """Do again what the journal, or the snapshot as a commit of everything, says."""
@@ -304,14 +309,16 @@ class JsonStateStore(TabledStore[RawFile]):
         if self._journal.length < self._fold_at:
             return
         try:
-            mailboxes = (_dump(key, tables) for key, tables in self._mailboxes.items())
-            size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
-            self._snapshot_size = size
-            self._journal.clear()
+            self._fold()
         except OSError as error:
             log.warning("%s; the journal grows until it is mended", store_error(self.path, error))
             self._fold_at = self._journal.length + JOURNAL_FLOOR_BYTES
-            return
+
+    def _fold(self) -> None:
+        mailboxes = (_dump(key, tables) for key, tables in self._mailboxes.items())
+        size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
+        self._snapshot_size = size
+        self._journal.clear()
         self._fold_at = self._threshold()
 
     def _read_raw(self, held: RawFile) -> bytes:
@@ -325,6 +332,10 @@ def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
         raw=dict(tables.raw),
         passed=[(epoch, ranges.merged()) for epoch, ranges in tables.passed.items()],
         asked=dict.fromkeys(tables.asked, True),
+        inboxes=dict(tables.inboxes),
+        outbox=LetterEffects(
+            dict(tables.outbox.letters), dict(tables.outbox.raw), dict(tables.outbox.wishes)
+        ),
     )
     return {
         "mailbox": write_mailbox(mailbox),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from nornmail.model import Change, EntryKey, Lease, MailboxKey
+from nornmail.model import MailboxKey
 from nornmail.stores.tabled import TabledStore
+from nornmail.stores.tabled_letters import Plan
 from nornmail.stores.tables import Effects, Tables
 
 
@@ -20,23 +19,26 @@ class MemoryStateStore(TabledStore[bytes]):
         super().__init__()
         self._closed = False
 
-    def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.commit`."""
-        with self._locked():
-            self._check_lease(lease)
-            tables = self._mailboxes[lease.mailbox]
-            self._install(tables, tables.plan(changes, bytes))
+    def forget_letters(self, outbox: str, before: float) -> None:
+        """Let go of the letters that are through and were last changed before this instant.
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.ask_again`."""
-        with self._locked():
-            tables = self._tables(mailbox)
-            self._install(tables, tables.plan_asking(key))
+        They can be told from new ones no longer, nor be counted. A store that lasts has no such
+        method: the size of its history is that of its disk.
 
-    def _install(self, tables: Tables[bytes], effects: Effects[bytes]) -> None:
+        Args:
+            outbox: whose.
+            before: seconds since 1970 UTC.
+        """
+        with self._locked():
+            self._outbox(outbox).forget(before)
+
+    def _write(self, mailbox: MailboxKey, plan: Plan[bytes]) -> Effects[bytes]:
+        tables = self._tables(mailbox)
+        effects = plan(tables, bytes)
         self._settled = False
-        tables.install(effects)
+        self._mailboxes.setdefault(mailbox, tables).install(effects)
         self._settled = True
+        return effects
 
     def close(self) -> None:
         """Release every lease. What is asked of the store after that is a StoreError."""

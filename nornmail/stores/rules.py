@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from nornmail.errors import IllegalTransition
+from nornmail.letters import Letter, LetterState
 from nornmail.model import KEEPS_RAW, EntryKey, State, check_transition
 
 T = TypeVar("T")
@@ -42,6 +43,16 @@ def check_ask(key: EntryKey, state: State | None) -> None:
     if state is not State.DEAD:
         found = "there is no such entry" if state is None else f"it is {state}"
         raise IllegalTransition(f"{key} cannot be tried again, as it is not dead: {found}")
+
+
+def check_enqueue(letter: Letter) -> None:
+    """May this letter be kept as a new one?
+
+    Raises:
+        IllegalTransition: it may not.
+    """
+    if letter.state is not LetterState.QUEUED:
+        raise IllegalTransition(f"a letter that is new is queued, and not {letter.state}")
 
 
 def check_rekey(before: EntryKey, known: T | None, after: EntryKey, taken: State | None) -> T:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 
 from nornmail.errors import StoreError
+from nornmail.letters import LetterState
 from nornmail.model import State
 
 APPLICATION_ID = 0x4E6F726E
@@ -15,6 +16,11 @@ CLOSED_STATES = (State.FINISHED, State.PASSED_OVER)
 """The states that nearly all entries are in, and that nobody asks for."""
 CLOSED = "('finished', 'passed over')"
 """The same as SQL. It is part of the schema, so it stays as it is if the states should change."""
+
+THROUGH_STATES = (LetterState.SENT,)
+"""The state that nearly all letters are in, and that nobody asks for."""
+THROUGH = "('sent')"
+"""The same as SQL, and part of the schema as well."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -85,6 +91,65 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             uid INTEGER NOT NULL,
             inbox TEXT NOT NULL,
             PRIMARY KEY (mailbox, epoch, uid, inbox)
+        ) WITHOUT ROWID""",
+    ),
+    (
+        # The mail on its way out; an outbox is a row of `mailbox`, for the sake of its lease.
+        """CREATE TABLE letter (
+            id INTEGER PRIMARY KEY,
+            outbox INTEGER NOT NULL,
+            key TEXT NOT NULL,
+            message_id TEXT NOT NULL,
+            sender TEXT NOT NULL,
+            recipients TEXT NOT NULL,
+            smtputf8 INTEGER NOT NULL,
+            subject TEXT NOT NULL,
+            thread_id TEXT NOT NULL,
+            is_answer INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            queued_at REAL NOT NULL,
+            tried_at REAL NOT NULL,
+            due_at REAL NOT NULL,
+            submitted_at REAL NOT NULL,
+            changed_at REAL NOT NULL,
+            reason TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            copied INTEGER NOT NULL,
+            copy_due_at REAL NOT NULL,
+            copy_tries INTEGER NOT NULL,
+            dropped INTEGER NOT NULL,
+            wish TEXT,
+            UNIQUE (outbox, key)
+        )""",
+        f"""CREATE INDEX letter_open ON letter (outbox, state, due_at, queued_at)
+            WHERE state NOT IN {THROUGH}""",
+        "CREATE INDEX letter_message_id ON letter (message_id)",
+        "CREATE INDEX letter_thread ON letter (outbox, thread_id, queued_at) WHERE is_answer",
+        """CREATE INDEX letter_submitted ON letter (outbox, submitted_at)
+            WHERE submitted_at > 0""",
+        "CREATE INDEX letter_copy ON letter (outbox, copy_due_at) WHERE copy_due_at > 0",
+        "CREATE INDEX letter_wish ON letter (outbox) WHERE wish IS NOT NULL",
+        # Its recipients in lower case: who was written to, and whom a delivery report is about.
+        """CREATE TABLE letter_to (
+            outbox INTEGER NOT NULL,
+            address TEXT NOT NULL,
+            queued_at REAL NOT NULL,
+            letter INTEGER NOT NULL,
+            PRIMARY KEY (outbox, address, queued_at, letter)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE letter_raw (letter INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+    ),
+    (
+        # The inboxes that were made while a program ran.
+        """CREATE TABLE inbox (
+            mailbox INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            address TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            backfill INTEGER NOT NULL,
+            PRIMARY KEY (mailbox, id)
         ) WITHOUT ROWID""",
     ),
 )

@@ -15,8 +15,11 @@ from nornmail.errors import StoreError
 from nornmail.stores.files import Files
 from nornmail.stores.journal import damaged
 
-VERSION = 1
-"""The format's version: a program refuses a higher one than it knows."""
+VERSION = 2
+"""The format's version: a program refuses a higher one than it knows. 2 added the letters and the
+inboxes."""
+LINED = ("entries", "letters")
+"""What is written with a line for each, for people and their tools."""
 CHUNK_BYTES = 1 << 20
 """Octets that are written at a time: a big state is never in memory twice."""
 _OPENING = b'{"format": "nornmail state", "version": '
@@ -29,6 +32,7 @@ _TAIL_BYTES = 64
 class Snapshot:
     """A state as it was after the commit with the number ``sequence``."""
 
+    version: int
     sequence: int
     mailboxes: list[dict[str, Any]]
     size: int
@@ -73,7 +77,7 @@ def read_snapshot(path: str) -> Snapshot:
     if tail is None or int(tail[1], 16) != crc32(memoryview(data)[: tail.start()]):
         raise damaged(path, "its checksum does not fit")
     value = json.loads(data)
-    return Snapshot(value["sequence"], value["mailboxes"], len(data))
+    return Snapshot(value["version"], value["sequence"], value["mailboxes"], len(data))
 
 
 def write_snapshot(
@@ -116,14 +120,15 @@ def temporary_path(path: str) -> str:
 def _pieces(sequence: int, mailboxes: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     yield b'%s%d, "sequence": %d, "mailboxes": [' % (_OPENING, VERSION, sequence)
     for number, mailbox in enumerate(mailboxes):
-        # An entry is a line, for people and their tools.
-        head = json.dumps({key: value for key, value in mailbox.items() if key != "entries"})
+        head = json.dumps({key: value for key, value in mailbox.items() if key not in LINED})
         yield b"%s\n%s" % (b"," if number else b"", head[:-1].encode("ascii"))
-        yield b', "entries": ['
-        for index, entry in enumerate(mailbox.get("entries", ())):
-            yield b",\n" if index else b"\n"
-            yield json.dumps(entry, separators=(",", ":")).encode("ascii")
-        yield b"]}"
+        for name in LINED:
+            yield b', "%s": [' % name.encode("ascii")
+            for index, value in enumerate(mailbox.get(name, ())):
+                yield b",\n" if index else b"\n"
+                yield json.dumps(value, separators=(",", ":")).encode("ascii")
+            yield b"]"
+        yield b"}"
     yield b"],\n"
 
 

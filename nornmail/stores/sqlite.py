@@ -34,6 +34,8 @@ from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.stores.schema import prepare
 from nornmail.stores.sqlite_failures import translate
+from nornmail.stores.sqlite_inboxes import SqliteInboxes
+from nornmail.stores.sqlite_letters import SqliteLetters
 from nornmail.uidset import UidSet
 
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -43,7 +45,7 @@ HASH_DIGITS = 16
 """Hexadecimal digits of the mailbox's hash in the name of its lock file: 64 bits."""
 
 
-class SqliteStateStore:
+class SqliteStateStore(SqliteLetters, SqliteInboxes):
     """Keeps the :class:`~nornmail.stores.base.StateStore` protocol in a sqlite database.
 
     A mailbox's lease is a lock of the operating system on a file of its own beside the database
@@ -127,16 +129,18 @@ class SqliteStateStore:
             return lease
 
     def _raise_token(self, mailbox: MailboxKey) -> int:
-        name = rows.write_text(mailbox.account), rows.write_text(mailbox.mailbox)
         with self._transaction() as execute:
-            found = execute(rows.SELECT_MAILBOX, name).fetchone()
-            if found is None:
-                execute(rows.INSERT_MAILBOX, name)
-                found = execute(rows.SELECT_MAILBOX, name).fetchone()
-            (token,) = execute(rows.SELECT_FENCE, found).fetchone()
-            execute(rows.UPDATE_FENCE, (token + 1, *found))
-        self._ids[mailbox] = found[0]
+            number = self._number(mailbox)
+            (token,) = execute(rows.SELECT_FENCE, (number,)).fetchone()
+            execute(rows.UPDATE_FENCE, (token + 1, number))
+        self._ids[mailbox] = number
         return int(token) + 1
+
+    def _number(self, mailbox: MailboxKey) -> int:
+        name = rows.write_text(mailbox.account), rows.write_text(mailbox.mailbox)
+        execute = self._connection.execute
+        found = execute(rows.SELECT_MAILBOX, name).fetchone()
+        return int(found[0]) if found else int(execute(rows.INSERT_MAILBOX, name).lastrowid or 0)
 
     def _lock_path(self, mailbox: MailboxKey) -> str:
         name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
@@ -236,10 +240,9 @@ class SqliteStateStore:
         """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
         with self._locked():
             found = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
-        return sorted(
-            (MailboxKey(*map(rows.read_text, row)) for row in found),
-            key=lambda one: (one.account, one.mailbox),
-        )
+        known = [MailboxKey(*map(rows.read_text, row)) for row in found]
+        known.sort(key=lambda one: (one.account, one.mailbox))
+        return [one for one in known if not one.is_outbox]
 
     def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
         """See :meth:`nornmail.stores.base.StateStore.asked_again`."""
@@ -377,8 +380,7 @@ class SqliteStateStore:
                 yield
 
     def _check_usable(self) -> None:
-        reason = self._unusable()
-        if reason is not None:
+        if reason := self._unusable():
             raise StoreError(reason)
 
     @contextmanager

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic
 
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
-from nornmail.model import Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
-from nornmail.stores.tables import H, Tables
+from nornmail.model import (
+    Change,
+    Entry,
+    EntryKey,
+    InboxRecord,
+    Lease,
+    MailboxKey,
+    MailboxRecord,
+    State,
+)
+from nornmail.stores.letter_tables import H
+from nornmail.stores.tabled_letters import TabledLetters
+from nornmail.stores.tables import Effects, Tables
 from nornmail.uidset import UidSet
 
 
-class TabledStore(ABC, Generic[H]):
+class TabledStore(TabledLetters[H]):
     """A store over :class:`~nornmail.stores.tables.Tables`, one for each mailbox.
 
     One process at a time has such a store, so a lease is an entry in a dictionary: it goes with the
@@ -95,7 +105,43 @@ class TabledStore(ABC, Generic[H]):
             if current is not None and current.token == lease.token:
                 del self._leases[lease.mailbox]
 
+    # Writing
+
+    def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.commit`."""
+        with self._locked():
+            self._check_lease(lease)
+            if changes:
+                self._write(lease.mailbox, lambda tables, hold: tables.plan(changes, hold))
+
+    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.base.StateStore.ask_again`.
+
+        Where one process at a time has the store open, that is the poller's.
+        """
+        with self._locked():
+            self._write(mailbox, lambda tables, _: tables.plan_asking(key))
+
+    def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.save_inbox`."""
+        with self._locked():
+            self._write(mailbox, lambda *_: Effects(inboxes={record.id: record}))
+
+    def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.forget_inbox`."""
+        with self._locked():
+            known = name in self._tables(mailbox).inboxes
+            if known:
+                self._write(mailbox, lambda *_: Effects(inboxes={name: None}))
+            return known
+
     # Reading
+
+    def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
+        """See :meth:`nornmail.stores.inboxes.InboxStore.inboxes`."""
+        with self._locked():
+            found = self._tables(mailbox).inboxes.values()
+            return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
         """See :meth:`nornmail.stores.base.StateStore.load`."""
@@ -139,7 +185,8 @@ class TabledStore(ABC, Generic[H]):
     def mailboxes(self) -> list[MailboxKey]:
         """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
         with self._locked():
-            return sorted(self._mailboxes, key=lambda one: (one.account, one.mailbox))
+            found = (one for one in self._mailboxes if not one.is_outbox)
+            return sorted(found, key=lambda one: (one.account, one.mailbox))
 
     def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
         """See :meth:`nornmail.stores.base.StateStore.asked_again`."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic
 
 from nornmail.model import (
     KEEPS_RAW,
     Change,
     Entry,
     EntryKey,
+    InboxRecord,
     KeepRaw,
     MailboxRecord,
     PassOver,
@@ -25,21 +26,20 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
+from nornmail.stores.letter_tables import H, LetterEffects, LetterTables
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.uidset import UidSet
 
 MERGE_FLOOR = 1024
 """Ranges that are collected before they are merged for the first time: merging sorts them all."""
 
-H = TypeVar("H")
-"""What stands for kept bytes: the bytes themselves, or the file that holds them."""
-
 
 @dataclass(slots=True)
 class Effects(Generic[H]):
     """What a commit comes to: values, so that putting them in twice is putting them in once.
 
-    ``None`` in ``entries`` and ``raw``, and ``False`` in ``asked``, take away what is there.
+    ``None`` in ``entries``, ``raw`` and ``inboxes``, and ``False`` in ``asked``, take away what is
+    there.
     """
 
     record: MailboxRecord | None = None
@@ -47,6 +47,8 @@ class Effects(Generic[H]):
     raw: dict[EntryKey, H | None] = field(default_factory=dict)
     passed: list[tuple[int, UidSet]] = field(default_factory=list)
     asked: dict[EntryKey, bool] = field(default_factory=dict)
+    outbox: LetterEffects[H] = field(default_factory=LetterEffects)
+    inboxes: dict[str, InboxRecord | None] = field(default_factory=dict)
 
 
 class Ranges:
@@ -83,6 +85,8 @@ class Tables(Generic[H]):
         self.raw: dict[EntryKey, H] = {}
         self.passed: dict[int, Ranges] = {}
         self.asked: set[EntryKey] = set()
+        self.outbox: LetterTables[H] = LetterTables()
+        self.inboxes: dict[str, InboxRecord] = {}
         self._by_state: dict[State, dict[EntryKey, None]] = {state: {} for state in State}
         self._by_digest: dict[str, dict[EntryKey, None]] = {}
         self._inboxes: dict[tuple[int, int], set[str]] = {}
@@ -132,6 +136,12 @@ class Tables(Generic[H]):
                 self.asked.add(key)
             else:
                 self.asked.discard(key)
+        self.outbox.install(effects.outbox)
+        for name, record in effects.inboxes.items():
+            if record is None:
+                self.inboxes.pop(name, None)
+            else:
+                self.inboxes[name] = record
 
     def _set(self, key: EntryKey, entry: Entry | None) -> None:
         old = self.entries.pop(key, None)

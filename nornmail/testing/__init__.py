@@ -6,16 +6,33 @@ r"""A mail server for tests, in the test's own process, with faults on demand.
         server.add_user("agent@example.com", "secret")
         server.deliver(b"Subject: hello\r\n\r\nhello\r\n")
         server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
-        ...  # a client connects to server.host, server.imap_port
+        ...  # a client connects to server.host, server.imap_port and server.smtp_port
+        (sent,) = server.wait_for_sent()
+
+``MailServer(like="gmail")`` talks as a vendor's server does; `VENDORS` has the names. What can go
+wrong is listed in `nornmail.testing.faults`.
 
 It knows nothing of the client in this package and shares no parser with it, so that one mistake
 cannot hide in both.
 """
 
 from nornmail.testing import faults
-from nornmail.testing.imap.view import StoredMessage
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
+from nornmail.testing.smtp import faults as smtp_faults
+from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.vendors import VENDORS
 
-__all__ = ["MISSING", "MailServer", "Mailbox", "Proxy", "StoredMessage", "faults"]
+__all__ = [
+    "MISSING",
+    "VENDORS",
+    "MailServer",
+    "Mailbox",
+    "Proxy",
+    "SentMessage",
+    "StoredMessage",
+    "faults",
+    "smtp_faults",
+]

@@ -4,48 +4,81 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 
 from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.personality import PLAIN, Personality
 
 FIRST_UID_VALIDITY = 1000
 """The UIDVALIDITY of an account's first mailbox; later ones count up, so that every run repeats."""
-
-DELIMITER = b"/"
-"""The hierarchy delimiter."""
 
 
 class Account:
     """A user. ``lock`` guards everything in it and in its mailboxes."""
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        personality: Personality = PLAIN,
+        changed: Callable[[], object] = bool,
+    ) -> None:
         self.user = user
         self.password = password
+        self.delimiter = personality.delimiter
+        self.prefix = personality.prefix
+        self._newest_first = personality.numbers_newest_first
         self.lock = threading.RLock()
         self.tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
+        self._changed = changed
         self._validities = itertools.count(FIRST_UID_VALIDITY)
         self._mailboxes: dict[bytes, Mailbox] = {}
         self.create(b"INBOX")
+        for name, attributes in personality.mailboxes:
+            self.create(name.encode("ascii")).attributes |= set(attributes.split())
+
+    def welcome(self) -> None:
+        """Somebody has logged in; the first time there may be things to do."""
+        with self.lock:
+            if self._newest_first:
+                self._newest_first = False
+                for box in self._mailboxes.values():
+                    box.number_newest_first()
+
+    def canonical(self, name: bytes) -> bytes:
+        """A mailbox's name as it is looked up: INBOX in any case, no delimiter at the end."""
+        bare = name.removesuffix(self.delimiter)
+        head, delimiter, below = bare.partition(self.delimiter)
+        return b"INBOX" + delimiter + below if head.upper() == b"INBOX" else bare
 
     def find(self, name: bytes) -> Mailbox | None:
-        """The mailbox of this name, if there is one."""
+        """The mailbox of this name, if there is one that can be opened."""
         with self.lock:
-            return self._mailboxes.get(canonical(name))
+            box = self._mailboxes.get(self.canonical(name))
+            return None if box is None or "\\Noselect" in box.attributes else box
 
-    def names(self) -> list[bytes]:
-        """Every mailbox's name, INBOX first."""
+    def all(self) -> list[Mailbox]:
+        """Every mailbox, INBOX first, those that cannot be opened included."""
         with self.lock:
-            return sorted(self._mailboxes, key=lambda name: (name != b"INBOX", name))
+            order = sorted(self._mailboxes, key=lambda name: (name != b"INBOX", name))
+            return [self._mailboxes[name] for name in order]
 
     def create(self, name: bytes) -> Mailbox:
-        """Make a mailbox and those above it (RFC 3501, 6.3.3). ValueError when it is there."""
+        """Make a mailbox and those above it (RFC 3501, 6.3.3).
+
+        Raises:
+            ValueError: it is there, or its name does not begin as all names must.
+        """
         with self.lock:
-            wanted = canonical(name)
+            wanted = self.canonical(name)
             if wanted in self._mailboxes or not wanted:
                 raise ValueError(f"mailbox {name!r} exists already")
-            parts = wanted.split(DELIMITER)
+            if wanted != b"INBOX" and not wanted.startswith(self.prefix):
+                raise ValueError(f"mailbox {name!r} does not begin with {self.prefix!r}")
+            parts = wanted.split(self.delimiter)
             for depth in range(1, len(parts) + 1):
-                path = canonical(DELIMITER.join(parts[:depth]))
+                path = self.delimiter.join(parts[:depth])
                 if path and path not in self._mailboxes:
                     self._mailboxes[path] = self._new(path)
             return self._mailboxes[wanted]
@@ -53,9 +86,9 @@ class Account:
     def delete(self, name: bytes) -> bool:
         """Remove a mailbox; sessions that have it open are told BYE. Whether it was there."""
         with self.lock:
-            box = self._mailboxes.pop(canonical(name), None)
+            box = self._mailboxes.pop(self.canonical(name), None)
             if box is not None:
-                box.epoch.gone = True
+                box.epoch.end()
             return box is not None
 
     def rename(self, old: bytes, new: bytes) -> None:
@@ -66,7 +99,7 @@ class Account:
             ValueError: ``new`` is there already.
         """
         with self.lock:
-            source, target = canonical(old), canonical(new)
+            source, target = self.canonical(old), self.canonical(new)
             box = self._mailboxes[source]
             if source == b"INBOX":
                 moved = self.create(target)
@@ -74,11 +107,10 @@ class Account:
                     moved.add(message.raw, message.flags, message.internal_date)
                     box.expunge(message.uid)
                 return
-            if target in self._mailboxes:
-                raise ValueError(f"mailbox {new!r} exists already")
-            below = source + DELIMITER
+            del self._mailboxes[self.create(target).raw_name]  # the levels above it stay
+            below = source + self.delimiter
             for path in [name for name in self._mailboxes if name.startswith(below)]:
-                self._move(path, target + DELIMITER + path.removeprefix(below))
+                self._move(path, target + self.delimiter + path.removeprefix(below))
             self._move(source, target)
 
     def _move(self, source: bytes, target: bytes) -> None:
@@ -87,10 +119,4 @@ class Account:
         self._mailboxes[target] = box
 
     def _new(self, name: bytes) -> Mailbox:
-        return Mailbox(name, self.lock, lambda: next(self._validities))
-
-
-def canonical(name: bytes) -> bytes:
-    """A mailbox's name as it is looked up: INBOX in any case, no delimiter at the end."""
-    bare = name.removesuffix(DELIMITER)
-    return b"INBOX" if bare.upper() == b"INBOX" else bare
+        return Mailbox(name, self.lock, lambda: next(self._validities), self._changed)

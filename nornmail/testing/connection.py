@@ -60,13 +60,17 @@ class Connection:
 
     Args:
         sock: the accepted socket; closed by `close`.
-        number: the connection's number on the server, from 1.
+        number: what the transcript calls it: the connection's number on the server, from 1.
         transcript: where everything said is noted.
         stopping: set when the server stops.
     """
 
     def __init__(
-        self, sock: socket.socket, number: int, transcript: Transcript, stopping: threading.Event
+        self,
+        sock: socket.socket,
+        number: int | str,
+        transcript: Transcript,
+        stopping: threading.Event,
     ) -> None:
         self.number = number
         self.shape = AnswerShape()
@@ -127,6 +131,22 @@ class Connection:
         del self._input[:size]
         self._transcript.add(self.number, "C", HIDDEN if secret else data)
         return data
+
+    def read_some(self) -> bytes:
+        """Whatever has come, at least an octet. It is in the transcript only if it is noted."""
+        if not self._input:
+            self._fill()
+        data = bytes(self._input)
+        self._input.clear()
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Give back the end of what `read_some` gave."""
+        self._input[:0] = data
+
+    def note(self, data: bytes) -> None:
+        """Put what was read by `read_some` into the transcript."""
+        self._transcript.add(self.number, "C", data)
 
     def wait_for_client(self, bell: socket.socket) -> bool:
         """Wait until the client speaks or ``bell`` can be read; whether it is the client."""
@@ -190,6 +210,21 @@ class Connection:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 return  # not connected any more
+
+    def end_tls(self) -> None:
+        """Say close_notify, so that the client knows the end for one; its answer is not awaited.
+
+        A connection that a fault cuts is to end without it.
+        """
+        sock = self._socket
+        if isinstance(sock, ssl.SSLSocket):
+            sock.setblocking(False)
+            try:
+                sock.unwrap()
+            except OSError:  # SSLWantReadError: it is said, and not answered yet
+                return
+            finally:
+                sock.setblocking(True)
 
     def close(self, *, reset: bool = False) -> None:
         """Close the socket, with a TCP reset or in an orderly way.

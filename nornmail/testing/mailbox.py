@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from nornmail.testing.imap.view import MAX_UID, Epoch, StoredMessage
+from nornmail.testing.epoch import MAX_UID, Epoch, StoredMessage
 
 
 class Missing:
@@ -35,28 +35,37 @@ def normal_flags(flags: Iterable[str]) -> frozenset[str]:
 
 
 class Mailbox:
-    """One mailbox. Every method may be called from any thread, while clients are connected.
+    r"""One mailbox. Every method may be called from any thread, while clients are connected.
 
     Args:
         name: the name as it is on the wire.
         lock: the account's lock.
         next_validity: gives a UIDVALIDITY that was never used in this account.
+        changed: called after each change that a method of this class makes.
 
     Attributes:
         uid_next_override: the UIDNEXT that SELECT and STATUS show; None is the true one, MISSING
             shows none.
         uid_validity_override: the same for UIDVALIDITY, in COPYUID and APPENDUID too.
+        attributes: what LIST says of it, as ``\Sent`` (RFC 6154): a set to be edited. One with
+            ``\Noselect`` is listed and cannot be opened.
     """
 
     def __init__(
-        self, name: bytes, lock: threading.RLock, next_validity: Callable[[], int]
+        self,
+        name: bytes,
+        lock: threading.RLock,
+        next_validity: Callable[[], int],
+        changed: Callable[[], object] = bool,
     ) -> None:
         self.raw_name = name
         self.lock = lock
         self.epoch = Epoch(next_validity())
         self.uid_next_override: int | Missing | None = None
         self.uid_validity_override: int | Missing | None = None
+        self.attributes: set[str] = set()
         self._next_validity = next_validity
+        self._changed = changed
         self._hidden: dict[int, int] = {}
 
     @property
@@ -105,23 +114,30 @@ class Mailbox:
         with self.lock:
             chosen = self.epoch.uid_next if uid is None else uid
             self.epoch.add(StoredMessage(chosen, normal_flags(flags), raw, when))
-            return chosen
+        self._changed()
+        return chosen
 
     def expunge(self, uid: int) -> None:
         """Remove a message, as another client would. KeyError when it is not there."""
         with self.lock:
             if self.epoch.remove(uid) is None:
                 raise KeyError(uid)
+        self._changed()
 
     def set_flags(self, uid: int, flags: Iterable[str]) -> None:
         """Replace a message's flags, as another client would. KeyError when it is not there."""
         with self.lock:
             self.epoch.set_flags(uid, normal_flags(flags))
+        self._changed()
 
     def hide(self, uid: int, listings: int = 1) -> None:
-        """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in."""
+        """Leave the UID out of the next ``listings`` SEARCH answers that it belongs in.
+
+        The fault `HideUid` does so in listings by FETCH as well.
+        """
         with self.lock:
             self._hidden[uid] = listings
+        self._changed()
 
     def reset_uid_validity(
         self, new_value: int | None = None, *, renumber: bool = True, quiet: bool = False
@@ -148,6 +164,18 @@ class Mailbox:
                 self.epoch.end()
             self.epoch = fresh
             self._hidden.clear()
+        self._changed()
+
+    def number_newest_first(self) -> None:
+        """Give the UIDs anew, 1 to the newest message, under the same UIDVALIDITY.
+
+        So does a bridge that fetches a mailbox backwards. Nobody may have the mailbox open.
+        """
+        with self.lock:
+            fresh = Epoch(self.epoch.uid_validity)
+            for uid, old in enumerate(reversed(self.messages), 1):
+                fresh.add(StoredMessage(uid, old.flags, old.raw, old.internal_date))
+            self.epoch = fresh
 
     def shown_uid_validity(self) -> int | None:
         """The UIDVALIDITY a client is told, None for none."""

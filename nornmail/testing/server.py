@@ -3,76 +3,85 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.message import Message
 from email.policy import Policy
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from nornmail.testing.accounts import Account
+from nornmail.testing.certificates import CA_FILE, CERTIFICATE_FILES
 from nornmail.testing.connection import Connection, Dropped, reset_at_close
+from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.faults import FaultPlan
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import Session
+from nornmail.testing.imap.table import COMMANDS
 from nornmail.testing.listener import Listener
 from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
 from nornmail.testing.state import ServerState
+from nornmail.testing.vendors import personality_of
+from nornmail.testing.waiting import WAIT_SECONDS, Waiting
 
-_TLS_FOLDER = Path(__file__).parent / "tls"
+__all__ = ["CA_FILE", "CERTIFICATE_FILES", "IDLE_SECONDS", "MailServer"]
 
-CA_FILE = str(_TLS_FOLDER / "test-only-ca.pem")
-"""The authority behind the test servers' certificate. Its use outside a test is a mistake."""
-
-CERTIFICATE_FILES = (
-    str(_TLS_FOLDER / "test-only-server.pem"),
-    str(_TLS_FOLDER / "test-only-server-key.pem"),
-)
-"""Certificate and key for localhost, 127.0.0.1 and ::1. The key is public."""
+T = TypeVar("T")
 
 IDLE_SECONDS = 20.0
 """How long a test waits for a client to idle, before it fails."""
 
 
 class MailServer:
-    """An IMAP server in this process, on a free port of the loopback.
+    """An IMAP and SMTP server in this process, on free ports of the loopback.
 
-    A context manager: the port is open when ``__enter__`` returns; on exit every connection is
+    A context manager: the ports are open when ``__enter__`` returns; on exit every connection is
     closed and every thread joined.
 
     Args:
         tls: TLS from the first octet on.
-        starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1).
+        starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1; RFC 3207).
         host: the address to listen on.
+        smtp: ``"plain"``, ``"starttls"`` or ``"tls"`` where SMTP is to be another than IMAP.
+        like: talk as this vendor's server does, as ``"gmail"``; see `VENDORS`. None is a server
+            as the standards describe it. An unknown name is a ValueError.
 
     Attributes:
         capabilities: may be changed at will; a connection has what was in it when it began. The
             commands of a capability that is not in it are answered BAD. LOGINDISABLED is honoured,
             until STARTTLS is done.
-        faults: the faults to come.
+        faults: the faults to come, of IMAP and of SMTP.
+        smtp: the SMTP side: its extensions, limits and counters. All other attributes here are of
+            IMAP, but for `transcript`, `outbox` and what has to do with accounts.
         read_only_mailboxes: names that SELECT opens read-only.
         refuse_connections: while True, new connections are reset at once.
         refused: how many were.
     """
 
     def __init__(
-        self, *, tls: bool = False, starttls: bool = False, host: str = "127.0.0.1"
+        self,
+        *,
+        tls: bool = False,
+        starttls: bool = False,
+        host: str = "127.0.0.1",
+        smtp: SmtpSecurity | None = None,
+        like: str | None = None,
     ) -> None:
         if tls and starttls:
             raise ValueError("tls and starttls exclude each other")
-        context: ssl.SSLContext | None = None
-        if tls or starttls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*CERTIFICATE_FILES)
         self.host = host
         self.ca_file = CA_FILE
         self.refuse_connections = False
         self.refused = 0
         self._implicit_tls = tls
-        self._state = ServerState(context, starttls=starttls)
+        self._state = ServerState(tls=tls, starttls=starttls, personality=personality_of(like))
         self.faults: FaultPlan = self._state.faults
+        same: SmtpSecurity = "tls" if tls else "starttls" if starttls else "plain"
+        self.smtp = SmtpServer(host, smtp or same, self._state)
+        self._waiting = Waiting(self._state, lambda: self.smtp.outbox)
         self._listener: Listener | None = None
         self._connections = 0
         self._live: dict[Connection, threading.Thread] = {}
@@ -92,13 +101,19 @@ class MailServer:
             self.raise_errors()
 
     def start(self) -> None:
-        """Open the port."""
+        """Open the ports."""
         if self._listener is None:
             self._listener = Listener(self.host, self._take)
+        try:
+            self.smtp.start()
+        except OSError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
-        """Close the port and every connection, and join the threads. A second call does nothing."""
+        """Close the ports and connections, and join the threads. A second call does nothing."""
         self._state.stopping.set()
+        self.smtp.stop()
         if self._listener is not None:
             self._listener.stop()
         self.kick()
@@ -139,6 +154,16 @@ class MailServer:
         return self._listener.port
 
     @property
+    def smtp_port(self) -> int:
+        """The TCP port of SMTP."""
+        return self.smtp.port
+
+    @property
+    def outbox(self) -> list[SentMessage]:
+        """What was accepted by SMTP so far, in that order: a copy."""
+        return self.smtp.outbox
+
+    @property
     def connections(self) -> int:
         """How many connections were taken so far."""
         return self._connections
@@ -169,12 +194,14 @@ class MailServer:
         """Make an account with an empty INBOX. ValueError when there is one of this name."""
         if user in self._state.accounts:
             raise ValueError(f"user {user!r} exists already")
-        self._state.accounts[user] = Account(user, password)
+        state = self._state
+        state.accounts[user] = Account(user, password, state.personality, state.changes.announce)
 
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.
 
-        The capabilities AUTH=XOAUTH2 and AUTH=OAUTHBEARER are to be added besides.
+        The capabilities AUTH=XOAUTH2 and AUTH=OAUTHBEARER are to be added besides, and for SMTP
+        the extensions of these names.
         """
         return self._state.account(user).tokens
 
@@ -224,6 +251,45 @@ class MailServer:
             box = account.find(name) or account.create(name)
             return box.add(_octets(message), flags, date, uid)
 
+    def wait_for(self, predicate: Callable[[MailServer], T], *, seconds: float = WAIT_SECONDS) -> T:
+        """Wait until something is true of this server, and return it.
+
+        Args:
+            predicate: a function of the server; it is asked now, and whenever something has
+                happened: a line on any connection, a change of a mailbox, a fault that fires, a
+                connection's beginning or end.
+            seconds: how long to wait.
+
+        Raises:
+            TimeoutError: it was not; with what was there instead, and the end of the transcript.
+        """
+        return self._waiting.wait_for(lambda: predicate(self), seconds)
+
+    def wait_for_sent(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[SentMessage]:
+        """The outbox, as soon as there are at least ``count`` messages in it.
+
+        Raises:
+            TimeoutError: there were not, within ``seconds``.
+        """
+        return self._waiting.wait_for_sent(count, seconds)
+
+    def wait_for_messages(
+        self,
+        count: int = 1,
+        *,
+        mailbox: str = "INBOX",
+        user: str | None = None,
+        seconds: float = WAIT_SECONDS,
+    ) -> list[StoredMessage]:
+        """The messages of a mailbox, as soon as there are at least ``count``.
+
+        The mailbox need not be there yet.
+
+        Raises:
+            TimeoutError: there were not, within ``seconds``.
+        """
+        return self._waiting.wait_for_messages(count, mailbox, user, seconds)
+
     def wait_for_idle(self, count: int = 1, *, seconds: float = IDLE_SECONDS) -> None:
         """Return when ``count`` clients are in IDLE, and have been told so.
 
@@ -247,7 +313,7 @@ class MailServer:
             return len(self._state.idlers)
 
     def kick(self) -> None:
-        """Close every live connection, without BYE."""
+        """Close every live connection of IMAP, without BYE. ``server.smtp`` has its own `kick`."""
         with self._state.lock:
             live = list(self._live)
         for connection in live:
@@ -258,6 +324,7 @@ class MailServer:
             self.refused += 1
             reset_at_close(sock)
             sock.close()
+            self._state.changes.announce()
             return
         state = self._state
         self._connections += 1
@@ -267,7 +334,9 @@ class MailServer:
         )
         with state.lock:
             self._live[conn] = thread
+            state.live = len(self._live)
         thread.start()
+        self._state.changes.announce()
 
     def _serve(self, conn: Connection) -> None:
         """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""
@@ -276,7 +345,7 @@ class MailServer:
         try:
             if self._implicit_tls and self._state.tls is not None:
                 conn.start_tls(self._state.tls)
-            Session(self._state, conn).run()
+            Session(Client(self._state, conn), COMMANDS).run()
         except Dropped as dropped:
             reset, why = dropped.reset, str(dropped)
         except OSError as gone:  # SSLError is one: a client that breaks off the handshake
@@ -288,6 +357,8 @@ class MailServer:
         conn.close(reset=reset)
         with self._state.lock:
             del self._live[conn]
+            self._state.live = len(self._live)
+        self._state.changes.announce()
 
 
 def _octets(message: bytes | Message[str, str]) -> bytes:

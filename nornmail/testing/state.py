@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import ssl
 import threading
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from nornmail.testing.accounts import Account
-from nornmail.testing.faults import FaultPlan
-from nornmail.testing.imap.idle import Idler
+from nornmail.testing.certificates import server_context
+from nornmail.testing.changes import Changes
+from nornmail.testing.faults import ConnectionLimit, Fault, FaultPlan, HideUid
+from nornmail.testing.idler import Idler
+from nornmail.testing.personality import PLAIN, Personality
 from nornmail.testing.transcript import Transcript
+from nornmail.testing.waking_plan import WakingPlan
 
 ALL_CAPABILITIES = frozenset(
     {
         "IMAP4rev1",
         "AUTH=PLAIN",
+        "CHILDREN",
+        "CONDSTORE",
+        "ENABLE",
         "ESEARCH",
         "ID",
         "IDLE",
@@ -21,27 +30,41 @@ ALL_CAPABILITIES = frozenset(
         "MOVE",
         "NAMESPACE",
         "SASL-IR",
+        "SPECIAL-USE",
         "UIDPLUS",
         "UNSELECT",
     }
 )
 """What a server has until a test takes some away; STARTTLS is added where it is offered."""
 
-_BEFORE_LOGIN = frozenset({"STARTTLS", "LOGINDISABLED", "SASL-IR"})
+_FOR_LOGIN = frozenset({"STARTTLS", "LOGINDISABLED", "SASL-IR"})
 """Capabilities that mean nothing any more once somebody is logged in; AUTH= too."""
+
+AnyFault = TypeVar("AnyFault", bound=Fault)
 
 
 class ServerState:
     """Accounts, capabilities, faults and counters. ``lock`` guards the counters and the lists.
 
+    ``live`` is how many connections are open.
+
     ``idling`` guards ``idlers``, the sessions in IDLE, and is notified when there is another one.
+    ``changes`` is told of whatever a test may wait for; every line of the transcript tells it.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None, *, starttls: bool) -> None:
-        self.tls = tls
-        self.capabilities = set(ALL_CAPABILITIES) | ({"STARTTLS"} if starttls else set())
-        self.faults = FaultPlan()
-        self.transcript = Transcript()
+    def __init__(self, *, tls: bool, starttls: bool, personality: Personality = PLAIN) -> None:
+        self._offers_tls = tls or starttls
+        self.personality = personality
+        self.capabilities = set(ALL_CAPABILITIES)
+        if personality.before is not None and personality.after is not None:
+            self.capabilities = set(personality.before | personality.after)
+        if starttls:
+            self.capabilities.add("STARTTLS")
+        self.changes = Changes()
+        self.faults: FaultPlan = WakingPlan(self.changes.announce)
+        self._habits = FaultPlan()
+        self._habits.add(*personality.habits)
+        self.transcript = Transcript(self.changes.announce)
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.idling = threading.Condition()
@@ -51,6 +74,42 @@ class ServerState:
         self.commands: list[bytes] = []
         self.errors: list[Exception] = []
         self.logins = 0
+        self.live = 0
+
+    def take(self, kind: type[AnyFault], matches: Callable[[AnyFault], bool]) -> list[AnyFault]:
+        """The faults of this kind that fire now: the server's habits, and what a test has added."""
+        return [*self._habits.take(kind, matches), *self.faults.take(kind, matches)]
+
+    def holds(self, kind: type[Fault]) -> bool:
+        """Whether a fault of this kind may fire, so that a large answer need not ask per line."""
+        return self._habits.holds(kind) or self.faults.holds(kind)
+
+    def hides(self, uid: int, name: str) -> bool:
+        """Whether a fault hides this message in the answer to this command, which uses it up."""
+        return bool(self.take(HideUid, lambda fault: fault.hides(uid, name)))
+
+    def over_limit(self, ways: Collection[str]) -> ConnectionLimit | None:
+        """The limit on connections that is passed now and acts in one of these ways."""
+        with self.lock:
+            live = self.live
+        over = self.take(ConnectionLimit, lambda limit: limit.how in ways and live > limit.limit)
+        return over[0] if over else None
+
+    def shown_capabilities(self, held: frozenset[str], *, logged_in: bool) -> bytes:
+        """The capability list of the wire, IMAP4rev1 first."""
+        limits = self.personality.after if logged_in else self.personality.before
+        shown = sorted(held - {"IMAP4rev1"})
+        if limits is not None:
+            shown = [name for name in shown if name in limits or name == "STARTTLS"]
+        if logged_in:
+            serves = limits or frozenset()
+            shown = [name for name in shown if name in serves or not _serves_login(name)]
+        return " ".join(["IMAP4rev1"] * ("IMAP4rev1" in held) + shown).encode("ascii")
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What TLS is done with on IMAP, made when it is needed; None where none is offered."""
+        return server_context() if self._offers_tls else None
 
     def account(self, user: str | None) -> Account:
         """The user's account; with None the only one.
@@ -84,11 +143,5 @@ class ServerState:
         return account
 
 
-def shown_capabilities(held: frozenset[str], *, logged_in: bool) -> bytes:
-    """The capability list of the wire, IMAP4rev1 first."""
-    shown = sorted(held - {"IMAP4rev1"})
-    if logged_in:
-        shown = [
-            name for name in shown if name not in _BEFORE_LOGIN and not name.startswith("AUTH=")
-        ]
-    return " ".join(["IMAP4rev1"] * ("IMAP4rev1" in held) + shown).encode("ascii")
+def _serves_login(capability: str) -> bool:
+    return capability in _FOR_LOGIN or capability.startswith("AUTH=")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
+from collections.abc import Callable
 from itertools import groupby
 
 TRANSCRIPT_LIMIT = 16 * 1024 * 1024
@@ -41,18 +42,22 @@ def without_secret(line: bytes) -> bytes:
 
 
 class Transcript:
-    """Lines such as ``[1] C: a1 NOOP`` and ``[1] S: a1 OK NOOP completed``. Thread-safe.
+    """Lines such as ``[1] C: a1 NOOP`` and ``[smtp 1] S: 250 2.0.0 OK``. Thread-safe.
 
     Octets are kept as they came and cut into lines only when somebody looks.
+
+    Args:
+        on_change: called after each addition.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], object] = bool) -> None:
         self._lock = threading.Lock()
-        self._chunks: deque[tuple[int, str, bytes]] = deque()
+        self._on_change = on_change
+        self._chunks: deque[tuple[int | str, str, bytes]] = deque()
         self._size = 0
         self._dropped = 0
 
-    def add(self, connection: int, who: str, data: bytes) -> None:
+    def add(self, connection: int | str, who: str, data: bytes) -> None:
         """Note octets of ``who``: ``C`` the client, ``S`` the server, ``-`` how it ended."""
         with self._lock:
             self._chunks.append((connection, who, data))
@@ -61,6 +66,7 @@ class Transcript:
                 dropped = len(self._chunks.popleft()[2])
                 self._size -= dropped
                 self._dropped += dropped
+        self._on_change()
 
     def lines(self) -> list[str]:
         """Every line so far. Octets are shown as Latin-1."""

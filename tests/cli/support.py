@@ -63,9 +63,12 @@ class User:
 
         Args:
             closed: a standard stream that is closed, as a shell closes it.
-            options: for Popen, and more of the environment in capitals.
+            options: for Popen, and more of the environment in capitals; ``program`` is another
+                ``nornmail`` than this one.
         """
-        command = [sys.executable, "-m", "nornmail", *arguments]
+        program = options.pop("program", None)
+        start = [program] if program else [sys.executable, "-m", "nornmail"]
+        command = [*start, *arguments]
         if closed is not None:
             command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command]
         more = {name: options.pop(name) for name in list(options) if name.isupper()}

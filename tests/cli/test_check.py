@@ -6,12 +6,14 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from nornmail import JsonStateStore
+from nornmail import InboxRecord, JsonStateStore, SqliteStateStore
 from nornmail.cli import main
+from nornmail.model import MailboxKey
 from nornmail.testing import MailServer
 from tests.cli.support import PASSWORD, USER, User, let_die, mail, mail_server, settings_of
 from tests.support.smtp import PASSWORD as SMTP_PASSWORD
@@ -244,6 +246,34 @@ def test_a_json_store_that_a_poller_has_open(here: Desk, user: User) -> None:
     assert status == 0
     assert "in use" in told["state store"]
     assert "first run" not in told
+
+
+def make_inboxes(user: User, server: MailServer, *addresses: str) -> None:
+    """Have the inboxes that a service made, in the store that ``check`` looks into."""
+    with closing(SqliteStateStore(user.directory / "nornmail.db")) as store:
+        for address in addresses:
+            record = InboxRecord(id=address, name=address, address=address, created_at=1.0)
+            store.save_inbox(MailboxKey(f"{USER}@{server.host}", "INBOX"), record)
+
+
+def test_mail_that_is_for_no_inbox(here: Desk, user: User, server: MailServer) -> None:
+    make_inboxes(user, server, "test@example.com", "sales@example.com")
+    server.deliver(mail("one"))
+    server.deliver(mail("two").replace(USER.encode(), b"Tests <tset@example.com>"))
+    _, _, line = here.check()
+    assert line.startswith("FAILED  inboxes")
+    assert "the newest 2 messages is for sales@example.com, test@example.com" in line
+    assert f"they are to {USER}, tset@example.com" in line
+    assert "make one for these" in line
+
+
+def test_mail_that_is_for_an_inbox(here: Desk, user: User, server: MailServer) -> None:
+    make_inboxes(user, server, "test@example.com")
+    assert here.check()[1]["inboxes"] == "test@example.com; no mail is there yet"
+    server.deliver(mail("one").replace(USER.encode(), b"Test+tag@Example.com"))
+    server.deliver(mail("two"))
+    assert here.check()[1]["inboxes"] == "1 of the newest 2 messages are for test@example.com"
+    assert [one.flags for one in server.mailbox().messages] == [set(), set()]
 
 
 def test_smtp_comes_after_imap_where_it_is_set(here: Desk) -> None:

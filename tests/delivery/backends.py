@@ -10,9 +10,12 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.support.server import PrivateServer
+
 REPLY_SECONDS = 20.0
 
-_FACTS = re.compile(rb"UID ([0-9]+) .*?FLAGS \(([^)]*)\)", re.DOTALL)
+_UID = re.compile(rb"UID ([0-9]+)")
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _APPENDUID = re.compile(rb"APPENDUID [0-9]+ ([0-9]+)")
 _NAME = re.compile(rb'\([^)]*\) (?:"[^"]*"|NIL) "?([^"\r\n]*)"?')
 
@@ -32,11 +35,21 @@ class OtherClient:
     Args:
         host, port, tls, ca_file: the server itself, without what stands before it.
         user, password: whose mail.
+        prefix: what the names of all mailboxes but INBOX begin with; tests do without it.
     """
 
     def __init__(
-        self, host: str, port: int, *, tls: bool, ca_file: str, user: str, password: str
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool,
+        ca_file: str,
+        user: str,
+        password: str,
+        prefix: str = "",
     ) -> None:
+        self._prefix = prefix
         context = ssl.create_default_context(cafile=ca_file)
         self._imap: imaplib.IMAP4 = (
             imaplib.IMAP4_SSL(host, port, ssl_context=context, timeout=REPLY_SECONDS)
@@ -47,6 +60,8 @@ class OtherClient:
         self._imap.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._imap.login(user, password)
+            _, told = self._imap.capability()  # after the login; imaplib keeps the ones from before
+            self._capabilities = (told[0] or b"").decode("ascii").upper().split()
         except BaseException:
             self._imap.shutdown()
             raise
@@ -64,7 +79,8 @@ class OtherClient:
         """Put messages into a mailbox that is there; returns their UIDs."""
         shown = f"({' '.join(flags)})"
         when = imaplib.Time2Internaldate(date)
-        answers = [self._imap.append(quoted(mailbox), shown, when, raw) for raw in raws]
+        argument = self._argument(mailbox)
+        answers = [self._imap.append(argument, shown, when, raw) for raw in raws]
         found = [_APPENDUID.search(answer[0] or b"") for _, answer in answers]
         assert None not in found, answers
         return [int(match[1]) for match in found if match]
@@ -80,10 +96,12 @@ class OtherClient:
             if not isinstance(part, tuple):
                 continue
             after = parts[at + 1]
-            facts = _FACTS.search(part[0] + (after if isinstance(after, bytes) else b""))
-            assert facts is not None, part[0]
-            flags = frozenset(facts[2].decode("ascii").split()) - {"\\Recent"}
-            messages.append(Stored(int(facts[1]), flags, part[1]))
+            facts = part[0] + (after if isinstance(after, bytes) else b"")
+            uid, flags = _UID.search(facts), _FLAGS.search(facts)
+            assert uid, facts
+            assert flags, facts
+            own = frozenset(flags[1].decode("ascii").split()) - {"\\Recent"}
+            messages.append(Stored(int(uid[1]), own, part[1]))
         return sorted(messages, key=lambda message: message.uid)
 
     def set_flags(self, uid: int, flags: Sequence[str], mailbox: str) -> None:
@@ -101,17 +119,18 @@ class OtherClient:
         """The names of all mailboxes, as on the wire."""
         _, lines = self._imap.list()
         found = [_NAME.fullmatch(line) for line in lines if isinstance(line, bytes)]
-        return sorted(match[1].decode("ascii") for match in found if match)
+        names = [match[1].decode("ascii") for match in found if match]
+        return sorted(name.removeprefix(self._prefix) for name in names)
 
     def create(self, mailbox: str) -> None:
         """Make a mailbox."""
-        status, answer = self._imap.create(quoted(mailbox))
+        status, answer = self._imap.create(self._argument(mailbox))
         assert status == "OK", answer
 
     def renew(self, mailbox: str, date: float) -> None:
         """Make a mailbox anew with the same mail: another UIDVALIDITY, and UIDs from 1."""
         kept = self.stored(mailbox)
-        status, answer = self._imap.delete(quoted(mailbox))
+        status, answer = self._imap.delete(self._argument(mailbox))
         assert status == "OK", answer
         self.create(mailbox)
         for message in kept:
@@ -119,12 +138,23 @@ class OtherClient:
 
     @contextlib.contextmanager
     def _open(self, mailbox: str) -> Iterator[int]:
-        status, answer = self._imap.select(quoted(mailbox))
+        status, answer = self._imap.select(self._argument(mailbox))
         assert status == "OK", answer
         try:
             yield int(answer[0] or 0)
         finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Have no mailbox open; CLOSE of one that was examined removes nothing."""
+        if "UNSELECT" in self._capabilities:
             self._imap.unselect()
+        else:
+            self._imap.select("INBOX", readonly=True)
+            self._imap.close()
+
+    def _argument(self, mailbox: str) -> str:
+        return quoted(mailbox if mailbox == "INBOX" else self._prefix + mailbox)
 
     def _do(self, command: str, *arguments: str) -> list[bytes | tuple[bytes, bytes]]:
         status, answer = self._imap.uid(command, *arguments)
@@ -143,6 +173,8 @@ class Backend:
     Attributes:
         restore: gives INBOX a new UIDVALIDITY and UIDs from 1, as a restored backup has them; the
             poller must not be connected.
+        prefix: what the names of all mailboxes but INBOX begin with.
+        real: the server, where it is a real one.
     """
 
     host: str
@@ -152,3 +184,5 @@ class Backend:
     user: str
     password: str
     restore: Callable[[], object]
+    prefix: str = ""
+    real: PrivateServer | None = None

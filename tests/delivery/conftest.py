@@ -1,4 +1,4 @@
-"""The four servers, and the world around each; what a test leaves open is an error."""
+"""The servers, and the world around each; what a test leaves open is an error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ import pytest
 from nornmail.testing import MailServer, Proxy
 from nornmail.testing.server import CERTIFICATE_FILES
 from tests.delivery.backends import Backend
+from tests.delivery.differences import difference
 from tests.delivery.harness import SERVERS, ServerKind, World
-from tests.support.dovecot import Dovecot
+from tests.support.server import PrivateServer
 
 USER = "agent@example.com"
 PASSWORD = "correct-horse-7%battery"
 FILES = Path("/proc/self/fd")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is different on a real server, as the table has it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and (differs := difference(item.name)):
+            item.add_marker(differs.mark())
 
 
 @pytest.fixture(params=SERVERS)
@@ -28,8 +36,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A server with an empty mailbox, what stands before it, and nothing handed over yet."""
     kind: ServerKind = request.param
     with ExitStack() as stack:
-        if kind.real:
-            backend = real(request.getfixturevalue("dovecot"), kind)
+        if kind.fixture:
+            backend = real(request.getfixturevalue(kind.fixture), kind)
             stack.enter_context(nothing_left_open())
             server = None
         else:
@@ -55,7 +63,7 @@ def embedded(server: MailServer, kind: ServerKind) -> Backend:
     )
 
 
-def real(server: Dovecot, kind: ServerKind) -> Backend:
+def real(server: PrivateServer, kind: ServerKind) -> Backend:
     user = server.user()
     return Backend(
         host=server.host,
@@ -65,6 +73,8 @@ def real(server: Dovecot, kind: ServerKind) -> Backend:
         user=user,
         password=server.password,
         restore=lambda: server.reset_uid_validity(user),
+        prefix=server.prefix,
+        real=server,
     )
 
 

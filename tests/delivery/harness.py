@@ -39,20 +39,31 @@ Handler = Callable[[Message], object]
 
 @dataclass(frozen=True)
 class ServerKind:
-    """Which server a test runs on: nornmail's own or a real one, with or without TLS."""
+    """Which server a test runs on, with or without TLS.
 
-    real: bool
+    Attributes:
+        fixture: the name of the real server's fixture; ``""`` for nornmail's own.
+    """
+
+    fixture: str
     tls: bool
 
 
 EMBEDDED = [
-    pytest.param(ServerKind(real=False, tls=False), id="embedded plain"),
-    pytest.param(ServerKind(real=False, tls=True), id="embedded TLS", marks=pytest.mark.tls),
+    pytest.param(ServerKind("", tls=False), id="embedded plain"),
+    pytest.param(ServerKind("", tls=True), id="embedded TLS", marks=pytest.mark.tls),
 ]
+REAL = {
+    "Dovecot": ServerKind("dovecot", tls=False),
+    "Dovecot TLS": ServerKind("dovecot", tls=True),
+    "Dovecot 2.4": ServerKind("dovecot24", tls=False),
+    "Cyrus": ServerKind("cyrus", tls=False),
+    "Courier": ServerKind("courier", tls=False),
+    "pymap": ServerKind("pymap", tls=False),
+}
 SERVERS = [
     *EMBEDDED,
-    pytest.param(ServerKind(real=True, tls=False), id="Dovecot", marks=pytest.mark.interop),
-    pytest.param(ServerKind(real=True, tls=True), id="Dovecot TLS", marks=pytest.mark.interop),
+    *(pytest.param(kind, id=name, marks=pytest.mark.interop) for name, kind in REAL.items()),
 ]
 embedded_only = pytest.mark.parametrize("world", EMBEDDED, indirect=True)
 """For what a real server cannot be brought to; each use says what."""
@@ -167,6 +178,9 @@ class World:
             "use_ssl": self.backend.tls,
             "ca_file": self.backend.ca_file if self.backend.tls else None,
         }
+        for name in ("mailbox", "move_to"):
+            if changes.get(name) not in (None, "INBOX"):
+                changes[name] = self.backend.prefix + changes[name]
         return ImapSettings(**{**values, **changes})
 
     def poller(self, on_message: Handler | None = None, **options: Any) -> Poller:
@@ -242,6 +256,7 @@ class World:
                 ca_file=backend.ca_file,
                 user=backend.user,
                 password=backend.password,
+                prefix=backend.prefix,
             )
         return self._others
 

@@ -148,6 +148,31 @@ def test_all_is_asked_for_where_windows_find_too_little() -> None:
     assert sock.sent[-1].endswith(b"UID SEARCH ALL")
 
 
+def test_windows_end_where_the_number_of_messages_is_a_lie() -> None:
+    answers: dict[str, bytes | list[bytes]] = {
+        "SELECT": b"* 4294967295 EXISTS\r\n%T OK\r\n",
+        "UID SEARCH": [b"* SEARCH 1 2\r\n%T OK\r\n", b"* SEARCH\r\n%T OK\r\n"],
+    }
+    sock = FakeSocket(answers)
+    opened = connection(sock)
+    opened.capabilities -= {"ESEARCH"}
+    assert opened.list_uids() == UidSet([(1, 2)])
+    assert sock.names.count("UID SEARCH") == 3
+
+
+@pytest.mark.parametrize("answer", [b"%T BAD UID parameters!\r\n", b"%T NO no\r\n"])
+def test_a_set_that_the_server_takes_for_descending_is_replaced_by_the_listing(
+    answer: bytes,
+) -> None:
+    listing = b'* ESEARCH (TAG "%T") UID ALL 1:3,9\r\n%T OK\r\n'
+    opened = connection(FakeSocket({"UID SEARCH": [answer, listing]}))
+    if b"BAD" in answer:
+        assert opened.uids_from(5) == UidSet.of([9])
+    else:
+        with pytest.raises(CommandRefused):
+            opened.uids_from(5)
+
+
 def test_windows_end_exactly_at_exists() -> None:
     answers = [
         b"* SEARCH 11 12\r\n%T OK\r\n",
@@ -263,11 +288,23 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
     ("call", "sent"), COMMANDS, ids=[sent.decode().split(" (")[0] for _, sent in COMMANDS]
 )
 def test_a_method_is_one_command(call: Callable[[Connection], object], sent: bytes) -> None:
-    sock = FakeSocket()
+    sock = FakeSocket({"UID MOVE": b"* 1 EXPUNGE\r\n%T OK\r\n"})
     opened = connection(sock)
     call(opened)
     assert sock.names[:-1] == ["LOGIN", "SELECT"]
     assert sock.sent[-1].partition(b" ")[2] == sent
+
+
+def test_a_move_that_tells_of_too_few_expunges_is_looked_after() -> None:
+    answers: dict[str, bytes | list[bytes]] = {
+        "UID MOVE": b"* 1 EXPUNGE\r\n%T OK\r\n",
+        "UID SEARCH": [b"* SEARCH\r\n%T OK\r\n", b"* SEARCH 2\r\n%T OK\r\n"],
+    }
+    opened = connection(FakeSocket(answers))
+    opened.move(UidSet([(1, 2)]), "Done")
+    with pytest.raises(CommandRefused, match="OK and UID 2 is still there"):
+        opened.move(UidSet([(1, 2)]), "Done")
+    assert opened.list_uids() == UidSet.of([2])
 
 
 def test_long_sets_are_cut_below_8000_octets_a_line() -> None:
@@ -378,6 +415,16 @@ def test_an_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "nornmail.imap"):
         opened.noop()
     assert "disk at 99%" in caplog.text
+
+
+def test_a_flood_of_alerts_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    flood = b"* NO [ALERT] look\r\n* BAD oh\r\n" * 500
+    opened = connection(FakeSocket({"NOOP": flood + b"%T OK\r\n"}))
+    with caplog.at_level(logging.WARNING, "nornmail.imap"):
+        opened.noop()
+    assert opened.complaints == 500
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1] == "and so on, 1000 times in all"
 
 
 def test_every_command_is_shown_before_and_after_it_is_sent() -> None:

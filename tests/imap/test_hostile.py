@@ -93,6 +93,7 @@ def test_a_long_line_of_quotes_takes_no_time() -> None:
 
 def test_a_long_search_line_in_tiny_pieces_takes_no_time() -> None:
     hits = b" ".join(b"%d" % uid for uid in range(1, 20_001))
-    sock = FakeSocket({"UID SEARCH": b"* SEARCH " + hits + b"\r\n%T OK\r\n"}, chunk=7)
+    answer = b"* 20000 EXISTS\r\n* SEARCH " + hits + b"\r\n%T OK\r\n"
+    sock = FakeSocket({"UID SEARCH": answer}, chunk=7)
     assert len(connection(sock).uids_from(1)) == 20_000
     assert isinstance(parse([b"* SEARCH " + hits]), Search)

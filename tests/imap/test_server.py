@@ -203,7 +203,7 @@ def test_a_silent_server_is_left_after_the_deadline(server: MailServer) -> None:
 def test_a_cut_at_every_octet_never_gives_half_a_message(server: MailServer) -> None:
     """All of SELECT, search and fetch, in steps; the whole enumeration is the poller's test."""
     whole = 0
-    for octets in range(1, 1400, 37):
+    for octets in range(1, 1700, 37):
         server.faults.clear()
         server.faults.add(faults.CutTotal(after_bytes=octets))
         try:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from tests.kill.oracle import complaints
 from tests.kill.stage import Plan, Story, play
 from tests.kill.zygote import Zygote
 
+T = TypeVar("T")
+R = TypeVar("R")
 AT_ONCE = min(8, 2 * (os.cpu_count() or 1))
 """Twice the processors, since a process that commits waits for the disk most of the time."""
 REPLAY = "NORNMAIL_KILL"
@@ -50,11 +52,21 @@ class Company:
 
     def play(self, plan: Plan) -> Story:
         """Carry one plan out."""
+        with self.zygote() as zygote:
+            return play(zygote, self._directory, plan)
+
+    @contextmanager
+    def zygote(self) -> Iterator[Zygote]:
+        """One of the zygotes, for as long as the block lasts."""
         zygote = self._idle.get()
         try:
-            return play(zygote, self._directory, plan)
+            yield zygote
         finally:
             self._idle.put(zygote)
+
+    def each(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Do something with each of many, many at once."""
+        return list(self._players.map(work, items))
 
     def clean(self, store: str, action: str) -> Story:
         """How it goes without a kill; it has gone that way twice."""

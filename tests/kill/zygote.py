@@ -15,11 +15,14 @@ import sys
 import traceback
 from dataclasses import asdict
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
-from tests.kill.child import Order, run
+from tests.kill import child, outbox_child
 from tests.stores.support import start
 
+Order = child.Order | outbox_child.Order
+KINDS = {"poller": child, "outbox": outbox_child}
+"""What a child can be told to be."""
 LIFETIME = 60
 """Seconds after which a child is ended with SIGALRM: a hundred times what it takes."""
 FAILED = 70
@@ -53,37 +56,42 @@ class Zygote:
         pipe, codes = self._process.stdin, self._process.stdout
         assert pipe is not None
         assert codes is not None
-        pipe.write(json.dumps([asdict(order) for order in orders]) + "\n")
+        pipe.write(json.dumps([[_kind_of(order), asdict(order)] for order in orders]) + "\n")
         pipe.flush()
         return [int(code) for code in codes.readline().split()]
+
+
+def _kind_of(order: Order) -> str:
+    return next(name for name, one in KINDS.items() if isinstance(order, one.Order))
 
 
 def serve() -> None:
     """The zygote itself: a line of orders, a line of exit codes, until there are no more."""
     for line in sys.stdin:
         pids: list[int] = []
-        for order in json.loads(line):
+        for kind, order in json.loads(line):
             pid = os.fork()
             if pid == 0:
-                first = pids[0] if pids else 0
-                _be_child(Order(**order | {"behind_pid": first}))
+                if order.get("behind"):
+                    order["behind_pid"] = pids[0]
+                _be_child(KINDS[kind], order)
             pids.append(pid)
         # In their order: one who stands behind the first sees that it is gone once it is reaped.
         ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         print(*ends, flush=True)
 
 
-def _be_child(order: Order) -> NoReturn:
+def _be_child(kind: Any, values: dict[str, Any]) -> NoReturn:
     """Carry the order out. What is said on stderr lies in the file ``errors`` afterwards."""
     code = FAILED
     try:
         signal.alarm(LIFETIME)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        errors = os.open(f"{order.directory}/errors", flags, 0o600)
+        errors = os.open(f"{values['directory']}/errors", flags, 0o600)
         os.dup2(errors, 1)
         os.dup2(errors, 2)
         os.close(errors)
-        run(order)
+        kind.run(kind.Order(**values))
         gc.collect()  # what was not closed says so now
         code = 0
     except BaseException:

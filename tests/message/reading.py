@@ -19,7 +19,7 @@ def touch(message: Message) -> None:
         assert len(attachment.content) == attachment.size
         assert attachment.filename
         assert not set(attachment.filename) & set("/\\\0\r\n")
-    for name in message.headers:
+    for name in {name.lower() for name in message.headers}:
         assert message.headers.get_all(name)
         assert message.headers.get(name) == message.headers.get_all(name)[0]
     assert message.bounce is None or message.bounce.recipients

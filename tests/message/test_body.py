@@ -23,7 +23,7 @@ from tests.message.reading import mail
         pytest.param("gb2312", "镕".encode("gb18030"), "镕", id="gbk that says gb2312"),
         pytest.param("windows-874", b"\xa1", "ก", id="windows-874"),
         pytest.param("iso-8859-8-i", b"\xe0", "א", id="iso-8859-8-i"),
-        pytest.param("x-mac-cyrillic", b"\x80", "А", id="x-mac-cyrillic"),  # noqa: RUF001
+        pytest.param("x-mac-cyrillic", b"\x80", "А", id="x-mac-cyrillic"),
         pytest.param("ks_c_5601-1987", "한".encode("cp949"), "한", id="ks_c_5601-1987"),
         pytest.param("x-sjis", "日".encode("cp932"), "日", id="x-sjis"),
         pytest.param("iso-2022-jp", "日".encode("iso2022_jp"), "日", id="iso-2022-jp"),
@@ -32,7 +32,7 @@ from tests.message.reading import mail
         pytest.param("no-such-charset", b"\xe9", "é", id="unknown, and not utf-8"),
         pytest.param("rot13", b"uryyb", "uryyb", id="rot13 is no charset"),
         pytest.param("idna", b"xn--a", "xn--a", id="idna is no charset"),
-        pytest.param("utf-8", b"a\xffb", "a\ufffdb", id="broken utf-8"),
+        pytest.param("utf-8", b"\xc3\xa9a\xffb", "éa\ufffdb", id="broken utf-8"),
         pytest.param("utf-8", b"\xef\xbb\xbfa", "a", id="a byte order mark"),
         pytest.param("utf-7", b"+2AA-", "\ufffd", id="a lone surrogate"),
         pytest.param("utf-8", b"a\0b", "ab", id="NUL"),

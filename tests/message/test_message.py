@@ -96,7 +96,7 @@ def test_a_plain_message() -> None:
     assert message.html == ""
     assert message.attachments == ()
     assert message.recipients == ("bob@example.com", "team@example.com", "carol@example.com")
-    assert message.is_automatic is False
+    assert not message.is_automatic
     assert message.automatic_reason == ""
     assert message.bounce is None
     assert message.defects == ()

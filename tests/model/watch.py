@@ -136,6 +136,9 @@ class WatchedStore:
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
         return self._alive().siblings(mailbox, epoch, uid)
 
+    def outboxes(self) -> list[str]:
+        return self._alive().outboxes()
+
     def mailboxes(self) -> list[MailboxKey]:
         return self._alive().mailboxes()
 

@@ -72,6 +72,13 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
             id="what a new UIDVALIDITY does",
         ),
         pytest.param("IMAP_TIMEOUT", "5", "timeout", 5.0, id="a timeout"),
+        pytest.param(
+            "IMAP_AUTHSERV_ID",
+            "mx.example.net",
+            "authserv_id",
+            "mx.example.net",
+            id="whom to trust",
+        ),
         pytest.param("IMAP_MAILBOX", "", "mailbox", "INBOX", id="set to nothing is not set"),
         pytest.param("EMAIL_PROVIDER", "imap-smtp", "port", 993, id="the provider that there is"),
     ],
@@ -175,6 +182,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         pytest.param({"move_to": ""}, "IMAP_MOVE_TO", id="a move to nowhere"),
         pytest.param({"start_from": "old"}, "IMAP_START_FROM", id="no such start"),
         pytest.param({"port": -1}, "IMAP_PORT", id="a port below nought"),
+        pytest.param({"authserv_id": ""}, "IMAP_AUTHSERV_ID", id="a server with no name"),
+        pytest.param({"authserv_id": "mx 1"}, "IMAP_AUTHSERV_ID", id="a server's name and version"),
+        pytest.param({"authserv_id": "a;b"}, "IMAP_AUTHSERV_ID", id="two servers"),
+        pytest.param({"authserv_id": True}, "IMAP_AUTHSERV_ID", id="a truth value for a server"),
     ],
 )
 def test_by_hand_the_same_checks_hold(fields: dict[str, Any], variable: str) -> None:

@@ -12,6 +12,10 @@ from nornmail.settings import SmtpSettings
 HOST = {"SMTP_HOST": "smtp.example.com"}
 
 
+async def coroutine() -> str:
+    return "hush"
+
+
 def test_the_defaults_are_those_of_the_setup_guide() -> None:
     assert SmtpSettings.from_env(HOST) == SmtpSettings(
         host="smtp.example.com",
@@ -34,6 +38,8 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
         pytest.param({"SMTP_USE_TLS": "Off"}, "use_tls", False, id="no TLS"),
         pytest.param({"SMTP_CA_FILE": "/ca.pem"}, "ca_file", "/ca.pem", id="a private CA"),
         pytest.param({"SMTP_TIMEOUT": "5"}, "timeout", 5.0, id="a timeout"),
+        pytest.param({"SMTP_FROM": "A <a@x.example>"}, "sender", "A <a@x.example>", id="a sender"),
+        pytest.param({"": "x"}, "token", None, id="no variable is a token"),
         pytest.param({"SMTP_PORT": " "}, "port", 587, id="set to nothing is not set"),
         pytest.param({"SMTP_PORT": "465"}, "implicit_tls", True, id="TLS first on 465"),
         pytest.param({"SMTP_PORT": "587"}, "implicit_tls", False, id="STARTTLS on 587"),
@@ -57,6 +63,8 @@ def test_a_variable_sets_a_field(variables: dict[str, str], field: str, value: o
                      id="465 without TLS"),
         pytest.param({"SMTP_PASSWORD": "hush"}, ["SMTP_USERNAME", "SMTP_PASSWORD"],
                      id="a password of nobody"),
+        pytest.param({"SMTP_FROM": "agent"}, ["SMTP_FROM", "agent"],
+                     id="a sender without a domain"),
         pytest.param({"EMAIL_PROVIDER": "mailgun"}, ["EMAIL_PROVIDER", "mailgun"],
                      id="another provider"),
     ],
@@ -82,8 +90,15 @@ def test_a_wrong_variable_is_named(variables: dict[str, str], named: list[str]) 
         pytest.param({"username": "a", "password": b"hush"}, "SMTP_PASSWORD", id="octets"),
         pytest.param({"username": "a", "password": "hush\r\n"}, "SMTP_PASSWORD", id="a line end"),
         pytest.param({"username": "a\0"}, "SMTP_USERNAME", id="a NUL"),
+        pytest.param({"username": "a", "token": "hush"}, "token", id="a token as text"),
+        pytest.param({"username": "a", "token": coroutine}, "token", id="a coroutine for tokens"),
+        pytest.param({"token": lambda: "hush"}, "SMTP_USERNAME", id="a token of nobody"),
+        pytest.param({"username": "a", "password": "hush", "token": lambda: "hush"}, "token",
+                     id="a token and a password"),
+        pytest.param({"sender": 5}, "SMTP_FROM", id="a sender that is no text"),
+        pytest.param({"sender": "a@b.example\r\n"}, "SMTP_FROM", id="a line end in the sender"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_value_by_hand_is_named(fields: dict[str, Any], variable: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         SmtpSettings(**{"host": "smtp.example.com", **fields})
@@ -94,3 +109,8 @@ def test_a_wrong_value_by_hand_is_named(fields: dict[str, Any], variable: str) -
 def test_the_password_is_not_shown() -> None:
     settings = SmtpSettings(host="smtp.example.com", username="agent", password="hush")
     assert "hush" not in repr(settings)
+
+
+def test_the_token_is_not_shown() -> None:
+    settings = SmtpSettings(host="smtp.example.com", username="agent", token=lambda: "hush")
+    assert "lambda" not in repr(settings)

@@ -232,8 +232,11 @@ def test_damage_that_is_met_later_is_a_store_error(
 ) -> None:
     filled(path)
     monkeypatch.setattr(schema, "QUICK_CHECK_BYTES", 0)
+    with closing(sqlite3.connect(path)) as other:
+        query = "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'entry'"
+        roots = [page - 1 for (page,) in other.execute(query)]
     data = bytearray(path.read_bytes())
-    for page in range(2, len(data) // 4096):
+    for page in roots:
         data[page * 4096 : page * 4096 + 12] = b"\xff" * 12
     path.write_bytes(data)
     store = SqliteStateStore(path)

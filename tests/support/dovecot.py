@@ -1,50 +1,28 @@
-"""A private Dovecot on loopback, as the server that a test has not written itself.
-
-It knows every user name, so a test takes one of its own with :meth:`Dovecot.user` and has an empty
-mailbox. Nothing of a Dovecot that the machine may run besides is touched.
+"""A private Dovecot, as the server that a test has not written itself: the machine's own, which is
+2.3 or 2.4, and a 2.4 in a root of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import imaplib
-import itertools
 import os
 import re
 import shutil
-import signal
-import socket
-import ssl
 import subprocess
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.dovecot_conf import Site, configuration, system_account
-from tests.support.package import package_directory
+from tests.support.foreign import TLS, search_path
 from tests.support.require import missing
+from tests.support.roots import Recipe, Root, find_root
+from tests.support.server import PrivateServer, place_of, running
 
-TLS = package_directory() / "testing" / "tls"
-"""The certificates of nornmail's own test server; the server itself is not imported."""
-HOST = "127.0.0.1"
-PASSWORD = "open-sesame"
-START_SECONDS = 20.0
-"""A start takes a tenth of a second; a loaded machine is given a hundred times that."""
-STOP_SECONDS = 10.0
-ORPHAN_SECONDS = 2.0
-"""Then what is left of Dovecot is killed. In a container whose first process reaps no children a
-dead orphan looks alive for ever."""
-PAUSE_SECONDS = 0.01
-"""Between two looks at what a foreign process does, which cannot be waited for otherwise."""
-START_ATTEMPTS = 5
-"""A port that was free may be taken before Dovecot binds it."""
-REPLY_SECONDS = 10.0
-LOG_LINES = 60
+ROOT_2_4 = Recipe("dovecot24", "trixie", ("dovecot-core", "dovecot-imapd"))
 
 _APPENDUID = re.compile(rb"\[APPENDUID (\d+) (\d+)\]")
 _UIDVALIDITY_FILES = ("dovecot-uidlist", "dovecot.index*")
@@ -52,64 +30,65 @@ _UIDVALIDITY_FILES = ("dovecot-uidlist", "dovecot.index*")
 values it has given out, so that the next one is higher even within the same second."""
 
 
-class Dovecot:
+class Dovecot(PrivateServer):
     """A Dovecot of one's own.
 
+    Args:
+        binary: its path, within ``root`` where there is one.
+        version: as ``dovecot --version`` gives it.
+        directory: where it has everything.
+        root: the Debian that it is installed in; ``None`` for the machine itself.
+
     Attributes:
-        host: the loopback address.
-        port: IMAP without TLS.
-        tls_port: IMAP inside TLS.
-        ca_file: the certificate authority that vouches for ``host`` and for ``localhost``.
-        password: the password of every user.
         version: major and minor.
+        release: the version in full.
     """
 
-    def __init__(self, binary: str, version: tuple[int, int], directory: Path) -> None:
-        self.host = HOST
-        self.port = 0
-        self.tls_port = 0
-        self.password = PASSWORD
-        self.version = version
-        self.directory = directory
+    title = "Dovecot"
+    logs = ("output", "dovecot.log")
+
+    def __init__(self, binary: str, version: str, directory: Path, root: Root | None) -> None:
+        super().__init__(directory)
+        found = re.match(r"(\d+)\.(\d+)", version)
+        if found is None:
+            pytest.fail(f"{binary} --version says {version!r}", pytrace=False)
+        self.version = int(found[1]), int(found[2])
+        self.release = version.split()[0]
         self._binary = binary
+        self._root = root
         self._account = system_account()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._users = itertools.count(1)
-        self.ca_file = TLS / "test-only-ca.pem"
-        # Dovecot's processes run as users of their own, and the mail's owner must get through.
-        directory.chmod(0o755)
         for name in ("run", "state", "home", "mail"):
             (directory / name).mkdir()
         if os.getuid() == 0:
             for name in ("home", "mail"):
                 shutil.chown(directory / name, self._account.mail, self._account.mail_group)
 
-    # What a test asks for.
+    def configure(self) -> Sequence[str]:
+        config = self.directory / "dovecot.conf"
+        site = Site(
+            self.directory,
+            self.port,
+            self.tls_port,
+            self._given("test-only-server.pem"),
+            self._given("test-only-server-key.pem"),
+            self.password,
+            self._account,
+        )
+        config.write_text(configuration(self.version, site))
+        command = (self._binary, "-F", "-c", str(config))
+        return command if self._root is None else self._root.within(self.directory, (), *command)
 
-    def user(self) -> str:
-        """A user name that nobody had before, with an empty mailbox."""
-        return f"user{next(self._users)}"
+    def _given(self, name: str) -> Path:
+        """A file of the certificates, where the server can see it."""
+        if self._root is None:
+            return TLS / name
+        return Path(shutil.copy(TLS / name, self.directory / name))
+
+    # What a test asks for.
 
     def maildir(self, user: str) -> Path:
         """The user's Maildir; it is there once the user has logged in."""
         return self.directory / "mail" / user
-
-    def connect(self, user: str, *, tls: bool = False) -> imaplib.IMAP4:
-        """Another client, logged in. As a context manager it logs out at the end."""
-        client: imaplib.IMAP4
-        if tls:
-            context = ssl.create_default_context(cafile=str(self.ca_file))
-            client = imaplib.IMAP4_SSL(
-                self.host, self.tls_port, ssl_context=context, timeout=REPLY_SECONDS
-            )
-        else:
-            client = imaplib.IMAP4(self.host, self.port, timeout=REPLY_SECONDS)
-        try:
-            client.login(user, self.password)
-        except BaseException:
-            client.shutdown()
-            raise
-        return client
 
     def deliver(
         self,
@@ -143,13 +122,6 @@ class Dovecot:
                 raise AssertionError(f"Dovecot did not take the message: {status} {answer!r}")
             return int(found[2])
 
-    def uid_validity(self, user: str, mailbox: str = "INBOX") -> int:
-        """The mailbox's UIDVALIDITY, as the server names it now."""
-        with self.connect(user) as client:
-            client.select(mailbox, readonly=True)
-            _, values = client.response("UIDVALIDITY")
-            return int(values[0])
-
     def reset_uid_validity(self, user: str) -> int:
         """Begin INBOX anew with a higher UIDVALIDITY and UIDs from 1; returns the new value.
 
@@ -164,138 +136,32 @@ class Dovecot:
             raise AssertionError(f"UIDVALIDITY is still {before}: is {user} connected?")
         return after
 
-    def log(self) -> str:
-        """The end of what Dovecot had to say."""
-        paths = [self.directory / name for name in ("output", "dovecot.log")]
-        text = "".join(path.read_text(errors="replace") for path in paths if path.exists())
-        return "\n".join(text.splitlines()[-LOG_LINES:])
-
-    # Outages.
-
-    def start(self) -> None:
-        """Listen, on the ports of before where there were any; returns when both answer.
-
-        Raises:
-            AssertionError: Dovecot did not start; with its log.
-        """
-        if self._process is not None:
-            raise AssertionError("Dovecot runs already")
-        for _ in range(START_ATTEMPTS):
-            if self._launch():
-                return
-            if "Address already in use" not in self.log():
-                break
-        raise AssertionError(f"Dovecot did not start:\n{self.log()}")
-
-    def stop(self) -> None:
-        """Drop every connection and refuse new ones; returns when no process is left."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        # The group is Dovecot's own, from start_new_session. A master that is told alone leaves a
-        # process with a client running for ten seconds more.
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-            _wait_until(lambda: not _group_lives(process.pid), ORPHAN_SECONDS)
-        except (subprocess.TimeoutExpired, TimeoutError):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def _launch(self) -> bool:
-        """Start once; False when the process ended instead of listening."""
-        fresh = self.port == 0
-        if fresh:
-            self.port, self.tls_port = _free_ports(2)
-        config = self.directory / "dovecot.conf"
-        site = Site(
-            self.directory,
-            self.port,
-            self.tls_port,
-            TLS / "test-only-server.pem",
-            TLS / "test-only-server-key.pem",
-            self.password,
-            self._account,
-        )
-        config.write_text(configuration(self.version, site))
-        with (self.directory / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._binary, "-F", "-c", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        process = self._process
-        _wait_until(lambda: process.poll() is not None or self._answers(), START_SECONDS, self.log)
-        if process.poll() is None:
-            return True
-        self._process = None
-        if fresh:
-            self.port = self.tls_port = 0
-        return False
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection((self.host, self.tls_port), REPLY_SECONDS):
-                pass
-            with socket.create_connection((self.host, self.port), REPLY_SECONDS) as plain:
-                return plain.recv(4) == b"* OK"
-        except OSError:
-            return False
-
 
 @contextlib.contextmanager
 def start_dovecot() -> Iterator[Dovecot]:
     """A Dovecot that runs until the block ends; the test is skipped where none is installed."""
     # Debian keeps it in a directory that only root has on PATH.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    path = search_path()
     binary = shutil.which("dovecot", path=path)
     if binary is None:
         missing("dovecot", "it is not installed")
-    version = _version(binary)
-    # Not pytest's tmp_path or TMPDIR: those may be closed to the user that owns the mail, and may
-    # lie too deep for the path of a socket, which has room for about a hundred octets.
-    directory = Path(tempfile.mkdtemp(prefix="nornmail-dovecot-", dir="/tmp"))
-    try:
-        server = Dovecot(binary, version, directory)
-        try:
-            server.start()
+    with place_of("dovecot") as directory:
+        server = Dovecot(binary, _printed([binary, "--version"]), directory, None)
+        with running(server):
             yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(directory)
 
 
-def _version(binary: str) -> tuple[int, int]:
-    text = subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout
-    found = re.match(r"(\d+)\.(\d+)", text)
-    if found is None:
-        pytest.fail(f"{binary} --version says {text!r}", pytrace=False)
-    return int(found[1]), int(found[2])
+@contextlib.contextmanager
+def start_dovecot_2_4() -> Iterator[Dovecot]:
+    """A Dovecot 2.4 in a root of its own that runs until the block ends."""
+    root = find_root(ROOT_2_4)
+    with place_of("dovecot24") as directory:
+        binary = "/usr/sbin/dovecot"
+        version = _printed(root.within(directory, (), binary, "--version"))
+        server = Dovecot(binary, version, directory, root)
+        with running(server):
+            yield server
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _wait_until(
-    condition: Callable[[], bool], seconds: float, explain: Callable[[], str] = str
-) -> None:
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s\n{explain()}")
-        pause.wait(PAUSE_SECONDS)
+def _printed(command: Sequence[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -46,13 +46,18 @@ def _server_context() -> ssl.SSLContext:
 
 @contextmanager
 def smtp_server(
-    *, starttls: bool = True, implicit_tls: bool = False, **options: Any
+    *,
+    starttls: bool = True,
+    implicit_tls: bool = False,
+    handler: object = None,
+    **options: Any,
 ) -> Iterator[SmtpServer]:
     """A server that takes :data:`USER` with :data:`PASSWORD` until the block ends.
 
     Args:
         starttls: offer STARTTLS.
         implicit_tls: TLS from the first octet.
+        handler: what becomes of mail, as aiosmtpd has it; nothing becomes of it by default.
         options: for aiosmtpd's SMTP.
     """
     listener = socket.create_server((HOST, 0))
@@ -77,7 +82,7 @@ def smtp_server(
 
     async def listen() -> asyncio.Server:
         return await loop.create_server(
-            lambda: SMTP(object(), hostname="smtp.example.com", loop=loop, **settings),
+            lambda: SMTP(handler or object(), hostname="smtp.example.com", loop=loop, **settings),
             sock=listener,
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,17 @@ from nornmail.testing import MailServer
 USER, PASSWORD = "agent@example.com", "secret word"
 TIMEOUT = 20.0
 """Seconds until a test that hangs fails."""
+PAUSE = 0.001
+"""Between two looks at a server that says nothing."""
+
+
+def until_connected(server: MailServer, count: int) -> None:
+    """Return when the server has taken so many connections, of which it may greet none."""
+    deadline = time.monotonic() + TIMEOUT
+    pause = threading.Event()
+    while server.live_connections < count:
+        assert time.monotonic() < deadline
+        pause.wait(PAUSE)
 
 
 class RawClient:

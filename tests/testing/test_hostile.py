@@ -54,6 +54,15 @@ def test_random_octets_never_make_the_server_fail(server: MailServer) -> None:
     server.deliver(b"Subject: x\r\n\r\n")
     words = [b"UID ", b"FETCH ", b"SEARCH ", b"STORE ", b"1:* ", b"(", b")", b'"', b"{0+}\r\n"]
     words += [b"BODY[", b"] ", b"FLAGS ", b"NOT ", b"OR ", b"\\Seen ", b"<0.1>", b"INBOX ", b"* "]
+    words += [
+        b"ENVELOPE ",
+        b"BODYSTRUCTURE ",
+        b"1.2.MIME",
+        b"HEADER.FIELDS (a)",
+        b"MODSEQ ",
+        b"FULL",
+    ]
+    words += [b"(CHANGEDSINCE 1)", b"(UNCHANGEDSINCE 1) ", b"ENABLE ", b"LSUB ", b"% ", b"CHARSET "]
     words += [b"LIST ", b"STATUS ", b"ID ", b"APPEND ", b"COPY ", b"\xff", b"4294967296 ", b"NIL "]
     with RawClient.to(server) as client:
         for _ in range(400):
@@ -113,3 +122,57 @@ def test_a_large_mailbox_costs_in_proportion(server: MailServer) -> None:
         assert client.command(b"EXPUNGE").count(b"* 1 EXPUNGE\r\n") == LARGE
         assert other.command(b"NOOP").count(b"EXPUNGE") == LARGE
     assert time.perf_counter() - start < SECONDS
+
+
+PARTS = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+SMALL, LARGE_LETTER = 8_000, 1_000_000
+"""Octets of a hostile letter. At the large size what is not linear takes minutes."""
+
+LONG_SECONDS = 30.0
+
+HOSTILE: dict[str, tuple[bytes, bytes, bytes]] = {
+    "comments that do not close": (b"To: ", b"(", b"\r\n\r\n"),
+    "comments that do": (b"To: ", b"()", b"\r\n\r\n"),
+    "quotes": (b"To: ", b'"', b"\r\n\r\n"),
+    "a name of many words": (b"To: ", b"a ", b"\r\n\r\n"),
+    "names that break off": (b"To: ", b'"a,', b"\r\n\r\n"),
+    "a long route": (b"To: <", b"@a,", b"\r\n\r\n"),
+    "one field again and again": (b"", b"To: a@b\r\n", b"\r\n"),
+    "encoded words begun": (b"Subject: ", b"=?a?q?", b"\r\n\r\n"),
+    "folds": (b"Subject: a", b"\r\n ", b"\r\n\r\n"),
+    "semicolons": (b"Content-Type: a/b", b";", b"\r\n\r\n"),
+    "half parameters": (b"Content-Type: a/b", b';a="b', b"\r\n\r\n"),
+    "blank lines": (b"", b"\r\n", b""),
+    "lines that are no fields": (b"", b"a\r\n", b""),
+    "parts that break off": (PARTS, b"--x\r\na:b\r\n", b""),
+    "empty parts": (PARTS, b"--x\r\n\r\n", b""),
+    "somebody else's boundaries": (PARTS, b"--y\r\n", b""),
+    "messages in messages": (b"", b"Content-Type: message/rfc822\r\n\r\n", b""),
+}
+"""How a letter begins, what is repeated in it, and how it ends."""
+
+
+def look_at(server: MailServer, case: str, size: int, seconds: float) -> None:
+    """Ask all there is to ask about the letter, while somebody else works on."""
+    head, again, end = HOSTILE[case]
+    server.deliver(head + again * (size // len(again)) + end)
+    start = time.perf_counter()
+    with RawClient.to(server) as client, RawClient.to(server) as other:
+        client.sock.settimeout(seconds)
+        tag = client.start(b"FETCH 1 (ENVELOPE BODY BODYSTRUCTURE BODY.PEEK[1.1.1.MIME])")
+        assert other.command(b"NOOP") == b"tag OK completed\r\n"
+        assert client.answer(tag).endswith(b"tag OK FETCH completed\r\n")
+        for keys in (b"TEXT qqq", b"SUBJECT qqq", b"TO qqq", b"SENTON 1-Jan-2020"):
+            assert client.command(b"SEARCH " + keys) == b"* SEARCH\r\ntag OK SEARCH completed\r\n"
+    assert time.perf_counter() - start < seconds
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_no_letter_makes_the_server_fail(server: MailServer, case: str) -> None:
+    look_at(server, case, SMALL, SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", HOSTILE)
+def test_no_letter_costs_more_than_in_proportion(server: MailServer, case: str) -> None:
+    look_at(server, case, LARGE_LETTER, LONG_SECONDS)

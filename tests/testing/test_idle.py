@@ -61,12 +61,19 @@ def test_nothing_but_done_ends_it_well(server: MailServer, client: RawClient) ->
     assert client.command(b"NOOP") == b"tag OK completed\r\n"
 
 
-def test_it_needs_a_mailbox_and_the_capability(server: MailServer) -> None:
-    with RawClient.to(server, mailbox=None) as client:
+def test_it_needs_a_login_and_the_capability(server: MailServer) -> None:
+    with RawClient.to(server, login=False) as client:
         assert b"BAD" in client.command(b"IDLE")
     server.capabilities.discard("IDLE")
     with RawClient.to(server) as client:
         assert client.command(b"IDLE") == b"tag BAD Unknown command\r\n"
+
+
+def test_without_a_mailbox_nothing_is_told(server: MailServer) -> None:
+    with RawClient.to(server, mailbox=None) as client:
+        tag = begin(client, server)
+        server.deliver(b"x")
+        assert finish(client, tag) == b"tag OK IDLE terminated\r\n"
 
 
 def test_a_new_epoch_ends_it_with_bye(server: MailServer, client: RawClient) -> None:

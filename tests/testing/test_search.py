@@ -13,6 +13,65 @@ ONE = b"From: Ann\r\nTo: bob\r\nMessage-ID: <1@x>\r\nSubject: big\r\n news\r\n\r
 TWO = b"From: Bob\r\nCc: ann\r\nX-Empty:\r\n\r\nsecond body, from: nobody\r\n" + b"x" * 100
 THREE = b"Subject: other\r\n\r\nthird\r\n"
 
+LETTERS = {
+    1: b"Subject: =?utf-8?q?Gr=C3=BC?= =?utf-8?b?w59l?=\r\nDate: 2 Mar 20 23:30 -0800\r\n\r\nx\r\n",
+    2: b"Subject: gr\xc3\xbc\xc3\x9fe\r\nDate: Tue, 3 Mar 2020 00:00:00 +0000\r\n\r\ny\r\n",
+    3: (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n"
+        b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ==\r\n"
+        b"--b\r\nContent-Type: text/html; charset=latin-1\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=DFe soft=\r\nbreak\r\n"
+        b"--b\r\nContent-Type: image/png\r\n\r\npicture\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: within\r\n\r\nenclosed\r\n--b--\r\n"
+    ),
+    4: b"Bcc: hidden@x\r\nDate: no day\r\nX-Long: a\r\n    b\r\n\r\nz\r\n",
+    5: b"Subject: =?x-none?q?a?= =?utf-8?b?!?=\r\nDate: 31 Feb 2020 00:00\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ("SUBJECT gr\u00fc\u00dfe", b" 1 2"),
+        ("SUBJECT GR\u00dcSSE", b" 1 2"),
+        ("SUBJECT =?utf-8", b""),
+        ("BODY gr\u00fc\u00dfe", b" 3"),
+        ("BODY softbreak", b" 3"),
+        ("BODY picture", b""),
+        ("BODY preamble", b""),
+        ("BODY enclosed", b" 3"),
+        ("BODY within", b""),
+        ("TEXT within", b" 3"),
+        ("TEXT image/png", b" 3"),
+        ("BCC hidden", b" 4"),
+        ('HEADER X-Long "a b"', b" 4"),
+        ("SENTON 2-Mar-2020", b" 1"),
+        ("SENTSINCE 3-Mar-2020", b" 2"),
+        ("SENTBEFORE 3-Mar-2020", b" 1"),
+        ("NEW", b""),
+        ("RECENT", b""),
+        ("OLD UID 1", b" 1"),
+        ('BODY ""', b" 1 2 3 4 5"),
+    ],
+)
+def test_texts_are_decoded(server: MailServer, keys: str, found: bytes) -> None:
+    for uid, raw in LETTERS.items():
+        server.deliver(raw, uid=uid)
+    head, _, word = keys.rpartition(" ")
+    text = keys.encode()
+    if not keys.isascii():
+        text = head.encode() + b" {%d+}\r\n%s" % (len(word.encode()), word.encode())
+    with RawClient.to(server) as client:
+        answer = client.command(b"UID SEARCH CHARSET UTF-8 " + text)
+    assert answer == b"* SEARCH" + found + b"\r\ntag OK SEARCH completed\r\n"
+
+
+def test_a_charset_is_that_of_the_strings(server: MailServer) -> None:
+    server.deliver(LETTERS[1])
+    with RawClient.to(server) as client:
+        text = b"UID SEARCH CHARSET ISO-8859-1 SUBJECT {2+}\r\n\xfc\xdf"
+        assert client.command(text).startswith(b"* SEARCH 1\r\n")
+
 
 @pytest.fixture
 def filled(server: MailServer, client: RawClient) -> RawClient:
@@ -118,6 +177,7 @@ def test_what_cannot_be_understood_is_bad(filled: RawClient, keys: bytes) -> Non
     assert filled.command(b"UID SEARCH " + keys).startswith(b"tag BAD")
 
 
-def test_an_unknown_charset_is_named_so(filled: RawClient) -> None:
-    answer = filled.command(b"UID SEARCH CHARSET KOI8-R ALL")
+@pytest.mark.parametrize("charset", [b"X-NONE", b"rot13", b'""', b"{1+}\r\n\xff"])
+def test_an_unknown_charset_is_named_so(filled: RawClient, charset: bytes) -> None:
+    answer = filled.command(b"UID SEARCH CHARSET " + charset + b" ALL")
     assert answer.startswith(b"tag NO [BADCHARSET (US-ASCII UTF-8)]")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import imaplib
+import smtplib
 import socket
 import ssl
 import threading
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 
 import pytest
 
-from nornmail.testing import MISSING, MailServer, StoredMessage
+from nornmail.testing import MISSING, MailServer, StoredMessage, smtp_faults
 from tests.testing.raw_client import PASSWORD, USER, RawClient
+from tests.testing.smtp.raw import RawClient as SmtpClient
 
 
 def test_stopping_leaves_no_thread_and_no_port() -> None:
@@ -20,13 +23,44 @@ def test_stopping_leaves_no_thread_and_no_port() -> None:
     with MailServer() as server:
         server.add_user(USER, PASSWORD)
         client = RawClient.to(server)
-        port = server.imap_port
+        port, smtp_port = server.imap_port, server.smtp_port
+        smtp = SmtpClient.to(server)
+        assert server.smtp.live_connections == 1
         assert server.live_connections == 1
-    assert client.all() == b""
+    assert client.all() == smtp.all() == b""
     client.sock.close()
+    smtp.sock.close()
     assert set(threading.enumerate()) == before
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((server.host, port))
+    for closed in (port, smtp_port):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((server.host, closed))
+
+
+def test_many_servers_at_once_keep_to_themselves() -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(MailServer()) for _ in range(20)]
+        assert len({port for one in servers for port in (one.imap_port, one.smtp_port)}) == 40
+        for number, one in enumerate(servers):
+            one.add_user(USER, PASSWORD)
+            with smtplib.SMTP(one.host, one.smtp_port) as client:
+                client.sendmail(f"{number}@example.org", [USER], b"Subject: x\r\n\r\n")
+        for number, one in enumerate(servers):
+            (sent,) = one.outbox
+            assert sent.mail_from == f"{number}@example.org"
+            assert len(one.mailbox().messages) == 1
+
+
+def test_an_smtp_port_that_cannot_be_had_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_self: object) -> None:
+        raise OSError("no port")
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr("nornmail.testing.smtp.server.SmtpServer.start", refuse)
+    with pytest.raises(OSError, match="no port"):
+        MailServer().start()
+    assert set(threading.enumerate()) == before
 
 
 def test_a_client_that_says_nothing_does_not_hold_up_the_end() -> None:
@@ -42,6 +76,33 @@ def test_tls_from_the_first_octet_has_a_certificate_of_the_test_authority(name: 
         context = ssl.create_default_context(cafile=server.ca_file)
         with imaplib.IMAP4_SSL(name, server.imap_port, ssl_context=context) as client:
             assert client.login(USER, PASSWORD)[0] == "OK"
+
+
+@pytest.mark.parametrize(
+    ("farewell", "clean"),
+    [
+        pytest.param(b"QUIT", True, id="after QUIT"),
+        pytest.param(b"NOOP", False, id="cut by a fault"),
+    ],
+)
+def test_tls_ends_in_an_orderly_way_unless_a_fault_cuts_it(farewell: bytes, clean: bool) -> None:
+    with MailServer(tls=True) as server:
+        server.faults.add(smtp_faults.Drop("NOOP"))
+        context = ssl.create_default_context(cafile=server.ca_file)
+        with (
+            socket.create_connection((server.host, server.smtp_port), timeout=20) as sock,
+            context.wrap_socket(
+                sock, server_hostname="localhost", suppress_ragged_eofs=False
+            ) as client,
+        ):
+            client.sendall(farewell + b"\r\n")
+            with nullcontext() if clean else pytest.raises(ssl.SSLEOFError):
+                _read_to_the_end(client)
+
+
+def _read_to_the_end(sock: socket.socket) -> None:
+    while sock.recv(1000):
+        continue
 
 
 def test_starttls_upgrades_and_takes_back_logindisabled() -> None:
@@ -77,6 +138,8 @@ def test_tls_and_starttls_exclude_each_other() -> None:
 def test_a_port_is_known_only_once_started() -> None:
     with pytest.raises(RuntimeError, match="not been started"):
         _ = MailServer().imap_port
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = MailServer().smtp_port
 
 
 def test_delivered_octets_are_kept_as_they_are(server: MailServer, client: RawClient) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import TYPE_CHECKING
 
+from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Dropped
 from nornmail.testing.faults import RejectLogin
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.transcript import HIDDEN
-
-if TYPE_CHECKING:
-    from nornmail.testing.accounts import Account
-    from nornmail.testing.imap.session import Session
 
 MAX_SASL_LINE = 12_288
 """Octets of a SASL answer (RFC 9051, section 4.3 names no limit; 12 KiB is the usual one)."""
@@ -34,33 +31,34 @@ _BEARERS = {
 _NOT_ALLOWED = "[AUTHENTICATIONFAILED] Authentication failed."
 
 
-def capability(session: Session, _: bytes, cursor: Cursor) -> str:
+def capability(client: Client, _: bytes, cursor: Cursor) -> str:
     """CAPABILITY."""
     cursor.end()
-    session.conn.write(b"* CAPABILITY " + session.capability_list() + b"\r\n")
+    client.conn.write(b"* CAPABILITY " + client.capability_list() + b"\r\n")
     return "OK CAPABILITY completed"
 
 
-def noop(_session: Session, _: bytes, cursor: Cursor) -> str:
+def noop(_client: Client, _: bytes, cursor: Cursor) -> str:
     """NOOP and CHECK."""
     cursor.end()
     return "OK completed"
 
 
-def logout(session: Session, _: bytes, cursor: Cursor) -> str:
+def logout(client: Client, _: bytes, cursor: Cursor) -> str:
     """LOGOUT."""
     cursor.end()
-    session.leave()
-    session.conn.write(b"* BYE Logging out\r\n")
+    client.leave()
+    client.conn.write(b"* BYE Logging out\r\n")
 
     def hang_up() -> None:
+        client.conn.end_tls()
         raise Dropped("logged out")
 
-    session.after_answer = hang_up
+    client.after_answer = hang_up
     return "OK LOGOUT completed"
 
 
-def identify(session: Session, _: bytes, cursor: Cursor) -> str:
+def identify(client: Client, _: bytes, cursor: Cursor) -> str:
     """ID (RFC 2971)."""
     cursor.space()
     if not cursor.accept(b"NIL"):
@@ -71,106 +69,139 @@ def identify(session: Session, _: bytes, cursor: Cursor) -> str:
             cursor.nil_or_string()
             cursor.accept(b" ")
     cursor.end()
-    session.conn.write(b'* ID ("name" "nornmail.testing")\r\n')
+    client.identified = client.account is not None
+    client.conn.write(b"* ID " + client.state.personality.identity + b"\r\n")
     return "OK ID completed"
 
 
-def starttls(session: Session, _: bytes, cursor: Cursor) -> str:
+def starttls(client: Client, _: bytes, cursor: Cursor) -> str:
     """STARTTLS; the handshake follows the answer."""
     cursor.end()
-    context = session.state.tls
-    if context is None or session.conn.secure:
+    context = client.state.tls
+    if context is None or client.conn.secure:
         raise BadSyntax("TLS is not available")
 
     def handshake() -> None:
-        session.conn.start_tls(context)
+        client.conn.start_tls(context)
         # As real servers do: TLS is up, so the password may come.
-        session.capabilities -= {"STARTTLS", "LOGINDISABLED"}
+        client.capabilities -= {"STARTTLS", "LOGINDISABLED"}
 
-    session.after_answer = handshake
+    client.after_answer = handshake
     return "OK Begin TLS negotiation now"
 
 
-def login(session: Session, _: bytes, cursor: Cursor) -> str:
+def login(client: Client, _: bytes, cursor: Cursor) -> str:
     """LOGIN."""
     cursor.space()
     user = cursor.astring()
     cursor.space()
     password = cursor.astring()
     cursor.end()
-    if "LOGINDISABLED" in session.capabilities:
+    if b"LOGINDISABLED" in client.capability_list().split():
         raise No("[PRIVACYREQUIRED] LOGIN is disabled")
-    return _log_in(session, user, password)
+    return _log_in(client, user, password)
 
 
-def authenticate(session: Session, _: bytes, cursor: Cursor) -> str:
+def authenticate(client: Client, _: bytes, cursor: Cursor) -> str:
     """AUTHENTICATE, with the first answer in the command or after it.
 
-    PLAIN (RFC 4616), and where their ``AUTH=`` is among the capabilities OAUTHBEARER (RFC 7628)
-    and XOAUTH2.
+    The mechanisms are those whose ``AUTH=`` is among the capabilities: PLAIN (RFC 4616), LOGIN,
+    OAUTHBEARER (RFC 7628) and XOAUTH2.
     """
     cursor.space()
     mechanism = cursor.atom().upper()
     initial = None
-    if "SASL-IR" in session.capabilities and cursor.accept(b" "):
+    if client.has("SASL-IR") and cursor.accept(b" "):
         initial = cursor.astring()
     cursor.end()
-    offered = f"AUTH={mechanism.decode('latin-1')}" in session.capabilities
-    if not offered or mechanism not in (b"PLAIN", *_BEARERS):
+    take = _MECHANISMS.get(mechanism)
+    if take is None or not client.has(f"AUTH={mechanism.decode('latin-1')}"):
         raise No("Unsupported authentication mechanism.")
-    if initial is None:
-        session.conn.write(b"+ \r\n")
-        session.conn.flush()
-        initial = session.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
-        if initial == b"*":
-            raise BadSyntax("authentication cancelled")
-    try:
-        message = binascii.a2b_base64(initial, strict_mode=True)
-    except binascii.Error as error:
-        raise BadSyntax("not base64") from error
-    if mechanism in _BEARERS:
-        return _take_token(session, mechanism, message)
-    parts = message.split(b"\0")
+    return take(client, mechanism, initial)
+
+
+def _take_plain(client: Client, _: bytes, initial: bytes | None) -> str:
+    parts = _heard(client, b"", initial).split(b"\0")
     if len(parts) != 3:
         raise No(_NOT_ALLOWED)
-    return _log_in(session, parts[1], parts[2])
+    return _log_in(client, parts[1], parts[2])
 
 
-def _take_token(session: Session, mechanism: bytes, message: bytes) -> str:
+def _take_login(client: Client, _: bytes, initial: bytes | None) -> str:
+    """The mechanism LOGIN, which no RFC describes: the user is asked for, then the password."""
+    user = _heard(client, b"Username:", initial)
+    return _log_in(client, user, _heard(client, b"Password:"))
+
+
+def _heard(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
+    """What the client says, which is asked for unless it has said it already."""
+    if initial is None:
+        client.conn.write(b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n")
+        client.conn.flush()
+        initial = client.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
+        if initial == b"*":
+            raise BadSyntax("authentication cancelled")
+    if initial == b"=":
+        return b""  # an empty initial answer (RFC 4959, section 3)
+    try:
+        return binascii.a2b_base64(initial, strict_mode=True)
+    except binascii.Error as error:
+        raise BadSyntax("not base64") from error
+
+
+def _take_token(client: Client, mechanism: bytes, initial: bytes | None) -> str:
     """Log in with a token. A refusal is told in a challenge first, which the client answers."""
     pattern, farewell = _BEARERS[mechanism]
-    said = pattern.fullmatch(message)
-    rejected = session.state.faults.take(RejectLogin, lambda _: True)
+    said = pattern.fullmatch(_heard(client, b"", initial))
+    rejected = client.state.take(RejectLogin, lambda _: True)
     user = said[1].replace(b"=2C", b",").replace(b"=3D", b"=") if said else b""
     if said is not None and not rejected:
-        account = session.state.check_token(user.decode("utf-8", "replace"), said[2].decode())
+        account = client.state.check_token(user.decode("utf-8", "replace"), said[2].decode())
         if account is not None:
-            return _welcome(session, account)
-    session.conn.write(b"+ " + binascii.b2a_base64(_TOKEN_REFUSED, newline=False) + b"\r\n")
-    session.conn.flush()
-    if session.conn.read_line(MAX_SASL_LINE) != farewell:
+            return _welcome(client, account)
+    client.conn.write(b"+ " + binascii.b2a_base64(_TOKEN_REFUSED, newline=False) + b"\r\n")
+    client.conn.flush()
+    if client.conn.read_line(MAX_SASL_LINE) != farewell:
         raise BadSyntax("Invalid SASL argument")
     for fault in rejected:
         raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
     raise No(_NOT_ALLOWED)
 
 
-def _log_in(session: Session, user: bytes, password: bytes) -> str:
-    for fault in session.state.faults.take(RejectLogin, lambda _: True):
+def _log_in(client: Client, user: bytes, password: bytes) -> str:
+    """Log in with a password."""
+    over = client.state.over_limit(("login",))
+    if over is not None:
+        raise No(over.text.decode("latin-1"))
+    for fault in client.state.take(RejectLogin, lambda _: True):
         raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
     try:
-        account = session.state.check_password(user.decode(), password.decode())
+        account = client.state.check_password(user.decode(), password.decode())
     except UnicodeDecodeError as error:
         raise No(_NOT_ALLOWED) from error
     if account is None:
         raise No(_NOT_ALLOWED)
-    return _welcome(session, account)
+    return _welcome(client, account)
 
 
-def _welcome(session: Session, account: Account) -> str:
-    session.account = account
-    return f"OK [CAPABILITY {session.capability_list().decode('ascii')}] Logged in"
+def _welcome(client: Client, account: Account) -> str:
+    client.account = account
+    account.welcome()
+    capabilities = client.capability_list()
+    match client.state.personality.tells_capabilities:
+        case "in the answer":
+            return f"OK [CAPABILITY {capabilities.decode('ascii')}] Logged in"
+        case "before it":
+            client.conn.write(b"* CAPABILITY " + capabilities + b"\r\n")
+    return "OK Logged in"
 
+
+_MECHANISMS = {
+    b"PLAIN": _take_plain,
+    b"LOGIN": _take_login,
+    b"OAUTHBEARER": _take_token,
+    b"XOAUTH2": _take_token,
+}
 
 COMMANDS = {
     "CAPABILITY": Command(capability, "any"),

@@ -1,15 +1,13 @@
-"""What a command is to the session: who carries it out, and when it is allowed."""
+"""What a command is: who carries it out, and when it is allowed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.grammar import Cursor
-
-if TYPE_CHECKING:
-    from nornmail.testing.imap.session import Session
 
 When = Literal["any", "not authenticated", "authenticated", "selected"]
 """The states of RFC 3501, section 3. Authenticated includes selected."""
@@ -19,9 +17,9 @@ class No(Exception):
     """The command failed; it is answered NO with this text, response code included."""
 
 
-Handler = Callable[["Session", bytes, Cursor], str]
-"""Carries a command out. Gets the session, the tag and the arguments; writes untagged lines into
-the session's connection; returns the tagged answer's text, or "" when it has written the whole
+Handler = Callable[[Client, bytes, Cursor], str]
+"""Carries a command out. Gets the client, the tag and the arguments; writes untagged lines into
+the client's connection; returns the tagged answer's text, or "" when it has written the whole
 answer; raises BadSyntax or No."""
 
 
@@ -42,3 +40,12 @@ class Command:
     capability: str | None = None
     expunges: bool = True
     arrivals: bool = False
+
+    def allowed(self, client: Client) -> bool:
+        """Whether the client has come as far as the command needs."""
+        return {
+            "any": True,
+            "not authenticated": client.account is None,
+            "authenticated": client.account is not None,
+            "selected": client.view is not None,
+        }[self.when]

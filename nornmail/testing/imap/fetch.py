@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
-from nornmail.testing.faults import FetchFault
-from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_date_time, render_string
-from nornmail.testing.imap.view import StoredMessage, render_flags
+from nornmail.testing.epoch import StoredMessage
+from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_date_time
+from nornmail.testing.imap.sections import Section, parse_section, section_of
+from nornmail.testing.imap.structure import render_envelope, render_structure
+from nornmail.testing.imap.view import render_flags
+from nornmail.testing.mime.parts import Part, parse_parts
 
-PLACEHOLDER = b"Subject: message unavailable\r\n\r\nThis message is no longer available.\r\n"
-"""What the ``placeholder`` fault gives instead of a message, as some servers do."""
+MAX_ITEMS = 1000
+"""Data items of one FETCH: each may hold the whole message."""
 
-_NAME = re.compile(rb"(UID|FLAGS|INTERNALDATE|RFC822(?:\.(?:SIZE|HEADER|TEXT))?)(?=[ )]|$)", re.I)
+_NAME = re.compile(
+    rb"(UID|FLAGS|INTERNALDATE|ENVELOPE|BODYSTRUCTURE|BODY|MODSEQ"
+    rb"|RFC822(?:\.(?:SIZE|HEADER|TEXT))?)(?=[ )]|$)",
+    re.I,
+)
+_MACRO = re.compile(rb"(ALL|FAST|FULL)(?= |$)", re.I)
 _BODY = re.compile(rb"(BODY(?:\.PEEK)?)\[", re.I)
-_SECTION = re.compile(rb"(HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|)(?=[ \]])", re.I)
 _PARTIAL = re.compile(rb"<([0-9]{1,10})\.([0-9]{1,10})>")
-_BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
-_FIELD = re.compile(rb"^([^:\r\n]+):[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.M)
 
 
 @dataclass(frozen=True)
@@ -26,37 +32,45 @@ class FetchItem:
 
     Args:
         label: its name in the answer.
-        section: the part of the message it gives, ``""`` for all of it; None for UID, FLAGS,
-            INTERNALDATE and RFC822.SIZE.
-        fields: the header fields wanted by HEADER.FIELDS, lower-case.
+        section: what of the message's text it gives; None where it gives none.
         partial: offset and length.
         sees: whether it sets \Seen.
     """
 
     label: bytes
-    section: str | None = None
-    fields: frozenset[bytes] = frozenset()
+    section: Section | None = None
     partial: tuple[int, int] | None = None
     sees: bool = False
 
 
 UID = FetchItem(b"UID")
 FLAGS = FetchItem(b"FLAGS")
+MODSEQ = FetchItem(b"MODSEQ")
 
+_FAST = [FLAGS, FetchItem(b"INTERNALDATE"), FetchItem(b"RFC822.SIZE")]
+_MACROS = {
+    b"FAST": _FAST,
+    b"ALL": [*_FAST, FetchItem(b"ENVELOPE")],
+    b"FULL": [*_FAST, FetchItem(b"ENVELOPE"), FetchItem(b"BODY")],
+}
 _WHOLE = {
-    b"RFC822": FetchItem(b"RFC822", section="", sees=True),
-    b"RFC822.HEADER": FetchItem(b"RFC822.HEADER", section="HEADER"),
-    b"RFC822.TEXT": FetchItem(b"RFC822.TEXT", section="TEXT", sees=True),
+    b"RFC822": FetchItem(b"RFC822", Section(), sees=True),
+    b"RFC822.HEADER": FetchItem(b"RFC822.HEADER", Section(text="HEADER")),
+    b"RFC822.TEXT": FetchItem(b"RFC822.TEXT", Section(text="TEXT"), sees=True),
 }
 
 
 def parse_items(cursor: Cursor) -> list[FetchItem]:
-    """The items of a FETCH: one, or a list in parentheses."""
+    """The items of a FETCH: a macro, one item, or a list in parentheses."""
+    if macro := cursor.match(_MACRO):
+        return list(_MACROS[macro[1].upper()])
     if not cursor.accept(b"("):
         return [_parse_item(cursor)]
     items = [_parse_item(cursor)]
     while cursor.accept(b" "):
         items.append(_parse_item(cursor))
+        if len(items) > MAX_ITEMS:
+            raise BadSyntax("too many data items")
     cursor.expect(b")")
     return items
 
@@ -66,118 +80,74 @@ def _parse_item(cursor: Cursor) -> FetchItem:
         name = found[1].upper()
         return _WHOLE.get(name, FetchItem(name))
     body = cursor.match(_BODY)
-    section = cursor.match(_SECTION) if body else None
-    if body is None or section is None:
+    if body is None:
         raise BadSyntax("unknown data item")
-    name = section[1].upper()
-    label = b"BODY[" + name
-    fields: list[bytes] = []
-    if name.startswith(b"HEADER.FIELDS"):
-        cursor.space()
-        fields = cursor.astrings()
-        label += b" (" + b" ".join(render_string(field) for field in fields) + b")"
-    cursor.expect(b"]")
-    label += b"]"
+    section = parse_section(cursor)
+    label = b"BODY[" + section.label() + b"]"
     partial = cursor.match(_PARTIAL)
     span = (int(partial[1]), int(partial[2])) if partial else None
     if span is not None:
         if span[1] == 0:
             raise BadSyntax("a partial of no octets")
         label += b"<%d>" % span[0]
-    wanted = frozenset(field.lower() for field in fields)
-    peeks = body[1].upper() == b"BODY.PEEK"
-    return FetchItem(label, name.decode("ascii"), wanted, span, not peeks)
+    return FetchItem(label, section, span, sees=body[1].upper() == b"BODY")
 
 
-def header_end(raw: bytes) -> int:
-    """Where the text begins: behind the first blank line, or at the end."""
-    found = _BLANK_LINE.search(raw)
-    return found.end() if found else len(raw)
+class Rendering:
+    """One message on its way into a FETCH line. It is cut into parts once, if at all.
 
+    Args:
+        number: its sequence number.
+        message: the message.
+        modseq: its mod-sequence.
+    """
 
-def section_of(raw: bytes, item: FetchItem) -> bytes:
-    """The octets that an item asks for, before its partial is cut out."""
-    if not item.section:
-        return raw
-    end = header_end(raw)
-    if item.section == "TEXT":
-        return raw[end:]
-    if item.section == "HEADER":
-        return raw[:end]
-    wanted = item.section == "HEADER.FIELDS"
-    chosen = [
-        field[0] if field[0].endswith(b"\n") else field[0] + b"\r\n"
-        for field in _FIELD.finditer(raw, 0, end)
-        if (field[1].strip().lower() in item.fields) == wanted
-    ]
-    return b"".join(chosen) + b"\r\n"
+    def __init__(self, number: int, message: StoredMessage, modseq: int) -> None:
+        self.number = number
+        self.message = message
+        self.modseq = modseq
 
+    @cached_property
+    def _parts(self) -> Part:
+        return parse_parts(self.message.raw)
 
-def render_fetch(number: int, message: StoredMessage, items: list[FetchItem]) -> bytes:
-    """The untagged FETCH line of one message."""
-    values = [_render_item(message, item) for item in items]
-    return b"* %d FETCH (%s)\r\n" % (number, b" ".join(values))
+    def line(self, items: list[FetchItem]) -> bytes:
+        """The untagged line with these items."""
+        return self.joined([self.item(item) for item in items])
 
+    def joined(self, values: list[bytes]) -> bytes:
+        """The untagged line with these values."""
+        return b"* %d FETCH (%s)\r\n" % (self.number, b" ".join(values))
 
-def _render_item(message: StoredMessage, item: FetchItem) -> bytes:
-    if item.section is None:
-        return item.label + b" " + _attribute(message, item.label)
-    text = section_of(message.raw, item)
-    if item.partial is not None:
-        start, length = item.partial
-        text = text[start : start + length]
-    return b"%s {%d}\r\n%s" % (item.label, len(text), text)
-
-
-def _attribute(message: StoredMessage, label: bytes) -> bytes:
-    if label == b"UID":
-        return b"%d" % message.uid
-    if label == b"FLAGS":
-        return render_flags(message.flags)
-    if label == b"INTERNALDATE":
-        return render_date_time(message.internal_date)
-    return b"%d" % len(message.raw)
-
-
-def render_spoiled(
-    number: int, message: StoredMessage, items: list[FetchItem], fault: FetchFault
-) -> bytes:
-    """The same line as a FetchFault wants it; no line at all when the message is missing."""
-    other = message.uid + 1 if fault.other_uid is None else fault.other_uid
-    plain = [item for item in items if item.section is None]
-    match fault.kind:
-        case "missing":
-            return b""
-        case "no_body":
-            return render_fetch(number, message, plain)
-        case "nil":
-            values = [_render_item(message, item) for item in plain]
-            values += [item.label + b" NIL" for item in items if item.section is not None]
-            return b"* %d FETCH (%s)\r\n" % (number, b" ".join(values))
-        case "wrong_uid":
-            return render_fetch(number, replace(message, uid=other), items)
-        case "no_uid":
-            return render_fetch(number, message, [item for item in items if item.label != b"UID"])
-        case "wrong_size":
-            line = render_fetch(number, message, items)
-            size = b"RFC822.SIZE %d"
-            return line.replace(size % len(message.raw), size % (len(message.raw) + 1), 1)
-        case "twice":
-            return render_fetch(number, message, items) * 2
-        case "empty" | "short" | "placeholder":
-            return _render_other_text(number, message, items, fault.kind)
-
-
-def _render_other_text(
-    number: int, message: StoredMessage, items: list[FetchItem], kind: str
-) -> bytes:
-    """The line with a wrong text in a well-formed literal; RFC822.SIZE stays the true one."""
-    values: list[bytes] = []
-    for item in items:
-        text = section_of(message.raw, item)
+    def item(self, item: FetchItem) -> bytes:
+        """An item with its value."""
         if item.section is None:
-            values.append(_render_item(message, item))
-            continue
-        wrong = {"empty": b"", "short": text[: len(text) // 2], "placeholder": PLACEHOLDER}[kind]
-        values.append(b"%s {%d}\r\n%s" % (item.label, len(wrong), wrong))
-    return b"* %d FETCH (%s)\r\n" % (number, b" ".join(values))
+            return item.label + b" " + self._attribute(item.label)
+        text = self.text(item.section)
+        if item.partial is not None:
+            start, length = item.partial
+            text = text[start : start + length]
+        return b"%s {%d}\r\n%s" % (item.label, len(text), text)
+
+    def text(self, section: Section) -> bytes:
+        """The octets of a section."""
+        if section == Section():
+            return self.message.raw
+        return section_of(self._parts, section)
+
+    def _attribute(self, label: bytes) -> bytes:
+        message = self.message
+        match label:
+            case b"UID":
+                return b"%d" % message.uid
+            case b"FLAGS":
+                return render_flags(message.flags)
+            case b"INTERNALDATE":
+                return render_date_time(message.internal_date)
+            case b"MODSEQ":
+                return b"(%d)" % self.modseq
+            case b"ENVELOPE":
+                return render_envelope(self._parts)
+            case b"BODY" | b"BODYSTRUCTURE":
+                return render_structure(self._parts, extended=label == b"BODYSTRUCTURE")
+        return b"%d" % len(message.raw)

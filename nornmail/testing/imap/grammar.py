@@ -9,6 +9,15 @@ from datetime import date, datetime, timedelta, timezone
 MAX_NUMBER = 2**32 - 1
 """Numbers on the wire have 32 bits."""
 
+MAX_MODSEQ = 2**63 - 1
+"""Mod-sequences have 63 bits (RFC 7162, section 7)."""
+
+MAX_ESCAPES = 4
+"""Escapes in a quoted string, above which a literal is shorter to read; as Dovecot has it."""
+
+REPLACEMENT = "\ufffd".encode()
+"""What stands for a NUL, which no answer may hold outside of BODY[] (RFC 3501, CHAR8)."""
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Month names of the wire, whatever the locale is."""
 
@@ -18,6 +27,7 @@ _LIST_MAILBOX = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
 _QUOTED = re.compile(rb'"([^"\\\r\n]*(?:\\["\\][^"\\\r\n]*)*)"')
 _FLAG = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_MODSEQ = re.compile(rb"[0-9]{1,19}")
 _SET = re.compile(rb"[0-9*:,]+")
 _DATE = re.compile(rb'"?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})"?')
 _DATE_TIME = re.compile(
@@ -91,6 +101,13 @@ class Cursor:
             raise BadSyntax("number too large")
         return value
 
+    def modseq(self) -> int:
+        """A mod-sequence of 63 bits (RFC 7162, section 7)."""
+        value = int(self._required(_MODSEQ, "a mod-sequence")[0])
+        if value > MAX_MODSEQ:
+            raise BadSyntax("mod-sequence too large")
+        return value
+
     def astring(self) -> bytes:
         """An atom, a quoted string or a literal."""
         found = self.match(_ASTRING)
@@ -157,6 +174,10 @@ class Cursor:
         text = self._required(_SET, "a message set")[0]
         ranges = [_range(part, largest) for part in text.split(b",")]
         return merge(pair for pair in ranges if pair[0])
+
+    def at(self, text: bytes) -> bool:
+        """Whether this text comes next."""
+        return self._pieces[self._index].startswith(text, self._at)
 
     def at_set(self) -> bool:
         """Whether a set of numbers comes next."""
@@ -226,9 +247,21 @@ def render_string(value: bytes) -> bytes:
     """A string for an answer: an atom where it can be one, else quoted, else a literal."""
     if _ATOM.fullmatch(value) and value.upper() != b"NIL":
         return value
-    if re.search(rb"[\x00\r\n\x80-\xff]", value):
+    return render_quoted(value)
+
+
+def render_quoted(value: bytes) -> bytes:
+    """A string for an answer that is never an atom: quoted where it can be, else a literal."""
+    value = value.replace(b"\x00", REPLACEMENT)
+    special = value.count(b'"') + value.count(b"\\")
+    if special > MAX_ESCAPES or re.search(rb"[\r\n\x80-\xff]", value):
         return b"{%d}\r\n%s" % (len(value), value)
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", value) + b'"'
+
+
+def render_nstring(value: bytes | None) -> bytes:
+    """A string, or NIL for None."""
+    return b"NIL" if value is None else render_quoted(value)
 
 
 def render_date_time(when: datetime) -> bytes:

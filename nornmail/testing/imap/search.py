@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
 
-from nornmail.testing.imap.fetch import header_end
+from nornmail.testing.epoch import StoredMessage
+from nornmail.testing.imap.criteria import (
+    FLAG_KEYS,
+    HEADER_KEYS,
+    Test,
+    dated,
+    has_flag,
+    in_header,
+    in_text,
+    sized,
+)
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, Ranges, render_set
-from nornmail.testing.imap.view import StoredMessage, View
+from nornmail.testing.imap.view import View
+from nornmail.testing.mime.words import known_charset
 
 MAX_DEPTH = 50
 """NOT, OR and parentheses inside each other: far under the interpreter's recursion limit."""
 
-Test = Callable[[int, StoredMessage], bool]
-"""Whether a message, with its sequence number, matches."""
-
 _KEY = re.compile(rb"[A-Za-z0-9]+")
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
-
-_FLAG_KEYS = {
-    b"ANSWERED": "\\Answered",
-    b"DELETED": "\\Deleted",
-    b"DRAFT": "\\Draft",
-    b"FLAGGED": "\\Flagged",
-    b"SEEN": "\\Seen",
-}
-_HEADER_KEYS = (b"FROM", b"TO", b"CC", b"BCC", b"SUBJECT")
-_CHARSETS = (b"US-ASCII", b"UTF-8")
+_RETURN = {b"ALL", b"COUNT", b"MIN", b"MAX"}
 
 
 class BadCharset(Exception):
@@ -45,34 +42,53 @@ class SearchKey:
 
 @dataclass(frozen=True)
 class Search:
-    """A parsed SEARCH: the RETURN options, None for a plain answer, and the keys."""
+    """A parsed SEARCH.
+
+    Args:
+        options: those of RETURN, None for a plain answer.
+        keys: all of them must match.
+        by_modseq: whether one of them is MODSEQ, so that the answer tells the highest one.
+    """
 
     options: frozenset[bytes] | None
     keys: list[SearchKey]
+    by_modseq: bool = False
 
-    def run(self, view: View) -> list[tuple[int, int]]:
-        """The (sequence number, UID) pairs that match, ascending."""
-        tests = [key.test for key in self.keys if key.picked is None]
+    def candidates(self, view: View) -> list[tuple[int, StoredMessage]]:
+        """The messages that the sets in it leave, with their sequence numbers, ascending."""
         picked = [key.picked for key in self.keys if key.picked is not None]
-        candidates = picked[0] if picked else list(enumerate(view.uids, 1))
-        sets = [set(pairs) for pairs in picked[1:]]
-        found: list[tuple[int, int]] = []
-        for pair in candidates:
-            message = view.epoch.messages.get(pair[1])
-            if message is None or any(pair not in chosen for chosen in sets):
-                continue
-            if all(test(pair[0], message) for test in tests):
-                found.append(pair)
-        return found
+        pairs = picked[0] if picked else list(enumerate(view.uids, 1))
+        sets = [set(others) for others in picked[1:]]
+        messages = view.epoch.messages
+        return [
+            (number, messages[uid])
+            for number, uid in pairs
+            if uid in messages and all((number, uid) in chosen for chosen in sets)
+        ]
+
+    def among(self, candidates: list[tuple[int, StoredMessage]]) -> list[tuple[int, int]]:
+        """The (sequence number, UID) pairs that match. It needs no lock, and may take its time."""
+        tests = [key.test for key in self.keys if key.picked is None]
+        return [
+            (number, message.uid)
+            for number, message in candidates
+            if all(test(number, message) for test in tests)
+        ]
 
 
 class SearchParser:
-    """Reads a SEARCH for one view."""
+    """Reads a SEARCH for one view.
 
-    def __init__(self, cursor: Cursor, view: View, *, extended: bool) -> None:
+    Args:
+        capabilities: ESEARCH lets RETURN stand in it, CONDSTORE the key MODSEQ.
+    """
+
+    def __init__(self, cursor: Cursor, view: View, capabilities: Collection[str]) -> None:
         self._cursor = cursor
         self._view = view
-        self._extended = extended
+        self._capabilities = capabilities
+        self._charset = "us-ascii"
+        self._by_modseq = False
 
     def parse(self) -> Search:
         """Everything behind ``SEARCH``.
@@ -84,24 +100,26 @@ class SearchParser:
         cursor = self._cursor
         options: frozenset[bytes] | None = None
         cursor.space()
-        if self._extended and cursor.accept(b"RETURN "):
+        if "ESEARCH" in self._capabilities and cursor.accept(b"RETURN "):
             options = self._return_options()
             cursor.space()
         if cursor.accept(b"CHARSET "):
-            if cursor.astring().upper() not in _CHARSETS:
+            charset = known_charset(cursor.astring())
+            if charset is None:
                 raise BadCharset
+            self._charset = charset
             cursor.space()
         keys = [self._key(0)]
         while cursor.accept(b" "):
             keys.append(self._key(0))
         cursor.end()
-        return Search(options, keys)
+        return Search(options, keys, self._by_modseq)
 
     def _return_options(self) -> frozenset[bytes]:
         if self._cursor.accept(b"()"):
             return frozenset([b"ALL"])
         options = frozenset(option.upper() for option in self._cursor.astrings())
-        if not options <= {b"ALL", b"COUNT", b"MIN", b"MAX"}:
+        if not options <= _RETURN:
             raise BadSyntax("unknown RETURN option")
         return options
 
@@ -148,73 +166,70 @@ class SearchParser:
         return SearchKey(lambda number, _: number in numbers, picked)
 
     def _simple(self, name: bytes) -> Test:
-        if name == b"ALL":
+        if name in (b"ALL", b"OLD"):
             return lambda number, message: True
-        if name in _FLAG_KEYS:
-            return _has_flag(_FLAG_KEYS[name], True)
-        if name.startswith(b"UN") and name[2:] in _FLAG_KEYS:
-            return _has_flag(_FLAG_KEYS[name[2:]], False)
-        self._cursor.space()
+        if name in (b"NEW", b"RECENT"):
+            return lambda number, message: False  # nothing is ever \\Recent here
+        if name in FLAG_KEYS:
+            return has_flag(FLAG_KEYS[name], True)
+        if name.startswith(b"UN") and name[2:] in FLAG_KEYS:
+            return has_flag(FLAG_KEYS[name[2:]], False)
+        return self._with_argument(name)
+
+    def _with_argument(self, name: bytes) -> Test:
+        cursor = self._cursor
+        cursor.space()
         if name in (b"KEYWORD", b"UNKEYWORD"):
-            return _has_flag(self._cursor.atom().decode("ascii"), name == b"KEYWORD")
-        if name in (b"SINCE", b"BEFORE", b"ON"):
-            return _dated(name, self._cursor.date())
+            return has_flag(cursor.atom().decode("ascii"), name == b"KEYWORD")
+        if name.removeprefix(b"SENT") in (b"SINCE", b"BEFORE", b"ON"):
+            sent = name.startswith(b"SENT")
+            return dated(name.removeprefix(b"SENT"), cursor.date(), sent=sent)
         if name in (b"LARGER", b"SMALLER"):
-            return _sized(name, self._cursor.number())
+            return sized(name, cursor.number())
         if name == b"HEADER":
-            field = self._cursor.astring()
-            self._cursor.space()
-            return _in_header(field, self._cursor.astring())
-        if name in _HEADER_KEYS:
-            return _in_header(name, self._cursor.astring())
+            field = cursor.astring()
+            cursor.space()
+            return in_header(field, self._string())
+        if name in HEADER_KEYS:
+            return in_header(name, self._string())
         if name in (b"TEXT", b"BODY"):
-            return _in_text(self._cursor.astring().lower(), whole=name == b"TEXT")
+            return in_text(self._string(), whole=name == b"TEXT")
+        if name == b"MODSEQ" and "CONDSTORE" in self._capabilities:
+            return self._modseq()
         raise BadSyntax("unknown search key")
 
+    def _string(self) -> str:
+        """A string in the charset that was named; without one, UTF-8 is taken for it as well."""
+        text = self._cursor.astring()
+        charset = "utf-8" if self._charset == "us-ascii" else self._charset
+        return text.decode(charset, "replace")
 
-def _has_flag(flag: str, wanted: bool) -> Test:
-    lowered = flag.lower()
-    return lambda _, message: (lowered in (held.lower() for held in message.flags)) is wanted
-
-
-def _dated(name: bytes, day: date) -> Test:
-    if name == b"SINCE":
-        return lambda _, message: message.internal_date.date() >= day
-    if name == b"BEFORE":
-        return lambda _, message: message.internal_date.date() < day
-    return lambda _, message: message.internal_date.date() == day
-
-
-def _sized(name: bytes, size: int) -> Test:
-    if name == b"LARGER":
-        return lambda _, message: len(message.raw) > size
-    return lambda _, message: len(message.raw) < size
-
-
-def _in_header(field: bytes, text: bytes) -> Test:
-    """A substring of a field's value as it is on the wire, unfolded; an empty one: it is there."""
-    line = re.compile(rb"^" + re.escape(field) + rb"[ \t]*:([^\r\n]*)", re.I | re.M)
-    wanted = text.lower()
-
-    def test(_: int, message: StoredMessage) -> bool:
-        header = _FOLD.sub(b"", message.raw[: header_end(message.raw)])
-        return any(wanted in value.lower() for value in line.findall(header))
-
-    return test
+    def _modseq(self) -> Test:
+        """MODSEQ, whose entry name and type change nothing here (RFC 7162, section 3.1.5)."""
+        cursor = self._cursor
+        if cursor.at(b'"'):
+            cursor.string()
+            cursor.space()
+            cursor.atom()
+            cursor.space()
+        least, modseqs = cursor.modseq(), self._view.epoch.modseqs
+        self._by_modseq = True
+        return lambda _, message: modseqs.get(message.uid, 0) >= least
 
 
-def _in_text(wanted: bytes, *, whole: bool) -> Test:
-    def test(_: int, message: StoredMessage) -> bool:
-        start = 0 if whole else header_end(message.raw)
-        return wanted in message.raw[start:].lower()
+def render_search(
+    search: Search, numbers: list[int], highest: int | None, *, tag: bytes, by_uid: bool
+) -> bytes:
+    """The untagged answer: SEARCH, or ESEARCH when RETURN was asked for.
 
-    return test
-
-
-def render_search(search: Search, numbers: list[int], *, tag: bytes, by_uid: bool) -> bytes:
-    """The untagged answer: SEARCH, or ESEARCH when RETURN was asked for."""
+    Args:
+        numbers: what was found.
+        highest: the highest mod-sequence of it, None where it is not to be told.
+    """
+    modseq = b"MODSEQ %d" % highest if highest is not None else b""
     if search.options is None:
-        return b" ".join([b"* SEARCH", *(b"%d" % number for number in numbers)]) + b"\r\n"
+        told = [b"* SEARCH", *(b"%d" % number for number in numbers)]
+        return b" ".join(told + [b"(" + modseq + b")"] * bool(modseq)) + b"\r\n"
     parts = [b'* ESEARCH (TAG "%s")' % tag] + [b"UID"] * by_uid
     if numbers and b"MIN" in search.options:
         parts.append(b"MIN %d" % numbers[0])
@@ -224,4 +239,4 @@ def render_search(search: Search, numbers: list[int], *, tag: bytes, by_uid: boo
         parts.append(b"COUNT %d" % len(numbers))
     if numbers and b"ALL" in search.options:
         parts.append(b"ALL " + render_set(numbers))
-    return b" ".join(parts) + b"\r\n"
+    return b" ".join(parts + [modseq] * bool(modseq)) + b"\r\n"

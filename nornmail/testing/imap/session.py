@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-from nornmail.testing.accounts import Account
-from nornmail.testing.connection import Connection, Dropped, LineTooLong
-from nornmail.testing.faults import (
-    Answer,
-    Bye,
-    Call,
-    CommandFault,
-    Cut,
-    CutTotal,
-    Drip,
-    Extra,
-    Garbage,
-    Greeting,
-    PreAuth,
-    Rewrite,
-    Silent,
-    Trailing,
-)
-from nornmail.testing.imap import (
-    auth_commands,
-    idle,
-    mailbox_commands,
-    selected_commands,
-)
+from nornmail.testing.connection import Dropped, LineTooLong
+from nornmail.testing.faults import CutTotal, Greeting, PreAuth
+from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
-from nornmail.testing.imap.view import View
-from nornmail.testing.mailbox import Mailbox
-from nornmail.testing.state import ServerState, shown_capabilities
+from nornmail.testing.imap.mischief import arrange
 from nornmail.testing.transcript import HIDDEN, carries_secret, without_secret
 
 MAX_LINE = 64 * 1024
@@ -42,13 +19,8 @@ MAX_LINE = 64 * 1024
 MAX_LITERAL = 64 * 1024 * 1024
 """Octets of all literals of a command: larger than any mail, small enough for the memory."""
 
-COMMANDS: dict[str, Command] = {
-    **auth_commands.COMMANDS,
-    **mailbox_commands.COMMANDS,
-    **selected_commands.COMMANDS,
-    **idle.COMMANDS,
-}
-"""Every command of the server, by its upper-case name."""
+MAX_LITERAL_MINUS = 4096
+"""Octets of a literal that LITERAL- lets a client send without waiting (RFC 7888, section 5)."""
 
 _HEAD = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]+) ((?:UID )?[A-Za-z]+)(?=[^A-Za-z]|$)', re.I)
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')
@@ -64,46 +36,18 @@ class _Unreadable(Exception):
 
 
 class Session:
-    """One client. Its thread is the only one that touches it.
+    """One client's dialogue. Its thread is the only one that touches it.
 
-    Attributes:
-        capabilities: what the server has, as it was when the client connected.
-        account: who is logged in.
-        box: the selected mailbox, and ``view`` what the client knows of it.
-        after_answer: done once, behind the tagged answer: the TLS handshake, the hanging up.
+    Args:
+        client: who it is with.
+        commands: what it may ask for, by upper-case names.
     """
 
-    def __init__(self, state: ServerState, conn: Connection) -> None:
-        self.state = state
-        self.conn = conn
-        self.capabilities = frozenset(state.capabilities)
-        self.account: Account | None = None
-        self.box: Mailbox | None = None
-        self.view: View | None = None
-        self.after_answer: Callable[[], None] | None = None
-
-    def user(self) -> Account:
-        """Who is logged in; commands of the authenticated state may rely on it."""
-        if self.account is None:
-            raise RuntimeError("a command ran in the wrong state")
-        return self.account
-
-    def selected(self) -> tuple[Mailbox, View]:
-        """What is selected; commands of the selected state may rely on it."""
-        if self.box is None or self.view is None:
-            raise RuntimeError("a command ran in the wrong state")
-        return self.box, self.view
-
-    def leave(self) -> None:
-        """Close the selected mailbox, if there is one."""
-        if self.box is not None and self.view is not None:
-            with self.box.lock:
-                self.view.close()
-        self.box = self.view = None
-
-    def capability_list(self) -> bytes:
-        """The capabilities that are shown now."""
-        return shown_capabilities(self.capabilities, logged_in=self.account is not None)
+    def __init__(self, client: Client, commands: Mapping[str, Command]) -> None:
+        self.client = client
+        self.state = client.state
+        self.conn = client.conn
+        self._commands = commands
 
     def run(self) -> None:
         """Serve the client until Dropped or an OSError says that the connection is over."""
@@ -112,22 +56,38 @@ class Session:
             while True:
                 self._serve_one()
         finally:
-            self.leave()
+            self.client.leave()
 
     def _greet(self) -> None:
-        take = self.state.faults.take
+        take = self.state.take
         for total in take(CutTotal, lambda _: True):
             self.conn.total_left, self.conn.total_reset = total.after_bytes, total.reset
         greetings = take(Greeting, lambda _: True)
         for pre in take(PreAuth, lambda _: True):
-            self.account = self.state.account(pre.user)
-        status = b"PREAUTH" if self.account else b"OK"
-        usual = b"* %s [CAPABILITY %s] nornmail test server ready\r\n"
-        text = greetings[0].data if greetings else usual % (status, self.capability_list())
+            self.client.account = self.state.account(pre.user)
+        self._refuse_what_is_too_many()
+        text = greetings[0].data if greetings else self._usual_greeting()
         self.conn.write(text)
         self.conn.flush()
         if greetings and greetings[0].close:
             raise Dropped("greeted with an end")
+
+    def _usual_greeting(self) -> bytes:
+        status = b"PREAUTH" if self.client.account else b"OK"
+        code = b""
+        if self.state.personality.greets_with_capabilities:
+            code = b"[CAPABILITY " + self.client.capability_list() + b"] "
+        return b"* %s %s%s\r\n" % (status, code, self.state.personality.greeting)
+
+    def _refuse_what_is_too_many(self) -> None:
+        over = self.state.over_limit(("bye", "close", "silent"))
+        if over is None:
+            return
+        if over.how == "bye":
+            self.client.hang_up(over.text)
+        if over.how == "silent":
+            self.conn.swallow()
+        raise Dropped("one connection too many")
 
     def _serve_one(self) -> None:
         try:
@@ -142,14 +102,14 @@ class Session:
             self._answer(tag[0] if tag else b"*", "BAD Not a command")
             return
         name = head[2].upper().decode("ascii")
-        replaced = self.arrange(head[1], name)
+        replaced = arrange(self.client, head[1], name)
         if replaced is None:
             self._answer(head[1], self._act(name, head[1], pieces, head.end()))
         else:
             self.conn.write(replaced)
             self.conn.finish_answer()
-        if self.after_answer is not None:
-            after, self.after_answer = self.after_answer, None
+        if self.client.after_answer is not None:
+            after, self.client.after_answer = self.client.after_answer, None
             after()
 
     def _answer(self, tag: bytes, text: str) -> None:
@@ -169,11 +129,11 @@ class Session:
         line_left, literal_left = MAX_LINE - len(line), MAX_LITERAL
         while (marker := _LITERAL.search(line)) is not None:
             waits = not marker[2]
-            if not waits and "LITERAL+" not in self.capabilities:
+            if not waits and not self._takes_at_once(marker[1]):
                 break
             if len(marker[1]) > len(str(MAX_LITERAL)) or int(marker[1]) > literal_left:
                 if not waits:  # the octets come whether they are wanted or not
-                    self.hang_up(b"[TOOBIG] literal too large")
+                    self.client.hang_up(b"[TOOBIG] literal too large")
                 raise _Unreadable(pieces[0] if pieces else line, "Literal too large")
             if waits:
                 self.conn.write(b"+ OK\r\n")
@@ -188,6 +148,12 @@ class Session:
             self.state.commands.append(b"".join(shown))
         return [*pieces, line]
 
+    def _takes_at_once(self, size: bytes) -> bool:
+        """Whether a literal of this size may come without being asked for (RFC 7888)."""
+        if self.client.has("LITERAL+"):
+            return True
+        return self.client.has("LITERAL-") and len(size) < 5 and int(size) <= MAX_LITERAL_MINUS
+
     def _rest_of_line(self, head: bytes, limit: int, *, secret: bool) -> bytes:
         def shown(line: bytes) -> bytes:
             return HIDDEN if secret and not _LITERAL.fullmatch(line.strip()) else line
@@ -199,78 +165,27 @@ class Session:
 
     def _act(self, name: str, tag: bytes, pieces: Sequence[bytes], start: int) -> str:
         """Carry a command out; the text of its tagged answer."""
-        command = COMMANDS.get(name)
-        if command is None or not self._has(command.capability):
-            return "BAD Unknown command"
-        if not self._allowed(command):
+        client = self.client
+        command = self._commands.get(name)
+        if command is None or not client.has(command.capability):
+            return self.state.personality.unknown
+        if not command.allowed(client):
             return f"BAD {name} is not allowed in this state"
-        if self.view is not None and self.view.epoch.gone and name != "LOGOUT":
-            self.hang_up(b"IMAP session state is inconsistent, please relogin.")
+        if refusal := self.state.personality.refuse(name.encode("ascii") + pieces[0][start:]):
+            return refusal
+        if client.view is not None and client.view.epoch.gone and name != "LOGOUT":
+            client.hang_up(b"IMAP session state is inconsistent, please relogin.")
         if command.arrivals:
-            box, view = self.selected()
+            box, view = client.selected()
             with box.lock:
                 self.conn.write(b"".join(view.arrivals()))
         try:
-            text = command.handler(self, tag, Cursor([pieces[0][start:], *pieces[1:]]))
+            text = command.handler(client, tag, Cursor([pieces[0][start:], *pieces[1:]]))
         except BadSyntax as error:
             text = f"BAD {error}"
         except No as error:
             text = f"NO {error}"
-        if self.box is not None and self.view is not None:
-            with self.box.lock:
-                self.conn.write(self.view.news(expunges=command.expunges))
+        if client.box is not None and client.view is not None:
+            with client.box.lock:
+                self.conn.write(client.view.news(expunges=command.expunges))
         return text
-
-    def _has(self, capability: str | None) -> bool:
-        return capability is None or capability in self.capabilities
-
-    def _allowed(self, command: Command) -> bool:
-        return {
-            "any": True,
-            "not authenticated": self.account is None,
-            "authenticated": self.account is not None,
-            "selected": self.view is not None,
-        }[command.when]
-
-    def hang_up(self, text: bytes) -> None:
-        """Say BYE and end the connection."""
-        self.conn.write(b"* BYE " + text + b"\r\n")
-        self.conn.finish_answer()
-        raise Dropped("said BYE")
-
-    def arrange(self, tag: bytes, name: str) -> bytes | None:
-        """Carry out the faults that fire at this command.
-
-        Returns:
-            What is sent instead of acting, None to act.
-        """
-        shape = self.conn.shape
-        replaced: bytes | None = None
-        for fault in self.state.faults.take(CommandFault, lambda fault: fault.matches(name)):
-            match fault:
-                case Call():
-                    fault.function()
-                case Silent(after_bytes=None):
-                    self.conn.flush()
-                    self.conn.swallow()
-                case Silent():
-                    shape.cut_after, shape.stall = fault.after_bytes, True
-                case Bye():
-                    self.hang_up(fault.text)
-                case Cut(before=True):
-                    raise Dropped("cut before acting", reset=fault.reset)
-                case Cut():
-                    shape.cut_after, shape.reset = fault.after_bytes, fault.reset
-                case Answer():
-                    replaced = tag + b" " + fault.text + b"\r\n"
-                case Garbage():
-                    replaced = fault.data
-                case Extra():
-                    self.conn.write(fault.lines)
-                case Trailing():
-                    shape.trailing += fault.data
-                case Rewrite():
-                    shape.rewrite.append(fault.function)
-                case Drip():
-                    shape.drip = fault
-        return replaced

@@ -8,20 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
-MAX_UID = 2**32 - 1
-"""The largest UID and UIDVALIDITY (RFC 3501, nz-number)."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A message as it lies in a mailbox; a change of its flags makes a new value."""
-
-    uid: int
-    flags: frozenset[str]
-    raw: bytes
-    internal_date: datetime
+from nornmail.testing.epoch import Epoch
 
 
 def render_flags(flags: frozenset[str]) -> bytes:
@@ -29,63 +17,12 @@ def render_flags(flags: frozenset[str]) -> bytes:
     return b"(" + " ".join(sorted(flags)).encode("ascii") + b")"
 
 
-class Epoch:
-    """The messages under one UIDVALIDITY, and the views that watch them."""
-
-    def __init__(self, uid_validity: int) -> None:
-        self.uid_validity = uid_validity
-        self.uid_next = 1
-        self.messages: dict[int, StoredMessage] = {}
-        self.uids: list[int] = []
-        self.views: set[View] = set()
-        self.gone = False
-
-    def add(self, message: StoredMessage) -> None:
-        """Put a message in, at whatever UID it has."""
-        uid = message.uid
-        if uid in self.messages or not 1 <= uid <= MAX_UID:
-            raise ValueError(f"UID {uid} is taken or out of range")
-        insort(self.uids, uid)
-        self.messages[uid] = message
-        self.uid_next = max(self.uid_next, uid + 1)
-        for view in self.views:
-            view.arrived.append(uid)
-            view.tell()
-
-    def remove(self, uid: int) -> StoredMessage | None:
-        """Take a message out; None when it is not there."""
-        message = self.messages.pop(uid, None)
-        if message is None:
-            return None
-        del self.uids[bisect_left(self.uids, uid)]
-        for view in self.views:
-            view.expunged.append(uid)
-            view.tell()
-        return message
-
-    def set_flags(self, uid: int, flags: frozenset[str], by: View | None = None) -> None:
-        """Replace a message's flags; every view but ``by`` is to be told."""
-        old = self.messages[uid]
-        if old.flags == flags:
-            return
-        self.messages[uid] = StoredMessage(uid, flags, old.raw, old.internal_date)
-        for view in self.views:
-            if view is not by:
-                view.changed[uid] = None
-                view.tell()
-
-    def end(self) -> None:
-        """The mailbox has another UIDVALIDITY: nothing can be done with this one any more."""
-        self.gone = True
-        for view in self.views:
-            view.tell()
-
-
 @dataclass(eq=False, slots=True)
 class View:
     """One session's view of an epoch. ``uids[n - 1]`` is the message with sequence number n.
 
-    ``ring`` is called when there is news, while the session idles.
+    ``ring`` is called when there is news, while the session idles. ``modseqs`` says whether the
+    client is told mod-sequences.
     """
 
     epoch: Epoch
@@ -95,11 +32,12 @@ class View:
     expunged: list[int] = field(default_factory=list)
     changed: dict[int, None] = field(default_factory=dict)
     ring: Callable[[], None] | None = None
+    modseqs: bool = False
 
     @classmethod
-    def open(cls, epoch: Epoch, *, read_only: bool) -> View:
-        """A view of everything that is there now."""
-        view = cls(epoch, read_only, list(epoch.uids))
+    def open(cls, epoch: Epoch, *, read_only: bool, window: int | None = None) -> View:
+        """A view of what is there now, or of so many of the newest messages."""
+        view = cls(epoch, read_only, epoch.uids[-window:] if window else list(epoch.uids))
         epoch.views.add(view)
         return view
 
@@ -137,12 +75,25 @@ class View:
         lines = self.expunges() if expunges else []
         lines += self.arrivals()
         for uid in self.changed:
-            message = self.epoch.messages.get(uid)
             number = self.sequence_number(uid)
-            if message is not None and number is not None:
-                lines.append(b"* %d FETCH (FLAGS %s)\r\n" % (number, render_flags(message.flags)))
+            if uid in self.epoch.messages and number is not None:
+                lines.append(self.flags_line(number, uid, named=self.modseqs))
         self.changed.clear()
         return b"".join(lines)
+
+    def flags_line(self, number: int, uid: int, *, named: bool, silent: bool = False) -> bytes:
+        """The FETCH line that tells of a message's flags, and of its mod-sequence where wanted.
+
+        Args:
+            named: whether the UID stands in it.
+            silent: leave the flags out.
+        """
+        values = [b"UID %d" % uid] * named
+        if self.modseqs:
+            values.append(b"MODSEQ (%d)" % self.epoch.modseqs[uid])
+        if not silent:
+            values.append(b"FLAGS " + render_flags(self.epoch.messages[uid].flags))
+        return b"* %d FETCH (%s)\r\n" % (number, b" ".join(values))
 
     def expunges(self) -> list[bytes]:
         """The EXPUNGE lines that are due; their messages leave the view."""

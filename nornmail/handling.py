@@ -1,0 +1,68 @@
+"""Which message is being handled, for whatever the handler calls: an outbox takes its key from it.
+
+A context variable, so that threads that copy the context and tasks that are made within it are in
+the same handling as the handler itself.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nornmail.errors import ConfigurationError
+
+_CURRENT: contextvars.ContextVar[Handling | None] = contextvars.ContextVar(
+    "nornmail_handling", default=None
+)
+
+
+class Handling:
+    """One attempt to handle a message.
+
+    Args:
+        delivery_id: the message's, the same at every attempt.
+    """
+
+    def __init__(self, delivery_id: str) -> None:
+        self.delivery_id = delivery_id
+        self._lock = threading.Lock()
+        self._used: set[str] = set()
+
+    def take(self, outbox: str) -> None:
+        """Note that a letter with the message's own key goes to this outbox.
+
+        Raises:
+            ConfigurationError: one did already in this attempt: two letters would share a key, and
+                the second be taken for the first.
+        """
+        with self._lock:
+            if outbox in self._used:
+                raise ConfigurationError(
+                    "key",
+                    None,
+                    "this handler has sent a message already: give each further one a key= of its "
+                    "own, such as key='copy to sales', so that it is sent once too",
+                )
+            self._used.add(outbox)
+
+    def give_back(self, outbox: str) -> None:
+        """Take the note back: the letter was not kept."""
+        with self._lock:
+            self._used.discard(outbox)
+
+
+def current() -> Handling | None:
+    """The handling that whoever asks is in, ``None`` outside of any handler."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def within(handling: Handling | None) -> Iterator[None]:
+    """Be in a handling, until the block ends."""
+    marked = _CURRENT.set(handling)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(marked)

@@ -1,0 +1,101 @@
+"""The mailbox of sent mail: what a mailer puts copies into, on connections of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+
+from nornmail.errors import CommandRefused
+from nornmail.imap.connection import Connection
+from nornmail.settings import ImapSettings
+
+log = logging.getLogger("nornmail.imap")
+
+SAVED_BY_SERVER = ("gmail.com", "googlemail.com", "office365.com", "outlook.com")
+"""Domains of providers whose SMTP servers put each message that they take into the mailbox of sent
+mail themselves: a copy of ours would be the second one."""
+FALLBACK = "Sent"
+"""The mailbox where the server names none for sent mail (RFC 6154)."""
+
+
+class SentMailbox:
+    r"""Where copies of sent mail are kept, for ``Mailer(sent_mailbox=...)``.
+
+    Args:
+        imap: the account; each use makes a connection of its own.
+        mailbox: its name; ``None`` takes the one that the server says is for sent mail (RFC 6154),
+            else ``Sent``. It is made where it is missing.
+        saved_by_server: whether the SMTP server puts each message there itself; ``None`` knows
+            Gmail, Outlook.com and Microsoft 365 by the host name. Nothing is put there then, and
+            what is unknown is still looked for.
+        connect: the connector, for tests.
+    """
+
+    def __init__(
+        self,
+        imap: ImapSettings,
+        mailbox: str | None = None,
+        *,
+        saved_by_server: bool | None = None,
+        connect: Callable[[ImapSettings], Connection] | None = None,
+    ) -> None:
+        self._imap = imap
+        self._mailbox = mailbox
+        if saved_by_server is None:
+            host = imap.host.lower().rstrip(".")
+            saved_by_server = any(host.endswith("." + one) for one in SAVED_BY_SERVER)
+        self._saved_by_server = saved_by_server
+        self._connect = connect or Connection.open
+
+    @property
+    def saves_by_itself(self) -> bool:
+        """Whether the SMTP server puts each message there itself."""
+        return self._saved_by_server
+
+    def has(self, message_id: str) -> bool:
+        """Whether a message with this Message-ID lies there.
+
+        Raises:
+            NornmailError: it cannot be told.
+        """
+        with closing(self._connect(self._imap)) as connection:
+            try:
+                connection.examine(self._name(connection))
+            except CommandRefused as refused:
+                log.debug("%s", refused)
+                return False  # there is no such mailbox, so it is not in it
+            if connection.exists == 0:
+                return False
+            found = connection.find_message_id(message_id)
+            if not found:
+                return False
+            # Some servers find parts of a header, or answer what they do not understand with all.
+            headers = connection.headers(found)
+            wanted = message_id.encode("utf-8", "surrogateescape")
+            return any(body.raw is not None and wanted in body.raw for body in headers.values())
+
+    def append(self, raw: bytes, at: datetime) -> None:
+        r"""Put a message there, with ``\Seen``.
+
+        Raises:
+            NornmailError: it could not be, or that is not known.
+        """
+        with closing(self._connect(self._imap)) as connection:
+            name = self._name(connection)
+            try:
+                self._put(connection, name, raw, at)
+            except CommandRefused as refused:
+                if refused.code != "TRYCREATE":
+                    raise
+                connection.create(name)
+                self._put(connection, name, raw, at)
+
+    def _put(self, connection: Connection, name: str, raw: bytes, at: datetime) -> None:
+        connection.append(name, raw, flags=["\\Seen"], at=at.timestamp())
+
+    def _name(self, connection: Connection) -> str:
+        if self._mailbox is None:
+            self._mailbox = connection.mailbox_for("\\Sent") or FALLBACK
+        return self._mailbox

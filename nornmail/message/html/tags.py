@@ -1,0 +1,62 @@
+"""One start tag: its name and its attributes (HTML standard, 13.2.5.32 to 40).
+
+Not ``html.parser``. On odd tags such as ``<p a== b="x>y" style=...>`` it finds other attributes
+than a browser does, and in other releases of Python other ones: a style that a browser follows and
+that reader misses is a text that no person sees and a model reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final
+
+from nornmail.message.html.references import resolve_in_attribute
+from nornmail.message.limits import MAX_HTML_ATTRIBUTES
+
+NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
+BLANK: Final = r"[\t\n\f\r ]"
+NAME: Final = r"[^\t\n\f\r />][^\t\n\f\r />=]*+"
+VALUE: Final = r"""(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+)"""
+_ATTRIBUTE: Final = re.compile(
+    rf"({NAME})(?:{BLANK}*+={BLANK}*+({VALUE}))?+[\t\n\f\r /]*+",
+)
+_KEPT: Final = 2_000
+"""Tags that are remembered: those of a newsletter repeat."""
+
+
+class TagReader:
+    """Reads start tags, and remembers those that it has read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, Mapping[str, str]]] = {}
+
+    def read(self, source: str, name: str) -> tuple[str, Mapping[str, str]]:
+        """The name in lower case and the attributes, of which the first of a name counts.
+
+        Args:
+            source: from ``<`` to ``>``, whole.
+            name: what stands behind the ``<``.
+        """
+        if len(source) == len(name) + 2:
+            return name.lower(), NO_ATTRIBUTES
+        known = self._known.get(source)
+        if known is None:
+            known = name.lower(), _attributes(source, len(name) + 1)
+            if len(self._known) < _KEPT:
+                self._known[source] = known
+        return known
+
+
+def _attributes(source: str, start: int) -> Mapping[str, str]:
+    """Those of the tag from ``start`` on, up to the limit."""
+    while source[start] in "\t\n\f\r /":
+        start += 1
+    first: dict[str, str] = {}
+    for found in islice(_ATTRIBUTE.finditer(source, start, len(source)), MAX_HTML_ATTRIBUTES):
+        value = found[2] or ""
+        if value[:1] in ('"', "'"):
+            value = value[1:-1]
+        first.setdefault(found[1].lower(), resolve_in_attribute(value))
+    return first

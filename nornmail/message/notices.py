@@ -1,0 +1,274 @@
+"""Delivery reports that are prose: what servers wrote before RFC 3464, and some still write. Total.
+
+Each server has a wording of its own, in the language of its place. What they share is a shape: a
+sentence that says that something was not delivered, then the addresses, one to a line or behind a
+word that introduces them, then a copy of the message. So shapes are read here, not products: lines
+of the part above the copy, the surest shape first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from nornmail.message.limits import (
+    MAX_NOTICE_CHARS,
+    MAX_NOTICE_LINE_CHARS,
+    MAX_REPORT_CHARS,
+    MAX_REPORT_RECIPIENTS,
+)
+
+_ADDRESS = r"[^\s<>()\[\]\"',;:=@]{1,64}@[A-Za-z0-9\u0080-\uffff][A-Za-z0-9.\u0080-\uffff-]{0,252}"
+_MACHINES = re.compile(
+    r"(?:mailer.?daemon|postmaster|mdaemon|mail[._ -]?(?:delivery|administrator|system)"
+    r"|system administrator|[a-z0-9]*_?smtp_|[a-z]+_antivirus_|imss|interscan)",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"""undeliver|non.?deliver|deliver\w*\W+(?:status|fail|problem|error|notif|warning|has)
+    |delivery|failure\ notice|return(?:ed|ing)\ (?:mail|to\ sender)|mail\ (?:error|fail\w*|system)
+    |(?:could|can)\ ?not\ be\ deliver|user\ unknown|not\ (?:been\ )?deliver|fail(?:ed|ure)|delayed
+    |warning:|processing\ error
+    |unzustellbar|zustellung|nicht\ zugestellt|rücksendung|non\ remis|non\ délivr|échec
+    |non\ recapitat|mancat[ao]\ (?:consegna|recapito)|no\ (?:se\ )?entreg|devuelto|não\ entreg
+    |devolvid|onbestelbaar|niet\ bezorgd|niedostarcz|zwrot|kunde\ inte|olevererbar|kunne\ ikke
+    |doručen|toimit|не\ доставлен|возврат|退信|传输失败|傳輸失敗|无法送达|無法傳遞|未送达|配信|届
+    |반송|배달|전송.?실패|non\ recensé""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SURE_SUBJECT = re.compile(
+    r"""undeliver|non-?deliver|returned\ mail|mail\ (?:delivery\ fail|could\ not\ be\ deliver)
+    |delivery\ (?:status\ notification|fail|notification)|failure\ notice|delivery\ has\ failed
+    |unzustellbar|non\ remis|échec\ de\ la\ remise|no\ se\ puede\ entregar|não\ entreg
+    |onbestelbaar|non\ recapitabile|не\ доставлен|nie\ można\ dostarczyć""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_FAILED = re.compile(
+    r"""(?:not|n't|unable\ to|cannot|fail\w*\ to)\ (?:be\ )?(?:yet\ )?(?:been\ )?
+        (?:deliver|reach|send|sent)
+    |could\ not\ (?:\w+\ )?(?:be\ )?(?:deliver|reach|send|sent)|did\ not\ (?:reach|receive)
+    |n(?:ot|'t)\ (?:able\ to|receive)|unable\ to\ deliver|undeliver|fail(?:ed|ure)
+    |permanent|abort|not\ known
+    |delivery\ problems|not\ exactly\ match
+    |unknown\ user|user\ unknown|no\ such\ (?:user|recipient|address)|not?\ (?:\w+\ )?longer\ valid
+    |returned|error|invalid|mailbox|unavailable|delayed|postponed|rejected|does(?:n't|\ not)
+    |nicht\ (?:zugestellt|zustell|erreich)|unzustellbar|fehlgeschlagen
+    |n'a\ pas|n'ont\ pas|échoué|n'existe\ pas|impossible
+    |no\ (?:se\ )?(?:pudo|ha|ha\ podido)|não\ (?:pôde|foi)|nao\ pode|fall[oó]|falh
+    |non\ (?:è\ stato|può|recapita)|impossibile|kon\ niet|niet\ (?:bezorgd|afgeleverd)
+    |nie\ (?:można|został|mógł)|kunde\ inte|kunne\ ikke|ei\ voi|nelze|nebyl
+    |не\ (?:доставлен|может|удалось)|невозможно|无法|無法|失败|失敗|退回|できません|不達|できない
+    |실패|반송|배달되지|전달되지""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_DELAYED = re.compile(
+    r"""\bdelayed\b|\(delay\)|has\ not\ yet\ been\ delivered|not\ yet\ been\ delivered|postponed
+    |will\ (?:be\ retried|continue)|still\ (?:trying|being\ retried)|delivery\ attempts\ will
+    |(?:do\ not|not\ need\ to)\ resend|warning\ message\ only|verzögert|retardé|aplazad|adiad""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_GIVEN_UP = re.compile(
+    r"permanent|given\ up|giving\ up|fatal|user unknown|unknown user|no such user", re.I
+)
+_COPY = re.compile(
+    r"""^[ \t>*|]{0,20}(?:
+        -{2,200}+.{0,40}?(?:copy\ of|headers?\ of|original\ message|message\ text|unsent\ message
+            |returned\ (?:mail|message)|message\ follows|transcript|error\ detail|old\ message
+            |undelivered)
+      | a\ copy\ of\ the\ original|original\ message\ follows|the\ original\ message\ headers
+      | old\ message:|message\ headers?\ follow|below\ is\ a\ copy
+      | (?:return-path|received|message-id):
+      | -{3,200}+\ *附件|\*{3,200}+\ *original
+    )""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+_MESSAGE_ID = re.compile(r"^[ \t>|]{0,9}message-id:\s{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
+_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+
+_BRACKETED = re.compile(rf"[ \t>*]*<({_ADDRESS})>\s*(?:[:(.]|\Z|-)")
+_ALONE = re.compile(
+    rf"[ \t>*•·-]*[\"'(<]*({_ADDRESS})[\"'>)]*"
+    r"\s*(?:[:;,.]?\s*\Z|:\s|\(|\.\.\.|\ -\ |\ on\ \w{3},)",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(rf"[ \t>*]*\"[^\"]*\" <({_ADDRESS})>\s*\Z")
+_INSTEAD = re.compile(
+    rf"\((?:expanded|generated) from:?\s*<?({_ADDRESS})>?\)"
+    rf"|originally addressed to\s*<?({_ADDRESS})>?",
+    re.IGNORECASE,
+)
+_KEYED = re.compile(
+    rf"""(?<![a-z])(?:recipients?(?:\ address)?|address(?:ed)?(?:\ to)?|user(?:id)?
+      |undeliverable\ {{1,3}}to|error-for
+      |mailbox(?:\ is\ full)?|delivery\ failed\ \d+\ attempts|smtp|full|rcpt\ to
+      |message\ to|deliver(?:ed)?\ to|violation\ for|was\ addressed)
+      \s*[:=,]?\s*["'<]*({_ADDRESS})""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WEAKLY_KEYED = re.compile(
+    rf"(?<![a-z])(?:for|to|an|à|a|para|naar)\s*:?\s*[\"'<]*({_ADDRESS})", re.IGNORECASE
+)
+_ANY = re.compile(rf"({_ADDRESS})")
+_LOCAL = re.compile(r"\s+([A-Za-z0-9._+-]{1,64})\s*\Z")
+_NOT_FAILED = re.compile(r"(?:mailer-daemon|postmaster|abuse|support|help(?:desk)?)\Z", re.I)
+
+_SHAPES: Final = ((_BRACKETED, _ALONE, _NAMED), (_KEYED,), (_LOCAL,), (_WEAKLY_KEYED,), (_ANY,))
+"""The surest first; those after the second only where the subject says that something failed."""
+
+_DETAIL_LINES: Final = 8
+"""Lines below an address that say what happened to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a report in prose says.
+
+    Attributes:
+        failures: address, enhanced status or ``""``, and the words that explain it.
+        is_delay: the server goes on trying.
+        original_message_id: from the copy below, with its brackets, or ``""``.
+    """
+
+    failures: tuple[tuple[str, str, str], ...]
+    is_delay: bool
+    original_message_id: str
+
+
+def may_be_notice(sender: str, name: str, subject: str, has_null_path: bool) -> bool:
+    """Who sent it and what it is about look like a report; a person's mail hardly ever does.
+
+    Args:
+        sender: the address in From.
+        name: the display name in From.
+        subject: decoded.
+        has_null_path: Return-Path is ``<>``, as RFC 3834 wants it of reports.
+    """
+    local = sender.rpartition("@")[0].strip('"')
+    if _MACHINES.match(local) or _MACHINES.match(name) or _SURE_SUBJECT.match(subject):
+        return True
+    return bool(_SUBJECT.search(subject)) and (has_null_path or not sender)
+
+
+def read_notice(
+    text: str, subject: str, sender: str, known: frozenset[str], failed: tuple[str, ...] = ()
+) -> Notice | None:
+    """The report that ``text`` is, ``None`` when it names nobody or tells of no failure.
+
+    Args:
+        text: the body.
+        subject: decoded.
+        sender: the address in From.
+        known: addresses in lower case that are not what failed: whom the report is for.
+        failed: what X-Failed-Recipients names; then only the words about it are looked for.
+    """
+    text = text[:MAX_NOTICE_CHARS]
+    copy = _copy_in(text)
+    lines = [line[:MAX_NOTICE_LINE_CHARS] for line in text[:copy].split("\n")]
+    region = "\n".join(lines)
+    if not failed and not _FAILED.search(region) and not _FAILED.search(subject):
+        return None
+    places = [(one, 0) for one in failed] or _recipients(lines, known, sender, subject)
+    if not places:
+        return None
+    is_delay = bool(_DELAYED.search(region) or _DELAYED.search(subject))
+    is_delay = is_delay and not (_GIVEN_UP.search(region) or _GIVEN_UP.search(subject))
+    original = _MESSAGE_ID.search(text, copy)
+    return Notice(
+        tuple((address, *_details(lines, address, at)) for address, at in places),
+        is_delay,
+        original[1] if original else "",
+    )
+
+
+def _copy_in(text: str) -> int:
+    """Where the copy of the message begins; its addresses are everybody's."""
+    found = _COPY.search(text)
+    return found.start() if found else len(text)
+
+
+def _recipients(
+    lines: list[str], known: frozenset[str], sender: str, subject: str
+) -> list[tuple[str, int]]:
+    """The addresses and the lines on which they stand, by the surest shape that occurs."""
+
+    def is_new(address: str) -> bool:
+        local = address.rpartition("@")[0]
+        return address.lower() not in known and not _NOT_FAILED.match(local)
+
+    is_about_failure = bool(_SUBJECT.search(subject))
+    for shapes in _SHAPES if is_about_failure else _SHAPES[:2]:
+        found: dict[str, tuple[str, int]] = {}
+        found_here = _locals(lines, sender) if shapes[0] is _LOCAL else _matches(lines, shapes)
+        for address, at in found_here:
+            if is_new(address) and len(found) < MAX_REPORT_RECIPIENTS:
+                found.setdefault(address.lower(), (address, at))
+        if found:
+            return list(found.values())
+    named = _ANY.search(subject)
+    if named and is_new(named[1]):
+        return [(named[1].rstrip("."), 0)]
+    return []
+
+
+def _locals(lines: list[str], sender: str) -> Iterator[tuple[str, int]]:
+    """Names without a domain, below a line about recipients: those of the server that writes."""
+    domain = sender.rpartition("@")[2]
+    is_list = False
+    for at, line in enumerate(lines):
+        found = _LOCAL.match(line)
+        if found and is_list and domain:
+            yield f"{found[1]}@{domain}", at
+        elif line.strip():
+            is_list = "recipient" in line.lower()
+
+
+def _matches(lines: list[str], shapes: tuple[re.Pattern[str], ...]) -> Iterator[tuple[str, int]]:
+    is_at_start = shapes[0] is _BRACKETED
+    last = ""
+    pending: tuple[str, int] | None = None
+    for at, line in enumerate(lines):
+        if "@" not in line:
+            continue
+        instead = _INSTEAD.search(line) if is_at_start else None
+        if instead:  # the address that the message was sent to, for the one it was forwarded to
+            pending = None
+            yield (instead[1] or instead[2]).rstrip("."), at
+            continue
+        if pending:
+            yield pending
+            pending = None
+        for shape in shapes:
+            if is_at_start:
+                found = shape.match(line)
+                if found:
+                    last = found[1].rstrip(".")
+                    pending = last, at
+                    break
+            else:
+                for found in shape.finditer(line):
+                    yield found[1].rstrip("."), at
+    if pending:
+        yield pending
+
+
+def _details(lines: list[str], address: str, at: int) -> tuple[str, str]:
+    """Status and diagnostic: the rest of the line, and the lines below up to the next address."""
+    if not at:
+        at = next(
+            (n for n, line in enumerate(lines) if address.lower() in line.lower()), len(lines)
+        )
+    if at >= len(lines):
+        return "", ""
+    place = lines[at].lower().find(address.lower())
+    words = [lines[at][max(place, 0) + len(address) :].lstrip("\"'>)]:;,. \t-")]
+    for line in lines[at + 1 : at + 1 + _DETAIL_LINES]:
+        if _BRACKETED.match(line) and address.lower() not in line.lower():
+            break
+        if not line.strip() and any(words):
+            break
+        words.append(line.strip())
+    diagnostic = " ".join(" ".join(words).split())[:MAX_REPORT_CHARS]
+    status = _STATUS.search(diagnostic)
+    return status[1] if status else "", diagnostic

@@ -1,0 +1,79 @@
+"""The new part of a reply: without the quoted history and the signature. When unsure, it is kept.
+
+``plain`` reads lines of text with the help of ``attribution``, ``headings`` and ``signature``;
+``markup`` reads what mail programs name in HTML; ``phrases`` is what they say in their languages.
+Everything is total, bounded and linear. See ``docs/explanation/new-text.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from nornmail.message.limits import MAX_QUOTE_HTML_CHARS, MAX_QUOTE_SCAN_CHARS
+from nornmail.message.quotes.markup import has_structure, without_history
+from nornmail.message.quotes.phrases import FORWARD_SUBJECTS
+from nornmail.message.quotes.plain import new_plain_text
+
+__all__ = ["new_text"]
+
+_FORWARD: Final = re.compile(
+    rf"\W*(?:{'|'.join(map(re.escape, FORWARD_SUBJECTS))})(?:\[[0-9]+\])? ?[:\uff1a]", re.I
+)
+
+
+def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") -> str:
+    """What the sender wrote this time.
+
+    Where ``html`` names its quotes as a known mail program does, that decides: its names are exact,
+    and in the plain text beside it the same quote may have no mark at all. The words are taken from
+    ``text`` all the same where the two agree, since that is what else is shown of the message.
+    Where nothing is named the plain text decides: there ``>`` marks each line, while HTML that
+    nobody knows tells a quote from an indented paragraph by nothing.
+
+    Args:
+        text: what is shown of the message: its plain text, or the text of its HTML.
+        html: the HTML beside it or under it, ``""`` where there is none.
+        sender: the name in From, which helps to see a signature.
+        subject: of the message; with "Fwd:" and its kin, header blocks are the content.
+
+    Returns:
+        The new text without blank lines around it. ``text`` itself, stripped, where nothing would
+        be left: a bare forward is all that there is to read.
+    """
+    is_forward = bool(_FORWARD.match(subject[:100]))
+    from_text = new_plain_text(text, sender=sender, is_forward=is_forward)
+    if not html or len(html) > MAX_QUOTE_HTML_CHARS or not has_structure(html):
+        return from_text
+    found = without_history(html, keeps_headers=is_forward)
+    if found is None or not found[0].strip():
+        return from_text
+    rest, is_attributed = found
+    from_html = new_plain_text(
+        rest, sender=sender, is_forward=is_forward, is_attributed=is_attributed
+    )
+    return _in_words_of(text, from_html) or from_html
+
+
+def _in_words_of(text: str, new: str) -> str:
+    """The whole lines of ``text`` that have the letters of ``new``, ``""`` where none do.
+
+    They are looked for at the beginning, and then from the end, below a quote.
+    """
+    if len(text) > MAX_QUOTE_SCAN_CHARS or len(new) > MAX_QUOTE_SCAN_CHARS:
+        return ""
+    places = [at for at, char in enumerate(text) if char.isalnum()]
+    letters = "".join([text[at] for at in places])
+    wanted = "".join(filter(str.isalnum, new))
+    if not wanted:
+        return ""
+    for begin in (0 if letters.startswith(wanted) else -1, letters.rfind(wanted)):
+        if begin < 0:
+            continue
+        first, last = places[begin], places[begin + len(wanted) - 1]
+        start = text.rfind("\n", 0, first) + 1
+        stop = text.find("\n", last)
+        lines = text[start : len(text) if stop < 0 else stop]
+        if sum(map(str.isalnum, lines)) == len(wanted):
+            return lines.strip()
+    return ""

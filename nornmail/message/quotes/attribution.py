@@ -1,0 +1,170 @@
+"""The line above a quote that says whose it is: "On ... wrote:" in many languages.
+
+It is found from its end, a colon: programs wrap it over two or three lines, and only its last one
+is sure. A line counts as *strong* when it can be nothing else, whatever stands below it; as *weak*
+when only ``>`` below makes it one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from nornmail.message.quotes.lines import ADDRESS, MAX_MARK_CHARS, is_quote, plain
+from nornmail.message.quotes.phrases import OPENERS, PRONOUNS, VERBS
+
+MAX_WRAPPED: Final = 4
+"""Lines over which one attribution is looked for."""
+_MAX_WORDS: Final = 15
+"""Words of a weak one; the longest names in use have six."""
+_MAX_WORDS_AFTER_VERB: Final = 8
+"""Words of a name where the verb stands before it, as in German and Dutch."""
+
+_HEAD_CHARS: Final = 120
+_NAME_WORDS: Final = 5
+
+
+class Attribution(NamedTuple):
+    """Lines ``start`` to where it was looked for; ``strong`` without looking at what follows."""
+
+    start: int
+    strong: bool
+
+
+def _words(phrases: Iterable[str]) -> str:
+    return "|".join(re.escape(one) for one in sorted(phrases, key=len, reverse=True))
+
+
+def _is_cjk(text: str) -> bool:
+    return any(char >= "\u3000" for char in text)
+
+
+_LAST_ONLY: Final = frozenset(
+    {"wrote", "writes", "a écrit", "a ecrit", "écrit", "ha escrito", "ha scritto", "kirjoitti"}
+)
+"""Verbs behind which no name stands."""
+_CJK = [one for one in VERBS if _is_cjk(one)]
+_VERB = re.compile(
+    rf"(?<![^\W\d_])(?:{_words(set(VERBS) - set(_CJK))})(?![^\W\d_])|(?:{_words(_CJK)})"
+)
+_SENTENCE = re.compile(rf"(?<!\w)(?:{_words(PRONOUNS)}) (?:\w+ )?(?:{_words(VERBS)})(?!\w)")
+_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}(?![0-9])|[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?[0-9]{2,4}|[0-9] ?[\u6708\uc6d4]"
+)
+_TIME = re.compile(
+    r"(?<![0-9])[0-9]{1,2} ?"
+    r"(?:[:.\uff1a][0-9]{2}(?![0-9])|h ?[0-9]{2}(?![0-9])|[ap]\.?m\b|[\u65f6\u6642\u70b9\uc2dc])"
+)
+_ENDS_IN_ADDRESS = re.compile(r"@[\w.-]{1,255}[>)\]\"' ]{0,4}(?:<?mailto:[^>\s]{1,255}>{1,2} ?)?:$")
+_NAME_FIRST = re.compile(
+    rf"(?:\S+ ){{1,{_NAME_WORDS}}}(?:{_words(VERBS)}) "
+    r"(?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]"
+)
+_ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
+_BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
+_NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
+
+
+def attribution(lines: Sequence[str], end: int) -> Attribution | None:
+    """The attribution that ends with line ``end``; ``None`` when that line ends none.
+
+    Args:
+        lines: of the text.
+        end: the index of a line that is neither blank nor quoted.
+    """
+    last = plain(lines[end][-MAX_MARK_CHARS:])
+    if not last.endswith((":", "\uff1a", "--")) or len(lines[end]) > MAX_MARK_CHARS:
+        return None
+    weak = None
+    text = ""
+    for start in range(end, max(end - MAX_WRAPPED, -1), -1):
+        line = lines[start]
+        if not line.strip() or len(line) > MAX_MARK_CHARS or (start < end and is_quote(line)):
+            break
+        text = f"{plain(line)} {text}".strip()
+        if start < end and plain(line).endswith((":", "\uff1a")):
+            break
+        if is_strong(text):
+            return Attribution(_whole(lines, start, text), True)
+        if _is_weak(text) and (weak is None or _opens(text)):
+            weak = Attribution(start, False)
+    return weak
+
+
+def is_strong(text: str) -> bool:
+    """``text``, one line in lower case, is an attribution and can be nothing else."""
+    if len(text) > MAX_MARK_CHARS or not (text := _inner(text)):
+        return False
+    if not _DATE.search(text) or _SENTENCE.search(text):
+        return False
+    has_verb = _verb_in_place(text)
+    if ADDRESS.search(text):
+        if has_verb:
+            return True
+        return bool(_ENDS_IN_ADDRESS.search(text)) and _early_date(text)
+    if not has_verb or not _TIME.search(text):
+        return False
+    return _opens(text) or bool(_NAME_FIRST.match(text))
+
+
+def _inner(text: str) -> str:
+    """Without the rules that some programs put around it; ``""`` where no colon ends it."""
+    if text.endswith("--"):
+        inner = text.strip("- ")
+        return f"{inner}:" if text.startswith("--") and _DATE.search(inner) else ""
+    text = text.replace("\uff1a", ":").replace(" :", ":")
+    return text if text.endswith(":") else ""
+
+
+def _verb_in_place(text: str) -> bool:
+    """A verb stands at the end, or with no more than a name and an address behind it."""
+    verbs = list(_VERB.finditer(text))
+    if not verbs:
+        return False
+    found = verbs[-1]
+    rest = text[found.end() : -1].strip(" *")
+    if not rest:
+        return True
+    if found[0] in _LAST_ONLY or _is_cjk(found[0]):
+        # Finnish, and English of some programs: "Ann wrote on 5 January 2024 10:00:".
+        return bool(_TIME.search(rest)) and bool(_DATE.search(rest)) and rest.count(" ") < 8
+    return rest.count(" ") < _MAX_WORDS_AFTER_VERB and not _NO_NAME.search(rest)
+
+
+def _early_date(text: str) -> bool:
+    """It opens as an attribution does, or the date is among its first words."""
+    found = _DATE.search(text)
+    return found is not None and (_opens(text) or found.start() < 30) and len(text.split()) < 30
+
+
+def _opens(text: str) -> bool:
+    first = text.partition(" ")[0].rstrip(",")
+    return first in OPENERS or bool(_BEGINS.match(text)) or first.endswith(".") or _is_cjk(first)
+
+
+def _whole(lines: Sequence[str], start: int, text: str) -> int:
+    """Where it really begins: "On Monday," or a name may stand on the line above."""
+    above = start - 1
+    if above < 0 or is_quote(lines[above]):
+        return start
+    head = plain(lines[above][:MAX_MARK_CHARS])
+    if not head or len(head) > _HEAD_CHARS or head.endswith((".", "!", "?", ":")):
+        return start
+    if text.startswith("<"):
+        alone = above == 0 or not lines[above - 1].strip()
+        return above if alone and head.count(" ") < _NAME_WORDS else start
+    if not ADDRESS.search(text) and _ENDS_AS_ADDRESS.search(head):
+        return _whole(lines, above, head)
+    opens = head.partition(" ")[0].rstrip(",") in OPENERS
+    return above if opens and not _opens(text) else start
+
+
+def _is_weak(text: str) -> bool:
+    if len(text.split()) > _MAX_WORDS or not (text := _inner(text)):
+        return False
+    if _verb_in_place(text):
+        return True
+    return bool(_ENDS_IN_ADDRESS.search(text)) or (
+        bool(_DATE.search(text) or _TIME.search(text)) and _opens(text)
+    )

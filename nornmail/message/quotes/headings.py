@@ -1,0 +1,180 @@
+"""The header block that Outlook and others put above what they quote, and the line above that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from nornmail.message.quotes.lines import MAX_MARK_CHARS, is_quote, is_rule, plain
+from nornmail.message.quotes.phrases import (
+    CC,
+    FORWARDED,
+    FROM,
+    ORIGINAL,
+    SENT,
+    SUBJECT,
+    TO,
+)
+
+_MAX_BLOCK_LINES: Final = 14
+"""Lines of one header block: five fields, some of them wrapped."""
+_MAX_WRAPPED: Final = 3
+"""Lines without a field's name in a row within a block: a long list of recipients."""
+_MAX_LABEL_CHARS: Final = 32
+
+_FIELDS: Final[dict[str, str]] = {
+    name: kind
+    for kind, names in (
+        ("cc", CC), ("to", TO), ("subject", SUBJECT), ("sent", SENT), ("from", FROM)
+    )
+    for name in names
+}  # fmt: skip
+"""What a field's name means. Where languages share one, the more telling meaning is kept."""
+_LABEL = re.compile(r"[*_ ]{0,4}([^:\uff1a]{1,32}?)[*_ ]{0,4}[:\uff1a](?!//)")
+_RAW = re.compile(
+    r"(?:Message-ID|MIME-Version|Content-[A-Z-]{4,25}|Received|Return-Path|DKIM-Signature|X-[A-Z-]+):",
+    re.I,
+)
+"""A field that no program shows to people: somebody shows a message as it is."""
+_SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
+_BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
+_HEADING = re.compile(r"\s*-{3,} ?[^-\n]{3,60}(?:-[^-\n]{1,30})? ?-{3,}\s*")
+_DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
+_MAX_RULES: Final = 6
+"""Rules and blank lines above a header block that go with it."""
+_MAX_PHRASE_CHARS: Final = 160
+
+
+def field_of(line: str) -> str:
+    """``"from"``, ``"sent"``, ``"to"``, ``"cc"`` or ``"subject"`` where it is such a field."""
+    head = line[: 2 * _MAX_LABEL_CHARS]
+    if (":" not in head and "\uff1a" not in head) or len(line) > 4 * MAX_MARK_CHARS:
+        return ""
+    found = _LABEL.match(plain(head))
+    return _FIELDS.get(found[1].strip(), "") if found else ""
+
+
+def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
+    """The index behind the header block that begins at ``at``; 0 when none does.
+
+    It has a sender and a date, recipients or a subject, three of these; two below a rule or a line
+    such as "Original Message". A date has a digit in it, and a sender is not nothing.
+    """
+    first = field_of(lines[at])
+    if not first or first == "cc":
+        return 0
+    if _is_raw_above(lines, at):
+        return 0
+    kinds: dict[str, str] = {}
+    end = at
+    wrapped = 0
+    for index in range(at, min(at + _MAX_BLOCK_LINES, len(lines))):
+        line = lines[index]
+        kind = field_of(line)
+        if kind == first and index > at:
+            break
+        if _RAW.match(line.lstrip()):
+            return 0
+        if kind:
+            kinds.setdefault(kind, _value(lines, index))
+            end = index + 1
+            wrapped = 0
+        elif not line.strip() or is_quote(line) or wrapped == _MAX_WRAPPED:
+            break
+        else:
+            wrapped += 1
+    needed = 2 if below_rule else 3
+    telling = kinds.keys() - {"cc"}
+    if len(telling) < needed or not kinds.get("from") or not telling & {"sent", "subject"}:
+        return 0
+    if below_rule or _is_of_mail(kinds):
+        return _past_wrapped(lines, end)
+    return 0
+
+
+def _is_raw_above(lines: Sequence[str], at: int) -> bool:
+    """A field that no program shows stands above, in the same paragraph."""
+    for index in range(at - 1, max(at - _MAX_BLOCK_LINES, 0) - 1, -1):
+        if not lines[index].strip():
+            return False
+        if _RAW.match(lines[index].lstrip()):
+            return True
+    return False
+
+
+def _is_of_mail(kinds: dict[str, str]) -> bool:
+    """A journey has a from, a to and a date as well, and a list may have anything."""
+    if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
+        return False
+    return "subject" in kinds or bool(_SURE.search(" ".join(kinds.values())))
+
+
+def _value(lines: Sequence[str], index: int) -> str:
+    """The value of a field, of its next line where its own has none."""
+    value = plain(lines[index][:MAX_MARK_CHARS].replace("\uff1a", ":")).partition(":")[2]
+    if value.strip(" *_") or index + 1 >= len(lines):
+        return value.strip(" *_")
+    return "" if field_of(lines[index + 1]) else lines[index + 1].strip()
+
+
+def _past_wrapped(lines: Sequence[str], end: int) -> int:
+    """Behind the rest of a last field that was wrapped: lines up to the blank one."""
+    for index in range(end, min(end + _MAX_WRAPPED, len(lines))):
+        if not lines[index].strip() or is_quote(lines[index]):
+            return index
+    return end
+
+
+def _bare(phrase: str) -> str:
+    return _BARE.sub(" ", phrase).strip()
+
+
+def _prefix(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches a phrase that is telling enough to have a name behind it: "Forwarded by Ann"."""
+    return re.compile("|".join(re.escape(_bare(one)) for one in phrases if len(one) > 8))
+
+
+_ORIGINAL_SET: Final = frozenset(map(_bare, ORIGINAL))
+_ORIGINAL_PREFIX: Final = _prefix(ORIGINAL)
+_FORWARDED_SET: Final = frozenset(map(_bare, FORWARDED))
+_FORWARDED_PREFIX: Final = _prefix(FORWARDED)
+
+
+def _says(lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pattern[str]) -> bool:
+    """One of the phrases stands alone between rules, or above a header field."""
+    line = lines[at]
+    if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(plain(line))):
+        return False
+    text = line.strip()
+    if text.startswith(_DASHES) or text.endswith(_DASHES):
+        return inner in phrases or bool(prefix.match(inner))
+    if inner not in phrases:
+        return False
+    below = next((one.lstrip("> ") for one in lines[at + 1 : at + 5] if one.strip("> ")), "")
+    return bool(field_of(below))
+
+
+def is_original(lines: Sequence[str], at: int) -> bool:
+    """The line stands above the message that is answered: "-----Original Message-----"."""
+    return _says(lines, at, _ORIGINAL_SET, _ORIGINAL_PREFIX)
+
+
+def is_forward(lines: Sequence[str], at: int) -> bool:
+    """The line stands above a message that is passed on: "Begin forwarded message:"."""
+    return _says(lines, at, _FORWARDED_SET, _FORWARDED_PREFIX)
+
+
+def rule_above(lines: Sequence[str], at: int) -> int:
+    """Where the rules and blank lines right above line ``at`` begin, ``at`` when there are none."""
+    start = at
+    while start > max(at - _MAX_RULES, 0) and (
+        not lines[start - 1].strip() or _is_heading(lines[start - 1])
+    ):
+        start -= 1
+    return start if any(_is_heading(one) for one in lines[start:at]) else at
+
+
+def _is_heading(line: str) -> bool:
+    """A rule, or one with a few words in it, whatever they say."""
+    return is_rule(line) or (len(line) < _MAX_PHRASE_CHARS and bool(_HEADING.fullmatch(line)))

@@ -1,0 +1,215 @@
+"""What mail programs write around quoted text, in the languages that they speak: data, no code.
+
+Words are in lower case and are compared so. English, German, French, Spanish, Portuguese, Italian,
+Dutch, Polish, Swedish, Danish, Norwegian, Finnish, Czech, Russian, Ukrainian, Chinese, Japanese and
+Korean are meant to be whole; what else is here was seen and did no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+OPENERS: Final = frozenset(
+    {
+        "am", "am:", "at", "czw", "d.", "den", "den,", "dia", "dn.", "dne", "dnia", "el", "el:",
+        "em", "il", "in", "ke", "ke:", "la", "le", "le:", "lo", "ma", "na", "ne", "niedz.", "no",
+        "on", "on,", "op", "op:", "pe", "pn", "po", "pt", "pá", "so", "sob", "st", "ti", "to",
+        "um", "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在",
+    }
+)  # fmt: skip
+"""Words that an attribution begins with, where it does not begin with a date or a name."""
+
+VERBS: Final = (
+    "wrote", "writes", "schrieb", "hat geschrieben", "a écrit", "a ecrit", "écrit", "escribió",
+    "escribio", "ha escrito", "escribe", "ha scritto", "scrisse", "escreveu", "schreef",
+    "heeft geschreven", "geschreven", "napisał", "napisał(a)", "napisała", "napisal", "napisal(a)",
+    "pisze", "skrev", "har skrevet", "har skrivit", "kirjoitti", "kirjoittaa", "napsal",
+    "napsal(a)", "napsala", "napsal/a", "napísal", "napísala", "napísal(a)", "написал", "написала",
+    "написал(а)", "пишет", "писал", "писала", "писал(а)", "написав", "написав(ла)", "написав/ла",
+    "пише", "写道", "寫道", "写到", "寫了", "のメール", "が書きました", "さんは書きました",
+    "書きました", "は書きました", "님이 작성", "작성", "이 작성함", "님이 씀", "yazdı", "a scris",
+    "írta", "ezt írta", "έγραψε", "viết", "menulis", "a scrit",
+)  # fmt: skip
+"""What somebody did who is quoted. Some stand at the end, some before the name."""
+
+PRONOUNS: Final = (
+    "i", "we", "you", "they", "he", "she", "who", "it", "ich", "wir", "du", "er", "sie", "je",
+    "j'ai", "tu", "il", "elle", "yo", "eu", "io", "ik", "wij", "jag", "jeg", "minä", "я", "мы",
+    "ми", "він", "он", "она", "that", "which", "people", "someone", "somebody",
+)  # fmt: skip
+"""With one of these before the verb it is a sentence, not an attribution."""
+
+FROM: Final = (
+    "from", "von", "de", "da", "van", "od", "från", "fra", "lähettäjä", "от", "от кого", "від",
+    "发件人", "寄件者", "寄件人", "發件人", "差出人", "送信者", "보낸 사람", "보낸사람", "보낸이",
+    "expéditeur", "absender", "remitente", "mittente", "remetente", "afzender", "nadawca",
+    "avsändare", "afsender", "avsender", "odesílatel", "отправитель", "відправник", "kimden",
+    "feladó", "from (sender)",
+)  # fmt: skip
+SENT: Final = (
+    "sent", "date", "sent on", "gesendet", "datum", "gesendet am", "envoyé", "envoyé le", "enviado",
+    "enviado el", "enviado em", "enviada em", "enviada", "fecha", "data", "data de envio",
+    "inviato", "verzonden", "verzonden op", "wysłano", "wysłane", "skickat", "sendt", "dato",
+    "lähetetty", "päivämäärä", "päiväys", "odesláno", "отправлено", "дата", "надіслано", "发送时间",
+    "日期", "傳送時間", "寄件日期", "時間", "发送日期", "時间", "时间", "送信日時", "日時", "日付",
+    "보낸 날짜", "날짜", "보낸날짜", "gönderildi", "elküldve", "když", "kiedy", "quando", "wann",
+)  # fmt: skip
+TO: Final = (
+    "to", "an", "à", "a", "para", "destinataire", "aan", "do", "till", "til", "vastaanottaja",
+    "komu", "кому", "收件人", "收件者", "宛先", "받는 사람", "받는사람", "수신", "destinatario",
+    "destinatário", "empfänger", "ontvanger", "adresat", "pro", "kime", "címzett",
+)  # fmt: skip
+CC: Final = (
+    "cc", "cc:", "bcc", "kopie", "kopia", "copie", "copie à", "cópia", "kopi", "kopio", "dw", "udw",
+    "копия", "копія", "抄送", "副本", "참조", "reply-to", "reply to", "antwort an", "répondre à",
+    "responder a", "rispondi a", "organization", "importance", "wichtigkeit", "priorität",
+    "priority", "attachments", "anlagen", "anhänge", "pièces jointes", "resent-from", "wichtig",
+    "svar til",
+)  # fmt: skip
+SUBJECT: Final = (
+    "subject", "betreff", "objet", "asunto", "assunto", "oggetto", "onderwerp", "temat", "ämne",
+    "emne", "aihe", "předmět", "predmet", "тема", "主题", "主題", "主旨", "件名", "제목", "konu",
+    "tárgy", "sujet", "betr", "re",
+)  # fmt: skip
+
+ORIGINAL: Final = (
+    "mail original", "ursprüngliche mail", "urspr. mail", "původní mail", "исходное письмо",
+    "alkuperäinen sähköposti", "oorspronkelijke e-mail", "ursprungligt e-postmeddelande",
+    "original message", "original email", "original mail", "original", "reply message",
+    "ursprüngliche nachricht", "originalnachricht", "originalmail", "original-nachricht",
+    "ursprungliche nachricht", "ursprüngliche e-mail", "message d'origine", "message d’origine",
+    "message original", "courrier original", "mensaje original", "mensagem original",
+    "messaggio originale", "messaggio original", "oorspronkelijk bericht",
+    "oorspronkelijke bericht", "origineel bericht", "wiadomość oryginalna", "oryginalna wiadomość",
+    "ursprungligt meddelande", "originalmeddelande", "ursprungligt mail", "oprindelig meddelelse",
+    "oprindelig besked", "original meddelelse", "opprinnelig melding", "original melding",
+    "opprinnelig e-post", "alkuperäinen viesti", "původní zpráva", "původní e-mail",
+    "pôvodná správa", "исходное сообщение", "оригинальное сообщение", "пересылаемое сообщение от",
+    "вихідне повідомлення", "оригінальне повідомлення", "початкове повідомлення", "原始邮件",
+    "原始郵件", "原邮件", "原始信件", "邮件原件", "元のメッセージ", "オリジナルメッセージ",
+    "원본 메시지", "원본 메일", "원본메세지", "원본 이메일", "orijinal mesaj", "eredeti üzenet",
+)  # fmt: skip
+"""What stands between rules above the message that is answered."""
+
+FORWARDED: Final = (
+    "forwarded message", "forwarded email", "forwarded by", "forwarded mail",
+    "begin forwarded message", "weitergeleitete nachricht", "anfang der weitergeleiteten nachricht",
+    "weitergeleitete e-mail", "weitergeleitet von", "message transféré", "message transfere",
+    "début du message transféré", "début du message réexpédié", "mensaje reenviado",
+    "inicio del mensaje reenviado", "mensagem encaminhada", "mensagem reencaminhada",
+    "início da mensagem reencaminhada", "início da mensagem encaminhada", "messaggio inoltrato",
+    "inizio messaggio inoltrato", "doorgestuurd bericht", "begin doorgestuurd bericht",
+    "wiadomość przekazana dalej", "przekazana wiadomość", "treść przekazanej wiadomości",
+    "początek przekazywanej wiadomości", "vidarebefordrat meddelande", "vidarebefordrat mail",
+    "vidarebefordrat brev", "videresendt meddelelse", "videresendt besked",
+    "start på videresendt besked", "videresendt melding", "videresendt e-post",
+    "starten på den videresendte meldingen", "edelleenlähetetty viesti", "välitetty viesti",
+    "välitetty viesti alkaa", "přeposlaná zpráva", "začátek přeposílané zprávy", "předávaná zpráva",
+    "preposlaná správa", "пересылаемое сообщение", "пересланное сообщение",
+    "начало переадресованного сообщения", "пересланное письмо", "переслане повідомлення",
+    "початок переадресованого листа", "початок листа, що пересилається", "转发的邮件",
+    "转发邮件信息", "转发邮件", "轉寄的郵件", "轉寄郵件", "開始轉寄郵件", "开始转发的邮件",
+    "已轉寄郵件", "轉寄訊息", "転送メッセージ", "転送されたメッセージ", "転送されたメール",
+    "전달된 메시지", "전달된 메일", "전달된 이메일", "iletilen mesaj", "továbbított üzenet",
+)  # fmt: skip
+"""What stands above a message that is passed on: the content of this one."""
+
+FORWARD_SUBJECTS: Final = (
+    "fwd", "fw", "wg", "tr", "rv", "reenv", "enc", "res enc", "i", "doorst", "pd", "vb", "vs", "vl",
+    "fs", "videresend", "přep", "přeposláno", "пересл", "转发", "轉寄", "轉發", "転送", "전달",
+)  # fmt: skip
+"""Prefixes of the subject of a message that is passed on; ``i`` is Italian, ``tr`` French."""
+
+SENT_FROM: Final = (
+    "sent from", "sent via", "sent with", "sent using", "get outlook for", "download outlook for",
+    "von meinem", "gesendet von", "gesendet mit", "gesendet über",
+    "diese nachricht wurde von meinem", "diese nachricht wurde mit", "von unterwegs gesendet",
+    "holen sie sich outlook", "outlook für", "envoyé de", "envoyé depuis", "envoyé à partir de",
+    "envoyé avec", "envoyé via", "télécharger outlook", "obtenez outlook pour",
+    "provenance : courrier", "enviado desde", "enviado con", "enviado mediante",
+    "obtener outlook para", "enviado do", "enviado de", "enviado a partir do",
+    "enviado a partir de", "enviado pelo", "enviado via", "enviado através", "obter o outlook",
+    "inviato da", "inviato dal", "inviato con", "inviato tramite", "ottieni outlook per",
+    "scarica outlook", "verzonden vanaf", "verzonden met", "verstuurd vanaf", "verstuurd met",
+    "verzonden via", "outlook downloaden", "outlook voor", "wysłane z", "wysłano z",
+    "wysłane przez", "pobierz outlook", "pobierz program outlook", "skickat från", "skickat med",
+    "skickades från", "hämta outlook", "sendt fra", "sendt med", "sendt via", "hent outlook",
+    "få outlook", "skaff outlook", "lähetetty", "hanki outlook", "odesláno z", "odesláno ze",
+    "odesláno pomocí", "získat outlook", "stáhnout outlook", "отправлено с", "отправлено из",
+    "отправлено через", "скачать outlook", "загрузить outlook", "надіслано з", "надіслано із",
+    "відправлено з", "надіслано через", "отримати outlook", "发自我的", "发自", "發自我的",
+    "從我的", "从我的", "來自", "获取", "下載", "取得", "傳送自", "发送自", "寄自",
+    "iphoneから送信", "ipadから送信", "から送信", "outlook for", "나의", "내", "에서 보냄",
+    "보낸 메일", "gmail 모바일", "androidから", "poslano z", "trimis de pe",
+    "iphone'umdan gönderildi",
+)  # fmt: skip
+"""How the line begins, or what stands in it, that a mail program adds by itself."""
+
+DEVICES: Final = (
+    "iphone", "ipad", "ipod", "apple watch", "mac", "android", "samsung", "galaxy", "huawei",
+    "xiaomi", "redmi", "pixel", "nokia", "blackberry", "windows", "outlook", "phone", "mobile",
+    "handy", "smartphone", "mobil", "tablet", "telefon", "telemóvel", "móvil", "celular",
+    "kännykästä", "téléphone", "teléfono", "telefone", "puhelin", "telefoon", "yahoo", "aol",
+    "gmail", "gmx", "web.de", "mail.ru", "yandex", "protonmail", "proton mail", "proton", "zoho",
+    "typeapp", "bluemail", "blue mail", "spark", "superhuman", "airmail", "mailbird", "thunderbird",
+    "sparrow", "mailspring", "hey", "fastmail", "tutanota", "tuta", "k-9", "k9", "fairemail",
+    "postbox", "em client", "nine", "newton", "edison", "front", "missive", "foxmail", "qq", "网易",
+    "163", "手机", "手機", "邮箱", "電話", "スマートフォン", "휴대전화", "스마트폰", "телефон",
+    "смартфон", "планшет", "мобильн", "мобільн", "почты", "пошти", "почта", "wireless", "verizon",
+    "t-mobile", "orange", "libero", "free.fr", "laposte", "courrier", "correo", "posta", "mail",
+    "app", "device", "gerät", "appareil", "dispositivo", "apparaat", "urządzenia", "laitteesta",
+    "puhelimesta", "iphonesta", "ipadista", "androidista", "iphonea", "iphonu", "iphonen",
+    "iphonem", "ipadu",
+)  # fmt: skip
+"""One of these stands in that line."""
+
+CLOSINGS: Final = (
+    "cheers",
+    "best regards", "kind regards", "kindest regards", "warm regards", "warmest regards", "regards",
+    "with kind regards", "with best regards", "with regards", "many regards", "best wishes",
+    "with best wishes", "all the best", "yours sincerely", "sincerely", "sincerely yours",
+    "yours faithfully", "yours truly", "respectfully", "cordially", "best", "br", "rgds", "kr",
+    "mit freundlichen grüßen", "mit freundlichen grüssen", "mit freundlichen gruessen",
+    "mit freundlichem gruß", "mit freundlichem gruss", "freundliche grüße", "freundliche grüsse",
+    "viele grüße", "viele grüsse", "viele gruesse", "beste grüße", "beste grüsse", "schöne grüße",
+    "liebe grüße", "liebe grüsse", "herzliche grüße", "mit besten grüßen", "mit herzlichen grüßen",
+    "herzliche grüsse", "gruß", "gruss", "grüße", "grüsse", "lg", "vg", "mfg", "hochachtungsvoll",
+    "cordialement", "bien cordialement", "très cordialement", "bien à vous", "bien à toi",
+    "salutations", "sincères salutations", "meilleures salutations", "amicalement", "cdt", "cdlt",
+    "sincèrement", "respectueusement", "avec mes meilleures salutations", "saludos", "un saludo",
+    "saludos cordiales", "cordiales saludos", "un cordial saludo", "atentamente", "atte",
+    "un abrazo", "cordialmente", "reciba un cordial saludo", "muy atentamente", "atenciosamente",
+    "att", "cumprimentos", "melhores cumprimentos", "com os melhores cumprimentos", "saudações",
+    "abraço", "abraços", "um abraço", "cordiais saudações", "cordiali saluti", "distinti saluti",
+    "saluti", "un saluto", "un cordiale saluto", "i migliori saluti", "cari saluti",
+    "buona giornata", "met vriendelijke groet", "met vriendelijke groeten", "vriendelijke groet",
+    "vriendelijke groeten", "groet", "groeten", "hartelijke groet", "mvg", "hoogachtend",
+    "met hartelijke groet", "pozdrawiam", "z poważaniem", "serdecznie pozdrawiam",
+    "pozdrawiam serdecznie", "z wyrazami szacunku", "pozdrowienia", "łączę pozdrowienia",
+    "med vänliga hälsningar", "med vänlig hälsning", "vänliga hälsningar", "vänlig hälsning",
+    "hälsningar", "mvh", "bästa hälsningar", "hälsar", "vänligen", "med venlig hilsen",
+    "venlig hilsen", "mange hilsner", "de bedste hilsner", "hilsen", "bedste hilsner",
+    "med venlige hilsner", "vh", "med vennlig hilsen", "vennlig hilsen", "beste hilsen",
+    "med hilsen", "vennlige hilsener", "ystävällisin terveisin", "terveisin", "parhain terveisin",
+    "yst. terv.", "yst.terv.", "terv.", "terv", "t.", "kunnioittavasti", "terveiset", "s pozdravem",
+    "s přátelským pozdravem", "s úctou", "pozdrav", "zdraví", "s pozdravom", "hezký den",
+    "přeji hezký den", "с уважением", "с наилучшими пожеланиями", "всего доброго", "с наилучшими",
+    "искренне ваш", "всего хорошего", "з повагою", "з найкращими побажаннями", "з найкращими",
+    "щиро ваш", "всього найкращого", "此致", "此致敬礼", "祝好", "顺祝商祺", "敬祝", "敬上", "致敬",
+    "谨上", "謹上", "順頌商祺", "祝商祺", "祝工作顺利", "敬具", "よろしくお願いします",
+    "よろしくお願いいたします", "よろしくお願い致します", "以上、よろしくお願いいたします",
+    "何卒よろしくお願いいたします", "감사합니다", "드림", "올림", "감사드립니다", "안녕히 계세요",
+)  # fmt: skip
+"""What somebody writes above the own name at the end, alone on a line."""
+
+THANKS: Final = (
+    "thanks", "thank you", "many thanks", "thanks and regards", "thanks & regards",
+    "thanks in advance", "thx", "danke", "vielen dank", "vielen dank im voraus",
+    "besten dank", "herzlichen dank", "merci", "merci d'avance", "merci beaucoup", "gracias",
+    "muchas gracias", "obrigado", "obrigada", "muito obrigado", "grazie", "grazie mille", "bedankt",
+    "alvast bedankt", "dank je", "dziękuję", "z góry dziękuję", "dzięki", "tack", "tack på förhand",
+    "tak", "mange tak", "på forhånd tak", "takk", "mange takk", "kiitos", "kiitos etukäteen",
+    "děkuji", "díky", "děkuji předem", "спасибо", "заранее спасибо", "дякую", "谢谢", "謝謝",
+    "ありがとうございます", "ありがとうございました", "고맙습니다", "감사합니다",
+)  # fmt: skip
+"""Says something, and is a closing only above a name with an address or a telephone number."""

@@ -1,0 +1,208 @@
+"""Where the signature at the end begins: below a delimiter, a mail program's own, or a closing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from nornmail.message.quotes.lines import (
+    ADDRESS,
+    MAX_MARK_CHARS,
+    has_contact,
+    is_prose,
+    is_quote,
+    is_rule,
+    plain,
+)
+from nornmail.message.quotes.phrases import CLOSINGS, DEVICES, SENT_FROM, THANKS
+
+SIGNATURE_LINES: Final = 40
+"""Lines from the end in which a signature may begin; longer ones are no signature."""
+_MOST_LINES: Final = 14
+"""Lines with something in them below a delimiter other than that of RFC 3676."""
+_FOOTER_CHARS: Final = 600
+"""Characters of what a list or a tracker adds; a newsletter's own words are longer."""
+_CLOSING_LINES: Final = 10
+"""Lines with something in them below "Best regards"."""
+_MOBILE_CHARS: Final = 90
+_NAME_WORDS: Final = 5
+
+_PLATFORMS: Final = ("ios", "android", "mac", "mobile")
+_OUTLOOK_WORDS: Final = 8
+"""Words of "Get Outlook for Android", whatever the language."""
+_SENT_FROM_CJK: Final = tuple(one for one in SENT_FROM if one[0] >= "\u3000")
+_DEVICE = re.compile(
+    "|".join(
+        re.escape(one) if one[0] >= "\u3000" else rf"(?<!\w){re.escape(one)}"
+        for one in sorted(DEVICES, key=len, reverse=True)
+    )
+)
+_CLOSING_SET: Final = frozenset(CLOSINGS)
+_THANKS_SET: Final = frozenset(THANKS)
+_CLOSING_AND_NAME = re.compile(
+    "(?:{}) (\\S+(?: \\S+)?)".format(
+        "|".join(
+            re.escape(one)
+            for one in sorted(CLOSINGS, key=len, reverse=True)
+            if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+        )
+    )
+)
+"""Closings that may have the name behind them with no comma between."""
+_LINK = re.compile(r"<[^<>]{0,400}>|\([^()]{0,400}\)|\[[^\[\]]{0,400}\]")
+_DELIMITERS: Final = frozenset({"--", "\u2014", "\u2013", "\u2014\u2014", "- --"})
+_FOOTERS: Final = (
+    "mailing list",
+    "unsubscribe",
+    "view it on",
+    "reply to this email",
+    "mailman/listinfo",
+    "you received this",
+)
+_DASHED_NAME = re.compile(r"\s*[-\u2013\u2014~]{1,2} ?(?=\w)")
+_NOT_A_NAME = re.compile(r"[*\u2022#0-9\[{|>]|- ")
+_ENDS_SENTENCE = (".", "!", "?", ":", ";", "\u3002", ",")
+_FOOTNOTE = re.compile(r"\s*(?:\[[0-9*]{1,3}\]|[0-9]{1,2}[.)]) ")
+_POSTSCRIPT = re.compile(r"p\.? ?s\.?\b", re.I)
+
+
+def signature_start(lines: Sequence[str], end: int, sender: str = "") -> int:
+    """The index of the line with which the signature of ``lines[:end]`` begins; ``end`` for none.
+
+    Args:
+        lines: of the text.
+        end: behind the last line that counts; it has something in it.
+        sender: the name in From, ``""`` where it is not known.
+    """
+    low = next((index for index in range(end) if lines[index].strip()), end)
+    window = max(low + 1, end - SIGNATURE_LINES)
+    for find in (_delimiter, _mobile, _closing, _name):
+        found = find(lines, window, end, sender)
+        if found < end:
+            return found
+    return end
+
+
+def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
+    for at in range(low, end):
+        line = lines[at]
+        text = line.strip()
+        tail = [one for one in lines[at + 1 : end] if one.strip()]
+        if text.startswith("\u2014 ") and _is_footer([text, *tail]):
+            return at
+        if text not in _DELIMITERS and not is_rule(line):
+            continue
+        if any(is_quote(one) for one in tail):
+            continue
+        if line == "-- " or (not tail and text in _DELIMITERS):
+            return at
+        if tail and _is_signature(tail, sender, delimited=text in _DELIMITERS):
+            return at
+    return end
+
+
+def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
+    """Short lines that are no sentences, and below a mere rule something to write or call to."""
+    if len(tail) > _MOST_LINES or any(is_rule(one) or _FOOTNOTE.match(one) for one in tail):
+        return False
+    lower = [plain(one[:MAX_MARK_CHARS]) for one in tail]
+    if _is_footer(tail):
+        return True
+    if sum(is_prose(one) for one in tail) > 1:
+        return False
+    is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
+    if not is_known and not _is_name(tail[0].rstrip(" ,")):  # a name, or a closing
+        return False
+    if delimited or is_known:
+        return True
+    return any(has_contact(one) for one in tail)
+
+
+def _is_footer(lines: Sequence[str]) -> bool:
+    """What a list or a tracker puts below every message."""
+    if sum(map(len, lines)) > _FOOTER_CHARS:
+        return False
+    text = plain(" ".join(lines))
+    return any(one in text for one in _FOOTERS)
+
+
+def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
+    last = end - 1
+    if last > low and lines[last].strip().startswith(("<http", "http")):
+        last = next((at for at in range(last - 1, low - 1, -1) if lines[at].strip()), last)
+    return last if last >= low and is_mobile(lines[last]) else end
+
+
+def is_mobile(line: str) -> bool:
+    """A line that a mail program adds: "Sent from my iPhone", in the languages that it speaks."""
+    text = _LINK.sub("", line[: 10 * MAX_MARK_CHARS]) if len(line) <= 10 * MAX_MARK_CHARS else ""
+    text = plain(text).strip("-\u2014\u2013_*. \u3002~|")
+    if not text or len(text) > _MOBILE_CHARS or "?" in text or ". " in text:
+        return False
+    text = text.partition(",")[0]  # "..., please excuse the typos"
+    if "outlook" in text and any(one in text for one in _PLATFORMS):
+        return text.count(" ") < _OUTLOOK_WORDS
+    has_start = text.startswith(SENT_FROM) or any(one in text for one in _SENT_FROM_CJK)
+    return has_start and bool(_DEVICE.search(text))
+
+
+def _closing(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
+    tail: list[str] = []
+    for at in range(end - 1, low - 1, -1):
+        line = lines[at]
+        if not line.strip():
+            continue
+        if len(tail) > _CLOSING_LINES or is_quote(line):
+            break
+        if _closes(line, tail[::-1]):
+            return at
+        if is_prose(line) or _POSTSCRIPT.match(line.strip()) or _FOOTNOTE.match(line):
+            break
+        tail.append(line)
+    return end
+
+
+def _closes(line: str, tail: Sequence[str]) -> bool:
+    if len(line) > 100:
+        return False
+    text = plain(line)
+    bare = text.rstrip(" ,.!:;\u3002\uff0c\uff01-")
+    parts = [one.strip() for one in bare.split("/")]
+    if all(one in _CLOSING_SET for one in parts):
+        return not tail or _is_name(tail[0])
+    if bare in _THANKS_SET:
+        return bool(tail) and _is_name(tail[0]) and any(has_contact(one) for one in tail)
+    head, comma, rest = text.partition(",")
+    if comma and head.strip() in _CLOSING_SET and _is_name(rest):
+        return True
+    found = _CLOSING_AND_NAME.fullmatch(text)
+    return found is not None and _is_name(found[1]) and line.strip()[found.start(1)].isupper()
+
+
+def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
+    """The last paragraph begins with the sender's name, and more of a card stands below it."""
+    words = sender.lower().split()
+    if not words or ADDRESS.fullmatch(sender):
+        return end
+    start = end
+    while start > low and lines[start - 1].strip():
+        start -= 1
+    if start == low and lines[start - 1].strip():
+        return end
+    paragraph = lines[start:end]
+    dashed = _DASHED_NAME.match(paragraph[0])
+    first = plain(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS])
+    if len(paragraph) == 1:
+        return start if dashed and first in (sender.lower(), words[0]) else end
+    if len(paragraph) > _CLOSING_LINES or any(is_prose(one) for one in paragraph):
+        return end
+    return start if first.startswith(sender.lower()) and len(first) < len(sender) + 40 else end
+
+
+def _is_name(line: str) -> bool:
+    """A few words that may be somebody's name; no sentence, item or quote."""
+    text = line.strip().strip("*_ ")
+    if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
+        return False
+    return text.count(" ") < _NAME_WORDS

@@ -1,0 +1,67 @@
+"""The pytest plugin of ``nornmail.testing``: a mail server as a fixture, its transcript on failure.
+
+pytest imports this module in every project whose environment has nornmail, whether a test wants a
+server or not. That is why it stands outside of ``testing/``, and why ``nornmail/__init__.py`` loads
+its names when they are asked for: such a project pays for this file and nothing else.
+``-p no:nornmail`` turns it off.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from nornmail.testing import MailServer
+
+MARKER = "mail_server"
+
+LINES_SHOWN = 200
+"""Lines of the transcript under a failed test: several conversations, and not a whole mailbox."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, for ``--strict-markers`` and ``pytest --markers``."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(tls=False, starttls=False, smtp=None, ...): how the fixture mail_server is "
+        "started; takes the arguments of nornmail.testing.MailServer",
+    )
+
+
+@pytest.fixture
+def mail_server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
+    """A ``nornmail.testing.MailServer`` that has started, with no account and no mail.
+
+    ``@pytest.mark.mail_server(tls=True)`` gives its arguments. It is stopped when the test ends,
+    and what went wrong inside it is an error of the test.
+    """
+    from nornmail.testing import MailServer
+
+    marker = request.node.get_closest_marker(MARKER)
+    if marker is not None and marker.args:
+        raise pytest.UsageError(f"the marker {MARKER} takes arguments by name only")
+    with MailServer(**(marker.kwargs if marker is not None else {})) as server:
+        yield server
+
+
+@pytest.hookimpl(hookwrapper=True)  # the newer kind is not in every pytest that is in use
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None]:
+    """Show what was said, for each server among the fixtures of a test that failed."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    module = sys.modules.get("nornmail.testing.server")
+    if module is None or not report.failed:
+        return
+    for name, value in getattr(item, "funcargs", {}).items():
+        if isinstance(value, module.MailServer):
+            report.sections.append((f"transcript of {name}", _shown(value.transcript)))
+
+
+def _shown(lines: list[str]) -> str:
+    left_out = len(lines) - LINES_SHOWN
+    head = [f"... {left_out} lines before this"] if left_out > 0 else []
+    return "\n".join([*head, *lines[-LINES_SHOWN:]])

@@ -1,0 +1,108 @@
+"""The messages of a mailbox under one UIDVALIDITY.
+
+Everything here is called with the account's lock held.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from typing import Protocol
+
+from nornmail.testing.parsed import parsed
+
+MAX_UID = 2**32 - 1
+"""The largest UID and UIDVALIDITY (RFC 3501, nz-number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as it lies in a mailbox; a change of its flags makes a new value."""
+
+    uid: int
+    flags: frozenset[str]
+    raw: bytes
+    internal_date: datetime
+
+    def as_email(self) -> EmailMessage:
+        """The message as the standard library parses it. It is made anew at each call."""
+        return parsed(self.raw)
+
+
+class Watcher(Protocol):
+    """Who is to hear what happens: the UIDs that came, went and changed are left with it."""
+
+    arrived: list[int]
+    expunged: list[int]
+    changed: dict[int, None]
+
+    def tell(self) -> None:
+        """Something was left."""
+
+
+class Epoch:
+    """The messages under one UIDVALIDITY, and the views that watch them.
+
+    ``modseqs`` has the mod-sequence of every message (RFC 7162), ``highest_modseq`` the mailbox's.
+    """
+
+    def __init__(self, uid_validity: int) -> None:
+        self.uid_validity = uid_validity
+        self.uid_next = 1
+        self.messages: dict[int, StoredMessage] = {}
+        self.uids: list[int] = []
+        self.modseqs: dict[int, int] = {}
+        self.highest_modseq = 1
+        self.views: set[Watcher] = set()
+        self.gone = False
+
+    def add(self, message: StoredMessage) -> None:
+        """Put a message in, at whatever UID it has."""
+        uid = message.uid
+        if uid in self.messages or not 1 <= uid <= MAX_UID:
+            raise ValueError(f"UID {uid} is taken or out of range")
+        insort(self.uids, uid)
+        self.messages[uid] = message
+        self._changed(uid)
+        self.uid_next = max(self.uid_next, uid + 1)
+        for view in self.views:
+            view.arrived.append(uid)
+            view.tell()
+
+    def remove(self, uid: int) -> StoredMessage | None:
+        """Take a message out; None when it is not there."""
+        message = self.messages.pop(uid, None)
+        if message is None:
+            return None
+        del self.uids[bisect_left(self.uids, uid)]
+        del self.modseqs[uid]
+        self.highest_modseq += 1
+        for view in self.views:
+            view.expunged.append(uid)
+            view.tell()
+        return message
+
+    def set_flags(self, uid: int, flags: frozenset[str], by: Watcher | None = None) -> None:
+        """Replace a message's flags; every view but ``by`` is to be told."""
+        old = self.messages[uid]
+        if old.flags == flags:
+            return
+        self.messages[uid] = StoredMessage(uid, flags, old.raw, old.internal_date)
+        self._changed(uid)
+        for view in self.views:
+            if view is not by:
+                view.changed[uid] = None
+                view.tell()
+
+    def _changed(self, uid: int) -> None:
+        """Count the change (RFC 7162, section 3.1)."""
+        self.highest_modseq += 1
+        self.modseqs[uid] = self.highest_modseq
+
+    def end(self) -> None:
+        """The mailbox has another UIDVALIDITY: nothing can be done with this one any more."""
+        self.gone = True
+        for view in self.views:
+            view.tell()

@@ -1,0 +1,83 @@
+"""A connected client, as the commands see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nornmail.testing.accounts import Account
+from nornmail.testing.connection import Connection, Dropped
+from nornmail.testing.faults import NoCapability
+from nornmail.testing.imap.view import View
+from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.state import ServerState
+
+
+class Client:
+    """Who is at the other end, and how far it has come. One thread touches it.
+
+    Attributes:
+        capabilities: what the server has, as it was when the client connected.
+        account: who is logged in.
+        identified: whether it has sent ID since it logged in.
+        condstore: whether MODSEQ is told with every change of flags (RFC 7162, section 3.1).
+        box: the selected mailbox, and ``view`` what the client knows of it.
+        after_answer: done once, behind the tagged answer: the TLS handshake, the hanging up.
+    """
+
+    def __init__(self, state: ServerState, conn: Connection) -> None:
+        self.state = state
+        self.conn = conn
+        lacking = state.take(NoCapability, lambda _: True)
+        names = {name for fault in lacking for name in fault.names.split()}
+        self.capabilities = frozenset(state.capabilities - names)
+        self.account: Account | None = None
+        self.identified = False
+        self.condstore = False
+        self.box: Mailbox | None = None
+        self.view: View | None = None
+        self.after_answer: Callable[[], None] | None = None
+
+    def has(self, capability: str | None) -> bool:
+        """Whether the client may use what this capability stands for; None is the base protocol."""
+        return capability is None or capability in self.capabilities
+
+    def user(self) -> Account:
+        """Who is logged in; commands of the authenticated state may rely on it."""
+        if self.account is None:
+            raise RuntimeError("a command ran in the wrong state")
+        return self.account
+
+    def selected(self) -> tuple[Mailbox, View]:
+        """What is selected; commands of the selected state may rely on it."""
+        if self.box is None or self.view is None:
+            raise RuntimeError("a command ran in the wrong state")
+        return self.box, self.view
+
+    def open(self, box: Mailbox, view: View) -> None:
+        """Have a mailbox selected, instead of whatever was."""
+        self.leave()
+        view.modseqs = self.condstore
+        self.box, self.view = box, view
+
+    def leave(self) -> None:
+        """Close the selected mailbox, if there is one."""
+        if self.box is not None and self.view is not None:
+            with self.box.lock:
+                self.view.close()
+        self.box = self.view = None
+
+    def enable_condstore(self) -> None:
+        """Tell MODSEQ from now on."""
+        self.condstore = True
+        if self.view is not None:
+            self.view.modseqs = True
+
+    def capability_list(self) -> bytes:
+        """The capabilities that are shown now."""
+        return self.state.shown_capabilities(self.capabilities, logged_in=self.account is not None)
+
+    def hang_up(self, text: bytes) -> None:
+        """Say BYE and end the connection."""
+        self.conn.write(b"* BYE " + text + b"\r\n")
+        self.conn.finish_answer()
+        raise Dropped("said BYE")

@@ -1,0 +1,110 @@
+"""A port, and a thread for each connection that comes in; stopped, nothing of it is left."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+from nornmail.testing.connection import Connection, Dropped, reset_at_close
+from nornmail.testing.listener import Listener
+from nornmail.testing.state import ServerState
+
+
+class Service:
+    """Takes connections and hands each to ``serve`` in a thread of its own.
+
+    Args:
+        name: of the protocol, for the threads and the transcript.
+        host: the address to listen on.
+        state: the transcript, the errors and the stop of the whole server.
+        serve: talks to one client, until Dropped or an OSError says that the connection is over.
+
+    Attributes:
+        refuse: while True, new connections are reset at once.
+        refused, connections: how many were, and how many were taken.
+    """
+
+    def __init__(
+        self, name: str, host: str, state: ServerState, serve: Callable[[Connection], None]
+    ) -> None:
+        self.refuse = False
+        self.refused = 0
+        self.connections = 0
+        self._name = name
+        self._host = host
+        self._state = state
+        self._serve_client = serve
+        self._listener: Listener | None = None
+        self._live: dict[Connection, threading.Thread] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port. RuntimeError before the start."""
+        if self._listener is None:
+            raise RuntimeError("the server has not been started")
+        return self._listener.port
+
+    @property
+    def live_connections(self) -> int:
+        """How many connections are open now."""
+        with self._state.lock:
+            return len(self._live)
+
+    def start(self) -> None:
+        """Open the port."""
+        if self._listener is None:
+            self._listener = Listener(self._host, self._take)
+
+    def stop(self) -> None:
+        """Close the port and every connection, and join the threads. A second call does nothing."""
+        if self._listener is not None:
+            self._listener.stop()
+        self.kick()
+        with self._state.lock:
+            threads = list(self._live.values())
+        for thread in threads:
+            thread.join()
+
+    def kick(self) -> None:
+        """Close every live connection, without a word."""
+        with self._state.lock:
+            live = list(self._live)
+        for connection in live:
+            connection.hang_up()
+
+    def _take(self, sock: socket.socket) -> None:
+        if self.refuse:
+            self.refused += 1
+            reset_at_close(sock)
+            sock.close()
+            self._state.changes.announce()
+            return
+        state = self._state
+        self.connections += 1
+        label = f"{self._name} {self.connections}"
+        conn = Connection(sock, label, state.transcript, state.stopping)
+        thread = threading.Thread(target=self._serve, args=(conn,), name=label, daemon=True)
+        with state.lock:
+            self._live[conn] = thread
+        thread.start()
+        self._state.changes.announce()
+
+    def _serve(self, conn: Connection) -> None:
+        """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""
+        reset = False
+        why = "the client is gone"
+        try:
+            self._serve_client(conn)
+        except Dropped as dropped:
+            reset, why = dropped.reset, str(dropped)
+        except OSError as gone:  # SSLError is one: a client that breaks off the handshake
+            why = f"{why}: {gone}"
+        except Exception as error:
+            why = f"failed: {error!r}"
+            self._state.errors.append(error)
+        self._state.transcript.add(conn.number, "-", why.encode("utf-8", "replace") + b"\n")
+        conn.close(reset=reset)
+        with self._state.lock:
+            del self._live[conn]
+        self._state.changes.announce()

@@ -1,0 +1,256 @@
+"""The faults of SMTP, as values.
+
+    server.faults.add(smtp_faults.Reply("RCPT", 550, "5.1.1 No such user", recipient="x@y.example"))
+    server.faults.add(smtp_faults.Drop("DOT", act=True))  # accepted, and the client does not know
+
+A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match. Where it
+fires is a stage of the conversation: see `STAGES`.
+
+| what shall go wrong | fault |
+|---|---|
+| a command, the greeting or the message is refused, or answered in any other way | `Reply` |
+| the connection ends before, in or behind an answer | `Drop` |
+| it ends before the final dot, or after so many octets of all that is sent | `DropInMessage`, |
+| | `DropTotal` |
+| nothing is said any more | `Silent` |
+| the answer is not SMTP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
+| | `Rewrite`, `Drip` |
+| an extension is stripped, plain text comes before TLS | `Strip`, `Trailing` at STARTTLS |
+| the certificate is no good | `BadCertificate` |
+| anything else happens at an exact point | `Call` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nornmail.testing.certificates import CertificateKind
+from nornmail.testing.faults import Fault
+
+STAGES = (
+    "CONNECT",
+    "HANDSHAKE",
+    "EHLO",
+    "HELO",
+    "STARTTLS",
+    "AUTH",
+    "MAIL",
+    "RCPT",
+    "DATA",
+    "DOT",
+    "RSET",
+    "NOOP",
+    "VRFY",
+    "HELP",
+    "QUIT",
+)
+"""Where a fault can fire. A command's name is the command; ``CONNECT`` is the greeting,
+``HANDSHAKE`` the moment before a TLS handshake, and ``DOT`` the end of the message, which is
+answered after the final dot."""
+
+CLOSING = 421
+"""A server that says this closes the connection (RFC 5321, 3.8)."""
+
+GREETING_REFUSED = 554
+"""A server that greets so answers nothing but QUIT (RFC 5321, 3.1)."""
+
+
+@dataclass(frozen=True)
+class StageFault(Fault):
+    """A fault at one stage.
+
+    Args:
+        stage: one of `STAGES`, in any case; None is any.
+        recipient: for RCPT: only where this address is the recipient. The case of its domain does
+            not matter.
+    """
+
+    stage: str | None = None
+    recipient: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stage is not None and self.stage.upper() not in STAGES:
+            raise ValueError(f"{self.stage!r} is no stage; they are {', '.join(STAGES)}")
+        if self.recipient is not None and (self.stage or "").upper() != "RCPT":
+            raise ValueError("recipient is for the stage RCPT")
+
+    def matches(self, stage: str, recipient: str | None) -> bool:
+        """Whether the fault is meant for this stage and this recipient."""
+        if self.stage is not None and self.stage.upper() != stage:
+            return False
+        return self.recipient is None or (
+            recipient is not None and _folded(self.recipient) == _folded(recipient)
+        )
+
+
+@dataclass(frozen=True)
+class InsteadFault(StageFault):
+    """What happens instead of the answer.
+
+    Args:
+        act: the server does first what it was asked for, and only the answer is spoilt. At DOT the
+            message is accepted, and the client does not know. False is not to act at all.
+    """
+
+    act: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Reply(InsteadFault):
+    r"""Answer with this code and text: ``Reply("RCPT", 550, "5.1.1 No such user")``.
+
+    Args:
+        code: three digits. 421 closes the connection, and 554 at CONNECT refuses all that follows.
+        text: what stands behind the code, an enhanced status code included; ``\n`` begins another
+            line of the reply.
+        close: close the connection after the answer; None does so for 421.
+    """
+
+    code: int = 550
+    text: str = "refused by the test"
+    close: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 100 <= self.code <= 999:
+            raise ValueError(f"{self.code} does not have three digits")
+
+
+@dataclass(frozen=True)
+class Drop(InsteadFault):
+    """Drop the connection instead of answering.
+
+    Args:
+        after_bytes: with ``act``: octets of the answer that are sent first.
+        reset: drop it with a TCP reset instead of an orderly end.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class DropTotal(Fault):
+    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
+
+    Under TLS the octets are those of the plain text.
+
+    Args:
+        after_bytes: octets that are sent first.
+        reset: drop it with a TCP reset instead of an orderly end.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class DropInMessage(Fault):
+    """Drop the connection before the final dot: DATA was answered 354, and the message is coming.
+
+    Args:
+        after_bytes: octets of the message that are read first. A shorter one is read to its end,
+            and nothing is accepted.
+        reset: drop it with a TCP reset instead of an orderly end.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Silent(InsteadFault):
+    """Fall silent until the client hangs up or the server stops; what it says is ignored.
+
+    Args:
+        after_bytes: with ``act``: octets of the answer that are sent first.
+    """
+
+    after_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Garbage(InsteadFault):
+    """Send these octets as they are instead of an answer; the connection stays."""
+
+    data: bytes = b"\x00\xff garbage\r\n"
+
+
+@dataclass(frozen=True)
+class Extra(StageFault):
+    """Act, and send these octets before the real answer."""
+
+    data: bytes = b"250 and one more\r\n"
+
+
+@dataclass(frozen=True)
+class Trailing(StageFault):
+    """Act, and send these octets right behind the real answer, in the same packet.
+
+    At STARTTLS they are the plain text that an attacker slips in before TLS begins.
+    """
+
+    data: bytes = b"250 injected\r\n"
+
+
+@dataclass(frozen=True)
+class Rewrite(StageFault):
+    """Act, and send what ``function`` makes of the whole answer."""
+
+    function: Callable[[bytes], bytes] = field(default=bytes)
+
+
+@dataclass(frozen=True)
+class Drip(StageFault):
+    """Act, and send the answer in small pieces.
+
+    Args:
+        chunk: octets per piece.
+        delay: seconds between two pieces. The wait ends when the server stops.
+        hook: called after every piece, so that a test can move its clock.
+    """
+
+    chunk: int = 1
+    delay: float = 0.0
+    hook: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True)
+class Call(StageFault):
+    """Run ``function`` before acting, so that the world changes at an exact point.
+
+    It runs in the connection's thread, with no lock held. An exception in it ends the connection
+    and comes out of ``MailServer.stop``.
+    """
+
+    function: Callable[[], object] = field(default=object)
+
+
+@dataclass(frozen=True)
+class Strip(Fault):
+    """Leave this extension out of an answer to EHLO, as somebody between the two would.
+
+    The command still works. To have a server that does not know it, take it out of
+    ``server.smtp.extensions``.
+    """
+
+    extension: str = "STARTTLS"
+
+
+@dataclass(frozen=True)
+class BadCertificate(Fault):
+    """Show this certificate at a TLS handshake; a client must refuse it.
+
+    Args:
+        kind: ``expired``; ``other_name``, which is for other.example; ``self_signed``.
+    """
+
+    kind: CertificateKind = "expired"
+
+
+def _folded(address: str) -> str:
+    """An address with its domain in small letters."""
+    local, at, domain = address.rpartition("@")
+    return local + at + domain.lower()

@@ -1,0 +1,81 @@
+"""Mail for somebody who has an account here: whose it is, and what an MTA writes above it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import format_datetime
+from typing import TypeVar
+
+from nornmail.testing.smtp.outbox import SentMessage
+
+A = TypeVar("A")
+
+_RETURN_PATH = re.compile(rb"^Return-Path:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", re.I | re.M)
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+
+
+def addressee(accounts: Mapping[str, A], address: str) -> A | None:
+    """The account that mail for ``address`` goes to, by the account's name.
+
+    An account called ``kim@example.org`` gets the mail of this address, and one called ``kim`` that
+    of ``kim`` at any domain that no other account's name has in full. Case does not matter;
+    ``kim+tag@`` is for ``kim@`` unless there is an account of the whole name.
+    """
+    names = {name.lower(): account for name, account in list(accounts.items())}
+    local, at, domain = address.lower().rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if local.startswith('"'):  # RFC 5321, 4.1.2: the quotes say nothing of whose it is
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    untagged = local.partition("+")[0] or local
+    for name in (local + at + domain, untagged + at + domain, local, untagged):
+        if name in names:
+            return names[name]
+    return None
+
+
+def is_local(domains: set[str], address: str) -> bool:
+    """Whether the address is in one of these domains, where only accounts have mail."""
+    domain = address.rpartition("@")[2].lower()
+    return any(domain == one.lower() for one in domains)
+
+
+def with_trace(sent: SentMessage, recipient: str, account: str, *, by: str, number: str) -> bytes:
+    """A message as it lies in a mailbox: Return-Path, Delivered-To and Received above it.
+
+    A Return-Path that it came with is taken out (RFC 5321, 4.4).
+
+    Args:
+        sent: the message.
+        recipient: for whom this copy is.
+        account: the name of the account that it is delivered to.
+        by: what the server calls itself.
+        number: what it calls the message.
+    """
+    headers = (
+        f"Return-Path: <{sent.mail_from}>\r\n"
+        f"Delivered-To: {account}\r\n"
+        f"Received: from {_one_word(sent.helo)} by {by} with {_protocol(sent)} id {number}\r\n"
+        f"\tfor <{recipient}>; {format_datetime(sent.at)}\r\n"
+    )
+    return headers.encode("utf-8") + _without_return_path(sent.raw)
+
+
+def _protocol(sent: SentMessage) -> str:
+    """How it came, in the words of RFC 3848 and RFC 6531."""
+    if not sent.esmtp:
+        return "SMTP"
+    utf8 = any(option.upper() == "SMTPUTF8" for option in sent.mail_options)
+    return ("UTF8" if utf8 else "E") + "SMTP" + "S" * sent.tls + "A" * (sent.user is not None)
+
+
+def _one_word(helo: str) -> str:
+    """The client's name, fit for a header whatever it said."""
+    return re.sub(r"[^\w.:\[\]-]", "?", helo) or "unknown"
+
+
+def _without_return_path(raw: bytes) -> bytes:
+    end = _HEADER_END.search(raw)
+    size = end.start() + 1 if end else len(raw)
+    return _RETURN_PATH.sub(b"", raw[:size]) + raw[size:]

@@ -1,0 +1,108 @@
+"""The SMTP side of the mail server: its port, its settings, and where its mail goes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from nornmail.testing.connection import Connection
+from nornmail.testing.service import Service
+from nornmail.testing.smtp.local import addressee, with_trace
+from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.smtp.session import Session
+from nornmail.testing.smtp.settings import SmtpSettings
+from nornmail.testing.smtp.transaction import Transaction
+from nornmail.testing.state import ServerState
+
+SmtpSecurity = Literal["plain", "starttls", "tls"]
+"""``plain`` has no TLS, ``starttls`` offers it, ``tls`` has it from the first octet on."""
+
+
+class SmtpServer(SmtpSettings):
+    """``server.smtp`` of a `nornmail.testing.MailServer`.
+
+    Every sender and every recipient is taken, but for what the settings and the faults refuse. A
+    message that was accepted is in `outbox`, and in the INBOX of each recipient who has an account
+    here.
+    """
+
+    def __init__(self, host: str, security: SmtpSecurity, state: ServerState) -> None:
+        if security not in ("plain", "starttls", "tls"):
+            raise ValueError(f"smtp is 'plain', 'starttls' or 'tls', not {security!r}")
+        super().__init__(starttls=security == "starttls")
+        self._security = security
+        self._state = state
+        self._sent: list[SentMessage] = []
+        self._number = 0
+        self._service = Service("smtp", host, state, self._serve)
+
+    @property
+    def outbox(self) -> list[SentMessage]:
+        """What was accepted so far, in that order: a copy."""
+        with self._state.lock:
+            return list(self._sent)
+
+    @property
+    def port(self) -> int:
+        """The TCP port of SMTP. RuntimeError before the start."""
+        return self._service.port
+
+    @property
+    def refuse_connections(self) -> bool:
+        """While True, new connections are reset at once."""
+        return self._service.refuse
+
+    @refuse_connections.setter
+    def refuse_connections(self, refuse: bool) -> None:
+        self._service.refuse = refuse
+
+    @property
+    def refused(self) -> int:
+        """How many connections were reset at once."""
+        return self._service.refused
+
+    @property
+    def connections(self) -> int:
+        """How many connections were taken so far."""
+        return self._service.connections
+
+    @property
+    def live_connections(self) -> int:
+        """How many connections are open now."""
+        return self._service.live_connections
+
+    def start(self) -> None:
+        """Open the port."""
+        self._service.start()
+
+    def stop(self) -> None:
+        """Close the port and every connection, and join the threads. A second call does nothing."""
+        self._service.stop()
+
+    def kick(self) -> None:
+        """Close every live connection, without a word."""
+        self._service.kick()
+
+    def clear(self) -> None:
+        """Empty the outbox."""
+        with self._state.lock:
+            self._sent.clear()
+
+    def _serve(self, conn: Connection) -> None:
+        Session(self._state, self, conn, self._accept).run(tls=self._security == "tls")
+
+    def _accept(self, transaction: Transaction, session: Session, raw: bytes) -> str:
+        """Keep a message, and deliver it to the accounts among its recipients."""
+        sent = session.sent(transaction, raw)
+        with self._state.lock:
+            self._sent.append(sent)
+            self._number += 1
+            number = f"{self._number:08d}"
+        for recipient in dict.fromkeys(sent.rcpt_tos):
+            account = addressee(self._state.accounts, recipient)
+            if account is not None:
+                copy = with_trace(sent, recipient, account.user, by=self.name, number=number)
+                with account.lock:
+                    inbox = account.find(b"INBOX") or account.create(b"INBOX")
+                    inbox.add(copy, date=sent.at)
+        self._state.changes.announce()
+        return number

@@ -1,0 +1,369 @@
+"""Personalities of the servers that people have their mail at.
+
+Each is built of what such servers were seen to do. Capabilities that this server cannot carry out
+are left out, and so is what happens to a mailbox only now and then: a test orders it with a fault,
+as ``NewUidValidity(value=box.uid_validity)`` for the UIDs that GMX counts anew.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nornmail.testing.faults import ConnectionLimit, Fault, Rewrite
+from nornmail.testing.personality import PLAIN, Personality
+
+GMAIL_CONNECTIONS = 15
+DOVECOT_CONNECTIONS = 10
+COURIER_CONNECTIONS = 4
+ICLOUD_CONNECTIONS = 5
+CYRUS_CONNECTIONS = 20
+"""How many connections each lets one user have; the last is a guess that no test should lean on."""
+
+YAHOO_WINDOW = 10_000
+"""Yahoo shows the newest messages of a mailbox, and no more than this."""
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _always(commands: str, pattern: bytes, put: bytes) -> tuple[Fault, ...]:
+    """Have these octets of the answers to these commands replaced, always."""
+    found = re.compile(pattern)
+    return tuple(
+        Rewrite(command, lambda answer: found.sub(put, answer), times=None)
+        for command in commands.split(", ")
+    )
+
+
+_WITHOUT_TEXT = _always("LOGOUT", rb"(?m)^(\* BYE|\S+ OK) [^\r\n]*", rb"\1")
+_UNRECOGNISED = "BAD [CLIENTBUG] Unrecognised command"
+_SET = re.compile(rb"(?:UID )?(?:FETCH|STORE|COPY|MOVE) ([0-9:,]+)", re.I)
+_SEARCHES = re.compile(rb"(?:UID )?SEARCH\b.*\b(FROM|TO|CC|BCC|SUBJECT|HEADER|TEXT|BODY)\b", re.I)
+
+
+def _refuse_descending_sets(line: bytes) -> str:
+    """QQ refuses a set whose numbers go down."""
+    found = _SET.match(line)
+    numbers = [int(number) for number in re.findall(rb"[0-9]+", found[1])] if found else []
+    return "BAD UID parameters!" if numbers != sorted(numbers) else ""
+
+
+def _refuse_header_searches(line: bytes) -> str:
+    """Yahoo fails in searches by header."""
+    found = _SEARCHES.match(line)
+    return "NO [SERVERBUG] Server error" if found and found[1].upper() == b"HEADER" else ""
+
+
+def _refuse_text_searches(line: bytes) -> str:
+    """mail.ru searches by flags, dates and UIDs only."""
+    found = _SEARCHES.match(line)
+    return f"NO Unsupported search criterion: {found[1].decode('ascii').upper()}" if found else ""
+
+
+_GMAIL = Personality(
+    greeting=b"Gimap ready for requests",
+    greets_with_capabilities=False,
+    tells_capabilities="before it",
+    before=_names(
+        "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN SASL-IR "
+        "AUTH=XOAUTH2 AUTH=PLAIN AUTH=OAUTHBEARER"
+    ),
+    after=_names(
+        "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN UIDPLUS ENABLE MOVE CONDSTORE ESEARCH "
+        "LITERAL- SPECIAL-USE"
+    ),
+    identity=b'("name" "GImap" "vendor" "Google, Inc.")',
+    mailboxes=(
+        ("[Gmail]", "\\Noselect"),
+        ("[Gmail]/All Mail", "\\All"),
+        ("[Gmail]/Drafts", "\\Drafts"),
+        ("[Gmail]/Important", "\\Important"),
+        ("[Gmail]/Sent Mail", "\\Sent"),
+        ("[Gmail]/Spam", "\\Junk"),
+        ("[Gmail]/Starred", "\\Flagged"),
+        ("[Gmail]/Trash", "\\Trash"),
+    ),
+    habits=(
+        ConnectionLimit(
+            GMAIL_CONNECTIONS, "login", b"[ALERT] Too many simultaneous connections. (Failure)"
+        ),
+    ),
+)
+
+_EXCHANGE = Personality(
+    greeting=b"The Microsoft Exchange IMAP4 service is ready.",
+    greets_with_capabilities=False,
+    tells_capabilities="not at all",
+    before=_names(
+        "IMAP4 IMAP4rev1 AUTH=PLAIN SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE "
+        "LITERAL+"
+    ),
+    after=_names(
+        "IMAP4 IMAP4rev1 AUTH=PLAIN SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE "
+        "LITERAL+"
+    ),
+    identity=b'("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")',
+    # No SPECIAL-USE, and what is no mail is listed as well.
+    mailboxes=tuple(
+        (name, "")
+        for name in (
+            "Archive",
+            "Calendar",
+            "Contacts",
+            "Deleted Items",
+            "Drafts",
+            "Junk Email",
+            "Sent Items",
+        )
+    ),
+    # The code that tells the new UIDs stands in a line of its own, which is no response at all.
+    habits=_always("MOVE, UID MOVE", rb"\* OK (\[COPYUID [^\]]*\])[^\r]*", rb"\1"),
+)
+
+_OFFICE_365 = Personality(
+    greeting=_EXCHANGE.greeting,
+    greets_with_capabilities=False,
+    tells_capabilities="not at all",
+    before=_names(
+        "IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE "
+        "NAMESPACE LITERAL+"
+    ),
+    after=_names(
+        "IMAP4 IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE "
+        "LITERAL+"
+    ),
+    identity=_EXCHANGE.identity,
+    mailboxes=_EXCHANGE.mailboxes,
+    habits=_EXCHANGE.habits,
+)
+
+_COURIER = Personality(
+    greeting=b"Courier-IMAP ready.",
+    tells_capabilities="not at all",
+    before=_names("IMAP4rev1 UIDPLUS CHILDREN NAMESPACE IDLE AUTH=PLAIN"),
+    after=_names("IMAP4rev1 UIDPLUS CHILDREN NAMESPACE IDLE AUTH=PLAIN"),
+    delimiter=b".",
+    prefix=b"INBOX.",
+    mailboxes=(("INBOX.Drafts", ""), ("INBOX.Sent", ""), ("INBOX.Trash", "")),
+    ghost=b"Subject: message unavailable\r\n\r\nIt was removed by somebody else.\r\n",
+    habits=(
+        ConnectionLimit(COURIER_CONNECTIONS, "close"),
+        # An empty mailbox has no UIDNEXT.
+        *_always("SELECT, EXAMINE", rb"(?s)(\* 0 EXISTS.*)\* OK \[UIDNEXT[^\n]*\n", rb"\1"),
+    ),
+)
+
+_NETEASE = Personality(
+    greeting=b"Coremail System IMap Server Ready",
+    greets_with_capabilities=False,
+    tells_capabilities="not at all",
+    before=_names("IMAP4rev1 SPECIAL-USE ID LITERAL+ UIDPLUS"),
+    after=_names("IMAP4rev1 SPECIAL-USE ID LITERAL+ UIDPLUS"),
+    mailboxes=(
+        ("&g0l6P3ux-", "\\Drafts"),
+        ("&XfJT0ZAB-", "\\Sent"),
+        ("&XfJSIJZk-", "\\Trash"),
+        ("&V4NXPpCuTvY-", "\\Junk"),
+    ),
+    needs_id="SELECT Unsafe Login.",
+    habits=_always("STATUS", rb" ?UIDNEXT [0-9]+", b""),
+)
+
+_YAHOO = Personality(
+    greeting=b"IMAP4rev1 Hello",
+    tells_capabilities="not at all",
+    before=_names(
+        "IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER ID MOVE NAMESPACE UIDPLUS "
+        "LITERAL+ CHILDREN UNSELECT"
+    ),
+    after=_names("IMAP4rev1 ID MOVE NAMESPACE UIDPLUS LITERAL+ CHILDREN UNSELECT"),
+    identity=b"NIL",
+    unknown=_UNRECOGNISED,
+    mailboxes=tuple((name, "") for name in ("Archive", "Bulk", "Draft", "Sent", "Trash")),
+    window=YAHOO_WINDOW,
+    refuse=_refuse_header_searches,
+    habits=(
+        *_always("LIST", rb'(\* LIST [^\n]*) "?INBOX"?\r', rb'\1 "Inbox"\r'),
+        *_always("SEARCH, UID SEARCH", rb"(?m)^(\* SEARCH[^\r]*)", rb"\1 "),
+    ),
+)
+
+_ICLOUD = Personality(
+    greeting=b"iscream",
+    tells_capabilities="not at all",
+    before=_names("IMAP4 IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2"),
+    after=_names(
+        "IMAP4 IMAP4rev1 CONDSTORE ENABLE NAMESPACE UIDPLUS CHILDREN UNSELECT ESEARCH SASL-IR ID "
+        "IDLE"
+    ),
+    mailboxes=tuple(
+        (name, "") for name in ("Archive", "Deleted Messages", "Drafts", "Junk", "Sent Messages")
+    ),
+    leaves_out=frozenset({b"RFC822"}),
+    habits=(
+        ConnectionLimit(ICLOUD_CONNECTIONS),
+        *_always("SEARCH, UID SEARCH", rb"(?m)^\* SEARCH\r\n", b""),
+        *_always("ENABLE", rb"(?m)^\* ENABLED[^\n]*\n", b""),
+        *_WITHOUT_TEXT,
+    ),
+)
+
+_QQ = Personality(
+    greeting=b"QQMail XMIMAP4Server ready",
+    tells_capabilities="not at all",
+    before=_names("IMAP4 IMAP4rev1 ID AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 NAMESPACE"),
+    after=_names("IMAP4 IMAP4rev1 MOVE IDLE NAMESPACE CHILDREN ID UIDPLUS"),
+    mailboxes=tuple((name, "") for name in ("Deleted Messages", "Drafts", "Junk", "Sent Messages")),
+    refuse=_refuse_descending_sets,
+    # A code with no text behind it.
+    habits=_always("SELECT, EXAMINE", rb"(\* OK \[UNSEEN [0-9]+\])[^\r]*", rb"\1"),
+)
+
+_GMX = Personality(
+    greeting=b"IMAP server ready",
+    before=_names(
+        "IMAP4rev1 CHILDREN ENABLE ID IDLE LITERAL- MOVE NAMESPACE SASL-IR SPECIAL-USE UIDPLUS "
+        "UNSELECT AUTH=LOGIN AUTH=PLAIN"
+    ),
+    after=_names(
+        "IMAP4rev1 CHILDREN ENABLE ID IDLE LITERAL- MOVE NAMESPACE SPECIAL-USE UIDPLUS UNSELECT"
+    ),
+    mailboxes=(
+        ("Entw&APw-rfe", "\\Drafts"),
+        ("Gel&APY-scht", "\\Trash"),
+        ("Gesendet", "\\Sent"),
+        ("Spamverdacht", "\\Junk"),
+    ),
+)
+
+_PROTON = Personality(
+    greeting=b"gluon session ready",
+    before=_names("IMAP4rev1 ID IDLE MOVE UIDPLUS UNSELECT"),
+    after=_names("IMAP4rev1 ID IDLE MOVE UIDPLUS UNSELECT"),
+    unknown="BAD [Error offset=4]: unknown command",
+    mailboxes=(
+        ("All Mail", ""),
+        ("Archive", ""),
+        ("Drafts", ""),
+        ("Folders", "\\Noselect"),
+        ("Labels", "\\Noselect"),
+        ("Sent", ""),
+        ("Spam", ""),
+        ("Starred", ""),
+        ("Trash", ""),
+    ),
+    numbers_newest_first=True,
+)
+
+_YANDEX = Personality(
+    greeting=b"Yandex IMAP4rev1 ready to talk",
+    greets_with_capabilities=False,
+    tells_capabilities="before it",
+    before=_names(
+        "IMAP4rev1 CHILDREN UNSELECT LITERAL+ NAMESPACE UIDPLUS ENABLE ID AUTH=PLAIN AUTH=XOAUTH2 "
+        "IDLE MOVE"
+    ),
+    after=_names("IMAP4rev1 CHILDREN UNSELECT LITERAL+ NAMESPACE UIDPLUS ENABLE ID IDLE MOVE"),
+    delimiter=b"|",
+    mailboxes=tuple((name, "") for name in ("Drafts", "Outbox", "Sent", "Spam", "Trash")),
+    # A text that is empty has no value at all in its place.
+    habits=_always("FETCH, UID FETCH", rb"(BODY\[[^\]]+\]) \{0\}\r\n", rb"\1 "),
+)
+
+_MAIL_RU = Personality(
+    greeting=b"IMAP4 ready",
+    greets_with_capabilities=False,
+    tells_capabilities="before it",
+    before=_names("IMAP4rev1 ID UIDPLUS UNSELECT MOVE AUTH=PLAIN AUTH=XOAUTH2"),
+    after=_names("IMAP4rev1 ID UIDPLUS UNSELECT MOVE"),
+    unknown=_UNRECOGNISED,
+    mailboxes=tuple((name, "") for name in ("Drafts", "Sent", "Spam", "Trash")),
+    refuse=_refuse_text_searches,
+)
+
+_ZOHO = Personality(
+    greeting=b"IMAP4 Server (Zoho Mail IMAP4rev1 Server version 1.0)",
+    greets_with_capabilities=False,
+    tells_capabilities="before it",
+    before=_names(
+        "IMAP4rev1 UNSELECT CHILDREN NAMESPACE IDLE MOVE ID AUTH=PLAIN SASL-IR UIDPLUS ESEARCH "
+        "LITERAL- CONDSTORE"
+    ),
+    after=_names(
+        "IMAP4rev1 UNSELECT CHILDREN NAMESPACE IDLE MOVE ID AUTH=PLAIN SASL-IR UIDPLUS ESEARCH "
+        "LITERAL- CONDSTORE"
+    ),
+    mailboxes=tuple((name, "") for name in ("Drafts", "Sent", "Spam", "Templates", "Trash")),
+    # Mod-sequences that cannot be (RFC 7162 has none below 1).
+    habits=_always("FETCH, UID FETCH", rb"MODSEQ \([0-9]+\)", b"MODSEQ (0)"),
+)
+
+_CYRUS = Personality(
+    greeting=b"Cyrus IMAP server ready",
+    before=_names("IMAP4rev1 LITERAL+ ID AUTH=PLAIN SASL-IR"),
+    # LOGINDISABLED stands among them though somebody has logged in.
+    after=_names(
+        "IMAP4rev1 LITERAL+ ID LOGINDISABLED NAMESPACE UIDPLUS UNSELECT CHILDREN CONDSTORE ENABLE "
+        "ESEARCH IDLE MOVE SPECIAL-USE"
+    ),
+    habits=(
+        ConnectionLimit(CYRUS_CONNECTIONS, "silent"),
+        *_always("FETCH, UID FETCH", rb"(BODY\[TEXT\]) \{0\}\r\n", rb'\1 ""'),
+    ),
+)
+
+_DOVECOT = Personality(
+    greeting=b"Dovecot ready.",
+    before=_names("IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN"),
+    after=_names(
+        "IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ UNSELECT CHILDREN NAMESPACE UIDPLUS CONDSTORE "
+        "ESEARCH MOVE SPECIAL-USE"
+    ),
+    identity=b'("name" "Dovecot")',
+    delimiter=b".",
+    habits=(
+        ConnectionLimit(
+            DOVECOT_CONNECTIONS,
+            "login",
+            b"[UNAVAILABLE] Maximum number of connections from user+IP exceeded "
+            b"(mail_max_userip_connections=%d)" % DOVECOT_CONNECTIONS,
+        ),
+    ),
+)
+
+VENDORS: dict[str, Personality] = {
+    "126": _NETEASE,
+    "163": _NETEASE,
+    "aol": _YAHOO,
+    "courier": _COURIER,
+    "cyrus": _CYRUS,
+    "dovecot": _DOVECOT,
+    "exchange": _EXCHANGE,
+    "gmail": _GMAIL,
+    "gmx": _GMX,
+    "icloud": _ICLOUD,
+    "mail.ru": _MAIL_RU,
+    "office365": _OFFICE_365,
+    "outlook": _OFFICE_365,
+    "proton": _PROTON,
+    "qq": _QQ,
+    "yahoo": _YAHOO,
+    "yandex": _YANDEX,
+    "zoho": _ZOHO,
+}
+"""Every personality, by its name."""
+
+
+def personality_of(name: str | None) -> Personality:
+    """The personality of this name, in any case; None is that of the standards.
+
+    Raises:
+        ValueError: there is none; it lists those there are.
+    """
+    if name is None:
+        return PLAIN
+    found = VENDORS.get(name.lower())
+    if found is None:
+        raise ValueError(f"no personality {name!r}, only {', '.join(sorted(VENDORS))}")
+    return found

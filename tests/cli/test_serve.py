@@ -1,0 +1,247 @@
+"""``nornmail serve``: the poller, the mailer and the control interface as one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from nornmail.cli import main
+from nornmail.cli.serve import load_handler
+from nornmail.errors import ConfigurationError
+from nornmail.testing import MailServer
+from nornmail.web import MAX_BODY
+from tests.cli.support import SECONDS, Running, User, mail
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+STARTING = "IMAP poller starting: {}:{}/INBOX (interval=0.2s)"
+HANDLER = """
+import json, pathlib
+def handle(message):
+    with open("seen", "a") as seen:
+        seen.write(json.dumps([message.inbox, message.subject]) + "\\n")
+async def handle_later(message):
+    handle(message)
+number = 5
+"""
+
+
+NONSENSE = (b"", b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"x" * 100_000, b"GET / HTTP/9.9\r\n")
+
+
+class Service:
+    """A service that runs, and HTTP to it."""
+
+    def __init__(self, running: Running, url: str) -> None:
+        self.running = running
+        self.url = url
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        octets: bytes | None = None,
+        **headers: str,
+    ) -> tuple[int, Any]:
+        data = octets if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310
+        request.add_header("Content-Type", "application/json")
+        for name, value in headers.items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as reply:  # noqa: S310
+                return reply.status, json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def create(self, username: str = "test") -> dict[str, Any]:
+        status, body = self.ask("POST", "/v1/inboxes", {"name": "Test", "email_username": username})
+        assert status == 201
+        found: dict[str, Any] = body
+        return found
+
+
+Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def here(user: User, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
+    """Runs ``serve`` in this process; its status, and the last line on standard error."""
+
+    def run(*arguments: str, **more: str) -> tuple[int, str]:
+        monkeypatch.chdir(user.directory)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        for name, value in {**user.environment, **more}.items():
+            monkeypatch.setenv(name, value)
+        try:
+            status = main(["serve", *arguments])
+        except SystemExit as ended:  # argparse's way
+            status = int(str(ended.code))
+        return status, capfd.readouterr().err.splitlines()[-1]
+
+    return run
+
+
+@contextmanager
+def service(user: User, *arguments: str, host: str = "127.0.0.1", **more: str) -> Iterator[Service]:
+    with user.start("serve", "--bind", f"{host}:0", *arguments, **more) as running:
+        line = running.complaint("listening on")
+        found = re.search(r"http://\S+", line)
+        assert found
+        yield Service(running, found[0].replace("0.0.0.0", "127.0.0.1"))  # noqa: S104
+
+
+@posix
+def test_mail_to_an_inbox_is_a_line(server: MailServer, user: User) -> None:
+    with service(user) as running:
+        running.running.complaint(STARTING.format(server.host, server.imap_port))
+        assert running.create()["email_address"] == "test@example.com"
+        server.deliver(mail("for nobody"))
+        server.deliver(mail("one").replace(b"agent@", b"test@"))
+        line = running.running.line()
+        assert (line["subject"], line["inbox"]) == ("one", "test@example.com")
+        assert running.ask("GET", "/healthz")[0] == 200
+        running.running.tell(signal.SIGTERM)
+        ended = running.running.end()
+    assert (ended.status, ended.out) == (0, "")
+
+
+@posix
+def test_mail_goes_to_a_file(server: MailServer, user: User) -> None:
+    with service(user, "--output", "mail.jsonl") as running:
+        inbox = running.create()
+        server.deliver(mail("one").replace(b"agent@", b"test@"))
+        running.ask("POST", f"/v1/inboxes/{inbox['id']}/sync")
+        running.running.tell(signal.SIGTERM)
+        assert running.running.end().status == 0
+    path = user.directory / "mail.jsonl"
+    assert json.loads(path.read_text())["subject"] == "one"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix
+@pytest.mark.parametrize("name", ["handle", "handle_later"])
+def test_mail_goes_to_a_function(server: MailServer, user: User, name: str) -> None:
+    package = user.directory / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "mail.py").write_text(HANDLER)
+    with service(user, "--handler", f"shop.mail:{name}") as running:
+        inbox = running.create()
+        server.deliver(mail("one").replace(b"agent@", b"test@"))
+        running.ask("POST", f"/v1/inboxes/{inbox['id']}/sync")
+        running.running.tell(signal.SIGTERM)
+        assert running.running.end().status == 0
+    seen = (user.directory / "seen").read_text().splitlines()
+    assert [json.loads(line) for line in seen] == [["test@example.com", "one"]]
+
+
+@posix
+def test_inboxes_survive_a_restart(server: MailServer, user: User) -> None:
+    with service(user) as running:
+        made = running.create()
+        running.running.tell(signal.SIGTERM)
+        running.running.end()
+    server.deliver(mail("meanwhile").replace(b"agent@", b"test@"))
+    with service(user) as running:
+        assert running.ask("GET", "/v1/inboxes")[1]["items"] == [made]
+        assert running.running.line()["subject"] == "meanwhile"
+
+
+@posix
+def test_a_token_is_asked_for_where_it_is_set(server: MailServer, user: User) -> None:
+    with service(user, host="0.0.0.0", NORNMAIL_API_TOKEN="a token") as running:  # noqa: S104
+        assert running.ask("GET", "/v1/inboxes")[0] == 401
+        assert running.ask("GET", "/v1/inboxes", Authorization="Bearer a token")[0] == 200
+
+
+@posix
+def test_a_body_that_is_refused_is_answered(server: MailServer, user: User) -> None:
+    with service(user) as running:
+        status, body = running.ask("POST", "/v1/inboxes", octets=bytes(8 * MAX_BODY))
+        assert (status, body["error"]) == (413, "request entity too large")
+        assert running.ask("GET", "/v1/inboxes")[0] == 200
+
+
+@posix
+def test_who_talks_nonsense_disturbs_nobody(server: MailServer, user: User) -> None:
+    with service(user) as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        silent = socket.create_connection((host, int(port)))
+        for said in NONSENSE:
+            with socket.create_connection((host, int(port)), timeout=SECONDS) as client:
+                client.sendall(said)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+        assert running.ask("GET", "/v1/inboxes")[0] == 200
+        silent.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "words"),
+    [
+        pytest.param(
+            ["--bind", "0.0.0.0:0"], {}, ["NORNMAIL_API_TOKEN", "other machines"], id="no token"
+        ),
+        pytest.param(
+            ["--bind", "example.com:0"], {}, ["NORNMAIL_API_TOKEN"], id="a name needs a token too"
+        ),
+        pytest.param([], {"NORNMAIL_BIND": "[::]:0"}, ["NORNMAIL_API_TOKEN"], id="by the variable"),
+        pytest.param(["--bind", "8000"], {}, ["--bind", "127.0.0.1:8000"], id="a port alone"),
+        pytest.param(["--bind", "localhost:99999"], {}, ["--bind"], id="no port"),
+        pytest.param(["--handler", "json"], {}, ["package.module:function"], id="no function"),
+        pytest.param(["--handler", "no.such:f"], {}, ["cannot be imported"], id="no module"),
+        pytest.param(["--handler", "json:no"], {}, ["there is no no in json"], id="no such name"),
+        pytest.param(["--handler", "json:__name__"], {}, ["function"], id="no function at all"),
+        pytest.param(
+            ["--handler", "json:dumps", "--output", "x"], {}, ["not allowed with"], id="both"
+        ),
+        pytest.param([], {"IMAP_USERNAME": "agent"}, ["EMAIL_DOMAIN"], id="no domain"),
+        pytest.param(
+            [],
+            {"IMAP_DELETE_AFTER_FETCH": "true", "IMAP_MARK_AS_READ": "false"},
+            ["IMAP_DELETE_AFTER_FETCH", "IMAP_MARK_AS_READ"],
+            id="deleting what may not be marked",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    here: Here, arguments: list[str], more: dict[str, str], words: list[str]
+) -> None:
+    status, said = here(*arguments, **more)
+    assert status == 2
+    assert all(word in said for word in words), said
+
+
+def test_a_port_that_is_taken_is_one_line(here: Here) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, said = here("--bind", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert status == 2
+    assert "cannot listen there" in said
+
+
+def test_a_file_that_cannot_be_written_is_one_line(here: Here) -> None:
+    status, said = here("--output", "no/such/directory/mail.jsonl")
+    assert status == 1
+    assert "cannot be written" in said
+
+
+def test_a_handler_is_found_by_its_dotted_name() -> None:
+    assert load_handler("json:JSONEncoder.encode") is json.JSONEncoder.encode
+    with pytest.raises(ConfigurationError):
+        load_handler("json:")

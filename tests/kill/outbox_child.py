@@ -1,0 +1,180 @@
+"""The process that is killed: a mailer that sends until nothing waits, every effect watched."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nornmail.letters import Letter, Recipient
+from nornmail.model import Lease
+from nornmail.settings import SmtpSettings
+from nornmail.smtp import schedule
+from nornmail.smtp.mailer import Mailer
+from nornmail.smtp.outbox import Sender
+from nornmail.smtp.wire import Wire
+from nornmail.stores import JsonStateStore, SqliteStateStore, StateStore, json_file
+from tests.kill.events import Instants, Trace
+from tests.kill.smtpd import HOST
+from tests.kill.watched import WatchedFiles, WatchedStore, change, watch_sqlite
+from tests.support.clock import FakeClock
+
+LETTERS: dict[str, tuple[str, ...]] = {
+    "plain": ("ann@example.org", "bob@example.org"),
+    "greylisted for one": ("carl@example.org", "grey@example.org"),
+    "later": ("dora@example.org",),
+    "full": ("full@example.org",),
+}
+"""By their keys and subjects, to whom they go."""
+OUTBOX = "agent"
+JOURNAL_FLOOR_BYTES = 2_500
+"""So that the journal of the JSON store is folded in several times in a run."""
+BETWEEN = 600.0
+"""Seconds that the process lets pass: whatever was put off is due by then."""
+MOST_FLUSHES = 12
+BREACHES = ("late sending", "unknown again")
+"""Deliberate ones: SENDING is not made durable; what is unknown is sent again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a process is to do.
+
+    Attributes:
+        directory, trace, store, port, wall, kill_at: as of :class:`tests.kill.child.Order`.
+        breach: of :data:`BREACHES`, "" to keep the rules.
+    """
+
+    directory: str
+    trace: str
+    store: str
+    port: int
+    wall: float
+    kill_at: int = 0
+    breach: str = ""
+
+
+class WatchedOutbox(WatchedStore):
+    """A store whose writes are instants, those of letters too."""
+
+    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+        with self._around("commit", f"queue {letter.key}"):
+            kept: Letter = self._store.enqueue(letter, raw)
+        return kept
+
+    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+        text = ", ".join(f"{one.key}: {one.state}" for one in letters)
+        with self._around("commit", text):
+            self._store.commit_letters(lease, letters)
+
+
+def run(order: Order) -> None:
+    """Carry the order out, in a process of its own: modules are changed."""
+    change(json_file, "JOURNAL_FLOOR_BYTES", JOURNAL_FLOOR_BYTES)
+    logging.basicConfig(filename=f"{order.directory}/log", level=logging.INFO)
+    clock = FakeClock(order.wall)
+    trace = Trace(order.trace, clock)
+    instants = Instants(trace, order.kill_at)
+    _watch_wire(instants)
+    _breach(order.breach)
+    store = _open(order, instants)
+    try:
+        _work(WatchedOutbox(store, instants), order.port, clock)
+    finally:
+        store.close()
+        trace.close()
+
+
+def _open(order: Order, instants: Instants) -> StateStore:
+    directory = Path(order.directory)
+    if order.store == "json":
+        return JsonStateStore(directory / "state.json", files=WatchedFiles(instants))
+    watch_sqlite(instants)
+    return SqliteStateStore(directory / "state.db")
+
+
+def _work(store: Any, port: int, clock: FakeClock) -> None:
+    settings = SmtpSettings(host=HOST, port=port, use_tls=False, sender="agent@example.com")
+    mailer = Mailer(
+        settings,
+        store,
+        account=OUTBOX,
+        clock=clock,
+        chance=random.Random(1),
+        send_limits=schedule.SendLimits(None, None),
+    )
+    for key, to in LETTERS.items():
+        mailer.send(list(to), key, "hello", key=key)
+    for _ in range(MOST_FLUSHES):
+        if mailer.flush():
+            break
+        clock.advance(BETWEEN)
+    else:
+        raise AssertionError(f"letters wait after {MOST_FLUSHES} flushes")
+    mailer.close()
+
+
+def _watch_wire(instants: Instants) -> None:
+    """Whatever is sent to the server is an instant before, in its middle, and after it."""
+    send, response = Wire.send, Wire.response
+
+    def watched_send(wire: Wire, octets: bytes | str) -> None:
+        raw = octets.encode() if isinstance(octets, str) else octets
+        text = raw[:4].decode("latin-1") if len(raw) < 80 else "content"
+        instants.reach("wire", "before", f"send {text!r}")
+        send(wire, raw[: len(raw) // 2])
+        instants.reach("wire", "within", f"send {text!r}")
+        send(wire, raw[len(raw) // 2 :])
+        instants.reach("wire", "after", f"send {text!r}")
+
+    def watched_response(wire: Wire) -> object:
+        found = response(wire)
+        instants.reach("wire", "after", f"{found.code}")
+        return found
+
+    change(Wire, "send", watched_send)
+    change(Wire, "response", watched_response)
+
+
+def _breach(breach: str) -> None:
+    if breach == "late sending":
+        hand_in = Sender._hand_in
+
+        def late(sender: Sender, letter: Letter, raw: bytes) -> None:
+            commit = sender._commit
+            going = []
+
+            def keep(one: Letter) -> None:
+                if str(one.state) == "sending":
+                    going.append(one)
+                    return
+                if going:
+                    commit(going.pop())
+                commit(one)
+
+            change(Sender, "_commit", lambda _, one: keep(one))
+            try:
+                hand_in(sender, letter, raw)
+            finally:
+                change(Sender, "_commit", _COMMIT)
+
+        change(Sender, "_hand_in", late)
+    elif breach == "unknown again":
+
+        def again(letter: Letter, now: float, reason: str = "") -> Letter:
+            pending = tuple(Recipient(one.address) for one in letter.recipients)
+            return schedule._queued(_with(letter, pending), reason, now, now)
+
+        change(schedule, "lost", again)
+
+
+_COMMIT = Sender._commit
+
+
+def _with(letter: Letter, recipients: tuple[Recipient, ...]) -> Letter:
+    from dataclasses import replace
+
+    return replace(letter, recipients=recipients)

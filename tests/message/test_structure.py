@@ -1,0 +1,380 @@
+"""Multiparts as mailers nest them, and as they break them: what is text, what is attached."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from nornmail.message import Message, parse_message
+from tests.message.reading import mail, touch
+
+Attached = list[tuple[str, str, str, bytes]]
+
+
+def part(kind: str, body: str, **fields: str) -> str:
+    """A part with its header; ``content_id="<x>"`` gives a Content-ID field."""
+    more = "".join(f"\n{name.replace('_', '-')}: {value}" for name, value in fields.items())
+    return f"Content-Type: {kind}{more}\n\n{body}"
+
+
+def multipart(kind: str, *parts: str, boundary: str = "b", end: str = "--") -> str:
+    """A multipart of ``parts`` with its header; boundaries within need names of their own."""
+    inner = "".join(f"--{boundary}\n{one}\n" for one in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{boundary}"\n\n{inner}--{boundary}{end}\n'
+
+
+def message(whole: str) -> Message:
+    found = parse_message(b"Subject: s\nMIME-Version: 1.0\n" + whole.encode())
+    touch(found)
+    return found
+
+
+def attached(found: Message) -> Attached:
+    return [
+        (one.original_filename, one.content_type, one.disposition, one.content)
+        for one in found.attachments
+    ]
+
+
+PLAIN = part("text/plain", "plain\n")
+HTML = part("text/html", "<p>rich</p>\n")
+PNG = part("image/png", "iVBORw==", Content_Transfer_Encoding="base64", Content_ID="<logo@x>")
+PDF = part(
+    'application/pdf; name="a.pdf"',
+    "JVBERg==",
+    Content_Disposition='attachment; filename="a.pdf"',
+    Content_Transfer_Encoding="base64",
+)
+THE_PNG = ("", "image/png", "", b"\x89PNG")
+THE_PDF = ("a.pdf", "application/pdf", "attachment", b"%PDF")
+BOTH = multipart("alternative", PLAIN, HTML, boundary="alt")
+APPLE = multipart(
+    "alternative",
+    PLAIN,
+    multipart("mixed", HTML, PDF, part("text/html", "<p>more</p>\n"), boundary="mix"),
+    boundary="alt",
+)
+
+
+@pytest.mark.parametrize(
+    ("whole", "text", "html", "parts"),
+    [
+        pytest.param(BOTH, "plain\n", "<p>rich</p>\n", [], id="alternative"),
+        pytest.param(
+            multipart("mixed", BOTH, PDF), "plain\n", "<p>rich</p>\n", [THE_PDF],
+            id="Gmail: mixed, alternative",
+        ),
+        pytest.param(
+            multipart("related", BOTH, PNG), "plain\n", "<p>rich</p>\n", [THE_PNG],
+            id="Outlook: related, alternative",
+        ),
+        pytest.param(
+            multipart("mixed", multipart("related", BOTH, PNG, boundary="rel"), PDF),
+            "plain\n", "<p>rich</p>\n", [THE_PNG, THE_PDF],
+            id="Outlook: mixed, related, alternative",
+        ),
+        pytest.param(
+            multipart("alternative", PLAIN, multipart("related", HTML, PNG, boundary="rel")),
+            "plain\n", "<p>rich</p>\n", [THE_PNG], id="Thunderbird: alternative, related",
+        ),
+        pytest.param(
+            multipart("mixed", multipart("alternative", PLAIN, multipart(
+                "related", HTML, PNG, boundary="rel"), boundary="alt"), PDF),
+            "plain\n", "<p>rich</p>\n", [THE_PNG, THE_PDF],
+            id="Thunderbird: mixed, alternative, related",
+        ),
+        pytest.param(
+            APPLE, "plain\n", "<p>rich</p>\n<p>more</p>\n", [THE_PDF],
+            id="Apple Mail: an attachment between two pieces of HTML",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, PDF, part("text/plain", "more\n")),
+            "plain\nmore\n", "", [THE_PDF], id="Apple Mail: an attachment between two texts",
+        ),
+        pytest.param(
+            multipart("mixed", HTML, PDF, part("text/html", "<br>")),
+            "rich", "<p>rich</p>\n<br>", [THE_PDF], id="Apple Mail: HTML alone",
+        ),
+        pytest.param(
+            multipart("signed", BOTH, part("application/pkcs7-signature", "x")),
+            "plain\n", "<p>rich</p>\n", [("", "application/pkcs7-signature", "", b"x")],
+            id="signed (S/MIME)",
+        ),
+        pytest.param(
+            multipart("encrypted", part("application/pgp-encrypted", "Version: 1"),
+                      part("application/octet-stream", "x")),
+            "", "", [("", "application/pgp-encrypted", "", b"Version: 1"),
+                     ("", "application/octet-stream", "", b"x")], id="encrypted (PGP/MIME)",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, HTML), "plain\nrich", "<p>rich</p>\n", [],
+            id="mixed, with different plain text and HTML",
+        ),
+        pytest.param(
+            multipart("mixed", part("text/plain", "the same words\n"),
+                      part("text/html", "<p>the <b>same</b> words</p>")),
+            "the same words\n", "<p>the <b>same</b> words</p>", [],
+            id="mixed, used for two forms of the same",
+        ),
+        pytest.param(
+            multipart("alternative", PLAIN, HTML, part("text/plain", "A list's footer.\n")),
+            "plain\nA list's footer.\n", "<p>rich</p>\n", [], id="a footer in an alternative",
+        ),
+        pytest.param(
+            multipart("alternative", PLAIN, part("text/enriched", "<bold>x</bold>"),
+                      part("text/x-amp-html", "<html amp4email>"), HTML),
+            "plain\n", "<p>rich</p>\n", [], id="forms for other programs",
+        ),
+        pytest.param(
+            multipart("alternative", PLAIN, HTML,
+                      part("text/calendar; method=REQUEST", "BEGIN:VCALENDAR\n")),
+            "plain\n", "<p>rich</p>\n", [("", "text/calendar", "", b"BEGIN:VCALENDAR\n")],
+            id="an invitation",
+        ),
+        pytest.param(
+            multipart("related", PNG, HTML).replace("related;", 'related; type="text/html";'),
+            "rich", "<p>rich</p>\n", [THE_PNG], id="related, with its root behind the image",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part("text/plain", "log", Content_Disposition="attachment")),
+            "plain\n", "", [("", "text/plain", "attachment", b"log")],
+            id="a text that is attached without a name",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part('text/plain; name="a.log"', "log")),
+            "plain\n", "", [("a.log", "text/plain", "", b"log")],
+            id="a text with a name and no disposition",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part("text/html", "<p>", Content_Disposition=
+                                           "inline; filename=a.html")),
+            "plain\n", "", [("a.html", "text/html", "inline", b"<p>")], id="a page sent along",
+        ),
+        pytest.param(
+            multipart("mixed", part('text/plain; name="mail.txt"', "hello\n"), PDF),
+            "hello\n", "", [THE_PDF], id="a body that has a name",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part("application/ms-tnef; name=winmail.dat", "x",
+                                           Content_Disposition="attachment; filename=winmail.dat")),
+            "plain\n", "", [("winmail.dat", "application/ms-tnef", "attachment", b"x")], id="TNEF",
+        ),
+        pytest.param(
+            part("application/pkcs7-mime; name=smime.p7m", "x"), "", "",
+            [("smime.p7m", "application/pkcs7-mime", "", b"x")], id="an S/MIME envelope alone",
+        ),
+        pytest.param(
+            multipart("digest", "\nSubject: one\n\nfirst", "\nSubject: two\n\nsecond"), "", "",
+            [("", "message/rfc822", "", b"Subject: one\n\nfirst"),
+             ("", "message/rfc822", "", b"Subject: two\n\nsecond")], id="a digest",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part("message/rfc822", "Subject: theirs\n\ntheir text\n")),
+            "plain\n", "", [("", "message/rfc822", "", b"Subject: theirs\n\ntheir text\n")],
+            id="a forwarded message is not this one's text",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part("message/partial; id=x; number=1", "x")),
+            "plain\n", "", [("", "message/partial", "", b"x")], id="message/partial",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, part(
+                "message/external-body; access-type=URL", "Content-Type: image/png\n\n")),
+            "plain\n", "", [("", "message/external-body", "", b"Content-Type: image/png\n\n")],
+            id="message/external-body",
+        ),
+        pytest.param(
+            multipart("report", part("message/delivery-status", "It did not get through.\n"),
+                      part("message/delivery-status", "Reporting-MTA: dns; x\n")),
+            "It did not get through.\n", "",
+            [("", "message/delivery-status", "", b"Reporting-MTA: dns; x\n")],
+            id="a report whose explanation has the wrong type",
+        ),
+        pytest.param(
+            part("text/plain", "begin 644 a.txt\n%:&5L;&\\ \n`\nend\n"),
+            "begin 644 a.txt\n%:&5L;&\\ \n`\nend\n", "", [], id="uuencode in a text stays text",
+        ),
+        pytest.param(
+            part("text/plain", "=ybegin line=128 size=3 name=a\nxyz\n=yend size=3\n"),
+            "=ybegin line=128 size=3 name=a\nxyz\n=yend size=3\n", "", [], id="yEnc stays text",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_text_and_what_is_attached(
+    whole: str, text: str, html: str, parts: Attached
+) -> None:
+    found = message(whole)
+    assert found.text == text
+    assert found.html == html
+    assert attached(found) == parts
+
+
+def test_the_plain_text_is_what_was_sent_and_nothing_else() -> None:
+    assert message(BOTH).plain_text == "plain\n"
+    assert message(HTML).plain_text == ""
+    assert message(multipart("mixed", HTML, part("text/plain", "footer"))).plain_text == "footer"
+
+
+def test_pieces_of_text_begin_on_lines_of_their_own() -> None:
+    found = message(multipart("mixed", part("text/plain", "One"), part("text/plain", "Two")))
+    assert found.text == "One\nTwo"
+
+
+@pytest.mark.parametrize(
+    ("whole", "text"),
+    [
+        pytest.param(multipart("mixed", PLAIN, end=""), "plain\n", id="no last boundary"),
+        pytest.param(multipart("mixed", PLAIN)[:-7], "plain\n", id="cut off"),
+        pytest.param(multipart("mixed", PLAIN) + "An epilogue.\n", "plain\n", id="an epilogue"),
+        pytest.param(multipart("mixed", PLAIN, ""), "plain\n", id="an empty last part"),
+        pytest.param(multipart("mixed", PLAIN, "\n") + "epilogue", "plain\n", id="and an epilogue"),
+        pytest.param(multipart("mixed", PLAIN, end="-->"), "plain\n", id="rubbish behind the end"),
+        pytest.param(
+            multipart("mixed", PLAIN, end="-- \t").replace("--b\n", "--b \t\n"), "plain\n",
+            id="blanks behind the boundary",
+        ),
+        pytest.param(
+            multipart("mixed", multipart("mixed", PLAIN, boundary="b1"), boundary="b"), "plain\n",
+            id="a boundary that begins another",
+        ),
+        pytest.param(
+            multipart("mixed", multipart("mixed", PLAIN, boundary="b", end=""), boundary="b1"),
+            "plain\n", id="a boundary that another begins, and no end",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace('"b"', '"b'), "plain\n", id="an open quote",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, boundary="=_a?b=c").replace('"=_a?b=c"', "=_a?b=c"),
+            "plain\n", id="a boundary that should be quoted",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, boundary="=?utf-8?q?x?="), "plain\n",
+            id="a boundary that looks like an encoded word",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN, boundary="long").replace('"long"', '"lo\n\tng"'), "plain\n",
+            id="a boundary that is folded",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace('; boundary="b"', ""), "plain\n", id="no boundary",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace('"b"', '"c"'), "plain\n", id="the wrong boundary",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace("mixed; b", "mixed\n b"), "plain\n",
+            id="no semicolon in front of it",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace("multipart/mixed", "multipart"), "plain\n",
+            id="half a type",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace("\n\n--b", "\nThis is MIME.\n--b", 1), "plain\n",
+            id="no blank line in front of the preamble",
+        ),
+        pytest.param(multipart("mixed", "Content-Type: text/plain"), "", id="a header and no body"),
+        pytest.param(multipart("mixed", "just text"), "just text", id="a body and no header"),
+        pytest.param(
+            multipart("mixed", part("text/plain", "a\n--b is no boundary\n--bc\nd")),
+            "a\n--b is no boundary\n--bc\nd", id="lines that look like a boundary",
+        ),
+    ],
+)  # fmt: skip
+def test_broken_multiparts(whole: str, text: str) -> None:
+    assert message(whole).text == text
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_a_multipart_that_is_encoded_is_opened(encoding: str) -> None:
+    head, _, body = BOTH.partition("\n\n")
+    if encoding == "base64":
+        body = base64.encodebytes(body.encode()).decode()
+    else:
+        body = body.replace("=", "=3D").replace("-", "=2D")
+    found = message(f"{head}\nContent-Transfer-Encoding: {encoding}\n\n{body}")
+    assert (found.text, found.html) == ("plain\n", "<p>rich</p>\n")
+    assert "a multipart with a transfer encoding" in found.defects
+
+
+def test_a_multipart_that_only_says_that_it_is_encoded_is_opened() -> None:
+    assert message("Content-Transfer-Encoding: base64\n" + BOTH).text == "plain\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "name"),
+    [(b"\r\n", "CRLF"), (b"\n", "LF"), (b"\r", "CR"), (b"\r\r\n", "CRCRLF")],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_line_ends_of_every_kind(end: bytes, name: str) -> None:
+    raw = (b"Subject: s\n" + multipart("mixed", BOTH, PDF).encode()).replace(b"\n", end)
+    found = parse_message(raw)
+    assert (found.subject, found.text, found.html) == ("s", "plain\n", "<p>rich</p>\n")
+    assert attached(found) == [THE_PDF]
+    assert found.raw == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject", "text"),
+    [
+        pytest.param(b"\r\n\r\nSubject: s\r\n\r\nb", "s", "b", id="blank lines on top"),
+        pytest.param(b"\nHello,\nsubject: is it?\n", "", "Hello,\nsubject: is it?\n",
+                     id="a body alone"),
+        pytest.param(b">From me Mon\nSubject: s\n\nb", "s", "b", id="an escaped line of mbox"),
+        pytest.param(b"Subject: s\nX: folded\nbadly\nContent-Type: text/plain\n\nb", "s", "b",
+                     id="a fold without its blank"),
+        pytest.param(b"Subject: s\none\ntwo\nthree\nFrom: a@x\n\nb", "s", "b",
+                     id="several lines that are no fields"),
+        pytest.param(b"Subject: s\nDear all,\nNote: this is text\n\nb", "s",
+                     "Dear all,\nNote: this is text\n\nb", id="a text with a colon"),
+        pytest.param(b"Subject: s\n \nContent-Type: text/plain\n\nb", "s", "b",
+                     id="a line of blanks within the header"),
+        pytest.param(b"Subject: s\n \nhello\n", "s", "hello\n", id="a line of blanks that ends it"),
+        pytest.param(b"Subject : s\nTo\t: a@x\n\nb", "s", "b", id="blanks before the colon"),
+        pytest.param(b"SUBJECT:s\n\nb", "s", "b", id="capitals and no blank"),
+        pytest.param(b"Subject: s\nSubject: t\n\nb", "s", "b", id="two subjects: the topmost"),
+        pytest.param(b"Subject: a\rX: b\r\nTo: c@x\r\n\r\nb", "a X: b", "b",
+                     id="a stray CR makes no field"),
+    ],
+)  # fmt: skip
+def test_headers_that_are_out_of_shape(raw: bytes, subject: str, text: str) -> None:
+    found = parse_message(raw)
+    assert (found.subject, found.text) == (subject, text)
+
+
+FLOWED = b"text/plain; format=flowed"
+DELSP = b"text/plain; format=flowed; delsp=yes"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "text"),
+    [
+        pytest.param(FLOWED, b"one \ntwo\nthree\n", "one two\nthree\n", id="a paragraph"),
+        pytest.param(DELSP, b"on \ne\n", "one\n", id="the blank is no part of it (DelSp)"),
+        pytest.param(FLOWED, b"> one \n> two\n>> three\n", "> one two\n>> three\n", id="quotes"),
+        pytest.param(FLOWED, b"> one \nmine\n", "> one \nmine\n", id="no flow between levels"),
+        pytest.param(FLOWED, b" From me\n  >x\n", "From me\n >x\n", id="stuffed lines"),
+        pytest.param(FLOWED, b"Bye \n-- \nAda\n", "Bye \n-- \nAda\n", id="a signature"),
+        pytest.param(FLOWED, b">\n> a\n", ">\n> a\n", id="an empty quoted line"),
+        pytest.param(FLOWED, b"one \n\ntwo\n", "one \ntwo\n", id="an empty line ends it"),
+        pytest.param(b"text/plain", b"one \ntwo\n", "one \ntwo\n", id="not flowed"),
+    ],
+)
+def test_text_that_flows(kind: bytes, body: bytes, text: str) -> None:
+    found = parse_message(mail(body, Content_Type=kind))
+    assert found.text == text
+    assert found.plain_text == body.decode()
+
+
+def test_an_inline_image_without_a_name_has_a_safe_one() -> None:
+    (image,) = message(multipart("related", HTML, PNG)).attachments
+    assert (image.original_filename, image.filename) == ("", "attachment.png")
+    assert (image.is_inline, image.content_id, image.disposition) == (True, "logo@x", "")
+
+
+def test_a_name_that_is_not_safe_is_kept_beside_the_safe_one() -> None:
+    field = "attachment; filename=../../a.pdf"
+    (one,) = message(part("application/pdf", "x", Content_Disposition=field)).attachments
+    assert (one.original_filename, one.filename) == ("../../a.pdf", "a.pdf")

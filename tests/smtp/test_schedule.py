@@ -1,0 +1,136 @@
+"""The pure decisions of sending, case by case."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from nornmail.letters import Letter, LetterState, Recipient, Standing, Wish
+from nornmail.smtp import schedule
+from nornmail.smtp.schedule import SendLimits, fulfilled, retry_delay, until_slot
+from nornmail.smtp.session import Outcome, Submission
+
+NOW = 1_000_000.0
+P, A, R, U, B = (
+    Standing.PENDING, Standing.ACCEPTED, Standing.REFUSED, Standing.UNKNOWN, Standing.BOUNCED
+)  # fmt: skip
+
+
+def letter(state: LetterState, *standings: Standing) -> Letter:
+    recipients = tuple(Recipient(f"r{number}@x.org", one) for number, one in enumerate(standings))
+    return Letter(
+        outbox="o", key="k", message_id="<k>", sender="s@x.org", recipients=recipients, state=state
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits", "wait"),
+    [
+        pytest.param([], SendLimits(1, 1), 0, id="nothing was sent"),
+        pytest.param([10], SendLimits(1, None), 50, id="one a minute, and one ten seconds ago"),
+        pytest.param([60], SendLimits(1, None), 0, id="one a minute, and one a minute ago"),
+        pytest.param([1, 59.5], SendLimits(2, None), 0.5, id="the second slot is free soonest"),
+        pytest.param([1, 2, 3], SendLimits(None, 3), 3_597, id="three an hour"),
+        pytest.param([1, 2, 3], SendLimits(5, 3), 3_597, id="the stricter limit counts"),
+        pytest.param([-5, -9], SendLimits(1, None), 0, id="what a clock that ran ahead wrote"),
+        pytest.param([-5, 10], SendLimits(1, None), 50, id="that, and one ten seconds ago"),
+        pytest.param(list(range(500)), SendLimits(None, None), 0, id="no limit"),
+    ],
+)
+def test_when_the_next_one_may_go(sent: list[float], limits: SendLimits, wait: float) -> None:
+    assert until_slot([NOW - ago for ago in sent], limits, NOW) == pytest.approx(wait)
+
+
+def test_waits_double_up_to_an_hour_with_some_chance_in_them() -> None:
+    dice = random.Random(1)
+    for attempts in range(1, 2_000):
+        wait = retry_delay(attempts, dice)
+        middle = min(60.0 * 2.0 ** min(attempts - 1, 30), 3_600.0)
+        assert 0.75 * middle <= wait <= 1.25 * middle
+
+
+@pytest.mark.parametrize(
+    ("before", "wish", "state", "standings"),
+    [
+        ((LetterState.QUEUED, P), Wish.RETRY, "queued", [P]),
+        ((LetterState.FAILED, R, R), Wish.RETRY, "queued", [P, P]),
+        ((LetterState.UNKNOWN, U, R, B), Wish.RETRY, "queued", [P, P, B]),
+        ((LetterState.UNKNOWN, U, P), Wish.RETRY, "queued", [P, P]),
+        ((LetterState.UNKNOWN, U, R), Wish.SENT, "sent", [A, R]),
+        ((LetterState.UNKNOWN, U, P), Wish.SENT, "queued", [A, P]),
+        ((LetterState.UNKNOWN, P), Wish.SENT, "sent", [A]),
+        ((LetterState.UNKNOWN, U), Wish.DROP, "failed", [U]),
+        ((LetterState.QUEUED, P), Wish.DROP, "failed", [R]),
+        ((LetterState.QUEUED, A, P), Wish.DROP, "sent", [A, R]),
+        ((LetterState.FAILED, R), Wish.DROP, "failed", [R]),
+        ((LetterState.SENDING, U), Wish.DROP, None, None),
+        ((LetterState.SENDING, U), Wish.RETRY, None, None),
+        ((LetterState.SENT, A), Wish.RETRY, None, None),
+        ((LetterState.QUEUED, P), Wish.SENT, None, None),
+    ],
+)
+def test_what_a_wish_makes_of_a_letter(
+    before: tuple[LetterState, *tuple[Standing, ...]],
+    wish: Wish,
+    state: str | None,
+    standings: list[Standing] | None,
+) -> None:
+    after = fulfilled(letter(*before), wish, NOW)
+    if state is None:
+        assert after is None
+        return
+    assert after is not None
+    assert (str(after.state), [one.standing for one in after.recipients]) == (state, standings)
+    assert after.dropped is (wish is Wish.DROP)
+    if wish is Wish.RETRY:
+        assert (after.attempts, after.tried_at, after.due_at) == (0, 0.0, NOW)
+
+
+@pytest.mark.parametrize("wish", Wish)
+@pytest.mark.parametrize("state", LetterState)
+def test_what_was_dropped_is_nobodys_any_more(state: LetterState, wish: Wish) -> None:
+    assert fulfilled(replace(letter(state, P), dropped=True), wish, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("standings", "expected"),
+    [
+        pytest.param([P, P], [U, U], id="nobody was told of anybody"),
+        pytest.param([U, P, R], [U, P, R], id="the server put one off"),
+        pytest.param([A, P], [A, U], id="one got it at an earlier try"),
+    ],
+)
+def test_who_is_in_doubt_when_the_connection_falls(
+    standings: list[Standing], expected: list[Standing]
+) -> None:
+    after = schedule.lost(letter(LetterState.SENDING, *standings), NOW)
+    assert after.state is LetterState.UNKNOWN
+    assert [one.standing for one in after.recipients] == expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "text", "kind"),
+    [
+        (Outcome.DEFERRED, 421, "bye", "rate"),
+        (Outcome.DEFERRED, 421, "too many connections", "connections"),
+        (Outcome.DEFERRED, 451, "4.7.1 too many messages, slow down", "rate"),
+        (Outcome.DEFERRED, 450, "4.2.1 rate limit exceeded", "rate"),
+        (Outcome.DEFERRED, 452, "4.5.3 too many recipients", ""),
+        (Outcome.DEFERRED, 450, "greylisted", ""),
+        (Outcome.DEFERRED, 0, "the connection fell", ""),
+        (Outcome.REFUSED, 550, "too many bad words", ""),
+        (Outcome.ACCEPTED, 250, "OK, and not too many", ""),
+    ],
+)
+def test_which_words_are_about_all_letters(
+    outcome: Outcome, code: int, text: str, kind: str
+) -> None:
+    said = Submission(outcome, (), code, text, True)
+    assert schedule.wants_rest(said) == kind
+
+
+def test_a_reason_is_kept_within_bounds() -> None:
+    long = schedule.put_off(letter(LetterState.QUEUED, P), "x" * 10_000, 60.0, NOW)
+    assert len(long.reason) == 2_000

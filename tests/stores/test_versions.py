@@ -1,0 +1,120 @@
+"""Stores of the version before the outbox: they are brought up to date with all that they have."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nornmail.errors import StoreError
+from nornmail.letters import LetterState
+from nornmail.model import MailboxKey, SaveMailbox, State
+from nornmail.stores import (
+    JsonStateStore,
+    SqliteStateStore,
+    StateStore,
+    json_file,
+    schema,
+    snapshot,
+)
+from tests.stores.effects import Numbered, Stopped
+from tests.stores.letters import OUTBOX, RAW, letter
+from tests.stores.support import INBOX, ME, bring, key, record
+
+BEFORE = 2
+"""The number of steps of the database's schema before the outbox."""
+
+
+@pytest.fixture(params=["json", "sqlite"])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateStore]:
+    """Opens a store that the version before left, with mail and a request in it."""
+    path = tmp_path / f"state.{'json' if request.param == 'json' else 'db'}"
+    opener: Callable[[Path], StateStore] = (
+        JsonStateStore if request.param == "json" else SqliteStateStore
+    )
+    with pytest.MonkeyPatch.context() as earlier:
+        go_back(earlier)
+        with closing(opener(path)) as store:
+            lease = store.acquire(INBOX, ME)
+            store.commit(lease, [SaveMailbox(record(uid=7))])
+            for uid in range(1, 6):
+                bring(store, lease, State.DEAD, uid)
+            store.ask_again(INBOX, key(3))
+    return lambda: opener(path)
+
+
+def go_back(patch: pytest.MonkeyPatch) -> None:
+    """Be the program before the outbox, as far as its files go."""
+    patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
+    patch.setattr(snapshot, "VERSION", 1)
+    patch.setattr(json_file, "VERSION", 1)
+    patch.setattr(snapshot, "LINED", ("entries",))
+
+
+def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateStore]) -> None:
+    with closing(old()) as store:
+        assert store.load(INBOX) == record(uid=7)
+        assert store.count(INBOX, {State.DEAD}) == 5
+        assert store.asked_again(INBOX) == [key(3)]
+        assert store.outboxes() == []
+        store.enqueue(letter(), RAW)
+    with closing(old()) as store:
+        assert store.letter(OUTBOX, "k") == letter()
+        assert store.letter_raw(OUTBOX, "k") == RAW
+        assert store.count_letters(OUTBOX, [LetterState.QUEUED]) == 1
+        assert store.count(INBOX, {State.DEAD}) == 5
+        store.release(store.acquire(MailboxKey.of_outbox(OUTBOX), ME))
+
+
+def test_the_program_before_refuses_what_it_would_not_understand(
+    old: Callable[[], StateStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old().close()
+    go_back(monkeypatch)
+    with pytest.raises(StoreError, match="update nornmail"):
+        old()
+
+
+def test_the_database_is_of_the_newest_version(
+    old: Callable[[], StateStore], tmp_path: Path
+) -> None:
+    old().close()
+    if (tmp_path / "state.db").exists():
+        with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+            assert database.execute("PRAGMA user_version").fetchone()[0] > BEFORE
+    else:
+        opening = (tmp_path / "state.json").read_bytes()[:80]
+        assert re.search(rb'"version": (\d+)', opening)[1] == b"2"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+def test_a_crash_at_any_effect_of_bringing_the_files_up_to_date_loses_nothing(
+    tmp_path: Path, after: bool
+) -> None:
+    path = tmp_path / "state.json"
+    at = 0
+    while True:
+        at += 1
+        for file in tmp_path.glob("state*"):
+            if file.is_file():
+                file.unlink()
+        with pytest.MonkeyPatch.context() as earlier:
+            go_back(earlier)
+            with closing(JsonStateStore(path)) as store:
+                lease = store.acquire(INBOX, ME)
+                for uid in (1, 2, 3):
+                    bring(store, lease, State.DEAD, uid)
+        files = Numbered(at, Stopped(), after=after)
+        try:
+            JsonStateStore(path, files=files).close()
+        except Stopped:
+            pass
+        else:
+            break
+        with closing(JsonStateStore(path)) as store:
+            assert store.count(INBOX, {State.DEAD}) == 3
+    assert at > 5, "the files were rewritten"

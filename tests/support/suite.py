@@ -1,0 +1,43 @@
+"""A test suite of somebody else, run in a process of its own with the plugin that is tested."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.package import package_directory
+
+SECONDS = 60
+"""A run takes one second; one that hangs has gone wrong."""
+
+
+def run_python(directory: Path, *arguments: str, **environment: str) -> tuple[str, str]:
+    """What a Python process in ``directory`` says on standard output and standard error."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=directory,
+        env=os.environ
+        | {"PYTHONPATH": str(package_directory().parent), "COLUMNS": "100"}
+        | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        check=False,
+    )
+    return ended.stdout, ended.stderr
+
+
+def run_pytest(directory: Path, *arguments: str) -> str:
+    """What pytest says. The plugin is named, so that it is that beside the package under test."""
+    output, _ = run_python(
+        directory,
+        *("-m", "pytest", "-p", "nornmail.pytest_plugin", "-p", "no:cacheprovider"),
+        *("--strict-markers", "-c", os.devnull, "--rootdir", str(directory)),
+        *(*arguments, str(directory)),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+        PYTEST_ADDOPTS="",
+    )
+    return output

@@ -1,0 +1,59 @@
+"""The names at the top of the package: all there, and loaded when they are asked for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import nornmail
+from tests.support.package import package_directory
+
+
+def typed_names() -> dict[str, str]:
+    """What the type checker sees: the imports under TYPE_CHECKING, by name."""
+    tree = ast.parse((package_directory() / "__init__.py").read_text("utf-8"))
+    return {
+        alias.name: node.module
+        for outer in tree.body
+        if isinstance(outer, ast.If)
+        for node in outer.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def test_the_type_checker_sees_what_a_program_gets() -> None:
+    assert set(nornmail.__all__) == typed_names().keys() | {"__version__"}
+    for name, home in typed_names().items():
+        assert getattr(nornmail, name) is getattr(import_module(home), name), name
+
+
+def test_every_name_is_listed() -> None:
+    assert set(nornmail.__all__) <= set(dir(nornmail))
+
+
+def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'nornmail' has no attribute 'Pollar'"):
+        nornmail.Pollar  # noqa: B018
+
+
+def test_a_star_import_has_all_of_them() -> None:
+    found: dict[str, object] = {}
+    exec("from nornmail import *", found)  # noqa: S102
+    assert set(nornmail.__all__) <= found.keys()
+
+
+def test_importing_the_package_imports_no_room() -> None:
+    code = "import sys, nornmail; print(*sorted(n for n in sys.modules if n[:9] == 'nornmail.'))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(package_directory().parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split() == ["nornmail._version"]

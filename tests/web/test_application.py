@@ -1,0 +1,138 @@
+"""Who may ask, what is refused, and that every answer is JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from nornmail.errors import ConfigurationError, StoreError
+from nornmail.web import MAX_BODY, application
+from tests.web.support import World, call
+
+TOKEN = "a token of our own"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "allow"),
+    [
+        pytest.param("GET", "/", 404, None, id="nothing at the root"),
+        pytest.param("GET", "/v1/nothing", 404, None, id="no such path"),
+        pytest.param("GET", "/v1/inboxes/a/b/c", 404, None, id="too many parts"),
+        pytest.param("GET", "//v1/inboxes", 404, None, id="two slashes"),
+        pytest.param("PUT", "/v1/inboxes", 405, "GET, POST", id="a method of another path"),
+        pytest.param("POST", "/healthz", 405, "GET", id="health takes no POST"),
+        pytest.param("GET", "/v1/messages", 405, "POST", id="messages are not listed"),
+        pytest.param("DELETE", "/v1/inboxes/x/sync", 405, "POST", id="a sync is asked for"),
+        pytest.param("GET", "/v1/inboxes/", 200, None, id="a slash at the end"),
+        pytest.param("HEAD", "/v1/inboxes", 200, None, id="the head alone"),
+    ],
+)
+def test_paths_and_methods(
+    world: World, method: str, target: str, status: int, allow: str | None
+) -> None:
+    reply = call(world.app, method, target)
+    assert reply.status == status
+    assert reply.headers.get("Allow") == allow
+    if method != "HEAD":
+        assert reply.headers["Content-Type"] == "application/json"
+        assert isinstance(reply.body, dict)
+
+
+@pytest.mark.parametrize(
+    ("octets", "environ", "status", "word"),
+    [
+        pytest.param(b"{", {}, 400, "no JSON", id="broken JSON"),
+        pytest.param(b"[1]", {}, 400, "object", id="a list"),
+        pytest.param(b"\xff\xfe", {}, 400, "no JSON", id="no UTF-8"),
+        pytest.param(b"[" * 100_000, {}, 400, "no JSON", id="deep nesting"),
+        pytest.param(b"{}", {"CONTENT_TYPE": "text/plain"}, 415, "application/json", id="no type"),
+        pytest.param(
+            b"a=b", {"CONTENT_TYPE": "application/x-www-form-urlencoded"}, 415, "JSON", id="a form"
+        ),
+        pytest.param(b"{}", {"CONTENT_LENGTH": "٣"}, 400, "no number", id="another digit"),
+        pytest.param(b"{}", {"CONTENT_LENGTH": "9"}, 400, "ended before", id="less than it says"),
+        pytest.param(b"x" * (MAX_BODY + 1), {}, 413, "1,048,576", id="too large"),
+        pytest.param(b"{}", {"CONTENT_LENGTH": "9" * 40}, 413, "octets", id="an endless length"),
+        pytest.param(b"", {}, 422, "name is missing", id="no body at all"),
+    ],
+)
+def test_bodies(
+    world: World, octets: bytes, environ: dict[str, Any], status: int, word: str
+) -> None:
+    reply = call(world.app, "POST", "/v1/inboxes", octets=octets, **environ)
+    assert reply.status == status
+    assert word in reply.detail
+    assert set(reply.body) == {"error", "detail"}
+
+
+def test_a_body_of_unknown_length_is_read_where_the_server_ends_it(world: World) -> None:
+    body = json.dumps({"name": "T", "email_username": "t"}).encode()
+    more = {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
+    assert call(world.app, "POST", "/v1/inboxes", octets=body, **more).status == 201
+    more["wsgi.input"] = io.BytesIO(b"x" * (MAX_BODY + 2))
+    assert call(world.app, "POST", "/v1/inboxes", octets=body, **more).status == 413
+    # And left alone where nobody ends it: it could be waited for without end.
+    none = {"CONTENT_LENGTH": None}
+    assert call(world.app, "POST", "/v1/inboxes", octets=body, **none).status == 422
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({}, 401, id="none"),
+        pytest.param(bearer("another"), 401, id="another"),
+        pytest.param(bearer(TOKEN + "x"), 401, id="one that begins alike"),
+        pytest.param(bearer("ü"), 401, id="one that is not ASCII"),
+        pytest.param({"Authorization": TOKEN}, 401, id="no kind"),
+        pytest.param({"Authorization": f"Basic {TOKEN}"}, 401, id="another kind"),
+        pytest.param({"Authorization": f"bearer {TOKEN}"}, 200, id="the kind in small letters"),
+        pytest.param(bearer(TOKEN), 200, id="the right one"),
+    ],
+)
+def test_a_token_is_honoured(world: World, headers: dict[str, str], status: int) -> None:
+    app = application(world.poller, token=TOKEN)
+    reply = call(app, "GET", "/v1/inboxes", headers=headers)
+    assert reply.status == status
+    if status == 401:
+        assert reply.headers["WWW-Authenticate"] == "Bearer"
+        assert TOKEN not in reply.octets.decode()
+
+
+def test_who_may_not_ask_learns_nothing_of_what_there_is(world: World) -> None:
+    app = application(world.poller, token=TOKEN)
+    replies = [
+        call(app, method, target, octets=b"x" * (MAX_BODY + 1)).octets
+        for method, target in (("GET", "/nothing"), ("PUT", "/v1/inboxes"), ("POST", "/v1/inboxes"))
+    ]
+    assert len(set(replies)) == 1
+
+
+def test_an_empty_token_is_refused(world: World) -> None:
+    with pytest.raises(ConfigurationError, match="NORNMAIL_API_TOKEN"):
+        application(world.poller, token=" ")
+
+
+def test_what_goes_wrong_within_is_an_answer_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise StoreError("the disk is full of secrets")
+
+    monkeypatch.setattr(world.store, "inboxes", fails)
+    reply = call(world.app, "GET", "/v1/inboxes")
+    assert reply.status == 500
+    assert "secrets" not in reply.octets.decode()
+    assert "the disk is full" in caplog.text
+
+
+def test_any_path_gets_an_answer(world: World) -> None:
+    for path in ("/v1/inboxes/\xff", "/v1/inboxes/%00", "/\udcff", "/v1/inboxes/" + "x" * 10_000):
+        octets = path.encode("utf-8", "surrogateescape").decode("latin-1")
+        assert call(world.app, "GET", octets).status == 404

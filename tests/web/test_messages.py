@@ -1,0 +1,170 @@
+"""Mail that is sent over HTTP: checked, durable, and in the right thread."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from nornmail import Mailer, Message, SmtpSettings, parse_message
+from nornmail.letters import Letter, LetterState
+from nornmail.web import WsgiApplication
+from tests.web.support import ACCOUNT, Reply, World, call
+
+PDF = b"%PDF-1.4 \x00\xff"
+
+
+class Desk:
+    """The application with a mailer that nobody drains, so that what is queued can be seen."""
+
+    def __init__(self, world: World) -> None:
+        settings = SmtpSettings(host="smtp.example.com", username=ACCOUNT, password="x")
+        self.mailer = Mailer(settings, world.store)
+        self.world = world
+        self.app: WsgiApplication = world.with_mailer(self.mailer)
+        self.inbox = world.create("support", "Support")
+        self.id = self.inbox.body["id"]
+
+    def send(self, *, headers: dict[str, str] | None = None, **data: Any) -> Reply:
+        body = {"inbox_id": self.id, "to": "kim@example.org", "subject": "hi", "body": "Hello."}
+        given = {name: value for name, value in (body | data).items() if value is not None}
+        return call(self.app, "POST", "/v1/messages", given, headers=headers)
+
+    @property
+    def letters(self) -> list[Letter]:
+        return self.world.store.letters(self.mailer.outbox, set(LetterState))
+
+    @property
+    def sent(self) -> Message:
+        (letter,) = self.letters
+        raw = self.world.store.letter_raw(letter.outbox, letter.key)
+        assert raw is not None
+        return parse_message(raw)
+
+
+@pytest.fixture
+def desk(world: World) -> Desk:
+    return Desk(world)
+
+
+def test_a_message_is_accepted_and_durable(desk: Desk) -> None:
+    reply = desk.send()
+    assert reply.status == 202
+    sent = desk.sent
+    assert reply.body == {
+        "message_id": sent.message_id,
+        "id": desk.letters[0].key,
+        "status": "queued",
+    }
+    assert (sent.from_.name, sent.from_.address) == ("Support", "support@example.com")
+    assert [one.address for one in sent.to] == ["kim@example.org"]
+    assert (sent.subject, sent.text.strip()) == ("hi", "Hello.")
+
+
+def test_copies_html_and_files(desk: Desk) -> None:
+    content = base64.b64encode(PDF).decode()
+    reply = desk.send(
+        to=["Kim <kim@example.org>", "lee@example.org"],
+        cc="mo@example.org",
+        bcc=["secret@example.org"],
+        html="<p>Hello, <b>all</b>.</p>",
+        attachments=[{"filename": "a.pdf", "content": f"{content[:8]}\n{content[8:]}"}],
+    )
+    assert reply.status == 202
+    (letter,) = desk.letters
+    assert [one.address for one in letter.recipients] == [
+        *("kim@example.org", "lee@example.org", "mo@example.org", "secret@example.org"),
+    ]
+    sent = desk.sent
+    assert "<b>all</b>" in sent.html
+    assert b"secret" not in sent.raw
+    (file,) = sent.attachments
+    assert (file.filename, file.content_type, file.content) == ("a.pdf", "application/pdf", PDF)
+
+
+def test_html_alone_will_do(desk: Desk) -> None:
+    assert desk.send(body=None, html="<p>Hello, all.</p>").status == 202
+    assert "Hello, all." in desk.sent.text
+
+
+def test_an_answer_goes_into_the_thread_of_what_it_answers(desk: Desk) -> None:
+    desk.world.deliver(
+        "support@example.com",
+        Message_ID="<third@example.org>",
+        References="<first@example.org> <second@example.org>",
+    )
+    assert desk.send(reply_to_message_id="<third@example.org>").status == 202
+    sent = desk.sent
+    assert sent.in_reply_to == "<third@example.org>"
+    assert sent.references == (
+        *("<first@example.org>", "<second@example.org>", "<third@example.org>"),
+    )
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["not in the mailbox", "the server is down"])
+def test_what_is_answered_may_be_out_of_reach(desk: Desk, down: bool) -> None:
+    desk.world.server.refuse_connections = down
+    assert desk.send(reply_to_message_id="gone@example.org").status == 202
+    assert desk.sent.in_reply_to == "<gone@example.org>"
+    assert desk.sent.references == ("<gone@example.org>",)
+
+
+def test_a_key_makes_it_once(desk: Desk) -> None:
+    key = {"Idempotency-Key": "order 17"}
+    first = desk.send(headers=key)
+    again = desk.send(headers=key, subject="another")
+    assert (first.status, again.status) == (202, 202)
+    assert first.body == again.body
+    assert len(desk.letters) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "word"),
+    [
+        pytest.param({"inbox_id": None}, 422, "inbox_id is missing", id="no inbox"),
+        pytest.param({"inbox_id": "nothing"}, 404, "nothing", id="no such inbox"),
+        pytest.param({"to": None}, 422, "to, cc and bcc", id="nobody"),
+        pytest.param({"to": []}, 422, "to, cc and bcc", id="an empty list"),
+        pytest.param({"to": 5}, 422, "to must be", id="a number"),
+        pytest.param({"to": [["a"]]}, 422, "to must be", id="a list in a list"),
+        pytest.param({"to": ["a@b.example"] * 101}, 422, "100", id="too many"),
+        pytest.param({"to": "no address"}, 422, "to", id="no address"),
+        pytest.param({"to": "a@b.example\r\nBcc: x@y.example"}, 422, "to", id="a line end in to"),
+        pytest.param({"cc": "a@b.example, c@d.example>"}, 422, "cc", id="a broken list"),
+        pytest.param({"subject": "a\r\nBcc: x@y.example"}, 422, "subject", id="one in the subject"),
+        pytest.param({"subject": "x" * 2001}, 422, "2000", id="a subject without end"),
+        pytest.param({"body": None}, 422, "body is missing", id="nothing to say"),
+        pytest.param({"body": 5}, 422, "body must be text", id="a number for a body"),
+        pytest.param({"html": ["x"]}, 422, "html must be text", id="a list for HTML"),
+        pytest.param({"reply_to_message_id": "a b\r\nc"}, 422, "", id="no Message-ID"),
+        pytest.param({"attachments": {}}, 422, "must be a list", id="attachments are no list"),
+        pytest.param({"attachments": ["/etc/passwd"]}, 422, "object", id="a path is not read"),
+        pytest.param({"attachments": [{"filename": "a"}]}, 422, "base64", id="no content"),
+        pytest.param({"attachments": [{"content": "YQ=="}]}, 422, "filename", id="no file name"),
+        pytest.param(
+            {"attachments": [{"filename": "a", "content": "Y*=="}]}, 422, "base64", id="no base64"
+        ),
+    ],
+)
+def test_what_cannot_be_sent_is_refused(
+    desk: Desk, data: dict[str, Any], status: int, word: str
+) -> None:
+    reply = desk.send(**data)
+    assert reply.status == status
+    assert word in reply.detail
+    assert desk.letters == []
+
+
+def test_attachments_may_be_larger_than_other_bodies(desk: Desk) -> None:
+    content = base64.b64encode(bytes(2 * 1024 * 1024)).decode()
+    reply = desk.send(attachments=[{"filename": "zeros", "content": content}])
+    assert reply.status == 202
+
+
+def test_without_a_way_out_nothing_is_accepted(world: World) -> None:
+    inbox = world.create().body["id"]
+    body = {"inbox_id": inbox, "to": "kim@example.org", "subject": "hi", "body": "Hello."}
+    reply = call(world.app, "POST", "/v1/messages", body)
+    assert reply.status == 503
+    assert "SMTP_HOST" in reply.detail
