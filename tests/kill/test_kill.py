@@ -21,7 +21,7 @@ from tests.kill.stage import Plan
 from tests.stores.support import PATHS
 
 SEED = 1
-SAMPLE = 4
+SAMPLE = 2
 """Instants for each store and action in the default run."""
 PAIRS = 50
 """Pairs of instants, in two processes one after the other, for each store and action."""

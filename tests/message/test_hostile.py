@@ -21,6 +21,7 @@ from tests.message import corpus
 from tests.message.inputs import FIELDS, KILOBYTE, MEGABYTE, SLOW, Build, levels
 from tests.message.mutating import SEEDS, mutated
 from tests.message.reading import touch
+from tests.support.samples import sampled
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: ascii(field[:50]))
@@ -40,6 +41,8 @@ LINEAR = 3.0
 WORTH_A_THOUGHT = 0.01
 """Seconds below which fifty kilobytes can be quadratic for all that it matters: half a megabyte,
 which is all of a header that is read, takes a second then."""
+IN_EVERY_RUN = 40
+"""Of a hundred slow inputs, those that are tried in every run; all of them in a long one."""
 MAX_TIMES_SIZE = 20
 """Octets of memory for each octet of a message, with every field read."""
 
@@ -100,7 +103,7 @@ def is_linear(build: Build) -> bool:
     return False
 
 
-@slow_inputs
+@pytest.mark.parametrize("build", sampled(list(SLOW.values()), IN_EVERY_RUN, ids=list(SLOW)))
 def test_twice_the_size_takes_twice_the_time(build: Build) -> None:
     assert is_linear(build)
 
