@@ -73,7 +73,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Mypy, strict, over the package."""
-    session.install(MYPY)
+    session.install(MYPY, "pytest>=8.3")  # the plugin is typed by it
     session.run("mypy", "--strict", "nornmail")
 
 
