@@ -29,8 +29,9 @@ QUIET_SECONDS = 150.0
 backoff of a run of lost connections takes as long."""
 LOOK_SECONDS = 0.1
 STOP_SECONDS = 60.0
-DELAYS = (0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5)
-"""More than a retried message needs: a FETCH that was refused is an attempt as well."""
+DELAYS = (0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, *[0.5] * 6)
+"""More than a retried message needs that meets an outage of the handler besides: a FETCH that was
+refused is an attempt as well."""
 
 ROLES: tuple[Role, ...] = ("handled", "retried", "rejected", "doomed")
 ROLE_WEIGHTS = (80, 14, 4, 2)
