@@ -18,7 +18,9 @@ class Lines:
     current line has no text yet, ``_marked`` that it has an item's marker and nothing else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, around: int = 0) -> None:
+        """``around`` quotes are around all of it, and their marks are written elsewhere."""
+        self._deepest = MAX_HTML_DEPTH - around
         self._out: list[str] = []
         self._gap = 0
         self._gap_quotes = 0
@@ -80,6 +82,11 @@ class Lines:
         self._space = False
         self._bare = True
 
+    @property
+    def quotes(self) -> int:
+        """How many quotes are open and marked."""
+        return self._quotes
+
     def open_list(self, first: int) -> None:
         """Items are numbered from ``first``, or not at all when it is negative."""
         if len(self._lists) < MAX_HTML_DEPTH:
@@ -103,7 +110,7 @@ class Lines:
 
     def open_quote(self) -> None:
         """Lines that follow are marked with one more ``>``."""
-        if self._quotes < MAX_HTML_DEPTH:
+        if self._quotes < self._deepest:
             self._quotes += 1
 
     def close_quote(self) -> None:

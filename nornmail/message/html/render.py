@@ -274,7 +274,7 @@ class _Page:
             table.rows.append([])
         elif not table.in_cell:
             table.in_cell = True
-            frame.lines = self.lines = Lines()
+            frame.lines = self.lines = Lines(around=table.outer.quotes)
 
     def _close_cell(self, frame: _Frame) -> None:
         table = self._table
