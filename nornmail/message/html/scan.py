@@ -86,7 +86,7 @@ class Scanner:
         return at != _CUT
 
     def _odd(self, at: int) -> int:
-        """What begins at ``at`` is no text before a tag: the text, and what is in place of a tag."""
+        """Where no tag follows the text at ``at``: take the text, and what is there instead."""
         html = self._html
         found = _MARK.search(html, at)
         mark = found.start() if found else len(html)
