@@ -41,9 +41,8 @@ class Style:
 
     __slots__ = (
         "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent",
-        "is_painted", "is_set", "layout", "line_height", "link", "lost", "opacity", "right", "scale",
-        "size",
-        "spacing", "unseen", "variables", "white_space",
+        "is_painted", "is_set", "layout", "line_height", "link", "lost", "opacity", "right",
+        "scale", "size", "spacing", "unseen", "variables", "white_space",
     )  # fmt: skip
 
     def __init__(self) -> None:
