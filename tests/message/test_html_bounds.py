@@ -234,3 +234,11 @@ def test_broken_html_never_raises() -> None:
             end = at + chance.choice([0, 0, 1, 3, 30])
             html = html[:at] + chance.choice(pieces) * chance.choice([1, 1, 3]) + html[end:]
         html_to_text(html)
+
+
+def test_quotes_in_a_cell_within_quotes_are_marked_no_deeper_than_others() -> None:
+    quotes = "<blockquote>" * 10
+    html = quotes + "<table><tr><td>" + quotes + "<pre>" + "a\n" * 10_000
+    text = html_to_text(html)
+    assert max(line.count(">") for line in text.splitlines()) == 10
+    assert len(text) < 12 * len(html)

@@ -36,7 +36,13 @@ _TABLE: Final = frozenset({"html", "table", "template"})
 _LISTS: Final = SCOPE | {"ol", "ul"}
 _BUTTON: Final = SCOPE | {"button"}
 _CELLS: Final = frozenset({"td", "th"})
+_ROWS: Final = frozenset({"tr"})
 _ROW_GROUPS: Final = frozenset({"tbody", "tfoot", "thead"})
+_AROUND_ROWS: Final = _TABLE | _ROW_GROUPS
+_AROUND_CELLS: Final = _AROUND_ROWS | _ROWS
+_ENDS_MORE: Final = frozenset({"br", "body", "form", "html"})
+"""End tags that do not just end an element of their name."""
+_BEFORE_ALL: Final = frozenset({"body", "head", "html"})
 
 
 class Builder:
@@ -66,12 +72,13 @@ class Builder:
     def text(self, text: str) -> None:
         """Characters into the innermost element, or in front of the table that holds none."""
         opened = self._open
-        if opened.top.name in TABLE_ROWS and not text.isspace():
+        name = opened.top.name
+        if name in TABLE_ROWS and not text.isspace():
             self._reconstruct()
             if opened.top.name in TABLE_ROWS:
                 self._open.put_before_table(text)
                 return
-        elif opened.top.name == "head" and not text.isspace():
+        elif name == "head" and not text.isspace():
             opened.pop()
         elif opened.lost_formatting:
             self._reconstruct()
@@ -95,26 +102,25 @@ class Builder:
         """A start tag; false when the page has too many, or is too tangled."""
         if not self._counts(attributes):
             return False
-        if name in ("html", "body"):
-            self._merge(name, attributes)
+        opened = self._open
+        if name in _BEFORE_ALL:
+            self._before_all(name, attributes)
             return True
-        if name == "head":
-            if self._open.top is self.root and self._body is None:
-                self._open.push(self._put(Element(name, attributes)))
-            return True
-        if name not in HEAD:
-            self._leave_head()
-        if self._open.foreign and name in BREAK_OUT:
+        if opened.top.name == "head" and name not in HEAD:
+            opened.pop()
+        if opened.foreign and name in BREAK_OUT:
             self._leave_foreign()
-        if name in TABLE_PARTS and not self._open.foreign:
+        if name in TABLE_PARTS and not opened.foreign:
             self._table_part(name, attributes)
-            return True
-        self._in_body("img" if name == "image" else name, attributes)
+        else:
+            self._in_body("img" if name == "image" else name, attributes)
         return True
 
     def end(self, name: str) -> None:
         """An end tag: what it ends, and nothing if nothing of the kind is open."""
         opened = self._open
+        if name not in _ENDS_MORE and opened.end_innermost(name):
+            return
         if name == "br":
             self.start("br", NO_ATTRIBUTES)
         elif name in ("html", "body"):
@@ -198,9 +204,10 @@ class Builder:
             return
         if name in _CELLS:
             opened.pop_until_any(_CELLS, _TABLE)
-            self._row()
+            if opened.top.name != "tr":
+                self._row()
         elif name == "tr":
-            opened.pop_until_any(frozenset({"tr"}), _TABLE)
+            opened.pop_until_any(_ROWS, _TABLE)
             self._row_group()
         else:
             opened.pop_to(_TABLE)
@@ -213,15 +220,21 @@ class Builder:
                 opened.mark()
 
     def _row_group(self) -> None:
-        self._open.pop_to(_TABLE | _ROW_GROUPS)
+        self._open.pop_to(_AROUND_ROWS)
         if self._open.top.name == "table":
             self._open.push(self._put(Element("tbody")))
 
     def _row(self) -> None:
-        self._open.pop_to(_TABLE | _ROW_GROUPS | {"tr"})
+        self._open.pop_to(_AROUND_CELLS)
         if self._open.top.name in _ROW_GROUPS or self._open.top.name == "table":
             self._row_group()
             self._open.push(self._put(Element("tr")))
+
+    def _before_all(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name != "head":
+            self._merge(name, attributes)
+        elif self._open.top is self.root and self._body is None:
+            self._open.push(self._put(Element(name, attributes)))
 
     def _merge(self, name: str, attributes: Mapping[str, str]) -> None:
         """A second ``<html>`` or ``<body>`` adds the attributes that the first does not have."""

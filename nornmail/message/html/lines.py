@@ -18,7 +18,9 @@ class Lines:
     current line has no text yet, ``_marked`` that it has an item's marker and nothing else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, around: int = 0) -> None:
+        """``around`` quotes are around all of it, and their marks are written elsewhere."""
+        self._deepest = MAX_HTML_DEPTH - around
         self._out: list[str] = []
         self._gap = 0
         self._gap_quotes = 0
@@ -28,19 +30,14 @@ class Lines:
         self._quotes = 0
         self._lists: list[int] = []
 
-    @property
-    def in_list(self) -> bool:
-        """Whether a list is open."""
-        return bool(self._lists)
-
     def text(self, chunk: str) -> None:
         """Running text: white space of any length is one blank."""
-        words = chunk.split()
+        words = collapsed(chunk)
         if not words:
             self._space = self._space or bool(chunk)
             return
         is_apart = (self._space or chunk[0].isspace()) and not self._bare
-        self._write(" " + " ".join(words) if is_apart else " ".join(words))
+        self._write(" " + words if is_apart else words)
         self._space = chunk[-1].isspace()
 
     def space(self) -> None:
@@ -66,16 +63,29 @@ class Lines:
 
     def line_end(self) -> None:
         """``<br>``: two of them leave a line empty, more of them do not leave more."""
-        self.block(min(self._gap + 1, 2))
+        self._break(min(self._gap + 1, 2))
 
     def block(self, lines: int) -> None:
-        """Text that follows begins on a new line; with 2 there is an empty one before it."""
+        """Text that follows begins on a new line; with 2 there is an empty one before it.
+
+        In lists no line is left empty.
+        """
+        self._break(1 if self._lists else lines)
+
+    def _break(self, lines: int) -> None:
         if self._marked:  # a paragraph in an item stays on the line of the marker
             return
-        self._gap_quotes = min(self._gap_quotes, self._quotes) if self._gap else self._quotes
-        self._gap = max(self._gap, lines)
+        if not self._gap or self._quotes < self._gap_quotes:
+            self._gap_quotes = self._quotes
+        if lines > self._gap:
+            self._gap = lines
         self._space = False
         self._bare = True
+
+    @property
+    def quotes(self) -> int:
+        """How many quotes are open and marked."""
+        return self._quotes
 
     def open_list(self, first: int) -> None:
         """Items are numbered from ``first``, or not at all when it is negative."""
@@ -100,7 +110,7 @@ class Lines:
 
     def open_quote(self) -> None:
         """Lines that follow are marked with one more ``>``."""
-        if self._quotes < MAX_HTML_DEPTH:
+        if self._quotes < self._deepest:
             self._quotes += 1
 
     def close_quote(self) -> None:
@@ -134,11 +144,23 @@ class Lines:
         return "".join(self._out)
 
     def _write(self, text: str) -> None:
-        if self._gap and self._out:
-            self._out.extend(_EMPTY_LINES[self._gap_quotes] for _ in range(self._gap - 1))
-            self._out.append("\n")
-        if self._quotes and (self._gap or not self._out):
+        if self._gap:
+            if self._out:
+                if self._gap > 1:
+                    self._out.append(_EMPTY_LINES[self._gap_quotes])
+                self._out.append("\n")
+            if self._quotes:
+                self._out.append(_MARKS[self._quotes])
+            self._gap = 0
+        elif self._quotes and not self._out:
             self._out.append(_MARKS[self._quotes])
-        self._gap = 0
         self._out.append(text)
         self._bare = self._marked = False
+
+
+def collapsed(text: str) -> str:
+    """``text`` with one blank in place of white space of any length, and none at the ends."""
+    # The blank is the only white space that can be printed.
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")
+    return " ".join(text.split())

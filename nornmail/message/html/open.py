@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import Final
 
 from nornmail.message.html.elements import FOREIGN, FORMATTING, IMPLIED, MARKERS, SCOPE
@@ -12,6 +12,9 @@ from nornmail.message.limits import MAX_HTML_NESTING
 _ALIKE: Final = 3
 """So many equal formatting elements go on; more would be one for each that was never closed."""
 _TABLE: Final = frozenset({"table"})
+_TRACKED: Final = FORMATTING | {"form"}
+"""Elements of which is asked, later, whether they are open."""
+_WATCHED: Final = _TRACKED | FOREIGN | MARKERS
 
 
 class OpenElements:
@@ -29,13 +32,13 @@ class OpenElements:
     def __init__(self, root: Element) -> None:
         self.top = root
         self.stack = [root]
-        self.count: Counter[str] = Counter()
-        self.skipped: Counter[str] = Counter()
+        self.count: defaultdict[str, int] = defaultdict(int)
+        self.skipped: defaultdict[str, int] = defaultdict(int)
         self.foreign = 0
         self.lost_formatting = False
         self.steps = 0
         self.formatting: list[Element | None] = []
-        self._on_stack = {id(root)}
+        self._on_stack: set[int] = set()
 
     def push(self, element: Element) -> None:
         """Open ``element``."""
@@ -43,23 +46,30 @@ class OpenElements:
         if len(self.stack) >= MAX_HTML_NESTING:
             self.skipped[element.name] += 1
             return
-        self.foreign += element.name in FOREIGN
+        if element.name in _WATCHED:
+            self._watch(element)
         self.stack.append(element)
-        self._on_stack.add(id(element))
         self.top = element
+
+    def _watch(self, element: Element) -> None:
+        self.foreign += element.name in FOREIGN
+        if element.name in _TRACKED:
+            self._on_stack.add(id(element))
 
     def pop(self) -> Element:
         """Close the innermost element; never the root."""
-        element = self.stack[-1]
+        element = self.top
         if len(self.stack) > 1:
-            self._forget(self.stack.pop())
+            self.stack.pop()
             self.top = self.stack[-1]
-            if element.name in MARKERS:
-                self._unmark()
+            self.count[element.name] -= 1
+            if element.name in _WATCHED:
+                self._unwatch(element)
+                if element.name in MARKERS:
+                    self._unmark()
         return element
 
-    def _forget(self, element: Element) -> None:
-        self.count[element.name] -= 1
+    def _unwatch(self, element: Element) -> None:
         self.foreign -= element.name in FOREIGN
         self._on_stack.discard(id(element))
         if element.name in FORMATTING:
@@ -96,7 +106,7 @@ class OpenElements:
         return None
 
     def is_open(self, element: Element) -> bool:
-        """Whether it is on the stack."""
+        """Whether it is on the stack: asked of formatting and of forms."""
         return id(element) in self._on_stack
 
     def put_before_table(self, node: Element | str) -> None:
@@ -127,24 +137,40 @@ class OpenElements:
     def take_off(self, element: Element) -> None:
         """Close one element and leave open what is within it."""
         self.stack.remove(element)
-        self._forget(element)
+        self.count[element.name] -= 1
+        self._unwatch(element)
         self.top = self.stack[-1]
 
     def swap(self, element: Element, copy: Element) -> None:
         """``copy`` is open in place of ``element``."""
         self.stack[self.stack.index(element)] = copy
         self._on_stack.discard(id(element))
-        self._on_stack.add(id(copy))
+        if copy.name in _TRACKED:
+            self._on_stack.add(id(copy))
         self.top = self.stack[-1]
 
     def put_within(self, element: Element, outer: Element) -> None:
         """Open ``element`` right within ``outer``, which is open."""
         self.stack.insert(self.stack.index(outer) + 1, element)
-        self._on_stack.add(id(element))
+        if element.name in _TRACKED:
+            self._on_stack.add(id(element))
         self.count[element.name] += 1
         self.top = self.stack[-1]
 
     # Formatting
+
+    def end_innermost(self, name: str) -> bool:
+        """End the innermost element, where its end tag asks for no more than that."""
+        if self.top.name != name or self.skipped or len(self.stack) == 1:
+            return False
+        if name in FORMATTING:
+            if self.foreign or not self.formatting or self.formatting[-1] is not self.top:
+                return False
+            self.formatting.pop()
+            self.steps += 1
+        self.steps += 1
+        self.pop()
+        return True
 
     def mark(self) -> None:
         """Formatting from outside does not go on in here."""
@@ -192,8 +218,11 @@ class OpenElements:
 
     def to_reconstruct(self) -> list[Element]:
         """What goes on and is not open, outermost first."""
-        lost: list[Element] = []
         self.lost_formatting = False
+        last = self.formatting[-1] if self.formatting else None
+        if last is None or self.is_open(last):
+            return []
+        lost: list[Element] = []
         for element in reversed(self.formatting):
             if element is None or self.is_open(element):
                 break

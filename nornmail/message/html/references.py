@@ -15,12 +15,21 @@ _IN_ATTRIBUTE: Final = re.compile(rf"{_NUMBER}|&([a-zA-Z][a-zA-Z0-9]{{1,31}})(;|
 
 def resolve_in_text(text: str) -> str:
     """The characters that the references stand for; what is no reference stays."""
-    return _IN_TEXT.sub(lambda found: unescape(found[0]), text) if "&" in text else text
+    if _has_ampersands_alone(text):
+        return text.replace("&amp;", "&")
+    return _IN_TEXT.sub(lambda found: unescape(found[0]), text)
 
 
 def resolve_in_attribute(value: str) -> str:
     """The same in an attribute, where ``?a=1&copy=2`` holds no reference."""
-    return _IN_ATTRIBUTE.sub(_attribute_reference, value) if "&" in value else value
+    if _has_ampersands_alone(value):
+        return value.replace("&amp;", "&")
+    return _IN_ATTRIBUTE.sub(_attribute_reference, value)
+
+
+def _has_ampersands_alone(text: str) -> bool:
+    """Whether ``&amp;`` is the only reference, as in most links."""
+    return text.count("&") == text.count("&amp;")
 
 
 def _attribute_reference(found: re.Match[str]) -> str:

@@ -11,25 +11,20 @@ from nornmail.message.defects import Note
 from nornmail.message.html.css.cascade import Cascade
 from nornmail.message.html.css.hiding import is_on_page
 from nornmail.message.html.css.style import Style
-from nornmail.message.html.elements import BLOCKS, HEADINGS
 from nornmail.message.html.invisible import INVISIBLE, without_invisible
 from nornmail.message.html.lines import Lines
 from nornmail.message.html.links import shown_address
 from nornmail.message.html.tree import Element
 
-_PARAGRAPHS: Final = HEADINGS | {"blockquote", "hr", "ol", "p", "pre", "ul", "xmp"}
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""
-_BLOCK_DISPLAYS: Final = frozenset(
-    {"block", "flex", "flow-root", "grid", "list-item", "table", "table-caption", "table-row",
-     "-webkit-box", "-webkit-flex"}
-)  # fmt: skip
-_FLEX: Final = frozenset(
-    {"flex", "grid", "inline-flex", "inline-grid", "-webkit-box", "-webkit-flex"}
-)
-_SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
 _CONTAINED: Final = frozenset({"button", "table", "td", "th"})
 _DATA: Final = " | "
+_OPENED: Final = frozenset(
+    {"a", "blockquote", "details", "dir", "li", "menu", "ol", "select", "table", "td", "th", "tr",
+     "ul"}
+)  # fmt: skip
+"""Elements that begin more than a line."""
 
 
 def render(
@@ -51,21 +46,25 @@ class _Table:
     in_cell: bool = False
 
 
-@dataclass(slots=True)
 class _Frame:
     """An element that is being written down."""
 
-    element: Element
-    style: Style
-    children: Iterator[Element | str]
-    is_block: bool
-    is_mute: bool
-    address: str = ""
-    start: int = 0
-    lines: Lines | None = None
-    table: _Table | None = None
-    is_quote: bool = False
-    flow: float = 0.0
+    __slots__ = (
+        "address", "children", "element", "flow", "is_mute", "is_quote", "lines", "start", "style",
+        "table",
+    )  # fmt: skip
+
+    def __init__(self, element: Element, style: Style, is_mute: bool, flow: float) -> None:
+        self.element = element
+        self.style = style
+        self.children: Iterator[Element | str] = iter(element.children)
+        self.is_mute = is_mute
+        self.flow = flow
+        self.address = ""
+        self.start = 0
+        self.lines: Lines | None = None
+        self.table: _Table | None = None
+        self.is_quote = False
 
 
 class _Page:
@@ -73,34 +72,34 @@ class _Page:
         self.lines = Lines()
         self.removed: Counter[str] = Counter()
         self._cascade = cascade
+        self._sheets = cascade.sheets
         self._without = without
         self._table: _Table | None = None
         self._flow = 0.0
 
     def run(self, root: Element) -> None:
         frames: list[_Frame] = []
-        first = self._enter(root, None)
-        if first is not None:
-            frames.append(first)
-        while frames:
-            frame = frames[-1]
+        frame = self._enter(root, self._cascade.start, False)
+        while frame is not None:
             for node in frame.children:
                 if isinstance(node, str):
                     self._text(node, frame)
                     continue
-                inner = self._enter(node, frame)
+                inner = self._enter(node, frame.style, frame.is_mute)
                 if inner is not None:
-                    frames.append(inner)
+                    frames.append(frame)
+                    frame = inner
                     break
             else:
-                self._leave(frames.pop())
+                self._leave(frame)
+                frame = frames.pop() if frames else None
 
     # Text
 
     def _text(self, text: str, frame: _Frame) -> None:
         style = frame.style
-        if text.isspace() and not style.white_space.startswith(("pre", "break")):
-            self.lines.text(text)
+        if not style.layout.keeps_blanks and text.isspace():
+            self.lines.space()
             return
         hidden = style.unseen or self._hidden_by_place(style, frame.is_mute)
         if hidden:
@@ -114,7 +113,7 @@ class _Page:
             return "drawing"
         if self._flow and not is_on_page(self._flow + style.down):
             return "position"
-        return "too much style" if self._cascade.is_spent else ""
+        return "too much style" if self._sheets.is_spent else ""
 
     def _write(self, text: str, white_space: str = "normal") -> None:
         text, removed = without_invisible(text)
@@ -122,7 +121,9 @@ class _Page:
             self.removed[INVISIBLE] += removed
         if not text:
             return
-        if white_space == "pre-line":
+        if white_space == "normal":
+            self.lines.text(text)
+        elif white_space == "pre-line":
             self.lines.kept_lines(text)
         elif white_space.startswith(("pre", "break")):
             self.lines.preformatted(text)
@@ -145,13 +146,12 @@ class _Page:
 
     # Elements
 
-    def _enter(self, element: Element, outer: _Frame | None) -> _Frame | None:
+    def _enter(self, element: Element, around: Style, is_mute: bool) -> _Frame | None:
         """Begin ``element``; ``None`` when nothing of it is to be written down."""
         if self._without is not None and self._without(element):
             return None
-        parent = outer.style if outer is not None else self._cascade.start
         name = element.name
-        style = self._cascade.style_of(element, parent)
+        style = self._cascade.style_of(element, around)
         if style.lost:
             if style.flow and style.lost != "display":
                 self._flow += style.flow
@@ -162,23 +162,18 @@ class _Page:
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
-            if not self._hidden_by_place(style, outer is not None and outer.is_mute):
+            if not self._hidden_by_place(style, is_mute):
                 self._replaced(element, style)
             return None
-        is_mute = name == "svg" or (outer is not None and outer.is_mute)
-        frame = _Frame(
-            element, style, iter(element.children), self._is_block(element, style, outer), is_mute
-        )
-        frame.flow = self._flow
-        self._open(frame)
+        frame = _Frame(element, style, is_mute or name == "svg", self._flow)
+        layout = style.layout
+        if layout.is_block:
+            self.lines.block(layout.gap)
+        elif layout.is_spaced:
+            self.lines.space()
+        if name in _OPENED:
+            self._open(frame, name)
         return frame
-
-    def _is_block(self, element: Element, style: Style, outer: _Frame | None) -> bool:
-        if outer is not None and outer.style.display in _FLEX:
-            return True
-        if style.display:
-            return style.display in _BLOCK_DISPLAYS
-        return element.name in BLOCKS
 
     def _replaced(self, element: Element, style: Style) -> None:
         if element.name == "img":
@@ -191,12 +186,8 @@ class _Page:
             if shown and not style.unseen:
                 self._write(shown)
 
-    def _open(self, frame: _Frame) -> None:
-        element, name = frame.element, frame.element.name
-        if frame.is_block:
-            self.lines.block(2 if name in _PARAGRAPHS and not self.lines.in_list else 1)
-        elif name in _SPACED or frame.style.display in _SPACED:
-            self.lines.space()
+    def _open(self, frame: _Frame, name: str) -> None:
+        element = frame.element
         if name == "a":
             frame.address = shown_address(element.get("href"))
             frame.start, frame.lines = self.lines.place(), self.lines
@@ -207,7 +198,7 @@ class _Page:
         elif name in ("ul", "ol", "menu", "dir"):
             self.lines.open_list(_first_number(element) if name == "ol" else -1)
         elif name == "li":
-            if frame.is_block:
+            if frame.style.layout.is_block:
                 self.lines.item()
             else:
                 self.lines.space()
@@ -220,7 +211,20 @@ class _Page:
             frame.children = self._chosen(element)
 
     def _leave(self, frame: _Frame) -> None:
-        name = frame.element.name
+        name, style = frame.element.name, frame.style
+        layout = style.layout
+        if name in _OPENED:
+            self._close(frame, name)
+        if style.flow is None or name in _CONTAINED:
+            self._flow = frame.flow
+        elif layout.is_block:
+            self._flow += style.flow
+        if layout.is_block:
+            self.lines.block(layout.gap)
+        elif layout.is_spaced:
+            self.lines.space()
+
+    def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:
             self.lines.address(frame.start, frame.address)
         elif frame.table is not None:
@@ -231,14 +235,6 @@ class _Page:
             self.lines.close_list()
         elif frame.is_quote:
             self.lines.close_quote()
-        if frame.style.flow is None or name in _CONTAINED:
-            self._flow = frame.flow
-        elif frame.is_block:
-            self._flow += frame.style.flow
-        if frame.is_block:
-            self.lines.block(2 if name in _PARAGRAPHS and not self.lines.in_list else 1)
-        elif name in _SPACED or frame.style.display in _SPACED:
-            self.lines.space()
 
     def _summary(self, element: Element) -> Iterator[Element | str]:
         """Of what is folded away a person sees the summary."""
@@ -268,7 +264,7 @@ class _Page:
     # Tables
 
     def _open_table(self, frame: _Frame) -> None:
-        if self._table is not None or _has_table(frame.element):
+        if self._table is not None or frame.element.holds("table"):
             return
         role = frame.element.get("role").strip().lower()
         frame.table = self._table = _Table(self.lines, [], role in ("presentation", "none"))
@@ -278,7 +274,7 @@ class _Page:
             table.rows.append([])
         elif not table.in_cell:
             table.in_cell = True
-            frame.lines = self.lines = Lines()
+            frame.lines = self.lines = Lines(around=table.outer.quotes)
 
     def _close_cell(self, frame: _Frame) -> None:
         table = self._table
@@ -297,13 +293,6 @@ class _Page:
         full = sum(1 for row in table.rows if sum(1 for cell in row if cell) > 1)
         is_data = full > 1 and not table.is_layout
         self.lines.rows(table.rows, _DATA if is_data else " ")
-
-
-def _has_table(element: Element) -> bool:
-    """Whether there is a table within this one. Each element is asked for one table alone."""
-    walk = element.walk()
-    next(walk)
-    return any(one.name == "table" for one in walk)
 
 
 def _first_number(element: Element) -> int:

@@ -13,10 +13,12 @@ from typing import Final, Protocol
 from nornmail.message.html.references import resolve_in_text
 from nornmail.message.html.tags import BLANK, NAME, VALUE, TagReader
 
-_TAG: Final = re.compile(
-    rf"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
+_WHOLE_TAG: Final = (
+    r"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
     rf"(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=)))*+>"
 )
+_TAG: Final = re.compile(_WHOLE_TAG)
+_TEXT_AND_TAG: Final = re.compile(rf"([^<]*+)({_WHOLE_TAG})")
 _MARK: Final = re.compile(r"<[a-zA-Z/!?]")
 _COMMENT_END: Final = re.compile(r"--!?>")
 
@@ -25,6 +27,7 @@ _ENDS: Final = {
     for name in ("style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
 }
 """Elements without markup in them, and what ends each."""
+_RAW: Final = frozenset({*_ENDS, "plaintext", "script"})
 _REFERENCES: Final = ("title", "textarea")
 _SCRIPT: Final = re.compile(r"<!--|-->|<(/?)script(?=[\t\n\f\r />])", re.I)
 
@@ -61,44 +64,55 @@ class Scanner:
 
     def run(self) -> bool:
         """Read all: whether the markup is whole, and does not end within a tag or a comment."""
-        html, at = self._html, 0
-        while found := _MARK.search(html, at):
-            mark = found.start()
-            if mark > at:
-                self._sink.text(resolve_in_text(html[at:mark]))
-            tag = _TAG.match(html, mark)
-            if tag is None:
-                at = self._no_tag(mark)
-            elif tag[1]:
-                self._sink.end(tag[2].lower())
-                at = tag.end()
-            else:
-                at = self._start(tag)
-            if at < 0:
-                return at == _ENOUGH
-        if at < len(html):
-            self._sink.text(resolve_in_text(html[at:]))
-        return True
+        html, sink, at = self._html, self._sink, 0
+        names, read, next_tag = self._tags.name, self._tags.read, _TEXT_AND_TAG.match
+        while at >= 0:
+            found = next_tag(html, at)
+            if found is None:
+                at = self._odd(at)
+                continue
+            text, source, is_end, name = found.groups()
+            at = found.end()
+            if text:
+                sink.text(resolve_in_text(text) if "&" in text else text)
+            if is_end:
+                sink.end(names(name))
+                continue
+            name, attributes = read(source, name)
+            if name in _RAW:
+                at = self._raw(name, attributes, at)
+            elif not sink.start(name, attributes):
+                at = _ENOUGH
+        return at != _CUT
 
-    def _start(self, tag: re.Match[str]) -> int:
-        name, attributes = self._tags.read(tag[0], tag[2])
-        at = tag.end()
+    def _odd(self, at: int) -> int:
+        """Where no tag follows the text at ``at``: take the text, and what is there instead."""
+        html = self._html
+        found = _MARK.search(html, at)
+        mark = found.start() if found else len(html)
+        if mark > at:
+            self._sink.text(resolve_in_text(html[at:mark]))
+        if found is None:
+            return _ENOUGH
+        return mark if _TAG.match(html, mark) else self._no_tag(mark)
+
+    def _raw(self, name: str, attributes: Mapping[str, str], at: int) -> int:
+        """An element that has no markup in it, of which the content begins at ``at``."""
+        html = self._html
         if name == "plaintext":
-            self._sink.raw(name, attributes, self._html[at:])
-            return len(self._html)
+            self._sink.raw(name, attributes, html[at:])
+            return _ENOUGH
         if name == "script":
-            end = _script_end(self._html, at)
-        elif name in _ENDS:
-            found = _ENDS[name].search(self._html, at)
-            end = found.start() if found else -1
+            end = _script_end(html, at)
         else:
-            return at if self._sink.start(name, attributes) else _ENOUGH
-        content = self._html[at : end if end >= 0 else len(self._html)]
+            found = _ENDS[name].search(html, at)
+            end = found.start() if found else -1
+        content = html[at : end if end >= 0 else len(html)]
         if name in _REFERENCES:
             content = resolve_in_text(content)
         if not self._sink.raw(name, attributes, content):
             return _ENOUGH
-        closing = _TAG.match(self._html, end) if end >= 0 else None
+        closing = _TAG.match(html, end) if end >= 0 else None
         return closing.end() if closing else _CUT
 
     def _no_tag(self, mark: int) -> int:

@@ -8,7 +8,7 @@ that reader misses is a text that no person sees and a model reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -31,6 +31,17 @@ class TagReader:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self._names: dict[str, str] = {}
+
+    def name(self, written: str) -> str:
+        """A name in lower case, the same object for the same name."""
+        known = self._names.get(written)
+        if known is None:
+            known = written.lower()
+            if len(self._names) < _KEPT:
+                known = self._names.setdefault(known, known)
+                self._names[written] = known
+        return known
 
     def read(self, source: str, name: str) -> tuple[str, Mapping[str, str]]:
         """The name in lower case and the attributes, of which the first of a name counts.
@@ -39,11 +50,13 @@ class TagReader:
             source: from ``<`` to ``>``, whole.
             name: what stands behind the ``<``.
         """
-        if len(source) == len(name) + 2:
-            return name.lower(), NO_ATTRIBUTES
         known = self._known.get(source)
         if known is None:
-            known = name.lower(), _attributes(source, len(name) + 1)
+            has_none = len(source) == len(name) + 2
+            known = (
+                self.name(name),
+                NO_ATTRIBUTES if has_none else _attributes(source, len(name) + 1),
+            )
             if len(self._known) < _KEPT:
                 self._known[source] = known
         return known
@@ -53,10 +66,19 @@ def _attributes(source: str, start: int) -> Mapping[str, str]:
     """Those of the tag from ``start`` on, up to the limit."""
     while source[start] in "\t\n\f\r /":
         start += 1
+    pairs: Iterable[tuple[str, str]]
+    if len(source) < _SHORT:  # all at once is quicker, and takes no more than this
+        pairs = _ATTRIBUTE.findall(source, start)[:MAX_HTML_ATTRIBUTES]
+    else:
+        every = _ATTRIBUTE.finditer(source, start)
+        pairs = ((one[1], one[2] or "") for one in islice(every, MAX_HTML_ATTRIBUTES))
     first: dict[str, str] = {}
-    for found in islice(_ATTRIBUTE.finditer(source, start, len(source)), MAX_HTML_ATTRIBUTES):
-        value = found[2] or ""
-        if value[:1] in ('"', "'"):
+    for name, value in pairs:
+        if value and value[0] in "\"'":
             value = value[1:-1]
-        first.setdefault(found[1].lower(), resolve_in_attribute(value))
+        first.setdefault(name.lower(), resolve_in_attribute(value) if "&" in value else value)
     return first
+
+
+_SHORT: Final = 4_000
+"""Characters of an ordinary tag."""

@@ -52,6 +52,18 @@ class Element:
             yield element
             ahead.extend(one for one in reversed(element.children) if isinstance(one, Element))
 
+    def holds(self, name: str) -> bool:
+        """Whether an element of this name is within."""
+        ahead: list[Element] = [self]
+        while ahead:
+            for one in ahead.pop().children:
+                if not isinstance(one, str):
+                    if one.name == name:
+                        return True
+                    if one.children:
+                        ahead.append(one)
+        return False
+
     def text(self) -> str:
         """All characters within, hidden ones as well, as they stand in the markup."""
         pieces: list[str] = []
@@ -66,7 +78,12 @@ class Element:
 
     def append(self, node: Element | str) -> None:
         """Put ``node`` at the end."""
-        self.insert(len(self.children), node)
+        if isinstance(self.children, list):
+            self.children.append(node)
+        else:
+            self.children = [node]
+        if isinstance(node, Element):
+            node.parent = self
 
     def insert(self, at: int, node: Element | str) -> None:
         """Put ``node`` before the child of number ``at``."""

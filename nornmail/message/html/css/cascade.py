@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nornmail.message.defects import Note
 from nornmail.message.html.css.colours import BLACK, Colour, legacy_colour
+from nornmail.message.html.css.layout import layout_of
 from nornmail.message.html.css.properties import IMAGE, Value
-from nornmail.message.html.css.sheet import Block, StyleSheets, read_block
+from nornmail.message.html.css.sheet import Block, Rule, StyleSheets, read_block
 from nornmail.message.html.css.style import Style, compute
 from nornmail.message.html.css.syntax import without_comments
 from nornmail.message.html.css.values import Length
@@ -17,6 +18,7 @@ from nornmail.message.html.tree import Element
 
 _REMEMBERED: Final = 1_000
 """Styles and ``style`` attributes that are remembered: those of a newsletter repeat."""
+_NO_RULES: Final[tuple[tuple[Rule, ...], tuple[int, ...]]] = ((), ())
 _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
@@ -37,46 +39,56 @@ _FIELD: Final[Mapping[str, Value]] = {
 
 
 class Cascade:
-    """Gives each element of a page its style, from the root inwards."""
+    """Gives each element of a page its style, from the root inwards.
+
+    Attributes:
+        sheets: the style blocks of the page.
+        start: the style around the root.
+    """
 
     def __init__(self, root: Element, quirks: bool, note: Note) -> None:
         self._quirks = quirks
-        self._sheets = StyleSheets(root, quirks, note)
+        self.sheets = StyleSheets(root, quirks, note)
         self._styles: dict[tuple[object, ...], Style] = {}
         self._attributes: dict[str, Block] = {}
+        self._has_rules = bool(self.sheets)
         self.start = Style()
-
-    @property
-    def is_spent(self) -> bool:
-        """The styles became too costly: of what follows nobody can tell whether it is seen."""
-        return self._sheets.is_spent
 
     def style_of(self, element: Element, parent: Style) -> Style:
         """The style of ``element``; ``parent`` is that of the element around it."""
-        rules, rules_key = self._sheets.rules_of(element) if self._sheets else ((), ())
+        rules, rules_key = self.sheets.rules_of(element) if self._has_rules else _NO_RULES
         attributes = element.attributes
-        shown = id(attributes) if not _SHOWN.isdisjoint(attributes) else "href" in attributes
-        key = (parent, element.name, attributes.get("style"), shown, rules_key)
+        key: tuple[object, ...]
+        if attributes:
+            shown = "href" in attributes if _SHOWN.isdisjoint(attributes) else id(attributes)
+            key = (parent, element.name, attributes.get("style"), shown, rules_key)
+        else:
+            key = (parent, element.name, rules_key)
         style = self._styles.get(key)
         if style is None:
-            sets: dict[str, Value] = dict(_by_element(element, parent))
-            important: dict[str, Value] = {}
-            for rule in rules:
-                sets.update(rule.block.sets)
-                important.update(rule.block.important)
-            own = element.attributes.get("style")
-            if own:
-                block = self._style_attribute(own)
-                sets.update(block.sets)
-                important.update(block.important)
-            sets.update(important)
-            if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
-                sets.pop("mso-hide", None)
-            style = compute(parent, sets)
-            _note_links(element, style)
+            style = self._computed(element, parent, rules)
             if len(self._styles) >= _REMEMBERED:
                 self._styles.clear()
             self._styles[key] = style
+        return style
+
+    def _computed(self, element: Element, parent: Style, rules: Iterable[Rule]) -> Style:
+        sets: dict[str, Value] = dict(_by_element(element, parent))
+        important: dict[str, Value] = {}
+        for rule in rules:
+            sets.update(rule.block.sets)
+            important.update(rule.block.important)
+        own = element.attributes.get("style")
+        if own:
+            block = self._style_attribute(own)
+            sets.update(block.sets)
+            important.update(block.important)
+        sets.update(important)
+        if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
+            sets.pop("mso-hide", None)
+        style = compute(parent, sets)
+        _note_links(element, style)
+        style.layout = layout_of(element.name, style.display, parent.display, style.white_space)
         return style
 
     def _style_attribute(self, css: str) -> Block:

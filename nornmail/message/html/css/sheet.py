@@ -77,7 +77,7 @@ class StyleSheets:
         self._any: list[Rule] = []
         self._plain: dict[tuple[str, int], tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
         self._places: dict[int, dict[int, Place]] = {}
-        for element in root.walk():
+        for element in root.walk() if root.holds("style") else ():
             if element.name == "style" and _is_css(element):
                 self._read(without_comments(element.text()), "", 0)
 

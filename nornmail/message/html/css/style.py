@@ -9,6 +9,7 @@ from typing import Final
 from nornmail.message.html.css import hiding
 from nornmail.message.html.css.colours import BLACK, BLUE, WHITE, Colour
 from nornmail.message.html.css.hiding import SMALLEST_TEXT
+from nornmail.message.html.css.layout import Layout
 from nornmail.message.html.css.properties import (
     CURRENT,
     IMAGE,
@@ -24,6 +25,7 @@ from nornmail.message.limits import MAX_CSS_VALUE_CHARS
 _VARIABLE: Final = re.compile(r"\b(?:var|env)\(\s*([-\w]+)\s*(?:,((?:[^()]|\([^()]*\))*))?\)")
 _ROUNDS: Final = 8
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
+_INLINE: Final = Layout()
 
 
 class Style:
@@ -34,12 +36,13 @@ class Style:
         is_painted: between this element and what it is stacked in there is a background.
         flow: pixels by which the element moves what follows, ``None`` when it stands outside.
         unseen: what keeps its own text from being seen; what is within may be seen.
+        layout: how it stands among the others; set where the element's name is known.
     """
 
     __slots__ = (
         "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent",
-        "is_painted", "is_set", "line_height", "link", "lost", "opacity", "right", "scale", "size",
-        "spacing", "unseen", "variables", "white_space",
+        "is_painted", "is_set", "layout", "line_height", "link", "lost", "opacity", "right",
+        "scale", "size", "spacing", "unseen", "variables", "white_space",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -64,6 +67,7 @@ class Style:
         self.flow: float | None = 0.0
         self.white_space = "normal"
         self.variables = _NO_VARIABLES
+        self.layout = _INLINE
 
     def child(self) -> Style:
         """A style that has inherited everything and sets nothing."""
@@ -76,6 +80,7 @@ class Style:
         new.backdrop, new.opacity = self.backdrop, self.opacity
         new.right, new.down, new.flow = self.right, self.down, 0.0
         new.white_space, new.variables = self.white_space, self.variables
+        new.layout = _INLINE
         return new
 
 
