@@ -104,8 +104,9 @@ MAX_CSS_VALUE_CHARS: Final = 2_000
 MAX_CSS_SELECTOR_CHARS: Final = 2_000
 """Characters of one selector. A longer one counts as more rules than the limit."""
 
-MAX_HTML_DEPTH: Final = 10
-"""Levels of lists and quotes that are shown by indentation."""
+MAX_HTML_DEPTH: Final = 5
+"""Levels of lists and quotes that are shown by indentation. Each puts two characters before every
+line, and a page can be nothing but lines of one character."""
 
 MAX_URL_CHARS: Final = 2_000
 """Characters of a link that are shown behind its text."""

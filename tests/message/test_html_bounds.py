@@ -11,7 +11,7 @@ import pytest
 
 from nornmail.message.html import Element, html_to_text, parse_html, visible_text
 from nornmail.message.html.css import sheet
-from nornmail.message.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_NESTING
+from nornmail.message.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_DEPTH, MAX_HTML_NESTING
 from tests.message.payloads import some_pages
 
 SAMPLE = 10_000
@@ -122,6 +122,9 @@ def test_25_megabytes_come_back() -> None:
         pytest.param(numbered("<p c{}>x", MEGABYTE), id="attributes that differ"),
         pytest.param(filled("<table><tr><td>x</table>", MEGABYTE), id="tables"),
         pytest.param(filled("<blockquote>a", MEGABYTE), id="quotes"),
+        pytest.param(
+            "<blockquote>" * 10 + "<pre>" + filled("a\n\n", MEGABYTE), id="short lines in quotes"
+        ),
         pytest.param(filled("word ", MEGABYTE), id="words"),
     ],
 )
@@ -237,8 +240,8 @@ def test_broken_html_never_raises() -> None:
 
 
 def test_quotes_in_a_cell_within_quotes_are_marked_no_deeper_than_others() -> None:
-    quotes = "<blockquote>" * 10
+    quotes = "<blockquote>" * (MAX_HTML_DEPTH + 1)
     html = quotes + "<table><tr><td>" + quotes + "<pre>" + "a\n" * 10_000
     text = html_to_text(html)
-    assert max(line.count(">") for line in text.splitlines()) == 10
-    assert len(text) < 12 * len(html)
+    assert max(line.count(">") for line in text.splitlines()) == MAX_HTML_DEPTH
+    assert len(text) < 8 * len(html)
