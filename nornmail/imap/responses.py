@@ -139,7 +139,7 @@ _FOR_PEOPLE = re.compile(
 _TAGGED = re.compile(rb"([^ \t]+)[ \t]+(OK|NO|BAD)(?:[ \t]+(.*))?$", re.IGNORECASE | re.DOTALL)
 _UNTAGGED = re.compile(rb"\*[ \t]+(?:([0-9]+)[ \t]+)?([A-Za-z][A-Za-z0-9_-]*)(?![^ \t])[ \t]*")
 _CODE = re.compile(r"\[([^\s\]]++)\s*+")
-_CODE_LIST = re.compile(r"(\((?:[^()]++|\([^()]*+\))*+\))\s*+\]")
+_CODE_LIST = re.compile(r"(\((?>(?:[^()]++|\([^()]*+\))*)\))\s*+\]")
 _LIST = re.compile(
     rb'\(([^()]*)\)[ \t]+(NIL|"(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t](.*))?$', re.IGNORECASE | re.DOTALL
 )

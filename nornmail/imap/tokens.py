@@ -47,7 +47,7 @@ class Malformed(Exception):
 
 _TOKEN = re.compile(
     rb"""[ \t\0]*+(?:
-      "( [^"\\]*+ (?: \\. [^"\\]*+ )*+ )"                             # 1: a quoted string
+      "( [^"\\]*+ (?>(?: \\. [^"\\]*+ )*) )"                             # 1: a quoted string
     | ((?:BODY|BINARY)(?:\.PEEK|\.SIZE)?\[[^\]]*+\](?:<[0-9]++>)?)    # 2: an item with a section
     | ([^ \t\0()"]++)                                                 # 3: any other atom
     | (\()                                                            # 4

@@ -17,8 +17,9 @@ from nornmail.message.limits import MAX_PARAMETERS
 # file names with blanks and signs of equality in them.
 _PARAMETER = re.compile(
     r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
-    (?: "((?:[^"\\]++|\\.)*+)"
-      | ((?:[^;\s]++|\s++(?!(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=))*+)
+    (?: "((?>(?:[^"\\]++|\\.)*))"
+      | ((?>(?: [^;\s]++
+              | \s++(?!(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
     )""",
     re.DOTALL | re.VERBOSE,
 )

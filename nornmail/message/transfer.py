@@ -15,9 +15,9 @@ _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
 _EXPECTED: Final = _ALPHABET + b"=\r\n"
 _AFTER_PADDING: Final = b"=\r\n\t "
 _RUN = re.compile(rb"[^=]+")
-_LINE = re.compile(rb"(?:[A-Za-z0-9+/]++={0,2}+)++")
+_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+)+)")
 _FIRST_LINE = re.compile(
-    rb"\s*+(?:[A-Za-z0-9+/]{4})++(?:[A-Za-z0-9+/]{2,3}=?=?)?+[ \t]*+(?:\r*+\n|\Z)"
+    rb"\s*+(?>(?:[A-Za-z0-9+/]{4})+)(?>(?:[A-Za-z0-9+/]{2,3}=?=?)?)[ \t]*+(?:\r*+\n|\Z)"
 )
 _PADDED_BREAK = re.compile(rb"=[ \t]++(\r?\n)")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)

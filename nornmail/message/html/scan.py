@@ -15,7 +15,7 @@ from nornmail.message.html.tags import BLANK, NAME, VALUE, TagReader
 
 _WHOLE_TAG: Final = (
     r"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
-    rf"(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=)))*+>"
+    rf"(?>(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=)))*)>"
 )
 _TAG: Final = re.compile(_WHOLE_TAG)
 _TEXT_AND_TAG: Final = re.compile(rf"([^<]*+)({_WHOLE_TAG})")

@@ -20,7 +20,7 @@ BLANK: Final = r"[\t\n\f\r ]"
 NAME: Final = r"[^\t\n\f\r />][^\t\n\f\r />=]*+"
 VALUE: Final = r"""(?:"[^"]*+"|'[^']*+'|(?=>)|[^\t\n\f\r >"'][^\t\n\f\r >]*+)"""
 _ATTRIBUTE: Final = re.compile(
-    rf"({NAME})(?:{BLANK}*+={BLANK}*+({VALUE}))?+[\t\n\f\r /]*+",
+    rf"({NAME})(?>(?:{BLANK}*+={BLANK}*+({VALUE}))?)[\t\n\f\r /]*+",
 )
 _KEPT: Final = 2_000
 """Tags that are remembered: those of a newsletter repeat."""

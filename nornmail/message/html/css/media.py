@@ -8,7 +8,7 @@ from typing import Final
 from nornmail.message.html.css.syntax import split
 from nornmail.message.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, length_of
 
-_PART: Final = re.compile(r"\(((?:[^()]|\((?:[^()]|\([^()]*+\))*+\))*+)\)|[a-z0-9_-]+")
+_PART: Final = re.compile(r"\(((?>(?:[^()]|\((?>(?:[^()]|\([^()]*+\))*)\))*))\)|[a-z0-9_-]+")
 _RANGE: Final = re.compile(r"(?:(.+?)\s*(<=?|>=?|=)\s*)?([a-z-]+)\s*(?:(<=?|>=?|=)\s*(.+))?")
 _SIZES: Final = {
     "width": VIEWPORT_WIDTH, "device-width": VIEWPORT_WIDTH, "inline-size": VIEWPORT_WIDTH,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from nornmail.message.html.css.syntax import function, split, words
 from nornmail.message.html.css.values import CONTAINER, ZERO, Length, length_of, number_of
 
-_FUNCTION: Final = re.compile(r"\s*+([a-z0-9-]+)\(((?:[^()]|\([^()]*+\))*+)\)?")
+_FUNCTION: Final = re.compile(r"\s*+([a-z0-9-]+)\(((?>(?:[^()]|\([^()]*+\))*))\)?")
 _ANGLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(deg|grad|rad|turn|)")
 _TURNS: Final = {
     "deg": 1 / 360,

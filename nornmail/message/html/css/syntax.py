@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-_STRING: Final = r"""\"(?:[^"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?"""
+_STRING: Final = r"""\"(?>(?:[^"\\\n]|\\.)*)\"?|'(?>(?:[^'\\\n]|\\.)*)'?"""
 _COMMENTS: Final = re.compile(rf"({_STRING})|/\*.*?(?:\*/|\Z)", re.S)
 _PIECES: Final = re.compile(rf"{_STRING}|\\.|[(){{}}\[\];]|<!--|-->", re.S)
 _ESCAPE: Final = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|\n|(.)|\Z)", re.S)
