@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 USER = "agent@example.com"
 PASSWORD = "open-sesame"
 LAST_STEPS = 5
-"""Turns of the event loop in which connections that were cut off come to their end."""
+"""Turns of the event loop in which a connection that was just accepted is begun."""
 
 
 @dataclass
@@ -42,6 +42,25 @@ def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*CERTIFICATE_FILES)
     return context
+
+
+class _Served(SMTP):
+    """A connection, whose transport is noted; within TLS it is the one below that counts."""
+
+    def __init__(self, transports: list[asyncio.Transport], *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._transports = transports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is None:
+            assert isinstance(transport, asyncio.Transport)
+            self._transports.append(transport)
+        super().connection_made(transport)
+
+
+def _is_open(transport: asyncio.Transport) -> bool:
+    sock = transport.get_extra_info("socket")
+    return bool(sock.fileno() != -1)
 
 
 @contextmanager
@@ -77,12 +96,15 @@ def smtp_server(
         **options,
     }
     loop = asyncio.new_event_loop()
+    transports: list[asyncio.Transport] = []
     thread = threading.Thread(target=loop.run_forever, name="smtp-server")
     thread.start()
 
     async def listen() -> asyncio.Server:
         return await loop.create_server(
-            lambda: SMTP(handler or object(), hostname="smtp.example.com", loop=loop, **settings),
+            lambda: _Served(
+                transports, handler or object(), hostname="smtp.example.com", loop=loop, **settings
+            ),
             sock=listener,
         )
 
@@ -92,11 +114,14 @@ def smtp_server(
         # it has begun.
         for _ in range(LAST_STEPS):
             await asyncio.sleep(0)
+        # TLS would wait for the client's farewell, after the loop is gone.
+        for transport in transports:
+            transport.abort()
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for _ in range(LAST_STEPS):
+        while any(_is_open(transport) for transport in transports):
             await asyncio.sleep(0)
 
     server = asyncio.run_coroutine_threadsafe(listen(), loop).result()

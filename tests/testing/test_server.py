@@ -89,6 +89,8 @@ def test_tls_ends_in_an_orderly_way_unless_a_fault_cuts_it(farewell: bytes, clea
     with MailServer(tls=True) as server:
         server.faults.add(smtp_faults.Drop("NOOP"))
         context = ssl.create_default_context(cafile=server.ca_file)
+        # Before Python 3.11.4 a context takes every end for an orderly one unless it is told.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         with (
             socket.create_connection((server.host, server.smtp_port), timeout=20) as sock,
             context.wrap_socket(
@@ -96,7 +98,7 @@ def test_tls_ends_in_an_orderly_way_unless_a_fault_cuts_it(farewell: bytes, clea
             ) as client,
         ):
             client.sendall(farewell + b"\r\n")
-            with nullcontext() if clean else pytest.raises(ssl.SSLEOFError):
+            with nullcontext() if clean else pytest.raises(ssl.SSLError, match=r"(?i)\beof\b"):
                 _read_to_the_end(client)
 
 
