@@ -5,6 +5,7 @@ from __future__ import annotations
 import imaplib
 import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -155,6 +156,7 @@ class BehindProxy:
         self._asked: dict[bytes, UidSet] = {}
         self._confirmed = UidSet()
         self._lost: set[int] = set()
+        self._lock = threading.Lock()
         proxy.rewrite(self._heard, "client")
         proxy.rewrite(self._rewritten)
 
@@ -162,15 +164,19 @@ class BehindProxy:
         self._server.deliver(self.user, raw)
 
     def flags(self) -> dict[int, bool]:
+        # Before the listing: what is confirmed while the listing is on its way is not lost.
+        with self._lock:
+            confirmed = UidSet(self._confirmed.ranges)
         with self._server.connect(self.user) as client:
             client.select("INBOX", readonly=True)
-            return {serial: self._is_seen(serial, words) for serial, words in _listed(client)}
+            listed = _listed(client)
+        return {serial: self._is_seen(serial, words, confirmed) for serial, words in listed}
 
-    def _is_seen(self, serial: int, words: bytes) -> bool:
+    def _is_seen(self, serial: int, words: bytes, before: UidSet) -> bool:
         if b"\\Seen" in words:
             return True
         uid = _UID.search(words)
-        confirmed = uid is not None and int(uid[1]) in self._confirmed
+        confirmed = uid is not None and int(uid[1]) in before
         if confirmed:
             self._lost.add(serial)
             self.figures["flags that the server lost"] = len(self._lost)
@@ -223,7 +229,8 @@ class BehindProxy:
         if found is None or found[2] != self._to_refuse:
             answer = _OK.match(line)
             if answer is not None:
-                self._confirmed.update(self._asked.pop(answer[1], UidSet()))
+                with self._lock:
+                    self._confirmed.update(self._asked.pop(answer[1], UidSet()))
             return line
         self._to_refuse = None
         return found[1] + b" NO not this time\r\n"

@@ -18,7 +18,7 @@ import pytest
 from nornmail import SqliteStateStore
 from nornmail.model import State
 from nornmail.testing import MailServer, Proxy, transcript
-from tests.soak.leftovers import allocated, logged, nothing_left_over, resident
+from tests.soak.leftovers import allocated, as_if_alone, logged, nothing_left_over, resident
 from tests.soak.shores import BehindProxy, Embedded, Shore
 from tests.soak.soak import Soak
 from tests.support.dovecot import Dovecot
@@ -47,6 +47,7 @@ def soak(shore: Shore, path: Path, seconds: float) -> str:
         memory.extend((allocated(), resident()))
 
     with ExitStack() as stack:
+        stack.enter_context(as_if_alone())
         log = stack.enter_context(logged(shore.password))
         store = stack.enter_context(closing(SqliteStateStore(path)))
         tracemalloc.start()
