@@ -53,7 +53,8 @@ class Enclosure:
     content_id: str = ""
 
 
-Enclosable: TypeAlias = Enclosure | Attachment | tuple[str, bytes] | str | os.PathLike[str]
+_Octets: TypeAlias = bytes | bytearray | memoryview
+Enclosable: TypeAlias = Enclosure | Attachment | tuple[str, _Octets] | str | os.PathLike[str]
 """An Enclosure, an Attachment of a message that came in, (name, octets), or a path."""
 
 
@@ -71,7 +72,7 @@ def read_enclosures(sources: Iterable[Enclosable] | Enclosable) -> tuple[Enclosu
     return tuple(map(_read, cast("Iterable[Enclosable]", sources)))
 
 
-def _is_named(value: object) -> TypeGuard[tuple[str, bytes]]:
+def _is_named(value: object) -> TypeGuard[tuple[str, _Octets]]:
     """Whether this is (name, octets)."""
     return (
         isinstance(value, tuple)

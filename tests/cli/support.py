@@ -129,6 +129,11 @@ class Running:
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def octet(self) -> bytes:
+        """The next octet of standard output; the rest of the line stays in the pipe."""
+        assert self.process.stdout is not None
+        return self.process.stdout.read(1)
+
     def complaint(self, words: str) -> str:
         """The next line of standard error that has these words."""
         assert self.process.stderr is not None

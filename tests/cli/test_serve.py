@@ -97,7 +97,7 @@ def here(user: User, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
 
 
 @contextmanager
-def service(user: User, *arguments: str, host: str = "127.0.0.1", **more: str) -> Iterator[Service]:
+def service(user: User, *arguments: str, host: str = "127.0.0.1", **more: Any) -> Iterator[Service]:
     with user.start("serve", "--bind", f"{host}:0", *arguments, **more) as running:
         line = running.complaint("listening on")
         found = re.search(r"http://\S+", line)
@@ -242,6 +242,7 @@ def test_a_file_that_cannot_be_written_is_one_line(here: Here) -> None:
 
 
 def test_a_handler_is_found_by_its_dotted_name() -> None:
-    assert load_handler("json:JSONEncoder.encode") is json.JSONEncoder.encode
+    found: object = load_handler("json:JSONEncoder.encode")
+    assert found is json.JSONEncoder.encode
     with pytest.raises(ConfigurationError):
         load_handler("json:")

@@ -83,7 +83,7 @@ def test_the_message_at_hand_is_finished_before_it_ends(server: MailServer, user
     with user.start("watch") as watch:
         watch.complaint(WATCHING)
         # The first line is stuck in the pipe: as long as nobody reads, the message is at hand.
-        watch.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        watch.octet()
         watch.tell(signal.SIGTERM)
         watch.complaint("SIGTERM: it ends")
         ended = watch.end()
@@ -99,7 +99,7 @@ def test_a_second_signal_ends_it_at_once_and_the_message_waits(
     server.deliver(mail("one", size=PIPE))
     with user.start("watch") as watch:
         watch.complaint(WATCHING)
-        watch.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        watch.octet()
         watch.tell(signal.SIGINT)
         watch.tell(signal.SIGTERM)
         assert watch.process.wait(SECONDS) == 130  # with nobody reading
@@ -172,7 +172,7 @@ def test_a_poll_that_a_signal_ends_early_says_so(
     for subject in ("one", "two"):
         server.deliver(mail(subject, size=PIPE))
     with user.start("poll", "--log-level", "info") as poll:
-        poll.process.stdout.read(1)  # type: ignore[union-attr]  # there is a pipe
+        poll.octet()
         poll.tell(number)
         poll.complaint(f"{number.name}: it ends")
         ended = poll.end()

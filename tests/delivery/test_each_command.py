@@ -120,7 +120,7 @@ def wait_out(world: World, spot: str, fault: str) -> None:
     world.wire.hide(*at.hides)
     plan = world.server.faults
     plan.add(FAULTS[fault](at.command, 1 if (spot, fault) in ONCE else at.times, at.nth))
-    timeout = {"timeout": HANG} if fault == "silence" else {}
+    timeout: dict[str, Any] = {"timeout": HANG} if fault == "silence" else {}
     poller = world.poller(on_event=told.append, **dict(at.options), **timeout)
     passes = 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from nornmail.imap.dates import internal_date
 from nornmail.imap.fetched import Body, Summary, bodies, size, summaries
-from nornmail.imap.responses import Exists, Untagged, parse
+from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, parse
 from nornmail.imap.substitutes import substitute
 from nornmail.imap.tokens import Atom, Literal, Piece, Value
 from nornmail.uidset import UidSet
@@ -21,8 +21,8 @@ def _told(*lines: bytes | tuple[bytes, bytes, bytes]) -> list[Untagged]:
         if not isinstance(line, bytes):
             pieces += [Literal(line[1]), line[2]]
         response = parse(pieces)
-        assert not hasattr(response, "tag")
-        told.append(response)  # type: ignore[arg-type]  # what is tagged was ruled out
+        assert not isinstance(response, Tagged | Continuation)
+        told.append(response)
     return told
 
 

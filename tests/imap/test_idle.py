@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -39,7 +40,7 @@ def opened(
     clock = FakeClock()
     sock = FakeSocket({"IDLE": list(IDLING) if answer is None else answer}, chunk=chunk)
     for after, happen in events:
-        clock.events.append((after, lambda happen=happen: happen(sock)))  # type: ignore[misc]  # mypy takes the default for another argument
+        clock.events.append((after, partial(happen, sock)))
     return connection(sock, clock=clock, limits=limits), sock, clock
 
 

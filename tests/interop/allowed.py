@@ -29,7 +29,8 @@ def told(items: dict[bytes, Value]) -> dict[bytes, Value]:
 
 def _same(name: bytes, value: Value) -> Value:
     if name == b"FLAGS" and isinstance(value, list):
-        return sorted(flag for flag in value if isinstance(flag, bytes) and flag != b"\\Recent")
+        flags = [flag for flag in value if isinstance(flag, bytes) and flag != b"\\Recent"]
+        return [*sorted(flags)]  # a list of values: one of octets alone is no such list
     if name == b"INTERNALDATE" and isinstance(value, bytes):
         return value.replace(b" ", b"0", 1) if value.startswith(b" ") else value
     if name in (b"BODY", b"BODYSTRUCTURE"):

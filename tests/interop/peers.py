@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from nornmail.testing import MailServer
 from tests.support.dovecot import Dovecot
+from tests.support.octets import add_literal
 
 SECONDS = 20.0
 """Until a client that hears nothing fails its test."""
@@ -42,7 +43,7 @@ class Peer:
         with self.connect() as client:
             for number, raw in enumerate(letters):
                 when = imaplib.Time2Internaldate(FIRST_DATE + timedelta(minutes=number))
-                client.literal = raw  # type: ignore[assignment]  # append() changes line ends
+                add_literal(client, raw)
                 status, answer = client.xatom("APPEND", mailbox, f"({' '.join(flags)})", when)
                 assert status == "OK", answer
 

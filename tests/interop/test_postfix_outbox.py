@@ -19,6 +19,7 @@ from nornmail import (
     events,
     parse_message,
 )
+from nornmail.letters import LetterState
 from nornmail.testing import MailServer
 from tests.support.clock import FakeClock
 from tests.support.postfix import Postfix, start_postfix
@@ -176,7 +177,7 @@ def test_a_thread_sends_a_hundred_letters_over_one_connection(
     before = len(postfix.logins)
 
     def tell(_: events.Event) -> None:
-        if store.count_letters(one.outbox, {"queued", "sending"}) == 0:  # type: ignore[arg-type]
+        if store.count_letters(one.outbox, {LetterState.QUEUED, LetterState.SENDING}) == 0:
             done.set()
 
     one = mailer(postfix, store, on_event=tell, send_limits=SendLimits(None, None))

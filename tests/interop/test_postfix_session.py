@@ -25,7 +25,7 @@ SENDER = "me@example.test"
 
 
 def settings(postfix: Postfix, port: int, **changes: Any) -> SmtpSettings:
-    given = {"host": "localhost", "port": port, "ca_file": str(postfix.ca_file)}
+    given: dict[str, Any] = {"host": "localhost", "port": port, "ca_file": str(postfix.ca_file)}
     return SmtpSettings(**(given | changes))
 
 

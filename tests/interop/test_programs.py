@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.peers import Peer
+from tests.support.octets import lines
 from tests.support.require import program
 
 pytestmark = pytest.mark.interop
@@ -99,11 +100,11 @@ def letters_in(maildir: Path) -> list[tuple[bytes, str]]:
     return sorted(found)
 
 
-def on_server(peer: Peer) -> object:
+def on_server(peer: Peer) -> list[tuple[bytes, int, object, object]]:
     """The mailboxes, and what is in them."""
-    seen = []
+    seen: list[tuple[bytes, int, object, object]] = []
     with peer.connect() as client:
-        names = sorted(line.rsplit(b" ", 1)[1] for line in client.list()[1])
+        names = sorted(line.rsplit(b" ", 1)[1] for line in lines(client.list()[1]))
         for name in names:
             client.select(name.decode(), readonly=True)
             count = client.search(None, "ALL")[1][0].split()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.peers import SECONDS, Peer
+from tests.support.octets import lines
 from tests.support.require import module
 
 pytestmark = pytest.mark.interop
@@ -229,7 +230,7 @@ def test_imaplib_works_alike(writers: TwoPeers) -> None:
         with peer.connect() as client:
             seen.append(client.enable("CONDSTORE")[0])
             seen.append(client.create("Work")[0])
-            seen.append(sorted(client.list()[1]))
+            seen.append(sorted(lines(client.list()[1])))
             seen.append(client.subscribe("Work")[0])
             seen.append(client.lsub())
             seen.append(client.select("INBOX"))

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from dataclasses import dataclass, field
+from io import BufferedReader
 from types import TracebackType
 from typing import Self
 
@@ -74,11 +75,11 @@ class Server:
                 except OSError:  # the client was killed
                     continue
 
-    def _converse(self, sock: socket.socket, lines: object) -> bool:
+    def _converse(self, sock: socket.socket, lines: BufferedReader) -> bool:
         """Serve one client; ``False`` when it was the last one."""
         sock.sendall(b"220 smtp.example.com ESMTP\r\n")
         recipients: list[bytes] = []
-        while line := lines.readline():  # type: ignore[attr-defined]
+        while line := lines.readline():
             if not line.endswith(b"\n"):
                 break  # the client died in the middle of it
             verb = line[:4].upper()
@@ -90,7 +91,7 @@ class Server:
             elif verb == b"DATA":
                 sock.sendall(b"354 go on\r\n")
                 content = []
-                while (part := lines.readline()) not in (b".\r\n", b""):  # type: ignore[attr-defined]
+                while (part := lines.readline()) not in (b".\r\n", b""):
                     content.append(part)
                 if not part:
                     break  # it fell before the final dot: nothing was taken

@@ -185,7 +185,7 @@ def test_no_event_and_no_log_line_has_a_text_or_a_secret(
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_event_is_a_frozen_value(kind: type[Event]) -> None:
-    parameters = kind.__dataclass_params__  # type: ignore[attr-defined] # of every dataclass
+    parameters = kind.__dataclass_params__  # type: ignore[attr-defined]  # of every dataclass
     assert parameters.frozen
     assert kind.__slots__ is not None
     assert "at" in {field.name for field in dataclasses.fields(kind)}

@@ -22,7 +22,12 @@ def use(poller: Poller, name: str) -> None:
 def test_the_end_of_a_forked_process_is_not_the_end_of_the_poller(life: Life) -> None:
     with life.poller() as poller:
         life.events.until(Idle)
-        assert in_a_fork(lambda: (poller.stop(), poller.close())) == 0
+
+        def end() -> None:
+            poller.stop()
+            poller.close()
+
+        assert in_a_fork(end) == 0
         life.deliver("one")
         assert poller.sync() == 1
     assert len(life.events.of(Connected)) == 1

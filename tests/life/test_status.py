@@ -48,7 +48,7 @@ def test_before_anything_ran(life: Life) -> None:
 def test_it_is_frozen(life: Life) -> None:
     status = life.poller().status()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        status.state = Activity.IDLE  # type: ignore[misc] # that is what is tested
+        status.state = Activity.IDLE  # type: ignore[misc]  # that is what is tested
 
 
 def test_after_a_pass(life: Life) -> None:

@@ -284,7 +284,7 @@ def test_the_reports_of_the_corpus() -> None:
     for name, wanted in expected.items():
         bounce = parse_message((folder / name).read_bytes()).bounce
         found = {one.address.lower() for one in bounce.recipients} if bounce else set()
-        is_temporary = bool(bounce) and not bounce.is_permanent
+        is_temporary = bounce is not None and not bounce.is_permanent
         if (found, is_temporary) != (
             {one.lower() for one in wanted["recipients"]},
             wanted["temporary"],

@@ -6,7 +6,17 @@ import errno
 from collections.abc import Callable, Collection, Sequence
 
 from nornmail.errors import StoreError
-from nornmail.model import Change, Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
+from nornmail.letters import Letter, LetterState, Recipient, Wish
+from nornmail.model import (
+    Change,
+    Entry,
+    EntryKey,
+    InboxRecord,
+    Lease,
+    MailboxKey,
+    MailboxRecord,
+    State,
+)
 from nornmail.stores import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -173,3 +183,60 @@ class WatchedStore:
 
     def close(self) -> None:
         self._alive().close()
+
+    # No run has inboxes that are made meanwhile, or sends: these are instants like any reading.
+
+    def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
+        self._alive().save_inbox(mailbox, record)
+
+    def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
+        return self._alive().forget_inbox(mailbox, name)
+
+    def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
+        return self._alive().inboxes(mailbox)
+
+    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+        return self._alive().enqueue(letter, raw)
+
+    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+        self._alive().commit_letters(lease, letters)
+
+    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+        self._alive().wish(outbox, key, wish)
+
+    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
+        return self._alive().wishes(outbox)
+
+    def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
+        return self._alive().note_bounce(outbox, key, report)
+
+    def letter(self, outbox: str, key: str) -> Letter | None:
+        return self._alive().letter(outbox, key)
+
+    def letters(
+        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
+    ) -> list[Letter]:
+        return self._alive().letters(outbox, states, limit=limit)
+
+    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
+        return self._alive().count_letters(outbox, states)
+
+    def letter_raw(self, outbox: str, key: str) -> bytes | None:
+        return self._alive().letter_raw(outbox, key)
+
+    def letters_to_copy(self, outbox: str) -> list[Letter]:
+        return self._alive().letters_to_copy(outbox)
+
+    def letters_with(self, message_id: str) -> list[Letter]:
+        return self._alive().letters_with(message_id)
+
+    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
+        return self._alive().letters_to(outbox, address, since=since, limit=limit)
+
+    def answers_since(
+        self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
+    ) -> int:
+        return self._alive().answers_since(outbox, since, address=address, thread_id=thread_id)
+
+    def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
+        return self._alive().submissions_since(outbox, since, limit=limit)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Message, Poller
-from nornmail.imap import Connection
+from nornmail.imap import Connection, transport
 from nornmail.imap import wire as wire_module
 from nornmail.testing import MailServer, faults
 from tests.support.clock import FakeClock
@@ -245,7 +245,7 @@ class Cost:
 @contextmanager
 def counted(trouble: Trouble, cost: Cost) -> Iterator[None]:
     """Count connections; while the server is down they go to a port where nobody listens."""
-    real = wire_module.connect
+    real = transport.connect
     with socket.socket() as bound, pytest.MonkeyPatch.context() as patch:
         bound.bind(("127.0.0.1", 0))
 
@@ -267,7 +267,7 @@ def live(arrange: Callable[[Trouble], None]) -> Cost:
         arrange(trouble)
         secret: dict[str, Any] = {"password": "secret"}
         if trouble.token is not None:
-            secret = {"token": lambda: trouble.token and trouble.token()}
+            secret = {"token": lambda: trouble.token()}
         settings = ImapSettings(
             host=server.host, port=server.imap_port, username="agent", use_ssl=False,
             **secret,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -71,13 +72,14 @@ class World:
         waits: list[float] = []
         real = self.clock.wait
 
-        def wait(event: object, seconds: float) -> None:
+        def wait(event: threading.Event, seconds: float) -> None:
             waits.append(seconds)
-            real(event, seconds)  # type: ignore[arg-type]  # handed through as it came
+            real(event, seconds)
             left.pop(0)()
 
-        self.clock.wait = wait  # type: ignore[assignment, method-assign]  # the seam of this test
-        poller.run_forever()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.clock, "wait", wait)
+            poller.run_forever()
         return waits
 
 
@@ -202,7 +204,10 @@ def test_a_failing_token_callback_is_survived(world: World) -> None:
     ],
 )
 def test_what_waits_is_tried_while_the_server_is_left_alone(
-    world: World, fault: faults.Fault, error: type[NornmailError]
+    world: World,
+    fault: faults.Fault,
+    error: type[NornmailError],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[int] = []
 
@@ -212,7 +217,7 @@ def test_what_waits_is_tried_while_the_server_is_left_alone(
             raise ValueError("not yet")
 
     world.deliver(1)
-    world.note = handle  # type: ignore[method-assign]  # another handler for this test
+    monkeypatch.setattr(world, "note", handle)
     poller = world.poller()
     poller.poll_once()
     world.server.faults.add(fault)

@@ -19,7 +19,10 @@ from tests.support.clock import FakeClock
 SETTINGS = SmtpSettings(host="smtp.example.com", username="agent@example.com", password="secret")
 OUTBOX = "agent@example.com@smtp.example.com"
 
-Answer = Callable[[Envelope, Callable[[tuple[Recipient, ...]], None]], Submission]
+BeforeContent = Callable[[tuple[Recipient, ...]], None]
+"""Told of the recipients before the content goes out."""
+
+Answer = Callable[[Envelope, BeforeContent], Submission]
 """What a session does with one letter; it calls ``before_content`` if it comes to the content."""
 
 

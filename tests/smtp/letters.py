@@ -13,14 +13,14 @@ NOW = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)
 ANN, BOB, CAT = "ann@example.org", "bob@example.org", "cat@example.org"
 
 
-def letter(*recipients: str, text: str = "Hello.\n", **values: object) -> Composed:
+def letter(*recipients: str, text: str = "Hello.\n", **values: Any) -> Composed:
     """A letter to these, from the agent."""
     draft = Draft(
         sender="Agent <agent@example.com>",
         to=list(recipients) or [ANN],
         subject="Hello",
         text=text,
-        **values,  # type: ignore[arg-type]
+        **values,
     )
     return compose(draft, now=NOW, unique="letter-1")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from nornmail.clock import SystemClock
 from nornmail.settings import SmtpSettings
@@ -84,15 +84,15 @@ class Scripted:
     released: threading.Event = field(default_factory=threading.Event)
     clock: LeapingClock = field(default_factory=LeapingClock)
 
-    def settings(self, **changes: object) -> SmtpSettings:
-        values: dict[str, object] = {
+    def settings(self, **changes: Any) -> SmtpSettings:
+        values: dict[str, Any] = {
             "host": "localhost",
             "port": self.port,
             "use_tls": False,
             "ca_file": CA_FILE,
             "timeout": SECONDS,
         }
-        return SmtpSettings(**(values | changes))  # type: ignore[arg-type]
+        return SmtpSettings(**(values | changes))
 
     def said(self, verb: str) -> list[str]:
         """The commands that begin with this."""
@@ -181,9 +181,9 @@ def server_context() -> ssl.SSLContext:
 
 def _teller(answers: Answers) -> Callable[[str], bytes]:
     """Says what comes next at a stage; ``DATA?`` is what was said last to DATA."""
+    script: Answers = {**GOOD, **answers}
     left = {
-        stage: list(said) if isinstance(said, list) else [said]
-        for stage, said in (GOOD | dict(answers)).items()
+        stage: list(said) if isinstance(said, list) else [said] for stage, said in script.items()
     }
     last = b""
 

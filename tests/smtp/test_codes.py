@@ -91,7 +91,9 @@ def test_a_reply_has_its_meaning_for_each_recipient(
 
         def wait_for_what_comes_early(_: object) -> None:
             if stage == "content" and session._wire.is_quiet:
-                session._wire.sock.recv(1, 2)  # type: ignore[union-attr]  # MSG_PEEK: it is here
+                sock = session._wire.sock
+                assert sock is not None
+                sock.recv(1, 2)  # MSG_PEEK: it is here
 
         found = session.submit(one.envelope, one.raw, before_content=wait_for_what_comes_early)
         assert (found.outcome, standings(found), found.code) == (outcome, who, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,21 @@ from nornmail import (
     SendUnknown,
     parse_message,
 )
+from nornmail.letters import Envelope
 from nornmail.smtp.line import CLOSE_AFTER
+from nornmail.smtp.session import Submission
 from nornmail.smtp.writer import REMEMBERED
-from tests.smtp.fake import UNREACHABLE, defer, each, lose, refuse, world
+from tests.smtp.fake import (
+    UNREACHABLE,
+    Answer,
+    BeforeContent,
+    accept,
+    defer,
+    each,
+    lose,
+    refuse,
+    world,
+)
 from tests.smtp.post import PostOffice, post_office
 
 TO = "ann@example.org"
@@ -46,12 +59,13 @@ def test_it_is_sent_when_send_returns() -> None:
     ],
 )
 def test_what_nobody_got_raises_with_the_result(
-    answer: object, error: type[NornmailError], states: str
+    answer: Answer, error: type[NornmailError], states: str
 ) -> None:
-    one = world(kept=False, answers=[answer])  # type: ignore[list-item]
+    one = world(kept=False, answers=[answer])
     with pytest.raises(error) as raised:
         one.mailer.send(TO, "hello", "hello")
-    result = raised.value.result  # type: ignore[attr-defined]
+    assert isinstance(raised.value, SendFailed | SendUnknown)
+    result = raised.value.result
     assert [str(r.standing) for r in result.recipients] == [states]
     assert result.message_id in str(raised.value)
     one.until(86_400, 3_600)
@@ -175,8 +189,9 @@ def test_render_html_makes_the_html_of_the_text() -> None:
 
 @pytest.mark.parametrize("name", ["render_html", "before_send", "on_event"])
 def test_a_hook_that_is_none_is_refused(name: str) -> None:
+    wrong: dict[str, Any] = {name: "no function"}
     with pytest.raises(ConfigurationError, match=name):
-        world(**{name: "no function"})
+        world(**wrong)
 
 
 # Under asyncio
@@ -185,14 +200,12 @@ def test_a_hook_that_is_none_is_refused(name: str) -> None:
 def test_asend_does_not_block_the_event_loop() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(envelope: object, before_content: object) -> object:
-        from tests.smtp.fake import accept
-
+    def slow(envelope: Envelope, before_content: BeforeContent) -> Submission:
         begun.set()
         assert go_on.wait(10)
-        return accept(envelope, before_content)  # type: ignore[arg-type]
+        return accept(envelope, before_content)
 
-    one = world(kept=False, answers=[slow])  # type: ignore[list-item]
+    one = world(kept=False, answers=[slow])
 
     async def main() -> str:
         task = asyncio.ensure_future(one.mailer.asend(TO, "hello", "hello"))
@@ -211,14 +224,12 @@ def test_a_cancelled_asend_brings_what_has_begun_to_its_end(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(envelope: object, before_content: object) -> object:
-        from tests.smtp.fake import accept
-
+    def slow(envelope: Envelope, before_content: BeforeContent) -> Submission:
         begun.set()
         assert go_on.wait(10)
-        return (refuse() if fails else accept)(envelope, before_content)  # type: ignore[arg-type]
+        return (refuse() if fails else accept)(envelope, before_content)
 
-    one = world(kept=False, answers=[slow])  # type: ignore[list-item]
+    one = world(kept=False, answers=[slow])
 
     async def main() -> None:
         task = asyncio.ensure_future(one.mailer.asend(TO, "hello", "hello"))

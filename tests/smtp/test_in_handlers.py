@@ -388,7 +388,8 @@ def test_a_mailer_that_is_made_while_the_poller_runs_is_taken_along(office: Offi
     office.deliver()
     with office.poller(handle, store=store, clock=None):
         assert sent.wait(SECONDS)
-    assert made[0].state(made[0].store.letters(OUTBOX, {"sent"})[0].key) == "sent"  # type: ignore[arg-type]
+    (letter,) = made[0].store.letters(OUTBOX, {LetterState.SENT})
+    assert made[0].state(letter.key) == "sent"
 
 
 def test_a_mailer_of_another_store_is_left_alone(office: Office) -> None:

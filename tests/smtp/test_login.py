@@ -113,11 +113,12 @@ def test_a_server_that_repeats_secrets_does_not_get_them_into_an_error() -> None
     plain = encoded(f"\0{USER}\0{PASSWORD}")
     for secret in (PASSWORD, plain, encoded(PASSWORD)):
         for stage in ("AUTH", "end"):
-            answers = OFFERING | {stage: f"554 what is {secret}?\r\n".encode()}
+            answers: dict[str, bytes | list[bytes]] = {**OFFERING}
+            answers[stage] = f"554 what is {secret}?\r\n".encode()
             if secret == encoded(PASSWORD):
                 answers["EHLO"] = b"250-ready\r\n250 AUTH LOGIN\r\n"
                 if stage == "end":
-                    answers["AUTH"] = [b"334 \r\n", b"334 \r\n", b"235 ok\r\n"]  # type: ignore[assignment]
+                    answers["AUTH"] = [b"334 \r\n", b"334 \r\n", b"235 ok\r\n"]
             with scripted(answers) as server:
                 try:
                     session = Session.open(server.settings(**LOGIN))

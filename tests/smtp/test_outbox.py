@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +19,18 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.letters import LetterState, Standing, Wish
-from nornmail.model import MailboxKey
+from nornmail.letters import Envelope, Letter, LetterState, Standing, Wish
+from nornmail.model import Lease, MailboxKey
+from nornmail.smtp.addresses import Mailboxes
 from nornmail.smtp.line import ASK_AFTER, CLOSE_AFTER
 from nornmail.smtp.results import Outgoing
 from nornmail.smtp.schedule import GIVE_UP_AFTER, SendLimits
+from nornmail.smtp.session import Submission
 from nornmail.stores import MemoryStateStore
 from tests.smtp.fake import (
     OUTBOX,
     UNREACHABLE,
+    BeforeContent,
     World,
     accept,
     defer,
@@ -40,8 +43,8 @@ from tests.smtp.fake import (
 TO = "ann@example.org"
 
 
-def queue(one: World, key: str = "k", to: object = TO) -> None:
-    result = one.mailer.send(to, "hello", "hello", key=key)  # type: ignore[arg-type]
+def queue(one: World, key: str = "k", to: Mailboxes = TO) -> None:
+    result = one.mailer.send(to, "hello", "hello", key=key)
     assert result.key == key
 
 
@@ -484,7 +487,7 @@ def test_a_hook_that_fails_counts_as_a_try(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_hook_must_not_wait_for_its_own_mailer() -> None:
-    raised = []
+    raised: list[int] = []
 
     def flushes(_: Outgoing) -> bool:
         with pytest.raises(HandlerError):
@@ -580,11 +583,11 @@ def test_a_letter_that_is_found_sending_is_unknown() -> None:
     class Killed(BaseException):
         pass
 
-    def killed(envelope: object, before_content: object) -> object:
-        accept(envelope, before_content)  # type: ignore[arg-type]
+    def killed(envelope: Envelope, before_content: BeforeContent) -> Submission:
+        accept(envelope, before_content)
         raise Killed
 
-    one = world(store, answers=[killed])  # type: ignore[list-item]
+    one = world(store, answers=[killed])
     queue(one)
     with pytest.raises(Killed):
         one.mailer.flush()
@@ -600,7 +603,7 @@ class FullDisk(MemoryStateStore):
 
     full = False
 
-    def commit_letters(self, lease, letters):  # type: ignore[no-untyped-def]
+    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
         if self.full:
             raise StoreError("the disk is full")
         super().commit_letters(lease, letters)
@@ -622,12 +625,12 @@ def test_a_disk_that_is_full_before_the_content_keeps_it_from_going_out() -> Non
 def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
     store = FullDisk()
 
-    def fills(envelope: object, before_content: object) -> object:
-        said = accept(envelope, before_content)  # type: ignore[arg-type]
+    def fills(envelope: Envelope, before_content: BeforeContent) -> Submission:
+        said = accept(envelope, before_content)
         store.full = True
         return said
 
-    one = world(store, answers=[fills])  # type: ignore[list-item]
+    one = world(store, answers=[fills])
     one.mailer._worker._keeps = True  # as the thread does
     queue(one)
     with pytest.raises(StoreError):
@@ -641,7 +644,7 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
 
 
 def test_a_letter_that_is_dropped_while_others_go_out_does_not() -> None:
-    def drops(envelope: Any, before_content: Any) -> Any:
+    def drops(envelope: Envelope, before_content: BeforeContent) -> Submission:
         one.store.wish(OUTBOX, "b", Wish.DROP)
         return accept(envelope, before_content)
 
@@ -670,7 +673,7 @@ def test_a_letter_whose_bytes_are_damaged_holds_up_no_other(tmp_path: Path) -> N
 
 def test_what_a_full_disk_did_not_take_is_tried_once_more_at_the_end() -> None:
     class Once(FullDisk):
-        def commit_letters(self, lease, letters):  # type: ignore[no-untyped-def]
+        def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
             try:
                 super().commit_letters(lease, letters)
             finally:
@@ -678,7 +681,7 @@ def test_what_a_full_disk_did_not_take_is_tried_once_more_at_the_end() -> None:
 
     store = Once()
 
-    def fills(envelope: Any, before_content: Any) -> Any:
+    def fills(envelope: Envelope, before_content: BeforeContent) -> Submission:
         said = accept(envelope, before_content)
         store.full = True
         return said
@@ -703,11 +706,11 @@ def test_seeded_answers_end_well_for_every_recipient() -> None:
     dice = random.Random(7)
     codes = {f"r{number}": [450, 450, 250] if number % 3 else [550] for number in range(9)}
 
-    def answer(envelope: object, before_content: object) -> object:
+    def answer(envelope: Envelope, before_content: BeforeContent) -> Submission:
         now = {name: dice.choice(codes[name]) for name in codes}
-        return each(**now)(envelope, before_content)  # type: ignore[arg-type]
+        return each(**now)(envelope, before_content)
 
-    one = world(answers=[answer] * 100)  # type: ignore[list-item]
+    one = world(answers=[answer] * 100)
     queue(one, to=[f"{name}@x.org" for name in codes])
     one.until(86_400, 300)
     result = one.mailer.result("k")

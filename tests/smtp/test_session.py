@@ -9,7 +9,7 @@ from nornmail.letters import Envelope, Recipient, Standing
 from nornmail.smtp.session import Outcome, Session, Submission
 from nornmail.smtp.wire import Wire
 from tests.smtp.letters import ANN, BOB, CAT, letter, standings
-from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Scripted, scripted
+from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted
 
 OK = b"250 ok\r\n"
 BRIEF = 0.1
@@ -57,7 +57,7 @@ def test_a_connection_that_falls(stage: str, outcome: str, who: str, how: bytes)
 
 
 def test_who_was_refused_stays_refused_when_the_connection_falls() -> None:
-    script = {"RCPT": [b"550 5.1.1 who?\r\n", b"450 4.2.0 later\r\n", OK], "end": HANG_UP}
+    script: Answers = {"RCPT": [b"550 5.1.1 who?\r\n", b"450 4.2.0 later\r\n", OK], "end": HANG_UP}
     with scripted(script) as server:
         found = submit(server)
     assert (found.outcome, standings(found)) == (Outcome.UNKNOWN, "rpu")
@@ -101,7 +101,7 @@ def test_a_server_that_stops_reading_holds_nobody_up(monkeypatch: pytest.MonkeyP
 
 def test_before_the_content_the_recipients_are_told_as_they_would_stand() -> None:
     told: list[tuple[Recipient, ...]] = []
-    script = {"RCPT": [b"550 5.1.1 who?\r\n", b"450 4.2.0 later\r\n", b"250 2.1.5 ok\r\n"]}
+    script: Answers = {"RCPT": [b"550 5.1.1 who?\r\n", b"450 4.2.0 later\r\n", b"250 2.1.5 ok\r\n"]}
     with scripted(script) as server:
         session = Session.open(server.settings())
         one = letter(ANN, BOB, CAT)
@@ -316,7 +316,9 @@ def test_8_bits_and_smtputf8_go_where_they_are_offered() -> None:
     assert server.contents == [EIGHT_BITS + b".\r\n"]
 
 
-def test_whether_it_lives_and_goodbye_are_not_waited_for_as_long_as_a_command() -> None:
+def test_whether_it_lives_and_goodbye_are_not_waited_for_as_long_as_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with scripted() as server:
         session = Session.open(server.settings(timeout=60.0))
         wire, asked = session._wire, []
@@ -325,7 +327,7 @@ def test_whether_it_lives_and_goodbye_are_not_waited_for_as_long_as_a_command() 
             asked.append(seconds)
             Wire.expect(wire, seconds)
 
-        wire.expect = expect  # type: ignore[method-assign]
+        monkeypatch.setattr(wire, "expect", expect)
         assert session.alive()
         session.close()
     assert asked == [10.0, 5.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def office() -> Iterator[PostOffice]:
 class Agent:
     """Answers every message, and notes what it was not allowed to answer."""
 
-    def __init__(self, office: PostOffice, address: str, **reply: object) -> None:
+    def __init__(self, office: PostOffice, address: str, **reply: Any) -> None:
         self.refused: list[str] = []
         self.answered = 0
         self._reply = reply
@@ -39,7 +40,7 @@ class Agent:
 
     def _handle(self, message: Message) -> None:
         try:
-            self.mailer.reply(message, "I see. Tell me more?", **self._reply)  # type: ignore[arg-type]
+            self.mailer.reply(message, "I see. Tell me more?", **self._reply)
             self.answered += 1
         except LoopError as error:
             self.refused += [refusal.kind for refusal in error.refusals]
@@ -49,7 +50,7 @@ class Agent:
         self.mailer.close()
 
 
-def play(office: PostOffice, **reply: object) -> tuple[Agent, Agent]:
+def play(office: PostOffice, **reply: Any) -> tuple[Agent, Agent]:
     """Two agents; the first is written to by the second, whose program began it."""
     ann, bob = (Agent(office, f"{name}@example.com", **reply) for name in ("ann", "bob"))
     bob.mailer.send("ann@example.com", "hello", "What do you think?")

@@ -28,10 +28,10 @@ class Desk:
 
     def hand_over(self, serial: int, inbox: int = 0, delivery_id: str = "") -> None:
         name = delivery_id or f"{serial} {inbox}"
+        on_message = self.books.inboxes[inbox].on_message
+        assert on_message is not None
         with suppress(Trouble, Reject):
-            self.books.inboxes[inbox].on_message(
-                parse_message(self.mail[serial], delivery_id=name, attempt=1)
-            )
+            on_message(parse_message(self.mail[serial], delivery_id=name, attempt=1))
 
     def die(self, serial: int) -> None:
         self.books.note(

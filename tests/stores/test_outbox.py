@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -287,10 +288,10 @@ def test_changes_are_durable(reopen: Callable[[], StateStore]) -> None:
     ],
 )
 def test_bytes_stay_for_as_long_as_they_may_be_needed(
-    store: StateStore, lease: Lease, change: dict[str, object], kept: bool
+    store: StateStore, lease: Lease, change: dict[str, Any], kept: bool
 ) -> None:
     one = bring(store, lease, letter(), LetterState.SENDING)
-    store.commit_letters(lease, [replace(one, **change)])  # type: ignore[arg-type]
+    store.commit_letters(lease, [replace(one, **change)])
     assert store.letter_raw(OUTBOX, "k") == (RAW if kept else None)
 
 
@@ -362,7 +363,7 @@ def test_copies_come_by_due_time(store: StateStore, lease: Lease) -> None:
 
 
 def test_a_wish_is_taken_in_the_states_of_the_table_alone(store: StateStore, lease: Lease) -> None:
-    wanted = []
+    wanted: list[tuple[str, Wish]] = []
     for state in ALL:
         bring(store, lease, letter(state), state)
         for wish in Wish:
@@ -413,12 +414,12 @@ def test_a_wish_goes_with_what_it_was_about(
     lease: Lease,
     state: LetterState,
     wish: Wish,
-    change: dict[str, object],
+    change: dict[str, Any],
     stays: bool,
 ) -> None:
     one = bring(store, lease, letter(), state)
     store.wish(OUTBOX, "k", wish)
-    store.commit_letters(lease, [replace(one, **change)])  # type: ignore[arg-type]
+    store.commit_letters(lease, [replace(one, **change)])
     assert store.wishes(OUTBOX) == ([("k", wish)] if stays else [])
 
 

@@ -88,7 +88,9 @@ def test_the_database_is_of_the_newest_version(
             assert database.execute("PRAGMA user_version").fetchone()[0] > BEFORE
     else:
         opening = (tmp_path / "state.json").read_bytes()[:80]
-        assert re.search(rb'"version": (\d+)', opening)[1] == b"2"  # type: ignore[index]
+        found = re.search(rb'"version": (\d+)', opening)
+        assert found is not None, opening
+        assert found[1] == b"2"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])

@@ -6,6 +6,8 @@ import imaplib
 import re
 from dataclasses import dataclass
 
+from tests.support.octets import add_literal, lines
+
 _NAME = re.compile(rb'\([^)]*\) (?:"[^"]*"|NIL) (.*)')
 
 
@@ -21,8 +23,8 @@ class Kept:
 
 def keep(client: imaplib.IMAP4) -> list[Kept]:
     """Every mailbox and message, in order."""
-    _, lines = client.list()
-    names = [match[1].decode() for line in lines if (match := _NAME.match(line or b""))]
+    _, listed = client.list()
+    names = [match[1].decode() for line in lines(listed) if (match := _NAME.match(line))]
     kept = []
     for name in names:
         kept.append(Kept(name, "", "", None))
@@ -50,6 +52,6 @@ def put_back(client: imaplib.IMAP4, kept: list[Kept]) -> None:
         if one.raw is None:
             client.create(one.mailbox)  # NO where it is there already; APPEND tells the rest
             continue
-        client.literal = one.raw  # type: ignore[assignment]  # append() would change line ends
+        add_literal(client, one.raw)
         status, answer = client.xatom("APPEND", one.mailbox, one.flags, one.date)
         assert status == "OK", answer

@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.dovecot_conf import Site, configuration, system_account
 from tests.support.foreign import TLS, search_path
+from tests.support.octets import add_literal
 from tests.support.require import missing
 from tests.support.roots import Recipe, Root, find_root
 from tests.support.server import PrivateServer, place_of, running
@@ -114,8 +115,7 @@ class Dovecot(PrivateServer):
         with self.connect(user) as client:
             if mailbox.upper() != "INBOX":
                 client.create(quoted)  # NO where it is there already; APPEND tells the rest
-            # IMAP4.append() would turn every bare LF into CRLF.
-            client.literal = raw  # type: ignore[assignment]  # bytes, whatever typeshed says
+            add_literal(client, raw)
             status, answer = client.xatom("APPEND", *arguments)
             found = _APPENDUID.search(answer[0] or b"")
             if status != "OK" or found is None:

@@ -31,10 +31,12 @@ def begin_at_one(self: MailboxData, *args: Any, **more: Any) -> None:
 
 
 made = MailboxData.__init__
-MailboxData.__init__ = begin_at_one  # type: ignore[method-assign]
+# Mypy takes pymap for Any where it is not installed. Each ignore here is for one of the two cases,
+# and `unused-ignore` is for the other. This one: pymap has no option for its first number.
+MailboxData.__init__ = begin_at_one  # type: ignore[method-assign, unused-ignore]
 
 
-class AnyLogin(Login):
+class AnyLogin(Login):  # type: ignore[misc, unused-ignore]  # a subclass of Any
     """Makes an account at the first login."""
 
     def __init__(self, config: Config, hashed: str) -> None:
@@ -49,12 +51,13 @@ class AnyLogin(Login):
         return await super().authenticate(credentials)
 
 
-class AnyUser(DictBackend):
+class AnyUser(DictBackend):  # type: ignore[misc, unused-ignore]  # a subclass of Any
     """Mail in memory, and a second port that speaks TLS from the first octet."""
 
     @classmethod
     def add_subparser(cls, name: str, subparsers: Any) -> ArgumentParser:
-        return DictBackend.add_subparser(name, subparsers)
+        parser: ArgumentParser = DictBackend.add_subparser(name, subparsers)
+        return parser
 
     @classmethod
     async def init(cls, args: Namespace, **overrides: Any) -> tuple[DictBackend, Config]:

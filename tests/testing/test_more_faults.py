@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -183,8 +184,10 @@ def test_a_token_expires_in_the_middle(server: MailServer) -> None:
     ("how", "heard"),
     [("bye", b"* BYE [LIMIT] full\r\n"), ("close", b"")],
 )
-def test_one_connection_too_many(server: MailServer, how: str, heard: bytes) -> None:
-    limit = faults.ConnectionLimit(1, how, b"[LIMIT] full")  # type: ignore[arg-type]
+def test_one_connection_too_many(
+    server: MailServer, how: Literal["bye", "close"], heard: bytes
+) -> None:
+    limit = faults.ConnectionLimit(1, how, b"[LIMIT] full")
     server.faults.add(limit)
     with RawClient.to(server) as first:
         for _ in range(2):

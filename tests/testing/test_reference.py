@@ -73,7 +73,7 @@ def test_the_attributes_of_the_smtp_side() -> None:
 FAULTS = {
     name: one
     for name, one in vars(smtp_faults).items()
-    if isinstance(one, type) and issubclass(one, smtp_faults.Fault) and not one.__subclasses__()
+    if isinstance(one, type) and issubclass(one, faults.Fault) and not one.__subclasses__()
 }
 
 

@@ -139,7 +139,12 @@ def test_what_is_true_already_is_not_waited_for(server: MailServer) -> None:
 
 def test_mail_is_waited_for_in_numbers(server: MailServer) -> None:
     server.add_user("bob", "x")
-    thread = threading.Thread(target=lambda: [send(server) for _ in range(3)])
+
+    def send_three() -> None:
+        for _ in range(3):
+            send(server)
+
+    thread = threading.Thread(target=send_three)
     thread.start()
     assert len(server.wait_for_sent(3, seconds=LONG)) == 3
     assert len(server.wait_for_messages(3, user="bob", seconds=LONG)) == 3

@@ -19,6 +19,7 @@ import pytest
 from nornmail import ImapSettings, MemoryStateStore, Message, NornmailError, Poller
 from nornmail.imap import Connection
 from nornmail.model import MailboxKey, State
+from nornmail.settings import StartFrom
 from tests.support.clock import FakeClock
 from tests.transcripts.player import Player
 from tests.transcripts.script import Scene, scenes
@@ -107,12 +108,11 @@ class Stage:
         return f"token{self.tokens}"
 
     def poller(self) -> Poller:
-        start = self.scene.options.get("start_from", "all")
         return Poller(
             self.settings(),
             store=self.store,
             on_message=self.seen.append,
-            start_from=start if start in ("all", "new") else date.fromisoformat(start),
+            start_from=_start_from(self.scene.options.get("start_from", "all")),
             idle="idle" in self.scene.options,
             clock=self.clock,
             chance=random.Random(1),
@@ -139,9 +139,17 @@ class Stage:
                 if next(passes) >= self.scene.polls:
                     poller.stop()
 
-            self.clock.wait = wait  # type: ignore[method-assign]
-            poller.run_forever()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(self.clock, "wait", wait)
+                poller.run_forever()
         return self.clock.waits
+
+
+def _start_from(word: str) -> StartFrom:
+    match word:
+        case "all" | "new":
+            return word
+    return date.fromisoformat(word)
 
 
 @pytest.fixture
@@ -193,13 +201,13 @@ def _capabilities(stage: Stage, rest: str, _: pytest.LogCaptureFixture) -> None:
 
 def _raised(stage: Stage, rest: str, _: pytest.LogCaptureFixture) -> None:
     stage.poll()
-    kind, _, text = rest.partition(": ")
+    kind, _colon, text = rest.partition(": ")
     assert [type(error).__name__ for error in stage.raised[-1:]] == [kind]
     assert text in str(stage.raised[-1])
 
 
 def _waits(stage: Stage, rest: str, _: pytest.LogCaptureFixture) -> None:
-    least, _, most = rest.partition(" to ")
+    least, _to, most = rest.partition(" to ")
     assert float(least) <= stage.waits()[-1] <= float(most)
 
 

@@ -74,12 +74,12 @@ def test_bodies(
 
 def test_a_body_of_unknown_length_is_read_where_the_server_ends_it(world: World) -> None:
     body = json.dumps({"name": "T", "email_username": "t"}).encode()
-    more = {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
+    more: dict[str, Any] = {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
     assert call(world.app, "POST", "/v1/inboxes", octets=body, **more).status == 201
     more["wsgi.input"] = io.BytesIO(b"x" * (MAX_BODY + 2))
     assert call(world.app, "POST", "/v1/inboxes", octets=body, **more).status == 413
     # And left alone where nobody ends it: it could be waited for without end.
-    none = {"CONTENT_LENGTH": None}
+    none: dict[str, Any] = {"CONTENT_LENGTH": None}
     assert call(world.app, "POST", "/v1/inboxes", octets=body, **none).status == 422
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from nornmail.testing import MailServer
 from nornmail.testing import smtp_faults as faults
+from nornmail.testing.certificates import CertificateKind
+from nornmail.testing.faults import Fault
 from tests.testing.smtp.raw import MESSAGE, PASSWORD, PLAIN, USER, RawClient
 
 COMMANDS = {
@@ -171,7 +173,7 @@ def test_a_drip_at_any_stage(server: MailServer, stage: str) -> None:
     ],
 )
 def test_what_becomes_of_the_message(
-    server: MailServer, fault: faults.Fault, accepted: int, heard: bytes
+    server: MailServer, fault: Fault, accepted: int, heard: bytes
 ) -> None:
     server.faults.add(fault)
     with server:
@@ -208,7 +210,7 @@ def test_a_message_accepted_in_silence(server: MailServer) -> None:
 @pytest.mark.parametrize(
     "fault", [faults.Drop("NOOP", reset=True), faults.DropInMessage(reset=True)], ids=repr
 )
-def test_a_reset_is_a_connection_error(server: MailServer, fault: faults.Fault) -> None:
+def test_a_reset_is_a_connection_error(server: MailServer, fault: Fault) -> None:
     server.faults.add(fault)
     with server:
         at = At(server, "NOOP" if isinstance(fault, faults.Drop) else "DOT")
@@ -314,9 +316,9 @@ def test_octets_are_injected_before_tls_begins(server: MailServer) -> None:
     ],
 )
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_bad_certificate_is_refused(security: str, kind: str, complaint: str) -> None:
+def test_a_bad_certificate_is_refused(security: str, kind: CertificateKind, complaint: str) -> None:
     with MailServer(tls=security == "tls", starttls=security == "starttls") as server:
-        server.faults.add(faults.BadCertificate(kind=kind))  # type: ignore[arg-type]
+        server.faults.add(faults.BadCertificate(kind=kind))
         for expected in (complaint, None):
             client = RawClient(server)
             if security == "starttls":
@@ -331,7 +333,7 @@ def test_a_bad_certificate_is_refused(security: str, kind: str, complaint: str) 
 
 
 @pytest.mark.parametrize("fault", [faults.Drop("HANDSHAKE"), faults.Garbage("HANDSHAKE")], ids=repr)
-def test_a_handshake_that_fails(fault: faults.Fault) -> None:
+def test_a_handshake_that_fails(fault: Fault) -> None:
     with MailServer(tls=True) as server:
         server.faults.add(fault)
         client = RawClient(server)
