@@ -1,7 +1,8 @@
 """The command line: it reads arguments and settings, and prints; the work is done elsewhere.
 
-Every command is a file of its own with ``add(commands)``, which makes its parser, and a function
-that returns the exit status. ``main`` turns errors into a line on standard error and a status.
+Every command is a file of its own with ``add(parser)``, which says what it takes, and a function
+that returns the exit status; it is loaded when it is the one that is asked for. ``main`` turns
+errors into a line on standard error and a status.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from nornmail import (
     ComposeError,
@@ -18,12 +20,22 @@ from nornmail import (
     StoreError,
     __version__,
 )
-from nornmail.cli import check, dead, demo, outbox, poll, send, serve, watch
 from nornmail.cli.parser import Parser
 from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 
 __all__ = ["main"]
 
+COMMANDS = {
+    "demo": "deliver, poll, handle and answer mail on a mail server inside this process",
+    "check": "try the settings step by step, and say what to do about what fails",
+    "watch": "print a JSON line for each new message, until interrupted",
+    "poll": "print what is new now, and what the poll came to",
+    "serve": "run the poller with a control interface over HTTP",
+    "dead": "list, show and retry messages that were given up",
+    "send": "send a message, and say what the server said",
+    "outbox": "list, show, retry, drop and resolve messages on their way out",
+}
+"""The commands, each a module of this package, and what they do in a line."""
 EPILOG = """\
 The settings come from the environment (IMAP_HOST, IMAP_USERNAME, IMAP_PASSWORD, ...) and from a
 file .env in the current directory. Begin with `nornmail demo`, which needs none, and then
@@ -34,7 +46,8 @@ state store cannot be used, 130 interrupted.
 """
 
 
-def _parser() -> Parser:
+def _parser(arguments: Sequence[str]) -> Parser:
+    """The parser of every command, with what the one that is asked for takes."""
     parser = Parser(
         prog="nornmail",
         description="A mailbox for a program: new mail arrives at a callback, once.",
@@ -42,8 +55,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
     commands = parser.add_commands()
-    for command in (demo, check, watch, poll, serve, dead, send, outbox):
-        command.add(commands)
+    asked_for = next((word for word in arguments if not word.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        if name == asked_for:
+            import_module(f"nornmail.cli.{name}").add(command)
     return parser
 
 
@@ -54,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; ``None`` takes them from the process.
     """
     _occupy_standard_streams()
-    chosen = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = _parser(given).parse_args(given)
     try:
         status: int = chosen.run(chosen)
         if sys.stdout is not None:

@@ -13,22 +13,20 @@ from nornmail.cli.options import (
     add_start,
     set_up_logging,
 )
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.status import FAILED, OK
 
 NAME_WIDTH = 17
 """Characters of the longest step's name."""
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "check",
-        help="try the settings step by step, and say what to do about what fails",
-        description="Goes through name, TCP, TLS, greeting, login, mailbox and capabilities of "
+def add(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Goes through name, TCP, TLS, greeting, login, mailbox and capabilities of "
         "IMAP, looks at the\nstate store, and then, if SMTP_HOST is set, goes the same way for "
         "SMTP. One line each. Nothing is\ndelivered, sent or changed.\n\n"
-        "Exit status: 0 every step went well, 1 a step failed, 2 a setting is wrong or missing.",
+        "Exit status: 0 every step went well, 1 a step failed, 2 a setting is wrong or missing."
     )
     add_environment(parser)
     add_mailbox(parser)

@@ -21,7 +21,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.cli.options import Settings, add_environment, add_mailbox
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.status import OK
 
 ID_DIGITS = 12
@@ -33,17 +33,15 @@ HEADER_OCTETS = 64 * 1024
 """Octets in which sender and subject are looked for."""
 
 
-def add(commands: Commands) -> None:
-    """Add the command and those below it."""
-    parser = commands.add_parser(
-        "dead",
-        help="list, show and retry messages that were given up",
-        description="Dead letters are messages that were given up: their handler failed at every "
+def add(parser: Parser) -> None:
+    """Say what the command takes, and those below it."""
+    parser.description = (
+        "Dead letters are messages that were given up: their handler failed at every "
         "attempt, or\nrejected them. They are kept with their bytes. These commands work on the "
         "state store alone, also\nbeside a running poller (a JSON store is for one process at a "
         "time).\n\n"
         "Exit status: 0 it is done, 1 it failed, 2 no dead letter has this ID, 3 the state store "
-        "cannot be\nused.",
+        "cannot be\nused."
     )
     below = parser.add_commands()
     listed = below.add_parser("list", help="a table of them, the oldest first")

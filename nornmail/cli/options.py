@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nornmail import ImapSettings, Mailer, SmtpSettings, StateStore, read_environment
+from nornmail import ImapSettings, SmtpSettings, read_environment
+
+if TYPE_CHECKING:
+    from nornmail import Mailer, StateStore
 
 ENV_FILE = ".env"
 """The file of settings in the current directory, read where it is there and none is named."""
@@ -98,6 +101,9 @@ class Settings:
 
     def mailer(self, store: StateStore | None, **options: Any) -> Mailer:
         """A mailer with the settings of SMTP; SMTP_HOST must be set."""
+        # Most commands send nothing, and need not wait for what that takes.
+        from nornmail import Mailer
+
         return Mailer(SmtpSettings.from_env(self._environ), store, **options)
 
     def get(self, variable: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from nornmail import ConfigurationError, Outbox, OutboxLetter, StoreError, open_store
 from nornmail.cli.dead import printable
 from nornmail.cli.options import Settings, add_environment
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Commands, Parser
 from nornmail.cli.status import OK
 
 KEY_WIDTH = 20
@@ -26,17 +26,15 @@ Act = Callable[[argparse.Namespace, Outbox], None]
 STATES = ("queued", "sending", "sent", "failed", "unknown")
 
 
-def add(commands: Commands) -> None:
-    """Add the command and those below it."""
-    parser = commands.add_parser(
-        "outbox",
-        help="list, show, retry, drop and resolve messages on their way out",
-        description="The outbox has what is to be sent, could not be, or may have been. These "
+def add(parser: Parser) -> None:
+    """Say what the command takes, and those below it."""
+    parser.description = (
+        "The outbox has what is to be sent, could not be, or may have been. These "
         "commands work on the state\nstore alone, also beside a running sender (a JSON store is "
         "for one process at a time). What is asked\nfor is left in the store; the sender does it "
         "within two seconds, or when it is started.\n\n"
         "Exit status: 0 it is done, 1 it cannot be done with a letter as it is, 2 no letter has "
-        "this KEY, 3 the\nstate store cannot be used.",
+        "this KEY, 3 the\nstate store cannot be used."
     )
     for one, act in _commands(parser.add_commands()):
         one.add_argument("--account", metavar="NAME", help="of this outbox only, by its name")

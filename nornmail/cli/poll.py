@@ -17,22 +17,20 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import standard_output
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 from nornmail.cli.status import INTERRUPTED
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "poll",
-        help="print what is new now, and what the poll came to",
-        description="Works until nothing new is left, and ends. Prints one JSON object per line: "
+def add(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Works until nothing new is left, and ends. Prints one JSON object per line: "
         "one for each message,\nas `nornmail watch` does, and a last one that has nothing but "
         '"result", the counts of the poll.\n\n'
         "Exit status: 0 the poll is done, 1 it failed or its reader went away, 2 a setting is "
-        "wrong, 3 the\nstate store cannot be used, 130 a signal ended it early.",
+        "wrong, 3 the\nstate store cannot be used, 130 a signal ended it early."
     )
     add_environment(parser)
     add_mailbox(parser)

@@ -14,7 +14,7 @@ from typing import Any
 from nornmail import ConfigurationError, LeaseHeld, Mailer, SendResult, open_store
 from nornmail.cli.dead import printable
 from nornmail.cli.options import Settings, add_environment, add_log_level, set_up_logging
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.status import FAILED, OK, QUEUED
 
 WAIT = 60.0
@@ -23,17 +23,15 @@ STDIN = "-"
 """The name of a file that stands for standard input."""
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "send",
-        help="send a message, and say what the server said",
-        description="Keeps a message in the state store, sends it, and waits for the server's "
+def add(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Keeps a message in the state store, sends it, and waits for the server's "
         "word. It is tried once. What is\nput off or cut off lies in the outbox: a program with a "
         "mailer and the same store sends it, or this\ncommand with the same --key once more.\n\n"
         "Exit status: 0 the server took it for everyone, 1 it was refused for somebody or that is "
         "not known,\n2 a mistake in the arguments or settings, 3 the state store cannot be used, "
-        "4 it is kept and was not\nsent yet.",
+        "4 it is kept and was not\nsent yet."
     )
     _add_message(parser)
     _add_manner(parser)

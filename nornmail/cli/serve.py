@@ -25,7 +25,7 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import Output, output_file, standard_output
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.signals import Interrupted, Work
 from nornmail.cli.status import INTERRUPTED, OK
 from nornmail.web import application
@@ -37,17 +37,15 @@ ADDRESS = "127.0.0.1:8000"
 Handler = Callable[[Message], Any]
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "serve",
-        help="run the poller with a control interface over HTTP",
-        description="Polls the mailbox, sends what is queued, and answers HTTP: inboxes are made "
+def add(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Polls the mailbox, sends what is queued, and answers HTTP: inboxes are made "
         "and removed, mail is\nsent, and GET /healthz says whether all is well. Mail goes to the "
         "function of --handler, or as one\nJSON line per message to --output. It ends with SIGINT "
         "or SIGTERM, after the message at hand.\n\n"
         "Exit status: 0 it was told to stop, 1 it failed, 2 a setting is wrong or a decision is "
-        "needed, 3 the\nstate store cannot be used, 130 a second signal came before it stopped.",
+        "needed, 3 the\nstate store cannot be used, 130 a second signal came before it stopped."
     )
     add_environment(parser)
     add_mailbox(parser)

@@ -16,22 +16,20 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import standard_output
-from nornmail.cli.parser import Commands
+from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 from nornmail.cli.status import INTERRUPTED
 
 
-def add(commands: Commands) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "watch",
-        help="print a JSON line for each new message, until interrupted",
-        description="Prints one JSON object per line and message on standard output, and goes on "
+def add(parser: Parser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Prints one JSON object per line and message on standard output, and goes on "
         "until SIGINT (Ctrl-C)\nor SIGTERM. A message counts as handled once its line is out; if "
         "the reader goes away it waits,\nand comes again at the next start.\n\n"
         "Exit status: 0 it was told to stop, 1 it failed or its reader went away, 2 a setting is "
-        "wrong, 3 the\nstate store cannot be used, 130 a second signal came before it had stopped.",
+        "wrong, 3 the\nstate store cannot be used, 130 a second signal came before it had stopped."
     )
     add_environment(parser)
     add_mailbox(parser)
