@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.message import Message
@@ -13,14 +11,14 @@ from typing import Self, TypeVar
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.certificates import CA_FILE, CERTIFICATE_FILES
-from nornmail.testing.connection import Connection, Dropped, reset_at_close
+from nornmail.testing.connection import Connection
 from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.faults import FaultPlan
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import Session
 from nornmail.testing.imap.table import COMMANDS
-from nornmail.testing.listener import Listener
 from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.service import Service
 from nornmail.testing.smtp.outbox import SentMessage
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
 from nornmail.testing.state import ServerState
@@ -56,9 +54,6 @@ class MailServer:
         faults: the faults to come, of IMAP and of SMTP.
         smtp: the SMTP side: its extensions, limits and counters. All other attributes here are of
             IMAP, but for `transcript`, `outbox` and what has to do with accounts.
-        read_only_mailboxes: names that SELECT opens read-only.
-        refuse_connections: while True, new connections are reset at once.
-        refused: how many were.
     """
 
     def __init__(
@@ -74,17 +69,20 @@ class MailServer:
             raise ValueError("tls and starttls exclude each other")
         self.host = host
         self.ca_file = CA_FILE
-        self.refuse_connections = False
-        self.refused = 0
         self._implicit_tls = tls
         self._state = ServerState(tls=tls, starttls=starttls, personality=personality_of(like))
         self.faults: FaultPlan = self._state.faults
         same: SmtpSecurity = "tls" if tls else "starttls" if starttls else "plain"
         self.smtp = SmtpServer(host, smtp or same, self._state)
         self._waiting = Waiting(self._state, lambda: self.smtp.outbox)
-        self._listener: Listener | None = None
-        self._connections = 0
-        self._live: dict[Connection, threading.Thread] = {}
+        self._imap = Service(
+            "imap",
+            host,
+            self._state,
+            self._serve,
+            label=lambda number: number,
+            counted=self._state.note_live,
+        )
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,8 +100,7 @@ class MailServer:
 
     def start(self) -> None:
         """Open the ports."""
-        if self._listener is None:
-            self._listener = Listener(self.host, self._take)
+        self._imap.start()
         try:
             self.smtp.start()
         except OSError:
@@ -114,13 +111,7 @@ class MailServer:
         """Close the ports and connections, and join the threads. A second call does nothing."""
         self._state.stopping.set()
         self.smtp.stop()
-        if self._listener is not None:
-            self._listener.stop()
-        self.kick()
-        with self._state.lock:
-            threads = list(self._live.values())
-        for thread in threads:
-            thread.join()
+        self._imap.stop()
 
     def raise_errors(self) -> None:
         """Raise what went wrong inside the server, a Call fault's own exception included."""
@@ -148,10 +139,8 @@ class MailServer:
 
     @property
     def imap_port(self) -> int:
-        """The TCP port of IMAP."""
-        if self._listener is None:
-            raise RuntimeError("the server has not been started")
-        return self._listener.port
+        """The TCP port of IMAP. RuntimeError before the start."""
+        return self._imap.port
 
     @property
     def smtp_port(self) -> int:
@@ -166,13 +155,26 @@ class MailServer:
     @property
     def connections(self) -> int:
         """How many connections were taken so far."""
-        return self._connections
+        return self._imap.connections
 
     @property
     def live_connections(self) -> int:
         """How many connections are open now."""
-        with self._state.lock:
-            return len(self._live)
+        return self._imap.live_connections
+
+    @property
+    def refuse_connections(self) -> bool:
+        """While True, new connections are reset at once."""
+        return self._imap.refuse
+
+    @refuse_connections.setter
+    def refuse_connections(self, refuse: bool) -> None:
+        self._imap.refuse = refuse
+
+    @property
+    def refused(self) -> int:
+        """How many connections were reset at once."""
+        return self._imap.refused
 
     @property
     def logins(self) -> int:
@@ -314,51 +316,12 @@ class MailServer:
 
     def kick(self) -> None:
         """Close every live connection of IMAP, without BYE. ``server.smtp`` has its own `kick`."""
-        with self._state.lock:
-            live = list(self._live)
-        for connection in live:
-            connection.hang_up()
-
-    def _take(self, sock: socket.socket) -> None:
-        if self.refuse_connections:
-            self.refused += 1
-            reset_at_close(sock)
-            sock.close()
-            self._state.changes.announce()
-            return
-        state = self._state
-        self._connections += 1
-        conn = Connection(sock, self._connections, state.transcript, state.stopping)
-        thread = threading.Thread(
-            target=self._serve, args=(conn,), name=f"imap-{conn.number}", daemon=True
-        )
-        with state.lock:
-            self._live[conn] = thread
-            state.live = len(self._live)
-        thread.start()
-        self._state.changes.announce()
+        self._imap.kick()
 
     def _serve(self, conn: Connection) -> None:
-        """A connection's thread. What is not the client's leaving is kept for `raise_errors`."""
-        reset = False
-        why = "the client is gone"
-        try:
-            if self._implicit_tls and self._state.tls is not None:
-                conn.start_tls(self._state.tls)
-            Session(Client(self._state, conn), COMMANDS).run()
-        except Dropped as dropped:
-            reset, why = dropped.reset, str(dropped)
-        except OSError as gone:  # SSLError is one: a client that breaks off the handshake
-            why = f"{why}: {gone}"
-        except Exception as error:
-            why = f"failed: {error!r}"
-            self._state.errors.append(error)
-        self._state.transcript.add(conn.number, "-", why.encode("utf-8", "replace") + b"\n")
-        conn.close(reset=reset)
-        with self._state.lock:
-            del self._live[conn]
-            self._state.live = len(self._live)
-        self._state.changes.announce()
+        if self._implicit_tls and self._state.tls is not None:
+            conn.start_tls(self._state.tls)
+        Session(Client(self._state, conn), COMMANDS).run()
 
 
 def _octets(message: bytes | Message[str, str]) -> bytes:

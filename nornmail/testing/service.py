@@ -15,10 +15,12 @@ class Service:
     """Takes connections and hands each to ``serve`` in a thread of its own.
 
     Args:
-        name: of the protocol, for the threads and the transcript.
+        name: of the protocol, for the threads.
         host: the address to listen on.
         state: the transcript, the errors and the stop of the whole server.
         serve: talks to one client, until Dropped or an OSError says that the connection is over.
+        label: what the transcript calls a connection, of its number.
+        counted: is told how many connections are open, whenever that changes, under the lock.
 
     Attributes:
         refuse: while True, new connections are reset at once.
@@ -26,7 +28,14 @@ class Service:
     """
 
     def __init__(
-        self, name: str, host: str, state: ServerState, serve: Callable[[Connection], None]
+        self,
+        name: str,
+        host: str,
+        state: ServerState,
+        serve: Callable[[Connection], None],
+        *,
+        label: Callable[[int], int | str],
+        counted: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.refuse = False
         self.refused = 0
@@ -35,6 +44,8 @@ class Service:
         self._host = host
         self._state = state
         self._serve_client = serve
+        self._label = label
+        self._counted = counted
         self._listener: Listener | None = None
         self._live: dict[Connection, threading.Thread] = {}
 
@@ -82,11 +93,14 @@ class Service:
             return
         state = self._state
         self.connections += 1
-        label = f"{self._name} {self.connections}"
-        conn = Connection(sock, label, state.transcript, state.stopping)
-        thread = threading.Thread(target=self._serve, args=(conn,), name=label, daemon=True)
+        number = self.connections
+        conn = Connection(sock, self._label(number), state.transcript, state.stopping)
+        thread = threading.Thread(
+            target=self._serve, args=(conn,), name=f"{self._name}-{number}", daemon=True
+        )
         with state.lock:
             self._live[conn] = thread
+            self._counted(len(self._live))
         thread.start()
         self._state.changes.announce()
 
@@ -107,4 +121,5 @@ class Service:
         conn.close(reset=reset)
         with self._state.lock:
             del self._live[conn]
+            self._counted(len(self._live))
         self._state.changes.announce()

@@ -76,6 +76,10 @@ class ServerState:
         self.logins = 0
         self.live = 0
 
+    def note_live(self, live: int) -> None:
+        """Note how many IMAP connections are open; ``lock`` is held."""
+        self.live = live
+
     def take(self, kind: type[AnyFault], matches: Callable[[AnyFault], bool]) -> list[AnyFault]:
         """The faults of this kind that fire now: the server's habits, and what a test has added."""
         return [*self._habits.take(kind, matches), *self.faults.take(kind, matches)]

@@ -33,7 +33,9 @@ class SmtpServer(SmtpSettings):
         self._state = state
         self._sent: list[SentMessage] = []
         self._number = 0
-        self._service = Service("smtp", host, state, self._serve)
+        self._service = Service(
+            "smtp", host, state, self._serve, label=lambda number: f"smtp {number}"
+        )
 
     @property
     def outbox(self) -> list[SentMessage]:
