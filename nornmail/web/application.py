@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller
-from nornmail.web.exchange import JSON, Answer, Problem, Request, read_request
+from nornmail.web.exchange import JSON, Answer, Problem, Request, phrase, read_request
 from nornmail.web.health import health
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
@@ -108,7 +108,7 @@ class _Application:
         headers = [*answer.headers, ("Content-Length", str(len(octets)))]
         if octets:
             headers += [("Content-Type", JSON), ("Cache-Control", "no-store")]
-        start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+        start_response(f"{answer.status.value} {phrase(answer.status)}", headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [octets]
 
     def _answer(self, environ: Mapping[str, Any]) -> Answer:

@@ -17,6 +17,14 @@ JSON = "application/json"
 HIGHEST_NUMBER = 10**9
 """Of a query's numbers: no list is longer, and longer digits are somebody's joke."""
 
+_NEWER_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""What RFC 9110 calls them; Python has older words before 3.13. A program compares them."""
+
+
+def phrase(status: HTTPStatus) -> str:
+    """A status in words, the same on every Python (RFC 9110, 15)."""
+    return _NEWER_PHRASES.get(status.value, status.phrase)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -52,7 +60,7 @@ class Problem(Exception):
         self, status: HTTPStatus, detail: str, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
         super().__init__(detail)
-        body = {"error": status.phrase.lower(), "detail": detail}
+        body = {"error": phrase(status).lower(), "detail": detail}
         self.answer = Answer(status, body, headers)
 
 

@@ -173,7 +173,7 @@ def test_a_token_is_asked_for_where_it_is_set(server: MailServer, user: User) ->
 def test_a_body_that_is_refused_is_answered(server: MailServer, user: User) -> None:
     with service(user) as running:
         status, body = running.ask("POST", "/v1/inboxes", octets=bytes(8 * MAX_BODY))
-        assert (status, body["error"]) == (413, "request entity too large")
+        assert (status, body["error"]) == (413, "content too large")
         assert running.ask("GET", "/v1/inboxes")[0] == 200
 
 

@@ -72,6 +72,19 @@ def test_bodies(
     assert set(reply.body) == {"error", "detail"}
 
 
+@pytest.mark.parametrize(
+    ("octets", "error"),
+    [
+        pytest.param(b"x" * (MAX_BODY + 1), "content too large", id="413"),
+        pytest.param(b"{}", "unprocessable content", id="422"),
+    ],
+)
+def test_the_words_of_an_error_are_the_same_on_every_python(
+    world: World, octets: bytes, error: str
+) -> None:
+    assert call(world.app, "POST", "/v1/inboxes", octets=octets).body["error"] == error
+
+
 def test_a_body_of_unknown_length_is_read_where_the_server_ends_it(world: World) -> None:
     body = json.dumps({"name": "T", "email_username": "t"}).encode()
     more: dict[str, Any] = {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
