@@ -25,6 +25,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "digest": {"model"},
     "letters": {"errors"},
     "handling": {"errors"},
+    "oauth": {"errors"},
     "settings": {"errors"},
     "steps": set(),
     "reach": {"steps"},
@@ -32,9 +33,10 @@ MAY_KNOW: dict[str, set[str]] = {
     "message": _VALUES,
     "routing": {"model", "message"},
     "stores": _VALUES | {"clock", "letters"},
-    "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"},
+    "imap": _VALUES | {"settings", "clock", "waker", "_version", "reach", "steps"} | {"oauth"},
     "smtp": _VALUES
     | {"settings", "message", "stores", "policy", "clock", "reach", "steps", "letters", "handling"}
+    | {"oauth"}
     | {"events"}  # a mailer tells its program with the same kind of values as a poller
     | {"routing"},  # the form in which two addresses are compared
     "events": {"model", "clock"},

@@ -15,7 +15,6 @@ from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
 from nornmail.imap.listing import Selected, hits, hits_if_told, selected, within
-from nornmail.imap.oauth import ask_token
 from nornmail.imap.providers import ID_ARGUMENTS, forgets_noop, wants_id
 from nornmail.imap.responses import ListItem
 from nornmail.imap.session import Session
@@ -23,6 +22,7 @@ from nornmail.imap.tokens import HIGHEST_NUMBER
 from nornmail.imap.translate import scrubber
 from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Observer, Wire
+from nornmail.oauth import ask_token
 from nornmail.settings import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
@@ -89,7 +89,7 @@ class Connection(Session):
         limits = limits or Limits()
         scrub = scrubber(settings.username or "", settings.password or "")
         # Before connecting: a callback may take its time, and servers hang up on the silent.
-        token = None if settings.token is None else ask_token(settings.token, scrub)
+        token = None if settings.token is None else ask_token(settings.token, scrub.hide)
         budget = plain_budget(limits, settings.timeout)
         wire = Wire(
             settings.host,

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import base64
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from nornmail.errors import AuthenticationFailed, ConfigurationError, ConnectionLost
+from nornmail.errors import AuthenticationFailed, ConnectionLost
 from nornmail.imap.limits import Budget
 from nornmail.imap.providers import login_refused
 from nornmail.imap.sasl import authenticate, bearer, offered, refusal_status
 from nornmail.imap.translate import Scrubber
 from nornmail.imap.trouble import Kind, classify
 from nornmail.imap.wire import Reply, Wire
+from nornmail.oauth import ask_token
 from nornmail.settings import ImapSettings
-
-
-def ask_token(ask: Callable[[], str], scrub: Scrubber) -> str:
-    """Ask the callback for a token; from then on it is hidden.
-
-    Raises:
-        ConnectionLost: the callback raised, or returned no token: trouble that passes. Its words
-            are not repeated, since they may hold secrets; the cause is chained.
-        ConfigurationError: it returned an awaitable.
-    """
-    try:
-        token: object = ask()
-    except Exception as error:
-        name = type(error).__name__
-        raise ConnectionLost(f"the token callback raised {name}; no token, no login") from error
-    if inspect.isawaitable(token):
-        if inspect.iscoroutine(token):
-            token.close()
-        raise ConfigurationError("token", "(an awaitable)", "must be a plain function")
-    if not isinstance(token, str):
-        raise ConnectionLost(f"the token callback returned {type(token).__name__}, not a token")
-    token = token.strip()  # read from a file it ends in a line end
-    scrub.hide(token)
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConnectionLost("the token callback returned what is no token")
-    return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +47,7 @@ class TokenLogin:
         refused = self._send(token)
         if isinstance(refused, Reply) or self.settings.token is None:
             return self._accepted(refused)
-        fresh = ask_token(self.settings.token, self.scrub)
+        fresh = ask_token(self.settings.token, self.scrub.hide)
         if fresh == token:
             raise refused
         try:

@@ -12,10 +12,10 @@ from nornmail.imap.auth import log_in, secure
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
 from nornmail.imap.listing import Selected
-from nornmail.imap.oauth import ask_token
 from nornmail.imap.translate import Scrubber, scrubber
 from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Wire
+from nornmail.oauth import ask_token
 from nornmail.reach import PATIENCE, Port, reach, speaks_tls
 from nornmail.settings import ImapSettings
 from nornmail.steps import Step
@@ -130,7 +130,7 @@ class _Probe:
             if settings.starttls:
                 yield Step(name, True, "the connection goes on inside TLS")
             name = "IMAP login"
-            token = None if settings.token is None else ask_token(settings.token, self._scrub)
+            token = None if settings.token is None else ask_token(settings.token, self._scrub.hide)
             connection = Connection(wire, settings, limits=self._limits, scrub=self._scrub)
             connection.capabilities = log_in(wire, settings, self._budget, self._scrub, token)
             connection.identify()

@@ -9,11 +9,7 @@ from collections.abc import Callable
 
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.imap.translate import described
-
-_PLAIN_ANSWERS = frozenset(
-    {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-)
-"""What OpenSSL says when the other side speaks plain text."""
+from nornmail.reach import PLAIN_ANSWERS
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -77,7 +73,7 @@ def _tls_failure(error: OSError | ValueError) -> str:
             f"its certificate was refused ({error.verify_message or error.reason}). IMAP_HOST must "
             "be a name that the certificate has; for a private authority set IMAP_CA_FILE"
         )
-    if isinstance(error, ssl.SSLError) and error.reason in _PLAIN_ANSWERS:
+    if isinstance(error, ssl.SSLError) and error.reason in PLAIN_ANSWERS:
         return (
             f"the port does not speak TLS from the first octet ({error.reason}). Check IMAP_PORT, "
             "or set IMAP_USE_SSL=false and IMAP_STARTTLS=true"

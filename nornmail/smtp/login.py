@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import inspect
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
@@ -11,11 +10,11 @@ from typing import Final
 
 from nornmail.errors import (
     AuthenticationFailed,
-    ConfigurationError,
     ConnectionLost,
     ProtocolError,
     Throttled,
 )
+from nornmail.oauth import ask_token
 from nornmail.settings import SmtpSettings
 from nornmail.smtp.meanings import Meaning, Stage, is_lockout, limit_kind, meaning
 from nornmail.smtp.responses import Response
@@ -83,12 +82,12 @@ def _log_in_with_token(
     scrub: Scrubber,
     ask: Callable[[], str],
 ) -> None:
-    given = ask_token(ask, scrub)
+    given = ask_token(ask, scrub.hide)
     name, host, port = settings.username or "", settings.host, settings.port
     refused = _attempt(wire, with_token(offered, name, given, host, port), offered, scrub, True)
     if refused is None:
         return
-    fresh = ask_token(ask, scrub)
+    fresh = ask_token(ask, scrub.hide)
     if fresh == given:
         raise refused
     try:
@@ -98,32 +97,6 @@ def _log_in_with_token(
         raise refused from lost
     if again is not None:
         raise again
-
-
-def ask_token(ask: Callable[[], str], scrub: Scrubber) -> str:
-    """Ask the callback for a token; from then on it is hidden.
-
-    Raises:
-        ConnectionLost: the callback raised, or returned no token: trouble that passes. Its words
-            are not repeated, since they may hold secrets; the cause is chained.
-        ConfigurationError: it returned an awaitable.
-    """
-    try:
-        token: object = ask()
-    except Exception as error:
-        name = type(error).__name__
-        raise ConnectionLost(f"the token callback raised {name}; no token, no login") from error
-    if inspect.isawaitable(token):
-        if inspect.iscoroutine(token):
-            token.close()
-        raise ConfigurationError("token", "(an awaitable)", "must be a plain function")
-    if not isinstance(token, str):
-        raise ConnectionLost(f"the token callback returned {type(token).__name__}, not a token")
-    token = token.strip()  # read from a file it ends in a line end
-    scrub.hide(token)
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConnectionLost("the token callback returned what is no token")
-    return token
 
 
 def _attempt(
