@@ -22,7 +22,7 @@ from nornmail.message.limits import (
 
 _TOKEN = re.compile(
     r"""
-      (?P<word>=\?[^?\s]{1,80}\?[bBqQ]\?(?>(?:[^?="<>]|=(?!\?[^=])|\?(?!=))*)\?=)  # an encoded word
+      (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]|=(?!\?[^=])|\?(?!=))*)\?=)  # an encoded word
     | "(?P<quoted>(?>(?:[^"\\]++|\\.)*))"
     | <(?P<angle>[^<>]*+)>
     | (?P<open><[^<>,;]*+)                                  # a bracket that nobody closed
@@ -49,6 +49,8 @@ _SPECIALS = re.compile(r"[][()<>@,:;\".\\]")
 _GROUP = re.compile(r"[^@\":]*+:[^;]*+;\Z")
 _BLANKS_AROUND = re.compile(r"\s*+([@.])\s*+")
 _SCHEME = re.compile(r"mailto:", re.IGNORECASE)
+_BARE = re.compile(_PLAIN_ADDRESS)
+_DOMAIN = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class _Reader:
         elif kind == "stray":
             self.note("a stray character in an address field")
             return
+        elif "\\" in text:  # quotes that a script escaped, though nothing is quoted
+            text = text.replace('\\"', '"')
         is_glued = self.glued and self.words and (kind != "word" or "@" in self.words[-1])
         if is_glued or (self.words and text.startswith("@") and self._is_at(end, text)):
             self._glue(text)
@@ -220,6 +224,7 @@ class _Reader:
         words, angles, comments = self.words, self.angles, self.comments
         self.words, self.angles, self.comments, self.glued = [], [], [], False
         if angles:
+            words, behind = self._addresses_behind(words, angles[0])
             if words and self.waiting:
                 self.note("a comma in a name without quotes")
                 words = [", ".join([*self.waiting, words[0]]), *words[1:]]
@@ -228,13 +233,28 @@ class _Reader:
             # "Ann (at work) <ann@example.org>": with a name, the comment is a part of it.
             names = [*words, *(f"({one})" for one in comments)] if words else comments
             self._add(self._name(names), angles[0])
+            for address in behind:
+                self._add("", address)
         elif words:
             self._bare(words, comments, separator)
+
+    def _addresses_behind(self, words: list[str], angle: str) -> tuple[list[str], list[str]]:
+        """``Ann <ann@example.org> bob@example.org``: bob is no part of Ann's name."""
+        name, behind = words[: self.named], list[str]()
+        for word in words[self.named :]:
+            is_address = word != angle and "@" in angle and _BARE.fullmatch(word)
+            (behind if is_address else name).append(word)
+        if behind:
+            self.note("two addresses without a comma between them")
+        return name, behind
 
     def _bare(self, words: list[str], comments: list[str], separator: str) -> None:
         if any(word[:1] in "@." or word[-1:] in "@." for word in words):
             # Blanks around the dots and the "@", as RFC 822 allowed.
             words = _BLANKS_AROUND.sub(r"\1", " ".join(words)).split(" ")
+        is_veiled = len(words) == 3 and words[1] == "at" and _DOMAIN.fullmatch(words[2])
+        if comments and is_veiled:  # "ann at example.org (Ann)": an archive of a mailing list
+            words = [f"{words[0]}@{words[2]}"]
         addresses = [word for word in words if "@" in word]
         names = [word for word in words if "@" not in word]
         if not addresses and separator == "," and not comments:

@@ -36,6 +36,14 @@ def read(field: bytes) -> Found:
         pytest.param(b"a@x Jo", [("Jo", "a@x")], id="a name behind, no brackets"),
         pytest.param(b"<a@x> Jo", [("Jo", "a@x")], id="a name behind"),
         pytest.param(b"Jo <a@x> Bo <b@y>", [("Jo", "a@x"), ("Bo", "b@y")], id="no comma"),
+        pytest.param(b"Jo <a@x> b@y", [("Jo", "a@x"), ("", "b@y")], id="one behind brackets"),
+        pytest.param(b"Jo <a@x>\r\n b@y, c@z", [("Jo", "a@x"), ("", "b@y"), ("", "c@z")],
+                     id="and a list behind it"),
+        pytest.param(b"Jo <a@x> a@x", [("Jo a@x", "a@x")], id="the same behind brackets"),
+        pytest.param(b"jo at x.org (Jo D)", [("Jo D", "jo@x.org")], id="of a list's archive"),
+        pytest.param(b"Jo at x.org", [("Jo at x.org", "")], id="at in a name"),
+        pytest.param(b"jo at work (Jo D)", [("jo at work", "")], id="at no domain"),
+        pytest.param(b'\\"Jo: J\\" <a@x>', [('"Jo: J"', "a@x")], id="escaped and not quoted"),
         pytest.param(b"a@x b@y", [("", "a@x"), ("", "b@y")], id="a blank for a comma"),
         pytest.param(b"a@x,,b@y,", [("", "a@x"), ("", "b@y")], id="commas alone"),
         pytest.param(b"Jo <<a@x>>", [("Jo", "a@x")], id="two brackets"),
@@ -66,7 +74,7 @@ def read(field: bytes) -> Found:
         pytest.param(b"Jo\0 <a\0@x>", [("Jo", "a@x")], id="NUL"),
         pytest.param(b",;:<>()@", [("", "@")], id="signs alone"),
     ],
-)
+)  # fmt: skip
 def test_a_list(field: bytes, found: Found) -> None:
     assert read(field) == found
 
