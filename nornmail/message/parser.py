@@ -185,10 +185,11 @@ class _Splitter:
         delimiter = b"--" + boundary.encode("latin-1", "replace")
         if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
             return delimiter
-        # What folding did to it: a blank that the sender's boundary does not have.
-        delimiter = b"".join(delimiter.split())
-        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
-            return delimiter
+        # What folding did to it: a tab for a blank, or a blank that the sender's does not have.
+        words = delimiter.split()
+        for delimiter in (b" ".join(words), b"".join(words)):
+            if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+                return delimiter
         if self._undo_encoding(part):
             return self._delimiter(part)
         likely = _LIKELY_BOUNDARY.search(part._raw, *part._bounds)
@@ -227,7 +228,8 @@ class _Splitter:
             self.note("a multipart in which its boundary does not occur")
             return
         self.note("a multipart without its last boundary")
-        yield opened, end
+        # At the end of the message the last line end is that of the boundary which is missing.
+        yield opened, _before_line_end(raw, opened, end) if end == len(raw) else end
 
     def _lines(
         self, raw: bytes, delimiter: bytes, start: int, end: int
