@@ -18,11 +18,11 @@ from nornmail.message.transfer import decode_base64
 # In the text of a word a question mark may stand that is not encoded, and "?=" when it goes on as
 # an encoded octet. "=?" cannot: it begins the next word, so that no two searches cross.
 _TEXT = r"(?>(?:[^?=]|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?))*)"
-_WORD = re.compile(rf"=\?([^?*\s]{{1,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
-_FOLDED_WORD = re.compile(rf"=\?[^?]{{1,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
+_WORD = re.compile(rf"=\?([^?*\s]{{0,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
+_FOLDED_WORD = re.compile(rf"=\?[^?]{{0,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
 _FOLD = re.compile(r"[\r\n]++[ \t]*+")
 _RAW = re.compile("[\x80-\xff]+")
-_RAW_WORD = re.compile(rf"(=\?[^?*\s]{{1,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
+_RAW_WORD = re.compile(rf"(=\?[^?*\s]{{0,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 # Controls that no charset of mail uses, beside 8-bit octets: something else was encoded.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
