@@ -25,6 +25,8 @@ from tests.message.reading import mail
         pytest.param(b"=?utf-\r\n 8?Q?abc?=", "abc", id="its charset split by folding"),
         pytest.param(b"=?utf-8?B?4oK?= =?utf-8?B?s4oKs?=", "€€", id="four digits split in two"),
         pytest.param(b"=?utf-8?B?4oI=?= =?utf-8?Q?=AC?=", "€", id="split between B and Q"),
+        pytest.param(b"=?utf-8?Q?a=C?= =?utf-8?Q?3=A9?=", "aé", id="an octet split in two"),
+        pytest.param(b"=?utf-8?Q?a=?= =?utf-8?B?w6k=?=", "aé", id="half an octet before base64"),
         pytest.param(b"=?UTF-8?B?4oI=?= =?utf-8?B?rA==?=", "€", id="one charset, two spellings"),
         pytest.param(b"=?utf-8?Q?a?==?utf-8?Q?b?=", "ab", id="nothing between two words"),
         pytest.param(b"x=?utf-8?Q?a?=y", "xay", id="nothing around a word"),
