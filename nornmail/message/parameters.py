@@ -19,7 +19,7 @@ _PARAMETER = re.compile(
     r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
     (?: "((?>(?:[^"\\]++|\\.)*))"
       | ((?>(?: [^;\s]++
-              | \s++(?!(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
+              | \s++(?!;|(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
     )""",
     re.DOTALL | re.VERBOSE,
 )

@@ -86,6 +86,8 @@ def test_a_raw_name_is_in_the_charset_of_the_text_before_it() -> None:
         pytest.param("text/html charset=x", "text/html", {"charset": "x"}, id="no semicolon"),
         pytest.param("text/html;charset=x;;format=flowed;", "text/html",
                      {"charset": "x", "format": "flowed"}, id="too many semicolons"),
+        pytest.param("text/plain; charset=x ; format=flowed", "text/plain",
+                     {"charset": "x", "format": "flowed"}, id="a blank before a semicolon"),
         pytest.param("text/plain; charset=x format=flowed", "text/plain",
                      {"charset": "x", "format": "flowed"}, id="a blank for a semicolon"),
         pytest.param("text/plain; charset=us-ascii (Plain text)", "text/plain",
