@@ -14,10 +14,11 @@ from nornmail.message.headers import decode_text
 from nornmail.message.limits import MAX_PARAMETERS
 
 # Where the semicolon was forgotten, only a name that is known begins the next parameter: there are
-# file names with blanks and signs of equality in them.
+# file names with blanks and signs of equality in them. A quote that was not escaped ends a value
+# where something comes that can follow it.
 _PARAMETER = re.compile(
     r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
-    (?: "((?>(?:[^"\\]++|\\.)*))"
+    (?: "((?>(?:[^"\\]++|\\.)*)(?>(?:"(?!\s*+(?:;|\Z|[\w*-]++=))(?>(?:[^"\\]++|\\.)*)){0,9}))"
       | ((?>(?: [^;\s]++
               | \s++(?!;|(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
     )""",
@@ -29,6 +30,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 _COMMENT = re.compile(r"[ \t]++\([^()\"]*+\)[ \t]*+\Z")
 _EXTENDED = re.compile(r"(?:utf-?8|iso-8859-\d{1,2}|windows-125\d)'[A-Za-z-]{0,8}'", re.I)
 _TYPE = re.compile(r'["\s]*+([a-z0-9!#$&^_.+-]{1,100})[ \t]*+/[ \t]*+([a-z0-9!#$&^_.+-]{1,100})')
+_NO_TYPE = re.compile(r"[\w*-]{1,40}=")
 _TOKEN = re.compile(r"[!-9<>?A-~]+")
 _TEXT_NAMES: Final = ("filename", "name")
 """Parameters that are text. The others are tokens, and are kept as they were sent."""
@@ -38,6 +40,9 @@ _MAX_REMEMBERED: Final = 100
 
 DEFAULT_TYPE: Final = "text/plain"
 """What a part is that does not say what it is (RFC 2045 section 5.2)."""
+
+FILE_TYPE: Final = "application/octet-stream"
+"""What a part is that has a name and a type that cannot be read."""
 
 
 def parse_content_type(
@@ -75,13 +80,14 @@ def _parse_content_type(
     raw: str, default: str, note: Note, charset: str
 ) -> tuple[str, dict[str, str]]:
     found = _TYPE.match(raw.lower())
-    values = parse_parameters(raw[found.end() if found else 0 :], note, charset)
     if found is not None:
-        return f"{found[1]}/{found[2]}", values
+        return f"{found[1]}/{found[2]}", parse_parameters(raw[found.end() :], note, charset)
     note("a Content-Type that cannot be read")
+    values = parse_parameters(";" + raw if _NO_TYPE.match(raw) else raw, note, charset)
     if raw[:9].lower() == "multipart" or ("boundary" in values and "charset" not in values):
         return "multipart/mixed", values
-    return default, values
+    is_file = "name" in values and raw[:4].lower() != "text"
+    return FILE_TYPE if is_file else default, values
 
 
 def parse_disposition(
