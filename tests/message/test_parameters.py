@@ -139,6 +139,7 @@ def test_a_disposition(field: str, disposition: str, name: str | None) -> None:
         pytest.param('"base64"', "base64", id="in quotes"),
         pytest.param("base64;", "base64", id="a semicolon"),
         pytest.param("base64 (a comment)", "base64", id="a comment"),
+        pytest.param("(a comment) base64", "base64", id="a comment in front"),
         pytest.param("quoted_printable", "quoted-printable", id="an underscore"),
         pytest.param("QuotedPrintable", "quoted-printable", id="no hyphen"),
         pytest.param("7-bit", "7bit", id="a hyphen too many"),

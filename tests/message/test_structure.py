@@ -228,6 +228,10 @@ def test_pieces_of_text_begin_on_lines_of_their_own() -> None:
         pytest.param(multipart("mixed", PLAIN)[:-7], "plain", id="cut off"),
         pytest.param(multipart("mixed", PLAIN) + "An epilogue.\n", "plain\n", id="an epilogue"),
         pytest.param(multipart("mixed", PLAIN, ""), "plain\n", id="an empty last part"),
+        pytest.param(multipart("mixed", multipart("mixed", PLAIN), PLAIN), "plain\nplain\n",
+                     id="a part with the same boundary"),
+        pytest.param(multipart("mixed", PLAIN) + "\n\nSee:\n--b\nContent-Type: text/plain\n\nb\n",
+                     "plain\n", id="an epilogue with a boundary"),
         pytest.param(multipart("mixed", PLAIN, "\n") + "epilogue", "plain\n", id="and an epilogue"),
         pytest.param(multipart("mixed", PLAIN, end="-->"), "plain\n", id="rubbish behind the end"),
         pytest.param(
