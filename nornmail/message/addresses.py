@@ -109,7 +109,7 @@ def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
         quoted, words, address, bare = item.groups()
         name = quoted or words or ""
         if "=?" in name or not name.isprintable() or "  " in name:
-            name = decode_words(name if quoted else " ".join(name.split()), note)
+            name = _decoded(name if quoted else " ".join(name.split()), note)
         found.append(Address(name.strip(), address or bare))
     return tuple(found)
 
@@ -297,7 +297,7 @@ class _Reader:
             name = ""
 
     def _name(self, words: list[str]) -> str:
-        return decode_words(" ".join(words), self.note) if words else ""
+        return _decoded(" ".join(words), self.note) if words else ""
 
     def _add(self, name: str, address: str) -> None:
         if "(" in address:
@@ -317,6 +317,14 @@ class _Reader:
             address = ""
         if (name or address) and len(self.found) < MAX_ADDRESSES:
             self.found.append(Address(name, address))
+
+
+def _decoded(text: str, note: Note) -> str:
+    """A name; the quotes of a sender that quotes first, and encodes quotes and all, are none."""
+    name = decode_words(text, note)
+    if "=?" in text and name[:1] == name[-1:] == '"' and name.count('"') == 2:
+        return name[1:-1].strip()
+    return name
 
 
 def _without_blanks(text: str) -> str:
