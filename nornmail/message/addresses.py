@@ -22,15 +22,15 @@ from nornmail.message.limits import (
 
 _TOKEN = re.compile(
     r"""
-      (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]|=(?!\?[^=])|\?(?!=))*)\?=)  # an encoded word
-    | "(?P<quoted>(?>(?:[^"\\]++|\\.)*))"
+      (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]++|=(?!\?[^=])|\?(?!=)){0,9999})\?=)
+    | "(?P<quoted>(?>(?:[^"\\]++|\\.){0,9999}))"
     | <(?P<angle>[^<>]*+)>
     | (?P<open><[^<>,;]*+)                                  # a bracket that nobody closed
     | (?P<comment>\()
     | (?P<space>[\s\x00-\x1f]++)
     | (?P<end>[,;])
     | (?P<group>:)
-    | (?P<atom>(?>(?:\\.|\[[^\[\]\s]*+\]|[^\s\x00-\x1f"<>,;:(\\])+))
+    | (?P<atom>(?>(?:\\.|\[(?>(?:[^\[\]\s]*+\])?)|[^\s\x00-\x1f"<>,;:(\\[]++){1,9999}))
     | (?P<stray>.)
     """,
     re.VERBOSE | re.DOTALL,

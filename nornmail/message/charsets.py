@@ -80,8 +80,8 @@ _ISO = re.compile(r"(?:iso|is|latin)?8859(\d{1,2})")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
-_LONE_MARKS = re.compile(rb"(?>(?:[\x00-\x7f]++|[\x85\x91-\x97\x99](?![\x80-\xff]))*)")
-"""Text whose only 8-bit octets are quotation marks, dashes and the like of windows-1252."""
+_NOT_LONE_MARKS = re.compile(rb"[\x80-\x84\x86-\x90\x98\x9a-\xff]|[\x85\x91-\x97\x99][\x80-\xff]")
+"""Anything 8-bit but single quotation marks, dashes and the like of windows-1252."""
 _TWO_OCTETS: Final = frozenset({"gb18030", "big5hkscs", "cp949"})
 """Codecs in which such a mark and the letter behind it are a character that hardly anyone uses."""
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
@@ -149,7 +149,7 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     if codec.startswith(("utf_16", "utf_32")) and data.isascii() and not _CONTROLS.search(data):
         note("text that is not " + codec)  # the label of a program that thought in UTF-16
         return data.decode("ascii")
-    if codec in _TWO_OCTETS and not data.isascii() and _LONE_MARKS.fullmatch(data):
+    if codec in _TWO_OCTETS and not data.isascii() and not _NOT_LONE_MARKS.search(data):
         note(f"text of windows-1252 that says {codec}")
         codec = "cp1252"
     try:

@@ -24,11 +24,11 @@ from nornmail.message.words import to_unicode as to_unicode
 
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"\n\r*+\n")
-_FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))(?:\n|\Z)")
-_FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n))*)\r{0,2}\n([ \t])")
+_FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000}))(?:\n|\Z)")
+_FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n)){0,50000})\r{0,2}\n([ \t])")
 _BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
-_LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n)+)")
-_BAD_NAME = re.compile(r"[^\s:]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)(?:\n|\Z)")
+_LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n){1,50000})")
+_BAD_NAME = re.compile(r"[^\s:]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000})(?:\n|\Z)")
 _KNOWN = re.compile(
     r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
     r"|Message-ID|In-Reply-To|References|MIME-Version|Content-[A-Za-z-]+|DKIM-Signature"

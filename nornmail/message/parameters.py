@@ -18,9 +18,10 @@ from nornmail.message.limits import MAX_PARAMETERS
 # where something comes that can follow it.
 _PARAMETER = re.compile(
     r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
-    (?: "((?>(?:[^"\\]++|\\.)*)(?>(?:"(?!\s*+(?:;|\Z|[\w*-]++=))(?>(?:[^"\\]++|\\.)*)){0,9}))"
+    (?: "((?>(?:[^"\\]++|\\.|"(?!\s*+(?:;|\Z|[\w*-]++=))){0,5000}))"
       | ((?>(?: [^;\s]++
-              | \s++(?!;|(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
+              | \s++(?!;|(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=)
+              ){0,5000}))
     )""",
     re.DOTALL | re.VERBOSE,
 )

@@ -15,7 +15,7 @@ _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
 _EXPECTED: Final = _ALPHABET + b"=\r\n"
 _AFTER_PADDING: Final = b"=\r\n\t "
 _RUN = re.compile(rb"[^=]+")
-_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+)+)")
+_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+){1,9999})")
 _FIRST_LINE = re.compile(
     rb"\s*+(?>(?:[A-Za-z0-9+/]{4})+)(?>(?:[A-Za-z0-9+/]{2,3}=?=?)?)[ \t]*+(?:\r*+\n|\Z)"
 )

@@ -17,7 +17,8 @@ from nornmail.message.transfer import decode_base64
 
 # In the text of a word a question mark may stand that is not encoded, and "?=" when it goes on as
 # an encoded octet. "=?" cannot: it begins the next word, so that no two searches cross.
-_TEXT = r"(?>(?:[^?=]|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?))*)"
+# Each repetition of a group costs memory while it goes on, so that all of them are bounded.
+_TEXT = r"(?>(?:[^?=]++|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?)){0,20000})"
 _WORD = re.compile(rf"=\?([^?*\s]{{0,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
 _FOLDED_WORD = re.compile(rf"=\?[^?]{{0,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
 _FOLD = re.compile(r"[\r\n]++[ \t]*+")
