@@ -42,9 +42,6 @@ _MAX_REMEMBERED: Final = 100
 DEFAULT_TYPE: Final = "text/plain"
 """What a part is that does not say what it is (RFC 2045 section 5.2)."""
 
-FILE_TYPE: Final = "application/octet-stream"
-"""What a part is that has a name and a type that cannot be read."""
-
 
 def parse_content_type(
     raw: str, default: str = DEFAULT_TYPE, note: Note = ignore, charset: str = ""
@@ -87,8 +84,7 @@ def _parse_content_type(
     values = parse_parameters(";" + raw if _NO_TYPE.match(raw) else raw, note, charset)
     if raw[:9].lower() == "multipart" or ("boundary" in values and "charset" not in values):
         return "multipart/mixed", values
-    is_file = "name" in values and raw[:4].lower() != "text"
-    return FILE_TYPE if is_file else default, values
+    return default, values
 
 
 def parse_disposition(
