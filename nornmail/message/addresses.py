@@ -1,7 +1,7 @@
 """Address lists (RFC 5322 section 3.4, with the obsolete and the broken ones). Total.
 
-The list is cut up before anything is decoded, so that no encoded comma or bracket makes or hides
-an address: ``alice@legit.example <bob@evil.example>`` is bob.
+The list is cut up before anything is decoded, so that no encoded comma or bracket hides an address
+or stands for one beside it: ``alice@legit.example <bob@evil.example>`` is bob.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from nornmail.message.limits import (
 
 _TOKEN = re.compile(
     r"""
-      (?P<word>=\?[^?\s]{1,80}\?[bBqQ]\?(?>(?:[^?="<>]|=(?!\?[^=])|\?(?!=))*)\?=)  # an encoded word
-    | "(?P<quoted>(?>(?:[^"\\]++|\\.)*))"
+      (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]++|=(?!\?[^=])|\?(?!=)){0,9999})\?=)
+    | "(?P<quoted>(?>(?:[^"\\]++|\\.){0,9999}))"
     | <(?P<angle>[^<>]*+)>
     | (?P<open><[^<>,;]*+)                                  # a bracket that nobody closed
     | (?P<comment>\()
     | (?P<space>[\s\x00-\x1f]++)
     | (?P<end>[,;])
     | (?P<group>:)
-    | (?P<atom>(?>(?:\\.|\[[^\[\]\s]*+\]|[^\s\x00-\x1f"<>,;:(\\])+))
+    | (?P<atom>(?>(?:\\.|\[(?>(?:[^\[\]\s]*+\])?)|[^\s\x00-\x1f"<>,;:(\\[]++){1,9999}))
     | (?P<stray>.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -43,12 +43,16 @@ _SIMPLE = re.compile(
 _QUICK: Final = 4_096
 """Characters of a field that is tried as a list without anything unusual in it first."""
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED_SIGN = re.compile(r'\\([",;:<>()\[\]])')
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_IN_ADDRESS = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SPECIALS = re.compile(r"[][()<>@,:;\".\\]")
 _GROUP = re.compile(r"[^@\":]*+:[^;]*+;\Z")
 _BLANKS_AROUND = re.compile(r"\s*+([@.])\s*+")
 _SCHEME = re.compile(r"mailto:", re.IGNORECASE)
+_BARE = re.compile(_PLAIN_ADDRESS)
+_NAMED = re.compile(rf"([^<>]*+)<({_PLAIN_ADDRESS})>\s*+")
+_DOMAIN = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
         quoted, words, address, bare = item.groups()
         name = quoted or words or ""
         if "=?" in name or not name.isprintable() or "  " in name:
-            name = decode_words(name if quoted else " ".join(name.split()), note)
+            name = _decoded(name if quoted else " ".join(name.split()), note)
         found.append(Address(name.strip(), address or bare))
     return tuple(found)
 
@@ -128,6 +132,7 @@ class _Reader:
         self.comments: list[str] = []
         self.named = 0
         self.glued = False
+        self.has_comments = True
 
     def run(self) -> None:
         at = 0
@@ -152,13 +157,14 @@ class _Reader:
         if at < len(self.text):
             self.note("more addresses than the limit")
         self._flush("")
+        self._give_up_waiting()
 
     def _colon(self, at: int) -> None:
         """The end of a group's name, where a semicolon ends the group (RFC 5322 section 3.4)."""
         if self.angles or (self.words and self.groups < at):
             self.note("a colon in an address field that ends no group's name")
             if not self.angles:
-                self._glue(":")
+                self._word("atom", ":", at)
             return
         self._give_up_waiting()
         self.words, self.comments, self.glued = [], [], False
@@ -186,6 +192,8 @@ class _Reader:
         elif kind == "stray":
             self.note("a stray character in an address field")
             return
+        elif "\\" in text:  # signs that a script escaped, though nothing is quoted
+            text = _ESCAPED_SIGN.sub(r"\1", text)
         is_glued = self.glued and self.words and (kind != "word" or "@" in self.words[-1])
         if is_glued or (self.words and text.startswith("@") and self._is_at(end, text)):
             self._glue(text)
@@ -206,11 +214,14 @@ class _Reader:
         return not self.text[end - len(text) - 1].isspace()
 
     def _comment(self, at: int) -> int:
-        end = end_of_comment(self.text, at)
+        # Behind one that is never closed a bracket is a sign like others: each would be looked for
+        # up to the end of the field.
+        end = end_of_comment(self.text, at) if self.has_comments else -1
         if end < 0:
             self.note("a comment that is not closed")
-            self.comments.append(self.text[at:])
-            return len(self.text)
+            self.has_comments = False
+            self._word("atom", "(", at)
+            return at
         comment = _ESCAPED.sub(r"\1", self.text[at : end - 1]).strip()
         if comment and not self.angles:
             self.comments.append(comment)
@@ -220,6 +231,7 @@ class _Reader:
         words, angles, comments = self.words, self.angles, self.comments
         self.words, self.angles, self.comments, self.glued = [], [], [], False
         if angles:
+            words, behind = self._addresses_behind(words, angles[0])
             if words and self.waiting:
                 self.note("a comma in a name without quotes")
                 words = [", ".join([*self.waiting, words[0]]), *words[1:]]
@@ -228,15 +240,32 @@ class _Reader:
             # "Ann (at work) <ann@example.org>": with a name, the comment is a part of it.
             names = [*words, *(f"({one})" for one in comments)] if words else comments
             self._add(self._name(names), angles[0])
+            for address in behind:
+                self._add("", address)
         elif words:
             self._bare(words, comments, separator)
 
+    def _addresses_behind(self, words: list[str], angle: str) -> tuple[list[str], list[str]]:
+        """``Ann <ann@example.org> bob@example.org``: bob is no part of Ann's name."""
+        name, behind = words[: self.named], list[str]()
+        for word in words[self.named :]:
+            is_address = word != angle and "@" in angle and _BARE.fullmatch(word)
+            (behind if is_address else name).append(word)
+        if behind:
+            self.note("two addresses without a comma between them")
+        return name, behind
+
     def _bare(self, words: list[str], comments: list[str], separator: str) -> None:
         if any(word[:1] in "@." or word[-1:] in "@." for word in words):
-            # Blanks around the dots and the "@", as RFC 822 allowed.
-            words = _BLANKS_AROUND.sub(r"\1", " ".join(words)).split(" ")
-        addresses = [word for word in words if "@" in word]
-        names = [word for word in words if "@" not in word]
+            words = _without_blanks(" ".join(words)).split(" ")
+        is_veiled = len(words) == 3 and words[1] == "at" and _DOMAIN.fullmatch(words[2])
+        if comments and is_veiled:  # "ann at example.org (Ann)": an archive of a mailing list
+            words = [f"{words[0]}@{words[2]}"]
+        addresses: list[str] = []
+        names: list[str] = []
+        for word in words:
+            is_address = "@" in word and not _NAMED.fullmatch(word)
+            (addresses if is_address else names).append(word)
         if not addresses and separator == "," and not comments:
             self.waiting.append(" ".join(names))
             if len(self.waiting) > MAX_UNQUOTED_COMMAS:
@@ -251,8 +280,14 @@ class _Reader:
             self._add_bare([], name.split(" "), [])
 
     def _add_bare(self, addresses: list[str], names: list[str], comments: list[str]) -> None:
+        if not addresses and len(comments) == 1 and _BARE.fullmatch(comments[0]):
+            addresses, comments = comments, []
         name = self._name(names) or self._name(comments)
-        if not addresses:
+        whole = None if addresses else _NAMED.fullmatch(name)
+        if whole:  # a mailer that quotes or encodes all: there is nothing else to write to
+            self.note("an address within a name")
+            self._add(whole[1].strip('" '), whole[2])
+        elif not addresses:
             self.note("a name without an address")
             self._add(name, "")
         if len(addresses) > 1:
@@ -262,7 +297,7 @@ class _Reader:
             name = ""
 
     def _name(self, words: list[str]) -> str:
-        return decode_words(" ".join(words), self.note) if words else ""
+        return _decoded(" ".join(words), self.note) if words else ""
 
     def _add(self, name: str, address: str) -> None:
         if "(" in address:
@@ -271,6 +306,8 @@ class _Reader:
         address = _SCHEME.sub("", address.strip(), count=1) if ":" in address else address
         if address.startswith("=?") and address.endswith("?="):  # a mailer that encodes all
             address = decode_words(address, self.note)
+        if address.startswith("@") and ":" not in address:
+            address = ""  # what is left of "undisclosed-recipients:;@example.org"
         refused = _CONTROLS if address.startswith('"') else _NOT_IN_ADDRESS
         address = refused.sub("", address)
         if address.startswith("@") and ":" in address:  # a route (RFC 5322 section 4.4)
@@ -280,6 +317,23 @@ class _Reader:
             address = ""
         if (name or address) and len(self.found) < MAX_ADDRESSES:
             self.found.append(Address(name, address))
+
+
+def _decoded(text: str, note: Note) -> str:
+    """A name; the quotes of a sender that quotes first, and encodes quotes and all, are none."""
+    name = decode_words(text, note)
+    if "=?" in text and name[:1] == name[-1:] == '"' and name.count('"') == 2:
+        return name[1:-1].strip()
+    return name
+
+
+def _without_blanks(text: str) -> str:
+    """``ann . lee @ example . org``, as RFC 822 allowed it; the dots of a name are left alone."""
+    whole = _BLANKS_AROUND.sub(r"\1", text)
+    if "@" in whole and " " not in whole:
+        return whole
+    name, sign, domain = text.partition("@")
+    return name.rstrip() + sign + _BLANKS_AROUND.sub(r"\1", domain.lstrip()) if sign else text
 
 
 def _likely(content: str) -> str:

@@ -80,6 +80,10 @@ _ISO = re.compile(r"(?:iso|is|latin)?8859(\d{1,2})")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]+")
+_NOT_LONE_MARKS = re.compile(rb"[\x80-\x84\x86-\x90\x98\x9a-\xff]|[\x85\x91-\x97\x99][\x80-\xff]")
+"""Anything 8-bit but single quotation marks, dashes and the like of windows-1252."""
+_TWO_OCTETS: Final = frozenset({"gb18030", "big5hkscs", "cp949"})
+"""Codecs in which such a mark and the letter behind it are a character that hardly anyone uses."""
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
 """ASCII, and at the end a character of UTF-8 without its last octets."""
 
@@ -145,6 +149,9 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     if codec.startswith(("utf_16", "utf_32")) and data.isascii() and not _CONTROLS.search(data):
         note("text that is not " + codec)  # the label of a program that thought in UTF-16
         return data.decode("ascii")
+    if codec in _TWO_OCTETS and not data.isascii() and not _NOT_LONE_MARKS.search(data):
+        note(f"text of windows-1252 that says {codec}")
+        codec = "cp1252"
     try:
         text = data.decode(codec)
     except (UnicodeError, LookupError, ValueError):
@@ -172,6 +179,8 @@ def _decode_japanese(data: bytes, note: Note) -> str:
 def _decode_broken(data: bytes, codec: str) -> str:
     if codec.startswith("utf_8"):
         return _decode_false_utf_8(data)
+    if codec.startswith("utf_16") and len(data) % 2:  # as of a line end of one octet
+        data = data[:-1]
     if codec.startswith("iso2022_jp"):
         return decode_iso2022jp(data)
     try:

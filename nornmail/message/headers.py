@@ -22,11 +22,13 @@ from nornmail.message.words import decode_words as decode_words
 from nornmail.message.words import join_folded_words
 from nornmail.message.words import to_unicode as to_unicode
 
+_BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"\n\r*+\n")
-_FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+)*))(?:\n|\Z)")
-_FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n))*)\r{0,2}\n([ \t])")
+_FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000}))(?:\n|\Z)")
+_FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n)){0,50000})\r{0,2}\n([ \t])")
 _BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
-_LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n)+)")
+_LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n){1,50000})")
+_BAD_NAME = re.compile(r"[^\s:]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000})(?:\n|\Z)")
 _KNOWN = re.compile(
     r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
     r"|Message-ID|In-Reply-To|References|MIME-Version|Content-[A-Za-z-]+|DKIM-Signature"
@@ -137,13 +139,20 @@ class Headers:
 
 
 def skip_leading_blanks(raw: bytes) -> int:
-    """Where the header begins: behind blank lines that a gateway put on top of it, if it did."""
+    """Where the header begins: behind blank lines that a gateway put on top of it, if it did.
+
+    A byte order mark is skipped as well, which editors put into files.
+    """
+    if raw.startswith(_BOM):
+        return len(_BOM)
     if raw[:1] not in (b"\r", b"\n", b" ", b"\t"):
         return 0
     blanks = _LEADING_BLANKS.match(raw)
     if blanks is None:
         return 0
     line = raw[blanks.end() : blanks.end() + _LONGEST_LINE].decode("latin-1")
+    if line.startswith(("From ", ">From ")):  # the envelope of a mailbox file
+        line = line.partition("\n")[2]
     return blanks.end() if _KNOWN.match(line) else 0
 
 
@@ -208,6 +217,10 @@ def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[i
     if eol and is_envelope and _FIELD.match(block, eol):
         note("a line in the header that is no field")
         return eol, False
+    strange = _BAD_NAME.match(block, at) if is_inside else None
+    if strange and (block[at] == ":" or _FIELD.match(block, strange.end())):
+        note("a field in the header whose name cannot be one")
+        return strange.end(), False
     known = None
     if eol and is_inside and not block.startswith("--", at):
         boundary = block.find("\n--", at, eol + _BAD_LINES_CHARS)
@@ -261,12 +274,13 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     """The ids in a Message-ID, In-Reply-To or References field, each as ``<...>``.
 
     Blanks within the brackets (broken folding) are taken out. Where there are no brackets, words
-    with an ``@`` count.
+    with an ``@`` count, and the only word that there is.
     """
     text = to_unicode(raw, note)
     words: Iterable[str] = (one[1] for one in _BRACKETED.finditer(text))
-    if "<" not in text:
-        words = (word.strip("<>,;") for word in _WORDS.findall(text) if "@" in word)
+    if not _BRACKETED.search(text):
+        bare = _WORDS.findall(text)
+        words = (word.strip("<>,;") for word in bare if "@" in word or len(bare) == 1)
     root = ""
     newest: deque[str] = deque(maxlen=MAX_MESSAGE_IDS - 1)
     count = 0

@@ -14,12 +14,14 @@ from nornmail.message.headers import decode_text
 from nornmail.message.limits import MAX_PARAMETERS
 
 # Where the semicolon was forgotten, only a name that is known begins the next parameter: there are
-# file names with blanks and signs of equality in them.
+# file names with blanks and signs of equality in them. A quote that was not escaped ends a value
+# where something comes that can follow it.
 _PARAMETER = re.compile(
     r"""(?<![;\s])[;\s]++([^=;,\s"]++)\s*+=\s*+
-    (?: "((?>(?:[^"\\]++|\\.)*))"
+    (?: "((?>(?:[^"\\]++|\\.|"(?!\s*+(?:;|\Z|[\w*-]++=))){0,5000}))"
       | ((?>(?: [^;\s]++
-              | \s++(?!(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=) )*))
+              | \s++(?!;|(?i:charset|boundary|name|filename|format|type|delsp)[*0-9]{0,5}=)
+              ){0,5000}))
     )""",
     re.DOTALL | re.VERBOSE,
 )
@@ -29,6 +31,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 _COMMENT = re.compile(r"[ \t]++\([^()\"]*+\)[ \t]*+\Z")
 _EXTENDED = re.compile(r"(?:utf-?8|iso-8859-\d{1,2}|windows-125\d)'[A-Za-z-]{0,8}'", re.I)
 _TYPE = re.compile(r'["\s]*+([a-z0-9!#$&^_.+-]{1,100})[ \t]*+/[ \t]*+([a-z0-9!#$&^_.+-]{1,100})')
+_NO_TYPE = re.compile(r"[\w*-]{1,40}=")
 _TOKEN = re.compile(r"[!-9<>?A-~]+")
 _TEXT_NAMES: Final = ("filename", "name")
 """Parameters that are text. The others are tokens, and are kept as they were sent."""
@@ -75,10 +78,10 @@ def _parse_content_type(
     raw: str, default: str, note: Note, charset: str
 ) -> tuple[str, dict[str, str]]:
     found = _TYPE.match(raw.lower())
-    values = parse_parameters(raw[found.end() if found else 0 :], note, charset)
     if found is not None:
-        return f"{found[1]}/{found[2]}", values
+        return f"{found[1]}/{found[2]}", parse_parameters(raw[found.end() :], note, charset)
     note("a Content-Type that cannot be read")
+    values = parse_parameters(";" + raw if _NO_TYPE.match(raw) else raw, note, charset)
     if raw[:9].lower() == "multipart" or ("boundary" in values and "charset" not in values):
         return "multipart/mixed", values
     return default, values

@@ -29,6 +29,7 @@ _LIKELY_BOUNDARY = re.compile(
     rb"^--([^\r\n]{1,200}?)[ \t]{0,50}\r{0,3}\n(?=content-[a-z-]{1,40}:)",
     re.IGNORECASE | re.MULTILINE,
 )
+_HEADER = re.compile(rb"content-[a-z-]{1,40}:", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:()+-]{1,40})", re.IGNORECASE)
 _CHARSET_OF_WORD = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?\s]{0,40})?\?[bBqQ]\?")
 _CHARSET_OCTETS = 16 * 1024
@@ -185,10 +186,11 @@ class _Splitter:
         delimiter = b"--" + boundary.encode("latin-1", "replace")
         if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
             return delimiter
-        # What folding did to it: a blank that the sender's boundary does not have.
-        delimiter = b"".join(delimiter.split())
-        if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
-            return delimiter
+        # What folding did to it: a tab for a blank, or a blank that the sender's does not have.
+        words = delimiter.split()
+        for delimiter in (b" ".join(words), b"".join(words)):
+            if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
+                return delimiter
         if self._undo_encoding(part):
             return self._delimiter(part)
         likely = _LIKELY_BOUNDARY.search(part._raw, *part._bounds)
@@ -216,18 +218,21 @@ class _Splitter:
         self, raw: bytes, delimiter: bytes, start: int, end: int
     ) -> Iterator[tuple[int, int]]:
         """The range of each part between the lines that ``delimiter`` makes."""
-        opened = -1
+        opened = closed = -1
         for at, after, is_last in self._lines(raw, delimiter, start, end):
             if opened >= 0:
                 yield opened, _before_line_end(raw, opened, at)
-            if is_last:
+            elif closed >= 0 and (raw[closed:at].strip() or not _HEADER.match(raw, after, end)):
                 return
-            opened = after
+            # A part within can have the same boundary: its last one is not that of the whole.
+            opened, closed = (-1, after) if is_last else (after, -1)
         if opened < 0:
-            self.note("a multipart in which its boundary does not occur")
+            if closed < 0:
+                self.note("a multipart in which its boundary does not occur")
             return
         self.note("a multipart without its last boundary")
-        yield opened, end
+        # At the end of the message the last line end is that of the boundary which is missing.
+        yield opened, _before_line_end(raw, opened, end) if end == len(raw) else end
 
     def _lines(
         self, raw: bytes, delimiter: bytes, start: int, end: int

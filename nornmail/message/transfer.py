@@ -15,12 +15,13 @@ _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
 _EXPECTED: Final = _ALPHABET + b"=\r\n"
 _AFTER_PADDING: Final = b"=\r\n\t "
 _RUN = re.compile(rb"[^=]+")
-_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+)+)")
+_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+){1,9999})")
 _FIRST_LINE = re.compile(
     rb"\s*+(?>(?:[A-Za-z0-9+/]{4})+)(?>(?:[A-Za-z0-9+/]{2,3}=?=?)?)[ \t]*+(?:\r*+\n|\Z)"
 )
 _PADDED_BREAK = re.compile(rb"=[ \t]++(\r?\n)")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
+_COMMENT = re.compile(r"\A\s*\([^()]*\)")
 _WORD_END = re.compile(r"[;,(\s]")
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
@@ -38,7 +39,8 @@ _MIN_FOREIGN: Final = 8
 
 @lru_cache(maxsize=64)
 def _encoding_of(field: str) -> str:
-    word = _WORD_END.split(field.strip().strip("\"'").lower(), maxsplit=1)[0]
+    field = _COMMENT.sub("", field).strip().strip("\"'").lower()
+    word = _WORD_END.split(field, maxsplit=1)[0]
     squeezed = _PUNCTUATION.sub("", word)
     if squeezed == "quotedprintable":
         return "quoted-printable"

@@ -17,12 +17,14 @@ from nornmail.message.transfer import decode_base64
 
 # In the text of a word a question mark may stand that is not encoded, and "?=" when it goes on as
 # an encoded octet. "=?" cannot: it begins the next word, so that no two searches cross.
-_TEXT = r"(?>(?:[^?=]|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?))*)"
-_WORD = re.compile(rf"=\?([^?*\s]{{1,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
-_FOLDED_WORD = re.compile(rf"=\?[^?]{{1,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
+# Each repetition of a group costs memory while it goes on, so that all of them are bounded.
+_TEXT = r"(?>(?:[^?=]++|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?)){0,20000})"
+_WORD = re.compile(rf"=\?([^?*\s]{{0,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
+_FOLDED_WORD = re.compile(rf"=\?[^?]{{0,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
 _FOLD = re.compile(r"[\r\n]++[ \t]*+")
 _RAW = re.compile("[\x80-\xff]+")
-_RAW_WORD = re.compile(rf"(=\?[^?*\s]{{1,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
+_HALF_OCTET = re.compile(r"=[0-9A-Fa-f]?\Z")
+_RAW_WORD = re.compile(rf"(=\?[^?*\s]{{0,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 # Controls that no charset of mail uses, beside 8-bit octets: something else was encoded.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
@@ -142,20 +144,27 @@ class _Run:
         self.charset = ""
         self.pieces: list[bytes] = []
         self.digits = ""
+        self.half = ""
 
     def add(self, charset: str, encoding: str, payload: str) -> None:
         self.charset = charset
         if encoding in "bB":
+            self._end_of_half()
             # A group of four digits can go on in the next word.
             self.digits += payload
             if payload.endswith("=") or len(self.digits) % 4 == 0:
                 self._end_of_digits()
         else:
             self._end_of_digits()
-            self.pieces.append(_payload(encoding, payload))
+            # An octet can go on in the next word, too.
+            payload = self.half + payload
+            half = _HALF_OCTET.search(payload)
+            self.half = half[0] if half else ""
+            self.pieces.append(_payload("q", payload.removesuffix(self.half)))
 
     def end(self) -> str:
         self._end_of_digits()
+        self._end_of_half()
         text = decode(b"".join(self.pieces), self.charset, self.note) if self.pieces else ""
         self.pieces, self.charset = [], ""
         return text
@@ -164,3 +173,8 @@ class _Run:
         if self.digits:
             self.pieces.append(_payload("b", self.digits))
             self.digits = ""
+
+    def _end_of_half(self) -> None:
+        if self.half:
+            self.pieces.append(_payload("q", self.half))
+            self.half = ""

@@ -175,7 +175,7 @@ def test_what_lies_within_a_limit_is_read() -> None:
     assert len(parse_message(SLOW["addresses"](MEGABYTE)).to) == MAX_ADDRESSES
     assert parse_message(SLOW["a long subject"](MEGABYTE)).subject.startswith("aaaa")
     assert parse_message(MANY_PARTS).text == "\n".join(["x"] * MAX_PARTS)
-    assert parse_message(levels(MAX_NESTING)).text == "hello\n"
+    assert parse_message(levels(MAX_NESTING)).text == "hello"
 
 
 def test_multiparts_that_are_encoded_again_and_again_are_opened_a_few_times() -> None:

@@ -225,9 +225,13 @@ def test_pieces_of_text_begin_on_lines_of_their_own() -> None:
     ("whole", "text"),
     [
         pytest.param(multipart("mixed", PLAIN, end=""), "plain\n", id="no last boundary"),
-        pytest.param(multipart("mixed", PLAIN)[:-7], "plain\n", id="cut off"),
+        pytest.param(multipart("mixed", PLAIN)[:-7], "plain", id="cut off"),
         pytest.param(multipart("mixed", PLAIN) + "An epilogue.\n", "plain\n", id="an epilogue"),
         pytest.param(multipart("mixed", PLAIN, ""), "plain\n", id="an empty last part"),
+        pytest.param(multipart("mixed", multipart("mixed", PLAIN), PLAIN), "plain\nplain\n",
+                     id="a part with the same boundary"),
+        pytest.param(multipart("mixed", PLAIN) + "\n\nSee:\n--b\nContent-Type: text/plain\n\nb\n",
+                     "plain\n", id="an epilogue with a boundary"),
         pytest.param(multipart("mixed", PLAIN, "\n") + "epilogue", "plain\n", id="and an epilogue"),
         pytest.param(multipart("mixed", PLAIN, end="-->"), "plain\n", id="rubbish behind the end"),
         pytest.param(
@@ -274,6 +278,10 @@ def test_pieces_of_text_begin_on_lines_of_their_own() -> None:
         pytest.param(
             multipart("mixed", PLAIN).replace("\n\n--b", "\nThis is MIME.\n--b", 1), "plain\n",
             id="no blank line in front of the preamble",
+        ),
+        pytest.param(
+            multipart("mixed", PLAIN).replace('"b"', '"a\n\tb"').replace("--b", "--a b"), "plain\n",
+            id="a blank in the boundary folded",
         ),
         pytest.param(multipart("mixed", "Content-Type: text/plain"), "", id="a header and no body"),
         pytest.param(multipart("mixed", "just text"), "just text", id="a body and no header"),
@@ -325,6 +333,11 @@ def test_line_ends_of_every_kind(end: bytes, name: str) -> None:
         pytest.param(b">From me Mon\nSubject: s\n\nb", "s", "b", id="an escaped line of mbox"),
         pytest.param(b"Subject: s\nX: folded\nbadly\nContent-Type: text/plain\n\nb", "s", "b",
                      id="a fold without its blank"),
+        pytest.param(b"\n \nFrom me Mon\nSubject: s\n\nb", "s", "b", id="blank lines on mbox"),
+        pytest.param(b"\xef\xbb\xbfSubject: s\n\nb", "s", "b", id="a byte order mark"),
+        pytest.param(b"Subject: s\nB\xe9: c\n d\nX-Y: e\n\nb", "s", "b", id="a name not ASCII"),
+        pytest.param(b"X: y\n: c\n\nb", "", "b", id="an empty name"),
+        pytest.param(b"X: y\nB\xe9: c\n\nb", "", "B\u00e9: c\n\nb", id="a text with a colon"),
         pytest.param(b"Subject: s\none\ntwo\nthree\nFrom: a@x\n\nb", "s", "b",
                      id="several lines that are no fields"),
         pytest.param(b"Subject: s\nDear all,\nNote: this is text\n\nb", "s",

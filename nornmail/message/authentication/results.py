@@ -15,7 +15,7 @@ from nornmail.message.headers import end_of_comment
 from nornmail.message.limits import MAX_PARAMETERS
 
 _BLANK: Final = " \t\r\n"
-_PIECE = re.compile(r'[ \t\r\n]++|"((?>(?:[^"\\]++|\\.)*))"|[^ \t\r\n"();]++|;', re.DOTALL)
+_PIECE = re.compile(r'[ \t\r\n]++|"((?>(?:[^"\\]++|\\.){0,9999}))"|[^ \t\r\n"();]++|;', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _METHOD = re.compile(r"([a-z0-9][a-z0-9-]*+)(?:/([0-9]{1,3}))?")
 _VERSION: Final = "1"

@@ -15,8 +15,9 @@ from nornmail.message.html.tags import BLANK, NAME, VALUE, TagReader
 
 _WHOLE_TAG: Final = (
     r"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
-    rf"(?>(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=)))*)>"
+    rf"(?>(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=))){{0,20000}})>"
 )
+# The repetition costs memory while it goes on. A tag of more than 10,000 attributes is cut off.
 _TAG: Final = re.compile(_WHOLE_TAG)
 _TEXT_AND_TAG: Final = re.compile(rf"([^<]*+)({_WHOLE_TAG})")
 _MARK: Final = re.compile(r"<[a-zA-Z/!?]")
