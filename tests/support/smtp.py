@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,12 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from nornmail.testing import Proxy
+from nornmail.testing.listener import Listener
 from nornmail.testing.server import CA_FILE, CERTIFICATE_FILES
 
 HOST = "127.0.0.1"
 USER = "agent@example.com"
 PASSWORD = "open-sesame"
-LAST_STEPS = 5
-"""Turns of the event loop in which a connection that was just accepted is begun."""
 
 
 @dataclass
@@ -44,18 +44,54 @@ def _server_context() -> ssl.SSLContext:
     return context
 
 
-class _Served(SMTP):
-    """A connection, whose transport is noted; within TLS it is the one below that counts."""
+class _Loop:
+    """An event loop in a thread of its own, and the connections that it serves.
 
-    def __init__(self, transports: list[asyncio.Transport], *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._transports = transports
+    Connections are taken in another thread: asyncio's own servers lose one that comes while they
+    are being closed, with its socket open.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self.transport is None:
-            assert isinstance(transport, asyncio.Transport)
-            self._transports.append(transport)
-        super().connection_made(transport)
+    Args:
+        protocol: makes what serves a connection.
+    """
+
+    def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._protocol = protocol
+        self._transports: list[asyncio.Transport] = []
+        self._begun: list[Future[None]] = []
+        self._thread = threading.Thread(target=self.loop.run_forever, name="smtp-server")
+        self._thread.start()
+        self._listener = Listener(HOST, self._take)
+        self.port = self._listener.port
+
+    def stop(self) -> None:
+        """End every connection, and the threads."""
+        self._listener.stop()
+        for begun in self._begun:
+            begun.result()
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    def _take(self, sock: socket.socket) -> None:
+        self._begun.append(asyncio.run_coroutine_threadsafe(self._begin(sock), self.loop))
+
+    async def _begin(self, sock: socket.socket) -> None:
+        transport, _ = await self.loop.connect_accepted_socket(self._protocol, sock)
+        assert isinstance(transport, asyncio.Transport)
+        self._transports.append(transport)
+
+    async def _end(self) -> None:
+        # TLS would wait for the client's farewell, after the loop is gone.
+        for transport in self._transports:
+            transport.abort()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        while any(_is_open(transport) for transport in self._transports):
+            await asyncio.sleep(0)
 
 
 def _is_open(transport: asyncio.Transport) -> bool:
@@ -79,8 +115,6 @@ def smtp_server(
         handler: what becomes of mail, as aiosmtpd has it; nothing becomes of it by default.
         options: for aiosmtpd's SMTP.
     """
-    listener = socket.create_server((HOST, 0))
-    found = SmtpServer(listener.getsockname()[1])
 
     def authenticate(
         _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object
@@ -95,36 +129,10 @@ def smtp_server(
         "auth_require_tls": starttls,
         **options,
     }
-    loop = asyncio.new_event_loop()
-    transports: list[asyncio.Transport] = []
-    thread = threading.Thread(target=loop.run_forever, name="smtp-server")
-    thread.start()
-
-    async def listen() -> asyncio.Server:
-        return await loop.create_server(
-            lambda: _Served(
-                transports, handler or object(), hostname="smtp.example.com", loop=loop, **settings
-            ),
-            sock=listener,
-        )
-
-    async def stop(server: asyncio.Server) -> None:
-        server.close()
-        # A connection that was just accepted is closed by nobody if its task is cancelled before
-        # it has begun.
-        for _ in range(LAST_STEPS):
-            await asyncio.sleep(0)
-        # TLS would wait for the client's farewell, after the loop is gone.
-        for transport in transports:
-            transport.abort()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        while any(_is_open(transport) for transport in transports):
-            await asyncio.sleep(0)
-
-    server = asyncio.run_coroutine_threadsafe(listen(), loop).result()
+    served = _Loop(
+        lambda: SMTP(handler or object(), hostname="smtp.example.com", loop=served.loop, **settings)
+    )
+    found = SmtpServer(served.port)
     try:
         if not implicit_tls:
             yield found
@@ -133,7 +141,4 @@ def smtp_server(
                 found.port = proxy.port
                 yield found
     finally:
-        asyncio.run_coroutine_threadsafe(stop(server), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        served.stop()
