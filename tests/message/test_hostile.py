@@ -123,7 +123,8 @@ def test_no_megabyte_takes_a_second_or_twenty_times_its_size(build: Build) -> No
         "references", "fields", "parts", "levels", "flowing lines", "base64 in many runs",
         "base64 in many lines", "soft breaks with blanks", "lines of uuencode",
         "lines of ISO-2022-JP", "damaged UTF-8", "a report on many", "a notice of many",
-        "CR in a text", "parts with types of their own",
+        "CR in a text", "parts with types of their own", "dots in an address", "a long parameter",
+        "parameters without semicolons", "quotes in a parameter",
     ],
 )  # fmt: skip
 def test_nothing_grows(name: str) -> None:
