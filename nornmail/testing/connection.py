@@ -63,6 +63,10 @@ class Connection:
         number: what the transcript calls it: the connection's number on the server, from 1.
         transcript: where everything said is noted.
         stopping: set when the server stops.
+
+    Attributes:
+        place: how many connections of its kind were open when it was taken, itself among them.
+            Those that leave before it is served make no room for it.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Connection:
         stopping: threading.Event,
     ) -> None:
         self.number = number
+        self.place = 0
         self.shape = AnswerShape()
         self.total_left: int | None = None
         self.total_reset = False

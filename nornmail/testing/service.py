@@ -100,7 +100,8 @@ class Service:
         )
         with state.lock:
             self._live[conn] = thread
-            self._counted(len(self._live))
+            conn.place = len(self._live)
+            self._counted(conn.place)
         thread.start()
         self._state.changes.announce()
 

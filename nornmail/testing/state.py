@@ -92,10 +92,8 @@ class ServerState:
         """Whether a fault hides this message in the answer to this command, which uses it up."""
         return bool(self.take(HideUid, lambda fault: fault.hides(uid, name)))
 
-    def over_limit(self, ways: Collection[str]) -> ConnectionLimit | None:
-        """The limit on connections that is passed now and acts in one of these ways."""
-        with self.lock:
-            live = self.live
+    def over_limit(self, ways: Collection[str], live: int) -> ConnectionLimit | None:
+        """The limit that so many connections pass, and that acts in one of these ways."""
         over = self.take(ConnectionLimit, lambda limit: limit.how in ways and live > limit.limit)
         return over[0] if over else None
 

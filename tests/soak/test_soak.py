@@ -8,6 +8,7 @@ little different all the same.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -37,6 +38,8 @@ MOST_RESIDENT_GROWTH = 48.0
 """MiB for the whole process, the test server's list of commands and the heap's holes included."""
 TRANSCRIPT = 1024 * 1024
 """Octets that the test server remembers, so that its memory is not what is measured."""
+COMMANDS = 1_000
+"""Commands that it remembers."""
 
 
 def soak(shore: Shore, path: Path, seconds: float) -> str:
@@ -84,6 +87,7 @@ def soak(shore: Shore, path: Path, seconds: float) -> str:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded]:
     monkeypatch.setattr(transcript, "TRANSCRIPT_LIMIT", TRANSCRIPT)
     with nothing_left_over(), MailServer() as server:
+        monkeypatch.setattr(server._state, "commands", deque(maxlen=COMMANDS))
         yield Embedded(server, USER, PASSWORD)
 
 

@@ -170,7 +170,7 @@ def _take_token(client: Client, mechanism: bytes, initial: bytes | None) -> str:
 
 def _log_in(client: Client, user: bytes, password: bytes) -> str:
     """Log in with a password."""
-    over = client.state.over_limit(("login",))
+    over = client.state.over_limit(("login",), client.state.live)
     if over is not None:
         raise No(over.text.decode("latin-1"))
     for fault in client.state.take(RejectLogin, lambda _: True):

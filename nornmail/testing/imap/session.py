@@ -80,7 +80,7 @@ class Session:
         return b"* %s %s%s\r\n" % (status, code, self.state.personality.greeting)
 
     def _refuse_what_is_too_many(self) -> None:
-        over = self.state.over_limit(("bye", "close", "silent"))
+        over = self.state.over_limit(("bye", "close", "silent"), self.conn.place)
         if over is None:
             return
         if over.how == "bye":
