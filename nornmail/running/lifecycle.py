@@ -13,7 +13,7 @@ from nornmail.errors import NornmailError
 
 log = logging.getLogger("nornmail.poller")
 
-RUNNING = "the poller is running already"
+ALREADY_RUNNING = "the poller is running already"
 
 
 class Lifecycle:
@@ -148,7 +148,7 @@ class Lifecycle:
     def _begin(self, *, forget_stop: bool) -> None:
         with self._lock:
             if self._running:
-                raise NornmailError(RUNNING)
+                raise NornmailError(ALREADY_RUNNING)
             self._running = True
             self._thread, self._error = None, None
             if forget_stop:

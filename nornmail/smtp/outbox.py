@@ -33,7 +33,7 @@ from nornmail.smtp.copies import SentMail, looked_after
 from nornmail.smtp.line import Line
 from nornmail.smtp.results import Outgoing
 from nornmail.smtp.session import Submission
-from nornmail.smtp.telling import event_of
+from nornmail.smtp.telling import outbox_event
 from nornmail.stores.base import StateStore
 
 log = logging.getLogger("nornmail.smtp")
@@ -186,7 +186,7 @@ class Sender:
         why = f": {letter.reason}" if letter.reason else ""
         level = logging.INFO if well else logging.WARNING
         log.log(level, "%s is %s%s", letter.message_id, letter.state, why)
-        event = event_of(letter)
+        event = outbox_event(letter)
         if event is not None:
             self.announce(event)
 

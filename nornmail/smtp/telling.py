@@ -14,7 +14,7 @@ from nornmail.events import (
 from nornmail.letters import Letter, LetterState, Recipient, Standing
 
 
-def event_of(letter: Letter) -> LetterEvent | None:
+def outbox_event(letter: Letter) -> LetterEvent | None:
     """What is told of a letter that was just written down; ``None`` when there is no need to."""
     at = instant(letter.changed_at)
     key, message_id, reason = letter.key, letter.message_id, letter.reason

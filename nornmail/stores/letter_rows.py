@@ -15,11 +15,11 @@ from nornmail.stores.schema import THROUGH, THROUGH_STATES
 
 _FIELDS = tuple(one.name for one in fields(Letter) if one.name != "outbox")
 _COLUMNS = ", ".join(_FIELDS)
-_KEY = "outbox = ? AND key = ?"
+_LETTER_KEY = "outbox = ? AND key = ?"
 # A string that UTF-8 cannot hold is a BLOB, and would come after all others.
-_ORDER = "due_at, queued_at, CAST(key AS BLOB)"
+_LETTER_ORDER = "due_at, queued_at, CAST(key AS BLOB)"
 
-SELECT_LETTER = f"SELECT id, wish, {_COLUMNS} FROM letter WHERE {_KEY}"
+SELECT_LETTER = f"SELECT id, wish, {_COLUMNS} FROM letter WHERE {_LETTER_KEY}"
 INSERT_LETTER = (
     f"INSERT INTO letter (outbox, {_COLUMNS}) VALUES ({', '.join('?' * (1 + len(_FIELDS)))})"
 )
@@ -79,7 +79,7 @@ def letters_in(state: LetterState, what: str = _COLUMNS) -> str:
 
 def letters_in_order(state: LetterState) -> str:
     """Arguments: outbox, state, limit (-1 for none)."""
-    return f"{letters_in(state)} ORDER BY {_ORDER} LIMIT ?"
+    return f"{letters_in(state)} ORDER BY {_LETTER_ORDER} LIMIT ?"
 
 
 def write_letter(letter: Letter) -> Row:

@@ -11,7 +11,7 @@ from nornmail.stores.failures import FULL, READ_ONLY, UNKNOWN
 
 _RESTORE = "put it back from a backup, or move it away to begin anew (known mail may come again)"
 
-_ADVICE = {
+_SQLITE_ADVICE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_BUSY: "another process holds it; find out which, or try again",
     sqlite3.SQLITE_LOCKED: "another process holds it; find out which, or try again",
@@ -37,7 +37,7 @@ def translate(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0)  # the module's own errors have none
-        advice = _ADVICE.get(code & _PRIMARY, UNKNOWN)
+        advice = _SQLITE_ADVICE.get(code & _PRIMARY, UNKNOWN)
         raise StoreError(f"the state store {path} cannot be used: {error}: {advice}") from error
     except OverflowError as error:
         raise StoreError(

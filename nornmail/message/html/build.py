@@ -24,11 +24,11 @@ from nornmail.message.html.elements import (
     TABLE_ROWS,
     VOID,
 )
+from nornmail.message.html.limits import MAX_HTML_ELEMENTS, MAX_HTML_STEPS
 from nornmail.message.html.misnesting import close_formatting
 from nornmail.message.html.open import OpenElements
 from nornmail.message.html.tags import NO_ATTRIBUTES
 from nornmail.message.html.tree import Element
-from nornmail.message.limits import MAX_HTML_ELEMENTS, MAX_HTML_STEPS
 
 _NONE: Final[frozenset[str]] = frozenset()
 _AROUND: Final = frozenset({"caption", "table", "td", "template", "th"})

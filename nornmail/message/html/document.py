@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from nornmail.message.defects import Note, ignore
 from nornmail.message.html.build import Builder
 from nornmail.message.html.invisible import left_out
+from nornmail.message.html.limits import MAX_HTML_CHARS
 from nornmail.message.html.render import render
 from nornmail.message.html.scan import Scanner
 from nornmail.message.html.tree import Element
-from nornmail.message.limits import MAX_HTML_CHARS
 
 
 @dataclass(frozen=True, slots=True)

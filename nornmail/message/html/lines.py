@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from nornmail.message.html.limits import MAX_HTML_DEPTH
 from nornmail.message.html.links import says
-from nornmail.message.limits import MAX_HTML_DEPTH
 
 _MARKS: Final = tuple("> " * depth for depth in range(MAX_HTML_DEPTH + 1))
 _EMPTY_LINES: Final = tuple("\n" + marks.rstrip() for marks in _MARKS)

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import Final
 
 from nornmail.message.html.elements import FOREIGN, FORMATTING, IMPLIED, MARKERS, SCOPE
+from nornmail.message.html.limits import MAX_HTML_NESTING
 from nornmail.message.html.tree import Element
-from nornmail.message.limits import MAX_HTML_NESTING
 
 _ALIKE: Final = 3
 """So many equal formatting elements go on; more would be one for each that was never closed."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Final
 
+from nornmail.message.html.limits import MAX_HTML_ATTRIBUTES
 from nornmail.message.html.references import resolve_in_attribute
-from nornmail.message.limits import MAX_HTML_ATTRIBUTES
 
 NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
 BLANK: Final = r"[\t\n\f\r ]"

@@ -75,7 +75,7 @@ def _condition(text: str, depth: int) -> bool:
         else ""
     )
     size = _SIZES.get(name.removeprefix("min-").removeprefix("max-"))
-    number = _number(value)
+    number = _media_number(value)
     if size is None or number is None:
         return False
     return size >= number if bound == "min" else size <= number if bound else size == number
@@ -93,9 +93,9 @@ def _range(text: str) -> bool:
         return False
     checks = []
     if first:
-        checks.append(_compare(_number(low), first, size))
+        checks.append(_compare(_media_number(low), first, size))
     if second:
-        checks.append(_compare(size, second, _number(high)))
+        checks.append(_compare(size, second, _media_number(high)))
     return all(checks)
 
 
@@ -108,7 +108,7 @@ def _compare(one: float | None, sign: str, two: float | None) -> bool:
     return bigger > smaller or (len(sign) == 2 and bigger == smaller)
 
 
-def _number(text: str) -> float | None:
+def _media_number(text: str) -> float | None:
     text = text.strip()
     for unit, factor in (("dppx", 1.0), ("dpi", 1 / 96), ("dpcm", 2.54 / 96), ("x", 1.0)):
         if text.endswith(unit) and text[: -len(unit)].replace(".", "").isdigit():

@@ -13,7 +13,7 @@ from nornmail.message.html.css.colours import TRANSPARENT, Colour, alike, parse_
 from nornmail.message.html.css.shapes import clip, clip_path, transform, turned_away
 from nornmail.message.html.css.syntax import Declaration, split, words
 from nornmail.message.html.css.values import Length, length_of, number_of
-from nornmail.message.limits import MAX_CSS_VALUE_CHARS
+from nornmail.message.html.limits import MAX_CSS_VALUE_CHARS
 
 CURRENT: Final = "currentcolor"
 IMAGE: Final = "image"

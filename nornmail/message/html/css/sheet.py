@@ -22,13 +22,13 @@ from nornmail.message.html.css.syntax import (
     unescape,
     without_comments,
 )
-from nornmail.message.html.tree import Element
-from nornmail.message.limits import (
+from nornmail.message.html.limits import (
     MAX_CSS_NESTING,
     MAX_CSS_RULES,
     MAX_CSS_SELECTOR_CHARS,
     MAX_CSS_STEPS,
 )
+from nornmail.message.html.tree import Element
 
 
 class Block(NamedTuple):

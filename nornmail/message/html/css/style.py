@@ -20,7 +20,7 @@ from nornmail.message.html.css.properties import (
     read,
 )
 from nornmail.message.html.css.values import FONT_SIZE, Length
-from nornmail.message.limits import MAX_CSS_VALUE_CHARS
+from nornmail.message.html.limits import MAX_CSS_VALUE_CHARS
 
 _VARIABLE: Final = re.compile(r"\b(?:var|env)\(\s*([-\w]+)\s*(?:,((?:[^()]|\([^()]*\))*))?\)")
 _ROUNDS: Final = 8

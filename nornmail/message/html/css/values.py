@@ -6,7 +6,7 @@ import math
 import re
 from typing import Final, NamedTuple
 
-from nornmail.message.limits import MAX_CSS_VALUE_CHARS
+from nornmail.message.html.limits import MAX_CSS_VALUE_CHARS
 
 VIEWPORT_WIDTH: Final = 1024.0
 VIEWPORT_HEIGHT: Final = 768.0
