@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from nornmail.errors import StoreError
-from nornmail.imap import Selected, probe_imap
-from nornmail.message import parse_message
+from nornmail.imap.listing import Selected
+from nornmail.imap.probe import probe_imap
+from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
-from nornmail.policy import FIRST_RUN_LIMIT
+from nornmail.policy.epochs import FIRST_RUN_LIMIT
 from nornmail.routing import addressed_to, route
-from nornmail.settings import ImapSettings, SmtpSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of, told
-from nornmail.smtp import probe_smtp
+from nornmail.settings.smtp import SmtpSettings
+from nornmail.smtp.probe import probe_smtp
 from nornmail.steps import Step
-from nornmail.stores import open_store
 from nornmail.stores.locks import LockTaken
+from nornmail.stores.opening import open_store
 
 NEWEST = 20
 """Messages of which it is looked whom they are addressed to."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from nornmail.clock import instant
 from nornmail.errors import ConfigurationError, NornmailError
 from nornmail.model import Entry, EntryKey, MailboxKey, MessageRef, State
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 
 SHORTEST_ID = 4
 """Digits of an id that are enough to name a letter, if no other begins with them."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from nornmail.clock import instant
 from nornmail.errors import ConfigurationError, IllegalTransition, NornmailError
 from nornmail.letters import Letter, LetterState, Recipient, Wish
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 
 SHORTEST_KEY = 4
 """Characters of a key that are enough to name a letter, if no other begins with them."""

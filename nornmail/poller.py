@@ -20,22 +20,23 @@ from nornmail.delivery.calls import Handler
 from nornmail.delivery.recipients import Accept, Recipients
 from nornmail.errors import ConfigurationError
 from nornmail.events import OnEvent
-from nornmail.imap import Connection
-from nornmail.message import Message
+from nornmail.imap.connection import Connection
+from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey, State
-from nornmail.policy import RetryPolicy
+from nornmail.policy.retry import RetryPolicy
 from nornmail.running.engine import Engine
-from nornmail.settings import (
+from nornmail.settings.dotenv import read_environment
+from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,
     UidValidityPolicy,
     check_start_from,
     check_uidvalidity_policy,
-    read_environment,
 )
 from nornmail.smtp.registry import Companions
 from nornmail.status import Status
-from nornmail.stores import DEFAULT_STATE, StateStore, open_store
+from nornmail.stores.base import StateStore
+from nornmail.stores.opening import DEFAULT_STATE, open_store
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 """Octets above which a message is handed over with its headers alone: what the large providers

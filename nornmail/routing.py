@@ -10,9 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from nornmail.message import Message
 from nornmail.message.addresses import parse_addresses
-from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS
+from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS, Message
 from nornmail.model import Inbox
 
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)

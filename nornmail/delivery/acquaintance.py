@@ -12,13 +12,7 @@ from dataclasses import replace
 
 from nornmail.ledger import Ledger
 from nornmail.model import Change, Entry, EntryKey, KeepRaw, PutEntry, Rekey, State
-from nornmail.policy import (
-    counts_as_known,
-    cut_off,
-    of_one_message,
-    one_for_each,
-    recognise,
-)
+from nornmail.policy.epochs import counts_as_known, cut_off, of_one_message, one_for_each, recognise
 
 log = logging.getLogger("nornmail.delivery")
 

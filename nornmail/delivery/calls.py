@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from nornmail.clock import Clock
 from nornmail.errors import Defer, HandlerError, LoopError, Reject
 from nornmail.handling import Handling, within
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import State
-from nornmail.policy import REASON_LENGTH
+from nornmail.policy.retry import REASON_LENGTH
 
 log = logging.getLogger("nornmail.delivery")
 

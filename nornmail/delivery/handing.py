@@ -22,15 +22,9 @@ from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
 from nornmail.ledger import Ledger
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
-from nornmail.policy import (
-    REASON_LENGTH,
-    RetryPolicy,
-    after_failure,
-    is_due,
-    revived,
-)
+from nornmail.policy.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, revived
 
 log = logging.getLogger("nornmail.delivery")
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from nornmail.delivery.calls import Handler, Unwanted
 from nornmail.errors import ConfigurationError
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.routing import canonical, route
 

@@ -21,7 +21,7 @@ from nornmail.imap.translate import Scrubber
 from nornmail.imap.transport import is_loopback, tls_context
 from nornmail.imap.trouble import Kind, classify, refusal
 from nornmail.imap.wire import Reply, Wire
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
 

@@ -22,7 +22,7 @@ from nornmail.imap.translate import scrubber
 from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Observer, Wire
 from nornmail.oauth import ask_token
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
 

@@ -13,7 +13,7 @@ from nornmail.imap.translate import Scrubber
 from nornmail.imap.trouble import Kind, classify
 from nornmail.imap.wire import Reply, Wire
 from nornmail.oauth import ask_token
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Wire
 from nornmail.oauth import ask_token
 from nornmail.reach import PATIENCE, Port, reach, speaks_tls
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.steps import Step
 from nornmail.uidset import UidSet
 

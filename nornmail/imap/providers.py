@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from nornmail._version import __version__
 from nornmail.errors import AuthenticationFailed
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of
 
 COREMAIL_CAPABILITY = "X-CM-EXT-1"

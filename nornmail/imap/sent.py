@@ -9,7 +9,7 @@ from datetime import datetime
 
 from nornmail.errors import CommandRefused
 from nornmail.imap.connection import Connection
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
 

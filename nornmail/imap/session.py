@@ -18,7 +18,7 @@ from nornmail.imap.responses import Exists, Expunge, Status, Tagged, Untagged
 from nornmail.imap.translate import Scrubber
 from nornmail.imap.trouble import Kind, classify
 from nornmail.imap.wire import Reply, Wire
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
 

@@ -15,11 +15,11 @@ from itertools import islice
 
 from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import CommandRefused, Throttled
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.ledger import Ledger
 from nornmail.model import Entry, PutEntry, State
-from nornmail.policy import action_delay, may_touch
-from nornmail.settings import ImapSettings, same_mailbox
+from nornmail.policy.touching import action_delay, may_touch
+from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

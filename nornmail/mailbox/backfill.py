@@ -13,12 +13,13 @@ from dataclasses import replace
 
 from nornmail.delivery.recipients import Recipients
 from nornmail.digest import digest_of
-from nornmail.imap import Body, Connection
+from nornmail.imap.connection import Connection
+from nornmail.imap.fetched import Body
 from nornmail.ledger import Ledger
 from nornmail.mailbox.headers import HeaderReader
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 from nornmail.model import Entry, Inbox, PutEntry
-from nornmail.policy import cut_off
+from nornmail.policy.epochs import cut_off
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

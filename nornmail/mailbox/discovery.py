@@ -10,13 +10,9 @@ import logging
 
 from nornmail.clock import instant
 from nornmail.events import Missed
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.ledger import Ledger
-from nornmail.policy import (
-    DISAGREEMENT_INTERVAL,
-    RECONCILE_INTERVAL,
-    SEARCH_INTERVAL,
-)
+from nornmail.policy.looking import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL, SEARCH_INTERVAL
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

@@ -15,11 +15,12 @@ from datetime import date
 from nornmail.delivery.acquaintance import carried_over, known_by_digest
 from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import DecisionNeeded
-from nornmail.imap import Connection, Selected
+from nornmail.imap.connection import Connection
+from nornmail.imap.listing import Selected
 from nornmail.ledger import Ledger
 from nornmail.mailbox.headers import HeaderReader
 from nornmail.model import Change, Entry, EntryKey, Epoch
-from nornmail.policy import (
+from nornmail.policy.epochs import (
     FIRST_RUN_LIMIT,
     STRANGERS_LIMIT,
     Newcomer,
@@ -29,7 +30,7 @@ from nornmail.policy import (
     new_epoch_reason,
     recognise,
 )
-from nornmail.settings import StartFrom, UidValidityPolicy, start_instant
+from nornmail.settings.imap import StartFrom, UidValidityPolicy, start_instant
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

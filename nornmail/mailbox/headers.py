@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterator
 
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap import Body, Connection
+from nornmail.imap.connection import Connection
+from nornmail.imap.fetched import Body
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

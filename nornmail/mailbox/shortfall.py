@@ -16,10 +16,11 @@ from nornmail.delivery.recipients import Recipients
 from nornmail.delivery.tally import Tally
 from nornmail.digest import digest_of
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap import Connection, Summary
+from nornmail.imap.connection import Connection
+from nornmail.imap.fetched import Summary
 from nornmail.ledger import Ledger
 from nornmail.model import Entry, KeepRaw, PutEntry, State
-from nornmail.policy import RetryPolicy, after_failure, is_due
+from nornmail.policy.retry import RetryPolicy, after_failure, is_due
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

@@ -10,7 +10,8 @@ from typing import Final
 from nornmail.message.charsets import codec_of, decode
 from nornmail.message.defects import Note, ignore
 from nornmail.message.flowed import unflow
-from nornmail.message.html import html_to_text, plain_without_invisible
+from nornmail.message.html.document import html_to_text
+from nornmail.message.html.invisible import plain_without_invisible
 from nornmail.message.parser import Part, content_id
 
 _META_CHARSET = re.compile(

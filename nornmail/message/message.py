@@ -12,7 +12,7 @@ from typing import Any, Final
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
-from nornmail.message.authentication import Authentication, read_authentication
+from nornmail.message.authentication.verdicts import Authentication, read_authentication
 from nornmail.message.automatic import Automatic, find_automatic
 from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
 from nornmail.message.bounce import Bounce, read_bounce

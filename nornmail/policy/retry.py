@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from nornmail.errors import (
-    ConfigurationError,
-)
+from nornmail.errors import ConfigurationError
 from nornmail.model import Entry, State
 
 REASON_LENGTH = 2_000

@@ -17,16 +17,17 @@ from nornmail.delivery.recipients import Recipients
 from nornmail.delivery.tally import Tally
 from nornmail.errors import HandlerError, NornmailError
 from nornmail.events import Announcer, Event, OnEvent, Stopped
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.ledger import Ledger
 from nornmail.mailbox.actions import Actions
 from nornmail.mailbox.backfill import Backfill
 from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import MailboxKey
-from nornmail.policy import STALLED_INTERVALS, RetryPolicy
+from nornmail.policy.patience import STALLED_INTERVALS
+from nornmail.policy.retry import RetryPolicy
 from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import Turnstile
 from nornmail.running.lifecycle import Lifecycle
@@ -34,9 +35,9 @@ from nornmail.running.loop import Loop
 from nornmail.running.passes import Passes, fetch_rest, look_up
 from nornmail.running.requests import Requests
 from nornmail.running.rest import Rest
-from nornmail.settings import ImapSettings, StartFrom, UidValidityPolicy
+from nornmail.settings.imap import ImapSettings, StartFrom, UidValidityPolicy
 from nornmail.status import Activity, Board, Status
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")

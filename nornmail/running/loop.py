@@ -36,12 +36,8 @@ from nornmail.events import (
 )
 from nornmail.ledger import Ledger
 from nornmail.model import State
-from nornmail.policy import (
-    STALLED_INTERVALS,
-    Patience,
-    RetryPolicy,
-    until_due,
-)
+from nornmail.policy.patience import STALLED_INTERVALS, Patience
+from nornmail.policy.retry import RetryPolicy, until_due
 from nornmail.running.exclusive import Turnstile
 from nornmail.running.passes import Passes
 from nornmail.running.requests import Requests

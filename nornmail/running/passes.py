@@ -15,7 +15,7 @@ from nornmail.delivery.handing import Delivery
 from nornmail.delivery.tally import Tally
 from nornmail.errors import ConnectionLost, MessageGone
 from nornmail.events import Announcer, Connected, Found, TookOver
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.ledger import Ledger
 from nornmail.mailbox.actions import Actions
 from nornmail.mailbox.backfill import Backfill
@@ -23,11 +23,11 @@ from nornmail.mailbox.discovery import Discovery
 from nornmail.mailbox.epochs import Epochs
 from nornmail.mailbox.intake import Intake
 from nornmail.mailbox.shortfall import Shortfall
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
 from nornmail.running.backlog import Backlog
 from nornmail.running.exclusive import RUNNING
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.status import Activity, Board
 from nornmail.uidset import UidSet
 

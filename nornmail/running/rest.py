@@ -11,8 +11,8 @@ import random
 
 from nornmail.clock import Clock
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap import Connection
-from nornmail.policy import backoff
+from nornmail.imap.connection import Connection
+from nornmail.policy.patience import backoff
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")

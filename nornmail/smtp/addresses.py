@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from nornmail.errors import ComposeError, ConfigurationError
-from nornmail.message import Address
+from nornmail.message.addresses import Address
 from nornmail.routing import canonical
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 
 Mailbox: TypeAlias = str | Address | tuple[str, str]
 """One address: ``"ann@example.com"``, ``"Ann <ann@example.com>"``, an Address, (name, address)."""

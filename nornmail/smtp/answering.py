@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.loops import Counts
 from nornmail.smtp.replies import correspondents
 from nornmail.stores.base import StateStore

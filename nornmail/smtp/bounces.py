@@ -10,7 +10,7 @@ from typing import Final
 
 from nornmail.events import LetterBounced
 from nornmail.letters import Letter, Recipient, Standing
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.telling import bounce_of
 from nornmail.stores.base import StateStore
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from nornmail.errors import ComposeError
 from nornmail.letters import Envelope
-from nornmail.message import Address
+from nornmail.message.addresses import Address
 from nornmail.smtp.addresses import Mailbox, Mailboxes, mailbox, mailboxes, needs_smtputf8
 from nornmail.smtp.chains import checked_ids, own_message_id, shortened
 from nornmail.smtp.content import content_entity

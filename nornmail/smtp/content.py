@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nornmail.errors import ComposeError
-from nornmail.message.html import html_to_text
+from nornmail.message.html.document import html_to_text
 from nornmail.smtp.bodies import text_entity
 from nornmail.smtp.enclosures import Enclosure, checked_content_id, enclosure_entity
 from nornmail.smtp.entities import Boundaries, Entity, multipart

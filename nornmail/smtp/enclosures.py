@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, TypeGuard, cast
 
 from nornmail.errors import ComposeError
-from nornmail.message import Attachment
+from nornmail.message.attachment import Attachment
 from nornmail.message.parameters import parse_content_type
 from nornmail.smtp.addresses import NOT_IN_A_LINE
 from nornmail.smtp.bodies import base64_lines

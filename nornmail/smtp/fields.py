@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from nornmail.message import Address
+from nornmail.message.addresses import Address
 
 LINE_OCTETS: Final = 76
 """Octets of a line where it can be broken: RFC 2047 (2) allows 76 with an encoded word in it."""

@@ -8,14 +8,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from typing import Final
 
-from nornmail.errors import (
-    AuthenticationFailed,
-    ConnectionLost,
-    ProtocolError,
-    Throttled,
-)
+from nornmail.errors import AuthenticationFailed, ConnectionLost, ProtocolError, Throttled
 from nornmail.oauth import ask_token
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.meanings import Meaning, Stage, is_lockout, limit_kind, meaning
 from nornmail.smtp.responses import Response
 from nornmail.smtp.sasl import Exchange, with_password, with_token

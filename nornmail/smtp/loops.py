@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from nornmail.errors import ConfigurationError, Refusal
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.machines import machine_signs
 from nornmail.smtp.replies import correspondents, is_own
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from nornmail.errors import Refusal
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.replies import correspondents
 
 MAX_SIGN_CHARS: Final = 100

@@ -14,8 +14,9 @@ from nornmail.clock import Clock, SystemClock, system_random
 from nornmail.errors import ConfigurationError
 from nornmail.events import Announcer, OnEvent
 from nornmail.letters import LetterState
-from nornmail.message import Message
-from nornmail.settings import SmtpSettings, read_environment
+from nornmail.message.message import Message
+from nornmail.settings.dotenv import read_environment
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp import registry
 from nornmail.smtp.addresses import Mailbox, Mailboxes, mailbox, sender_of
 from nornmail.smtp.approval import BeforeSend
@@ -34,7 +35,8 @@ from nornmail.smtp.session import Session
 from nornmail.smtp.tracking import Tracking
 from nornmail.smtp.worker import Worker
 from nornmail.smtp.writer import Writer
-from nornmail.stores import MemoryStateStore, StateStore
+from nornmail.stores.base import StateStore
+from nornmail.stores.memory import MemoryStateStore
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 

@@ -6,7 +6,7 @@ import socket
 
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError, Throttled
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.meanings import Meaning, Stage, limit_kind, meaning
 from nornmail.smtp.scrub import Scrubber
 from nornmail.smtp.transport import connect, helo_name, wrap

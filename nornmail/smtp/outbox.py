@@ -25,7 +25,7 @@ from nornmail.errors import (
 from nornmail.events import Event
 from nornmail.letters import Letter, LetterState, Recipient, Wish
 from nornmail.model import Lease, MailboxKey
-from nornmail.policy import Patience
+from nornmail.policy.patience import Patience
 from nornmail.smtp import schedule
 from nornmail.smtp.approval import BeforeSend, ask
 from nornmail.smtp.board import Board, Doing

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from nornmail.clock import SystemClock
 from nornmail.errors import ConfigurationError, ConnectionLost, NornmailError
 from nornmail.reach import PATIENCE, Port, described, reach, speaks_tls
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
 from nornmail.smtp.meanings import Meaning, Stage, meaning
 from nornmail.smtp.opening import connected, greet, secure

@@ -6,7 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.addresses import NOT_IN_A_LINE
 
 MAX_QUOTED_CHARS: Final = 64 * 1024

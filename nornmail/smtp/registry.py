@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from nornmail.clock import Clock
 from nornmail.errors import NornmailError, StoreError
 from nornmail.events import LetterBounced
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.bounces import note_bounce
 from nornmail.smtp.worker import Worker
 from nornmail.stores.base import StateStore

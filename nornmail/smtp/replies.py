@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from nornmail.errors import ComposeError
-from nornmail.message import Address, Message
-from nornmail.message.html import html_to_text
+from nornmail.message.addresses import Address
+from nornmail.message.html.document import html_to_text
+from nornmail.message.message import Message
 from nornmail.routing import canonical
 from nornmail.smtp.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
 from nornmail.smtp.chains import is_message_id

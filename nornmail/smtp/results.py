@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nornmail.letters import Letter, LetterState, Recipient, Standing
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

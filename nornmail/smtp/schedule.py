@@ -12,16 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from nornmail.errors import ConfigurationError
-from nornmail.letters import (
-    WISHES,
-    Envelope,
-    Letter,
-    LetterState,
-    Recipient,
-    Standing,
-    Wish,
-)
-from nornmail.policy import REASON_LENGTH
+from nornmail.letters import WISHES, Envelope, Letter, LetterState, Recipient, Standing, Wish
+from nornmail.policy.retry import REASON_LENGTH
 from nornmail.smtp.meanings import CLOSING, limit_kind
 from nornmail.smtp.session import Outcome, Submission
 

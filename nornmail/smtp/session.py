@@ -10,7 +10,7 @@ from typing import Final
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import ConnectionLost
 from nornmail.letters import Envelope, Recipient, Standing
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.fitness import mail_parameters, unfit
 from nornmail.smtp.login import log_in
 from nornmail.smtp.meanings import Meaning, Stage, meaning

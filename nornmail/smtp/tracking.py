@@ -11,13 +11,13 @@ from nornmail.clock import Clock
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import Announcer, LetterBounced
 from nornmail.letters import LetterState, Wish
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.board import STUCK, Board, MailerStatus
 from nornmail.smtp.bounces import note_bounce
 from nornmail.smtp.results import SendResult, result_of
 from nornmail.smtp.worker import Worker
 from nornmail.smtp.writer import Writer
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 
 WAIT_STEP = 0.05
 """Seconds between two looks of :meth:`Mailer.wait`: another process may be the one that sends."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.reach import Port, tls_failure
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.wire import described
 
 HELO_LITERAL: Final = "[127.0.0.1]"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nornmail.errors import ComposeError
-from nornmail.message import Address, parse_message
+from nornmail.message.addresses import Address
+from nornmail.message.message import parse_message
 from nornmail.smtp.lines import line_fault
 
 

@@ -22,13 +22,14 @@ from nornmail.errors import (
     SendUnknown,
 )
 from nornmail.letters import Letter, LetterState, Recipient
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.smtp.answering import answered, is_our_message_id
 from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.loops import AnswerLimits, refusals
 from nornmail.smtp.results import SendResult, result_of
 from nornmail.smtp.worker import Worker
-from nornmail.stores import MemoryStateStore, StateStore
+from nornmail.stores.base import StateStore
+from nornmail.stores.memory import MemoryStateStore
 
 log = logging.getLogger("nornmail.smtp")
 

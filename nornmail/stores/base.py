@@ -11,15 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
-from nornmail.model import (
-    Change,
-    Entry,
-    EntryKey,
-    Lease,
-    MailboxKey,
-    MailboxRecord,
-    State,
-)
+from nornmail.model import Change, Entry, EntryKey, Lease, MailboxKey, MailboxRecord, State
 from nornmail.stores.inboxes import InboxStore
 from nornmail.stores.outbox import OutboxStore
 from nornmail.uidset import UidSet

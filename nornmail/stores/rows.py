@@ -6,15 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nornmail.model import (
-    Digest,
-    Entry,
-    EntryKey,
-    Epoch,
-    MailboxRecord,
-    State,
-    Watermark,
-)
+from nornmail.model import Digest, Entry, EntryKey, Epoch, MailboxRecord, State, Watermark
 from nornmail.stores.schema import CLOSED, CLOSED_STATES
 
 Row = tuple[Any, ...]

@@ -16,7 +16,6 @@ It knows nothing of the client in this package and shares no parser with it, so 
 cannot hide in both.
 """
 
-from nornmail.testing import faults
 from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy

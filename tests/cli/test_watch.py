@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.model import State
-from nornmail.stores import SqliteStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.testing import MailServer
 from tests.cli.support import SECONDS, User, mail
 

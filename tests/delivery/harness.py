@@ -20,14 +20,7 @@ from typing import Any
 
 import pytest
 
-from nornmail import (
-    ImapSettings,
-    MemoryStateStore,
-    Message,
-    NornmailError,
-    Poller,
-    StateStore,
-)
+from nornmail import ImapSettings, MemoryStateStore, Message, NornmailError, Poller, StateStore
 from nornmail.model import Entry, MailboxKey, State
 from nornmail.testing import MailServer, Proxy
 from tests.delivery.backends import Backend, OtherClient, Stored

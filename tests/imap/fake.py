@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from nornmail.clock import Readable
-from nornmail.imap import Connection, Limits
-from nornmail.imap.limits import Budget
+from nornmail.imap.connection import Connection
+from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.translate import scrubber
 from nornmail.imap.wire import Observer, Wire
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 
 PASSWORD = "correct horse"
 CAPABILITIES = b"IMAP4rev1 UIDPLUS MOVE ESEARCH"

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost, ProtocolError
-from nornmail.imap import Connection, Limits, Selected
+from nornmail.imap.connection import Connection
+from nornmail.imap.limits import Limits
+from nornmail.imap.listing import Selected
 from nornmail.uidset import UidSet
 from tests.imap.fake import CAPABILITIES, FakeSocket, connection
 

@@ -8,8 +8,9 @@ import pytest
 
 from nornmail.clock import SystemClock
 from nornmail.errors import AuthenticationFailed, CommandRefused
-from nornmail.imap import Connection, Limits
-from nornmail.settings import ImapSettings
+from nornmail.imap.connection import Connection
+from nornmail.imap.limits import Limits
+from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 from tests.support.dovecot import Dovecot
 

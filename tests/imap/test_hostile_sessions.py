@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConnectionLost, NornmailError
-from nornmail.imap import Connection, Limits
+from nornmail.imap.connection import Connection
+from nornmail.imap.limits import Limits
 from nornmail.uidset import UidSet
 from tests.imap.fake import FakeClock, FakeSocket, plugged, settings
 from tests.imap.hostile import HEALTHY, STAGES, Attack, damaged, table

@@ -10,10 +10,10 @@ import pytest
 
 from nornmail.clock import SystemClock
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.imap.idle import DONE_TIMEOUT, IDLE_LINE
 from nornmail.imap.limits import Limits
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from nornmail.waker import Waker
 from tests.imap.fake import Answer, FakeClock, FakeSocket, connection

@@ -18,9 +18,9 @@ from nornmail.errors import (
     NornmailError,
     Throttled,
 )
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.imap.sasl import refusal_status
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from tests.imap.fake import Answer, FakeSocket, connection
 

@@ -17,9 +17,9 @@ from nornmail.errors import (
     ProtocolError,
     Throttled,
 )
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.imap.wire import Observer
-from nornmail.settings import ImapSettings
+from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
 

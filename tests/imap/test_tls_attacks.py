@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConnectionLost
-from nornmail.imap import Connection
-from nornmail.settings import ImapSettings
+from nornmail.imap.connection import Connection
+from nornmail.settings.imap import ImapSettings
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 OURS = CERTIFICATES / "ca.pem"

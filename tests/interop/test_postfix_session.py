@@ -9,8 +9,8 @@ import pytest
 
 from nornmail.errors import AuthenticationFailed, ConnectionLost, NornmailError
 from nornmail.letters import Envelope
-from nornmail.message import parse_message
-from nornmail.settings import SmtpSettings
+from nornmail.message.message import parse_message
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.enclosures import Enclosure
 from nornmail.smtp.session import Outcome, Session, Submission

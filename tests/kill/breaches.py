@@ -8,7 +8,7 @@ from typing import Any
 
 from nornmail import ledger
 from nornmail.delivery.handing import Delivery
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.mailbox.actions import Actions
 from nornmail.model import Change, Lease, PutEntry, State, delivery_id_of
 from nornmail.stores.files import Files

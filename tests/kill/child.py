@@ -13,13 +13,15 @@ from typing import Any
 
 from nornmail.clock import Clock
 from nornmail.errors import LeaseHeld
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.mailbox import intake
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.poller import Poller, PollResult
-from nornmail.settings import ImapSettings
-from nornmail.stores import JsonStateStore, SqliteStateStore, json_file
+from nornmail.settings.imap import ImapSettings
+from nornmail.stores import json_file
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill import scenario
 from tests.kill.breaches import BREACHES, Breach
 from tests.kill.events import Instants, Trace

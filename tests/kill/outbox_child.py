@@ -11,12 +11,15 @@ from typing import Any
 
 from nornmail.letters import Letter, Recipient
 from nornmail.model import Lease
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp import schedule
 from nornmail.smtp.mailer import Mailer
 from nornmail.smtp.outbox import Sender
 from nornmail.smtp.wire import Wire
-from nornmail.stores import JsonStateStore, SqliteStateStore, StateStore, json_file
+from nornmail.stores import json_file
+from nornmail.stores.base import StateStore
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill.events import Instants, Trace
 from tests.kill.smtpd import HOST
 from tests.kill.watched import WatchedFiles, WatchedStore, change, watch_sqlite

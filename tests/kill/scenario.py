@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from nornmail.errors import Reject
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey
-from nornmail.policy import RetryPolicy
-from nornmail.settings import ImapSettings
+from nornmail.policy.retry import RetryPolicy
+from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 
 USER = "agent@example.com"

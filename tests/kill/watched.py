@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from nornmail.errors import Reject
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import (
     Change,
     EntryKey,
@@ -22,7 +22,7 @@ from nornmail.model import (
     PutEntry,
     SaveMailbox,
 )
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from nornmail.stores.files import Files
 from tests.kill.events import Event, Instants
 from tests.kill.scenario import name_of

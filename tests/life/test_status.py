@@ -26,9 +26,11 @@ from nornmail.events import (
     Undecided,
 )
 from nornmail.model import Watermark
-from nornmail.policy import BATCH_MESSAGES, STALLED_INTERVALS
+from nornmail.policy.looking import BATCH_MESSAGES
+from nornmail.policy.patience import STALLED_INTERVALS
 from nornmail.status import Activity
-from nornmail.testing.faults import Answer, Call, RejectLogin
+from nornmail.testing.faults.answers import Answer, Call
+from nornmail.testing.faults.logins import RejectLogin
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life
 
 THROTTLED = b"NO Request is throttled. Suggested Backoff Time: 30000 milliseconds"

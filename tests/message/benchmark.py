@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from nornmail.message import parse_message  # the checkout, where nothing is installed
+from nornmail.message.message import parse_message
 from tests.message.made_mail import Maker
 
 Read = Callable[[bytes], int]

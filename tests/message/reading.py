@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nornmail.message import Message
+from nornmail.message.message import Message
 
 
 def touch(message: Message) -> None:

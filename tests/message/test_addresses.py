@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import Address, parse_message
+from nornmail.message.addresses import Address
 from nornmail.message.limits import MAX_ADDRESSES
+from nornmail.message.message import parse_message
 from tests.message.reading import mail
 
 Found = list[tuple[str, str]]

@@ -7,8 +7,9 @@ from itertools import product
 
 import pytest
 
-from nornmail.message import Authentication, parse_message
 from nornmail.message.authentication.results import read_results
+from nornmail.message.authentication.verdicts import Authentication
+from nornmail.message.message import parse_message
 
 ID = "mx.example.net"
 BOSS = "boss@example.com"

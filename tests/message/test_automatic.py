@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.message import Automatic, parse_message
-from nornmail.message.automatic import KINDS
+from nornmail.message.automatic import KINDS, Automatic
+from nornmail.message.message import parse_message
 from tests.message.reading import mail
 
 

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from nornmail.message import parse_message
-from nornmail.message.html import html_to_text
+from nornmail.message.html.document import html_to_text
+from nornmail.message.message import parse_message
 from nornmail.message.quotes import new_text
 from nornmail.message.transfer import decode_transfer
 from tests.message.reading import mail

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import Bounce, parse_message
+from nornmail.message.bounce import Bounce
+from nornmail.message.message import parse_message
 from tests.message import corpus
 from tests.message.reading import mail
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from nornmail.message import Address, Message, parse_message
+from nornmail.message.addresses import Address
+from nornmail.message.message import Message, parse_message
 from tests.message import corpus
 
 _CHARSET = re.compile(r"charset=\"?[\w-]+", re.IGNORECASE)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nornmail.message import parse_message
 from nornmail.message.dates import parse_date
+from nornmail.message.message import parse_message
 from tests.message.reading import mail
 
 INSTANT = datetime(2024, 3, 1, 10, 30, 5, tzinfo=UTC)

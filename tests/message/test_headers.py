@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nornmail.message import Address, parse_message
+from nornmail.message.addresses import Address
 from nornmail.message.dates import parse_date
 from nornmail.message.filenames import safe_filename
 from nornmail.message.headers import message_ids
 from nornmail.message.limits import MAX_FILENAME_BYTES
+from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from tests.message.reading import mail
 

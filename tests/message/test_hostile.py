@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from nornmail.message import parse_message
 from nornmail.message.limits import MAX_ADDRESSES, MAX_ENCODED_MULTIPARTS, MAX_NESTING, MAX_PARTS
+from nornmail.message.message import parse_message
 from tests.message import corpus
 from tests.message.inputs import FIELDS, KILOBYTE, MEGABYTE, SLOW, Build, levels
 from tests.message.mutating import SEEDS, mutated

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nornmail.message.html import Element, html_to_text, parse_html, visible_text
 from nornmail.message.html.css import sheet
+from nornmail.message.html.document import html_to_text, parse_html, visible_text
 from nornmail.message.html.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_DEPTH, MAX_HTML_NESTING
+from nornmail.message.html.tree import Element
 from tests.message.payloads import some_pages
 
 SAMPLE = 10_000

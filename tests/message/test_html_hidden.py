@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from nornmail.message import parse_message
-from nornmail.message.html import html_to_text, visible_text
+from nornmail.message.html.document import html_to_text, visible_text
+from nornmail.message.message import parse_message
 from tests.message.payloads import AFTER, BEFORE, PAYLOAD, Page, all_pages, some_pages
 from tests.message.reading import mail
 

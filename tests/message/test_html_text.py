@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import parse_message
-from nornmail.message.html import html_to_text, visible_text
+from nornmail.message.html.document import html_to_text, visible_text
+from nornmail.message.message import parse_message
 
 BLOCKS = [
     pytest.param("<h1>A</h1>b<h2>C</h2><p>d</p>", "A\n\nb\n\nC\n\nd", id="headings stand apart"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import FailedRecipient, parse_message
+from nornmail.message.bounce import FailedRecipient
+from nornmail.message.message import parse_message
 from tests.message.reading import mail
 
 REPORT = b"""\

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from nornmail.errors import MessageGone, NornmailError
-from nornmail.message import Address, Message, parse_message
+from nornmail.message.addresses import Address
+from nornmail.message.message import Message, parse_message
 from nornmail.model import MessageRef
 from tests.message.reading import mail, touch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from nornmail.message.transfer import decode_transfer, encoding_of
 from tests.message.reading import mail

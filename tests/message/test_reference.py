@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.message import Attachment, Bounce, FailedRecipient, Message
+from nornmail.message.attachment import Attachment
+from nornmail.message.bounce import Bounce, FailedRecipient
+from nornmail.message.message import Message
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "message.md"
 METHODS = {"fetch_rest", "as_email", "to_dict"}

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from tests.message.reading import mail, touch
 
 Attached = list[tuple[str, str, str, bytes]]

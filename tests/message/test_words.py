@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 from tests.message.reading import mail
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nornmail.errors import Defer, Reject
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.model import (
     Change,
     Entry,
@@ -26,7 +26,7 @@ from nornmail.model import (
     State,
 )
 from nornmail.poller import PollResult
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from tests.model.letters import Letter
 from tests.model.plan import Plan
 from tests.model.shore import Copy, Shore

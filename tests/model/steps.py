@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from nornmail import ConfigurationError, ImapSettings, LeaseHeld, NornmailError, Poller
-from nornmail.message import Message
+from nornmail.message.message import Message
 from nornmail.testing import MISSING, faults
 from tests.model.letters import Letter
 from tests.model.plan import Step

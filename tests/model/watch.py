@@ -17,7 +17,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
 

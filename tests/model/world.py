@@ -21,13 +21,16 @@ from nornmail import (
     Reject,
 )
 from nornmail.errors import IllegalTransition
-from nornmail.imap import Connection
-from nornmail.message import Message
+from nornmail.imap.connection import Connection
+from nornmail.message.message import Message
 from nornmail.model import EntryKey, MailboxKey, State
-from nornmail.policy import RetryPolicy
+from nornmail.policy.retry import RetryPolicy
 from nornmail.running.exclusive import RUNNING
-from nornmail.settings import StartFrom
-from nornmail.stores import JsonStateStore, MemoryStateStore, SqliteStateStore, StateStore
+from nornmail.settings.imap import StartFrom
+from nornmail.stores.base import StateStore
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.testing import MailServer
 from nornmail.uidset import UidSet
 from tests.model.letters import LIMIT, Letter, Post

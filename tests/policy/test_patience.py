@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from nornmail import policy
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -15,7 +14,13 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.imap.trouble import THROTTLES
-from nornmail.policy import Patience
+from nornmail.policy.patience import (
+    THROTTLE_WAITS,
+    Patience,
+    rejected_wait,
+    slowed_interval,
+    throttled_wait,
+)
 
 DAY = 86_400.0
 
@@ -32,13 +37,13 @@ def throttled(kind: str = "rate", wait: float = 0.0) -> Throttled:
 
 
 def test_each_kind_that_a_server_can_cause_has_its_wait() -> None:
-    assert set(policy.THROTTLE_WAITS) == {kind.value for kind in THROTTLES}
+    assert set(THROTTLE_WAITS) == {kind.value for kind in THROTTLES}
 
 
-@pytest.mark.parametrize("kind", [*policy.THROTTLE_WAITS, "one that a later version knows"])
+@pytest.mark.parametrize("kind", [*THROTTLE_WAITS, "one that a later version knows"])
 def test_a_throttle_wait_grows_to_its_end(kind: str) -> None:
-    first, longest = policy.THROTTLE_WAITS.get(kind, policy.THROTTLE_WAITS["rate"])
-    waits = [policy.throttled_wait(kind, times, 0.0, NoChance()) for times in range(1, 200)]
+    first, longest = THROTTLE_WAITS.get(kind, THROTTLE_WAITS["rate"])
+    waits = [throttled_wait(kind, times, 0.0, NoChance()) for times in range(1, 200)]
     assert waits[0] == first
     assert waits[-1] == longest
     assert waits == sorted(waits)
@@ -56,19 +61,19 @@ def test_a_throttle_wait_grows_to_its_end(kind: str) -> None:
     ],
 )
 def test_a_hint_is_honoured_within_bounds(times: int, hint: float, wait: float) -> None:
-    assert policy.throttled_wait("rate", times, hint, NoChance()) == wait
+    assert throttled_wait("rate", times, hint, NoChance()) == wait
 
 
 def test_jitter_never_goes_below_what_was_asked_for() -> None:
     chance = random.Random(1)
-    waits = [policy.throttled_wait("rate", 1, 60.0, chance) for _ in range(100)]
+    waits = [throttled_wait("rate", 1, 60.0, chance) for _ in range(100)]
     assert 60.0 <= min(waits) < max(waits) <= 66.0
 
 
 def test_rejected_credentials_are_tried_after_five_minutes_and_then_once_an_hour() -> None:
-    waits = [policy.rejected_wait(times) for times in range(1, 9)]
+    waits = [rejected_wait(times) for times in range(1, 9)]
     assert waits == [300, 300, 300, 600, 1_200, 2_400, 3_600, 3_600]
-    assert policy.rejected_wait(10_000) == 3_600
+    assert rejected_wait(10_000) == 3_600
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_rejected_credentials_are_tried_after_five_minutes_and_then_once_an_hour
     ],
 )
 def test_a_server_that_slows_down_is_asked_less_often(interval: float, waits: list[float]) -> None:
-    assert [policy.slowed_interval(interval, passes) for passes in range(6)] == waits
+    assert [slowed_interval(interval, passes) for passes in range(6)] == waits
 
 
 def test_each_kind_has_its_own_count_and_success_clears_them() -> None:
@@ -110,7 +115,7 @@ def test_a_pass_that_is_not_slowed_ends_the_slowness() -> None:
         ConnectionLost("x"),
         CommandRefused("SELECT", "NO", "", "x"),
         AuthenticationFailed("x"),
-        *(throttled(kind) for kind in policy.THROTTLE_WAITS),
+        *(throttled(kind) for kind in THROTTLE_WAITS),
         throttled(wait=1e-9),
         throttled(wait=float("inf")),
     ],

@@ -8,10 +8,23 @@ from typing import Any
 
 import pytest
 
-from nornmail import policy
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
-from nornmail.policy import Newcomer, RetryPolicy
+from nornmail.policy.epochs import (
+    Newcomer,
+    boundary_of,
+    counts_as_known,
+    cut_off,
+    needs_body,
+    new_epoch_reason,
+    of_one_message,
+    one_for_each,
+    recognise,
+)
+from nornmail.policy.looking import batches
+from nornmail.policy.patience import backoff
+from nornmail.policy.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, until_due
+from nornmail.policy.touching import action_delay, may_touch
 
 EPOCH = Epoch(number=1, uid_validity=7, boundary=1, matched=True, begun_at=0.0)
 
@@ -35,7 +48,7 @@ def entry(uid: int = 1, **facts: Any) -> Entry:
 def test_a_failed_message_waits_longer_and_longer(
     failures: int, state: State, wait: float | None
 ) -> None:
-    after = policy.after_failure(entry(attempts=failures - 1), "why", RetryPolicy(), now=1_000.0)
+    after = after_failure(entry(attempts=failures - 1), "why", RetryPolicy(), now=1_000.0)
     assert after.state is state
     assert after.attempts == failures
     assert after.due_at == (0.0 if wait is None else 1_000.0 + wait)
@@ -44,8 +57,8 @@ def test_a_failed_message_waits_longer_and_longer(
 
 def test_the_account_of_a_failure_is_bounded() -> None:
     long = "the cause" + "x" * 5_000
-    after = policy.after_failure(entry(), long, RetryPolicy(), now=0.0)
-    assert len(after.reason) == policy.REASON_LENGTH
+    after = after_failure(entry(), long, RetryPolicy(), now=0.0)
+    assert len(after.reason) == REASON_LENGTH
     assert after.reason.startswith("the cause")
 
 
@@ -67,14 +80,14 @@ def test_a_delay_that_is_none_is_refused(delay: float) -> None:
 )
 def test_due_times_survive_a_clock_that_jumps(due_at: float, due: bool) -> None:
     waiting = entry(due_at=due_at)
-    assert policy.is_due(waiting, 1_000.0, longest=600.0) is due
-    assert (policy.until_due(waiting, 1_000.0, longest=600.0) == 0.0) is due
+    assert is_due(waiting, 1_000.0, longest=600.0) is due
+    assert (until_due(waiting, 1_000.0, longest=600.0) == 0.0) is due
 
 
 def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
     chance = random.Random(1)
     for failures in range(1, 200):
-        wait = policy.backoff(failures, chance)
+        wait = backoff(failures, chance)
         whole = min(2.0 ** (failures - 1), 300.0)
         assert whole / 2 <= wait <= whole
 
@@ -92,7 +105,7 @@ def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
 def test_batches_are_bounded(
     sizes: dict[int, int], messages: int, octets: int, expected: list[list[int]]
 ) -> None:
-    made = policy.batches(sizes, most_messages=messages, most_octets=octets)
+    made = batches(sizes, most_messages=messages, most_octets=octets)
     assert list(made) == expected
 
 
@@ -113,7 +126,7 @@ def test_batches_are_bounded(
 def test_what_begins_a_new_epoch(
     validity: int | None, uid_next: int | None, highest: int, word: str
 ) -> None:
-    reason = policy.new_epoch_reason(EPOCH, highest, validity, uid_next)
+    reason = new_epoch_reason(EPOCH, highest, validity, uid_next)
     assert word in reason
     assert bool(reason) == bool(word)
 
@@ -131,7 +144,7 @@ def test_what_begins_a_new_epoch(
 def test_the_boundary_lies_above_all_that_stood_there(
     uid_next: int | None, highest: int, boundary: int
 ) -> None:
-    assert policy.boundary_of(uid_next, highest) == boundary
+    assert boundary_of(uid_next, highest) == boundary
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,7 @@ def test_the_boundary_lies_above_all_that_stood_there(
     ],
 )
 def test_the_cut_of_the_first_run(received: float | None, cut: float | None, off: bool) -> None:
-    assert policy.cut_off(received, cut) is off
+    assert cut_off(received, cut) is off
 
 
 NEWCOMER = Newcomer(uid=5, size=100, received_at=None, header_digest="h", has_message_id=True)
@@ -171,7 +184,7 @@ KNOWN = entry(size=100, digest=Digest("h", "b"))
 def test_when_headers_do_not_tell(
     newcomer: Newcomer, known: list[Entry], same: int, needs: bool
 ) -> None:
-    assert policy.needs_body(newcomer, known, same) is needs
+    assert needs_body(newcomer, known, same) is needs
 
 
 @pytest.mark.parametrize(
@@ -194,20 +207,20 @@ def test_when_headers_do_not_tell(
     ],
 )
 def test_recognising(known: list[Entry], digest: Digest | None, size: int, found: bool) -> None:
-    assert (policy.recognise(known, digest, size) is not None) is found
+    assert (recognise(known, digest, size) is not None) is found
 
 
 def test_replay_recognises_only_what_is_still_to_be_handled() -> None:
     for state in State:
-        assert policy.counts_as_known(state, "dedupe")
+        assert counts_as_known(state, "dedupe")
         still_open = state in {State.NEW, State.CLAIMED, State.WAITING, State.DEAD}
-        assert policy.counts_as_known(state, "replay") is still_open
+        assert counts_as_known(state, "replay") is still_open
 
 
 def test_the_entries_of_all_inboxes_move_together() -> None:
     one, two = entry(key=EntryKey(1, 4, "a")), entry(key=EntryKey(1, 4, "b"))
     other = entry(key=EntryKey(2, 4, "a"))
-    assert policy.of_one_message([one, other, two], two) == [one, two]
+    assert of_one_message([one, other, two], two) == [one, two]
 
 
 def test_one_entry_stands_for_a_message_in_all_its_inboxes() -> None:
@@ -216,8 +229,8 @@ def test_one_entry_stands_for_a_message_in_all_its_inboxes() -> None:
     b = entry(key=EntryKey(1, 4, "b"), state=State.FINISHED, digest=whole)
     c = entry(key=EntryKey(1, 4, "c"), state=State.WAITING, digest=whole)
     other = entry(key=EntryKey(1, 5, "a"), state=State.FINISHED, digest=whole)
-    assert policy.one_for_each([a, b, other, c]) == [c, other]
-    assert policy.one_for_each([]) == []
+    assert one_for_each([a, b, other, c]) == [c, other]
+    assert one_for_each([]) == []
 
 
 @pytest.mark.parametrize(
@@ -243,8 +256,8 @@ def test_the_mailbox_is_touched_for_a_message_that_every_inbox_is_through_with(
     siblings: dict[str, State], expected: bool | None
 ) -> None:
     entries = [entry(key=EntryKey(1, 4, name), state=state) for name, state in siblings.items()]
-    assert policy.may_touch(entries) is expected
+    assert may_touch(entries) is expected
 
 
 def test_actions_that_are_refused_are_asked_for_once_an_hour_at_least() -> None:
-    assert [policy.action_delay(n) for n in (1, 2, 7, 99)] == [60, 120, 3_600, 3_600]
+    assert [action_delay(n) for n in (1, 2, 7, 99)] == [60, 120, 3_600, 3_600]

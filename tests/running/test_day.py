@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Message, Poller
-from nornmail.imap import Connection, transport
+from nornmail.imap import transport
 from nornmail.imap import wire as wire_module
+from nornmail.imap.connection import Connection
 from nornmail.testing import MailServer, faults
 from tests.support.clock import FakeClock
 

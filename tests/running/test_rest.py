@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.running.rest import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Rest
 from nornmail.waker import Waker
 from tests.support.clock import FakeClock

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings import ImapSettings, same_mailbox, start_instant
+from nornmail.settings.imap import ImapSettings, same_mailbox, start_instant
 
 HOST = {"IMAP_HOST": "imap.example.com"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 
 HOST = {"SMTP_HOST": "smtp.example.com"}
 

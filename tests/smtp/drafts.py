@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from nornmail.message import Address
+from nornmail.message.addresses import Address
 from nornmail.smtp.compose import Draft
 from nornmail.smtp.enclosures import Enclosure
 

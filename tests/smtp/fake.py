@@ -13,7 +13,8 @@ from nornmail.events import Event
 from nornmail.letters import Envelope, Recipient, Standing
 from nornmail.smtp.mailer import Mailer
 from nornmail.smtp.session import Outcome, Submission
-from nornmail.stores import MemoryStateStore, StateStore
+from nornmail.stores.base import StateStore
+from nornmail.stores.memory import MemoryStateStore
 from tests.support.clock import FakeClock
 
 SETTINGS = SmtpSettings(host="smtp.example.com", username="agent@example.com", password="secret")

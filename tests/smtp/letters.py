@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.session import Submission
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from nornmail.clock import SystemClock
-from nornmail.settings import SmtpSettings
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.testing.server import CA_FILE, CERTIFICATE_FILES
 
 HOST: Final = "127.0.0.1"

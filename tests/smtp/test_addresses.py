@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ComposeError, ConfigurationError
-from nornmail.message import Address
-from nornmail.settings import SmtpSettings
+from nornmail.message.addresses import Address
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.addresses import mailbox, mailboxes, needs_smtputf8, sender_of
 
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from nornmail.errors import ComposeError
-from nornmail.message import Address, parse_message
+from nornmail.message.addresses import Address
+from nornmail.message.message import parse_message
 from nornmail.smtp import verify as verifying
 from nornmail.smtp.compose import Draft, compose
 from nornmail.smtp.enclosures import Enclosure

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ComposeError
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 from nornmail.smtp.enclosures import Enclosure, read_enclosures
 from tests.smtp.letters import types, write
 

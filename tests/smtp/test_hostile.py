@@ -10,7 +10,7 @@ from email.policy import SMTP, default
 import pytest
 
 from nornmail.errors import ComposeError
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.routing import canonical
 from nornmail.smtp.compose import Composed, compose
 from nornmail.smtp.fitness import unfit

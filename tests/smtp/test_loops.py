@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConfigurationError, LoopError
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.smtp.compose import compose
 from nornmail.smtp.loops import REFUSALS, AnswerLimits, Counts, refusals
 from nornmail.smtp.replies import reply_draft

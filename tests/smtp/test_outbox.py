@@ -26,7 +26,7 @@ from nornmail.smtp.line import ASK_AFTER, CLOSE_AFTER
 from nornmail.smtp.results import Outgoing
 from nornmail.smtp.schedule import GIVE_UP_AFTER, SendLimits
 from nornmail.smtp.session import Submission
-from nornmail.stores import MemoryStateStore
+from nornmail.stores.memory import MemoryStateStore
 from tests.smtp.fake import (
     OUTBOX,
     UNREACHABLE,

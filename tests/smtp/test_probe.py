@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from nornmail.settings import SmtpSettings
-from nornmail.smtp import probe_smtp
+from nornmail.settings.smtp import SmtpSettings
+from nornmail.smtp.probe import probe_smtp
 from nornmail.steps import Step
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 

@@ -12,8 +12,9 @@ from email.policy import default
 
 import pytest
 
-from nornmail.message import Address, parse_message
-from nornmail.message.html import html_to_text
+from nornmail.message.addresses import Address
+from nornmail.message.html.document import html_to_text
+from nornmail.message.message import parse_message
 from nornmail.routing import canonical
 from nornmail.smtp.addresses import mailboxes
 from nornmail.smtp.compose import Composed, Draft, compose

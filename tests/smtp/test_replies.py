@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ComposeError
-from nornmail.message import Message, parse_message
+from nornmail.message.message import Message, parse_message
 from nornmail.smtp.compose import Composed, compose
 from nornmail.smtp.replies import correspondents, is_own, reply_draft
 from nornmail.smtp.subjects import reply_subject

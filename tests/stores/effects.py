@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nornmail.model import State
-from nornmail.stores import JsonStateStore
 from nornmail.stores.files import Files
+from nornmail.stores.json_file import JsonStateStore
 from tests.stores.support import INBOX
 
 

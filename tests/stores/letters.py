@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nornmail.letters import Letter, LetterState, Recipient, Standing
 from nornmail.model import Lease
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 
 OUTBOX = "agent@example.com@smtp.example.com"
 RAW = b"Subject: hello\r\n\r\nhello\r\n"

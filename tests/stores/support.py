@@ -22,7 +22,10 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.stores import JsonStateStore, MemoryStateStore, SqliteStateStore, StateStore
+from nornmail.stores.base import StateStore
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.support.package import package_directory
 
 INBOX = MailboxKey("agent@example.com", "INBOX")

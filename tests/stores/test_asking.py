@@ -9,7 +9,9 @@ import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import TRANSITIONS, Lease, MailboxKey, PutEntry, Rekey, SaveMailbox, State
-from nornmail.stores import JsonStateStore, SqliteStateStore, StateStore
+from nornmail.stores.base import StateStore
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, run
 
 NOT_DEAD = [state for state in State if state is not State.DEAD]

@@ -25,7 +25,7 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from nornmail.uidset import UidSet
 from tests.stores.support import INBOX, ME, OTHER, WAYS, bring, entry, key, record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.model import PutEntry, State
-from nornmail.stores import SqliteStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import (
     CHILD_SECONDS,
     INBOX,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nornmail.model import InboxRecord, Lease
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from tests.stores.support import INBOX
 
 OTHER = replace(INBOX, account="another")

@@ -12,8 +12,9 @@ import pytest
 
 from nornmail.errors import StoreError
 from nornmail.model import KeepRaw, Lease, PutEntry, Rekey, State
-from nornmail.stores import JsonStateStore, json_file
+from nornmail.stores import json_file
 from nornmail.stores.files import Files
+from nornmail.stores.json_file import JsonStateStore
 from tests.stores.effects import Full, Numbered, Refusing, Stopped, raw_files, uids
 from tests.stores.support import INBOX, ME, bring, entry, key
 

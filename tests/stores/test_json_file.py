@@ -11,9 +11,10 @@ import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
-from nornmail.stores import JsonStateStore, json_file
+from nornmail.stores import json_file
 from nornmail.stores.files import Files
 from nornmail.stores.journal import write_line
+from nornmail.stores.json_file import JsonStateStore
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids
 from tests.stores.support import INBOX, ME, bring, entry, key, record

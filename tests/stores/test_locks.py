@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import LeaseHeld, StoreError
-from nornmail.stores import JsonStateStore, SqliteStateStore
+from nornmail.stores.json_file import JsonStateStore
 from nornmail.stores.locks import HOLDER_BYTES, FileLock, LockTaken
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, run, start
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")

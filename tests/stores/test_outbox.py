@@ -20,7 +20,7 @@ from nornmail.letters import (
     Wish,
 )
 from nornmail.model import Lease, MailboxKey
-from nornmail.stores import StateStore
+from nornmail.stores.base import StateStore
 from tests.stores.letters import OUTBOX, RAW, accepted, bring, letter
 from tests.stores.support import INBOX, ME
 

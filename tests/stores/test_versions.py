@@ -13,14 +13,10 @@ import pytest
 from nornmail.errors import StoreError
 from nornmail.letters import LetterState
 from nornmail.model import MailboxKey, SaveMailbox, State
-from nornmail.stores import (
-    JsonStateStore,
-    SqliteStateStore,
-    StateStore,
-    json_file,
-    schema,
-    snapshot,
-)
+from nornmail.stores import json_file, schema, snapshot
+from nornmail.stores.base import StateStore
+from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.effects import Numbered, Stopped
 from tests.stores.letters import OUTBOX, RAW, letter
 from tests.stores.support import INBOX, ME, bring, key, record

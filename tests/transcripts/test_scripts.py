@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Message, NornmailError, Poller
-from nornmail.imap import Connection
+from nornmail.imap.connection import Connection
 from nornmail.model import MailboxKey, State
-from nornmail.settings import StartFrom
+from nornmail.settings.imap import StartFrom
 from tests.support.clock import FakeClock
 from tests.transcripts.player import Player
 from tests.transcripts.script import Scene, scenes

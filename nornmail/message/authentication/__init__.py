@@ -3,11 +3,3 @@
 ``results`` reads one Authentication-Results field, ``verdicts`` decides which fields count and what
 they say together, ``alignment`` compares domains.
 """
-
-from nornmail.message.authentication.verdicts import (
-    UNVERIFIED,
-    Authentication,
-    read_authentication,
-)
-
-__all__ = ["UNVERIFIED", "Authentication", "read_authentication"]

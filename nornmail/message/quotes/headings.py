@@ -7,15 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, is_quote, is_rule, plain
-from nornmail.message.quotes.phrases import (
-    CC,
-    FORWARDED,
-    FROM,
-    ORIGINAL,
-    SENT,
-    SUBJECT,
-    TO,
-)
+from nornmail.message.quotes.phrases import CC, FORWARDED, FROM, ORIGINAL, SENT, SUBJECT, TO
 
 _MAX_BLOCK_LINES: Final = 14
 """Lines of one header block: five fields, some of them wrapped."""

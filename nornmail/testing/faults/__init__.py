@@ -47,24 +47,10 @@ from nornmail.testing.faults.connections import (
     NoCapability,
     PreAuth,
 )
-from nornmail.testing.faults.logins import (
-    ExpireToken,
-    RejectLogin,
-)
-from nornmail.testing.faults.mailboxes import (
-    NewUidValidity,
-    WrongUidNext,
-)
-from nornmail.testing.faults.messages import (
-    Expunge,
-    FetchFault,
-    FetchFaultKind,
-    HideUid,
-)
-from nornmail.testing.faults.plan import (
-    Fault,
-    FaultPlan,
-)
+from nornmail.testing.faults.logins import ExpireToken, RejectLogin
+from nornmail.testing.faults.mailboxes import NewUidValidity, WrongUidNext
+from nornmail.testing.faults.messages import Expunge, FetchFault, FetchFaultKind, HideUid
+from nornmail.testing.faults.plan import Fault, FaultPlan
 
 __all__ = [
     "IDLING",

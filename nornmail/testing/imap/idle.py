@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nornmail.testing.faults import IDLING
+from nornmail.testing.faults.answers import IDLING
 from nornmail.testing.idler import Idler
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command

@@ -5,23 +5,22 @@ from __future__ import annotations
 import re
 
 from nornmail.testing.connection import AnswerShape, Dropped
-from nornmail.testing.faults import (
+from nornmail.testing.faults.answers import (
     Answer,
     Bye,
     Call,
     CommandFault,
     Cut,
     Drip,
-    ExpireToken,
-    Expunge,
     Extra,
     Garbage,
-    NewUidValidity,
     Rewrite,
     Silent,
     Trailing,
-    WrongUidNext,
 )
+from nornmail.testing.faults.logins import ExpireToken
+from nornmail.testing.faults.mailboxes import NewUidValidity, WrongUidNext
+from nornmail.testing.faults.messages import Expunge
 from nornmail.testing.imap.client import Client
 
 _UID_NEXT = re.compile(rb"(?<=UIDNEXT )[0-9]+")

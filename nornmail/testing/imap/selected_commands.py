@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from nornmail.testing.epoch import StoredMessage
-from nornmail.testing.faults import FetchFault, HideUid
+from nornmail.testing.faults.messages import FetchFault, HideUid
 from nornmail.testing.imap.auth_commands import noop
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, Handler, No, When

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nornmail.testing.connection import Dropped, LineTooLong
-from nornmail.testing.faults import CutTotal, Greeting, PreAuth
+from nornmail.testing.faults.connections import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
 from nornmail.testing.imap.grammar import BadSyntax, Cursor

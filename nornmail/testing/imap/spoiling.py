@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nornmail.testing.faults import FetchFault
+from nornmail.testing.faults.messages import FetchFault
 from nornmail.testing.imap.fetch import FetchItem, Rendering
 
 PLACEHOLDER = b"Subject: message unavailable\r\n\r\nThis message is no longer available.\r\n"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nornmail.message import parse_message
+from nornmail.message.message import parse_message
 
 CORPUS = Path(os.environ.get("NORNMAIL_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
 SOURCES = (

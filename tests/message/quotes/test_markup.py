@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message import parse_message
-from nornmail.message.html import html_to_text
+from nornmail.message.html.document import html_to_text
+from nornmail.message.message import parse_message
 from nornmail.message.quotes import new_text
 
 QUOTE = "<p>Could we meet?</p><p>Ann</p>"

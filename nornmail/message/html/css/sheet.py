@@ -16,12 +16,7 @@ from nornmail.message.html.css.selectors import (
     fits,
     parse_selectors,
 )
-from nornmail.message.html.css.syntax import (
-    declarations,
-    statements,
-    unescape,
-    without_comments,
-)
+from nornmail.message.html.css.syntax import declarations, statements, unescape, without_comments
 from nornmail.message.html.limits import (
     MAX_CSS_NESTING,
     MAX_CSS_RULES,
