@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nornmail._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nornmail.checkup import check_up as check_up
-    from nornmail.deadletters import DeadLetter as DeadLetter
-    from nornmail.deadletters import DeadLetters as DeadLetters
+    from nornmail.compose.attachments import Enclosure as Enclosure
+    from nornmail.compose.autoreply import AnswerLimits as AnswerLimits
+    from nornmail.diagnostics import check_up as check_up
     from nornmail.errors import AuthenticationFailed as AuthenticationFailed
     from nornmail.errors import CommandRefused as CommandRefused
     from nornmail.errors import ComposeError as ComposeError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nornmail.errors import SendUnknown as SendUnknown
     from nornmail.errors import StoreError as StoreError
     from nornmail.errors import Throttled as Throttled
-    from nornmail.imap.sent import SentMailbox as SentMailbox
+    from nornmail.imap.sent_mailbox import SentMailbox as SentMailbox
     from nornmail.message.addresses import Address as Address
     from nornmail.message.attachment import Attachment as Attachment
     from nornmail.message.message import Message as Message
@@ -44,32 +44,32 @@ if TYPE_CHECKING:
     from nornmail.model import Inbox as Inbox
     from nornmail.model import InboxRecord as InboxRecord
     from nornmail.model import MessageRef as MessageRef
-    from nornmail.outbox import Outbox as Outbox
-    from nornmail.outbox import OutboxLetter as OutboxLetter
-    from nornmail.policy.retry import RetryPolicy as RetryPolicy
-    from nornmail.poller import Poller as Poller
-    from nornmail.poller import PollResult as PollResult
-    from nornmail.settings.dotenv import read_environment as read_environment
+    from nornmail.outbox.admin import Outbox as Outbox
+    from nornmail.outbox.admin import OutboxLetter as OutboxLetter
+    from nornmail.outbox.mailer import Mailer as Mailer
+    from nornmail.outbox.results import Outgoing as Outgoing
+    from nornmail.outbox.results import SendResult as SendResult
+    from nornmail.outbox.status import MailerStatus as MailerStatus
+    from nornmail.outbox.transitions import SendLimits as SendLimits
+    from nornmail.poller.dead_letters import DeadLetter as DeadLetter
+    from nornmail.poller.dead_letters import DeadLetters as DeadLetters
+    from nornmail.poller.poller import Poller as Poller
+    from nornmail.poller.poller import PollResult as PollResult
+    from nornmail.poller.status import Status as Status
+    from nornmail.retry import RetryPolicy as RetryPolicy
+    from nornmail.settings.env import read_environment as read_environment
     from nornmail.settings.imap import ImapSettings as ImapSettings
     from nornmail.settings.smtp import SmtpSettings as SmtpSettings
-    from nornmail.smtp.board import MailerStatus as MailerStatus
-    from nornmail.smtp.enclosures import Enclosure as Enclosure
-    from nornmail.smtp.loops import AnswerLimits as AnswerLimits
-    from nornmail.smtp.mailer import Mailer as Mailer
-    from nornmail.smtp.results import Outgoing as Outgoing
-    from nornmail.smtp.results import SendResult as SendResult
-    from nornmail.smtp.schedule import SendLimits as SendLimits
-    from nornmail.status import Status as Status
     from nornmail.steps import Step as Step
-    from nornmail.stores.base import StateStore as StateStore
-    from nornmail.stores.json_file import JsonStateStore as JsonStateStore
+    from nornmail.stores.json_store import JsonStateStore as JsonStateStore
     from nornmail.stores.memory import MemoryStateStore as MemoryStateStore
     from nornmail.stores.opening import open_store as open_store
+    from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "nornmail.checkup": ("check_up",),
-    "nornmail.deadletters": (
+    "nornmail.diagnostics": ("check_up",),
+    "nornmail.poller.dead_letters": (
         "DeadLetter",
         "DeadLetters",
     ),
@@ -96,7 +96,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "StoreError",
         "Throttled",
     ),
-    "nornmail.imap.sent": ("SentMailbox",),
+    "nornmail.imap.sent_mailbox": ("SentMailbox",),
     "nornmail.message.addresses": ("Address",),
     "nornmail.message.attachment": ("Attachment",),
     "nornmail.message.message": (
@@ -108,31 +108,31 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "InboxRecord",
         "MessageRef",
     ),
-    "nornmail.outbox": (
+    "nornmail.outbox.admin": (
         "Outbox",
         "OutboxLetter",
     ),
-    "nornmail.policy.retry": ("RetryPolicy",),
-    "nornmail.poller": (
+    "nornmail.retry": ("RetryPolicy",),
+    "nornmail.poller.poller": (
         "PollResult",
         "Poller",
     ),
-    "nornmail.settings.dotenv": ("read_environment",),
+    "nornmail.settings.env": ("read_environment",),
     "nornmail.settings.imap": ("ImapSettings",),
     "nornmail.settings.smtp": ("SmtpSettings",),
-    "nornmail.smtp.board": ("MailerStatus",),
-    "nornmail.smtp.enclosures": ("Enclosure",),
-    "nornmail.smtp.loops": ("AnswerLimits",),
-    "nornmail.smtp.mailer": ("Mailer",),
-    "nornmail.smtp.results": (
+    "nornmail.outbox.status": ("MailerStatus",),
+    "nornmail.compose.attachments": ("Enclosure",),
+    "nornmail.compose.autoreply": ("AnswerLimits",),
+    "nornmail.outbox.mailer": ("Mailer",),
+    "nornmail.outbox.results": (
         "Outgoing",
         "SendResult",
     ),
-    "nornmail.smtp.schedule": ("SendLimits",),
-    "nornmail.status": ("Status",),
+    "nornmail.outbox.transitions": ("SendLimits",),
+    "nornmail.poller.status": ("Status",),
     "nornmail.steps": ("Step",),
-    "nornmail.stores.base": ("StateStore",),
-    "nornmail.stores.json_file": ("JsonStateStore",),
+    "nornmail.stores.protocol": ("StateStore",),
+    "nornmail.stores.json_store": ("JsonStateStore",),
     "nornmail.stores.memory": ("MemoryStateStore",),
     "nornmail.stores.opening": ("open_store",),
     "nornmail.stores.sqlite": ("SqliteStateStore",),

@@ -29,13 +29,13 @@ from nornmail import (
     errors,
     events,
 )
-from nornmail.letters import LETTER_TRANSITIONS, LetterState
+from nornmail.compose.autoreply import REFUSALS
+from nornmail.compose.compose import Draft
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
-from nornmail.smtp.board import Doing
-from nornmail.smtp.compose import Draft
-from nornmail.smtp.loops import REFUSALS
-from nornmail.status import Activity, Status
+from nornmail.outbox.status import Doing
+from nornmail.outgoing import LETTER_TRANSITIONS, LetterState
+from nornmail.poller.status import Activity, Status
 from tests.support.package import package_directory
 from tests.support.suite import run_pytest
 

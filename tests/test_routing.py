@@ -8,7 +8,7 @@ import pytest
 
 from nornmail import ConfigurationError, Message, parse_message
 from nornmail.model import Inbox
-from nornmail.routing import canonical, route
+from nornmail.poller.routing import canonical, route
 
 SUPPORT, SALES, OPS = "support@example.com", "sales@example.com", "ops@example.com"
 ACCOUNT = "agent@example.com"

@@ -14,8 +14,8 @@ import pytest
 
 from nornmail import ImapSettings
 from nornmail.cli import main
-from nornmail.cli.status import BAD_SETTINGS
-from nornmail.settings.dotenv import parse_env
+from nornmail.cli.exit_codes import BAD_SETTINGS
+from nornmail.settings.env import parse_env
 from tests.support.dovecot import Dovecot
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,8 +20,8 @@ from nornmail import (
     StoreError,
     __version__,
 )
+from nornmail.cli.exit_codes import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 from nornmail.cli.parser import Parser
-from nornmail.cli.status import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
 
 __all__ = ["main"]
 

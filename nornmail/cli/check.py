@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nornmail import Step, check_up
+from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import (
     Settings,
     add_environment,
@@ -14,7 +15,6 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.parser import Parser
-from nornmail.cli.status import FAILED, OK
 
 NAME_WIDTH = 17
 """Characters of the longest step's name."""

@@ -20,9 +20,9 @@ from nornmail import (
     open_store,
     parse_message,
 )
+from nornmail.cli.exit_codes import OK
 from nornmail.cli.options import Settings, add_environment, add_mailbox
 from nornmail.cli.parser import Parser
-from nornmail.cli.status import OK
 
 ID_DIGITS = 12
 """Digits of an id in the table; 48 bits tell the dead letters of one store apart."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nornmail.cli.exit_codes import OK
 from nornmail.cli.parser import Parser
-from nornmail.cli.status import OK
 from nornmail.demo import run_demo
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nornmail import Defer, Message, NornmailError
-from nornmail.cli.status import FAILED, OK
+from nornmail.cli.exit_codes import FAILED, OK
 
 NOT_TAKEN = "its line could not be written"
 """Why a message waits whose line did not get out."""

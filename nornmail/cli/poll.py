@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 from nornmail import Poller, PollResult, open_store
+from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
     Settings,
     add_environment,
@@ -20,7 +21,6 @@ from nornmail.cli.output import standard_output
 from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
-from nornmail.cli.status import INTERRUPTED
 
 
 def add(parser: Parser) -> None:

@@ -15,7 +15,8 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
-from nornmail.cli.httpd import serving
+from nornmail.cli.exit_codes import INTERRUPTED, OK
+from nornmail.cli.http_server import serving
 from nornmail.cli.options import (
     Settings,
     add_environment,
@@ -27,7 +28,6 @@ from nornmail.cli.options import (
 from nornmail.cli.output import Output, output_file, standard_output
 from nornmail.cli.parser import Parser
 from nornmail.cli.signals import Interrupted, Work
-from nornmail.cli.status import INTERRUPTED, OK
 from nornmail.web import application
 
 log = logging.getLogger("nornmail.web")

@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 
 from nornmail import Poller, open_store
+from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
     Settings,
     add_environment,
@@ -19,7 +20,6 @@ from nornmail.cli.output import standard_output
 from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
-from nornmail.cli.status import INTERRUPTED
 
 
 def add(parser: Parser) -> None:

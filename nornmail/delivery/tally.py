@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Tally:
-    """What a poll did so far; :class:`~nornmail.poller.PollResult` is made from it.
+    """What a poll did so far; :class:`~nornmail.poller.poller.PollResult` is made from it.
 
     ``new_in`` counts, for each inbox, what it was handed for the first time.
     """

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import CommandRefused
-from nornmail.imap import fetched
-from nornmail.imap.auth import log_in, refused, secure
-from nornmail.imap.commands import decode_mailbox, flag_list, mailbox_argument, uid_chunks
+from nornmail.imap import results
+from nornmail.imap.arguments import decode_mailbox, flag_list, mailbox_argument, uid_chunks
 from nornmail.imap.dates import write_internal_date
-from nornmail.imap.fetched import Body, Summary
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
 from nornmail.imap.listing import Selected, hits, selected, within
-from nornmail.imap.providers import ID_ARGUMENTS, forgets_noop, wants_id
+from nornmail.imap.login import log_in, refused, secure
+from nornmail.imap.quirks import ID_ARGUMENTS, forgets_noop, wants_id
 from nornmail.imap.responses import ListItem
+from nornmail.imap.results import Body, Summary
 from nornmail.imap.searches import Searches
 from nornmail.imap.translate import scrubber
 from nornmail.imap.transport import tls_context
@@ -205,7 +205,7 @@ class Connection(Searches):
         found: dict[int, Summary] = {}
         for part in self._parts(uids, rest=len(SUMMARY_ITEMS) + 12):
             told = self._run("UID", b"FETCH", _set(part), SUMMARY_ITEMS)
-            found.update(fetched.summaries(told, part))
+            found.update(results.summaries(told, part))
         return found
 
     def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
@@ -321,7 +321,7 @@ class Connection(Searches):
         found: dict[int, Body] = {}
         for part in self._parts(uids, rest=len(items) + 12):
             told = self._run("UID", b"FETCH", _set(part), items, budget=budget)
-            found.update(fetched.bodies(told, part, item))
+            found.update(results.bodies(told, part, item))
         return found
 
     def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:

@@ -6,11 +6,11 @@ import base64
 from dataclasses import dataclass
 
 from nornmail.errors import AuthenticationFailed, ConnectionLost
+from nornmail.imap.errors import Kind, classify
 from nornmail.imap.limits import Budget
-from nornmail.imap.providers import login_refused
+from nornmail.imap.quirks import login_refused
 from nornmail.imap.sasl import authenticate, bearer, offered, refusal_status
 from nornmail.imap.translate import Scrubber
-from nornmail.imap.trouble import Kind, classify
 from nornmail.imap.wire import Reply, Wire
 from nornmail.oauth import ask_token
 from nornmail.settings.imap import ImapSettings

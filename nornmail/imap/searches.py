@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nornmail.errors import CommandRefused, ProtocolError
-from nornmail.imap.commands import quote
+from nornmail.imap.arguments import quote
 from nornmail.imap.listing import hits, hits_if_told, within
 from nornmail.imap.session import Session
 from nornmail.imap.tokens import HIGHEST_NUMBER

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.imap.translate import described
-from nornmail.reach import PLAIN_ANSWERS
+from nornmail.net.diagnose import PLAIN_ANSWERS
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:

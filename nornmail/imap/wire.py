@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.imap.buffer import ReadBuffer
-from nornmail.imap.deadline import Deadline
+from nornmail.imap.errors import farewell
+from nornmail.imap.framing import ReadBuffer
 from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.reader import ResponseReader
 from nornmail.imap.responses import (
@@ -35,7 +35,7 @@ from nornmail.imap.responses import (
 )
 from nornmail.imap.translate import MASK, Scrubber, translated
 from nornmail.imap.transport import connect, wrap
-from nornmail.imap.trouble import farewell
+from nornmail.net.deadline import Deadline
 
 log = logging.getLogger("nornmail.imap")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.imap.fetched import Body
+from nornmail.imap.results import Body
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

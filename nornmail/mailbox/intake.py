@@ -16,10 +16,10 @@ from nornmail.delivery.arrival import Arrival
 from nornmail.delivery.tally import Tally
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.imap.fetched import Summary
+from nornmail.imap.results import Summary
 from nornmail.imap.substitutes import substitute
-from nornmail.mailbox.shortfall import Shortfall
 from nornmail.policy.looking import BATCH_MESSAGES, batches
+from nornmail.poller.fetch import Shortfall
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
 from nornmail.message.headers import decode_words, end_of_comment, to_unicode
 from nornmail.message.limits import (
     MAX_ADDRESS_CHARS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
 from nornmail.message.filenames import safe_filename
 from nornmail.message.parser import Part, content_id
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from nornmail.defects import Note, ignore
+from nornmail.html.document import html_to_text
+from nornmail.html.invisible_characters import plain_without_invisible
 from nornmail.message.charsets import codec_of, decode
-from nornmail.message.defects import Note, ignore
 from nornmail.message.flowed import unflow
-from nornmail.message.html.document import html_to_text
-from nornmail.message.html.invisible import plain_without_invisible
 from nornmail.message.parser import Part, content_id
 
 _META_CHARSET = re.compile(

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from nornmail.defects import Note, ignore
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
 from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
 from nornmail.message.noticing import may_be_notice
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
 
 if TYPE_CHECKING:
-    from nornmail.message.notices import Notice
+    from nornmail.message.bounce_text import Notice
 
 _STATUS_TYPES: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINAL_TYPES: Final = frozenset(
@@ -106,7 +106,7 @@ def read_bounce(
         return None
     known = {one.address.lower() for name in ("to", "cc") for one in _listed(headers, name)}
     # Its patterns take longer to be compiled than all of the package to be imported.
-    from nornmail.message.notices import read_notice
+    from nornmail.message.bounce_text import read_notice
 
     notice = read_notice(
         read_text(), subject, sender.address, frozenset(known | {sender.address.lower()}), failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
 from nornmail.message.limits import MAX_FLOWED_LINES
 
 _LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")

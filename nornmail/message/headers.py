@@ -11,16 +11,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
+from nornmail.message.encoded_words import decode_words as decode_words
+from nornmail.message.encoded_words import join_folded_words
+from nornmail.message.encoded_words import to_unicode as to_unicode
 from nornmail.message.limits import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_MESSAGE_ID_CHARS,
     MAX_MESSAGE_IDS,
 )
-from nornmail.message.words import decode_words as decode_words
-from nornmail.message.words import join_folded_words
-from nornmail.message.words import to_unicode as to_unicode
 
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"\n\r*+\n")

@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, Final
 
+from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
@@ -17,7 +18,6 @@ from nornmail.message.automatic import Automatic, find_automatic
 from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
-from nornmail.message.defects import Defects
 from nornmail.message.export import message_dict
 from nornmail.message.headers import (
     Headers,

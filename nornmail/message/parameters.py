@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from nornmail.defects import Note, ignore
 from nornmail.message.charsets import decode
-from nornmail.message.defects import Note, ignore
 from nornmail.message.headers import decode_text
 from nornmail.message.limits import MAX_PARAMETERS
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
 from nornmail.message.headers import Headers, decode_text, read_headers
 from nornmail.message.limits import (
     MAX_BOUNDARY_HITS,

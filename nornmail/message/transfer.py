@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from nornmail.message.defects import Note, ignore
+from nornmail.defects import Note, ignore
 from nornmail.message.limits import MAX_PADDED_BREAKS
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

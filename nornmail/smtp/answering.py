@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from nornmail.compose.autoreply import Counts
+from nornmail.compose.reply import correspondents
 from nornmail.message.message import Message
-from nornmail.smtp.loops import Counts
-from nornmail.smtp.replies import correspondents
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 
 HOUR = 3_600.0
 DAY = 86_400.0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nornmail.errors import Defer, Reject
-from nornmail.smtp.results import Outgoing
+from nornmail.outbox.results import Outgoing
 
 log = logging.getLogger("nornmail.smtp")
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from nornmail.smtp.results import SendResult
+from nornmail.outbox.results import SendResult
 
 log = logging.getLogger("nornmail.smtp")
 

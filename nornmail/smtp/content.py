@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from nornmail.compose.attachments import Enclosure, checked_content_id, enclosure_entity
+from nornmail.compose.mime import text_entity
 from nornmail.errors import ComposeError
-from nornmail.message.html.document import html_to_text
-from nornmail.smtp.bodies import text_entity
-from nornmail.smtp.enclosures import Enclosure, checked_content_id, enclosure_entity
+from nornmail.html.document import html_to_text
 from nornmail.smtp.entities import Boundaries, Entity, multipart
 
 MAX_ENCLOSURES: Final = 500

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nornmail.smtp.fields import parameterised
+from nornmail.compose.headers import parameterised
 
 BOUNDARY_DIGITS: Final = 24
 """Hexadecimal digits of a boundary: nobody guesses 96 bits."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from nornmail.compose.addresses import NOT_IN_A_LINE
+from nornmail.compose.headers import MAX_RAW_TOKEN_OCTETS, unstructured
 from nornmail.errors import ComposeError
-from nornmail.smtp.addresses import NOT_IN_A_LINE
-from nornmail.smtp.fields import MAX_RAW_TOKEN_OCTETS, unstructured
 
 MAX_TEXT_CHARS: Final = 2_000
 """Characters of a subject or of another field; more than about 1,000 octets some servers refuse."""

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from nornmail.compose.reply import correspondents
 from nornmail.errors import Refusal
 from nornmail.message.message import Message
-from nornmail.smtp.replies import correspondents
 
 MAX_SIGN_CHARS: Final = 100
 """Characters of a foreign field in a refusal."""

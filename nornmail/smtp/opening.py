@@ -6,10 +6,10 @@ import socket
 
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError, Throttled
+from nornmail.net.redact import Scrubber
+from nornmail.net.tls import connect, helo_name, wrap
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.meanings import Meaning, Stage, limit_kind, meaning
-from nornmail.smtp.scrub import Scrubber
-from nornmail.smtp.transport import connect, helo_name, wrap
+from nornmail.smtp.reply_codes import Meaning, Stage, limit_kind, meaning
 from nornmail.smtp.wire import Wire
 
 

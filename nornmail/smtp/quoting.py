@@ -6,8 +6,8 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
+from nornmail.compose.addresses import NOT_IN_A_LINE
 from nornmail.message.message import Message
-from nornmail.smtp.addresses import NOT_IN_A_LINE
 
 MAX_QUOTED_CHARS: Final = 64 * 1024
 """Characters of a message that are quoted; who wants the rest has it."""

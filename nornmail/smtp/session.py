@@ -9,13 +9,13 @@ from typing import Final
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import ConnectionLost
-from nornmail.letters import Envelope, Recipient, Standing
+from nornmail.net.redact import Scrubber
+from nornmail.outgoing import Envelope, Recipient, Standing
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.fitness import mail_parameters, unfit
 from nornmail.smtp.login import log_in
-from nornmail.smtp.meanings import Meaning, Stage, meaning
 from nornmail.smtp.opening import connected, greet, secure
-from nornmail.smtp.scrub import Scrubber
+from nornmail.smtp.reply_codes import Meaning, Stage, meaning
 from nornmail.smtp.transaction import Outcome, Submission, Transaction
 from nornmail.smtp.wire import Wire
 

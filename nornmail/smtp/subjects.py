@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nornmail.smtp.addresses import NOT_IN_A_LINE
+from nornmail.compose.addresses import NOT_IN_A_LINE
 
 MAX_REPLY_SUBJECT_CHARS: Final = 500
 """Characters of a subject that go over into an answer. Mail programs show about a hundred."""

@@ -11,7 +11,7 @@ from nornmail.events import (
     LetterUnknown,
     LetterWaiting,
 )
-from nornmail.letters import Letter, LetterState, Recipient, Standing
+from nornmail.outgoing import Letter, LetterState, Recipient, Standing
 
 
 def outbox_event(letter: Letter) -> LetterEvent | None:

@@ -10,14 +10,14 @@ from functools import partial
 from nornmail.clock import Clock
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import Announcer, LetterBounced
-from nornmail.letters import LetterState, Wish
 from nornmail.message.message import Message
-from nornmail.smtp.board import STUCK, Board, MailerStatus
-from nornmail.smtp.bounces import note_bounce
-from nornmail.smtp.results import SendResult, result_of
-from nornmail.smtp.worker import Worker
-from nornmail.smtp.writer import Writer
-from nornmail.stores.base import StateStore
+from nornmail.outbox.bounces import note_bounce
+from nornmail.outbox.enqueue import Writer
+from nornmail.outbox.results import SendResult, result_of
+from nornmail.outbox.status import STUCK, Board, MailerStatus
+from nornmail.outbox.worker import Worker
+from nornmail.outgoing import LetterState, Wish
+from nornmail.stores.protocol import StateStore
 
 WAIT_STEP = 0.05
 """Seconds between two looks of :meth:`Mailer.wait`: another process may be the one that sends."""

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.letters import Envelope, Recipient, Standing
-from nornmail.smtp.meanings import CLOSING, Meaning, Stage, is_full, meaning
+from nornmail.net.redact import Scrubber
+from nornmail.outgoing import Envelope, Recipient, Standing
+from nornmail.smtp.reply_codes import CLOSING, Meaning, Stage, is_full, meaning
 from nornmail.smtp.responses import Response
-from nornmail.smtp.scrub import Scrubber
 from nornmail.smtp.wire import Wire
 
 FINAL_PATIENCE: Final = 10

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any
 
-from nornmail.letters import Letter, LetterState, Recipient, Standing, Wish
+from nornmail.outgoing import Letter, LetterState, Recipient, Standing, Wish
 from nornmail.stores.letter_tables import H, LetterEffects
 from nornmail.stores.text import read_text, write_text
 

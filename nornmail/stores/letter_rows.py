@@ -8,10 +8,10 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from nornmail.letters import Letter, LetterState, Wish
+from nornmail.outgoing import Letter, LetterState, Wish
 from nornmail.stores.letter_codec import read_recipient, write_recipient
-from nornmail.stores.rows import Row, read_text, write_text
-from nornmail.stores.schema import THROUGH, THROUGH_STATES
+from nornmail.stores.sqlite_rows import Row, read_text, write_text
+from nornmail.stores.sqlite_schema import THROUGH, THROUGH_STATES
 
 _FIELDS = tuple(one.name for one in fields(Letter) if one.name != "outbox")
 _COLUMNS = ", ".join(_FIELDS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from nornmail.errors import IllegalTransition
-from nornmail.letters import (
+from nornmail.outgoing import (
     Letter,
     LetterState,
     Recipient,

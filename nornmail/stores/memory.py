@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from nornmail.model import MailboxKey
-from nornmail.stores.tabled import TabledStore
+from nornmail.stores.in_memory import TabledStore
+from nornmail.stores.in_memory_tables import Effects, Tables
 from nornmail.stores.tabled_letters import Plan
-from nornmail.stores.tables import Effects, Tables
 
 
 class MemoryStateStore(TabledStore[bytes]):
-    """Keeps the :class:`~nornmail.stores.base.StateStore` protocol, but for durability.
+    """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol, but for durability.
 
     All is lost with the object: after a restart the mailbox looks as if it were polled for the
     first time. Its size is that of the history, of every message ever looked at.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from nornmail.errors import StoreError
-from nornmail.stores.base import StateStore
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 
 DEFAULT_STATE = "nornmail.db"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from nornmail.letters import Letter, LetterState, Recipient, Wish
 from nornmail.model import Lease
+from nornmail.outgoing import Letter, LetterState, Recipient, Wish
 
 
 class OutboxStore(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from nornmail.errors import IllegalTransition
-from nornmail.letters import Letter, LetterState
 from nornmail.model import KEEPS_RAW, EntryKey, State, check_transition
+from nornmail.outgoing import Letter, LetterState
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from nornmail.errors import StoreError
 from nornmail.stores.files import Files
-from nornmail.stores.journal import damaged
+from nornmail.stores.json_journal import damaged
 
 VERSION = 2
 """The format's version: a program refuses a higher one than it knows. 2 added the letters and the

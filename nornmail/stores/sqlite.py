@@ -28,14 +28,14 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.stores import rows
-from nornmail.stores.failures import resolve, store_error
+from nornmail.stores import sqlite_rows as rows
+from nornmail.stores.errors import resolve, store_error
 from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
-from nornmail.stores.schema import prepare
 from nornmail.stores.sqlite_failures import translate
 from nornmail.stores.sqlite_inboxes import SqliteInboxes
 from nornmail.stores.sqlite_letters import SqliteLetters
+from nornmail.stores.sqlite_schema import prepare
 from nornmail.uidset import UidSet
 
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -46,7 +46,7 @@ HASH_DIGITS = 16
 
 
 class SqliteStateStore(SqliteLetters, SqliteInboxes):
-    """Keeps the :class:`~nornmail.stores.base.StateStore` protocol in a sqlite database.
+    """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in a sqlite database.
 
     A mailbox's lease is a lock of the operating system on a file of its own beside the database
     (``PATH.lock-HASH``), freed when its process dies, and a fencing token in the database, which
@@ -109,7 +109,7 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
     # Leases
 
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
-        """See :meth:`nornmail.stores.base.StateStore.acquire`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.acquire`."""
         with self._locked():
             lock = FileLock(self._lock_path(mailbox))
             try:
@@ -147,13 +147,16 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
         return f"{self.path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}"
 
     def renew(self, lease: Lease) -> Lease:
-        """See :meth:`nornmail.stores.base.StateStore.renew`. The lease has no end: it is as is."""
+        """See :meth:`nornmail.stores.protocol.StateStore.renew`.
+
+        The lease has no end: it is as is.
+        """
         with self._locked():
             self._check_lease(lease)
             return lease
 
     def release(self, lease: Lease) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.release`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.release`."""
         if self._unusable():
             return  # closing released it
         with self._mutex:
@@ -175,26 +178,26 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
     # Reading
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
-        """See :meth:`nornmail.stores.base.StateStore.load`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.load`."""
         with self._locked():
             found = self._select(rows.SELECT_RECORD, mailbox)
             return rows.read_record(found[0]) if found else None
 
     def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        """See :meth:`nornmail.stores.base.StateStore.looked_at`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.looked_at`."""
         with self._locked():
             uids = self._select(rows.SELECT_UIDS, mailbox, epoch)
             ranges = self._select(rows.SELECT_RANGES, mailbox, epoch)
             return UidSet([(uid, uid) for (uid,) in uids] + [(low, high) for low, high in ranges])
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
-        """See :meth:`nornmail.stores.base.StateStore.get`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.get`."""
         with self._locked():
             found = self._select(rows.SELECT_ENTRY, mailbox, *rows.write_key(0, key)[1:])
             return rows.read_entry(found[0]) if found else None
 
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
-        """See :meth:`nornmail.stores.base.StateStore.siblings`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.siblings`."""
         with self._locked():
             found = self._select(rows.SELECT_SIBLINGS, mailbox, epoch, uid)
             return list(map(rows.read_entry, found))
@@ -202,7 +205,7 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.base.StateStore.entries`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.entries`."""
         most = -1 if limit is None else limit
         with self._locked():
             # State by state, since the index has them in order that way.
@@ -214,7 +217,7 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
             return merged if limit is None else merged[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
-        """See :meth:`nornmail.stores.base.StateStore.count`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.count`."""
         with self._locked():
             found = [
                 self._select(rows.in_state(s, "count(*)"), mailbox, s.value) for s in set(states)
@@ -224,20 +227,20 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
     def acquaintances(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.base.StateStore.acquaintances`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.acquaintances`."""
         digest = rows.write_text(header_digest)
         with self._locked():
             found = self._select(rows.SELECT_ACQUAINTANCES, mailbox, digest, before_epoch)
             return list(map(rows.read_entry, found))
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
-        """See :meth:`nornmail.stores.base.StateStore.raw`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.raw`."""
         with self._locked():
             found = self._select(rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
             return found[0][0] if found else None
 
     def mailboxes(self) -> list[MailboxKey]:
-        """See :meth:`nornmail.stores.base.StateStore.mailboxes`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.mailboxes`."""
         with self._locked():
             found = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
         known = [MailboxKey(*map(rows.read_text, row)) for row in found]
@@ -245,12 +248,12 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
         return [one for one in known if not one.is_outbox]
 
     def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
-        """See :meth:`nornmail.stores.base.StateStore.asked_again`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.asked_again`."""
         with self._locked():
             return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
 
     def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        """See :meth:`nornmail.stores.base.StateStore.without_raw`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.without_raw`."""
         with self._locked():
             found = self._select(rows.entries_without_raw(state), mailbox, state.value)
             return list(map(rows.read_entry, found))
@@ -269,7 +272,7 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
     # Writing
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.commit`. One transaction, one fsync."""
+        """See :meth:`nornmail.stores.protocol.StateStore.commit`. One transaction, one fsync."""
         with self._locked():
             if not changes:
                 self._check_lease(lease)
@@ -280,7 +283,7 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
                     self._take(mailbox, change)
 
     def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.base.StateStore.ask_again`; from any process."""
+        """See :meth:`nornmail.stores.protocol.StateStore.ask_again`; from any process."""
         with self._locked(), self._transaction() as execute:
             state = self._select(rows.SELECT_STATE, mailbox, *rows.write_key(0, key)[1:])
             check_ask(key, State(state[0][0]) if state else None)

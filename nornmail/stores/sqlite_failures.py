@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nornmail.errors import StoreError
-from nornmail.stores.failures import FULL, READ_ONLY, UNKNOWN
+from nornmail.stores.errors import FULL, READ_ONLY, UNKNOWN
 
 _RESTORE = "put it back from a backup, or move it away to begin anew (known mail may come again)"
 

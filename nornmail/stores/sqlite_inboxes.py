@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from nornmail.model import InboxRecord, MailboxKey
-from nornmail.stores.rows import Row, read_text, write_text
+from nornmail.stores.sqlite_rows import Row, read_text, write_text
 
 _SAVE = (
     "INSERT OR REPLACE INTO inbox (mailbox, id, name, address, created_at, backfill) "

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from nornmail.errors import IllegalTransition
-from nornmail.letters import (
+from nornmail.model import OUTBOX, Lease, MailboxKey
+from nornmail.outgoing import (
     Letter,
     LetterState,
     Recipient,
@@ -20,10 +21,9 @@ from nornmail.letters import (
     outlives,
     replaced,
 )
-from nornmail.model import OUTBOX, Lease, MailboxKey
 from nornmail.stores import letter_rows as rows
-from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.stores.rules import check_enqueue
+from nornmail.stores.sqlite_rows import Row, read_text, write_text
 
 
 class SqliteLetters(ABC):

@@ -7,17 +7,17 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Generic
 
-from nornmail.letters import Letter, LetterState, Recipient, Wish
 from nornmail.model import Lease, MailboxKey
+from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.stores.in_memory_tables import Effects, Tables
 from nornmail.stores.letter_tables import H, LetterTables
-from nornmail.stores.tables import Effects, Tables
 
 Plan = Callable[[Tables[H], Callable[[bytes], H]], Effects[H]]
 """What a change of the tables comes to; it is given what makes of bytes what stands for them."""
 
 
 class TabledLetters(ABC, Generic[H]):
-    """The part of :class:`~nornmail.stores.tabled.TabledStore` that is about letters."""
+    """The part of :class:`~nornmail.stores.in_memory.TabledStore` that is about letters."""
 
     _mailboxes: dict[MailboxKey, Tables[H]]
 

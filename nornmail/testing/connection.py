@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nornmail.testing.faults.answers import Drip
+from nornmail.testing.imap.faults import Drip
 from nornmail.testing.transcript import HIDDEN, Transcript
 
 RECV_SIZE = 65536

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from nornmail.testing.faults.plan import Fault
+from nornmail.testing.fault_plan import Fault
 
 
 def _refuse_nothing(_: bytes) -> str:

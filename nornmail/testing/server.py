@@ -13,7 +13,7 @@ from nornmail.testing.accounts import Account
 from nornmail.testing.certificates import CA_FILE, CERTIFICATE_FILES
 from nornmail.testing.connection import Connection
 from nornmail.testing.epoch import StoredMessage
-from nornmail.testing.faults.plan import FaultPlan
+from nornmail.testing.fault_plan import FaultPlan
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import Session
 from nornmail.testing.imap.table import COMMANDS

@@ -10,9 +10,9 @@ from typing import TypeVar
 from nornmail.testing.accounts import Account
 from nornmail.testing.certificates import server_context
 from nornmail.testing.changes import Changes
+from nornmail.testing.fault_plan import Fault, FaultPlan
 from nornmail.testing.faults.connections import ConnectionLimit
 from nornmail.testing.faults.messages import HideUid
-from nornmail.testing.faults.plan import Fault, FaultPlan
 from nornmail.testing.idler import Idler
 from nornmail.testing.personality import PLAIN, Personality
 from nornmail.testing.transcript import Transcript

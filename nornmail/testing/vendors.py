@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from nornmail.testing.faults.answers import Rewrite
+from nornmail.testing.fault_plan import Fault
 from nornmail.testing.faults.connections import ConnectionLimit
-from nornmail.testing.faults.plan import Fault
+from nornmail.testing.imap.faults import Rewrite
 from nornmail.testing.personality import PLAIN, Personality
 
 GMAIL_CONNECTIONS = 15

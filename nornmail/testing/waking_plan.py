@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from nornmail.testing.faults.plan import Fault, FaultPlan
+from nornmail.testing.fault_plan import Fault, FaultPlan
 
 F = TypeVar("F", bound=Fault)
 

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller
-from nornmail.web.exchange import JSON, Answer, Problem, Request, phrase, read_request
 from nornmail.web.health import health
+from nornmail.web.http import JSON, Answer, Problem, Request, phrase, read_request
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import Status
-from nornmail.web.exchange import Answer
+from nornmail.web.http import Answer
 
 WELL = frozenset({"starting", "connecting", "polling", "idle", "standing_by"})
 """The states of a poller in which nothing is wrong."""

@@ -22,7 +22,7 @@ from nornmail import (
     Poller,
     Throttled,
 )
-from nornmail.web.exchange import Answer, Problem, Request, listed
+from nornmail.web.http import Answer, Problem, Request, listed
 
 PAGE = 50
 """Inboxes in a list, unless ``limit`` says otherwise."""

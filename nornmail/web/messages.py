@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import Address, Enclosure, Mailer, NornmailError, Poller
-from nornmail.web.exchange import Answer, Problem, Request
+from nornmail.web.http import Answer, Problem, Request
 from nornmail.web.inboxes import Inboxes
 
 log = logging.getLogger("nornmail.web")

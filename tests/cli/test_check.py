@@ -207,7 +207,7 @@ def test_a_mailbox_to_move_to_that_will_be_made(here: Desk, server: MailServer) 
 def test_too_many_messages_for_a_first_run(
     here: Desk, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nornmail.checkup.FIRST_RUN_LIMIT", 2)
+    monkeypatch.setattr("nornmail.diagnostics.FIRST_RUN_LIMIT", 2)
     for name in ("one", "two", "three"):
         server.deliver(mail(name))
     _, _, line = here.check()
@@ -222,7 +222,7 @@ def test_after_the_first_run_the_number_does_not_matter(
     here: Desk, server: MailServer, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_die(server, user.directory / "nornmail.db", mail("one"))
-    monkeypatch.setattr("nornmail.checkup.FIRST_RUN_LIMIT", 0)
+    monkeypatch.setattr("nornmail.diagnostics.FIRST_RUN_LIMIT", 0)
     status, told, _ = here.check()
     assert (status, told["first run"][:10]) == (0, "it is over")
 

@@ -16,9 +16,9 @@ import pytest
 
 from nornmail import Mailer, Outbox, SqliteStateStore, parse_message
 from nornmail.cli import main
-from nornmail.letters import LetterState
 from nornmail.model import MailboxKey
-from nornmail.smtp import worker
+from nornmail.outbox import worker
+from nornmail.outgoing import LetterState
 from tests.smtp.post import PostOffice, post_office
 from tests.stores.letters import RAW, accepted, letter
 

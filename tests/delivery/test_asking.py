@@ -6,7 +6,7 @@ import pytest
 
 from nornmail import Message, Poller, Reject, RetryPolicy
 from nornmail.model import State
-from nornmail.policy.retry import LOST
+from nornmail.retry import LOST
 from tests.delivery.harness import World, failing_at, mail, numbered, numbers, subjects
 from tests.delivery.wire import BODIES, without
 

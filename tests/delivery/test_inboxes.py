@@ -18,8 +18,8 @@ from nornmail import (
     Reject,
     StoreError,
 )
-from nornmail.mailbox import actions as actions_module
 from nornmail.model import Change, Lease, PutEntry, State
+from nornmail.poller import actions as actions_module
 from tests.delivery.harness import RETRIES, World, embedded_only, mail, numbers
 from tests.delivery.wire import BODIES, without
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import ProtocolError
-from nornmail.imap.buffer import ReadBuffer
+from nornmail.imap.framing import ReadBuffer
 
 STREAM = b"* OK hi\r\n* 1 FETCH (BODY[] {5}\r\na\r\nbc)\r\nlast\n"
 

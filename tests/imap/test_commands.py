@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import ConfigurationError
-from nornmail.imap.commands import (
+from nornmail.imap.arguments import (
     COMMAND_LINE,
     decode_mailbox,
     encode_mailbox,

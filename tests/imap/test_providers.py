@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import AuthenticationFailed
-from nornmail.imap.providers import login_hint, wants_id
+from nornmail.imap.quirks import login_hint, wants_id
 from tests.imap.fake import FakeSocket, connection
 
 UNKNOWN = "check IMAP_USERNAME and IMAP_PASSWORD"

@@ -9,7 +9,7 @@ import pytest
 
 from nornmail import CommandRefused, ImapSettings, SentMailbox
 from nornmail.imap.dates import internal_date, write_internal_date
-from nornmail.smtp.copies import SentMail
+from nornmail.outbox.sent_copies import SentMail
 from nornmail.testing import MailServer
 from tests.smtp.fake import lose, world
 from tests.support.dovecot import Dovecot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import CommandRefused, ConnectionLost, NornmailError, Throttled
-from nornmail.imap.trouble import THROTTLES, Kind, classify, farewell, hinted, refusal
+from nornmail.imap.errors import THROTTLES, Kind, classify, farewell, hinted, refusal
 from tests.imap.fake import FakeSocket, connection
 
 HINTED = "Request is throttled. Suggested Backoff Time: 299609 milliseconds"

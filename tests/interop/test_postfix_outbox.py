@@ -19,7 +19,7 @@ from nornmail import (
     events,
     parse_message,
 )
-from nornmail.letters import LetterState
+from nornmail.outgoing import LetterState
 from nornmail.testing import MailServer
 from tests.support.clock import FakeClock
 from tests.support.postfix import Postfix, start_postfix

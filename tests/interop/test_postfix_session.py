@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.errors import AuthenticationFailed, ConnectionLost, NornmailError
-from nornmail.letters import Envelope
 from nornmail.message.message import parse_message
+from nornmail.outgoing import Envelope
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.compose import Composed, Draft, compose
-from nornmail.smtp.enclosures import Enclosure
 from nornmail.smtp.session import Outcome, Session, Submission
 from tests.smtp.drafts import draft as random_draft
 from tests.support.postfix import REFUSALS, Postfix, start_postfix

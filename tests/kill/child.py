@@ -17,10 +17,10 @@ from nornmail.imap.connection import Connection
 from nornmail.mailbox import intake
 from nornmail.message.message import Message
 from nornmail.model import State
-from nornmail.poller import Poller, PollResult
+from nornmail.poller.poller import Poller, PollResult
 from nornmail.settings.imap import ImapSettings
-from nornmail.stores import json_file
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores import json_store
+from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill import scenario
 from tests.kill.breaches import BREACHES, Breach
@@ -76,7 +76,7 @@ class Order:
 def run(order: Order) -> None:
     """Carry the order out, in a process of its own: modules are changed."""
     change(intake, "BATCH_MESSAGES", scenario.BATCH_MESSAGES)
-    change(json_file, "JOURNAL_FLOOR_BYTES", scenario.JOURNAL_FLOOR_BYTES)
+    change(json_store, "JOURNAL_FLOOR_BYTES", scenario.JOURNAL_FLOOR_BYTES)
     logging.basicConfig(filename=f"{order.directory}/log", level=logging.INFO)
     breach = BREACHES[order.breach]() if order.breach else Breach()
     breach.begin()

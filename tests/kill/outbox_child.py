@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nornmail.letters import Letter, Recipient
 from nornmail.model import Lease
+from nornmail.outbox import transitions
+from nornmail.outbox.mailer import Mailer
+from nornmail.outbox.sender import Sender
+from nornmail.outgoing import Letter, Recipient
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp import schedule
-from nornmail.smtp.mailer import Mailer
-from nornmail.smtp.outbox import Sender
 from nornmail.smtp.wire import Wire
-from nornmail.stores import json_file
-from nornmail.stores.base import StateStore
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores import json_store
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill.events import Instants, Trace
 from tests.kill.smtpd import HOST
@@ -76,7 +76,7 @@ class WatchedOutbox(WatchedStore):
 
 def run(order: Order) -> None:
     """Carry the order out, in a process of its own: modules are changed."""
-    change(json_file, "JOURNAL_FLOOR_BYTES", JOURNAL_FLOOR_BYTES)
+    change(json_store, "JOURNAL_FLOOR_BYTES", JOURNAL_FLOOR_BYTES)
     logging.basicConfig(filename=f"{order.directory}/log", level=logging.INFO)
     clock = FakeClock(order.wall)
     trace = Trace(order.trace, clock)
@@ -107,7 +107,7 @@ def _work(store: Any, port: int, clock: FakeClock) -> None:
         account=OUTBOX,
         clock=clock,
         chance=random.Random(1),
-        send_limits=schedule.SendLimits(None, None),
+        send_limits=transitions.SendLimits(None, None),
     )
     for key, to in LETTERS.items():
         mailer.send(list(to), key, "hello", key=key)
@@ -169,9 +169,9 @@ def _breach(breach: str) -> None:
 
         def again(letter: Letter, now: float, reason: str = "") -> Letter:
             pending = tuple(Recipient(one.address) for one in letter.recipients)
-            return schedule._queued(_with(letter, pending), reason, now, now)
+            return transitions._queued(_with(letter, pending), reason, now, now)
 
-        change(schedule, "lost", again)
+        change(transitions, "lost", again)
 
 
 _COMMIT = Sender._commit

@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-from nornmail.letters import Letter, LetterState, Standing
+from nornmail.outgoing import Letter, LetterState, Standing
 from tests.kill.events import Event, read_trace
 from tests.kill.outbox_child import LETTERS, OUTBOX, Order
 from tests.kill.scenario import START

@@ -13,7 +13,7 @@ from typing import Any
 from nornmail.errors import Reject
 from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey
-from nornmail.policy.retry import RetryPolicy
+from nornmail.retry import RetryPolicy
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 

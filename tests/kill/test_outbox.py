@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.letters import LetterState
+from nornmail.outgoing import LetterState
 from tests.kill.company import Company
 from tests.kill.outbox_stage import Plan, Story, complaints, play
 from tests.stores.support import PATHS

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nornmail import ConnectionLost, Message, NornmailError, StoreError
-from nornmail.delivery.calls import CANCELLED
 from nornmail.events import Backoff, Idle, Stopped
 from nornmail.model import Inbox, State
+from nornmail.poller.handler import CANCELLED
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
 
 HANG = 3_600.0

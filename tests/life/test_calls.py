@@ -11,8 +11,8 @@ import pytest
 
 from nornmail import Defer, HandlerError, Message, Reject, parse_message
 from nornmail.clock import SystemClock
-from nornmail.delivery.calls import CANCELLED, FILTERED, Caller, Outcome, Unwanted
 from nornmail.model import State
+from nornmail.poller.handler import CANCELLED, FILTERED, Caller, Outcome, Unwanted
 from tests.support.clock import FakeClock
 
 LONG = 60.0

@@ -12,7 +12,7 @@ from nornmail import Defer, Message, Reject, RetryPolicy, events
 from nornmail.events import Announcer, Dead, Event, Gone, Handled, Idle, Missed, Waiting
 from nornmail.model import State
 from nornmail.policy.looking import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
-from nornmail.testing.faults.answers import Call
+from nornmail.testing.imap.faults import Call
 from tests.life.harness import INTERVAL, PASSWORD, Life
 
 KINDS = [one for one in vars(events).values() if isinstance(one, type) and issubclass(one, Event)]

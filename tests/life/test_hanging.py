@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from nornmail import Message, Reject, RetryPolicy
-from nornmail.delivery.calls import MAX_HANGING
 from nornmail.events import Dead, Handled, Idle, Waiting
 from nornmail.model import State
+from nornmail.poller.handler import MAX_HANGING
 from tests.life.harness import INTERVAL, SECONDS, Life
 
 TIMEOUT = 30.0

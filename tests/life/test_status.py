@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nornmail import Message, NornmailError, Poller
+from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import instant
-from nornmail.delivery.health import OUTAGE_AFTER
 from nornmail.events import (
     AuthFailed,
     Backoff,
@@ -27,10 +27,10 @@ from nornmail.events import (
 )
 from nornmail.model import Watermark
 from nornmail.policy.looking import BATCH_MESSAGES
-from nornmail.policy.patience import STALLED_INTERVALS
-from nornmail.status import Activity
-from nornmail.testing.faults.answers import Answer, Call
+from nornmail.poller.circuit_breaker import OUTAGE_AFTER
+from nornmail.poller.status import Activity
 from nornmail.testing.faults.logins import RejectLogin
+from nornmail.testing.imap.faults import Answer, Call
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life
 
 THROTTLED = b"NO Request is throttled. Suggested Backoff Time: 30000 milliseconds"

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from nornmail.message.html.document import html_to_text
+from nornmail.html.document import html_to_text
 from nornmail.message.message import parse_message
 from nornmail.message.quotes import new_text
 from nornmail.message.transfer import decode_transfer

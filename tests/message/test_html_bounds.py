@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nornmail.message.html.css import sheet
-from nornmail.message.html.document import html_to_text, parse_html, visible_text
-from nornmail.message.html.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_DEPTH, MAX_HTML_NESTING
-from nornmail.message.html.tree import Element
+from nornmail.html.css import stylesheet as sheet
+from nornmail.html.document import html_to_text, parse_html, visible_text
+from nornmail.html.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_DEPTH, MAX_HTML_NESTING
+from nornmail.html.tree import Element
 from tests.message.payloads import some_pages
 
 SAMPLE = 10_000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.html.css.colours import alike, legacy_colour, parse_colour
+from nornmail.html.css.color import alike, legacy_colour, parse_colour
+from nornmail.html.css.shapes import clip_path, transform
+from nornmail.html.css.stylesheet import StyleSheets
+from nornmail.html.css.syntax import declarations, statements, without_comments
+from nornmail.html.css.values import length_of, number_of
+from nornmail.html.document import parse_html
 from nornmail.message.html.css.media import media_applies
-from nornmail.message.html.css.shapes import clip_path, transform
-from nornmail.message.html.css.sheet import StyleSheets
-from nornmail.message.html.css.syntax import declarations, statements, without_comments
-from nornmail.message.html.css.values import length_of, number_of
-from nornmail.message.html.document import parse_html
 
 
 def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from nornmail.message.html.document import html_to_text, visible_text
+from nornmail.html.document import html_to_text, visible_text
 from nornmail.message.message import parse_message
 from tests.message.payloads import AFTER, BEFORE, PAYLOAD, Page, all_pages, some_pages
 from tests.message.reading import mail

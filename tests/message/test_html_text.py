@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.html.document import html_to_text, visible_text
+from nornmail.html.document import html_to_text, visible_text
 from nornmail.message.message import parse_message
 
 BLOCKS = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.html.document import parse_html
-from nornmail.message.html.tree import Element
+from nornmail.html.document import parse_html
+from nornmail.html.tree import Element
 
 
 def shape(node: Element | str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from nornmail.model import Entry, EntryKey, State
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 from tests.model.shore import DELETED, SEEN, Copy
 from tests.model.world import World
 

@@ -25,8 +25,8 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.poller import PollResult
-from nornmail.stores.base import StateStore
+from nornmail.poller.poller import PollResult
+from nornmail.stores.protocol import StateStore
 from tests.model.letters import Letter
 from tests.model.plan import Plan
 from tests.model.shore import Copy, Shore

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from nornmail.delivery.handing import Delivery
-from nornmail.ledger import Ledger
-from nornmail.mailbox.actions import Actions
 from nornmail.mailbox.intake import Intake
-from nornmail.mailbox.shortfall import Shortfall
 from nornmail.model import PutEntry, State
+from nornmail.poller.actions import Actions
+from nornmail.poller.delivery import Delivery
+from nornmail.poller.fetch import Shortfall
+from nornmail.poller.ledger import Ledger
 from tests.model.plan import Plan, plan_of
 from tests.model.run import Violation, run
 
@@ -138,7 +138,7 @@ def keeps_no_bytes(patch: Patch) -> None:
 
 
 def begins_no_new_epoch(patch: Patch) -> None:
-    patch.setattr("nornmail.mailbox.epochs.new_epoch_reason", lambda *_: "")
+    patch.setattr("nornmail.poller.uidvalidity.new_epoch_reason", lambda *_: "")
 
 
 def _is(change: Any, state: State) -> bool:

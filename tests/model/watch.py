@@ -6,7 +6,6 @@ import errno
 from collections.abc import Callable, Collection, Sequence
 
 from nornmail.errors import StoreError
-from nornmail.letters import Letter, LetterState, Recipient, Wish
 from nornmail.model import (
     Change,
     Entry,
@@ -17,7 +16,8 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.stores.base import StateStore
+from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.stores.protocol import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
 

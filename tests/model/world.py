@@ -24,12 +24,12 @@ from nornmail.errors import IllegalTransition
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import EntryKey, MailboxKey, State
-from nornmail.policy.retry import RetryPolicy
+from nornmail.retry import RetryPolicy
 from nornmail.running.exclusive import RUNNING
 from nornmail.settings.imap import StartFrom
-from nornmail.stores.base import StateStore
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.testing import MailServer
 from nornmail.uidset import UidSet

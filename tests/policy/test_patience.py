@@ -6,6 +6,13 @@ import random
 
 import pytest
 
+from nornmail.backoff import (
+    THROTTLE_WAITS,
+    Patience,
+    rejected_wait,
+    slowed_interval,
+    throttled_wait,
+)
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -13,14 +20,7 @@ from nornmail.errors import (
     NornmailError,
     Throttled,
 )
-from nornmail.imap.trouble import THROTTLES
-from nornmail.policy.patience import (
-    THROTTLE_WAITS,
-    Patience,
-    rejected_wait,
-    slowed_interval,
-    throttled_wait,
-)
+from nornmail.imap.errors import THROTTLES
 
 DAY = 86_400.0
 

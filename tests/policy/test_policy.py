@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from nornmail.backoff import backoff
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
-from nornmail.policy.epochs import (
+from nornmail.policy.looking import batches
+from nornmail.policy.touching import action_delay, may_touch
+from nornmail.poller.decisions import (
     Newcomer,
     boundary_of,
     counts_as_known,
@@ -21,10 +24,7 @@ from nornmail.policy.epochs import (
     one_for_each,
     recognise,
 )
-from nornmail.policy.looking import batches
-from nornmail.policy.patience import backoff
-from nornmail.policy.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, until_due
-from nornmail.policy.touching import action_delay, may_touch
+from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, until_due
 
 EPOCH = Epoch(number=1, uid_validity=7, boundary=1, matched=True, begun_at=0.0)
 

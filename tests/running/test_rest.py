@@ -11,7 +11,7 @@ import pytest
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.running.rest import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Rest
+from nornmail.poller.wait import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Rest
 from nornmail.waker import Waker
 from tests.support.clock import FakeClock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.compose import Draft
 from nornmail.message.addresses import Address
-from nornmail.smtp.compose import Draft
-from nornmail.smtp.enclosures import Enclosure
 
 _ALPHABETS: Final = (
     "abcdefghijklmnopqrstuvwxyz",

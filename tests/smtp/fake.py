@@ -10,11 +10,11 @@ from typing import Any
 from nornmail import SmtpSettings
 from nornmail.errors import ConnectionLost
 from nornmail.events import Event
-from nornmail.letters import Envelope, Recipient, Standing
-from nornmail.smtp.mailer import Mailer
+from nornmail.outbox.mailer import Mailer
+from nornmail.outgoing import Envelope, Recipient, Standing
 from nornmail.smtp.session import Outcome, Submission
-from nornmail.stores.base import StateStore
 from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.protocol import StateStore
 from tests.support.clock import FakeClock
 
 SETTINGS = SmtpSettings(host="smtp.example.com", username="agent@example.com", password="secret")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.message.message import parse_message
-from nornmail.smtp.compose import Composed, Draft, compose
 from nornmail.smtp.session import Submission
 
 NOW = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)

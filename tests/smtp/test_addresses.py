@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from nornmail.compose.addresses import mailbox, mailboxes, needs_smtputf8, sender_of
 from nornmail.errors import ComposeError, ConfigurationError
 from nornmail.message.addresses import Address
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.addresses import mailbox, mailboxes, needs_smtputf8, sender_of
 
 
 @pytest.mark.parametrize(

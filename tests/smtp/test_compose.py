@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.compose import Draft, compose
 from nornmail.errors import ComposeError
 from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
 from nornmail.smtp import verify as verifying
-from nornmail.smtp.compose import Draft, compose
-from nornmail.smtp.enclosures import Enclosure
 from nornmail.smtp.entities import Boundaries, Entity
 from nornmail.smtp.lines import line_fault
 from tests.smtp.letters import ANN, BOB, NOW, field, types, write

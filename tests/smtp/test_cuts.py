@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from nornmail.compose.compose import Composed
 from nornmail.errors import NornmailError
-from nornmail.letters import Standing
-from nornmail.smtp.compose import Composed
+from nornmail.outgoing import Standing
 from nornmail.smtp.session import Outcome, Session, Submission
 from nornmail.testing import Proxy
 from nornmail.testing.proxy import Direction

@@ -21,10 +21,10 @@ from nornmail import (
     SendUnknown,
     parse_message,
 )
-from nornmail.letters import Envelope
+from nornmail.outbox.enqueue import REMEMBERED
+from nornmail.outgoing import Envelope
 from nornmail.smtp.line import CLOSE_AFTER
 from nornmail.smtp.session import Submission
-from nornmail.smtp.writer import REMEMBERED
 from tests.smtp.fake import (
     UNREACHABLE,
     Answer,

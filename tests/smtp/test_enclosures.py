@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from nornmail.compose.attachments import Enclosure, read_enclosures
 from nornmail.errors import ComposeError
 from nornmail.message.message import parse_message
-from nornmail.smtp.enclosures import Enclosure, read_enclosures
 from tests.smtp.letters import types, write
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
@@ -117,7 +117,7 @@ def test_what_cannot_be_attached(source: Any) -> None:
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nornmail.smtp.enclosures.MAX_FILE_OCTETS", 3)
+    monkeypatch.setattr("nornmail.compose.attachments.MAX_FILE_OCTETS", 3)
     path = tmp_path / "a.bin"
     path.write_bytes(b"abc")
     assert read_enclosures(path)[0].content == b"abc"

@@ -9,13 +9,13 @@ from email.policy import SMTP, default
 
 import pytest
 
+from nornmail.compose.compose import Composed, compose
+from nornmail.compose.reply import reply_draft
 from nornmail.errors import ComposeError
 from nornmail.message.message import Message, parse_message
-from nornmail.routing import canonical
-from nornmail.smtp.compose import Composed, compose
+from nornmail.poller.routing import canonical
 from nornmail.smtp.fitness import unfit
 from nornmail.smtp.lines import line_fault
-from nornmail.smtp.replies import reply_draft
 from tests.smtp.hostile import CASES, OWN, Case
 from tests.smtp.letters import NOW
 

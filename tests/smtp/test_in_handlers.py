@@ -27,9 +27,9 @@ from nornmail import (
     parse_message,
 )
 from nornmail.clock import SystemClock, instant
-from nornmail.letters import LetterState, Standing
 from nornmail.model import State
-from nornmail.smtp import registry
+from nornmail.outbox import registry
+from nornmail.outgoing import LetterState, Standing
 from nornmail.testing import MailServer
 from tests.smtp.fake import OUTBOX, World, world
 from tests.stores.support import run, start

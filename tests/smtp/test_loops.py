@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from nornmail.compose.autoreply import REFUSALS, AnswerLimits, Counts, refusals
+from nornmail.compose.compose import compose
+from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, LoopError
 from nornmail.message.message import Message, parse_message
-from nornmail.smtp.compose import compose
-from nornmail.smtp.loops import REFUSALS, AnswerLimits, Counts, refusals
-from nornmail.smtp.replies import reply_draft
 from tests.smtp.letters import NOW
 
 OWN = ("agent@example.com",)

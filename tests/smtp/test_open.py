@@ -16,8 +16,8 @@ from nornmail.errors import (
     ProtocolError,
     Throttled,
 )
+from nornmail.net.tls import helo_name
 from nornmail.smtp.session import Outcome, Session
-from nornmail.smtp.transport import helo_name
 from tests.smtp.letters import letter
 from tests.smtp.openings import LOGIN, OFFERING, WITH_TLS, refusal, words
 from tests.smtp.scripted import HANG_UP, TLS, Scripted, scripted

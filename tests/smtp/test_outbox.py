@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nornmail import Defer, JsonStateStore, Reject, SqliteStateStore, events
+from nornmail.compose.addresses import Mailboxes
 from nornmail.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -19,12 +20,11 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.letters import Envelope, Letter, LetterState, Standing, Wish
 from nornmail.model import Lease, MailboxKey
-from nornmail.smtp.addresses import Mailboxes
+from nornmail.outbox.results import Outgoing
+from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
+from nornmail.outgoing import Envelope, Letter, LetterState, Standing, Wish
 from nornmail.smtp.line import ASK_AFTER, CLOSE_AFTER
-from nornmail.smtp.results import Outgoing
-from nornmail.smtp.schedule import GIVE_UP_AFTER, SendLimits
 from nornmail.smtp.session import Submission
 from nornmail.stores.memory import MemoryStateStore
 from tests.smtp.fake import (

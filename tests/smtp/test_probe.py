@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.probe import probe_smtp
+from nornmail.smtp.diagnose import probe_smtp
 from nornmail.steps import Step
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 

@@ -12,13 +12,13 @@ from email.policy import default
 
 import pytest
 
+from nornmail.compose.addresses import mailboxes
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.compose import Composed, Draft, compose
+from nornmail.html.document import html_to_text
 from nornmail.message.addresses import Address
-from nornmail.message.html.document import html_to_text
 from nornmail.message.message import parse_message
-from nornmail.routing import canonical
-from nornmail.smtp.addresses import mailboxes
-from nornmail.smtp.compose import Composed, Draft, compose
-from nornmail.smtp.enclosures import Enclosure
+from nornmail.poller.routing import canonical
 from nornmail.smtp.lines import line_fault
 from tests.smtp.drafts import draft
 from tests.smtp.letters import NOW

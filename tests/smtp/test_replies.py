@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from nornmail.compose.compose import Composed, compose
+from nornmail.compose.reply import correspondents, is_own, reply_draft
 from nornmail.errors import ComposeError
 from nornmail.message.message import Message, parse_message
-from nornmail.smtp.compose import Composed, compose
-from nornmail.smtp.replies import correspondents, is_own, reply_draft
 from nornmail.smtp.subjects import reply_subject
 from tests.smtp.letters import NOW
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from nornmail.letters import Letter, LetterState, Recipient, Standing, Wish
-from nornmail.smtp import schedule
-from nornmail.smtp.schedule import SendLimits, fulfilled, retry_delay, until_slot
+from nornmail.outbox import transitions
+from nornmail.outbox.transitions import SendLimits, fulfilled, retry_delay, until_slot
+from nornmail.outgoing import Letter, LetterState, Recipient, Standing, Wish
 from nornmail.smtp.session import Outcome, Submission
 
 NOW = 1_000_000.0
@@ -105,7 +105,7 @@ def test_what_was_dropped_is_nobodys_any_more(state: LetterState, wish: Wish) ->
 def test_who_is_in_doubt_when_the_connection_falls(
     standings: list[Standing], expected: list[Standing]
 ) -> None:
-    after = schedule.lost(letter(LetterState.SENDING, *standings), NOW)
+    after = transitions.lost(letter(LetterState.SENDING, *standings), NOW)
     assert after.state is LetterState.UNKNOWN
     assert [one.standing for one in after.recipients] == expected
 
@@ -128,9 +128,9 @@ def test_which_words_are_about_all_letters(
     outcome: Outcome, code: int, text: str, kind: str
 ) -> None:
     said = Submission(outcome, (), code, text, True)
-    assert schedule.wants_rest(said) == kind
+    assert transitions.wants_rest(said) == kind
 
 
 def test_a_reason_is_kept_within_bounds() -> None:
-    long = schedule.put_off(letter(LetterState.QUEUED, P), "x" * 10_000, 60.0, NOW)
+    long = transitions.put_off(letter(LetterState.QUEUED, P), "x" * 10_000, 60.0, NOW)
     assert len(long.reason) == 2_000

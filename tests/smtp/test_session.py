@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import ConnectionLost
-from nornmail.letters import Envelope, Recipient, Standing
+from nornmail.outgoing import Envelope, Recipient, Standing
 from nornmail.smtp.session import Outcome, Session, Submission
 from nornmail.smtp.wire import Wire
 from tests.smtp.letters import ANN, BOB, CAT, letter, standings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail import LoopError, Mailer, MemoryStateStore, Message, Poller, parse_message
-from nornmail.smtp.loops import AnswerLimits
+from nornmail.compose.autoreply import AnswerLimits
 from tests.smtp.post import PostOffice, post_office
 
 LIMIT = 2

@@ -21,9 +21,9 @@ from nornmail import (
     events,
 )
 from nornmail.clock import SystemClock
-from nornmail.letters import Recipient, Standing
 from nornmail.model import MailboxKey
-from nornmail.smtp import worker
+from nornmail.outbox import worker
+from nornmail.outgoing import Recipient, Standing
 from tests.smtp.fake import OUTBOX, UNREACHABLE, World, world
 
 SECONDS = 10.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.model import Lease
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 from tests.stores.support import INBOX, ME, OPENERS, PATHS
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nornmail.model import State
 from nornmail.stores.files import Files
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
 from tests.stores.support import INBOX
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nornmail.letters import Letter, LetterState, Recipient, Standing
 from nornmail.model import Lease
-from nornmail.stores.base import StateStore
+from nornmail.outgoing import Letter, LetterState, Recipient, Standing
+from nornmail.stores.protocol import StateStore
 
 OUTBOX = "agent@example.com@smtp.example.com"
 RAW = b"Subject: hello\r\n\r\nhello\r\n"

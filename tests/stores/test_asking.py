@@ -9,8 +9,8 @@ import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import TRANSITIONS, Lease, MailboxKey, PutEntry, Rekey, SaveMailbox, State
-from nornmail.stores.base import StateStore
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, run
 
@@ -126,7 +126,7 @@ def test_a_request_survives_a_restart(
     reopen: Callable[[], StateStore], folded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if folded:
-        monkeypatch.setattr("nornmail.stores.json_file.JOURNAL_FLOOR_BYTES", 1)
+        monkeypatch.setattr("nornmail.stores.json_store.JOURNAL_FLOOR_BYTES", 1)
     store = reopen()
     lease = store.acquire(INBOX, ME)
     for uid in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""The sentences of ``nornmail/stores/base.py``, asked of every store."""
+"""The sentences of ``nornmail/stores/protocol.py``, asked of every store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.uidset import UidSet
 from tests.stores.support import INBOX, ME, OTHER, WAYS, bring, entry, key, record
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nornmail.model import InboxRecord, Lease
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 from tests.stores.support import INBOX
 
 OTHER = replace(INBOX, account="another")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nornmail.stores.files import Files
-from nornmail.stores.journal import Damaged, Journal, read_lines, write_line
+from nornmail.stores.json_journal import Damaged, Journal, read_lines, write_line
 
 VALUES: list[dict[str, Any]] = [
     {"n": 1},

@@ -12,9 +12,9 @@ import pytest
 
 from nornmail.errors import StoreError
 from nornmail.model import KeepRaw, Lease, PutEntry, Rekey, State
-from nornmail.stores import json_file
+from nornmail.stores import json_store
 from nornmail.stores.files import Files
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
 from tests.stores.effects import Full, Numbered, Refusing, Stopped, raw_files, uids
 from tests.stores.support import INBOX, ME, bring, entry, key
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def folding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal is folded into the snapshot after every few commits."""
-    monkeypatch.setattr(json_file, "JOURNAL_FLOOR_BYTES", 1000)
+    monkeypatch.setattr(json_store, "JOURNAL_FLOOR_BYTES", 1000)
 
 
 SCRIPT_UIDS = range(1, 8)

@@ -11,10 +11,10 @@ import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
-from nornmail.stores import json_file
+from nornmail.stores import json_store
 from nornmail.stores.files import Files
-from nornmail.stores.journal import write_line
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_journal import write_line
+from nornmail.stores.json_store import JsonStateStore
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids
 from tests.stores.support import INBOX, ME, bring, entry, key, record
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def folding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal is folded into the snapshot after every few commits."""
-    monkeypatch.setattr(json_file, "JOURNAL_FLOOR_BYTES", 1000)
+    monkeypatch.setattr(json_store, "JOURNAL_FLOOR_BYTES", 1000)
 
 
 # What a commit costs
@@ -54,7 +54,7 @@ def test_a_commit_is_one_write_and_one_fsync(path: Path) -> None:
 def test_the_cost_of_a_commit_does_not_grow_with_the_history(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_file, "JOURNAL_FLOOR_BYTES", 20_000)
+    monkeypatch.setattr(json_store, "JOURNAL_FLOOR_BYTES", 20_000)
     written = 0
 
     class Counting(Files):

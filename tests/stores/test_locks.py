@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import LeaseHeld, StoreError
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.locks import HOLDER_BYTES, FileLock, LockTaken
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, run, start

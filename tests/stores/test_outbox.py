@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
-from nornmail.letters import (
+from nornmail.model import Lease, MailboxKey
+from nornmail.outgoing import (
     LETTER_TRANSITIONS,
     WISHES,
     Letter,
@@ -19,8 +20,7 @@ from nornmail.letters import (
     Standing,
     Wish,
 )
-from nornmail.model import Lease, MailboxKey
-from nornmail.stores.base import StateStore
+from nornmail.stores.protocol import StateStore
 from tests.stores.letters import OUTBOX, RAW, accepted, bring, letter
 from tests.stores.support import INBOX, ME
 

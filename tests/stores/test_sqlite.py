@@ -14,7 +14,9 @@ import pytest
 
 from nornmail.errors import IllegalTransition, LeaseLost, StoreError
 from nornmail.model import Digest, KeepRaw, PassOver, PutEntry, SaveMailbox, State
-from nornmail.stores import rows, schema, sqlite
+from nornmail.stores import sqlite
+from nornmail.stores import sqlite_rows as rows
+from nornmail.stores import sqlite_schema as schema
 from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.uidset import UidSet
 from tests.stores.support import INBOX, ME, bring, entry, key, record, run, start

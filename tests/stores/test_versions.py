@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import StoreError
-from nornmail.letters import LetterState
 from nornmail.model import MailboxKey, SaveMailbox, State
-from nornmail.stores import json_file, schema, snapshot
-from nornmail.stores.base import StateStore
-from nornmail.stores.json_file import JsonStateStore
+from nornmail.outgoing import LetterState
+from nornmail.stores import json_store, snapshot
+from nornmail.stores import sqlite_schema as schema
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.effects import Numbered, Stopped
 from tests.stores.letters import OUTBOX, RAW, letter
@@ -47,7 +48,7 @@ def go_back(patch: pytest.MonkeyPatch) -> None:
     """Be the program before the outbox, as far as its files go."""
     patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
     patch.setattr(snapshot, "VERSION", 1)
-    patch.setattr(json_file, "VERSION", 1)
+    patch.setattr(json_store, "VERSION", 1)
     patch.setattr(snapshot, "LINED", ("entries",))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nornmail.status import Activity, Status
+from nornmail.poller.status import Activity, Status
 from nornmail.web import application
 from nornmail.web.health import WELL, health
 from tests.web.support import World, call

@@ -9,7 +9,7 @@ import pytest
 
 from nornmail import ImapSettings, Inbox, MemoryStateStore, Poller
 from nornmail.errors import ConfigurationError
-from nornmail.testing.faults.answers import Answer, Call
+from nornmail.testing.imap.faults import Answer, Call
 from nornmail.web import application
 from tests.web.support import ACCOUNT, World, call
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail import Mailer, Message, SmtpSettings, parse_message
-from nornmail.letters import Letter, LetterState
+from nornmail.outgoing import Letter, LetterState
 from nornmail.web import WsgiApplication
 from tests.web.support import ACCOUNT, Reply, World, call
 

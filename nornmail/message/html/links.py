@@ -6,8 +6,8 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
-from nornmail.message.html.invisible import without_invisible
-from nornmail.message.html.limits import MAX_URL_CHARS
+from nornmail.html.invisible_characters import without_invisible
+from nornmail.html.limits import MAX_URL_CHARS
 
 _SHOWN: Final = ("http://", "https://", "ftp://", "tel:", "sms:")
 _DROPPED: Final = re.compile(r"[\x00-\x20\x7f]+")

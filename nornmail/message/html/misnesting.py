@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from nornmail.message.html.elements import SCOPE, SPECIAL, TABLE_ROWS
-from nornmail.message.html.open import OpenElements
-from nornmail.message.html.tree import Element
+from nornmail.html.elements import SCOPE, SPECIAL, TABLE_ROWS
+from nornmail.html.open_elements import OpenElements
+from nornmail.html.tree import Element
 
 _ROUNDS: Final = 8
 _INNER_ROUNDS: Final = 3

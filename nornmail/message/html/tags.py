@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Final
 
-from nornmail.message.html.limits import MAX_HTML_ATTRIBUTES
+from nornmail.html.limits import MAX_HTML_ATTRIBUTES
 from nornmail.message.html.references import resolve_in_attribute
 
 NO_ATTRIBUTES: Final[Mapping[str, str]] = {}

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nornmail.message.html.document import visible_text
-from nornmail.message.html.tree import Element
+from nornmail.html.document import visible_text
+from nornmail.html.tree import Element
 from nornmail.message.quotes.attribution import is_strong
 from nornmail.message.quotes.headings import field_of, is_forward
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, plain

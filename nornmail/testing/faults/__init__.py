@@ -23,7 +23,18 @@ whichever connection that is. ``server.faults.pending`` holds what has not fired
 | the UIDVALIDITY changes, the UIDNEXT is wrong | `NewUidValidity`, `WrongUidNext` |
 """
 
-from nornmail.testing.faults.answers import (
+from nornmail.testing.fault_plan import Fault, FaultPlan
+from nornmail.testing.faults.connections import (
+    ConnectionLimit,
+    CutTotal,
+    Greeting,
+    NoCapability,
+    PreAuth,
+)
+from nornmail.testing.faults.logins import ExpireToken, RejectLogin
+from nornmail.testing.faults.mailboxes import NewUidValidity, WrongUidNext
+from nornmail.testing.faults.messages import Expunge, FetchFault, FetchFaultKind, HideUid
+from nornmail.testing.imap.faults import (
     IDLING,
     Answer,
     Bad,
@@ -40,17 +51,6 @@ from nornmail.testing.faults.answers import (
     Throttle,
     Trailing,
 )
-from nornmail.testing.faults.connections import (
-    ConnectionLimit,
-    CutTotal,
-    Greeting,
-    NoCapability,
-    PreAuth,
-)
-from nornmail.testing.faults.logins import ExpireToken, RejectLogin
-from nornmail.testing.faults.mailboxes import NewUidValidity, WrongUidNext
-from nornmail.testing.faults.messages import Expunge, FetchFault, FetchFaultKind, HideUid
-from nornmail.testing.faults.plan import Fault, FaultPlan
 
 __all__ = [
     "IDLING",

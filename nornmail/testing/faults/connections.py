@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nornmail.testing.faults.plan import Fault
+from nornmail.testing.fault_plan import Fault
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nornmail.testing.faults.answers import CommandFault
+from nornmail.testing.imap.faults import CommandFault
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nornmail.testing.faults.answers import CommandFault
-from nornmail.testing.faults.plan import Fault
+from nornmail.testing.fault_plan import Fault
+from nornmail.testing.imap.faults import CommandFault
 
 FetchFaultKind = Literal[
     "missing",

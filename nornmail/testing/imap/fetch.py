@@ -8,9 +8,9 @@ from functools import cached_property
 
 from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_date_time
+from nornmail.testing.imap.mailbox_view import render_flags
 from nornmail.testing.imap.sections import Section, parse_section, section_of
 from nornmail.testing.imap.structure import render_envelope, render_structure
-from nornmail.testing.imap.view import render_flags
 from nornmail.testing.mime.parts import Part, parse_parts
 
 MAX_ITEMS = 1000

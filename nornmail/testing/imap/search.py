@@ -18,7 +18,7 @@ from nornmail.testing.imap.criteria import (
     sized,
 )
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, Ranges, render_set
-from nornmail.testing.imap.view import View
+from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.mime.words import known_charset
 
 MAX_DEPTH = 50

@@ -9,8 +9,8 @@ from nornmail.testing.connection import Dropped, LineTooLong
 from nornmail.testing.faults.connections import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap.fault_injection import arrange
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
-from nornmail.testing.imap.mischief import arrange
 from nornmail.testing.transcript import HIDDEN, carries_secret, without_secret
 
 MAX_LINE = 64 * 1024

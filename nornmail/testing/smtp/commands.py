@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nornmail.testing.smtp import auth
+from nornmail.testing.smtp import login
 from nornmail.testing.smtp.command import Handler, Refused
 from nornmail.testing.smtp.grammar import Path, parse_path
-from nornmail.testing.smtp.local import addressee, is_local
+from nornmail.testing.smtp.local_delivery import addressee, is_local
 from nornmail.testing.smtp.replies import Response
 from nornmail.testing.smtp.transaction import Transaction
 
@@ -177,7 +177,7 @@ COMMANDS: dict[str, Handler] = {
     "EHLO": ehlo,
     "HELO": helo,
     "STARTTLS": starttls,
-    "AUTH": auth.authenticate,
+    "AUTH": login.authenticate,
     "MAIL": mail,
     "RCPT": rcpt,
     "DATA": data,

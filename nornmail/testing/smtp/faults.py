@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nornmail.testing.certificates import CertificateKind
-from nornmail.testing.faults.plan import Fault
+from nornmail.testing.fault_plan import Fault
 
 STAGES = (
     "CONNECT",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nornmail.testing.connection import Connection
 from nornmail.testing.service import Service
-from nornmail.testing.smtp.local import addressee, with_trace
+from nornmail.testing.smtp.local_delivery import addressee, with_trace
 from nornmail.testing.smtp.outbox import SentMessage
 from nornmail.testing.smtp.session import Session
 from nornmail.testing.smtp.settings import SmtpSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.html.document import html_to_text
+from nornmail.html.document import html_to_text
 from nornmail.message.message import parse_message
 from nornmail.message.quotes import new_text
 

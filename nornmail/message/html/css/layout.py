@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from nornmail.message.html.elements import BLOCKS, HEADINGS
+from nornmail.html.elements import BLOCKS, HEADINGS
 
 _PARAGRAPHS: Final = HEADINGS | {"blockquote", "hr", "ol", "p", "pre", "ul", "xmp"}
 _BLOCK_DISPLAYS: Final = frozenset(

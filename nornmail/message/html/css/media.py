@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nornmail.message.html.css.syntax import split
-from nornmail.message.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, length_of
+from nornmail.html.css.syntax import split
+from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, length_of
 
 _PART: Final = re.compile(r"\(((?>(?:[^()]|\((?>(?:[^()]|\([^()]*+\))*)\))*))\)|[a-z0-9_-]+")
 _RANGE: Final = re.compile(r"(?:(.+?)\s*(<=?|>=?|=)\s*)?([a-z-]+)\s*(?:(<=?|>=?|=)\s*(.+))?")

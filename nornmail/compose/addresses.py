@@ -1,0 +1,237 @@
+"""Addresses that we are about to write to: one each, checked, in the form that goes on the wire.
+
+The opposite of ``message/addresses.py``: that reads whatever strangers wrote and never refuses,
+this refuses what is not exactly one address (RFC 5321, 4.1.2; RFC 5322, 3.4).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from nornmail.errors import ComposeError, ConfigurationError
+from nornmail.message.addresses import Address
+from nornmail.poller.routing import canonical
+from nornmail.settings.smtp import SmtpSettings
+
+Mailbox: TypeAlias = str | Address | tuple[str, str]
+"""One address: ``"ann@example.com"``, ``"Ann <ann@example.com>"``, an Address, (name, address)."""
+Mailboxes: TypeAlias = Mailbox | Iterable[Mailbox] | None
+"""None, one or several."""
+
+MAX_ADDRESS_OCTETS: Final = 254
+"""Octets of an address: a path has 256 with its angle brackets (RFC 5321, 4.5.3.1.3)."""
+MAX_LOCAL_OCTETS: Final = 64
+"""Octets of a local part (RFC 5321, 4.5.3.1.1)."""
+MAX_LABEL_OCTETS: Final = 63
+"""Octets of a label of a domain (RFC 1035, 2.3.4)."""
+MAX_NAME_CHARS: Final = 256
+"""Characters of a display name. Directories hold 64 to 256."""
+
+NOT_IN_A_LINE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What some reader takes for the end of a line, or cannot be encoded: in no field of a header."""
+_NAMED = re.compile(r"(?P<name>[^<>]*|\"(?:[^\"\\]|\\.)*\"\s*)<(?P<address>[^<>]*)>")
+_QUOTED_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_AMBIGUOUS_IN_NAME = re.compile(r'[,;:@"\\()\[\]]')
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_ATOMS_AND_DOTS = re.compile(rf"(?:{_ATOM}|\.)+")
+_QUOTED_LOCAL = re.compile(r'"(?:[!#-;=?-\[\]-~\u0080-\U0010ffff]|\\[!-;=?-~])+"')
+"""Without the blanks and angle brackets that RFC 5321 allows: no command is to be read wrong."""
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
+_DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
+"""What IDNA 2003 maps to another name than IDNA 2008: sharp s, final sigma, the joiners."""
+
+
+def mailbox(value: Mailbox, field: str) -> Address:
+    """One address, checked, its domain in ASCII.
+
+    Args:
+        value: see :data:`Mailbox`. A text with a name must have the address in angle brackets, and
+            the name in quotes where it holds a comma, an ``@`` or the like.
+        field: what it is for, for the error.
+
+    Raises:
+        ComposeError: it is no address, or more than one, or cannot be written.
+    """
+    if isinstance(value, Address):
+        name, address = value.name, value.address
+    elif isinstance(value, tuple):
+        name, address = _pair(value, field)
+    elif isinstance(value, str):
+        name, address = _split(value, field)
+    else:
+        raise ComposeError(field, f"{type(value).__name__} is no address")
+    return Address(_checked_name(name, field), checked_address(address, field))
+
+
+def sender_of(settings: SmtpSettings) -> Address:
+    """Whom mail is from where nothing else says it: SMTP_FROM, else the user name.
+
+    Raises:
+        ConfigurationError: SMTP_FROM is no address; or it is not set, and the user name is none.
+    """
+    given = settings.sender or settings.username or ""
+    if settings.sender is None and "@" not in given:
+        raise ConfigurationError(
+            "SMTP_FROM", None, "set it to your address, as SMTP_USERNAME is none"
+        )
+    try:
+        return mailbox(given, "sender")
+    except ComposeError as error:
+        name = "SMTP_USERNAME" if settings.sender is None else "SMTP_FROM"
+        raise ConfigurationError(name, given, f"must be an address: {error.why}") from error
+
+
+def mailboxes(value: Mailboxes, field: str) -> tuple[Address, ...]:
+    """All addresses of a field, each mailbox once, in their order.
+
+    A tuple of two texts is (name, address). Where the first has an ``@`` it could as well be meant
+    as two addresses, and a stranger's name could make it so: that is refused, and a list of pairs
+    is not.
+
+    Raises:
+        ComposeError: one of them is none.
+    """
+    found: dict[str, Address] = {}
+    for one in _several(value, field):
+        address = mailbox(one, field)
+        found.setdefault(canonical(address.address), address)
+    return tuple(found.values())
+
+
+def _several(value: Mailboxes, field: str) -> Iterable[Mailbox]:
+    if value is None:
+        return ()
+    if isinstance(value, str | Address):
+        return (value,)
+    if not isinstance(value, Iterable):
+        raise ComposeError(field, f"{type(value).__name__} is no address")
+    if not isinstance(value, tuple) or len(value) != 2:
+        return value
+    first, second = value
+    if not isinstance(first, str) or not isinstance(second, str):
+        return value
+    if "@" in first:
+        why = "is it two addresses, or a name and an address? Give a list, or an Address"
+        raise ComposeError(field, f"{_shown(first)}, {_shown(second)}: {why}")
+    return ((first, second),)
+
+
+def _pair(value: tuple[str, ...], field: str) -> tuple[str, str]:
+    if len(value) != 2 or not all(isinstance(one, str) for one in value):
+        raise ComposeError(field, "a tuple must be (name, address)")
+    return value[0], value[1]
+
+
+def _split(text: str, field: str) -> tuple[str, str]:
+    """``Ann <ann@example.com>`` or ``ann@example.com``."""
+    text = text.strip()
+    named = _NAMED.fullmatch(text)
+    if named is None:
+        return "", text
+    name = named["name"].strip()
+    quoted = _QUOTED_NAME.fullmatch(name)
+    if quoted is not None:
+        return _ESCAPED.sub(r"\1", quoted[1]), named["address"]
+    if _AMBIGUOUS_IN_NAME.search(name):
+        why = f"{_shown(text)} is not one address: quote the name, or give (name, address)"
+        raise ComposeError(field, why)
+    return name, named["address"]
+
+
+def _checked_name(name: str, field: str) -> str:
+    name = name.strip()
+    if NOT_IN_A_LINE.search(name):
+        raise ComposeError(field, f"control characters in the name {_shown(name)}")
+    if len(name) > MAX_NAME_CHARS:
+        raise ComposeError(field, f"a name of more than {MAX_NAME_CHARS} characters")
+    return name
+
+
+def checked_address(address: str, field: str) -> str:
+    """``local@domain`` as it goes on the wire: the domain in ASCII, in lower case where it was not.
+
+    Raises:
+        ComposeError: it is no address, or more than one, or cannot be written.
+    """
+    if not address:
+        raise ComposeError(field, "an empty address")
+    if NOT_IN_A_LINE.search(address):
+        raise ComposeError(field, f"control characters in the address {_shown(address)}")
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain:
+        raise ComposeError(field, f"{_shown(address)} is no address")
+    checked = f"{_checked_local(local, address, field)}@{_checked_domain(domain, address, field)}"
+    if len(checked.encode()) > MAX_ADDRESS_OCTETS:
+        raise ComposeError(field, f"an address of more than {MAX_ADDRESS_OCTETS} octets")
+    return checked
+
+
+def _checked_local(local: str, address: str, field: str) -> str:
+    if "=?" in local:
+        raise ComposeError(field, f"an encoded word in the address {_shown(address)}")
+    if len(local.encode()) > MAX_LOCAL_OCTETS:
+        raise ComposeError(field, f"more than {MAX_LOCAL_OCTETS} octets before the @")
+    if not local.isprintable():
+        raise ComposeError(field, f"{_shown(address)} holds what cannot be seen")
+    if _DOT_ATOM.fullmatch(local) or _QUOTED_LOCAL.fullmatch(local):
+        return local
+    if _ATOMS_AND_DOTS.fullmatch(local):  # a..b@ and a.@, which some providers once gave out
+        return f'"{local}"'
+    several = "; several go in a list" if "," in local or ";" in local else ""
+    raise ComposeError(field, f"{_shown(address)} is not one address{several}")
+
+
+def _checked_domain(domain: str, address: str, field: str) -> str:
+    if domain.startswith("[") and domain.endswith("]"):
+        return _checked_literal(domain, address, field)
+    labels = _ascii_domain(domain, field).split(".")
+    if not all(_LABEL.fullmatch(one) and len(one) <= MAX_LABEL_OCTETS for one in labels):
+        raise ComposeError(field, f"{_shown(address)} has no domain behind its @")
+    return ".".join(labels)
+
+
+def _checked_literal(domain: str, address: str, field: str) -> str:
+    """An address literal (RFC 5321, 4.1.3)."""
+    text = domain[1:-1]
+    try:
+        if text[:5].upper() == "IPV6:":
+            ipaddress.IPv6Address(text[5:])
+        else:
+            ipaddress.IPv4Address(text)
+    except ValueError:
+        raise ComposeError(field, f"{_shown(address)} has no domain behind its @") from None
+    if "%" in text:
+        raise ComposeError(field, f"{_shown(address)} has no domain behind its @")
+    return domain
+
+
+def _ascii_domain(domain: str, field: str) -> str:
+    """A-labels (RFC 5890), by the standard library's codec.
+
+    That is IDNA 2003. Names that newer rules encode otherwise (with sharp s, final sigma or
+    joiners) would lead to another domain, and are refused: whoever means them writes the ``xn--``
+    form.
+    """
+    if domain.isascii():
+        return domain
+    if _DEVIATIONS.search(domain):
+        raise ComposeError(field, f"the domain {_shown(domain)} is ambiguous: give its xn-- form")
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise ComposeError(field, f"{_shown(domain)} is no domain: give its xn-- form") from None
+
+
+def needs_smtputf8(address: str) -> bool:
+    """Whether this goes only to servers that have SMTPUTF8 (RFC 6531)."""
+    return not address.isascii()
+
+
+def _shown(text: str) -> str:
+    """A foreign text in an error: escaped, on one line, bounded."""
+    return ascii(text[:80])

@@ -1,0 +1,146 @@
+"""What a program must not answer by itself (RFC 3834). Pure.
+
+The names of refusals are those of :data:`REFUSALS`; ``allow`` lifts them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from nornmail.compose.reply import correspondents, is_own
+from nornmail.errors import ConfigurationError, Refusal
+from nornmail.message.message import Message
+from nornmail.smtp.machines import machine_signs
+
+MAX_REPLY_AGE: Final = timedelta(days=7)
+"""What was received before is history: a first run over an old mailbox answers nobody."""
+ANSWERS_PER_HOUR: Final = 10
+"""Answers to one correspondent, or in one thread. People who write to each other stay below."""
+ANSWERS_PER_DAY: Final = 30
+"""The same within 24 hours."""
+MAX_SHOWN: Final = 100
+"""Characters of an address or an id in a refusal."""
+
+REFUSALS: Mapping[str, str] = MappingProxyType(
+    {
+        "report": "a delivery report or another report, or mail with a null return path",
+        "auto-reply": "an answer that a machine gave",
+        "list": "mail of a mailing list or a newsletter",
+        "auto-generated": "a notification that a machine wrote of itself",
+        "bulk": "mail that says of itself that it is bulk or junk",
+        "suppress": "mail whose sender asks for no automatic answers",
+        "noreply": "nobody reads the address that an answer would go to, by its name",
+        "automatic": "mail that a machine sent, by a sign of another kind",
+        "self": "mail from one of our own addresses, or whose answer would go to one",
+        "own-message": "a message that we sent ourselves, by its Message-ID",
+        "nobody": "no address to answer to",
+        "rate": "the limit of answers to this correspondent or in this thread",
+        "old": "received longer ago than max_reply_age",
+    }
+)
+"""Every name of a refusal, and what it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How many answers a correspondent, or a thread, gets.
+
+    Attributes:
+        per_hour: within the last 3,600 seconds.
+        per_day: within the last 86,400 seconds.
+    """
+
+    per_hour: int = ANSWERS_PER_HOUR
+    per_day: int = ANSWERS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many answers were sent or queued already: the larger of correspondent and thread.
+
+    Attributes:
+        hour: within the last 3,600 seconds.
+        day: within the last 86,400 seconds.
+    """
+
+    hour: int = 0
+    day: int = 0
+
+
+NONE_ANSWERED: Final = Counts()
+
+
+def refusals(
+    message: Message,
+    *,
+    own: Collection[str],
+    own_message_ids: Callable[[str], bool],
+    answered: Counts = NONE_ANSWERED,
+    limits: AnswerLimits | None = None,
+    now: datetime,
+    max_age: timedelta | None = MAX_REPLY_AGE,
+    allow: Collection[str] = (),
+) -> list[Refusal]:
+    """Every reason not to answer, in the order of :data:`REFUSALS`; empty when there is none.
+
+    Args:
+        message: what would be answered.
+        own: all addresses of ours.
+        own_message_ids: whether a Message-ID (with its angle brackets) is that of a message which
+            we sent.
+        answered: what this correspondent and this thread got already.
+        limits: how many they get; ``None`` is the default.
+        now: with a time zone.
+        max_age: since when it may have been received (``received_at``, else the Date field);
+            ``None`` is no limit.
+        allow: names of refusals that do not count here.
+
+    Raises:
+        ConfigurationError: ``allow`` has a name that is none of :data:`REFUSALS`.
+    """
+    for name in allow:
+        if name not in REFUSALS:
+            raise ConfigurationError("allow", name, "must be of " + ", ".join(REFUSALS))
+    found = [
+        *machine_signs(message),
+        *_of_ourselves(message, own, own_message_ids),
+        *_too_many(answered, limits or AnswerLimits()),
+        *_too_old(message, now, max_age),
+    ]
+    order = list(REFUSALS)
+    found.sort(key=lambda one: order.index(one.kind))
+    return [one for one in found if one.kind not in allow]
+
+
+def _of_ourselves(
+    message: Message, own: Collection[str], own_message_ids: Callable[[str], bool]
+) -> Iterator[Refusal]:
+    """We would talk to ourselves, or to nobody."""
+    named = correspondents(message)
+    if not named:
+        yield Refusal("nobody", "it names nobody to answer to")
+    sender = message.from_.address
+    if sender and is_own(sender, own):
+        yield Refusal("self", f"it is from {sender[:MAX_SHOWN]}, which is ours")
+    elif named and all(is_own(one.address, own) for one in named):
+        yield Refusal("self", f"answers to it go to {named[0].address[:MAX_SHOWN]}, which is ours")
+    if message.message_id and own_message_ids(message.message_id):
+        yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
+
+
+def _too_many(answered: Counts, limits: AnswerLimits) -> Iterator[Refusal]:
+    if answered.hour >= limits.per_hour:
+        yield Refusal("rate", f"{answered.hour} answers within an hour")
+    elif answered.day >= limits.per_day:
+        yield Refusal("rate", f"{answered.day} answers within a day")
+
+
+def _too_old(message: Message, now: datetime, max_age: timedelta | None) -> Iterator[Refusal]:
+    when = message.received_at or message.date
+    if max_age is None or when is None or now - when <= max_age:
+        return
+    yield Refusal("old", f"received {when:%Y-%m-%d}, which is {(now - when).days} days ago")

@@ -1,0 +1,205 @@
+"""A message of our own: what a user wants to say in, bytes and envelope out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final, Literal
+
+from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, mailboxes, needs_smtputf8
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.headers import mailbox_list, structured, unstructured
+from nornmail.errors import ComposeError
+from nornmail.message.addresses import Address
+from nornmail.outgoing import Envelope
+from nornmail.smtp.chains import checked_ids, own_message_id, shortened
+from nornmail.smtp.content import content_entity
+from nornmail.smtp.extras import checked_text, extra_fields
+from nornmail.smtp.verify import verify
+
+MAX_RECIPIENTS: Final = 1_000
+"""Recipients of one message. Submission servers stop at 50 to 2,000."""
+NOT_TO_BE_ANSWERED: Final = "DR, RN, NRN, OOF, AutoReply"
+"""What Exchange is asked not to send back: all but reports of what was not delivered."""
+AUTO_SUBMITTED: Final = ("auto-replied", "auto-generated")
+"""What a message of a program can be (RFC 3834, 5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a user wants to send; nothing of it is checked before :func:`compose`.
+
+    Attributes:
+        sender: whom it is from, and the envelope's sender.
+        to, cc, bcc: whom it is for, see :data:`~nornmail.compose.addresses.Mailboxes`; ``bcc``
+            stands in the envelope alone.
+        reply_to: where answers are to go, if not to ``sender``.
+        subject: on one line.
+        text: the plain text; ``None`` or blank with ``html`` given is made from that.
+        html: the same as HTML.
+        attachments: files and inline images, already read
+            (:func:`~nornmail.compose.attachments.read_enclosures`).
+        headers: further fields, as ``{"X-Ticket": "17"}``. Those that are made here are refused.
+        in_reply_to: the Message-ID that this answers, with its angle brackets.
+        references: the Message-IDs of the thread, oldest first, with theirs.
+        thread_id: the thread that it counts in; ``""`` is the root of ``references``.
+        auto_submitted: for RFC 3834; ``""`` where a person wrote or approved it.
+    """
+
+    sender: Mailbox
+    to: Mailboxes = ()
+    cc: Mailboxes = ()
+    bcc: Mailboxes = ()
+    reply_to: Mailboxes = ()
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    attachments: Sequence[Enclosure] = ()
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    in_reply_to: str = ""
+    references: Sequence[str] = ()
+    thread_id: str = ""
+    auto_submitted: Literal["", "auto-replied", "auto-generated"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """A message that can be sent.
+
+    Attributes:
+        raw: the bytes: CRLF, no bare CR or LF, no line over 998 octets, and 7 bits unless an
+            address needs SMTPUTF8. It ends in CRLF.
+        envelope: from whom and to whom, Bcc included.
+        message_id: with its angle brackets.
+        subject: as it was written.
+        thread_id: the thread that it belongs to.
+    """
+
+    raw: bytes
+    envelope: Envelope
+    message_id: str
+    subject: str
+    thread_id: str
+
+
+def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
+    """Write a message.
+
+    Args:
+        draft: what is to be said, and to whom.
+        now: for the Date field; with a time zone.
+        unique: makes the Message-ID: the same for the same message, and never for another one.
+            Letters, digits, ``.``, ``_`` and ``-``.
+
+    Raises:
+        ComposeError: something of it cannot be written, or would not be read as it was meant.
+    """
+    people = _people(draft)
+    message_id = own_message_id(unique, people.sender.address.rpartition("@")[2])
+    chain = _chain(draft)
+    content = content_entity(draft.text, draft.html, draft.attachments, unique)
+    fields = [
+        *_address_fields(people),
+        *_identity_fields(draft, now, message_id, chain),
+        *extra_fields(draft.headers),
+        structured("MIME-Version", "1.0"),
+        *content.fields,
+    ]
+    raw = b"".join((*fields, b"\r\n", content.body))
+    verify(raw, people.named(), fields)
+    envelope = people.envelope()
+    if not envelope.smtputf8 and not raw.isascii():
+        raise ComposeError("message", "it holds octets beyond ASCII")
+    return Composed(
+        raw=raw,
+        envelope=envelope,
+        message_id=message_id,
+        subject=draft.subject.strip(),
+        thread_id=draft.thread_id or (chain[0] if chain else message_id),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _People:
+    """Everyone that a message names, checked."""
+
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+
+    def named(self) -> dict[str, Sequence[Address]]:
+        """Whom each field of the header is to name."""
+        return {"from_": (self.sender,), "to": self.to, "cc": self.cc, "reply_to": self.reply_to}
+
+    def envelope(self) -> Envelope:
+        everyone = mailboxes((*self.to, *self.cc, *self.bcc), "to")
+        smtputf8 = _needs_utf8((self.sender, *everyone, *self.reply_to))
+        return Envelope(self.sender.address, tuple(one.address for one in everyone), smtputf8)
+
+
+def _needs_utf8(addresses: Sequence[Address]) -> bool:
+    return any(needs_smtputf8(one.address) for one in addresses)
+
+
+def _people(draft: Draft) -> _People:
+    people = _People(
+        sender=mailbox(draft.sender, "sender"),
+        to=mailboxes(draft.to, "to"),
+        cc=mailboxes(draft.cc, "cc"),
+        bcc=mailboxes(draft.bcc, "bcc"),
+        reply_to=mailboxes(draft.reply_to, "reply_to"),
+    )
+    count = len(people.to) + len(people.cc) + len(people.bcc)
+    if not count:
+        raise ComposeError("to", "nobody to send it to")
+    if count > MAX_RECIPIENTS:
+        raise ComposeError("to", f"more than {MAX_RECIPIENTS} recipients")
+    return people
+
+
+def _address_fields(people: _People) -> Iterator[bytes]:
+    yield mailbox_list("From", [people.sender])
+    if people.to:
+        yield mailbox_list("To", people.to)
+    elif not people.cc:
+        yield structured("To", "undisclosed-recipients:;")
+    if people.cc:
+        yield mailbox_list("Cc", people.cc)
+    if people.reply_to:
+        yield mailbox_list("Reply-To", people.reply_to)
+
+
+def _identity_fields(
+    draft: Draft, now: datetime, message_id: str, chain: Sequence[str]
+) -> Iterator[bytes]:
+    """What the message is about, when it was written, and what it belongs to."""
+    offset = now.utcoffset()
+    if offset is None:
+        raise ComposeError("now", "an instant without a time zone")
+    if offset.seconds % 60:  # as local mean time has; a Date field has hours and minutes
+        now = now.astimezone(UTC)
+    subject = checked_text(draft.subject, "subject")
+    if subject:
+        yield unstructured("Subject", subject)
+    yield structured("Date", format_datetime(now))
+    yield structured("Message-ID", message_id)
+    if draft.in_reply_to:
+        yield structured("In-Reply-To", draft.in_reply_to)
+    if chain:
+        yield structured("References", " ".join(shortened(chain)))
+    if draft.auto_submitted:
+        if draft.auto_submitted not in AUTO_SUBMITTED:
+            raise ComposeError("auto_submitted", "must be of " + ", ".join(AUTO_SUBMITTED))
+        yield structured("Auto-Submitted", draft.auto_submitted)
+        yield structured("X-Auto-Response-Suppress", NOT_TO_BE_ANSWERED)
+
+
+def _chain(draft: Draft) -> tuple[str, ...]:
+    """The ids of the thread up to what is answered."""
+    answered = checked_ids(filter(None, (draft.in_reply_to,)), "in_reply_to")
+    before = [one for one in checked_ids(draft.references, "references") if one not in answered]
+    return (*before, *answered)

@@ -1,0 +1,72 @@
+"""Text as a MIME part: its charset, its transfer encoding, its lines (RFC 2045, 2046)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+from nornmail.compose.headers import parameterised, structured
+from nornmail.smtp.entities import Entity
+
+MAX_PLAIN_LINE: Final = 78
+"""Octets of a line that goes out as it stands (RFC 5322, 2.1.1). A paragraph on one longer line is
+encoded, which keeps it one line for the reader."""
+MAX_QUOTED_RATIO: Final = 1.5
+"""How much longer than base64 quoted-printable may be: people can read it, and filters look at text
+in base64 with suspicion. Scripts other than Latin are beyond."""
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_NOT_PLAIN = re.compile(
+    rb"[^\t\n\x20-\x7e]"  # not ASCII, or a control character
+    rb"|^From "  # mbox files turn it into ">From "
+    rb"|[ \t]$(?<!^-- )"  # blanks at the end get lost on the way; "-- " is the signature's mark
+    rb"|=_"  # every boundary has it
+    rb"|^[^\n]{%d}" % (MAX_PLAIN_LINE + 1),
+    re.MULTILINE,
+)
+
+
+def text_entity(text: str, subtype: str) -> Entity:
+    """A text part, ``text/plain`` or ``text/html``.
+
+    Args:
+        text: with whatever line ends. Lone surrogates, which no charset has, become ``?``.
+        subtype: ``"plain"`` or ``"html"``.
+
+    Returns:
+        us-ascii where that is enough, else utf-8; as it stands where every system leaves it as it
+        is, else in quoted-printable or base64, whichever is shorter.
+    """
+    lines = _LINE_END.sub("\n", text)
+    octets = (lines if lines.endswith("\n") else lines + "\n").encode("utf-8", "replace")
+    charset = "us-ascii" if octets.isascii() else "utf-8"
+    encoding, body = _encoded(octets)
+    return Entity(
+        (
+            parameterised("Content-Type", f"text/{subtype}", {"charset": charset}),
+            structured("Content-Transfer-Encoding", encoding),
+        ),
+        body,
+    )
+
+
+def _encoded(octets: bytes) -> tuple[str, bytes]:
+    """The transfer encoding, and the text in it, lines ended by CRLF."""
+    if not _NOT_PLAIN.search(octets):
+        return "7bit", octets.replace(b"\n", b"\r\n")
+    quoted = _quoted_printable(octets)
+    encoded = base64_lines(octets.replace(b"\n", b"\r\n"))
+    is_short = len(quoted) <= MAX_QUOTED_RATIO * len(encoded)
+    return ("quoted-printable", quoted) if is_short else ("base64", encoded)
+
+
+def _quoted_printable(octets: bytes) -> bytes:
+    quoted = binascii.b2a_qp(octets, quotetabs=False, istext=True)
+    return re.sub(rb"^From ", b"=46rom ", quoted, flags=re.MULTILINE).replace(b"\n", b"\r\n")
+
+
+def base64_lines(octets: bytes) -> bytes:
+    """Base64 in lines of 76 octets, ended by CRLF (RFC 2045, 6.8)."""
+    return base64.encodebytes(octets).replace(b"\n", b"\r\n")

@@ -1,0 +1,164 @@
+"""The answer to a message: to whom, under which subject, in which thread. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
+from nornmail.compose.attachments import Enclosure
+from nornmail.compose.compose import Draft
+from nornmail.errors import ComposeError
+from nornmail.html.document import html_to_text
+from nornmail.message.addresses import Address
+from nornmail.message.message import Message
+from nornmail.poller.routing import canonical
+from nornmail.smtp.chains import is_message_id
+from nornmail.smtp.quoting import quoted_html, quoted_text
+from nornmail.smtp.subjects import reply_subject
+
+MAX_REPLY_TO: Final = 10
+"""Whom an answer goes to: a stranger names them, and must not reach a crowd through us. Honest mail
+has one to three."""
+MAX_REPLY_ALL: Final = 100
+"""Recipients of an answer to all."""
+
+_LIKE_AN_ADDRESS = re.compile(r"[@<>\uff20\ufe6b]")
+"""An at sign (also the wide and the small one) or an angle bracket."""
+_SEPARATORS = re.compile(r'[,;:\\"()\[\]]')
+"""What has a meaning of its own in a field of addresses (RFC 5322, 3.2.3)."""
+
+
+def reply_draft(
+    message: Message,
+    text: str | None,
+    html: str | None = None,
+    *,
+    sender: Mailbox,
+    own: Collection[str] = (),
+    reply_all: bool = False,
+    quote: bool = False,
+    attachments: Sequence[Enclosure] = (),
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+    approved: bool = False,
+) -> Draft:
+    """The draft of an answer.
+
+    Args:
+        message: what is answered.
+        text, html: the answer; see :class:`~nornmail.compose.compose.Draft`.
+        sender: whom it is from.
+        own: all addresses of ours, which a reply to all leaves out; case and plus-tags do not
+            matter. ``sender`` is one of them.
+        reply_all: also to everyone in To and Cc.
+        quote: with the message's text below, each line behind ``>``.
+        attachments: files that were read already.
+        headers: further fields.
+        approved: a person read it before: it is not marked as automatic (RFC 3834, 5).
+
+    Raises:
+        ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_TO` or
+            :data:`MAX_REPLY_ALL`.
+    """
+    ours = (*own, mailbox(sender, "sender").address)
+    to, cc = _whom(message, ours, reply_all=reply_all)
+    if quote:
+        text, html = _with_quote(message, text, html)
+    return Draft(
+        sender=sender,
+        to=to,
+        cc=cc,
+        subject=reply_subject(message.subject),
+        text=text,
+        html=html,
+        attachments=attachments,
+        headers=headers,
+        in_reply_to=message.message_id if is_message_id(message.message_id) else "",
+        references=_chain(message),
+        thread_id=message.thread_id,
+        auto_submitted="" if approved else "auto-replied",
+    )
+
+
+def _whom(
+    message: Message, ours: Collection[str], *, reply_all: bool
+) -> tuple[list[Address], list[Address]]:
+    """To and Cc: each mailbox once, and none of ours beside others."""
+    to = list(correspondents(message))
+    if len(to) > MAX_REPLY_TO:
+        raise ComposeError("to", f"answers to it would go to more than {MAX_REPLY_TO} addresses")
+    seen = {canonical(one.address) for one in to}
+    others = _usable((*message.to, *message.cc), seen) if reply_all else ()
+    cc = [one for one in others if not is_own(one.address, ours)]
+    strangers = [one for one in to if not is_own(one.address, ours)]
+    if strangers or cc:  # we are alone only with a message of our own
+        to = strangers
+    if not to and not cc:
+        raise ComposeError("to", "the message names nobody to answer to")
+    if len(to) + len(cc) > MAX_REPLY_ALL:
+        why = f"more than {MAX_REPLY_ALL} recipients: whoever means that names them in a message"
+        raise ComposeError("to", f"{why} of its own")
+    return (to, cc) if to else (cc, [])
+
+
+def _usable(addresses: Iterable[Address], seen: set[str]) -> Iterator[Address]:
+    """Those that can be written to, each mailbox once, with names that are no addresses.
+
+    An address that cannot be written is left out: its sender wrote it wrong, or to no good end.
+    """
+    for one in addresses:
+        try:
+            address = mailbox(Address("", one.address), "to")
+        except ComposeError:
+            continue
+        form = canonical(address.address)
+        if form not in seen:
+            seen.add(form)
+            yield Address(_harmless(one.name), address.address)
+
+
+def _harmless(name: str) -> str:
+    """A stranger's display name without what separates addresses; ``""`` if one stands in it.
+
+    We would quote or encode it rightly. But mail programs on the way that fold a header anew lose
+    quotes and encodings (the standard library does): ``Doe, John`` becomes two recipients, and what
+    was encoded twice is decoded twice.
+    """
+    if _LIKE_AN_ADDRESS.search(name):
+        return ""
+    name = _SEPARATORS.sub(" ", NOT_IN_A_LINE.sub(" ", name)).replace("=?", "= ?")
+    return " ".join(name.split())[:MAX_NAME_CHARS].strip()
+
+
+def _chain(message: Message) -> tuple[str, ...]:
+    """The ids before and up to the message (RFC 5322, 3.6.4)."""
+    before = message.references or (message.in_reply_to,)
+    return tuple(one for one in (*before, message.message_id) if is_message_id(one))
+
+
+def _with_quote(
+    message: Message, text: str | None, html: str | None
+) -> tuple[str | None, str | None]:
+    if text is None and html is None:
+        return None, None
+    if html is not None:
+        plain = html_to_text(html) if text is None or not text.strip() else text
+        return f"{plain.rstrip()}\n\n{quoted_text(message)}", html + "\n" + quoted_html(message)
+    return f"{(text or '').rstrip()}\n\n{quoted_text(message)}", None
+
+
+def correspondents(message: Message) -> tuple[Address, ...]:
+    """Whom an answer goes to: Reply-To, and From where that names nobody (RFC 5322, 3.6.2).
+
+    Only those that can be written to, each mailbox once.
+    """
+    return tuple(_usable(message.reply_to, set())) or tuple(_usable((message.from_,), set()))
+
+
+def is_own(address: str, own: Collection[str]) -> bool:
+    """Whether an address reaches one of ours; case and a plus-tag do not matter."""
+    ours = {canonical(one) for one in own}
+    wanted = canonical(address)
+    local, _, domain = wanted.rpartition("@")
+    return wanted in ours or f"{local.partition('+')[0]}@{domain}" in ours

@@ -1,0 +1,1 @@
+"""As much of CSS as decides whether a person sees a text. Total: what is invalid does not count."""

@@ -1,0 +1,308 @@
+"""Colours in every notation (CSS Color Level 4, and the HTML standard's legacy attributes)."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from nornmail.html.css.syntax import function, split, words
+from nornmail.html.css.values import length_of
+from nornmail.message.html.css.names import NAMES
+
+_HEX: Final = re.compile(r"[0-9a-f]+")
+_ANGLES: Final = {"deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0, "": 1.0}
+_ANGLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(deg|grad|rad|turn|)")
+NEAR: Final = 48.0
+"""Two colours this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
+NEAR_CONTRAST: Final = 1.3
+"""The contrast (WCAG 2, 1 to 21) below which that is so. Grey ``#ddd`` on white has 1.36."""
+
+
+class Colour(NamedTuple):
+    """Red, green and blue from 0 to 255, opacity from 0 to 1."""
+
+    red: float
+    green: float
+    blue: float
+    alpha: float = 1.0
+
+    def over(self, below: Colour, opacity: float = 1.0) -> Colour:
+        """How it looks in front of an opaque colour."""
+        alpha = self.alpha * opacity
+        mixed = (
+            one * alpha + two * (1 - alpha) for one, two in zip(self[:3], below[:3], strict=True)
+        )
+        return Colour(*mixed)
+
+
+WHITE: Final = Colour(255, 255, 255)
+BLACK: Final = Colour(0, 0, 0)
+BLUE: Final = Colour(0, 0, 238)
+TRANSPARENT: Final = Colour(0, 0, 0, 0)
+
+
+def alike(one: Colour, two: Colour) -> bool:
+    """Whether a person would not tell text of one colour on the other."""
+    distance = math.dist(one[:3], two[:3])
+    if distance >= NEAR:
+        return False
+    light, dark = sorted((_luminance(one), _luminance(two)), reverse=True)
+    return (light + 0.05) / (dark + 0.05) < NEAR_CONTRAST
+
+
+def _luminance(colour: Colour) -> float:
+    red, green, blue = (_linear(max(0.0, min(255.0, one)) / 255) for one in colour[:3])
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def _gamma(channel: float) -> float:
+    channel = max(0.0, min(1.0, channel))
+    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+
+
+def parse_colour(text: str, *, quirks: bool = False) -> Colour | None:
+    """A colour of CSS in lower case; ``None`` when it is none.
+
+    Args:
+        quirks: take ``ffffff`` for ``#ffffff``, as pages without a document type do.
+    """
+    if text in NAMES:
+        value = NAMES[text]
+        return Colour(value >> 16, value >> 8 & 255, value & 255)
+    if text == "transparent":
+        return TRANSPARENT
+    if text.startswith("#"):
+        return _from_hex(text[1:])
+    called = function(text) if text.endswith(")") else None
+    if called:
+        return _from_function(*called)
+    if quirks and len(text) in (3, 6):
+        return _from_hex(text)
+    return None
+
+
+def _from_hex(digits: str) -> Colour | None:
+    if not _HEX.fullmatch(digits):
+        return None
+    if len(digits) in (3, 4):
+        digits = "".join(2 * digit for digit in digits)
+    if len(digits) not in (6, 8):
+        return None
+    red, green, blue, *alpha = bytes.fromhex(digits)
+    return Colour(red, green, blue, alpha[0] / 255 if alpha else 1.0)
+
+
+def _from_function(name: str, inside: str) -> Colour | None:
+    if name == "light-dark":
+        return parse_colour(split(inside, ",")[0].strip())
+    if name == "color-mix":
+        return _mixed(inside)
+    body, _, alpha = inside.partition("/")
+    if inside.lstrip().startswith("from "):
+        return _relative(name, inside)
+    parts = [part.strip() for part in split(body, ",")] if "," in body else words(body)
+    if name == "color" and parts:
+        space, *parts = parts
+        name = f"color {space}"
+    if not alpha and len(parts) == 4:
+        alpha = parts.pop()
+    maker = _MAKERS.get(name)
+    opacity = _channel(alpha.strip() or "1", 1.0)
+    if maker is None or len(parts) != 3 or opacity is None:
+        return None
+    red_green_blue = maker(*parts)
+    if red_green_blue is None:
+        return None
+    return Colour(*red_green_blue, max(0.0, min(1.0, opacity)))
+
+
+def _relative(name: str, inside: str) -> Colour | None:
+    """``rgb(from white r g b / 50%)``: the channels are taken as they are."""
+    parts = words(inside.partition("/")[0])
+    base = parse_colour(parts[1]) if len(parts) == 5 else None
+    if base is None or not all(one.isalpha() for one in parts[2:]):
+        return None
+    opacity = _channel(inside.partition("/")[2].strip() or "1", 1.0)
+    return base._replace(alpha=1.0 if opacity is None else opacity)
+
+
+def _mixed(inside: str) -> Colour | None:
+    """``color-mix(in srgb, white 90%, black)``, mixed in RGB whatever the space is."""
+    pieces = [words(piece) for piece in split(inside, ",")[1:]]
+    found: list[tuple[Colour, float | None]] = []
+    for piece in pieces:
+        share = next((_channel(one, 1.0) for one in piece if one.endswith("%")), None)
+        colour = next(filter(None, (parse_colour(one) for one in piece)), None)
+        if colour is None:
+            return None
+        found.append((colour, share))
+    if len(found) != 2:
+        return None
+    (one, first), (two, second) = found
+    if first is None:
+        first = 0.5 if second is None else 1 - second
+    mixed = (a * first + b * (1 - first) for a, b in zip(one, two, strict=True))
+    return Colour(*mixed)
+
+
+def _channel(text: str, full: float) -> float | None:
+    """A number, or a percentage of ``full``."""
+    if text == "none":
+        return 0.0
+    value = length_of(text)
+    if value is None or value.em or (value.px and not value.is_number):
+        return None
+    return value.px + value.share * full
+
+
+def _channels(full: tuple[float, float, float], *texts: str) -> tuple[float, float, float] | None:
+    found = [_channel(text, one) for text, one in zip(texts, full, strict=True)]
+    if any(one is None for one in found):
+        return None
+    first, second, third = (one or 0.0 for one in found)
+    return first, second, third
+
+
+def _angle(text: str) -> float | None:
+    found = _ANGLE.fullmatch(text)
+    if found is None:
+        return 0.0 if text == "none" else None
+    return float(found[1]) * _ANGLES[found[2]] % 360
+
+
+def _rgb(*texts: str) -> tuple[float, float, float] | None:
+    found = _channels((255, 255, 255), *texts)
+    if found is None:
+        return None
+    red, green, blue = (max(0.0, min(255.0, one)) for one in found)
+    return red, green, blue
+
+
+def _srgb(*texts: str) -> tuple[float, float, float] | None:
+    found = _channels((1, 1, 1), *texts)
+    return None if found is None else _bytes(*found)
+
+
+def _srgb_linear(*texts: str) -> tuple[float, float, float] | None:
+    found = _channels((1, 1, 1), *texts)
+    return None if found is None else _bytes(*(_gamma(one) for one in found))
+
+
+def _hsl(hue: str, saturation: str, lightness: str) -> tuple[float, float, float] | None:
+    turned = _angle(hue)
+    found = _channels((100, 100, 100), "0", saturation, lightness)
+    if turned is None or found is None:
+        return None
+    share, light = (max(0.0, min(100.0, one)) / 100 for one in found[1:])
+    return _bytes(*colorsys.hls_to_rgb(turned / 360, light, share))
+
+
+def _hwb(hue: str, white: str, black: str) -> tuple[float, float, float] | None:
+    turned = _angle(hue)
+    found = _channels((100, 100, 100), "0", white, black)
+    if turned is None or found is None:
+        return None
+    pale, dark = found[1] / 100, found[2] / 100
+    if pale + dark >= 1:
+        grey = pale / (pale + dark)
+        return _bytes(grey, grey, grey)
+    pure = colorsys.hls_to_rgb(turned / 360, 0.5, 1.0)
+    return _bytes(*(one * (1 - pale - dark) + pale for one in pure))
+
+
+def _lab(light: str, a: str, b: str) -> tuple[float, float, float] | None:
+    found = _channels((100, 125, 125), light, a, b)
+    return None if found is None else _from_lab(*found)
+
+
+def _lch(light: str, chroma: str, hue: str) -> tuple[float, float, float] | None:
+    found, turned = _channels((100, 150, 1), light, chroma, "0"), _angle(hue)
+    if found is None or turned is None:
+        return None
+    return _from_lab(found[0], *_polar(found[1], turned))
+
+
+def _oklab(light: str, a: str, b: str) -> tuple[float, float, float] | None:
+    found = _channels((1, 0.4, 0.4), light, a, b)
+    return None if found is None else _from_oklab(*found)
+
+
+def _oklch(light: str, chroma: str, hue: str) -> tuple[float, float, float] | None:
+    found, turned = _channels((1, 0.4, 1), light, chroma, "0"), _angle(hue)
+    if found is None or turned is None:
+        return None
+    return _from_oklab(found[0], *_polar(found[1], turned))
+
+
+def _polar(chroma: float, degrees: float) -> tuple[float, float]:
+    return chroma * math.cos(math.radians(degrees)), chroma * math.sin(math.radians(degrees))
+
+
+def _from_lab(light: float, a: float, b: float) -> tuple[float, float, float]:
+    """CIE Lab (D50) by way of XYZ (D65, adapted by Bradford's matrix folded into one)."""
+    y = (light + 16) / 116
+    x, z = y + a / 500, y - b / 200
+    x, y, z = (
+        one**3 if one**3 > 216 / 24389 else (116 * one - 16) * 27 / 24389 for one in (x, y, z)
+    )
+    x, z = x * 0.96422, z * 0.82521
+    linear = (
+        3.1338561 * x - 1.6168667 * y - 0.4906146 * z,
+        -0.9787684 * x + 1.9161415 * y + 0.0334540 * z,
+        0.0719453 * x - 0.2289914 * y + 1.4052427 * z,
+    )
+    return _bytes(*(_gamma(one) for one in linear))
+
+
+def _from_oklab(light: float, a: float, b: float) -> tuple[float, float, float]:
+    long = (light + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (light - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (light - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+    return _bytes(*(_gamma(one) for one in linear))
+
+
+def _bytes(red: float, green: float, blue: float) -> tuple[float, float, float]:
+    return tuple(255 * max(0.0, min(1.0, one)) for one in (red, green, blue))  # type: ignore[return-value]
+
+
+_MAKERS: Final[dict[str, Callable[..., tuple[float, float, float] | None]]] = {
+    "rgb": _rgb, "rgba": _rgb, "hsl": _hsl, "hsla": _hsl, "hwb": _hwb, "lab": _lab, "lch": _lch,
+    "oklab": _oklab, "oklch": _oklch, "color srgb": _srgb, "color display-p3": _srgb,
+    "color a98-rgb": _srgb, "color rec2020": _srgb, "color prophoto-rgb": _srgb,
+    "color srgb-linear": _srgb_linear,
+}  # fmt: skip
+
+
+def legacy_colour(text: str) -> Colour | None:
+    """A colour of an attribute such as ``bgcolor`` (HTML standard, 2.3.6)."""
+    text = text.strip("\t\n\f\r ").lower()
+    if not text or text == "transparent":
+        return None
+    if text in NAMES:
+        return parse_colour(text)
+    if len(text) == 4 and text[0] == "#" and _HEX.fullmatch(text[1:]):
+        return _from_hex(text[1:])
+    text = "".join("00" if ord(one) > 0xFFFF else one for one in text)[:128].removeprefix("#")
+    digits = "".join(one if one in "0123456789abcdef" else "0" for one in text)
+    while not digits or len(digits) % 3:
+        digits += "0"
+    size = len(digits) // 3
+    parts = [digits[at : at + size] for at in (0, size, 2 * size)]
+    if size > 8:
+        parts, size = [part[-8:] for part in parts], 8
+    while size > 2 and all(part[0] == "0" for part in parts):
+        parts, size = [part[1:] for part in parts], size - 1
+    red, green, blue = (int(part[:2], 16) for part in parts)
+    return Colour(red, green, blue)

@@ -1,0 +1,77 @@
+"""What the rest of the room uses: a tree to look at, and the text that a person sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nornmail.defects import Note, ignore
+from nornmail.html.invisible_characters import left_out
+from nornmail.html.limits import MAX_HTML_CHARS
+from nornmail.html.render import render
+from nornmail.html.tokenizer import Scanner
+from nornmail.html.tree import Element
+from nornmail.html.tree_builder import Builder
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a person sees of a piece of HTML, and how much else there was.
+
+    Attributes:
+        text: lines ended by LF.
+        removed: how many words were left out because a person does not see them, by what hides
+            them; characters where those hide themselves.
+    """
+
+    text: str
+    removed: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse_html(html: str, note: Note = ignore) -> Element:
+    """The tree of a document or of a fragment, as a browser builds it.
+
+    Args:
+        html: as it was sent.
+        note: told of limits that were reached and of markup that ends within a tag.
+
+    Returns:
+        The root, ``<html>``. Its text is everything, hidden text too: see :func:`visible_text`.
+    """
+    return _parse(html, note).root
+
+
+def visible_text(
+    html: str, note: Note = ignore, *, without: Callable[[Element], bool] | None = None
+) -> Text:
+    """What a person sees: blocks on their own lines, ``text (url)`` for links, quotes with ``> ``.
+
+    Args:
+        html: a document or a fragment. Nothing is fetched.
+        note: told of limits that were reached and of markup that ends within a tag.
+        without: elements for which it returns true are left out, with all that is in them, and are
+            not counted. It is asked once for each element, in the order of the document.
+    """
+    page = _parse(html, note)
+    text, removed = render(page.root, page.quirks, note, without)
+    if page.comments:
+        removed["comment"] = page.comments
+    return Text(text, removed)
+
+
+def html_to_text(html: str, note: Note = ignore) -> str:
+    """The text of :func:`visible_text`; ``note`` is told of what was left out as well."""
+    seen = visible_text(html, note)
+    for kind, amount in seen.removed.items():
+        note(left_out(kind, amount))
+    return seen.text
+
+
+def _parse(html: str, note: Note) -> Builder:
+    if len(html) > MAX_HTML_CHARS:
+        note("HTML over the limit")
+        html = html[:MAX_HTML_CHARS]
+    builder = Builder(note)
+    if not Scanner(html, builder).run():
+        note("HTML that ends within a tag, a comment or a script")
+    return builder

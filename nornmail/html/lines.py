@@ -1,0 +1,166 @@
+"""Text laid out in lines: blocks, quotes, items, links. It knows nothing of HTML."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nornmail.html.limits import MAX_HTML_DEPTH
+from nornmail.message.html.links import says
+
+_MARKS: Final = tuple("> " * depth for depth in range(MAX_HTML_DEPTH + 1))
+_EMPTY_LINES: Final = tuple("\n" + marks.rstrip() for marks in _MARKS)
+
+
+class Lines:
+    """Takes text and what is between it, and gives the lines.
+
+    ``_gap`` line ends are owed before the next text, ``_space`` a blank; ``_bare`` says that the
+    current line has no text yet, ``_marked`` that it has an item's marker and nothing else.
+    """
+
+    def __init__(self, around: int = 0) -> None:
+        """``around`` quotes are around all of it, and their marks are written elsewhere."""
+        self._deepest = MAX_HTML_DEPTH - around
+        self._out: list[str] = []
+        self._gap = 0
+        self._gap_quotes = 0
+        self._space = False
+        self._bare = True
+        self._marked = False
+        self._quotes = 0
+        self._lists: list[int] = []
+
+    def text(self, chunk: str) -> None:
+        """Running text: white space of any length is one blank."""
+        words = collapsed(chunk)
+        if not words:
+            self._space = self._space or bool(chunk)
+            return
+        is_apart = (self._space or chunk[0].isspace()) and not self._bare
+        self._write(" " + words if is_apart else words)
+        self._space = chunk[-1].isspace()
+
+    def space(self) -> None:
+        """A blank, if anything follows on this line."""
+        self._space = True
+
+    def kept_lines(self, chunk: str) -> None:
+        """Text of which the line ends count and the blanks do not."""
+        for number, line in enumerate(chunk.split("\n")):
+            if number:
+                self.line_end()
+            self.text(line)
+
+    def preformatted(self, chunk: str) -> None:
+        """Text that stays as it is."""
+        for number, line in enumerate(chunk.replace("\xa0", " ").split("\n")):
+            if number:
+                self.line_end()
+            if line:
+                is_apart = self._space and not self._bare
+                self._write(" " + line if is_apart else line)
+                self._space = False
+
+    def line_end(self) -> None:
+        """``<br>``: two of them leave a line empty, more of them do not leave more."""
+        self._break(min(self._gap + 1, 2))
+
+    def block(self, lines: int) -> None:
+        """Text that follows begins on a new line; with 2 there is an empty one before it.
+
+        In lists no line is left empty.
+        """
+        self._break(1 if self._lists else lines)
+
+    def _break(self, lines: int) -> None:
+        if self._marked:  # a paragraph in an item stays on the line of the marker
+            return
+        if not self._gap or self._quotes < self._gap_quotes:
+            self._gap_quotes = self._quotes
+        if lines > self._gap:
+            self._gap = lines
+        self._space = False
+        self._bare = True
+
+    @property
+    def quotes(self) -> int:
+        """How many quotes are open and marked."""
+        return self._quotes
+
+    def open_list(self, first: int) -> None:
+        """Items are numbered from ``first``, or not at all when it is negative."""
+        if len(self._lists) < MAX_HTML_DEPTH:
+            self._lists.append(first)
+
+    def close_list(self) -> None:
+        """The list ends."""
+        if self._lists:
+            self._lists.pop()
+
+    def item(self) -> None:
+        """An item begins, with its marker."""
+        self._marked = False
+        self.block(1)
+        marker = "- "
+        if self._lists and self._lists[-1] >= 0:
+            marker = f"{self._lists[-1]}. "
+            self._lists[-1] += 1
+        self._write("  " * max(len(self._lists) - 1, 0) + marker)
+        self._bare = self._marked = True
+
+    def open_quote(self) -> None:
+        """Lines that follow are marked with one more ``>``."""
+        if self._quotes < self._deepest:
+            self._quotes += 1
+
+    def close_quote(self) -> None:
+        """The quote ends."""
+        self._quotes = max(self._quotes - 1, 0)
+
+    def place(self) -> int:
+        """Where the text is now; to be given to :meth:`address`."""
+        return len(self._out)
+
+    def address(self, start: int, address: str) -> None:
+        """Put ``(address)`` behind the text since ``start``, unless that is empty or says it."""
+        shown = "".join(self._out[start:]).strip()
+        if shown and not says(shown, address):
+            self._out.append(f" ({address})")
+
+    def rows(self, rows: list[list[str]], between: str) -> None:
+        """A table: a row of cells of one line is a line, in any other each cell has its own."""
+        for row in rows:
+            cells = [cell for cell in row if cell]
+            if any("\n" in cell for cell in cells):
+                for cell in cells:
+                    self.block(1)
+                    self.preformatted(cell)
+            elif cells:
+                self.block(1)
+                self._write(between.join(row).strip() if between.strip() else between.join(cells))
+
+    def finish(self) -> str:
+        """All of it."""
+        return "".join(self._out)
+
+    def _write(self, text: str) -> None:
+        if self._gap:
+            if self._out:
+                if self._gap > 1:
+                    self._out.append(_EMPTY_LINES[self._gap_quotes])
+                self._out.append("\n")
+            if self._quotes:
+                self._out.append(_MARKS[self._quotes])
+            self._gap = 0
+        elif self._quotes and not self._out:
+            self._out.append(_MARKS[self._quotes])
+        self._out.append(text)
+        self._bare = self._marked = False
+
+
+def collapsed(text: str) -> str:
+    """``text`` with one blank in place of white space of any length, and none at the ends."""
+    # The blank is the only white space that can be printed.
+    if text.isprintable() and "  " not in text:
+        return text.strip(" ")
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""From a call of the Mailer to a submission server: stored, sent once, tried again."""

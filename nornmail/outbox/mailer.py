@@ -1,0 +1,377 @@
+"""The mailer as a program sees it: what it is made with, and what can be asked of it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from nornmail.clock import Clock, SystemClock, system_random
+from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, sender_of
+from nornmail.compose.attachments import Enclosable, read_enclosures
+from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
+from nornmail.compose.compose import Draft
+from nornmail.compose.reply import reply_draft
+from nornmail.errors import ConfigurationError
+from nornmail.events import Announcer, OnEvent
+from nornmail.message.message import Message
+from nornmail.outbox import registry
+from nornmail.outbox.enqueue import Writer
+from nornmail.outbox.results import SendResult
+from nornmail.outbox.sender import Sender
+from nornmail.outbox.sent_copies import SentMail
+from nornmail.outbox.status import Board
+from nornmail.outbox.transitions import SendLimits
+from nornmail.outbox.worker import Worker
+from nornmail.outgoing import LetterState
+from nornmail.settings.env import read_environment
+from nornmail.settings.smtp import SmtpSettings
+from nornmail.smtp.approval import BeforeSend
+from nornmail.smtp.awaiting import in_a_thread
+from nornmail.smtp.line import Line, OpenSession
+from nornmail.smtp.session import Session
+from nornmail.smtp.tracking import Tracking
+from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.protocol import StateStore
+
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class Mailer(Tracking):
+    """Sends messages and answers.
+
+    With a store a message is durable when :meth:`send` returns, and is sent once: by the thread of
+    :meth:`start`, beside a running poller with the same store, at the end of its ``poll_once()``,
+    or by :meth:`flush`. Without a store it is sent at once, in the caller's thread, or raises.
+
+    Args:
+        settings: where mail is handed in, and as whom.
+        store: where mail on its way out is kept; ``None`` keeps none.
+        sender: whom mail is from; by default that of the settings, or their username if it is an
+            address.
+        own_addresses: further addresses of ours; what comes from them is never answered.
+        render_html: a function that makes HTML of the text, where no HTML is given.
+        sent_mailbox: where copies of what was sent are put, such as a
+            :class:`~nornmail.imap.sent_mailbox.SentMailbox`.
+        before_send: asked with an :class:`~nornmail.outbox.results.Outgoing` before each try: True
+            sends it, False (or ``raise Reject(why)``) makes it failed, and ``raise Defer(seconds)``
+            asks again later. Whatever else it raises counts as a try that came to nothing.
+        dry_run: compose and check, and neither keep nor send anything.
+        receive_only: nothing can be sent: every try to is :class:`~nornmail.errors.ReceiveOnly`.
+        send_limits: how many letters go out per minute and hour; what is above waits.
+        answer_limits: how many answers a correspondent, and a thread, gets per hour and day.
+        max_reply_age: what was received longer ago is not answered; ``None`` is no limit.
+        account: the outbox's name in the store; by default ``username@host``.
+        on_event: called with each :class:`~nornmail.events.LetterEvent`, in the thread that sends;
+            it should return soon. What it raises is logged.
+        clock, chance, open_session: time, jitter and the connection, for tests.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        settings: SmtpSettings,
+        store: StateStore | None = None,
+        *,
+        sender: Mailbox | None = None,
+        own_addresses: Iterable[str] = (),
+        render_html: Callable[[str], str] | None = None,
+        sent_mailbox: SentMail | None = None,
+        before_send: BeforeSend | None = None,
+        dry_run: bool = False,
+        receive_only: bool = False,
+        send_limits: SendLimits | None = None,
+        answer_limits: AnswerLimits | None = None,
+        max_reply_age: timedelta | None = MAX_REPLY_AGE,
+        account: str | None = None,
+        on_event: OnEvent | None = None,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+        open_session: OpenSession | None = None,
+    ) -> None:
+        for name, hook in (
+            ("render_html", render_html), ("before_send", before_send), ("on_event", on_event)
+        ):  # fmt: skip
+            if hook is not None and not callable(hook):
+                raise ConfigurationError(name, hook, "must be a function")
+        self._clock = clock or SystemClock()
+        self._sender = sender_of(settings) if sender is None else mailbox(sender, "sender")
+        if isinstance(own_addresses, str):
+            own_addresses = (own_addresses,)
+        named = [settings.username] if "@" in (settings.username or "") else []
+        self._own = frozenset([self._sender.address, *own_addresses, *filter(None, named)])
+        self._render_html = render_html
+        self._silent = dry_run or receive_only
+        self.outbox = account or f"{settings.username or self._sender.address}@{settings.host}"
+        self._process = os.getpid()
+        self._announce = Announcer(on_event)
+        self._board = Board(self._clock)
+        self._kept = store
+        self._store = MemoryStateStore() if store is None else store
+        line = Line(open_session or partial(Session.open, settings, clock=self._clock), self._clock)
+        self._worker = Worker(
+            Sender(
+                self._store,
+                self.outbox,
+                line=line,
+                clock=self._clock,
+                chance=chance or system_random(),
+                limits=send_limits or SendLimits(),
+                before_send=before_send,
+                sent=sent_mailbox,
+                announce=self._announce,
+                board=self._board,
+            ),
+            self._clock,
+            self._board,
+        )
+        self._writer = Writer(
+            self._store,
+            self.outbox,
+            clock=self._clock,
+            worker=self._worker,
+            keeps=store is not None,
+            dry_run=dry_run,
+            receive_only=receive_only,
+            answer_limits=answer_limits,
+            max_reply_age=max_reply_age,
+        )
+        if self._drains():
+            registry.register(self._store, self._worker)
+
+    @classmethod
+    def from_env(
+        cls,
+        store: StateStore | None = None,
+        *,
+        env_file: str | os.PathLike[str] | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """A mailer with the settings of the environment (``SMTP_HOST`` and so on).
+
+        Args:
+            store: as the class has it.
+            env_file: a ``.env`` file, for what the environment does not have; ``None`` reads none.
+            overrides: other arguments of the class.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong, or the file is.
+        """
+        return cls(SmtpSettings.from_env(read_environment(env_file)), store, **overrides)
+
+    # Sending.
+
+    def send(
+        self,
+        to: Mailboxes,
+        subject: str,
+        text: str | None = None,
+        html: str | None = None,
+        *,
+        cc: Mailboxes = None,
+        bcc: Mailboxes = None,
+        reply_to: Mailboxes = None,
+        attachments: Iterable[Enclosable] = (),
+        headers: Headers = (),
+        from_: Mailbox | None = None,
+        in_reply_to: str = "",
+        references: Sequence[str] = (),
+        key: str | None = None,
+    ) -> SendResult:
+        """Send a message, once per key.
+
+        Args:
+            to, cc, bcc, reply_to: addresses, one or several: ``"Ann <ann@example.com>"``.
+            subject: on one line.
+            text, html: what it says; either may be left out.
+            attachments: paths, ``(name, octets)``, enclosures, or attachments that came in.
+            headers: further fields.
+            from_: instead of the mailer's sender.
+            in_reply_to, references: the Message-IDs of what it answers, and of the thread.
+            key: what makes it once. In a handler it is the message's ``delivery_id`` by itself, and
+                a key that is given counts for that message. Elsewhere, without one, each call is a
+                message of its own.
+
+        Returns:
+            What became of it so far; with a store mostly ``queued``. Where a message with this key
+            was sent before, that one's result, and nothing is sent.
+
+        Raises:
+            ComposeError: it cannot be written as it was asked for.
+            ConfigurationError: a second message without a key in one handler.
+            ReceiveOnly: this mailer does not send.
+            SendFailed, SendUnknown: without a store: nobody got it, or that is not known.
+            StoreError: it could not be kept; it is not sent.
+        """
+        return self._writer.once(
+            key,
+            lambda: Draft(
+                sender=self._sender if from_ is None else from_,
+                to=to,
+                cc=cc,
+                bcc=bcc,
+                reply_to=reply_to,
+                subject=subject,
+                text=text,
+                html=self._html(text, html),
+                attachments=read_enclosures(attachments),
+                headers=headers,
+                in_reply_to=in_reply_to,
+                references=references,
+            ),
+        )
+
+    def reply(
+        self,
+        message: Message,
+        text: str | None,
+        html: str | None = None,
+        *,
+        reply_all: bool = False,
+        quote: bool = False,
+        attachments: Iterable[Enclosable] = (),
+        headers: Headers = (),
+        from_: Mailbox | None = None,
+        allow: Collection[str] = (),
+        approved: bool = False,
+        key: str | None = None,
+    ) -> SendResult:
+        """Answer a message, in its thread, once per key.
+
+        Args:
+            message: what is answered.
+            text, html: the answer.
+            reply_all: also to everyone else that the message went to.
+            quote: with the message's text below.
+            attachments, headers: as of :meth:`send`.
+            from_: whom it is from; by default the inbox that the message came to, where there are
+                inboxes, else the mailer's sender.
+            allow: names of refusals (:data:`nornmail.compose.autoreply.REFUSALS`) that are lifted.
+            approved: a person has read it: it is not marked as automatic (RFC 3834).
+            key: as of :meth:`send`; outside of a handler the message's ``delivery_id``.
+
+        Returns:
+            What became of it so far, as of :meth:`send`.
+
+        Raises:
+            LoopError: a program must not answer this message; nothing was sent or kept.
+            NornmailError: what :meth:`send` raises.
+        """
+        own = self._own | ({message.inbox} if message.inbox else set())
+
+        def draft() -> Draft:
+            self._writer.refuse_loops(message, own, allow)
+            return reply_draft(
+                message,
+                text,
+                self._html(text, html),
+                sender=from_ or message.inbox or self._sender,
+                own=own,
+                reply_all=reply_all,
+                quote=quote,
+                attachments=read_enclosures(attachments),
+                headers=headers,
+                approved=approved,
+            )
+
+        return self._writer.once(key, draft, answers=message)
+
+    async def asend(self, *args: Any, **kwargs: Any) -> SendResult:
+        """:meth:`send` under asyncio, in a thread.
+
+        When it is cancelled, what has begun is brought to its end before the cancellation goes on:
+        with a store that is one write to the disk.
+        """
+        return await in_a_thread(partial(self.send, *args, **kwargs))
+
+    async def areply(self, *args: Any, **kwargs: Any) -> SendResult:
+        """:meth:`reply` under asyncio, in a thread; as :meth:`asend`."""
+        return await in_a_thread(partial(self.reply, *args, **kwargs))
+
+    # The outbox.
+
+    def start(self) -> Self:
+        """Send in a thread of the mailer's own, until :meth:`stop`; returns at once.
+
+        Beside a running poller with the same store that is not needed. The thread does not keep the
+        program alive; one that ends waits some seconds for the letter at hand. Without a store
+        there is nothing to do.
+        """
+        if self._drains():
+            self._writer.refuse_after_fork()
+            self._worker.start(self)
+        return self
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End what :meth:`start` began, after the letter at hand; the others stay in the store.
+
+        Beside a poller that runs it goes on for that.
+
+        Args:
+            timeout: seconds to wait at most; ``None`` for as long as the letter takes.
+
+        Returns:
+            Whether it has ended. If not, it will by itself.
+        """
+        return self._worker.stop(self, timeout)
+
+    def flush(self, timeout: float | None = None, *, only: str | None = None) -> bool:
+        """Send what is due now, in this thread.
+
+        Args:
+            timeout: seconds after which nothing more is begun; ``None`` for no limit.
+            only: the key of the one letter that is sent, as where the others are those of a program
+                that has a ``before_send`` of its own.
+
+        Returns:
+            Whether nothing waits any more. What was put off, or is above a limit, does.
+
+        Raises:
+            LeaseHeld: another process sends from this outbox.
+            HandlerError: ``before_send`` asked.
+            StoreError: the store cannot be used.
+        """
+        if self._drains():
+            self._writer.refuse_after_fork()
+            self._worker.flush(timeout, only)
+        waiting = {LetterState.QUEUED, LetterState.SENDING}
+        return self._store.count_letters(self.outbox, waiting) == 0
+
+    def close(self) -> None:
+        """Stop, and give back the connection and the right to send; the store stays open.
+
+        What is queued stays there. Harmless twice.
+        """
+        registry.forget(self._store, self._worker)
+        if os.getpid() == self._process:
+            self._worker.close()
+
+    def __enter__(self) -> Self:
+        """:meth:`start`."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """:meth:`close`."""
+        self.close()
+
+    # How it works.
+
+    def _drains(self) -> bool:
+        """Whether letters of the store may go out by this mailer."""
+        return self._kept is not None and not self._silent
+
+    def _html(self, text: str | None, html: str | None) -> str | None:
+        if html is None and text is not None and self._render_html is not None:
+            return self._render_html(text)
+        return html

@@ -1,0 +1,115 @@
+"""What a program is told of a letter, and what it is asked before one goes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nornmail.message.message import Message, parse_message
+from nornmail.outgoing import Letter, LetterState, Recipient, Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendResult:
+    """What became of a message so far.
+
+    Attributes:
+        key: what makes it once; ask :meth:`~nornmail.outbox.mailer.Mailer.result` with
+            it again.
+        state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``; it compares equal to
+            its text.
+        message_id: its Message-ID with the angle brackets.
+        recipients: everyone of the envelope, with standing, code and text.
+        code: of the server's answer to it, 0 where there was none yet.
+        text: the words of that answer, on one line.
+        reason: why it is where it is, for a person; ``""`` where the state says it all.
+        attempts: how often it was tried and put off.
+        dry_run: nothing was sent, and nothing was kept (``dry_run=True``).
+        raw: the message, of a dry run alone.
+    """
+
+    key: str
+    state: LetterState
+    message_id: str
+    recipients: tuple[Recipient, ...]
+    code: int = 0
+    text: str = ""
+    reason: str = ""
+    attempts: int = 0
+    dry_run: bool = False
+    raw: bytes = field(default=b"", repr=False)
+
+    @property
+    def accepted(self) -> tuple[Recipient, ...]:
+        """For whom the server took it."""
+        return self._of(Standing.ACCEPTED)
+
+    @property
+    def refused(self) -> tuple[Recipient, ...]:
+        """For whom it was refused for good, or given up."""
+        return self._of(Standing.REFUSED)
+
+    @property
+    def pending(self) -> tuple[Recipient, ...]:
+        """For whom it is still to be tried."""
+        return self._of(Standing.PENDING)
+
+    @property
+    def unknown(self) -> tuple[Recipient, ...]:
+        """For whom it is not known whether the server took it."""
+        return self._of(Standing.UNKNOWN)
+
+    @property
+    def bounced(self) -> tuple[Recipient, ...]:
+        """For whom it was taken, and a delivery report came back."""
+        return self._of(Standing.BOUNCED)
+
+    def _of(self, standing: Standing) -> tuple[Recipient, ...]:
+        return tuple(one for one in self.recipients if one.standing is standing)
+
+
+_TELLING = (Standing.ACCEPTED, Standing.UNKNOWN, Standing.REFUSED, Standing.PENDING)
+"""Whose answer stands for the whole, the first that somebody has."""
+
+
+def result_of(letter: Letter) -> SendResult:
+    """What is told of a letter."""
+    answers = [
+        one
+        for standing in _TELLING
+        for one in letter.recipients
+        if one.standing is standing and one.code
+    ]
+    return SendResult(
+        key=letter.key,
+        state=letter.state,
+        message_id=letter.message_id,
+        recipients=letter.recipients,
+        code=answers[0].code if answers else 0,
+        text=answers[0].text if answers else "",
+        reason=letter.reason,
+        attempts=letter.attempts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that is about to go out, as ``before_send`` sees it.
+
+    Attributes:
+        key: what makes it once.
+        recipients: to whom it goes now, Bcc included.
+        raw: the message.
+        attempts: how often it was tried before and put off.
+        is_answer: it was written by :meth:`Mailer.reply <nornmail.outbox.mailer.Mailer.reply>`.
+    """
+
+    key: str
+    recipients: tuple[str, ...]
+    raw: bytes = field(repr=False)
+    attempts: int
+    is_answer: bool
+
+    @property
+    def message(self) -> Message:
+        """It as a message: subject, text, attachments."""
+        return parse_message(self.raw)

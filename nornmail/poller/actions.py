@@ -1,0 +1,238 @@
+r"""What happens on the server to mail that was handled: ``\\Seen``, delete, move.
+
+The store knows it first: a handled message is an open action until the server has confirmed it,
+and what did not get through is done again. Only UIDs of our own are ever touched (UID EXPUNGE of
+RFC 4315, MOVE of RFC 6851); a plain EXPUNGE, which takes others' mail with it, is never sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+
+from nornmail.digest import digest_of, header_digest_of
+from nornmail.errors import CommandRefused, Throttled
+from nornmail.imap.connection import Connection
+from nornmail.model import Entry, PutEntry, State
+from nornmail.policy.touching import action_delay, may_touch
+from nornmail.poller.ledger import Ledger
+from nornmail.settings.imap import ImapSettings, same_mailbox
+from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.mailbox")
+
+SEEN = "\\Seen"
+DELETED = "\\Deleted"
+AT_ONCE = 1_000
+"""Entries that are acted on and finished in one transaction."""
+HEADER_OCTETS = 64 * 1024
+"""What a header block is expected to measure, for the deadline of a command."""
+NO_ROOM = "connections"
+"""The kind of throttling that is about the other connection alone: this one is there."""
+RECENT_COPIES = 1_000
+"""Messages at the end of the destination that are compared with one that may be among them."""
+
+
+class Actions:
+    """Does on the server what the settings say, for every message that was handled.
+
+    Args:
+        ledger: of the mailbox.
+        settings: mark_as_read, delete_after_fetch, move_to.
+        open_other: opens another connection to the same account, to look into the destination of
+            a move without leaving the mailbox.
+    """
+
+    def __init__(
+        self, ledger: Ledger, settings: ImapSettings, open_other: Callable[[], Connection]
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._open_other = open_other
+        self._refusals = 0
+        self._not_before = 0.0
+        # Open actions that an earlier process or connection left may have been begun there.
+        self._begun_before = True
+
+    def apply(self, connection: Connection) -> None:
+        """Touch what was handled and not touched yet; finish it.
+
+        A refusal is logged; what was refused stays open, and is tried again after a growing wait.
+
+        Args:
+            connection: with the mailbox selected, in the ledger's epoch.
+
+        Raises:
+            ConnectionLost: what was not confirmed stays open.
+            Throttled: the same; that there is no room for another connection is only a refusal.
+        """
+        if self._ledger.clock.monotonic() < self._not_before:
+            return
+        while messages := self._ledger.open_actions(AT_ONCE):
+            try:
+                self._touch(connection, [_as_one(one) for one in messages if may_touch(one)])
+            except (CommandRefused, Throttled) as refused:
+                if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
+                    raise
+                self._refusals += 1
+                wait = action_delay(self._refusals)
+                self._not_before = self._ledger.clock.monotonic() + wait
+                log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
+                return
+            self._finish([entry for one in messages for entry in one])
+            self._refusals = 0
+        # What an earlier epoch left open may have been begun, and be found again.
+        self._begun_before = bool(self._ledger.stranded_actions(1))
+
+    def forget_stranded(self) -> None:
+        """Finish what was handled in an epoch that is over and is not in the mailbox any more.
+
+        Call it when everything that is listed was looked at, and was had.
+        """
+        while stranded := self._ledger.stranded_actions(AT_ONCE):
+            self._finish(stranded)
+
+    def _finish(self, entries: Sequence[Entry]) -> None:
+        now = self._ledger.clock.wall()
+        handled = [entry for entry in entries if entry.state is State.HANDLED]
+        finished = [replace(e, state=State.FINISHED, changed_at=now) for e in handled]
+        self._ledger.commit(*map(PutEntry, finished))
+
+    def _touch(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """One pass over open actions, an entry of each message."""
+        if not entries:
+            return
+        current = list(entries)
+        # What was handed over with its headers alone was not handled as a whole: it stays.
+        whole = [entry for entry in current if not entry.truncated]
+        again, self._begun_before = self._begun_before, True
+        if self._settings.delete_after_fetch:
+            self._delete(connection, _uids(whole))
+            current = [entry for entry in current if entry.truncated]
+        if self._settings.mark_as_read and current:
+            connection.add_flags(_uids(current), [SEEN])
+        if self._settings.move_to is not None and whole:
+            self._move(connection, whole, self._settings.move_to, again=again)
+        self._begun_before = again
+
+    def _delete(self, connection: Connection, uids: UidSet) -> None:
+        if uids:
+            connection.add_flags(uids, [SEEN, DELETED])
+            self._expunge(connection, uids)
+
+    def _expunge(self, connection: Connection, uids: UidSet) -> None:
+        if not connection.expunge(uids):
+            log.warning(
+                "the server has no UIDPLUS: UID %s stays in the mailbox, flagged as deleted", uids
+            )
+
+    def _move(
+        self, connection: Connection, entries: Sequence[Entry], target: str, *, again: bool
+    ) -> None:
+        r"""Move messages: by MOVE, else by COPY, its OK, ``\\Deleted`` and UID EXPUNGE."""
+        uids = _uids(entries)
+        if again:
+            uids = connection.still_listed(uids)
+            here = [entry for entry in entries if entry.key.uid in uids]
+            copied = self._copied_before(here, target)
+            if copied:
+                self._remove(connection, copied)
+                uids = uids - copied
+        if not uids:
+            return
+        try:
+            self._transfer(connection, uids, target)
+        except CommandRefused:
+            if _exists(connection, target):
+                raise
+            connection.create(target)
+            self._transfer(connection, uids, target)
+
+    def _transfer(self, connection: Connection, uids: UidSet, target: str) -> None:
+        if "MOVE" in connection.capabilities:
+            connection.move(uids, target)
+        else:
+            connection.copy(uids, target)
+            self._remove(connection, uids)
+
+    def _remove(self, connection: Connection, uids: UidSet) -> None:
+        connection.add_flags(uids, [DELETED])
+        self._expunge(connection, uids)
+
+    def _copied_before(self, entries: Sequence[Entry], target: str) -> UidSet:
+        """Which messages are in the destination although they are still here.
+
+        A move that was cut off may have copied them. Each message there stands for one here, or
+        for an equal one that was moved before: where that one's copy went away since, a message
+        is copied twice, since the other mistake would lose it.
+        """
+        copied: list[int] = []
+        if not entries:
+            return UidSet()
+        with closing(self._open_other()) as other:
+            if not _exists(other, target):
+                return UidSet()
+            other.examine(target)
+            taken = UidSet()
+            for entry in entries:
+                twins = _twins(other, entry, taken)
+                twin = next(islice(twins, self._ledger.finished_like(entry), None), 0)
+                if twin:
+                    taken.add(twin)
+                    copied.append(entry.key.uid)
+        return UidSet.of(copied)
+
+
+def _as_one(siblings: Sequence[Entry]) -> Entry:
+    """The handled entry that stands for a message in all its inboxes."""
+    one = next(entry for entry in siblings if entry.state is State.HANDLED)
+    return replace(one, truncated=any(entry.truncated for entry in siblings))
+
+
+def _uids(entries: Sequence[Entry]) -> UidSet:
+    return UidSet.of(entry.key.uid for entry in entries)
+
+
+def _last(uids: UidSet) -> UidSet:
+    return UidSet.of(list(uids)[-RECENT_COPIES:])
+
+
+def _exists(connection: Connection, target: str) -> bool:
+    return any(same_mailbox(name, target) for name in connection.mailboxes())
+
+
+def _twins(connection: Connection, entry: Entry, taken: UidSet) -> Iterator[int]:
+    """The UIDs, ascending, of the same message in the selected mailbox.
+
+    Found by its Message-ID, or by its size among the last messages if it has none, and confirmed
+    by its headers and its body: the rest can be anybody's, and ours is removed for it.
+    """
+    if entry.digest is None:
+        return
+    candidates = _alike(connection, entry) - taken
+    if not candidates:
+        return
+    headers = connection.headers(candidates, expected_octets=HEADER_OCTETS * len(candidates))
+    for uid in sorted(headers):
+        raw = headers[uid].raw
+        if raw is None or header_digest_of(raw) != entry.digest.header:
+            continue
+        body = connection.bodies(UidSet.of([uid]), expected_octets=entry.size).get(uid)
+        if body is not None and body.raw is not None and digest_of(body.raw) == entry.digest:
+            yield uid
+
+
+def _alike(connection: Connection, entry: Entry) -> UidSet:
+    """Which messages of the selected mailbox may be the same, at its end."""
+    if entry.message_id:
+        try:
+            # Some servers ignore a search key that they do not know, and every message matches.
+            return _last(connection.find_message_id(entry.message_id))
+        except CommandRefused as refused:
+            log.debug("%s; looked for by its size", refused)  # mail.ru: unsupported criterion
+    recent = _last(connection.list_uids())
+    sizes = connection.summaries(recent) if recent else {}
+    return UidSet.of(uid for uid, one in sizes.items() if one.size == entry.size)

@@ -1,0 +1,102 @@
+"""Older mail for an inbox that was added later.
+
+What was looked at before is looked at once more, headers first. Whatever is addressed to the inbox
+is written down as new for it, in one commit; from there it is fetched and handed over as what a
+process left behind that ended between two inboxes, so a kill costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nornmail.digest import digest_of
+from nornmail.imap.connection import Connection
+from nornmail.imap.results import Body
+from nornmail.mailbox.headers import HeaderReader
+from nornmail.message.message import parse_message
+from nornmail.model import Entry, Inbox, PutEntry
+from nornmail.poller.decisions import cut_off
+from nornmail.poller.inboxes import Recipients
+from nornmail.poller.ledger import Ledger
+from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.mailbox")
+
+
+class Backfill:
+    """Finds the older mail of inboxes that were added with ``backfill=True``.
+
+    Args:
+        ledger: of the mailbox.
+        recipients: which inboxes these are.
+    """
+
+    def __init__(self, ledger: Ledger, recipients: Recipients) -> None:
+        self._ledger = ledger
+        self._recipients = recipients
+        self._reader = HeaderReader()
+        self._scan: tuple[int, list[Inbox]] = (0, [])
+        self._looked = UidSet()
+        self._found: list[Entry] = []
+
+    def run(self, connection: Connection) -> None:
+        """Write down what is theirs; nothing is done where no inbox waits for that.
+
+        Raises:
+            ConnectionLost: the next call goes on where this one was.
+        """
+        inboxes = self._recipients.backfills()
+        if not inboxes:
+            return
+        scan = (self._ledger.epoch.number, inboxes)
+        if scan != self._scan:
+            self._begin(scan)
+        listed = connection.list_uids()
+        # Mail that nobody has looked at yet is routed to them like any other.
+        known = listed - (listed - self._ledger.seen)
+        for uid, header in self._reader.read(connection, known - self._looked):
+            self._look(uid, header, inboxes)
+            self._looked.add(uid)
+        self._write()
+        self._recipients.backfilled(inboxes)
+        self._begin((0, []))
+
+    def _begin(self, scan: tuple[int, list[Inbox]]) -> None:
+        self._scan = scan
+        self._looked = UidSet()
+        self._found = []
+        self._reader.forget()
+
+    def _look(self, uid: int, header: Body, inboxes: Sequence[Inbox]) -> None:
+        """Make an entry for each of ``inboxes`` that the message is addressed to."""
+        record = self._ledger.record
+        if not header.raw or record is None:
+            return
+        if uid < record.epoch.boundary and cut_off(header.received_at, record.cut):
+            return  # older than start_from, which holds for every inbox
+        message = parse_message(header.raw)
+        for inbox in self._recipients.inboxes_of(message):
+            if inbox in inboxes:
+                self._found.append(
+                    replace(
+                        self._ledger.new_entry(uid, inbox.key),
+                        digest=digest_of(header.raw, truncated=True),
+                        message_id=message.message_id,
+                        size=header.size,
+                        received_at=header.received_at,
+                    )
+                )
+
+    def _write(self) -> None:
+        """Write the entries down that are not there yet, all at once."""
+        new = [entry for entry in self._found if self._is_new(entry)]
+        self._ledger.commit(*map(PutEntry, new))
+        log.info("%d older messages are for inboxes that were added", len(new))
+
+    def _is_new(self, entry: Entry) -> bool:
+        """Whether the inbox has not had the message, and somebody has: else it is routed yet."""
+        siblings = self._ledger.siblings(entry.key.uid)
+        unread = any(one.key.inbox == "" and one.digest is None for one in siblings)
+        return not unread and all(one.key != entry.key for one in siblings)

@@ -1,0 +1,284 @@
+"""What is behind a poller: the rooms, put together, and what any thread may ask of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from nornmail.backoff import STALLED_INTERVALS
+from nornmail.clock import Clock, instant
+from nornmail.delivery.tally import Tally
+from nornmail.errors import HandlerError, NornmailError
+from nornmail.events import Announcer, Event, OnEvent, Stopped
+from nornmail.imap.connection import Connection
+from nornmail.mailbox.intake import Intake
+from nornmail.message.message import Message
+from nornmail.model import MailboxKey
+from nornmail.poller.actions import Actions
+from nornmail.poller.backfill import Backfill
+from nornmail.poller.cycle import Passes, fetch_rest, look_up
+from nornmail.poller.delivery import Delivery
+from nornmail.poller.fetch import Shortfall
+from nornmail.poller.handler import Caller
+from nornmail.poller.inboxes import Recipients
+from nornmail.poller.ledger import Ledger
+from nornmail.poller.loop import Loop
+from nornmail.poller.status import Activity, Board, Status
+from nornmail.poller.sync import Requests
+from nornmail.poller.threads import Lifecycle
+from nornmail.poller.uidvalidity import Epochs
+from nornmail.poller.wait import Rest
+from nornmail.retry import RetryPolicy
+from nornmail.running.backlog import Backlog
+from nornmail.running.exclusive import Turnstile
+from nornmail.settings.imap import ImapSettings, StartFrom, UidValidityPolicy
+from nornmail.stores.protocol import StateStore
+from nornmail.waker import Waker
+
+log = logging.getLogger("nornmail.poller")
+
+
+class Beside(Protocol):
+    """What works beside a poller, for the same store: mail goes out."""
+
+    def start(self) -> None:
+        """The loop begins."""
+
+    def stop(self) -> None:
+        """The loop has ended."""
+
+    def drain(self) -> None:
+        """A pass was made with no loop."""
+
+    def look_at(self, message: Message) -> Sequence[Event]:
+        """A message came in, and its handler is about to be called; tell what that means."""
+
+
+class Engine:
+    """A poller without its face; the arguments are those of ``Poller``, checked.
+
+    Attributes:
+        life: where the loop runs.
+        ledger: of the mailbox.
+    """
+
+    def __init__(
+        self,
+        imap: ImapSettings,
+        store: StateStore,
+        recipients: Recipients,
+        *,
+        start_from: StartFrom,
+        on_change: UidValidityPolicy,
+        retry: RetryPolicy,
+        max_message_bytes: int,
+        handler_timeout: float | None,
+        idle: bool,
+        on_event: OnEvent | None,
+        account: str,
+        clock: Clock,
+        chance: random.Random,
+        connect: Callable[[], Connection],
+        beside: Beside,
+    ) -> None:
+        self._beside = beside
+        self.settings = imap
+        self._connect = connect
+        self._clock = clock
+        self._process = os.getpid()
+        self._announce = Announcer(on_event)
+        self._board = Board(clock)
+        self._waker = Waker()
+        self._stopped = threading.Event()
+        self._caller = Caller(clock, handler_timeout, self._waker.wake)
+        self._working = Turnstile(self._waker.wake, self._caller.inside)
+        self._requests = Requests(self._waker.wake)
+        patience = STALLED_INTERVALS * imap.poll_interval
+        self._backlog = Backlog(clock, patience, self._announce)
+        self.ledger = Ledger(store, MailboxKey(account, imap.mailbox), clock, self._announce)
+        shortfall = Shortfall(self.ledger, retry, recipients, on_change)
+        delivery = Delivery(
+            self.ledger,
+            recipients,
+            self._caller,
+            retry,
+            partial(fetch_rest, connect),
+            on_change,
+            stopped=self._stopped.is_set,
+            authserv_id=imap.authserv_id,
+            arriving=self._arriving,
+        )
+        self._passes = Passes(
+            imap,
+            connect,
+            ledger=self.ledger,
+            epochs=Epochs(self.ledger, start_from, on_change),
+            shortfall=shortfall,
+            intake=Intake(shortfall, max_message_bytes),
+            actions=Actions(self.ledger, imap, connect),
+            delivery=delivery,
+            backfill=Backfill(self.ledger, recipients),
+            backlog=self._backlog,
+            board=self._board,
+            announce=self._announce,
+        )
+        self._loop = Loop(
+            self._passes,
+            rest=Rest(clock, chance, self._waker, renewal=imap.idle_renewal, enabled=idle),
+            waker=self._waker,
+            requests=self._requests,
+            working=self._working,
+            delivery=delivery,
+            ledger=self.ledger,
+            retry=retry,
+            interval=imap.poll_interval,
+            clock=clock,
+            chance=chance,
+            board=self._board,
+            announce=self._announce,
+            stopped=self._stopped.is_set,
+        )
+        self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._caller)
+
+    def once(self) -> Tally:
+        """Make a pass in this thread."""
+        self.refuse_after_fork()
+        if self.life.running and not self._called_back():
+            raise NornmailError("the poller is running: ask it for a pass with sync()")
+        return self._pass()
+
+    def sync(self) -> Tally:
+        """Have a pass made, by the loop if it runs, else in this thread."""
+        self.refuse_after_fork()
+        if self._called_back():
+            raise HandlerError("a handler must not wait for the poller that calls it")
+        self.life.refuse_on_the_event_loop("sync")
+        request = self._requests.ask()
+        return self._pass() if request is None else request.wait()
+
+    def look_up(self, message_id: str) -> Message | None:
+        """A message of the mailbox, by its Message-ID."""
+        self.refuse_after_fork()
+        return look_up(self._connect, self.settings.mailbox, message_id)
+
+    def wake(self) -> None:
+        """End the loop's wait."""
+        self._waker.wake()
+
+    def status(self) -> Status:
+        """What is being done."""
+        board, record = self._board, self.ledger.record
+        polled_at = board.polled_at or (record.polled_at if record is not None else 0.0)
+        board.count(self.ledger)
+        return Status(
+            state=board.state,
+            since=board.since,
+            reason=board.reason,
+            waiting=board.waiting,
+            dead=board.dead,
+            handled=self._announce.handled,
+            last_poll_at=instant(polled_at) if polled_at else None,
+            watermark=record.watermark if record is not None else None,
+            hanging=self._caller.hanging,
+            stalled=self.life.running and self._loop.stalled(),
+            behind=self._backlog.behind,
+        )
+
+    def close(self) -> None:
+        """Stop what runs, and give everything back.
+
+        In a forked process there is nothing to stop, and the connection is the parent's.
+        """
+        if self._forked():
+            self._passes.forget()
+            return
+        if self._called_back():
+            raise HandlerError("a handler must not poll or close the poller that calls it")
+        try:
+            if self.life.running:
+                self.life.refuse_on_the_event_loop("close")
+            if self.life.running or self.life.has_ended:
+                self.life.stop(None)
+        finally:
+            self._give_back()
+
+    def stop(self, timeout: float | None) -> bool:
+        """End what runs; in a forked process nothing does."""
+        return self._forked() or self.life.stop(timeout)
+
+    def refuse_after_fork(self) -> None:
+        """Refuse to work in a forked process.
+
+        Raises:
+            NornmailError: the connection, the lease and the threads are those of the parent.
+        """
+        if self._forked():
+            raise NornmailError("this poller is of the process before the fork: make another one")
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
+    def _arriving(self, message: Message) -> None:
+        """Look at a message before its handler is called."""
+        for event in self._beside.look_at(message):
+            self._announce(event)
+
+    def _called_back(self) -> bool:
+        """Whether this is a handler, or something else that the loop's thread calls."""
+        return self.life.inside or self._caller.inside()
+
+    def _pass(self) -> Tally:
+        """Make a pass in this thread, and send what its handlers queued."""
+        tally = Tally()
+        with self._working:
+            try:
+                self._passes.make(tally)
+            finally:
+                if not self.life.running:
+                    self._board.be(Activity.STOPPED)
+        self._beside.drain()
+        return tally
+
+    def _live(self) -> None:
+        """The loop, from its first word to the last."""
+        settings = self.settings
+        log.info(
+            "IMAP poller starting: %s:%d/%s (interval=%gs)",
+            settings.host,
+            settings.port,
+            settings.mailbox,
+            settings.poll_interval,
+        )
+        self._board.be(Activity.STARTING)
+        self._announce.handled = 0
+        self._requests.open()
+        ended: BaseException | None = None
+        try:
+            try:
+                self._beside.start()
+                self._loop.run()
+            finally:
+                try:
+                    self._give_back()
+                finally:
+                    self._beside.stop()
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            reason = "" if ended is None else str(ended) or type(ended).__name__
+            self._board.be(Activity.STOPPED if ended is None else Activity.FAILED, reason)
+            self._announce(Stopped(at=instant(self._clock.wall()), reason=reason))
+            self._requests.close(ended)
+
+    def _give_back(self) -> None:
+        with self._working:
+            try:
+                self._passes.give_back()
+            finally:
+                self._waker.close()

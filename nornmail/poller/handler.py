@@ -1,0 +1,390 @@
+"""How a handler is called: in the thread that polls, in one of its own, or on an event loop.
+
+Whatever a handler does becomes an :class:`Outcome`. A call that outlives its timeout is not
+forgotten: until it ends its message is not tried again, and if it ends well after all, that counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from nornmail.clock import Clock
+from nornmail.context import Handling, within
+from nornmail.errors import Defer, HandlerError, LoopError, Reject
+from nornmail.message.message import Message
+from nornmail.model import State
+from nornmail.retry import REASON_LENGTH
+
+log = logging.getLogger("nornmail.delivery")
+
+Handler = Callable[[Message], object]
+
+MAX_HANGING = 4
+"""Calls that may run on beyond their timeout before nothing new is handed over: each holds a thread
+and a message in memory, and a handler that always hangs would take all there is."""
+LOOP_CHECK = 1.0
+"""Seconds between two looks at whether the event loop, on which a handler runs, is still there."""
+FRAMES = 5
+"""Frames of a traceback that are kept: the handler's own are the last ones."""
+SAID_LENGTH = 800
+"""Characters of an exception's words that are kept, so that there is room for its frames."""
+NOT_AWAITED = (
+    "on_message returned an awaitable, which nothing here can await: make it a plain function, or "
+    "run the poller by `await poller.run()`"
+)
+FILTERED = "filtered"
+"""Why a message is passed over that ``accept`` did not want."""
+INTERRUPTED = "interrupted"
+"""Why a message waits during whose call a person ended the program."""
+CANCELLED = "the program cancelled the poller while the message was being handled"
+
+
+class Unwanted(Exception):
+    """Raised in place of the handler's call: ``accept`` does not want the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call of the handler ended.
+
+    Attributes:
+        state: HANDLED, WAITING, DEAD, or PASSED_OVER where ``accept`` did not want the message.
+        reason: for a person.
+        delay: seconds until the next attempt; ``None`` leaves it to the retry policy.
+        counts: whether it was an attempt that failed.
+        works: whether the handler itself is shown to work; ``None`` says nothing of it.
+        stop: what goes on up to the poller's caller once the outcome is durable.
+    """
+
+    state: State
+    reason: str = ""
+    delay: float | None = None
+    counts: bool = True
+    works: bool | None = False
+    stop: BaseException | None = None
+
+
+def returned(result: object) -> Outcome:
+    """What it means that the handler returned ``result``, where nothing can await."""
+    if not inspect.isawaitable(result):
+        return Outcome(State.HANDLED, works=True)
+    if inspect.iscoroutine(result):
+        result.close()
+    return Outcome(State.WAITING, NOT_AWAITED, counts=False, stop=HandlerError(NOT_AWAITED))
+
+
+def raised(error: BaseException) -> Outcome:
+    """What it means that the handler raised ``error``."""
+    if isinstance(error, Unwanted):
+        # It shows nothing of the handler, which was not called.
+        return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
+    if isinstance(error, Reject | LoopError):
+        # What must not be answered now must not be later. It shows nothing wrong with the handler:
+        # five newsletters in a row are no outage.
+        return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
+    if isinstance(error, Defer):
+        return Outcome(State.WAITING, str(error), delay=error.seconds, counts=False, works=True)
+    if isinstance(error, Exception | asyncio.CancelledError):
+        return Outcome(State.WAITING, account_of(error))
+    if isinstance(error, KeyboardInterrupt):
+        # A person stopped the program: the message has no part in that.
+        return Outcome(State.WAITING, INTERRUPTED, counts=False, works=None, stop=error)
+    return Outcome(State.WAITING, account_of(error), stop=error)
+
+
+def account_of(error: BaseException) -> str:
+    """An exception as it is kept beside a message: what it says, then where it came from."""
+    try:
+        said = "".join(traceback.format_exception_only(error)).strip()
+        frames = "".join(traceback.format_tb(error.__traceback__, limit=-FRAMES))
+    except Exception:  # its own __str__ may raise
+        return type(error).__name__
+    return f"{said[:SAID_LENGTH]}\n{frames.rstrip()}"[:REASON_LENGTH]
+
+
+class Call:
+    """One call of a handler. It may go on after whoever made it has stopped waiting.
+
+    Args:
+        owner: whose handler it is.
+        handling: of which message; what the handler sends is keyed by it.
+
+    Attributes:
+        ended: set when the handler is through, result and error being in place.
+    """
+
+    def __init__(self, owner: Caller, handling: Handling) -> None:
+        self.owner = owner
+        self.handling = handling
+        self.ended = threading.Event()
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    def work(self, handler: Handler, message: Message) -> None:
+        """Call the handler, in this thread."""
+        marked = _CALLS.set((*_CALLS.get(), self))
+        try:
+            with within(self.handling):
+                self.result = handler(message)
+        except BaseException as error:
+            self.error = error
+        finally:
+            _CALLS.reset(marked)
+            self.end()
+
+    def end(self) -> None:
+        """Note that the handler is through."""
+        self.ended.set()
+        self.owner.through(self)
+
+    def outcome(self) -> Outcome:
+        """How it ended; call it once :attr:`ended` is set."""
+        return returned(self.result) if self.error is None else raised(self.error)
+
+
+_CALLS: contextvars.ContextVar[tuple[Call, ...]] = contextvars.ContextVar(
+    "nornmail_calls", default=()
+)
+"""The calls in which this thread or task is. A task that a handler leaves behind has them as well,
+so each is asked whether it has ended."""
+
+
+class LoopCall(Call):
+    """A call whose awaitable is awaited on an event loop.
+
+    Args:
+        owner: whose handler it is.
+        handling: of which message.
+        awaitable: what the handler returned.
+    """
+
+    def __init__(self, owner: Caller, handling: Handling, awaitable: Awaitable[object]) -> None:
+        super().__init__(owner, handling)
+        self._awaitable = awaitable
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self.interrupted = False
+
+    def start(self) -> None:
+        """Begin to await; in the event loop's thread."""
+        if self._cancelled:
+            self.give_up()
+            return
+        marked = _CALLS.set((*_CALLS.get(), self))
+        try:
+            with within(self.handling):
+                self._task = asyncio.get_running_loop().create_task(self._contained())
+        finally:
+            _CALLS.reset(marked)
+        self._task.add_done_callback(self._done)
+
+    def give_up(self) -> None:
+        """End without having begun."""
+        if inspect.iscoroutine(self._awaitable):
+            self._awaitable.close()
+        self.error = asyncio.CancelledError()
+        self.end()
+
+    def cancel(self) -> None:
+        """Cancel the awaitable; in the event loop's thread."""
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def outcome(self) -> Outcome:
+        if self.interrupted and isinstance(self.error, asyncio.CancelledError):
+            return Outcome(State.WAITING, CANCELLED, counts=False, works=None)
+        return super().outcome()
+
+    async def _contained(self) -> None:
+        """Await; nothing is raised, since SystemExit would tear down the whole event loop."""
+        try:
+            self.result = await self._awaitable
+        except BaseException as error:
+            self.error = error
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before its first step: nothing of it has run
+            self.give_up()
+        else:
+            self.end()
+
+
+class Caller:
+    """Calls handlers for one poller, one at a time.
+
+    Args:
+        clock: for the timeout.
+        timeout: seconds after which a call counts as failed; ``None`` for no limit.
+        on_end: called, from any thread, when a call that had outlived its timeout ends.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        timeout: float | None = None,
+        on_end: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._on_end = on_end
+        self._lock = threading.Lock()
+        self._hanging: dict[str, Call] = {}
+        self._current: LoopCall | None = None
+        self._interrupted = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Await on ``loop`` what handlers return from now on; ``None`` ends that."""
+        with self._lock:
+            self._loop = loop
+            self._interrupted = False
+
+    def attached_here(self) -> bool:
+        """Whether this is the thread of that event loop."""
+        try:
+            return self._loop is not None and asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # no event loop runs here
+            return False
+
+    def call(self, handler: Handler, message: Message) -> Outcome:
+        """Call the handler with a message; nothing is raised."""
+        deadline = None if self._timeout is None else self._clock.monotonic() + self._timeout
+        call = Call(self, Handling(message.delivery_id))
+        if deadline is None or inspect.iscoroutinefunction(handler):
+            call.work(handler, message)
+        elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:
+            return failed
+        if self._loop is not None and call.error is None and inspect.isawaitable(call.result):
+            return self._on_loop(self._loop, call.result, call.handling, message, deadline)
+        return call.outcome()
+
+    def inside(self) -> bool:
+        """Whether whoever asks is a handler that this called, or a task or thread of its making."""
+        return any(call.owner is self and not call.ended.is_set() for call in _CALLS.get())
+
+    def interrupt(self) -> None:
+        """Cancel the handler that is awaited now, and any that would be; in the loop's thread."""
+        with self._lock:
+            self._interrupted = True
+            current = self._current
+        if current is not None:
+            current.interrupted = True
+            current.cancel()
+
+    # Calls that outlived their timeout.
+
+    @property
+    def hanging(self) -> int:
+        """How many of them still run."""
+        with self._lock:
+            return sum(not call.ended.is_set() for call in self._hanging.values())
+
+    def hangs(self, delivery_id: str) -> bool:
+        """Whether a message is still being handled, or how that ended was not settled yet."""
+        with self._lock:
+            return delivery_id in self._hanging
+
+    def late(self) -> dict[str, Outcome]:
+        """How those that have ended by now did, by delivery id; :meth:`forget` them once settled.
+
+        What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
+        """
+        with self._lock:
+            ended = {one: call for one, call in self._hanging.items() if call.ended.is_set()}
+        return {one: call.outcome() for one, call in ended.items()}
+
+    def forget(self, delivery_id: str) -> None:
+        """Let go of a call that has ended and is settled."""
+        with self._lock:
+            self._hanging.pop(delivery_id, None)
+
+    def through(self, call: Call) -> None:
+        """A call has ended: if nobody waits for it any more, say so."""
+        with self._lock:
+            late = call in self._hanging.values()
+        if late:
+            self._on_end()
+
+    def _in_a_thread(
+        self, call: Call, handler: Handler, message: Message, deadline: float
+    ) -> Outcome | None:
+        """Let a thread of its own do the call; ``None`` when it has ended in time.
+
+        A daemon, so that a call that hangs for ever does not keep the process from ending.
+        """
+        context = contextvars.copy_context()
+        thread = threading.Thread(
+            target=context.run,
+            args=(call.work, handler, message),
+            name="nornmail-handler",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: the message has no part in that
+            return Outcome(State.WAITING, account_of(error), counts=False, works=None, stop=error)
+        outlived = self._outlived(call, message, deadline)
+        if outlived is None:
+            thread.join()
+        return outlived
+
+    def _on_loop(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        awaitable: Awaitable[object],
+        handling: Handling,
+        message: Message,
+        deadline: float | None,
+    ) -> Outcome:
+        """Let the event loop await, and wait for that here."""
+        call = LoopCall(self, handling, awaitable)
+        with self._lock:
+            self._current = call
+            call.interrupted = self._interrupted
+        if call.interrupted:
+            call.cancel()  # it has not begun: this only keeps it from it
+        try:
+            try:
+                loop.call_soon_threadsafe(call.start)
+            except RuntimeError:  # it was closed
+                call.interrupted = True
+                call.give_up()
+            outlived = self._outlived(call, message, deadline) if deadline is not None else None
+            if outlived is not None:
+                with suppress(RuntimeError):  # it was closed: nothing runs on it any more
+                    loop.call_soon_threadsafe(call.cancel)
+                return outlived
+            while not call.ended.wait(LOOP_CHECK):
+                if loop.is_closed():
+                    return Outcome(State.WAITING, CANCELLED, counts=False, works=None)
+            return call.outcome()
+        finally:
+            with self._lock:
+                self._current = None
+
+    def _outlived(self, call: Call, message: Message, deadline: float) -> Outcome | None:
+        """Wait for a call until its deadline; ``None`` when it has ended by then.
+
+        One that has not is kept in mind, also when the wait was ended by an interrupt.
+        """
+        outcome = Outcome(State.WAITING, f"the handler took longer than {self._timeout:g} s")
+        try:
+            self._clock.wait(call.ended, deadline - self._clock.monotonic())
+        except BaseException as stop:  # of a signal: it ends the poller, and not the call
+            outcome = Outcome(State.WAITING, INTERRUPTED, counts=False, works=None, stop=stop)
+        with self._lock:
+            if call.ended.is_set() and outcome.stop is None:
+                return None
+            self._hanging[message.delivery_id] = call
+        if call.ended.is_set():  # just now, and it may not have seen that nobody waits
+            self._on_end()
+        return outcome

@@ -1,0 +1,249 @@
+"""Who gets a poller's mail: one callback for all of it, or the inboxes of a shared account.
+
+Which inboxes there are may be changed from any thread. The polling thread takes the change up
+between two messages, so that one message is never for two sets of inboxes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nornmail.errors import ConfigurationError
+from nornmail.message.message import Message, parse_message
+from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
+from nornmail.poller.handler import Handler, Unwanted
+from nornmail.poller.routing import canonical, route
+
+REMOVED = "inbox removed"
+"""Why mail is dead that an inbox had yet to be handed, and that the poller has no longer."""
+UNROUTED_REASON = "unrouted"
+"""Why mail is passed over that is for no inbox, where nobody asked for it."""
+
+Accept = Callable[[Message], object]
+
+
+class Recipients:
+    """Finds whom a message is for, and what is called with it.
+
+    Args:
+        on_message: called with all mail; where there are inboxes, with the mail of those that have
+            no callback of their own.
+        inboxes: the inboxes, of which there may be none yet; ``None`` where all mail is for
+            ``on_message``.
+        on_unrouted: called with mail that is for no inbox; without it that is passed over.
+        accept: asked about every message, before an inbox's own is.
+
+    Raises:
+        ConfigurationError: nobody is there who could be called; an address that comes twice; what
+            cannot be called.
+    """
+
+    def __init__(
+        self,
+        on_message: Handler | None = None,
+        inboxes: Sequence[Inbox] | None = None,
+        on_unrouted: Handler | None = None,
+        accept: Accept | None = None,
+    ) -> None:
+        _check_callable("on_message", on_message)
+        _check_callable("on_unrouted", on_unrouted)
+        _check_callable("accept", accept)
+        _check_plain(accept)
+        if on_message is None and not inboxes:
+            wanted = "on_message or inboxes must be given"
+            raise ConfigurationError("on_message", on_message, wanted)
+        if inboxes is None and on_unrouted is not None:
+            wanted = "is for a poller with inboxes: on_message gets all mail"
+            raise ConfigurationError("on_unrouted", on_unrouted, wanted)
+        self._several = inboxes is not None
+        self._on_message = on_message
+        self._on_unrouted = on_unrouted
+        self._accept = accept
+        self._lock = threading.Lock()
+        self._wanted: tuple[Inbox, ...] = ()
+        self._current: tuple[Inbox, ...] = ()
+        self._backfills: dict[str, Inbox] = {}
+        for inbox in inboxes or ():
+            self.add(inbox)
+        self.take_up()
+
+    @property
+    def several(self) -> bool:
+        """Whether there are inboxes, and not one callback for all mail."""
+        return self._several
+
+    # From any thread.
+
+    @property
+    def inboxes(self) -> tuple[Inbox, ...]:
+        """Those that are wanted, in the order in which they were added."""
+        with self._lock:
+            return self._wanted
+
+    def add(self, inbox: Inbox, *, backfill: bool = False) -> None:
+        """Have an inbox from the next message on.
+
+        Args:
+            backfill: it is to get the older mail that is addressed to it as well.
+
+        Raises:
+            ConfigurationError: there is one with this address, or one callback for all mail, or
+                none for this inbox.
+        """
+        self._check_several()
+        _check_plain(inbox.accept)
+        if inbox.on_message is None and self._on_message is None:
+            wanted = "the poller has no on_message for inboxes that have none"
+            raise ConfigurationError("Inbox.on_message", None, wanted)
+        with self._lock:
+            if any(canonical(one.address) == canonical(inbox.address) for one in self._wanted):
+                raise ConfigurationError("inboxes", inbox.address, "each address can come once")
+            self._wanted = (*self._wanted, inbox)
+            if backfill:
+                self._backfills[inbox.key] = inbox
+
+    def remove(self, address: str) -> None:
+        """Have an inbox no longer, from the next message on.
+
+        Raises:
+            ConfigurationError: there is none with this address.
+        """
+        self._check_several()
+        with self._lock:
+            left = [one for one in self._wanted if canonical(one.address) != canonical(address)]
+            if len(left) == len(self._wanted):
+                raise ConfigurationError("inboxes", address, "must be the address of an inbox")
+            self._wanted = tuple(left)
+            kept = {one.key for one in left}
+            self._backfills = {key: one for key, one in self._backfills.items() if key in kept}
+
+    def key_of(self, address: str) -> str:
+        """The name in the store of the inbox with this address.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        self._check_several()
+        with self._lock:
+            for inbox in self._wanted:
+                if canonical(inbox.address) == canonical(address):
+                    return inbox.key
+        raise ConfigurationError("inboxes", address, "must be the address of an inbox")
+
+    def _check_several(self) -> None:
+        if not self.several:
+            wanted = "are for a poller that was made with inboxes: this one has on_message"
+            raise ConfigurationError("inboxes", None, wanted)
+
+    # In the polling thread.
+
+    def take_up(self) -> bool:
+        """Take up what was asked for; whether an inbox is there no longer."""
+        with self._lock:
+            before, self._current = self._current, self._wanted
+        return any(inbox not in self._current for inbox in before)
+
+    def backfills(self) -> list[Inbox]:
+        """The inboxes that are to get their older mail, and were taken up."""
+        with self._lock:
+            return [one for one in self._backfills.values() if one in self._current]
+
+    def backfilled(self, inboxes: Sequence[Inbox]) -> None:
+        """Note that the older mail of these inboxes was found."""
+        with self._lock:
+            for inbox in inboxes:
+                if self._backfills.get(inbox.key) is inbox:
+                    del self._backfills[inbox.key]
+
+    def handler(self, key: str) -> Handler | None:
+        """What is called with the mail of an inbox, by its name in the store; ``None``: nothing."""
+        if not self.several:
+            return _guarded(self._on_message, self._accept) if key == "" else None
+        if key == UNROUTED:
+            return _guarded(self._on_unrouted, self._accept)
+        for inbox in self._current:
+            if inbox.key == key:
+                handler = self._on_message if inbox.on_message is None else inbox.on_message
+                return _guarded(handler, self._accept, inbox.accept)
+        return None
+
+    def has_left(self, entry: Entry) -> bool:
+        """Whether an entry is of an inbox that is there no longer.
+
+        Mail that was not read yet is for nobody so far.
+        """
+        unread = entry.key.inbox == "" and entry.digest is None
+        return not unread and self.handler(entry.key.inbox) is None
+
+    def inboxes_of(self, message: Message) -> list[Inbox]:
+        """The inboxes that a message is addressed to."""
+        return route(message, self._current)
+
+    def entries_of(
+        self, entry: Entry, raw: bytes, new_entry: Callable[[int, str], Entry]
+    ) -> list[Entry]:
+        """The routing decision: a message's entries, one for each inbox, new or passed over.
+
+        Args:
+            entry: the message's, for nobody in particular.
+            raw: its bytes; the headers suffice.
+            new_entry: makes the entry of a UID for an inbox.
+        """
+        if not self.several:
+            return [entry]
+        message = parse_message(raw)
+        keys = [inbox.key for inbox in self.inboxes_of(message)]
+        entries = [
+            replace(
+                entry,
+                key=EntryKey(entry.key.epoch, entry.key.uid, key),
+                delivery_id=new_entry(entry.key.uid, key).delivery_id,
+                state=State.NEW,
+                attempts=0,
+                due_at=0.0,
+                reason="",
+                message_id=message.message_id,
+            )
+            for key in keys or [UNROUTED]
+        ]
+        if keys or self._on_unrouted is not None:
+            return entries
+        return [replace(entries[0], state=State.PASSED_OVER, reason=UNROUTED_REASON)]
+
+
+def _guarded(handler: Handler | None, *questions: Accept | None) -> Handler | None:
+    """A handler behind what has to accept a message before.
+
+    They are asked within the call, under the claim: a message that kills its process there, or
+    makes it hang, is counted as one that does so in the handler.
+    """
+    asked = [question for question in questions if question is not None]
+    if handler is None or not asked:
+        return handler
+    wrapped = handler
+
+    def guarded(message: Message) -> object:
+        for question in asked:
+            accepted = question(message)
+            if inspect.isawaitable(accepted):
+                if inspect.iscoroutine(accepted):
+                    accepted.close()
+                raise TypeError("accept returned an awaitable: make it a plain function")
+            if not accepted:
+                raise Unwanted
+        return wrapped(message)
+
+    return guarded
+
+
+def _check_callable(name: str, value: object) -> None:
+    if value is not None and not callable(value):
+        raise ConfigurationError(name, value, "must be a function of a message")
+
+
+def _check_plain(accept: Accept | None) -> None:
+    if accept is not None and inspect.iscoroutinefunction(accept):
+        raise ConfigurationError("accept", accept, "must be a plain function, not a coroutine's")

@@ -1,0 +1,109 @@
+"""What a new epoch already knows: a message that an earlier one dealt with is not new.
+
+It goes on under its new UID with everything that is known of it: see rule 8 of the delivery
+contract.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nornmail.model import Change, Entry, EntryKey, KeepRaw, PutEntry, Rekey, State
+from nornmail.poller.decisions import (
+    counts_as_known,
+    cut_off,
+    of_one_message,
+    one_for_each,
+    recognise,
+)
+from nornmail.poller.ledger import Ledger
+
+log = logging.getLogger("nornmail.delivery")
+
+BEFORE_START = "older than start_from"
+"""Why a message is passed over that stood there before the first run's cut."""
+
+
+def known_by_digest(ledger: Ledger, header_digest: str, on_change: str) -> list[Entry]:
+    """The messages of earlier epochs that have these headers, an entry of each.
+
+    Args:
+        ledger: of the mailbox.
+        header_digest: the header part of the digest.
+        on_change: what a new UIDVALIDITY does.
+    """
+    known = ledger.acquaintances(header_digest)
+    return one_for_each(entry for entry in known if counts_as_known(entry.state, on_change))
+
+
+def carried_over(ledger: Ledger, found: Entry, uid: int, on_change: str) -> list[Change]:
+    """What is to be written when a message was found again: all its inboxes' entries go on.
+
+    Under "replay" those that were settled begin anew, beside those that were not.
+
+    Args:
+        ledger: of the mailbox.
+        found: an entry of the message, of an earlier epoch and with a digest.
+        uid: what the message has now.
+        on_change: what a new UIDVALIDITY does.
+    """
+    epoch = ledger.epoch
+    changes: list[Change] = []
+    for earlier in _entries(ledger, found):
+        after = EntryKey(epoch.number, uid, earlier.key.inbox)
+        passed_over = earlier.state is State.PASSED_OVER
+        if passed_over or counts_as_known(earlier.state, on_change):
+            changes.append(Rekey(earlier.key, after, epoch.uid_validity))
+        elif earlier.state is not State.GONE:
+            new = replace(ledger.new_entry(uid, after.inbox), digest=earlier.digest)
+            changes.append(PutEntry(_described(new, earlier)))
+    return changes
+
+
+def _entries(ledger: Ledger, found: Entry) -> Sequence[Entry]:
+    if found.digest is None:
+        return [found]
+    return of_one_message(ledger.acquaintances(found.digest.header), found)
+
+
+def _described(entry: Entry, like: Entry) -> Entry:
+    return replace(
+        entry,
+        message_id=like.message_id,
+        size=like.size,
+        received_at=like.received_at,
+        truncated=like.truncated,
+    )
+
+
+def acquaintance(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> list[Change]:
+    """What is to be written when mail that stood there at the epoch's begin is not new.
+
+    Args:
+        ledger: of the mailbox.
+        entry: of a message whose bytes came for the first time.
+        raw: the bytes. They are kept where they are missing: a process ended in the handler, and
+            then the message was not to be found for a while.
+        on_change: what a new UIDVALIDITY does.
+    """
+    record = ledger.record
+    if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
+        return []
+    known = known_by_digest(ledger, entry.digest.header, on_change)
+    found = recognise(known, entry.digest, entry.size)
+    if found is None:
+        # Only now: what is known from before the cut may wait, or have an open action.
+        if not cut_off(entry.received_at, record.cut):
+            return []
+        passed = replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=BEFORE_START)
+        return [PutEntry(passed)]
+    log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
+    changes = carried_over(ledger, found, entry.key.uid, on_change)
+    keeping: list[Change] = []
+    for earlier in _entries(ledger, found):
+        if earlier.state in (State.WAITING, State.DEAD) and ledger.raw(earlier.key) is None:
+            after = replace(entry.key, inbox=earlier.key.inbox)
+            keeping.append(KeepRaw(after, raw))
+    return [*changes, *keeping]

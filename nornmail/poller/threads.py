@@ -1,0 +1,182 @@
+"""Where the loop runs: in the caller's thread, in one of its own, or under asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from nornmail.errors import NornmailError
+from nornmail.poller.handler import Caller
+
+log = logging.getLogger("nornmail.poller")
+
+ALREADY_RUNNING = "the poller is running already"
+
+
+class Lifecycle:
+    """Runs a body once at a time, and ends it.
+
+    Args:
+        body: the loop; it returns soon after ``stopped`` was set, and gives everything back.
+        stopped: tells the body to end.
+        wake: ends the body's wait.
+        caller: calls the handlers; it is told of the event loop.
+    """
+
+    def __init__(
+        self,
+        body: Callable[[], None],
+        stopped: threading.Event,
+        wake: Callable[[], object],
+        caller: Caller,
+    ) -> None:
+        self._body = body
+        self._stopped = stopped
+        self._wake = wake
+        self._caller = caller
+        # Reentrant: a signal's handler may call stop() while its own thread is inside of it.
+        self._lock = threading.RLock()
+        self._running = False
+        self._inside: int | None = None
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the body runs, or is about to."""
+        return self._running
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a thread that :meth:`start` made has ended, and :meth:`stop` has yet to tell."""
+        return self._thread is not None and not self._running
+
+    @property
+    def inside(self) -> bool:
+        """Whether whoever asks is the thread in which the body runs."""
+        return self._inside == threading.get_ident()
+
+    def run_here(self) -> None:
+        """Run the body in this thread. A stop that came before ends it at once."""
+        self._begin(forget_stop=False)
+        self._run()
+
+    def start(self) -> None:
+        """Run the body in a thread of its own."""
+        self._begin(forget_stop=True)
+        thread = threading.Thread(target=self._in_background, name="nornmail-poller", daemon=True)
+        with self._lock:
+            self._thread = thread
+        self._launch(thread)
+
+    def stop(self, timeout: float | None) -> bool:
+        """End the body, and wait for its thread if it has one; see ``Poller.stop``."""
+        with self._lock:
+            thread = self._thread
+            if thread is None or self._running:
+                self._stopped.set()
+        self._wake()
+        if thread is None or self.inside or self._caller.inside():
+            return not self._running
+        thread.join(timeout)
+        if thread.is_alive():
+            return False
+        with self._lock:
+            error, self._error = self._error, None
+            if self._thread is thread:
+                self._thread = None
+        if error is not None:
+            raise error
+        return True
+
+    async def run(self) -> None:
+        """Run the body in a thread of its own, awaiting on this event loop what handlers return.
+
+        When this is cancelled, the body is stopped and the handler that is awaited is cancelled;
+        the cancellation goes on when all is given back.
+        """
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        errors: list[BaseException] = []
+
+        def in_background() -> None:
+            try:
+                self._run()
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                with suppress(RuntimeError):  # the event loop did not wait for us
+                    loop.call_soon_threadsafe(ended.set_result, None)
+
+        self._begin(forget_stop=True)
+        self._caller.attach(loop)
+        thread = threading.Thread(target=in_background, name="nornmail-poller", daemon=True)
+        self._launch(thread)
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            while not ended.done():
+                try:
+                    await asyncio.wait([ended])
+                except asyncio.CancelledError as again:
+                    cancelled = again
+                    self._stopped.set()
+                    self._wake()
+                    self._caller.interrupt()
+            thread.join()  # it has nothing left to do
+        finally:
+            self._caller.attach(None)
+        if cancelled is not None:
+            raise cancelled
+        if errors:
+            raise errors[0]
+
+    def refuse_on_the_event_loop(self, name: str) -> None:
+        """Refuse what would block the event loop that a handler may be waiting for.
+
+        Raises:
+            NornmailError: this is that event loop's thread.
+        """
+        if self._caller.attached_here():
+            raise NornmailError(
+                f"{name}() would block the event loop that the handlers need: use "
+                f"`await asyncio.to_thread(poller.{name})`"
+            )
+
+    def _begin(self, *, forget_stop: bool) -> None:
+        with self._lock:
+            if self._running:
+                raise NornmailError(ALREADY_RUNNING)
+            self._running = True
+            self._thread, self._error = None, None
+            if forget_stop:
+                self._stopped.clear()
+
+    def _launch(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except BaseException:
+            self._running = False
+            self._thread = None
+            self._caller.attach(None)
+            raise
+
+    def _in_background(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            log.error("the poller has ended: %s", str(error) or type(error).__name__)
+            with self._lock:
+                self._error = error
+
+    def _run(self) -> None:
+        self._inside = threading.get_ident()
+        try:
+            self._body()
+        finally:
+            with self._lock:
+                self._inside = None
+                self._stopped.clear()
+                self._running = False

@@ -1,0 +1,243 @@
+"""The first run and every new UIDVALIDITY: what becomes of mail that stands there already.
+
+An epoch is the time under one UIDVALIDITY. When a new one begins no UID of the old one means
+anything, so everything is looked at again, headers first, and what was known goes on under its new
+UID with its state, its attempts and its delivery id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from nornmail.digest import digest_of, header_digest_of
+from nornmail.errors import DecisionNeeded
+from nornmail.imap.connection import Connection
+from nornmail.imap.listing import Selected
+from nornmail.mailbox.headers import HeaderReader
+from nornmail.model import Change, Entry, EntryKey, Epoch
+from nornmail.poller.decisions import (
+    FIRST_RUN_LIMIT,
+    STRANGERS_LIMIT,
+    Newcomer,
+    boundary_of,
+    cut_off,
+    needs_body,
+    new_epoch_reason,
+    recognise,
+)
+from nornmail.poller.ledger import Ledger
+from nornmail.poller.recognition import carried_over, known_by_digest
+from nornmail.settings.imap import StartFrom, UidValidityPolicy, start_instant
+from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.mailbox")
+
+DATES_AT_ONCE = 5_000
+"""INTERNALDATEs asked for in one round trip: about 400 KB."""
+
+
+class Epochs:
+    """Keeps the ledger in the epoch that the server is in.
+
+    Args:
+        ledger: of the mailbox.
+        start_from: what a first run does with mail that is there already (rule 9).
+        on_change: what a new UIDVALIDITY does (rule 8).
+    """
+
+    def __init__(self, ledger: Ledger, start_from: StartFrom, on_change: UidValidityPolicy) -> None:
+        self._ledger = ledger
+        self._start_from = start_from
+        self._on_change = on_change
+        self._reader = HeaderReader()
+
+    def enter(self, connection: Connection, selected: Selected) -> None:
+        """Find out, after a SELECT, which epoch this is; begin the first or a new one.
+
+        Afterwards the ledger has an epoch in which everything that was known is known again.
+
+        Raises:
+            DecisionNeeded: nothing is delivered before the user has chosen.
+        """
+        record = self._ledger.record
+        if record is None:
+            self._first_run(connection, selected)
+            return
+        reason = new_epoch_reason(
+            record.epoch, self._ledger.seen.highest, selected.uid_validity, selected.uid_next
+        )
+        if reason:
+            self._begin(connection, selected, reason)
+        if not self._ledger.epoch.matched:
+            self._match(connection)
+
+    def _first_run(self, connection: Connection, selected: Selected) -> None:
+        start = self._start_from
+        if start is None and selected.exists > FIRST_RUN_LIMIT:
+            raise DecisionNeeded(
+                f"{selected.exists} messages are in {selected.mailbox} at the first run, more than "
+                f"{FIRST_RUN_LIMIT:,}, and none was delivered. Set start_from (IMAP_START_FROM) to "
+                '"all" to have them all, to "new" to begin with what comes from now on, or to a '
+                "date to begin there.",
+                count=selected.exists,
+                setting="start_from",
+                choices=("all", "new", "a date"),
+            )
+        listed = connection.list_uids()
+        epoch = self._epoch(1, selected, listed, matched=True)
+        passed = UidSet()
+        cut: float | None = None
+        if start == "new":
+            passed, cut = listed, epoch.begun_at
+        elif isinstance(start, date):
+            cut = start_instant(start)
+            passed = UidSet.of(_received_before(connection, listed, cut))
+        self._ledger.begin_epoch(epoch, passed, cut=cut)
+        if passed:
+            log.info("%d messages from before start_from are passed over", len(passed))
+
+    def _begin(self, connection: Connection, selected: Selected, reason: str) -> None:
+        """Begin a new epoch: from here on its UIDs count."""
+        record = self._ledger.record
+        number = self._ledger.epoch.number + 1
+        cut = record.cut if record else None
+        listed = connection.list_uids()
+        log.warning(
+            "%s in %s: its %d messages are looked at again (%s)",
+            reason,
+            selected.mailbox,
+            len(listed),
+            self._on_change,
+        )
+        epoch = self._epoch(number, selected, listed, matched=False)
+        self._reader.forget()
+        self._ledger.begin_epoch(epoch, UidSet(), cut=cut)
+
+    def _epoch(self, number: int, selected: Selected, listed: UidSet, *, matched: bool) -> Epoch:
+        return Epoch(
+            number=number,
+            uid_validity=selected.uid_validity or 0,
+            boundary=boundary_of(selected.uid_next, listed.highest),
+            matched=matched,
+            begun_at=self._ledger.clock.wall(),
+        )
+
+    def _match(self, connection: Connection) -> None:
+        """Compare what stood there when the epoch began with what earlier epochs knew.
+
+        It may be cut off anywhere: what was recognised has its new key, and the rest is compared
+        the next time.
+        """
+        boundary = self._ledger.epoch.boundary
+        listed = UidSet.of(uid for uid in connection.list_uids() if uid < boundary)
+        newcomers = list(self._newcomers(connection, listed - self._ledger.seen))
+        strangers = self._recognise(connection, newcomers)
+        if self._on_change == "baseline":
+            # Also as the answer to what an epoch brought that began under another choice.
+            passed = UidSet.of(stranger.uid for stranger in strangers)
+            log.info("%d unknown messages are passed over (baseline)", len(passed))
+            self._ledger.finish_matching(passed, cut=self._ledger.epoch.begun_at)
+            return
+        self._refuse_too_many(strangers)
+        self._ledger.finish_matching()
+
+    def _newcomers(self, connection: Connection, uids: UidSet) -> Iterator[Newcomer]:
+        """The messages, ascending, with what their headers tell; the headers are let go.
+
+        A message whose headers cannot be had is left to be fetched like any other.
+        """
+        for uid, header in self._reader.read(connection, uids):
+            if header.raw or (header.raw is not None and not header.size):
+                yield Newcomer(
+                    uid=uid,
+                    size=header.size,
+                    received_at=header.received_at,
+                    header_digest=header_digest_of(header.raw),
+                    has_message_id=b"message-id:" in header.raw.lower(),
+                )
+
+    def _recognise(self, connection: Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+        """Give every old acquaintance its new key; return the others."""
+        same = Counter(newcomer.header_digest for newcomer in newcomers)
+        taken: set[EntryKey] = set()
+        strangers = []
+        changes: list[Change] = []
+        try:
+            for newcomer in newcomers:
+                header = newcomer.header_digest
+                known = known_by_digest(self._ledger, header, self._on_change)
+                free = [entry for entry in known if entry.key not in taken]
+                found = _identify(connection, newcomer, free, same[header])
+                if found is None:
+                    strangers.append(newcomer)
+                    continue
+                taken.add(found.key)
+                changes += carried_over(self._ledger, found, newcomer.uid, self._on_change)
+        finally:
+            # Not put down for later: when the connection or the disk fails here all of it is
+            # compared again, and a new key cannot be given twice.
+            self._ledger.commit(*changes)
+        log.info("%d of %d messages were known", len(newcomers) - len(strangers), len(newcomers))
+        return strangers
+
+    def _refuse_too_many(self, strangers: Sequence[Newcomer]) -> None:
+        """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""
+        record = self._ledger.record
+        if record is None or self._on_change != "dedupe":
+            return
+        old = [
+            stranger
+            for stranger in strangers
+            if stranger.received_at is not None
+            and stranger.received_at < record.polled_at
+            and not cut_off(stranger.received_at, record.cut)
+        ]
+        if len(old) <= STRANGERS_LIMIT:
+            return
+        raise DecisionNeeded(
+            f"a new UIDVALIDITY brought {len(old)} messages that are unknown and older than the "
+            f"last good poll, more than {STRANGERS_LIMIT}, and none was delivered. Set "
+            'on_uidvalidity_change (IMAP_ON_UIDVALIDITY_CHANGE) to "replay" to have them handed '
+            'over, or to "baseline" to pass them over.',
+            count=len(old),
+            setting="on_uidvalidity_change",
+            choices=("replay", "baseline"),
+        )
+
+
+def _parts(uids: UidSet, size: int) -> Iterator[UidSet]:
+    """The set in ascending parts of at most ``size`` UIDs."""
+    part: list[int] = []
+    for uid in uids:
+        part.append(uid)
+        if len(part) == size:
+            yield UidSet.of(part)
+            part = []
+    if part:
+        yield UidSet.of(part)
+
+
+def _received_before(connection: Connection, uids: UidSet, instant: float) -> Iterable[int]:
+    """The UIDs that the server dates before ``instant``; what has no date is not among them."""
+    for part in _parts(uids, DATES_AT_ONCE):
+        for uid, summary in connection.summaries(part).items():
+            if summary.received_at is not None and summary.received_at < instant:
+                yield uid
+
+
+def _identify(
+    connection: Connection, newcomer: Newcomer, known: Sequence[Entry], same_header: int
+) -> Entry | None:
+    """The one of ``known`` that this message is, by its headers, or by its body where they lie."""
+    if not known:
+        return None
+    if not needs_body(newcomer, known, same_header):
+        return recognise(known, None, newcomer.size)
+    uids = UidSet.of([newcomer.uid])
+    body = connection.bodies(uids, expected_octets=newcomer.size).get(newcomer.uid)
+    if body is None or not body.raw:
+        return None
+    return recognise(known, digest_of(body.raw), newcomer.size)

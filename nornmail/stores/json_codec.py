@@ -1,0 +1,190 @@
+"""Values to JSON and back. Only built-in values come out, and only what JSON can hold.
+
+A field that has its default is left out, so that a line of the journal stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nornmail.model import (
+    Digest,
+    Entry,
+    EntryKey,
+    Epoch,
+    InboxRecord,
+    MailboxKey,
+    MailboxRecord,
+    State,
+    Watermark,
+)
+from nornmail.stores.in_memory_tables import Effects
+from nornmail.stores.letter_codec import read_letter_effects, write_letter_effects
+from nornmail.stores.letter_tables import H
+from nornmail.stores.text import read_text, write_text
+from nornmail.uidset import UidSet
+
+
+def write_mailbox(key: MailboxKey) -> Any:
+    """A mailbox as ``[account, mailbox]``."""
+    return [write_text(key.account), write_text(key.mailbox)]
+
+
+def read_mailbox(value: Any) -> MailboxKey:
+    """The mailbox that :func:`write_mailbox` wrote."""
+    account, mailbox = value
+    return MailboxKey(read_text(account), read_text(mailbox))
+
+
+def write_key(key: EntryKey) -> Any:
+    """A key as ``[epoch, uid, inbox]``."""
+    return [key.epoch, key.uid, write_text(key.inbox)]
+
+
+def read_key(value: Any) -> EntryKey:
+    """The key that :func:`write_key` wrote."""
+    epoch, uid, inbox = value
+    return EntryKey(epoch, uid, read_text(inbox))
+
+
+def write_entry(entry: Entry) -> Any:
+    """An entry as an object of its fields that are not at their defaults."""
+    value: dict[str, Any] = {
+        "key": write_key(entry.key),
+        "state": entry.state.value,
+        "delivery_id": write_text(entry.delivery_id),
+        "changed_at": entry.changed_at,
+    }
+    if entry.digest is not None:
+        body = entry.digest.body
+        value["digest"] = [
+            write_text(entry.digest.header),
+            None if body is None else write_text(body),
+        ]
+    for name in ("reason", "message_id"):
+        text = getattr(entry, name)
+        if text:
+            value[name] = write_text(text)
+    for name in ("uid_validity", "attempts", "due_at", "size", "truncated"):
+        number = getattr(entry, name)
+        if number:
+            value[name] = number
+    if entry.received_at is not None:
+        value["received_at"] = entry.received_at
+    return value
+
+
+def read_entry(value: Any) -> Entry:
+    """The entry that :func:`write_entry` wrote."""
+    digest = value.get("digest")
+    return Entry(
+        key=read_key(value["key"]),
+        uid_validity=value.get("uid_validity", 0),
+        state=State(value["state"]),
+        delivery_id=read_text(value["delivery_id"]),
+        attempts=value.get("attempts", 0),
+        due_at=value.get("due_at", 0.0),
+        reason=read_text(value.get("reason", "")),
+        digest=digest and _read_digest(*digest),
+        message_id=read_text(value.get("message_id", "")),
+        size=value.get("size", 0),
+        received_at=value.get("received_at"),
+        truncated=value.get("truncated", False),
+        changed_at=value["changed_at"],
+    )
+
+
+def _read_digest(header: Any, body: Any) -> Digest:
+    return Digest(read_text(header), None if body is None else read_text(body))
+
+
+def write_record(record: MailboxRecord) -> Any:
+    """A mailbox's record as an object."""
+    epoch, mark = record.epoch, record.watermark
+    return {
+        "epoch": [epoch.number, epoch.uid_validity, epoch.boundary, epoch.matched, epoch.begun_at],
+        "watermark": [mark.uid_validity, mark.uid],
+        "cut": record.cut,
+        "polled_at": record.polled_at,
+    }
+
+
+def read_record(value: Any) -> MailboxRecord:
+    """The record that :func:`write_record` wrote."""
+    return MailboxRecord(
+        epoch=Epoch(*value["epoch"]),
+        watermark=Watermark(*value["watermark"]),
+        cut=value["cut"],
+        polled_at=value["polled_at"],
+    )
+
+
+def _write_inbox(record: InboxRecord) -> Any:
+    texts = [write_text(text) for text in (record.id, record.name, record.address)]
+    return [*texts, record.created_at, record.backfill]
+
+
+def _read_inbox(value: Any) -> InboxRecord:
+    name, shown, address, created_at, backfill = value
+    return InboxRecord(
+        id=read_text(name),
+        name=read_text(shown),
+        address=read_text(address),
+        created_at=created_at,
+        backfill=bool(backfill),
+    )
+
+
+def write_effects(effects: Effects[H], write_held: Callable[[H], Any]) -> dict[str, Any]:
+    """The effects by name, what is empty left out."""
+    value: dict[str, Any] = {}
+    if effects.record is not None:
+        value["record"] = write_record(effects.record)
+    removed = [write_key(key) for key, entry in effects.entries.items() if entry is None]
+    if removed:
+        value["removed"] = removed
+    entries = [write_entry(entry) for entry in effects.entries.values() if entry is not None]
+    if entries:
+        value["entries"] = entries
+    raw = [
+        [write_key(key), None if held is None else write_held(held)]
+        for key, held in effects.raw.items()
+    ]
+    if raw:
+        value["raw"] = raw
+    if effects.passed:
+        value["passed"] = [[epoch, str(uids)] for epoch, uids in effects.passed]
+    if effects.asked:
+        value["asked"] = [[write_key(key), asked] for key, asked in effects.asked.items()]
+    if effects.inboxes:
+        value["inboxes"] = [
+            [write_text(name), None if record is None else _write_inbox(record)]
+            for name, record in effects.inboxes.items()
+        ]
+    return value | write_letter_effects(effects.outbox, write_held)
+
+
+def read_effects(value: Any, read_held: Callable[[Any], H]) -> Effects[H]:
+    """The effects that :func:`write_effects` wrote.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is something else.
+    """
+    effects: Effects[H] = Effects()
+    if "record" in value:
+        effects.record = read_record(value["record"])
+    for key in value.get("removed", ()):
+        effects.entries[read_key(key)] = None
+    for entry in map(read_entry, value.get("entries", ())):
+        effects.entries[entry.key] = entry
+    for key, held in value.get("raw", ()):
+        effects.raw[read_key(key)] = None if held is None else read_held(held)
+    effects.passed = [(epoch, UidSet.parse(uids)) for epoch, uids in value.get("passed", ())]
+    effects.asked = {read_key(key): bool(asked) for key, asked in value.get("asked", ())}
+    effects.inboxes = {
+        read_text(name): None if record is None else _read_inbox(record)
+        for name, record in value.get("inboxes", ())
+    }
+    effects.outbox = read_letter_effects(value, read_held)
+    return effects

@@ -1,0 +1,114 @@
+"""The bytes of waiting and dead mail, a file each, in a directory beside the JSON."""
+
+from __future__ import annotations
+
+import os
+import re
+from binascii import crc32
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from nornmail.stores.errors import store_error
+from nornmail.stores.files import Files
+from nornmail.stores.json_journal import damaged
+
+_NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
+"""The names that are given here. What is called otherwise is somebody else's and stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A file of the directory, and how to tell that it is whole."""
+
+    name: str
+    size: int
+    crc: int
+
+
+class RawFiles:
+    """The directory. It is made with the first file.
+
+    Args:
+        path: where.
+        files: the effects.
+    """
+
+    def __init__(self, path: str, files: Files) -> None:
+        self.path = path
+        self._files = files
+
+    def name(self, sequence: int, index: int, raw: bytes) -> RawFile:
+        """What the file for these bytes is called: the commit's number, and which of its own.
+
+        A commit that failed and is tried again uses the same names again.
+        """
+        return RawFile(f"{sequence:012x}-{index}.eml", len(raw), crc32(raw))
+
+    def write(self, raws: Iterable[tuple[RawFile, bytes]]) -> None:
+        """Write files, and return when they and their names are on the disk.
+
+        Raises:
+            OSError: one could not be written.
+        """
+        if not os.path.isdir(self.path):
+            self._files.make_directory(self.path)
+            self._files.fsync_directory(os.path.dirname(self.path))
+        for file, raw in raws:
+            fd = self._files.open(self._path(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                self._files.write(fd, raw)
+                self._files.fsync(fd)
+            finally:
+                os.close(fd)
+        self._files.fsync_directory(self.path)
+
+    def read(self, file: RawFile) -> bytes:
+        """The bytes.
+
+        Raises:
+            StoreError: they are not those that were written.
+        """
+        path = self._path(file)
+        try:
+            with open(path, "rb") as stream:
+                raw = stream.read()
+        except OSError as error:
+            raise store_error(path, error) from error
+        if (len(raw), crc32(raw)) != (file.size, file.crc):
+            raise damaged(path, "its checksum does not fit")
+        return raw
+
+    def remove(self, files: Iterable[RawFile]) -> None:
+        """Remove files that nothing names any more.
+
+        One that cannot be removed is an orphan, which the next start removes: the commit that it
+        belonged to is through, or has failed for a reason of its own, and its outcome is not this.
+        """
+        for file in files:
+            with suppress(OSError):
+                self._files.unlink(self._path(file))
+
+    def check(self, files: Collection[RawFile]) -> None:
+        """See that all of ``files`` are there, and remove what is not one of them.
+
+        Raises:
+            StoreError: one is missing or has another size.
+            OSError: the directory cannot be read, or an orphan not be removed.
+        """
+        for file in files:
+            path = self._path(file)
+            try:
+                size = os.stat(path).st_size
+            except FileNotFoundError:
+                raise damaged(path, "it is missing") from None
+            if size != file.size:
+                raise damaged(path, f"it has {size} octets and not {file.size}")
+        known = {file.name for file in files}
+        if os.path.isdir(self.path):
+            for name in sorted(os.listdir(self.path)):
+                if name not in known and _NAME.fullmatch(name):
+                    self._files.unlink(os.path.join(self.path, name))
+
+    def _path(self, file: RawFile) -> str:
+        return os.path.join(self.path, file.name)

@@ -1,0 +1,104 @@
+"""Carries out the faults that a test has ordered for a command."""
+
+from __future__ import annotations
+
+import re
+
+from nornmail.testing.connection import AnswerShape, Dropped
+from nornmail.testing.faults.logins import ExpireToken
+from nornmail.testing.faults.mailboxes import NewUidValidity, WrongUidNext
+from nornmail.testing.faults.messages import Expunge
+from nornmail.testing.imap.client import Client
+from nornmail.testing.imap.faults import (
+    Answer,
+    Bye,
+    Call,
+    CommandFault,
+    Cut,
+    Drip,
+    Extra,
+    Garbage,
+    Rewrite,
+    Silent,
+    Trailing,
+)
+
+_UID_NEXT = re.compile(rb"(?<=UIDNEXT )[0-9]+")
+
+
+def arrange(client: Client, tag: bytes, name: str) -> bytes | None:
+    """Carry out the faults that fire at the command of this (upper-case) name.
+
+    Returns:
+        What is sent instead of acting, None to act.
+    """
+    replaced: bytes | None = None
+    for fault in client.state.take(CommandFault, lambda fault: fault.matches(name)):
+        if not _ends(client, fault) and not _happens(client, fault):
+            _shape(client.conn.shape, fault)
+        match fault:
+            case Answer():
+                replaced = tag + b" " + fault.words() + b"\r\n"
+            case Garbage():
+                replaced = fault.data
+            case Extra():
+                client.conn.write(fault.lines)
+    return replaced
+
+
+def _ends(client: Client, fault: CommandFault) -> bool:
+    """End the connection where the fault says so; False where it is none of this kind."""
+    match fault:
+        case Silent(after_bytes=None):
+            client.conn.flush()
+            client.conn.swallow()
+        case Bye():
+            client.hang_up(fault.text)
+        case ExpireToken():
+            if client.account is not None:
+                client.account.tokens.clear()
+            client.hang_up(fault.text)
+        case Cut(before=True):
+            raise Dropped("cut before acting", reset=fault.reset)
+        case _:
+            return False
+    return True
+
+
+def _happens(client: Client, fault: CommandFault) -> bool:
+    """Change the world before the command acts; False where the fault is none of this kind."""
+    match fault:
+        case Call():
+            fault.function()
+        case Expunge():
+            if client.box is not None:
+                with client.box.lock:
+                    client.box.epoch.remove(fault.uid)
+        case NewUidValidity():
+            box = client.account.find(fault.mailbox.encode("ascii")) if client.account else None
+            if box is not None:
+                box.reset_uid_validity(fault.value, renumber=fault.renumber, quiet=True)
+        case _:
+            return False
+    return True
+
+
+def _shape(shape: AnswerShape, fault: CommandFault) -> None:
+    """Give the answer the shape that the fault wants."""
+    match fault:
+        case Silent():
+            shape.cut_after, shape.stall = fault.after_bytes, True
+        case Cut():
+            shape.cut_after, shape.reset = fault.after_bytes, fault.reset
+        case Trailing():
+            shape.trailing += fault.data
+        case Rewrite():
+            shape.rewrite.append(fault.function)
+        case WrongUidNext():
+            shape.rewrite.append(lambda answer: _wrong_uid_next(answer, fault.by))
+        case Drip():
+            shape.drip = fault
+
+
+def _wrong_uid_next(answer: bytes, by: int) -> bytes:
+    return _UID_NEXT.sub(lambda found: b"%d" % max(1, int(found[0]) + by), answer)

@@ -1,0 +1,226 @@
+"""The commands that make, change and open mailboxes."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from nornmail.testing.imap.client import Client
+from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap.grammar import MAX_NUMBER, BadSyntax, Cursor, render_string
+from nornmail.testing.imap.mailbox_view import View
+from nornmail.testing.mailbox import Mailbox
+
+SYSTEM_FLAGS = ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen")
+"""The system flags; any keyword may be stored beside them."""
+
+MAX_NAME = 1000
+"""Octets of a mailbox's name: it bounds what LIST's wildcards have to go through."""
+
+_STATUS_ITEM = re.compile(rb"MESSAGES|RECENT|UIDNEXT|UIDVALIDITY|UNSEEN|HIGHESTMODSEQ", re.I)
+
+
+def create(client: Client, _: bytes, cursor: Cursor) -> str:
+    """CREATE."""
+    name = _only_mailbox(cursor)
+    account = client.user()
+    wanted = account.canonical(name)
+    if wanted != b"INBOX" and not wanted.startswith(account.prefix):
+        raise No(f"[CANNOT] Names begin with {account.prefix.decode('ascii')}")
+    try:
+        account.create(name)
+    except ValueError as error:
+        raise No("[ALREADYEXISTS] Mailbox already exists") from error
+    return "OK CREATE completed"
+
+
+def delete(client: Client, _: bytes, cursor: Cursor) -> str:
+    """DELETE."""
+    name = client.user().canonical(_only_mailbox(cursor))
+    if name == b"INBOX":
+        raise No("[CANNOT] INBOX cannot be deleted")
+    if client.box is not None and name == client.box.raw_name:
+        client.leave()
+    if not client.user().delete(name):
+        raise No("[NONEXISTENT] No such mailbox")
+    return "OK DELETE completed"
+
+
+def rename(client: Client, _: bytes, cursor: Cursor) -> str:
+    """RENAME."""
+    cursor.space()
+    old = cursor.astring()
+    cursor.space()
+    new = _mailbox(cursor)
+    cursor.end()
+    try:
+        client.user().rename(old, new)
+    except KeyError as error:
+        raise No("[NONEXISTENT] No such mailbox") from error
+    except ValueError as error:
+        raise No("[ALREADYEXISTS] Mailbox already exists") from error
+    return "OK RENAME completed"
+
+
+def status(client: Client, _: bytes, cursor: Cursor) -> str:
+    """STATUS."""
+    cursor.space()
+    name = cursor.astring()
+    cursor.space()
+    cursor.expect(b"(")
+    items: list[bytes] = []
+    while not items or cursor.accept(b" "):
+        found = cursor.match(_STATUS_ITEM)
+        name_of = found[0].upper() if found else b""
+        if not name_of or (name_of == b"HIGHESTMODSEQ" and not client.has("CONDSTORE")):
+            raise BadSyntax("unknown status item")
+        items.append(name_of)
+    cursor.expect(b")")
+    cursor.end()
+    box = _existing(client, name)
+    if b"HIGHESTMODSEQ" in items:
+        client.enable_condstore()
+    with box.lock:
+        window = client.state.personality.window
+        values = [(item, _status_value(box, item, window)) for item in items]
+    shown = b" ".join(b"%s %d" % (item, value) for item, value in values if value is not None)
+    client.conn.write(b"* STATUS %s (%s)\r\n" % (render_string(box.raw_name), shown))
+    return "OK STATUS completed"
+
+
+def _status_value(box: Mailbox, item: bytes, window: int | None) -> int | None:
+    if item == b"UIDNEXT":
+        return box.shown_uid_next()
+    if item == b"UIDVALIDITY":
+        return box.shown_uid_validity()
+    if item == b"HIGHESTMODSEQ":
+        return box.epoch.highest_modseq
+    if item == b"MESSAGES":
+        return min(len(box.epoch.uids), window or MAX_NUMBER)
+    if item == b"UNSEEN":
+        return sum("\\Seen" not in message.flags for message in box.epoch.messages.values())
+    return 0  # RECENT: nothing is ever \Recent here
+
+
+def select(client: Client, _: bytes, cursor: Cursor, *, examine: bool) -> str:
+    """SELECT and EXAMINE."""
+    cursor.space()
+    name = _mailbox(cursor)
+    if client.has("CONDSTORE") and cursor.accept(b" (CONDSTORE)"):
+        client.enable_condstore()
+    cursor.end()
+    client.leave()
+    needs_id = client.state.personality.needs_id
+    if needs_id and not client.identified:
+        raise No(needs_id)
+    box = _existing(client, name)
+    with box.lock:
+        read_only = examine or box.name in client.state.read_only_mailboxes
+        view = View.open(box.epoch, read_only=read_only, window=client.state.personality.window)
+        lines = _selected_lines(box, view)
+        if client.has("CONDSTORE"):
+            lines.append(b"* OK [HIGHESTMODSEQ %d] Highest" % box.epoch.highest_modseq)
+    client.open(box, view)
+    client.conn.write(b"".join(line + b"\r\n" for line in lines))
+    access = "READ-ONLY" if read_only else "READ-WRITE"
+    return f"OK [{access}] {'EXAMINE' if examine else 'SELECT'} completed"
+
+
+def _selected_lines(box: Mailbox, view: View) -> list[bytes]:
+    messages = view.epoch.messages
+    keywords = {flag for one in messages.values() for flag in one.flags if flag[:1] != "\\"}
+    flags = " ".join([*SYSTEM_FLAGS, *sorted(keywords)]).encode("ascii")
+    permanent = b"" if view.read_only else flags + b" \\*"
+    lines = [
+        b"* FLAGS (%s)" % flags,
+        b"* OK [PERMANENTFLAGS (%s)] Flags permitted" % permanent,
+        b"* %d EXISTS" % len(view.uids),
+        b"* 0 RECENT",
+    ]
+    unseen = (n for n, uid in enumerate(view.uids, 1) if "\\Seen" not in messages[uid].flags)
+    first_unseen = next(unseen, None)
+    if first_unseen is not None:
+        lines.append(b"* OK [UNSEEN %d] First unseen" % first_unseen)
+    uid_validity, uid_next = box.shown_uid_validity(), box.shown_uid_next()
+    if uid_validity is not None:
+        lines.append(b"* OK [UIDVALIDITY %d] UIDs valid" % uid_validity)
+    if uid_next is not None:
+        lines.append(b"* OK [UIDNEXT %d] Predicted next UID" % uid_next)
+    return lines
+
+
+def enable(client: Client, _: bytes, cursor: Cursor) -> str:
+    """ENABLE (RFC 5161); CONDSTORE is all there is to enable."""
+    wanted: set[bytes] = set()
+    while not cursor.done():
+        cursor.space()
+        wanted.add(cursor.atom().upper())
+    if not wanted:
+        raise BadSyntax("nothing to enable")
+    enabled = b""
+    if b"CONDSTORE" in wanted and client.has("CONDSTORE"):
+        client.enable_condstore()
+        enabled = b" CONDSTORE"
+    client.conn.write(b"* ENABLED" + enabled + b"\r\n")
+    return "OK ENABLE completed"
+
+
+def append(client: Client, _: bytes, cursor: Cursor) -> str:
+    """APPEND of one message."""
+    cursor.space()
+    name = cursor.astring()
+    cursor.space()
+    flags: list[str] = []
+    if cursor.accept(b"("):
+        flags = cursor.flags_after_parenthesis()
+        cursor.space()
+    date = cursor.date_time()
+    if date is not None:
+        cursor.space()
+    raw = cursor.literal()
+    cursor.end()
+    box = client.user().find(name)
+    if box is None:
+        raise No("[TRYCREATE] No such mailbox")
+    with box.lock:
+        uid = box.add(raw, flags, date)
+        uid_validity = box.shown_uid_validity()
+    if uid_validity is None or not client.has("UIDPLUS"):
+        return "OK APPEND completed"
+    return f"OK [APPENDUID {uid_validity} {uid}] APPEND completed"
+
+
+def _only_mailbox(cursor: Cursor) -> bytes:
+    cursor.space()
+    name = _mailbox(cursor)
+    cursor.end()
+    return name
+
+
+def _mailbox(cursor: Cursor) -> bytes:
+    name = cursor.astring()
+    if not name:
+        raise BadSyntax("empty mailbox name")
+    if len(name) > MAX_NAME:
+        raise No("[CANNOT] Mailbox name too long")
+    return name
+
+
+def _existing(client: Client, name: bytes) -> Mailbox:
+    box = client.user().find(name)
+    if box is None:
+        raise No("[NONEXISTENT] No such mailbox")
+    return box
+
+
+COMMANDS = {
+    "ENABLE": Command(enable, "authenticated", capability="ENABLE"),
+    "CREATE": Command(create, "authenticated"),
+    "DELETE": Command(delete, "authenticated"),
+    "RENAME": Command(rename, "authenticated"),
+    "STATUS": Command(status, "authenticated"),
+    "SELECT": Command(partial(select, examine=False), "authenticated"),
+    "EXAMINE": Command(partial(select, examine=True), "authenticated"),
+    "APPEND": Command(append, "authenticated"),
+}
+"""The commands of this file."""
