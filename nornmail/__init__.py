@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nornmail.model import Inbox as Inbox
     from nornmail.model import InboxRecord as InboxRecord
     from nornmail.model import MessageRef as MessageRef
+    from nornmail.net.diagnose import Step as Step
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxLetter as OutboxLetter
     from nornmail.outbox.mailer import Mailer as Mailer
@@ -60,10 +61,9 @@ if TYPE_CHECKING:
     from nornmail.settings.env import read_environment as read_environment
     from nornmail.settings.imap import ImapSettings as ImapSettings
     from nornmail.settings.smtp import SmtpSettings as SmtpSettings
-    from nornmail.steps import Step as Step
+    from nornmail.stores import open_store as open_store
+    from nornmail.stores.in_memory import MemoryStateStore as MemoryStateStore
     from nornmail.stores.json_store import JsonStateStore as JsonStateStore
-    from nornmail.stores.memory import MemoryStateStore as MemoryStateStore
-    from nornmail.stores.opening import open_store as open_store
     from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
 
@@ -130,11 +130,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "nornmail.outbox.transitions": ("SendLimits",),
     "nornmail.poller.status": ("Status",),
-    "nornmail.steps": ("Step",),
+    "nornmail.net.diagnose": ("Step",),
     "nornmail.stores.protocol": ("StateStore",),
     "nornmail.stores.json_store": ("JsonStateStore",),
-    "nornmail.stores.memory": ("MemoryStateStore",),
-    "nornmail.stores.opening": ("open_store",),
+    "nornmail.stores.in_memory": ("MemoryStateStore",),
+    "nornmail.stores": ("open_store",),
     "nornmail.stores.sqlite": ("SqliteStateStore",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from nornmail.message.limits import MAX_DEFECTS
+MAX_DEFECTS: Final = 100
+"""Different defects that are listed for one message."""
+
 
 Note = Callable[[str], None]
 """Takes one defect, in words. Readers call it and go on."""

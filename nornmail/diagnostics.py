@@ -8,18 +8,18 @@ from contextlib import closing
 
 from nornmail.errors import StoreError
 from nornmail.imap.diagnose import probe_imap
-from nornmail.imap.listing import Selected
+from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
+from nornmail.net.diagnose import Step
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.routing import addressed_to, route
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of, told
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import probe_smtp
-from nornmail.steps import Step
+from nornmail.stores import open_store
 from nornmail.stores.locks import LockTaken
-from nornmail.stores.opening import open_store
 
 NEWEST = 20
 """Messages of which it is looked whom they are addressed to."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.digest import ADDED_BY_MAILBOXES, digest_of, header_block, header_digest_of
+from nornmail.poller.recognition import (
+    ADDED_BY_MAILBOXES,
+    digest_of,
+    header_block,
+    header_digest_of,
+)
 
 RAW = b"From: a@b.test\r\nSubject: x\r\n\tfolded\r\nMessage-ID: <1@b>\r\n\r\nbody\r\nmore\r\n"
 

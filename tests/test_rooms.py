@@ -30,17 +30,19 @@ MAY_KNOW: dict[str, set[str]] = {
     "backoff": {"errors"},
     "events": {"model", "outgoing", "clock"},
     "settings": {"errors"},
-    "net": {"errors", "settings"},
+    "net": {"errors", "settings", "clock"},
     # Mail comes in.
     "imap": _VALUES | {"net", "settings", "clock", "waker", "_version"},
     "html": {"defects"},
     "message": _VALUES | {"html", "defects"},
     "poller": _VALUES
     | {"imap", "message", "stores", "settings"}
+    # Its registry: a poller drains the mailers of its store, and notes bounces of their mail.
+    | {"outbox"}
     | {"events", "retry", "backoff", "context", "clock", "waker"},
     # Mail goes out.
     "smtp": _VALUES | {"net", "settings", "outgoing", "clock"},
-    "compose": _VALUES | {"message", "outgoing", "settings"},
+    "compose": _VALUES | {"message", "html", "outgoing", "settings"},
     "outbox": _VALUES
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "backoff", "context", "clock"},

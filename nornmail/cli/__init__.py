@@ -21,7 +21,7 @@ from nornmail import (
     __version__,
 )
 from nornmail.cli.exit_codes import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
-from nornmail.cli.parser import Parser
+from nornmail.cli.options import Parser
 
 __all__ = ["main"]
 

@@ -7,6 +7,7 @@ import argparse
 from nornmail import Step, check_up
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import (
+    Parser,
     Settings,
     add_environment,
     add_log_level,
@@ -14,7 +15,6 @@ from nornmail.cli.options import (
     add_start,
     set_up_logging,
 )
-from nornmail.cli.parser import Parser
 
 NAME_WIDTH = 17
 """Characters of the longest step's name."""

@@ -21,8 +21,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Settings, add_environment, add_mailbox
-from nornmail.cli.parser import Parser
+from nornmail.cli.options import Parser, Settings, add_environment, add_mailbox
 
 ID_DIGITS = 12
 """Digits of an id in the table; 48 bits tell the dead letters of one store apart."""

@@ -14,8 +14,7 @@ from typing import Any
 from nornmail import ConfigurationError, Outbox, OutboxLetter, StoreError, open_store
 from nornmail.cli.dead import printable
 from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Settings, add_environment
-from nornmail.cli.parser import Commands, Parser
+from nornmail.cli.options import Commands, Parser, Settings, add_environment
 
 KEY_WIDTH = 20
 COLUMNS = (("KEY", KEY_WIDTH), ("STATE", 8), ("SINCE", 16), ("TRIES", 5), ("TO", 28))

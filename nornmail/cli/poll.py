@@ -10,6 +10,7 @@ from dataclasses import asdict
 from nornmail import Poller, PollResult, open_store
 from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
+    Parser,
     Settings,
     add_environment,
     add_log_level,
@@ -18,7 +19,6 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import standard_output
-from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 

@@ -14,8 +14,7 @@ from typing import Any
 from nornmail import ConfigurationError, LeaseHeld, Mailer, SendResult, open_store
 from nornmail.cli.dead import printable
 from nornmail.cli.exit_codes import FAILED, OK, QUEUED
-from nornmail.cli.options import Settings, add_environment, add_log_level, set_up_logging
-from nornmail.cli.parser import Parser
+from nornmail.cli.options import Parser, Settings, add_environment, add_log_level, set_up_logging
 
 WAIT = 60.0
 """Seconds for which the server's word is waited for."""

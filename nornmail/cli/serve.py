@@ -18,6 +18,7 @@ from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import serving
 from nornmail.cli.options import (
+    Parser,
     Settings,
     add_environment,
     add_log_level,
@@ -26,7 +27,6 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import Output, output_file, standard_output
-from nornmail.cli.parser import Parser
 from nornmail.cli.signals import Interrupted, Work
 from nornmail.web import application
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from nornmail import Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
+    Parser,
     Settings,
     add_environment,
     add_log_level,
@@ -17,7 +18,6 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import standard_output
-from nornmail.cli.parser import Parser
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from nornmail.errors import ComposeError, ConfigurationError
-from nornmail.message.addresses import Address
-from nornmail.poller.routing import canonical
+from nornmail.message.addresses import Address, canonical
 from nornmail.settings.smtp import SmtpSettings
 
 Mailbox: TypeAlias = str | Address | tuple[str, str]

@@ -9,15 +9,120 @@ from email.utils import format_datetime
 from typing import Final, Literal
 
 from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, mailboxes, needs_smtputf8
-from nornmail.compose.attachments import Enclosure
-from nornmail.compose.headers import mailbox_list, structured, unstructured
+from nornmail.compose.attachments import Enclosure, checked_content_id, enclosure_entity
+from nornmail.compose.headers import (
+    checked_ids,
+    checked_text,
+    extra_fields,
+    mailbox_list,
+    own_message_id,
+    shortened,
+    structured,
+    unstructured,
+)
+from nornmail.compose.mime import Boundaries, Entity, multipart, text_entity
 from nornmail.errors import ComposeError
+from nornmail.html.document import html_to_text
 from nornmail.message.addresses import Address
-from nornmail.outgoing import Envelope
-from nornmail.smtp.chains import checked_ids, own_message_id, shortened
-from nornmail.smtp.content import content_entity
-from nornmail.smtp.extras import checked_text, extra_fields
-from nornmail.smtp.verify import verify
+from nornmail.message.message import parse_message
+from nornmail.outgoing import Envelope, line_fault
+
+# ---- What a message says and carries, as one MIME tree (RFC 2046, 2387).
+
+MAX_ENCLOSURES: Final = 500
+"""Files sent along with one message; readers look at some 1,000 parts."""
+
+
+def content_entity(
+    text: str | None, html: str | None, enclosures: Sequence[Enclosure], unique: str
+) -> Entity:
+    """The whole body of a message.
+
+    Text and HTML are alternatives; images with a Content-ID stand beside the HTML that shows them;
+    everything else is attached.
+
+    Args:
+        text: plain; where there is none, or it is blank, it is made from the HTML.
+        html: or none.
+        enclosures: files and images.
+        unique: makes the boundaries.
+
+    Raises:
+        ComposeError: there is nothing to say, or something of it cannot be written.
+    """
+    if text is None and html is None and not enclosures:
+        raise ComposeError("text", "nothing to say: no text, no HTML, no attachment")
+    for name, value in (("text", text), ("html", html)):
+        if value is not None and not isinstance(value, str):
+            raise ComposeError(name, f"{type(value).__name__} is no text")
+    if len(enclosures) > MAX_ENCLOSURES:
+        raise ComposeError("attachments", f"more than {MAX_ENCLOSURES}")
+    boundaries = Boundaries(unique)
+    inline = [one for one in enclosures if one.content_id] if html else []
+    _check_content_ids(inline)
+    shown = _shown(text or "", html or "", inline, boundaries)
+    attached = [one for one in enclosures if one not in inline]
+    if not attached:
+        return shown
+    return multipart("mixed", [shown, *map(enclosure_entity, attached)], boundaries)
+
+
+def _shown(text: str, html: str, inline: Sequence[Enclosure], boundaries: Boundaries) -> Entity:
+    """What a person reads."""
+    if not html:
+        return text_entity(text, "plain")
+    rich = text_entity(html, "html")
+    if inline:
+        images = [enclosure_entity(one, inline=True) for one in inline]
+        rich = multipart("related", [rich, *images], boundaries, type="text/html")
+    if not text.strip():
+        text = html_to_text(html)
+    if not text.strip():  # images alone: an empty alternative would be shown instead of them
+        return rich
+    return multipart("alternative", [text_entity(text, "plain"), rich], boundaries)
+
+
+def _check_content_ids(inline: Sequence[Enclosure]) -> None:
+    ids = [checked_content_id(one) for one in inline]
+    if len(set(ids)) < len(ids):
+        raise ComposeError("attachments", "two images with one Content-ID")
+
+
+# ---- The last look at a message before it may go out: is it read as it was meant?
+# What writes and what reads share no code, so a mistake in one of them shows here, and the message
+# stays.
+
+
+def verify(raw: bytes, named: Mapping[str, Sequence[Address]], fields: Sequence[bytes]) -> None:
+    """Refuse a message that is not read as it was meant.
+
+    Args:
+        raw: the message.
+        named: whom ``from_``, ``to``, ``cc`` and ``reply_to`` are to name.
+        fields: the header, field by field.
+
+    Raises:
+        ComposeError: a line breaks the rules, a field is too many, or another address is read.
+    """
+    fault = line_fault(raw)
+    if fault:
+        raise ComposeError("message", fault)
+    head_end = raw.find(b"\r\n\r\n") + 4
+    message = parse_message(raw[:head_end])
+    names = [field.partition(b":")[0].decode() for field in fields]
+    if list(message.headers) != names:
+        raise ComposeError("message", "its header would be read with other fields")
+    read = {
+        "from_": (message.from_,),
+        "to": message.to,
+        "cc": message.cc,
+        "reply_to": message.reply_to,
+    }
+    for name, addresses in read.items():
+        meant = [one.address for one in named[name]]
+        if [one.address for one in addresses] != meant:
+            raise ComposeError(name.rstrip("_"), "its addresses would be read as other ones")
+
 
 MAX_RECIPIENTS: Final = 1_000
 """Recipients of one message. Submission servers stop at 50 to 2,000."""

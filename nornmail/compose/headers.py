@@ -11,10 +11,77 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from nornmail.compose.addresses import NOT_IN_A_LINE
+from nornmail.errors import ComposeError
 from nornmail.message.addresses import Address
+
+# ---- Message-IDs, and the chain of them that makes a thread (RFC 5322, 3.6.4).
+
+MAX_REFERENCES_OCTETS: Final = 984
+"""Octets of References on one line: with the name of the field it stays under 998 unfolded."""
+MAX_UNIQUE_CHARS: Final = 128
+"""Characters of what makes a Message-ID unique."""
+
+_ID = re.compile(r"<[!-;=?-~]+>")
+_UNIQUE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+
+
+def is_message_id(value: object) -> bool:
+    """Whether this can stand in a field: ASCII in angle brackets, no blank, not over a line.
+
+    One with an encoded word in it is left out: a program on the way that folds the header anew
+    decodes it (the standard library does), and an encoded line end becomes one.
+    """
+    return (
+        isinstance(value, str)
+        and len(value) <= MAX_REFERENCES_OCTETS
+        and "=?" not in value
+        and _ID.fullmatch(value) is not None
+    )
+
+
+def checked_ids(ids: Iterable[str], field: str) -> tuple[str, ...]:
+    """The ids, each once.
+
+    Raises:
+        ComposeError: one of them is none.
+    """
+    found = tuple(dict.fromkeys(ids))
+    for one in found:
+        if not is_message_id(one):
+            raise ComposeError(field, f"{str(one)[:80]!a} is no Message-ID in angle brackets")
+    return found
+
+
+def own_message_id(unique: str, domain: str) -> str:
+    """The Message-ID of a new message.
+
+    Raises:
+        ComposeError: ``unique`` cannot stand in one.
+    """
+    if not _UNIQUE.fullmatch(unique) or len(unique) > MAX_UNIQUE_CHARS:
+        raise ComposeError("unique", f"{unique[:80]!a} must be of letters, digits, . _ and -")
+    return f"<{unique}@{domain}>"
+
+
+def shortened(chain: Sequence[str]) -> tuple[str, ...]:
+    """The chain within :data:`MAX_REFERENCES_OCTETS`: its root, and as many of the last as fit.
+
+    The root is what threads are told by, the last one what is answered.
+    """
+    root, *rest = chain
+    room = MAX_REFERENCES_OCTETS - len(root)
+    kept: list[str] = []
+    for one in reversed(rest):
+        room -= len(one) + 1
+        if room < 0:
+            break
+        kept.append(one)
+    return (root, *reversed(kept))
+
 
 LINE_OCTETS: Final = 76
 """Octets of a line where it can be broken: RFC 2047 (2) allows 76 with an encoded word in it."""
@@ -177,3 +244,68 @@ def fold(name: str, pieces: Iterable[str]) -> bytes:
         else:
             lines[-1] += piece
     return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+# ---- Free text in the header, and the further fields that a user may add.
+
+MAX_TEXT_CHARS: Final = 2_000
+"""Characters of a subject or of another field; more than about 1,000 octets some servers refuse."""
+MAX_NAME_OCTETS: Final = 76
+"""Octets of a field's name."""
+MAX_EXTRA_FIELDS: Final = 100
+"""Fields that a user adds to one message."""
+
+OURS: Final = frozenset(
+    {
+        *("from", "to", "cc", "bcc", "reply-to", "sender", "subject", "date", "message-id"),
+        *("in-reply-to", "references", "auto-submitted", "x-auto-response-suppress"),
+        # What only those may write who carry a message, or deliver it.
+        *("return-path", "received", "delivered-to", "x-original-to", "envelope-to"),
+        *("x-envelope-to", "apparently-to", "authentication-results", "dkim-signature"),
+    }
+)
+"""Fields that are made here, or by servers."""
+OURS_BEGIN: Final = ("content-", "mime-", "resent-", "arc-", "received-")
+"""What the names of others of them begin with. Resent-To is a recipient to some programs."""
+
+_NAME = re.compile(rf"[!-9;-~]{{1,{MAX_NAME_OCTETS}}}")
+
+
+def checked_text(value: object, field: str) -> str:
+    """A text for one line of the header, without the blanks around it.
+
+    Raises:
+        ComposeError: it holds a line end or another control character, or is too long.
+    """
+    if not isinstance(value, str):
+        raise ComposeError(field, f"{type(value).__name__} is no text")
+    value = value.strip()
+    bad = NOT_IN_A_LINE.search(value)
+    if bad:
+        raise ComposeError(field, f"it holds {bad[0]!a}, and must be one line without controls")
+    if len(value) > MAX_TEXT_CHARS:
+        raise ComposeError(field, f"more than {MAX_TEXT_CHARS} characters")
+    return value
+
+
+def extra_fields(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterator[bytes]:
+    """The user's further fields, in their order.
+
+    What is ASCII goes out as it stands, broken at blanks; anything else is encoded.
+
+    Raises:
+        ComposeError: a name is none, or one of ours; a value cannot stand on a line.
+    """
+    pairs: list[tuple[object, object]]
+    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+    if len(pairs) > MAX_EXTRA_FIELDS:
+        raise ComposeError("headers", f"more than {MAX_EXTRA_FIELDS}")
+    for name, value in pairs:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ComposeError("headers", f"{str(name)[:80]!a} is no name of a field")
+        if name.lower() in OURS or name.lower().startswith(OURS_BEGIN):
+            raise ComposeError("headers", f"{name} is written by nornmail, or by servers")
+        checked = checked_text(value, f"headers[{name!r}]")
+        if not checked:
+            raise ComposeError("headers", f"{name} is empty")
+        yield unstructured(name, checked, MAX_RAW_TOKEN_OCTETS)

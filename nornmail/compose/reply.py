@@ -4,19 +4,122 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from html import escape
 from typing import Final
 
 from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
 from nornmail.compose.attachments import Enclosure
 from nornmail.compose.compose import Draft
+from nornmail.compose.headers import is_message_id
 from nornmail.errors import ComposeError
 from nornmail.html.document import html_to_text
-from nornmail.message.addresses import Address
+from nornmail.message.addresses import Address, canonical
 from nornmail.message.message import Message
-from nornmail.poller.routing import canonical
-from nornmail.smtp.chains import is_message_id
-from nornmail.smtp.quoting import quoted_html, quoted_text
-from nornmail.smtp.subjects import reply_subject
+
+# ---- The message that is answered, quoted below the answer.
+
+MAX_QUOTED_CHARS: Final = 64 * 1024
+"""Characters of a message that are quoted; who wants the rest has it."""
+MAX_NAME_SHOWN: Final = 100
+"""Characters of the sender in the line above the quote."""
+LEFT_OUT: Final = "[...]"
+"""Stands for what is not quoted."""
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def quoted_text(message: Message) -> str:
+    """An attribution, and the message's text with ``> `` before each line (RFC 3676, 4.5)."""
+    lines = (f"> {line}".rstrip(" ") for line in _shown_text(message).split("\n"))
+    return "\n".join((attribution(message), *lines)) + "\n"
+
+
+def quoted_html(message: Message) -> str:
+    """The same as HTML, from the text: a stranger's markup is not passed on."""
+    shown = "<br>\n".join(escape(line) for line in _shown_text(message).split("\n"))
+    return (
+        f"<div>{escape(attribution(message))}</div>\n"
+        f'<blockquote type="cite">\n{shown}\n</blockquote>\n'
+    )
+
+
+def attribution(message: Message) -> str:
+    """``On Tue, 24 Nov 2026 at 13:31 +0000, Ann wrote:``, on one line."""
+    who = NOT_IN_A_LINE.sub(" ", message.from_.name or message.from_.address)
+    who = " ".join(who.split())[:MAX_NAME_SHOWN] or "somebody"
+    when = message.date or message.received_at
+    return f"{_dated(when)}{who} wrote:"
+
+
+def _dated(when: datetime | None) -> str:
+    if when is None:
+        return ""
+    day = f"{_DAYS[when.weekday()]}, {when.day} {_MONTHS[when.month - 1]} {when.year:04d}"
+    return f"On {day} at {when:%H:%M %z}, "
+
+
+def _shown_text(message: Message) -> str:
+    text = message.text.strip("\n")
+    if len(text) > MAX_QUOTED_CHARS:
+        text = text[:MAX_QUOTED_CHARS] + "\n" + LEFT_OUT
+    return text
+
+
+# ---- The subject of an answer: ``Re:`` once, in whatever language and however often it was there.
+
+MAX_REPLY_SUBJECT_CHARS: Final = 500
+"""Characters of a subject that go over into an answer. Mail programs show about a hundred."""
+
+_ANSWER_MARKS: Final = (
+    "re", "r", "rif", "res", "ref",  # Latin's; Italian; Portuguese
+    "aw", "antw", "antwort",  # German, Dutch
+    "sv", "vs", "svar",  # Swedish, Norwegian, Danish; Finnish
+    "rv",  # Spanish
+    "odp", "odpověď",  # Polish, Czech, Slovak
+    "ynt", "yan", "cevap",  # Turkish
+    "vá", "atb", "ats", "bls", "tl", "ad", "rp",  # Hungarian, Latvian, Lithuanian, Indonesian, ...
+    "απ", "σχετ",  # Greek
+    "ответ", "на", "відп", "отг",  # Russian, Bulgarian, Ukrainian
+    "השב", "תשובה", "رد",  # Hebrew, Arabic
+    "回复", "回覆", "答复", "答覆", "回信",  # Chinese
+    "返信", "回答",  # Japanese
+    "답장", "회신", "답변",  # Korean
+    "ตอบ", "ตอบกลับ",  # Thai
+)  # fmt: skip
+"""What mail programs write before the subject of an answer."""
+
+_MARK = re.compile(
+    rf"[\s\u200e\u200f]*(?:{'|'.join(sorted(_ANSWER_MARKS, key=len, reverse=True))})"
+    r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4}|\*\d{1,4})?[\s\u00a0]{0,3}[:\uff1a]\s*",
+    re.IGNORECASE,
+)
+_LIST_TAG = re.compile(r"\s*(\[[^\[\]]{1,60}\])\s*")
+
+
+def reply_subject(subject: str) -> str:
+    """``Re:`` and the subject without the marks of earlier answers; a ``[list]`` tag stays.
+
+    Marks of forwarded mail stay as well: ``Re: Fwd: plans``.
+
+    Args:
+        subject: decoded; control characters become blanks.
+    """
+    rest = _without_marks(NOT_IN_A_LINE.sub(" ", subject[: 2 * MAX_REPLY_SUBJECT_CHARS]))
+    tag = _LIST_TAG.match(rest)
+    if tag and _MARK.match(rest, tag.end()):
+        rest = f"{tag[1]} {_without_marks(rest[tag.end() :])}"
+    # What was encoded twice must not be decoded twice by whoever folds our header anew.
+    return f"Re: {rest[:MAX_REPLY_SUBJECT_CHARS].replace('=?', '= ?')}".strip()
+
+
+def _without_marks(subject: str) -> str:
+    at = 0
+    while (mark := _MARK.match(subject, at)) is not None:
+        at = mark.end()
+    return subject[at:].strip()
+
 
 MAX_REPLY_TO: Final = 10
 """Whom an answer goes to: a stranger names them, and must not reach a crowd through us. Honest mail

@@ -12,9 +12,8 @@ from nornmail.html.css.cascade import Cascade
 from nornmail.html.css.style import Style
 from nornmail.html.css.visibility import is_on_page
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
-from nornmail.html.lines import Lines
+from nornmail.html.lines import Lines, shown_address
 from nornmail.html.tree import Element
-from nornmail.message.html.links import shown_address
 
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from nornmail.message.html.tags import NO_ATTRIBUTES
+from nornmail.html.tokenizer import NO_ATTRIBUTES
 
 _WORD: Final = re.compile(r"[^\t\n\f\r ]+")
 

@@ -10,15 +10,14 @@ from nornmail.clock import SystemClock
 from nornmail.errors import CommandRefused, NornmailError, Throttled
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
-from nornmail.imap.listing import Selected
 from nornmail.imap.login import log_in, secure
+from nornmail.imap.results import Selected
 from nornmail.imap.translate import Scrubber, scrubber
 from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Wire
-from nornmail.net.diagnose import PATIENCE, Port, reach, speaks_tls
-from nornmail.oauth import ask_token
+from nornmail.net.diagnose import PATIENCE, Port, Step, reach, speaks_tls
+from nornmail.net.sasl import ask_token
 from nornmail.settings.imap import ImapSettings
-from nornmail.steps import Step
 from nornmail.uidset import UidSet
 
 SHOWN_MAILBOXES = 20

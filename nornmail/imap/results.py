@@ -5,11 +5,128 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 
-from nornmail.imap.dates import internal_date
-from nornmail.imap.responses import Fetch, Untagged
-from nornmail.imap.tokens import Value, number
+from nornmail.clock import instant
+from nornmail.errors import ProtocolError
+from nornmail.imap.responses import Esearch, Exists, Expunge, Fetch, Search, Status, Untagged
+from nornmail.imap.tokens import Atom, Value, number
+from nornmail.imap.wire import Reply
 from nornmail.uidset import UidSet
+
+# ---- INTERNALDATE: when the server received a message (RFC 3501, section 9, ``date-time``).
+
+_MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov")
+_MONTH = {name: index for index, name in enumerate((*_MONTHS, b"dec"), start=1)}
+_DATE_TIME = re.compile(
+    rb"[ \t]*([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})[ \t]+"
+    rb"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[ \t]+([+-])([0-9]{2})([0-9]{2}))?[ \t]*"
+)
+
+
+def write_internal_date(seconds: float) -> bytes:
+    """An instant, in seconds since 1970 UTC, as ``date-time`` without its quotes."""
+    when = instant(seconds)
+    month = [*_MONTHS, b"dec"][when.month - 1].title()
+    clock = f"{when:%H:%M:%S}".encode("ascii")
+    return b"%02d-%s-%04d %s +0000" % (when.day, month, when.year, clock)
+
+
+def internal_date(raw: bytes) -> float | None:
+    """Seconds since 1970 UTC, or ``None`` for what is no date; a missing zone counts as UTC.
+
+    Servers send ``00-Jan-0000``, and that is no reason to lose a message.
+    """
+    found = _DATE_TIME.fullmatch(raw)
+    if found is None:
+        return None
+    day, month, year, hour, minute, second, sign, hours, minutes = found.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        local = datetime(
+            int(year),
+            _MONTH.get(month.lower(), 0),
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),  # A leap second has no datetime.
+            tzinfo=timezone(-offset if sign == b"-" else offset),
+        )
+        return local.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+# ---- What SELECT and SEARCH told, as one value each.
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A mailbox as the server described it when it was selected.
+
+    Attributes:
+        mailbox: its name.
+        exists: how many messages it had.
+        uid_validity: ``None`` where the server named none.
+        uid_next: ``None`` where the server named none.
+        read_only: nothing in it can be changed.
+    """
+
+    mailbox: str
+    exists: int
+    uid_validity: int | None
+    uid_next: int | None
+    read_only: bool
+
+
+def selected(mailbox: str, reply: Reply, *, examined: bool) -> Selected:
+    """The answer to SELECT or EXAMINE; what was told last counts.
+
+    Raises:
+        ProtocolError: the server did not say how many messages there are (RFC 3501, 6.3.1).
+    """
+    exists: int | None = None
+    codes: dict[str, str] = {"READ-ONLY": ""} if examined else {}
+    for response in reply.untagged:
+        if isinstance(response, Exists):
+            exists = response.count
+        elif isinstance(response, Expunge) and exists:
+            exists -= 1
+        elif isinstance(response, Status) and response.code == "CLOSED":
+            exists = None  # RFC 7162, 3.2.11: what came before was about the mailbox before.
+        elif isinstance(response, Status):
+            codes[response.code] = response.code_args
+    codes[reply.end.code] = reply.end.code_args
+    if exists is None:
+        raise ProtocolError(f"the answer to SELECT {mailbox} says nothing about its messages")
+    return Selected(
+        mailbox,
+        exists,
+        number(Atom(codes.get("UIDVALIDITY", "").encode("utf-8", "replace"))),
+        number(Atom(codes.get("UIDNEXT", "").encode("utf-8", "replace"))),
+        "READ-ONLY" in codes and "READ-WRITE" not in codes,
+    )
+
+
+def hits(told: Iterable[Untagged]) -> UidSet:
+    """The UIDs that a UID SEARCH found. Without hits some servers (iCloud) say nothing at all."""
+    return hits_if_told(told) or UidSet()
+
+
+def hits_if_told(told: Iterable[Untagged]) -> UidSet | None:
+    """As :func:`hits`, and ``None`` when there was no response with hits, not even an empty one."""
+    found: UidSet | None = None
+    for response in told:
+        if isinstance(response, Search) or (isinstance(response, Esearch) and response.by_uid):
+            found = found if found is not None else UidSet()
+            found.update(response.uids)
+    return found
+
+
+def within(uids: UidSet, wanted: UidSet) -> UidSet:
+    """What of ``uids`` is in ``wanted``: servers that know no search by UID return everything."""
+    return uids - (uids - wanted)
+
 
 MAX_SIZE_DIGITS = 18
 """Digits of a message's size; an exabyte has nineteen."""

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from nornmail.errors import ConnectionLost
 from nornmail.imap.errors import Kind, classify
 from nornmail.imap.limits import SHOWN_LIMIT, Budget, Limits, plain_budget
-from nornmail.imap.listing import Selected
 from nornmail.imap.login import refused
 from nornmail.imap.responses import Exists, Expunge, Status, Tagged, Untagged
+from nornmail.imap.results import Selected
 from nornmail.imap.translate import Scrubber
 from nornmail.imap.wire import Reply, Wire
 from nornmail.settings.imap import ImapSettings

@@ -20,9 +20,8 @@ from typing import Any, cast
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.imap.errors import farewell
-from nornmail.imap.framing import ReadBuffer
+from nornmail.imap.framing import ReadBuffer, ResponseReader
 from nornmail.imap.limits import Budget, Limits
-from nornmail.imap.reader import ResponseReader
 from nornmail.imap.responses import (
     Capability,
     Continuation,

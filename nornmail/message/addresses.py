@@ -7,6 +7,7 @@ or stands for one beside it: ``alice@legit.example <bob@evil.example>`` is bob.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,9 @@ from nornmail.message.limits import (
     MAX_NAME_WORDS,
     MAX_UNQUOTED_COMMAS,
 )
+
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
 
 _TOKEN = re.compile(
     r"""
@@ -354,3 +358,24 @@ def _without_comments(text: str) -> str:
         if at < 0:
             return "".join(out)
     return "".join(out) + text[at:]
+
+
+def canonical(address: str) -> str:
+    """The form in which two addresses are compared; the same for all that reach one mailbox.
+
+    Lower case (no server that matters tells ``Bob`` from ``bob``, whatever RFC 5321, 2.4, allows),
+    composed Unicode, an international domain in its ASCII form (RFC 5890), no needless quotes.
+    """
+    local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
+    if len(local) > 1 and local[0] == local[-1] == '"':
+        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+    return f"{local.lower()}@{_ascii_domain(domain.lower().rstrip('.'))}"
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:  # no name of a host: it is compared as it stands
+        return domain

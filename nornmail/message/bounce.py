@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.message.addresses import Address, parse_addresses
+from nornmail.message.bounce_text import may_be_notice
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
 from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
-from nornmail.message.noticing import may_be_notice
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
 
 if TYPE_CHECKING:

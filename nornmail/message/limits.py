@@ -91,6 +91,3 @@ MAX_NOTICE_CHARS: Final = 64 * 1024
 
 MAX_NOTICE_LINE_CHARS: Final = 1_000
 """Characters of one line of it. SMTP's lines have 512 octets (RFC 5321, 4.5.3.1.5)."""
-
-MAX_DEFECTS: Final = 100
-"""Different defects that are listed for one message."""

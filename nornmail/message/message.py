@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from nornmail.message.attachment import Attachment
+    from nornmail.message.bounce import Bounce
+
+    pass
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, Final
+from typing import Generic, TypeVar, overload
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
-from nornmail.message.authentication.verdicts import Authentication, read_authentication
+from nornmail.message.authentication import Authentication, read_authentication
 from nornmail.message.automatic import Automatic, find_automatic
 from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
-from nornmail.message.export import message_dict
 from nornmail.message.headers import (
     Headers,
     decode_text,
@@ -26,11 +33,100 @@ from nornmail.message.headers import (
     read_headers,
     skip_leading_blanks,
 )
-from nornmail.message.lazily import cached_property
 from nornmail.message.limits import MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
 from nornmail.message.quotes import new_text
 from nornmail.model import MessageRef
+
+# ---- A message as plain values for JSON.
+
+_AS_THEY_ARE: Final = (
+    "subject", "message_id", "in_reply_to", "thread_id", "text", "plain_text", "html", "new_text",
+    "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
+)  # fmt: skip
+
+
+def message_dict(message: Message) -> dict[str, Any]:
+    """See :meth:`nornmail.message.Message.to_dict`."""
+    found = message.authentication
+    return {
+        "from": asdict(message.from_),
+        "sender": asdict(message.sender),
+        "to": [asdict(one) for one in message.to],
+        "cc": [asdict(one) for one in message.cc],
+        "bcc": [asdict(one) for one in message.bcc],
+        "reply_to": [asdict(one) for one in message.reply_to],
+        **{name: getattr(message, name) for name in _AS_THEY_ARE},
+        "date": message.date.isoformat() if message.date else None,
+        "received_at": message.received_at.isoformat() if message.received_at else None,
+        "references": list(message.references),
+        "recipients": list(message.recipients),
+        "headers": [list(item) for item in message.headers.items()],
+        "flags": sorted(message.flags),
+        "ref": asdict(message.ref) if message.ref else None,
+        "is_automatic": bool(message.is_automatic),
+        "automatic_kind": message.is_automatic.kind,
+        "attachments": [_attachment_dict(one) for one in message.attachments],
+        "authentication": asdict(found) | {"dkim_domains": list(found.dkim_domains)},
+        "bounce": _bounce_dict(message.bounce),
+        "defects": list(message.defects),
+    }
+
+
+def _bounce_dict(bounce: Bounce | None) -> dict[str, Any] | None:
+    if bounce is None:
+        return None
+    return {
+        "original_message_id": bounce.original_message_id,
+        "is_permanent": bounce.is_permanent,
+        "recipients": [asdict(one) for one in bounce.recipients],
+    }
+
+
+def _attachment_dict(attachment: Attachment) -> dict[str, str | int | bool]:
+    return {
+        "filename": attachment.filename,
+        "original_filename": attachment.original_filename,
+        "content_type": attachment.content_type,
+        "disposition": attachment.disposition,
+        "size": attachment.size,
+        "content_id": attachment.content_id,
+        "is_inline": attachment.is_inline,
+    }
+
+
+# ---- Fields that are read on first use and then kept.
+
+_Value = TypeVar("_Value")
+
+
+class cached_property(Generic[_Value]):  # it stands for functools.cached_property
+    """What :func:`functools.cached_property` is, for objects that refuse to be changed.
+
+    It takes no lock, which that of Python 3.11 does at each first use: the readers of this room are
+    pure, so that two threads that come at the same time find the same.
+    """
+
+    def __init__(self, read: Callable[[Any], _Value]) -> None:
+        self._read = read
+        self._name = read.__name__
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type[Any]) -> cached_property[_Value]: ...
+
+    @overload
+    def __get__(self, owner: object, kind: type[Any] | None = None) -> _Value: ...
+
+    def __get__(
+        self, owner: object | None, kind: type[Any] | None = None
+    ) -> _Value | cached_property[_Value]:
+        if owner is None:
+            return self
+        value = self._read(owner)
+        owner.__dict__[self._name] = value
+        return value
+
 
 RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
 """The fields in which a sender says whom a message is for."""

@@ -12,7 +12,25 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nornmail.steps import Step
+# ---- One step on the way to a working mailbox, as ``nornmail check`` shows it.
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one step.
+
+    Attributes:
+        name: which, as ``"IMAP login"``.
+        ok: whether it went well.
+        said: what was found, on one line.
+        advice: what to do about it; ``""`` where there is nothing, or ``said`` has it.
+    """
+
+    name: str
+    ok: bool
+    said: str
+    advice: str = ""
+
 
 PATIENCE = 15.0
 """Seconds that a step may take, where the settings allow no less: a person waits for it."""

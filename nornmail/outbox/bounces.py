@@ -8,10 +8,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from nornmail.events import LetterBounced
+from nornmail.events import LetterBounced, bounce_of
 from nornmail.message.message import Message
 from nornmail.outgoing import Letter, Recipient, Standing
-from nornmail.smtp.telling import bounce_of
 from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.smtp")

@@ -13,8 +13,9 @@ from functools import partial
 
 from nornmail import context
 from nornmail.clock import Clock, instant
-from nornmail.compose.autoreply import AnswerLimits, refusals
+from nornmail.compose.autoreply import AnswerLimits, Counts, refusals
 from nornmail.compose.compose import Composed, Draft, compose
+from nornmail.compose.reply import correspondents
 from nornmail.errors import (
     ConfigurationError,
     LoopError,
@@ -27,11 +28,30 @@ from nornmail.message.message import Message
 from nornmail.outbox.results import SendResult, result_of
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import Letter, LetterState, Recipient
-from nornmail.smtp.answering import answered, is_our_message_id
-from nornmail.stores.memory import MemoryStateStore
+from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.smtp")
+
+# ---- What the store knows that decides whether a message may be answered: see ``loops.py``.
+
+HOUR = 3_600.0
+DAY = 86_400.0
+
+
+def is_our_message_id(store: StateStore, message_id: str) -> bool:
+    """Whether a message with this Message-ID is one of ours, of whatever outbox of the store."""
+    return bool(message_id) and bool(store.letters_with(message_id))
+
+
+def answered(store: StateStore, outbox: str, message: Message, now: float) -> Counts:
+    """How many answers the correspondents of a message, or its thread, got: the most of any."""
+    asked = [{"address": one.address} for one in correspondents(message)]
+    asked.append({"thread_id": message.thread_id})
+    hour = [store.answers_since(outbox, now - HOUR, **one) for one in asked]
+    day = [store.answers_since(outbox, now - DAY, **one) for one in asked]
+    return Counts(hour=max(hour), day=max(day))
+
 
 MAX_KEY_CHARS = 200
 """Characters of a key: people read it, and an index holds it."""

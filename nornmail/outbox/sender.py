@@ -23,17 +23,15 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.events import Event
+from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
-from nornmail.outbox.results import Outgoing
+from nornmail.outbox.results import BeforeSend, Outgoing, ask
 from nornmail.outbox.sent_copies import SentMail, looked_after
 from nornmail.outbox.status import Board, Doing
 from nornmail.outgoing import Letter, LetterState, Recipient, Wish
-from nornmail.smtp.approval import BeforeSend, ask
-from nornmail.smtp.line import Line
-from nornmail.smtp.session import Submission
-from nornmail.smtp.telling import outbox_event
+from nornmail.smtp.session import Line
+from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.smtp")

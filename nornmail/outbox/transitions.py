@@ -15,7 +15,7 @@ from nornmail.errors import ConfigurationError
 from nornmail.outgoing import WISHES, Envelope, Letter, LetterState, Recipient, Standing, Wish
 from nornmail.retry import REASON_LENGTH
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
-from nornmail.smtp.session import Outcome, Submission
+from nornmail.smtp.transaction import Outcome, Submission
 
 FIRST_RETRY = 60.0
 """Seconds until a recipient that was put off is tried again: greylisting asks for some minutes, and

@@ -13,12 +13,12 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
-from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import CommandRefused, Throttled
 from nornmail.imap.connection import Connection
 from nornmail.model import Entry, PutEntry, State
-from nornmail.policy.touching import action_delay, may_touch
+from nornmail.poller.decisions import action_delay, may_touch
 from nornmail.poller.ledger import Ledger
+from nornmail.poller.recognition import digest_of, header_digest_of
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.uidset import UidSet
 

@@ -11,15 +11,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nornmail.digest import digest_of
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Body
-from nornmail.mailbox.headers import HeaderReader
 from nornmail.message.message import parse_message
 from nornmail.model import Entry, Inbox, PutEntry
 from nornmail.poller.decisions import cut_off
+from nornmail.poller.discovery import HeaderReader
 from nornmail.poller.inboxes import Recipients
 from nornmail.poller.ledger import Ledger
+from nornmail.poller.recognition import digest_of
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.mailbox")

@@ -11,23 +11,20 @@ from collections.abc import Callable
 from contextlib import closing
 
 from nornmail.clock import instant
-from nornmail.delivery.tally import Tally
 from nornmail.errors import ConnectionLost, MessageGone
 from nornmail.events import Announcer, Connected, Found, TookOver
 from nornmail.imap.connection import Connection
-from nornmail.mailbox.intake import Intake
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
-from nornmail.poller.fetch import Shortfall
+from nornmail.poller.fetch import Intake, Shortfall
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Board
+from nornmail.poller.status import Activity, Backlog, Board, Tally
+from nornmail.poller.threads import RUNNING
 from nornmail.poller.uidvalidity import Epochs
-from nornmail.running.backlog import Backlog
-from nornmail.running.exclusive import RUNNING
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 

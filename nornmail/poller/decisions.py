@@ -2,10 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nornmail.model import Digest, Entry, Epoch, State
+from nornmail.model import UNROUTED, Digest, Entry, Epoch, State
+
+# ---- What to ask of a mailbox, how much at once, and how often to ask for all of it.
+
+BATCH_MESSAGES = 100
+"""Bodies asked for in one round trip: the gain per message is spent at about fifty."""
+BATCH_OCTETS = 8 * 1024 * 1024
+"""Octets asked for in one round trip: what is held in memory, and lost work when it is cut."""
+RECONCILE_INTERVAL = 3_600.0
+"""Seconds between two comparisons of the whole listing with the ledger."""
+SEARCH_INTERVAL = 300.0
+"""Seconds after which a poll searches although NOOP told of nothing new: for servers that do not
+announce new mail."""
+DISAGREEMENT_INTERVAL = 60.0
+"""Seconds between two whole listings while EXISTS goes on disagreeing with what is listed."""
+
+
+def batches(
+    sizes: Mapping[int, int], *, most_messages: int, most_octets: int = BATCH_OCTETS
+) -> Iterator[list[int]]:
+    """Cut UIDs into batches, ascending, bounded by count and octets; one message always fits.
+
+    Args:
+        sizes: the octets of each UID.
+        most_messages: 1 or more.
+    """
+    batch: list[int] = []
+    octets = 0
+    for uid in sorted(sizes):
+        if batch and (len(batch) >= most_messages or octets + sizes[uid] > most_octets):
+            yield batch
+            batch, octets = [], 0
+        batch.append(uid)
+        octets += sizes[uid]
+    if batch:
+        yield batch
+
+
+# ---- When the mailbox is touched for a message, and when that is tried again.
+
+FIRST_ACTION_DELAY = 60.0
+"""Seconds after the first refusal of a flag, a deletion or a move."""
+LONGEST_ACTION_DELAY = 3_600.0
+"""Seconds: a mailbox that is read-only for good is asked once an hour."""
+UNSETTLED = frozenset({State.NEW, State.CLAIMED, State.WAITING})
+"""States of an inbox's entry that the mailbox waits for."""
+
+
+def action_delay(refusals: int) -> float:
+    """Seconds before flags, deletions and moves that the server refused are tried again."""
+    return min(FIRST_ACTION_DELAY * 2.0 ** min(refusals - 1, 30), LONGEST_ACTION_DELAY)
+
+
+def may_touch(siblings: Collection[Entry]) -> bool | None:
+    """Whether the mailbox is touched for a message that an inbox handled (rules 5 and 12).
+
+    Args:
+        siblings: its entries, one for each inbox.
+
+    Returns:
+        ``None`` while one of them is not settled yet; ``False`` where one is dead, or where nobody
+        handled it but ``on_unrouted``: it is left as it is.
+    """
+    states = {entry.state for entry in siblings}
+    if states & UNSETTLED:
+        return None
+    handled = any(
+        entry.state in (State.HANDLED, State.FINISHED) and entry.key.inbox != UNROUTED
+        for entry in siblings
+    )
+    return handled and State.DEAD not in states
+
 
 FIRST_RUN_LIMIT = 1_000
 """Messages that a first run delivers unasked: an agent may pay for each."""

@@ -12,18 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nornmail.clock import instant
-from nornmail.delivery.arrival import Arrival
-from nornmail.delivery.tally import Tally
-from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
 from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
 from nornmail.poller.circuit_breaker import OUTAGE_AFTER, HandlerHealth
+from nornmail.poller.fetch import Arrival
 from nornmail.poller.handler import MAX_HANGING, Caller, Handler, Outcome
 from nornmail.poller.inboxes import REMOVED, Recipients
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import acquaintance
+from nornmail.poller.recognition import acquaintance, digest_of, header_digest_of
+from nornmail.poller.status import Tally
 from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, revived
 
 log = logging.getLogger("nornmail.delivery")

@@ -12,30 +12,26 @@ from typing import Protocol
 
 from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import Clock, instant
-from nornmail.delivery.tally import Tally
 from nornmail.errors import HandlerError, NornmailError
 from nornmail.events import Announcer, Event, OnEvent, Stopped
 from nornmail.imap.connection import Connection
-from nornmail.mailbox.intake import Intake
 from nornmail.message.message import Message
 from nornmail.model import MailboxKey
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.cycle import Passes, fetch_rest, look_up
 from nornmail.poller.delivery import Delivery
-from nornmail.poller.fetch import Shortfall
+from nornmail.poller.fetch import Intake, Shortfall
 from nornmail.poller.handler import Caller
 from nornmail.poller.inboxes import Recipients
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.status import Activity, Board, Status
+from nornmail.poller.status import Activity, Backlog, Board, Status, Tally
 from nornmail.poller.sync import Requests
-from nornmail.poller.threads import Lifecycle
+from nornmail.poller.threads import Lifecycle, Turnstile
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Rest
 from nornmail.retry import RetryPolicy
-from nornmail.running.backlog import Backlog
-from nornmail.running.exclusive import Turnstile
 from nornmail.settings.imap import ImapSettings, StartFrom, UidValidityPolicy
 from nornmail.stores.protocol import StateStore
 from nornmail.waker import Waker

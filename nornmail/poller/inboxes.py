@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nornmail.errors import ConfigurationError
+from nornmail.message.addresses import canonical
 from nornmail.message.message import Message, parse_message
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
-from nornmail.poller.routing import canonical, route
+from nornmail.poller.routing import route
 
 REMOVED = "inbox removed"
 """Why mail is dead that an inbox had yet to be handed, and that the poller has no longer."""

@@ -32,7 +32,7 @@ from nornmail.model import (
     Watermark,
     delivery_id_of,
 )
-from nornmail.policy.touching import may_touch
+from nornmail.poller.decisions import may_touch
 from nornmail.stores.protocol import StateStore
 from nornmail.uidset import UidSet
 

@@ -12,7 +12,6 @@ from datetime import datetime
 
 from nornmail.backoff import STALLED_INTERVALS, Patience
 from nornmail.clock import Clock, instant
-from nornmail.delivery.tally import Tally
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -38,11 +37,11 @@ from nornmail.model import State
 from nornmail.poller.cycle import Passes
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Board
+from nornmail.poller.status import Activity, Board, Tally
 from nornmail.poller.sync import Requests
+from nornmail.poller.threads import Turnstile
 from nornmail.poller.wait import Rest
 from nornmail.retry import RetryPolicy, until_due
-from nornmail.running.exclusive import Turnstile
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")

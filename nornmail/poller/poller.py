@@ -35,7 +35,7 @@ from nornmail.settings.imap import (
     check_start_from,
     check_uidvalidity_policy,
 )
-from nornmail.stores.opening import DEFAULT_STATE, open_store
+from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024

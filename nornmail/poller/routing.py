@@ -6,15 +6,11 @@ Pure: a message and addresses in, addresses' owners out. What is done with the a
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
-from nornmail.message.addresses import parse_addresses
+from nornmail.message.addresses import canonical, parse_addresses
 from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS, Message
 from nornmail.model import Inbox
-
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
@@ -43,18 +39,6 @@ def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
     return []
 
 
-def canonical(address: str) -> str:
-    """The form in which two addresses are compared; the same for all that reach one mailbox.
-
-    Lower case (no server that matters tells ``Bob`` from ``bob``, whatever RFC 5321, 2.4, allows),
-    composed Unicode, an international domain in its ASCII form (RFC 5890), no needless quotes.
-    """
-    local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
-    if len(local) > 1 and local[0] == local[-1] == '"':
-        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
-    return f"{local.lower()}@{_ascii_domain(domain.lower().rstrip('.'))}"
-
-
 def addressed_to(message: Message) -> list[str]:
     """Every address that :func:`route` looks at, in its order."""
     return list(_addresses(message, (*RECIPIENT_FIELDS, *DELIVERY_FIELDS)))
@@ -74,12 +58,3 @@ def _owner(address: str, owners: dict[str, Inbox]) -> Inbox | None:
         return owners[wanted]
     local, _, domain = wanted.rpartition("@")
     return owners.get(f"{local.partition('+')[0]}@{domain}") if "+" in local else None
-
-
-def _ascii_domain(domain: str) -> str:
-    if domain.isascii():
-        return domain
-    try:
-        return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:  # no name of a host: it is compared as it stands
-        return domain

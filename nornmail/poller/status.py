@@ -2,16 +2,93 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from nornmail.clock import Clock, instant
 from nornmail.errors import StoreError
+from nornmail.events import Announcer, Behind
 from nornmail.model import State, Watermark
 from nornmail.poller.ledger import Ledger
+
+log = logging.getLogger("nornmail.poller")
+
+# ---- What a pass did, counted.
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a poll did so far; :class:`~nornmail.poller.poller.PollResult` is made from it.
+
+    ``new_in`` counts, for each inbox, what it was handed for the first time.
+    """
+
+    new: int = 0
+    handled: int = 0
+    failed: int = 0
+    passed_over: int = 0
+    gone: int = 0
+    new_in: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def progress(self) -> int:
+        """A figure that rises whenever anything came to an end."""
+        return self.new + self.handled + self.failed + self.passed_over + self.gone
+
+
+# ---- Mail that is there and was not looked at: how much, since when, and whether that is too
+# long.
+
+
+class Backlog:
+    """Keeps count while a pass works through what it found.
+
+    Nothing need have failed: a first run takes its time, and so does a slow callback. Whoever
+    watches is told once, and again after there was nothing left in between.
+
+    Args:
+        clock: for how long it has lasted.
+        patience: seconds after which it is told.
+        announce: who is told.
+    """
+
+    def __init__(self, clock: Clock, patience: float, announce: Announcer) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._announce = announce
+        self._left = 0
+        self._began_at = 0.0
+        self._told = False
+
+    @property
+    def behind(self) -> int:
+        """How many messages, once some have been there for too long; else 0. From any thread."""
+        return self._left if self._lasts() > self._patience else 0
+
+    def found(self, count: int) -> None:
+        """So many are there that nobody has looked at; 0 when all are done."""
+        if not count:
+            self._told = False
+        elif not self._left:
+            self._began_at = self._clock.monotonic()
+        self._left = count
+
+    def did(self, count: int) -> None:
+        """So many of them were handed over, or passed over; tell it if that takes too long."""
+        self._left = max(self._left - count, 0)
+        if self.behind and not self._told:
+            self._told = True
+            now, lasts = self._clock.wall(), self._lasts()
+            log.warning("%d messages are there that nobody has looked at", self._left)
+            self._announce(Behind(at=instant(now), since=instant(now - lasts), count=self._left))
+
+    def _lasts(self) -> float:
+        return self._clock.monotonic() - self._began_at if self._left else 0.0
 
 
 class Activity(StrEnum):

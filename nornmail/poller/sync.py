@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nornmail.delivery.tally import Tally
 from nornmail.errors import NornmailError
+from nornmail.poller.status import Tally
 
 
 class Request:

@@ -12,11 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from nornmail.digest import digest_of, header_digest_of
 from nornmail.errors import DecisionNeeded
 from nornmail.imap.connection import Connection
-from nornmail.imap.listing import Selected
-from nornmail.mailbox.headers import HeaderReader
+from nornmail.imap.results import Selected
 from nornmail.model import Change, Entry, EntryKey, Epoch
 from nornmail.poller.decisions import (
     FIRST_RUN_LIMIT,
@@ -28,8 +26,9 @@ from nornmail.poller.decisions import (
     new_epoch_reason,
     recognise,
 )
+from nornmail.poller.discovery import HeaderReader
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import carried_over, known_by_digest
+from nornmail.poller.recognition import carried_over, digest_of, header_digest_of, known_by_digest
 from nornmail.settings.imap import StartFrom, UidValidityPolicy, start_instant
 from nornmail.uidset import UidSet
 

@@ -17,8 +17,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.providers import preset, with_preset
-from nornmail.settings.variables import (
+from nornmail.settings.env import (
     HIGHEST_PORT,
     check_provider,
     read_bool,
@@ -26,6 +25,7 @@ from nornmail.settings.variables import (
     read_seconds,
     read_text,
 )
+from nornmail.settings.providers import preset, with_preset
 
 StartFrom = Literal["all", "new"] | date | None
 UidValidityPolicy = Literal["dedupe", "replay", "baseline"]

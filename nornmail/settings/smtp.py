@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.providers import preset, with_preset
-from nornmail.settings.variables import (
+from nornmail.settings.env import (
     HIGHEST_PORT,
     check_provider,
     read_bool,
@@ -19,6 +18,7 @@ from nornmail.settings.variables import (
     read_seconds,
     read_text,
 )
+from nornmail.settings.providers import preset, with_preset
 
 SUBMISSION_PORT = 587
 """Submission that begins in plain text and goes on inside TLS (RFC 6409)."""

@@ -8,16 +8,14 @@ from contextlib import ExitStack
 
 from nornmail.clock import SystemClock
 from nornmail.errors import ConfigurationError, ConnectionLost, NornmailError
-from nornmail.net.diagnose import PATIENCE, Port, described, reach, speaks_tls
+from nornmail.net.diagnose import PATIENCE, Port, Step, described, reach, speaks_tls
 from nornmail.net.redact import Scrubber
 from nornmail.net.tls import port_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
-from nornmail.smtp.opening import connected, greet, secure
 from nornmail.smtp.reply_codes import Meaning, Stage, meaning
-from nornmail.smtp.session import Session
+from nornmail.smtp.session import Session, connected, greet, secure
 from nornmail.smtp.wire import Wire
-from nornmail.steps import Step
 
 _WHERE = "check SMTP_HOST and SMTP_PORT"
 _LATER = "try again later; if it stays, ask the server's owner"

@@ -10,11 +10,9 @@ from typing import Final
 
 from nornmail.errors import AuthenticationFailed, ConnectionLost, ProtocolError, Throttled
 from nornmail.net.redact import Scrubber
-from nornmail.net.sasl import Exchange, with_password, with_token
-from nornmail.oauth import ask_token
+from nornmail.net.sasl import Exchange, ask_token, with_password, with_token
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.reply_codes import Meaning, Stage, is_lockout, limit_kind, meaning
-from nornmail.smtp.responses import Response
+from nornmail.smtp.reply_codes import Meaning, Response, Stage, is_lockout, limit_kind, meaning
 from nornmail.smtp.wire import Wire
 
 MAX_COMMAND_OCTETS: Final = 510

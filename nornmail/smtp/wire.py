@@ -15,8 +15,7 @@ from typing import Final
 
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.smtp.reply_codes import CLOSING
-from nornmail.smtp.responses import Response, ResponseReader
+from nornmail.smtp.reply_codes import CLOSING, Response, ResponseReader
 
 CHUNK: Final = 64 * 1024
 """Octets that are read or written at once."""

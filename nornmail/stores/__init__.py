@@ -1,10 +1,37 @@
 """State stores: the protocol and its implementations."""
 
+from __future__ import annotations
+
+import os
+
+from nornmail.errors import StoreError
+from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.memory import MemoryStateStore
-from nornmail.stores.opening import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
+
+# ---- A store by its file's name, as a setting has it.
+
+DEFAULT_STATE = "nornmail.db"
+"""Where the state is kept if nobody says otherwise."""
+
+
+def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> StateStore:
+    """Open the store at ``path``: a JSON store where the name ends in ``.json``, else sqlite.
+
+    Args:
+        path: the store; made where it is missing.
+        must_exist: it is not made.
+
+    Raises:
+        StoreError: it cannot be used, or is missing and must not be.
+    """
+    if must_exist and not os.path.exists(path):
+        raise StoreError(f"there is no state store at {os.fspath(path)}")
+    if os.fspath(path).endswith(".json"):
+        return JsonStateStore(path)
+    return SqliteStateStore(path)
+
 
 __all__ = [
     "DEFAULT_STATE",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Generic
 
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
 from nornmail.model import (
@@ -18,10 +19,145 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.stores.in_memory_tables import Effects, Tables
-from nornmail.stores.letter_tables import H
-from nornmail.stores.tabled_letters import TabledLetters
+from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.stores.in_memory_tables import Effects, H, LetterTables, Tables
 from nornmail.uidset import UidSet
+
+# ---- The outbox of the stores with their state in memory: what they share.
+
+Plan = Callable[[Tables[H], Callable[[bytes], H]], Effects[H]]
+"""What a change of the tables comes to; it is given what makes of bytes what stands for them."""
+
+
+class TabledLetters(ABC, Generic[H]):
+    """The part of :class:`~nornmail.stores.in_memory.TabledStore` that is about letters."""
+
+    _mailboxes: dict[MailboxKey, Tables[H]]
+
+    @abstractmethod
+    def _locked(self) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def _check_lease(self, lease: Lease) -> None: ...
+
+    @abstractmethod
+    def _tables(self, mailbox: MailboxKey) -> Tables[H]: ...
+
+    @abstractmethod
+    def _read_raw(self, held: H) -> bytes: ...
+
+    @abstractmethod
+    def _write(self, mailbox: MailboxKey, plan: Plan[H]) -> Effects[H]:
+        """Make what a plan comes to durable, put it into the tables, and return it."""
+
+    # Writing
+
+    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`."""
+        mailbox = MailboxKey.of_outbox(letter.outbox)
+        with self._locked():
+            self._write(
+                mailbox,
+                lambda tables, hold: Effects(outbox=tables.outbox.plan_enqueue(letter, raw, hold)),
+            )
+            return self._tables(mailbox).outbox.letters[letter.key]
+
+    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_letters`."""
+        with self._locked():
+            self._check_lease(lease)
+            self._write(
+                lease.mailbox,
+                lambda tables, _: Effects(
+                    outbox=tables.outbox.plan_put(lease.mailbox.account, letters)
+                ),
+            )
+
+    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.wish`."""
+        with self._locked():
+            self._write(
+                MailboxKey.of_outbox(outbox),
+                lambda tables, _: Effects(outbox=tables.outbox.plan_wish(key, wish)),
+            )
+
+    def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.note_bounce`."""
+        with self._locked():
+            done = self._write(
+                MailboxKey.of_outbox(outbox),
+                lambda tables, _: Effects(outbox=tables.outbox.plan_bounce(key, report)),
+            )
+            return bool(done.outbox)
+
+    # Reading
+
+    def _outbox(self, outbox: str) -> LetterTables[H]:
+        return self._tables(MailboxKey.of_outbox(outbox)).outbox
+
+    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.wishes`."""
+        with self._locked():
+            return sorted(self._outbox(outbox).wishes.items())
+
+    def letter(self, outbox: str, key: str) -> Letter | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
+        with self._locked():
+            return self._outbox(outbox).letters.get(key)
+
+    def letters(
+        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
+    ) -> list[Letter]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
+        with self._locked():
+            return self._outbox(outbox).in_states(states, limit)
+
+    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.count_letters`."""
+        with self._locked():
+            return self._outbox(outbox).count(states)
+
+    def letter_raw(self, outbox: str, key: str) -> bytes | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letter_raw`."""
+        with self._locked():
+            held = self._outbox(outbox).raw.get(key)
+            return None if held is None else self._read_raw(held)
+
+    def letters_to_copy(self, outbox: str) -> list[Letter]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to_copy`."""
+        with self._locked():
+            return self._outbox(outbox).to_copy()
+
+    def letters_with(self, message_id: str) -> list[Letter]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_with`."""
+        with self._locked():
+            names = self._outbox_names()
+            return [one for name in names for one in self._outbox(name).with_message_id(message_id)]
+
+    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to`."""
+        with self._locked():
+            return self._outbox(outbox).to(address, since, limit)
+
+    def answers_since(
+        self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
+    ) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.answers_since`."""
+        with self._locked():
+            return self._outbox(outbox).answers_since(since, address, thread_id)
+
+    def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.submissions_since`."""
+        with self._locked():
+            return self._outbox(outbox).submissions_since(since, limit)
+
+    def outboxes(self) -> list[str]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.outboxes`."""
+        with self._locked():
+            return self._outbox_names()
+
+    def _outbox_names(self) -> list[str]:
+        return sorted(key.account for key in self._mailboxes if key.is_outbox)
 
 
 class TabledStore(TabledLetters[H]):
@@ -126,12 +262,12 @@ class TabledStore(TabledLetters[H]):
             self._write(mailbox, lambda tables, _: tables.plan_asking(key))
 
     def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
-        """See :meth:`nornmail.stores.inboxes.InboxStore.save_inbox`."""
+        """See :meth:`nornmail.stores.protocol.InboxStore.save_inbox`."""
         with self._locked():
             self._write(mailbox, lambda *_: Effects(inboxes={record.id: record}))
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
-        """See :meth:`nornmail.stores.inboxes.InboxStore.forget_inbox`."""
+        """See :meth:`nornmail.stores.protocol.InboxStore.forget_inbox`."""
         with self._locked():
             known = name in self._tables(mailbox).inboxes
             if known:
@@ -141,7 +277,7 @@ class TabledStore(TabledLetters[H]):
     # Reading
 
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
-        """See :meth:`nornmail.stores.inboxes.InboxStore.inboxes`."""
+        """See :meth:`nornmail.stores.protocol.InboxStore.inboxes`."""
         with self._locked():
             found = self._tables(mailbox).inboxes.values()
             return sorted(found, key=lambda one: (one.created_at, one.id))
@@ -206,3 +342,54 @@ class TabledStore(TabledLetters[H]):
         """See :meth:`nornmail.stores.protocol.StateStore.without_raw`."""
         with self._locked():
             return self._tables(mailbox).without_raw(state)
+
+
+# ---- A store that forgets: for tests, and for trying things out.
+
+
+class MemoryStateStore(TabledStore[bytes]):
+    """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol, but for durability.
+
+    All is lost with the object: after a restart the mailbox looks as if it were polled for the
+    first time. Its size is that of the history, of every message ever looked at.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = False
+
+    def forget_letters(self, outbox: str, before: float) -> None:
+        """Let go of the letters that are through and were last changed before this instant.
+
+        They can be told from new ones no longer, nor be counted. A store that lasts has no such
+        method: the size of its history is that of its disk.
+
+        Args:
+            outbox: whose.
+            before: seconds since 1970 UTC.
+        """
+        with self._locked():
+            self._outbox(outbox).forget(before)
+
+    def _write(self, mailbox: MailboxKey, plan: Plan[bytes]) -> Effects[bytes]:
+        tables = self._tables(mailbox)
+        effects = plan(tables, bytes)
+        self._settled = False
+        self._mailboxes.setdefault(mailbox, tables).install(effects)
+        self._settled = True
+        return effects
+
+    def close(self) -> None:
+        """Release every lease. What is asked of the store after that is a StoreError."""
+        with self._mutex:
+            self._closed = True
+            self._leases.clear()
+
+    def _unusable(self) -> str | None:
+        return "the state store in memory was closed" if self._closed else None
+
+    def _save_token(self, mailbox: MailboxKey, token: int) -> None:
+        self._mailboxes.setdefault(mailbox, Tables()).token = token
+
+    def _read_raw(self, held: bytes) -> bytes:
+        return held

@@ -25,10 +25,9 @@ from typing import Any
 
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey
-from nornmail.stores.errors import resolve, store_error
-from nornmail.stores.files import Files
-from nornmail.stores.in_memory import TabledStore
-from nornmail.stores.in_memory_tables import Effects, Tables
+from nornmail.stores.errors import damaged, resolve, store_error
+from nornmail.stores.in_memory import Plan, TabledStore
+from nornmail.stores.in_memory_tables import Effects, LetterEffects, Tables
 from nornmail.stores.json_codec import (
     read_effects,
     read_mailbox,
@@ -36,19 +35,20 @@ from nornmail.stores.json_codec import (
     write_entry,
     write_mailbox,
 )
-from nornmail.stores.json_files import RawFile, RawFiles
-from nornmail.stores.json_journal import Damaged, Journal, damaged, read_lines, write_line
-from nornmail.stores.letter_tables import LetterEffects
-from nornmail.stores.locks import FileLock, LockTaken
-from nornmail.stores.snapshot import (
+from nornmail.stores.json_files import Files, RawFile, RawFiles
+from nornmail.stores.json_journal import (
     VERSION,
+    Damaged,
+    Journal,
     Snapshot,
     check_opening,
+    read_lines,
     read_snapshot,
     temporary_path,
+    write_line,
     write_snapshot,
 )
-from nornmail.stores.tabled_letters import Plan
+from nornmail.stores.locks import FileLock, LockTaken
 
 JOURNAL_FLOOR_BYTES = 1 << 20
 """A journal below this is never folded into the snapshot: it is read in some milliseconds."""

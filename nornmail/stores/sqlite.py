@@ -8,8 +8,9 @@ import os
 import sqlite3
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
@@ -18,6 +19,7 @@ from nornmail.model import (
     Change,
     Entry,
     EntryKey,
+    InboxRecord,
     KeepRaw,
     Lease,
     MailboxKey,
@@ -29,14 +31,71 @@ from nornmail.model import (
     State,
 )
 from nornmail.stores import sqlite_rows as rows
-from nornmail.stores.errors import resolve, store_error
+from nornmail.stores.errors import resolve, store_error, translate
 from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
-from nornmail.stores.sqlite_failures import translate
-from nornmail.stores.sqlite_inboxes import SqliteInboxes
 from nornmail.stores.sqlite_letters import SqliteLetters
+from nornmail.stores.sqlite_rows import Row, read_text, write_text
 from nornmail.stores.sqlite_schema import prepare
 from nornmail.uidset import UidSet
+
+# ---- The inboxes of the sqlite store.
+
+_SAVE = (
+    "INSERT OR REPLACE INTO inbox (mailbox, id, name, address, created_at, backfill) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_FORGET = "DELETE FROM inbox WHERE mailbox = ? AND id = ?"
+_ALL = (
+    "SELECT id, name, address, created_at, backfill FROM inbox WHERE mailbox = ? "
+    "ORDER BY created_at, id"
+)
+
+
+class SqliteInboxes(ABC):
+    """The part of :class:`~nornmail.stores.sqlite.SqliteStateStore` that is about inboxes."""
+
+    _connection: sqlite3.Connection
+
+    @abstractmethod
+    def _locked(self) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[Any]: ...
+
+    @abstractmethod
+    def _select(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Row]: ...
+
+    @abstractmethod
+    def _number(self, mailbox: MailboxKey) -> int: ...
+
+    def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
+        """See :meth:`nornmail.stores.protocol.InboxStore.save_inbox`; from any process."""
+        texts = map(write_text, (record.id, record.name, record.address))
+        with self._locked(), self._transaction() as execute:
+            number = self._number(mailbox)
+            execute(_SAVE, (number, *texts, record.created_at, record.backfill))
+
+    def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
+        """See :meth:`nornmail.stores.protocol.InboxStore.forget_inbox`; from any process."""
+        with self._locked(), self._transaction() as execute:
+            return bool(execute(_FORGET, (self._number(mailbox), write_text(name))).rowcount)
+
+    def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
+        """See :meth:`nornmail.stores.protocol.InboxStore.inboxes`."""
+        with self._locked():
+            found = self._select(_ALL, mailbox)
+        return [
+            InboxRecord(
+                id=read_text(name),
+                name=read_text(shown),
+                address=read_text(address),
+                created_at=created_at,
+                backfill=bool(backfill),
+            )
+            for name, shown, address, created_at, backfill in found
+        ]
+
 
 BUSY_TIMEOUT_SECONDS = 10.0
 """How long a statement waits for another process. A commit takes milliseconds; a checkpoint on a

@@ -21,7 +21,7 @@ from nornmail.outgoing import (
     outlives,
     replaced,
 )
-from nornmail.stores import letter_rows as rows
+from nornmail.stores import sqlite_rows as rows
 from nornmail.stores.rules import check_enqueue
 from nornmail.stores.sqlite_rows import Row, read_text, write_text
 
@@ -50,7 +50,7 @@ class SqliteLetters(ABC):
     # Writing
 
     def enqueue(self, letter: Letter, raw: bytes) -> Letter:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.enqueue`; from any process."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(letter.outbox))
             known = self._find(number, letter.outbox, letter.key)
@@ -65,7 +65,7 @@ class SqliteLetters(ABC):
             return letter
 
     def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.commit_letters`. One transaction."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_letters`. One transaction."""
         with self._locked(), self._transaction():
             number = self._check_lease(lease)
             for letter in letters:
@@ -85,7 +85,7 @@ class SqliteLetters(ABC):
             execute(rows.UPDATE_WISH, (None, row))
 
     def wish(self, outbox: str, key: str, wish: Wish) -> None:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.wish`; from any process."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.wish`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(outbox))
             found = self._find(number, outbox, key)
@@ -94,7 +94,7 @@ class SqliteLetters(ABC):
                 execute(rows.UPDATE_WISH, (wish.value, found[0]))
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.note_bounce`; from any process."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.note_bounce`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(outbox))
             found = self._find(number, outbox, key)
@@ -116,13 +116,13 @@ class SqliteLetters(ABC):
     # Reading
 
     def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.wishes`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.wishes`."""
         with self._locked():
             found = self._of(rows.SELECT_WISHES, outbox)
             return [(read_text(key), Wish(wish)) for key, wish in found]
 
     def letter(self, outbox: str, key: str) -> Letter | None:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letter`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
         with self._locked():
             found = self._of(rows.SELECT_LETTER, outbox, write_text(key))
             return rows.read_letter(outbox, found[0][2:]) if found else None
@@ -130,7 +130,7 @@ class SqliteLetters(ABC):
     def letters(
         self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
     ) -> list[Letter]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letters`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
         most = -1 if limit is None else limit
         with self._locked():
             # State by state, since the index has them in order that way.
@@ -142,31 +142,31 @@ class SqliteLetters(ABC):
         return list(merged)[:limit]
 
     def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.count_letters`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.count_letters`."""
         with self._locked():
             found = [self._of(rows.letters_in(s, "count(*)"), outbox, s.value) for s in set(states)]
             return sum(row[0][0] for row in found if row)
 
     def letter_raw(self, outbox: str, key: str) -> bytes | None:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letter_raw`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letter_raw`."""
         with self._locked():
             found = self._of(rows.SELECT_BYTES, outbox, write_text(key))
             return found[0][0] if found else None
 
     def letters_to_copy(self, outbox: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letters_to_copy`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to_copy`."""
         with self._locked():
             return self._read(self._of(rows.SELECT_COPIES, outbox), outbox)
 
     def letters_with(self, message_id: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letters_with`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_with`."""
         with self._locked():
             name = (write_text(message_id),)
             found = self._connection.execute(rows.SELECT_BY_MESSAGE_ID, name).fetchall()
             return [rows.read_letter(read_text(outbox), tuple(rest)) for outbox, *rest in found]
 
     def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.letters_to`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to`."""
         with self._locked():
             name = write_text(address.lower())
             return self._read(self._of(rows.SELECT_TO, outbox, name, since, limit), outbox)
@@ -174,19 +174,19 @@ class SqliteLetters(ABC):
     def answers_since(
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
     ) -> int:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.answers_since`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.answers_since`."""
         query = rows.COUNT_ANSWERS_IN if thread_id else rows.COUNT_ANSWERS_TO
         with self._locked():
             found = self._of(query, outbox, write_text(thread_id or address.lower()), since)
             return int(found[0][0]) if found else 0
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.submissions_since`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.submissions_since`."""
         with self._locked():
             return [at for (at,) in self._of(rows.SELECT_SUBMISSIONS, outbox, since, limit)]
 
     def outboxes(self) -> list[str]:
-        """See :meth:`nornmail.stores.outbox.OutboxStore.outboxes`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.outboxes`."""
         with self._locked():
             found = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,)).fetchall()
             return sorted(read_text(name) for (name,) in found)

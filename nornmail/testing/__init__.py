@@ -17,11 +17,12 @@ cannot hide in both.
 """
 
 from nornmail.testing.epoch import StoredMessage
+from nornmail.testing.imap import faults
 from nornmail.testing.mailbox import MISSING, Mailbox
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
 from nornmail.testing.smtp import faults as smtp_faults
-from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.smtp.transaction import SentMessage
 from nornmail.testing.vendors import VENDORS
 
 __all__ = [

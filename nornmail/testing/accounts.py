@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from nornmail.testing.mailbox import Mailbox
-from nornmail.testing.personality import PLAIN, Personality
+from nornmail.testing.vendors import PLAIN, Personality
 
 FIRST_UID_VALIDITY = 1000
 """The UIDVALIDITY of an account's first mailbox; later ones count up, so that every run repeats."""

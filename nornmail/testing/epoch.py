@@ -5,13 +5,64 @@ Everything here is called with the account's lock held.
 
 from __future__ import annotations
 
+import threading
+import time
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from typing import Protocol
+from email.parser import BytesParser
+from email.policy import default
+from typing import Protocol, TypeVar
 
-from nornmail.testing.parsed import parsed
+# ---- Waiting for what happens in the server: woken by each change, never by the clock.
+
+T = TypeVar("T")
+
+
+class Changes:
+    """Counts what changes, and wakes whoever waits. Thread-safe.
+
+    `announce` takes no other lock than its own, so it may be called while others are held; a
+    predicate is evaluated with none.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+
+    def announce(self) -> None:
+        """Say that something has changed."""
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait_for(self, predicate: Callable[[], T], seconds: float) -> T:
+        """The first true value of ``predicate``, or its last false one after ``seconds``.
+
+        It is asked now, and again after each change.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._condition:
+                seen = self._count
+            value = predicate()
+            if value:
+                return value
+            with self._condition:
+                left = deadline - time.monotonic()
+                if not self._condition.wait_for(lambda seen=seen: self._count != seen, left):  # type: ignore[misc]
+                    return value
+
+
+# ---- A message's octets as the standard library's object, for a test to look into.
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    """What the standard library makes of a message, under the policy with decoded headers."""
+    return BytesParser(EmailMessage, policy=default).parsebytes(raw)
+
 
 MAX_UID = 2**32 - 1
 """The largest UID and UIDVALIDITY (RFC 3501, nz-number)."""

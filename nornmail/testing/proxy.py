@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self
 
-from nornmail.testing.listener import Listener
+from nornmail.testing.service import Listener
 
 Direction = Literal["server", "client"]
 """Who speaks: ``server`` is what goes to the client."""

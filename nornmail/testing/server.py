@@ -10,18 +10,16 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from nornmail.testing.accounts import Account
-from nornmail.testing.certificates import CA_FILE, CERTIFICATE_FILES
 from nornmail.testing.connection import Connection
 from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.fault_plan import FaultPlan
 from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.session import Session
-from nornmail.testing.imap.table import COMMANDS
+from nornmail.testing.imap.session import COMMANDS, Session
 from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.service import Service
-from nornmail.testing.smtp.outbox import SentMessage
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
-from nornmail.testing.state import ServerState
+from nornmail.testing.smtp.transaction import SentMessage
+from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
 from nornmail.testing.vendors import personality_of
 from nornmail.testing.waiting import WAIT_SECONDS, Waiting
 

@@ -2,21 +2,94 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from nornmail.testing.accounts import Account
-from nornmail.testing.certificates import server_context
-from nornmail.testing.changes import Changes
-from nornmail.testing.fault_plan import Fault, FaultPlan
-from nornmail.testing.faults.connections import ConnectionLimit
-from nornmail.testing.faults.messages import HideUid
-from nornmail.testing.idler import Idler
-from nornmail.testing.personality import PLAIN, Personality
+from nornmail.testing.epoch import Changes
+from nornmail.testing.fault_plan import Fault, FaultPlan, WakingPlan
+from nornmail.testing.imap.faults import ConnectionLimit, HideUid
 from nornmail.testing.transcript import Transcript
-from nornmail.testing.waking_plan import WakingPlan
+from nornmail.testing.vendors import PLAIN, Personality
+
+# ---- The certificates of the test servers, good and bad, and the TLS contexts made of them.
+
+_FOLDER = Path(__file__).parent / "tls"
+
+CA_FILE = str(_FOLDER / "test-only-ca.pem")
+"""The authority behind the test servers' certificate. Its use outside a test is a mistake."""
+
+CERTIFICATE_FILES = (
+    str(_FOLDER / "test-only-server.pem"),
+    str(_FOLDER / "test-only-server-key.pem"),
+)
+"""Certificate and key for localhost, 127.0.0.1 and ::1. The key is public."""
+
+CertificateKind = Literal["good", "expired", "other_name", "self_signed"]
+"""``expired`` ended in 2021; ``other_name`` is for other.example; ``self_signed`` has the right
+names, and no authority behind it."""
+
+_FILES: dict[CertificateKind, str] = {
+    "good": CERTIFICATE_FILES[0],
+    "expired": str(_FOLDER / "test-only-expired.pem"),
+    "other_name": str(_FOLDER / "test-only-other-name.pem"),
+    "self_signed": str(_FOLDER / "test-only-self-signed.pem"),
+}
+
+
+@lru_cache
+def server_context(kind: CertificateKind = "good") -> ssl.SSLContext:
+    """A server's TLS context with this certificate: made when it is first asked for, and shared."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_FILES[kind], CERTIFICATE_FILES[1])
+    return context
+
+
+# ---- A client in IDLE, as the other threads see it.
+
+
+class Idler:
+    """A session in IDLE, as the other threads see it: they ring, and may leave words for it."""
+
+    def __init__(self) -> None:
+        # A pair of sockets, since the session waits for its client's socket at the same time.
+        self.bell, self._rope = socket.socketpair()
+        self.bell.setblocking(False)
+        self._rope.setblocking(False)
+        self._words: list[bytes] = []
+
+    def ring(self) -> None:
+        """There is news."""
+        try:
+            self._rope.send(b"!")
+        except BlockingIOError:
+            return  # it rings already, and loudly
+
+    def say(self, words: bytes) -> None:
+        """Leave octets that are sent as they are."""
+        self._words.append(words)
+        self.ring()
+
+    def hear(self) -> bytes:
+        """Silence the bell and take the words."""
+        try:
+            while self.bell.recv(4096):
+                continue
+        except BlockingIOError:
+            words, self._words[:] = b"".join(self._words), []
+            return words
+        raise RuntimeError("the rope was cut while the session idles")
+
+    def close(self) -> None:
+        """Give the pair of sockets back."""
+        self.bell.close()
+        self._rope.close()
+
 
 ALL_CAPABILITIES = frozenset(
     {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nornmail.testing.epoch import StoredMessage
-from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.smtp.transaction import SentMessage
 from nornmail.testing.state import ServerState
 
 T = TypeVar("T")

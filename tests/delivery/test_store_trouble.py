@@ -9,7 +9,7 @@ import pytest
 
 from nornmail import JsonStateStore, Message, StoreError
 from nornmail.model import State
-from nornmail.stores.files import Files
+from nornmail.stores.json_files import Files
 from tests.delivery.harness import World, failing_at, numbered, numbers
 
 

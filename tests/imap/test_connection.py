@@ -10,7 +10,7 @@ import pytest
 from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost, ProtocolError
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits
-from nornmail.imap.listing import Selected
+from nornmail.imap.results import Selected
 from nornmail.uidset import UidSet
 from tests.imap.fake import CAPABILITIES, FakeSocket, connection
 

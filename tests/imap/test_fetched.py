@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.imap.dates import internal_date
+from nornmail.imap.quirks import substitute
 from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, parse
-from nornmail.imap.results import Body, Summary, bodies, size, summaries
-from nornmail.imap.substitutes import substitute
+from nornmail.imap.results import Body, Summary, bodies, internal_date, size, summaries
 from nornmail.imap.tokens import Atom, Literal, Piece, Value
 from nornmail.uidset import UidSet
 

@@ -19,7 +19,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.imap.connection import Connection
-from nornmail.imap.sasl import refusal_status
+from nornmail.imap.login import refusal_status
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from tests.imap.fake import Answer, FakeSocket, connection

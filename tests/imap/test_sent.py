@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nornmail import CommandRefused, ImapSettings, SentMailbox
-from nornmail.imap.dates import internal_date, write_internal_date
+from nornmail.imap.results import internal_date, write_internal_date
 from nornmail.outbox.sent_copies import SentMail
 from nornmail.testing import MailServer
 from tests.smtp.fake import lose, world

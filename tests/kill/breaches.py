@@ -11,7 +11,7 @@ from nornmail.model import Change, Lease, PutEntry, State, delivery_id_of
 from nornmail.poller import ledger
 from nornmail.poller.actions import Actions
 from nornmail.poller.delivery import Delivery
-from nornmail.stores.files import Files
+from nornmail.stores.json_files import Files
 from nornmail.uidset import UidSet
 from tests.kill.watched import change
 

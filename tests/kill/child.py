@@ -14,9 +14,9 @@ from typing import Any
 from nornmail.clock import Clock
 from nornmail.errors import LeaseHeld
 from nornmail.imap.connection import Connection
-from nornmail.mailbox import intake
 from nornmail.message.message import Message
 from nornmail.model import State
+from nornmail.poller import fetch
 from nornmail.poller.poller import Poller, PollResult
 from nornmail.settings.imap import ImapSettings
 from nornmail.stores import json_store
@@ -75,7 +75,7 @@ class Order:
 
 def run(order: Order) -> None:
     """Carry the order out, in a process of its own: modules are changed."""
-    change(intake, "BATCH_MESSAGES", scenario.BATCH_MESSAGES)
+    change(fetch, "BATCH_MESSAGES", scenario.BATCH_MESSAGES)
     change(json_store, "JOURNAL_FLOOR_BYTES", scenario.JOURNAL_FLOOR_BYTES)
     logging.basicConfig(filename=f"{order.directory}/log", level=logging.INFO)
     breach = BREACHES[order.breach]() if order.breach else Breach()

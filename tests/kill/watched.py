@@ -22,7 +22,7 @@ from nornmail.model import (
     PutEntry,
     SaveMailbox,
 )
-from nornmail.stores.files import Files
+from nornmail.stores.json_files import Files
 from nornmail.stores.protocol import StateStore
 from tests.kill.events import Event, Instants
 from tests.kill.scenario import name_of

@@ -11,7 +11,7 @@ import pytest
 from nornmail import Defer, Message, Reject, RetryPolicy, events
 from nornmail.events import Announcer, Dead, Event, Gone, Handled, Idle, Missed, Waiting
 from nornmail.model import State
-from nornmail.policy.looking import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
+from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
 from nornmail.testing.imap.faults import Call
 from tests.life.harness import INTERVAL, PASSWORD, Life
 

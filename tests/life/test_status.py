@@ -26,11 +26,10 @@ from nornmail.events import (
     Undecided,
 )
 from nornmail.model import Watermark
-from nornmail.policy.looking import BATCH_MESSAGES
 from nornmail.poller.circuit_breaker import OUTAGE_AFTER
+from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.status import Activity
-from nornmail.testing.faults.logins import RejectLogin
-from nornmail.testing.imap.faults import Answer, Call
+from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.life.harness import INTERVAL, SECONDS, Gate, Life
 
 THROTTLED = b"NO Request is throttled. Suggested Backoff Time: 30000 milliseconds"

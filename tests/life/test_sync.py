@@ -20,8 +20,7 @@ from nornmail import (
 from nornmail.errors import Throttled
 from nornmail.events import AuthFailed, Backoff, Idle, ThrottledEvent
 from nornmail.model import Inbox
-from nornmail.testing.faults.logins import RejectLogin
-from nornmail.testing.imap.faults import Answer, Call
+from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.life.harness import SECONDS, Gate, Life
 
 

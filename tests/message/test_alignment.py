@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.authentication.alignment import domain_of, is_aligned
+from nornmail.message.authentication import domain_of, is_aligned
 
 
 @pytest.mark.parametrize(

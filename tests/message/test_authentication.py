@@ -7,8 +7,7 @@ from itertools import product
 
 import pytest
 
-from nornmail.message.authentication.results import read_results
-from nornmail.message.authentication.verdicts import Authentication
+from nornmail.message.authentication import Authentication, read_results
 from nornmail.message.message import parse_message
 
 ID = "mx.example.net"

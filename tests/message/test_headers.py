@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nornmail.message.addresses import Address
+from nornmail.message.attachment import safe_filename
 from nornmail.message.dates import parse_date
-from nornmail.message.filenames import safe_filename
 from nornmail.message.headers import message_ids
 from nornmail.message.limits import MAX_FILENAME_BYTES
 from nornmail.message.message import parse_message

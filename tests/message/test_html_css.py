@@ -6,11 +6,10 @@ import pytest
 
 from nornmail.html.css.color import alike, legacy_colour, parse_colour
 from nornmail.html.css.shapes import clip_path, transform
-from nornmail.html.css.stylesheet import StyleSheets
+from nornmail.html.css.stylesheet import StyleSheets, media_applies
 from nornmail.html.css.syntax import declarations, statements, without_comments
 from nornmail.html.css.values import length_of, number_of
 from nornmail.html.document import parse_html
-from nornmail.message.html.css.media import media_applies
 
 
 def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:

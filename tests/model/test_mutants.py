@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from nornmail.mailbox.intake import Intake
 from nornmail.model import PutEntry, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.delivery import Delivery
-from nornmail.poller.fetch import Shortfall
+from nornmail.poller.fetch import Intake, Shortfall
 from nornmail.poller.ledger import Ledger
 from tests.model.plan import Plan, plan_of
 from tests.model.run import Violation, run

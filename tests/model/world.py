@@ -24,11 +24,11 @@ from nornmail.errors import IllegalTransition
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import EntryKey, MailboxKey, State
+from nornmail.poller.threads import RUNNING
 from nornmail.retry import RetryPolicy
-from nornmail.running.exclusive import RUNNING
 from nornmail.settings.imap import StartFrom
+from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.testing import MailServer

@@ -11,13 +11,14 @@ import pytest
 from nornmail.backoff import backoff
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
-from nornmail.policy.looking import batches
-from nornmail.policy.touching import action_delay, may_touch
 from nornmail.poller.decisions import (
     Newcomer,
+    action_delay,
+    batches,
     boundary_of,
     counts_as_known,
     cut_off,
+    may_touch,
     needs_body,
     new_epoch_reason,
     of_one_message,

@@ -8,7 +8,7 @@ import pytest
 
 from nornmail.clock import instant
 from nornmail.events import Announcer, Behind, Event
-from nornmail.running.backlog import Backlog
+from nornmail.poller.status import Backlog
 from tests.support.clock import FakeClock
 
 PATIENCE = 600.0

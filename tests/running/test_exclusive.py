@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from nornmail.errors import HandlerError
-from nornmail.running.exclusive import Turnstile
+from nornmail.poller.threads import Turnstile
 
 SOON = 20.0
 """Seconds until a test that hangs fails."""

@@ -12,8 +12,8 @@ from nornmail.errors import ConnectionLost
 from nornmail.events import Event
 from nornmail.outbox.mailer import Mailer
 from nornmail.outgoing import Envelope, Recipient, Standing
-from nornmail.smtp.session import Outcome, Submission
-from nornmail.stores.memory import MemoryStateStore
+from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 from tests.support.clock import FakeClock
 

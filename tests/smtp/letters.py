@@ -7,7 +7,7 @@ from typing import Any
 
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.message.message import parse_message
-from nornmail.smtp.session import Submission
+from nornmail.smtp.transaction import Submission
 
 NOW = datetime(2026, 11, 24, 13, 30, tzinfo=UTC)
 ANN, BOB, CAT = "ann@example.org", "bob@example.org", "cat@example.org"

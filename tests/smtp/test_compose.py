@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
+from nornmail.compose import compose as verifying
 from nornmail.compose.attachments import Enclosure
 from nornmail.compose.compose import Draft, compose
+from nornmail.compose.mime import Boundaries, Entity
 from nornmail.errors import ComposeError
 from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
-from nornmail.smtp import verify as verifying
-from nornmail.smtp.entities import Boundaries, Entity
-from nornmail.smtp.lines import line_fault
+from nornmail.outgoing import line_fault
 from tests.smtp.letters import ANN, BOB, NOW, field, types, write
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"

@@ -14,7 +14,8 @@ import pytest
 from nornmail.compose.compose import Composed
 from nornmail.errors import NornmailError
 from nornmail.outgoing import Standing
-from nornmail.smtp.session import Outcome, Session, Submission
+from nornmail.smtp.session import Session
+from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.testing import Proxy
 from nornmail.testing.proxy import Direction
 from tests.smtp.letters import ANN, BOB, CAT, letter

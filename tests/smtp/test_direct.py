@@ -23,8 +23,8 @@ from nornmail import (
 )
 from nornmail.outbox.enqueue import REMEMBERED
 from nornmail.outgoing import Envelope
-from nornmail.smtp.line import CLOSE_AFTER
-from nornmail.smtp.session import Submission
+from nornmail.smtp.session import CLOSE_AFTER
+from nornmail.smtp.transaction import Submission
 from tests.smtp.fake import (
     UNREACHABLE,
     Answer,

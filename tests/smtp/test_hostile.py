@@ -12,10 +12,10 @@ import pytest
 from nornmail.compose.compose import Composed, compose
 from nornmail.compose.reply import reply_draft
 from nornmail.errors import ComposeError
+from nornmail.message.addresses import canonical
 from nornmail.message.message import Message, parse_message
-from nornmail.poller.routing import canonical
-from nornmail.smtp.fitness import unfit
-from nornmail.smtp.lines import line_fault
+from nornmail.outgoing import line_fault
+from nornmail.smtp.transaction import unfit
 from tests.smtp.hostile import CASES, OWN, Case
 from tests.smtp.letters import NOW
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from nornmail.smtp.lines import MAX_LINE_OCTETS, line_fault
+from nornmail.outgoing import MAX_LINE_OCTETS, line_fault
 
 FULL = b"x" * MAX_LINE_OCTETS
 

@@ -17,7 +17,8 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.net.tls import helo_name
-from nornmail.smtp.session import Outcome, Session
+from nornmail.smtp.session import Session
+from nornmail.smtp.transaction import Outcome
 from tests.smtp.letters import letter
 from tests.smtp.openings import LOGIN, OFFERING, WITH_TLS, refusal, words
 from tests.smtp.scripted import HANG_UP, TLS, Scripted, scripted

@@ -24,9 +24,9 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outbox.results import Outgoing
 from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
 from nornmail.outgoing import Envelope, Letter, LetterState, Standing, Wish
-from nornmail.smtp.line import ASK_AFTER, CLOSE_AFTER
-from nornmail.smtp.session import Submission
-from nornmail.stores.memory import MemoryStateStore
+from nornmail.smtp.session import ASK_AFTER, CLOSE_AFTER
+from nornmail.smtp.transaction import Submission
+from nornmail.stores.in_memory import MemoryStateStore
 from tests.smtp.fake import (
     OUTBOX,
     UNREACHABLE,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from nornmail.net.diagnose import Step
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import probe_smtp
-from nornmail.steps import Step
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 
 LOGIN = {"username": USER, "password": PASSWORD}

@@ -16,10 +16,9 @@ from nornmail.compose.addresses import mailboxes
 from nornmail.compose.attachments import Enclosure
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.html.document import html_to_text
-from nornmail.message.addresses import Address
+from nornmail.message.addresses import Address, canonical
 from nornmail.message.message import parse_message
-from nornmail.poller.routing import canonical
-from nornmail.smtp.lines import line_fault
+from nornmail.outgoing import line_fault
 from tests.smtp.drafts import draft
 from tests.smtp.letters import NOW
 

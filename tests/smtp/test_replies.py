@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from nornmail.compose.compose import Composed, compose
-from nornmail.compose.reply import correspondents, is_own, reply_draft
+from nornmail.compose.reply import correspondents, is_own, reply_draft, reply_subject
 from nornmail.errors import ComposeError
 from nornmail.message.message import Message, parse_message
-from nornmail.smtp.subjects import reply_subject
 from tests.smtp.letters import NOW
 
 

@@ -10,7 +10,7 @@ import pytest
 from nornmail.outbox import transitions
 from nornmail.outbox.transitions import SendLimits, fulfilled, retry_delay, until_slot
 from nornmail.outgoing import Letter, LetterState, Recipient, Standing, Wish
-from nornmail.smtp.session import Outcome, Submission
+from nornmail.smtp.transaction import Outcome, Submission
 
 NOW = 1_000_000.0
 P, A, R, U, B = (

@@ -6,7 +6,8 @@ import pytest
 
 from nornmail.errors import ConnectionLost
 from nornmail.outgoing import Envelope, Recipient, Standing
-from nornmail.smtp.session import Outcome, Session, Submission
+from nornmail.smtp.session import Session
+from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.smtp.wire import Wire
 from tests.smtp.letters import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted

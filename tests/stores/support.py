@@ -22,8 +22,8 @@ from nornmail.model import (
     State,
     Watermark,
 )
+from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.support.package import package_directory

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.stores.files import Files
+from nornmail.stores.json_files import Files
 from nornmail.stores.json_journal import Damaged, Journal, read_lines, write_line
 
 VALUES: list[dict[str, Any]] = [

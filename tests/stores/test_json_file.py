@@ -12,7 +12,7 @@ import pytest
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
 from nornmail.stores import json_store
-from nornmail.stores.files import Files
+from nornmail.stores.json_files import Files
 from nornmail.stores.json_journal import write_line
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.uidset import UidSet

@@ -1,4 +1,4 @@
-"""The sentences of ``nornmail/stores/outbox.py``, asked of every store."""
+"""The sentences of ``nornmail/stores/protocol.py``, asked of every store."""
 
 from __future__ import annotations
 

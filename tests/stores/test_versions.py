@@ -13,7 +13,7 @@ import pytest
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey, SaveMailbox, State
 from nornmail.outgoing import LetterState
-from nornmail.stores import json_store, snapshot
+from nornmail.stores import json_journal, json_store
 from nornmail.stores import sqlite_schema as schema
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
@@ -47,9 +47,9 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateSto
 def go_back(patch: pytest.MonkeyPatch) -> None:
     """Be the program before the outbox, as far as its files go."""
     patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
-    patch.setattr(snapshot, "VERSION", 1)
+    patch.setattr(json_journal, "VERSION", 1)
     patch.setattr(json_store, "VERSION", 1)
-    patch.setattr(snapshot, "LINED", ("entries",))
+    patch.setattr(json_journal, "LINED", ("entries",))
 
 
 def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateStore]) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from nornmail.testing import Proxy
-from nornmail.testing.listener import Listener
 from nornmail.testing.server import CA_FILE, CERTIFICATE_FILES
+from nornmail.testing.service import Listener
 
 HOST = "127.0.0.1"
 USER = "agent@example.com"

@@ -8,7 +8,7 @@ import pytest
 
 from nornmail.poller.status import Activity, Status
 from nornmail.web import application
-from nornmail.web.health import WELL, health
+from nornmail.web.application import WELL, health
 from tests.web.support import World, call
 
 NOW = datetime(2027, 1, 15, tzinfo=UTC)

@@ -7,14 +7,14 @@ from typing import Final
 
 from nornmail.defects import Note
 from nornmail.html.css.color import BLACK, Colour, legacy_colour
+from nornmail.html.css.computed import compute
 from nornmail.html.css.properties import IMAGE, Value
-from nornmail.html.css.style import Style, compute
+from nornmail.html.css.style import Style, layout_of
 from nornmail.html.css.stylesheet import Block, Rule, StyleSheets, read_block
 from nornmail.html.css.syntax import without_comments
 from nornmail.html.css.values import Length
 from nornmail.html.elements import NEVER_SHOWN
 from nornmail.html.tree import Element
-from nornmail.message.html.css.layout import layout_of
 
 _REMEMBERED: Final = 1_000
 """Styles and ``style`` attributes that are remembered: those of a newsletter repeat."""

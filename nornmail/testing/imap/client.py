@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Connection, Dropped
-from nornmail.testing.faults.connections import NoCapability
+from nornmail.testing.imap.faults import NoCapability
 from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.state import ServerState

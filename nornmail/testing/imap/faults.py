@@ -1,12 +1,128 @@
-"""Faults of one command's answer: it is cut, replaced, delayed, or followed by silence."""
+r"""The faults a test can order, as values.
+
+    server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
+    server.faults.add(faults.No("SELECT", b"[UNAVAILABLE] later", times=3))
+    server.faults.add(faults.Silent.in_idle(times=None))
+
+A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match, on
+whichever connection that is. ``server.faults.pending`` holds what has not fired yet.
+
+| what shall go wrong | fault |
+|---|---|
+| the connection ends in, before or behind an answer | `Cut`, `Bye` |
+| it ends after so many octets of all that is sent | `CutTotal` |
+| nothing is said any more | `Silent`, and in IDLE `Silent.in_idle` |
+| the command is refused | `No`, `Bad`, `Answer`, `Throttle` |
+| the answer is not IMAP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
+| | `Rewrite`, `Drip` |
+| the connection is not greeted, or greeted otherwise | `Greeting`, `PreAuth`, `ConnectionLimit` |
+| a capability is missing | `NoCapability` |
+| the login fails, the token expires | `RejectLogin`, `ExpireToken` |
+| a message is not listed, or its FETCH is empty, NIL, short, another's | `HideUid`, `FetchFault` |
+| a message goes, or anything else happens, between two commands | `Expunge`, `Call` |
+| the UIDVALIDITY changes, the UIDNEXT is wrong | `NewUidValidity`, `WrongUidNext` |
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
-from nornmail.testing.fault_plan import Fault
+from nornmail.testing.fault_plan import Fault, FaultPlan
+
+__all__ = [
+    "IDLING",
+    "Answer",
+    "Bad",
+    "Bye",
+    "Call",
+    "CommandFault",
+    "ConnectionLimit",
+    "Cut",
+    "CutTotal",
+    "Drip",
+    "ExpireToken",
+    "Expunge",
+    "Extra",
+    "Fault",
+    "FaultPlan",
+    "FetchFault",
+    "FetchFaultKind",
+    "Garbage",
+    "Greeting",
+    "HideUid",
+    "NewUidValidity",
+    "No",
+    "NoCapability",
+    "PreAuth",
+    "RejectLogin",
+    "Rewrite",
+    "Silent",
+    "Throttle",
+    "Trailing",
+    "WrongUidNext",
+]
+
+
+# ---- Faults of a connection as a whole: how it begins, how long it lasts, what it offers.
+
+
+@dataclass(frozen=True)
+class CutTotal(Fault):
+    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
+
+    Under TLS the octets are those of the plain text.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Greeting(Fault):
+    """Greet with these octets; none at all for ``b""``. ``close`` hangs up after them."""
+
+    data: bytes = b"* BYE too many connections\r\n"
+    close: bool = False
+
+
+@dataclass(frozen=True)
+class PreAuth(Fault):
+    """Greet with PREAUTH as this user (None: the only one)."""
+
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class ConnectionLimit(Fault):
+    """Refuse connections beyond a number that are open at once. It fires always, unless told.
+
+    Args:
+        limit: how many may be open.
+        how: ``bye`` greets with BYE and the text; ``login`` greets and answers the login NO with
+            it; ``close`` hangs up without a word; ``silent`` never greets.
+        text: what is said.
+    """
+
+    limit: int = 1
+    how: Literal["bye", "login", "close", "silent"] = "bye"
+    text: bytes = b"[UNAVAILABLE] Too many simultaneous connections"
+    times: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class NoCapability(Fault):
+    """The next connection lacks these capabilities, and their commands are BAD on it.
+
+    For all connections, take them out of ``server.capabilities``.
+
+    Args:
+        names: with blanks between them, as ``"UIDPLUS MOVE"``.
+    """
+
+    names: str = "UIDPLUS"
+
 
 IDLING = b"+ idling\r\n"
 """How the server answers IDLE at once."""
@@ -170,3 +286,136 @@ class Call(CommandFault):
     """
 
     function: Callable[[], object] = field(default=object)
+
+
+# ---- Faults of who may log in, and for how long.
+
+
+@dataclass(frozen=True)
+class RejectLogin(Fault):
+    """Answer NO to LOGIN or AUTHENTICATE, with this text and response code (None: no code)."""
+
+    text: str = "Authentication failed."
+    code: str | None = "AUTHENTICATIONFAILED"
+
+
+@dataclass(frozen=True)
+class ExpireToken(CommandFault):
+    """The user's OAuth2 tokens expire: the connection is told BYE instead of acting.
+
+    A token that a test adds to ``server.tokens()`` afterwards is good again.
+    """
+
+    text: bytes = b"Session invalidated - AccessTokenExpired"
+
+
+# ---- Faults of a mailbox: its UIDVALIDITY changes, its UIDNEXT is not to be believed.
+
+
+@dataclass(frozen=True)
+class NewUidValidity(CommandFault):
+    """Give a mailbox another UIDVALIDITY just before the command acts.
+
+    Without a command it is the next SELECT or EXAMINE. To do it now, call
+    `Mailbox.reset_uid_validity`.
+
+    Args:
+        mailbox: the mailbox, of the user who is logged in.
+        value: the new UIDVALIDITY; None is one that was never used. The old one again, with
+            ``renumber``, is a server that counts anew and says nothing.
+        renumber: whether the messages get the UIDs from 1 on.
+    """
+
+    mailbox: str = "INBOX"
+    value: int | None = None
+    renumber: bool = True
+
+    def matches(self, name: str) -> bool:
+        """Without a command: whether a mailbox is opened."""
+        return super().matches(name) if self.command else name in ("SELECT", "EXAMINE")
+
+
+@dataclass(frozen=True)
+class WrongUidNext(CommandFault):
+    """Tell a UIDNEXT that is too high, or, with a negative number, too low; never below 1.
+
+    Without a command it is the next SELECT, EXAMINE or STATUS. To show one until told otherwise,
+    set `Mailbox.uid_next_override`.
+
+    Args:
+        by: how much it is wrong.
+    """
+
+    by: int = 1000
+
+    def matches(self, name: str) -> bool:
+        """Without a command: whether UIDNEXT is told."""
+        return super().matches(name) if self.command else name in ("SELECT", "EXAMINE", "STATUS")
+
+
+# ---- Faults of one message: it is hidden, spoilt in a FETCH, or gone between two commands.
+
+FetchFaultKind = Literal[
+    "missing",
+    "no_body",
+    "nil",
+    "empty",
+    "short",
+    "wrong_uid",
+    "no_uid",
+    "wrong_size",
+    "twice",
+    "placeholder",
+]
+"""What a FetchFault does; see there."""
+
+
+@dataclass(frozen=True)
+class FetchFault(Fault):
+    """Spoil the answer to a FETCH that asks for one message's text, whole or in part.
+
+    Args:
+        uid: the message.
+        kind: ``missing`` OK without the message; ``no_body`` the message without its text;
+            ``nil`` the text is NIL; ``empty`` it is ``{0}``; ``short`` it is its first half, in a
+            literal of that size; ``wrong_uid`` the UID is ``other_uid``; ``no_uid`` there is no
+            UID; ``wrong_size`` RFC822.SIZE is one too many; ``twice`` the message is answered
+            twice; ``placeholder`` the text is an invented one that says it is unavailable.
+        other_uid: for ``wrong_uid``; None is ``uid + 1``.
+        command: ``"FETCH"`` or ``"UID FETCH"``; None is both.
+    """
+
+    uid: int = 0
+    kind: FetchFaultKind = "missing"
+    other_uid: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class HideUid(Fault):
+    """Leave a message out of the next listing that it belongs in.
+
+    A listing is a SEARCH, or a FETCH that asks for nothing of the message's text.
+
+    Args:
+        uid: the message.
+        command: the only command that counts, as ``"UID SEARCH"``; None is every listing.
+    """
+
+    uid: int = 0
+    command: str | None = None
+
+    def hides(self, uid: int, name: str) -> bool:
+        """Whether it is meant for this message in the answer to this (upper-case) command."""
+        return self.uid == uid and (self.command or name).upper() == name
+
+
+@dataclass(frozen=True)
+class Expunge(CommandFault):
+    """Take a message out of the selected mailbox just before the command acts, as another would.
+
+    Args:
+        uid: the message; nothing happens when it is not there.
+    """
+
+    uid: int = 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nornmail.testing.idler import Idler
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command
 from nornmail.testing.imap.fault_injection import arrange
 from nornmail.testing.imap.faults import IDLING
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
+from nornmail.testing.state import Idler
 
 MAX_DONE = 1024
 """Octets of the line that ends it; more than DONE is a mistake anyway."""

@@ -7,9 +7,9 @@ import re
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Dropped
-from nornmail.testing.faults.logins import RejectLogin
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap.faults import RejectLogin
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.transcript import HIDDEN
 

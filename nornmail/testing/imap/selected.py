@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from functools import partial
 
 from nornmail.testing.epoch import StoredMessage
-from nornmail.testing.faults.messages import FetchFault, HideUid
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, Handler, No, When
+from nornmail.testing.imap.fault_injection import render_spoiled
+from nornmail.testing.imap.faults import FetchFault, HideUid
 from nornmail.testing.imap.fetch import FLAGS, MODSEQ, UID, FetchItem, Rendering, parse_items
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_set
 from nornmail.testing.imap.login import noop
 from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.imap.search import BadCharset, SearchParser, render_search
-from nornmail.testing.imap.spoiling import render_spoiled
 from nornmail.testing.mailbox import Mailbox
 
 GHOST_DATE = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,12 +6,26 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nornmail.testing.connection import Dropped, LineTooLong
-from nornmail.testing.faults.connections import CutTotal, Greeting, PreAuth
+from nornmail.testing.imap import idle, listing, login, mailboxes, selected, store
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
 from nornmail.testing.imap.fault_injection import arrange
+from nornmail.testing.imap.faults import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.transcript import HIDDEN, carries_secret, without_secret
+
+# ---- Every command of the server.
+
+COMMANDS: dict[str, Command] = {
+    **login.COMMANDS,
+    **mailboxes.COMMANDS,
+    **listing.COMMANDS,
+    **selected.COMMANDS,
+    **store.COMMANDS,
+    **idle.COMMANDS,
+}
+"""Every command, by its upper-case name."""
+
 
 MAX_LINE = 64 * 1024
 """Octets of a command without its literals; real servers stop between 8 and 128 KiB."""

@@ -2,13 +2,71 @@
 
 from __future__ import annotations
 
+import binascii
+import codecs
+import quopri
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from nornmail.testing.mime.fields import Field, behind_blank_line, fields
-from nornmail.testing.mime.parameters import ContentType, parse_content_type
+from nornmail.testing.mime.parameters import ContentType, parse_content_type, parse_word
+
+# ---- A header block: its fields, and where it ends.
+
+_FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+class Field(NamedTuple):
+    """One header field.
+
+    Args:
+        name: as it is written, without the white space before the colon.
+        octets: the whole field as it stands in the message, line ends included.
+    """
+
+    name: bytes
+    octets: bytes
+
+    @property
+    def value(self) -> bytes:
+        """The value on one line; see `unfolded`."""
+        return unfolded(self.octets.partition(b":")[2])
+
+
+def header_end(raw: bytes) -> int:
+    """Where the text begins: behind the first blank line, or at the end."""
+    end = behind_blank_line(raw, 0, len(raw))
+    return len(raw) if end is None else end
+
+
+def behind_blank_line(raw: bytes, start: int, stop: int) -> int | None:
+    """Where the first blank line from ``start``, which begins a line, to ``stop`` ends."""
+    for line_end in (b"\r\n", b"\n"):
+        if raw.startswith(line_end, start, stop):
+            return start + len(line_end)
+    found = _BLANK_LINE.search(raw, start, stop)
+    return found.end() if found else None
+
+
+def fields(header: bytes) -> Iterator[Field]:
+    """The fields of a header block, in order. A line without a colon has no name."""
+    for found in _FIELD.finditer(header):
+        octets = found[0]
+        if not octets.strip(b"\r\n"):
+            return
+        name, colon, _ = octets.partition(b":")
+        if not colon or b"\n" in name:
+            name = b""
+        yield Field(name.rstrip(b" \t"), octets)
+
+
+def unfolded(value: bytes) -> bytes:
+    """A field's value on one line, without the blanks at its beginning."""
+    return _FOLD.sub(b"", value.lstrip(b" \t")).rstrip(b"\r\n")
+
 
 MAX_DEPTH = 99
 """Parts inside each other; what is deeper is told as one part. Dovecot stops here as well."""
@@ -208,3 +266,71 @@ def _opener(line: bytes, open_ones: Sequence[bytes]) -> int | None:
         if line.startswith(one) and (best is None or len(one) > len(open_ones[best])):
             best = depth
     return best
+
+
+# ---- Encoded words and bodies as text, for SEARCH (RFC 2047; RFC 3501, section 6.4.4).
+
+_ENCODED_WORD = re.compile(
+    rb"=\?([!->@-~]{1,60}?)(?:\*[!->@-~]{0,60})?\?([bqBQ])\?([!->@-~]{0,2000})\?="
+)
+_BETWEEN = re.compile(rb"(\?=)[ \t\r\n]+(?==\?)")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+
+
+def known_charset(name: bytes) -> str | None:
+    """The codec of a charset, None where there is none that makes text of octets."""
+    try:
+        codec = codecs.lookup(name.decode("ascii"))
+        b"x".decode(codec.name, "replace")
+    except (LookupError, ValueError):  # rot13, base64 and the like are codecs of another kind
+        return None
+    return codec.name
+
+
+def decoded_words(value: bytes) -> str:
+    """A field's value with its encoded words decoded; the rest is taken as UTF-8."""
+    parts: list[str] = []
+    at = 0
+    joined = _BETWEEN.sub(rb"\1", value)
+    for word in _ENCODED_WORD.finditer(joined):
+        parts.append(joined[at : word.start()].decode("utf-8", "replace"))
+        if word[2] in b"bB":
+            octets = _base64(word[3])
+        else:
+            octets = quopri.decodestring(word[3], header=True)
+        parts.append(_text(octets, word[1]))
+        at = word.end()
+    parts.append(joined[at:].decode("utf-8", "replace"))
+    return "".join(parts)
+
+
+def decoded_body(part: Part) -> str:
+    """A part's body, its transfer encoding and charset decoded."""
+    octets = part.body_octets
+    encoding = (parse_word(part.value(b"content-transfer-encoding") or b"") or b"").lower()
+    if encoding == b"base64":
+        octets = _base64(octets)
+    elif encoding == b"quoted-printable":
+        octets = quopri.decodestring(octets)
+    charset = next(
+        (value for name, value in part.content_type.parameters if name.lower() == b"charset"),
+        b"utf-8",
+    )
+    return _text(octets, charset)
+
+
+def _text(octets: bytes, charset: bytes) -> str:
+    name = known_charset(charset)
+    if name in (None, "ascii"):
+        name = "utf-8"
+    try:
+        return octets.decode(name or "utf-8", "replace")
+    except (UnicodeError, ValueError):  # some codecs raise whatever they are told
+        return octets.decode("latin-1")
+
+
+def _base64(text: bytes) -> bytes:
+    """What base64 says, read as far as it goes."""
+    bare = _NOT_BASE64.sub(b"", text)
+    bare = bare[: len(bare) - (len(bare) % 4 == 1)]
+    return binascii.a2b_base64(bare + b"=" * (-len(bare) % 4))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nornmail.testing.smtp import login
-from nornmail.testing.smtp.command import Handler, Refused
+from nornmail.testing.smtp.command import Handler, Refused, Response
 from nornmail.testing.smtp.grammar import Path, parse_path
 from nornmail.testing.smtp.local_delivery import addressee, is_local
-from nornmail.testing.smtp.replies import Response
 from nornmail.testing.smtp.transaction import Transaction
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nornmail.testing.certificates import CertificateKind
 from nornmail.testing.fault_plan import Fault
+from nornmail.testing.state import CertificateKind
 
 STAGES = (
     "CONNECT",

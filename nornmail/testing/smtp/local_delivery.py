@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import TypeVar
 
-from nornmail.testing.smtp.outbox import SentMessage
+from nornmail.testing.smtp.transaction import SentMessage
 
 A = TypeVar("A")
 

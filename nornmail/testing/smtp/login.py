@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nornmail.testing.smtp.command import Refused
-from nornmail.testing.smtp.replies import Response
+from nornmail.testing.smtp.command import Refused, Response
 
 if TYPE_CHECKING:
     from nornmail.testing.smtp.session import Session

@@ -7,12 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from nornmail.testing import faults as imap_faults
-from nornmail.testing.certificates import server_context
 from nornmail.testing.connection import AnswerShape, Connection, Dropped, LineTooLong
-from nornmail.testing.smtp.command import Refused
+from nornmail.testing.imap import faults as imap_faults
+from nornmail.testing.smtp.command import (
+    MessageReader,
+    Refused,
+    Response,
+    encode_reply,
+    has_bare_line_end,
+    longest_line,
+)
 from nornmail.testing.smtp.commands import COMMANDS
-from nornmail.testing.smtp.data import MessageReader, has_bare_line_end, longest_line
 from nornmail.testing.smtp.faults import (
     CLOSING,
     GREETING_REFUSED,
@@ -32,11 +37,9 @@ from nornmail.testing.smtp.faults import (
     Trailing,
 )
 from nornmail.testing.smtp.grammar import BadSyntax, parse_path
-from nornmail.testing.smtp.outbox import SentMessage
-from nornmail.testing.smtp.replies import Response, encode_reply
 from nornmail.testing.smtp.settings import SmtpSettings
-from nornmail.testing.smtp.transaction import Transaction
-from nornmail.testing.state import ServerState
+from nornmail.testing.smtp.transaction import SentMessage, Transaction
+from nornmail.testing.state import ServerState, server_context
 from nornmail.testing.transcript import HIDDEN
 
 MAX_COMMAND_LINE = 2048

@@ -9,8 +9,8 @@ import pytest
 
 from nornmail.testing import MailServer
 from nornmail.testing import smtp_faults as faults
-from nornmail.testing.certificates import CertificateKind
 from nornmail.testing.fault_plan import Fault
+from nornmail.testing.state import CertificateKind
 from tests.testing.smtp.raw import MESSAGE, PASSWORD, PLAIN, USER, RawClient
 
 COMMANDS = {

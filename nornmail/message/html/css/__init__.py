@@ -1,1 +1,0 @@
-"""message/html/css"""
