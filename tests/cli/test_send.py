@@ -19,7 +19,7 @@ from nornmail.cli import main
 from nornmail.model import MailboxKey
 from nornmail.outbox import worker
 from nornmail.outgoing import LetterState
-from tests.smtp.post import PostOffice, post_office
+from tests.outbox.post import PostOffice, post_office
 from tests.stores.letters import RAW, accepted, letter
 
 OUTBOX = "agent@example.com@127.0.0.1"

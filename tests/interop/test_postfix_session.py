@@ -15,7 +15,7 @@ from nornmail.outgoing import Envelope
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
-from tests.smtp.drafts import draft as random_draft
+from tests.compose.drafts import draft as random_draft
 from tests.support.postfix import REFUSALS, Postfix, start_postfix
 from tests.support.postfix_conf import MESSAGE_SIZE_LIMIT, RECIPIENT_LIMIT
 

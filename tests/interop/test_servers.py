@@ -7,7 +7,7 @@ import imaplib
 import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Poller
-from tests.delivery.harness import REAL, mail
+from tests.poller.delivery.harness import REAL, mail
 from tests.support.server import PrivateServer
 
 pytestmark = pytest.mark.interop

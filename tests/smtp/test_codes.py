@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.smtp.session import Session
-from tests.smtp.letters import ANN, BOB, CAT, letter, standings
+from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import scripted
 
 OK = b"250 ok\r\n"

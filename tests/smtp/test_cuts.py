@@ -18,7 +18,7 @@ from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.testing import Proxy
 from nornmail.testing.proxy import Direction
-from tests.smtp.letters import ANN, BOB, CAT, letter
+from tests.outbox.messages import ANN, BOB, CAT, letter
 from tests.smtp.scripted import DRIP, GOOD, HANG_UP, HOST, Scripted, scripted
 
 SAMPLE = 12

@@ -16,7 +16,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.smtp.session import Session
-from tests.smtp.letters import letter
+from tests.outbox.messages import letter
 from tests.smtp.openings import BEARER, LOGIN, OFFERING, encoded, refusal, words
 from tests.smtp.scripted import HANG_UP, scripted
 from tests.support.smtp import PASSWORD, USER

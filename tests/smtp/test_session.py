@@ -9,7 +9,7 @@ from nornmail.outgoing import Envelope, Recipient, Standing
 from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.smtp.wire import Wire
-from tests.smtp.letters import ANN, BOB, CAT, letter, standings
+from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted
 
 OK = b"250 ok\r\n"

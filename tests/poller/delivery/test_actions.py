@@ -1,0 +1,181 @@
+r"""What becomes of handled mail on the server: deleted or moved, and nothing of others touched."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from nornmail import ConnectionLost
+from nornmail.model import State
+from tests.poller.delivery.harness import World, failing_at, numbered, numbers, poll_in_spite_of
+
+FOREIGN = "somebody else's"
+WITHOUT = [
+    pytest.param((), id="with MOVE"),
+    pytest.param(("MOVE",), id="with COPY and UID EXPUNGE"),
+]
+TARGETS = [
+    pytest.param("Done", "Done", id="a plain name"),
+    pytest.param("Erledigt später", "Erledigt sp&AOQ-ter", id="spaces and umlauts"),
+    pytest.param("日本", "&ZeVnLA-", id="Japanese"),
+    pytest.param('a "quoted" & name', 'a "quoted" &- name', id="quotes and an ampersand"),
+]
+
+
+def test_handled_mail_is_deleted_and_others_deleted_mail_is_spared(world: World) -> None:
+    world.deliver("one", "two")
+    world.deliver(FOREIGN, flags=("\\Deleted",))
+    poller = world.poller(failing_at(world, FOREIGN), delete_after_fetch=True)
+    assert poller.poll_once().handled == 2
+    assert world.flags() == {FOREIGN: {"\\Deleted"}}
+    assert world.states()[State.FINISHED] == 2
+
+
+def test_what_others_mark_as_deleted_while_we_delete_is_spared(world: World) -> None:
+    world.deliver("one", "two", FOREIGN)
+    world.wire.call("EXPUNGE", lambda: world.others.set_flags(3, ("\\Deleted",), "INBOX"))
+    world.poller(failing_at(world, FOREIGN), delete_after_fetch=True).poll_once()
+    assert world.flags() == {FOREIGN: {"\\Deleted"}}
+
+
+def test_without_uidplus_handled_mail_stays_flagged_and_the_log_says_so(world: World) -> None:
+    world.wire.hide("UIDPLUS", "MOVE")
+    world.deliver("one", "two")
+    world.deliver(FOREIGN, flags=("\\Deleted",))
+    poller = world.poller(failing_at(world, FOREIGN), delete_after_fetch=True)
+    poller.poll_once()
+    poller.close()
+    assert world.flags() == {
+        "one": {"\\Seen", "\\Deleted"},
+        "two": {"\\Seen", "\\Deleted"},
+        FOREIGN: {"\\Deleted"},
+    }
+    assert world.wire.count("EXPUNGE|CLOSE") == 0
+    assert any("has no UIDPLUS: UID 1:2 stays" in line for line in world.logged(logging.WARNING))
+    assert world.poller(delete_after_fetch=True).poll_once().new == 0
+
+
+def test_without_uidplus_a_move_leaves_the_original_flagged(world: World) -> None:
+    world.wire.hide("UIDPLUS", "MOVE")
+    world.deliver("one")
+    world.deliver(FOREIGN, flags=("\\Deleted",))
+    world.poller(failing_at(world, FOREIGN), move_to="Done").poll_once()
+    assert world.flags() == {"one": {"\\Seen", "\\Deleted"}, FOREIGN: {"\\Deleted"}}
+    assert list(world.flags("Done")) == ["one"]
+
+
+@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize(("name", "on_the_wire"), TARGETS)
+def test_handled_mail_is_moved_to_a_mailbox_that_is_made_for_it(
+    world: World, name: str, on_the_wire: str, without: tuple[str, ...]
+) -> None:
+    if without:
+        world.wire.hide(*without)
+    world.deliver(*numbered(1, 5))
+    world.deliver(FOREIGN, flags=("\\Deleted",))
+    poller = world.poller(failing_at(world, FOREIGN), move_to=name)
+    poller.poll_once()
+    assert world.flags() == {FOREIGN: {"\\Deleted"}}
+    assert world.flags(on_the_wire) == {number: {"\\Seen"} for number in numbers(1, 5)}
+    world.deliver("6")
+    poller.poll_once()
+    assert list(world.flags(on_the_wire)) == numbers(1, 6)
+    assert world.wire.count("^CREATE") == 1
+
+
+def test_handled_mail_is_moved_to_a_mailbox_that_is_there(world: World) -> None:
+    world.others.create("Done")
+    world.deliver("earlier", mailbox="Done")
+    world.deliver("one")
+    world.poller(move_to="Done").poll_once()
+    assert world.flags() == {}
+    assert list(world.flags("Done")) == ["earlier", "one"]
+    assert world.wire.count("^CREATE") == 0
+
+
+def test_unread_mail_is_moved_unread_with_mark_as_read_off(world: World) -> None:
+    world.deliver("one")
+    world.poller(move_to="Done", mark_as_read=False).poll_once()
+    assert world.flags("Done") == {"one": set()}
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before it arrived", "once it was done"])
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        pytest.param("UID MOVE", (), id="MOVE"),
+        pytest.param("UID COPY", ("MOVE",), id="COPY"),
+        pytest.param(r"STORE .*Deleted", ("MOVE",), id="the flag"),
+        pytest.param("UID EXPUNGE", ("MOVE",), id="the expunge"),
+    ],
+)
+def test_a_move_that_is_cut_off_leaves_one_copy(
+    world: World, command: str, without: tuple[str, ...], done: bool
+) -> None:
+    if without:
+        world.wire.hide(*without)
+    world.others.create("Done")
+    world.deliver(*numbered(1, 5))
+    world.wire.cut(command, done=done)
+    poll_in_spite_of(world.poller(move_to="Done"), ConnectionLost)
+    assert world.wire.pending == []
+    assert world.handed_over == numbers(1, 5)
+    assert world.flags() == {}
+    assert [message.raw for message in world.stored("Done")] == numbered(1, 5)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before it arrived", "once it was done"])
+@pytest.mark.parametrize("command", ["STORE", "UID EXPUNGE"])
+def test_a_deletion_that_is_cut_off_is_done_again(world: World, command: str, done: bool) -> None:
+    world.deliver(*numbered(1, 5))
+    world.wire.cut(command, done=done, times=2)
+    poll_in_spite_of(world.poller(delete_after_fetch=True), ConnectionLost)
+    assert world.wire.pending == []
+    assert world.handed_over == numbers(1, 5)
+    assert world.flags() == {}
+    assert world.states() == {State.FINISHED: 5}
+
+
+@pytest.mark.parametrize("without", WITHOUT)
+@pytest.mark.parametrize("answer", [b"NO [OVERQUOTA] full", b"BAD no"], ids=["NO", "BAD"])
+def test_a_move_that_is_refused_leaves_the_mail_and_is_tried_again(
+    world: World, answer: bytes, without: tuple[str, ...]
+) -> None:
+    if without:
+        world.wire.hide(*without)
+    world.others.create("Done")
+    world.deliver("one")
+    world.wire.refuse("UID (MOVE|COPY)", answer)
+    poller = world.poller(move_to="Done")
+    poller.poll_once()
+    assert list(world.flags()) == ["one"]
+    assert world.flags("Done") == {}
+    world.clock.advance(60)
+    poller.poll_once()
+    assert world.flags() == {}
+    assert list(world.flags("Done")) == ["one"]
+    assert world.handed_over == ["one"]
+
+
+def test_mail_whose_handler_fails_is_not_touched_until_it_succeeds(world: World) -> None:
+    world.deliver("one", "bad")
+    handler = failing_at(world, "bad")
+    poller = world.poller(handler, delete_after_fetch=True)
+    poller.poll_once()
+    assert world.flags() == {"bad": set()}
+    handler.fails = lambda _: False
+    world.clock.advance(60)
+    poller.poll_once()
+    assert world.flags() == {}
+    assert world.handed_over == ["one", "bad"]
+
+
+def test_mail_that_others_removed_before_it_was_flagged_is_no_trouble(world: World) -> None:
+    world.deliver("one", "two")
+    world.wire.call("STORE", lambda: world.others.expunge(1, "INBOX"))
+    poller = world.poller(delete_after_fetch=True)
+    poller.poll_once()
+    assert poller.poll_once().new == 0
+    assert world.flags() == {}
+    assert world.states() == {State.FINISHED: 2}

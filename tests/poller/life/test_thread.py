@@ -1,0 +1,283 @@
+"""A poller in a thread of its own: how it begins, how it ends, and what it says when it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from nornmail import (
+    ConfigurationError,
+    DecisionNeeded,
+    HandlerError,
+    Message,
+    NornmailError,
+    Poller,
+    Reject,
+)
+from nornmail.events import Idle, Stopped
+from nornmail.model import State
+from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
+from tests.support.package import package_directory
+
+
+def test_it_polls_in_a_thread_of_its_own_until_it_is_stopped(life: Life) -> None:
+    life.deliver("one")
+    poller = life.poller()
+    assert poller.start() is poller
+    life.events.until(Idle)
+    life.deliver("two")
+    life.clock.until_somebody_waits()
+    life.clock.advance(INTERVAL)
+    assert life.until_seen(2) == ["one", "two"]
+    assert poller.stop() is True
+    assert names_of(threading.enumerate()) == []
+    assert life.server.commands[-1].endswith(b" LOGOUT")
+
+
+def test_with_starts_and_stops_it(life: Life) -> None:
+    life.deliver("one")
+    with life.poller() as poller:
+        life.until_seen(1)
+        assert names_of(threading.enumerate()) == ["nornmail-poller"]
+    assert names_of(threading.enumerate()) == []
+    assert poller.status().state == "stopped"
+    assert life.poller().poll_once().new == 0, "the lease was given back"
+
+
+def test_it_can_be_started_again(life: Life) -> None:
+    poller = life.poller()
+    for count in (1, 2, 3):
+        life.deliver(str(count))
+        poller.start()
+        life.until_seen(count)
+        assert poller.stop()
+    assert life.subjects == ["1", "2", "3"]
+
+
+def test_a_stop_while_nothing_runs_is_forgotten_by_start(life: Life) -> None:
+    life.deliver("one")
+    poller = life.poller()
+    assert poller.stop()
+    with poller:
+        assert life.until_seen(1) == ["one"]
+
+
+def test_a_stop_before_run_forever_ends_that_at_once_and_no_later_one(life: Life) -> None:
+    life.deliver("one")
+    poller = life.poller()
+    poller.stop()
+    poller.run_forever()
+    assert life.seen == []
+    assert poller.poll_once().new == 1
+
+
+def test_after_with_run_forever_runs(life: Life) -> None:
+    poller = life.poller(lambda _: poller.stop())
+    with poller:
+        life.events.until(Idle)
+    life.deliver("one")
+    poller.run_forever()
+    assert [entry.state for entry in life.entries()] == [State.FINISHED]
+
+
+def test_stop_lets_the_message_at_hand_be_finished_and_hands_over_none_after_it(
+    life: Life,
+) -> None:
+    life.deliver("1", "2", "3")
+    gate = Gate("2")
+    poller = life.poller(gate).start()
+    assert gate.reached.wait(SECONDS)
+    assert poller.stop(timeout=0) is False
+    gate.go.set()
+    assert poller.stop() is True
+    assert [message.subject for message in gate.seen] == ["1", "2"]
+    assert {entry.state for entry in life.entries()} == {State.FINISHED}
+
+
+def test_a_handler_may_stop_its_poller_and_does_not_wait_for_itself(life: Life) -> None:
+    life.deliver("1", "2")
+    answers: list[bool] = []
+    poller = life.poller(lambda _: answers.append(poller.stop()))
+    poller.start()
+    thread = next(one for one in threading.enumerate() if one.name == "nornmail-poller")
+    thread.join(SECONDS)
+    assert answers == [False]
+    assert poller.stop() is True
+
+
+def test_a_handler_in_a_thread_of_its_own_may_stop_its_poller(life: Life) -> None:
+    life.deliver("1", "2")
+    answers: list[bool] = []
+    poller = life.poller(lambda _: answers.append(poller.stop()), handler_timeout=INTERVAL)
+    poller.run_forever()
+    assert answers == [False]
+
+
+async def coroutine(_message: Message) -> None:
+    """A handler that nothing but ``run()`` can await."""
+
+
+def leave(_message: Message) -> None:
+    sys.exit("enough")
+
+
+def interrupt(_message: Message) -> None:
+    raise KeyboardInterrupt
+
+
+FATAL = [
+    pytest.param(coroutine, HandlerError, id="a handler that nothing can await"),
+    pytest.param(leave, SystemExit, id="a handler that ends the program"),
+    pytest.param(interrupt, KeyboardInterrupt, id="an interrupt in the handler"),
+]
+
+
+@pytest.mark.parametrize(("handler", "error"), FATAL)
+def test_what_ends_the_thread_is_raised_by_stop_once(
+    life: Life,
+    handler: Callable[[Message], object],
+    error: type[BaseException],
+) -> None:
+    life.deliver("one")
+    poller = life.poller(handler).start()
+    life.events.until(Stopped)
+    assert poller.status().state == "failed"
+    with pytest.raises(error):
+        poller.stop()
+    assert poller.stop() is True
+    assert [entry.state for entry in life.entries()] == [State.WAITING]
+
+
+def test_what_ends_the_thread_is_logged_at_once(
+    life: Life, caplog: pytest.LogCaptureFixture
+) -> None:
+    life.deliver("one")
+    poller = life.poller(coroutine).start()
+    life.events.until(Stopped)
+    with pytest.raises(HandlerError):
+        poller.stop()
+    assert any("the poller has ended: on_message returned" in line for line in caplog.messages)
+
+
+def test_what_ends_the_thread_is_raised_by_the_end_of_with(life: Life) -> None:
+    life.deliver("one")
+    with pytest.raises(HandlerError), life.poller(coroutine):
+        life.events.until(Stopped)
+
+
+def break_off(life: Life) -> None:
+    with life.poller():
+        life.events.until(Idle)
+        raise ZeroDivisionError
+
+
+def test_an_error_in_the_body_of_with_goes_on(life: Life) -> None:
+    with pytest.raises(ZeroDivisionError):
+        break_off(life)
+    assert names_of(threading.enumerate()) == []
+
+
+def test_a_first_run_that_needs_a_decision_is_told(life: Life) -> None:
+    life.deliver(*map(str, range(1_001)))
+    poller = life.poller().start()
+    assert "1001" in life.events.until(Stopped).reason
+    assert poller.status().state == "failed"
+    with pytest.raises(DecisionNeeded):
+        poller.stop()
+    assert life.seen == []
+
+
+REFUSED: list[tuple[Callable[[Poller], object], str]] = [
+    (Poller.start, "start"),
+    (Poller.run_forever, "run_forever"),
+    (Poller.poll_once, "poll_once"),
+]
+
+
+@pytest.mark.parametrize(("call", "name"), REFUSED, ids=[name for _, name in REFUSED])
+def test_a_poller_that_runs_refuses(
+    life: Life, call: Callable[[Poller], object], name: str
+) -> None:
+    with life.poller() as poller, pytest.raises(NornmailError, match="running"):
+        call(poller)
+
+
+def test_the_refusal_of_poll_once_names_sync(life: Life) -> None:
+    with life.poller() as poller, pytest.raises(NornmailError, match=r"sync\(\)"):
+        poller.poll_once()
+
+
+def test_close_ends_a_thread_too(life: Life) -> None:
+    poller = life.poller().start()
+    life.events.until(Idle)
+    poller.close()
+    poller.close()
+    assert names_of(threading.enumerate()) == []
+
+
+def test_a_server_that_goes_away_is_lived_through(life: Life) -> None:
+    with life.poller():
+        life.events.until(Idle)
+        life.server.kick()
+        life.deliver("one")
+        life.clock.until_somebody_waits()
+        life.clock.advance(INTERVAL)
+        assert life.until_seen(1) == ["one"]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+def test_a_timeout_that_is_none_is_refused(life: Life, timeout: float) -> None:
+    with pytest.raises(ConfigurationError, match="handler_timeout"):
+        life.poller(handler_timeout=timeout)
+
+
+def test_reject_is_no_end(life: Life) -> None:
+    def reject(_message: Message) -> None:
+        raise Reject("no")
+
+    life.deliver("one", "two")
+    with life.poller(reject):
+        life.events.until(Idle)
+    assert {entry.state for entry in life.entries()} == {State.DEAD}
+
+
+SCRIPT = """
+import threading
+from nornmail import ImapSettings, MemoryStateStore, Poller
+from nornmail.testing import MailServer
+
+reached = threading.Event()
+
+def hang(message):
+    reached.set()
+    threading.Event().wait()
+
+server = MailServer()
+server.start()
+server.add_user("a", "b")
+server.deliver(b"Subject: one\\r\\n\\r\\n")
+settings = ImapSettings(
+    host=server.host, port=server.imap_port, use_ssl=False, username="a", password="b"
+)
+with Poller(settings, store=MemoryStateStore(), on_message=hang, handler_timeout=0.05) as poller:
+    assert reached.wait(20)
+print(poller.status().hanging)
+server.stop()
+"""
+
+
+def test_a_process_ends_although_a_call_hangs() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        env={"PYTHONPATH": str(package_directory().parent)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
