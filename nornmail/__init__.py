@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any
 from nornmail._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nornmail.compose.attachments import Enclosure as Enclosure
+    from nornmail.compose.attachments import OutgoingAttachment as OutgoingAttachment
     from nornmail.compose.autoreply import AnswerLimits as AnswerLimits
-    from nornmail.diagnostics import check_up as check_up
+    from nornmail.diagnostics import diagnose as diagnose
     from nornmail.errors import AuthenticationFailed as AuthenticationFailed
     from nornmail.errors import CommandRefused as CommandRefused
     from nornmail.errors import ComposeError as ComposeError
     from nornmail.errors import ConfigurationError as ConfigurationError
     from nornmail.errors import ConnectionLost as ConnectionLost
-    from nornmail.errors import DecisionNeeded as DecisionNeeded
+    from nornmail.errors import DecisionRequired as DecisionRequired
     from nornmail.errors import Defer as Defer
     from nornmail.errors import HandlerError as HandlerError
     from nornmail.errors import LeaseHeld as LeaseHeld
     from nornmail.errors import LeaseLost as LeaseLost
-    from nornmail.errors import LoopError as LoopError
     from nornmail.errors import MessageGone as MessageGone
     from nornmail.errors import NornmailError as NornmailError
     from nornmail.errors import ProtocolError as ProtocolError
-    from nornmail.errors import ReceiveOnly as ReceiveOnly
     from nornmail.errors import Refusal as Refusal
     from nornmail.errors import Reject as Reject
+    from nornmail.errors import ReplyRefused as ReplyRefused
     from nornmail.errors import SendFailed as SendFailed
+    from nornmail.errors import SendingDisabled as SendingDisabled
     from nornmail.errors import SendUnknown as SendUnknown
     from nornmail.errors import StoreError as StoreError
     from nornmail.errors import Throttled as Throttled
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from nornmail.model import MessageRef as MessageRef
     from nornmail.net.diagnose import Step as Step
     from nornmail.outbox.admin import Outbox as Outbox
-    from nornmail.outbox.admin import OutboxLetter as OutboxLetter
+    from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
-    from nornmail.outbox.results import Outgoing as Outgoing
+    from nornmail.outbox.results import OutgoingMessage as OutgoingMessage
     from nornmail.outbox.results import SendResult as SendResult
     from nornmail.outbox.status import MailerStatus as MailerStatus
     from nornmail.outbox.transitions import SendLimits as SendLimits
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "nornmail.diagnostics": ("check_up",),
+    "nornmail.diagnostics": ("diagnose",),
     "nornmail.poller.dead_letters": (
         "DeadLetter",
         "DeadLetters",
@@ -79,16 +79,16 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ComposeError",
         "ConfigurationError",
         "ConnectionLost",
-        "DecisionNeeded",
+        "DecisionRequired",
         "Defer",
         "HandlerError",
         "LeaseHeld",
         "LeaseLost",
-        "LoopError",
+        "ReplyRefused",
         "MessageGone",
         "NornmailError",
         "ProtocolError",
-        "ReceiveOnly",
+        "SendingDisabled",
         "Refusal",
         "Reject",
         "SendFailed",
@@ -110,7 +110,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "nornmail.outbox.admin": (
         "Outbox",
-        "OutboxLetter",
+        "OutboxMessage",
     ),
     "nornmail.retry": ("RetryPolicy",),
     "nornmail.poller.poller": (
@@ -121,11 +121,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "nornmail.settings.imap": ("ImapSettings",),
     "nornmail.settings.smtp": ("SmtpSettings",),
     "nornmail.outbox.status": ("MailerStatus",),
-    "nornmail.compose.attachments": ("Enclosure",),
+    "nornmail.compose.attachments": ("OutgoingAttachment",),
     "nornmail.compose.autoreply": ("AnswerLimits",),
     "nornmail.outbox.mailer": ("Mailer",),
     "nornmail.outbox.results": (
-        "Outgoing",
+        "OutgoingMessage",
         "SendResult",
     ),
     "nornmail.outbox.transitions": ("SendLimits",),

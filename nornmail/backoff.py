@@ -89,7 +89,7 @@ def slowed_interval(interval: float, passes: int) -> float:
     return max(interval, min(interval * 2.0 ** min(passes, 30), LONGEST_SLOWED))
 
 
-class Patience:
+class ServerBackoff:
     """How long a server is left alone: longer while one kind of trouble goes on, then anew.
 
     Args:

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from nornmail.errors import ConfigurationError
 
-_CURRENT: contextvars.ContextVar[Handling | None] = contextvars.ContextVar(
+_CURRENT: contextvars.ContextVar[DeliveryContext | None] = contextvars.ContextVar(
     "nornmail_handling", default=None
 )
 
 
-class Handling:
+class DeliveryContext:
     """One attempt to handle a message.
 
     Args:
@@ -53,13 +53,13 @@ class Handling:
             self._used.discard(outbox)
 
 
-def current() -> Handling | None:
+def current() -> DeliveryContext | None:
     """The handling that whoever asks is in, ``None`` outside of any handler."""
     return _CURRENT.get()
 
 
 @contextmanager
-def within(handling: Handling | None) -> Iterator[None]:
+def within(handling: DeliveryContext | None) -> Iterator[None]:
     """Be in a handling, until the block ends."""
     marked = _CURRENT.set(handling)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from nornmail.errors import StoreError
-from nornmail.imap.diagnose import probe_imap
+from nornmail.imap.diagnose import diagnose_imap
 from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
@@ -17,7 +17,7 @@ from nornmail.poller.routing import addressed_to, route
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of, told
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.diagnose import probe_smtp
+from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores import open_store
 from nornmail.stores.locks import LockTaken
 
@@ -27,7 +27,7 @@ SHOWN_ADDRESSES = 10
 """Addresses that are named when none of them is an inbox's."""
 
 
-def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
+def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
     """Try the mailbox, the state store, and the way out for mail.
 
     Nothing is delivered and nothing is changed, in the mailbox or in the store; no store is made.
@@ -42,14 +42,14 @@ def check_up(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
         yield Step("provider", True, f"{provider.title}: {told(provider)}")
     look = _Look(state, MailboxKey(imap.account, imap.mailbox))
     looked = look.step()
-    reached = yield from probe_imap(imap, newest=NEWEST if look.inboxes else 0)
+    reached = yield from diagnose_imap(imap, newest=NEWEST if look.inboxes else 0)
     yield looked
     if reached is not None and look.looked:
         yield _first_run(imap, reached.selected, look.record)
         if look.inboxes:
             yield _inboxes(look.inboxes, reached.newest)
     if smtp is not None:
-        yield from probe_smtp(smtp)
+        yield from diagnose_smtp(smtp)
 
 
 class _Look:

@@ -110,7 +110,7 @@ class LeaseLost(NornmailError):
     """
 
 
-class DecisionNeeded(NornmailError):
+class DecisionRequired(NornmailError):
     """Nothing is delivered until the user says what is to become of mail that lies there already.
 
     Attributes:
@@ -161,7 +161,7 @@ class Refusal:
     why: str
 
 
-class LoopError(NornmailError):
+class ReplyRefused(NornmailError):
     """A message is not to be answered by a program: nothing was sent or queued.
 
     Attributes:
@@ -200,7 +200,7 @@ class SendUnknown(NornmailError):
         super().__init__(text)
 
 
-class ReceiveOnly(NornmailError):
+class SendingDisabled(NornmailError):
     """This mailer must not send anything (``receive_only=True``); nothing was sent or queued."""
 
 

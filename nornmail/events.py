@@ -12,7 +12,7 @@ from datetime import datetime
 
 from nornmail.clock import instant
 from nornmail.model import Entry, MessageRef, State
-from nornmail.outgoing import Letter, LetterState, Recipient, Standing
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
 log = logging.getLogger("nornmail.events")
 
@@ -142,7 +142,7 @@ class Gone(MessageEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble(Event):
+class PollFailed(Event):
     """What the events of a pass that did not succeed have.
 
     Attributes:
@@ -155,17 +155,17 @@ class Trouble(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff(Trouble):
+class Backoff(PollFailed):
     """The connection failed, or the server refused what was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthFailed(Trouble):
+class AuthFailed(PollFailed):
     """The server refused the credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThrottledEvent(Trouble):
+class Throttling(PollFailed):
     """The server wants to be left alone for a while.
 
     Attributes:
@@ -176,7 +176,7 @@ class ThrottledEvent(Trouble):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undecided(Trouble):
+class DecisionPending(PollFailed):
     """Mail lies there of which the user must say what becomes of it.
 
     Attributes:
@@ -189,12 +189,12 @@ class Undecided(Trouble):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingBy(Trouble):
+class Standby(PollFailed):
     """Another poller works on the mailbox; this one waits to take over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TookOver(Event):
+class TakenOver(Event):
     """The poller that was waited for is gone; this one works on the mailbox now."""
 
 
@@ -223,7 +223,7 @@ class Stalled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behind(Event):
+class BacklogWarning(Event):
     """Mail has been there for many intervals that nobody has looked at, though nothing failed.
 
     Attributes:
@@ -236,7 +236,7 @@ class Behind(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missed(Event):
+class LateListed(Event):
     """A listing has UIDs that an earlier one left out; they are handed over now.
 
     Attributes:
@@ -249,7 +249,7 @@ class Missed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterEvent(Event):
+class OutboxEvent(Event):
     """What the events of one message on its way out have.
 
     Attributes:
@@ -262,7 +262,7 @@ class LetterEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterSent(LetterEvent):
+class OutboxSent(OutboxEvent):
     """The server took it, and nothing is left to try.
 
     Attributes:
@@ -275,7 +275,7 @@ class LetterSent(LetterEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterWaiting(LetterEvent):
+class OutboxWaiting(OutboxEvent):
     """It was put off; there will be another try.
 
     Attributes:
@@ -290,7 +290,7 @@ class LetterWaiting(LetterEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterFailed(LetterEvent):
+class OutboxFailed(OutboxEvent):
     """Nobody gets it: it was refused for good, given up, or dropped.
 
     Attributes:
@@ -301,7 +301,7 @@ class LetterFailed(LetterEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterUnknown(LetterEvent):
+class OutboxUnknown(OutboxEvent):
     """It may have been taken; it is not sent again unless a person says so.
 
     Attributes:
@@ -312,7 +312,7 @@ class LetterUnknown(LetterEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LetterBounced(LetterEvent):
+class OutboxBounced(OutboxEvent):
     """A delivery report came back for one of its recipients.
 
     Attributes:
@@ -403,20 +403,20 @@ def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
 # ---- The event that a letter's new state is.
 
 
-def outbox_event(letter: Letter) -> LetterEvent | None:
+def outbox_event(letter: QueuedMessage) -> OutboxEvent | None:
     """What is told of a letter that was just written down; ``None`` when there is no need to."""
     at = instant(letter.changed_at)
     key, message_id, reason = letter.key, letter.message_id, letter.reason
     standings = [one.standing for one in letter.recipients]
     match letter.state:
-        case LetterState.SENT:
-            refused = standings.count(Standing.REFUSED)
+        case QueueState.SENT:
+            refused = standings.count(RecipientStatus.REFUSED)
             accepted = len(standings) - refused
-            return LetterSent(
+            return OutboxSent(
                 at=at, key=key, message_id=message_id, accepted=accepted, refused=refused
             )
-        case LetterState.QUEUED:
-            return LetterWaiting(
+        case QueueState.QUEUED:
+            return OutboxWaiting(
                 at=at,
                 key=key,
                 message_id=message_id,
@@ -424,17 +424,17 @@ def outbox_event(letter: Letter) -> LetterEvent | None:
                 due_at=instant(letter.due_at),
                 reason=reason,
             )
-        case LetterState.FAILED:
-            return LetterFailed(at=at, key=key, message_id=message_id, reason=reason)
-        case LetterState.UNKNOWN:
-            return LetterUnknown(at=at, key=key, message_id=message_id, reason=reason)
+        case QueueState.FAILED:
+            return OutboxFailed(at=at, key=key, message_id=message_id, reason=reason)
+        case QueueState.UNKNOWN:
+            return OutboxUnknown(at=at, key=key, message_id=message_id, reason=reason)
         case _:
             return None
 
 
-def bounce_of(letter: Letter, report: Recipient, at: float) -> LetterBounced:
+def bounce_of(letter: QueuedMessage, report: Recipient, at: float) -> OutboxBounced:
     """What is told of a delivery report."""
-    return LetterBounced(
+    return OutboxBounced(
         at=instant(at),
         key=letter.key,
         message_id=letter.message_id,

@@ -2,7 +2,7 @@
 
 A letter is a message of our own on its way out. As in ``model.py`` nothing here acts: ``smtp/``
 makes these values and decides over them, a store writes them down and refuses what
-:data:`LETTER_TRANSITIONS` does not have.
+:data:`QUEUE_TRANSITIONS` does not have.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_LINE_OCTETS: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
 
 
-def line_fault(raw: bytes) -> str:
+def check_line_endings(raw: bytes) -> str:
     """What is wrong with the lines of a message, in words; ``""`` when nothing is."""
     if not raw.endswith(b"\r\n"):
         return "the last line has no end"
@@ -48,7 +48,7 @@ def _has_long_line(raw: bytes) -> bool:
     return False
 
 
-class LetterState(StrEnum):
+class QueueState(StrEnum):
     """How far a letter has come; the value is what a store writes down."""
 
     QUEUED = "queued"
@@ -64,39 +64,39 @@ class LetterState(StrEnum):
     taken. It is never tried again by itself."""
 
 
-LETTER_TRANSITIONS: Mapping[LetterState, frozenset[LetterState]] = MappingProxyType(
+QUEUE_TRANSITIONS: Mapping[QueueState, frozenset[QueueState]] = MappingProxyType(
     {
-        LetterState.QUEUED: frozenset(
-            {LetterState.QUEUED, LetterState.SENDING, LetterState.SENT, LetterState.FAILED}
+        QueueState.QUEUED: frozenset(
+            {QueueState.QUEUED, QueueState.SENDING, QueueState.SENT, QueueState.FAILED}
         ),
-        LetterState.SENDING: frozenset(
-            {LetterState.QUEUED, LetterState.SENT, LetterState.FAILED, LetterState.UNKNOWN}
+        QueueState.SENDING: frozenset(
+            {QueueState.QUEUED, QueueState.SENT, QueueState.FAILED, QueueState.UNKNOWN}
         ),
         # By hand, or because its Message-ID was found in the mailbox of sent mail.
         # To itself: it was looked for there in vain, and will be again.
-        LetterState.UNKNOWN: frozenset(
-            {LetterState.QUEUED, LetterState.SENT, LetterState.FAILED, LetterState.UNKNOWN}
+        QueueState.UNKNOWN: frozenset(
+            {QueueState.QUEUED, QueueState.SENT, QueueState.FAILED, QueueState.UNKNOWN}
         ),
         # By hand: tried again, or dropped with its bytes.
-        LetterState.FAILED: frozenset({LetterState.QUEUED, LetterState.FAILED}),
+        QueueState.FAILED: frozenset({QueueState.QUEUED, QueueState.FAILED}),
         # A copy was put into the mailbox of sent mail, or could not be.
-        LetterState.SENT: frozenset({LetterState.SENT}),
+        QueueState.SENT: frozenset({QueueState.SENT}),
     }
 )
 """From each state, the states a letter may go to. Stores refuse every other change."""
 
 
-def check_letter_transition(before: LetterState, after: LetterState) -> None:
+def check_queue_transition(before: QueueState, after: QueueState) -> None:
     """Refuse what the table does not allow.
 
     Raises:
         IllegalTransition: ``before`` may not become ``after``.
     """
-    if after not in LETTER_TRANSITIONS[before]:
+    if after not in QUEUE_TRANSITIONS[before]:
         raise IllegalTransition(f"a letter that is {before} cannot become {after}")
 
 
-class Standing(StrEnum):
+class RecipientStatus(StrEnum):
     """How far a letter has come for one recipient."""
 
     PENDING = "pending"
@@ -123,7 +123,7 @@ class Recipient:
     """
 
     address: str
-    standing: Standing = Standing.PENDING
+    standing: RecipientStatus = RecipientStatus.PENDING
     code: int = 0
     text: str = ""
 
@@ -144,7 +144,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class QueuedMessage:
     """What is known of one message on its way out. A new value replaces it whole.
 
     Attributes:
@@ -183,7 +183,7 @@ class Letter:
     subject: str = ""
     thread_id: str = ""
     is_answer: bool = False
-    state: LetterState = LetterState.QUEUED
+    state: QueueState = QueueState.QUEUED
     attempts: int = 0
     queued_at: float = 0.0
     tried_at: float = 0.0
@@ -199,12 +199,12 @@ class Letter:
 
     def keeps_bytes(self) -> bool:
         """Whether its bytes may be needed yet: they are for as long as it is not through."""
-        if self.state is LetterState.SENT:
+        if self.state is QueueState.SENT:
             return self.copy_due_at > 0
         return not self.dropped
 
 
-class Wish(StrEnum):
+class OperatorRequest(StrEnum):
     """What a person wants to become of a letter; a store keeps it until a sender has done it."""
 
     RETRY = "retry"
@@ -215,17 +215,19 @@ class Wish(StrEnum):
     """It is unknown, and it is known now that it was sent."""
 
 
-WISHES: Mapping[Wish, frozenset[LetterState]] = MappingProxyType(
+WISHES: Mapping[OperatorRequest, frozenset[QueueState]] = MappingProxyType(
     {
-        Wish.RETRY: frozenset({LetterState.QUEUED, LetterState.FAILED, LetterState.UNKNOWN}),
-        Wish.DROP: frozenset({LetterState.QUEUED, LetterState.FAILED, LetterState.UNKNOWN}),
-        Wish.SENT: frozenset({LetterState.UNKNOWN}),
+        OperatorRequest.RETRY: frozenset(
+            {QueueState.QUEUED, QueueState.FAILED, QueueState.UNKNOWN}
+        ),
+        OperatorRequest.DROP: frozenset({QueueState.QUEUED, QueueState.FAILED, QueueState.UNKNOWN}),
+        OperatorRequest.SENT: frozenset({QueueState.UNKNOWN}),
     }
 )
 """The states in which a letter can be asked for each: never while it is being sent."""
 
 
-def check_wish(letter: Letter | None, wish: Wish) -> None:
+def check_request(letter: QueuedMessage | None, wish: OperatorRequest) -> None:
     """Refuse what cannot be done with a letter as it is.
 
     Raises:
@@ -239,18 +241,18 @@ def check_wish(letter: Letter | None, wish: Wish) -> None:
         raise IllegalTransition(f"the letter {letter.key} is {letter.state}: it cannot be: {wish}")
 
 
-def outlives(wish: Wish, before: Letter, after: Letter) -> bool:
+def still_applies(wish: OperatorRequest, before: QueuedMessage, after: QueuedMessage) -> bool:
     """Whether a wish still holds when ``after`` takes the place of ``before``.
 
     A letter that is to be dropped is so whatever becomes of its next try, unless it is sent. The
     other wishes were about the state that the letter was in, and are done with it.
     """
-    if wish is Wish.DROP:
-        return after.state is not LetterState.SENT and not after.dropped
-    return after.state is before.state and after.state is not LetterState.QUEUED
+    if wish is OperatorRequest.DROP:
+        return after.state is not QueueState.SENT and not after.dropped
+    return after.state is before.state and after.state is not QueueState.QUEUED
 
 
-def replaced(before: Letter, after: Letter) -> Letter:
+def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:
     """``after`` in the place of ``before``: what was noted of a bounce meanwhile stays.
 
     Reports come in beside the sender, which may have read the letter before.
@@ -258,28 +260,28 @@ def replaced(before: Letter, after: Letter) -> Letter:
     Raises:
         IllegalTransition: the table does not allow it, or the envelope is another one.
     """
-    check_letter_transition(before.state, after.state)
+    check_queue_transition(before.state, after.state)
     if [one.address for one in before.recipients] != [one.address for one in after.recipients]:
         raise IllegalTransition(f"the letter {before.key} has other recipients")
     recipients = tuple(
-        old if old.standing is Standing.BOUNCED else new
+        old if old.standing is RecipientStatus.BOUNCED else new
         for old, new in zip(before.recipients, after.recipients, strict=True)
     )
     return replace(after, recipients=recipients)
 
 
-def bounced(letter: Letter, report: Recipient) -> Letter | None:
+def bounced(letter: QueuedMessage, report: Recipient) -> QueuedMessage | None:
     """The letter with what a delivery report says of one recipient; ``None`` if it is no news.
 
     Only what was handed over can come back: a recipient that is pending or refused stays so.
     """
     wanted = report.address.lower()
-    could = (Standing.ACCEPTED, Standing.UNKNOWN)
+    could = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
     hit = [one.address.lower() == wanted and one.standing in could for one in letter.recipients]
     if not any(hit):
         return None
     recipients = tuple(
-        replace(report, address=one.address, standing=Standing.BOUNCED) if is_it else one
+        replace(report, address=one.address, standing=RecipientStatus.BOUNCED) if is_it else one
         for one, is_it in zip(letter.recipients, hit, strict=True)
     )
     return replace(letter, recipients=recipients)

@@ -8,7 +8,7 @@ import pytest
 
 from nornmail.backoff import (
     THROTTLE_WAITS,
-    Patience,
+    ServerBackoff,
     rejected_wait,
     slowed_interval,
     throttled_wait,
@@ -89,7 +89,7 @@ def test_a_server_that_slows_down_is_asked_less_often(interval: float, waits: li
 
 
 def test_each_kind_has_its_own_count_and_success_clears_them() -> None:
-    patience = Patience(NoChance())
+    patience = ServerBackoff(NoChance())
     lost = [patience.after(ConnectionLost("x")) for _ in range(3)]
     assert lost == [0.5, 1.0, 2.0]
     assert patience.after(throttled()) == 60.0
@@ -103,7 +103,7 @@ def test_each_kind_has_its_own_count_and_success_clears_them() -> None:
 
 
 def test_a_pass_that_is_not_slowed_ends_the_slowness() -> None:
-    patience = Patience(NoChance())
+    patience = ServerBackoff(NoChance())
     assert [patience.recovered(60.0, slowed=True) for _ in range(3)] == [120, 240, 480]
     assert patience.recovered(60.0) == 60
     assert patience.recovered(60.0, slowed=True) == 120
@@ -122,7 +122,7 @@ def test_a_pass_that_is_not_slowed_ends_the_slowness() -> None:
     ids=repr,
 )
 def test_no_trouble_makes_a_tight_loop_or_a_silent_day(trouble: NornmailError) -> None:
-    patience = Patience(random.Random(3))
+    patience = ServerBackoff(random.Random(3))
     waits: list[float] = []
     while sum(waits) < DAY:
         waits.append(patience.after(trouble))

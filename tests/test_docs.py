@@ -34,7 +34,7 @@ from nornmail.compose.compose import Draft
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
 from nornmail.outbox.status import Doing
-from nornmail.outgoing import LETTER_TRANSITIONS, LetterState
+from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import Activity, Status
 from tests.support.package import package_directory
 from tests.support.suite import run_pytest
@@ -265,16 +265,16 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
 
 def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
     told = {
-        LetterState(before): frozenset(map(LetterState, after_all.split(", ")))
+        QueueState(before): frozenset(map(QueueState, after_all.split(", ")))
         for before_all, after_all in table(ARCHITECTURE, "a letter from", "to")
         for before in before_all.split(", ")
     }
-    assert told == LETTER_TRANSITIONS
+    assert told == QUEUE_TRANSITIONS
 
 
 def test_every_state_of_a_letter_is_explained() -> None:
     told = [row[0] for row in table(OUTBOX, "letter", "meaning", "what follows")]
-    assert sorted(told) == sorted(map(str, LetterState))
+    assert sorted(told) == sorted(map(str, QueueState))
 
 
 def test_the_arguments_and_methods_on_the_page_are_those_of_the_mailer() -> None:

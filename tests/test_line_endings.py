@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from nornmail.outgoing import MAX_LINE_OCTETS, line_fault
+from nornmail.outgoing import MAX_LINE_OCTETS, check_line_endings
 
 FULL = b"x" * MAX_LINE_OCTETS
 
@@ -35,7 +35,7 @@ FULL = b"x" * MAX_LINE_OCTETS
     ],
 )
 def test_what_is_wrong_with_lines(raw: bytes, fault: str) -> None:
-    found = line_fault(raw)
+    found = check_line_endings(raw)
     assert (fault in found) if fault else (found == "")
 
 
@@ -46,4 +46,4 @@ def test_long_lines_are_found_as_a_plain_search_finds_them() -> None:
     for _ in range(60):
         lines = [b"x" * chance.choice(lengths) for _ in range(chance.randint(1, 6))]
         raw = b"".join(line + b"\r\n" for line in lines)
-        assert bool(line_fault(raw)) == bool(too_long.search(raw))
+        assert bool(check_line_endings(raw)) == bool(too_long.search(raw))

@@ -15,7 +15,7 @@ from importlib import import_module
 from nornmail import (
     ComposeError,
     ConfigurationError,
-    DecisionNeeded,
+    DecisionRequired,
     NornmailError,
     StoreError,
     __version__,
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader that went away is no traceback
         return status
-    except (ConfigurationError, ComposeError, DecisionNeeded) as error:
+    except (ConfigurationError, ComposeError, DecisionRequired) as error:
         return _failed(error, BAD_SETTINGS)
     except StoreError as error:
         return _failed(error, BAD_STORE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nornmail import Step, check_up
+from nornmail import Step, diagnose
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import (
     Parser,
@@ -41,7 +41,7 @@ def run(chosen: argparse.Namespace) -> int:
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
     status = OK
-    for step in check_up(imap, smtp, settings.state):
+    for step in diagnose(imap, smtp, settings.state):
         print(line(step), flush=True)
         if not step.ok:
             status = FAILED

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from nornmail import ConfigurationError, Outbox, OutboxLetter, StoreError, open_store
+from nornmail import ConfigurationError, Outbox, OutboxMessage, StoreError, open_store
 from nornmail.cli.dead import printable
 from nornmail.cli.exit_codes import OK
 from nornmail.cli.options import Commands, Parser, Settings, add_environment
@@ -156,18 +156,18 @@ def _resolve(chosen: argparse.Namespace, outbox: Outbox) -> None:
         _said("noted as sent" if chosen.sent else "asked for another try", letter)
 
 
-def _found(chosen: argparse.Namespace, outbox: Outbox) -> list[OutboxLetter]:
+def _found(chosen: argparse.Namespace, outbox: Outbox) -> list[OutboxMessage]:
     """All of them, before anything is done with any."""
     if not all(chosen.keys):
         raise ConfigurationError("KEY", None, "an empty key names no letter")
     return [outbox.find(key, chosen.account) for key in chosen.keys]
 
 
-def _said(what: str, letter: OutboxLetter) -> None:
+def _said(what: str, letter: OutboxMessage) -> None:
     print(printable(f"{what}: {letter.key}  {letter.message_id}"))
 
 
-def facts(letter: OutboxLetter) -> dict[str, Any]:
+def facts(letter: OutboxMessage) -> dict[str, Any]:
     """A letter as plain values for JSON."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

@@ -16,7 +16,7 @@ from nornmail.compose.mime import Entity, base64_lines
 from nornmail.errors import ComposeError
 from nornmail.message.attachment import Attachment
 from nornmail.message.parameters import parse_content_type
-from nornmail.outgoing import line_fault
+from nornmail.outgoing import check_line_endings
 
 # ---- Which media type a file has, by its name; the same on every machine and every Python.
 # ``mimetypes`` reads the system's files, and what it knows by itself grows with each release.
@@ -109,7 +109,7 @@ _MEDIA_TYPE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Enclosure:
+class OutgoingAttachment:
     """A file to send along.
 
     Attributes:
@@ -127,22 +127,28 @@ class Enclosure:
 
 
 _Octets: TypeAlias = bytes | bytearray | memoryview
-Enclosable: TypeAlias = Enclosure | Attachment | tuple[str, _Octets] | str | os.PathLike[str]
+AttachmentSource: TypeAlias = (
+    OutgoingAttachment | Attachment | tuple[str, _Octets] | str | os.PathLike[str]
+)
 """An Enclosure, an Attachment of a message that came in, (name, octets), or a path."""
 
 
-def read_enclosures(sources: Iterable[Enclosable] | Enclosable) -> tuple[Enclosure, ...]:
+def read_enclosures(
+    sources: Iterable[AttachmentSource] | AttachmentSource,
+) -> tuple[OutgoingAttachment, ...]:
     """What is to be sent along, with the files read. The one place of ``smtp/`` that reads files.
 
     Args:
-        sources: one or several, see :data:`Enclosable`; a text is a path.
+        sources: one or several, see :data:`AttachmentSource`; a text is a path.
 
     Raises:
         ComposeError: a file cannot be read, is none or too large; or it is nothing of these.
     """
-    if isinstance(sources, Enclosure | Attachment | str | os.PathLike) or _is_named(sources):
+    if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(
+        sources
+    ):
         return (_read(sources),)
-    return tuple(map(_read, cast("Iterable[Enclosable]", sources)))
+    return tuple(map(_read, cast("Iterable[AttachmentSource]", sources)))
 
 
 def _is_named(value: object) -> TypeGuard[tuple[str, _Octets]]:
@@ -155,14 +161,16 @@ def _is_named(value: object) -> TypeGuard[tuple[str, _Octets]]:
     )
 
 
-def _read(source: Enclosable) -> Enclosure:
-    if isinstance(source, Enclosure):
+def _read(source: AttachmentSource) -> OutgoingAttachment:
+    if isinstance(source, OutgoingAttachment):
         return source
     if isinstance(source, Attachment):
         is_file = not source.content_type.startswith("multipart/")  # one that could not be opened
-        return Enclosure(source.filename, source.content, source.content_type if is_file else "")
+        return OutgoingAttachment(
+            source.filename, source.content, source.content_type if is_file else ""
+        )
     if _is_named(source):
-        return Enclosure(source[0], bytes(source[1]))
+        return OutgoingAttachment(source[0], bytes(source[1]))
     if not isinstance(source, str | os.PathLike):
         raise ComposeError("attachments", f"{type(source).__name__} is no file")
     try:
@@ -171,7 +179,7 @@ def _read(source: Enclosable) -> Enclosure:
         raise ComposeError("attachments", f"{str(source)!a} cannot be read: {error}") from error
 
 
-def _read_file(path: Path) -> Enclosure:
+def _read_file(path: Path) -> OutgoingAttachment:
     """A regular file: a device or a pipe may never end.
 
     Raises:
@@ -183,10 +191,10 @@ def _read_file(path: Path) -> Enclosure:
     if found.st_size > MAX_FILE_OCTETS:
         raise ValueError(f"it has more than {MAX_FILE_OCTETS} octets")
     with path.open("rb") as file:
-        return Enclosure(path.name, file.read(MAX_FILE_OCTETS))
+        return OutgoingAttachment(path.name, file.read(MAX_FILE_OCTETS))
 
 
-def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:
+def enclosure_entity(one: OutgoingAttachment, *, inline: bool = False) -> Entity:
     """A file as a MIME part, its octets unchanged but for the line ends of an attached message.
 
     Args:
@@ -204,7 +212,7 @@ def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:
         # RFC 2046 (5.2.1) forbids to encode it. One that cannot go as it stands goes as a file.
         lines = _LINE_END.sub(b"\r\n", content)
         plain = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-        if plain.isascii() and not line_fault(plain):
+        if plain.isascii() and not check_line_endings(plain):
             encoding, body = "7bit", plain
         else:
             kind = UNKNOWN
@@ -220,7 +228,7 @@ def enclosure_entity(one: Enclosure, *, inline: bool = False) -> Entity:
     return Entity(tuple(fields), body)
 
 
-def checked_content_id(one: Enclosure) -> str:
+def checked_content_id(one: OutgoingAttachment) -> str:
     """The Content-ID, without its brackets.
 
     Raises:
@@ -243,7 +251,7 @@ def _checked_filename(filename: object) -> str:
     return filename
 
 
-def _type_of(one: Enclosure) -> tuple[str, dict[str, str]]:
+def _type_of(one: OutgoingAttachment) -> tuple[str, dict[str, str]]:
     """The media type and its parameters, given or guessed."""
     if not isinstance(one.content, bytes | bytearray | memoryview):
         raise ComposeError("attachments", f"{one.filename[:80]!a} holds no octets")

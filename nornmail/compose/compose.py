@@ -9,15 +9,15 @@ from email.utils import format_datetime
 from typing import Final, Literal
 
 from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, mailboxes, needs_smtputf8
-from nornmail.compose.attachments import Enclosure, checked_content_id, enclosure_entity
+from nornmail.compose.attachments import OutgoingAttachment, checked_content_id, enclosure_entity
 from nornmail.compose.headers import (
     checked_ids,
     checked_text,
-    extra_fields,
+    custom_headers,
     mailbox_list,
     own_message_id,
-    shortened,
     structured,
+    trim_references,
     unstructured,
 )
 from nornmail.compose.mime import Boundaries, Entity, multipart, text_entity
@@ -25,7 +25,7 @@ from nornmail.errors import ComposeError
 from nornmail.html.document import html_to_text
 from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
-from nornmail.outgoing import Envelope, line_fault
+from nornmail.outgoing import Envelope, check_line_endings
 
 # ---- What a message says and carries, as one MIME tree (RFC 2046, 2387).
 
@@ -34,7 +34,7 @@ MAX_ENCLOSURES: Final = 500
 
 
 def content_entity(
-    text: str | None, html: str | None, enclosures: Sequence[Enclosure], unique: str
+    text: str | None, html: str | None, enclosures: Sequence[OutgoingAttachment], unique: str
 ) -> Entity:
     """The whole body of a message.
 
@@ -67,7 +67,9 @@ def content_entity(
     return multipart("mixed", [shown, *map(enclosure_entity, attached)], boundaries)
 
 
-def _shown(text: str, html: str, inline: Sequence[Enclosure], boundaries: Boundaries) -> Entity:
+def _shown(
+    text: str, html: str, inline: Sequence[OutgoingAttachment], boundaries: Boundaries
+) -> Entity:
     """What a person reads."""
     if not html:
         return text_entity(text, "plain")
@@ -82,7 +84,7 @@ def _shown(text: str, html: str, inline: Sequence[Enclosure], boundaries: Bounda
     return multipart("alternative", [text_entity(text, "plain"), rich], boundaries)
 
 
-def _check_content_ids(inline: Sequence[Enclosure]) -> None:
+def _check_content_ids(inline: Sequence[OutgoingAttachment]) -> None:
     ids = [checked_content_id(one) for one in inline]
     if len(set(ids)) < len(ids):
         raise ComposeError("attachments", "two images with one Content-ID")
@@ -104,7 +106,7 @@ def verify(raw: bytes, named: Mapping[str, Sequence[Address]], fields: Sequence[
     Raises:
         ComposeError: a line breaks the rules, a field is too many, or another address is read.
     """
-    fault = line_fault(raw)
+    fault = check_line_endings(raw)
     if fault:
         raise ComposeError("message", fault)
     head_end = raw.find(b"\r\n\r\n") + 4
@@ -161,7 +163,7 @@ class Draft:
     subject: str = ""
     text: str | None = None
     html: str | None = None
-    attachments: Sequence[Enclosure] = ()
+    attachments: Sequence[OutgoingAttachment] = ()
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
     in_reply_to: str = ""
     references: Sequence[str] = ()
@@ -208,7 +210,7 @@ def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
     fields = [
         *_address_fields(people),
         *_identity_fields(draft, now, message_id, chain),
-        *extra_fields(draft.headers),
+        *custom_headers(draft.headers),
         structured("MIME-Version", "1.0"),
         *content.fields,
     ]
@@ -295,7 +297,7 @@ def _identity_fields(
     if draft.in_reply_to:
         yield structured("In-Reply-To", draft.in_reply_to)
     if chain:
-        yield structured("References", " ".join(shortened(chain)))
+        yield structured("References", " ".join(trim_references(chain)))
     if draft.auto_submitted:
         if draft.auto_submitted not in AUTO_SUBMITTED:
             raise ComposeError("auto_submitted", "must be of " + ", ".join(AUTO_SUBMITTED))

@@ -67,7 +67,7 @@ def own_message_id(unique: str, domain: str) -> str:
     return f"<{unique}@{domain}>"
 
 
-def shortened(chain: Sequence[str]) -> tuple[str, ...]:
+def trim_references(chain: Sequence[str]) -> tuple[str, ...]:
     """The chain within :data:`MAX_REFERENCES_OCTETS`: its root, and as many of the last as fit.
 
     The root is what threads are told by, the last one what is answered.
@@ -288,7 +288,7 @@ def checked_text(value: object, field: str) -> str:
     return value
 
 
-def extra_fields(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterator[bytes]:
+def custom_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterator[bytes]:
     """The user's further fields, in their order.
 
     What is ASCII goes out as it stands, broken at blanks; anything else is encoded.

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
-from nornmail.compose.attachments import Enclosure
+from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft
 from nornmail.compose.headers import is_message_id
 from nornmail.errors import ComposeError
@@ -142,7 +142,7 @@ def reply_draft(
     own: Collection[str] = (),
     reply_all: bool = False,
     quote: bool = False,
-    attachments: Sequence[Enclosure] = (),
+    attachments: Sequence[OutgoingAttachment] = (),
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     approved: bool = False,
 ) -> Draft:

@@ -12,7 +12,7 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
 from nornmail.imap.login import log_in, secure
 from nornmail.imap.results import Selected
-from nornmail.imap.translate import Scrubber, scrubber
+from nornmail.imap.translate import Redactor, scrubber
 from nornmail.imap.transport import tls_context
 from nornmail.imap.wire import Wire
 from nornmail.net.diagnose import PATIENCE, Port, Step, reach, speaks_tls
@@ -43,7 +43,9 @@ class Reached:
     newest: tuple[bytes, ...] = ()
 
 
-def probe_imap(settings: ImapSettings, *, newest: int = 0) -> Generator[Step, None, Reached | None]:
+def diagnose_imap(
+    settings: ImapSettings, *, newest: int = 0
+) -> Generator[Step, None, Reached | None]:
     """Go the way to the mailbox: name, TCP, TLS, greeting, login, mailbox, capabilities.
 
     Nothing in the mailbox is changed. The way ends with the first step that fails.
@@ -78,7 +80,7 @@ class _Probe:
         self._port = port
         self._limits = Limits()
         self._budget = plain_budget(self._limits, port.seconds)
-        self._scrub: Scrubber = scrubber(settings.username or "", settings.password or "")
+        self._scrub: Redactor = scrubber(settings.username or "", settings.password or "")
 
     def steps(self) -> Generator[Step, None, Reached | None]:
         try:

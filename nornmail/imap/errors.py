@@ -39,7 +39,7 @@ THROTTLES = frozenset({Kind.CONNECTIONS, Kind.RATE, Kind.QUOTA, Kind.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ServerError:
     """What an answer is about.
 
     Attributes:
@@ -106,7 +106,7 @@ _BAD_CREDENTIALS = _words(r"invalid sasl argument")
 """Gmail's BAD to a token that it cannot read."""
 
 
-def classify(status: str, code: str, text: str, command: str) -> Trouble:
+def classify(status: str, code: str, text: str, command: str) -> ServerError:
     """Say what an answer is about.
 
     Args:
@@ -116,20 +116,20 @@ def classify(status: str, code: str, text: str, command: str) -> Trouble:
         command: the name of the command that was answered, as ``"UID FETCH"``.
     """
     if status == "OK":
-        return Trouble(Kind.SLOWED if _SLOWED.search(text) else Kind.FINE)
+        return ServerError(Kind.SLOWED if _SLOWED.search(text) else Kind.FINE)
     login = command in LOGIN_COMMANDS
     if login and code in _FINAL_CODES:
-        return Trouble(Kind.CREDENTIALS)
+        return ServerError(Kind.CREDENTIALS)
     kind = _said(_ANYWHERE, text)
     if kind is None and login:
         kind = _LOGIN_CODES.get(code) or _said(_AT_LOGIN, text)
     if kind is not None:
-        return Trouble(kind, hinted(text))
+        return ServerError(kind, hinted(text))
     if status == "BYE":
-        return Trouble(Kind.HUNG_UP)
+        return ServerError(Kind.HUNG_UP)
     if login and (status == "NO" or _BAD_CREDENTIALS.search(text)):
-        return Trouble(Kind.CREDENTIALS)
-    return Trouble(Kind.REFUSED)
+        return ServerError(Kind.CREDENTIALS)
+    return ServerError(Kind.REFUSED)
 
 
 def hinted(text: str) -> float:
@@ -166,7 +166,7 @@ def farewell(code: str, text: str) -> NornmailError:
     return _throttled(said, trouble) if trouble.kind in THROTTLES else ConnectionLost(said)
 
 
-def _throttled(text: str, trouble: Trouble) -> Throttled:
+def _throttled(text: str, trouble: ServerError) -> Throttled:
     return Throttled(text, kind=trouble.kind.value, wait=trouble.wait)
 
 

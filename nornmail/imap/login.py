@@ -22,7 +22,7 @@ from nornmail.imap.errors import Kind, classify, refusal
 from nornmail.imap.limits import Budget
 from nornmail.imap.quirks import login_hint, login_refused
 from nornmail.imap.responses import Capability, Status, Tagged, capability_names
-from nornmail.imap.translate import Scrubber, plain_message
+from nornmail.imap.translate import Redactor, plain_message
 from nornmail.imap.transport import is_loopback, tls_context
 from nornmail.imap.wire import Reply, Wire
 from nornmail.net.sasl import ask_token
@@ -161,7 +161,7 @@ class TokenLogin:
     settings: ImapSettings
     capabilities: frozenset[str]
     budget: Budget
-    scrub: Scrubber
+    scrub: Redactor
 
     def log_in(self, token: str) -> Reply:
         """Send the token; if it is refused, ask for another once, and send that.
@@ -238,7 +238,7 @@ def secure(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
 
 
 def log_in(
-    wire: Wire, settings: ImapSettings, budget: Budget, scrub: Scrubber, token: str | None = None
+    wire: Wire, settings: ImapSettings, budget: Budget, scrub: Redactor, token: str | None = None
 ) -> frozenset[str]:
     """Authenticate, and learn what the server can do from then on.
 
@@ -290,7 +290,7 @@ def told_capabilities(reply: Reply) -> frozenset[str]:
     return told
 
 
-def asked_capabilities(wire: Wire, budget: Budget, scrub: Scrubber) -> frozenset[str]:
+def asked_capabilities(wire: Wire, budget: Budget, scrub: Redactor) -> frozenset[str]:
     """The capabilities, asked for.
 
     Raises:
@@ -302,7 +302,7 @@ def asked_capabilities(wire: Wire, budget: Budget, scrub: Scrubber) -> frozenset
     return told_capabilities(reply)
 
 
-def refused(command: str, end: Tagged, scrub: Scrubber) -> CommandRefused | Throttled:
+def refused(command: str, end: Tagged, scrub: Redactor) -> CommandRefused | Throttled:
     """NO or BAD as an error."""
     return refusal(command, end.status, scrub(end.code), scrub(end.text))
 
@@ -328,7 +328,7 @@ def _send_password(
 
 
 def _refusal(
-    end: Tagged, settings: ImapSettings, scrub: Scrubber
+    end: Tagged, settings: ImapSettings, scrub: Redactor
 ) -> AuthenticationFailed | CommandRefused | Throttled:
     """Whether the credentials are wrong, or the server only takes nobody for now."""
     code, text = scrub(end.code), scrub(end.text)

@@ -16,7 +16,7 @@ from nornmail.imap.limits import SHOWN_LIMIT, Budget, Limits, plain_budget
 from nornmail.imap.login import refused
 from nornmail.imap.responses import Exists, Expunge, Status, Tagged, Untagged
 from nornmail.imap.results import Selected
-from nornmail.imap.translate import Scrubber
+from nornmail.imap.translate import Redactor
 from nornmail.imap.wire import Reply, Wire
 from nornmail.settings.imap import ImapSettings
 
@@ -38,7 +38,7 @@ class Session:
     """
 
     def __init__(
-        self, wire: Wire, settings: ImapSettings, *, limits: Limits, scrub: Scrubber
+        self, wire: Wire, settings: ImapSettings, *, limits: Limits, scrub: Redactor
     ) -> None:
         self._wire = wire
         self._settings = settings

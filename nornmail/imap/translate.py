@@ -18,7 +18,7 @@ SHOWN = 300
 MASK = "****"
 
 
-class Scrubber:
+class Redactor:
     """Makes a server's text fit for errors and logs.
 
     It takes out what was hidden, in the forms in which it is sent, and control characters, and cuts
@@ -43,9 +43,9 @@ class Scrubber:
         return " ".join(shown.split())[:SHOWN]
 
 
-def scrubber(username: str, password: str) -> Scrubber:
+def scrubber(username: str, password: str) -> Redactor:
     """A scrubber that hides a password in the forms in which it is sent."""
-    scrub = Scrubber()
+    scrub = Redactor()
     if password:
         plain = base64.b64encode(plain_message(username, password)).decode("ascii")
         scrub.hide(password, password.replace("\\", "\\\\").replace('"', '\\"'), plain)

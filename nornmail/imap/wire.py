@@ -32,7 +32,7 @@ from nornmail.imap.responses import (
     Untagged,
     parse,
 )
-from nornmail.imap.translate import MASK, Scrubber, translated
+from nornmail.imap.translate import MASK, Redactor, translated
 from nornmail.imap.transport import connect, wrap
 from nornmail.net.deadline import Deadline
 
@@ -87,7 +87,7 @@ class Wire(imaplib.IMAP4):
         clock: Clock,
         limits: Limits,
         budget: Budget,
-        scrub: Scrubber,
+        scrub: Redactor,
         observer: Observer | None = None,
     ) -> None:
         self._context = context

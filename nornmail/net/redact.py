@@ -9,7 +9,7 @@ SHOWN: Final = 300
 MASK: Final = "****"
 
 
-class Scrubber:
+class Redactor:
     """Takes out what was hidden, in the forms in which it is sent, and control characters."""
 
     __slots__ = ("_secrets",)  # so that no vars() shows them

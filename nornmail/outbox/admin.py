@@ -8,19 +8,17 @@ from datetime import datetime
 
 from nornmail.clock import instant
 from nornmail.errors import ConfigurationError, IllegalTransition, NornmailError
-from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
 
 SHORTEST_KEY = 4
 """Characters of a key that are enough to name a letter, if no other begins with them."""
-UNSENT = frozenset(
-    {LetterState.QUEUED, LetterState.SENDING, LetterState.UNKNOWN, LetterState.FAILED}
-)
+UNSENT = frozenset({QueueState.QUEUED, QueueState.SENDING, QueueState.UNKNOWN, QueueState.FAILED})
 """The states of what was not sent; what was is history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxLetter:
+class OutboxMessage:
     """A message on its way out, as it was when it was asked for.
 
     Attributes:
@@ -46,7 +44,7 @@ class OutboxLetter:
 
     key: str
     account: str
-    state: LetterState
+    state: QueueState
     message_id: str
     sender: str
     recipients: tuple[Recipient, ...]
@@ -76,22 +74,22 @@ class Outbox:
     def __init__(self, store: StateStore) -> None:
         self._store = store
 
-    def list(self, states: Collection[str] = UNSENT) -> list[OutboxLetter]:
+    def list(self, states: Collection[str] = UNSENT) -> list[OutboxMessage]:
         """The letters in any of ``states``, by account and age, the oldest first.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        wanted = {LetterState(state) for state in states}
+        wanted = {QueueState(state) for state in states}
         found = []
         for outbox in self._store.outboxes():
-            wishes = dict(self._store.wishes(outbox))
+            operator_requests = dict(self._store.operator_requests(outbox))
             letters = self._store.letters(outbox, wanted)
             for letter in sorted(letters, key=lambda one: (one.queued_at, one.key)):
-                found.append(_shown(letter, wishes.get(letter.key)))
+                found.append(_shown(letter, operator_requests.get(letter.key)))
         return found
 
-    def find(self, key: str, account: str | None = None) -> OutboxLetter:
+    def find(self, key: str, account: str | None = None) -> OutboxMessage:
         """The letter with this key.
 
         Args:
@@ -104,7 +102,7 @@ class Outbox:
         """
         everything = [
             letter
-            for letter in self.list(frozenset(LetterState))
+            for letter in self.list(frozenset(QueueState))
             if account in (None, letter.account)
         ]
         exact = [letter for letter in everything if letter.key == key]
@@ -117,19 +115,19 @@ class Outbox:
             raise ConfigurationError("KEY", key, f"{len(found)} letters begin with it{more}")
         return found[0]
 
-    def raw(self, letter: OutboxLetter) -> bytes:
+    def raw(self, letter: OutboxMessage) -> bytes:
         """Its bytes.
 
         Raises:
             NornmailError: none are kept: it was sent, or dropped.
             StoreError: the store cannot be read.
         """
-        raw = self._store.letter_raw(letter.account, letter.key)
+        raw = self._store.message_bytes(letter.account, letter.key)
         if raw is None:
             raise NornmailError(f"no bytes of the letter {letter.key} are kept")
         return raw
 
-    def retry(self, letter: OutboxLetter) -> None:
+    def retry(self, letter: OutboxMessage) -> None:
         """Ask for another try now; durable on return.
 
         What failed gets another three days. What is unknown is sent again, perhaps for the second
@@ -139,18 +137,18 @@ class Outbox:
             NornmailError: it is sent, being sent, or dropped.
             StoreError: the store cannot be written.
         """
-        self._ask(letter, Wish.RETRY)
+        self._ask(letter, OperatorRequest.RETRY)
 
-    def drop(self, letter: OutboxLetter) -> None:
+    def drop(self, letter: OutboxMessage) -> None:
         """Give it up: it is failed, and its bytes are forgotten; durable on return.
 
         Raises:
             NornmailError: it is sent, being sent, or dropped.
             StoreError: the store cannot be written.
         """
-        self._ask(letter, Wish.DROP)
+        self._ask(letter, OperatorRequest.DROP)
 
-    def resolve(self, letter: OutboxLetter, *, sent: bool) -> None:
+    def resolve(self, letter: OutboxMessage, *, sent: bool) -> None:
         """Say of one that is unknown whether it was sent; if not, it is tried again.
 
         Raises:
@@ -158,20 +156,20 @@ class Outbox:
             StoreError: the store cannot be written.
         """
         current = self._store.letter(letter.account, letter.key)
-        if current is None or current.state is not LetterState.UNKNOWN:
+        if current is None or current.state is not QueueState.UNKNOWN:
             state = "gone" if current is None else current.state
             raise NornmailError(f"{letter.key} is {state}: only what is unknown can be resolved")
-        self._ask(letter, Wish.SENT if sent else Wish.RETRY)
+        self._ask(letter, OperatorRequest.SENT if sent else OperatorRequest.RETRY)
 
-    def _ask(self, letter: OutboxLetter, wish: Wish) -> None:
+    def _ask(self, letter: OutboxMessage, wish: OperatorRequest) -> None:
         try:
             self._store.wish(letter.account, letter.key, wish)
         except IllegalTransition as refused:  # the state is another one by now
             raise NornmailError(str(refused)) from refused
 
 
-def _shown(letter: Letter, wish: Wish | None) -> OutboxLetter:
-    return OutboxLetter(
+def _shown(letter: QueuedMessage, wish: OperatorRequest | None) -> OutboxMessage:
+    return OutboxMessage(
         key=letter.key,
         account=letter.outbox,
         state=letter.state,
@@ -182,7 +180,7 @@ def _shown(letter: Letter, wish: Wish | None) -> OutboxLetter:
         is_answer=letter.is_answer,
         attempts=letter.attempts,
         queued_at=instant(letter.queued_at),
-        due_at=instant(letter.due_at) if letter.state is LetterState.QUEUED else None,
+        due_at=instant(letter.due_at) if letter.state is QueueState.QUEUED else None,
         changed_at=instant(letter.changed_at),
         reason=letter.reason,
         size=letter.size,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from nornmail.events import LetterBounced, bounce_of
+from nornmail.events import OutboxBounced, bounce_of
 from nornmail.message.message import Message
-from nornmail.outgoing import Letter, Recipient, Standing
+from nornmail.outgoing import QueuedMessage, Recipient, RecipientStatus
 from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.smtp")
@@ -22,7 +22,7 @@ _CANDIDATES = 10
 """Letters to the same address that are looked at: the newest that was taken is meant."""
 
 
-def note_bounce(store: StateStore, message: Message, *, now: float) -> list[LetterBounced]:
+def note_bounce(store: StateStore, message: Message, *, now: float) -> list[OutboxBounced]:
     """Note at the letters of a store what a message reports of them, if it is such a report.
 
     Args:
@@ -45,7 +45,7 @@ def note_bounce(store: StateStore, message: Message, *, now: float) -> list[Lett
         if failed.action != "failed":
             continue
         words = " ".join(part for part in (failed.status, failed.diagnostic) if part)
-        report = Recipient(failed.address, Standing.BOUNCED, _code_of(failed.status), words)
+        report = Recipient(failed.address, RecipientStatus.BOUNCED, _code_of(failed.status), words)
         found = _by_message_id(store, bounce.original_message_id, report)
         if not bounce.original_message_id:
             found = _by_recipient(store, outboxes, report, now)
@@ -63,13 +63,13 @@ def _code_of(status: str) -> int:
 
 def _by_message_id(
     store: StateStore, message_id: str, report: Recipient
-) -> list[tuple[Letter, Recipient]]:
+) -> list[tuple[QueuedMessage, Recipient]]:
     """The letter that is reported, and the report with the address that the letter had.
 
     Behind an alias or a forward the report names another address than we wrote to. With one
     recipient there is no doubt whom it is about.
     """
-    found = store.letters_with(message_id) if message_id else []
+    found = store.messages_with_id(message_id) if message_id else []
     matched = []
     for letter in found:
         addresses = [one.address for one in letter.recipients]
@@ -82,21 +82,21 @@ def _by_message_id(
 
 def _by_recipient(
     store: StateStore, outboxes: list[str], report: Recipient, now: float
-) -> list[tuple[Letter, Recipient]]:
+) -> list[tuple[QueuedMessage, Recipient]]:
     """The newest letter to the reported address that the server took."""
     since = now - BOUNCE_WINDOW
     found = [
         letter
         for outbox in outboxes
-        for letter in store.letters_to(outbox, report.address, since=since, limit=_CANDIDATES)
+        for letter in store.messages_to(outbox, report.address, since=since, limit=_CANDIDATES)
         if _was_taken(letter, report.address)
     ]
     newest = max(found, key=lambda one: (one.queued_at, one.key), default=None)
     return [] if newest is None else [(newest, report)]
 
 
-def _was_taken(letter: Letter, address: str) -> bool:
+def _was_taken(letter: QueuedMessage, address: str) -> bool:
     return any(
-        one.address.lower() == address.lower() and one.standing is Standing.ACCEPTED
+        one.address.lower() == address.lower() and one.standing is RecipientStatus.ACCEPTED
         for one in letter.recipients
     )

@@ -18,16 +18,16 @@ from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.reply import correspondents
 from nornmail.errors import (
     ConfigurationError,
-    LoopError,
     NornmailError,
-    ReceiveOnly,
+    ReplyRefused,
     SendFailed,
+    SendingDisabled,
     SendUnknown,
 )
 from nornmail.message.message import Message
 from nornmail.outbox.results import SendResult, result_of
 from nornmail.outbox.worker import Worker
-from nornmail.outgoing import Letter, LetterState, Recipient
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 
@@ -41,7 +41,7 @@ DAY = 86_400.0
 
 def is_our_message_id(store: StateStore, message_id: str) -> bool:
     """Whether a message with this Message-ID is one of ours, of whatever outbox of the store."""
-    return bool(message_id) and bool(store.letters_with(message_id))
+    return bool(message_id) and bool(store.messages_with_id(message_id))
 
 
 def answered(store: StateStore, outbox: str, message: Message, now: float) -> Counts:
@@ -117,7 +117,7 @@ class Writer:
             allow=allow,
         )
         if found:
-            raise LoopError(found)
+            raise ReplyRefused(found)
 
     def refuse_after_fork(self) -> None:
         """Refuse to work in a forked process.
@@ -139,7 +139,7 @@ class Writer:
             answers: the message that it answers.
         """
         if self._receive_only:
-            raise ReceiveOnly("this mailer is receive_only: it sends nothing")
+            raise SendingDisabled("this mailer is receive_only: it sends nothing")
         self.refuse_after_fork()
         name, default_of = self._name(key, answers)
         if default_of is None:
@@ -153,7 +153,7 @@ class Writer:
 
     def _name(
         self, key: str | None, answers: Message | None
-    ) -> tuple[str, context.Handling | None]:
+    ) -> tuple[str, context.DeliveryContext | None]:
         """The key in the store, and the handling whose own key it is."""
         if key is not None and not (len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key)):
             allowed = f"must be 1 to {MAX_KEY_CHARS} characters that can be printed"
@@ -197,7 +197,7 @@ class Writer:
         self._worker.wake()
         return result_of(kept)
 
-    def _send_now(self, letter: Letter, raw: bytes) -> SendResult:
+    def _send_now(self, letter: QueuedMessage, raw: bytes) -> SendResult:
         """Send without a store, and keep what the limits and the loops have to know."""
         if isinstance(self._store, MemoryStateStore):
             self._store.forget_letters(self._outbox, self._clock.wall() - REMEMBERED)
@@ -207,15 +207,17 @@ class Writer:
         if result.accepted:
             return result
         why = str(trouble) if trouble is not None else result.reason
-        if tried.state is LetterState.UNKNOWN:
+        if tried.state is QueueState.UNKNOWN:
             text = f"it is not known whether {letter.message_id} was sent: {why}"
             raise SendUnknown(text, result) from trouble
         raise SendFailed(f"{letter.message_id} was not sent: {why}", result) from trouble
 
 
-def _letter(outbox: str, key: str, composed: Composed, now: float, *, is_answer: bool) -> Letter:
+def _letter(
+    outbox: str, key: str, composed: Composed, now: float, *, is_answer: bool
+) -> QueuedMessage:
     """The letter of a message that was just written."""
-    return Letter(
+    return QueuedMessage(
         outbox=outbox,
         key=key,
         message_id=composed.message_id,

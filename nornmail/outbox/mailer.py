@@ -17,12 +17,12 @@ from typing import Any, Self
 
 from nornmail.clock import Clock, SystemClock, system_random
 from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, sender_of
-from nornmail.compose.attachments import Enclosable, read_enclosures
+from nornmail.compose.attachments import AttachmentSource, read_enclosures
 from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
 from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
-from nornmail.events import Announcer, LetterBounced, OnEvent
+from nornmail.events import Announcer, OnEvent, OutboxBounced
 from nornmail.message.message import Message
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
@@ -33,7 +33,7 @@ from nornmail.outbox.sent_copies import SentMail
 from nornmail.outbox.status import STUCK, Board, MailerStatus
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
-from nornmail.outgoing import LetterState, Wish
+from nornmail.outgoing import OperatorRequest, QueueState
 from nornmail.settings.env import read_environment
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Line, OpenSession, Session
@@ -104,7 +104,7 @@ class Tracking(ABC):
             result = self.result(key)
             if result is None:
                 raise ConfigurationError("key", key, "there is no such letter")
-            open_still = result.state in (LetterState.QUEUED, LetterState.SENDING)
+            open_still = result.state in (QueueState.QUEUED, QueueState.SENDING)
             left = until - self._clock.monotonic()
             if not open_still or left <= 0 or self._board.state in STUCK:
                 return result
@@ -121,16 +121,16 @@ class Tracking(ABC):
         """
         self._writer.refuse_after_fork()
         letter = self._store.letter(self.outbox, key)
-        if letter is None or letter.state is not LetterState.UNKNOWN:
+        if letter is None or letter.state is not QueueState.UNKNOWN:
             found = "there is no such letter" if letter is None else f"it is {letter.state}"
             raise ConfigurationError("key", key, f"only what is unknown can be resolved: {found}")
-        self._store.wish(self.outbox, key, Wish.SENT if sent else Wish.RETRY)
+        self._store.wish(self.outbox, key, OperatorRequest.SENT if sent else OperatorRequest.RETRY)
         self._worker.wake()
         if self._drains() and not (self._worker.running or self._worker.inside):
             with suppress(LeaseHeld):
                 self._worker.do_wishes()
 
-    def note_bounce(self, message: Message) -> list[LetterBounced]:
+    def note_bounce(self, message: Message) -> list[OutboxBounced]:
         """Note what a delivery report says of what was sent; a poller of the store does it itself.
 
         Returns:
@@ -152,11 +152,11 @@ class Tracking(ABC):
         Raises:
             StoreError: the store cannot be read.
         """
-        count = partial(self._store.count_letters, self.outbox)
-        failed = self._store.letters(self.outbox, {LetterState.FAILED})
+        count = partial(self._store.count_messages, self.outbox)
+        failed = self._store.letters(self.outbox, {QueueState.FAILED})
         return self._board.read(
-            queued=count({LetterState.QUEUED, LetterState.SENDING}),
-            unknown=count({LetterState.UNKNOWN}),
+            queued=count({QueueState.QUEUED, QueueState.SENDING}),
+            unknown=count({QueueState.UNKNOWN}),
             failed=sum(not letter.dropped for letter in failed),
         )
 
@@ -180,16 +180,16 @@ class Mailer(Tracking):
         render_html: a function that makes HTML of the text, where no HTML is given.
         sent_mailbox: where copies of what was sent are put, such as a
             :class:`~nornmail.imap.sent_mailbox.SentMailbox`.
-        before_send: asked with an :class:`~nornmail.outbox.results.Outgoing` before each try: True
-            sends it, False (or ``raise Reject(why)``) makes it failed, and ``raise Defer(seconds)``
-            asks again later. Whatever else it raises counts as a try that came to nothing.
+        before_send: called with an :class:`~nornmail.outbox.results.OutgoingMessage` before each
+            attempt: True sends it, False (or ``raise Reject(why)``) makes it failed, and
+            ``raise Defer(seconds)`` asks again later. Any other exception is a failed attempt.
         dry_run: compose and check, and neither keep nor send anything.
-        receive_only: nothing can be sent: every try to is :class:`~nornmail.errors.ReceiveOnly`.
+        receive_only: every attempt to send raises :class:`~nornmail.errors.SendingDisabled`.
         send_limits: how many letters go out per minute and hour; what is above waits.
         answer_limits: how many answers a correspondent, and a thread, gets per hour and day.
         max_reply_age: what was received longer ago is not answered; ``None`` is no limit.
         account: the outbox's name in the store; by default ``username@host``.
-        on_event: called with each :class:`~nornmail.events.LetterEvent`, in the thread that sends;
+        on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
         clock, chance, open_session: time, jitter and the connection, for tests.
 
@@ -300,7 +300,7 @@ class Mailer(Tracking):
         cc: Mailboxes = None,
         bcc: Mailboxes = None,
         reply_to: Mailboxes = None,
-        attachments: Iterable[Enclosable] = (),
+        attachments: Iterable[AttachmentSource] = (),
         headers: Headers = (),
         from_: Mailbox | None = None,
         in_reply_to: str = "",
@@ -358,7 +358,7 @@ class Mailer(Tracking):
         *,
         reply_all: bool = False,
         quote: bool = False,
-        attachments: Iterable[Enclosable] = (),
+        attachments: Iterable[AttachmentSource] = (),
         headers: Headers = (),
         from_: Mailbox | None = None,
         allow: Collection[str] = (),
@@ -463,8 +463,8 @@ class Mailer(Tracking):
         if self._drains():
             self._writer.refuse_after_fork()
             self._worker.flush(timeout, only)
-        waiting = {LetterState.QUEUED, LetterState.SENDING}
-        return self._store.count_letters(self.outbox, waiting) == 0
+        waiting = {QueueState.QUEUED, QueueState.SENDING}
+        return self._store.count_messages(self.outbox, waiting) == 0
 
     def close(self) -> None:
         """Stop, and give back the connection and the right to send; the store stays open.

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import NornmailError, StoreError
-from nornmail.events import LetterBounced
+from nornmail.events import OutboxBounced
 from nornmail.message.message import Message
 from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.worker import Worker
@@ -30,7 +30,7 @@ class _OfStore:
 
     def __init__(self) -> None:
         self.workers: WeakSet[Worker] = WeakSet()
-        self.companions: WeakSet[Companions] = WeakSet()
+        self.companions: WeakSet[StoreMailers] = WeakSet()
 
 
 _lock = threading.RLock()
@@ -55,7 +55,7 @@ def forget(store: StateStore, worker: Worker) -> None:
             known.workers.discard(worker)
 
 
-class Companions:
+class StoreMailers:
     """The mailers of a poller's store: they send while the poller runs.
 
     Args:
@@ -110,7 +110,7 @@ class Companions:
             except NornmailError as error:
                 log.warning("nothing was sent: %s", error)
 
-    def look_at(self, message: Message) -> list[LetterBounced]:
+    def look_at(self, message: Message) -> list[OutboxBounced]:
         """Note what a delivery report says of our own mail, before its handler is called.
 
         Returns:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nornmail.errors import Defer, Reject
 from nornmail.message.message import Message, parse_message
-from nornmail.outgoing import Letter, LetterState, Recipient, Standing
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
 log = logging.getLogger("nornmail.smtp")
 
@@ -34,7 +34,7 @@ class SendResult:
     """
 
     key: str
-    state: LetterState
+    state: QueueState
     message_id: str
     recipients: tuple[Recipient, ...]
     code: int = 0
@@ -47,37 +47,42 @@ class SendResult:
     @property
     def accepted(self) -> tuple[Recipient, ...]:
         """For whom the server took it."""
-        return self._of(Standing.ACCEPTED)
+        return self._of(RecipientStatus.ACCEPTED)
 
     @property
     def refused(self) -> tuple[Recipient, ...]:
         """For whom it was refused for good, or given up."""
-        return self._of(Standing.REFUSED)
+        return self._of(RecipientStatus.REFUSED)
 
     @property
     def pending(self) -> tuple[Recipient, ...]:
         """For whom it is still to be tried."""
-        return self._of(Standing.PENDING)
+        return self._of(RecipientStatus.PENDING)
 
     @property
     def unknown(self) -> tuple[Recipient, ...]:
         """For whom it is not known whether the server took it."""
-        return self._of(Standing.UNKNOWN)
+        return self._of(RecipientStatus.UNKNOWN)
 
     @property
     def bounced(self) -> tuple[Recipient, ...]:
         """For whom it was taken, and a delivery report came back."""
-        return self._of(Standing.BOUNCED)
+        return self._of(RecipientStatus.BOUNCED)
 
-    def _of(self, standing: Standing) -> tuple[Recipient, ...]:
+    def _of(self, standing: RecipientStatus) -> tuple[Recipient, ...]:
         return tuple(one for one in self.recipients if one.standing is standing)
 
 
-_TELLING = (Standing.ACCEPTED, Standing.UNKNOWN, Standing.REFUSED, Standing.PENDING)
+_TELLING = (
+    RecipientStatus.ACCEPTED,
+    RecipientStatus.UNKNOWN,
+    RecipientStatus.REFUSED,
+    RecipientStatus.PENDING,
+)
 """Whose answer stands for the whole, the first that somebody has."""
 
 
-def result_of(letter: Letter) -> SendResult:
+def result_of(letter: QueuedMessage) -> SendResult:
     """What is told of a letter."""
     answers = [
         one
@@ -98,7 +103,7 @@ def result_of(letter: Letter) -> SendResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """A message that is about to go out, as ``before_send`` sees it.
 
     Attributes:
@@ -124,7 +129,7 @@ class Outgoing:
 # ---- What ``before_send`` says of a message, as a value: nothing that it does raises out of here.
 
 
-BeforeSend = Callable[[Outgoing], object]
+BeforeSend = Callable[[OutgoingMessage], object]
 """True sends it, False or :class:`~nornmail.errors.Reject` does not, and
 :class:`~nornmail.errors.Defer` asks again later."""
 
@@ -146,7 +151,7 @@ class Verdict:
     reason: str = ""
 
 
-def ask(before_send: BeforeSend | None, outgoing: Outgoing) -> Verdict:
+def ask(before_send: BeforeSend | None, outgoing: OutgoingMessage) -> Verdict:
     """Ask whether a message may go out."""
     if before_send is None:
         return Verdict(goes=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nornmail.backoff import Patience
+from nornmail.backoff import ServerBackoff
 from nornmail.clock import Clock
 from nornmail.errors import (
     AuthenticationFailed,
@@ -26,10 +26,10 @@ from nornmail.errors import (
 from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
-from nornmail.outbox.results import BeforeSend, Outgoing, ask
+from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask
 from nornmail.outbox.sent_copies import SentMail, looked_after
 from nornmail.outbox.status import Board, Doing
-from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.smtp.session import Line
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore
@@ -70,15 +70,15 @@ class Sender:
     sent: SentMail | None
     announce: Callable[[Event], object]
     board: Board
-    patience: Patience = field(init=False)
+    patience: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
-    _unsettled: Letter | None = field(default=None, init=False)
+    _unsettled: QueuedMessage | None = field(default=None, init=False)
     trouble: NornmailError | None = field(default=None, init=False)
     _open_at: float = field(default=0.0, init=False)
     _alone_for: NornmailError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.patience = Patience(self.chance)
+        self.patience = ServerBackoff(self.chance)
 
     def take(self, owner: str) -> None:
         """Take the right to send.
@@ -133,7 +133,7 @@ class Sender:
             self.line.close()
             raise
 
-    def try_now(self, key: str) -> tuple[Letter, NornmailError | None]:
+    def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
         """Try one letter once, and forget the bytes of it whatever came of that.
 
         A server that rejected the credentials, or that wants to be left alone, is.
@@ -152,13 +152,13 @@ class Sender:
         else:
             self._try(letter)
         tried = self._letter(key)
-        dropped = transitions.fulfilled(tried, Wish.DROP, self.clock.wall())
+        dropped = transitions.fulfilled(tried, OperatorRequest.DROP, self.clock.wall())
         if dropped is not None:
             self._commit(dropped)
         self._look_after_copies(lambda: False)
         return tried, self.trouble
 
-    def _letter(self, key: str) -> Letter:
+    def _letter(self, key: str) -> QueuedMessage:
         letter = self.store.letter(self.outbox, key)
         if letter is None:
             raise LookupError(f"there is no letter {key} in the outbox {self.outbox}")
@@ -166,12 +166,12 @@ class Sender:
 
     # What is written down.
 
-    def _commit(self, letter: Letter) -> None:
+    def _commit(self, letter: QueuedMessage) -> None:
         if self._lease is None:
             raise LeaseLost(f"no lease on the outbox of {self.outbox} is held")
-        self.store.commit_letters(self._lease, [letter])
+        self.store.commit_messages(self._lease, [letter])
 
-    def _settle(self, letter: Letter) -> None:
+    def _settle(self, letter: QueuedMessage) -> None:
         """Make the outcome of a try durable, and tell it.
 
         While the store does not take it it is kept in mind: else the next holder of the lease could
@@ -180,7 +180,7 @@ class Sender:
         self._unsettled = letter
         self._commit(letter)
         self._unsettled = None
-        well = letter.state in (LetterState.SENT, LetterState.QUEUED)
+        well = letter.state in (QueueState.SENT, QueueState.QUEUED)
         why = f": {letter.reason}" if letter.reason else ""
         level = logging.INFO if well else logging.WARNING
         log.log(level, "%s is %s%s", letter.message_id, letter.state, why)
@@ -196,13 +196,13 @@ class Sender:
             except IllegalTransition as error:  # the store is another one: a copy was put back
                 log.error("%s is forgotten: %s", self._unsettled.message_id, error)
                 self._unsettled = None
-        for letter in self.store.letters(self.outbox, {LetterState.SENDING}):
+        for letter in self.store.letters(self.outbox, {QueueState.SENDING}):
             self._settle(self._with_copy(transitions.lost(letter, self.clock.wall())))
 
     def fulfil_wishes(self) -> None:
         """Do what people asked for."""
         now = self.clock.wall()
-        for key, wish in self.store.wishes(self.outbox):
+        for key, wish in self.store.operator_requests(self.outbox):
             letter = self.store.letter(self.outbox, key)
             wanted = None if letter is None else transitions.fulfilled(letter, wish, now)
             if wanted is not None:
@@ -215,10 +215,10 @@ class Sender:
         """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
         now = self.clock.wall()
         if only is None:
-            letters = self.store.letters(self.outbox, {LetterState.QUEUED}, limit=BATCH)
+            letters = self.store.letters(self.outbox, {QueueState.QUEUED}, limit=BATCH)
         else:
             found = self.store.letter(self.outbox, only)
-            letters = [found] if found and found.state is LetterState.QUEUED else []
+            letters = [found] if found and found.state is QueueState.QUEUED else []
         due = [letter for letter in letters if transitions.is_due(letter, now)]
         for letter in due:
             if stopped():
@@ -234,7 +234,7 @@ class Sender:
             self._try(letter)
         return 0.0 if due and self._open_at <= self.clock.monotonic() else None
 
-    def _still_due(self, letter: Letter) -> bool:
+    def _still_due(self, letter: QueuedMessage) -> bool:
         """Whether nobody dropped a letter while those before it went out."""
         self.fulfil_wishes()
         return self.store.letter(self.outbox, letter.key) == letter
@@ -245,11 +245,11 @@ class Sender:
         recent = self.store.submissions_since(self.outbox, since, limit=self.limits.most)
         return transitions.until_slot(recent, self.limits, now)
 
-    def _try(self, letter: Letter) -> None:
+    def _try(self, letter: QueuedMessage) -> None:
         """Ask whether a letter may go, hand it in, and settle what came of it."""
         now, delay = self.clock.wall(), transitions.retry_delay(letter.attempts + 1, self.chance)
         try:
-            raw = self.store.letter_raw(self.outbox, letter.key)
+            raw = self.store.message_bytes(self.outbox, letter.key)
         except (
             StoreError
         ) as error:  # of this letter's file: if it is the disk, the next line says so
@@ -260,7 +260,9 @@ class Sender:
             self._settle(transitions.turned_down(letter, transitions.NO_BYTES, now))
             return
         envelope = transitions.envelope_of(letter)
-        outgoing = Outgoing(letter.key, envelope.recipients, raw, letter.attempts, letter.is_answer)
+        outgoing = OutgoingMessage(
+            letter.key, envelope.recipients, raw, letter.attempts, letter.is_answer
+        )
         verdict = ask(self.before_send, outgoing)
         now = self.clock.wall()
         if verdict.failed:
@@ -272,8 +274,8 @@ class Sender:
         else:
             self._hand_in(letter, raw)
 
-    def _hand_in(self, letter: Letter, raw: bytes) -> None:
-        began: list[Letter] = []
+    def _hand_in(self, letter: QueuedMessage, raw: bytes) -> None:
+        began: list[QueuedMessage] = []
 
         def before_content(recipients: Sequence[Recipient]) -> None:
             going = transitions.going_out(letter, recipients, self.clock.wall())
@@ -304,7 +306,9 @@ class Sender:
         self._settle(self._with_copy(outcome))
         self._learn(said)
 
-    def _failed_oddly(self, letter: Letter, began: Sequence[Letter], error: Exception) -> None:
+    def _failed_oddly(
+        self, letter: QueuedMessage, began: Sequence[QueuedMessage], error: Exception
+    ) -> None:
         """Settle a letter at which a mistake was met, so that it holds up no other one."""
         log.exception("%s could not be handed in", letter.message_id)
         now, reason = self.clock.wall(), f"{type(error).__name__}: {error}"
@@ -322,7 +326,7 @@ class Sender:
         elif said.code:
             self.patience.recovered(0.0)
 
-    def _unreachable(self, letter: Letter, trouble: NornmailError) -> None:
+    def _unreachable(self, letter: QueuedMessage, trouble: NornmailError) -> None:
         """The server could not be had. Letters lose nothing by what is not about them.
 
         Only the one at hand is put off, so that each has its turn, and only by trouble of the
@@ -345,13 +349,13 @@ class Sender:
 
     # The mailbox of sent mail.
 
-    def _with_copy(self, letter: Letter) -> Letter:
+    def _with_copy(self, letter: QueuedMessage) -> QueuedMessage:
         """The letter, to be looked after in that mailbox if it has come so far just now."""
         if self.sent is None or letter.dropped or letter.copied:
             return letter
-        if letter.state is LetterState.SENT and self.sent.saves_by_itself:
+        if letter.state is QueueState.SENT and self.sent.saves_by_itself:
             return letter
-        if letter.state in (LetterState.SENT, LetterState.UNKNOWN):
+        if letter.state in (QueueState.SENT, QueueState.UNKNOWN):
             return transitions.with_copy_due(letter, self.clock.wall())
         return letter
 
@@ -359,11 +363,11 @@ class Sender:
         if self.sent is None:
             return
         now = self.clock.wall()
-        for letter in self.store.letters_to_copy(self.outbox):
+        for letter in self.store.messages_to_copy(self.outbox):
             if stopped():
                 return
             if transitions.until_copy([letter], now) == 0.0:
-                raw = self.store.letter_raw(self.outbox, letter.key)
+                raw = self.store.message_bytes(self.outbox, letter.key)
                 after = looked_after(letter, raw, self.sent, self.clock.wall())
                 put = self._commit if after.state is letter.state else self._settle
                 put(after)
@@ -372,7 +376,7 @@ class Sender:
 
     def _until_next(self, pause: float | None) -> float | None:
         now = self.clock.wall()
-        queued = self.store.letters(self.outbox, {LetterState.QUEUED}, limit=BATCH)
+        queued = self.store.letters(self.outbox, {QueueState.QUEUED}, limit=BATCH)
         waits = [transitions.until_due(letter, now) for letter in queued]
         if pause is None:
             alone = self._open_at - self.clock.monotonic()
@@ -382,7 +386,7 @@ class Sender:
         if waits and pause is not None:
             waits = [max(pause, one) for one in waits]
         if self.sent is not None:
-            copy = transitions.until_copy(self.store.letters_to_copy(self.outbox), now)
+            copy = transitions.until_copy(self.store.messages_to_copy(self.outbox), now)
             waits += [] if copy is None else [copy]
         return min(waits, default=None)
 

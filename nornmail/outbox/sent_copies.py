@@ -9,7 +9,7 @@ from typing import Protocol
 from nornmail.clock import instant
 from nornmail.errors import NornmailError
 from nornmail.outbox import transitions
-from nornmail.outgoing import Letter, LetterState
+from nornmail.outgoing import QueuedMessage, QueueState
 
 log = logging.getLogger("nornmail.smtp")
 
@@ -36,7 +36,9 @@ class SentMail(Protocol):
         """
 
 
-def looked_after(letter: Letter, raw: bytes | None, sent: SentMail, now: float) -> Letter:
+def looked_after(
+    letter: QueuedMessage, raw: bytes | None, sent: SentMail, now: float
+) -> QueuedMessage:
     """Ask the mailbox of sent mail about a letter, and return the letter as it is then.
 
     What was sent is put there, unless it lies there already: because the server saved it, or
@@ -51,7 +53,7 @@ def looked_after(letter: Letter, raw: bytes | None, sent: SentMail, now: float) 
     """
     try:
         found = sent.has(letter.message_id)
-        if letter.state is LetterState.UNKNOWN:
+        if letter.state is QueueState.UNKNOWN:
             if not found:
                 return transitions.copy_put_off(letter, now)
             log.info("%s: %s", letter.message_id, transitions.FOUND)

@@ -12,7 +12,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from nornmail.errors import ConfigurationError
-from nornmail.outgoing import WISHES, Envelope, Letter, LetterState, Recipient, Standing, Wish
+from nornmail.outgoing import (
+    WISHES,
+    Envelope,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+    RecipientStatus,
+)
 from nornmail.retry import REASON_LENGTH
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
 from nornmail.smtp.transaction import Outcome, Submission
@@ -99,12 +107,12 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
     return max(waits)
 
 
-def is_due(letter: Letter, now: float) -> bool:
+def is_due(letter: QueuedMessage, now: float) -> bool:
     """Whether a queued letter may be tried at ``now`` (seconds since 1970 UTC)."""
     return letter.due_at <= now or letter.due_at > now + LONGEST_DEFER
 
 
-def until_due(letter: Letter, now: float) -> float:
+def until_due(letter: QueuedMessage, now: float) -> float:
     """Seconds until a queued letter is due, 0.0 if it is."""
     return 0.0 if is_due(letter, now) else letter.due_at - now
 
@@ -115,13 +123,13 @@ def retry_delay(attempts: int, chance: random.Random) -> float:
     return doubled * (0.75 + 0.5 * chance.random())
 
 
-def envelope_of(letter: Letter) -> Envelope:
+def envelope_of(letter: QueuedMessage) -> Envelope:
     """To whom a letter still has to go."""
-    pending = (one.address for one in letter.recipients if one.standing is Standing.PENDING)
+    pending = (one.address for one in letter.recipients if one.standing is RecipientStatus.PENDING)
     return Envelope(letter.sender, tuple(pending), letter.smtputf8)
 
 
-def going_out(letter: Letter, recipients: Sequence[Recipient], now: float) -> Letter:
+def going_out(letter: QueuedMessage, recipients: Sequence[Recipient], now: float) -> QueuedMessage:
     """The letter as it is made durable before the first octet of its content.
 
     Args:
@@ -131,7 +139,7 @@ def going_out(letter: Letter, recipients: Sequence[Recipient], now: float) -> Le
     """
     return replace(
         _with(letter, recipients),
-        state=LetterState.SENDING,
+        state=QueueState.SENDING,
         tried_at=letter.tried_at or now,
         submitted_at=now,
         due_at=0.0,
@@ -140,39 +148,43 @@ def going_out(letter: Letter, recipients: Sequence[Recipient], now: float) -> Le
     )
 
 
-def _with(letter: Letter, recipients: Sequence[Recipient]) -> Letter:
+def _with(letter: QueuedMessage, recipients: Sequence[Recipient]) -> QueuedMessage:
     """The letter with what is known now of those that an envelope named."""
     known = {one.address: one for one in recipients}
     merged = tuple(known.get(one.address, one) for one in letter.recipients)
     return replace(letter, recipients=merged)
 
 
-def lost(letter: Letter, now: float, reason: str = NO_ANSWER) -> Letter:
+def lost(letter: QueuedMessage, now: float, reason: str = NO_ANSWER) -> QueuedMessage:
     """A letter of which it is not known whether the server took it."""
     return replace(
         _in_doubt(letter),
-        state=LetterState.UNKNOWN,
+        state=QueueState.UNKNOWN,
         due_at=0.0,
         changed_at=now,
         reason=reason[:REASON_LENGTH],
     )
 
 
-def _in_doubt(letter: Letter) -> Letter:
+def _in_doubt(letter: QueuedMessage) -> QueuedMessage:
     """The letter with those marked who may have got it.
 
     Where the server put some off and took others, it is known who; else it is everyone pending.
     """
-    if any(one.standing is Standing.UNKNOWN for one in letter.recipients):
+    if any(one.standing is RecipientStatus.UNKNOWN for one in letter.recipients):
         return letter
     recipients = tuple(
-        replace(one, standing=Standing.UNKNOWN) if one.standing is Standing.PENDING else one
+        replace(one, standing=RecipientStatus.UNKNOWN)
+        if one.standing is RecipientStatus.PENDING
+        else one
         for one in letter.recipients
     )
     return replace(letter, recipients=recipients)
 
 
-def settled(letter: Letter, said: Submission, now: float, chance: random.Random) -> Letter:
+def settled(
+    letter: QueuedMessage, said: Submission, now: float, chance: random.Random
+) -> QueuedMessage:
     """The letter after the server's word, or after the connection fell.
 
     Args:
@@ -191,7 +203,7 @@ def settled(letter: Letter, said: Submission, now: float, chance: random.Random)
     return put_off(letter, reason or _reason_of_pending(letter), delay, now)
 
 
-def put_off(letter: Letter, reason: str, delay: float, now: float) -> Letter:
+def put_off(letter: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
     """A letter whose try came to nothing for now: it waits, or has waited long enough.
 
     Args:
@@ -207,63 +219,63 @@ def put_off(letter: Letter, reason: str, delay: float, now: float) -> Letter:
     return _queued(letter, reason, now + delay, now)
 
 
-def wait(letter: Letter, reason: str, seconds: float, now: float) -> Letter:
+def wait(letter: QueuedMessage, reason: str, seconds: float, now: float) -> QueuedMessage:
     """A letter that ``before_send`` wants later: the try does not count."""
     # What is not a number is no time to wait: it would never be due.
     delay = min(seconds, LONGEST_DEFER) if seconds > SHORTEST_DEFER else SHORTEST_DEFER
     return _queued(letter, reason, now + delay, now)
 
 
-def turned_down(letter: Letter, reason: str, now: float) -> Letter:
+def turned_down(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """A letter that is not to go out: it failed, and keeps its bytes for whoever asks again."""
     return _given_up(letter, reason or TURNED_DOWN, now)
 
 
-def _queued(letter: Letter, reason: str, due_at: float, now: float) -> Letter:
+def _queued(letter: QueuedMessage, reason: str, due_at: float, now: float) -> QueuedMessage:
     return replace(
         letter,
-        state=LetterState.QUEUED,
+        state=QueueState.QUEUED,
         due_at=due_at,
         changed_at=now,
         reason=reason[:REASON_LENGTH],
     )
 
 
-def _given_up(letter: Letter, reason: str, now: float) -> Letter:
+def _given_up(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     refused = tuple(
-        replace(one, standing=Standing.REFUSED, text=one.text or reason)
-        if one.standing in (Standing.PENDING, Standing.UNKNOWN)
+        replace(one, standing=RecipientStatus.REFUSED, text=one.text or reason)
+        if one.standing in (RecipientStatus.PENDING, RecipientStatus.UNKNOWN)
         else one
         for one in letter.recipients
     )
     return _ended(replace(letter, recipients=refused), reason, now)
 
 
-def _ended(letter: Letter, reason: str, now: float) -> Letter:
+def _ended(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """The letter with nobody left to try: sent, or failed if nobody got it."""
     standings = Counter(one.standing for one in letter.recipients)
-    got_it = standings[Standing.ACCEPTED] + standings[Standing.BOUNCED]
-    refused = standings[Standing.REFUSED]
+    got_it = standings[RecipientStatus.ACCEPTED] + standings[RecipientStatus.BOUNCED]
+    refused = standings[RecipientStatus.REFUSED]
     if got_it and refused:
         reason = f"refused for {refused} of {len(letter.recipients)} recipients"
     return replace(
         letter,
-        state=LetterState.SENT if got_it else LetterState.FAILED,
+        state=QueueState.SENT if got_it else QueueState.FAILED,
         due_at=0.0,
         changed_at=now,
         reason=reason[:REASON_LENGTH],
     )
 
 
-def _pending(letter: Letter) -> bool:
-    return any(one.standing is Standing.PENDING for one in letter.recipients)
+def _pending(letter: QueuedMessage) -> bool:
+    return any(one.standing is RecipientStatus.PENDING for one in letter.recipients)
 
 
-def _reason_of_pending(letter: Letter) -> str:
+def _reason_of_pending(letter: QueuedMessage) -> str:
     words = (
         f"{one.code or ''} {one.text}".strip()
         for one in letter.recipients
-        if one.standing is Standing.PENDING
+        if one.standing is RecipientStatus.PENDING
     )
     return next(words, "")
 
@@ -288,27 +300,27 @@ def wants_rest(said: Submission) -> str:
 # By hand.
 
 
-def fulfilled(letter: Letter, wish: Wish, now: float) -> Letter | None:
+def fulfilled(letter: QueuedMessage, wish: OperatorRequest, now: float) -> QueuedMessage | None:
     """The letter as a person wants it, ``None`` where it cannot be so (any more)."""
     if letter.state not in WISHES[wish] or letter.dropped:
         return None
-    if wish is Wish.SENT:
+    if wish is OperatorRequest.SENT:
         return known_as_sent(letter, "a person said that it was sent", now)
-    if wish is Wish.DROP:
-        doubt = letter.state is LetterState.UNKNOWN
+    if wish is OperatorRequest.DROP:
+        doubt = letter.state is QueueState.UNKNOWN
         reason = "dropped by hand" + ("; it may have been sent" if doubt else "")
         letter = letter if doubt else _given_up(letter, reason, now)
         return replace(
             letter,
             # What was taken for some stays sent to them; the letter as a whole is given up.
-            state=LetterState.SENT if letter.state is LetterState.SENT else LetterState.FAILED,
+            state=QueueState.SENT if letter.state is QueueState.SENT else QueueState.FAILED,
             dropped=True,
             due_at=0.0,
             copy_due_at=0.0,
             changed_at=now,
             reason=reason,
         )
-    again = (Standing.UNKNOWN, Standing.REFUSED)
+    again = (RecipientStatus.UNKNOWN, RecipientStatus.REFUSED)
     recipients = tuple(
         Recipient(one.address) if one.standing in again else one for one in letter.recipients
     )
@@ -317,10 +329,12 @@ def fulfilled(letter: Letter, wish: Wish, now: float) -> Letter | None:
     return _queued(letter, BY_HAND, now, now)
 
 
-def known_as_sent(letter: Letter, reason: str, now: float) -> Letter:
+def known_as_sent(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """An unknown letter that is known to have been taken; who was put off is tried again."""
     recipients = tuple(
-        replace(one, standing=Standing.ACCEPTED) if one.standing is Standing.UNKNOWN else one
+        replace(one, standing=RecipientStatus.ACCEPTED)
+        if one.standing is RecipientStatus.UNKNOWN
+        else one
         for one in _in_doubt(letter).recipients
     )
     letter = replace(letter, recipients=recipients)
@@ -330,22 +344,22 @@ def known_as_sent(letter: Letter, reason: str, now: float) -> Letter:
 # The mailbox of sent mail.
 
 
-def with_copy_due(letter: Letter, now: float) -> Letter:
+def with_copy_due(letter: QueuedMessage, now: float) -> QueuedMessage:
     """The letter, with the mailbox of sent mail to be asked at once."""
     return replace(letter, copy_due_at=now, copy_tries=0)
 
 
-def copied(letter: Letter, now: float) -> Letter:
+def copied(letter: QueuedMessage, now: float) -> QueuedMessage:
     """The letter with its copy in the mailbox of sent mail."""
     return replace(letter, copied=True, copy_due_at=0.0, changed_at=now)
 
 
-def copy_done(letter: Letter, now: float) -> Letter:
+def copy_done(letter: QueuedMessage, now: float) -> QueuedMessage:
     """The letter with nothing more to be asked of that mailbox."""
     return replace(letter, copy_due_at=0.0, changed_at=now)
 
 
-def copy_put_off(letter: Letter, now: float) -> Letter:
+def copy_put_off(letter: QueuedMessage, now: float) -> QueuedMessage:
     """The letter after that mailbox was asked in vain: later, or never again."""
     tries = letter.copy_tries + 1
     delay = min(FIRST_RETRY * 2.0 ** min(tries - 1, 30), LONGEST_COPY_WAIT)
@@ -353,7 +367,7 @@ def copy_put_off(letter: Letter, now: float) -> Letter:
     return replace(letter, copy_tries=tries, copy_due_at=due_at, changed_at=now)
 
 
-def until_copy(letters: Collection[Letter], now: float) -> float | None:
+def until_copy(letters: Collection[QueuedMessage], now: float) -> float | None:
     """Seconds until the mailbox of sent mail is asked next, ``None`` if it is not."""
     waits = [
         0.0 if one.copy_due_at > now + LONGEST_DEFER else max(one.copy_due_at - now, 0.0)

@@ -14,7 +14,7 @@ from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
 from nornmail.outbox.sender import Sender
 from nornmail.outbox.status import Board, Doing
-from nornmail.outgoing import Letter
+from nornmail.outgoing import QueuedMessage
 
 log = logging.getLogger("nornmail.smtp")
 
@@ -193,12 +193,12 @@ class Worker:
         """Do what people asked for, in this thread."""
         self.alone(self._sender.fulfil_wishes)
 
-    def try_now(self, key: str) -> tuple[Letter, NornmailError | None]:
+    def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
         """Try one letter once, of a mailer that keeps none: see :meth:`Sender.try_now`.
 
         The connection is kept for the next one, and closed when it was idle for some time.
         """
-        tried: list[tuple[Letter, NornmailError | None]] = []
+        tried: list[tuple[QueuedMessage, NornmailError | None]] = []
         self._keeps = True
         self.alone(lambda: tried.append(self._sender.try_now(key)))
         self._watch_idle()

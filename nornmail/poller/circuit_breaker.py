@@ -18,7 +18,7 @@ def probe_delay(probes: int) -> float:
     return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
 
 
-class HandlerHealth:
+class CircuitBreaker:
     """Whether the handler, and not the messages, is the trouble (rule 3 of the contract).
 
     It is told of every outcome, and asked before new mail is claimed. Instants are monotonic

@@ -12,7 +12,7 @@ from contextlib import closing
 
 from nornmail.clock import instant
 from nornmail.errors import ConnectionLost, MessageGone
-from nornmail.events import Announcer, Connected, Found, TookOver
+from nornmail.events import Announcer, Connected, Found, TakenOver
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
@@ -22,7 +22,7 @@ from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
 from nornmail.poller.fetch import Intake, Shortfall
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Backlog, Board, Tally
+from nornmail.poller.status import Activity, Backlog, Board, PollStats
 from nornmail.poller.threads import RUNNING
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.settings.imap import ImapSettings
@@ -39,7 +39,7 @@ LOOKED_AT = 5
 Opener = Callable[[], Connection]
 
 
-class Passes:
+class PollCycle:
     """Everything that a poller asks of its server; one thread at a time.
 
     Args:
@@ -86,13 +86,13 @@ class Passes:
         self.standing_by = False
         self._discovery: Discovery | None = None
 
-    def make(self, tally: Tally) -> None:
+    def make(self, tally: PollStats) -> None:
         """Work until nothing new is left."""
         self._backlog.did(0)  # what an outage of the handler left lying grows old meanwhile
         self.retry(tally)
         self._work(tally)
 
-    def retry(self, tally: Tally) -> None:
+    def retry(self, tally: PollStats) -> None:
         """Try what is due, from its kept bytes: that needs no server."""
         self._hold()
         self._delivery.again(tally)
@@ -127,11 +127,11 @@ class Passes:
         self._ledger.take()
         if self.standing_by:
             log.warning("taking over %s", self._ledger.mailbox)
-            self._announce(TookOver(at=instant(self._ledger.clock.wall())))
+            self._announce(TakenOver(at=instant(self._ledger.clock.wall())))
         self.standing_by = False
         self._delivery.recover()
 
-    def _work(self, tally: Tally) -> None:
+    def _work(self, tally: PollStats) -> None:
         """Pass over the mailbox; go on after a lost connection as long as there is progress."""
         lost = 0
         while True:
@@ -172,7 +172,7 @@ class Passes:
             self.disconnect()
             raise
 
-    def _pass(self, tally: Tally) -> None:
+    def _pass(self, tally: PollStats) -> None:
         """Everything that one connection has to be asked for, until nothing new is left."""
         connection, discovery = self.connection, self._discovery
         if connection is None or discovery is None:
@@ -210,7 +210,7 @@ class Passes:
         return (self._settings.host, self._settings.port, self._ledger.mailbox)
 
 
-def look_up(connect: Opener, mailbox: str, message_id: str) -> Message | None:
+def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Message | None:
     """The headers of the newest message with a Message-ID; on a connection of its own."""
     with closing(connect()) as connection:
         connection.examine(mailbox)

@@ -114,12 +114,12 @@ class DeadLetters:
         place = self._place(letter)
         if place is None:
             raise NornmailError(f"{letter.id} is no longer dead")
-        self._store.ask_again(*place)
+        self._store.request_retry(*place)
 
     def _all(self) -> Iterator[tuple[EntryKey, DeadLetter]]:
         for mailbox in self._store.mailboxes():
-            asked = set(self._store.asked_again(mailbox))
-            lost = {entry.key for entry in self._store.without_raw(mailbox, State.DEAD)}
+            asked = set(self._store.retry_requests(mailbox))
+            lost = {entry.key for entry in self._store.entries_without_bytes(mailbox, State.DEAD)}
             entries = self._store.entries(mailbox, {State.DEAD})
             for entry in sorted(entries, key=lambda one: (one.changed_at, one.key)):
                 is_asked_for, is_kept = entry.key in asked, entry.key not in lost

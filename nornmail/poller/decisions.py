@@ -159,7 +159,7 @@ def _worth(entry: Entry) -> tuple[bool, bool]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Newcomer:
+class Candidate:
     """A message of a new epoch, of which only the headers were read."""
 
     uid: int
@@ -169,7 +169,7 @@ class Newcomer:
     has_message_id: bool
 
 
-def needs_body(newcomer: Newcomer, known: Sequence[Entry], same_header: int) -> bool:
+def needs_body(newcomer: Candidate, known: Sequence[Entry], same_header: int) -> bool:
     """Whether the headers alone cannot tell that this message is one of ``known``.
 
     They can when a Message-ID makes the header block unique in the world, the size agrees, and

@@ -16,13 +16,13 @@ from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
 from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
-from nornmail.poller.circuit_breaker import OUTAGE_AFTER, HandlerHealth
-from nornmail.poller.fetch import Arrival
+from nornmail.poller.circuit_breaker import OUTAGE_AFTER, CircuitBreaker
+from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_HANGING, Caller, Handler, Outcome
 from nornmail.poller.inboxes import REMOVED, Recipients
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import acquaintance, digest_of, header_digest_of
-from nornmail.poller.status import Tally
+from nornmail.poller.status import PollStats
 from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, revived
 
 log = logging.getLogger("nornmail.delivery")
@@ -62,7 +62,7 @@ class Delivery:
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
     arriving: Callable[[Message], object] = lambda _: None
-    health: HandlerHealth = field(default_factory=HandlerHealth)
+    health: CircuitBreaker = field(default_factory=CircuitBreaker)
     last_failure: str = ""
 
     def may_claim(self) -> bool:
@@ -103,7 +103,7 @@ class Delivery:
         dead = replace(entry, state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
         self.ledger.later(PutEntry(dead))
 
-    def first(self, arrivals: Sequence[Arrival], tally: Tally) -> None:
+    def first(self, arrivals: Sequence[FetchedMessage], tally: PollStats) -> None:
         """Hand over mail that was never handed over, in its order.
 
         Ends early when the handler is taken to be down or the poller was stopped; what was not
@@ -118,7 +118,7 @@ class Delivery:
         finally:
             self.ledger.flush()
 
-    def again(self, tally: Tally) -> None:
+    def again(self, tally: PollStats) -> None:
         """Try what waits and is due, from its kept bytes; one message if the handler is down."""
         self.take_up()
         self._settle_late(tally)
@@ -141,7 +141,7 @@ class Delivery:
     def _revive(self) -> None:
         """Let dead mail wait that a person asked for; its bytes are fetched if none were kept."""
         now = self.ledger.clock.wall()
-        for entry in self.ledger.asked_again():
+        for entry in self.ledger.retry_requests():
             kept = self.ledger.raw(entry.key) is not None
             had = kept or entry.key.epoch == self.ledger.epoch.number
             self.ledger.commit(*map(PutEntry, revived(entry, now, had=had)))
@@ -149,7 +149,7 @@ class Delivery:
             if self.recipients.has_left(entry):
                 self._bury_orphans()
 
-    def _settle_late(self, tally: Tally) -> None:
+    def _settle_late(self, tally: PollStats) -> None:
         """Write down how calls ended that had outlived their timeout.
 
         A success counts, also when the message was given up meanwhile. A failure was counted at the
@@ -172,7 +172,7 @@ class Delivery:
         for delivery_id in late:
             self.caller.forget(delivery_id)
 
-    def _probe(self, tally: Tally) -> None:
+    def _probe(self, tally: PollStats) -> None:
         """Try one message although the handler is taken to be down: its failure does not count."""
         if self.stopped() or self._full():
             return
@@ -192,7 +192,7 @@ class Delivery:
             self.ledger.flush()
         self.health.all_probed(len(tried), self.ledger.clock.monotonic())
 
-    def _one(self, arrival: Arrival, tally: Tally) -> None:
+    def _one(self, arrival: FetchedMessage, tally: PollStats) -> None:
         """Settle a message that is new: an old acquaintance, before the cut, or to be handled."""
         known_before = arrival.uid in self.ledger.seen
         if known_before:
@@ -214,7 +214,7 @@ class Delivery:
         others = [] if known_before else [PutEntry(entry) for entry in entries[1:]]
         self._to_each(entries, others, arrival, tally)
 
-    def _left_over(self, arrival: Arrival) -> list[Entry]:
+    def _left_over(self, arrival: FetchedMessage) -> list[Entry]:
         """The inboxes that a message was not handed to when it was routed, or that came later."""
         found = [one for one in self.ledger.siblings(arrival.uid) if one.state is State.NEW]
         return [self._described(entry, arrival) for entry in found]
@@ -223,8 +223,8 @@ class Delivery:
         self,
         entries: Sequence[Entry],
         others: Sequence[PutEntry],
-        arrival: Arrival,
-        tally: Tally,
+        arrival: FetchedMessage,
+        tally: PollStats,
     ) -> None:
         """Hand a message to one inbox after the other.
 
@@ -261,7 +261,7 @@ class Delivery:
             )
             self.ledger.later(PutEntry(waiting, raw=raw))
 
-    def _retry(self, entry: Entry, tally: Tally, *, counts: bool) -> bool:
+    def _retry(self, entry: Entry, tally: PollStats, *, counts: bool) -> bool:
         """Try a waiting message again.
 
         ``False`` when its bytes have yet to be fetched, or an earlier call still handles it.
@@ -276,7 +276,7 @@ class Delivery:
         self._hand_over(claimed, raw, frozenset(), tally, counts=counts)
         return True
 
-    def _described(self, entry: Entry, arrival: Arrival) -> Entry:
+    def _described(self, entry: Entry, arrival: FetchedMessage) -> Entry:
         return replace(
             entry,
             digest=digest_of(arrival.raw, truncated=arrival.truncated),
@@ -290,7 +290,7 @@ class Delivery:
         entry: Entry,
         raw: bytes,
         flags: frozenset[str],
-        tally: Tally,
+        tally: PollStats,
         *,
         counts: bool,
         rest: Sequence[Entry] = (),
@@ -372,7 +372,7 @@ class Delivery:
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self.retry, self.ledger.clock.wall())
 
-    def _account(self, entry: Entry, outcome: Outcome, tally: Tally) -> None:
+    def _account(self, entry: Entry, outcome: Outcome, tally: PollStats) -> None:
         if outcome.state is State.HANDLED:
             tally.handled += 1
         elif outcome.state is State.PASSED_OVER:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from nornmail.clock import instant
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.events import Missed
+from nornmail.events import LateListed
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Body
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL, SEARCH_INTERVAL
@@ -177,4 +177,4 @@ class Discovery:
         if missed:
             log.warning("%s were not listed before and are now: UID %s", len(missed), missed)
             now = instant(self._ledger.clock.wall())
-            self._ledger.announce(Missed(at=now, uids=str(missed), count=len(missed)))
+            self._ledger.announce(LateListed(at=now, uids=str(missed), count=len(missed)))

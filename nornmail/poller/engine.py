@@ -19,16 +19,16 @@ from nornmail.message.message import Message
 from nornmail.model import MailboxKey
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
-from nornmail.poller.cycle import Passes, fetch_rest, look_up
+from nornmail.poller.cycle import PollCycle, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.fetch import Intake, Shortfall
 from nornmail.poller.handler import Caller
 from nornmail.poller.inboxes import Recipients
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.status import Activity, Backlog, Board, Status, Tally
+from nornmail.poller.status import Activity, Backlog, Board, PollStats, Status
 from nornmail.poller.sync import Requests
-from nornmail.poller.threads import Lifecycle, Turnstile
+from nornmail.poller.threads import FairLock, Lifecycle
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Rest
 from nornmail.retry import RetryPolicy
@@ -39,7 +39,7 @@ from nornmail.waker import Waker
 log = logging.getLogger("nornmail.poller")
 
 
-class Beside(Protocol):
+class MailerHooks(Protocol):
     """What works beside a poller, for the same store: mail goes out."""
 
     def start(self) -> None:
@@ -80,7 +80,7 @@ class Engine:
         clock: Clock,
         chance: random.Random,
         connect: Callable[[], Connection],
-        beside: Beside,
+        beside: MailerHooks,
     ) -> None:
         self._beside = beside
         self.settings = imap
@@ -92,7 +92,7 @@ class Engine:
         self._waker = Waker()
         self._stopped = threading.Event()
         self._caller = Caller(clock, handler_timeout, self._waker.wake)
-        self._working = Turnstile(self._waker.wake, self._caller.inside)
+        self._working = FairLock(self._waker.wake, self._caller.inside)
         self._requests = Requests(self._waker.wake)
         patience = STALLED_INTERVALS * imap.poll_interval
         self._backlog = Backlog(clock, patience, self._announce)
@@ -109,7 +109,7 @@ class Engine:
             authserv_id=imap.authserv_id,
             arriving=self._arriving,
         )
-        self._passes = Passes(
+        self._passes = PollCycle(
             imap,
             connect,
             ledger=self.ledger,
@@ -141,14 +141,14 @@ class Engine:
         )
         self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._caller)
 
-    def once(self) -> Tally:
+    def once(self) -> PollStats:
         """Make a pass in this thread."""
         self.refuse_after_fork()
         if self.life.running and not self._called_back():
             raise NornmailError("the poller is running: ask it for a pass with sync()")
         return self._pass()
 
-    def sync(self) -> Tally:
+    def sync(self) -> PollStats:
         """Have a pass made, by the loop if it runs, else in this thread."""
         self.refuse_after_fork()
         if self._called_back():
@@ -157,10 +157,10 @@ class Engine:
         request = self._requests.ask()
         return self._pass() if request is None else request.wait()
 
-    def look_up(self, message_id: str) -> Message | None:
+    def find_by_message_id(self, message_id: str) -> Message | None:
         """A message of the mailbox, by its Message-ID."""
         self.refuse_after_fork()
-        return look_up(self._connect, self.settings.mailbox, message_id)
+        return find_by_message_id(self._connect, self.settings.mailbox, message_id)
 
     def wake(self) -> None:
         """End the loop's wait."""
@@ -228,9 +228,9 @@ class Engine:
         """Whether this is a handler, or something else that the loop's thread calls."""
         return self.life.inside or self._caller.inside()
 
-    def _pass(self) -> Tally:
+    def _pass(self) -> PollStats:
         """Make a pass in this thread, and send what its handlers queued."""
-        tally = Tally()
+        tally = PollStats()
         with self._working:
             try:
                 self._passes.make(tally)

@@ -21,7 +21,7 @@ from nornmail.poller.decisions import BATCH_MESSAGES, batches
 from nornmail.poller.inboxes import Recipients
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import acquaintance, digest_of
-from nornmail.poller.status import Tally
+from nornmail.poller.status import PollStats
 from nornmail.retry import RetryPolicy, after_failure, is_due
 from nornmail.uidset import UidSet
 
@@ -31,7 +31,7 @@ log = logging.getLogger("nornmail.mailbox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class FetchedMessage:
     """A message that came from the server whole, or with its headers alone (``truncated``)."""
 
     uid: int
@@ -50,7 +50,7 @@ KNOWN = "it is known from an earlier epoch"
 ROUTED = "its bytes came, and it waits for those whom it is for"
 REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
 
-Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, Arrival]]
+Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, FetchedMessage]]
 
 
 class Shortfall:
@@ -76,7 +76,7 @@ class Shortfall:
         self._on_change = on_change
 
     def missing(
-        self, connection: Connection, uids: UidSet, tally: Tally, *, reason: str = NOT_GIVEN
+        self, connection: Connection, uids: UidSet, tally: PollStats, *, reason: str = NOT_GIVEN
     ) -> None:
         """Settle UIDs that were listed and not given, by a second listing."""
         if not uids:
@@ -90,7 +90,7 @@ class Shortfall:
                 self._ledger.later(PutEntry(self._not_given(entry, reason, listed, tally)))
         self._ledger.flush()
 
-    def _not_given(self, entry: Entry, reason: str, listed: UidSet, tally: Tally) -> Entry:
+    def _not_given(self, entry: Entry, reason: str, listed: UidSet, tally: PollStats) -> Entry:
         if entry.key.uid in listed:
             return self._failed(entry, reason)
         if entry.digest is not None:  # another inbox has had it
@@ -112,7 +112,7 @@ class Shortfall:
             self._ledger.later(PutEntry(self._failed(had, CUT_OFF)))
         self._ledger.flush()
 
-    def rescue(self, connection: Connection, fetch: Fetch, tally: Tally) -> None:
+    def rescue(self, connection: Connection, fetch: Fetch, tally: PollStats) -> None:
         """Fetch the bytes of waiting messages beside which none are kept yet.
 
         These are messages that could not be had so far, when they are due; and at once those whose
@@ -120,7 +120,7 @@ class Shortfall:
         """
         epoch = self._ledger.epoch.number
         now = self._ledger.clock.wall()
-        for entry in self._ledger.without_raw():
+        for entry in self._ledger.entries_without_bytes():
             if entry.key.epoch != epoch:
                 if entry.digest is None:  # nobody could tell it: it is looked at anew
                     self._vanished(entry, REBUILT, tally)
@@ -129,21 +129,21 @@ class Shortfall:
 
     def all_had(self) -> bool:
         """Whether no message is left that is listed and could not be had."""
-        return all(entry.digest is not None for entry in self._ledger.without_raw())
+        return all(entry.digest is not None for entry in self._ledger.entries_without_bytes())
 
-    def forget_stranded(self, tally: Tally) -> None:
+    def forget_stranded(self, tally: PollStats) -> None:
         """Settle messages of earlier epochs that were not found again and whose bytes are lost.
 
         Call it when everything that is listed was looked at, and was had: until then each may
         still be found.
         """
         epoch = self._ledger.epoch.number
-        for entry in self._ledger.without_raw():
+        for entry in self._ledger.entries_without_bytes():
             if entry.key.epoch != epoch:
                 self._vanished(entry, REBUILT, tally)
 
     def _fetch_again(
-        self, connection: Connection, fetch: Fetch, entry: Entry, tally: Tally
+        self, connection: Connection, fetch: Fetch, entry: Entry, tally: PollStats
     ) -> None:
         uids = UidSet.of([entry.key.uid])
         try:
@@ -166,7 +166,7 @@ class Shortfall:
         if is_due(entry, self._ledger.clock.wall(), self._retry.longest):
             self._ledger.commit(PutEntry(self._failed(entry, reason)))
 
-    def _keep(self, entry: Entry, arrival: Arrival, tally: Tally) -> None:
+    def _keep(self, entry: Entry, arrival: FetchedMessage, tally: PollStats) -> None:
         """Put the bytes beside the entry; from there the next attempt is fed.
 
         Bytes that came for the first time may show that the message is known.
@@ -196,7 +196,7 @@ class Shortfall:
         else:
             self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
 
-    def _route(self, entry: Entry, had: Entry, raw: bytes, tally: Tally) -> None:
+    def _route(self, entry: Entry, had: Entry, raw: bytes, tally: PollStats) -> None:
         """Let a message that came at last wait for those whom it is for.
 
         Until now it was nobody's: the entry that stood for it gives way to theirs.
@@ -212,7 +212,7 @@ class Shortfall:
                 changes.append(PutEntry(waiting, raw=raw))
         self._ledger.commit(*changes)
 
-    def _vanished(self, entry: Entry, reason: str, tally: Tally) -> None:
+    def _vanished(self, entry: Entry, reason: str, tally: PollStats) -> None:
         """A message went away before its bytes could be kept.
 
         If it was never handed over it is gone, like any other that was expunged in time; if its
@@ -271,8 +271,8 @@ class Intake:
         self._refused_in_a_row = 0
 
     def arrivals(
-        self, connection: Connection, uids: UidSet, tally: Tally
-    ) -> Iterator[list[Arrival]]:
+        self, connection: Connection, uids: UidSet, tally: PollStats
+    ) -> Iterator[list[FetchedMessage]]:
         """Fetch ``uids`` in ascending batches.
 
         Raises:
@@ -286,14 +286,16 @@ class Intake:
             self._shortfall.missing(connection, wanted - UidSet.of(summaries), tally)
             yield from self._batches(connection, summaries, tally)
 
-    def fetch(self, connection: Connection, summaries: Mapping[int, Summary]) -> dict[int, Arrival]:
+    def fetch(
+        self, connection: Connection, summaries: Mapping[int, Summary]
+    ) -> dict[int, FetchedMessage]:
         """What of these messages came whole, or with its headers if it is too large.
 
         What did not is left out, as is what was expunged in between.
         """
         large = UidSet.of(uid for uid, one in summaries.items() if one.size > self._most_octets)
         whole = UidSet.of(summaries) - large
-        found: dict[int, Arrival] = {}
+        found: dict[int, FetchedMessage] = {}
         if whole:
             expected = sum(summaries[uid].size for uid in whole)
             for uid, body in connection.bodies(whole, expected_octets=expected).items():
@@ -308,8 +310,8 @@ class Intake:
         return _without_expunged(connection, found)
 
     def _batches(
-        self, connection: Connection, summaries: Mapping[int, Summary], tally: Tally
-    ) -> Iterator[list[Arrival]]:
+        self, connection: Connection, summaries: Mapping[int, Summary], tally: PollStats
+    ) -> Iterator[list[FetchedMessage]]:
         costs = {uid: self._cost(summary) for uid, summary in summaries.items()}
         todo = list(batches(costs, most_messages=self._at_once))
         while todo:
@@ -328,8 +330,8 @@ class Intake:
         return HEADER_OCTETS if summary.size > self._most_octets else summary.size
 
     def _batch(
-        self, connection: Connection, summaries: Mapping[int, Summary], tally: Tally
-    ) -> list[Arrival] | None:
+        self, connection: Connection, summaries: Mapping[int, Summary], tally: PollStats
+    ) -> list[FetchedMessage] | None:
         """Fetch one batch; ``None`` when it is to be cut smaller and fetched again."""
         try:
             found = self.fetch(connection, summaries)
@@ -360,8 +362,8 @@ class Intake:
         connection: Connection,
         summaries: Mapping[int, Summary],
         refused: CommandRefused,
-        tally: Tally,
-    ) -> list[Arrival] | None:
+        tally: PollStats,
+    ) -> list[FetchedMessage] | None:
         """A FETCH was refused: ask for each message alone, and settle the one that is to blame."""
         self._at_once = max(1, len(summaries) // 2)
         if len(summaries) > 1:
@@ -374,8 +376,8 @@ class Intake:
         return []
 
 
-def _arrival(uid: int, raw: bytes, summary: Summary, *, truncated: bool = False) -> Arrival:
-    return Arrival(
+def _arrival(uid: int, raw: bytes, summary: Summary, *, truncated: bool = False) -> FetchedMessage:
+    return FetchedMessage(
         uid=uid,
         raw=raw,
         flags=summary.flags,
@@ -395,7 +397,9 @@ def _is_whole(uid: int, raw: bytes, size: int) -> bool:
     return reason is None
 
 
-def _without_expunged(connection: Connection, found: dict[int, Arrival]) -> dict[int, Arrival]:
+def _without_expunged(
+    connection: Connection, found: dict[int, FetchedMessage]
+) -> dict[int, FetchedMessage]:
     """Leave out what came in another size and is no longer listed.
 
     Some servers give a text of their own in the place of an expunged message.

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nornmail.clock import Clock
-from nornmail.context import Handling, within
-from nornmail.errors import Defer, HandlerError, LoopError, Reject
+from nornmail.context import DeliveryContext, within
+from nornmail.errors import Defer, HandlerError, Reject, ReplyRefused
 from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
@@ -86,7 +86,7 @@ def raised(error: BaseException) -> Outcome:
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
         return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
-    if isinstance(error, Reject | LoopError):
+    if isinstance(error, Reject | ReplyRefused):
         # What must not be answered now must not be later. It shows nothing wrong with the handler:
         # five newsletters in a row are no outage.
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
@@ -121,7 +121,7 @@ class Call:
         ended: set when the handler is through, result and error being in place.
     """
 
-    def __init__(self, owner: Caller, handling: Handling) -> None:
+    def __init__(self, owner: Caller, handling: DeliveryContext) -> None:
         self.owner = owner
         self.handling = handling
         self.ended = threading.Event()
@@ -166,7 +166,9 @@ class LoopCall(Call):
         awaitable: what the handler returned.
     """
 
-    def __init__(self, owner: Caller, handling: Handling, awaitable: Awaitable[object]) -> None:
+    def __init__(
+        self, owner: Caller, handling: DeliveryContext, awaitable: Awaitable[object]
+    ) -> None:
         super().__init__(owner, handling)
         self._awaitable = awaitable
         self._task: asyncio.Task[None] | None = None
@@ -258,7 +260,7 @@ class Caller:
     def call(self, handler: Handler, message: Message) -> Outcome:
         """Call the handler with a message; nothing is raised."""
         deadline = None if self._timeout is None else self._clock.monotonic() + self._timeout
-        call = Call(self, Handling(message.delivery_id))
+        call = Call(self, DeliveryContext(message.delivery_id))
         if deadline is None or inspect.iscoroutinefunction(handler):
             call.work(handler, message)
         elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:
@@ -341,7 +343,7 @@ class Caller:
         self,
         loop: asyncio.AbstractEventLoop,
         awaitable: Awaitable[object],
-        handling: Handling,
+        handling: DeliveryContext,
         message: Message,
         deadline: float | None,
     ) -> Outcome:

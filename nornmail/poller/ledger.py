@@ -257,35 +257,37 @@ class Ledger:
             changed_at=self.clock.wall(),
         )
 
-    def acquaintances(self, header_digest: str) -> list[Entry]:
+    def find_by_digest(self, header_digest: str) -> list[Entry]:
         """The entries of earlier epochs whose digest has this header part."""
         number = self.epoch.number
         if number == 1:
             return []
-        return self.store.acquaintances(self.mailbox, header_digest, before_epoch=number)
+        return self.store.find_by_digest(self.mailbox, header_digest, before_epoch=number)
 
     def finished_like(self, entry: Entry) -> int:
         """How many messages with the digest of ``entry`` are finished, in whatever epoch."""
         if entry.digest is None:
             return 0
-        known = self.store.acquaintances(
+        known = self.store.find_by_digest(
             self.mailbox, entry.digest.header, before_epoch=self.epoch.number + 1
         )
         same = [one for one in known if one.state is State.FINISHED and one.digest == entry.digest]
         return len({(one.key.epoch, one.key.uid) for one in same})
 
-    def without_raw(self) -> list[Entry]:
+    def entries_without_bytes(self) -> list[Entry]:
         """The waiting entries whose bytes have yet to be fetched; of earlier epochs new ones too.
 
         What is new in this epoch is fetched like other new mail: see :meth:`left_over`.
         """
-        waiting = self.store.without_raw(self.mailbox, State.WAITING)
-        new = self.store.without_raw(self.mailbox, State.NEW)
+        waiting = self.store.entries_without_bytes(self.mailbox, State.WAITING)
+        new = self.store.entries_without_bytes(self.mailbox, State.NEW)
         return [*waiting, *(entry for entry in new if self._is_over(entry))]
 
-    def asked_again(self) -> list[Entry]:
+    def retry_requests(self) -> list[Entry]:
         """The dead entries that a person wants to be tried again."""
-        found = (self.store.get(self.mailbox, key) for key in self.store.asked_again(self.mailbox))
+        found = (
+            self.store.get(self.mailbox, key) for key in self.store.retry_requests(self.mailbox)
+        )
         return [entry for entry in found if entry is not None]
 
     def raw(self, key: EntryKey) -> bytes | None:
@@ -295,7 +297,7 @@ class Ledger:
     def _looked_at(self) -> UidSet:
         if self.record is None:
             return UidSet()
-        return self.store.looked_at(self.mailbox, self.record.epoch.number)
+        return self.store.seen_uids(self.mailbox, self.record.epoch.number)
 
     def _learn(self, change: Change) -> None:
         """Keep ``record`` and ``seen`` equal to what was just written."""

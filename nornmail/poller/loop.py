@@ -10,13 +10,13 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
-from nornmail.backoff import STALLED_INTERVALS, Patience
+from nornmail.backoff import STALLED_INTERVALS, ServerBackoff
 from nornmail.clock import Clock, instant
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
     ConnectionLost,
-    DecisionNeeded,
+    DecisionRequired,
     LeaseHeld,
     LeaseLost,
     NornmailError,
@@ -26,20 +26,20 @@ from nornmail.events import (
     Announcer,
     AuthFailed,
     Backoff,
+    DecisionPending,
     Idle,
+    PollFailed,
     Stalled,
-    StandingBy,
-    ThrottledEvent,
-    Trouble,
-    Undecided,
+    Standby,
+    Throttling,
 )
 from nornmail.model import State
-from nornmail.poller.cycle import Passes
+from nornmail.poller.cycle import PollCycle
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Board, Tally
+from nornmail.poller.status import Activity, Board, PollStats
 from nornmail.poller.sync import Requests
-from nornmail.poller.threads import Turnstile
+from nornmail.poller.threads import FairLock
 from nornmail.poller.wait import Rest
 from nornmail.retry import RetryPolicy, until_due
 from nornmail.waker import Waker
@@ -70,12 +70,12 @@ class Loop:
 
     def __init__(
         self,
-        passes: Passes,
+        passes: PollCycle,
         *,
         rest: Rest,
         waker: Waker,
         requests: Requests,
-        working: Turnstile,
+        working: FairLock,
         delivery: Delivery,
         ledger: Ledger,
         retry: RetryPolicy,
@@ -104,7 +104,7 @@ class Loop:
 
     def _begin(self) -> None:
         """As if nothing had happened before."""
-        self._patience = Patience(self._chance)
+        self._patience = ServerBackoff(self._chance)
         self._server_at = 0.0
         self._breaker: NornmailError | None = None
         self._calm = False
@@ -136,7 +136,7 @@ class Loop:
         """
         self._calm = False
         request = self._requests.take()
-        tally = Tally()
+        tally = PollStats()
         try:
             wait, trouble = self._attempt(tally, asked=request is not None)
         except BaseException as error:
@@ -149,7 +149,7 @@ class Loop:
             request.succeed(tally)
         return wait
 
-    def _attempt(self, tally: Tally, *, asked: bool) -> tuple[float, NornmailError | None]:
+    def _attempt(self, tally: PollStats, *, asked: bool) -> tuple[float, NornmailError | None]:
         """The seconds to wait after a pass, and the trouble in it that was survived.
 
         Args:
@@ -168,7 +168,7 @@ class Loop:
             return self._survived(error), error
         return self._succeeded(tally), None
 
-    def _succeeded(self, tally: Tally) -> float:
+    def _succeeded(self, tally: PollStats) -> float:
         self._breaker = None
         self._calm = True
         self._found = tally.new + tally.failed + tally.passed_over + tally.gone > 0
@@ -192,7 +192,7 @@ class Loop:
             return self._stand_by(error)
         if isinstance(error, AuthenticationFailed | Throttled | ConnectionLost | CommandRefused):
             seconds = self._patience.after(error)
-        elif isinstance(error, DecisionNeeded) and self._ledger.record is not None:
+        elif isinstance(error, DecisionRequired) and self._ledger.record is not None:
             seconds = UNDECIDED_INTERVAL
         else:
             raise error
@@ -216,7 +216,7 @@ class Loop:
             log.warning("%s", error)
         elif not self._passes.standing_by:
             log.warning("%s; waiting to take over", error)
-            told = StandingBy(at=self._now(), reason=str(error), seconds=TAKEOVER_INTERVAL)
+            told = Standby(at=self._now(), reason=str(error), seconds=TAKEOVER_INTERVAL)
             self._announce(told)
             self._passes.standing_by = True
         self._board.be(Activity.STANDING_BY, str(error))
@@ -272,17 +272,17 @@ _FOR_A_PERSON = frozenset({Activity.AUTH_FAILED, Activity.UNDECIDED})
 """What does not pass by itself."""
 
 
-def _told(error: NornmailError, now: datetime, seconds: float) -> tuple[Activity, Trouble]:
+def _told(error: NornmailError, now: datetime, seconds: float) -> tuple[Activity, PollFailed]:
     """The state that trouble means, and the event that tells of it."""
     reason = str(error)
     if isinstance(error, AuthenticationFailed):
         return Activity.AUTH_FAILED, AuthFailed(at=now, reason=reason, seconds=seconds)
     if isinstance(error, Throttled):
-        return Activity.THROTTLED, ThrottledEvent(
+        return Activity.THROTTLED, Throttling(
             at=now, reason=reason, seconds=seconds, kind=error.kind
         )
-    if isinstance(error, DecisionNeeded):
-        return Activity.UNDECIDED, Undecided(
+    if isinstance(error, DecisionRequired):
+        return Activity.UNDECIDED, DecisionPending(
             at=now, reason=reason, seconds=seconds, count=error.count, setting=error.setting
         )
     return Activity.BACKOFF, Backoff(at=now, reason=reason, seconds=seconds)

@@ -21,7 +21,7 @@ from nornmail.events import OnEvent
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey, State
-from nornmail.outbox.registry import Companions
+from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.engine import Engine
 from nornmail.poller.handler import Handler
 from nornmail.poller.inboxes import Accept, Recipients
@@ -153,7 +153,7 @@ class Poller:
             clock=clock,
             chance=chance or system_random(),
             connect=partial(connect or partial(Connection.open, clock=clock), imap),
-            beside=Companions(store, clock),
+            beside=StoreMailers(store, clock),
         )
 
     @classmethod
@@ -245,7 +245,7 @@ class Poller:
         """Poll until :meth:`stop` is called, at ``poll_interval``, whatever the server does.
 
         A connection that fails is made again with exponential backoff up to five minutes, and each
-        other kind of trouble has a wait of its own (:class:`~nornmail.policy.Patience`). The
+        other kind of trouble has a wait of its own (:class:`~nornmail.policy.ServerBackoff`). The
         connection and the lease are given back at the end.
 
         Raises:
@@ -328,7 +328,7 @@ class Poller:
         tally = self._engine.sync()
         return tally.new if key is None else tally.new_in[key]
 
-    def look_up(self, message_id: str) -> Message | None:
+    def find_by_message_id(self, message_id: str) -> Message | None:
         """The newest message of the mailbox with this Message-ID; its headers alone.
 
         It makes a connection of its own, from any thread.
@@ -342,7 +342,7 @@ class Poller:
         Raises:
             ConnectionLost, CommandRefused, AuthenticationFailed, Throttled: of the server.
         """
-        return self._engine.look_up(message_id)
+        return self._engine.find_by_message_id(message_id)
 
     def status(self) -> Status:
         """What the poller is doing, since when and why; from any thread, without waiting for it."""

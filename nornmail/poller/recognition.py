@@ -116,7 +116,7 @@ def known_by_digest(ledger: Ledger, header_digest: str, on_change: str) -> list[
         header_digest: the header part of the digest.
         on_change: what a new UIDVALIDITY does.
     """
-    known = ledger.acquaintances(header_digest)
+    known = ledger.find_by_digest(header_digest)
     return one_for_each(entry for entry in known if counts_as_known(entry.state, on_change))
 
 
@@ -147,7 +147,7 @@ def carried_over(ledger: Ledger, found: Entry, uid: int, on_change: str) -> list
 def _entries(ledger: Ledger, found: Entry) -> Sequence[Entry]:
     if found.digest is None:
         return [found]
-    return of_one_message(ledger.acquaintances(found.digest.header), found)
+    return of_one_message(ledger.find_by_digest(found.digest.header), found)
 
 
 def _described(entry: Entry, like: Entry) -> Entry:

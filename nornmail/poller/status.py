@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from nornmail.clock import Clock, instant
 from nornmail.errors import StoreError
-from nornmail.events import Announcer, Behind
+from nornmail.events import Announcer, BacklogWarning
 from nornmail.model import State, Watermark
 from nornmail.poller.ledger import Ledger
 
@@ -22,7 +22,7 @@ log = logging.getLogger("nornmail.poller")
 
 
 @dataclass(slots=True)
-class Tally:
+class PollStats:
     """What a poll did so far; :class:`~nornmail.poller.poller.PollResult` is made from it.
 
     ``new_in`` counts, for each inbox, what it was handed for the first time.
@@ -85,7 +85,9 @@ class Backlog:
             self._told = True
             now, lasts = self._clock.wall(), self._lasts()
             log.warning("%d messages are there that nobody has looked at", self._left)
-            self._announce(Behind(at=instant(now), since=instant(now - lasts), count=self._left))
+            self._announce(
+                BacklogWarning(at=instant(now), since=instant(now - lasts), count=self._left)
+            )
 
     def _lasts(self) -> float:
         return self._clock.monotonic() - self._began_at if self._left else 0.0

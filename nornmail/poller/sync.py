@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from nornmail.errors import NornmailError
-from nornmail.poller.status import Tally
+from nornmail.poller.status import PollStats
 
 
 class Request:
@@ -14,10 +14,10 @@ class Request:
 
     def __init__(self) -> None:
         self._ended = threading.Event()
-        self._tally = Tally()
+        self._tally = PollStats()
         self._error: BaseException | None = None
 
-    def succeed(self, tally: Tally) -> None:
+    def succeed(self, tally: PollStats) -> None:
         """The pass succeeded."""
         self._tally = tally
         self._ended.set()
@@ -27,7 +27,7 @@ class Request:
         self._error = error
         self._ended.set()
 
-    def wait(self) -> Tally:
+    def wait(self) -> PollStats:
         """Wait for the end of the pass.
 
         Raises:

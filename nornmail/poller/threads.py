@@ -18,7 +18,7 @@ log = logging.getLogger("nornmail.poller")
 # ---- Who may work: one thread at a time in a poller, one poller of a process on a mailbox.
 
 
-class Turnstile:
+class FairLock:
     """Lets one thread work at a time, in the order in which they came.
 
     A handler that calls back into the poller is refused.

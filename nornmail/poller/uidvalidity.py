@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from nornmail.errors import DecisionNeeded
+from nornmail.errors import DecisionRequired
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Selected
 from nornmail.model import Change, Entry, EntryKey, Epoch
 from nornmail.poller.decisions import (
     FIRST_RUN_LIMIT,
     STRANGERS_LIMIT,
-    Newcomer,
+    Candidate,
     boundary_of,
     cut_off,
     needs_body,
@@ -76,7 +76,7 @@ class Epochs:
     def _first_run(self, connection: Connection, selected: Selected) -> None:
         start = self._start_from
         if start is None and selected.exists > FIRST_RUN_LIMIT:
-            raise DecisionNeeded(
+            raise DecisionRequired(
                 f"{selected.exists} messages are in {selected.mailbox} at the first run, more than "
                 f"{FIRST_RUN_LIMIT:,}, and none was delivered. Set start_from (IMAP_START_FROM) to "
                 '"all" to have them all, to "new" to begin with what comes from now on, or to a '
@@ -143,14 +143,14 @@ class Epochs:
         self._refuse_too_many(strangers)
         self._ledger.finish_matching()
 
-    def _newcomers(self, connection: Connection, uids: UidSet) -> Iterator[Newcomer]:
+    def _newcomers(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
         """The messages, ascending, with what their headers tell; the headers are let go.
 
         A message whose headers cannot be had is left to be fetched like any other.
         """
         for uid, header in self._reader.read(connection, uids):
             if header.raw or (header.raw is not None and not header.size):
-                yield Newcomer(
+                yield Candidate(
                     uid=uid,
                     size=header.size,
                     received_at=header.received_at,
@@ -158,7 +158,7 @@ class Epochs:
                     has_message_id=b"message-id:" in header.raw.lower(),
                 )
 
-    def _recognise(self, connection: Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    def _recognise(self, connection: Connection, newcomers: Sequence[Candidate]) -> list[Candidate]:
         """Give every old acquaintance its new key; return the others."""
         same = Counter(newcomer.header_digest for newcomer in newcomers)
         taken: set[EntryKey] = set()
@@ -182,7 +182,7 @@ class Epochs:
         log.info("%d of %d messages were known", len(newcomers) - len(strangers), len(newcomers))
         return strangers
 
-    def _refuse_too_many(self, strangers: Sequence[Newcomer]) -> None:
+    def _refuse_too_many(self, strangers: Sequence[Candidate]) -> None:
         """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""
         record = self._ledger.record
         if record is None or self._on_change != "dedupe":
@@ -196,7 +196,7 @@ class Epochs:
         ]
         if len(old) <= STRANGERS_LIMIT:
             return
-        raise DecisionNeeded(
+        raise DecisionRequired(
             f"a new UIDVALIDITY brought {len(old)} messages that are unknown and older than the "
             f"last good poll, more than {STRANGERS_LIMIT}, and none was delivered. Set "
             'on_uidvalidity_change (IMAP_ON_UIDVALIDITY_CHANGE) to "replay" to have them handed '
@@ -228,7 +228,7 @@ def _received_before(connection: Connection, uids: UidSet, instant: float) -> It
 
 
 def _identify(
-    connection: Connection, newcomer: Newcomer, known: Sequence[Entry], same_header: int
+    connection: Connection, newcomer: Candidate, known: Sequence[Entry], same_header: int
 ) -> Entry | None:
     """The one of ``known`` that this message is, by its headers, or by its body where they lie."""
     if not known:

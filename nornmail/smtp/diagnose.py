@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from nornmail.clock import SystemClock
 from nornmail.errors import ConfigurationError, ConnectionLost, NornmailError
 from nornmail.net.diagnose import PATIENCE, Port, Step, described, reach, speaks_tls
-from nornmail.net.redact import Scrubber
+from nornmail.net.redact import Redactor
 from nornmail.net.tls import port_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
@@ -21,7 +21,7 @@ _WHERE = "check SMTP_HOST and SMTP_PORT"
 _LATER = "try again later; if it stays, ask the server's owner"
 
 
-def probe_smtp(settings: SmtpSettings) -> Iterator[Step]:
+def diagnose_smtp(settings: SmtpSettings) -> Iterator[Step]:
     """Go the way to the server: name, TCP, TLS, greeting, STARTTLS, login, NOOP; then QUIT.
 
     It is the way of :class:`~nornmail.smtp.session.Session`, step by step. The password is not sent
@@ -36,7 +36,7 @@ def probe_smtp(settings: SmtpSettings) -> Iterator[Step]:
 def _converse(settings: SmtpSettings, port: Port, seconds: float) -> Iterator[Step]:
     """One conversation with the server."""
     name = "SMTP greeting"
-    scrub = Scrubber()
+    scrub = Redactor()
     scrub.hide(settings.password or "")
     with ExitStack() as stack:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from nornmail.errors import AuthenticationFailed, ConnectionLost, ProtocolError, Throttled
-from nornmail.net.redact import Scrubber
+from nornmail.net.redact import Redactor
 from nornmail.net.sasl import Exchange, ask_token, with_password, with_token
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import Meaning, Response, Stage, is_lockout, limit_kind, meaning
@@ -35,7 +35,7 @@ OAUTH_HINT: Final = "check that the token is for SMTP_USERNAME, and that its sco
 def log_in(
     wire: Wire,
     settings: SmtpSettings,
-    scrub: Scrubber,
+    scrub: Redactor,
     token: Callable[[], str] | None = None,
 ) -> None:
     """Authenticate.
@@ -72,7 +72,7 @@ def _log_in_with_token(
     wire: Wire,
     settings: SmtpSettings,
     offered: Collection[str],
-    scrub: Scrubber,
+    scrub: Redactor,
     ask: Callable[[], str],
 ) -> None:
     given = ask_token(ask, scrub.hide)
@@ -96,7 +96,7 @@ def _attempt(
     wire: Wire,
     exchange: Exchange | None,
     offered: Collection[str],
-    scrub: Scrubber,
+    scrub: Redactor,
     is_token: bool = False,
 ) -> AuthenticationFailed | None:
     """Log in once, since servers count each try; a refusal is returned.

@@ -10,9 +10,9 @@ from typing import Final
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import ConnectionLost, NornmailError, ProtocolError, Throttled
-from nornmail.net.redact import Scrubber
+from nornmail.net.redact import Redactor
 from nornmail.net.tls import connect, helo_name, wrap
-from nornmail.outgoing import Envelope, Recipient, Standing
+from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
 from nornmail.smtp.reply_codes import Meaning, Stage, limit_kind, meaning
@@ -52,7 +52,7 @@ def connected(settings: SmtpSettings, clock: Clock, seconds: float) -> Wire:
     return Wire(sock, settings.host, helo, seconds, clock)
 
 
-def greet(wire: Wire, scrub: Scrubber) -> None:
+def greet(wire: Wire, scrub: Redactor) -> None:
     """Read the greeting, and learn what the server can do.
 
     Raises:
@@ -71,7 +71,7 @@ def greet(wire: Wire, scrub: Scrubber) -> None:
     _hello(wire, scrub)
 
 
-def _hello(wire: Wire, scrub: Scrubber) -> None:
+def _hello(wire: Wire, scrub: Redactor) -> None:
     """EHLO, and HELO where the server is older than that (RFC 5321, 3.2)."""
     for verb, say in (("EHLO", wire.ehlo), ("HELO", wire.helo)):
         wire.expect()
@@ -86,7 +86,7 @@ def _hello(wire: Wire, scrub: Scrubber) -> None:
     raise ConnectionLost(f"the server takes nobody: {said}")
 
 
-def secure(wire: Wire, settings: SmtpSettings, scrub: Scrubber) -> None:
+def secure(wire: Wire, settings: SmtpSettings, scrub: Redactor) -> None:
     """STARTTLS (RFC 3207), which must succeed before anything secret is sent.
 
     Raises:
@@ -121,7 +121,7 @@ QUIT_TIMEOUT: Final = 5.0
 class Session:
     """One SMTP connection, logged in. One thread at a time. Made by :meth:`open`."""
 
-    def __init__(self, wire: Wire, scrub: Scrubber) -> None:
+    def __init__(self, wire: Wire, scrub: Redactor) -> None:
         self._wire = wire
         self._scrub = scrub
 
@@ -147,7 +147,7 @@ class Session:
             Throttled: it takes nobody for now (4xx).
             ConfigurationError: a setting cannot be used.
         """
-        scrub = Scrubber()
+        scrub = Redactor()
         scrub.hide(settings.password or "")
         wire = connected(settings, clock or SystemClock(), settings.timeout)
         try:
@@ -186,7 +186,9 @@ class Session:
         features = self._wire.esmtp_features
         fault = unfit(features, envelope, raw)
         if fault:
-            refused = (Recipient(one, Standing.REFUSED, 0, fault) for one in envelope.recipients)
+            refused = (
+                Recipient(one, RecipientStatus.REFUSED, 0, fault) for one in envelope.recipients
+            )
             usable = self._wire.sock is not None
             return Submission(Outcome.REFUSED, tuple(refused), 0, fault, usable)
         parameters = mail_parameters(features, envelope, raw)

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.net.redact import Scrubber
-from nornmail.outgoing import Envelope, Recipient, Standing, line_fault
+from nornmail.net.redact import Redactor
+from nornmail.outgoing import Envelope, Recipient, RecipientStatus, check_line_endings
 from nornmail.smtp.reply_codes import CLOSING, Meaning, Response, Stage, is_full, meaning
 from nornmail.smtp.wire import Wire
 
@@ -37,7 +37,7 @@ def unfit(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
     for path in paths:
         if not _PATH.fullmatch(path):
             return f"the address {path[:80]!a} cannot stand in a command"
-    fault = line_fault(raw)
+    fault = check_line_endings(raw)
     if fault:
         return f"the message has {fault}"
     if _needs_smtputf8(envelope) and "smtputf8" not in features:
@@ -83,12 +83,12 @@ what became of the letter."""
 
 
 _STANDINGS: Final = {
-    Meaning.DONE: Standing.UNKNOWN,
-    Meaning.LATER: Standing.PENDING,
-    Meaning.NEVER: Standing.REFUSED,
+    Meaning.DONE: RecipientStatus.UNKNOWN,
+    Meaning.LATER: RecipientStatus.PENDING,
+    Meaning.NEVER: RecipientStatus.REFUSED,
 }
 """How a recipient stands after RCPT, if nothing is ever heard again."""
-_ENDS: Final = {**_STANDINGS, Meaning.DONE: Standing.ACCEPTED}
+_ENDS: Final = {**_STANDINGS, Meaning.DONE: RecipientStatus.ACCEPTED}
 """How those that were taken stand after an answer to the letter as a whole."""
 
 
@@ -135,7 +135,7 @@ class Transaction:
         scrub: makes the server's words fit to be kept.
     """
 
-    def __init__(self, wire: Wire, envelope: Envelope, raw: bytes, scrub: Scrubber) -> None:
+    def __init__(self, wire: Wire, envelope: Envelope, raw: bytes, scrub: Redactor) -> None:
         self._wire = wire
         self._sender = envelope.sender
         self._raw = raw
@@ -178,7 +178,7 @@ class Transaction:
             return self._told(Stage.MAIL, answer) and self._reset()
         if not self._name_recipients():
             return False
-        if not any(one.standing is Standing.UNKNOWN for one in self._recipients):
+        if not any(one.standing is RecipientStatus.UNKNOWN for one in self._recipients):
             return self._reset()
         answer = self._wire.command("DATA")
         if meaning(Stage.DATA, answer) is not Meaning.GO_ON:
@@ -258,7 +258,7 @@ class Transaction:
         """An answer to the letter as a whole; whether the connection goes on."""
         standing = _ENDS[self._heard(stage, answer)]
         for place, one in enumerate(self._recipients):
-            if stage is Stage.MAIL or one.standing is Standing.UNKNOWN:
+            if stage is Stage.MAIL or one.standing is RecipientStatus.UNKNOWN:
                 self._recipients[place] = Recipient(one.address, standing, *self._last)
         return answer.code != CLOSING
 
@@ -269,9 +269,11 @@ class Transaction:
             taken: also those that were taken already.
         """
         for place, one in enumerate(self._recipients):
-            was_taken = one.standing is Standing.UNKNOWN
-            if (was_taken and taken) or (one.standing is Standing.PENDING and not one.code):
-                self._recipients[place] = Recipient(one.address, Standing.PENDING, *self._last)
+            was_taken = one.standing is RecipientStatus.UNKNOWN
+            if (was_taken and taken) or (one.standing is RecipientStatus.PENDING and not one.code):
+                self._recipients[place] = Recipient(
+                    one.address, RecipientStatus.PENDING, *self._last
+                )
 
     def _fell(self, lost: ConnectionLost) -> None:
         """The connection is gone, or of no use."""
@@ -281,7 +283,7 @@ class Transaction:
             return
         self._recipients = [
             Recipient(one.address, one.standing, *self._last)
-            if one.standing is Standing.UNKNOWN
+            if one.standing is RecipientStatus.UNKNOWN
             else one
             for one in self._recipients
         ]
@@ -292,8 +294,8 @@ class Transaction:
 
 
 _OUTCOMES: Final = (
-    (Standing.ACCEPTED, Outcome.ACCEPTED),
-    (Standing.UNKNOWN, Outcome.UNKNOWN),
-    (Standing.PENDING, Outcome.DEFERRED),
+    (RecipientStatus.ACCEPTED, Outcome.ACCEPTED),
+    (RecipientStatus.UNKNOWN, Outcome.UNKNOWN),
+    (RecipientStatus.PENDING, Outcome.DEFERRED),
 )
 """The first standing that some recipient has decides."""

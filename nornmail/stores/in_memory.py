@@ -19,7 +19,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.stores.in_memory_tables import Effects, H, LetterTables, Tables
 from nornmail.uidset import UidSet
 
@@ -29,8 +29,8 @@ Plan = Callable[[Tables[H], Callable[[bytes], H]], Effects[H]]
 """What a change of the tables comes to; it is given what makes of bytes what stands for them."""
 
 
-class TabledLetters(ABC, Generic[H]):
-    """The part of :class:`~nornmail.stores.in_memory.TabledStore` that is about letters."""
+class InMemoryOutbox(ABC, Generic[H]):
+    """The part of :class:`~nornmail.stores.in_memory.InMemoryStore` that is about letters."""
 
     _mailboxes: dict[MailboxKey, Tables[H]]
 
@@ -52,7 +52,7 @@ class TabledLetters(ABC, Generic[H]):
 
     # Writing
 
-    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+    def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`."""
         mailbox = MailboxKey.of_outbox(letter.outbox)
         with self._locked():
@@ -62,8 +62,8 @@ class TabledLetters(ABC, Generic[H]):
             )
             return self._tables(mailbox).outbox.letters[letter.key]
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_letters`."""
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_messages`."""
         with self._locked():
             self._check_lease(lease)
             self._write(
@@ -73,7 +73,7 @@ class TabledLetters(ABC, Generic[H]):
                 ),
             )
 
-    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
         """See :meth:`nornmail.stores.protocol.OutboxStore.wish`."""
         with self._locked():
             self._write(
@@ -95,47 +95,49 @@ class TabledLetters(ABC, Generic[H]):
     def _outbox(self, outbox: str) -> LetterTables[H]:
         return self._tables(MailboxKey.of_outbox(outbox)).outbox
 
-    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.wishes`."""
+    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.operator_requests`."""
         with self._locked():
-            return sorted(self._outbox(outbox).wishes.items())
+            return sorted(self._outbox(outbox).operator_requests.items())
 
-    def letter(self, outbox: str, key: str) -> Letter | None:
+    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
         """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
         with self._locked():
             return self._outbox(outbox).letters.get(key)
 
     def letters(
-        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
-    ) -> list[Letter]:
+        self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
+    ) -> list[QueuedMessage]:
         """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
         with self._locked():
             return self._outbox(outbox).in_states(states, limit)
 
-    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.count_letters`."""
+    def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.count_messages`."""
         with self._locked():
             return self._outbox(outbox).count(states)
 
-    def letter_raw(self, outbox: str, key: str) -> bytes | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letter_raw`."""
+    def message_bytes(self, outbox: str, key: str) -> bytes | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.message_bytes`."""
         with self._locked():
             held = self._outbox(outbox).raw.get(key)
             return None if held is None else self._read_raw(held)
 
-    def letters_to_copy(self, outbox: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to_copy`."""
+    def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to_copy`."""
         with self._locked():
             return self._outbox(outbox).to_copy()
 
-    def letters_with(self, message_id: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_with`."""
+    def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_with_id`."""
         with self._locked():
             names = self._outbox_names()
             return [one for name in names for one in self._outbox(name).with_message_id(message_id)]
 
-    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to`."""
+    def messages_to(
+        self, outbox: str, address: str, *, since: float, limit: int
+    ) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to`."""
         with self._locked():
             return self._outbox(outbox).to(address, since, limit)
 
@@ -160,7 +162,7 @@ class TabledLetters(ABC, Generic[H]):
         return sorted(key.account for key in self._mailboxes if key.is_outbox)
 
 
-class TabledStore(TabledLetters[H]):
+class InMemoryStore(InMemoryOutbox[H]):
     """A store over :class:`~nornmail.stores.in_memory_tables.Tables`, one for each mailbox.
 
     One process at a time has such a store, so a lease is an entry in a dictionary: it goes with the
@@ -253,8 +255,8 @@ class TabledStore(TabledLetters[H]):
             if changes:
                 self._write(lease.mailbox, lambda tables, hold: tables.plan(changes, hold))
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.protocol.StateStore.ask_again`.
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.protocol.StateStore.request_retry`.
 
         Where one process at a time has the store open, that is the poller's.
         """
@@ -287,10 +289,10 @@ class TabledStore(TabledLetters[H]):
         with self._locked():
             return self._tables(mailbox).record
 
-    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        """See :meth:`nornmail.stores.protocol.StateStore.looked_at`."""
+    def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        """See :meth:`nornmail.stores.protocol.StateStore.seen_uids`."""
         with self._locked():
-            return self._tables(mailbox).looked_at(epoch)
+            return self._tables(mailbox).seen_uids(epoch)
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
         """See :meth:`nornmail.stores.protocol.StateStore.get`."""
@@ -314,12 +316,12 @@ class TabledStore(TabledLetters[H]):
         with self._locked():
             return self._tables(mailbox).count(states)
 
-    def acquaintances(
+    def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.StateStore.acquaintances`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.find_by_digest`."""
         with self._locked():
-            return self._tables(mailbox).acquaintances(header_digest, before_epoch)
+            return self._tables(mailbox).find_by_digest(header_digest, before_epoch)
 
     def mailboxes(self) -> list[MailboxKey]:
         """See :meth:`nornmail.stores.protocol.StateStore.mailboxes`."""
@@ -327,8 +329,8 @@ class TabledStore(TabledLetters[H]):
             found = (one for one in self._mailboxes if not one.is_outbox)
             return sorted(found, key=lambda one: (one.account, one.mailbox))
 
-    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
-        """See :meth:`nornmail.stores.protocol.StateStore.asked_again`."""
+    def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """See :meth:`nornmail.stores.protocol.StateStore.retry_requests`."""
         with self._locked():
             return sorted(self._tables(mailbox).asked)
 
@@ -338,16 +340,16 @@ class TabledStore(TabledLetters[H]):
             held = self._tables(mailbox).raw.get(key)
             return None if held is None else self._read_raw(held)
 
-    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.StateStore.without_raw`."""
+    def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.StateStore.entries_without_bytes`."""
         with self._locked():
-            return self._tables(mailbox).without_raw(state)
+            return self._tables(mailbox).entries_without_bytes(state)
 
 
 # ---- A store that forgets: for tests, and for trying things out.
 
 
-class MemoryStateStore(TabledStore[bytes]):
+class MemoryStateStore(InMemoryStore[bytes]):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol, but for durability.
 
     All is lost with the object: after a restart the mailbox looks as if it were polled for the

@@ -29,14 +29,14 @@ from nornmail.model import (
     State,
 )
 from nornmail.outgoing import (
-    Letter,
-    LetterState,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
     Recipient,
-    Wish,
     bounced,
-    check_wish,
-    outlives,
+    check_request,
     replaced,
+    still_applies,
 )
 from nornmail.stores.rules import check_ask, check_enqueue, check_keep, check_put, check_rekey
 from nornmail.uidset import UidSet
@@ -52,22 +52,22 @@ H = TypeVar("H")
 class LetterEffects(Generic[H]):
     """What a change comes to; ``None`` in ``raw`` and ``wishes`` takes away what is there."""
 
-    letters: dict[str, Letter] = field(default_factory=dict)
+    letters: dict[str, QueuedMessage] = field(default_factory=dict)
     raw: dict[str, H | None] = field(default_factory=dict)
-    wishes: dict[str, Wish | None] = field(default_factory=dict)
+    operator_requests: dict[str, OperatorRequest | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.letters or self.raw or self.wishes)
+        return bool(self.letters or self.raw or self.operator_requests)
 
 
 class LetterTables(Generic[H]):
     """Every letter of one outbox. Not safe for threads: its store locks."""
 
     def __init__(self) -> None:
-        self.letters: dict[str, Letter] = {}
+        self.letters: dict[str, QueuedMessage] = {}
         self.raw: dict[str, H] = {}
-        self.wishes: dict[str, Wish] = {}
-        self._by_state: dict[LetterState, dict[str, None]] = {state: {} for state in LetterState}
+        self.operator_requests: dict[str, OperatorRequest] = {}
+        self._by_state: dict[QueueState, dict[str, None]] = {state: {} for state in QueueState}
         self._by_message_id: dict[str, dict[str, None]] = {}
         self._to: dict[str, dict[str, None]] = {}
         self._answers: dict[str, dict[str, None]] = {}
@@ -77,7 +77,7 @@ class LetterTables(Generic[H]):
     # Writing
 
     def plan_enqueue(
-        self, letter: Letter, raw: bytes, hold: Callable[[bytes], H]
+        self, letter: QueuedMessage, raw: bytes, hold: Callable[[bytes], H]
     ) -> LetterEffects[H]:
         """What keeping a new letter comes to: nothing where its key is known."""
         if letter.key in self.letters:
@@ -85,7 +85,7 @@ class LetterTables(Generic[H]):
         check_enqueue(letter)
         return LetterEffects(letters={letter.key: letter}, raw={letter.key: hold(raw)})
 
-    def plan_put(self, outbox: str, letters: Sequence[Letter]) -> LetterEffects[H]:
+    def plan_put(self, outbox: str, letters: Sequence[QueuedMessage]) -> LetterEffects[H]:
         """What putting letters in the place of others comes to, in their order."""
         effects: LetterEffects[H] = LetterEffects()
         for letter in letters:
@@ -95,16 +95,18 @@ class LetterTables(Generic[H]):
             after = effects.letters[letter.key] = replaced(before, letter)
             if letter.key in self.raw and not after.keeps_bytes():
                 effects.raw[letter.key] = None
-            wish = self.wishes.get(letter.key)
-            if wish is not None and not outlives(wish, before, after):
-                effects.wishes[letter.key] = None
+            wish = self.operator_requests.get(letter.key)
+            if wish is not None and not still_applies(wish, before, after):
+                effects.operator_requests[letter.key] = None
         return effects
 
-    def plan_wish(self, key: str, wish: Wish) -> LetterEffects[H]:
+    def plan_wish(self, key: str, wish: OperatorRequest) -> LetterEffects[H]:
         """What a wish comes to: nothing where it is there already."""
-        check_wish(self.letters.get(key), wish)
+        check_request(self.letters.get(key), wish)
         return (
-            LetterEffects() if self.wishes.get(key) is wish else LetterEffects(wishes={key: wish})
+            LetterEffects()
+            if self.operator_requests.get(key) is wish
+            else LetterEffects(operator_requests={key: wish})
         )
 
     def plan_bounce(self, key: str, report: Recipient) -> LetterEffects[H]:
@@ -122,20 +124,20 @@ class LetterTables(Generic[H]):
                 self.raw.pop(key, None)
             else:
                 self.raw[key] = held
-        for key, wish in effects.wishes.items():
+        for key, wish in effects.operator_requests.items():
             if wish is None:
-                self.wishes.pop(key, None)
+                self.operator_requests.pop(key, None)
             else:
-                self.wishes[key] = wish
+                self.operator_requests[key] = wish
 
     def forget(self, before: float) -> None:
         """Let go of what is through and was last changed before this instant."""
         for key, letter in list(self.letters.items()):
             if letter.changed_at < before and not letter.keeps_bytes():
                 self._unset(key)
-                self.wishes.pop(key, None)
+                self.operator_requests.pop(key, None)
 
-    def _set(self, key: str, letter: Letter) -> None:
+    def _set(self, key: str, letter: QueuedMessage) -> None:
         self._unset(key)
         self.letters[key] = letter
         self._by_state[letter.state][key] = None
@@ -160,7 +162,7 @@ class LetterTables(Generic[H]):
         if old.submitted_at > 0:
             del self._submitted[bisect_left(self._submitted, (old.submitted_at, key))]
 
-    def _names(self, letter: Letter) -> list[tuple[dict[str, dict[str, None]], str]]:
+    def _names(self, letter: QueuedMessage) -> list[tuple[dict[str, dict[str, None]], str]]:
         """The indexes in which a letter stands, each with its name there."""
         found = [(self._by_message_id, letter.message_id)]
         found += [(self._to, name) for name in {one.address.lower() for one in letter.recipients}]
@@ -170,26 +172,28 @@ class LetterTables(Generic[H]):
 
     # Reading
 
-    def in_states(self, states: Collection[LetterState], limit: int | None = None) -> list[Letter]:
+    def in_states(
+        self, states: Collection[QueueState], limit: int | None = None
+    ) -> list[QueuedMessage]:
         """In the order of ``(due_at, queued_at, key)``, at most ``limit`` of them."""
         found = (self.letters[key] for state in set(states) for key in self._by_state[state])
 
-        def key(one: Letter) -> tuple[float, float, str]:
+        def key(one: QueuedMessage) -> tuple[float, float, str]:
             return one.due_at, one.queued_at, one.key
 
         return sorted(found, key=key) if limit is None else heapq.nsmallest(limit, found, key=key)
 
-    def count(self, states: Collection[LetterState]) -> int:
+    def count(self, states: Collection[QueueState]) -> int:
         return sum(len(self._by_state[state]) for state in set(states))
 
-    def to_copy(self) -> list[Letter]:
+    def to_copy(self) -> list[QueuedMessage]:
         found = (self.letters[key] for key in self._copies)
         return sorted(found, key=lambda one: (one.copy_due_at, one.key))
 
-    def with_message_id(self, message_id: str) -> list[Letter]:
+    def with_message_id(self, message_id: str) -> list[QueuedMessage]:
         return [self.letters[key] for key in sorted(self._by_message_id.get(message_id, ()))]
 
-    def to(self, address: str, since: float, limit: int) -> list[Letter]:
+    def to(self, address: str, since: float, limit: int) -> list[QueuedMessage]:
         found = (self.letters[key] for key in self._to.get(address.lower(), ()))
         recent = [one for one in found if one.queued_at >= since]
         return sorted(recent, key=lambda one: (one.queued_at, one.key), reverse=True)[:limit]
@@ -360,15 +364,15 @@ class Tables(Generic[H]):
     def count(self, states: Collection[State]) -> int:
         return sum(len(self._by_state[state]) for state in set(states))
 
-    def without_raw(self, state: State) -> list[Entry]:
+    def entries_without_bytes(self, state: State) -> list[Entry]:
         keys = (key for key in self._by_state[state] if key not in self.raw)
         return _in_order((self.entries[key] for key in keys), None)
 
-    def acquaintances(self, header_digest: str, before_epoch: int) -> list[Entry]:
+    def find_by_digest(self, header_digest: str, before_epoch: int) -> list[Entry]:
         keys = self._by_digest.get(header_digest, {})
         return [self.entries[key] for key in sorted(keys) if key.epoch < before_epoch]
 
-    def looked_at(self, epoch: int) -> UidSet:
+    def seen_uids(self, epoch: int) -> UidSet:
         gone = self._by_state[State.GONE]
         uids = [
             (key.uid, key.uid) for key in self.entries if key.epoch == epoch and key not in gone

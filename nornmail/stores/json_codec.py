@@ -20,7 +20,7 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.outgoing import Letter, LetterState, Recipient, Standing, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.stores.in_memory_tables import Effects, H, LetterEffects
 from nornmail.uidset import UidSet
 
@@ -54,7 +54,7 @@ def read_text(value: Any) -> str:
 
 # ---- Letters to JSON and back: as ``codec.py`` does it, what is at its default is left out.
 
-_DEFAULTS = {one.name: one.default for one in fields(Letter)}
+_DEFAULTS = {one.name: one.default for one in fields(QueuedMessage)}
 
 
 def write_recipient(one: Recipient) -> Any:
@@ -65,10 +65,10 @@ def write_recipient(one: Recipient) -> Any:
 def read_recipient(value: Any) -> Recipient:
     """The recipient that :func:`write_recipient` wrote."""
     address, standing, code, text = value
-    return Recipient(read_text(address), Standing(standing), code, read_text(text))
+    return Recipient(read_text(address), RecipientStatus(standing), code, read_text(text))
 
 
-def write_letter(letter: Letter) -> dict[str, Any]:
+def write_letter(letter: QueuedMessage) -> dict[str, Any]:
     """A letter as an object of its fields that are not at their defaults."""
     value: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
@@ -80,7 +80,7 @@ def write_letter(letter: Letter) -> dict[str, Any]:
     return value
 
 
-def read_letter(value: Any) -> Letter:
+def read_letter(value: Any) -> QueuedMessage:
     """The letter that :func:`write_letter` wrote."""
     found: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
@@ -89,12 +89,12 @@ def read_letter(value: Any) -> Letter:
         elif name not in value and default is not MISSING:
             continue
         elif name == "state":
-            found[name] = LetterState(value[name])
+            found[name] = QueueState(value[name])
         elif default is MISSING or isinstance(default, str):
             found[name] = read_text(value[name])
         else:
             found[name] = value[name]
-    return Letter(**found)
+    return QueuedMessage(**found)
 
 
 def write_letter_effects(
@@ -109,10 +109,10 @@ def write_letter_effects(
             [write_text(key), None if held is None else write_held(held)]
             for key, held in effects.raw.items()
         ]
-    if effects.wishes:
+    if effects.operator_requests:
         value["wishes"] = [
             [write_text(key), None if wish is None else wish.value]
-            for key, wish in effects.wishes.items()
+            for key, wish in effects.operator_requests.items()
         ]
     return value
 
@@ -129,7 +129,7 @@ def read_letter_effects(value: Any, read_held: Callable[[Any], H]) -> LetterEffe
     for key, held in value.get("letter_raw", ()):
         effects.raw[read_text(key)] = None if held is None else read_held(held)
     for key, wish in value.get("wishes", ()):
-        effects.wishes[read_text(key)] = None if wish is None else Wish(wish)
+        effects.operator_requests[read_text(key)] = None if wish is None else OperatorRequest(wish)
     return effects
 
 

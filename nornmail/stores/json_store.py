@@ -26,7 +26,7 @@ from typing import Any
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey
 from nornmail.stores.errors import damaged, resolve, store_error
-from nornmail.stores.in_memory import Plan, TabledStore
+from nornmail.stores.in_memory import InMemoryStore, Plan
 from nornmail.stores.in_memory_tables import Effects, LetterEffects, Tables
 from nornmail.stores.json_codec import (
     read_effects,
@@ -59,7 +59,7 @@ written about twice, however long the history is, and a start reads at most twic
 log = logging.getLogger("nornmail.stores")
 
 
-class JsonStateStore(TabledStore[RawFile]):
+class JsonStateStore(InMemoryStore[RawFile]):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in files people read.
 
     One process at a time has the store open; for several, there is
@@ -334,7 +334,9 @@ def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
         asked=dict.fromkeys(tables.asked, True),
         inboxes=dict(tables.inboxes),
         outbox=LetterEffects(
-            dict(tables.outbox.letters), dict(tables.outbox.raw), dict(tables.outbox.wishes)
+            dict(tables.outbox.letters),
+            dict(tables.outbox.raw),
+            dict(tables.outbox.operator_requests),
         ),
     )
     return {

@@ -21,7 +21,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.uidset import UidSet
 
 # ---- What a state store must do for inboxes that are made while a program runs.
@@ -58,7 +58,7 @@ class OutboxStore(Protocol):
     that of a mailbox. What takes no lease may be done beside whoever holds it.
     """
 
-    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+    def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         """Keep a new letter with its bytes, durably, unless there is one with its key already.
 
         It takes no lease. A letter that is kept makes its outbox known to the store.
@@ -75,7 +75,7 @@ class OutboxStore(Protocol):
             IllegalTransition: it is new and not QUEUED.
         """
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
         """Put letters in the place of those with their keys, all or none; durable on return.
 
         A bounce that was noted meanwhile stays (:func:`nornmail.letters.replaced`). A wish that
@@ -86,16 +86,16 @@ class OutboxStore(Protocol):
             IllegalTransition: one is not of the lease's outbox, is not there, or may not change so.
         """
 
-    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
         """Leave what a person wants to become of a letter, durably; the last wish counts.
 
-        It takes no lease. Whoever holds it looks for wishes with :meth:`wishes`.
+        It takes no lease. Whoever holds it looks for wishes with :meth:`operator_requests`.
 
         Raises:
             IllegalTransition: there is no such letter, or this cannot be done with it.
         """
 
-    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
+    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
         """The wishes that were left and not done yet, with the keys of their letters, in order."""
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
@@ -107,31 +107,33 @@ class OutboxStore(Protocol):
             Whether it was news, and is durable now.
         """
 
-    def letter(self, outbox: str, key: str) -> Letter | None:
+    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
         """The letter with this key, ``None`` when there is none."""
 
     def letters(
-        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
-    ) -> list[Letter]:
+        self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
+    ) -> list[QueuedMessage]:
         """The letters in any of ``states``, in the order of ``(due_at, queued_at, key)``.
 
         Args:
             limit: at most so many, the first ones; ``None`` for all.
         """
 
-    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
+    def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
         """How many letters are in any of ``states``."""
 
-    def letter_raw(self, outbox: str, key: str) -> bytes | None:
+    def message_bytes(self, outbox: str, key: str) -> bytes | None:
         """The bytes of a letter, ``None`` when none are kept."""
 
-    def letters_to_copy(self, outbox: str) -> list[Letter]:
+    def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
         """The letters with a ``copy_due_at``, in the order of ``(copy_due_at, key)``."""
 
-    def letters_with(self, message_id: str) -> list[Letter]:
+    def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
         """The letters of any outbox with this Message-ID, by outbox and key."""
 
-    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
+    def messages_to(
+        self, outbox: str, address: str, *, since: float, limit: int
+    ) -> list[QueuedMessage]:
         """The letters to an address (in whatever case) that were queued at ``since`` or later.
 
         The newest come first, at most ``limit`` of them.
@@ -186,7 +188,7 @@ class StateStore(OutboxStore, InboxStore, Protocol):
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
         """The record as it was last saved, ``None`` before the first :class:`SaveMailbox`."""
 
-    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+    def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
         """Every UID of the epoch that has an entry of a state other than GONE, or was passed over.
 
         The set is the caller's own.
@@ -213,7 +215,7 @@ class StateStore(OutboxStore, InboxStore, Protocol):
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
         """How many entries are in any of ``states``."""
 
-    def acquaintances(
+    def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
         """The entries of epochs below ``before_epoch`` whose digest has this header part.
@@ -224,25 +226,25 @@ class StateStore(OutboxStore, InboxStore, Protocol):
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
         """The bytes kept beside the entry, ``None`` when none are kept."""
 
-    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+    def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
         """The entries in ``state`` beside which no bytes are kept, ordered as ``entries`` does."""
 
     def mailboxes(self) -> list[MailboxKey]:
         """Every mailbox that a lease was ever taken of, by account and name."""
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
         """Leave a request to try a dead entry again; durable on return, and harmless twice.
 
         It takes no lease, so that a person can ask beside a running poller, which looks for
-        requests with :meth:`asked_again`. The request is gone when the entry is no longer DEAD,
+        requests with :meth:`retry_requests`. The request is gone when the entry is no longer DEAD,
         and goes with it when it is given another key.
 
         Raises:
             IllegalTransition: there is no such entry, or it is not DEAD.
         """
 
-    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
-        """The dead entries that :meth:`ask_again` was called for, in the order of their keys."""
+    def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """Dead entries that :meth:`request_retry` was called for, in the order of their keys."""
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         """Write all of ``changes`` or none of them; durable (on the disk) on return.

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from nornmail.errors import IllegalTransition
 from nornmail.model import KEEPS_RAW, EntryKey, State, check_transition
-from nornmail.outgoing import Letter, LetterState
+from nornmail.outgoing import QueuedMessage, QueueState
 
 T = TypeVar("T")
 
@@ -45,13 +45,13 @@ def check_ask(key: EntryKey, state: State | None) -> None:
         raise IllegalTransition(f"{key} cannot be tried again, as it is not dead: {found}")
 
 
-def check_enqueue(letter: Letter) -> None:
+def check_enqueue(letter: QueuedMessage) -> None:
     """May this letter be kept as a new one?
 
     Raises:
         IllegalTransition: it may not.
     """
-    if letter.state is not LetterState.QUEUED:
+    if letter.state is not QueueState.QUEUED:
         raise IllegalTransition(f"a letter that is new is queued, and not {letter.state}")
 
 

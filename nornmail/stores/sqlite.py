@@ -34,7 +34,7 @@ from nornmail.stores import sqlite_rows as rows
 from nornmail.stores.errors import resolve, store_error, translate
 from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
-from nornmail.stores.sqlite_letters import SqliteLetters
+from nornmail.stores.sqlite_letters import SqliteOutbox
 from nornmail.stores.sqlite_rows import Row, read_text, write_text
 from nornmail.stores.sqlite_schema import prepare
 from nornmail.uidset import UidSet
@@ -104,7 +104,7 @@ HASH_DIGITS = 16
 """Hexadecimal digits of the mailbox's hash in the name of its lock file: 64 bits."""
 
 
-class SqliteStateStore(SqliteLetters, SqliteInboxes):
+class SqliteStateStore(SqliteOutbox, SqliteInboxes):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in a sqlite database.
 
     A mailbox's lease is a lock of the operating system on a file of its own beside the database
@@ -242,8 +242,8 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
             found = self._select(rows.SELECT_RECORD, mailbox)
             return rows.read_record(found[0]) if found else None
 
-    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        """See :meth:`nornmail.stores.protocol.StateStore.looked_at`."""
+    def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        """See :meth:`nornmail.stores.protocol.StateStore.seen_uids`."""
         with self._locked():
             uids = self._select(rows.SELECT_UIDS, mailbox, epoch)
             ranges = self._select(rows.SELECT_RANGES, mailbox, epoch)
@@ -283,10 +283,10 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
             ]
             return sum(row[0][0] for row in found if row)
 
-    def acquaintances(
+    def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.StateStore.acquaintances`."""
+        """See :meth:`nornmail.stores.protocol.StateStore.find_by_digest`."""
         digest = rows.write_text(header_digest)
         with self._locked():
             found = self._select(rows.SELECT_ACQUAINTANCES, mailbox, digest, before_epoch)
@@ -306,13 +306,13 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
         known.sort(key=lambda one: (one.account, one.mailbox))
         return [one for one in known if not one.is_outbox]
 
-    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
-        """See :meth:`nornmail.stores.protocol.StateStore.asked_again`."""
+    def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """See :meth:`nornmail.stores.protocol.StateStore.retry_requests`."""
         with self._locked():
             return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
 
-    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.StateStore.without_raw`."""
+    def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.StateStore.entries_without_bytes`."""
         with self._locked():
             found = self._select(rows.entries_without_raw(state), mailbox, state.value)
             return list(map(rows.read_entry, found))
@@ -341,8 +341,8 @@ class SqliteStateStore(SqliteLetters, SqliteInboxes):
                 for change in changes:
                     self._take(mailbox, change)
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.protocol.StateStore.ask_again`; from any process."""
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.protocol.StateStore.request_retry`; from any process."""
         with self._locked(), self._transaction() as execute:
             state = self._select(rows.SELECT_STATE, mailbox, *rows.write_key(0, key)[1:])
             check_ask(key, State(state[0][0]) if state else None)

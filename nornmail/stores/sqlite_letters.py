@@ -12,21 +12,21 @@ from typing import Any
 from nornmail.errors import IllegalTransition
 from nornmail.model import OUTBOX, Lease, MailboxKey
 from nornmail.outgoing import (
-    Letter,
-    LetterState,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
     Recipient,
-    Wish,
     bounced,
-    check_wish,
-    outlives,
+    check_request,
     replaced,
+    still_applies,
 )
 from nornmail.stores import sqlite_rows as rows
 from nornmail.stores.rules import check_enqueue
 from nornmail.stores.sqlite_rows import Row, read_text, write_text
 
 
-class SqliteLetters(ABC):
+class SqliteOutbox(ABC):
     """The part of :class:`~nornmail.stores.sqlite.SqliteStateStore` that is about letters."""
 
     _connection: sqlite3.Connection
@@ -49,7 +49,7 @@ class SqliteLetters(ABC):
 
     # Writing
 
-    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+    def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(letter.outbox))
@@ -64,14 +64,14 @@ class SqliteLetters(ABC):
                 execute(rows.INSERT_RECIPIENT, (number, address, letter.queued_at, row))
             return letter
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_letters`. One transaction."""
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_messages`. One transaction."""
         with self._locked(), self._transaction():
             number = self._check_lease(lease)
             for letter in letters:
                 self._replace(number, lease.mailbox.account, letter)
 
-    def _replace(self, number: int, outbox: str, letter: Letter) -> None:
+    def _replace(self, number: int, outbox: str, letter: QueuedMessage) -> None:
         found = self._find(number, outbox, letter.key)
         if found is None or letter.outbox != outbox:
             raise IllegalTransition(f"there is no letter {letter.key} in the outbox {outbox}")
@@ -81,15 +81,15 @@ class SqliteLetters(ABC):
         execute(rows.UPDATE_LETTER, (*rows.write_letter(after), row))
         if not after.keeps_bytes():
             execute(rows.DELETE_BYTES, (row,))
-        if wish is not None and not outlives(wish, before, after):
+        if wish is not None and not still_applies(wish, before, after):
             execute(rows.UPDATE_WISH, (None, row))
 
-    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
         """See :meth:`nornmail.stores.protocol.OutboxStore.wish`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(outbox))
             found = self._find(number, outbox, key)
-            check_wish(None if found is None else found[2], wish)
+            check_request(None if found is None else found[2], wish)
             if found is not None:
                 execute(rows.UPDATE_WISH, (wish.value, found[0]))
 
@@ -104,7 +104,9 @@ class SqliteLetters(ABC):
             execute(rows.UPDATE_LETTER, (*rows.write_letter(after), found[0]))
             return True
 
-    def _find(self, number: int, outbox: str, key: str) -> tuple[int, Wish | None, Letter] | None:
+    def _find(
+        self, number: int, outbox: str, key: str
+    ) -> tuple[int, OperatorRequest | None, QueuedMessage] | None:
         """The row of a letter, its wish, and the letter."""
         place = (number, write_text(key))
         found = self._connection.execute(rows.SELECT_LETTER, place).fetchone()
@@ -115,21 +117,21 @@ class SqliteLetters(ABC):
 
     # Reading
 
-    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.wishes`."""
+    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.operator_requests`."""
         with self._locked():
             found = self._of(rows.SELECT_WISHES, outbox)
-            return [(read_text(key), Wish(wish)) for key, wish in found]
+            return [(read_text(key), OperatorRequest(wish)) for key, wish in found]
 
-    def letter(self, outbox: str, key: str) -> Letter | None:
+    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
         """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
         with self._locked():
             found = self._of(rows.SELECT_LETTER, outbox, write_text(key))
             return rows.read_letter(outbox, found[0][2:]) if found else None
 
     def letters(
-        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
-    ) -> list[Letter]:
+        self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
+    ) -> list[QueuedMessage]:
         """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
         most = -1 if limit is None else limit
         with self._locked():
@@ -141,32 +143,34 @@ class SqliteLetters(ABC):
         merged = heapq.merge(*found, key=lambda one: (one.due_at, one.queued_at, one.key))
         return list(merged)[:limit]
 
-    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.count_letters`."""
+    def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.count_messages`."""
         with self._locked():
             found = [self._of(rows.letters_in(s, "count(*)"), outbox, s.value) for s in set(states)]
             return sum(row[0][0] for row in found if row)
 
-    def letter_raw(self, outbox: str, key: str) -> bytes | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letter_raw`."""
+    def message_bytes(self, outbox: str, key: str) -> bytes | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.message_bytes`."""
         with self._locked():
             found = self._of(rows.SELECT_BYTES, outbox, write_text(key))
             return found[0][0] if found else None
 
-    def letters_to_copy(self, outbox: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to_copy`."""
+    def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to_copy`."""
         with self._locked():
             return self._read(self._of(rows.SELECT_COPIES, outbox), outbox)
 
-    def letters_with(self, message_id: str) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_with`."""
+    def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_with_id`."""
         with self._locked():
             name = (write_text(message_id),)
             found = self._connection.execute(rows.SELECT_BY_MESSAGE_ID, name).fetchall()
             return [rows.read_letter(read_text(outbox), tuple(rest)) for outbox, *rest in found]
 
-    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters_to`."""
+    def messages_to(
+        self, outbox: str, address: str, *, since: float, limit: int
+    ) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to`."""
         with self._locked():
             name = write_text(address.lower())
             return self._read(self._of(rows.SELECT_TO, outbox, name, since, limit), outbox)
@@ -194,5 +198,5 @@ class SqliteLetters(ABC):
     def _of(self, query: str, outbox: str, *arguments: Any) -> list[Row]:
         return self._select(query, MailboxKey.of_outbox(outbox), *arguments)
 
-    def _read(self, found: list[Row], outbox: str) -> list[Letter]:
+    def _read(self, found: list[Row], outbox: str) -> list[QueuedMessage]:
         return [rows.read_letter(outbox, row) for row in found]

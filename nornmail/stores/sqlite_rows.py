@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from nornmail.model import Digest, Entry, EntryKey, Epoch, MailboxRecord, State, Watermark
-from nornmail.outgoing import Letter, LetterState, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState
 from nornmail.stores.json_codec import read_recipient, write_recipient
 from nornmail.stores.sqlite_schema import CLOSED, CLOSED_STATES, THROUGH, THROUGH_STATES
 
@@ -215,7 +215,7 @@ def read_record(row: Row) -> MailboxRecord | None:
 # ruff: noqa: S608 - the statements are put together from constants; every value is bound
 
 
-_FIELDS = tuple(one.name for one in fields(Letter) if one.name != "outbox")
+_FIELDS = tuple(one.name for one in fields(QueuedMessage) if one.name != "outbox")
 _COLUMNS = ", ".join(_FIELDS)
 _LETTER_KEY = "outbox = ? AND key = ?"
 # A string that UTF-8 cannot hold is a BLOB, and would come after all others.
@@ -270,7 +270,7 @@ SELECT_SUBMISSIONS = (
 SELECT_OUTBOXES = "SELECT account FROM mailbox WHERE mailbox = ?"
 
 
-def letters_in(state: LetterState, what: str = _COLUMNS) -> str:
+def letters_in(state: QueueState, what: str = _COLUMNS) -> str:
     """The query for the letters of one state, whose arguments are the outbox and the state.
 
     The partial index serves a query that says in so many words that the state is one of its own.
@@ -279,12 +279,12 @@ def letters_in(state: LetterState, what: str = _COLUMNS) -> str:
     return f"SELECT {what} FROM letter WHERE outbox = ? AND state = ? {still_open}"
 
 
-def letters_in_order(state: LetterState) -> str:
+def letters_in_order(state: QueueState) -> str:
     """Arguments: outbox, state, limit (-1 for none)."""
     return f"{letters_in(state)} ORDER BY {_LETTER_ORDER} LIMIT ?"
 
 
-def write_letter(letter: Letter) -> Row:
+def write_letter(letter: QueuedMessage) -> Row:
     """The columns behind the outbox, in the order of the fields."""
     return tuple(_write(name, getattr(letter, name)) for name in _FIELDS)
 
@@ -292,15 +292,15 @@ def write_letter(letter: Letter) -> Row:
 def _write(name: str, value: Any) -> Any:
     if name == "recipients":
         return json.dumps(list(map(write_recipient, value)), separators=(",", ":"))
-    if isinstance(value, LetterState):
+    if isinstance(value, QueueState):
         return value.value
     return write_text(value) if isinstance(value, str) else value
 
 
-def read_letter(outbox: str, row: Row) -> Letter:
+def read_letter(outbox: str, row: Row) -> QueuedMessage:
     """The letter, from the columns behind the outbox."""
     found = {name: _read(name, value) for name, value in zip(_FIELDS, row, strict=True)}
-    return Letter(outbox=outbox, **found)
+    return QueuedMessage(outbox=outbox, **found)
 
 
 _BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
@@ -310,12 +310,12 @@ def _read(name: str, value: Any) -> Any:
     if name == "recipients":
         return tuple(map(read_recipient, json.loads(value)))
     if name == "state":
-        return LetterState(value)
+        return QueueState(value)
     if name in _BOOLS:
         return bool(value)
     return read_text(value) if isinstance(value, str | bytes) else value
 
 
-def read_wish(value: str | None) -> Wish | None:
+def read_wish(value: str | None) -> OperatorRequest | None:
     """The wish of a letter."""
-    return None if value is None else Wish(value)
+    return None if value is None else OperatorRequest(value)

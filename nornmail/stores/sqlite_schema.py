@@ -7,7 +7,7 @@ import sqlite3
 
 from nornmail.errors import StoreError
 from nornmail.model import State
-from nornmail.outgoing import LetterState
+from nornmail.outgoing import QueueState
 
 APPLICATION_ID = 0x4E6F726E
 """``Norn``: how a database of nornmail is told from others (PRAGMA application_id)."""
@@ -17,7 +17,7 @@ CLOSED_STATES = (State.FINISHED, State.PASSED_OVER)
 CLOSED = "('finished', 'passed over')"
 """The same as SQL. It is part of the schema, so it stays as it is if the states should change."""
 
-THROUGH_STATES = (LetterState.SENT,)
+THROUGH_STATES = (QueueState.SENT,)
 """The state that nearly all letters are in, and that nobody asks for."""
 THROUGH = "('sent')"
 """The same as SQL, and part of the schema as well."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from nornmail import Address, Enclosure, Mailer, NornmailError, Poller
+from nornmail import Address, Mailer, NornmailError, OutgoingAttachment, Poller
 from nornmail.web.http import Answer, Problem, Request
 from nornmail.web.inboxes import Inboxes
 
@@ -87,7 +87,7 @@ class Messages:
         if not parent.startswith("<"):
             parent = f"<{parent}>"
         try:
-            found = self._poller.look_up(parent)
+            found = self._poller.find_by_message_id(parent)
         except NornmailError as error:
             log.warning("the thread of %s could not be looked up: %s", parent, error)
             found = None
@@ -120,7 +120,7 @@ def _texts(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return text, html
 
 
-def _attachments(data: Mapping[str, Any]) -> list[Enclosure]:
+def _attachments(data: Mapping[str, Any]) -> list[OutgoingAttachment]:
     """What is to be sent along: never a path, since this reads no file for anybody."""
     value = data.get("attachments")
     if value is None:
@@ -130,7 +130,7 @@ def _attachments(data: Mapping[str, Any]) -> list[Enclosure]:
     return [_attachment(number, one) for number, one in enumerate(value)]
 
 
-def _attachment(number: int, value: Any) -> Enclosure:
+def _attachment(number: int, value: Any) -> OutgoingAttachment:
     name = f"attachments[{number}]"
     if not isinstance(value, dict):
         raise _wrong(f"{name} must be an object with filename and content")
@@ -144,4 +144,4 @@ def _attachment(number: int, value: Any) -> Enclosure:
         octets = base64.b64decode("".join(content.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise _wrong(f"{name}.content is no base64: {error}") from error
-    return Enclosure(filename, octets, kind)
+    return OutgoingAttachment(filename, octets, kind)

@@ -18,7 +18,7 @@ from nornmail import Mailer, Outbox, SqliteStateStore, parse_message
 from nornmail.cli import main
 from nornmail.model import MailboxKey
 from nornmail.outbox import worker
-from nornmail.outgoing import LetterState
+from nornmail.outgoing import QueueState
 from tests.outbox.post import PostOffice, post_office
 from tests.stores.letters import RAW, accepted, letter
 
@@ -242,28 +242,28 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     store = SqliteStateStore(tmp_path / "nornmail.db")
     lease = store.acquire(MailboxKey.of_outbox(OUTBOX), "me")
-    for at, state in enumerate(LetterState):
-        odd = "\x1b[31mred\u202e" if state is LetterState.FAILED else f"the {state}"
+    for at, state in enumerate(QueueState):
+        odd = "\x1b[31mred\u202e" if state is QueueState.FAILED else f"the {state}"
         one = replace(letter(f"{state}-1", outbox=OUTBOX, queued_at=1e9 + at), subject=odd)
         store.enqueue(one, RAW)
-        if state is not LetterState.QUEUED:
-            one = replace(one, state=LetterState.SENDING, reason="550 \x1b[2Jno\a")
-            store.commit_letters(lease, [one])
-        if state not in (LetterState.QUEUED, LetterState.SENDING):
-            one = accepted(one) if state is LetterState.SENT else one
-            store.commit_letters(lease, [replace(one, state=state)])
+        if state is not QueueState.QUEUED:
+            one = replace(one, state=QueueState.SENDING, reason="550 \x1b[2Jno\a")
+            store.commit_messages(lease, [one])
+        if state not in (QueueState.QUEUED, QueueState.SENDING):
+            one = accepted(one) if state is QueueState.SENT else one
+            store.commit_messages(lease, [replace(one, state=state)])
     store.close()
     return tmp_path
 
 
 def queued(directory: Path) -> int:
     with closing(SqliteStateStore(directory / "nornmail.db")) as store:
-        return store.count_letters(OUTBOX, set(LetterState))
+        return store.count_messages(OUTBOX, set(QueueState))
 
 
-def wishes(directory: Path) -> list[tuple[str, str]]:
+def operator_requests(directory: Path) -> list[tuple[str, str]]:
     with closing(SqliteStateStore(directory / "nornmail.db")) as store:
-        return [(key, str(wish)) for key, wish in store.wishes(OUTBOX)]
+        return [(key, str(wish)) for key, wish in store.operator_requests(OUTBOX)]
 
 
 def test_the_table_has_what_is_not_through_the_oldest_first(
@@ -330,7 +330,7 @@ def test_what_is_asked_for_is_left_in_the_store(
 ) -> None:
     status, out, err = run("outbox", *command, key)
     assert (status, err) == (0, "")
-    ((asked, kind),) = wishes(filled)
+    ((asked, kind),) = operator_requests(filled)
     assert (asked.startswith(key), kind) == (True, wish)
     assert asked in out
     assert f"asked for: {wish}" in run("outbox", "list")[1]
@@ -345,7 +345,7 @@ def test_a_key_of_two_outboxes_needs_the_name_of_one(
     assert status == 2
     assert f"in the outboxes {OUTBOX}, other" in err
     assert run("outbox", "drop", "queued-1", "--account", OUTBOX)[0] == 0
-    assert wishes(filled) == [("queued-1", "drop")]
+    assert operator_requests(filled) == [("queued-1", "drop")]
     assert run("outbox", "list", "--account", "other", "--json")[1].count("\n") == 1
 
 
@@ -369,7 +369,7 @@ def test_what_cannot_be_done_is_said_and_nothing_is_done(
     ended = run("outbox", *arguments)
     assert ended[0] == status
     assert said in ended[2]
-    assert wishes(filled) == []
+    assert operator_requests(filled) == []
 
 
 def test_the_sender_does_what_was_asked_for(
@@ -384,7 +384,7 @@ def test_the_sender_does_what_was_asked_for(
     with closing(SqliteStateStore("nornmail.db")) as store:
         mailer = Mailer(office.settings(), store)
         mailer.flush()
-        found = {one.key: one for one in Outbox(store).list(frozenset(LetterState))}
+        found = {one.key: one for one in Outbox(store).list(frozenset(QueueState))}
         mailer.close()
     assert {key: str(one.state) for key, one in found.items()} == {
         "queued-1": "failed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from nornmail.compose.attachments import Enclosure
+from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft
 from nornmail.message.addresses import Address
 
@@ -82,11 +82,13 @@ def body(chance: random.Random) -> str:
     return chance.choice(("\n", "\r\n", "\r")).join(lines)
 
 
-def enclosure(chance: random.Random, number: int) -> Enclosure:
+def enclosure(chance: random.Random, number: int) -> OutgoingAttachment:
     extension = chance.choice((".pdf", ".txt", ".PNG", "", ".tar.gz", ".é", ".eml"))
     name = phrase(chance, 8, 60) + extension
     content_id = f"image-{number}@x" if chance.random() < 0.3 else ""
-    return Enclosure(name, chance.randbytes(chance.choice((0, 1, 57, 5_000))), "", content_id)
+    return OutgoingAttachment(
+        name, chance.randbytes(chance.choice((0, 1, 57, 5_000))), "", content_id
+    )
 
 
 def draft(seed: int) -> Draft:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.attachments import Enclosure, read_enclosures
+from nornmail.compose.attachments import OutgoingAttachment, read_enclosures
 from nornmail.errors import ComposeError
 from nornmail.message.message import parse_message
 from tests.outbox.messages import types, write
@@ -20,9 +20,9 @@ def test_images_stand_beside_the_html_and_files_outside() -> None:
     made = write(
         html='<img src="cid:logo">',
         attachments=[
-            Enclosure("report.pdf", b"%PDF"),
-            Enclosure("logo.png", PNG, content_id="logo"),
-            Enclosure("data", b"\0", "application/x-thing; version=2"),
+            OutgoingAttachment("report.pdf", b"%PDF"),
+            OutgoingAttachment("logo.png", PNG, content_id="logo"),
+            OutgoingAttachment("data", b"\0", "application/x-thing; version=2"),
         ],
     )
     assert types(made) == [
@@ -38,7 +38,7 @@ def test_images_stand_beside_the_html_and_files_outside() -> None:
 
 
 def test_an_image_without_html_is_a_file() -> None:
-    made = write(attachments=[Enclosure("a.png", PNG, content_id="a")])
+    made = write(attachments=[OutgoingAttachment("a.png", PNG, content_id="a")])
     assert types(made) == ["multipart/mixed", "text/plain", "image/png"]
 
 
@@ -63,7 +63,7 @@ def test_an_image_without_html_is_a_file() -> None:
 def test_the_type_is_guessed_from_the_name(
     filename: str, content: bytes, content_type: str
 ) -> None:
-    made = write(attachments=[Enclosure(filename, content)])
+    made = write(attachments=[OutgoingAttachment(filename, content)])
     last = made.raw.rpartition(b"Content-Type: ")[2].partition(b"\r\nContent-Transfer")[0]
     assert last.decode().replace("\r\n", "") == content_type
 
@@ -71,9 +71,9 @@ def test_the_type_is_guessed_from_the_name(
 def test_files_are_read_from_wherever_they_are(tmp_path: Path) -> None:
     path = tmp_path / "größe.txt"
     path.write_bytes(b"a\nb")
-    came = parse_message(write(attachments=[Enclosure("x.bin", b"\1", "image/gif")]).raw)
+    came = parse_message(write(attachments=[OutgoingAttachment("x.bin", b"\1", "image/gif")]).raw)
     read = read_enclosures(
-        [path, str(path), ("n.bin", b"\0"), Enclosure("e", b""), *came.attachments]
+        [path, str(path), ("n.bin", b"\0"), OutgoingAttachment("e", b""), *came.attachments]
     )
     assert [(one.filename, one.content, one.content_type) for one in read] == [
         ("größe.txt", b"a\nb", ""),
@@ -92,7 +92,7 @@ def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
         str(path),
         ("a.txt", b"a"),
         ("a.txt", memoryview(b"a")),
-        Enclosure("a.txt", b"a"),
+        OutgoingAttachment("a.txt", b"a"),
     ):
         (read,) = read_enclosures(one)
         assert (read.filename, read.content) == ("a.txt", b"a")

@@ -11,7 +11,7 @@ import pytest
 from nornmail.compose.autoreply import REFUSALS, AnswerLimits, Counts, refusals
 from nornmail.compose.compose import compose
 from nornmail.compose.reply import reply_draft
-from nornmail.errors import ConfigurationError, LoopError
+from nornmail.errors import ConfigurationError, ReplyRefused
 from nornmail.message.message import Message, parse_message
 from tests.outbox.messages import NOW
 
@@ -171,7 +171,7 @@ def test_the_error_says_every_reason() -> None:
         mail("List-Id: <t.example.org>", "noreply@example.org"),
         own=OWN, own_message_ids=lambda _: False, now=NOW,
     )  # fmt: skip
-    error = LoopError(found)
+    error = ReplyRefused(found)
     assert [one.kind for one in error.refusals] == ["list", "noreply"]
     assert str(error) == (
         "not answered: List-Id is present (list); an answer goes to noreply@example.org (noreply)"

@@ -8,13 +8,13 @@ from typing import Any, cast
 import pytest
 
 from nornmail.compose import compose as verifying
-from nornmail.compose.attachments import Enclosure
+from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft, compose
 from nornmail.compose.mime import Boundaries, Entity
 from nornmail.errors import ComposeError
 from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
-from nornmail.outgoing import line_fault
+from nornmail.outgoing import check_line_endings
 from tests.outbox.messages import ANN, BOB, NOW, field, types, write
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
@@ -78,7 +78,7 @@ def test_the_charset_and_the_encoding_are_the_simplest_that_do(
     assert f'charset="{charset}"' in field(made, "content-type")
     assert field(made, "content-transfer-encoding") == encoding
     assert parse_message(made.raw).text.rstrip("\n") == text.replace("\0", "").rstrip("\n")
-    assert line_fault(made.raw) == ""
+    assert check_line_endings(made.raw) == ""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_html_alone_gets_a_text_made_from_it(text: str | None) -> None:
 
 def test_html_that_shows_no_text_gets_no_empty_alternative() -> None:
     made = write(
-        text=None, html='<img src="cid:a">', attachments=[Enclosure("a.png", PNG, "", "a")]
+        text=None, html='<img src="cid:a">', attachments=[OutgoingAttachment("a.png", PNG, "", "a")]
     )
     assert types(made) == ["multipart/related", "text/html", "image/png"]
 
@@ -176,14 +176,14 @@ def test_a_boundary_stands_in_no_part() -> None:
     part = Entity((), b"--" + first.encode() + b"\r\n")
     assert Boundaries("u").unlike([Entity((), b"x")]) == first
     assert Boundaries("u").unlike([part]) not in (first, "")
-    inner = Enclosure("a.eml", b"A: b\n\n--" + content_boundary().encode() + b"--\n")
-    read = parse_message(write(attachments=[inner, Enclosure("b.txt", b"last")]).raw)
+    inner = OutgoingAttachment("a.eml", b"A: b\n\n--" + content_boundary().encode() + b"--\n")
+    read = parse_message(write(attachments=[inner, OutgoingAttachment("b.txt", b"last")]).raw)
     assert [one.filename for one in read.attachments] == ["a.eml", "b.txt"]
 
 
 def content_boundary() -> str:
     """The boundary that :func:`write` would take for a message with files."""
-    made = write(attachments=[Enclosure("b.txt", b"last")])
+    made = write(attachments=[OutgoingAttachment("b.txt", b"last")])
     return field(made, "content-type").partition('"')[2].rstrip('"')
 
 
@@ -231,22 +231,28 @@ REFUSED = [
     pytest.param({"headers": {"X-Note": 7}}, "headers['X-Note']", id="a number as a value"),
     pytest.param({"headers": {f"X-{n}": "x" for n in range(101)}}, "headers", id="101 fields"),
     pytest.param({"auto_submitted": "yes"}, "auto_submitted", id="an unknown Auto-Submitted"),
-    pytest.param({"attachments": [Enclosure("", b"")]}, "attachments", id="a file without a name"),
-    pytest.param({"attachments": [Enclosure("a\r\nb", b"")]}, "attachments", id="a CRLF in a name"),
-    pytest.param({"attachments": [Enclosure("é" * 200, b"")]}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("", b"")]}, "attachments",
+                 id="a file without a name"),
+    pytest.param({"attachments": [OutgoingAttachment("a\r\nb", b"")]}, "attachments",
+                 id="a CRLF in a name"),
+    pytest.param({"attachments": [OutgoingAttachment("é" * 200, b"")]}, "attachments",
                  id="a long file name"),
-    pytest.param({"attachments": [Enclosure("a", cast("bytes", "text"))]}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("a", cast("bytes", "text"))]}, "attachments",
                  id="text as octets"),
-    pytest.param({"attachments": [Enclosure("a", b"", "pdf")]}, "attachments", id="half a type"),
-    pytest.param({"attachments": [Enclosure("a", b"", "a/b\r\nX: y")]}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("a", b"", "pdf")]}, "attachments",
+                 id="half a type"),
+    pytest.param({"attachments": [OutgoingAttachment("a", b"", "a/b\r\nX: y")]}, "attachments",
                  id="a CRLF in a type"),
-    pytest.param({"attachments": [Enclosure("a", b"", "multipart/mixed")]}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("a", b"", "multipart/mixed")]}, "attachments",
                  id="a multipart as a file"),
-    pytest.param({"attachments": [Enclosure("a", b"", "", "x> <y")], "html": "x"}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("a", b"", "", "x> <y")], "html": "x"},
+                 "attachments",
                  id="a bracket in a Content-ID"),
-    pytest.param({"attachments": [Enclosure("a", b"", "", "x")] * 2, "html": "x"}, "attachments",
+    pytest.param({"attachments": [OutgoingAttachment("a", b"", "", "x")] * 2, "html": "x"},
+                 "attachments",
                  id="one Content-ID twice"),
-    pytest.param({"attachments": [Enclosure("a", b"")] * 501}, "attachments", id="501 files"),
+    pytest.param({"attachments": [OutgoingAttachment("a", b"")] * 501}, "attachments",
+                 id="501 files"),
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from nornmail.compose.reply import reply_draft
 from nornmail.errors import ComposeError
 from nornmail.message.addresses import canonical
 from nornmail.message.message import Message, parse_message
-from nornmail.outgoing import line_fault
+from nornmail.outgoing import check_line_endings
 from nornmail.smtp.transaction import unfit
 from tests.compose.hostile import CASES, OWN, Case
 from tests.outbox.messages import NOW
@@ -51,7 +51,7 @@ def check(made: Composed, expected: tuple[str, ...]) -> None:
     assert made.envelope.recipients == expected
     assert made.envelope.sender == "agent@example.com"
     assert unfit(EVERYTHING, made.envelope, made.raw) == ""
-    assert line_fault(made.raw) == ""
+    assert check_line_endings(made.raw) == ""
     read = parse_message(made.raw)
     assert tuple(one.address for one in (*read.to, *read.cc)) == expected
     assert not any("=?" in text for text in (read.subject, *(one.name for one in read.to)))
@@ -128,7 +128,7 @@ def check_mutant(seed: int) -> None:
             continue
         recipients = [canonical(one) for one in made.envelope.recipients]
         assert set(recipients) <= named_there
-        assert line_fault(made.raw) == ""
+        assert check_line_endings(made.raw) == ""
         head = made.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         folded = bytes(message_from_bytes(head, policy=SMTP.clone(refold_source="all", utf8=True)))
         for raw in (head, folded):

@@ -13,12 +13,12 @@ from email.policy import default
 import pytest
 
 from nornmail.compose.addresses import mailboxes
-from nornmail.compose.attachments import Enclosure
+from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.html.document import html_to_text
 from nornmail.message.addresses import Address, canonical
 from nornmail.message.message import parse_message
-from nornmail.outgoing import line_fault
+from nornmail.outgoing import check_line_endings
 from tests.compose.drafts import draft
 from tests.outbox.messages import NOW
 
@@ -47,11 +47,11 @@ def plain_text(given: Draft) -> str:
     return text_lines(text if text.strip() or not given.html else html_to_text(given.html))
 
 
-def sent_octets(one: Enclosure) -> bytes:
+def sent_octets(one: OutgoingAttachment) -> bytes:
     """An attached message that goes as one has the line ends of the wire; a file is as it is."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", one.content)
     lines = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-    is_message = one.filename.endswith(".eml") and lines.isascii() and not line_fault(lines)
+    is_message = one.filename.endswith(".eml") and lines.isascii() and not check_line_endings(lines)
     return lines if is_message else one.content
 
 
@@ -78,7 +78,7 @@ def check_with_parse_message(given: Draft, made: Composed) -> None:
     assert read.subject == given.subject
 
 
-def is_image(given: Draft, one: Enclosure) -> bool:
+def is_image(given: Draft, one: OutgoingAttachment) -> bool:
     return bool(one.content_id and given.html)
 
 
@@ -127,7 +127,7 @@ def payload(part: EmailMessage) -> bytes:
 def check(seed: int) -> None:
     given = draft(seed)
     made = compose(given, now=NOW, unique=f"seed-{seed}")
-    assert line_fault(made.raw) == ""
+    assert check_line_endings(made.raw) == ""
     assert made.raw.isascii()
     assert compose(given, now=NOW, unique=f"seed-{seed}") == made
     everyone = [*meant(given, "to"), *meant(given, "cc"), *meant(given, "bcc")]

@@ -89,7 +89,7 @@ def test_what_is_sent_is_copied_once(server: MailServer) -> None:
     letter = one.store.letter(one.mailer.outbox, "k")
     assert letter is not None
     assert (letter.copied, letter.copy_due_at) == (True, 0.0)
-    assert one.store.letter_raw(one.mailer.outbox, "k") is None
+    assert one.store.message_bytes(one.mailer.outbox, "k") is None
     assert len(one.events) == 1
     one.until(86_400, 3_600)
     assert len(server.mailbox("Sent").messages) == 1
@@ -135,14 +135,14 @@ def test_a_copy_that_never_succeeds_is_given_up_and_its_bytes_are_forgotten() ->
     letter = one.store.letter(one.mailer.outbox, "k")
     assert letter is not None
     assert (str(letter.state), letter.copied, letter.copy_due_at) == ("sent", False, 0.0)
-    assert one.store.letter_raw(one.mailer.outbox, "k") is None
+    assert one.store.message_bytes(one.mailer.outbox, "k") is None
 
 
 def test_what_the_server_saves_is_not_put_there_twice(server: MailServer) -> None:
     sent = SentMailbox(settings(server))
     one = world(sent_mailbox=sent)
     one.mailer.send("ann@example.org", "hello", "hello", key="k")
-    raw = one.store.letter_raw(one.mailer.outbox, "k")
+    raw = one.store.message_bytes(one.mailer.outbox, "k")
     assert raw is not None
     sent.append(raw, WHEN)  # as a server does that keeps what it sends
     one.mailer.flush()
@@ -159,7 +159,7 @@ def test_what_is_unknown_is_sent_when_it_is_found_there(server: MailServer, save
     one.mailer.send("ann@example.org", "hello", "hello", key="k")
     one.mailer.flush()
     assert one.state("k") == "unknown"
-    raw = one.store.letter_raw(one.mailer.outbox, "k")
+    raw = one.store.message_bytes(one.mailer.outbox, "k")
     assert raw is not None
     sent.append(raw, WHEN)
     one.until(120)

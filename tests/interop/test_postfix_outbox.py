@@ -19,7 +19,7 @@ from nornmail import (
     events,
     parse_message,
 )
-from nornmail.outgoing import LetterState
+from nornmail.outgoing import QueueState
 from nornmail.testing import MailServer
 from tests.support.clock import FakeClock
 from tests.support.postfix import Postfix, start_postfix
@@ -163,7 +163,7 @@ def test_a_bounce_that_comes_back_is_matched_by_a_poller_that_reads_it(
         assert [r.address for r in result.bounced] == ["nobody@bounce.test"]
         assert len(result.accepted) == 1
         assert len(seen) == 1, "the report is handed over as any message"
-        (event,) = [event for event in told if isinstance(event, events.LetterBounced)]
+        (event,) = [event for event in told if isinstance(event, events.OutboxBounced)]
         assert (event.key, event.address) == ("k", "nobody@bounce.test")
 
 
@@ -177,7 +177,7 @@ def test_a_thread_sends_a_hundred_letters_over_one_connection(
     before = len(postfix.logins)
 
     def tell(_: events.Event) -> None:
-        if store.count_letters(one.outbox, {LetterState.QUEUED, LetterState.SENDING}) == 0:
+        if store.count_messages(one.outbox, {QueueState.QUEUED, QueueState.SENDING}) == 0:
             done.set()
 
     one = mailer(postfix, store, on_event=tell, send_limits=SendLimits(None, None))

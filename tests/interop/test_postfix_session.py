@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.attachments import Enclosure
+from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.errors import AuthenticationFailed, ConnectionLost, NornmailError
 from nornmail.message.message import parse_message
@@ -55,7 +55,7 @@ def test_what_is_composed_arrives_as_it_was_meant(postfix: Postfix) -> None:
         subject="Grüße aus Köln " * 10,
         text=".\n..\nFrom here\n" + "lange Zeile " * 100 + "\n.\n",
         html="<p>Grüße</p>",
-        attachments=[Enclosure("größe.bin", bytes(range(256)))],
+        attachments=[OutgoingAttachment("größe.bin", bytes(range(256)))],
     )
     session.close()
     assert (found.outcome, found.usable) == (Outcome.ACCEPTED, True)

@@ -140,7 +140,7 @@ class Person:
         wanted = [one for one in dead if one.key.uid == scenario.HOPELESS_UID]
         for entry in wanted:
             self._mended.touch()
-            self._store.ask_again(scenario.MAILBOX, entry.key)
+            self._store.request_retry(scenario.MAILBOX, entry.key)
         return bool(wanted)
 
 

@@ -90,8 +90,8 @@ def _differences(clean: Ending, end: Ending) -> Iterator[str]:
             yield f"the store knows UID {uid} as {other} and not as {one}"
     if clean.raws != end.raws:
         yield f"bytes are kept of {_kept(end)} and not of {_kept(clean)}"
-    if clean.looked_at != end.looked_at:
-        yield f"looked at are {end.looked_at} and not {clean.looked_at}"
+    if clean.seen_uids != end.seen_uids:
+        yield f"looked at are {end.seen_uids} and not {clean.seen_uids}"
     if clean.files != end.files:
         yield f"there are the files {end.files} and not {clean.files}"
     for name in ("epoch", "watermark", "cut"):

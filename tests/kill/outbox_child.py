@@ -13,7 +13,7 @@ from nornmail.model import Lease
 from nornmail.outbox import transitions
 from nornmail.outbox.mailer import Mailer
 from nornmail.outbox.sender import Sender
-from nornmail.outgoing import Letter, Recipient
+from nornmail.outgoing import QueuedMessage, Recipient
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.wire import Wire
 from nornmail.stores import json_store
@@ -63,15 +63,15 @@ class Order:
 class WatchedOutbox(WatchedStore):
     """A store whose writes are instants, those of letters too."""
 
-    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+    def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         with self._around("commit", f"queue {letter.key}"):
-            kept: Letter = self._store.enqueue(letter, raw)
+            kept: QueuedMessage = self._store.enqueue(letter, raw)
         return kept
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
         text = ", ".join(f"{one.key}: {one.state}" for one in letters)
         with self._around("commit", text):
-            self._store.commit_letters(lease, letters)
+            self._store.commit_messages(lease, letters)
 
 
 def run(order: Order) -> None:
@@ -146,11 +146,11 @@ def _breach(breach: str) -> None:
     if breach == "late sending":
         hand_in = Sender._hand_in
 
-        def late(sender: Sender, letter: Letter, raw: bytes) -> None:
+        def late(sender: Sender, letter: QueuedMessage, raw: bytes) -> None:
             commit = sender._commit
             going = []
 
-            def keep(one: Letter) -> None:
+            def keep(one: QueuedMessage) -> None:
                 if str(one.state) == "sending":
                     going.append(one)
                     return
@@ -167,7 +167,7 @@ def _breach(breach: str) -> None:
         change(Sender, "_hand_in", late)
     elif breach == "unknown again":
 
-        def again(letter: Letter, now: float, reason: str = "") -> Letter:
+        def again(letter: QueuedMessage, now: float, reason: str = "") -> QueuedMessage:
             pending = tuple(Recipient(one.address) for one in letter.recipients)
             return transitions._queued(_with(letter, pending), reason, now, now)
 
@@ -177,7 +177,7 @@ def _breach(breach: str) -> None:
 _COMMIT = Sender._commit
 
 
-def _with(letter: Letter, recipients: tuple[Recipient, ...]) -> Letter:
+def _with(letter: QueuedMessage, recipients: tuple[Recipient, ...]) -> QueuedMessage:
     from dataclasses import replace
 
     return replace(letter, recipients=recipients)

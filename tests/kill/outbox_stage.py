@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-from nornmail.outgoing import Letter, LetterState, Standing
+from nornmail.outgoing import QueuedMessage, QueueState, RecipientStatus
 from tests.kill.events import Event, read_trace
 from tests.kill.outbox_child import LETTERS, OUTBOX, Order
 from tests.kill.scenario import START
@@ -45,7 +45,7 @@ class Story:
     plan: Plan
     runs: list[list[Event]] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
-    letters: dict[str, Letter] = field(default_factory=dict)
+    letters: dict[str, QueuedMessage] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     files: int = 0
     taken: list[tuple[str, str]] = field(default_factory=list)
@@ -90,9 +90,9 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
 def _look(story: Story, place: Path) -> None:
     store = PATHS[story.plan.store](place)
     try:
-        found = store.letters(OUTBOX, set(LetterState))
+        found = store.letters(OUTBOX, set(QueueState))
         story.letters = {one.key: one for one in found}
-        raws = {one.key: store.letter_raw(OUTBOX, one.key) for one in found}
+        raws = {one.key: store.message_bytes(OUTBOX, one.key) for one in found}
         story.kept = {key for key, raw in raws.items() if raw is not None}
     finally:
         store.close()
@@ -119,17 +119,17 @@ def _letters(story: Story) -> Iterator[str]:
     for key, letter in story.letters.items():
         for one in letter.recipients:
             was_taken = (letter.message_id, one.address) in taken
-            unknown = letter.state is LetterState.UNKNOWN
+            unknown = letter.state is QueueState.UNKNOWN
             if one.address.startswith("full"):
-                if (one.standing, one.code) != (Standing.REFUSED, 552) or was_taken:
+                if (one.standing, one.code) != (RecipientStatus.REFUSED, 552) or was_taken:
                     yield f"{key!r} for {one.address} is {one.standing} with {one.code}"
-            elif unknown and one.standing in (Standing.UNKNOWN, Standing.PENDING):
+            elif unknown and one.standing in (RecipientStatus.UNKNOWN, RecipientStatus.PENDING):
                 continue  # it may have been taken, or not
-            elif one.standing is not Standing.ACCEPTED or not was_taken:
+            elif one.standing is not RecipientStatus.ACCEPTED or not was_taken:
                 word = "was" if was_taken else "was not"
                 yield f"{key!r} for {one.address} is {one.standing}, and {word} taken"
-        states = {LetterState.SENT, LetterState.UNKNOWN}
-        if letter.state not in ({LetterState.FAILED} if key == "full" else states):
+        states = {QueueState.SENT, QueueState.UNKNOWN}
+        if letter.state not in ({QueueState.FAILED} if key == "full" else states):
             yield f"{key!r} is {letter.state}"
 
 
@@ -149,7 +149,7 @@ def _once(story: Story) -> Iterator[str]:
 def _unknown(story: Story) -> Iterator[str]:
     """A letter is unknown only if its process was killed between its SENDING and its outcome."""
     for key, letter in story.letters.items():
-        if letter.state is not LetterState.UNKNOWN:
+        if letter.state is not QueueState.UNKNOWN:
             continue
         if not any(
             code and _was_going_out(events, key)
@@ -172,7 +172,7 @@ def _was_going_out(events: list[Event], key: str) -> bool:
 
 
 def _bytes(story: Story) -> Iterator[str]:
-    needed = {key for key, one in story.letters.items() if one.state is not LetterState.SENT}
+    needed = {key for key, one in story.letters.items() if one.state is not QueueState.SENT}
     if story.kept != needed:
         yield f"bytes are kept of {sorted(story.kept)}, and needed of {sorted(needed)}"
     if story.plan.store == "json" and story.files != len(needed):

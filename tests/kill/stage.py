@@ -83,7 +83,7 @@ class Ending:
     Attributes:
         inbox: by UID.
         done: the destination of moves, in no order.
-        record, looked_at, entries, raws: what the store has; entries and bytes by
+        record, seen_uids, entries, raws: what the store has; entries and bytes by
             :func:`tests.kill.scenario.name_of`.
         files: the names of its files; those that hold bytes are only counted.
     """
@@ -91,7 +91,7 @@ class Ending:
     inbox: dict[int, Lying]
     done: list[Lying]
     record: MailboxRecord | None
-    looked_at: UidSet
+    seen_uids: UidSet
     entries: dict[int, Entry]
     raws: dict[int, bytes | None]
     files: list[str]
@@ -195,10 +195,10 @@ class Stage:
             }
             raws = {uid: store.raw(MAILBOX, entry.key) for uid, entry in entries.items()}
             epoch = record.epoch.number if record else 0
-            looked_at = store.looked_at(MAILBOX, epoch)
+            seen_uids = store.seen_uids(MAILBOX, epoch)
         finally:
             store.close()
-        return Ending(inbox, sorted(done), record, looked_at, entries, raws, self._files())
+        return Ending(inbox, sorted(done), record, seen_uids, entries, raws, self._files())
 
     def _files(self) -> list[str]:
         names = (path.name for path in self._directory.rglob("state*"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.outgoing import LetterState
+from nornmail.outgoing import QueueState
 from tests.kill.company import Company
 from tests.kill.outbox_stage import Plan, Story, complaints, play
 from tests.stores.support import PATHS
@@ -113,6 +113,6 @@ def test_a_kill_at_that_instant_makes_it_unknown_and_nothing_else(
     content = next(one.number for one in clean.instants if "content" in one.text)
     (story,) = play_all(company, tmp_path, [Plan("sqlite", (content,))])
     assert complaints(story) == []
-    assert [key for key, one in story.letters.items() if one.state is LetterState.UNKNOWN] == [
+    assert [key for key, one in story.letters.items() if one.state is QueueState.UNKNOWN] == [
         "greylisted for one"
     ]

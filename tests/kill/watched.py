@@ -48,9 +48,9 @@ class WatchedStore:
         with self._around("lease", "release"):
             self._store.release(lease)
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
         with self._around("request", f"ask for {name_of(key.uid, key.inbox)} again"):
-            self._store.ask_again(mailbox, key)
+            self._store.request_retry(mailbox, key)
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         states = tuple(

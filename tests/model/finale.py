@@ -53,7 +53,7 @@ def picture(world: World) -> Picture:
         return ()
     entries = store.entries(key, set(State))
     raws = [store.raw(key, entry.key) for entry in entries]
-    return record.epoch, record.cut, entries, raws, str(store.looked_at(key, record.epoch.number))
+    return record.epoch, record.cut, entries, raws, str(store.seen_uids(key, record.epoch.number))
 
 
 def check_everything(world: World) -> None:
@@ -78,7 +78,7 @@ def check_copy(world: World, store: StateStore, uid: int, copy: Copy, *, alone: 
     twins = [one for one in world.shore.copies if one.letter is copy.letter]
     passable = any(one.passable or world.oracle.is_old(one) for one in twins)
     if entry is None or entry.state in (State.GONE, State.PASSED_OVER):
-        passed = entry is not None or uid in store.looked_at(world.key, number)
+        passed = entry is not None or uid in store.seen_uids(world.key, number)
         if not (passable and passed) or (entry and entry.state is State.GONE):
             state = entry.state if entry else "not known"
             world.violations.append(f"{copy.letter} (UID {uid}) was lost: it is {state}")

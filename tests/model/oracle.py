@@ -310,7 +310,7 @@ class Oracle:
         epoch = entry.key.epoch
         if self.shore.bound[epoch] != self._older_epoch:
             return
-        known = self.store.looked_at(self.mailbox, epoch)
+        known = self.store.seen_uids(self.mailbox, epoch)
         self.shore.sync()
         for uid, older in self._older.items():
             late = uid < entry.key.uid and uid not in known and self.shore.is_there(epoch, uid)

@@ -181,7 +181,7 @@ class Steps(World):
         odd = box.uid_next_override is not None or box.uid_validity_override is not None
         if odd or record is None or not self.knows_epoch():
             return
-        known = self.store.inner.looked_at(self.key, record.epoch.number)
+        known = self.store.inner.seen_uids(self.key, record.epoch.number)
         if (
             record.epoch.uid_validity == box.uid_validity
             and len(self.shore.present) < known.highest

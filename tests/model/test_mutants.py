@@ -81,7 +81,7 @@ def touches_before_it_is_durable(patch: Patch) -> None:
 
 
 def recognises_nothing(patch: Patch) -> None:
-    patch.setattr(Ledger, "acquaintances", lambda self, header_digest: [])
+    patch.setattr(Ledger, "find_by_digest", lambda self, header_digest: [])
 
 
 def newest_first(patch: Patch) -> None:

@@ -16,7 +16,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import Letter, LetterState, Recipient, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -132,8 +132,8 @@ class WatchedStore:
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
         return self._alive().load(mailbox)
 
-    def looked_at(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        return self._alive().looked_at(mailbox, epoch)
+    def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        return self._alive().seen_uids(mailbox, epoch)
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
         return self._alive().get(mailbox, key)
@@ -152,25 +152,25 @@ class WatchedStore:
     def mailboxes(self) -> list[MailboxKey]:
         return self._alive().mailboxes()
 
-    def ask_again(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        self._alive().ask_again(mailbox, key)
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        self._alive().request_retry(mailbox, key)
 
-    def asked_again(self, mailbox: MailboxKey) -> list[EntryKey]:
-        return self._alive().asked_again(mailbox)
+    def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
+        return self._alive().retry_requests(mailbox)
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
         return self._alive().count(mailbox, states)
 
-    def acquaintances(
+    def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        return self._alive().acquaintances(mailbox, header_digest, before_epoch=before_epoch)
+        return self._alive().find_by_digest(mailbox, header_digest, before_epoch=before_epoch)
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
         return self._alive().raw(mailbox, key)
 
-    def without_raw(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        return self._alive().without_raw(mailbox, state)
+    def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        return self._alive().entries_without_bytes(mailbox, state)
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         self._killer.seam("before a commit")
@@ -195,43 +195,45 @@ class WatchedStore:
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
         return self._alive().inboxes(mailbox)
 
-    def enqueue(self, letter: Letter, raw: bytes) -> Letter:
+    def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         return self._alive().enqueue(letter, raw)
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
-        self._alive().commit_letters(lease, letters)
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
+        self._alive().commit_messages(lease, letters)
 
-    def wish(self, outbox: str, key: str, wish: Wish) -> None:
+    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
         self._alive().wish(outbox, key, wish)
 
-    def wishes(self, outbox: str) -> list[tuple[str, Wish]]:
-        return self._alive().wishes(outbox)
+    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        return self._alive().operator_requests(outbox)
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         return self._alive().note_bounce(outbox, key, report)
 
-    def letter(self, outbox: str, key: str) -> Letter | None:
+    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
         return self._alive().letter(outbox, key)
 
     def letters(
-        self, outbox: str, states: Collection[LetterState], *, limit: int | None = None
-    ) -> list[Letter]:
+        self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
+    ) -> list[QueuedMessage]:
         return self._alive().letters(outbox, states, limit=limit)
 
-    def count_letters(self, outbox: str, states: Collection[LetterState]) -> int:
-        return self._alive().count_letters(outbox, states)
+    def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
+        return self._alive().count_messages(outbox, states)
 
-    def letter_raw(self, outbox: str, key: str) -> bytes | None:
-        return self._alive().letter_raw(outbox, key)
+    def message_bytes(self, outbox: str, key: str) -> bytes | None:
+        return self._alive().message_bytes(outbox, key)
 
-    def letters_to_copy(self, outbox: str) -> list[Letter]:
-        return self._alive().letters_to_copy(outbox)
+    def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
+        return self._alive().messages_to_copy(outbox)
 
-    def letters_with(self, message_id: str) -> list[Letter]:
-        return self._alive().letters_with(message_id)
+    def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
+        return self._alive().messages_with_id(message_id)
 
-    def letters_to(self, outbox: str, address: str, *, since: float, limit: int) -> list[Letter]:
-        return self._alive().letters_to(outbox, address, since=since, limit=limit)
+    def messages_to(
+        self, outbox: str, address: str, *, since: float, limit: int
+    ) -> list[QueuedMessage]:
+        return self._alive().messages_to(outbox, address, since=since, limit=limit)
 
     def answers_since(
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nornmail import (
     ConfigurationError,
-    DecisionNeeded,
+    DecisionRequired,
     Defer,
     HandlerError,
     ImapSettings,
@@ -50,7 +50,7 @@ NEVER = (
     IllegalTransition,
     LeaseHeld,
     LeaseLost,
-    DecisionNeeded,
+    DecisionRequired,
     ConfigurationError,
     HandlerError,
 )

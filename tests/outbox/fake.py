@@ -11,7 +11,7 @@ from nornmail import SmtpSettings
 from nornmail.errors import ConnectionLost
 from nornmail.events import Event
 from nornmail.outbox.mailer import Mailer
-from nornmail.outgoing import Envelope, Recipient, Standing
+from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
@@ -27,14 +27,16 @@ Answer = Callable[[Envelope, BeforeContent], Submission]
 """What a session does with one letter; it calls ``before_content`` if it comes to the content."""
 
 
-def standing(envelope: Envelope, standing: Standing, code: int, text: str) -> tuple[Any, ...]:
+def standing(
+    envelope: Envelope, standing: RecipientStatus, code: int, text: str
+) -> tuple[Any, ...]:
     return tuple(Recipient(one, standing, code, text) for one in envelope.recipients)
 
 
 def accept(envelope: Envelope, before_content: Any) -> Submission:
     """250 to everything."""
-    before_content(standing(envelope, Standing.UNKNOWN, 250, "OK"))
-    taken = standing(envelope, Standing.ACCEPTED, 250, "OK queued")
+    before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
+    taken = standing(envelope, RecipientStatus.ACCEPTED, 250, "OK queued")
     return Submission(Outcome.ACCEPTED, taken, 250, "OK queued", True)
 
 
@@ -42,7 +44,7 @@ def refuse(code: int = 550, text: str = "no such user") -> Answer:
     """5xx to every recipient."""
 
     def answer(envelope: Envelope, _: Any) -> Submission:
-        said = standing(envelope, Standing.REFUSED, code, text)
+        said = standing(envelope, RecipientStatus.REFUSED, code, text)
         return Submission(Outcome.REFUSED, said, code, text, True)
 
     return answer
@@ -53,8 +55,8 @@ def defer(code: int = 450, text: str = "try again later", *, at_content: bool = 
 
     def answer(envelope: Envelope, before_content: Any) -> Submission:
         if at_content:
-            before_content(standing(envelope, Standing.UNKNOWN, 250, "OK"))
-        said = standing(envelope, Standing.PENDING, code, text)
+            before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
+        said = standing(envelope, RecipientStatus.PENDING, code, text)
         return Submission(Outcome.DEFERRED, said, code, text, code != 421)
 
     return answer
@@ -65,10 +67,10 @@ def lose(*, content: bool) -> Answer:
 
     def answer(envelope: Envelope, before_content: Any) -> Submission:
         if not content:
-            said = standing(envelope, Standing.PENDING, 0, "")
+            said = standing(envelope, RecipientStatus.PENDING, 0, "")
             return Submission(Outcome.DEFERRED, said, 0, "the connection fell", False)
-        before_content(standing(envelope, Standing.UNKNOWN, 250, "OK"))
-        said = standing(envelope, Standing.UNKNOWN, 0, "")
+        before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
+        said = standing(envelope, RecipientStatus.UNKNOWN, 0, "")
         return Submission(Outcome.UNKNOWN, said, 0, "the connection fell", False)
 
     return answer
@@ -78,23 +80,25 @@ def each(**codes: int) -> Answer:
     """A code for each recipient by its local part: 250, 4xx or 5xx."""
 
     def answer(envelope: Envelope, before_content: Any) -> Submission:
-        def said(taken: Standing) -> tuple[Recipient, ...]:
+        def said(taken: RecipientStatus) -> tuple[Recipient, ...]:
             found = []
             for one in envelope.recipients:
                 code = codes.get(one.partition("@")[0], 250)
-                kind = {2: taken, 4: Standing.PENDING, 5: Standing.REFUSED}[code // 100]
+                kind = {2: taken, 4: RecipientStatus.PENDING, 5: RecipientStatus.REFUSED}[
+                    code // 100
+                ]
                 found.append(Recipient(one, kind, code, f"said {code}"))
             return tuple(found)
 
-        last = said(Standing.ACCEPTED)
-        if not any(one.standing is Standing.ACCEPTED for one in last):
+        last = said(RecipientStatus.ACCEPTED)
+        if not any(one.standing is RecipientStatus.ACCEPTED for one in last):
             outcome = (
                 Outcome.DEFERRED
-                if any(one.standing is Standing.PENDING for one in last)
+                if any(one.standing is RecipientStatus.PENDING for one in last)
                 else Outcome.REFUSED
             )
             return Submission(outcome, last, last[-1].code, last[-1].text, True)
-        before_content(said(Standing.UNKNOWN))
+        before_content(said(RecipientStatus.UNKNOWN))
         return Submission(Outcome.ACCEPTED, last, 250, "OK queued", True)
 
     return answer
@@ -119,7 +123,7 @@ class FakeSession:
         self._server.log.append((envelope.recipients, said.outcome))
         if said.outcome is Outcome.ACCEPTED:
             for one in said.recipients:
-                if one.standing is Standing.ACCEPTED:
+                if one.standing is RecipientStatus.ACCEPTED:
                     self._server.taken.append((one.address, raw))
         if not said.usable:
             self.closed = True

@@ -12,10 +12,10 @@ import pytest
 from nornmail import (
     AuthenticationFailed,
     ConfigurationError,
-    LoopError,
     Mailer,
     MemoryStateStore,
     NornmailError,
+    ReplyRefused,
     SendFailed,
     SendLimits,
     SendUnknown,
@@ -168,10 +168,10 @@ def test_answers_are_counted_and_our_own_mail_is_known_without_a_store() -> None
     ]
     for message in asked[:10]:
         one.mailer.reply(message, "42")
-    with pytest.raises(LoopError, match="10 answers within an hour"):
+    with pytest.raises(ReplyRefused, match="10 answers within an hour"):
         one.mailer.reply(asked[10], "42")
     ours = parse_message(one.server.taken[0][1].replace(b"agent@example.com", b"eve@x.org"))
-    with pytest.raises(LoopError) as raised:
+    with pytest.raises(ReplyRefused) as raised:
         one.mailer.reply(ours, "42")
     assert "own-message" in {refusal.kind for refusal in raised.value.refusals}
     one.mailer.close()

@@ -17,10 +17,10 @@ from nornmail import (
     ConfigurationError,
     ImapSettings,
     Inbox,
-    LoopError,
     MemoryStateStore,
     Message,
     Poller,
+    ReplyRefused,
     SqliteStateStore,
     StateStore,
     events,
@@ -29,7 +29,7 @@ from nornmail import (
 from nornmail.clock import SystemClock, instant
 from nornmail.model import State
 from nornmail.outbox import registry
-from nornmail.outgoing import LetterState, Standing
+from nornmail.outgoing import QueueState, RecipientStatus
 from nornmail.testing import MailServer
 from tests.outbox.fake import OUTBOX, World, world
 from tests.stores.support import run, start
@@ -229,8 +229,8 @@ def test_a_process_that_is_killed_after_the_answer_answers_once(tmp_path: Path) 
         second = run(ANSWERING, path, imap.imap_port, "lives")
     assert first == second != ""
     with closing(SqliteStateStore(path)) as store:
-        (letter,) = store.letters("agent", set(LetterState))
-        raw = store.letter_raw("agent", letter.key)
+        (letter,) = store.letters("agent", set(QueueState))
+        raw = store.message_bytes("agent", letter.key)
     assert raw is not None
     assert parse_message(raw).text.strip() == "answer 1"
 
@@ -282,7 +282,7 @@ def test_a_given_key_counts_for_its_message_alone(office: Office) -> None:
 
 def test_a_message_that_could_not_be_written_uses_no_key_up(office: Office) -> None:
     def handle(message: Message) -> None:
-        with pytest.raises(LoopError):
+        with pytest.raises(ReplyRefused):
             office.one.mailer.reply(message, "to myself")
         office.one.mailer.send("boss@example.com", "somebody writes as us", "look")
 
@@ -388,7 +388,7 @@ def test_a_mailer_that_is_made_while_the_poller_runs_is_taken_along(office: Offi
     office.deliver()
     with office.poller(handle, store=store, clock=None):
         assert sent.wait(SECONDS)
-    (letter,) = made[0].store.letters(OUTBOX, {LetterState.SENT})
+    (letter,) = made[0].store.letters(OUTBOX, {QueueState.SENT})
     assert made[0].state(letter.key) == "sent"
 
 
@@ -401,7 +401,7 @@ def test_a_mailer_of_another_store_is_left_alone(office: Office) -> None:
 
 def test_one_that_was_started_by_itself_goes_on_when_the_poller_ends(office: Office) -> None:
     one = office.one = world(clock=SystemClock())
-    companions = registry.Companions(one.store, one.clock)
+    companions = registry.StoreMailers(one.store, one.clock)
     with one.mailer as mailer:
         companions.start()
         companions.stop()
@@ -466,7 +466,7 @@ def test_a_report_is_noted_and_told_before_its_handler_is_called(office: Office)
     poller = office.poller(handle)
     poller.poll_once()
     assert seen == [("returned", {"ann@example.org": "bounced", "bob@example.org": "accepted"})]
-    (told,) = [event for event in office.told if isinstance(event, events.LetterBounced)]
+    (told,) = [event for event in office.told if isinstance(event, events.OutboxBounced)]
     assert (told.key, told.message_id, told.address) == ("k", message_id, "ANN@example.org")
     assert "550 no such user" in told.reason
     result = office.one.mailer.result("k")
@@ -505,7 +505,7 @@ def test_without_a_message_id_the_newest_of_the_last_week_is_meant(office: Offic
         office.one.clock.advance(3_600)
     found = office.one.mailer.note_bounce(parse_message(report("", "ann@example.org")))
     assert [event.key for event in found] == ["new"]
-    assert [type(e) for e in office.one.events][-1] is events.LetterBounced
+    assert [type(e) for e in office.one.events][-1] is events.OutboxBounced
     office.one.clock.advance(8 * 86_400)
     assert office.one.mailer.note_bounce(parse_message(report("", "ann@example.org"))) == []
 
@@ -526,7 +526,7 @@ def test_a_report_that_cannot_be_noted_is_handed_over_all_the_same(
     office.poller(seen.append).poll_once()
     assert [message.subject for message in seen] == ["returned"]
     assert "could not be noted: the disk is full" in caplog.text
-    assert Standing.ACCEPTED.value in standings(office.one).values()
+    assert RecipientStatus.ACCEPTED.value in standings(office.one).values()
 
 
 # Without a poller

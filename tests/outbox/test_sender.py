@@ -16,14 +16,14 @@ from nornmail.errors import (
     ConfigurationError,
     HandlerError,
     LeaseHeld,
-    ReceiveOnly,
+    SendingDisabled,
     StoreError,
     Throttled,
 )
 from nornmail.model import Lease, MailboxKey
-from nornmail.outbox.results import Outgoing
+from nornmail.outbox.results import OutgoingMessage
 from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
-from nornmail.outgoing import Envelope, Letter, LetterState, Standing, Wish
+from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState, RecipientStatus
 from nornmail.smtp.session import ASK_AFTER, CLOSE_AFTER
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.in_memory import MemoryStateStore
@@ -57,7 +57,7 @@ def test_send_returns_when_the_letter_is_durable_and_nothing_was_sent_yet() -> N
         [TO],
     )
     assert one.server.log == []
-    assert one.store.letter_raw(OUTBOX, "k") is not None
+    assert one.store.message_bytes(OUTBOX, "k") is not None
 
 
 def test_flush_sends_it_and_tells() -> None:
@@ -69,9 +69,9 @@ def test_flush_sends_it_and_tells() -> None:
     assert (result.state, result.code, result.text) == ("sent", 250, "OK queued")
     assert one.server.addresses() == [TO]
     (told,) = one.events
-    assert isinstance(told, events.LetterSent)
+    assert isinstance(told, events.OutboxSent)
     assert (told.key, told.message_id, told.accepted) == ("k", result.message_id, 1)
-    assert one.store.letter_raw(OUTBOX, "k") is None
+    assert one.store.message_bytes(OUTBOX, "k") is None
 
 
 def test_a_key_is_sent_once_and_gives_the_first_result() -> None:
@@ -120,7 +120,7 @@ def test_a_refusal_is_final_with_its_code() -> None:
     assert "552 mailbox full" in result.reason
     one.until(86_400, 3_600)
     assert len(one.server.log) == 1
-    assert [type(event) for event in one.events] == [events.LetterFailed]
+    assert [type(event) for event in one.events] == [events.OutboxFailed]
 
 
 @pytest.mark.parametrize("at_content", [False, True], ids=["at RCPT", "at the content"])
@@ -132,7 +132,7 @@ def test_4xx_is_tried_again_with_growing_waits(at_content: bool) -> None:
         one.mailer.flush()
         letter = one.store.letter(OUTBOX, "k")
         assert letter is not None
-        assert letter.state is LetterState.QUEUED
+        assert letter.state is QueueState.QUEUED
         waits.append(letter.due_at - one.clock.wall())
         one.clock.advance(waits[-1])
     one.mailer.flush()
@@ -152,7 +152,7 @@ def test_after_three_days_of_4xx_it_failed() -> None:
     assert result is not None
     assert result.state == "failed"
     assert "given up after 3 days: 450 try again later" in result.reason
-    assert [r.standing for r in result.refused] == [Standing.REFUSED]
+    assert [r.standing for r in result.refused] == [RecipientStatus.REFUSED]
 
 
 def test_each_recipient_has_an_outcome_of_its_own() -> None:
@@ -201,11 +201,11 @@ def test_one_that_falls_after_the_content_is_unknown_and_never_tried_again() -> 
     result = one.mailer.result("k")
     assert result is not None
     assert (result.state, [r.address for r in result.unknown]) == ("unknown", [TO])
-    assert one.store.letter_raw(OUTBOX, "k") is not None
+    assert one.store.message_bytes(OUTBOX, "k") is not None
     one.until(5 * 86_400, 3_600)
     assert one.state("k") == "unknown"
     assert len(one.server.log) == 1
-    assert [type(event) for event in one.events] == [events.LetterUnknown]
+    assert [type(event) for event in one.events] == [events.OutboxUnknown]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_every_letter_has_its_turn_while_the_server_is_unreachable() -> None:
     for key in "ab":
         queue(one, key)
     one.until(60, 1)
-    letters = one.store.letters(OUTBOX, set(LetterState))
+    letters = one.store.letters(OUTBOX, set(QueueState))
     assert [letter.attempts for letter in letters] == [2, 2]
     assert sorted(one.server.addresses()) == [TO, TO]
 
@@ -307,7 +307,7 @@ def test_trouble_that_is_about_no_letter_costs_no_letter_anything(
     one.mailer.flush()
     letter = one.store.letter(OUTBOX, "k")
     assert letter is not None
-    assert (letter.state, letter.attempts, letter.tried_at) == (LetterState.QUEUED, 0, 0.0)
+    assert (letter.state, letter.attempts, letter.tried_at) == (QueueState.QUEUED, 0, 0.0)
     one.until(first - 30, 10)
     assert one.server.connects == 1
     one.until(4 * first, 10)
@@ -385,9 +385,9 @@ def test_no_limit_is_no_limit() -> None:
 
 
 def test_before_send_sees_the_message_and_lets_it_go() -> None:
-    seen: list[Outgoing] = []
+    seen: list[OutgoingMessage] = []
 
-    def approve(outgoing: Outgoing) -> bool:
+    def approve(outgoing: OutgoingMessage) -> bool:
         seen.append(outgoing)
         return True
 
@@ -402,11 +402,11 @@ def test_before_send_sees_the_message_and_lets_it_go() -> None:
     assert one.state("k") == "sent"
 
 
-def turn_down(_: Outgoing) -> bool:
+def turn_down(_: OutgoingMessage) -> bool:
     return False
 
 
-def reject(_: Outgoing) -> bool:
+def reject(_: OutgoingMessage) -> bool:
     raise Reject("not before Monday")
 
 
@@ -423,13 +423,13 @@ def test_what_it_turns_down_is_failed_and_can_be_asked_for_again(hook: object, r
     assert result is not None
     assert (result.state, result.reason) == ("failed", reason)
     assert one.server.connects == 0
-    assert one.store.letter_raw(OUTBOX, "k") is not None
+    assert one.store.message_bytes(OUTBOX, "k") is not None
 
 
 def test_defer_asks_again_later_and_counts_for_nothing() -> None:
     asked = []
 
-    def later(_: Outgoing) -> bool:
+    def later(_: OutgoingMessage) -> bool:
         asked.append(one.clock.wall())
         if len(asked) < 3:
             raise Defer(4 * 86_400, "nobody is there")
@@ -446,7 +446,7 @@ def test_defer_asks_again_later_and_counts_for_nothing() -> None:
 def test_defer_by_nothing_does_not_spin(seconds: float) -> None:
     asked = []
 
-    def later(_: Outgoing) -> bool:
+    def later(_: OutgoingMessage) -> bool:
         asked.append(1)
         raise Defer(seconds)
 
@@ -473,7 +473,7 @@ def test_what_is_neither_true_nor_false_sends_nothing_and_loses_nothing(
 
 
 def test_a_hook_that_fails_counts_as_a_try(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(_: Outgoing) -> bool:
+    def broken(_: OutgoingMessage) -> bool:
         raise ValueError("no model")
 
     one = world(before_send=broken)
@@ -489,7 +489,7 @@ def test_a_hook_that_fails_counts_as_a_try(caplog: pytest.LogCaptureFixture) -> 
 def test_a_hook_must_not_wait_for_its_own_mailer() -> None:
     raised: list[int] = []
 
-    def flushes(_: Outgoing) -> bool:
+    def flushes(_: OutgoingMessage) -> bool:
         with pytest.raises(HandlerError):
             one.mailer.flush()
         raised.append(1)
@@ -519,7 +519,7 @@ def test_receive_only_sends_nothing_of_others_either() -> None:
     store = MemoryStateStore()
     queue(world(store))
     one = world(store, receive_only=True)
-    with pytest.raises(ReceiveOnly):
+    with pytest.raises(SendingDisabled):
         one.mailer.send(TO, "hello", "hello")
     assert not one.mailer.flush()
     assert one.server.connects == 0
@@ -603,10 +603,10 @@ class FullDisk(MemoryStateStore):
 
     full = False
 
-    def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+    def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
         if self.full:
             raise StoreError("the disk is full")
-        super().commit_letters(lease, letters)
+        super().commit_messages(lease, letters)
 
 
 def test_a_disk_that_is_full_before_the_content_keeps_it_from_going_out() -> None:
@@ -645,7 +645,7 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
 
 def test_a_letter_that_is_dropped_while_others_go_out_does_not() -> None:
     def drops(envelope: Envelope, before_content: BeforeContent) -> Submission:
-        one.store.wish(OUTBOX, "b", Wish.DROP)
+        one.store.wish(OUTBOX, "b", OperatorRequest.DROP)
         return accept(envelope, before_content)
 
     one = world(answers=[drops])
@@ -673,9 +673,9 @@ def test_a_letter_whose_bytes_are_damaged_holds_up_no_other(tmp_path: Path) -> N
 
 def test_what_a_full_disk_did_not_take_is_tried_once_more_at_the_end() -> None:
     class Once(FullDisk):
-        def commit_letters(self, lease: Lease, letters: Sequence[Letter]) -> None:
+        def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
             try:
-                super().commit_letters(lease, letters)
+                super().commit_messages(lease, letters)
             finally:
                 self.full = False
 

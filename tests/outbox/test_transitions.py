@@ -9,18 +9,19 @@ import pytest
 
 from nornmail.outbox import transitions
 from nornmail.outbox.transitions import SendLimits, fulfilled, retry_delay, until_slot
-from nornmail.outgoing import Letter, LetterState, Recipient, Standing, Wish
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.smtp.transaction import Outcome, Submission
 
 NOW = 1_000_000.0
 P, A, R, U, B = (
-    Standing.PENDING, Standing.ACCEPTED, Standing.REFUSED, Standing.UNKNOWN, Standing.BOUNCED
+    RecipientStatus.PENDING, RecipientStatus.ACCEPTED, RecipientStatus.REFUSED,
+    RecipientStatus.UNKNOWN, RecipientStatus.BOUNCED,
 )  # fmt: skip
 
 
-def letter(state: LetterState, *standings: Standing) -> Letter:
+def letter(state: QueueState, *standings: RecipientStatus) -> QueuedMessage:
     recipients = tuple(Recipient(f"r{number}@x.org", one) for number, one in enumerate(standings))
-    return Letter(
+    return QueuedMessage(
         outbox="o", key="k", message_id="<k>", sender="s@x.org", recipients=recipients, state=state
     )
 
@@ -54,28 +55,28 @@ def test_waits_double_up_to_an_hour_with_some_chance_in_them() -> None:
 @pytest.mark.parametrize(
     ("before", "wish", "state", "standings"),
     [
-        ((LetterState.QUEUED, P), Wish.RETRY, "queued", [P]),
-        ((LetterState.FAILED, R, R), Wish.RETRY, "queued", [P, P]),
-        ((LetterState.UNKNOWN, U, R, B), Wish.RETRY, "queued", [P, P, B]),
-        ((LetterState.UNKNOWN, U, P), Wish.RETRY, "queued", [P, P]),
-        ((LetterState.UNKNOWN, U, R), Wish.SENT, "sent", [A, R]),
-        ((LetterState.UNKNOWN, U, P), Wish.SENT, "queued", [A, P]),
-        ((LetterState.UNKNOWN, P), Wish.SENT, "sent", [A]),
-        ((LetterState.UNKNOWN, U), Wish.DROP, "failed", [U]),
-        ((LetterState.QUEUED, P), Wish.DROP, "failed", [R]),
-        ((LetterState.QUEUED, A, P), Wish.DROP, "sent", [A, R]),
-        ((LetterState.FAILED, R), Wish.DROP, "failed", [R]),
-        ((LetterState.SENDING, U), Wish.DROP, None, None),
-        ((LetterState.SENDING, U), Wish.RETRY, None, None),
-        ((LetterState.SENT, A), Wish.RETRY, None, None),
-        ((LetterState.QUEUED, P), Wish.SENT, None, None),
+        ((QueueState.QUEUED, P), OperatorRequest.RETRY, "queued", [P]),
+        ((QueueState.FAILED, R, R), OperatorRequest.RETRY, "queued", [P, P]),
+        ((QueueState.UNKNOWN, U, R, B), OperatorRequest.RETRY, "queued", [P, P, B]),
+        ((QueueState.UNKNOWN, U, P), OperatorRequest.RETRY, "queued", [P, P]),
+        ((QueueState.UNKNOWN, U, R), OperatorRequest.SENT, "sent", [A, R]),
+        ((QueueState.UNKNOWN, U, P), OperatorRequest.SENT, "queued", [A, P]),
+        ((QueueState.UNKNOWN, P), OperatorRequest.SENT, "sent", [A]),
+        ((QueueState.UNKNOWN, U), OperatorRequest.DROP, "failed", [U]),
+        ((QueueState.QUEUED, P), OperatorRequest.DROP, "failed", [R]),
+        ((QueueState.QUEUED, A, P), OperatorRequest.DROP, "sent", [A, R]),
+        ((QueueState.FAILED, R), OperatorRequest.DROP, "failed", [R]),
+        ((QueueState.SENDING, U), OperatorRequest.DROP, None, None),
+        ((QueueState.SENDING, U), OperatorRequest.RETRY, None, None),
+        ((QueueState.SENT, A), OperatorRequest.RETRY, None, None),
+        ((QueueState.QUEUED, P), OperatorRequest.SENT, None, None),
     ],
 )
 def test_what_a_wish_makes_of_a_letter(
-    before: tuple[LetterState, *tuple[Standing, ...]],
-    wish: Wish,
+    before: tuple[QueueState, *tuple[RecipientStatus, ...]],
+    wish: OperatorRequest,
     state: str | None,
-    standings: list[Standing] | None,
+    standings: list[RecipientStatus] | None,
 ) -> None:
     after = fulfilled(letter(*before), wish, NOW)
     if state is None:
@@ -83,14 +84,14 @@ def test_what_a_wish_makes_of_a_letter(
         return
     assert after is not None
     assert (str(after.state), [one.standing for one in after.recipients]) == (state, standings)
-    assert after.dropped is (wish is Wish.DROP)
-    if wish is Wish.RETRY:
+    assert after.dropped is (wish is OperatorRequest.DROP)
+    if wish is OperatorRequest.RETRY:
         assert (after.attempts, after.tried_at, after.due_at) == (0, 0.0, NOW)
 
 
-@pytest.mark.parametrize("wish", Wish)
-@pytest.mark.parametrize("state", LetterState)
-def test_what_was_dropped_is_nobodys_any_more(state: LetterState, wish: Wish) -> None:
+@pytest.mark.parametrize("wish", OperatorRequest)
+@pytest.mark.parametrize("state", QueueState)
+def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorRequest) -> None:
     assert fulfilled(replace(letter(state, P), dropped=True), wish, NOW) is None
 
 
@@ -103,10 +104,10 @@ def test_what_was_dropped_is_nobodys_any_more(state: LetterState, wish: Wish) ->
     ],
 )
 def test_who_is_in_doubt_when_the_connection_falls(
-    standings: list[Standing], expected: list[Standing]
+    standings: list[RecipientStatus], expected: list[RecipientStatus]
 ) -> None:
-    after = transitions.lost(letter(LetterState.SENDING, *standings), NOW)
-    assert after.state is LetterState.UNKNOWN
+    after = transitions.lost(letter(QueueState.SENDING, *standings), NOW)
+    assert after.state is QueueState.UNKNOWN
     assert [one.standing for one in after.recipients] == expected
 
 
@@ -132,5 +133,5 @@ def test_which_words_are_about_all_letters(
 
 
 def test_a_reason_is_kept_within_bounds() -> None:
-    long = transitions.put_off(letter(LetterState.QUEUED, P), "x" * 10_000, 60.0, NOW)
+    long = transitions.put_off(letter(QueueState.QUEUED, P), "x" * 10_000, 60.0, NOW)
     assert len(long.reason) == 2_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nornmail import LoopError, Mailer, MemoryStateStore, Message, Poller, parse_message
+from nornmail import Mailer, MemoryStateStore, Message, Poller, ReplyRefused, parse_message
 from nornmail.compose.autoreply import AnswerLimits
 from tests.outbox.post import PostOffice, post_office
 
@@ -42,7 +42,7 @@ class Agent:
         try:
             self.mailer.reply(message, "I see. Tell me more?", **self._reply)
             self.answered += 1
-        except LoopError as error:
+        except ReplyRefused as error:
             self.refused += [refusal.kind for refusal in error.refusals]
 
     def close(self) -> None:

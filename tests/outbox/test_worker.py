@@ -23,7 +23,7 @@ from nornmail import (
 from nornmail.clock import SystemClock
 from nornmail.model import MailboxKey
 from nornmail.outbox import worker
-from nornmail.outgoing import Recipient, Standing
+from nornmail.outgoing import Recipient, RecipientStatus
 from tests.outbox.fake import OUTBOX, UNREACHABLE, World, world
 
 SECONDS = 10.0
@@ -150,7 +150,7 @@ def test_a_mistake_at_one_letter_holds_up_no_other(
 
 
 def envelope_standing(envelope: Any) -> Any:
-    return tuple(Recipient(one, Standing.UNKNOWN, 250, "OK") for one in envelope.recipients)
+    return tuple(Recipient(one, RecipientStatus.UNKNOWN, 250, "OK") for one in envelope.recipients)
 
 
 def test_stop_ends_it_after_the_letter_at_hand_and_says_when_it_has_not_yet() -> None:

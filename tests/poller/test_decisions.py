@@ -12,7 +12,7 @@ from nornmail.backoff import backoff
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
 from nornmail.poller.decisions import (
-    Newcomer,
+    Candidate,
     action_delay,
     batches,
     boundary_of,
@@ -162,7 +162,7 @@ def test_the_cut_of_the_first_run(received: float | None, cut: float | None, off
     assert cut_off(received, cut) is off
 
 
-NEWCOMER = Newcomer(uid=5, size=100, received_at=None, header_digest="h", has_message_id=True)
+NEWCOMER = Candidate(uid=5, size=100, received_at=None, header_digest="h", has_message_id=True)
 KNOWN = entry(size=100, digest=Digest("h", "b"))
 
 
@@ -183,7 +183,7 @@ KNOWN = entry(size=100, digest=Digest("h", "b"))
     ],
 )
 def test_when_headers_do_not_tell(
-    newcomer: Newcomer, known: list[Entry], same: int, needs: bool
+    newcomer: Candidate, known: list[Entry], same: int, needs: bool
 ) -> None:
     assert needs_body(newcomer, known, same) is needs
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail import ConfigurationError, ImapSettings, SmtpSettings, check_up
+from nornmail import ConfigurationError, ImapSettings, SmtpSettings, diagnose
 from nornmail.settings.providers import PRESETS, UNKNOWN, provider_of, told
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
@@ -153,7 +153,7 @@ def test_what_a_user_should_know(name: str, words: list[str]) -> None:
 
 def test_check_says_it_first() -> None:
     nowhere = ImapSettings.for_provider("proton", username="a@example.com", password="x")
-    first = next(iter(check_up(nowhere, None, "nornmail.db")))
+    first = next(iter(diagnose(nowhere, None, "nornmail.db")))
     assert (first.name, first.ok) == ("provider", True)
     assert first.said == f"Proton Mail Bridge: {told(PRESETS['proton'])}"
 

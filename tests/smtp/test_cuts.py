@@ -13,7 +13,7 @@ import pytest
 
 from nornmail.compose.compose import Composed
 from nornmail.errors import NornmailError
-from nornmail.outgoing import Standing
+from nornmail.outgoing import RecipientStatus
 from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.testing import Proxy
@@ -116,23 +116,23 @@ def check(found: Submission, contents: list[bytes]) -> None:
     assert all(one.text or one.code for one in found.recipients)
     if found.outcome is Outcome.ACCEPTED:
         assert len(contents) == 1
-        assert Standing.ACCEPTED in standings
-        assert Standing.UNKNOWN not in standings
+        assert RecipientStatus.ACCEPTED in standings
+        assert RecipientStatus.UNKNOWN not in standings
         assert 250 <= found.code < 260
     elif found.outcome is Outcome.UNKNOWN:
         assert len(contents) == 1
-        assert Standing.UNKNOWN in standings
+        assert RecipientStatus.UNKNOWN in standings
         assert not found.usable
     else:
         # A content that was read whole was answered, and not with yes.
         assert len(contents) <= 1
         assert not contents or found.code >= 400
-        assert standings <= {Standing.PENDING, Standing.REFUSED}
-        assert (found.outcome is Outcome.REFUSED) == (standings == {Standing.REFUSED})
+        assert standings <= {RecipientStatus.PENDING, RecipientStatus.REFUSED}
+        assert (found.outcome is Outcome.REFUSED) == (standings == {RecipientStatus.REFUSED})
     for one in found.recipients:
-        if one.standing is Standing.REFUSED:
+        if one.standing is RecipientStatus.REFUSED:
             assert one.code >= 500
-        if one.standing is Standing.ACCEPTED:
+        if one.standing is RecipientStatus.ACCEPTED:
             assert 250 <= one.code < 260
 
 

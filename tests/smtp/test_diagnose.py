@@ -12,7 +12,7 @@ import pytest
 
 from nornmail.net.diagnose import Step
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.diagnose import probe_smtp
+from nornmail.smtp.diagnose import diagnose_smtp
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 
 LOGIN = {"username": USER, "password": PASSWORD}
@@ -27,7 +27,7 @@ def steps(server: SmtpServer, **changes: Any) -> list[Step]:
         "timeout": SECONDS,
         **LOGIN,
     }
-    return list(probe_smtp(SmtpSettings(**{**values, **changes})))
+    return list(diagnose_smtp(SmtpSettings(**{**values, **changes})))
 
 
 def names(found: list[Step]) -> list[str]:

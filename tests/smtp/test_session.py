@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import ConnectionLost
-from nornmail.outgoing import Envelope, Recipient, Standing
+from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
 from nornmail.smtp.wire import Wire
@@ -115,9 +115,9 @@ def test_before_the_content_the_recipients_are_told_as_they_would_stand() -> Non
         session.close()
     assert told == [
         (
-            Recipient(ANN, Standing.REFUSED, 550, "5.1.1 who?"),
-            Recipient(BOB, Standing.PENDING, 450, "4.2.0 later"),
-            Recipient(CAT, Standing.UNKNOWN, 250, "2.1.5 ok"),
+            Recipient(ANN, RecipientStatus.REFUSED, 550, "5.1.1 who?"),
+            Recipient(BOB, RecipientStatus.PENDING, 450, "4.2.0 later"),
+            Recipient(CAT, RecipientStatus.UNKNOWN, 250, "2.1.5 ok"),
         )
     ]
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_handed_in_is_refused_before_anything_is_said(
         unfit = Envelope("agent@example.com", tuple(to))
         found = session.submit(unfit, raw, before_content=lambda _: pytest.fail("called"))
         assert (found.outcome, found.code, found.usable) == (Outcome.REFUSED, 0, True)
-        assert all(one.standing is Standing.REFUSED for one in found.recipients)
+        assert all(one.standing is RecipientStatus.REFUSED for one in found.recipients)
         assert why in found.text
         assert session.alive()
         session.close()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nornmail.model import Lease
-from nornmail.outgoing import Letter, LetterState, Recipient, Standing
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.stores.protocol import StateStore
 
 OUTBOX = "agent@example.com@smtp.example.com"
 RAW = b"Subject: hello\r\n\r\nhello\r\n"
 
-STEPS: dict[LetterState, tuple[LetterState, ...]] = {
-    LetterState.QUEUED: (),
-    LetterState.SENDING: (LetterState.SENDING,),
-    LetterState.SENT: (LetterState.SENDING, LetterState.SENT),
-    LetterState.FAILED: (LetterState.FAILED,),
-    LetterState.UNKNOWN: (LetterState.SENDING, LetterState.UNKNOWN),
+STEPS: dict[QueueState, tuple[QueueState, ...]] = {
+    QueueState.QUEUED: (),
+    QueueState.SENDING: (QueueState.SENDING,),
+    QueueState.SENT: (QueueState.SENDING, QueueState.SENT),
+    QueueState.FAILED: (QueueState.FAILED,),
+    QueueState.UNKNOWN: (QueueState.SENDING, QueueState.UNKNOWN),
 }
 """For every state, the states by which a queued letter comes there."""
 
@@ -30,8 +30,8 @@ def letter(
     due_at: float | None = None,
     thread_id: str = "<root@example.org>",
     is_answer: bool = False,
-) -> Letter:
-    return Letter(
+) -> QueuedMessage:
+    return QueuedMessage(
         outbox=outbox,
         key=key,
         message_id=f"<{key}@example.com>",
@@ -47,18 +47,18 @@ def letter(
     )
 
 
-def accepted(one: Letter) -> Letter:
+def accepted(one: QueuedMessage) -> QueuedMessage:
     """The letter, taken for everyone."""
     recipients = tuple(
-        replace(r, standing=Standing.ACCEPTED, code=250, text="OK") for r in one.recipients
+        replace(r, standing=RecipientStatus.ACCEPTED, code=250, text="OK") for r in one.recipients
     )
     return replace(one, recipients=recipients)
 
 
-def bring(store: StateStore, lease: Lease, one: Letter, state: LetterState) -> Letter:
+def bring(store: StateStore, lease: Lease, one: QueuedMessage, state: QueueState) -> QueuedMessage:
     """Queue a letter and bring it to ``state``."""
     store.enqueue(one, RAW)
     for step in STEPS[state]:
         one = replace(one, state=step)
-        store.commit_letters(lease, [one])
+        store.commit_messages(lease, [one])
     return one

@@ -30,53 +30,53 @@ store.close()
 
 def test_nothing_is_asked_for_at_first(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
-    assert store.asked_again(INBOX) == []
-    assert store.asked_again(OTHER) == []
+    assert store.retry_requests(INBOX) == []
+    assert store.retry_requests(OTHER) == []
 
 
 def test_a_request_needs_no_lease_and_changes_no_entry(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
     store.release(lease)
     before = store.get(INBOX, key())
-    store.ask_again(INBOX, key())
-    assert store.asked_again(INBOX) == [key()]
+    store.request_retry(INBOX, key())
+    assert store.retry_requests(INBOX) == [key()]
     assert store.get(INBOX, key()) == before
 
 
 def test_a_request_is_taken_beside_the_holder_of_the_lease(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
-    store.ask_again(INBOX, key())
+    store.request_retry(INBOX, key())
     store.commit(lease, [SaveMailbox(record())])
-    assert store.asked_again(INBOX) == [key()]
+    assert store.retry_requests(INBOX) == [key()]
 
 
 def test_asking_twice_is_asking_once(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
-    store.ask_again(INBOX, key())
-    store.ask_again(INBOX, key())
-    assert store.asked_again(INBOX) == [key()]
+    store.request_retry(INBOX, key())
+    store.request_retry(INBOX, key())
+    assert store.retry_requests(INBOX) == [key()]
 
 
 def test_requests_come_in_the_order_of_their_keys(store: StateStore, lease: Lease) -> None:
     keys = [key(9), key(2, inbox="b@x"), key(2, inbox="a@x"), key(1, epoch=2)]
     for one in keys:
         bring(store, lease, State.DEAD, one.uid, epoch=one.epoch, inbox=one.inbox)
-        store.ask_again(INBOX, one)
-    assert store.asked_again(INBOX) == sorted(keys)
+        store.request_retry(INBOX, one)
+    assert store.retry_requests(INBOX) == sorted(keys)
 
 
 @pytest.mark.parametrize("state", NOT_DEAD)
 def test_only_what_is_dead_can_be_asked_for(store: StateStore, lease: Lease, state: State) -> None:
     bring(store, lease, state)
     with pytest.raises(IllegalTransition, match=f"it is {state}"):
-        store.ask_again(INBOX, key())
-    assert store.asked_again(INBOX) == []
+        store.request_retry(INBOX, key())
+    assert store.retry_requests(INBOX) == []
 
 
 def test_what_is_not_there_cannot_be_asked_for(store: StateStore, lease: Lease) -> None:
     for mailbox in (INBOX, OTHER):
         with pytest.raises(IllegalTransition, match="no such entry"):
-            store.ask_again(mailbox, key())
+            store.request_retry(mailbox, key())
 
 
 @pytest.mark.parametrize("after", sorted(TRANSITIONS[State.DEAD]))
@@ -86,39 +86,39 @@ def test_a_request_is_gone_when_the_entry_is_no_longer_dead(
     bring(store, lease, State.DEAD)
     bring(store, lease, State.DEAD, 2)
     for uid in (1, 2):
-        store.ask_again(INBOX, key(uid))
+        store.request_retry(INBOX, key(uid))
     store.commit(lease, [PutEntry(entry(after))])
-    assert store.asked_again(INBOX) == [key(2)]
+    assert store.retry_requests(INBOX) == [key(2)]
 
 
 def test_an_entry_that_dies_again_is_not_asked_for(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
-    store.ask_again(INBOX, key())
+    store.request_retry(INBOX, key())
     store.commit(lease, [PutEntry(entry(State.CLAIMED)), PutEntry(entry(State.DEAD))])
-    assert store.asked_again(INBOX) == []
+    assert store.retry_requests(INBOX) == []
 
 
 def test_a_refused_commit_leaves_the_request(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
-    store.ask_again(INBOX, key())
+    store.request_retry(INBOX, key())
     with pytest.raises(IllegalTransition):
         store.commit(lease, [PutEntry(entry(State.CLAIMED)), PutEntry(entry(State.NEW))])
-    assert store.asked_again(INBOX) == [key()]
+    assert store.retry_requests(INBOX) == [key()]
 
 
 def test_a_request_goes_with_its_entry_into_a_new_epoch(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
     bring(store, lease, State.DEAD, 2)
-    store.ask_again(INBOX, key())
+    store.request_retry(INBOX, key())
     store.commit(lease, [Rekey(key(), key(5, epoch=2), 8), Rekey(key(2), key(6, epoch=2), 8)])
-    assert store.asked_again(INBOX) == [key(5, epoch=2)]
+    assert store.retry_requests(INBOX) == [key(5, epoch=2)]
 
 
 def test_a_request_of_a_mailbox_is_none_of_another(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.DEAD)
     bring(store, store.acquire(OTHER, ME), State.DEAD)
-    store.ask_again(OTHER, key())
-    assert (store.asked_again(INBOX), store.asked_again(OTHER)) == ([], [key()])
+    store.request_retry(OTHER, key())
+    assert (store.retry_requests(INBOX), store.retry_requests(OTHER)) == ([], [key()])
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as written", "after a fold"])
@@ -132,9 +132,9 @@ def test_a_request_survives_a_restart(
     for uid in (1, 2, 3):
         bring(store, lease, State.DEAD, uid)
     for uid in (1, 2):
-        store.ask_again(INBOX, key(uid))
+        store.request_retry(INBOX, key(uid))
     store.commit(lease, [PutEntry(entry(State.CLAIMED, 2))])
-    assert reopen().asked_again(INBOX) == [key(1)]
+    assert reopen().retry_requests(INBOX) == [key(1)]
 
 
 def test_another_process_asks_beside_the_holder_of_the_lease(tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_another_process_asks_beside_the_holder_of_the_lease(tmp_path: Path) -> 
     lease = store.acquire(INBOX, ME)
     bring(store, lease, State.DEAD)
     run(ASK, path)
-    assert store.asked_again(INBOX) == [key()]
+    assert store.retry_requests(INBOX) == [key()]
     store.commit(lease, [PutEntry(entry(State.CLAIMED))])
-    assert store.asked_again(INBOX) == []
+    assert store.retry_requests(INBOX) == []
     store.close()
 
 

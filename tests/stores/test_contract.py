@@ -45,7 +45,7 @@ def everything(store: StateStore, mailbox: MailboxKey = INBOX) -> object:
         store.load(mailbox),
         entries,
         [store.raw(mailbox, one.key) for one in entries],
-        [store.looked_at(mailbox, epoch) for epoch in range(4)],
+        [store.seen_uids(mailbox, epoch) for epoch in range(4)],
     )
 
 
@@ -290,7 +290,7 @@ def test_any_string_is_held(store: StateStore, text: str) -> None:
     assert store.entries(mailbox, [State.WAITING]) == [one]
     assert store.get(mailbox, one.key) == one
     assert store.raw(mailbox, one.key) == b"raw"
-    assert store.acquaintances(mailbox, text, before_epoch=2) == [one]
+    assert store.find_by_digest(mailbox, text, before_epoch=2) == [one]
     with pytest.raises(LeaseHeld):
         store.acquire(mailbox, "b")
 
@@ -312,15 +312,15 @@ def test_mailboxes_never_mix(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.CLAIMED, digest=digest)
     store.commit(lease, [KeepRaw(key(), b"one"), PassOver(1, UidSet.of([5]))])
     assert everything(store, OTHER) == (None, [], [], [UidSet()] * 4)
-    assert store.acquaintances(OTHER, "h", before_epoch=9) == []
+    assert store.find_by_digest(OTHER, "h", before_epoch=9) == []
     bring(store, other, State.WAITING, digest=digest)
     store.commit(other, [KeepRaw(key(), b"two"), PassOver(1, UidSet.of([6]))])
     assert store.entries(INBOX, ALL) == [entry(State.CLAIMED, digest=digest)]
     assert store.entries(OTHER, ALL) == [entry(State.WAITING, digest=digest)]
     assert (store.raw(INBOX, key()), store.raw(OTHER, key())) == (b"one", b"two")
-    assert (str(store.looked_at(INBOX, 1)), str(store.looked_at(OTHER, 1))) == ("1,5", "1,6")
-    assert store.acquaintances(INBOX, "h", before_epoch=2) == store.entries(INBOX, ALL)
-    assert store.without_raw(INBOX, State.WAITING) == []
+    assert (str(store.seen_uids(INBOX, 1)), str(store.seen_uids(OTHER, 1))) == ("1,5", "1,6")
+    assert store.find_by_digest(INBOX, "h", before_epoch=2) == store.entries(INBOX, ALL)
+    assert store.entries_without_bytes(INBOX, State.WAITING) == []
     assert (store.count(INBOX, ALL), store.count(OTHER, ALL)) == (1, 1)
 
 
@@ -350,7 +350,7 @@ def test_entries_are_ordered_by_due_time_epoch_uid_and_inbox(
     assert found == ORDERED[:limit]
     waiting = [one for one in ORDERED if one.state is State.WAITING]
     assert store.entries(INBOX, [State.WAITING, State.WAITING], limit=limit) == waiting[:limit]
-    assert store.without_raw(INBOX, State.WAITING) == waiting
+    assert store.entries_without_bytes(INBOX, State.WAITING) == waiting
 
 
 def test_states_are_found_and_counted_apart(store: StateStore, lease: Lease) -> None:
@@ -360,7 +360,7 @@ def test_states_are_found_and_counted_apart(store: StateStore, lease: Lease) -> 
     for uid, state in enumerate(ALL, start=1):
         assert uids(store.entries(INBOX, [state])) == [uid, 100 + uid]
         assert store.count(INBOX, [state]) == 2
-        assert uids(store.without_raw(INBOX, state)) == [uid, 100 + uid]
+        assert uids(store.entries_without_bytes(INBOX, state)) == [uid, 100 + uid]
     assert store.entries(INBOX, []) == []
     assert store.count(INBOX, ()) == 0
     assert store.count(INBOX, ALL) == store.count(INBOX, [*ALL, *ALL]) == 2 * len(ALL)
@@ -425,21 +425,21 @@ def test_an_entry_was_looked_at_unless_it_is_gone(
 ) -> None:
     bring(store, lease, state, 5)
     expected = UidSet() if state is State.GONE else UidSet.of([5])
-    assert store.looked_at(INBOX, 1) == expected
-    assert store.looked_at(INBOX, 2) == UidSet()
+    assert store.seen_uids(INBOX, 1) == expected
+    assert store.seen_uids(INBOX, 2) == UidSet()
 
 
 def test_gone_for_one_inbox_is_not_gone_for_another(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.GONE, 5, inbox="a")
-    assert not store.looked_at(INBOX, 1)
+    assert not store.seen_uids(INBOX, 1)
     bring(store, lease, State.HANDLED, 5, inbox="b")
-    assert 5 in store.looked_at(INBOX, 1)
+    assert 5 in store.seen_uids(INBOX, 1)
 
 
 def test_what_was_gone_and_came_back_was_looked_at(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.GONE, 5)
     bring(store, lease, State.CLAIMED, 5)
-    assert 5 in store.looked_at(INBOX, 1)
+    assert 5 in store.seen_uids(INBOX, 1)
 
 
 RANGES = [
@@ -466,22 +466,22 @@ def test_what_was_passed_over_was_looked_at(
         store.commit(lease, changes)
         for change in changes:
             expected.update(change.uids)
-    assert store.looked_at(INBOX, 1) == expected
-    assert store.looked_at(INBOX, 2) == UidSet()
+    assert store.seen_uids(INBOX, 1) == expected
+    assert store.seen_uids(INBOX, 2) == UidSet()
 
 
 def test_many_that_were_passed_over_one_by_one(store: StateStore, lease: Lease) -> None:
     changes = [PassOver(1, UidSet.of([uid * 7 % 3001])) for uid in range(1, 3001)]
     store.commit(lease, changes)
-    assert str(store.looked_at(INBOX, 1)) == "1:3000"
+    assert str(store.seen_uids(INBOX, 1)) == "1:3000"
 
 
 def test_the_set_is_the_callers_own(store: StateStore, lease: Lease) -> None:
     given = UidSet.of([5])
     store.commit(lease, [PassOver(1, given)])
     given.add(6)
-    store.looked_at(INBOX, 1).add(7)
-    assert store.looked_at(INBOX, 1) == UidSet.of([5])
+    store.seen_uids(INBOX, 1).add(7)
+    assert store.seen_uids(INBOX, 1) == UidSet.of([5])
 
 
 # Acquaintances
@@ -496,20 +496,20 @@ def test_acquaintances_are_entries_of_earlier_epochs_with_the_header(
         bring(store, lease, State.FINISHED, uid, epoch=epoch, inbox=inbox, digest=digest)
     bring(store, lease, State.WAITING, 1, digest=Digest("other", "h"))
     bring(store, lease, State.WAITING, 2)
-    acquaintances = store.acquaintances(INBOX, "h", before_epoch=3)
-    assert [one.key for one in acquaintances] == [EntryKey(*each) for each in found]
-    assert store.acquaintances(INBOX, "h", before_epoch=2) == acquaintances[:3]
-    assert store.acquaintances(INBOX, "h", before_epoch=1) == []
-    assert store.acquaintances(INBOX, "nobody's", before_epoch=9) == []
+    find_by_digest = store.find_by_digest(INBOX, "h", before_epoch=3)
+    assert [one.key for one in find_by_digest] == [EntryKey(*each) for each in found]
+    assert store.find_by_digest(INBOX, "h", before_epoch=2) == find_by_digest[:3]
+    assert store.find_by_digest(INBOX, "h", before_epoch=1) == []
+    assert store.find_by_digest(INBOX, "nobody's", before_epoch=9) == []
 
 
 def test_a_digest_that_changed_is_found_under_the_new_one(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.WAITING, digest=Digest("old"))
     store.commit(lease, [PutEntry(entry(State.DEAD, digest=Digest("new")))])
-    assert store.acquaintances(INBOX, "old", before_epoch=2) == []
-    assert len(store.acquaintances(INBOX, "new", before_epoch=2)) == 1
+    assert store.find_by_digest(INBOX, "old", before_epoch=2) == []
+    assert len(store.find_by_digest(INBOX, "new", before_epoch=2)) == 1
     store.commit(lease, [PutEntry(entry(State.CLAIMED))])
-    assert store.acquaintances(INBOX, "new", before_epoch=2) == []
+    assert store.find_by_digest(INBOX, "new", before_epoch=2) == []
 
 
 # Bytes
@@ -519,16 +519,16 @@ def test_a_digest_that_changed_is_found_under_the_new_one(store: StateStore, lea
 def test_bytes_come_back_as_they_went_in(store: StateStore, lease: Lease, raw: bytes) -> None:
     store.commit(lease, [PutEntry(entry(State.CLAIMED), raw)])
     assert store.raw(INBOX, key()) == raw
-    assert store.without_raw(INBOX, State.CLAIMED) == []
+    assert store.entries_without_bytes(INBOX, State.CLAIMED) == []
 
 
 def test_bytes_can_be_kept_later_and_replaced(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.WAITING)
-    assert store.without_raw(INBOX, State.WAITING) == [entry(State.WAITING)]
+    assert store.entries_without_bytes(INBOX, State.WAITING) == [entry(State.WAITING)]
     for raw in (b"first", b"second"):
         store.commit(lease, [KeepRaw(key(), raw)])
         assert store.raw(INBOX, key()) == raw
-        assert store.without_raw(INBOX, State.WAITING) == []
+        assert store.entries_without_bytes(INBOX, State.WAITING) == []
     store.commit(lease, [KeepRaw(key(), b"third"), KeepRaw(key(), b"fourth")])
     assert store.raw(INBOX, key()) == b"fourth"
 
@@ -548,7 +548,7 @@ def test_bytes_stay_exactly_while_the_state_keeps_them(
     store.commit(lease, [PutEntry(entry(after), given)])
     expected = (given or b"bytes") if after in KEEPS_RAW else None
     assert store.raw(INBOX, key()) == expected
-    assert (store.without_raw(INBOX, after) == []) == (after in KEEPS_RAW)
+    assert (store.entries_without_bytes(INBOX, after) == []) == (after in KEEPS_RAW)
 
 
 @pytest.mark.parametrize("state", [state for state in ALL if state not in KEEPS_RAW])
@@ -595,10 +595,10 @@ def test_a_rekeyed_entry_goes_on_under_its_new_key(
     assert store.raw(INBOX, before) is None
     assert store.get(INBOX, after) == replace(was, key=after, uid_validity=99)
     assert store.raw(INBOX, after) == raw
-    assert store.looked_at(INBOX, 1) == UidSet()
-    assert (8 in store.looked_at(INBOX, 2)) == (state is not State.GONE)
-    assert store.acquaintances(INBOX, "h", before_epoch=2) == []
-    assert store.acquaintances(INBOX, "h", before_epoch=3) == [store.get(INBOX, after)]
+    assert store.seen_uids(INBOX, 1) == UidSet()
+    assert (8 in store.seen_uids(INBOX, 2)) == (state is not State.GONE)
+    assert store.find_by_digest(INBOX, "h", before_epoch=2) == []
+    assert store.find_by_digest(INBOX, "h", before_epoch=3) == [store.get(INBOX, after)]
     assert store.count(INBOX, ALL) == 1
 
 
@@ -629,7 +629,7 @@ def test_a_gone_entry_gives_way_to_one_that_goes_on_under_its_key(
         replace(entry(State.WAITING, 5), key=key(1, epoch=2), uid_validity=9)
     ]
     assert store.raw(INBOX, key(1, epoch=2)) == b"bytes"
-    assert store.looked_at(INBOX, 2) == UidSet.of([1])
+    assert store.seen_uids(INBOX, 2) == UidSet.of([1])
 
 
 def test_bytes_that_moved_away_leave_room_for_others(store: StateStore, lease: Lease) -> None:
@@ -671,7 +671,7 @@ def test_a_store_that_was_closed_is_found_again_whole(reopen: Callable[[], State
     for _ in range(3):
         store = reopen()
         assert everything(store) == before
-        assert len(store.acquaintances(INBOX, "h", before_epoch=9)) == len(ALL)
+        assert len(store.find_by_digest(INBOX, "h", before_epoch=9)) == len(ALL)
         current = store.acquire(INBOX, ME)
         assert current.token > lease.token
         with pytest.raises(LeaseLost):
@@ -703,7 +703,7 @@ def test_threads_read_whole_commits_while_one_writes(store: StateStore, lease: L
         begun.wait()
         while not done.is_set():
             claimed = store.entries(INBOX, [State.CLAIMED])
-            seen = len(store.looked_at(INBOX, 1))
+            seen = len(store.seen_uids(INBOX, 1))
             if len(claimed) != 1 or claimed[0].key.uid > seen:
                 wrong.append((claimed, seen))
 
@@ -733,7 +733,7 @@ def test_threads_that_commit_at_once_lose_nothing(store: StateStore, lease: Leas
         thread.start()
     for thread in threads:
         thread.join()
-    assert str(store.looked_at(INBOX, 1)) == "1:100"
+    assert str(store.seen_uids(INBOX, 1)) == "1:100"
     assert store.raw(INBOX, key(77)) == b"77"
 
 

@@ -12,19 +12,19 @@ import pytest
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import (
-    LETTER_TRANSITIONS,
+    QUEUE_TRANSITIONS,
     WISHES,
-    Letter,
-    LetterState,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
     Recipient,
-    Standing,
-    Wish,
+    RecipientStatus,
 )
 from nornmail.stores.protocol import StateStore
 from tests.stores.letters import OUTBOX, RAW, accepted, bring, letter
 from tests.stores.support import INBOX, ME
 
-ALL = tuple(LetterState)
+ALL = tuple(QueueState)
 KEY = MailboxKey.of_outbox(OUTBOX)
 SURROGATES = ("\udc80caf\udce9", "\ud83d\ude00", "\ud800", "a\0b", "naïve \U0001f600 ")
 
@@ -34,15 +34,15 @@ def lease(store: StateStore) -> Lease:
     return store.acquire(KEY, ME)
 
 
-def keys(letters: list[Letter]) -> list[str]:
+def keys(letters: list[QueuedMessage]) -> list[str]:
     return [one.key for one in letters]
 
 
 def everything(store: StateStore) -> object:
     """All that can be read of the outbox."""
     letters = store.letters(OUTBOX, ALL)
-    raws = [store.letter_raw(OUTBOX, one.key) for one in letters]
-    return letters, raws, store.wishes(OUTBOX), store.letters_to_copy(OUTBOX)
+    raws = [store.message_bytes(OUTBOX, one.key) for one in letters]
+    return letters, raws, store.operator_requests(OUTBOX), store.messages_to_copy(OUTBOX)
 
 
 # Keeping
@@ -52,19 +52,19 @@ def test_a_letter_is_kept_with_its_bytes_and_no_lease(store: StateStore) -> None
     one = letter()
     assert store.enqueue(one, RAW) == one
     assert store.letter(OUTBOX, "k") == one
-    assert store.letter_raw(OUTBOX, "k") == RAW
+    assert store.message_bytes(OUTBOX, "k") == RAW
     assert store.outboxes() == [OUTBOX]
 
 
 def test_every_field_comes_back(reopen: Callable[[], StateStore]) -> None:
-    full = Letter(
+    full = QueuedMessage(
         outbox=OUTBOX,
         key="k",
         message_id="<k@example.com>",
         sender="",
         recipients=(
-            Recipient("ann@example.org", Standing.ACCEPTED, 250, "OK"),
-            Recipient("bob@example.org", Standing.REFUSED, 550, "no such user"),
+            Recipient("ann@example.org", RecipientStatus.ACCEPTED, 250, "OK"),
+            Recipient("bob@example.org", RecipientStatus.REFUSED, 550, "no such user"),
         ),
         smtputf8=True,
         subject="hello",
@@ -83,14 +83,14 @@ def test_every_field_comes_back(reopen: Callable[[], StateStore]) -> None:
         copy_tries=2,
         dropped=False,
     )
-    plain = {one.name: one.default for one in fields(Letter)}
+    plain = {one.name: one.default for one in fields(QueuedMessage)}
     same = {name for name, default in plain.items() if getattr(full, name) == default}
     assert same == {"state", "dropped"}
     reopen().enqueue(full, RAW)
     store = reopen()
     assert store.letter(OUTBOX, "k") == full
-    gone = replace(full, state=LetterState.FAILED, dropped=True)
-    store.commit_letters(store.acquire(KEY, ME), [gone])
+    gone = replace(full, state=QueueState.FAILED, dropped=True)
+    store.commit_messages(store.acquire(KEY, ME), [gone])
     assert reopen().letter(OUTBOX, "k") == gone
 
 
@@ -104,15 +104,15 @@ def test_strings_that_are_hard_to_store_come_back(
     reopen().enqueue(replace(one, is_answer=True), RAW)
     store = reopen()
     assert store.letters(OUTBOX, ALL) == [replace(one, is_answer=True)]
-    assert keys(store.letters_with(text)) == [text]
-    assert keys(store.letters_to(OUTBOX, text, since=0, limit=9)) == [text]
+    assert keys(store.messages_with_id(text)) == [text]
+    assert keys(store.messages_to(OUTBOX, text, since=0, limit=9)) == [text]
     assert store.answers_since(OUTBOX, 0, thread_id=text) == 1
 
 
 def test_a_known_key_gives_the_first_letter_and_writes_nothing(
     store: StateStore, lease: Lease
 ) -> None:
-    sent = bring(store, lease, letter(), LetterState.SENT)
+    sent = bring(store, lease, letter(), QueueState.SENT)
     before = everything(store)
     again = replace(letter(), message_id="<other@example.com>", subject="other")
     assert store.enqueue(again, b"other") == sent
@@ -124,19 +124,19 @@ def test_the_same_key_in_two_outboxes_is_two_letters(store: StateStore) -> None:
     store.enqueue(one, RAW)
     store.enqueue(two, b"two")
     assert (store.letter(OUTBOX, "k"), store.letter("other", "k")) == (one, two)
-    assert store.letter_raw("other", "k") == b"two"
+    assert store.message_bytes("other", "k") == b"two"
     assert store.outboxes() == [OUTBOX, "other"]
-    assert store.letters_with("<k@example.com>") == [one, two]
+    assert store.messages_with_id("<k@example.com>") == [one, two]
 
 
 def test_only_what_is_queued_is_new(store: StateStore) -> None:
     with pytest.raises(IllegalTransition, match="queued"):
-        store.enqueue(replace(letter(), state=LetterState.SENT), RAW)
+        store.enqueue(replace(letter(), state=QueueState.SENT), RAW)
     assert store.letter(OUTBOX, "k") is None
 
 
 def test_many_threads_that_queue_one_key_queue_one_letter(store: StateStore) -> None:
-    kept: list[Letter] = []
+    kept: list[QueuedMessage] = []
     begin = threading.Barrier(8)
 
     def queue(number: int) -> None:
@@ -149,7 +149,7 @@ def test_many_threads_that_queue_one_key_queue_one_letter(store: StateStore) -> 
     for thread in threads:
         thread.join()
     assert len({one.message_id for one in kept}) == 1
-    assert store.count_letters(OUTBOX, ALL) == 1
+    assert store.count_messages(OUTBOX, ALL) == 1
 
 
 def test_an_outbox_is_no_mailbox(store: StateStore, lease: Lease) -> None:
@@ -162,12 +162,12 @@ def test_an_outbox_is_no_mailbox(store: StateStore, lease: Lease) -> None:
 def test_an_unknown_outbox_has_nothing(store: StateStore) -> None:
     assert everything(store) == ([], [], [], [])
     assert store.letter(OUTBOX, "k") is None
-    assert store.letter_raw(OUTBOX, "k") is None
-    assert store.count_letters(OUTBOX, ALL) == 0
-    assert store.letters_to(OUTBOX, "ann@example.org", since=0, limit=9) == []
+    assert store.message_bytes(OUTBOX, "k") is None
+    assert store.count_messages(OUTBOX, ALL) == 0
+    assert store.messages_to(OUTBOX, "ann@example.org", since=0, limit=9) == []
     assert store.answers_since(OUTBOX, 0, address="ann@example.org") == 0
     assert store.submissions_since(OUTBOX, 0, limit=9) == []
-    assert store.letters_with("<k@example.com>") == []
+    assert store.messages_with_id("<k@example.com>") == []
     assert store.outboxes() == []
 
 
@@ -180,7 +180,7 @@ def test_one_at_a_time_may_send_and_queueing_needs_no_right(
     with pytest.raises(LeaseHeld, match="outbox"):
         store.acquire(KEY, "somebody else")
     store.enqueue(letter(), RAW)
-    store.commit_letters(lease, [replace(letter(), state=LetterState.SENDING)])
+    store.commit_messages(lease, [replace(letter(), state=QueueState.SENDING)])
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["released", "taken over"])
@@ -191,26 +191,26 @@ def test_a_stale_lease_changes_nothing(store: StateStore, lease: Lease, taken: b
         store.acquire(KEY, ME)
     before = everything(store)
     with pytest.raises(LeaseLost):
-        store.commit_letters(lease, [replace(letter(), state=LetterState.SENDING)])
+        store.commit_messages(lease, [replace(letter(), state=QueueState.SENDING)])
     with pytest.raises(LeaseLost):
-        store.commit_letters(lease, [])
+        store.commit_messages(lease, [])
     assert everything(store) == before
 
 
 def test_a_mailbox_lease_is_none_of_an_outbox(store: StateStore) -> None:
     store.enqueue(letter(), RAW)
     with pytest.raises(IllegalTransition):
-        store.commit_letters(
-            store.acquire(INBOX, ME), [replace(letter(), state=LetterState.SENDING)]
+        store.commit_messages(
+            store.acquire(INBOX, ME), [replace(letter(), state=QueueState.SENDING)]
         )
 
 
 def test_a_letter_of_another_outbox_is_refused(store: StateStore, lease: Lease) -> None:
     store.enqueue(letter(outbox="other"), RAW)
     with pytest.raises(IllegalTransition):
-        store.commit_letters(lease, [replace(letter(outbox="other"), state=LetterState.SENDING)])
+        store.commit_messages(lease, [replace(letter(outbox="other"), state=QueueState.SENDING)])
     with pytest.raises(IllegalTransition):
-        store.commit_letters(lease, [letter("nobody's")])
+        store.commit_messages(lease, [letter("nobody's")])
 
 
 # Changes
@@ -221,17 +221,17 @@ def test_the_table_is_kept(store: StateStore, lease: Lease) -> None:
         for after in ALL:
             key = f"{before} {after}"
             one = bring(store, lease, letter(key), before)
-            there = store.letter(OUTBOX, key), store.letter_raw(OUTBOX, key)
+            there = store.letter(OUTBOX, key), store.message_bytes(OUTBOX, key)
             changed = replace(one, state=after, reason="because")
-            if after in LETTER_TRANSITIONS[before]:
-                store.commit_letters(lease, [changed])
+            if after in QUEUE_TRANSITIONS[before]:
+                store.commit_messages(lease, [changed])
                 assert store.letter(OUTBOX, key) == changed
             else:
                 with pytest.raises(IllegalTransition):
-                    store.commit_letters(lease, [changed])
-                assert (store.letter(OUTBOX, key), store.letter_raw(OUTBOX, key)) == there
+                    store.commit_messages(lease, [changed])
+                assert (store.letter(OUTBOX, key), store.message_bytes(OUTBOX, key)) == there
     found = store.letters(OUTBOX, ALL)
-    assert [store.count_letters(OUTBOX, [state]) for state in ALL] == [
+    assert [store.count_messages(OUTBOX, [state]) for state in ALL] == [
         sum(one.state is state for one in found) for state in ALL
     ]
 
@@ -241,11 +241,11 @@ def test_a_commit_is_whole_or_not_at_all(store: StateStore, lease: Lease) -> Non
         store.enqueue(letter(key), RAW)
     before = everything(store)
     with pytest.raises(IllegalTransition):
-        store.commit_letters(
+        store.commit_messages(
             lease,
             [
-                replace(letter("a"), state=LetterState.SENDING),
-                replace(letter("b"), state=LetterState.UNKNOWN),
+                replace(letter("a"), state=QueueState.SENDING),
+                replace(letter("b"), state=QueueState.UNKNOWN),
             ],
         )
     assert everything(store) == before
@@ -254,45 +254,45 @@ def test_a_commit_is_whole_or_not_at_all(store: StateStore, lease: Lease) -> Non
 def test_the_envelope_stays(store: StateStore, lease: Lease) -> None:
     store.enqueue(letter(), RAW)
     with pytest.raises(IllegalTransition, match="recipients"):
-        store.commit_letters(lease, [letter(to=("ann@example.org", "bcc@example.org"))])
+        store.commit_messages(lease, [letter(to=("ann@example.org", "bcc@example.org"))])
 
 
 def test_changes_are_durable(reopen: Callable[[], StateStore]) -> None:
     store = reopen()
     lease = store.acquire(KEY, ME)
-    sent = bring(store, lease, letter("sent"), LetterState.SENT)
-    unknown = bring(store, lease, letter("unknown"), LetterState.UNKNOWN)
+    sent = bring(store, lease, letter("sent"), QueueState.SENT)
+    unknown = bring(store, lease, letter("unknown"), QueueState.UNKNOWN)
     store.enqueue(letter("queued"), RAW)
-    store.wish(OUTBOX, "unknown", Wish.SENT)
+    store.wish(OUTBOX, "unknown", OperatorRequest.SENT)
     store = reopen()
     assert {one.key: one for one in store.letters(OUTBOX, ALL)} == {
         "sent": sent, "unknown": unknown, "queued": letter("queued")
     }  # fmt: skip
-    assert [store.letter_raw(OUTBOX, key) for key in ("sent", "unknown", "queued")] == [
+    assert [store.message_bytes(OUTBOX, key) for key in ("sent", "unknown", "queued")] == [
         None, RAW, RAW
     ]  # fmt: skip
-    assert store.wishes(OUTBOX) == [("unknown", Wish.SENT)]
+    assert store.operator_requests(OUTBOX) == [("unknown", OperatorRequest.SENT)]
 
 
 @pytest.mark.parametrize(
     ("change", "kept"),
     [
-        pytest.param({"state": LetterState.SENT}, False, id="sent"),
+        pytest.param({"state": QueueState.SENT}, False, id="sent"),
         pytest.param(
-            {"state": LetterState.SENT, "copy_due_at": 5.0}, True, id="sent, with a copy to make"
+            {"state": QueueState.SENT, "copy_due_at": 5.0}, True, id="sent, with a copy to make"
         ),
-        pytest.param({"state": LetterState.UNKNOWN}, True, id="unknown"),
-        pytest.param({"state": LetterState.FAILED}, True, id="failed"),
-        pytest.param({"state": LetterState.FAILED, "dropped": True}, False, id="dropped"),
-        pytest.param({"state": LetterState.QUEUED}, True, id="put off"),
+        pytest.param({"state": QueueState.UNKNOWN}, True, id="unknown"),
+        pytest.param({"state": QueueState.FAILED}, True, id="failed"),
+        pytest.param({"state": QueueState.FAILED, "dropped": True}, False, id="dropped"),
+        pytest.param({"state": QueueState.QUEUED}, True, id="put off"),
     ],
 )
 def test_bytes_stay_for_as_long_as_they_may_be_needed(
     store: StateStore, lease: Lease, change: dict[str, Any], kept: bool
 ) -> None:
-    one = bring(store, lease, letter(), LetterState.SENDING)
-    store.commit_letters(lease, [replace(one, **change)])
-    assert store.letter_raw(OUTBOX, "k") == (RAW if kept else None)
+    one = bring(store, lease, letter(), QueueState.SENDING)
+    store.commit_messages(lease, [replace(one, **change)])
+    assert store.message_bytes(OUTBOX, "k") == (RAW if kept else None)
 
 
 # Reading
@@ -301,7 +301,7 @@ def test_bytes_stay_for_as_long_as_they_may_be_needed(
 def test_letters_come_by_due_time_then_age_then_key(store: StateStore) -> None:
     for key, due_at, queued_at in (("d", 9, 1), ("c", 5, 3), ("b", 5, 2), ("a", 5, 3)):
         store.enqueue(letter(key, due_at=due_at, queued_at=queued_at), RAW)
-    assert keys(store.letters(OUTBOX, [LetterState.QUEUED])) == ["b", "a", "c", "d"]
+    assert keys(store.letters(OUTBOX, [QueueState.QUEUED])) == ["b", "a", "c", "d"]
     assert keys(store.letters(OUTBOX, ALL, limit=2)) == ["b", "a"]
     assert store.letters(OUTBOX, []) == []
 
@@ -310,9 +310,9 @@ def test_letters_to_an_address_come_newest_first_in_whatever_case(store: StateSt
     for key, queued_at in (("a", 10), ("b", 20), ("c", 30)):
         store.enqueue(letter(key, to=("Ann@Example.ORG", "bob@x.org"), queued_at=queued_at), RAW)
     store.enqueue(letter("d", to=("else@example.org",), queued_at=40), RAW)
-    found = store.letters_to(OUTBOX, "aNN@example.org", since=20, limit=9)
+    found = store.messages_to(OUTBOX, "aNN@example.org", since=20, limit=9)
     assert keys(found) == ["c", "b"]
-    assert keys(store.letters_to(OUTBOX, "bob@x.org", since=0, limit=1)) == ["c"]
+    assert keys(store.messages_to(OUTBOX, "bob@x.org", since=0, limit=1)) == ["c"]
 
 
 def test_answers_are_counted_by_address_and_by_thread(store: StateStore) -> None:
@@ -335,38 +335,38 @@ def test_answers_are_counted_by_address_and_by_thread(store: StateStore) -> None
 def test_submissions_come_newest_first_and_bounded(store: StateStore, lease: Lease) -> None:
     for key, at in (("a", 10.0), ("b", 30.0), ("c", 20.0)):
         store.enqueue(letter(key), RAW)
-        sending = replace(letter(key), state=LetterState.SENDING, submitted_at=at)
-        store.commit_letters(lease, [sending])
+        sending = replace(letter(key), state=QueueState.SENDING, submitted_at=at)
+        store.commit_messages(lease, [sending])
     store.enqueue(letter("never"), RAW)
     assert store.submissions_since(OUTBOX, 0, limit=9) == [30, 20, 10]
     assert store.submissions_since(OUTBOX, 20, limit=9) == [30, 20]
     assert store.submissions_since(OUTBOX, 0, limit=1) == [30]
     # Tried again: it counts once, by the last time.
-    again = replace(letter("a"), state=LetterState.QUEUED, submitted_at=10.0)
-    store.commit_letters(lease, [again])
-    store.commit_letters(lease, [replace(again, state=LetterState.SENDING, submitted_at=40.0)])
+    again = replace(letter("a"), state=QueueState.QUEUED, submitted_at=10.0)
+    store.commit_messages(lease, [again])
+    store.commit_messages(lease, [replace(again, state=QueueState.SENDING, submitted_at=40.0)])
     assert store.submissions_since(OUTBOX, 0, limit=9) == [40, 30, 20]
 
 
 def test_copies_come_by_due_time(store: StateStore, lease: Lease) -> None:
     for key, due in (("a", 9.0), ("b", 5.0), ("c", 0.0)):
-        one = bring(store, lease, letter(key), LetterState.SENDING)
-        store.commit_letters(lease, [replace(one, state=LetterState.SENT, copy_due_at=due)])
-    found = store.letters_to_copy(OUTBOX)
+        one = bring(store, lease, letter(key), QueueState.SENDING)
+        store.commit_messages(lease, [replace(one, state=QueueState.SENT, copy_due_at=due)])
+    found = store.messages_to_copy(OUTBOX)
     assert keys(found) == ["b", "a"]
-    store.commit_letters(lease, [replace(found[0], copy_due_at=0.0, copied=True)])
-    assert keys(store.letters_to_copy(OUTBOX)) == ["a"]
-    assert store.letter_raw(OUTBOX, "b") is None
+    store.commit_messages(lease, [replace(found[0], copy_due_at=0.0, copied=True)])
+    assert keys(store.messages_to_copy(OUTBOX)) == ["a"]
+    assert store.message_bytes(OUTBOX, "b") is None
 
 
 # Wishes
 
 
 def test_a_wish_is_taken_in_the_states_of_the_table_alone(store: StateStore, lease: Lease) -> None:
-    wanted: list[tuple[str, Wish]] = []
+    wanted: list[tuple[str, OperatorRequest]] = []
     for state in ALL:
         bring(store, lease, letter(state), state)
-        for wish in Wish:
+        for wish in OperatorRequest:
             if state in WISHES[wish]:
                 store.wish(OUTBOX, state, wish)
                 store.wish(OUTBOX, state, wish)
@@ -374,83 +374,88 @@ def test_a_wish_is_taken_in_the_states_of_the_table_alone(store: StateStore, lea
             else:
                 with pytest.raises(IllegalTransition, match=f"it cannot be: {wish}"):
                     store.wish(OUTBOX, state, wish)
-            assert store.wishes(OUTBOX) == sorted(wanted)
+            assert store.operator_requests(OUTBOX) == sorted(wanted)
 
 
 def test_a_wish_for_what_is_not_there_or_was_dropped_is_refused(
     store: StateStore, lease: Lease
 ) -> None:
     with pytest.raises(IllegalTransition, match="no such letter"):
-        store.wish(OUTBOX, "k", Wish.RETRY)
-    one = bring(store, lease, letter(), LetterState.FAILED)
-    store.commit_letters(lease, [replace(one, dropped=True)])
+        store.wish(OUTBOX, "k", OperatorRequest.RETRY)
+    one = bring(store, lease, letter(), QueueState.FAILED)
+    store.commit_messages(lease, [replace(one, dropped=True)])
     with pytest.raises(IllegalTransition, match="dropped"):
-        store.wish(OUTBOX, "k", Wish.RETRY)
+        store.wish(OUTBOX, "k", OperatorRequest.RETRY)
 
 
 def test_the_last_wish_counts(store: StateStore, lease: Lease) -> None:
-    bring(store, lease, letter(), LetterState.UNKNOWN)
-    store.wish(OUTBOX, "k", Wish.RETRY)
-    store.wish(OUTBOX, "k", Wish.SENT)
-    assert store.wishes(OUTBOX) == [("k", Wish.SENT)]
+    bring(store, lease, letter(), QueueState.UNKNOWN)
+    store.wish(OUTBOX, "k", OperatorRequest.RETRY)
+    store.wish(OUTBOX, "k", OperatorRequest.SENT)
+    assert store.operator_requests(OUTBOX) == [("k", OperatorRequest.SENT)]
 
 
 @pytest.mark.parametrize(
     ("state", "wish", "change", "stays"),
     [
-        (LetterState.QUEUED, Wish.RETRY, {}, False),
-        (LetterState.QUEUED, Wish.RETRY, {"state": LetterState.SENDING}, False),
-        (LetterState.QUEUED, Wish.DROP, {"state": LetterState.SENDING}, True),
-        (LetterState.QUEUED, Wish.DROP, {"state": LetterState.SENT}, False),
-        (LetterState.QUEUED, Wish.DROP, {"state": LetterState.FAILED, "dropped": True}, False),
-        (LetterState.UNKNOWN, Wish.RETRY, {"copy_tries": 1}, True),
-        (LetterState.UNKNOWN, Wish.SENT, {"copy_tries": 1}, True),
-        (LetterState.UNKNOWN, Wish.SENT, {"state": LetterState.SENT}, False),
-        (LetterState.UNKNOWN, Wish.RETRY, {"state": LetterState.QUEUED}, False),
+        (QueueState.QUEUED, OperatorRequest.RETRY, {}, False),
+        (QueueState.QUEUED, OperatorRequest.RETRY, {"state": QueueState.SENDING}, False),
+        (QueueState.QUEUED, OperatorRequest.DROP, {"state": QueueState.SENDING}, True),
+        (QueueState.QUEUED, OperatorRequest.DROP, {"state": QueueState.SENT}, False),
+        (
+            QueueState.QUEUED,
+            OperatorRequest.DROP,
+            {"state": QueueState.FAILED, "dropped": True},
+            False,
+        ),
+        (QueueState.UNKNOWN, OperatorRequest.RETRY, {"copy_tries": 1}, True),
+        (QueueState.UNKNOWN, OperatorRequest.SENT, {"copy_tries": 1}, True),
+        (QueueState.UNKNOWN, OperatorRequest.SENT, {"state": QueueState.SENT}, False),
+        (QueueState.UNKNOWN, OperatorRequest.RETRY, {"state": QueueState.QUEUED}, False),
     ],
 )
 def test_a_wish_goes_with_what_it_was_about(
     store: StateStore,
     lease: Lease,
-    state: LetterState,
-    wish: Wish,
+    state: QueueState,
+    wish: OperatorRequest,
     change: dict[str, Any],
     stays: bool,
 ) -> None:
     one = bring(store, lease, letter(), state)
     store.wish(OUTBOX, "k", wish)
-    store.commit_letters(lease, [replace(one, **change)])
-    assert store.wishes(OUTBOX) == ([("k", wish)] if stays else [])
+    store.commit_messages(lease, [replace(one, **change)])
+    assert store.operator_requests(OUTBOX) == ([("k", wish)] if stays else [])
 
 
 # Bounces
 
-REPORT = Recipient("ANN@example.org", Standing.BOUNCED, 550, "5.1.1 no such user")
+REPORT = Recipient("ANN@example.org", RecipientStatus.BOUNCED, 550, "5.1.1 no such user")
 
 
 def test_a_bounce_is_noted_without_a_lease_and_is_news_once(
     store: StateStore, lease: Lease
 ) -> None:
     one = accepted(letter(to=("ann@example.org", "bob@example.org")))
-    bring(store, lease, one, LetterState.SENT)
+    bring(store, lease, one, QueueState.SENT)
     assert store.note_bounce(OUTBOX, "k", REPORT)
     assert not store.note_bounce(OUTBOX, "k", REPORT)
     found = store.letter(OUTBOX, "k")
     assert found is not None
-    assert found.state is LetterState.SENT
+    assert found.state is QueueState.SENT
     assert found.recipients == (
-        Recipient("ann@example.org", Standing.BOUNCED, 550, "5.1.1 no such user"),
+        Recipient("ann@example.org", RecipientStatus.BOUNCED, 550, "5.1.1 no such user"),
         one.recipients[1],
     )
 
 
 def test_only_what_was_handed_over_comes_back(store: StateStore, lease: Lease) -> None:
-    for standing in Standing:
+    for standing in RecipientStatus:
         one = letter(standing)
         one = replace(one, recipients=(replace(one.recipients[0], standing=standing),))
-        bring(store, lease, one, LetterState.SENT)
+        bring(store, lease, one, QueueState.SENT)
         news = store.note_bounce(OUTBOX, standing, REPORT)
-        assert news is (standing in (Standing.ACCEPTED, Standing.UNKNOWN))
+        assert news is (standing in (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN))
 
 
 @pytest.mark.parametrize("name", ["k", "nobody's"])
@@ -467,10 +472,13 @@ def test_a_sender_that_read_the_letter_before_does_not_undo_a_bounce(
     pending = replace(one, recipients=(one.recipients[0], Recipient("bob@example.org")))
     store.enqueue(pending, RAW)
     assert store.note_bounce(OUTBOX, "k", REPORT)
-    store.commit_letters(lease, [replace(one, state=LetterState.SENT)])
+    store.commit_messages(lease, [replace(one, state=QueueState.SENT)])
     found = store.letter(OUTBOX, "k")
     assert found is not None
-    assert [r.standing for r in found.recipients] == [Standing.BOUNCED, Standing.ACCEPTED]
+    assert [r.standing for r in found.recipients] == [
+        RecipientStatus.BOUNCED,
+        RecipientStatus.ACCEPTED,
+    ]
 
 
 def test_a_closed_store_says_so(store: StateStore, lease: Lease) -> None:
@@ -478,8 +486,8 @@ def test_a_closed_store_says_so(store: StateStore, lease: Lease) -> None:
     for ask in (
         lambda: store.enqueue(letter(), RAW),
         lambda: store.letters(OUTBOX, ALL),
-        lambda: store.commit_letters(lease, []),
-        lambda: store.wish(OUTBOX, "k", Wish.DROP),
+        lambda: store.commit_messages(lease, []),
+        lambda: store.wish(OUTBOX, "k", OperatorRequest.DROP),
         lambda: store.note_bounce(OUTBOX, "k", REPORT),
         lambda: store.outboxes(),
     ):

@@ -12,7 +12,7 @@ import pytest
 
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey, SaveMailbox, State
-from nornmail.outgoing import LetterState
+from nornmail.outgoing import QueueState
 from nornmail.stores import json_journal, json_store
 from nornmail.stores import sqlite_schema as schema
 from nornmail.stores.json_store import JsonStateStore
@@ -40,7 +40,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateSto
             store.commit(lease, [SaveMailbox(record(uid=7))])
             for uid in range(1, 6):
                 bring(store, lease, State.DEAD, uid)
-            store.ask_again(INBOX, key(3))
+            store.request_retry(INBOX, key(3))
     return lambda: opener(path)
 
 
@@ -56,13 +56,13 @@ def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateS
     with closing(old()) as store:
         assert store.load(INBOX) == record(uid=7)
         assert store.count(INBOX, {State.DEAD}) == 5
-        assert store.asked_again(INBOX) == [key(3)]
+        assert store.retry_requests(INBOX) == [key(3)]
         assert store.outboxes() == []
         store.enqueue(letter(), RAW)
     with closing(old()) as store:
         assert store.letter(OUTBOX, "k") == letter()
-        assert store.letter_raw(OUTBOX, "k") == RAW
-        assert store.count_letters(OUTBOX, [LetterState.QUEUED]) == 1
+        assert store.message_bytes(OUTBOX, "k") == RAW
+        assert store.count_messages(OUTBOX, [QueueState.QUEUED]) == 1
         assert store.count(INBOX, {State.DEAD}) == 5
         store.release(store.acquire(MailboxKey.of_outbox(OUTBOX), ME))
 

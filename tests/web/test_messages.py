@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail import Mailer, Message, SmtpSettings, parse_message
-from nornmail.outgoing import Letter, LetterState
+from nornmail.outgoing import QueuedMessage, QueueState
 from nornmail.web import WsgiApplication
 from tests.web.support import ACCOUNT, Reply, World, call
 
@@ -32,13 +32,13 @@ class Desk:
         return call(self.app, "POST", "/v1/messages", given, headers=headers)
 
     @property
-    def letters(self) -> list[Letter]:
-        return self.world.store.letters(self.mailer.outbox, set(LetterState))
+    def letters(self) -> list[QueuedMessage]:
+        return self.world.store.letters(self.mailer.outbox, set(QueueState))
 
     @property
     def sent(self) -> Message:
         (letter,) = self.letters
-        raw = self.world.store.letter_raw(letter.outbox, letter.key)
+        raw = self.world.store.message_bytes(letter.outbox, letter.key)
         assert raw is not None
         return parse_message(raw)
 

@@ -64,8 +64,8 @@ def new_plain_text(
         The new text without blank lines around it; the whole text, stripped, where nothing would
         be left.
     """
-    looked_at, beyond = _split(text)
-    layout = read_layout(looked_at, keeps_headers=is_forward)
+    seen_uids, beyond = _split(text)
+    layout = read_layout(seen_uids, keeps_headers=is_forward)
     layout.is_attributed |= is_attributed
     lines = layout.lines
     end = layout.stop

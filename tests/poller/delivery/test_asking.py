@@ -26,7 +26,7 @@ def die(world: World, *names: str) -> None:
 
 def ask(world: World, *names: str) -> None:
     for name in names:
-        world.store.ask_again(world.key, world.entry(name).key)
+        world.store.request_retry(world.key, world.entry(name).key)
 
 
 def test_only_what_was_asked_for_is_tried_again_from_its_kept_bytes(world: World) -> None:
@@ -39,7 +39,7 @@ def test_only_what_was_asked_for_is_tried_again_from_its_kept_bytes(world: World
     assert (world.seen[0].raw, world.seen[0].delivery_id) == (mail("two"), ids)
     assert world.states() == {State.DEAD: 1, State.FINISHED: 1}
     assert world.flags() == {"one": set(), "two": {"\\Seen"}}
-    assert world.store.asked_again(world.key) == []
+    assert world.store.retry_requests(world.key) == []
 
 
 def test_a_running_poller_takes_it_up_at_its_next_pass(world: World) -> None:
@@ -94,7 +94,7 @@ def test_a_stopped_poller_leaves_the_request(world: World) -> None:
     poller.stop()
     poller.poll_once()
     assert world.states() == {State.DEAD: 1}
-    assert len(world.store.asked_again(world.key)) == 1
+    assert len(world.store.retry_requests(world.key)) == 1
 
 
 def never_given(world: World) -> Poller:
@@ -110,7 +110,7 @@ def never_given(world: World) -> Poller:
     poller.poll_once()
     (dead,) = world.entries(State.DEAD)
     assert (dead.key.uid, world.store.raw(world.key, dead.key)) == (2, None)
-    world.store.ask_again(world.key, dead.key)
+    world.store.request_retry(world.key, dead.key)
     return poller
 
 
@@ -130,7 +130,7 @@ def test_what_the_server_still_does_not_give_waits_and_dies_again(world: World) 
     poller.poll_once()
     (dead,) = world.entries(State.DEAD)
     assert dead.attempts == 2
-    assert world.store.asked_again(world.key) == []
+    assert world.store.retry_requests(world.key) == []
 
 
 def test_what_the_server_has_no_more_is_gone(world: World) -> None:
@@ -162,13 +162,13 @@ def test_what_has_neither_bytes_nor_a_uid_any_more_stays_dead_and_says_so(world:
     for _ in range(2):
         poller.poll_once()
         (dead,) = world.entries(State.DEAD)
-        world.store.ask_again(world.key, dead.key)
+        world.store.request_retry(world.key, dead.key)
     poller.poll_once()
     (dead,) = world.entries(State.DEAD)
     assert world.states() == {State.FINISHED: 2, State.DEAD: 1}
     assert dead.reason.count(LOST) == 1
     assert "does not give it" in dead.reason
-    assert world.store.asked_again(world.key) == []
+    assert world.store.retry_requests(world.key) == []
 
 
 def test_a_process_that_ends_in_the_handler_has_made_an_attempt(world: World) -> None:

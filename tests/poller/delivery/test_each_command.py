@@ -145,7 +145,7 @@ def wait_out(world: World, spot: str, fault: str) -> None:
     assert plan.pending == []
     assert sorted(world.handed_over) == numbers(1, 5)
     assert world.states() == {State.FINISHED: 5}
-    failures = [event for event in told if isinstance(event, events.Trouble)]
+    failures = [event for event in told if isinstance(event, events.PollFailed)]
     assert all(0 < wait <= LONGEST_WAIT for wait in waits), waits
     assert all(event.seconds > 0 for event in failures)
     check_mailbox(world, at)

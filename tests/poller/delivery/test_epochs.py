@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nornmail import DecisionNeeded
+from nornmail import DecisionRequired
 from nornmail.model import State
 from tests.poller.delivery.harness import World, embedded_only, failing_at, mail, numbered, numbers
 
@@ -166,7 +166,7 @@ def test_more_than_a_hundred_unknown_old_messages_need_a_decision(world: World) 
     with_strangers(world, 101)
     poller = world.poller()
     for _ in range(2):
-        with pytest.raises(DecisionNeeded) as needed:
+        with pytest.raises(DecisionRequired) as needed:
             poller.poll_once()
         assert needed.value.count == 101
         assert needed.value.setting == "on_uidvalidity_change"
@@ -193,7 +193,7 @@ def test_the_decision_that_was_asked_for_settles_it(
 ) -> None:
     with_strangers(world, 101)
     poller = world.poller()
-    with pytest.raises(DecisionNeeded):
+    with pytest.raises(DecisionRequired):
         poller.poll_once()
     poller.close()
     poller = world.poller(on_uidvalidity_change=choice)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from nornmail import DecisionNeeded
+from nornmail import DecisionRequired
 from tests.poller.delivery.harness import World, embedded_only, numbered, numbers
 
 DAY = 86_400.0
@@ -16,7 +16,7 @@ def test_more_than_a_thousand_messages_need_a_decision(world: World) -> None:
     world.deliver(*numbered(1, 1_001))
     poller = world.poller()
     for run in (poller.poll_once, poller.run_forever):
-        with pytest.raises(DecisionNeeded) as needed:
+        with pytest.raises(DecisionRequired) as needed:
             run()
         assert needed.value.count == 1_001
         assert needed.value.setting == "start_from"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.poller.circuit_breaker import FIRST_PROBE, OUTAGE_AFTER, HandlerHealth
+from nornmail.poller.circuit_breaker import FIRST_PROBE, OUTAGE_AFTER, CircuitBreaker
 
 
 def test_five_different_messages_in_a_row_are_an_outage() -> None:
-    health = HandlerHealth()
+    health = CircuitBreaker()
     for number in range(4):
         health.failed(f"message {number}", now=0.0)
         health.failed(f"message {number}", now=0.0)  # the same one again is no other
@@ -20,7 +20,7 @@ def test_five_different_messages_in_a_row_are_an_outage() -> None:
 
 
 def test_probes_come_at_growing_intervals_until_one_succeeds() -> None:
-    health = HandlerHealth()
+    health = CircuitBreaker()
     for number in range(5):
         health.failed(str(number), now=0.0)
     waits = []
@@ -32,9 +32,9 @@ def test_probes_come_at_growing_intervals_until_one_succeeds() -> None:
     assert not health.failing()
 
 
-def down() -> HandlerHealth:
+def down() -> CircuitBreaker:
     """A handler that was taken to be down at 0 s and has failed a probe with each message."""
-    health = HandlerHealth()
+    health = CircuitBreaker()
     for _ in range(2):
         for number in range(OUTAGE_AFTER):
             health.failed(str(number), now=0.0)

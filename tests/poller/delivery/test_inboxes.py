@@ -279,7 +279,7 @@ def test_dead_mail_that_a_person_asked_for_is_touched_once_it_is_handled(
     poller.poll_once()
     desk.trouble.clear()
     (dead,) = world.entries(State.DEAD)
-    world.store.ask_again(world.key, dead.key)
+    world.store.request_retry(world.key, dead.key)
     poller.poll_once()
     assert desk.given(SALES) == ["one", "one"]
     assert desk.given(SUPPORT) == ["one"]
@@ -549,7 +549,7 @@ def test_a_message_that_never_comes_is_dead_for_nobody_in_particular(
     again = world.poller(inboxes=desk.inboxes())
     again.poll_once()
     assert [entry.reason for entry in world.entries(State.DEAD)] == [entry.reason]
-    world.store.ask_again(world.key, entry.key)
+    world.store.request_retry(world.key, entry.key)
     again.poll_once()
     assert sorted(desk.calls) == [(SALES, "both", 1), (SUPPORT, "both", 1)]
     assert world.flags() == {"both": SEEN}
@@ -668,10 +668,10 @@ def test_mail_of_a_removed_inbox_that_a_person_asks_for_is_dead_again(
     poller.poll_once()
     poller.remove_inbox(SALES)
     (dead,) = world.entries(State.DEAD)
-    world.store.ask_again(world.key, dead.key)
+    world.store.request_retry(world.key, dead.key)
     poller.poll_once()
     assert [entry.reason for entry in world.entries(State.DEAD)] == ["inbox removed"]
-    assert world.store.asked_again(world.key) == []
+    assert world.store.retry_requests(world.key) == []
     assert desk.given(SALES) == ["one"]
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nornmail import Defer, Message, Reject, RetryPolicy, events
-from nornmail.events import Announcer, Dead, Event, Gone, Handled, Idle, Missed, Waiting
+from nornmail.events import Announcer, Dead, Event, Gone, Handled, Idle, LateListed, Waiting
 from nornmail.model import State
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
 from nornmail.testing.imap.faults import Call
@@ -105,11 +105,11 @@ def test_uids_that_an_earlier_listing_hid_are_told(life: Life, wait: float) -> N
     poller = life.poller()
     poller.poll_once()
     assert life.subjects == ["1", "3"]
-    assert life.events.of(Missed) == []
+    assert life.events.of(LateListed) == []
     life.clock.advance(wait)
     poller.poll_once()
     assert life.subjects == ["1", "3", "2"]
-    missed = life.events.until(Missed)
+    missed = life.events.until(LateListed)
     assert (missed.uids, missed.count) == ("2", 1)
 
 
@@ -121,7 +121,7 @@ def test_new_mail_is_not_told_as_missed(life: Life) -> None:
     life.deliver("3")
     poller.poll_once()
     assert life.subjects == ["1", "2", "3"]
-    assert life.events.of(Missed) == []
+    assert life.events.of(LateListed) == []
 
 
 def test_a_listener_that_raises_is_logged_and_harms_nothing(

@@ -14,16 +14,16 @@ from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import instant
 from nornmail.events import (
     AuthFailed,
+    BacklogWarning,
     Backoff,
-    Behind,
+    DecisionPending,
     HandlerFailing,
     Idle,
     Stalled,
-    StandingBy,
+    Standby,
     Stopped,
-    ThrottledEvent,
-    TookOver,
-    Undecided,
+    TakenOver,
+    Throttling,
 )
 from nornmail.model import Watermark
 from nornmail.poller.circuit_breaker import OUTAGE_AFTER
@@ -120,7 +120,7 @@ def many(life: Life) -> None:
 TROUBLE = [
     pytest.param(refuse, Backoff, "backoff", "connect", id="nobody answers"),
     pytest.param(reject, AuthFailed, "auth_failed", "", id="a wrong password"),
-    pytest.param(throttle, ThrottledEvent, "throttled", "throttled", id="a server that throttles"),
+    pytest.param(throttle, Throttling, "throttled", "throttled", id="a server that throttles"),
     pytest.param(many, HandlerFailing, "handler_failing", "is away", id="a handler that is down"),
 ]
 
@@ -158,7 +158,7 @@ def test_a_second_poller_stands_by_and_takes_over(life: Life) -> None:
     key = life.poller()._engine.ledger.mailbox
     lease = life.store.acquire(key, "elsewhere:1")
     with life.poller() as poller:
-        told = life.events.until(StandingBy)
+        told = life.events.until(Standby)
         assert "elsewhere:1" in told.reason
         life.clock.until_somebody_waits()
         assert poller.status().state == "standing_by"
@@ -167,7 +167,7 @@ def test_a_second_poller_stands_by_and_takes_over(life: Life) -> None:
         life.store.release(lease)
         life.clock.until_somebody_waits()
         life.clock.advance(told.seconds)
-        life.events.until(TookOver)
+        life.events.until(TakenOver)
         life.events.until(Idle)
         assert poller.status().state == "idle"
 
@@ -181,7 +181,7 @@ def test_a_new_uidvalidity_that_waits_for_a_decision(life: Life) -> None:
     for number in range(101):
         life.server.deliver(b"Subject: %d\r\n\r\n" % number, date=long_ago)
     with poller:
-        told = life.events.until(Undecided)
+        told = life.events.until(DecisionPending)
         assert (told.count, told.setting) == (101, "on_uidvalidity_change")
         life.clock.until_somebody_waits()
         assert poller.status().state == "undecided"
@@ -251,7 +251,7 @@ def test_a_handler_that_takes_its_time_is_told_as_behind(life: Life) -> None:
         life.until_seen(count)
         life.events.until(Idle)
         assert poller.status().behind == 0
-    assert [event.count for event in life.events.of(Behind)] == [1]
+    assert [event.count for event in life.events.of(BacklogWarning)] == [1]
     assert seen[0] == 0
     assert seen[BATCH_MESSAGES] == 1
 
@@ -263,7 +263,7 @@ def test_an_outage_of_the_handler_leaves_it_behind(life: Life) -> None:
         life.events.until(HandlerFailing)
         life.clock.until_somebody_waits()
         life.clock.advance((STALLED_INTERVALS + 1) * INTERVAL)
-        assert life.events.until(Behind).count == OUTAGE_AFTER
+        assert life.events.until(BacklogWarning).count == OUTAGE_AFTER
         assert poller.status().behind == OUTAGE_AFTER
 
 

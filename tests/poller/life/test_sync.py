@@ -18,7 +18,7 @@ from nornmail import (
     StoreError,
 )
 from nornmail.errors import Throttled
-from nornmail.events import AuthFailed, Backoff, Idle, ThrottledEvent
+from nornmail.events import AuthFailed, Backoff, Idle, Throttling
 from nornmail.model import Inbox
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import SECONDS, Gate, Life
@@ -161,7 +161,7 @@ def test_a_server_that_throttles_is_left_alone_in_spite_of_it(life: Life) -> Non
         life.server.faults.add(Answer(command="NOOP", text=text))
         with pytest.raises(Throttled):
             poller.sync()
-        assert life.events.until(ThrottledEvent).seconds >= 30
+        assert life.events.until(Throttling).seconds >= 30
         said = len(life.server.commands)
         with pytest.raises(Throttled):
             poller.sync()

@@ -11,7 +11,7 @@ import pytest
 
 from nornmail import (
     ConfigurationError,
-    DecisionNeeded,
+    DecisionRequired,
     HandlerError,
     Message,
     NornmailError,
@@ -186,7 +186,7 @@ def test_a_first_run_that_needs_a_decision_is_told(life: Life) -> None:
     poller = life.poller().start()
     assert "1001" in life.events.until(Stopped).reason
     assert poller.status().state == "failed"
-    with pytest.raises(DecisionNeeded):
+    with pytest.raises(DecisionRequired):
         poller.stop()
     assert life.seen == []
 

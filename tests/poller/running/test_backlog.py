@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from nornmail.clock import instant
-from nornmail.events import Announcer, Behind, Event
+from nornmail.events import Announcer, BacklogWarning, Event
 from nornmail.poller.status import Backlog
 from tests.support.clock import FakeClock
 
@@ -43,7 +43,7 @@ def test_what_lasts_is_told_once_with_its_begin(watched: Watched) -> None:
     watched.clock.advance(1)
     watched.backlog.did(100)
     (told,) = watched.told
-    assert isinstance(told, Behind)
+    assert isinstance(told, BacklogWarning)
     assert told.count == 200
     assert abs(told.since - began) < timedelta(milliseconds=1)
     assert watched.backlog.behind == 100
@@ -64,7 +64,7 @@ def test_it_is_told_again_after_there_was_nothing_left(watched: Watched) -> None
         watched.backlog.did(1)
         watched.backlog.found(0)
         assert watched.backlog.behind == 0
-    assert [event.count for event in watched.told if isinstance(event, Behind)] == [1, 1]
+    assert [event.count for event in watched.told if isinstance(event, BacklogWarning)] == [1, 1]
 
 
 def test_the_wall_clock_may_jump(watched: Watched) -> None:

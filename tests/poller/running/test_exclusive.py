@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from nornmail.errors import HandlerError
-from nornmail.poller.threads import Turnstile
+from nornmail.poller.threads import FairLock
 
 SOON = 20.0
 """Seconds until a test that hangs fails."""
@@ -15,7 +15,7 @@ SOON = 20.0
 
 def test_who_came_first_goes_first_and_the_one_inside_hears_of_each() -> None:
     rung, order = threading.Event(), list[int]()
-    turnstile = Turnstile(rung.set)
+    turnstile = FairLock(rung.set)
 
     def work(number: int) -> None:
         with turnstile:
@@ -36,7 +36,7 @@ def test_who_came_first_goes_first_and_the_one_inside_hears_of_each() -> None:
 
 
 def test_who_is_inside_cannot_come_in_again() -> None:
-    turnstile = Turnstile()
+    turnstile = FairLock()
     with turnstile, pytest.raises(HandlerError), turnstile:
         pass
     with turnstile:
@@ -47,7 +47,7 @@ def test_who_gives_up_waiting_blocks_nobody() -> None:
     def give_up() -> None:
         raise KeyboardInterrupt
 
-    turnstile = Turnstile(give_up)
+    turnstile = FairLock(give_up)
     raised = threading.Event()
 
     def try_it() -> None:
