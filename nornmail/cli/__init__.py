@@ -59,7 +59,8 @@ def _parser(arguments: Sequence[str]) -> Parser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == asked_for:
-            import_module(f"nornmail.cli.{name}").add(command)
+            home = "nornmail.demo" if name == "demo" else f"nornmail.cli.{name}"
+            import_module(home).add(command)
     return parser
 
 

@@ -14,7 +14,7 @@ from nornmail.compose.headers import parameterised, structured
 
 # ---- MIME entities as values, and how they are put together (RFC 2045, 2046, 2387).
 
-BOUNDARY_DIGITS: Final = 24
+_BOUNDARY_DIGITS: Final = 24
 """Hexadecimal digits of a boundary: nobody guesses 96 bits."""
 
 
@@ -48,7 +48,7 @@ class Boundaries:
             self._count += 1
             seed = f"{self._unique}/{self._count}".encode()
             # No quoted-printable and no base64 has "=_" (RFC 2045, 6.7).
-            boundary = f"=_{hashlib.sha256(seed).hexdigest()[:BOUNDARY_DIGITS]}"
+            boundary = f"=_{hashlib.sha256(seed).hexdigest()[:_BOUNDARY_DIGITS]}"
             if not any(boundary.encode() in part.body for part in parts):
                 return boundary
 

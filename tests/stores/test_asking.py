@@ -23,7 +23,7 @@ from nornmail.model import EntryKey, State
 store = SqliteStateStore(sys.argv[1])
 (mailbox,) = store.mailboxes()
 for entry in store.entries(mailbox, {State.DEAD}):
-    store.ask_again(mailbox, entry.key)
+    store.request_retry(mailbox, entry.key)
 store.close()
 """
 

@@ -34,9 +34,9 @@ LOOP = """
 import sys
 from pathlib import Path
 from nornmail.model import PutEntry, State
-from nornmail.stores import json_file
+from nornmail.stores import json_store
 from tests.stores.support import INBOX, ME, PATHS, entry
-json_file.JOURNAL_FLOOR_BYTES = 2000
+json_store.JOURNAL_FLOOR_BYTES = 2000
 store = PATHS[sys.argv[1]](Path(sys.argv[2]))
 lease = store.acquire(INBOX, ME)
 claimed = store.entries(INBOX, [State.CLAIMED])
