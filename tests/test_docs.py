@@ -426,7 +426,8 @@ def numbers(module: str) -> dict[str, float]:
     return {
         f"{module}.{name}": vars(loaded)[name]
         for name in defined
-        if isinstance(vars(loaded)[name], int | float) and name not in {"KIB", "MIB", "HOUR", "DAY", "CLOSING"}
+        if isinstance(vars(loaded)[name], int | float)
+        and name not in {"KIB", "MIB", "HOUR", "DAY", "CLOSING"}
     }
 
 
