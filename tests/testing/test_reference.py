@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nornmail.testing import MailServer, SentMessage, faults, smtp_faults
-from nornmail.testing.smtp.session import MAX_AUTH_LINE, MAX_COMMAND_LINE
+from nornmail.testing.smtp.client import MAX_AUTH_LINE
+from nornmail.testing.smtp.session import MAX_COMMAND_LINE
 from nornmail.testing.smtp.settings import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.waiting import WAIT_SECONDS
 

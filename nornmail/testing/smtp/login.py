@@ -5,12 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from nornmail.testing.smtp.command import Refused, Response
-
-if TYPE_CHECKING:
-    from nornmail.testing.smtp.session import Session
+from nornmail.testing.smtp.client import Client
+from nornmail.testing.smtp.grammar import Refused, Reply
 
 _TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"mail"}'
 _XOAUTH2 = re.compile(rb"user=([^\x01]*)\x01auth=Bearer ([!-~]+)\x01\x01")
@@ -18,11 +15,11 @@ _OAUTHBEARER = re.compile(
     rb"n,a=([^\x01,]*),\x01(?:(?:host|port)=[^\x01]*\x01)*auth=Bearer ([!-~]+)\x01\x01"
 )
 
-Mechanism = Callable[["Session", bytes | None], str | None]
+Mechanism = Callable[[Client, bytes | None], str | None]
 """Gets the initial response, if there was one; returns the user's name when it is proved."""
 
 
-def authenticate(session: Session, argument: bytes) -> Response:
+def authenticate(client: Client, argument: bytes) -> Reply:
     """AUTH, with the first response in the command or after it.
 
     Raises:
@@ -32,53 +29,53 @@ def authenticate(session: Session, argument: bytes) -> Response:
     if not words or len(words) > 2:
         raise Refused(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
     name = words[0].upper().decode("latin-1")
-    _check_allowed(session)
-    if f"AUTH={name}" not in session.extensions or name not in _MECHANISMS:
+    _check_allowed(client)
+    if f"AUTH={name}" not in client.extensions or name not in _MECHANISMS:
         raise Refused(504, "5.5.4", "Unrecognized authentication type")
     first = None if len(words) == 1 else b"" if words[1] == b"=" else _decoded(words[1])
-    user = _MECHANISMS[name](session, first)
+    user = _MECHANISMS[name](client, first)
     if user is None:
         raise Refused(535, "5.7.8", "Authentication credentials invalid")
-    session.user = user
-    session.settings.count_login()
-    return Response(235, "2.7.0", "Authentication successful")
+    client.user = user
+    client.settings.count_login()
+    return Reply(235, "2.7.0", "Authentication successful")
 
 
-def _check_allowed(session: Session) -> None:
-    if not any(name.startswith("AUTH=") for name in session.extensions):
+def _check_allowed(client: Client) -> None:
+    if not any(name.startswith("AUTH=") for name in client.extensions):
         raise Refused(502, "5.5.1", "AUTH is not available")
-    if session.hidden_until_tls():
+    if client.hidden_until_tls():
         raise Refused(538, "5.7.11", "Encryption required for authentication")
-    if session.user is not None:
+    if client.user is not None:
         raise Refused(503, "5.5.1", "Already authenticated")
-    if session.transaction is not None:
+    if client.transaction is not None:
         raise Refused(503, "5.5.1", "AUTH is not allowed during a mail transaction")
 
 
-def _plain(session: Session, first: bytes | None) -> str | None:
+def _plain(client: Client, first: bytes | None) -> str | None:
     """RFC 4616."""
-    message = _challenge(session, b"") if first is None else first
+    message = _challenge(client, b"") if first is None else first
     parts = message.split(b"\0")
-    return _check_password(session, parts[1], parts[2]) if len(parts) == 3 else None
+    return _check_password(client, parts[1], parts[2]) if len(parts) == 3 else None
 
 
-def _login(session: Session, first: bytes | None) -> str | None:
+def _login(client: Client, first: bytes | None) -> str | None:
     """Asks for a name and a password, each by itself; it is in no RFC and everywhere."""
-    user = _challenge(session, b"Username:") if first is None else first
-    return _check_password(session, user, _challenge(session, b"Password:"))
+    user = _challenge(client, b"Username:") if first is None else first
+    return _check_password(client, user, _challenge(client, b"Password:"))
 
 
 def _bearer(pattern: re.Pattern[bytes]) -> Mechanism:
     """A mechanism with a token. A refusal is told in a challenge, which the client answers."""
 
-    def mechanism(session: Session, first: bytes | None) -> str | None:
-        said = pattern.fullmatch(_challenge(session, b"") if first is None else first)
+    def mechanism(client: Client, first: bytes | None) -> str | None:
+        said = pattern.fullmatch(_challenge(client, b"") if first is None else first)
         if said is not None:
             user = said[1].replace(b"=2C", b",").replace(b"=3D", b"=").decode("utf-8", "replace")
-            account = session.state.accounts.get(user)
+            account = client.state.accounts.get(user)
             if account is not None and said[2].decode() in account.tokens:
                 return user
-        _challenge(session, _TOKEN_REFUSED)
+        _challenge(client, _TOKEN_REFUSED)
         return None
 
     return mechanism
@@ -92,9 +89,9 @@ _MECHANISMS: dict[str, Mechanism] = {
 }
 
 
-def _challenge(session: Session, words: bytes) -> bytes:
+def _challenge(client: Client, words: bytes) -> bytes:
     """Ask the client for its next response (RFC 4954, 4)."""
-    line = session.ask(b"334 " + binascii.b2a_base64(words, newline=False) + b"\r\n")
+    line = client.ask(b"334 " + binascii.b2a_base64(words, newline=False) + b"\r\n")
     if line == b"*":
         raise Refused(501, "5.7.0", "Authentication cancelled")
     return _decoded(line)
@@ -107,10 +104,10 @@ def _decoded(line: bytes) -> bytes:
         raise Refused(501, "5.5.2", "Not base64") from error
 
 
-def _check_password(session: Session, user: bytes, password: bytes) -> str | None:
+def _check_password(client: Client, user: bytes, password: bytes) -> str | None:
     try:
         name, given = user.decode(), password.decode()
     except UnicodeDecodeError:
         return None  # no account has such a name or password
-    account = session.state.accounts.get(name)
+    account = client.state.accounts.get(name)
     return name if account is not None and account.password == given else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from nornmail.testing.connection import Connection
 from nornmail.testing.service import Service
+from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.local_delivery import addressee, with_trace
 from nornmail.testing.smtp.session import Session
 from nornmail.testing.smtp.settings import SmtpSettings
@@ -89,11 +91,11 @@ class SmtpServer(SmtpSettings):
             self._sent.clear()
 
     def _serve(self, conn: Connection) -> None:
-        Session(self._state, self, conn, self._accept).run(tls=self._security == "tls")
+        Session(Client(self._state, self, conn), self._accept).run(tls=self._security == "tls")
 
-    def _accept(self, transaction: Transaction, session: Session, raw: bytes) -> str:
+    def _accept(self, client: Client, transaction: Transaction, raw: bytes) -> str:
         """Keep a message, and deliver it to the accounts among its recipients."""
-        sent = session.sent(transaction, raw)
+        sent = _sent(client, transaction, raw)
         with self._state.lock:
             self._sent.append(sent)
             self._number += 1
@@ -107,3 +109,19 @@ class SmtpServer(SmtpSettings):
                     inbox.add(copy, date=sent.at)
         self._state.changes.announce()
         return number
+
+
+def _sent(client: Client, transaction: Transaction, raw: bytes) -> SentMessage:
+    """The message as the outbox keeps it, accepted now."""
+    return SentMessage(
+        mail_from=transaction.sender.address,
+        rcpt_tos=tuple(path.address for path in transaction.recipients),
+        raw=raw,
+        mail_options=transaction.sender.parameters,
+        rcpt_options=tuple(path.parameters for path in transaction.recipients),
+        helo=client.helo or "",
+        esmtp=client.esmtp,
+        user=client.user,
+        tls=client.conn.secure,
+        at=datetime.now(UTC),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.testing import MailServer, smtp_faults
-from nornmail.testing.smtp.session import MAX_AUTH_LINE
+from nornmail.testing.smtp.client import MAX_AUTH_LINE
 from tests.testing.smtp.raw import (
     OAUTHBEARER,
     PASSWORD,

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.smtp.command import MessageReader
+from nornmail.testing.smtp.grammar import MessageReader
 from tests.testing.smtp.raw import MESSAGE, RawClient
 
 CASES = [

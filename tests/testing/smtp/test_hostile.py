@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.smtp.session import MAX_AUTH_LINE
+from nornmail.testing.smtp.client import MAX_AUTH_LINE
 from tests.testing.smtp.raw import MESSAGE, PLAIN, RawClient
 
 MANY_RECIPIENTS = 10_000
