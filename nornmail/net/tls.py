@@ -11,7 +11,6 @@ from typing import Final
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.net.diagnose import Port, tls_failure
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.wire import described
 
 HELO_LITERAL: Final = "[127.0.0.1]"
 """What a client without a name of its own says (RFC 5321, 4.1.3); it tells nothing about it."""
@@ -60,7 +59,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
-        allowed = f"a readable file of certificates in PEM ({described(error)})"
+        allowed = f"a readable file of certificates in PEM ({error_text(error)})"
         raise ConfigurationError("SMTP_CA_FILE", ca_file, allowed) from error
 
 
@@ -83,7 +82,7 @@ def connect(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.so
     except UnicodeError as error:
         raise ConfigurationError("SMTP_HOST", settings.host, "a host name") from error
     except OSError as error:
-        raise ConnectionLost(f"{where}: {described(error)}") from error
+        raise ConnectionLost(f"{where}: {error_text(error)}") from error
     # The final dot goes out alone and must not wait for the acknowledgement of what was before it.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -130,3 +129,10 @@ def wrap(
             raise
         said, advice = tls_failure(port_of(settings, settings.timeout), error)
         raise ConnectionLost(f"no TLS with {settings.host}: {said}; {advice}") from error
+
+
+def error_text(error: BaseException) -> str:
+    """The text of a system error, never empty."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or type(error).__name__
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -15,6 +15,7 @@ from typing import Final
 
 from nornmail.clock import Clock
 from nornmail.errors import ConnectionLost, ProtocolError
+from nornmail.net.tls import error_text
 from nornmail.smtp.reply_codes import CLOSING, Response, ResponseReader
 
 CHUNK: Final = 64 * 1024
@@ -102,7 +103,7 @@ class Wire(smtplib.SMTP):
         except TimeoutError as error:
             raise ConnectionLost("the server takes nothing more in time") from error
         except (OSError, ValueError) as error:
-            raise ConnectionLost(f"the connection fell: {described(error)}") from error
+            raise ConnectionLost(f"the connection fell: {error_text(error)}") from error
 
     def send_content(self, octets: bytes) -> None:
         """Send octets that need time by their number.
@@ -130,7 +131,7 @@ class Wire(smtplib.SMTP):
             except TimeoutError as error:
                 raise ConnectionLost("the server did not answer in time") from error
             except (OSError, ValueError) as error:
-                raise ConnectionLost(f"the connection fell: {described(error)}") from error
+                raise ConnectionLost(f"the connection fell: {error_text(error)}") from error
             if not octets:
                 raise ConnectionLost("the server closed the connection")
             self._reader.feed(octets)
@@ -153,7 +154,7 @@ class Wire(smtplib.SMTP):
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass  # nothing is there: the usual case
         except (OSError, ValueError) as error:
-            raise ConnectionLost(f"the connection fell: {described(error)}") from error
+            raise ConnectionLost(f"the connection fell: {error_text(error)}") from error
         return None if self._reader.is_empty else self.response()
 
     def getreply(self) -> tuple[int, bytes]:
@@ -180,10 +181,3 @@ class Wire(smtplib.SMTP):
         if self.sock is None:
             raise ConnectionLost("the connection is closed")
         return self.sock
-
-
-def described(error: BaseException) -> str:
-    """An error of the system in words, never empty."""
-    if isinstance(error, ssl.SSLError):
-        return error.reason or type(error).__name__
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__
