@@ -407,11 +407,11 @@ def outbox_event(letter: QueuedMessage) -> OutboxEvent | None:
     """What is told of a letter that was just written down; ``None`` when there is no need to."""
     at = instant(letter.changed_at)
     key, message_id, reason = letter.key, letter.message_id, letter.reason
-    standings = [one.standing for one in letter.recipients]
+    statuses = [one.status for one in letter.recipients]
     match letter.state:
         case QueueState.SENT:
-            refused = standings.count(RecipientStatus.REFUSED)
-            accepted = len(standings) - refused
+            refused = statuses.count(RecipientStatus.REFUSED)
+            accepted = len(statuses) - refused
             return OutboxSent(
                 at=at, key=key, message_id=message_id, accepted=accepted, refused=refused
             )

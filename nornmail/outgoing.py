@@ -117,13 +117,13 @@ class Recipient:
 
     Attributes:
         address: as it goes into RCPT TO, without angle brackets.
-        standing: how far it has come.
+        status: how far it has come.
         code: the reply code (RFC 5321, 4.2), 0 where there was none.
         text: the server's words, scrubbed of control characters and cut to a line.
     """
 
     address: str
-    standing: RecipientStatus = RecipientStatus.PENDING
+    status: RecipientStatus = RecipientStatus.PENDING
     code: int = 0
     text: str = ""
 
@@ -215,7 +215,7 @@ class OperatorRequest(StrEnum):
     """It is unknown, and it is known now that it was sent."""
 
 
-WISHES: Mapping[OperatorRequest, frozenset[QueueState]] = MappingProxyType(
+REQUESTABLE: Mapping[OperatorRequest, frozenset[QueueState]] = MappingProxyType(
     {
         OperatorRequest.RETRY: frozenset(
             {QueueState.QUEUED, QueueState.FAILED, QueueState.UNKNOWN}
@@ -237,7 +237,7 @@ def check_request(letter: QueuedMessage | None, wish: OperatorRequest) -> None:
         raise IllegalTransition(f"there is no such letter, so it cannot be: {wish}")
     if letter.dropped:
         raise IllegalTransition(f"the letter {letter.key} was dropped, so it cannot be: {wish}")
-    if letter.state not in WISHES[wish]:
+    if letter.state not in REQUESTABLE[wish]:
         raise IllegalTransition(f"the letter {letter.key} is {letter.state}: it cannot be: {wish}")
 
 
@@ -264,7 +264,7 @@ def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:
     if [one.address for one in before.recipients] != [one.address for one in after.recipients]:
         raise IllegalTransition(f"the letter {before.key} has other recipients")
     recipients = tuple(
-        old if old.standing is RecipientStatus.BOUNCED else new
+        old if old.status is RecipientStatus.BOUNCED else new
         for old, new in zip(before.recipients, after.recipients, strict=True)
     )
     return replace(after, recipients=recipients)
@@ -277,11 +277,11 @@ def bounced(letter: QueuedMessage, report: Recipient) -> QueuedMessage | None:
     """
     wanted = report.address.lower()
     could = (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN)
-    hit = [one.address.lower() == wanted and one.standing in could for one in letter.recipients]
+    hit = [one.address.lower() == wanted and one.status in could for one in letter.recipients]
     if not any(hit):
         return None
     recipients = tuple(
-        replace(report, address=one.address, standing=RecipientStatus.BOUNCED) if is_it else one
+        replace(report, address=one.address, status=RecipientStatus.BOUNCED) if is_it else one
         for one, is_it in zip(letter.recipients, hit, strict=True)
     )
     return replace(letter, recipients=recipients)

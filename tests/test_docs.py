@@ -33,7 +33,7 @@ from nornmail.compose.autoreply import REFUSALS
 from nornmail.compose.compose import Draft
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
-from nornmail.outbox.status import Doing
+from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import Activity, Status
 from tests.support.package import package_directory
@@ -297,7 +297,7 @@ def test_the_status_of_a_mailer_on_the_page_is_that_of_the_code() -> None:
         one.name for one in fields(MailerStatus)
     ]
     told = [row[0] for row in table(STATUS, "state of a mailer", "what it is doing")]
-    assert told == [str(state) for state in Doing]
+    assert told == [str(state) for state in MailerState]
 
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, DELIVERY], ids=lambda page: page.stem)

@@ -135,7 +135,7 @@ def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
             print(f"{'':12}  {line}")
     for one in letter.recipients:
         answer = f"{one.code or ''} {one.text}".strip()
-        print(printable(f"{one.standing:12}  {one.address}  {answer}".rstrip()))
+        print(printable(f"{one.status:12}  {one.address}  {answer}".rstrip()))
 
 
 def _retry(chosen: argparse.Namespace, outbox: Outbox) -> None:

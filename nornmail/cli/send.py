@@ -168,7 +168,7 @@ def _tell(result: SendResult, why: str, *, as_json: bool) -> None:
     print(printable(f"{result.state}: {result.key} {result.message_id} {said}".rstrip()))
     for one in result.recipients:
         answer = f"{one.code or ''} {one.text}".strip()
-        print(printable(f"  {one.standing}: {one.address} {answer}".rstrip()))
+        print(printable(f"  {one.status}: {one.address} {answer}".rstrip()))
 
 
 def facts(result: SendResult) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from nornmail.errors import ComposeError, ConfigurationError
 from nornmail.message.addresses import Address, canonical
 from nornmail.settings.smtp import SmtpSettings
 
-Mailbox: TypeAlias = str | Address | tuple[str, str]
+AddressLike: TypeAlias = str | Address | tuple[str, str]
 """One address: ``"ann@example.com"``, ``"Ann <ann@example.com>"``, an Address, (name, address)."""
-Mailboxes: TypeAlias = Mailbox | Iterable[Mailbox] | None
+AddressesLike: TypeAlias = AddressLike | Iterable[AddressLike] | None
 """None, one or several."""
 
 MAX_ADDRESS_OCTETS: Final = 254
@@ -45,12 +45,12 @@ _DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
 """What IDNA 2003 maps to another name than IDNA 2008: sharp s, final sigma, the joiners."""
 
 
-def mailbox(value: Mailbox, field: str) -> Address:
+def to_address(value: AddressLike, field: str) -> Address:
     """One address, checked, its domain in ASCII.
 
     Args:
-        value: see :data:`Mailbox`. A text with a name must have the address in angle brackets, and
-            the name in quotes where it holds a comma, an ``@`` or the like.
+        value: see :data:`AddressLike`. A text with a name must have the address in angle brackets,
+            and the name in quotes where it holds a comma, an ``@`` or the like.
         field: what it is for, for the error.
 
     Raises:
@@ -79,13 +79,13 @@ def sender_of(settings: SmtpSettings) -> Address:
             "SMTP_FROM", None, "set it to your address, as SMTP_USERNAME is none"
         )
     try:
-        return mailbox(given, "sender")
+        return to_address(given, "sender")
     except ComposeError as error:
         name = "SMTP_USERNAME" if settings.sender is None else "SMTP_FROM"
         raise ConfigurationError(name, given, f"must be an address: {error.why}") from error
 
 
-def mailboxes(value: Mailboxes, field: str) -> tuple[Address, ...]:
+def to_addresses(value: AddressesLike, field: str) -> tuple[Address, ...]:
     """All addresses of a field, each mailbox once, in their order.
 
     A tuple of two texts is (name, address). Where the first has an ``@`` it could as well be meant
@@ -97,12 +97,12 @@ def mailboxes(value: Mailboxes, field: str) -> tuple[Address, ...]:
     """
     found: dict[str, Address] = {}
     for one in _several(value, field):
-        address = mailbox(one, field)
+        address = to_address(one, field)
         found.setdefault(canonical(address.address), address)
     return tuple(found.values())
 
 
-def _several(value: Mailboxes, field: str) -> Iterable[Mailbox]:
+def _several(value: AddressesLike, field: str) -> Iterable[AddressLike]:
     if value is None:
         return ()
     if isinstance(value, str | Address):

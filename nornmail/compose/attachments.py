@@ -133,7 +133,7 @@ AttachmentSource: TypeAlias = (
 """An Enclosure, an Attachment of a message that came in, (name, octets), or a path."""
 
 
-def read_enclosures(
+def read_attachments(
     sources: Iterable[AttachmentSource] | AttachmentSource,
 ) -> tuple[OutgoingAttachment, ...]:
     """What is to be sent along, with the files read. The one place of ``smtp/`` that reads files.

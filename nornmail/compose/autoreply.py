@@ -1,6 +1,6 @@
 """What a program must not answer by itself (RFC 3834). Pure.
 
-The names of refusals are those of :data:`REFUSALS`; ``allow`` lifts them one by one.
+The names of refusal_reasons are those of :data:`REFUSALS`; ``allow`` lifts them one by one.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class AnswerLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class ReplyCounts:
     """How many answers were sent or queued already: the larger of correspondent and thread.
 
     Attributes:
@@ -180,15 +180,15 @@ class Counts:
     day: int = 0
 
 
-NONE_ANSWERED: Final = Counts()
+NONE_ANSWERED: Final = ReplyCounts()
 
 
-def refusals(
+def refusal_reasons(
     message: Message,
     *,
     own: Collection[str],
     own_message_ids: Callable[[str], bool],
-    answered: Counts = NONE_ANSWERED,
+    answered: ReplyCounts = NONE_ANSWERED,
     limits: AnswerLimits | None = None,
     now: datetime,
     max_age: timedelta | None = MAX_REPLY_AGE,
@@ -206,7 +206,7 @@ def refusals(
         now: with a time zone.
         max_age: since when it may have been received (``received_at``, else the Date field);
             ``None`` is no limit.
-        allow: names of refusals that do not count here.
+        allow: names of refusal_reasons that do not count here.
 
     Raises:
         ConfigurationError: ``allow`` has a name that is none of :data:`REFUSALS`.
@@ -241,7 +241,7 @@ def _of_ourselves(
         yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
 
 
-def _too_many(answered: Counts, limits: AnswerLimits) -> Iterator[Refusal]:
+def _too_many(answered: ReplyCounts, limits: AnswerLimits) -> Iterator[Refusal]:
     if answered.hour >= limits.per_hour:
         yield Refusal("rate", f"{answered.hour} answers within an hour")
     elif answered.day >= limits.per_day:

@@ -8,13 +8,19 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final, Literal
 
-from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, mailboxes, needs_smtputf8
+from nornmail.compose.addresses import (
+    AddressesLike,
+    AddressLike,
+    needs_smtputf8,
+    to_address,
+    to_addresses,
+)
 from nornmail.compose.attachments import OutgoingAttachment, checked_content_id, enclosure_entity
 from nornmail.compose.headers import (
+    address_list,
     checked_ids,
     checked_text,
     custom_headers,
-    mailbox_list,
     own_message_id,
     structured,
     trim_references,
@@ -29,7 +35,7 @@ from nornmail.outgoing import Envelope, check_line_endings
 
 # ---- What a message says and carries, as one MIME tree (RFC 2046, 2387).
 
-MAX_ENCLOSURES: Final = 500
+MAX_ATTACHMENTS: Final = 500
 """Files sent along with one message; readers look at some 1,000 parts."""
 
 
@@ -55,8 +61,8 @@ def content_entity(
     for name, value in (("text", text), ("html", html)):
         if value is not None and not isinstance(value, str):
             raise ComposeError(name, f"{type(value).__name__} is no text")
-    if len(enclosures) > MAX_ENCLOSURES:
-        raise ComposeError("attachments", f"more than {MAX_ENCLOSURES}")
+    if len(enclosures) > MAX_ATTACHMENTS:
+        raise ComposeError("attachments", f"more than {MAX_ATTACHMENTS}")
     boundaries = Boundaries(unique)
     inline = [one for one in enclosures if one.content_id] if html else []
     _check_content_ids(inline)
@@ -140,14 +146,14 @@ class Draft:
 
     Attributes:
         sender: whom it is from, and the envelope's sender.
-        to, cc, bcc: whom it is for, see :data:`~nornmail.compose.addresses.Mailboxes`; ``bcc``
+        to, cc, bcc: whom it is for, see :data:`~nornmail.compose.addresses.AddressesLike`; ``bcc``
             stands in the envelope alone.
         reply_to: where answers are to go, if not to ``sender``.
         subject: on one line.
         text: the plain text; ``None`` or blank with ``html`` given is made from that.
         html: the same as HTML.
         attachments: files and inline images, already read
-            (:func:`~nornmail.compose.attachments.read_enclosures`).
+            (:func:`~nornmail.compose.attachments.read_attachments`).
         headers: further fields, as ``{"X-Ticket": "17"}``. Those that are made here are refused.
         in_reply_to: the Message-ID that this answers, with its angle brackets.
         references: the Message-IDs of the thread, oldest first, with theirs.
@@ -155,11 +161,11 @@ class Draft:
         auto_submitted: for RFC 3834; ``""`` where a person wrote or approved it.
     """
 
-    sender: Mailbox
-    to: Mailboxes = ()
-    cc: Mailboxes = ()
-    bcc: Mailboxes = ()
-    reply_to: Mailboxes = ()
+    sender: AddressLike
+    to: AddressesLike = ()
+    cc: AddressesLike = ()
+    bcc: AddressesLike = ()
+    reply_to: AddressesLike = ()
     subject: str = ""
     text: str | None = None
     html: str | None = None
@@ -243,7 +249,7 @@ class _People:
         return {"from_": (self.sender,), "to": self.to, "cc": self.cc, "reply_to": self.reply_to}
 
     def envelope(self) -> Envelope:
-        everyone = mailboxes((*self.to, *self.cc, *self.bcc), "to")
+        everyone = to_addresses((*self.to, *self.cc, *self.bcc), "to")
         smtputf8 = _needs_utf8((self.sender, *everyone, *self.reply_to))
         return Envelope(self.sender.address, tuple(one.address for one in everyone), smtputf8)
 
@@ -254,11 +260,11 @@ def _needs_utf8(addresses: Sequence[Address]) -> bool:
 
 def _people(draft: Draft) -> _People:
     people = _People(
-        sender=mailbox(draft.sender, "sender"),
-        to=mailboxes(draft.to, "to"),
-        cc=mailboxes(draft.cc, "cc"),
-        bcc=mailboxes(draft.bcc, "bcc"),
-        reply_to=mailboxes(draft.reply_to, "reply_to"),
+        sender=to_address(draft.sender, "sender"),
+        to=to_addresses(draft.to, "to"),
+        cc=to_addresses(draft.cc, "cc"),
+        bcc=to_addresses(draft.bcc, "bcc"),
+        reply_to=to_addresses(draft.reply_to, "reply_to"),
     )
     count = len(people.to) + len(people.cc) + len(people.bcc)
     if not count:
@@ -269,15 +275,15 @@ def _people(draft: Draft) -> _People:
 
 
 def _address_fields(people: _People) -> Iterator[bytes]:
-    yield mailbox_list("From", [people.sender])
+    yield address_list("From", [people.sender])
     if people.to:
-        yield mailbox_list("To", people.to)
+        yield address_list("To", people.to)
     elif not people.cc:
         yield structured("To", "undisclosed-recipients:;")
     if people.cc:
-        yield mailbox_list("Cc", people.cc)
+        yield address_list("Cc", people.cc)
     if people.reply_to:
-        yield mailbox_list("Reply-To", people.reply_to)
+        yield address_list("Reply-To", people.reply_to)
 
 
 def _identity_fields(

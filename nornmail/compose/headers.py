@@ -129,17 +129,19 @@ def structured(name: str, value: str) -> bytes:
     return fold(name, [f" {word}" for word in value.split(" ")])
 
 
-def mailbox_list(name: str, addresses: Iterable[Address]) -> bytes:
+def address_list(name: str, addresses: Iterable[Address]) -> bytes:
     """A field of addresses; each is checked already."""
     several = list(addresses)
     pieces = []
     for place, one in enumerate(several):
         comma = "," if place < len(several) - 1 else ""
-        pieces += _mailbox(one, comma, LINE_OCTETS - len(name) - 2 if place == 0 else LINE_OCTETS)
+        pieces += _named_address(
+            one, comma, LINE_OCTETS - len(name) - 2 if place == 0 else LINE_OCTETS
+        )
     return fold(name, pieces)
 
 
-def _mailbox(one: Address, comma: str, room: int) -> list[str]:
+def _named_address(one: Address, comma: str, room: int) -> list[str]:
     if not one.name:
         return [f" {one.address}{comma}"]
     return [*_phrase(one.name, room), f" <{one.address}>{comma}"]

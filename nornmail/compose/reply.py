@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, Mailbox, mailbox
+from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, AddressLike, to_address
 from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft
 from nornmail.compose.headers import is_message_id
@@ -138,7 +138,7 @@ def reply_draft(
     text: str | None,
     html: str | None = None,
     *,
-    sender: Mailbox,
+    sender: AddressLike,
     own: Collection[str] = (),
     reply_all: bool = False,
     quote: bool = False,
@@ -164,7 +164,7 @@ def reply_draft(
         ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_TO` or
             :data:`MAX_REPLY_ALL`.
     """
-    ours = (*own, mailbox(sender, "sender").address)
+    ours = (*own, to_address(sender, "sender").address)
     to, cc = _whom(message, ours, reply_all=reply_all)
     if quote:
         text, html = _with_quote(message, text, html)
@@ -212,7 +212,7 @@ def _usable(addresses: Iterable[Address], seen: set[str]) -> Iterator[Address]:
     """
     for one in addresses:
         try:
-            address = mailbox(Address("", one.address), "to")
+            address = to_address(Address("", one.address), "to")
         except ComposeError:
             continue
         form = canonical(address.address)

@@ -50,7 +50,7 @@ class SentMailbox:
         self._connect = connect or Connection.open
 
     @property
-    def saves_by_itself(self) -> bool:
+    def server_saves_sent(self) -> bool:
         """Whether the SMTP server puts each message there itself."""
         return self._saved_by_server
 

@@ -27,7 +27,7 @@ class OutboxMessage:
         state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``.
         message_id: its Message-ID with the angle brackets.
         sender: the envelope's sender.
-        recipients: everyone of the envelope, with standing, code and text.
+        recipients: everyone of the envelope, with status, code and text.
         subject: for people.
         is_answer: it answers a message.
         attempts: how often it was tried and put off.
@@ -83,10 +83,10 @@ class Outbox:
         wanted = {QueueState(state) for state in states}
         found = []
         for outbox in self._store.outboxes():
-            operator_requests = dict(self._store.operator_requests(outbox))
-            letters = self._store.letters(outbox, wanted)
+            pending_requests = dict(self._store.pending_requests(outbox))
+            letters = self._store.queued_messages(outbox, wanted)
             for letter in sorted(letters, key=lambda one: (one.queued_at, one.key)):
-                found.append(_shown(letter, operator_requests.get(letter.key)))
+                found.append(_shown(letter, pending_requests.get(letter.key)))
         return found
 
     def find(self, key: str, account: str | None = None) -> OutboxMessage:
@@ -155,7 +155,7 @@ class Outbox:
             NornmailError: it is not unknown.
             StoreError: the store cannot be written.
         """
-        current = self._store.letter(letter.account, letter.key)
+        current = self._store.queued_message(letter.account, letter.key)
         if current is None or current.state is not QueueState.UNKNOWN:
             state = "gone" if current is None else current.state
             raise NornmailError(f"{letter.key} is {state}: only what is unknown can be resolved")
@@ -163,7 +163,7 @@ class Outbox:
 
     def _ask(self, letter: OutboxMessage, wish: OperatorRequest) -> None:
         try:
-            self._store.wish(letter.account, letter.key, wish)
+            self._store.request(letter.account, letter.key, wish)
         except IllegalTransition as refused:  # the state is another one by now
             raise NornmailError(str(refused)) from refused
 

@@ -13,7 +13,7 @@ from nornmail.message.message import Message
 from nornmail.outgoing import QueuedMessage, Recipient, RecipientStatus
 from nornmail.stores.protocol import StateStore
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 BOUNCE_WINDOW: Final = 7 * 86_400.0
 """Seconds after which a report that names no Message-ID is not matched with a letter any more:
@@ -76,7 +76,7 @@ def _by_message_id(
         named = report.address.lower() in (one.lower() for one in addresses)
         if named or len(addresses) == 1:
             address = report.address if named else addresses[0]
-            matched.append((letter, Recipient(address, report.standing, report.code, report.text)))
+            matched.append((letter, Recipient(address, report.status, report.code, report.text)))
     return matched
 
 
@@ -97,6 +97,6 @@ def _by_recipient(
 
 def _was_taken(letter: QueuedMessage, address: str) -> bool:
     return any(
-        one.address.lower() == address.lower() and one.standing is RecipientStatus.ACCEPTED
+        one.address.lower() == address.lower() and one.status is RecipientStatus.ACCEPTED
         for one in letter.recipients
     )

@@ -13,7 +13,7 @@ from functools import partial
 
 from nornmail import context
 from nornmail.clock import Clock, instant
-from nornmail.compose.autoreply import AnswerLimits, Counts, refusals
+from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.reply import correspondents
 from nornmail.errors import (
@@ -31,7 +31,7 @@ from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 # ---- What the store knows that decides whether a message may be answered: see ``loops.py``.
 
@@ -44,13 +44,13 @@ def is_our_message_id(store: StateStore, message_id: str) -> bool:
     return bool(message_id) and bool(store.messages_with_id(message_id))
 
 
-def answered(store: StateStore, outbox: str, message: Message, now: float) -> Counts:
+def reply_counts(store: StateStore, outbox: str, message: Message, now: float) -> ReplyCounts:
     """How many answers the correspondents of a message, or its thread, got: the most of any."""
     asked = [{"address": one.address} for one in correspondents(message)]
     asked.append({"thread_id": message.thread_id})
     hour = [store.answers_since(outbox, now - HOUR, **one) for one in asked]
     day = [store.answers_since(outbox, now - DAY, **one) for one in asked]
-    return Counts(hour=max(hour), day=max(day))
+    return ReplyCounts(hour=max(hour), day=max(day))
 
 
 MAX_KEY_CHARS = 200
@@ -61,7 +61,7 @@ the longest limit counts over a day."""
 _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-class Writer:
+class Enqueuer:
     """Writes letters, each once per key.
 
     Args:
@@ -106,11 +106,11 @@ class Writer:
             LoopError: it may not.
         """
         now = self._clock.wall()
-        found = refusals(
+        found = refusal_reasons(
             message,
             own=own,
             own_message_ids=partial(is_our_message_id, self._store),
-            answered=answered(self._store, self._outbox, message, now),
+            answered=reply_counts(self._store, self._outbox, message, now),
             limits=self._answer_limits,
             now=instant(now),
             max_age=self._max_reply_age,
@@ -128,7 +128,7 @@ class Writer:
         if os.getpid() != self._process:
             raise NornmailError("this mailer is of the process before the fork: make another one")
 
-    def once(
+    def enqueue(
         self, key: str | None, draft: Callable[[], Draft], *, answers: Message | None = None
     ) -> SendResult:
         """Write a letter and send it, unless its key is known.
@@ -170,7 +170,7 @@ class Writer:
         return key or secrets.token_hex(16), None
 
     def _write(self, name: str, draft: Callable[[], Draft], *, is_answer: bool) -> SendResult:
-        known = self._store.letter(self._outbox, name)
+        known = self._store.queued_message(self._outbox, name)
         if known is not None:
             log.info("%s was written before, as %s", name, known.message_id)
             if known.is_answer is not is_answer:
@@ -200,7 +200,7 @@ class Writer:
     def _send_now(self, letter: QueuedMessage, raw: bytes) -> SendResult:
         """Send without a store, and keep what the limits and the loops have to know."""
         if isinstance(self._store, MemoryStateStore):
-            self._store.forget_letters(self._outbox, self._clock.wall() - REMEMBERED)
+            self._store.forget_messages(self._outbox, self._clock.wall() - REMEMBERED)
         self._store.enqueue(letter, raw)
         tried, trouble = self._worker.try_now(letter.key)
         result = result_of(tried)

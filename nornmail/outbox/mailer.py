@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from nornmail.clock import Clock, SystemClock, system_random
-from nornmail.compose.addresses import Mailbox, Mailboxes, mailbox, sender_of
-from nornmail.compose.attachments import AttachmentSource, read_enclosures
+from nornmail.compose.addresses import AddressesLike, AddressLike, sender_of, to_address
+from nornmail.compose.attachments import AttachmentSource, read_attachments
 from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
 from nornmail.compose.reply import reply_draft
@@ -26,11 +26,11 @@ from nornmail.events import Announcer, OnEvent, OutboxBounced
 from nornmail.message.message import Message
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
-from nornmail.outbox.enqueue import Writer
+from nornmail.outbox.enqueue import Enqueuer
 from nornmail.outbox.results import BeforeSend, SendResult, result_of
 from nornmail.outbox.sender import Sender
 from nornmail.outbox.sent_copies import SentMail
-from nornmail.outbox.status import STUCK, Board, MailerStatus
+from nornmail.outbox.status import STUCK, MailerStatus, StatusTracker
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import OperatorRequest, QueueState
@@ -40,7 +40,7 @@ from nornmail.smtp.session import Line, OpenSession, Session
 from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 # ---- Sending under asyncio: in a thread, so that a slow server or disk holds no event loop up.
 
@@ -71,10 +71,10 @@ class Tracking(ABC):
     outbox: str
     _store: StateStore
     _clock: Clock
-    _board: Board
-    _announce: Announcer
+    _status: StatusTracker
+    _emit: Announcer
     _worker: Worker
-    _writer: Writer
+    _enqueuer: Enqueuer
 
     @abstractmethod
     def _drains(self) -> bool:
@@ -82,7 +82,7 @@ class Tracking(ABC):
 
     def result(self, key: str) -> SendResult | None:
         """What became of the message with this key, ``None`` if there is none."""
-        letter = self._store.letter(self.outbox, key)
+        letter = self._store.queued_message(self.outbox, key)
         return None if letter is None else result_of(letter)
 
     def wait(self, key: str, timeout: float) -> SendResult:
@@ -106,7 +106,7 @@ class Tracking(ABC):
                 raise ConfigurationError("key", key, "there is no such letter")
             open_still = result.state in (QueueState.QUEUED, QueueState.SENDING)
             left = until - self._clock.monotonic()
-            if not open_still or left <= 0 or self._board.state in STUCK:
+            if not open_still or left <= 0 or self._status.state in STUCK:
                 return result
             self._clock.wait(threading.Event(), min(left, WAIT_STEP))
 
@@ -119,16 +119,18 @@ class Tracking(ABC):
         Raises:
             ConfigurationError: there is no such letter, or it is not unknown.
         """
-        self._writer.refuse_after_fork()
-        letter = self._store.letter(self.outbox, key)
+        self._enqueuer.refuse_after_fork()
+        letter = self._store.queued_message(self.outbox, key)
         if letter is None or letter.state is not QueueState.UNKNOWN:
             found = "there is no such letter" if letter is None else f"it is {letter.state}"
             raise ConfigurationError("key", key, f"only what is unknown can be resolved: {found}")
-        self._store.wish(self.outbox, key, OperatorRequest.SENT if sent else OperatorRequest.RETRY)
+        self._store.request(
+            self.outbox, key, OperatorRequest.SENT if sent else OperatorRequest.RETRY
+        )
         self._worker.wake()
         if self._drains() and not (self._worker.running or self._worker.inside):
             with suppress(LeaseHeld):
-                self._worker.do_wishes()
+                self._worker.apply_requests()
 
     def note_bounce(self, message: Message) -> list[OutboxBounced]:
         """Note what a delivery report says of what was sent; a poller of the store does it itself.
@@ -138,7 +140,7 @@ class Tracking(ABC):
         """
         told = note_bounce(self._store, message, now=self._clock.wall())
         for event in told:
-            self._announce(event)
+            self._emit(event)
         return told
 
     @property
@@ -153,8 +155,8 @@ class Tracking(ABC):
             StoreError: the store cannot be read.
         """
         count = partial(self._store.count_messages, self.outbox)
-        failed = self._store.letters(self.outbox, {QueueState.FAILED})
-        return self._board.read(
+        failed = self._store.queued_messages(self.outbox, {QueueState.FAILED})
+        return self._status.read(
             queued=count({QueueState.QUEUED, QueueState.SENDING}),
             unknown=count({QueueState.UNKNOWN}),
             failed=sum(not letter.dropped for letter in failed),
@@ -191,7 +193,7 @@ class Mailer(Tracking):
         account: the outbox's name in the store; by default ``username@host``.
         on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
-        clock, chance, open_session: time, jitter and the connection, for tests.
+        clock, rng, open_session: time, jitter and the connection, for tests.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -202,7 +204,7 @@ class Mailer(Tracking):
         settings: SmtpSettings,
         store: StateStore | None = None,
         *,
-        sender: Mailbox | None = None,
+        sender: AddressLike | None = None,
         own_addresses: Iterable[str] = (),
         render_html: Callable[[str], str] | None = None,
         sent_mailbox: SentMail | None = None,
@@ -215,7 +217,7 @@ class Mailer(Tracking):
         account: str | None = None,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
-        chance: random.Random | None = None,
+        rng: random.Random | None = None,
         open_session: OpenSession | None = None,
     ) -> None:
         for name, hook in (
@@ -224,7 +226,7 @@ class Mailer(Tracking):
             if hook is not None and not callable(hook):
                 raise ConfigurationError(name, hook, "must be a function")
         self._clock = clock or SystemClock()
-        self._sender = sender_of(settings) if sender is None else mailbox(sender, "sender")
+        self._sender = sender_of(settings) if sender is None else to_address(sender, "sender")
         if isinstance(own_addresses, str):
             own_addresses = (own_addresses,)
         named = [settings.username] if "@" in (settings.username or "") else []
@@ -233,8 +235,8 @@ class Mailer(Tracking):
         self._silent = dry_run or receive_only
         self.outbox = account or f"{settings.username or self._sender.address}@{settings.host}"
         self._process = os.getpid()
-        self._announce = Announcer(on_event)
-        self._board = Board(self._clock)
+        self._emit = Announcer(on_event)
+        self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
         line = Line(open_session or partial(Session.open, settings, clock=self._clock), self._clock)
@@ -244,17 +246,17 @@ class Mailer(Tracking):
                 self.outbox,
                 line=line,
                 clock=self._clock,
-                chance=chance or system_random(),
+                rng=rng or system_random(),
                 limits=send_limits or SendLimits(),
                 before_send=before_send,
                 sent=sent_mailbox,
-                announce=self._announce,
-                board=self._board,
+                emit=self._emit,
+                status=self._status,
             ),
             self._clock,
-            self._board,
+            self._status,
         )
-        self._writer = Writer(
+        self._enqueuer = Enqueuer(
             self._store,
             self.outbox,
             clock=self._clock,
@@ -292,17 +294,17 @@ class Mailer(Tracking):
 
     def send(
         self,
-        to: Mailboxes,
+        to: AddressesLike,
         subject: str,
         text: str | None = None,
         html: str | None = None,
         *,
-        cc: Mailboxes = None,
-        bcc: Mailboxes = None,
-        reply_to: Mailboxes = None,
+        cc: AddressesLike = None,
+        bcc: AddressesLike = None,
+        reply_to: AddressesLike = None,
         attachments: Iterable[AttachmentSource] = (),
         headers: Headers = (),
-        from_: Mailbox | None = None,
+        from_: AddressLike | None = None,
         in_reply_to: str = "",
         references: Sequence[str] = (),
         key: str | None = None,
@@ -332,7 +334,7 @@ class Mailer(Tracking):
             SendFailed, SendUnknown: without a store: nobody got it, or that is not known.
             StoreError: it could not be kept; it is not sent.
         """
-        return self._writer.once(
+        return self._enqueuer.enqueue(
             key,
             lambda: Draft(
                 sender=self._sender if from_ is None else from_,
@@ -343,7 +345,7 @@ class Mailer(Tracking):
                 subject=subject,
                 text=text,
                 html=self._html(text, html),
-                attachments=read_enclosures(attachments),
+                attachments=read_attachments(attachments),
                 headers=headers,
                 in_reply_to=in_reply_to,
                 references=references,
@@ -360,7 +362,7 @@ class Mailer(Tracking):
         quote: bool = False,
         attachments: Iterable[AttachmentSource] = (),
         headers: Headers = (),
-        from_: Mailbox | None = None,
+        from_: AddressLike | None = None,
         allow: Collection[str] = (),
         approved: bool = False,
         key: str | None = None,
@@ -389,7 +391,7 @@ class Mailer(Tracking):
         own = self._own | ({message.inbox} if message.inbox else set())
 
         def draft() -> Draft:
-            self._writer.refuse_loops(message, own, allow)
+            self._enqueuer.refuse_loops(message, own, allow)
             return reply_draft(
                 message,
                 text,
@@ -398,12 +400,12 @@ class Mailer(Tracking):
                 own=own,
                 reply_all=reply_all,
                 quote=quote,
-                attachments=read_enclosures(attachments),
+                attachments=read_attachments(attachments),
                 headers=headers,
                 approved=approved,
             )
 
-        return self._writer.once(key, draft, answers=message)
+        return self._enqueuer.enqueue(key, draft, answers=message)
 
     async def asend(self, *args: Any, **kwargs: Any) -> SendResult:
         """:meth:`send` under asyncio, in a thread.
@@ -427,7 +429,7 @@ class Mailer(Tracking):
         there is nothing to do.
         """
         if self._drains():
-            self._writer.refuse_after_fork()
+            self._enqueuer.refuse_after_fork()
             self._worker.start(self)
         return self
 
@@ -461,7 +463,7 @@ class Mailer(Tracking):
             StoreError: the store cannot be used.
         """
         if self._drains():
-            self._writer.refuse_after_fork()
+            self._enqueuer.refuse_after_fork()
             self._worker.flush(timeout, only)
         waiting = {QueueState.QUEUED, QueueState.SENDING}
         return self._store.count_messages(self.outbox, waiting) == 0

@@ -17,7 +17,7 @@ from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.worker import Worker
 from nornmail.stores.protocol import StateStore
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 
 STOP_PATIENCE = 60.0
@@ -44,7 +44,7 @@ def register(store: StateStore, worker: Worker) -> None:
         known.workers.add(worker)
         companions = list(known.companions)
     for companion in companions:
-        companion.take_along(worker)
+        companion.attach(worker)
 
 
 def forget(store: StateStore, worker: Worker) -> None:
@@ -76,9 +76,9 @@ class StoreMailers:
             known.companions.add(self)
             workers = list(known.workers)
         for worker in workers:
-            self.take_along(worker)
+            self.attach(worker)
 
-    def take_along(self, worker: Worker) -> None:
+    def attach(self, worker: Worker) -> None:
         """Have one more mailer send."""
         with _lock:
             if worker in self._sending:
@@ -110,7 +110,7 @@ class StoreMailers:
             except NornmailError as error:
                 log.warning("nothing was sent: %s", error)
 
-    def look_at(self, message: Message) -> list[OutboxBounced]:
+    def inspect_bounce(self, message: Message) -> list[OutboxBounced]:
         """Note what a delivery report says of our own mail, before its handler is called.
 
         Returns:

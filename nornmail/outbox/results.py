@@ -11,7 +11,7 @@ from nornmail.errors import Defer, Reject
 from nornmail.message.message import Message, parse_message
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class SendResult:
         state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``; it compares equal to
             its text.
         message_id: its Message-ID with the angle brackets.
-        recipients: everyone of the envelope, with standing, code and text.
+        recipients: everyone of the envelope, with status, code and text.
         code: of the server's answer to it, 0 where there was none yet.
         text: the words of that answer, on one line.
         reason: why it is where it is, for a person; ``""`` where the state says it all.
@@ -69,8 +69,8 @@ class SendResult:
         """For whom it was taken, and a delivery report came back."""
         return self._of(RecipientStatus.BOUNCED)
 
-    def _of(self, standing: RecipientStatus) -> tuple[Recipient, ...]:
-        return tuple(one for one in self.recipients if one.standing is standing)
+    def _of(self, status: RecipientStatus) -> tuple[Recipient, ...]:
+        return tuple(one for one in self.recipients if one.status is status)
 
 
 _TELLING = (
@@ -85,10 +85,7 @@ _TELLING = (
 def result_of(letter: QueuedMessage) -> SendResult:
     """What is told of a letter."""
     answers = [
-        one
-        for standing in _TELLING
-        for one in letter.recipients
-        if one.standing is standing and one.code
+        one for status in _TELLING for one in letter.recipients if one.status is status and one.code
     ]
     return SendResult(
         key=letter.key,
@@ -135,7 +132,7 @@ BeforeSend = Callable[[OutgoingMessage], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What is to become of a message.
 
     Attributes:
@@ -151,24 +148,24 @@ class Verdict:
     reason: str = ""
 
 
-def ask(before_send: BeforeSend | None, outgoing: OutgoingMessage) -> Verdict:
+def ask(before_send: BeforeSend | None, outgoing: OutgoingMessage) -> Decision:
     """Ask whether a message may go out."""
     if before_send is None:
-        return Verdict(goes=True)
+        return Decision(goes=True)
     try:
         said = before_send(outgoing)
     except Defer as defer:
-        return Verdict(later=defer.seconds, reason=str(defer))
+        return Decision(later=defer.seconds, reason=str(defer))
     except Reject as reject:
-        return Verdict(reason=str(reject))
+        return Decision(reason=str(reject))
     except Exception as error:
         log.exception("before_send failed for %s", outgoing.key)
-        return Verdict(failed=True, reason=f"before_send failed: {type(error).__name__}: {error}")
+        return Decision(failed=True, reason=f"before_send failed: {type(error).__name__}: {error}")
     if said is True or said is False:
-        return Verdict(goes=said)
+        return Decision(goes=said)
     if inspect.iscoroutine(said):
         said.close()
     # Not False: who forgot a return did not say no. Not True either.
     reason = f"before_send returned {type(said).__name__}, and not True or False"
     log.error("%s", reason)
-    return Verdict(failed=True, reason=reason)
+    return Decision(failed=True, reason=reason)

@@ -27,14 +27,14 @@ from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
 from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask
-from nornmail.outbox.sent_copies import SentMail, looked_after
-from nornmail.outbox.status import Board, Doing
+from nornmail.outbox.sent_copies import SentMail, sync_sent_copy
+from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.smtp.session import Line
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 BATCH = 100
 """Letters that are looked at in one turn, so that a wish, a stop, or mail that came in meanwhile
@@ -49,12 +49,12 @@ class Sender:
         store: where the letters lie.
         outbox: whose they are.
         line: the connection to the server.
-        clock, chance: time and jitter.
+        clock, rng: time and jitter.
         limits: how many go out.
         before_send: asked before each try.
         sent: the mailbox of sent mail, ``None`` for none.
-        announce: told of every change that is durable.
-        board: where it is written down what is being done.
+        emit: told of every change that is durable.
+        status: where it is written down what is being done.
 
     Attributes:
         trouble: what last kept the server from being asked.
@@ -64,12 +64,12 @@ class Sender:
     outbox: str
     line: Line
     clock: Clock
-    chance: random.Random
+    rng: random.Random
     limits: transitions.SendLimits
     before_send: BeforeSend | None
     sent: SentMail | None
-    announce: Callable[[Event], object]
-    board: Board
+    emit: Callable[[Event], object]
+    status: StatusTracker
     patience: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
@@ -78,7 +78,7 @@ class Sender:
     _alone_for: NornmailError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.patience = ServerBackoff(self.chance)
+        self.patience = ServerBackoff(self.rng)
 
     def take(self, owner: str) -> None:
         """Take the right to send.
@@ -123,7 +123,7 @@ class Sender:
             self._settle_left_over()
             if only is not None:
                 return self._send(stopped, only)
-            self.fulfil_wishes()
+            self.apply_requests()
             pause = self._send(stopped)
             if pause != 0.0 and not stopped():
                 self._look_after_copies(stopped)
@@ -152,14 +152,14 @@ class Sender:
         else:
             self._try(letter)
         tried = self._letter(key)
-        dropped = transitions.fulfilled(tried, OperatorRequest.DROP, self.clock.wall())
+        dropped = transitions.apply_request(tried, OperatorRequest.DROP, self.clock.wall())
         if dropped is not None:
             self._commit(dropped)
         self._look_after_copies(lambda: False)
         return tried, self.trouble
 
     def _letter(self, key: str) -> QueuedMessage:
-        letter = self.store.letter(self.outbox, key)
+        letter = self.store.queued_message(self.outbox, key)
         if letter is None:
             raise LookupError(f"there is no letter {key} in the outbox {self.outbox}")
         return letter
@@ -186,7 +186,7 @@ class Sender:
         log.log(level, "%s is %s%s", letter.message_id, letter.state, why)
         event = outbox_event(letter)
         if event is not None:
-            self.announce(event)
+            self.emit(event)
 
     def _settle_left_over(self) -> None:
         """Settle what a try left behind that was cut off: by a full disk, or with its process."""
@@ -196,15 +196,15 @@ class Sender:
             except IllegalTransition as error:  # the store is another one: a copy was put back
                 log.error("%s is forgotten: %s", self._unsettled.message_id, error)
                 self._unsettled = None
-        for letter in self.store.letters(self.outbox, {QueueState.SENDING}):
+        for letter in self.store.queued_messages(self.outbox, {QueueState.SENDING}):
             self._settle(self._with_copy(transitions.lost(letter, self.clock.wall())))
 
-    def fulfil_wishes(self) -> None:
+    def apply_requests(self) -> None:
         """Do what people asked for."""
         now = self.clock.wall()
-        for key, wish in self.store.operator_requests(self.outbox):
-            letter = self.store.letter(self.outbox, key)
-            wanted = None if letter is None else transitions.fulfilled(letter, wish, now)
+        for key, wish in self.store.pending_requests(self.outbox):
+            letter = self.store.queued_message(self.outbox, key)
+            wanted = None if letter is None else transitions.apply_request(letter, wish, now)
             if wanted is not None:
                 log.info("%s: a person asked for: %s", wanted.message_id, wish)
                 self._settle(self._with_copy(wanted))
@@ -215,9 +215,9 @@ class Sender:
         """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
         now = self.clock.wall()
         if only is None:
-            letters = self.store.letters(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+            letters = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
         else:
-            found = self.store.letter(self.outbox, only)
+            found = self.store.queued_message(self.outbox, only)
             letters = [found] if found and found.state is QueueState.QUEUED else []
         due = [letter for letter in letters if transitions.is_due(letter, now)]
         for letter in due:
@@ -228,16 +228,16 @@ class Sender:
             if (alone := self._open_at - self.clock.monotonic()) > 0:
                 return alone
             if (pause := self._until_slot()) > 0:
-                self.board.be(Doing.LIMITED, f"{self.limits} are reached")
+                self.status.set(MailerState.LIMITED, f"{self.limits} are reached")
                 return pause
-            self.board.be(Doing.SENDING)
+            self.status.set(MailerState.SENDING)
             self._try(letter)
         return 0.0 if due and self._open_at <= self.clock.monotonic() else None
 
     def _still_due(self, letter: QueuedMessage) -> bool:
         """Whether nobody dropped a letter while those before it went out."""
-        self.fulfil_wishes()
-        return self.store.letter(self.outbox, letter.key) == letter
+        self.apply_requests()
+        return self.store.queued_message(self.outbox, letter.key) == letter
 
     def _until_slot(self) -> float:
         now = self.clock.wall()
@@ -247,30 +247,30 @@ class Sender:
 
     def _try(self, letter: QueuedMessage) -> None:
         """Ask whether a letter may go, hand it in, and settle what came of it."""
-        now, delay = self.clock.wall(), transitions.retry_delay(letter.attempts + 1, self.chance)
+        now, delay = self.clock.wall(), transitions.retry_delay(letter.attempts + 1, self.rng)
         try:
             raw = self.store.message_bytes(self.outbox, letter.key)
         except (
             StoreError
         ) as error:  # of this letter's file: if it is the disk, the next line says so
             log.error("the bytes of %s: %s", letter.message_id, error)
-            self._settle(transitions.put_off(letter, str(error), delay, now))
+            self._settle(transitions.deferred(letter, str(error), delay, now))
             return
         if raw is None:
-            self._settle(transitions.turned_down(letter, transitions.NO_BYTES, now))
+            self._settle(transitions.rejected(letter, transitions.NO_BYTES, now))
             return
         envelope = transitions.envelope_of(letter)
         outgoing = OutgoingMessage(
             letter.key, envelope.recipients, raw, letter.attempts, letter.is_answer
         )
-        verdict = ask(self.before_send, outgoing)
+        decision = ask(self.before_send, outgoing)
         now = self.clock.wall()
-        if verdict.failed:
-            self._settle(transitions.put_off(letter, verdict.reason, delay, now))
-        elif verdict.later is not None:
-            self._settle(transitions.wait(letter, verdict.reason, verdict.later, now))
-        elif not verdict.goes:
-            self._settle(transitions.turned_down(letter, verdict.reason, now))
+        if decision.failed:
+            self._settle(transitions.deferred(letter, decision.reason, delay, now))
+        elif decision.later is not None:
+            self._settle(transitions.wait(letter, decision.reason, decision.later, now))
+        elif not decision.goes:
+            self._settle(transitions.rejected(letter, decision.reason, now))
         else:
             self._hand_in(letter, raw)
 
@@ -278,7 +278,7 @@ class Sender:
         began: list[QueuedMessage] = []
 
         def before_content(recipients: Sequence[Recipient]) -> None:
-            going = transitions.going_out(letter, recipients, self.clock.wall())
+            going = transitions.sending(letter, recipients, self.clock.wall())
             self._commit(going)
             began.append(going)
 
@@ -302,7 +302,7 @@ class Sender:
         self.trouble = None
         self.line.used(usable=said.usable)
         known = began[0] if began else letter
-        outcome = transitions.settled(known, said, self.clock.wall(), self.chance)
+        outcome = transitions.settled(known, said, self.clock.wall(), self.rng)
         self._settle(self._with_copy(outcome))
         self._learn(said)
 
@@ -315,12 +315,12 @@ class Sender:
         if began:
             self._settle(self._with_copy(transitions.lost(began[0], now, reason)))
         else:
-            delay = transitions.retry_delay(letter.attempts + 1, self.chance)
-            self._settle(transitions.put_off(letter, reason, delay, now))
+            delay = transitions.retry_delay(letter.attempts + 1, self.rng)
+            self._settle(transitions.deferred(letter, reason, delay, now))
 
     def _learn(self, said: Submission) -> None:
         """Leave the server alone if it said that it takes nothing more for now."""
-        kind = transitions.wants_rest(said)
+        kind = transitions.throttles(said)
         if kind:
             self._leave_alone(Throttled(f"{said.code} {said.text}", kind=kind))
         elif said.code:
@@ -336,15 +336,15 @@ class Sender:
         seconds = self._leave_alone(trouble)
         if not isinstance(trouble, AuthenticationFailed | Throttled):
             now = self.clock.wall()
-            self._settle(transitions.put_off(letter, str(trouble), seconds, now))
+            self._settle(transitions.deferred(letter, str(trouble), seconds, now))
 
     def _leave_alone(self, trouble: NornmailError) -> float:
         seconds = self.patience.after(trouble)
         self._open_at, self._alone_for = self.clock.monotonic() + seconds, trouble
-        state = _DOING.get(type(trouble), Doing.BACKOFF)
-        level = logging.ERROR if state is Doing.AUTH_FAILED else logging.WARNING
+        state = _DOING.get(type(trouble), MailerState.BACKOFF)
+        level = logging.ERROR if state is MailerState.AUTH_FAILED else logging.WARNING
         log.log(level, "SMTP: %s; tried again in %.1f s", trouble, seconds)
-        self.board.be(state, str(trouble))
+        self.status.set(state, str(trouble))
         return seconds
 
     # The mailbox of sent mail.
@@ -353,7 +353,7 @@ class Sender:
         """The letter, to be looked after in that mailbox if it has come so far just now."""
         if self.sent is None or letter.dropped or letter.copied:
             return letter
-        if letter.state is QueueState.SENT and self.sent.saves_by_itself:
+        if letter.state is QueueState.SENT and self.sent.server_saves_sent:
             return letter
         if letter.state in (QueueState.SENT, QueueState.UNKNOWN):
             return transitions.with_copy_due(letter, self.clock.wall())
@@ -368,7 +368,7 @@ class Sender:
                 return
             if transitions.until_copy([letter], now) == 0.0:
                 raw = self.store.message_bytes(self.outbox, letter.key)
-                after = looked_after(letter, raw, self.sent, self.clock.wall())
+                after = sync_sent_copy(letter, raw, self.sent, self.clock.wall())
                 put = self._commit if after.state is letter.state else self._settle
                 put(after)
 
@@ -376,13 +376,13 @@ class Sender:
 
     def _until_next(self, pause: float | None) -> float | None:
         now = self.clock.wall()
-        queued = self.store.letters(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+        queued = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
         waits = [transitions.until_due(letter, now) for letter in queued]
         if pause is None:
             alone = self._open_at - self.clock.monotonic()
             pause = alone if alone > 0 else None
             if pause is None:
-                self.board.be(Doing.IDLE)
+                self.status.set(MailerState.IDLE)
         if waits and pause is not None:
             waits = [max(pause, one) for one in waits]
         if self.sent is not None:
@@ -391,7 +391,7 @@ class Sender:
         return min(waits, default=None)
 
 
-_DOING: dict[type[NornmailError], Doing] = {
-    AuthenticationFailed: Doing.AUTH_FAILED,
-    Throttled: Doing.THROTTLED,
+_DOING: dict[type[NornmailError], MailerState] = {
+    AuthenticationFailed: MailerState.AUTH_FAILED,
+    Throttled: MailerState.THROTTLED,
 }

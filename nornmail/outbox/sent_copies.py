@@ -11,14 +11,14 @@ from nornmail.errors import NornmailError
 from nornmail.outbox import transitions
 from nornmail.outgoing import QueuedMessage, QueueState
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 
 class SentMail(Protocol):
     """Where copies of sent mail are kept. One thread at a time."""
 
     @property
-    def saves_by_itself(self) -> bool:
+    def server_saves_sent(self) -> bool:
         """Whether the SMTP server puts each message there itself, as Gmail's does."""
 
     def has(self, message_id: str) -> bool:
@@ -36,7 +36,7 @@ class SentMail(Protocol):
         """
 
 
-def looked_after(
+def sync_sent_copy(
     letter: QueuedMessage, raw: bytes | None, sent: SentMail, now: float
 ) -> QueuedMessage:
     """Ask the mailbox of sent mail about a letter, and return the letter as it is then.
@@ -60,7 +60,7 @@ def looked_after(
             return transitions.copied(
                 transitions.known_as_sent(letter, transitions.FOUND, now), now
             )
-        if not found and not sent.saves_by_itself:
+        if not found and not sent.server_saves_sent:
             if raw is None:
                 return transitions.copy_done(letter, now)
             sent.append(raw, instant(letter.submitted_at or now))

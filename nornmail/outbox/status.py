@@ -10,7 +10,7 @@ from enum import StrEnum
 from nornmail.clock import Clock, instant
 
 
-class Doing(StrEnum):
+class MailerState(StrEnum):
     """What a mailer is doing."""
 
     STOPPED = "stopped"
@@ -33,7 +33,7 @@ class Doing(StrEnum):
     """The state store cannot be read or written; nothing is sent until it can."""
 
 
-STUCK = frozenset({Doing.AUTH_FAILED, Doing.THROTTLED, Doing.STORE_TROUBLE})
+STUCK = frozenset({MailerState.AUTH_FAILED, MailerState.THROTTLED, MailerState.STORE_TROUBLE})
 """What does not pass within the time for which a person waits."""
 
 
@@ -42,7 +42,7 @@ class MailerStatus:
     """What a mailer was doing at the instant of the question.
 
     Attributes:
-        state: which of :class:`Doing`; it compares equal to its text.
+        state: which of :class:`MailerState`; it compares equal to its text.
         since: when that began, in UTC.
         reason: why, for a person; ``""`` where the state says it all.
         queued: letters that wait, or are being sent.
@@ -50,7 +50,7 @@ class MailerStatus:
         failed: letters that nobody got and that were not dropped.
     """
 
-    state: Doing
+    state: MailerState
     since: datetime
     reason: str = ""
     queued: int = 0
@@ -58,7 +58,7 @@ class MailerStatus:
     failed: int = 0
 
 
-class Board:
+class StatusTracker:
     """Where the sending thread writes what it is doing.
 
     Args:
@@ -68,9 +68,9 @@ class Board:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._note = (Doing.STOPPED, clock.wall(), "")
+        self._note = (MailerState.STOPPED, clock.wall(), "")
 
-    def be(self, state: Doing, reason: str = "") -> None:
+    def set(self, state: MailerState, reason: str = "") -> None:
         """Write down what is being done from now on; a state that goes on keeps its time."""
         with self._lock:
             before, since, _ = self._note
@@ -78,7 +78,7 @@ class Board:
             self._note = (state, since, reason)
 
     @property
-    def state(self) -> Doing:
+    def state(self) -> MailerState:
         """What is being done."""
         return self._note[0]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from nornmail.errors import ConfigurationError
 from nornmail.outgoing import (
-    WISHES,
+    REQUESTABLE,
     Envelope,
     OperatorRequest,
     QueuedMessage,
@@ -57,7 +57,7 @@ LONGEST_COPY_WAIT = 21_600.0
 NO_ANSWER = "the connection or the process ended before the server's answer to the content"
 """Why a letter that was found SENDING is unknown."""
 BY_HAND = "a person asked for another try"
-TURNED_DOWN = "before_send turned it down"
+REJECTED = "before_send turned it down"
 NO_BYTES = "its bytes are not in the store any more"
 FOUND = "it was found in the mailbox of sent mail"
 
@@ -117,19 +117,19 @@ def until_due(letter: QueuedMessage, now: float) -> float:
     return 0.0 if is_due(letter, now) else letter.due_at - now
 
 
-def retry_delay(attempts: int, chance: random.Random) -> float:
+def retry_delay(attempts: int, rng: random.Random) -> float:
     """Seconds until the next try after this many: doubling, with up to half of it in jitter."""
     doubled = min(FIRST_RETRY * 2.0 ** min(attempts - 1, 30), LONGEST_RETRY)
-    return doubled * (0.75 + 0.5 * chance.random())
+    return doubled * (0.75 + 0.5 * rng.random())
 
 
 def envelope_of(letter: QueuedMessage) -> Envelope:
     """To whom a letter still has to go."""
-    pending = (one.address for one in letter.recipients if one.standing is RecipientStatus.PENDING)
+    pending = (one.address for one in letter.recipients if one.status is RecipientStatus.PENDING)
     return Envelope(letter.sender, tuple(pending), letter.smtputf8)
 
 
-def going_out(letter: QueuedMessage, recipients: Sequence[Recipient], now: float) -> QueuedMessage:
+def sending(letter: QueuedMessage, recipients: Sequence[Recipient], now: float) -> QueuedMessage:
     """The letter as it is made durable before the first octet of its content.
 
     Args:
@@ -171,11 +171,11 @@ def _in_doubt(letter: QueuedMessage) -> QueuedMessage:
 
     Where the server put some off and took others, it is known who; else it is everyone pending.
     """
-    if any(one.standing is RecipientStatus.UNKNOWN for one in letter.recipients):
+    if any(one.status is RecipientStatus.UNKNOWN for one in letter.recipients):
         return letter
     recipients = tuple(
-        replace(one, standing=RecipientStatus.UNKNOWN)
-        if one.standing is RecipientStatus.PENDING
+        replace(one, status=RecipientStatus.UNKNOWN)
+        if one.status is RecipientStatus.PENDING
         else one
         for one in letter.recipients
     )
@@ -183,7 +183,7 @@ def _in_doubt(letter: QueuedMessage) -> QueuedMessage:
 
 
 def settled(
-    letter: QueuedMessage, said: Submission, now: float, chance: random.Random
+    letter: QueuedMessage, said: Submission, now: float, rng: random.Random
 ) -> QueuedMessage:
     """The letter after the server's word, or after the connection fell.
 
@@ -191,7 +191,7 @@ def settled(
         letter: queued, or sending.
         said: to the envelope of :func:`envelope_of`.
         now: seconds since 1970 UTC.
-        chance: for jitter.
+        rng: for jitter.
     """
     letter = _with(letter, said.recipients)
     if said.outcome is Outcome.UNKNOWN:
@@ -199,11 +199,11 @@ def settled(
     reason = "" if said.outcome is Outcome.ACCEPTED else f"{said.code or ''} {said.text}".strip()
     if not _pending(letter):
         return _ended(letter, reason, now)
-    delay = retry_delay(letter.attempts + 1, chance)
-    return put_off(letter, reason or _reason_of_pending(letter), delay, now)
+    delay = retry_delay(letter.attempts + 1, rng)
+    return deferred(letter, reason or _reason_of_pending(letter), delay, now)
 
 
-def put_off(letter: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
+def deferred(letter: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
     """A letter whose try came to nothing for now: it waits, or has waited long enough.
 
     Args:
@@ -226,9 +226,9 @@ def wait(letter: QueuedMessage, reason: str, seconds: float, now: float) -> Queu
     return _queued(letter, reason, now + delay, now)
 
 
-def turned_down(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+def rejected(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """A letter that is not to go out: it failed, and keeps its bytes for whoever asks again."""
-    return _given_up(letter, reason or TURNED_DOWN, now)
+    return _given_up(letter, reason or REJECTED, now)
 
 
 def _queued(letter: QueuedMessage, reason: str, due_at: float, now: float) -> QueuedMessage:
@@ -243,8 +243,8 @@ def _queued(letter: QueuedMessage, reason: str, due_at: float, now: float) -> Qu
 
 def _given_up(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     refused = tuple(
-        replace(one, standing=RecipientStatus.REFUSED, text=one.text or reason)
-        if one.standing in (RecipientStatus.PENDING, RecipientStatus.UNKNOWN)
+        replace(one, status=RecipientStatus.REFUSED, text=one.text or reason)
+        if one.status in (RecipientStatus.PENDING, RecipientStatus.UNKNOWN)
         else one
         for one in letter.recipients
     )
@@ -253,9 +253,9 @@ def _given_up(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
 
 def _ended(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """The letter with nobody left to try: sent, or failed if nobody got it."""
-    standings = Counter(one.standing for one in letter.recipients)
-    got_it = standings[RecipientStatus.ACCEPTED] + standings[RecipientStatus.BOUNCED]
-    refused = standings[RecipientStatus.REFUSED]
+    statuses = Counter(one.status for one in letter.recipients)
+    got_it = statuses[RecipientStatus.ACCEPTED] + statuses[RecipientStatus.BOUNCED]
+    refused = statuses[RecipientStatus.REFUSED]
     if got_it and refused:
         reason = f"refused for {refused} of {len(letter.recipients)} recipients"
     return replace(
@@ -268,19 +268,19 @@ def _ended(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
 
 
 def _pending(letter: QueuedMessage) -> bool:
-    return any(one.standing is RecipientStatus.PENDING for one in letter.recipients)
+    return any(one.status is RecipientStatus.PENDING for one in letter.recipients)
 
 
 def _reason_of_pending(letter: QueuedMessage) -> str:
     words = (
         f"{one.code or ''} {one.text}".strip()
         for one in letter.recipients
-        if one.standing is RecipientStatus.PENDING
+        if one.status is RecipientStatus.PENDING
     )
     return next(words, "")
 
 
-def wants_rest(said: Submission) -> str:
+def throttles(said: Submission) -> str:
     """What kind of limit a server's word is about, so that no letter is handed in for now.
 
     Returns:
@@ -300,9 +300,9 @@ def wants_rest(said: Submission) -> str:
 # By hand.
 
 
-def fulfilled(letter: QueuedMessage, wish: OperatorRequest, now: float) -> QueuedMessage | None:
+def apply_request(letter: QueuedMessage, wish: OperatorRequest, now: float) -> QueuedMessage | None:
     """The letter as a person wants it, ``None`` where it cannot be so (any more)."""
-    if letter.state not in WISHES[wish] or letter.dropped:
+    if letter.state not in REQUESTABLE[wish] or letter.dropped:
         return None
     if wish is OperatorRequest.SENT:
         return known_as_sent(letter, "a person said that it was sent", now)
@@ -322,7 +322,7 @@ def fulfilled(letter: QueuedMessage, wish: OperatorRequest, now: float) -> Queue
         )
     again = (RecipientStatus.UNKNOWN, RecipientStatus.REFUSED)
     recipients = tuple(
-        Recipient(one.address) if one.standing in again else one for one in letter.recipients
+        Recipient(one.address) if one.status in again else one for one in letter.recipients
     )
     # Three days anew: what failed before may be years ago.
     letter = replace(letter, recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
@@ -332,8 +332,8 @@ def fulfilled(letter: QueuedMessage, wish: OperatorRequest, now: float) -> Queue
 def known_as_sent(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """An unknown letter that is known to have been taken; who was put off is tried again."""
     recipients = tuple(
-        replace(one, standing=RecipientStatus.ACCEPTED)
-        if one.standing is RecipientStatus.UNKNOWN
+        replace(one, status=RecipientStatus.ACCEPTED)
+        if one.status is RecipientStatus.UNKNOWN
         else one
         for one in _in_doubt(letter).recipients
     )

@@ -13,10 +13,10 @@ from weakref import WeakSet
 from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
 from nornmail.outbox.sender import Sender
-from nornmail.outbox.status import Board, Doing
+from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outgoing import QueuedMessage
 
-log = logging.getLogger("nornmail.smtp")
+log = logging.getLogger("nornmail.outbox")
 
 LOOK_INTERVAL = 2.0
 """Seconds between two looks at the store at most: another process may have queued something."""
@@ -60,13 +60,13 @@ class Worker:
     Args:
         sender: does the work.
         clock: for the waits.
-        board: where it is written down what is being done.
+        status: where it is written down what is being done.
     """
 
-    def __init__(self, sender: Sender, clock: Clock, board: Board) -> None:
+    def __init__(self, sender: Sender, clock: Clock, status: StatusTracker) -> None:
         self._sender = sender
         self._clock = clock
-        self._board = board
+        self._status = status
         self._work = threading.Lock()
         self._worker: int | None = None
         self._lock = threading.RLock()
@@ -184,14 +184,14 @@ class Worker:
             try:
                 if not self.running and not self._keeps:
                     self._sender.give_back()
-                    self._board.be(Doing.STOPPED)
+                    self._status.set(MailerState.STOPPED)
             finally:
                 self._worker = None
                 self._work.release()
 
-    def do_wishes(self) -> None:
+    def apply_requests(self) -> None:
         """Do what people asked for, in this thread."""
-        self.alone(self._sender.fulfil_wishes)
+        self.alone(self._sender.apply_requests)
 
     def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
         """Try one letter once, of a mailer that keeps none: see :meth:`Sender.try_now`.
@@ -254,7 +254,7 @@ class Worker:
                     self._sender.give_back()
                 except NornmailError as error:
                     log.warning("%s", error)
-                self._board.be(Doing.STOPPED)
+                self._status.set(MailerState.STOPPED)
 
     def _turn(self, stopped: threading.Event) -> float:
         """Send what is due; return the seconds until the next look. It survives all trouble."""
@@ -267,16 +267,16 @@ class Worker:
                 return LOOK_INTERVAL if seconds is None else min(seconds, LOOK_INTERVAL)
             except (LeaseHeld, LeaseLost) as error:
                 log.log(logging.WARNING if isinstance(error, LeaseLost) else logging.DEBUG, error)
-                self._board.be(Doing.STANDING_BY, str(error))
+                self._status.set(MailerState.STANDING_BY, str(error))
                 return TAKEOVER_INTERVAL
             except StoreError as error:
                 if not stopped.is_set():
                     log.error("nothing is sent: %s", error)
-                self._board.be(Doing.STORE_TROUBLE, str(error))
+                self._status.set(MailerState.STORE_TROUBLE, str(error))
                 return STORE_INTERVAL
             except Exception as error:
                 log.exception("the mailer failed at a letter")
-                self._board.be(Doing.STORE_TROUBLE, f"{type(error).__name__}: {error}")
+                self._status.set(MailerState.STORE_TROUBLE, f"{type(error).__name__}: {error}")
                 return STORE_INTERVAL
             finally:
                 self._worker = None

@@ -51,7 +51,7 @@ class MailerHooks(Protocol):
     def drain(self) -> None:
         """A pass was made with no loop."""
 
-    def look_at(self, message: Message) -> Sequence[Event]:
+    def inspect_bounce(self, message: Message) -> Sequence[Event]:
         """A message came in, and its handler is about to be called; tell what that means."""
 
 
@@ -221,7 +221,7 @@ class Engine:
 
     def _arriving(self, message: Message) -> None:
         """Look at a message before its handler is called."""
-        for event in self._beside.look_at(message):
+        for event in self._beside.inspect_bounce(message):
             self._announce(event)
 
     def _called_back(self) -> bool:

@@ -96,7 +96,7 @@ class Outcome(StrEnum):
     """What became of a letter that was handed in."""
 
     ACCEPTED = "accepted"
-    """The server took it, for those whose standing is ACCEPTED."""
+    """The server took it, for those whose status is ACCEPTED."""
     DEFERRED = "deferred"
     """Nobody got it, and another try may succeed: 4xx, or lost before the content had ended."""
     REFUSED = "refused"
@@ -111,7 +111,7 @@ class Submission:
 
     Attributes:
         outcome: see :class:`Outcome`.
-        recipients: everyone of the envelope, in its order, with standing, code and text. PENDING is
+        recipients: everyone of the envelope, in its order, with status, code and text. PENDING is
             to be tried again.
         code: of the server's last answer; 0 where the connection fell.
         text: its words on one line, or what happened to the connection.
@@ -178,7 +178,7 @@ class Transaction:
             return self._told(Stage.MAIL, answer) and self._reset()
         if not self._name_recipients():
             return False
-        if not any(one.standing is RecipientStatus.UNKNOWN for one in self._recipients):
+        if not any(one.status is RecipientStatus.UNKNOWN for one in self._recipients):
             return self._reset()
         answer = self._wire.command("DATA")
         if meaning(Stage.DATA, answer) is not Meaning.GO_ON:
@@ -256,10 +256,10 @@ class Transaction:
 
     def _told(self, stage: Stage, answer: Response) -> bool:
         """An answer to the letter as a whole; whether the connection goes on."""
-        standing = _ENDS[self._heard(stage, answer)]
+        status = _ENDS[self._heard(stage, answer)]
         for place, one in enumerate(self._recipients):
-            if stage is Stage.MAIL or one.standing is RecipientStatus.UNKNOWN:
-                self._recipients[place] = Recipient(one.address, standing, *self._last)
+            if stage is Stage.MAIL or one.status is RecipientStatus.UNKNOWN:
+                self._recipients[place] = Recipient(one.address, status, *self._last)
         return answer.code != CLOSING
 
     def _put_off(self, *, taken: bool = True) -> None:
@@ -269,8 +269,8 @@ class Transaction:
             taken: also those that were taken already.
         """
         for place, one in enumerate(self._recipients):
-            was_taken = one.standing is RecipientStatus.UNKNOWN
-            if (was_taken and taken) or (one.standing is RecipientStatus.PENDING and not one.code):
+            was_taken = one.status is RecipientStatus.UNKNOWN
+            if (was_taken and taken) or (one.status is RecipientStatus.PENDING and not one.code):
                 self._recipients[place] = Recipient(
                     one.address, RecipientStatus.PENDING, *self._last
                 )
@@ -282,15 +282,15 @@ class Transaction:
             self._put_off()
             return
         self._recipients = [
-            Recipient(one.address, one.standing, *self._last)
-            if one.standing is RecipientStatus.UNKNOWN
+            Recipient(one.address, one.status, *self._last)
+            if one.status is RecipientStatus.UNKNOWN
             else one
             for one in self._recipients
         ]
 
     def _outcome(self) -> Outcome:
-        standings = {one.standing for one in self._recipients}
-        return next((outcome for one, outcome in _OUTCOMES if one in standings), Outcome.REFUSED)
+        statuses = {one.status for one in self._recipients}
+        return next((outcome for one, outcome in _OUTCOMES if one in statuses), Outcome.REFUSED)
 
 
 _OUTCOMES: Final = (
@@ -298,4 +298,4 @@ _OUTCOMES: Final = (
     (RecipientStatus.UNKNOWN, Outcome.UNKNOWN),
     (RecipientStatus.PENDING, Outcome.DEFERRED),
 )
-"""The first standing that some recipient has decides."""
+"""The first status that some recipient has decides."""

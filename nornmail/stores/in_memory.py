@@ -73,8 +73,8 @@ class InMemoryOutbox(ABC, Generic[H]):
                 ),
             )
 
-    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.wish`."""
+    def request(self, outbox: str, key: str, wish: OperatorRequest) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.request`."""
         with self._locked():
             self._write(
                 MailboxKey.of_outbox(outbox),
@@ -95,20 +95,20 @@ class InMemoryOutbox(ABC, Generic[H]):
     def _outbox(self, outbox: str) -> LetterTables[H]:
         return self._tables(MailboxKey.of_outbox(outbox)).outbox
 
-    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.operator_requests`."""
+    def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.pending_requests`."""
         with self._locked():
-            return sorted(self._outbox(outbox).operator_requests.items())
+            return sorted(self._outbox(outbox).pending_requests.items())
 
-    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
+    def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_message`."""
         with self._locked():
             return self._outbox(outbox).letters.get(key)
 
-    def letters(
+    def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_messages`."""
         with self._locked():
             return self._outbox(outbox).in_states(states, limit)
 
@@ -360,7 +360,7 @@ class MemoryStateStore(InMemoryStore[bytes]):
         super().__init__()
         self._closed = False
 
-    def forget_letters(self, outbox: str, before: float) -> None:
+    def forget_messages(self, outbox: str, before: float) -> None:
         """Let go of the letters that are through and were last changed before this instant.
 
         They can be told from new ones no longer, nor be counted. A store that lasts has no such

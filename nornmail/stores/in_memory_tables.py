@@ -54,10 +54,10 @@ class LetterEffects(Generic[H]):
 
     letters: dict[str, QueuedMessage] = field(default_factory=dict)
     raw: dict[str, H | None] = field(default_factory=dict)
-    operator_requests: dict[str, OperatorRequest | None] = field(default_factory=dict)
+    pending_requests: dict[str, OperatorRequest | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.letters or self.raw or self.operator_requests)
+        return bool(self.letters or self.raw or self.pending_requests)
 
 
 class LetterTables(Generic[H]):
@@ -66,7 +66,7 @@ class LetterTables(Generic[H]):
     def __init__(self) -> None:
         self.letters: dict[str, QueuedMessage] = {}
         self.raw: dict[str, H] = {}
-        self.operator_requests: dict[str, OperatorRequest] = {}
+        self.pending_requests: dict[str, OperatorRequest] = {}
         self._by_state: dict[QueueState, dict[str, None]] = {state: {} for state in QueueState}
         self._by_message_id: dict[str, dict[str, None]] = {}
         self._to: dict[str, dict[str, None]] = {}
@@ -95,9 +95,9 @@ class LetterTables(Generic[H]):
             after = effects.letters[letter.key] = replaced(before, letter)
             if letter.key in self.raw and not after.keeps_bytes():
                 effects.raw[letter.key] = None
-            wish = self.operator_requests.get(letter.key)
+            wish = self.pending_requests.get(letter.key)
             if wish is not None and not still_applies(wish, before, after):
-                effects.operator_requests[letter.key] = None
+                effects.pending_requests[letter.key] = None
         return effects
 
     def plan_wish(self, key: str, wish: OperatorRequest) -> LetterEffects[H]:
@@ -105,8 +105,8 @@ class LetterTables(Generic[H]):
         check_request(self.letters.get(key), wish)
         return (
             LetterEffects()
-            if self.operator_requests.get(key) is wish
-            else LetterEffects(operator_requests={key: wish})
+            if self.pending_requests.get(key) is wish
+            else LetterEffects(pending_requests={key: wish})
         )
 
     def plan_bounce(self, key: str, report: Recipient) -> LetterEffects[H]:
@@ -124,18 +124,18 @@ class LetterTables(Generic[H]):
                 self.raw.pop(key, None)
             else:
                 self.raw[key] = held
-        for key, wish in effects.operator_requests.items():
+        for key, wish in effects.pending_requests.items():
             if wish is None:
-                self.operator_requests.pop(key, None)
+                self.pending_requests.pop(key, None)
             else:
-                self.operator_requests[key] = wish
+                self.pending_requests[key] = wish
 
     def forget(self, before: float) -> None:
         """Let go of what is through and was last changed before this instant."""
         for key, letter in list(self.letters.items()):
             if letter.changed_at < before and not letter.keeps_bytes():
                 self._unset(key)
-                self.operator_requests.pop(key, None)
+                self.pending_requests.pop(key, None)
 
     def _set(self, key: str, letter: QueuedMessage) -> None:
         self._unset(key)

@@ -58,14 +58,14 @@ _DEFAULTS = {one.name: one.default for one in fields(QueuedMessage)}
 
 
 def write_recipient(one: Recipient) -> Any:
-    """A recipient as ``[address, standing, code, text]``."""
-    return [write_text(one.address), one.standing.value, one.code, write_text(one.text)]
+    """A recipient as ``[address, status, code, text]``."""
+    return [write_text(one.address), one.status.value, one.code, write_text(one.text)]
 
 
 def read_recipient(value: Any) -> Recipient:
     """The recipient that :func:`write_recipient` wrote."""
-    address, standing, code, text = value
-    return Recipient(read_text(address), RecipientStatus(standing), code, read_text(text))
+    address, status, code, text = value
+    return Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
 
 
 def write_letter(letter: QueuedMessage) -> dict[str, Any]:
@@ -109,10 +109,10 @@ def write_letter_effects(
             [write_text(key), None if held is None else write_held(held)]
             for key, held in effects.raw.items()
         ]
-    if effects.operator_requests:
+    if effects.pending_requests:
         value["wishes"] = [
             [write_text(key), None if wish is None else wish.value]
-            for key, wish in effects.operator_requests.items()
+            for key, wish in effects.pending_requests.items()
         ]
     return value
 
@@ -129,7 +129,7 @@ def read_letter_effects(value: Any, read_held: Callable[[Any], H]) -> LetterEffe
     for key, held in value.get("letter_raw", ()):
         effects.raw[read_text(key)] = None if held is None else read_held(held)
     for key, wish in value.get("wishes", ()):
-        effects.operator_requests[read_text(key)] = None if wish is None else OperatorRequest(wish)
+        effects.pending_requests[read_text(key)] = None if wish is None else OperatorRequest(wish)
     return effects
 
 

@@ -336,7 +336,7 @@ def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
         outbox=LetterEffects(
             dict(tables.outbox.letters),
             dict(tables.outbox.raw),
-            dict(tables.outbox.operator_requests),
+            dict(tables.outbox.pending_requests),
         ),
     )
     return {

@@ -86,16 +86,16 @@ class OutboxStore(Protocol):
             IllegalTransition: one is not of the lease's outbox, is not there, or may not change so.
         """
 
-    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
+    def request(self, outbox: str, key: str, wish: OperatorRequest) -> None:
         """Leave what a person wants to become of a letter, durably; the last wish counts.
 
-        It takes no lease. Whoever holds it looks for wishes with :meth:`operator_requests`.
+        It takes no lease. Whoever holds it looks for wishes with :meth:`pending_requests`.
 
         Raises:
             IllegalTransition: there is no such letter, or this cannot be done with it.
         """
 
-    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+    def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
         """The wishes that were left and not done yet, with the keys of their letters, in order."""
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
@@ -107,10 +107,10 @@ class OutboxStore(Protocol):
             Whether it was news, and is durable now.
         """
 
-    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
+    def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
         """The letter with this key, ``None`` when there is none."""
 
-    def letters(
+    def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
         """The letters in any of ``states``, in the order of ``(due_at, queued_at, key)``.

@@ -84,8 +84,8 @@ class SqliteOutbox(ABC):
         if wish is not None and not still_applies(wish, before, after):
             execute(rows.UPDATE_WISH, (None, row))
 
-    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.wish`; from any process."""
+    def request(self, outbox: str, key: str, wish: OperatorRequest) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.request`; from any process."""
         with self._locked(), self._transaction() as execute:
             number = self._number(MailboxKey.of_outbox(outbox))
             found = self._find(number, outbox, key)
@@ -117,22 +117,22 @@ class SqliteOutbox(ABC):
 
     # Reading
 
-    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.operator_requests`."""
+    def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.pending_requests`."""
         with self._locked():
             found = self._of(rows.SELECT_WISHES, outbox)
             return [(read_text(key), OperatorRequest(wish)) for key, wish in found]
 
-    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letter`."""
+    def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_message`."""
         with self._locked():
             found = self._of(rows.SELECT_LETTER, outbox, write_text(key))
             return rows.read_letter(outbox, found[0][2:]) if found else None
 
-    def letters(
+    def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.letters`."""
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_messages`."""
         most = -1 if limit is None else limit
         with self._locked():
             # State by state, since the index has them in order that way.

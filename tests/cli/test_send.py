@@ -261,9 +261,9 @@ def queued(directory: Path) -> int:
         return store.count_messages(OUTBOX, set(QueueState))
 
 
-def operator_requests(directory: Path) -> list[tuple[str, str]]:
+def pending_requests(directory: Path) -> list[tuple[str, str]]:
     with closing(SqliteStateStore(directory / "nornmail.db")) as store:
-        return [(key, str(wish)) for key, wish in store.operator_requests(OUTBOX)]
+        return [(key, str(wish)) for key, wish in store.pending_requests(OUTBOX)]
 
 
 def test_the_table_has_what_is_not_through_the_oldest_first(
@@ -330,7 +330,7 @@ def test_what_is_asked_for_is_left_in_the_store(
 ) -> None:
     status, out, err = run("outbox", *command, key)
     assert (status, err) == (0, "")
-    ((asked, kind),) = operator_requests(filled)
+    ((asked, kind),) = pending_requests(filled)
     assert (asked.startswith(key), kind) == (True, wish)
     assert asked in out
     assert f"asked for: {wish}" in run("outbox", "list")[1]
@@ -345,7 +345,7 @@ def test_a_key_of_two_outboxes_needs_the_name_of_one(
     assert status == 2
     assert f"in the outboxes {OUTBOX}, other" in err
     assert run("outbox", "drop", "queued-1", "--account", OUTBOX)[0] == 0
-    assert operator_requests(filled) == [("queued-1", "drop")]
+    assert pending_requests(filled) == [("queued-1", "drop")]
     assert run("outbox", "list", "--account", "other", "--json")[1].count("\n") == 1
 
 
@@ -369,7 +369,7 @@ def test_what_cannot_be_done_is_said_and_nothing_is_done(
     ended = run("outbox", *arguments)
     assert ended[0] == status
     assert said in ended[2]
-    assert operator_requests(filled) == []
+    assert pending_requests(filled) == []
 
 
 def test_the_sender_does_what_was_asked_for(

@@ -43,71 +43,69 @@ _DOMAINS: Final = (
 )  # fmt: skip
 
 
-def word(chance: random.Random, most: int) -> str:
-    alphabet = chance.choice((*_ALPHABETS, _ALPHABETS[0], _ALPHABETS[0], SIGNS))
-    return "".join(chance.choice(alphabet) for _ in range(chance.randint(1, most)))
+def word(rng: random.Random, most: int) -> str:
+    alphabet = rng.choice((*_ALPHABETS, _ALPHABETS[0], _ALPHABETS[0], SIGNS))
+    return "".join(rng.choice(alphabet) for _ in range(rng.randint(1, most)))
 
 
-def phrase(chance: random.Random, most_words: int, most_chars: int) -> str:
+def phrase(rng: random.Random, most_words: int, most_chars: int) -> str:
     """Words on one line, some blanks doubled, some words traps; without blanks around."""
     words = [
-        chance.choice(TRAPS) if chance.random() < 0.1 else word(chance, chance.choice((3, 9, 70)))
-        for _ in range(chance.randint(1, most_words))
+        rng.choice(TRAPS) if rng.random() < 0.1 else word(rng, rng.choice((3, 9, 70)))
+        for _ in range(rng.randint(1, most_words))
     ]
-    text = "".join(one + chance.choice(("", " ", " ", " ", "  ", "\u00a0")) for one in words)
+    text = "".join(one + rng.choice(("", " ", " ", " ", "  ", "\u00a0")) for one in words)
     return text[:most_chars].strip() or "x"
 
 
-def address(chance: random.Random) -> Address:
-    local = word_of(chance, _ATEXT, 20)
-    shape = chance.random()
+def address(rng: random.Random) -> Address:
+    local = word_of(rng, _ATEXT, 20)
+    shape = rng.random()
     if shape < 0.2:
-        local = f"{local}.{word_of(chance, _ATEXT, 20)}"
+        local = f"{local}.{word_of(rng, _ATEXT, 20)}"
     elif shape < 0.25:
         local = f'"{local},{local}"'
-    name = "" if chance.random() < 0.3 else phrase(chance, 6, 200)
-    return Address(name, f"{local[:60]}@{chance.choice(_DOMAINS)}")
+    name = "" if rng.random() < 0.3 else phrase(rng, 6, 200)
+    return Address(name, f"{local[:60]}@{rng.choice(_DOMAINS)}")
 
 
-def word_of(chance: random.Random, alphabet: str, most: int) -> str:
-    return "".join(chance.choice(alphabet) for _ in range(chance.randint(1, most)))
+def word_of(rng: random.Random, alphabet: str, most: int) -> str:
+    return "".join(rng.choice(alphabet) for _ in range(rng.randint(1, most)))
 
 
-def body(chance: random.Random) -> str:
+def body(rng: random.Random) -> str:
     """Some lines, with whatever line ends."""
     lines = [
-        chance.choice(_LINES) if chance.random() < 0.3 else phrase(chance, 20, 2_000)
-        for _ in range(chance.randint(0, 8))
+        rng.choice(_LINES) if rng.random() < 0.3 else phrase(rng, 20, 2_000)
+        for _ in range(rng.randint(0, 8))
     ]
-    return chance.choice(("\n", "\r\n", "\r")).join(lines)
+    return rng.choice(("\n", "\r\n", "\r")).join(lines)
 
 
-def enclosure(chance: random.Random, number: int) -> OutgoingAttachment:
-    extension = chance.choice((".pdf", ".txt", ".PNG", "", ".tar.gz", ".é", ".eml"))
-    name = phrase(chance, 8, 60) + extension
-    content_id = f"image-{number}@x" if chance.random() < 0.3 else ""
-    return OutgoingAttachment(
-        name, chance.randbytes(chance.choice((0, 1, 57, 5_000))), "", content_id
-    )
+def enclosure(rng: random.Random, number: int) -> OutgoingAttachment:
+    extension = rng.choice((".pdf", ".txt", ".PNG", "", ".tar.gz", ".é", ".eml"))
+    name = phrase(rng, 8, 60) + extension
+    content_id = f"image-{number}@x" if rng.random() < 0.3 else ""
+    return OutgoingAttachment(name, rng.randbytes(rng.choice((0, 1, 57, 5_000))), "", content_id)
 
 
 def draft(seed: int) -> Draft:
     """The draft of this seed."""
-    chance = random.Random(seed)
-    several = [[address(chance) for _ in range(chance.randint(0, 4))] for _ in range(4)]
-    to = several[0] or [address(chance)]
-    ids = [f"<{word_of(chance, _ATEXT, 60)}@x.example>" for _ in range(chance.randint(0, 40))]
+    rng = random.Random(seed)
+    several = [[address(rng) for _ in range(rng.randint(0, 4))] for _ in range(4)]
+    to = several[0] or [address(rng)]
+    ids = [f"<{word_of(rng, _ATEXT, 60)}@x.example>" for _ in range(rng.randint(0, 40))]
     return Draft(
-        sender=address(chance),
+        sender=address(rng),
         to=to,
         cc=several[1],
         bcc=several[2],
         reply_to=several[3],
-        subject=phrase(chance, 40, 900) if chance.random() < 0.9 else "",
-        text=body(chance),
-        html=f"<p>{body(chance)}</p>" if chance.random() < 0.5 else None,
-        attachments=[enclosure(chance, n) for n in range(chance.choice((0, 0, 1, 3)))],
-        headers={"X-Note": phrase(chance, 9, 200)} if chance.random() < 0.5 else {},
+        subject=phrase(rng, 40, 900) if rng.random() < 0.9 else "",
+        text=body(rng),
+        html=f"<p>{body(rng)}</p>" if rng.random() < 0.5 else None,
+        attachments=[enclosure(rng, n) for n in range(rng.choice((0, 0, 1, 3)))],
+        headers={"X-Note": phrase(rng, 9, 200)} if rng.random() < 0.5 else {},
         in_reply_to=ids[-1] if ids else "",
         references=ids,
     )

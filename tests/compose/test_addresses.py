@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.addresses import mailbox, mailboxes, needs_smtputf8, sender_of
+from nornmail.compose.addresses import needs_smtputf8, sender_of, to_address, to_addresses
 from nornmail.errors import ComposeError, ConfigurationError
 from nornmail.message.addresses import Address
 from nornmail.settings.smtp import SmtpSettings
@@ -36,7 +36,7 @@ from nornmail.settings.smtp import SmtpSettings
     ],
 )  # fmt: skip
 def test_one_address(given: Any, name: str, address: str) -> None:
-    assert mailbox(given, "to") == Address(name, address)
+    assert to_address(given, "to") == Address(name, address)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_one_address(given: Any, name: str, address: str) -> None:
 )
 def test_what_is_not_one_address_is_refused(given: Any) -> None:
     with pytest.raises(ComposeError) as caught:
-        mailbox(given, "to")
+        to_address(given, "to")
     assert caught.value.field == "to"
     assert str(caught.value).isprintable()
 
@@ -108,13 +108,13 @@ def test_what_is_not_one_address_is_refused(given: Any) -> None:
     ],
 )  # fmt: skip
 def test_several_addresses(given: Any, expected: list[str]) -> None:
-    assert [one.address for one in mailboxes(given, "to")] == expected
+    assert [one.address for one in to_addresses(given, "to")] == expected
 
 
 def test_two_texts_that_could_be_two_addresses_or_a_pair_are_refused() -> None:
     with pytest.raises(ComposeError, match="name and an address"):
-        mailboxes(("evil@evil.example", "ann@example.org"), "to")
-    (one,) = mailboxes([("evil@evil.example", "ann@example.org")], "to")
+        to_addresses(("evil@evil.example", "ann@example.org"), "to")
+    (one,) = to_addresses([("evil@evil.example", "ann@example.org")], "to")
     assert one == Address("evil@evil.example", "ann@example.org")
 
 
@@ -127,7 +127,7 @@ def test_two_texts_that_could_be_two_addresses_or_a_pair_are_refused() -> None:
     ],
 )
 def test_smtputf8_is_needed_for_a_local_part_alone(given: str, expected: bool) -> None:
-    assert needs_smtputf8(mailbox(given, "to").address) is expected
+    assert needs_smtputf8(to_address(given, "to").address) is expected
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.attachments import OutgoingAttachment, read_enclosures
+from nornmail.compose.attachments import OutgoingAttachment, read_attachments
 from nornmail.errors import ComposeError
 from nornmail.message.message import parse_message
 from tests.outbox.messages import types, write
@@ -72,7 +72,7 @@ def test_files_are_read_from_wherever_they_are(tmp_path: Path) -> None:
     path = tmp_path / "größe.txt"
     path.write_bytes(b"a\nb")
     came = parse_message(write(attachments=[OutgoingAttachment("x.bin", b"\1", "image/gif")]).raw)
-    read = read_enclosures(
+    read = read_attachments(
         [path, str(path), ("n.bin", b"\0"), OutgoingAttachment("e", b""), *came.attachments]
     )
     assert [(one.filename, one.content, one.content_type) for one in read] == [
@@ -94,7 +94,7 @@ def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
         ("a.txt", memoryview(b"a")),
         OutgoingAttachment("a.txt", b"a"),
     ):
-        (read,) = read_enclosures(one)
+        (read,) = read_attachments(one)
         assert (read.filename, read.content) == ("a.txt", b"a")
 
 
@@ -113,14 +113,14 @@ def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_attached(source: Any) -> None:
     with pytest.raises(ComposeError, match="attachments"):
-        read_enclosures([source])
+        read_attachments([source])
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nornmail.compose.attachments.MAX_FILE_OCTETS", 3)
     path = tmp_path / "a.bin"
     path.write_bytes(b"abc")
-    assert read_enclosures(path)[0].content == b"abc"
+    assert read_attachments(path)[0].content == b"abc"
     path.write_bytes(b"abcd")
     with pytest.raises(ComposeError, match="more than 3"):
-        read_enclosures(path)
+        read_attachments(path)

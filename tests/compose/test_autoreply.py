@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.autoreply import REFUSALS, AnswerLimits, Counts, refusals
+from nornmail.compose.autoreply import REFUSALS, AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import compose
 from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, ReplyRefused
@@ -30,7 +30,7 @@ def mail(extra: str = "", sender: str = "Ann <ann@example.org>") -> Message:
 
 def kinds(message: Message, **values: Any) -> list[str]:
     given: dict[str, Any] = {"own": OWN, "own_message_ids": lambda _: False, "now": NOW}
-    return [one.kind for one in refusals(message, **(given | values))]
+    return [one.kind for one in refusal_reasons(message, **(given | values))]
 
 
 def test_what_a_person_wrote_is_answered() -> None:
@@ -129,14 +129,14 @@ def test_a_message_that_we_sent_is_known_by_its_id() -> None:
     ],
 )
 def test_a_correspondent_gets_so_many_answers(hour: int, day: int, expected: list[str]) -> None:
-    assert kinds(mail(), answered=Counts(hour=hour, day=day)) == expected
+    assert kinds(mail(), answered=ReplyCounts(hour=hour, day=day)) == expected
 
 
 def test_the_limits_can_be_set() -> None:
     limits = AnswerLimits(per_hour=1, per_day=2)
-    assert kinds(mail(), limits=limits, answered=Counts(hour=0, day=1)) == []
-    assert kinds(mail(), limits=limits, answered=Counts(hour=1, day=1)) == ["rate"]
-    assert kinds(mail(), limits=limits, answered=Counts(hour=0, day=2)) == ["rate"]
+    assert kinds(mail(), limits=limits, answered=ReplyCounts(hour=0, day=1)) == []
+    assert kinds(mail(), limits=limits, answered=ReplyCounts(hour=1, day=1)) == ["rate"]
+    assert kinds(mail(), limits=limits, answered=ReplyCounts(hour=0, day=2)) == ["rate"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_what_allow_does_not_know_is_an_error() -> None:
 
 
 def test_the_error_says_every_reason() -> None:
-    found = refusals(
+    found = refusal_reasons(
         mail("List-Id: <t.example.org>", "noreply@example.org"),
         own=OWN, own_message_ids=lambda _: False, now=NOW,
     )  # fmt: skip
@@ -188,7 +188,7 @@ def test_reasons_are_short_and_on_one_line() -> None:
     long = mail(
         f"Auto-Submitted: {'x' * 5_000}\r\nX-Auto-Response-Suppress: All,\r\n {'c' * 5_000}"
     )
-    told = refusals(long, own=OWN, own_message_ids=lambda _: False, now=NOW)
+    told = refusal_reasons(long, own=OWN, own_message_ids=lambda _: False, now=NOW)
     assert told
     assert all(len(one.why) <= 100 and one.why.isprintable() for one in told)
 

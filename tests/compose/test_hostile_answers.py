@@ -97,20 +97,20 @@ BITS = (
 MUTANTS = 1_500
 
 
-def mutant(chance: random.Random) -> bytes:
+def mutant(rng: random.Random) -> bytes:
     """Two hostile messages crossed, and damaged."""
     raws = [case.raw() for case in CASES if len(case.raw()) < 10_000]
-    raw, other = bytearray(chance.choice(raws)), chance.choice(raws)
-    for _ in range(chance.randint(1, 8)):
-        at = chance.randrange(min(len(raw), 400))
-        kind = chance.random()
+    raw, other = bytearray(rng.choice(raws)), rng.choice(raws)
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(min(len(raw), 400))
+        kind = rng.random()
         if kind < 0.5:
-            raw[at:at] = chance.choice(BITS)
+            raw[at:at] = rng.choice(BITS)
         elif kind < 0.7:
-            del raw[at : at + chance.randint(1, 6)]
+            del raw[at : at + rng.randint(1, 6)]
         else:
-            start = chance.randrange(len(other))
-            raw[at:at] = other[start : start + chance.randint(1, 60)]
+            start = rng.randrange(len(other))
+            raw[at:at] = other[start : start + rng.randint(1, 60)]
     return bytes(raw)
 
 

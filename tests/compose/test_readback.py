@@ -12,7 +12,7 @@ from email.policy import default
 
 import pytest
 
-from nornmail.compose.addresses import mailboxes
+from nornmail.compose.addresses import to_addresses
 from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.html.document import html_to_text
@@ -33,7 +33,7 @@ def text_lines(text: str) -> str:
 
 
 def meant(given: Draft, name: str) -> list[Address]:
-    return list(mailboxes(getattr(given, name), name))
+    return list(to_addresses(getattr(given, name), name))
 
 
 def squeezed(name: str) -> str:
@@ -131,7 +131,7 @@ def check(seed: int) -> None:
     assert made.raw.isascii()
     assert compose(given, now=NOW, unique=f"seed-{seed}") == made
     everyone = [*meant(given, "to"), *meant(given, "cc"), *meant(given, "bcc")]
-    assert list(made.envelope.recipients) == [one.address for one in mailboxes(everyone, "to")]
+    assert list(made.envelope.recipients) == [one.address for one in to_addresses(everyone, "to")]
     check_with_parse_message(given, made)
     check_with_the_standard_library(given, made)
 

@@ -33,7 +33,7 @@ def settings(server: MailServer) -> ImapSettings:
 
 def test_it_keeps_the_protocol_of_the_sender(server: MailServer) -> None:
     sent: SentMail = SentMailbox(settings(server))
-    assert not sent.saves_by_itself
+    assert not sent.server_saves_sent
 
 
 def test_a_copy_is_put_there_seen_and_with_its_date_and_found_again(server: MailServer) -> None:
@@ -66,10 +66,10 @@ def test_a_name_that_is_given_is_taken(server: MailServer) -> None:
     ],
 )
 def test_it_knows_who_saves_what_is_sent(host: str, saves: bool) -> None:
-    assert SentMailbox(ImapSettings(host=host)).saves_by_itself is saves
-    assert SentMailbox(ImapSettings(host=host), saved_by_server=not saves).saves_by_itself is not (
-        saves
-    )
+    assert SentMailbox(ImapSettings(host=host)).server_saves_sent is saves
+    assert SentMailbox(
+        ImapSettings(host=host), saved_by_server=not saves
+    ).server_saves_sent is not (saves)
 
 
 @pytest.mark.parametrize("seconds", [0, 951_782_400, 1_798_761_599, 4_102_444_800])
@@ -86,7 +86,7 @@ def test_what_is_sent_is_copied_once(server: MailServer) -> None:
     one.mailer.flush()
     (copy,) = server.mailbox("Sent").messages
     assert copy.raw == one.server.taken[0][1]
-    letter = one.store.letter(one.mailer.outbox, "k")
+    letter = one.store.queued_message(one.mailer.outbox, "k")
     assert letter is not None
     assert (letter.copied, letter.copy_due_at) == (True, 0.0)
     assert one.store.message_bytes(one.mailer.outbox, "k") is None
@@ -97,7 +97,7 @@ def test_what_is_sent_is_copied_once(server: MailServer) -> None:
 
 def test_a_copy_that_fails_is_tried_again_and_the_letter_is_sent_once() -> None:
     class Broken:
-        saves_by_itself = False
+        server_saves_sent = False
         tries = 0
 
         def has(self, message_id: str) -> bool:
@@ -121,7 +121,7 @@ def test_a_copy_that_fails_is_tried_again_and_the_letter_is_sent_once() -> None:
 
 def test_a_copy_that_never_succeeds_is_given_up_and_its_bytes_are_forgotten() -> None:
     class Never:
-        saves_by_itself = False
+        server_saves_sent = False
 
         def has(self, message_id: str) -> bool:
             raise CommandRefused("EXAMINE", "NO", "", "no")
@@ -132,7 +132,7 @@ def test_a_copy_that_never_succeeds_is_given_up_and_its_bytes_are_forgotten() ->
     one.mailer.send("ann@example.org", "hello", "hello", key="k")
     one.mailer.flush()
     one.until(3 * 86_400, 3_600)
-    letter = one.store.letter(one.mailer.outbox, "k")
+    letter = one.store.queued_message(one.mailer.outbox, "k")
     assert letter is not None
     assert (str(letter.state), letter.copied, letter.copy_due_at) == ("sent", False, 0.0)
     assert one.store.message_bytes(one.mailer.outbox, "k") is None
@@ -147,7 +147,7 @@ def test_what_the_server_saves_is_not_put_there_twice(server: MailServer) -> Non
     sent.append(raw, WHEN)  # as a server does that keeps what it sends
     one.mailer.flush()
     assert len(server.mailbox("Sent").messages) == 1
-    letter = one.store.letter(one.mailer.outbox, "k")
+    letter = one.store.queued_message(one.mailer.outbox, "k")
     assert letter is not None
     assert letter.copied
 

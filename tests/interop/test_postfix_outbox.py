@@ -50,7 +50,7 @@ def flushed(one: Mailer, key: str) -> tuple[str, dict[str, tuple[str, int]]]:
     result = one.result(key)
     assert result is not None
     told = {
-        r.address.partition("@")[0].partition("-")[0]: (str(r.standing), r.code)
+        r.address.partition("@")[0].partition("-")[0]: (str(r.status), r.code)
         for r in result.recipients
     }
     return str(result.state), told
@@ -92,7 +92,7 @@ def test_one_that_is_put_off_is_accepted_when_it_can_be(store: StateStore) -> No
         one.flush()
         result = one.result("k")
         assert result is not None
-        assert [(str(r.standing), r.code) for r in result.recipients] == [
+        assert [(str(r.status), r.code) for r in result.recipients] == [
             ("accepted", 250), ("pending", 452)
         ]  # fmt: skip
         clock.advance(120)

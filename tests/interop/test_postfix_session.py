@@ -92,13 +92,13 @@ def test_a_refused_recipient_beside_a_good_one(postfix: Postfix, prefix: str, re
     bad, good = found.recipients
     code = int(reply.split()[0])
     assert bad.code == code
-    assert bad.standing == ("refused" if code >= 500 else "pending")
+    assert bad.status == ("refused" if code >= 500 else "pending")
     if code == 421:
         assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
-        assert good.standing == "pending"
+        assert good.status == "pending"
         return
     assert (found.outcome, found.usable) == (Outcome.ACCEPTED, True)
-    assert (good.standing, good.code) == ("accepted", 250)
+    assert (good.status, good.code) == ("accepted", 250)
     assert reply.split()[1] in bad.text
     assert len(postfix.wait_for_mail(user)) == 1
 
@@ -146,7 +146,7 @@ def test_too_many_recipients_are_left_for_another_time(postfix: Postfix) -> None
     found = hand_in(session, *several)
     session.close()
     assert found.outcome is Outcome.ACCEPTED
-    standings = [one.standing for one in found.recipients]
+    standings = [one.status for one in found.recipients]
     assert standings == ["accepted"] * RECIPIENT_LIMIT + ["pending"] * 3
     assert {one.code for one in found.recipients[RECIPIENT_LIMIT:]} == {452}
 

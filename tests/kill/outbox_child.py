@@ -106,7 +106,7 @@ def _work(store: Any, port: int, clock: FakeClock) -> None:
         store,
         account=OUTBOX,
         clock=clock,
-        chance=random.Random(1),
+        rng=random.Random(1),
         send_limits=transitions.SendLimits(None, None),
     )
     for key, to in LETTERS.items():

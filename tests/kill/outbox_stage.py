@@ -90,7 +90,7 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
 def _look(story: Story, place: Path) -> None:
     store = PATHS[story.plan.store](place)
     try:
-        found = store.letters(OUTBOX, set(QueueState))
+        found = store.queued_messages(OUTBOX, set(QueueState))
         story.letters = {one.key: one for one in found}
         raws = {one.key: store.message_bytes(OUTBOX, one.key) for one in found}
         story.kept = {key for key, raw in raws.items() if raw is not None}
@@ -121,13 +121,13 @@ def _letters(story: Story) -> Iterator[str]:
             was_taken = (letter.message_id, one.address) in taken
             unknown = letter.state is QueueState.UNKNOWN
             if one.address.startswith("full"):
-                if (one.standing, one.code) != (RecipientStatus.REFUSED, 552) or was_taken:
-                    yield f"{key!r} for {one.address} is {one.standing} with {one.code}"
-            elif unknown and one.standing in (RecipientStatus.UNKNOWN, RecipientStatus.PENDING):
+                if (one.status, one.code) != (RecipientStatus.REFUSED, 552) or was_taken:
+                    yield f"{key!r} for {one.address} is {one.status} with {one.code}"
+            elif unknown and one.status in (RecipientStatus.UNKNOWN, RecipientStatus.PENDING):
                 continue  # it may have been taken, or not
-            elif one.standing is not RecipientStatus.ACCEPTED or not was_taken:
+            elif one.status is not RecipientStatus.ACCEPTED or not was_taken:
                 word = "was" if was_taken else "was not"
-                yield f"{key!r} for {one.address} is {one.standing}, and {word} taken"
+                yield f"{key!r} for {one.address} is {one.status}, and {word} taken"
         states = {QueueState.SENT, QueueState.UNKNOWN}
         if letter.state not in ({QueueState.FAILED} if key == "full" else states):
             yield f"{key!r} is {letter.state}"

@@ -201,22 +201,22 @@ class WatchedStore:
     def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
         self._alive().commit_messages(lease, letters)
 
-    def wish(self, outbox: str, key: str, wish: OperatorRequest) -> None:
-        self._alive().wish(outbox, key, wish)
+    def request(self, outbox: str, key: str, wish: OperatorRequest) -> None:
+        self._alive().request(outbox, key, wish)
 
-    def operator_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        return self._alive().operator_requests(outbox)
+    def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        return self._alive().pending_requests(outbox)
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         return self._alive().note_bounce(outbox, key, report)
 
-    def letter(self, outbox: str, key: str) -> QueuedMessage | None:
-        return self._alive().letter(outbox, key)
+    def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
+        return self._alive().queued_message(outbox, key)
 
-    def letters(
+    def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        return self._alive().letters(outbox, states, limit=limit)
+        return self._alive().queued_messages(outbox, states, limit=limit)
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
         return self._alive().count_messages(outbox, states)

@@ -91,10 +91,10 @@ def each(**codes: int) -> Answer:
             return tuple(found)
 
         last = said(RecipientStatus.ACCEPTED)
-        if not any(one.standing is RecipientStatus.ACCEPTED for one in last):
+        if not any(one.status is RecipientStatus.ACCEPTED for one in last):
             outcome = (
                 Outcome.DEFERRED
-                if any(one.standing is RecipientStatus.PENDING for one in last)
+                if any(one.status is RecipientStatus.PENDING for one in last)
                 else Outcome.REFUSED
             )
             return Submission(outcome, last, last[-1].code, last[-1].text, True)
@@ -123,7 +123,7 @@ class FakeSession:
         self._server.log.append((envelope.recipients, said.outcome))
         if said.outcome is Outcome.ACCEPTED:
             for one in said.recipients:
-                if one.standing is RecipientStatus.ACCEPTED:
+                if one.status is RecipientStatus.ACCEPTED:
                     self._server.taken.append((one.address, raw))
         if not said.usable:
             self.closed = True
@@ -212,7 +212,7 @@ def world(
         options.pop("settings", SETTINGS),
         store if kept else None,
         clock=clock,
-        chance=random.Random(1),
+        rng=random.Random(1),
         open_session=server.open,
         on_event=options.pop("on_event", events.append),
         **options,

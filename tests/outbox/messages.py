@@ -27,7 +27,7 @@ def letter(*recipients: str, text: str = "Hello.\n", **values: Any) -> Composed:
 
 def standings(found: Submission) -> str:
     """Everyone's standing by its first letter: a(ccepted), p(ending), r(efused), u(nknown)."""
-    return "".join(one.standing[0] for one in found.recipients)
+    return "".join(one.status[0] for one in found.recipients)
 
 
 def write(**values: Any) -> Composed:

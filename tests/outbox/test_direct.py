@@ -66,7 +66,7 @@ def test_what_nobody_got_raises_with_the_result(
         one.mailer.send(TO, "hello", "hello")
     assert isinstance(raised.value, SendFailed | SendUnknown)
     result = raised.value.result
-    assert [str(r.standing) for r in result.recipients] == [states]
+    assert [str(r.status) for r in result.recipients] == [states]
     assert result.message_id in str(raised.value)
     one.until(86_400, 3_600)
     assert len(one.server.log) == 1, "it is not tried again"
@@ -264,7 +264,7 @@ def test_over_the_wire_each_recipient_has_its_answer(office: PostOffice) -> None
         result = mailer.send(
             ["ann@x.org", "bob@x.org"], "hello", "hello", bcc=["eve@x.org", "secret@x.org"]
         )
-        assert [(r.address, str(r.standing), r.code) for r in result.recipients] == [
+        assert [(r.address, str(r.status), r.code) for r in result.recipients] == [
             ("ann@x.org", "accepted", 250),
             ("bob@x.org", "pending", 450),
             ("eve@x.org", "refused", 550),

@@ -229,7 +229,7 @@ def test_a_process_that_is_killed_after_the_answer_answers_once(tmp_path: Path) 
         second = run(ANSWERING, path, imap.imap_port, "lives")
     assert first == second != ""
     with closing(SqliteStateStore(path)) as store:
-        (letter,) = store.letters("agent", set(QueueState))
+        (letter,) = store.queued_messages("agent", set(QueueState))
         raw = store.message_bytes("agent", letter.key)
     assert raw is not None
     assert parse_message(raw).text.strip() == "answer 1"
@@ -365,7 +365,7 @@ def test_a_running_poller_has_the_mailers_of_its_store_send_beside_it(office: Of
     sent = threading.Event()
     one = office.one = world(clock=SystemClock())
     mailer = one.mailer
-    mailer._announce._on_event = lambda event: sent.set()
+    mailer._emit._on_event = lambda event: sent.set()
     office.deliver()
     with office.poller(lambda message: mailer.reply(message, "42"), clock=None):
         assert sent.wait(SECONDS)
@@ -382,13 +382,13 @@ def test_a_mailer_that_is_made_while_the_poller_runs_is_taken_along(office: Offi
 
     def handle(message: Message) -> None:
         made.append(world(store, clock=SystemClock()))
-        made[0].mailer._announce._on_event = lambda event: sent.set()
+        made[0].mailer._emit._on_event = lambda event: sent.set()
         made[0].mailer.reply(message, "42")
 
     office.deliver()
     with office.poller(handle, store=store, clock=None):
         assert sent.wait(SECONDS)
-    (letter,) = made[0].store.letters(OUTBOX, {QueueState.SENT})
+    (letter,) = made[0].store.queued_messages(OUTBOX, {QueueState.SENT})
     assert made[0].state(letter.key) == "sent"
 
 
@@ -452,7 +452,7 @@ def sent(one: World, to: list[str], key: str = "k") -> str:
 def standings(one: World, key: str = "k") -> dict[str, str]:
     result = one.mailer.result(key)
     assert result is not None
-    return {r.address: str(r.standing) for r in result.recipients}
+    return {r.address: str(r.status) for r in result.recipients}
 
 
 def test_a_report_is_noted_and_told_before_its_handler_is_called(office: Office) -> None:
@@ -535,7 +535,7 @@ def test_a_report_that_cannot_be_noted_is_handed_over_all_the_same(
 def test_a_batch_job_that_starts_and_closes_loses_nothing() -> None:
     done = threading.Event()
     one = world(clock=SystemClock())
-    one.mailer._announce._on_event = lambda _: done.set()
+    one.mailer._emit._on_event = lambda _: done.set()
     with one.mailer as mailer:
         mailer.send("a@x.org", "s", "t", key="k")
         assert done.wait(SECONDS)

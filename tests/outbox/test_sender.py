@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nornmail import Defer, JsonStateStore, Reject, SqliteStateStore, events
-from nornmail.compose.addresses import Mailboxes
+from nornmail.compose.addresses import AddressesLike
 from nornmail.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -43,7 +43,7 @@ from tests.outbox.fake import (
 TO = "ann@example.org"
 
 
-def queue(one: World, key: str = "k", to: Mailboxes = TO) -> None:
+def queue(one: World, key: str = "k", to: AddressesLike = TO) -> None:
     result = one.mailer.send(to, "hello", "hello", key=key)
     assert result.key == key
 
@@ -130,7 +130,7 @@ def test_4xx_is_tried_again_with_growing_waits(at_content: bool) -> None:
     waits = []
     for _ in range(3):
         one.mailer.flush()
-        letter = one.store.letter(OUTBOX, "k")
+        letter = one.store.queued_message(OUTBOX, "k")
         assert letter is not None
         assert letter.state is QueueState.QUEUED
         waits.append(letter.due_at - one.clock.wall())
@@ -152,7 +152,7 @@ def test_after_three_days_of_4xx_it_failed() -> None:
     assert result is not None
     assert result.state == "failed"
     assert "given up after 3 days: 450 try again later" in result.reason
-    assert [r.standing for r in result.refused] == [RecipientStatus.REFUSED]
+    assert [r.status for r in result.refused] == [RecipientStatus.REFUSED]
 
 
 def test_each_recipient_has_an_outcome_of_its_own() -> None:
@@ -265,7 +265,7 @@ def test_every_letter_has_its_turn_while_the_server_is_unreachable() -> None:
     for key in "ab":
         queue(one, key)
     one.until(60, 1)
-    letters = one.store.letters(OUTBOX, set(QueueState))
+    letters = one.store.queued_messages(OUTBOX, set(QueueState))
     assert [letter.attempts for letter in letters] == [2, 2]
     assert sorted(one.server.addresses()) == [TO, TO]
 
@@ -305,7 +305,7 @@ def test_trouble_that_is_about_no_letter_costs_no_letter_anything(
     one.server.trouble = [trouble] * 2
     queue(one)
     one.mailer.flush()
-    letter = one.store.letter(OUTBOX, "k")
+    letter = one.store.queued_message(OUTBOX, "k")
     assert letter is not None
     assert (letter.state, letter.attempts, letter.tried_at) == (QueueState.QUEUED, 0, 0.0)
     one.until(first - 30, 10)
@@ -645,7 +645,7 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
 
 def test_a_letter_that_is_dropped_while_others_go_out_does_not() -> None:
     def drops(envelope: Envelope, before_content: BeforeContent) -> Submission:
-        one.store.wish(OUTBOX, "b", OperatorRequest.DROP)
+        one.store.request(OUTBOX, "b", OperatorRequest.DROP)
         return accept(envelope, before_content)
 
     one = world(answers=[drops])

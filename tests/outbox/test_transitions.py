@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nornmail.outbox import transitions
-from nornmail.outbox.transitions import SendLimits, fulfilled, retry_delay, until_slot
+from nornmail.outbox.transitions import SendLimits, apply_request, retry_delay, until_slot
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.smtp.transaction import Outcome, Submission
 
@@ -78,12 +78,12 @@ def test_what_a_wish_makes_of_a_letter(
     state: str | None,
     standings: list[RecipientStatus] | None,
 ) -> None:
-    after = fulfilled(letter(*before), wish, NOW)
+    after = apply_request(letter(*before), wish, NOW)
     if state is None:
         assert after is None
         return
     assert after is not None
-    assert (str(after.state), [one.standing for one in after.recipients]) == (state, standings)
+    assert (str(after.state), [one.status for one in after.recipients]) == (state, standings)
     assert after.dropped is (wish is OperatorRequest.DROP)
     if wish is OperatorRequest.RETRY:
         assert (after.attempts, after.tried_at, after.due_at) == (0, 0.0, NOW)
@@ -92,7 +92,7 @@ def test_what_a_wish_makes_of_a_letter(
 @pytest.mark.parametrize("wish", OperatorRequest)
 @pytest.mark.parametrize("state", QueueState)
 def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorRequest) -> None:
-    assert fulfilled(replace(letter(state, P), dropped=True), wish, NOW) is None
+    assert apply_request(replace(letter(state, P), dropped=True), wish, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_who_is_in_doubt_when_the_connection_falls(
 ) -> None:
     after = transitions.lost(letter(QueueState.SENDING, *standings), NOW)
     assert after.state is QueueState.UNKNOWN
-    assert [one.standing for one in after.recipients] == expected
+    assert [one.status for one in after.recipients] == expected
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_which_words_are_about_all_letters(
     outcome: Outcome, code: int, text: str, kind: str
 ) -> None:
     said = Submission(outcome, (), code, text, True)
-    assert transitions.wants_rest(said) == kind
+    assert transitions.throttles(said) == kind
 
 
 def test_a_reason_is_kept_within_bounds() -> None:
-    long = transitions.put_off(letter(QueueState.QUEUED, P), "x" * 10_000, 60.0, NOW)
+    long = transitions.deferred(letter(QueueState.QUEUED, P), "x" * 10_000, 60.0, NOW)
     assert len(long.reason) == 2_000

@@ -97,7 +97,7 @@ class Troubled(MemoryStateStore):
     def letters(self, *args: Any, **kwargs: Any) -> Any:
         if self.broken:
             raise StoreError("the disk is gone")
-        return super().letters(*args, **kwargs)
+        return super().queued_messages(*args, **kwargs)
 
 
 def test_it_survives_a_store_that_cannot_be_used() -> None:
@@ -106,7 +106,7 @@ def test_it_survives_a_store_that_cannot_be_used() -> None:
     store.broken = True
     with one.mailer:
         one.mailer.send(TO, "s", "t", key="k")
-        until(lambda: one.mailer._board.state == "store_trouble")
+        until(lambda: one.mailer._status.state == "store_trouble")
         store.broken = False
         assert one.mailer.wait("k", SECONDS).state in ("queued", "sent")
         until(lambda: one.state("k") == "sent")
@@ -254,7 +254,7 @@ def test_a_program_that_ends_lets_the_letter_at_hand_come_to_its_end() -> None:
 def test_after_a_fork_it_is_the_parents() -> None:
     one = world()
     pid = os.getpid()
-    one.mailer._writer._process = pid + 1  # what a forked child sees
+    one.mailer._enqueuer._process = pid + 1  # what a forked child sees
     one.mailer._process = pid + 1
     with pytest.raises(NornmailError, match="fork"):
         one.mailer.send(TO, "s", "t")

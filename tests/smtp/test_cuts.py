@@ -111,7 +111,7 @@ def run_at_random(seed: int) -> None:
 
 
 def check(found: Submission, contents: list[bytes]) -> None:
-    standings = {one.standing for one in found.recipients}
+    standings = {one.status for one in found.recipients}
     assert [one.address for one in found.recipients] == [ANN, BOB, CAT]
     assert all(one.text or one.code for one in found.recipients)
     if found.outcome is Outcome.ACCEPTED:
@@ -130,9 +130,9 @@ def check(found: Submission, contents: list[bytes]) -> None:
         assert standings <= {RecipientStatus.PENDING, RecipientStatus.REFUSED}
         assert (found.outcome is Outcome.REFUSED) == (standings == {RecipientStatus.REFUSED})
     for one in found.recipients:
-        if one.standing is RecipientStatus.REFUSED:
+        if one.status is RecipientStatus.REFUSED:
             assert one.code >= 500
-        if one.standing is RecipientStatus.ACCEPTED:
+        if one.status is RecipientStatus.ACCEPTED:
             assert 250 <= one.code < 260
 
 

@@ -279,7 +279,7 @@ def test_what_cannot_be_handed_in_is_refused_before_anything_is_said(
         unfit = Envelope("agent@example.com", tuple(to))
         found = session.submit(unfit, raw, before_content=lambda _: pytest.fail("called"))
         assert (found.outcome, found.code, found.usable) == (Outcome.REFUSED, 0, True)
-        assert all(one.standing is RecipientStatus.REFUSED for one in found.recipients)
+        assert all(one.status is RecipientStatus.REFUSED for one in found.recipients)
         assert why in found.text
         assert session.alive()
         session.close()

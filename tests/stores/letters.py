@@ -50,7 +50,7 @@ def letter(
 def accepted(one: QueuedMessage) -> QueuedMessage:
     """The letter, taken for everyone."""
     recipients = tuple(
-        replace(r, standing=RecipientStatus.ACCEPTED, code=250, text="OK") for r in one.recipients
+        replace(r, status=RecipientStatus.ACCEPTED, code=250, text="OK") for r in one.recipients
     )
     return replace(one, recipients=recipients)
 

@@ -13,7 +13,7 @@ from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import (
     QUEUE_TRANSITIONS,
-    WISHES,
+    REQUESTABLE,
     OperatorRequest,
     QueuedMessage,
     QueueState,
@@ -40,9 +40,9 @@ def keys(letters: list[QueuedMessage]) -> list[str]:
 
 def everything(store: StateStore) -> object:
     """All that can be read of the outbox."""
-    letters = store.letters(OUTBOX, ALL)
+    letters = store.queued_messages(OUTBOX, ALL)
     raws = [store.message_bytes(OUTBOX, one.key) for one in letters]
-    return letters, raws, store.operator_requests(OUTBOX), store.messages_to_copy(OUTBOX)
+    return letters, raws, store.pending_requests(OUTBOX), store.messages_to_copy(OUTBOX)
 
 
 # Keeping
@@ -51,7 +51,7 @@ def everything(store: StateStore) -> object:
 def test_a_letter_is_kept_with_its_bytes_and_no_lease(store: StateStore) -> None:
     one = letter()
     assert store.enqueue(one, RAW) == one
-    assert store.letter(OUTBOX, "k") == one
+    assert store.queued_message(OUTBOX, "k") == one
     assert store.message_bytes(OUTBOX, "k") == RAW
     assert store.outboxes() == [OUTBOX]
 
@@ -88,10 +88,10 @@ def test_every_field_comes_back(reopen: Callable[[], StateStore]) -> None:
     assert same == {"state", "dropped"}
     reopen().enqueue(full, RAW)
     store = reopen()
-    assert store.letter(OUTBOX, "k") == full
+    assert store.queued_message(OUTBOX, "k") == full
     gone = replace(full, state=QueueState.FAILED, dropped=True)
     store.commit_messages(store.acquire(KEY, ME), [gone])
-    assert reopen().letter(OUTBOX, "k") == gone
+    assert reopen().queued_message(OUTBOX, "k") == gone
 
 
 @pytest.mark.parametrize("text", SURROGATES, ids=ascii)
@@ -103,7 +103,7 @@ def test_strings_that_are_hard_to_store_come_back(
     )
     reopen().enqueue(replace(one, is_answer=True), RAW)
     store = reopen()
-    assert store.letters(OUTBOX, ALL) == [replace(one, is_answer=True)]
+    assert store.queued_messages(OUTBOX, ALL) == [replace(one, is_answer=True)]
     assert keys(store.messages_with_id(text)) == [text]
     assert keys(store.messages_to(OUTBOX, text, since=0, limit=9)) == [text]
     assert store.answers_since(OUTBOX, 0, thread_id=text) == 1
@@ -123,7 +123,7 @@ def test_the_same_key_in_two_outboxes_is_two_letters(store: StateStore) -> None:
     one, two = letter(), letter(outbox="other")
     store.enqueue(one, RAW)
     store.enqueue(two, b"two")
-    assert (store.letter(OUTBOX, "k"), store.letter("other", "k")) == (one, two)
+    assert (store.queued_message(OUTBOX, "k"), store.queued_message("other", "k")) == (one, two)
     assert store.message_bytes("other", "k") == b"two"
     assert store.outboxes() == [OUTBOX, "other"]
     assert store.messages_with_id("<k@example.com>") == [one, two]
@@ -132,7 +132,7 @@ def test_the_same_key_in_two_outboxes_is_two_letters(store: StateStore) -> None:
 def test_only_what_is_queued_is_new(store: StateStore) -> None:
     with pytest.raises(IllegalTransition, match="queued"):
         store.enqueue(replace(letter(), state=QueueState.SENT), RAW)
-    assert store.letter(OUTBOX, "k") is None
+    assert store.queued_message(OUTBOX, "k") is None
 
 
 def test_many_threads_that_queue_one_key_queue_one_letter(store: StateStore) -> None:
@@ -161,7 +161,7 @@ def test_an_outbox_is_no_mailbox(store: StateStore, lease: Lease) -> None:
 
 def test_an_unknown_outbox_has_nothing(store: StateStore) -> None:
     assert everything(store) == ([], [], [], [])
-    assert store.letter(OUTBOX, "k") is None
+    assert store.queued_message(OUTBOX, "k") is None
     assert store.message_bytes(OUTBOX, "k") is None
     assert store.count_messages(OUTBOX, ALL) == 0
     assert store.messages_to(OUTBOX, "ann@example.org", since=0, limit=9) == []
@@ -221,16 +221,19 @@ def test_the_table_is_kept(store: StateStore, lease: Lease) -> None:
         for after in ALL:
             key = f"{before} {after}"
             one = bring(store, lease, letter(key), before)
-            there = store.letter(OUTBOX, key), store.message_bytes(OUTBOX, key)
+            there = store.queued_message(OUTBOX, key), store.message_bytes(OUTBOX, key)
             changed = replace(one, state=after, reason="because")
             if after in QUEUE_TRANSITIONS[before]:
                 store.commit_messages(lease, [changed])
-                assert store.letter(OUTBOX, key) == changed
+                assert store.queued_message(OUTBOX, key) == changed
             else:
                 with pytest.raises(IllegalTransition):
                     store.commit_messages(lease, [changed])
-                assert (store.letter(OUTBOX, key), store.message_bytes(OUTBOX, key)) == there
-    found = store.letters(OUTBOX, ALL)
+                assert (
+                    store.queued_message(OUTBOX, key),
+                    store.message_bytes(OUTBOX, key),
+                ) == there
+    found = store.queued_messages(OUTBOX, ALL)
     assert [store.count_messages(OUTBOX, [state]) for state in ALL] == [
         sum(one.state is state for one in found) for state in ALL
     ]
@@ -263,15 +266,15 @@ def test_changes_are_durable(reopen: Callable[[], StateStore]) -> None:
     sent = bring(store, lease, letter("sent"), QueueState.SENT)
     unknown = bring(store, lease, letter("unknown"), QueueState.UNKNOWN)
     store.enqueue(letter("queued"), RAW)
-    store.wish(OUTBOX, "unknown", OperatorRequest.SENT)
+    store.request(OUTBOX, "unknown", OperatorRequest.SENT)
     store = reopen()
-    assert {one.key: one for one in store.letters(OUTBOX, ALL)} == {
+    assert {one.key: one for one in store.queued_messages(OUTBOX, ALL)} == {
         "sent": sent, "unknown": unknown, "queued": letter("queued")
     }  # fmt: skip
     assert [store.message_bytes(OUTBOX, key) for key in ("sent", "unknown", "queued")] == [
         None, RAW, RAW
     ]  # fmt: skip
-    assert store.operator_requests(OUTBOX) == [("unknown", OperatorRequest.SENT)]
+    assert store.pending_requests(OUTBOX) == [("unknown", OperatorRequest.SENT)]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +304,9 @@ def test_bytes_stay_for_as_long_as_they_may_be_needed(
 def test_letters_come_by_due_time_then_age_then_key(store: StateStore) -> None:
     for key, due_at, queued_at in (("d", 9, 1), ("c", 5, 3), ("b", 5, 2), ("a", 5, 3)):
         store.enqueue(letter(key, due_at=due_at, queued_at=queued_at), RAW)
-    assert keys(store.letters(OUTBOX, [QueueState.QUEUED])) == ["b", "a", "c", "d"]
-    assert keys(store.letters(OUTBOX, ALL, limit=2)) == ["b", "a"]
-    assert store.letters(OUTBOX, []) == []
+    assert keys(store.queued_messages(OUTBOX, [QueueState.QUEUED])) == ["b", "a", "c", "d"]
+    assert keys(store.queued_messages(OUTBOX, ALL, limit=2)) == ["b", "a"]
+    assert store.queued_messages(OUTBOX, []) == []
 
 
 def test_letters_to_an_address_come_newest_first_in_whatever_case(store: StateStore) -> None:
@@ -367,32 +370,32 @@ def test_a_wish_is_taken_in_the_states_of_the_table_alone(store: StateStore, lea
     for state in ALL:
         bring(store, lease, letter(state), state)
         for wish in OperatorRequest:
-            if state in WISHES[wish]:
-                store.wish(OUTBOX, state, wish)
-                store.wish(OUTBOX, state, wish)
+            if state in REQUESTABLE[wish]:
+                store.request(OUTBOX, state, wish)
+                store.request(OUTBOX, state, wish)
                 wanted = [one for one in wanted if one[0] != state] + [(state.value, wish)]
             else:
                 with pytest.raises(IllegalTransition, match=f"it cannot be: {wish}"):
-                    store.wish(OUTBOX, state, wish)
-            assert store.operator_requests(OUTBOX) == sorted(wanted)
+                    store.request(OUTBOX, state, wish)
+            assert store.pending_requests(OUTBOX) == sorted(wanted)
 
 
 def test_a_wish_for_what_is_not_there_or_was_dropped_is_refused(
     store: StateStore, lease: Lease
 ) -> None:
     with pytest.raises(IllegalTransition, match="no such letter"):
-        store.wish(OUTBOX, "k", OperatorRequest.RETRY)
+        store.request(OUTBOX, "k", OperatorRequest.RETRY)
     one = bring(store, lease, letter(), QueueState.FAILED)
     store.commit_messages(lease, [replace(one, dropped=True)])
     with pytest.raises(IllegalTransition, match="dropped"):
-        store.wish(OUTBOX, "k", OperatorRequest.RETRY)
+        store.request(OUTBOX, "k", OperatorRequest.RETRY)
 
 
 def test_the_last_wish_counts(store: StateStore, lease: Lease) -> None:
     bring(store, lease, letter(), QueueState.UNKNOWN)
-    store.wish(OUTBOX, "k", OperatorRequest.RETRY)
-    store.wish(OUTBOX, "k", OperatorRequest.SENT)
-    assert store.operator_requests(OUTBOX) == [("k", OperatorRequest.SENT)]
+    store.request(OUTBOX, "k", OperatorRequest.RETRY)
+    store.request(OUTBOX, "k", OperatorRequest.SENT)
+    assert store.pending_requests(OUTBOX) == [("k", OperatorRequest.SENT)]
 
 
 @pytest.mark.parametrize(
@@ -423,9 +426,9 @@ def test_a_wish_goes_with_what_it_was_about(
     stays: bool,
 ) -> None:
     one = bring(store, lease, letter(), state)
-    store.wish(OUTBOX, "k", wish)
+    store.request(OUTBOX, "k", wish)
     store.commit_messages(lease, [replace(one, **change)])
-    assert store.operator_requests(OUTBOX) == ([("k", wish)] if stays else [])
+    assert store.pending_requests(OUTBOX) == ([("k", wish)] if stays else [])
 
 
 # Bounces
@@ -440,7 +443,7 @@ def test_a_bounce_is_noted_without_a_lease_and_is_news_once(
     bring(store, lease, one, QueueState.SENT)
     assert store.note_bounce(OUTBOX, "k", REPORT)
     assert not store.note_bounce(OUTBOX, "k", REPORT)
-    found = store.letter(OUTBOX, "k")
+    found = store.queued_message(OUTBOX, "k")
     assert found is not None
     assert found.state is QueueState.SENT
     assert found.recipients == (
@@ -452,7 +455,7 @@ def test_a_bounce_is_noted_without_a_lease_and_is_news_once(
 def test_only_what_was_handed_over_comes_back(store: StateStore, lease: Lease) -> None:
     for standing in RecipientStatus:
         one = letter(standing)
-        one = replace(one, recipients=(replace(one.recipients[0], standing=standing),))
+        one = replace(one, recipients=(replace(one.recipients[0], status=standing),))
         bring(store, lease, one, QueueState.SENT)
         news = store.note_bounce(OUTBOX, standing, REPORT)
         assert news is (standing in (RecipientStatus.ACCEPTED, RecipientStatus.UNKNOWN))
@@ -462,7 +465,7 @@ def test_only_what_was_handed_over_comes_back(store: StateStore, lease: Lease) -
 def test_a_bounce_of_somebody_else_is_no_news(store: StateStore, name: str) -> None:
     store.enqueue(letter(), RAW)
     assert not store.note_bounce(OUTBOX, name, replace(REPORT, address="eve@example.org"))
-    assert store.letter(OUTBOX, "k") == letter()
+    assert store.queued_message(OUTBOX, "k") == letter()
 
 
 def test_a_sender_that_read_the_letter_before_does_not_undo_a_bounce(
@@ -473,9 +476,9 @@ def test_a_sender_that_read_the_letter_before_does_not_undo_a_bounce(
     store.enqueue(pending, RAW)
     assert store.note_bounce(OUTBOX, "k", REPORT)
     store.commit_messages(lease, [replace(one, state=QueueState.SENT)])
-    found = store.letter(OUTBOX, "k")
+    found = store.queued_message(OUTBOX, "k")
     assert found is not None
-    assert [r.standing for r in found.recipients] == [
+    assert [r.status for r in found.recipients] == [
         RecipientStatus.BOUNCED,
         RecipientStatus.ACCEPTED,
     ]
@@ -485,9 +488,9 @@ def test_a_closed_store_says_so(store: StateStore, lease: Lease) -> None:
     store.close()
     for ask in (
         lambda: store.enqueue(letter(), RAW),
-        lambda: store.letters(OUTBOX, ALL),
+        lambda: store.queued_messages(OUTBOX, ALL),
         lambda: store.commit_messages(lease, []),
-        lambda: store.wish(OUTBOX, "k", OperatorRequest.DROP),
+        lambda: store.request(OUTBOX, "k", OperatorRequest.DROP),
         lambda: store.note_bounce(OUTBOX, "k", REPORT),
         lambda: store.outboxes(),
     ):

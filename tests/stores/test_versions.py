@@ -60,7 +60,7 @@ def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateS
         assert store.outboxes() == []
         store.enqueue(letter(), RAW)
     with closing(old()) as store:
-        assert store.letter(OUTBOX, "k") == letter()
+        assert store.queued_message(OUTBOX, "k") == letter()
         assert store.message_bytes(OUTBOX, "k") == RAW
         assert store.count_messages(OUTBOX, [QueueState.QUEUED]) == 1
         assert store.count(INBOX, {State.DEAD}) == 5

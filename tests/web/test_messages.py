@@ -33,7 +33,7 @@ class Desk:
 
     @property
     def letters(self) -> list[QueuedMessage]:
-        return self.world.store.letters(self.mailer.outbox, set(QueueState))
+        return self.world.store.queued_messages(self.mailer.outbox, set(QueueState))
 
     @property
     def sent(self) -> Message:
