@@ -1,4 +1,4 @@
-"""What the rest of the room uses: a tree to look at, and the text that a person sees."""
+"""The entry points: the tree of a page, and the text that a person sees of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nornmail.defects import Note, ignore
 from nornmail.html.invisible_characters import left_out
 from nornmail.html.limits import MAX_HTML_CHARS
 from nornmail.html.render import render
-from nornmail.html.tokenizer import Scanner
+from nornmail.html.tokenizer import Tokenizer
 from nornmail.html.tree import Element
-from nornmail.html.tree_builder import Builder
+from nornmail.html.tree_builder import TreeBuilder
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What a person sees of a piece of HTML, and how much else there was.
+class VisibleText:
+    """The text that a person sees of a page, and the amount of text that was left out.
 
     Attributes:
         text: lines ended by LF.
@@ -33,7 +33,7 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 
     Args:
         html: as it was sent.
-        note: told of limits that were reached and of markup that ends within a tag.
+        note: receives limits that were reached and of markup that ends within a tag.
 
     Returns:
         The root, ``<html>``. Its text is everything, hidden text too: see :func:`visible_text`.
@@ -43,12 +43,12 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 
 def visible_text(
     html: str, note: Note = ignore, *, without: Callable[[Element], bool] | None = None
-) -> Text:
-    """What a person sees: blocks on their own lines, ``text (url)`` for links, quotes with ``> ``.
+) -> VisibleText:
+    """The text that a person sees: blocks on their own lines, ``text (url)`` for links, quotes with ``> ``.
 
     Args:
         html: a document or a fragment. Nothing is fetched.
-        note: told of limits that were reached and of markup that ends within a tag.
+        note: receives limits that were reached and of markup that ends within a tag.
         without: elements for which it returns true are left out, with all that is in them, and are
             not counted. It is asked once for each element, in the order of the document.
     """
@@ -56,22 +56,22 @@ def visible_text(
     text, removed = render(page.root, page.quirks, note, without)
     if page.comments:
         removed["comment"] = page.comments
-    return Text(text, removed)
+    return VisibleText(text, removed)
 
 
 def html_to_text(html: str, note: Note = ignore) -> str:
-    """The text of :func:`visible_text`; ``note`` is told of what was left out as well."""
+    """The text of :func:`visible_text`; ``note`` receives what was left out as well."""
     seen = visible_text(html, note)
     for kind, amount in seen.removed.items():
         note(left_out(kind, amount))
     return seen.text
 
 
-def _parse(html: str, note: Note) -> Builder:
+def _parse(html: str, note: Note) -> TreeBuilder:
     if len(html) > MAX_HTML_CHARS:
         note("HTML over the limit")
         html = html[:MAX_HTML_CHARS]
-    builder = Builder(note)
-    if not Scanner(html, builder).run():
+    builder = TreeBuilder(note)
+    if not Tokenizer(html, builder).run():
         note("HTML that ends within a tag, a comment or a script")
     return builder

@@ -165,7 +165,7 @@ class Sink(Protocol):
         """A document type declaration."""
 
 
-class Scanner:
+class Tokenizer:
     """Cuts ``html`` and hands the pieces to ``sink``."""
 
     def __init__(self, html: str, sink: Sink) -> None:

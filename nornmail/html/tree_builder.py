@@ -139,7 +139,7 @@ _ENDS_MORE: Final = frozenset({"br", "body", "form", "html"})
 _BEFORE_ALL: Final = frozenset({"body", "head", "html"})
 
 
-class Builder:
+class TreeBuilder:
     """Takes the pieces of the markup and makes the tree under ``root``."""
 
     def __init__(self, note: Note) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.html.css.color import alike, legacy_colour, parse_colour
-from nornmail.html.css.shapes import clip_path, transform
+from nornmail.html.css.color import alike, legacy_color, parse_color
 from nornmail.html.css.stylesheet import StyleSheets, media_applies
 from nornmail.html.css.syntax import declarations, statements, without_comments
+from nornmail.html.css.transforms import clip_path, transform
 from nornmail.html.css.values import length_of, number_of
 from nornmail.html.document import parse_html
 
 
 def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
-    colour = legacy_colour(text) if legacy else parse_colour(text)
-    return None if colour is None else (*map(round, colour[:3]), round(colour.alpha * 100))
+    color = legacy_color(text) if legacy else parse_color(text)
+    return None if color is None else (*map(round, color[:3]), round(color.alpha * 100))
 
 
 @pytest.mark.parametrize(
-    ("text", "colour"),
+    ("text", "color"),
     [
         ("rebeccapurple", (102, 51, 153, 100)),
         ("#abc", (170, 187, 204, 100)),
@@ -55,12 +55,12 @@ def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
         ("rgb(", None),
     ],
 )
-def test_a_colour(text: str, colour: tuple[int, ...] | None) -> None:
-    assert rgb(text) == colour
+def test_a_color(text: str, color: tuple[int, ...] | None) -> None:
+    assert rgb(text) == color
 
 
 @pytest.mark.parametrize(
-    ("text", "colour"),
+    ("text", "color"),
     [
         ("#fff", (255, 255, 255, 100)),
         ("ffffff", (255, 255, 255, 100)),
@@ -72,8 +72,8 @@ def test_a_colour(text: str, colour: tuple[int, ...] | None) -> None:
         ("transparent", None),
     ],
 )
-def test_a_colour_of_an_attribute(text: str, colour: tuple[int, ...] | None) -> None:
-    assert rgb(text, legacy=True) == colour
+def test_a_color_of_an_attribute(text: str, color: tuple[int, ...] | None) -> None:
+    assert rgb(text, legacy=True) == color
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_colour_of_an_attribute(text: str, colour: tuple[int, ...] | None) -> 
         ("navy", "#00007a", True),
     ],
 )
-def test_whether_colours_can_be_told_apart(one: str, two: str, same: bool) -> None:
-    first, second = parse_colour(one), parse_colour(two)
+def test_whether_colors_can_be_told_apart(one: str, two: str, same: bool) -> None:
+    first, second = parse_color(one), parse_color(two)
     assert first is not None
     assert second is not None
     assert alike(first, second) is same
@@ -245,4 +245,4 @@ def test_what_counts_more(css: str) -> None:
     root = parse_html(f"{PAGE}<style>{css}</style>")
     (element,) = [one for one in root.walk() if one.classes == ["x"]]
     rules, _ = StyleSheets(root, False, lambda defect: None).rules_of(element)
-    assert rules[-1].block.sets["color"] == parse_colour("red")
+    assert rules[-1].block.sets["color"] == parse_color("red")

@@ -80,7 +80,7 @@ SEEN = [
     pytest.param('<p style="*display:none;_display:none">{t}', id="names for old browsers"),
     pytest.param('<p style="dis/**/play:none">{t}', id="a comment within a name"),
     pytest.param('<p style="display:none2">{t}', id="a value that is none"),
-    pytest.param('<p style="color:#12345">{t}', id="a colour that is none"),
+    pytest.param('<p style="color:#12345">{t}', id="a color that is none"),
     pytest.param('<p style="opacity:0px">{t}', id="a length for an opacity"),
     pytest.param('<!doctype html><p style="font-size:1">{t}', id="a length without a unit"),
     pytest.param('<p style="font:0">{t}', id="a font without a family"),
@@ -103,7 +103,7 @@ SEEN = [
         '<div style="font-size:0"><p style="font-size:14px">{t}</p></div>', id="made large again"
     ),
     pytest.param('<div style="color:#fff"><p style="color:#333">{t}</p></div>', id="dark again"),
-    pytest.param('<div style="color:#fff"><a href="#x">{t}</a></div>', id="links have a colour"),
+    pytest.param('<div style="color:#fff"><a href="#x">{t}</a></div>', id="links have a color"),
     pytest.param(
         '<div style="line-height:0"><p style="line-height:1.4">{t}</p></div>', id="lines again"
     ),
@@ -196,7 +196,7 @@ def test_what_is_seen_is_kept(html: str) -> None:
     [
         pytest.param("<p hidden>a b</p>c", {"display": 2}, id="display"),
         pytest.param("<p style='opacity:0'>a<b>b</b></p>", {"opacity": 2}, id="opacity"),
-        pytest.param("<p style='color:#fff'>a", {"colour": 1}, id="colour"),
+        pytest.param("<p style='color:#fff'>a", {"color": 1}, id="color"),
         pytest.param("<p style='font-size:0'>a", {"size": 1}, id="size"),
         pytest.param("<p style='position:absolute;top:-999px'>a", {"position": 1}, id="position"),
         pytest.param("<p style='clip-path:inset(50%)'>a", {"clipping": 1}, id="clipping"),
@@ -222,7 +222,7 @@ def test_what_was_left_out_is_a_defect() -> None:
     assert message.text == "four"
     assert message.defects == (
         "hidden text left out: 2 words (display)",
-        "hidden text left out: 1 words (colour)",
+        "hidden text left out: 1 words (color)",
         "hidden text left out: 1 characters (invisible characters)",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nornmail.defects import Note
-from nornmail.html.css.color import BLACK, Colour, legacy_colour
+from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute
 from nornmail.html.css.properties import IMAGE, Value
 from nornmail.html.css.style import Style, layout_of
@@ -31,9 +31,9 @@ _FONT_SIZES: Final = (10, 10, 13, 16, 18, 24, 32, 48)
 _SIZES: Final = {"big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length(em=5 / 6),
                  "sup": Length(em=5 / 6)}  # fmt: skip
 _FIELDS: Final = frozenset({"button", "input", "select", "textarea"})
-_MARK: Final[Mapping[str, Value]] = {"color": BLACK, "background-color": Colour(255, 255, 0)}
+_MARK: Final[Mapping[str, Value]] = {"color": BLACK, "background-color": Color(255, 255, 0)}
 _FIELD: Final[Mapping[str, Value]] = {
-    "color": BLACK, "background-color": Colour(240, 240, 240), "font-size": Length(px=13.3),
+    "color": BLACK, "background-color": Color(240, 240, 240), "font-size": Length(px=13.3),
     "line-height": Length(em=1.2), "letter-spacing": Length(),
 }  # fmt: skip
 
@@ -102,7 +102,7 @@ class Cascade:
 
 def _note_links(element: Element, style: Style) -> None:
     if element.name == "body":
-        style.link = legacy_colour(element.get("link")) or style.link
+        style.link = legacy_color(element.get("link")) or style.link
 
 
 def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
@@ -118,7 +118,7 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
     if name in _PAINTED:
         if attributes.get("background"):
             sets["background-image"] = IMAGE
-        painted = legacy_colour(attributes.get("bgcolor", ""))
+        painted = legacy_color(attributes.get("bgcolor", ""))
         if painted is not None:
             sets["background-color"] = painted
     if name == "font":
@@ -126,9 +126,9 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
         if size is not None:
             sets["font-size"] = size
     written = _WRITTEN.get(name)
-    colour = legacy_colour(attributes.get(written, "")) if written else None
-    if colour is not None:
-        sets["color"] = colour
+    color = legacy_color(attributes.get(written, "")) if written else None
+    if color is not None:
+        sets["color"] = color
     return sets
 
 

@@ -1,4 +1,4 @@
-"""Colours in every notation (CSS Color Level 4, and the HTML standard's legacy attributes)."""
+"""Colors in every notation (CSS Color Level 4, and the HTML standard's legacy attributes)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from nornmail.html.css.syntax import function, split, words
 from nornmail.html.css.values import length_of
 
-# ---- The named colours of CSS, and those of the system as a light desktop has them.
+# ---- The named colors of CSS, and those of the system as a light desktop has them.
 
 _TABLE: Final = """
 aliceblue f0f8ff antiquewhite faebd7 aqua 00ffff aquamarine 7fffd4 azure f0ffff beige f5f5dc
@@ -61,12 +61,12 @@ _HEX: Final = re.compile(r"[0-9a-f]+")
 _ANGLES: Final = {"deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0, "": 1.0}
 _ANGLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(deg|grad|rad|turn|)")
 NEAR: Final = 48.0
-"""Two colours this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
+"""Two colors this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
 NEAR_CONTRAST: Final = 1.3
 """The contrast (WCAG 2, 1 to 21) below which that is so. Grey ``#ddd`` on white has 1.36."""
 
 
-class Colour(NamedTuple):
+class Color(NamedTuple):
     """Red, green and blue from 0 to 255, opacity from 0 to 1."""
 
     red: float
@@ -74,23 +74,23 @@ class Colour(NamedTuple):
     blue: float
     alpha: float = 1.0
 
-    def over(self, below: Colour, opacity: float = 1.0) -> Colour:
-        """How it looks in front of an opaque colour."""
+    def over(self, below: Color, opacity: float = 1.0) -> Color:
+        """How it looks in front of an opaque color."""
         alpha = self.alpha * opacity
         mixed = (
             one * alpha + two * (1 - alpha) for one, two in zip(self[:3], below[:3], strict=True)
         )
-        return Colour(*mixed)
+        return Color(*mixed)
 
 
-WHITE: Final = Colour(255, 255, 255)
-BLACK: Final = Colour(0, 0, 0)
-BLUE: Final = Colour(0, 0, 238)
-TRANSPARENT: Final = Colour(0, 0, 0, 0)
+WHITE: Final = Color(255, 255, 255)
+BLACK: Final = Color(0, 0, 0)
+BLUE: Final = Color(0, 0, 238)
+TRANSPARENT: Final = Color(0, 0, 0, 0)
 
 
-def alike(one: Colour, two: Colour) -> bool:
-    """Whether a person would not tell text of one colour on the other."""
+def alike(one: Color, two: Color) -> bool:
+    """Whether a person would not tell text of one color on the other."""
     distance = math.dist(one[:3], two[:3])
     if distance >= NEAR:
         return False
@@ -98,8 +98,8 @@ def alike(one: Colour, two: Colour) -> bool:
     return (light + 0.05) / (dark + 0.05) < NEAR_CONTRAST
 
 
-def _luminance(colour: Colour) -> float:
-    red, green, blue = (_linear(max(0.0, min(255.0, one)) / 255) for one in colour[:3])
+def _luminance(color: Color) -> float:
+    red, green, blue = (_linear(max(0.0, min(255.0, one)) / 255) for one in color[:3])
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -112,15 +112,15 @@ def _gamma(channel: float) -> float:
     return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
 
 
-def parse_colour(text: str, *, quirks: bool = False) -> Colour | None:
-    """A colour of CSS in lower case; ``None`` when it is none.
+def parse_color(text: str, *, quirks: bool = False) -> Color | None:
+    """A color of CSS in lower case; ``None`` when it is none.
 
     Args:
         quirks: take ``ffffff`` for ``#ffffff``, as pages without a document type do.
     """
     if text in NAMES:
         value = NAMES[text]
-        return Colour(value >> 16, value >> 8 & 255, value & 255)
+        return Color(value >> 16, value >> 8 & 255, value & 255)
     if text == "transparent":
         return TRANSPARENT
     if text.startswith("#"):
@@ -133,7 +133,7 @@ def parse_colour(text: str, *, quirks: bool = False) -> Colour | None:
     return None
 
 
-def _from_hex(digits: str) -> Colour | None:
+def _from_hex(digits: str) -> Color | None:
     if not _HEX.fullmatch(digits):
         return None
     if len(digits) in (3, 4):
@@ -141,12 +141,12 @@ def _from_hex(digits: str) -> Colour | None:
     if len(digits) not in (6, 8):
         return None
     red, green, blue, *alpha = bytes.fromhex(digits)
-    return Colour(red, green, blue, alpha[0] / 255 if alpha else 1.0)
+    return Color(red, green, blue, alpha[0] / 255 if alpha else 1.0)
 
 
-def _from_function(name: str, inside: str) -> Colour | None:
+def _from_function(name: str, inside: str) -> Color | None:
     if name == "light-dark":
-        return parse_colour(split(inside, ",")[0].strip())
+        return parse_color(split(inside, ",")[0].strip())
     if name == "color-mix":
         return _mixed(inside)
     body, _, alpha = inside.partition("/")
@@ -165,36 +165,36 @@ def _from_function(name: str, inside: str) -> Colour | None:
     red_green_blue = maker(*parts)
     if red_green_blue is None:
         return None
-    return Colour(*red_green_blue, max(0.0, min(1.0, opacity)))
+    return Color(*red_green_blue, max(0.0, min(1.0, opacity)))
 
 
-def _relative(name: str, inside: str) -> Colour | None:
+def _relative(name: str, inside: str) -> Color | None:
     """``rgb(from white r g b / 50%)``: the channels are taken as they are."""
     parts = words(inside.partition("/")[0])
-    base = parse_colour(parts[1]) if len(parts) == 5 else None
+    base = parse_color(parts[1]) if len(parts) == 5 else None
     if base is None or not all(one.isalpha() for one in parts[2:]):
         return None
     opacity = _channel(inside.partition("/")[2].strip() or "1", 1.0)
     return base._replace(alpha=1.0 if opacity is None else opacity)
 
 
-def _mixed(inside: str) -> Colour | None:
+def _mixed(inside: str) -> Color | None:
     """``color-mix(in srgb, white 90%, black)``, mixed in RGB whatever the space is."""
     pieces = [words(piece) for piece in split(inside, ",")[1:]]
-    found: list[tuple[Colour, float | None]] = []
+    found: list[tuple[Color, float | None]] = []
     for piece in pieces:
         share = next((_channel(one, 1.0) for one in piece if one.endswith("%")), None)
-        colour = next(filter(None, (parse_colour(one) for one in piece)), None)
-        if colour is None:
+        color = next(filter(None, (parse_color(one) for one in piece)), None)
+        if color is None:
             return None
-        found.append((colour, share))
+        found.append((color, share))
     if len(found) != 2:
         return None
     (one, first), (two, second) = found
     if first is None:
         first = 0.5 if second is None else 1 - second
     mixed = (a * first + b * (1 - first) for a, b in zip(one, two, strict=True))
-    return Colour(*mixed)
+    return Color(*mixed)
 
 
 def _channel(text: str, full: float) -> float | None:
@@ -256,8 +256,8 @@ def _hwb(hue: str, white: str, black: str) -> tuple[float, float, float] | None:
         return None
     pale, dark = found[1] / 100, found[2] / 100
     if pale + dark >= 1:
-        grey = pale / (pale + dark)
-        return _bytes(grey, grey, grey)
+        gray = pale / (pale + dark)
+        return _bytes(gray, gray, gray)
     pure = colorsys.hls_to_rgb(turned / 360, 0.5, 1.0)
     return _bytes(*(one * (1 - pale - dark) + pale for one in pure))
 
@@ -330,13 +330,13 @@ _MAKERS: Final[dict[str, Callable[..., tuple[float, float, float] | None]]] = {
 }  # fmt: skip
 
 
-def legacy_colour(text: str) -> Colour | None:
-    """A colour of an attribute such as ``bgcolor`` (HTML standard, 2.3.6)."""
+def legacy_color(text: str) -> Color | None:
+    """A color of an attribute such as ``bgcolor`` (HTML standard, 2.3.6)."""
     text = text.strip("\t\n\f\r ").lower()
     if not text or text == "transparent":
         return None
     if text in NAMES:
-        return parse_colour(text)
+        return parse_color(text)
     if len(text) == 4 and text[0] == "#" and _HEX.fullmatch(text[1:]):
         return _from_hex(text[1:])
     text = "".join("00" if ord(one) > 0xFFFF else one for one in text)[:128].removeprefix("#")
@@ -350,4 +350,4 @@ def legacy_colour(text: str) -> Colour | None:
     while size > 2 and all(part[0] == "0" for part in parts):
         parts, size = [part[1:] for part in parts], size - 1
     red, green, blue = (int(part[:2], 16) for part in parts)
-    return Colour(red, green, blue)
+    return Color(red, green, blue)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from nornmail.html.css import visibility
-from nornmail.html.css.color import BLACK, Colour
+from nornmail.html.css.color import BLACK, Color
 from nornmail.html.css.properties import (
     CURRENT,
     IMAGE,
@@ -28,7 +28,7 @@ def compute(parent: Style, sets: Mapping[str, Value]) -> Style:
     style = parent.child()
     sets = _resolved(style, sets)
     _text(style, parent, sets)
-    _colours(style, parent, sets)
+    _colors(style, parent, sets)
     style.display = sets.get("display", "")
     if "float" in sets or sets.get("position") in ("absolute", "fixed"):
         style.display = style.display or "block"
@@ -116,29 +116,29 @@ SMALLEST_BY_STEPS: Final = 6.0
 Blink: nested quotes take many."""
 
 
-def _colours(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
-    colour = sets.get("color")
-    if isinstance(colour, Colour):
-        style.colour = colour
+def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+    color = sets.get("color")
+    if isinstance(color, Color):
+        style.color = color
     fill = sets.get("text-fill-color")
     if fill is not None:
         style.fill = None if fill == CURRENT else fill
     own = sets.get("background-color")
     if own is not None:
-        _paint(style, style.colour if own == CURRENT else own)
+        _paint(style, style.color if own == CURRENT else own)
     image = sets.get("background-image")
     if image == IMAGE:
         style.backdrop = None
-    elif isinstance(image, Colour):
+    elif isinstance(image, Color):
         _paint(style, image)
 
 
-def _paint(style: Style, colour: Colour) -> None:
+def _paint(style: Style, color: Color) -> None:
     if style.backdrop is not None:
-        style.backdrop = colour.over(style.backdrop)
-    elif colour.alpha > _SOLID:
-        style.backdrop = colour._replace(alpha=1.0)
+        style.backdrop = color.over(style.backdrop)
+    elif color.alpha > _SOLID:
+        style.backdrop = color._replace(alpha=1.0)
 
 
 _SOLID: Final = 0.9
-"""A colour as opaque as this covers an image of which nothing is known."""
+"""A color as opaque as this covers an image of which nothing is known."""

@@ -9,18 +9,18 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from nornmail.html.css.color import TRANSPARENT, Colour, alike, parse_colour
-from nornmail.html.css.shapes import clip, clip_path, transform, turned_away
+from nornmail.html.css.color import TRANSPARENT, Color, alike, parse_color
 from nornmail.html.css.syntax import Declaration, split, words
+from nornmail.html.css.transforms import clip, clip_path, transform, turned_away
 from nornmail.html.css.values import Length, length_of, number_of
 from nornmail.html.limits import MAX_CSS_VALUE_CHARS
 
 CURRENT: Final = "currentcolor"
 IMAGE: Final = "image"
-"""A background of which the colour cannot be told."""
+"""A background of which the color cannot be told."""
 WIDE_KEYWORDS: Final = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 Value = Any
-"""What a property's reader makes of the text: a keyword, a number, a length, a colour."""
+"""What a property's reader makes of the text: a keyword, a number, a length, a color."""
 
 _DISPLAY: Final = re.compile(
     r"(?:none|contents|block|inline|inline-block|list-item|flow-root|flex|inline-flex|grid"
@@ -46,7 +46,7 @@ _IMAGE: Final = re.compile(r"(?:url|image-set|-webkit-image-set|cross-fade|image
 _GRADIENT: Final = re.compile(
     r"(?:-webkit-|-moz-|repeating-)*(?:linear|radial|conic)-gradient\((.*)", re.S
 )
-_COLOUR: Final = re.compile(r"#[0-9a-f]+|[a-z-]+\((?:[^()]|\([^()]*\))*\)|[a-z]+")
+_COLOR: Final = re.compile(r"#[0-9a-f]+|[a-z-]+\((?:[^()]|\([^()]*\))*\)|[a-z]+")
 
 
 def _one_of(*allowed: str) -> Callable[[str], str | None]:
@@ -86,8 +86,8 @@ def _line_height(text: str) -> Length | None:
     return Length(em=height.px) if height.is_number else height
 
 
-def _colour(text: str) -> Colour | str | None:
-    return CURRENT if text == CURRENT else parse_colour(text, quirks=True)
+def _color(text: str) -> Color | str | None:
+    return CURRENT if text == CURRENT else parse_color(text, quirks=True)
 
 
 def _zoom(text: str) -> float | None:
@@ -148,8 +148,8 @@ def _mask(text: str) -> bool | None:
     return bool(stops) and all(one.alpha < 0.1 for one in stops)
 
 
-def _image(text: str) -> Colour | str | None:
-    """The background's image: none, one of one colour, or one of which nothing is known."""
+def _image(text: str) -> Color | str | None:
+    """The background's image: none, one of one color, or one of which nothing is known."""
     gradient = _GRADIENT.search(text)
     if gradient is not None:
         stops = _stops(gradient[1])
@@ -163,8 +163,8 @@ def _image(text: str) -> Colour | str | None:
     return "none" if text == "none" or "none" in text.split() else None
 
 
-def _stops(text: str) -> list[Colour]:
-    return [one for one in map(parse_colour, _COLOUR.findall(text)) if one is not None]
+def _stops(text: str) -> list[Color]:
+    return [one for one in map(parse_color, _COLOR.findall(text)) if one is not None]
 
 
 def _opacity(text: str) -> float | None:
@@ -183,9 +183,9 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "line-height": _line_height,
     "letter-spacing": _spacing,
     "text-indent": lambda text: length_of(words(text)[0]) if text.strip() else None,
-    "color": _colour,
-    "text-fill-color": _colour,
-    "background-color": _colour,
+    "color": _color,
+    "text-fill-color": _color,
+    "background-color": _color,
     "background-image": _image,
     "width": _size, "height": _size, "max-width": _size, "max-height": _size,
     "overflow": _one_of("visible", "hidden", "clip", "scroll", "auto", "overlay"),
@@ -310,12 +310,12 @@ _LAYER_WORDS: Final = re.compile(
 
 def _background(text: str) -> Iterator[tuple[str, Value]]:
     image: Value = "none"
-    colour: Value = TRANSPARENT
+    color: Value = TRANSPARENT
     for layer in split(text, ","):
         for word in words(layer):
-            painted = _colour(word)
+            painted = _color(word)
             if painted is not None:
-                colour = painted
+                color = painted
             elif _IMAGE.match(word) or _GRADIENT.match(word):
                 image = _image(word) if image == "none" else image
             elif not all(
@@ -323,7 +323,7 @@ def _background(text: str) -> Iterator[tuple[str, Value]]:
                 for one in word.split("/")
             ):
                 return
-    yield "background-color", colour
+    yield "background-color", color
     yield "background-image", image
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from nornmail.html.css.color import BLACK, BLUE, WHITE, Colour
+from nornmail.html.css.color import BLACK, BLUE, WHITE, Color
 from nornmail.html.css.values import FONT_SIZE, Length
 from nornmail.html.elements import BLOCKS, HEADINGS
 
@@ -80,7 +80,7 @@ class Style:
     """
 
     __slots__ = (
-        "backdrop", "colour", "display", "down", "fill", "flow", "has_visibility", "indent",
+        "backdrop", "color", "display", "down", "fill", "flow", "has_visibility", "indent",
         "is_painted", "is_set", "layout", "line_height", "link", "lost", "opacity", "right",
         "scale", "size", "spacing", "unseen", "variables", "white_space",
     )  # fmt: skip
@@ -97,10 +97,10 @@ class Style:
         self.line_height: Length | None = None
         self.spacing = 0.0
         self.indent = Length()
-        self.colour = BLACK
-        self.fill: Colour | None = None
+        self.color = BLACK
+        self.fill: Color | None = None
         self.link = BLUE
-        self.backdrop: Colour | None = WHITE
+        self.backdrop: Color | None = WHITE
         self.opacity = 1.0
         self.right = 0.0
         self.down = 0.0
@@ -116,7 +116,7 @@ class Style:
         new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
         new.is_set, new.is_painted = self.is_set, self.is_painted
         new.line_height, new.spacing, new.indent = self.line_height, self.spacing, self.indent
-        new.colour, new.fill, new.link = self.colour, self.fill, self.link
+        new.color, new.fill, new.link = self.color, self.fill, self.link
         new.backdrop, new.opacity = self.backdrop, self.opacity
         new.right, new.down, new.flow = self.right, self.down, 0.0
         new.white_space, new.variables = self.white_space, self.variables

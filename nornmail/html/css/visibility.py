@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.html.css.color import alike
 from nornmail.html.css.properties import CURRENT, Value
-from nornmail.html.css.shapes import SLIT, Transform
+from nornmail.html.css.transforms import SLIT, Transform
 from nornmail.html.css.values import CONTAINER, ZERO, Length
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def covers_what_is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
     is_placed = sets.get("position", "static") != "static"
     if (is_placed and "z-index" in sets) or "transform" in sets or "opacity" in sets:
         return False  # it is a stack of its own: nothing in it goes behind it
-    colour = sets.get("background-color")
-    paints = colour is not None and (colour == CURRENT or colour.alpha > 0.5)
+    color = sets.get("background-color")
+    paints = color is not None and (color == CURRENT or color.alpha > 0.5)
     return paints or style.is_painted
 
 
@@ -184,13 +184,13 @@ def what_hides_text(style: Style) -> str:
     right = style.right + style.indent.pixels(style.size)
     if not FAR_LEFT < right < FAR_RIGHT:
         return "position"
-    return "colour" if _is_in_backdrop(style) else ""
+    return "color" if _is_in_backdrop(style) else ""
 
 
 def _is_in_backdrop(style: Style) -> bool:
-    colour = style.fill or style.colour
-    if colour.alpha * style.opacity < FAINTEST:
+    color = style.fill or style.color
+    if color.alpha * style.opacity < FAINTEST:
         return True
     if style.backdrop is None:
         return False
-    return alike(colour.over(style.backdrop, style.opacity), style.backdrop)
+    return alike(color.over(style.backdrop, style.opacity), style.backdrop)
