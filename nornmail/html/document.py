@@ -44,7 +44,7 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 def visible_text(
     html: str, note: Note = ignore, *, without: Callable[[Element], bool] | None = None
 ) -> VisibleText:
-    """The text that a person sees: blocks on their own lines, ``text (url)`` for links, quotes with ``> ``.
+    """The text that a person sees: blocks on lines of their own, ``text (url)``, ``> `` for quotes.
 
     Args:
         html: a document or a fragment. Nothing is fetched.
