@@ -312,14 +312,11 @@ class Lease:
         owner: who holds it, ``host:pid``.
         token: the fencing token. It rises with every lease of this mailbox, and every write
             carries it, so that a holder who was thought dead cannot write any more.
-        expires_at: seconds since 1970 UTC by the store's clock; ``None`` where the operating
-            system frees the lease with the process.
     """
 
     mailbox: MailboxKey
     owner: str
     token: int
-    expires_at: float | None = None
 
 
 # What a commit is made of. A store applies the changes of one commit in their order, all or none.

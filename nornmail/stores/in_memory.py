@@ -228,15 +228,6 @@ class InMemoryStore(InMemoryOutbox[H]):
         if current is None or current.token != lease.token:
             raise LeaseLost(f"{lease.owner} does not work on {lease.mailbox} any more")
 
-    def renew(self, lease: Lease) -> Lease:
-        """See :meth:`nornmail.stores.protocol.StateStore.renew`.
-
-        The lease has no end: it is as is.
-        """
-        with self._locked():
-            self._check_lease(lease)
-            return lease
-
     def release(self, lease: Lease) -> None:
         """See :meth:`nornmail.stores.protocol.StateStore.release`."""
         if self._unusable():

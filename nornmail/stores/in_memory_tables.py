@@ -11,7 +11,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from nornmail.errors import IllegalTransition
 from nornmail.model import (
@@ -38,7 +38,13 @@ from nornmail.outgoing import (
     replaced,
     still_applies,
 )
-from nornmail.stores.rules import check_ask, check_enqueue, check_keep, check_put, check_rekey
+from nornmail.stores.transitions import (
+    check_enqueue,
+    check_keep,
+    check_put,
+    check_rekey,
+    check_retry,
+)
 from nornmail.uidset import UidSet
 
 # ---- The letters of one outbox in memory, with the indexes that reading them needs.
@@ -293,7 +299,7 @@ class Tables(Generic[H]):
             IllegalTransition: it is not dead.
         """
         found = self.entries.get(key)
-        check_ask(key, None if found is None else found.state)
+        check_retry(key, None if found is None else found.state)
         return Effects() if key in self.asked else Effects(asked={key: True})
 
     def install(self, effects: Effects[H]) -> None:
@@ -440,9 +446,12 @@ class _Plan(Generic[H]):
     def _rekey(self, before: EntryKey, after: EntryKey, uid_validity: int) -> None:
         taken = self._entry(after)
         state = None if taken is None else taken.state
-        entry = check_rekey(before, self._entry(before), after, state)
+        entry = self._entry(before)
+        check_rekey(before, entry, after, state)
         self.effects.entries[before] = None
-        self.effects.entries[after] = replace(entry, key=after, uid_validity=uid_validity)
+        self.effects.entries[after] = replace(
+            cast(Entry, entry), key=after, uid_validity=uid_validity
+        )
         held = self._raw(before)
         if held is not None:
             self.effects.raw[before] = None

@@ -33,10 +33,10 @@ from nornmail.model import (
 from nornmail.stores import sqlite_rows as rows
 from nornmail.stores.errors import resolve, store_error, translate
 from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
-from nornmail.stores.rules import check_ask, check_keep, check_put, check_rekey
 from nornmail.stores.sqlite_letters import SqliteOutbox
 from nornmail.stores.sqlite_rows import Row, read_text, write_text
 from nornmail.stores.sqlite_schema import prepare
+from nornmail.stores.transitions import check_keep, check_put, check_rekey, check_retry
 from nornmail.uidset import UidSet
 
 # ---- The inboxes of the sqlite store.
@@ -205,15 +205,6 @@ class SqliteStateStore(SqliteOutbox, SqliteInboxes):
         name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
         return f"{self.path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}"
 
-    def renew(self, lease: Lease) -> Lease:
-        """See :meth:`nornmail.stores.protocol.StateStore.renew`.
-
-        The lease has no end: it is as is.
-        """
-        with self._locked():
-            self._check_lease(lease)
-            return lease
-
     def release(self, lease: Lease) -> None:
         """See :meth:`nornmail.stores.protocol.StateStore.release`."""
         if self._unusable():
@@ -345,7 +336,7 @@ class SqliteStateStore(SqliteOutbox, SqliteInboxes):
         """See :meth:`nornmail.stores.protocol.StateStore.request_retry`; from any process."""
         with self._locked(), self._transaction() as execute:
             state = self._select(rows.SELECT_STATE, mailbox, *rows.write_key(0, key)[1:])
-            check_ask(key, State(state[0][0]) if state else None)
+            check_retry(key, State(state[0][0]) if state else None)
             execute(rows.INSERT_ASKED, rows.write_key(self._ids[mailbox], key))
 
     def _take(self, mailbox: int, change: Change) -> None:

@@ -22,8 +22,8 @@ from nornmail.outgoing import (
     still_applies,
 )
 from nornmail.stores import sqlite_rows as rows
-from nornmail.stores.rules import check_enqueue
 from nornmail.stores.sqlite_rows import Row, read_text, write_text
+from nornmail.stores.transitions import check_enqueue
 
 
 class SqliteOutbox(ABC):

@@ -115,9 +115,6 @@ class WatchedStore:
         self.leases.append(lease)
         return lease
 
-    def renew(self, lease: Lease) -> Lease:
-        return self._alive().renew(lease)
-
     def release(self, lease: Lease) -> None:
         self._alive().release(lease)
         if lease in self.leases:

@@ -58,7 +58,7 @@ def test_every_store_keeps_the_protocol(store: StateStore) -> None:
 
 def test_a_lease_names_mailbox_and_owner(store: StateStore) -> None:
     lease = store.acquire(INBOX, ME)
-    assert (lease.mailbox, lease.owner, lease.expires_at) == (INBOX, ME, None)
+    assert (lease.mailbox, lease.owner) == (INBOX, ME)
 
 
 def test_a_second_lease_is_refused_and_names_the_holder(store: StateStore, lease: Lease) -> None:
@@ -95,19 +95,6 @@ def test_releasing_a_stale_lease_is_harmless(store: StateStore, lease: Lease) ->
         store.acquire(INBOX, ME)
     store.close()
     store.release(current)
-
-
-def test_a_lease_without_an_end_is_renewed_as_it_is(store: StateStore, lease: Lease) -> None:
-    assert store.renew(lease) == lease
-
-
-def test_a_stale_lease_cannot_be_renewed(store: StateStore, lease: Lease) -> None:
-    store.release(lease)
-    with pytest.raises(LeaseLost):
-        store.renew(lease)
-    store.acquire(INBOX, ME)
-    with pytest.raises(LeaseLost):
-        store.renew(lease)
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["released", "taken over"])
@@ -649,7 +636,6 @@ def test_closing_twice_is_harmless_and_ends_the_store(store: StateStore, lease: 
     store.close()
     for attempt in (
         lambda: store.acquire(OTHER, ME),
-        lambda: store.renew(lease),
         lambda: store.load(INBOX),
         lambda: store.commit(lease, []),
         lambda: store.entries(INBOX, ALL),

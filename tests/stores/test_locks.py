@@ -262,7 +262,6 @@ if child == 0:
     sys.exit(0)
 os.waitpid(child, 0)
 for store, lease in zip(stores, leases):
-    store.renew(lease)
     store.commit(lease, [])
     store.close()
 print("parent goes on")
