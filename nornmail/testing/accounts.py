@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from nornmail.testing.mailbox import Mailbox
-from nornmail.testing.vendors import PLAIN, Personality
+from nornmail.testing.vendors import PLAIN, Profile
 
 FIRST_UID_VALIDITY = 1000
 """The UIDVALIDITY of an account's first mailbox; later ones count up, so that every run repeats."""
@@ -20,14 +20,14 @@ class Account:
         self,
         user: str,
         password: str,
-        personality: Personality = PLAIN,
+        profile: Profile = PLAIN,
         changed: Callable[[], object] = bool,
     ) -> None:
         self.user = user
         self.password = password
-        self.delimiter = personality.delimiter
-        self.prefix = personality.prefix
-        self._newest_first = personality.numbers_newest_first
+        self.delimiter = profile.delimiter
+        self.prefix = profile.prefix
+        self._newest_first = profile.numbers_newest_first
         self.lock = threading.RLock()
         self.tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
@@ -35,7 +35,7 @@ class Account:
         self._validities = itertools.count(FIRST_UID_VALIDITY)
         self._mailboxes: dict[bytes, Mailbox] = {}
         self.create(b"INBOX")
-        for name, attributes in personality.mailboxes:
+        for name, attributes in profile.mailboxes:
             self.create(name.encode("ascii")).attributes |= set(attributes.split())
 
     def welcome(self) -> None:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nornmail.testing.imap.faults import Drip
+from nornmail.testing.fault_plan import Drip, Fault, Rewrite, Trailing
 from nornmail.testing.transcript import HIDDEN, Transcript
 
 RECV_SIZE = 65536
@@ -53,6 +53,16 @@ class AnswerShape:
     drip: Drip | None = None
     rewrite: list[Callable[[bytes], bytes]] = field(default_factory=list)
     trailing: bytes = b""
+
+    def apply(self, fault: Fault) -> None:
+        """Shape the answer as this fault wants; one that shapes no answer changes nothing."""
+        match fault:
+            case Trailing():
+                self.trailing += fault.data
+            case Rewrite():
+                self.rewrite.append(fault.function)
+            case Drip():
+                self.drip = fault
 
 
 class Connection:

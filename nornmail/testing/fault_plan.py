@@ -1,16 +1,16 @@
-"""What every fault has, and the plan that decides which of them fires now."""
+"""Faults: the fields of all of them, those that both protocols have, and the plan of a server."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What every fault has.
+    """Base class of the faults.
 
     Args:
         times: how often it fires; None means at every match.
@@ -24,6 +24,83 @@ class Fault:
         if self.on_nth < 1 or (self.times is not None and self.times < 1):
             raise ValueError("times and on_nth count from 1")
 
+
+# ---- The faults that both protocols have; each gives them its own way to say where they fire.
+
+
+@dataclass(frozen=True)
+class CutTotal(Fault):
+    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
+
+    Under TLS the octets are those of the plain text.
+
+    Args:
+        after_bytes: octets that are sent first.
+        reset: drop it with a TCP reset instead of an orderly end.
+    """
+
+    after_bytes: int = 0
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Garbage(Fault):
+    """Send these octets as they are instead of an answer; the connection stays."""
+
+    data: bytes = b"\x00\xff garbage\r\n"
+
+
+@dataclass(frozen=True)
+class Extra(Fault):
+    """Act, and send these octets (whole lines, with CRLF) before the real answer."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Trailing(Fault):
+    """Act, and send these octets right behind the real answer, in the same packet.
+
+    At STARTTLS they are the plain text that an attacker slips in before TLS begins.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Rewrite(Fault):
+    """Act, and send what ``function`` makes of the whole answer."""
+
+    function: Callable[[bytes], bytes] = field(default=bytes)
+
+
+@dataclass(frozen=True)
+class Drip(Fault):
+    """Act, and send the answer in small pieces.
+
+    Args:
+        chunk: octets per piece.
+        delay: seconds between two pieces. The wait ends when the server stops.
+        hook: called after every piece, so that a test can move its clock.
+    """
+
+    chunk: int = 1
+    delay: float = 0.0
+    hook: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True)
+class Call(Fault):
+    """Run ``function`` before acting, so that the world changes at an exact point.
+
+    It runs in the connection's thread, with no lock held. An exception in it ends the connection
+    and comes out of ``MailServer.stop``.
+    """
+
+    function: Callable[[], object] = field(default=object)
+
+
+# ---- The plan.
 
 AnyFault = TypeVar("AnyFault", bound=Fault)
 
@@ -47,9 +124,15 @@ class _Armed:
 
 
 class FaultPlan:
-    """The faults that are still to come, in the order in which they were added. Thread-safe."""
+    """The faults that are still to come, in the order in which they were added. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        fired: called after faults have fired, with no lock held. A fault that falls silent writes
+            no line that would wake a test which waits for ``server.faults.pending`` to be empty.
+    """
+
+    def __init__(self, fired: Callable[[], object] = bool) -> None:
+        self._fired = fired
         self._lock = threading.Lock()
         self._armed: list[_Armed] = []
 
@@ -83,31 +166,6 @@ class FaultPlan:
                 if isinstance(fault, kind) and matches(fault) and armed.fires():
                     taken.append(fault)
             self._armed = [armed for armed in self._armed if not armed.spent()]
-        return taken
-
-
-# ---- A plan of faults that wakes whoever waits for one to have fired.
-
-F = TypeVar("F", bound=Fault)
-
-
-class WakingPlan(FaultPlan):
-    """A `FaultPlan` that tells when a fault fires.
-
-    A fault that falls silent says nothing afterwards, so no line would wake a test that waits for
-    ``server.faults.pending`` to be empty.
-
-    Args:
-        fired: called after the faults that fire now are taken, with no lock held.
-    """
-
-    def __init__(self, fired: Callable[[], object]) -> None:
-        super().__init__()
-        self._fired = fired
-
-    def take(self, kind: type[F], matches: Callable[[F], bool]) -> list[F]:
-        """The faults of this kind that fire now; each match is counted."""
-        taken = super().take(kind, matches)
         if taken:
             self._fired()
         return taken

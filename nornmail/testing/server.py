@@ -20,7 +20,7 @@ from nornmail.testing.service import Service
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
 from nornmail.testing.smtp.transaction import SentMessage
 from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
-from nornmail.testing.vendors import personality_of
+from nornmail.testing.vendors import profile_of
 from nornmail.testing.waiting import WAIT_SECONDS, Waiting
 
 __all__ = ["CA_FILE", "CERTIFICATE_FILES", "IDLE_SECONDS", "MailServer"]
@@ -68,7 +68,7 @@ class MailServer:
         self.host = host
         self.ca_file = CA_FILE
         self._implicit_tls = tls
-        self._state = ServerState(tls=tls, starttls=starttls, personality=personality_of(like))
+        self._state = ServerState(tls=tls, starttls=starttls, profile=profile_of(like))
         self.faults: FaultPlan = self._state.faults
         same: SmtpSecurity = "tls" if tls else "starttls" if starttls else "plain"
         self.smtp = SmtpServer(host, smtp or same, self._state)
@@ -163,11 +163,11 @@ class MailServer:
     @property
     def refuse_connections(self) -> bool:
         """While True, new connections are reset at once."""
-        return self._imap.refuse
+        return self._imap.refuse_connections
 
     @refuse_connections.setter
     def refuse_connections(self, refuse: bool) -> None:
-        self._imap.refuse = refuse
+        self._imap.refuse_connections = refuse
 
     @property
     def refused(self) -> int:
@@ -195,7 +195,7 @@ class MailServer:
         if user in self._state.accounts:
             raise ValueError(f"user {user!r} exists already")
         state = self._state
-        state.accounts[user] = Account(user, password, state.personality, state.changes.announce)
+        state.accounts[user] = Account(user, password, state.profile, state.changes.announce)
 
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.

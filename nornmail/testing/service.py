@@ -64,7 +64,7 @@ class Listener:
 
 
 class Service:
-    """Takes connections and hands each to ``serve`` in a thread of its own.
+    """A listening port that serves each connection in a thread of its own.
 
     Args:
         name: of the protocol, for the threads.
@@ -72,11 +72,11 @@ class Service:
         state: the transcript, the errors and the stop of the whole server.
         serve: talks to one client, until Dropped or an OSError says that the connection is over.
         label: what the transcript calls a connection, of its number.
-        counted: is told how many connections are open, whenever that changes, under the lock.
+        counted: called with the number of open connections when it changes, under the lock.
 
     Attributes:
-        refuse: while True, new connections are reset at once.
-        refused, connections: how many were, and how many were taken.
+        refuse_connections: while True, new connections are reset at once.
+        refused, connections: how many were reset, and how many were taken.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Service:
         label: Callable[[int], int | str],
         counted: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self.refuse = False
+        self.refuse_connections = False
         self.refused = 0
         self.connections = 0
         self._name = name
@@ -137,7 +137,7 @@ class Service:
             connection.hang_up()
 
     def _take(self, sock: socket.socket) -> None:
-        if self.refuse:
+        if self.refuse_connections:
             self.refused += 1
             reset_at_close(sock)
             sock.close()

@@ -12,10 +12,10 @@ from typing import Literal, TypeVar
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.epoch import Changes
-from nornmail.testing.fault_plan import Fault, FaultPlan, WakingPlan
+from nornmail.testing.fault_plan import Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
 from nornmail.testing.transcript import Transcript
-from nornmail.testing.vendors import PLAIN, Personality
+from nornmail.testing.vendors import PLAIN, Profile
 
 # ---- The certificates of the test servers, good and bad, and the TLS contexts made of them.
 
@@ -127,18 +127,18 @@ class ServerState:
     ``changes`` is told of whatever a test may wait for; every line of the transcript tells it.
     """
 
-    def __init__(self, *, tls: bool, starttls: bool, personality: Personality = PLAIN) -> None:
+    def __init__(self, *, tls: bool, starttls: bool, profile: Profile = PLAIN) -> None:
         self._offers_tls = tls or starttls
-        self.personality = personality
+        self.profile = profile
         self.capabilities = set(ALL_CAPABILITIES)
-        if personality.before is not None and personality.after is not None:
-            self.capabilities = set(personality.before | personality.after)
+        if profile.before is not None and profile.after is not None:
+            self.capabilities = set(profile.before | profile.after)
         if starttls:
             self.capabilities.add("STARTTLS")
         self.changes = Changes()
-        self.faults: FaultPlan = WakingPlan(self.changes.announce)
-        self._habits = FaultPlan()
-        self._habits.add(*personality.habits)
+        self.faults = FaultPlan(self.changes.announce)
+        self._quirks = FaultPlan()
+        self._quirks.add(*profile.quirks)
         self.transcript = Transcript(self.changes.announce)
         self.stopping = threading.Event()
         self.lock = threading.Lock()
@@ -156,12 +156,12 @@ class ServerState:
         self.live = live
 
     def take(self, kind: type[AnyFault], matches: Callable[[AnyFault], bool]) -> list[AnyFault]:
-        """The faults of this kind that fire now: the server's habits, and what a test has added."""
-        return [*self._habits.take(kind, matches), *self.faults.take(kind, matches)]
+        """The faults of this kind that fire now: the server's quirks, and what a test has added."""
+        return [*self._quirks.take(kind, matches), *self.faults.take(kind, matches)]
 
     def holds(self, kind: type[Fault]) -> bool:
         """Whether a fault of this kind may fire, so that a large answer need not ask per line."""
-        return self._habits.holds(kind) or self.faults.holds(kind)
+        return self._quirks.holds(kind) or self.faults.holds(kind)
 
     def hides(self, uid: int, name: str) -> bool:
         """Whether a fault hides this message in the answer to this command, which uses it up."""
@@ -174,7 +174,7 @@ class ServerState:
 
     def shown_capabilities(self, held: frozenset[str], *, logged_in: bool) -> bytes:
         """The capability list of the wire, IMAP4rev1 first."""
-        limits = self.personality.after if logged_in else self.personality.before
+        limits = self.profile.after if logged_in else self.profile.before
         shown = sorted(held - {"IMAP4rev1"})
         if limits is not None:
             shown = [name for name in shown if name in limits or name == "STARTTLS"]
@@ -201,23 +201,19 @@ class ServerState:
             raise ValueError(f"name the user: the server has {len(self.accounts)}")
         return next(iter(self.accounts.values()))
 
-    def check_password(self, user: str, password: str) -> Account | None:
-        """The account when user and password are right; the login is counted."""
-        account = self.accounts.get(user)
-        if account is None or account.password != password:
-            return None
-        with self.lock:
-            self.logins += 1
-        return account
+    def check_password(self, user: bytes, password: bytes) -> Account | None:
+        """The account when user and password are right."""
+        try:
+            account = self.accounts.get(user.decode())
+            return account if account and account.password == password.decode() else None
+        except UnicodeDecodeError:
+            return None  # no account has such a name or password
 
-    def check_token(self, user: str, token: str) -> Account | None:
-        """The account when the token is one of its; the login is counted."""
+    def check_token(self, credentials: tuple[str, str] | None) -> Account | None:
+        """The account when the token is one of this user's."""
+        user, token = credentials or ("", "")
         account = self.accounts.get(user)
-        if account is None or token not in account.tokens:
-            return None
-        with self.lock:
-            self.logins += 1
-        return account
+        return account if account and token in account.tokens else None
 
 
 def _serves_login(capability: str) -> bool:

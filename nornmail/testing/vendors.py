@@ -1,4 +1,4 @@
-"""Personalities of the servers that people have their mail at.
+"""Profiles of the servers that people have their mail at.
 
 Each is built of what such servers were seen to do. Capabilities that this server cannot carry out
 are left out, and so is what happens to a mailbox only now and then: a test orders it with a fault,
@@ -23,8 +23,8 @@ def _refuse_nothing(_: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Personality:
-    """How a server greets, what it offers and when, which mailboxes an account has, and its habits.
+class Profile:
+    """How a server greets, what it offers and when, which mailboxes an account has, and its quirks.
 
     Args:
         greeting: what stands behind OK.
@@ -45,7 +45,7 @@ class Personality:
         leaves_out: items that a FETCH leaves out of its answer, as ``RFC822``.
         numbers_newest_first: whether the first login gives the UIDs anew, the newest message first.
         refuse: the answer to a command, which is given without its tag, or ``""`` to carry it out.
-        habits: faults that fire beside those that a test adds.
+        quirks: faults that fire beside those that a test adds.
     """
 
     greeting: bytes = b"nornmail test server ready"
@@ -64,10 +64,10 @@ class Personality:
     leaves_out: frozenset[bytes] = frozenset()
     numbers_newest_first: bool = False
     refuse: Callable[[bytes], str] = _refuse_nothing
-    habits: tuple[Fault, ...] = ()
+    quirks: tuple[Fault, ...] = ()
 
 
-PLAIN = Personality()
+PLAIN = Profile()
 """A server as the standards describe it."""
 
 
@@ -120,7 +120,7 @@ def _refuse_text_searches(line: bytes) -> str:
     return f"NO Unsupported search criterion: {found[1].decode('ascii').upper()}" if found else ""
 
 
-_GMAIL = Personality(
+_GMAIL = Profile(
     greeting=b"Gimap ready for requests",
     greets_with_capabilities=False,
     tells_capabilities="before it",
@@ -143,14 +143,14 @@ _GMAIL = Personality(
         ("[Gmail]/Starred", "\\Flagged"),
         ("[Gmail]/Trash", "\\Trash"),
     ),
-    habits=(
+    quirks=(
         ConnectionLimit(
             GMAIL_CONNECTIONS, "login", b"[ALERT] Too many simultaneous connections. (Failure)"
         ),
     ),
 )
 
-_EXCHANGE = Personality(
+_EXCHANGE = Profile(
     greeting=b"The Microsoft Exchange IMAP4 service is ready.",
     greets_with_capabilities=False,
     tells_capabilities="not at all",
@@ -177,10 +177,10 @@ _EXCHANGE = Personality(
         )
     ),
     # The code that tells the new UIDs stands in a line of its own, which is no response at all.
-    habits=_always("MOVE, UID MOVE", rb"\* OK (\[COPYUID [^\]]*\])[^\r]*", rb"\1"),
+    quirks=_always("MOVE, UID MOVE", rb"\* OK (\[COPYUID [^\]]*\])[^\r]*", rb"\1"),
 )
 
-_OFFICE_365 = Personality(
+_OFFICE_365 = Profile(
     greeting=_EXCHANGE.greeting,
     greets_with_capabilities=False,
     tells_capabilities="not at all",
@@ -194,10 +194,10 @@ _OFFICE_365 = Personality(
     ),
     identity=_EXCHANGE.identity,
     mailboxes=_EXCHANGE.mailboxes,
-    habits=_EXCHANGE.habits,
+    quirks=_EXCHANGE.quirks,
 )
 
-_COURIER = Personality(
+_COURIER = Profile(
     greeting=b"Courier-IMAP ready.",
     tells_capabilities="not at all",
     before=_names("IMAP4rev1 UIDPLUS CHILDREN NAMESPACE IDLE AUTH=PLAIN"),
@@ -206,14 +206,14 @@ _COURIER = Personality(
     prefix=b"INBOX.",
     mailboxes=(("INBOX.Drafts", ""), ("INBOX.Sent", ""), ("INBOX.Trash", "")),
     ghost=b"Subject: message unavailable\r\n\r\nIt was removed by somebody else.\r\n",
-    habits=(
+    quirks=(
         ConnectionLimit(COURIER_CONNECTIONS, "close"),
         # An empty mailbox has no UIDNEXT.
         *_always("SELECT, EXAMINE", rb"(?s)(\* 0 EXISTS.*)\* OK \[UIDNEXT[^\n]*\n", rb"\1"),
     ),
 )
 
-_NETEASE = Personality(
+_NETEASE = Profile(
     greeting=b"Coremail System IMap Server Ready",
     greets_with_capabilities=False,
     tells_capabilities="not at all",
@@ -226,10 +226,10 @@ _NETEASE = Personality(
         ("&V4NXPpCuTvY-", "\\Junk"),
     ),
     needs_id="SELECT Unsafe Login.",
-    habits=_always("STATUS", rb" ?UIDNEXT [0-9]+", b""),
+    quirks=_always("STATUS", rb" ?UIDNEXT [0-9]+", b""),
 )
 
-_YAHOO = Personality(
+_YAHOO = Profile(
     greeting=b"IMAP4rev1 Hello",
     tells_capabilities="not at all",
     before=_names(
@@ -242,13 +242,13 @@ _YAHOO = Personality(
     mailboxes=tuple((name, "") for name in ("Archive", "Bulk", "Draft", "Sent", "Trash")),
     window=YAHOO_WINDOW,
     refuse=_refuse_header_searches,
-    habits=(
+    quirks=(
         *_always("LIST", rb'(\* LIST [^\n]*) "?INBOX"?\r', rb'\1 "Inbox"\r'),
         *_always("SEARCH, UID SEARCH", rb"(?m)^(\* SEARCH[^\r]*)", rb"\1 "),
     ),
 )
 
-_ICLOUD = Personality(
+_ICLOUD = Profile(
     greeting=b"iscream",
     tells_capabilities="not at all",
     before=_names("IMAP4 IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2"),
@@ -260,7 +260,7 @@ _ICLOUD = Personality(
         (name, "") for name in ("Archive", "Deleted Messages", "Drafts", "Junk", "Sent Messages")
     ),
     leaves_out=frozenset({b"RFC822"}),
-    habits=(
+    quirks=(
         ConnectionLimit(ICLOUD_CONNECTIONS),
         *_always("SEARCH, UID SEARCH", rb"(?m)^\* SEARCH\r\n", b""),
         *_always("ENABLE", rb"(?m)^\* ENABLED[^\n]*\n", b""),
@@ -268,7 +268,7 @@ _ICLOUD = Personality(
     ),
 )
 
-_QQ = Personality(
+_QQ = Profile(
     greeting=b"QQMail XMIMAP4Server ready",
     tells_capabilities="not at all",
     before=_names("IMAP4 IMAP4rev1 ID AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 NAMESPACE"),
@@ -276,10 +276,10 @@ _QQ = Personality(
     mailboxes=tuple((name, "") for name in ("Deleted Messages", "Drafts", "Junk", "Sent Messages")),
     refuse=_refuse_descending_sets,
     # A code with no text behind it.
-    habits=_always("SELECT, EXAMINE", rb"(\* OK \[UNSEEN [0-9]+\])[^\r]*", rb"\1"),
+    quirks=_always("SELECT, EXAMINE", rb"(\* OK \[UNSEEN [0-9]+\])[^\r]*", rb"\1"),
 )
 
-_GMX = Personality(
+_GMX = Profile(
     greeting=b"IMAP server ready",
     before=_names(
         "IMAP4rev1 CHILDREN ENABLE ID IDLE LITERAL- MOVE NAMESPACE SASL-IR SPECIAL-USE UIDPLUS "
@@ -296,7 +296,7 @@ _GMX = Personality(
     ),
 )
 
-_PROTON = Personality(
+_PROTON = Profile(
     greeting=b"gluon session ready",
     before=_names("IMAP4rev1 ID IDLE MOVE UIDPLUS UNSELECT"),
     after=_names("IMAP4rev1 ID IDLE MOVE UIDPLUS UNSELECT"),
@@ -315,7 +315,7 @@ _PROTON = Personality(
     numbers_newest_first=True,
 )
 
-_YANDEX = Personality(
+_YANDEX = Profile(
     greeting=b"Yandex IMAP4rev1 ready to talk",
     greets_with_capabilities=False,
     tells_capabilities="before it",
@@ -327,10 +327,10 @@ _YANDEX = Personality(
     delimiter=b"|",
     mailboxes=tuple((name, "") for name in ("Drafts", "Outbox", "Sent", "Spam", "Trash")),
     # A text that is empty has no value at all in its place.
-    habits=_always("FETCH, UID FETCH", rb"(BODY\[[^\]]+\]) \{0\}\r\n", rb"\1 "),
+    quirks=_always("FETCH, UID FETCH", rb"(BODY\[[^\]]+\]) \{0\}\r\n", rb"\1 "),
 )
 
-_MAIL_RU = Personality(
+_MAIL_RU = Profile(
     greeting=b"IMAP4 ready",
     greets_with_capabilities=False,
     tells_capabilities="before it",
@@ -341,7 +341,7 @@ _MAIL_RU = Personality(
     refuse=_refuse_text_searches,
 )
 
-_ZOHO = Personality(
+_ZOHO = Profile(
     greeting=b"IMAP4 Server (Zoho Mail IMAP4rev1 Server version 1.0)",
     greets_with_capabilities=False,
     tells_capabilities="before it",
@@ -355,10 +355,10 @@ _ZOHO = Personality(
     ),
     mailboxes=tuple((name, "") for name in ("Drafts", "Sent", "Spam", "Templates", "Trash")),
     # Mod-sequences that cannot be (RFC 7162 has none below 1).
-    habits=_always("FETCH, UID FETCH", rb"MODSEQ \([0-9]+\)", b"MODSEQ (0)"),
+    quirks=_always("FETCH, UID FETCH", rb"MODSEQ \([0-9]+\)", b"MODSEQ (0)"),
 )
 
-_CYRUS = Personality(
+_CYRUS = Profile(
     greeting=b"Cyrus IMAP server ready",
     before=_names("IMAP4rev1 LITERAL+ ID AUTH=PLAIN SASL-IR"),
     # LOGINDISABLED stands among them though somebody has logged in.
@@ -366,13 +366,13 @@ _CYRUS = Personality(
         "IMAP4rev1 LITERAL+ ID LOGINDISABLED NAMESPACE UIDPLUS UNSELECT CHILDREN CONDSTORE ENABLE "
         "ESEARCH IDLE MOVE SPECIAL-USE"
     ),
-    habits=(
+    quirks=(
         ConnectionLimit(CYRUS_CONNECTIONS, "silent"),
         *_always("FETCH, UID FETCH", rb"(BODY\[TEXT\]) \{0\}\r\n", rb'\1 ""'),
     ),
 )
 
-_DOVECOT = Personality(
+_DOVECOT = Profile(
     greeting=b"Dovecot ready.",
     before=_names("IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+ AUTH=PLAIN AUTH=LOGIN"),
     after=_names(
@@ -381,7 +381,7 @@ _DOVECOT = Personality(
     ),
     identity=b'("name" "Dovecot")',
     delimiter=b".",
-    habits=(
+    quirks=(
         ConnectionLimit(
             DOVECOT_CONNECTIONS,
             "login",
@@ -391,7 +391,7 @@ _DOVECOT = Personality(
     ),
 )
 
-VENDORS: dict[str, Personality] = {
+VENDORS: dict[str, Profile] = {
     "126": _NETEASE,
     "163": _NETEASE,
     "aol": _YAHOO,
@@ -411,11 +411,11 @@ VENDORS: dict[str, Personality] = {
     "yandex": _YANDEX,
     "zoho": _ZOHO,
 }
-"""Every personality, by its name."""
+"""Every profile, by its name."""
 
 
-def personality_of(name: str | None) -> Personality:
-    """The personality of this name, in any case; None is that of the standards.
+def profile_of(name: str | None) -> Profile:
+    """The profile of this name, in any case; None is that of the standards.
 
     Raises:
         ValueError: there is none; it lists those there are.
@@ -424,5 +424,5 @@ def personality_of(name: str | None) -> Personality:
         return PLAIN
     found = VENDORS.get(name.lower())
     if found is None:
-        raise ValueError(f"no personality {name!r}, only {', '.join(sorted(VENDORS))}")
+        raise ValueError(f"no profile {name!r}, only {', '.join(sorted(VENDORS))}")
     return found

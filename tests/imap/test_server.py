@@ -337,7 +337,7 @@ def test_starttls_that_is_tampered_with_ends_before_the_credentials(
 def test_what_was_said_before_tls_is_forgotten(starttls_server: MailServer) -> None:
     """A FETCH before the OK to STARTTLS: imaplib would give it as an answer of the real server."""
     evil = b"* CAPABILITY IMAP4rev1 EVIL\r\n* 99 EXISTS\r\n* 1 FETCH (UID 1 BODY[] {4}\r\nevil)\r\n"
-    starttls_server.faults.add(faults.Extra("STARTTLS", lines=evil))
+    starttls_server.faults.add(faults.Extra("STARTTLS", evil))
     one = _open(starttls_server, starttls=True, ca_file=starttls_server.ca_file)
     assert "EVIL" not in one.capabilities
     assert one.exists == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.testing import MailServer, SentMessage, faults, smtp_faults
-from nornmail.testing.smtp.client import MAX_AUTH_LINE
+from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.smtp.session import MAX_COMMAND_LINE
 from nornmail.testing.smtp.settings import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.waiting import WAIT_SECONDS
@@ -110,7 +110,7 @@ def test_the_stages_of_smtp() -> None:
     ("number", "words"),
     [
         (MAX_COMMAND_LINE, "A command line has\n{} octets"),
-        (MAX_AUTH_LINE, "one of AUTH {};"),
+        (MAX_SASL_LINE, "one of AUTH {};"),
         (int(WAIT_SECONDS), "after `seconds` ({}, and 20 for IDLE)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every personality, by what its server is known for."""
+"""Every profile, by what its server is known for."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def hear_greeting(like: str) -> bytes:
 
 @pytest.mark.parametrize("like", VENDORS)
 def test_what_it_shows_is_what_it_can(like: str) -> None:
-    personality = VENDORS[like]
-    assert personality.before is not None
-    assert personality.after is not None
+    profile = VENDORS[like]
+    assert profile.before is not None
+    assert profile.after is not None
     with start(like) as server:
         server.tokens().add("token")
         with RawClient(server.host, server.imap_port) as client:
             greeting = client.line()
-            assert (b"CAPABILITY" in greeting) == personality.greets_with_capabilities
+            assert (b"CAPABILITY" in greeting) == profile.greets_with_capabilities
             before = words(client.command(b"CAPABILITY"))
-            assert before == {name.encode() for name in personality.before}
+            assert before == {name.encode() for name in profile.before}
             told = client.command(login_for(before))
             assert b"tag OK" in told
-            where = personality.tells_capabilities
+            where = profile.tells_capabilities
             assert told.startswith(b"* CAPABILITY") == (where == "before it")
             assert (b"tag OK [CAPABILITY" in told) == (where == "in the answer")
             after = words(client.command(b"CAPABILITY"))
-            assert after == {name.encode() for name in personality.after}
+            assert after == {name.encode() for name in profile.after}
             for text, capability in (
                 (b"IDLE", b"IDLE"),
                 (b"NAMESPACE", b"NAMESPACE"),
@@ -66,9 +66,9 @@ def test_what_it_shows_is_what_it_can(like: str) -> None:
             ):
                 if capability in after:
                     continue
-                assert client.command(text) == b"tag " + personality.unknown.encode() + b"\r\n"
+                assert client.command(text) == b"tag " + profile.unknown.encode() + b"\r\n"
             listed = client.command(b'LIST "" *')
-            assert listed.count(b"* LIST (") == len(personality.mailboxes) + 1
+            assert listed.count(b"* LIST (") == len(profile.mailboxes) + 1
 
 
 def login_for(capabilities: set[bytes]) -> bytes:
@@ -295,7 +295,7 @@ def test_cyrus_tells_an_empty_text_in_quotes() -> None:
             assert b"LOGINDISABLED" in client.command(b"CAPABILITY")
 
 
-def test_a_test_changes_what_a_personality_can() -> None:
+def test_a_test_changes_what_a_profile_can() -> None:
     with start("gmail") as server:
         server.capabilities -= {"IDLE", "MOVE"}
         server.faults.add(faults.Answer("SELECT", b"NO [ALERT] not now"))

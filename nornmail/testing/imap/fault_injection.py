@@ -13,16 +13,13 @@ from nornmail.testing.imap.faults import (
     Call,
     CommandFault,
     Cut,
-    Drip,
     ExpireToken,
     Expunge,
     Extra,
     FetchFault,
     Garbage,
     NewUidValidity,
-    Rewrite,
     Silent,
-    Trailing,
     WrongUidNext,
 )
 from nornmail.testing.imap.fetch import FetchItem, Rendering
@@ -91,7 +88,7 @@ def arrange(client: Client, tag: bytes, name: str) -> bytes | None:
             case Garbage():
                 replaced = fault.data
             case Extra():
-                client.conn.write(fault.lines)
+                client.conn.write(fault.data)
     return replaced
 
 
@@ -139,14 +136,10 @@ def _shape(shape: AnswerShape, fault: CommandFault) -> None:
             shape.cut_after, shape.stall = fault.after_bytes, True
         case Cut():
             shape.cut_after, shape.reset = fault.after_bytes, fault.reset
-        case Trailing():
-            shape.trailing += fault.data
-        case Rewrite():
-            shape.rewrite.append(fault.function)
         case WrongUidNext():
             shape.rewrite.append(lambda answer: _wrong_uid_next(answer, fault.by))
-        case Drip():
-            shape.drip = fault
+        case _:
+            shape.apply(fault)
 
 
 def _wrong_uid_next(answer: bytes, by: int) -> bytes:

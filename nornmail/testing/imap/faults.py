@@ -1,4 +1,4 @@
-r"""The faults a test can order, as values.
+r"""The faults of IMAP, as values.
 
     server.faults.add(faults.Cut("UID FETCH", after_bytes=40))
     server.faults.add(faults.No("SELECT", b"[UNAVAILABLE] later", times=3))
@@ -25,10 +25,10 @@ whichever connection that is. ``server.faults.pending`` holds what has not fired
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from nornmail.testing import fault_plan
 from nornmail.testing.fault_plan import Fault, FaultPlan
 
 __all__ = [
@@ -69,14 +69,8 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class CutTotal(Fault):
-    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
-
-    Under TLS the octets are those of the plain text.
-    """
-
-    after_bytes: int = 0
-    reset: bool = False
+class CutTotal(fault_plan.CutTotal):
+    """Drop the next connection once this many octets, from the greeting on, were sent on it."""
 
 
 @dataclass(frozen=True)
@@ -216,21 +210,19 @@ class Bye(CommandFault):
 
 
 @dataclass(frozen=True)
-class Garbage(CommandFault):
+class Garbage(fault_plan.Garbage, CommandFault):
     """Send these octets as they are instead of acting; the connection stays."""
 
-    data: bytes = b"\x00\xff garbage\r\n"
-
 
 @dataclass(frozen=True)
-class Extra(CommandFault):
+class Extra(fault_plan.Extra, CommandFault):
     """Send these octets (whole untagged lines, with CRLF) before the real answer."""
 
-    lines: bytes = b"* OK by the way\r\n"
+    data: bytes = b"* OK by the way\r\n"
 
 
 @dataclass(frozen=True)
-class Trailing(CommandFault):
+class Trailing(fault_plan.Trailing, CommandFault):
     """Send these octets right behind the tagged answer, in the same packet.
 
     On ``STARTTLS`` they are the plain text that an attacker slips in before TLS begins.
@@ -240,10 +232,8 @@ class Trailing(CommandFault):
 
 
 @dataclass(frozen=True)
-class Rewrite(CommandFault):
+class Rewrite(fault_plan.Rewrite, CommandFault):
     """Act, then send what ``function`` makes of the whole answer."""
-
-    function: Callable[[bytes], bytes] = field(default=bytes)
 
 
 @dataclass(frozen=True)
@@ -263,29 +253,13 @@ class Silent(CommandFault):
 
 
 @dataclass(frozen=True)
-class Drip(CommandFault):
-    """Send the answer in small pieces.
-
-    Args:
-        chunk: octets per piece.
-        delay: seconds between two pieces. The wait ends when the server stops.
-        hook: called after every piece, so that a test can move its clock.
-    """
-
-    chunk: int = 1
-    delay: float = 0.0
-    hook: Callable[[], object] | None = None
+class Drip(fault_plan.Drip, CommandFault):
+    """Send the answer in pieces of ``chunk`` octets; see `nornmail.testing.fault_plan.Drip`."""
 
 
 @dataclass(frozen=True)
-class Call(CommandFault):
-    """Run ``function`` before acting, so that the world changes at an exact point.
-
-    It runs in the connection's thread, with no lock held. An exception in it ends the connection
-    and comes out of ``MailServer.stop``.
-    """
-
-    function: Callable[[], object] = field(default=object)
+class Call(fault_plan.Call, CommandFault):
+    """Run ``function`` before acting, in the connection's thread and with no lock held."""
 
 
 # ---- Faults of who may log in, and for how long.

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import binascii
-import re
-
+from nornmail.testing import sasl
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Dropped
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.command import Command, No
 from nornmail.testing.imap.faults import RejectLogin
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
+from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.transcript import HIDDEN
 
-MAX_SASL_LINE = 12_288
-"""Octets of a SASL answer (RFC 9051, section 4.3 names no limit; 12 KiB is the usual one)."""
-
-_TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"mail"}'
-_BEARERS = {
-    b"XOAUTH2": (re.compile(rb"user=([^\x01]*)\x01auth=Bearer ([!-~]+)\x01\x01"), b""),
-    b"OAUTHBEARER": (
-        re.compile(
-            rb"n,a=([^\x01,]*),\x01(?:(?:host|port)=[^\x01]*\x01)*auth=Bearer ([!-~]+)\x01\x01"
-        ),
-        binascii.b2a_base64(b"\x01", newline=False),
-    ),
-}
-"""What a client says in each mechanism, and how it answers the challenge of a refusal."""
+_FINAL_RESPONSES = {"XOAUTH2": b"", "OAUTHBEARER": sasl.encoded(b"\x01")}
+"""How a client answers the challenge in which a token is refused."""
 
 _NOT_ALLOWED = "[AUTHENTICATIONFAILED] Authentication failed."
 
@@ -70,7 +57,7 @@ def identify(client: Client, _: bytes, cursor: Cursor) -> str:
             cursor.accept(b" ")
     cursor.end()
     client.identified = client.account is not None
-    client.conn.write(b"* ID " + client.state.personality.identity + b"\r\n")
+    client.conn.write(b"* ID " + client.state.profile.identity + b"\r\n")
     return "OK ID completed"
 
 
@@ -109,34 +96,34 @@ def authenticate(client: Client, _: bytes, cursor: Cursor) -> str:
     OAUTHBEARER (RFC 7628) and XOAUTH2.
     """
     cursor.space()
-    mechanism = cursor.atom().upper()
+    mechanism = cursor.atom().upper().decode("latin-1")
     initial = None
     if client.has("SASL-IR") and cursor.accept(b" "):
         initial = cursor.astring()
     cursor.end()
     take = _MECHANISMS.get(mechanism)
-    if take is None or not client.has(f"AUTH={mechanism.decode('latin-1')}"):
+    if take is None or not client.has(f"AUTH={mechanism}"):
         raise No("Unsupported authentication mechanism.")
     return take(client, mechanism, initial)
 
 
-def _take_plain(client: Client, _: bytes, initial: bytes | None) -> str:
-    parts = _heard(client, b"", initial).split(b"\0")
-    if len(parts) != 3:
+def _take_plain(client: Client, _: str, initial: bytes | None) -> str:
+    credentials = sasl.plain_credentials(_response(client, b"", initial))
+    if credentials is None:
         raise No(_NOT_ALLOWED)
-    return _log_in(client, parts[1], parts[2])
+    return _log_in(client, *credentials)
 
 
-def _take_login(client: Client, _: bytes, initial: bytes | None) -> str:
+def _take_login(client: Client, _: str, initial: bytes | None) -> str:
     """The mechanism LOGIN, which no RFC describes: the user is asked for, then the password."""
-    user = _heard(client, b"Username:", initial)
-    return _log_in(client, user, _heard(client, b"Password:"))
+    user = _response(client, b"Username:", initial)
+    return _log_in(client, user, _response(client, b"Password:"))
 
 
-def _heard(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
+def _response(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
     """What the client says, which is asked for unless it has said it already."""
     if initial is None:
-        client.conn.write(b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n")
+        client.conn.write(b"+ " + sasl.encoded(challenge) + b"\r\n")
         client.conn.flush()
         initial = client.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
         if initial == b"*":
@@ -144,27 +131,23 @@ def _heard(client: Client, challenge: bytes, initial: bytes | None = None) -> by
     if initial == b"=":
         return b""  # an empty initial answer (RFC 4959, section 3)
     try:
-        return binascii.a2b_base64(initial, strict_mode=True)
-    except binascii.Error as error:
+        return sasl.decoded(initial)
+    except ValueError as error:
         raise BadSyntax("not base64") from error
 
 
-def _take_token(client: Client, mechanism: bytes, initial: bytes | None) -> str:
-    """Log in with a token. A refusal is told in a challenge first, which the client answers."""
-    pattern, farewell = _BEARERS[mechanism]
-    said = pattern.fullmatch(_heard(client, b"", initial))
+def _take_token(client: Client, mechanism: str, initial: bytes | None) -> str:
+    """Log in with a token. A refusal comes in a challenge first, which the client answers."""
+    credentials = sasl.bearer_credentials(mechanism, _response(client, b"", initial))
     rejected = client.state.take(RejectLogin, lambda _: True)
-    user = said[1].replace(b"=2C", b",").replace(b"=3D", b"=") if said else b""
-    if said is not None and not rejected:
-        account = client.state.check_token(user.decode("utf-8", "replace"), said[2].decode())
-        if account is not None:
-            return _welcome(client, account)
-    client.conn.write(b"+ " + binascii.b2a_base64(_TOKEN_REFUSED, newline=False) + b"\r\n")
+    account = None if rejected else client.state.check_token(credentials)
+    if account is not None:
+        return _welcome(client, account)
+    client.conn.write(b"+ " + sasl.encoded(sasl.TOKEN_REFUSED) + b"\r\n")
     client.conn.flush()
-    if client.conn.read_line(MAX_SASL_LINE) != farewell:
+    if client.conn.read_line(MAX_SASL_LINE) != _FINAL_RESPONSES[mechanism]:
         raise BadSyntax("Invalid SASL argument")
-    for fault in rejected:
-        raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
+    _raise_rejection(rejected)
     raise No(_NOT_ALLOWED)
 
 
@@ -173,22 +156,25 @@ def _log_in(client: Client, user: bytes, password: bytes) -> str:
     over = client.state.over_limit(("login",), client.state.live)
     if over is not None:
         raise No(over.text.decode("latin-1"))
-    for fault in client.state.take(RejectLogin, lambda _: True):
-        raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
-    try:
-        account = client.state.check_password(user.decode(), password.decode())
-    except UnicodeDecodeError as error:
-        raise No(_NOT_ALLOWED) from error
+    _raise_rejection(client.state.take(RejectLogin, lambda _: True))
+    account = client.state.check_password(user, password)
     if account is None:
         raise No(_NOT_ALLOWED)
     return _welcome(client, account)
 
 
+def _raise_rejection(rejected: list[RejectLogin]) -> None:
+    for fault in rejected:
+        raise No(f"[{fault.code}] {fault.text}" if fault.code else fault.text)
+
+
 def _welcome(client: Client, account: Account) -> str:
     client.account = account
     account.welcome()
+    with client.state.lock:
+        client.state.logins += 1
     capabilities = client.capability_list()
-    match client.state.personality.tells_capabilities:
+    match client.state.profile.tells_capabilities:
         case "in the answer":
             return f"OK [CAPABILITY {capabilities.decode('ascii')}] Logged in"
         case "before it":
@@ -197,10 +183,9 @@ def _welcome(client: Client, account: Account) -> str:
 
 
 _MECHANISMS = {
-    b"PLAIN": _take_plain,
-    b"LOGIN": _take_login,
-    b"OAUTHBEARER": _take_token,
-    b"XOAUTH2": _take_token,
+    "PLAIN": _take_plain,
+    "LOGIN": _take_login,
+    **dict.fromkeys(sasl.BEARERS, _take_token),
 }
 
 COMMANDS = {

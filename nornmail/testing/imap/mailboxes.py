@@ -81,7 +81,7 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
     if b"HIGHESTMODSEQ" in items:
         client.enable_condstore()
     with box.lock:
-        window = client.state.personality.window
+        window = client.state.profile.window
         values = [(item, _status_value(box, item, window)) for item in items]
     shown = b" ".join(b"%s %d" % (item, value) for item, value in values if value is not None)
     client.conn.write(b"* STATUS %s (%s)\r\n" % (render_string(box.raw_name), shown))
@@ -110,13 +110,13 @@ def select(client: Client, _: bytes, cursor: Cursor, *, examine: bool) -> str:
         client.enable_condstore()
     cursor.end()
     client.leave()
-    needs_id = client.state.personality.needs_id
+    needs_id = client.state.profile.needs_id
     if needs_id and not client.identified:
         raise No(needs_id)
     box = _existing(client, name)
     with box.lock:
         read_only = examine or box.name in client.state.read_only_mailboxes
-        view = View.open(box.epoch, read_only=read_only, window=client.state.personality.window)
+        view = View.open(box.epoch, read_only=read_only, window=client.state.profile.window)
         lines = _selected_lines(box, view)
         if client.has("CONDSTORE"):
             lines.append(b"* OK [HIGHESTMODSEQ %d] Highest" % box.epoch.highest_modseq)

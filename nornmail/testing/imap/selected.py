@@ -45,7 +45,7 @@ def fetch(client: Client, _: bytes, cursor: Cursor, *, by_uid: bool) -> str:
             pairs = [pair for pair in pairs if view.epoch.modseqs.get(pair[1], 0) > since]
     if by_uid and UID not in items:
         items = [UID, *items]
-    items = [item for item in items if item.label not in client.state.personality.leaves_out]
+    items = [item for item in items if item.label not in client.state.profile.leaves_out]
     run = _FetchRun(client, box, view, items, by_uid)
     complete = True
     for number, uid in pairs:
@@ -103,7 +103,7 @@ class _FetchRun:
         return render_spoiled(rendering, items, fault) if fault else rendering.line(items)
 
     def _ghost(self, number: int, uid: int) -> bytes | None:
-        ghost = self._state.personality.ghost
+        ghost = self._state.profile.ghost
         if not ghost:
             return None
         message = StoredMessage(uid, frozenset(), ghost, GHOST_DATE)

@@ -89,9 +89,9 @@ class Session:
     def _usual_greeting(self) -> bytes:
         status = b"PREAUTH" if self.client.account else b"OK"
         code = b""
-        if self.state.personality.greets_with_capabilities:
+        if self.state.profile.greets_with_capabilities:
             code = b"[CAPABILITY " + self.client.capability_list() + b"] "
-        return b"* %s %s%s\r\n" % (status, code, self.state.personality.greeting)
+        return b"* %s %s%s\r\n" % (status, code, self.state.profile.greeting)
 
     def _refuse_what_is_too_many(self) -> None:
         over = self.state.over_limit(("bye", "close", "silent"), self.conn.place)
@@ -182,10 +182,10 @@ class Session:
         client = self.client
         command = self._commands.get(name)
         if command is None or not client.has(command.capability):
-            return self.state.personality.unknown
+            return self.state.profile.unknown
         if not command.allowed(client):
             return f"BAD {name} is not allowed in this state"
-        if refusal := self.state.personality.refuse(name.encode("ascii") + pieces[0][start:]):
+        if refusal := self.state.profile.refuse(name.encode("ascii") + pieces[0][start:]):
             return refusal
         if client.view is not None and client.view.epoch.gone and name != "LOGOUT":
             client.hang_up(b"IMAP session state is inconsistent, please relogin.")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from nornmail.testing.connection import AnswerShape, Connection, LineTooLong
+from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.smtp.faults import Strip
 from nornmail.testing.smtp.grammar import Refused
 from nornmail.testing.smtp.settings import SmtpSettings
 from nornmail.testing.smtp.transaction import Transaction
 from nornmail.testing.state import ServerState
 from nornmail.testing.transcript import HIDDEN
-
-MAX_AUTH_LINE = 12_288
-"""Octets of a line of AUTH (RFC 4954, 4)."""
 
 NextStep = Literal["start TLS", "read the message", "hang up"]
 """What a command has the session do once its answer is sent."""
@@ -84,6 +82,6 @@ class Client:
         self.conn.flush()
         self.conn.shape = shape
         try:
-            return self.conn.read_line(MAX_AUTH_LINE, lambda _line: HIDDEN)
+            return self.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
         except LineTooLong as error:
             raise Refused(500, "5.5.6", "Authentication exchange line is too long") from error

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nornmail.testing.connection import AnswerShape, Dropped
-from nornmail.testing.imap import faults as imap_faults
+from nornmail.testing.connection import Dropped
 from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.faults import (
     CLOSING,
     GREETING_REFUSED,
     Call,
-    Drip,
     Drop,
     Extra,
     Garbage,
     Reply,
-    Rewrite,
     Silent,
     StageFault,
-    Trailing,
 )
 from nornmail.testing.smtp.grammar import encode_reply
 
@@ -62,21 +58,11 @@ def arrange(client: Client, stage: str, recipient: str | None) -> Plan:
                 plan.instead, plan.act = fault.data, fault.act
             case Extra():
                 client.conn.write(fault.data)
+            case Silent():
+                client.conn.shape.cut_after, client.conn.shape.stall = fault.after_bytes, True
+            case Drop():
+                client.conn.shape.cut_after = fault.after_bytes
+                client.conn.shape.reset = fault.reset
             case _:
-                _shape(client.conn.shape, fault)
+                client.conn.shape.apply(fault)
     return plan
-
-
-def _shape(shape: AnswerShape, fault: StageFault) -> None:
-    """Give the answer the shape that the fault wants."""
-    match fault:
-        case Silent():
-            shape.cut_after, shape.stall = fault.after_bytes, True
-        case Drop():
-            shape.cut_after, shape.reset = fault.after_bytes, fault.reset
-        case Trailing():
-            shape.trailing += fault.data
-        case Rewrite():
-            shape.rewrite.append(fault.function)
-        case Drip():
-            shape.drip = imap_faults.Drip(chunk=fault.chunk, delay=fault.delay, hook=fault.hook)

@@ -22,9 +22,9 @@ fires is a stage of the conversation: see `STAGES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nornmail.testing import fault_plan
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.state import CertificateKind
 
@@ -132,18 +132,8 @@ class Drop(InsteadFault):
 
 
 @dataclass(frozen=True)
-class DropTotal(Fault):
-    """Drop the next connection once this many octets, counted from the greeting, were sent on it.
-
-    Under TLS the octets are those of the plain text.
-
-    Args:
-        after_bytes: octets that are sent first.
-        reset: drop it with a TCP reset instead of an orderly end.
-    """
-
-    after_bytes: int = 0
-    reset: bool = False
+class DropTotal(fault_plan.CutTotal):
+    """Drop the next connection once this many octets, from the greeting on, were sent on it."""
 
 
 @dataclass(frozen=True)
@@ -172,21 +162,19 @@ class Silent(InsteadFault):
 
 
 @dataclass(frozen=True)
-class Garbage(InsteadFault):
+class Garbage(fault_plan.Garbage, InsteadFault):
     """Send these octets as they are instead of an answer; the connection stays."""
-
-    data: bytes = b"\x00\xff garbage\r\n"
 
 
 @dataclass(frozen=True)
-class Extra(StageFault):
+class Extra(fault_plan.Extra, StageFault):
     """Act, and send these octets before the real answer."""
 
     data: bytes = b"250 and one more\r\n"
 
 
 @dataclass(frozen=True)
-class Trailing(StageFault):
+class Trailing(fault_plan.Trailing, StageFault):
     """Act, and send these octets right behind the real answer, in the same packet.
 
     At STARTTLS they are the plain text that an attacker slips in before TLS begins.
@@ -196,36 +184,18 @@ class Trailing(StageFault):
 
 
 @dataclass(frozen=True)
-class Rewrite(StageFault):
+class Rewrite(fault_plan.Rewrite, StageFault):
     """Act, and send what ``function`` makes of the whole answer."""
 
-    function: Callable[[bytes], bytes] = field(default=bytes)
+
+@dataclass(frozen=True)
+class Drip(fault_plan.Drip, StageFault):
+    """Send the answer in pieces of ``chunk`` octets; see `nornmail.testing.fault_plan.Drip`."""
 
 
 @dataclass(frozen=True)
-class Drip(StageFault):
-    """Act, and send the answer in small pieces.
-
-    Args:
-        chunk: octets per piece.
-        delay: seconds between two pieces. The wait ends when the server stops.
-        hook: called after every piece, so that a test can move its clock.
-    """
-
-    chunk: int = 1
-    delay: float = 0.0
-    hook: Callable[[], object] | None = None
-
-
-@dataclass(frozen=True)
-class Call(StageFault):
-    """Run ``function`` before acting, so that the world changes at an exact point.
-
-    It runs in the connection's thread, with no lock held. An exception in it ends the connection
-    and comes out of ``MailServer.stop``.
-    """
-
-    function: Callable[[], object] = field(default=object)
+class Call(fault_plan.Call, StageFault):
+    """Run ``function`` before acting, in the connection's thread and with no lock held."""
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import binascii
-import re
 from collections.abc import Callable
 
+from nornmail.testing import sasl
+from nornmail.testing.accounts import Account
 from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.grammar import Refused, Reply
 
-_TOKEN_REFUSED = b'{"status":"401","schemes":"bearer","scope":"mail"}'
-_XOAUTH2 = re.compile(rb"user=([^\x01]*)\x01auth=Bearer ([!-~]+)\x01\x01")
-_OAUTHBEARER = re.compile(
-    rb"n,a=([^\x01,]*),\x01(?:(?:host|port)=[^\x01]*\x01)*auth=Bearer ([!-~]+)\x01\x01"
-)
-
-Mechanism = Callable[[Client, bytes | None], str | None]
-"""Gets the initial response, if there was one; returns the user's name when it is proved."""
+Mechanism = Callable[[Client, bytes | None], Account | None]
+"""Takes the initial response, if there was one; returns the account when the login is good."""
 
 
 def authenticate(client: Client, argument: bytes) -> Reply:
@@ -33,10 +27,10 @@ def authenticate(client: Client, argument: bytes) -> Reply:
     if f"AUTH={name}" not in client.extensions or name not in _MECHANISMS:
         raise Refused(504, "5.5.4", "Unrecognized authentication type")
     first = None if len(words) == 1 else b"" if words[1] == b"=" else _decoded(words[1])
-    user = _MECHANISMS[name](client, first)
-    if user is None:
+    account = _MECHANISMS[name](client, first)
+    if account is None:
         raise Refused(535, "5.7.8", "Authentication credentials invalid")
-    client.user = user
+    client.user = account.user
     client.settings.count_login()
     return Reply(235, "2.7.0", "Authentication successful")
 
@@ -52,46 +46,41 @@ def _check_allowed(client: Client) -> None:
         raise Refused(503, "5.5.1", "AUTH is not allowed during a mail transaction")
 
 
-def _plain(client: Client, first: bytes | None) -> str | None:
-    """RFC 4616."""
+def _plain(client: Client, first: bytes | None) -> Account | None:
     message = _challenge(client, b"") if first is None else first
-    parts = message.split(b"\0")
-    return _check_password(client, parts[1], parts[2]) if len(parts) == 3 else None
+    credentials = sasl.plain_credentials(message)
+    return client.state.check_password(*credentials) if credentials else None
 
 
-def _login(client: Client, first: bytes | None) -> str | None:
-    """Asks for a name and a password, each by itself; it is in no RFC and everywhere."""
+def _login(client: Client, first: bytes | None) -> Account | None:
+    """The mechanism LOGIN, which no RFC describes: asks for the user, then for the password."""
     user = _challenge(client, b"Username:") if first is None else first
-    return _check_password(client, user, _challenge(client, b"Password:"))
+    return client.state.check_password(user, _challenge(client, b"Password:"))
 
 
-def _bearer(pattern: re.Pattern[bytes]) -> Mechanism:
-    """A mechanism with a token. A refusal is told in a challenge, which the client answers."""
+def _bearer(mechanism: str) -> Mechanism:
+    """A mechanism with a token. A refusal comes in a challenge, which the client answers."""
 
-    def mechanism(client: Client, first: bytes | None) -> str | None:
-        said = pattern.fullmatch(_challenge(client, b"") if first is None else first)
-        if said is not None:
-            user = said[1].replace(b"=2C", b",").replace(b"=3D", b"=").decode("utf-8", "replace")
-            account = client.state.accounts.get(user)
-            if account is not None and said[2].decode() in account.tokens:
-                return user
-        _challenge(client, _TOKEN_REFUSED)
-        return None
+    def log_in(client: Client, first: bytes | None) -> Account | None:
+        message = _challenge(client, b"") if first is None else first
+        account = client.state.check_token(sasl.bearer_credentials(mechanism, message))
+        if account is None:
+            _challenge(client, sasl.TOKEN_REFUSED)
+        return account
 
-    return mechanism
+    return log_in
 
 
 _MECHANISMS: dict[str, Mechanism] = {
     "PLAIN": _plain,
     "LOGIN": _login,
-    "XOAUTH2": _bearer(_XOAUTH2),
-    "OAUTHBEARER": _bearer(_OAUTHBEARER),
+    **{mechanism: _bearer(mechanism) for mechanism in sasl.BEARERS},
 }
 
 
-def _challenge(client: Client, words: bytes) -> bytes:
+def _challenge(client: Client, challenge: bytes) -> bytes:
     """Ask the client for its next response (RFC 4954, 4)."""
-    line = client.ask(b"334 " + binascii.b2a_base64(words, newline=False) + b"\r\n")
+    line = client.ask(b"334 " + sasl.encoded(challenge) + b"\r\n")
     if line == b"*":
         raise Refused(501, "5.7.0", "Authentication cancelled")
     return _decoded(line)
@@ -99,15 +88,6 @@ def _challenge(client: Client, words: bytes) -> bytes:
 
 def _decoded(line: bytes) -> bytes:
     try:
-        return binascii.a2b_base64(line, strict_mode=True)
-    except binascii.Error as error:
+        return sasl.decoded(line)
+    except ValueError as error:
         raise Refused(501, "5.5.2", "Not base64") from error
-
-
-def _check_password(client: Client, user: bytes, password: bytes) -> str | None:
-    try:
-        name, given = user.decode(), password.decode()
-    except UnicodeDecodeError:
-        return None  # no account has such a name or password
-    account = client.state.accounts.get(name)
-    return name if account is not None and account.password == given else None

@@ -18,7 +18,7 @@ SmtpSecurity = Literal["plain", "starttls", "tls"]
 """``plain`` has no TLS, ``starttls`` offers it, ``tls`` has it from the first octet on."""
 
 
-class SmtpServer(SmtpSettings):
+class SmtpServer(SmtpSettings, Service):
     """``server.smtp`` of a `nornmail.testing.MailServer`.
 
     Every sender and every recipient is taken, but for what the settings and the faults refuse. A
@@ -29,14 +29,13 @@ class SmtpServer(SmtpSettings):
     def __init__(self, host: str, security: SmtpSecurity, state: ServerState) -> None:
         if security not in ("plain", "starttls", "tls"):
             raise ValueError(f"smtp is 'plain', 'starttls' or 'tls', not {security!r}")
-        super().__init__(starttls=security == "starttls")
+        SmtpSettings.__init__(self, starttls=security == "starttls")
+        Service.__init__(
+            self, "smtp", host, state, self._serve_smtp, label=lambda number: f"smtp {number}"
+        )
         self._security = security
-        self._state = state
         self._sent: list[SentMessage] = []
         self._number = 0
-        self._service = Service(
-            "smtp", host, state, self._serve, label=lambda number: f"smtp {number}"
-        )
 
     @property
     def outbox(self) -> list[SentMessage]:
@@ -44,53 +43,12 @@ class SmtpServer(SmtpSettings):
         with self._state.lock:
             return list(self._sent)
 
-    @property
-    def port(self) -> int:
-        """The TCP port of SMTP. RuntimeError before the start."""
-        return self._service.port
-
-    @property
-    def refuse_connections(self) -> bool:
-        """While True, new connections are reset at once."""
-        return self._service.refuse
-
-    @refuse_connections.setter
-    def refuse_connections(self, refuse: bool) -> None:
-        self._service.refuse = refuse
-
-    @property
-    def refused(self) -> int:
-        """How many connections were reset at once."""
-        return self._service.refused
-
-    @property
-    def connections(self) -> int:
-        """How many connections were taken so far."""
-        return self._service.connections
-
-    @property
-    def live_connections(self) -> int:
-        """How many connections are open now."""
-        return self._service.live_connections
-
-    def start(self) -> None:
-        """Open the port."""
-        self._service.start()
-
-    def stop(self) -> None:
-        """Close the port and every connection, and join the threads. A second call does nothing."""
-        self._service.stop()
-
-    def kick(self) -> None:
-        """Close every live connection, without a word."""
-        self._service.kick()
-
     def clear(self) -> None:
         """Empty the outbox."""
         with self._state.lock:
             self._sent.clear()
 
-    def _serve(self, conn: Connection) -> None:
+    def _serve_smtp(self, conn: Connection) -> None:
         Session(Client(self._state, self, conn), self._accept).run(tls=self._security == "tls")
 
     def _accept(self, client: Client, transaction: Transaction, raw: bytes) -> str:

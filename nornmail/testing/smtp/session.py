@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from nornmail.testing.connection import Dropped, LineTooLong
-from nornmail.testing.smtp.client import MAX_AUTH_LINE, Client
+from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.commands import COMMANDS
 from nornmail.testing.smtp.fault_injection import arrange
 from nornmail.testing.smtp.faults import BadCertificate, DropInMessage, DropTotal
@@ -98,7 +99,7 @@ class Session:
 
     def _serve_one(self) -> None:
         try:
-            line = self.conn.read_line(MAX_AUTH_LINE, self._shown).rstrip(b" \t")
+            line = self.conn.read_line(MAX_SASL_LINE, self._shown).rstrip(b" \t")
         except LineTooLong:
             self._say(Reply(500, "5.5.2", "Line too long"))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.testing import MailServer, smtp_faults
-from nornmail.testing.smtp.client import MAX_AUTH_LINE
+from nornmail.testing.sasl import MAX_SASL_LINE
 from tests.testing.smtp.raw import (
     OAUTHBEARER,
     PASSWORD,
@@ -52,7 +52,7 @@ def server(server: MailServer) -> MailServer:
         pytest.param([b"PLAIN a b", b"NOOP"], [501, 250], id="too many words"),
         pytest.param([b"CRAM-MD5"], [504], id="an unknown mechanism"),
         pytest.param([b""], [501], id="no mechanism"),
-        pytest.param([b"PLAIN", b"A" * MAX_AUTH_LINE + b"AAAA"], [334, 500], id="an endless line"),
+        pytest.param([b"PLAIN", b"A" * MAX_SASL_LINE + b"AAAA"], [334, 500], id="an endless line"),
     ],
 )
 def test_auth(server: MailServer, lines: list[bytes], codes: list[int]) -> None:

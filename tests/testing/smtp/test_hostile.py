@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.smtp.client import MAX_AUTH_LINE
+from nornmail.testing.sasl import MAX_SASL_LINE
 from tests.testing.smtp.raw import MESSAGE, PLAIN, RawClient
 
 MANY_RECIPIENTS = 10_000
@@ -19,7 +19,7 @@ MANY_RECIPIENTS = 10_000
 def test_an_endless_line_is_refused_once_and_forgotten(server: MailServer) -> None:
     with RawClient.to(server) as client, RawClient.to(server) as other:
         for _ in range(50):
-            client.send(b"x" * MAX_AUTH_LINE)
+            client.send(b"x" * MAX_SASL_LINE)
         assert other.codes(b"NOOP") == [250]
         assert client.codes(b"", b"NOOP") == [500, 250]
 
