@@ -13,7 +13,7 @@ import re
 from nornmail.defects import Note, ignore
 from nornmail.message.charsets import decode
 from nornmail.message.limits import MAX_ENCODED_WORDS
-from nornmail.message.transfer import decode_base64
+from nornmail.message.transfer_encoding import decode_base64
 
 # In the text of a word a question mark may stand that is not encoded, and "?=" when it goes on as
 # an encoded octet. "=?" cannot: it begins the next word, so that no two searches cross.

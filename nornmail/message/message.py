@@ -35,7 +35,7 @@ from nornmail.message.headers import (
 )
 from nornmail.message.limits import MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
-from nornmail.message.quotes import new_text
+from nornmail.message.quotes.new_text import new_text
 from nornmail.model import MessageRef
 
 # ---- A message as plain values for JSON.

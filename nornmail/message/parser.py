@@ -19,7 +19,7 @@ from nornmail.message.limits import (
     MAX_PARTS,
 )
 from nornmail.message.parameters import DEFAULT_TYPE, parse_content_type, parse_disposition
-from nornmail.message.transfer import decode_range, encoding_of
+from nornmail.message.transfer_encoding import decode_range, encoding_of
 
 # Behind the last boundary some senders leave a stray character.
 _AFTER_BOUNDARY = re.compile(
@@ -81,7 +81,7 @@ class Part:
 
     @property
     def encoding(self) -> str:
-        """The transfer encoding as :func:`~nornmail.message.transfer.encoding_of` has it."""
+        """The transfer encoding as :func:`~nornmail.message.transfer_encoding.encoding_of` has it."""
         return encoding_of(self.headers.raw("content-transfer-encoding"))
 
     def content(self, note: Note = ignore) -> bytes:

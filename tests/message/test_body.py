@@ -8,8 +8,8 @@ import pytest
 
 from nornmail.html.document import html_to_text
 from nornmail.message.message import parse_message
-from nornmail.message.quotes import new_text
-from nornmail.message.transfer import decode_transfer
+from nornmail.message.quotes.new_text import new_text
+from nornmail.message.transfer_encoding import decode_transfer
 from tests.message.reading import mail
 
 

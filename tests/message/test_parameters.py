@@ -6,7 +6,7 @@ import pytest
 
 from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
-from nornmail.message.transfer import decode_transfer, encoding_of
+from nornmail.message.transfer_encoding import decode_transfer, encoding_of
 from tests.message.reading import mail
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 from nornmail.message.limits import MAX_QUOTE_SCAN_CHARS
-from nornmail.message.quotes import new_text
+from nornmail.message.quotes.new_text import new_text
 
 PIECES = {
     "blank lines": "\n",

@@ -6,7 +6,7 @@ import pytest
 
 from nornmail.html.document import html_to_text
 from nornmail.message.message import parse_message
-from nornmail.message.quotes import new_text
+from nornmail.message.quotes.new_text import new_text
 
 QUOTE = "<p>Could we meet?</p><p>Ann</p>"
 BLOCK = (

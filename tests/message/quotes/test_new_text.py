@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.message.quotes import new_text
+from nornmail.message.quotes.new_text import new_text
 from tests.message.quotes.languages import LANGUAGES, Language
 from tests.message.quotes.replies import replies
 
