@@ -1,4 +1,4 @@
-"""What was wrong with a message, collected while it is read."""
+"""The defects of a message, collected while it is read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Final
 MAX_DEFECTS: Final = 100
 """Different defects that are listed for one message."""
 
-
 Note = Callable[[str], None]
-"""Takes one defect, in words. Readers call it and go on."""
+"""Takes one defect, in words. Readers call it and continue."""
 
 
 def ignore(defect: str) -> None:
-    """A :data:`Note` for readers whose caller does not want to know."""
+    """A :data:`Note` for callers that do not collect defects."""
 
 
 class Defects:
@@ -34,5 +33,5 @@ class Defects:
             self._seen.setdefault(defect)
 
     def all(self) -> tuple[str, ...]:
-        """What is known so far."""
+        """The defects noted so far."""
         return tuple(self._seen)

@@ -1,7 +1,7 @@
 """Address lists (RFC 5322 section 3.4, with the obsolete and the broken ones). Total.
 
 The list is cut up before anything is decoded, so that no encoded comma or bracket hides an address
-or stands for one beside it: ``alice@legit.example <bob@evil.example>`` is bob.
+or replaces its neighbour: ``alice@legit.example <bob@evil.example>`` is bob.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TOKEN = re.compile(
       (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]++|=(?!\?[^=])|\?(?!=)){0,9999})\?=)
     | "(?P<quoted>(?>(?:[^"\\]++|\\.){0,9999}))"
     | <(?P<angle>[^<>]*+)>
-    | (?P<open><[^<>,;]*+)                                  # a bracket that nobody closed
+    | (?P<open><[^<>,;]*+)                                  # a bracket that is never closed
     | (?P<comment>\()
     | (?P<space>[\s\x00-\x1f]++)
     | (?P<end>[,;])
@@ -87,7 +87,7 @@ def parse_addresses(raw: str, note: Note = ignore, charset: str = "") -> tuple[A
 
     Args:
         raw: the unfolded field, octets as ISO 8859-1.
-        note: told of what is not RFC 5322.
+        note: called with what is not RFC 5322.
         charset: of raw octets that are not UTF-8, if it is known.
     """
     if not raw:
@@ -98,12 +98,12 @@ def parse_addresses(raw: str, note: Note = ignore, charset: str = "") -> tuple[A
         return simple
     reader = _Reader(text, note)
     reader.run()
-    return tuple(reader.found)
+    return tuple(reader.addresses)
 
 
 def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
     """The quick way for a list in which nothing is out of the ordinary; ``None`` for others."""
-    found: list[Address] = []
+    addresses: list[Address] = []
     at = 0
     while at < len(text):
         item = _SIMPLE.match(text, at)
@@ -114,8 +114,8 @@ def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
         name = quoted or words or ""
         if "=?" in name or not name.isprintable() or "  " in name:
             name = _decoded(name if quoted else " ".join(name.split()), note)
-        found.append(Address(name.strip(), address or bare))
-    return tuple(found)
+        addresses.append(Address(name.strip(), address or bare))
+    return tuple(addresses)
 
 
 class _Reader:
@@ -128,7 +128,7 @@ class _Reader:
     def __init__(self, text: str, note: Note) -> None:
         self.text = text
         self.note = note
-        self.found: list[Address] = []
+        self.addresses: list[Address] = []
         self.waiting: list[str] = []
         self.groups = text.rfind(";")
         self.words: list[str] = []
@@ -140,7 +140,7 @@ class _Reader:
 
     def run(self) -> None:
         at = 0
-        while at < len(self.text) and len(self.found) < MAX_ADDRESSES:
+        while at < len(self.text) and len(self.addresses) < MAX_ADDRESSES:
             token = _TOKEN.match(self.text, at)
             if token is None:  # the last alternative takes any character
                 return
@@ -166,7 +166,7 @@ class _Reader:
     def _colon(self, at: int) -> None:
         """The end of a group's name, where a semicolon ends the group (RFC 5322 section 3.4)."""
         if self.angles or (self.words and self.groups < at):
-            self.note("a colon in an address field that ends no group's name")
+            self.note("a colon in an address field outside a group name")
             if not self.angles:
                 self._word("atom", ":", at)
             return
@@ -242,7 +242,7 @@ class _Reader:
                 self.waiting = []
             self._give_up_waiting()
             # "Ann (at work) <ann@example.org>": with a name, the comment is a part of it.
-            names = [*words, *(f"({one})" for one in comments)] if words else comments
+            names = [*words, *(f"({comment})" for comment in comments)] if words else comments
             self._add(self._name(names), angles[0])
             for address in behind:
                 self._add("", address)
@@ -250,7 +250,7 @@ class _Reader:
             self._bare(words, comments, separator)
 
     def _addresses_behind(self, words: list[str], angle: str) -> tuple[list[str], list[str]]:
-        """``Ann <ann@example.org> bob@example.org``: bob is no part of Ann's name."""
+        """``Ann <ann@example.org> bob@example.org``: bob is not part of Ann's name."""
         name, behind = words[: self.named], list[str]()
         for word in words[self.named :]:
             is_address = word != angle and "@" in angle and _BARE.fullmatch(word)
@@ -319,8 +319,8 @@ class _Reader:
         if len(address) > MAX_ADDRESS_CHARS:
             self.note("an address over the limit")
             address = ""
-        if (name or address) and len(self.found) < MAX_ADDRESSES:
-            self.found.append(Address(name, address))
+        if (name or address) and len(self.addresses) < MAX_ADDRESSES:
+            self.addresses.append(Address(name, address))
 
 
 def _decoded(text: str, note: Note) -> str:

@@ -9,8 +9,6 @@ from nornmail.defects import Note, ignore
 from nornmail.message.limits import MAX_FILENAME_BYTES, MAX_FILENAME_CHARS_READ
 from nornmail.message.parser import Part, content_id
 
-# ---- A file name that a stranger sent, made safe to join to a directory. Total.
-
 _REFUSED = re.compile(
     # Controls; what Windows refuses; marks that turn the direction of writing ("exe.fdp" reads
     # as "pdf.exe"), are invisible, or end a line; lone surrogates.
@@ -68,7 +66,7 @@ _VALUES: Final = (
 
 
 class Attachment:
-    """A file, an image, or a message that was sent along. Inert and not to be changed.
+    """A file, an image, or a message that was sent along. Inert and immutable.
 
     Attributes:
         filename: a safe base name, never empty: no path, no control characters, no leading dot, at
@@ -123,11 +121,11 @@ class Attachment:
 
     @property
     def size(self) -> int:
-        """How many octets ``content`` has."""
+        """The number of octets in ``content``."""
         return len(self.content)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an attachment is not to be changed: {name}")
+        raise AttributeError(f"an attachment cannot be changed: {name}")
 
     def __getstate__(self) -> dict[str, Any]:
         """The values alone: a copy carries its content and not the message around it."""

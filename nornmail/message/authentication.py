@@ -1,4 +1,4 @@
-"""Which Authentication-Results count, and what they say together.
+"""The Authentication-Results that count, and their verdict (RFC 8601).
 
 Anybody can write such a field. RFC 8601 (section 5) makes a server delete those that bear its own
 name when mail comes in from outside, and add its own above everything that was there. So the field
@@ -22,14 +22,11 @@ from nornmail.message.addresses import parse_addresses
 from nornmail.message.headers import Headers, end_of_comment, to_unicode, unfold
 from nornmail.message.limits import MAX_PARAMETERS
 
-# ---- Whether two domains belong together (RFC 7489, 3.1), without a list of public suffixes.
-# DMARC calls two domains aligned when their organisational domains are equal, and which these are
-# is
-# in a list that browsers ship and this package does not. Here they are aligned when they are equal
-# or
-# one lies within the other. That refuses what DMARC accepts: two branches below one domain. And it
-# accepts what DMARC refuses where a stranger's domain lies within that of the sender: whoever has
-# ``shop.uk.com`` is taken for ``uk.com``, though never for another customer of it.
+# DMARC calls two domains aligned when their organisational domains are equal (RFC 7489, 3.1); these
+# are found with a list of public suffixes that browsers ship and this package does not. Here two
+# domains are aligned when they are equal or one lies within the other. That refuses what DMARC
+# accepts: two branches below one domain. And it accepts what DMARC refuses: whoever has
+# ``shop.uk.com`` passes for ``uk.com``, though never for another customer of it.
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
@@ -39,7 +36,7 @@ def domain_of(address: str) -> str:
 
     Returns:
         In lower case, labels that are not ASCII as ``xn--`` labels (RFC 3492), without a dot at the
-        end. ``""`` for what is no domain name with a dot in it, and for one that is written in
+        end. ``""`` for what is not a domain name with a dot in it, and for one written in
         look-alikes: characters that a mail server would fold into others.
     """
     name = address.rpartition("@")[2].strip().removesuffix(".").lower()
@@ -74,13 +71,9 @@ def is_aligned(domain: str, author: str, *, strict: bool = False) -> bool:
     return author.endswith(f".{domain}") or domain.endswith(f".{author}")
 
 
-# ---- One Authentication-Results field: its tokens, and the results that they make (RFC 8601,
-# 2.2).
-# Comments nest and may stand between any two tokens; a quoted string is one value whatever is in
-# it.
-# Nothing is searched for in the text as such, since a sender chooses much of it: the address that
-# is
-# quoted as ``smtp.mailfrom`` may well contain ``dmarc=pass``.
+# One field is read by its tokens (RFC 8601, 2.2): comments nest and may stand between any two of
+# them; a quoted string is one value whatever is in it. The text as such is not searched, since a
+# sender chooses much of it: a quoted ``smtp.mailfrom`` may well contain ``dmarc=pass``.
 
 _BLANK: Final = " \t\r\n"
 _PIECE = re.compile(r'[ \t\r\n]++|"((?>(?:[^"\\]++|\\.){0,9999}))"|[^ \t\r\n"();]++|;', re.DOTALL)
@@ -92,7 +85,7 @@ _VERSION: Final = "1"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one method found.
+    """The result of one method.
 
     Attributes:
         method: in lower case, such as ``"dkim"``.
@@ -130,7 +123,7 @@ def read_results(value: str) -> tuple[str, list[Result]]:
     if not 1 <= len(head) <= 2 or head[0].cut >= 0 or (len(head) == 2 and head[1].text != _VERSION):
         return "", []
     results = [_result(words) for words in statements[1:]]
-    return head[0].text.lower(), [one for one in results if one is not None]
+    return head[0].text.lower(), [result for result in results if result is not None]
 
 
 def _statements(value: str) -> list[list[_Word]]:
@@ -179,7 +172,7 @@ def _extend(word: _Word, piece: re.Match[str]) -> None:
 
 
 def _pairs(words: list[_Word]) -> list[tuple[str, str]] | None:
-    """``key=value`` for each, blanks around the equals sign allowed; ``None`` if one is no pair."""
+    """``key=value`` for each, blanks allowed around the equals sign; ``None`` if one is no pair."""
     pairs: list[tuple[str, str]] = []
     at = 0
     while at < len(words):
@@ -201,7 +194,7 @@ def _pairs(words: list[_Word]) -> list[tuple[str, str]] | None:
 
 
 def _result(words: list[_Word]) -> Result | None:
-    """The result that a statement is; ``None`` for ``none`` and for what is no result."""
+    """The result that a statement is; ``None`` for ``none`` and for what is not a result."""
     pairs = _pairs(words[: 2 * MAX_PARAMETERS])
     if not pairs:
         return None
@@ -210,8 +203,8 @@ def _result(words: list[_Word]) -> Result | None:
     if method is None or (method[2] or _VERSION) != _VERSION:
         return None
     properties: dict[str, str] = {}
-    for name, said in rest:
-        properties.setdefault(name, said)
+    for name, stated in rest:
+        properties.setdefault(name, stated)
     return Result(method[1], value.lower(), properties)
 
 
@@ -228,7 +221,7 @@ _OTHER_WORDS: Final = {
     "bestguesspass": "none",
     "hardfail": "fail",
 }
-"""What is said in the place of RFC 8601's words."""
+"""Words that servers use instead of those of RFC 8601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +295,8 @@ def _is_listed(author: str, allowed: Iterable[str]) -> bool:
     if not at or not local or not domain:
         return False
     for entry in allowed:
-        wanted, at, _ = entry.strip().rpartition("@")
-        same_person = not wanted or wanted.lower() == local.lower()
+        local_part, at, _ = entry.strip().rpartition("@")
+        same_person = not local_part or local_part.lower() == local.lower()
         if at and same_person and domain_of(entry) == domain:
             return True
     return False
@@ -313,48 +306,52 @@ def read_authentication(headers: Headers, trusted: str | None) -> Authentication
     """The verdicts of the server that is called ``trusted``; without one nothing is verified.
 
     Where two of its fields contradict each other, the worse verdict counts. SPF is that of the
-    envelope's sender, of HELO only where nothing else is told.
+    envelope's sender, of HELO only where nothing else is reported.
 
     Args:
         headers: of the message.
         trusted: the authserv-id of the receiving server, compared without case.
     """
     author = _only_author(headers)
-    wanted = (trusted or "").strip().lower()
-    results = _trusted_results(headers, wanted) if wanted else []
+    authserv_name = (trusted or "").strip().lower()
+    results = _trusted_results(headers, authserv_name) if authserv_name else []
     if not results:
         return Authentication(author=author)
-    spf, spf_domain = _spf([one for one in results if one.method == "spf"])
-    dkim, dkim_domains = _dkim([one for one in results if one.method == "dkim"])
-    dmarc_results = [one for one in results if one.method == "dmarc"]
+    spf, spf_domain = _spf([result for result in results if result.method == "spf"])
+    dkim, dkim_domains = _dkim([result for result in results if result.method == "dkim"])
+    dmarc_results = [result for result in results if result.method == "dmarc"]
     dmarc = _worst(map(_verdict, dmarc_results))
-    told = {_told(one, "header.from") for one in dmarc_results} if dmarc == "pass" else set()
+    from_domains = (
+        {_domain_in(result, "header.from") for result in dmarc_results}
+        if dmarc == "pass"
+        else set()
+    )
     return Authentication(
         spf=spf,
         dkim=dkim,
         dmarc=dmarc,
-        arc=_worst(_verdict(one) for one in results if one.method == "arc"),
+        arc=_worst(_verdict(result) for result in results if result.method == "arc"),
         spf_domain=spf_domain,
         dkim_domains=dkim_domains,
-        dmarc_domain=told.pop() if len(told) == 1 else "",
+        dmarc_domain=from_domains.pop() if len(from_domains) == 1 else "",
         author=author,
-        authserv_id=wanted,
+        authserv_id=authserv_name,
     )
 
 
-def _trusted_results(headers: Headers, wanted: str) -> list[Result]:
-    found: list[Result] = []
+def _trusted_results(headers: Headers, authserv_name: str) -> list[Result]:
+    trusted: list[Result] = []
     in_row = False
     for name, value in headers.raw_items():
         if name == "received" and in_row:
             break
         if name == "authentication-results":
             authserv_id, results = read_results(to_unicode(unfold(value)))
-            if authserv_id != wanted:
+            if authserv_id != authserv_name:
                 break
             in_row = True
-            found += [one for one in results if _verdict(one)]
-    return found
+            trusted += [result for result in results if _verdict(result)]
+    return trusted
 
 
 def _verdict(result: Result) -> str:
@@ -367,31 +364,33 @@ def _worst(verdicts: Iterable[str]) -> str:
     return min(verdicts, key=_WORST_FIRST.index, default=UNVERIFIED)
 
 
-def _told(result: Result, name: str) -> str:
+def _domain_in(result: Result, name: str) -> str:
     """The domain of a property's value."""
     return domain_of(result.properties.get(name, ""))
 
 
 def _spf(results: list[Result]) -> tuple[str, str]:
     of_sender = [
-        one
-        for one in results
-        if "smtp.mailfrom" in one.properties or "smtp.helo" not in one.properties
+        result
+        for result in results
+        if "smtp.mailfrom" in result.properties or "smtp.helo" not in result.properties
     ]
     counted = of_sender or results
     verdict = _worst(map(_verdict, counted))
     name = "smtp.mailfrom" if of_sender else "smtp.helo"
-    domains = {_told(one, name) for one in counted} if verdict == "pass" else set()
+    domains = {_domain_in(result, name) for result in counted} if verdict == "pass" else set()
     return verdict, domains.pop() if len(domains) == 1 else ""
 
 
 def _dkim(results: list[Result]) -> tuple[str, tuple[str, ...]]:
-    """One signature that passed is enough; of one that is told of twice, the worse counts."""
+    """One signature that passed is enough; of one reported twice, the worse verdict counts."""
     signatures: dict[tuple[str, ...], list[Result]] = {}
-    for one in results:
+    for result in results:
         names = ("header.d", "header.i", "header.s", "header.b")
-        signatures.setdefault(tuple(one.properties.get(name, "") for name in names), []).append(one)
-    verdicts = {key: _worst(map(_verdict, told)) for key, told in signatures.items()}
+        signatures.setdefault(tuple(result.properties.get(name, "") for name in names), []).append(
+            result
+        )
+    verdicts = {key: _worst(map(_verdict, same)) for key, same in signatures.items()}
     if "pass" not in verdicts.values():
         return _worst(verdicts.values()), ()
     domains = {
@@ -401,12 +400,12 @@ def _dkim(results: list[Result]) -> tuple[str, tuple[str, ...]]:
 
 
 def _only_author(headers: Headers) -> str:
-    """The address in From, where one field has one address and is no group (RFC 6854)."""
+    """The address in From, where one field has one address and is not a group (RFC 6854)."""
     fields = headers.raw_all("from")
     if len(fields) != 1 or len(fields[0]) > _MAX_FROM_CHARS or _is_group(fields[0]):
         return ""
-    found = parse_addresses(fields[0])
-    return found[0].address if len(found) == 1 else ""
+    authors = parse_addresses(fields[0])
+    return authors[0].address if len(authors) == 1 else ""
 
 
 def _is_group(field: str) -> bool:

@@ -1,4 +1,4 @@
-"""Did a machine send this? (RFC 3834, RFC 2919, RFC 3464, and the fields of vendors.) Total.
+"""Signs that a machine sent a message (RFC 3834, 2919, 3464, and the fields of vendors). Total.
 
 Every sign has a kind, and the kinds are a table, ordered: of several signs the first counts. What
 must never be answered by a program stands above what somebody may want to answer all the same, such
@@ -16,12 +16,12 @@ from nornmail.message.headers import Headers, decode_text
 
 KINDS: Final[dict[str, str]] = {
     "report": "a delivery or read report, a bounce, or the null sender (RFC 3464, 8098, 5321)",
-    "auto-reply": "an answer that a machine gave: out of office, a ticket was opened (RFC 3834)",
+    "auto-reply": "an automatic answer: out of office, a ticket was opened (RFC 3834)",
     "list": "a mailing list or newsletter: a List field, or Precedence: list (RFC 2369, 2919)",
-    "auto-generated": "a notification that a program wrote of itself (RFC 3834)",
+    "auto-generated": "a notification that a program sent on its own (RFC 3834)",
     "bulk": "sent to many: Precedence: bulk or junk, or the fields of a campaign",
     "suppress": "its sender asks for no automatic answers (X-Auto-Response-Suppress)",
-    "noreply": "an answer would reach nobody: noreply@ and its kin",
+    "noreply": "nobody reads an answer: noreply@ and similar addresses",
 }
 """Every kind of automatic mail and what it means. Of several that fit, the first counts."""
 
@@ -94,14 +94,14 @@ _AWAY: Final = (
     "자동 회신", "자동응답", "부재중", "부재 중", "otomatik yanıt", "ofis dışında",
     "automatikus válasz", "răspuns automat",
 )  # fmt: skip
-"""What stands before the colon in the subject of an answer to somebody who is away."""
+"""Words before the colon in the subject of an out-of-office answer."""
 _AWAY_SET: Final = frozenset(_AWAY)
 _WHOLE: Final = tuple(
-    one
-    for one in _AWAY
-    if any(w in one for w in ("auto", "自动", "自動", "자동", "автомат", "автоотв", "автовідп"))
+    phrase
+    for phrase in _AWAY
+    if any(w in phrase for w in ("auto", "自动", "自動", "자동", "автомат", "автоотв", "автовідп"))
 )
-"""Of these, what is no subject that a person would write."""
+"""Those of them that a person would not write as a subject."""
 
 _NOBODY = re.compile(
     r"""(?:^|[._+=-])(?:
@@ -139,12 +139,12 @@ def find_automatic(
         is_bounce: its body is a delivery report, whatever its header says.
     """
     order = list(KINDS)
-    found = min(
+    first = min(
         _signs(headers, content_type, sender, answers_to or sender, is_bounce),
-        key=lambda one: order.index(one[0]),
+        key=lambda sign: order.index(sign[0]),
         default=None,
     )
-    return Automatic(found[0], found[1][:_MAX_REASON]) if found else _PERSON
+    return Automatic(first[0], first[1][:_MAX_REASON]) if first else _PERSON
 
 
 def _signs(
@@ -168,7 +168,7 @@ def _signs(
     yield from _subject(headers)
     feedback = headers.raw("feedback-id").lower()
     # Amazon and QQ put one on whatever is sent through them, a person's mail included.
-    if feedback and not any(one in feedback for one in _PERSONAL_FEEDBACK):
+    if feedback and not any(service in feedback for service in _PERSONAL_FEEDBACK):
         yield "bulk", "Feedback-ID is present"
     yield from _suppressed(headers)
     if _NOBODY.search(answered.rpartition("@")[0]):
@@ -219,17 +219,17 @@ def _subject(headers: Headers) -> Iterator[tuple[str, str]]:
 
 
 _BRACKETED: Final = tuple(
-    f"{left}{one}{right}" for one in _WHOLE for left, right in ("[]", "()", "\u3010\u3011")
+    f"{left}{phrase}{right}" for phrase in _WHOLE for left, right in ("[]", "()", "\u3010\u3011")
 )
 
 
 def _suppressed(headers: Headers) -> Iterator[tuple[str, str]]:
-    """DR, RN and their kin ask for no reports, and say nothing about answers."""
+    """DR, RN and the like refuse reports; they say nothing about answers."""
     value = decode_text(headers.raw("x-auto-response-suppress")[:_MAX_VALUE])
     if _SUPPRESSED & {word.strip().lower() for word in value.split(",")}:
         yield "suppress", f"X-Auto-Response-Suppress: {value}"
 
 
 def _first_word(headers: Headers, name: str) -> str:
-    found = _WORD.search(headers.raw(name))
-    return found[0].lower() if found else ""
+    word = _WORD.search(headers.raw(name))
+    return word[0].lower() if word else ""

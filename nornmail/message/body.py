@@ -1,4 +1,4 @@
-"""Which parts are the message's text, which its HTML, and which are attached (RFC 2046, 2387)."""
+"""A message's text, HTML and attachments among its parts (RFC 2046, 2387, 3676). Total."""
 
 from __future__ import annotations
 
@@ -14,72 +14,10 @@ from nornmail.message.charsets import codec_of, decode
 from nornmail.message.limits import MAX_FLOWED_LINES
 from nornmail.message.parser import Part, content_id
 
-# ---- Text that its sender broke into lines for transport only (RFC 3676, format=flowed). Total.
-
-_LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
+_FLOWED_LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
 _SIGNATURE: Final = "-- "
-_AT_A_TIME: Final = 4_096
+_PIECES_AT_A_TIME: Final = 4_096
 """Pieces that are held at a time: a piece of three characters takes fifty octets."""
-
-
-def unflow(text: str, delete_space: bool, note: Note = ignore) -> str:
-    """The paragraphs as they were written, each on one line.
-
-    Args:
-        text: the body, lines ended by LF.
-        delete_space: the parameter DelSp is ``yes``: the blank at the end of a line that flows is
-            no part of the text, as in languages that put none between words.
-        note: told when there are more lines than the limit; the rest stays as it is.
-
-    Returns:
-        Quoted lines come as ``> text``, one ``>`` for each level; a line never flows into one of
-        another level. The signature's ``-- `` stays a line of its own.
-    """
-    out = _Pieces()
-    depth = at = 0
-    flows = False  # the line before goes on here
-    for _ in range(MAX_FLOWED_LINES):
-        line = _LINE.match(text, at) if at < len(text) else None
-        if line is None:
-            break
-        at = line.end()
-        # The blank in front is stuffing, so that "From " and ">" at the start survive.
-        marks, content = len(line[1]), line[3]
-        is_signature = content == _SIGNATURE
-        if flows and (marks != depth or is_signature):
-            out.add("\n")
-            flows = False
-        if marks and not flows:
-            out.add(line[1] + " " if content else line[1])
-        depth = marks
-        flows = content.endswith(" ") and not is_signature
-        out.add(content[:-1] if flows and delete_space else content)
-        if not flows:
-            out.add(line[4])
-    if at < len(text):
-        note("more flowing lines than the limit")
-        out.add(text[at:])
-    elif flows and text.endswith("\n"):
-        out.add("\n")
-    return out.joined()
-
-
-class _Pieces:
-    """Text that grows, without a string object for each of its many short pieces."""
-
-    def __init__(self) -> None:
-        self.chunks: list[str] = []
-        self.pieces: list[str] = []
-
-    def add(self, piece: str) -> None:
-        self.pieces.append(piece)
-        if len(self.pieces) > _AT_A_TIME:
-            self.chunks.append("".join(self.pieces))
-            self.pieces.clear()
-
-    def joined(self) -> str:
-        return "".join((*self.chunks, *self.pieces))
-
 
 _META_CHARSET = re.compile(
     rb"<meta\s[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.I
@@ -96,7 +34,7 @@ _NEW_WORDS: Final = 0.03
 _FORMS_NOT_SHOWN: Final = frozenset(
     {"text/enriched", "text/richtext", "text/x-amp-html", "text/watch-html", "text/x-aol"}
 )
-"""Forms of a text that are there for certain programs and are no attachments either."""
+"""Alternatives for certain programs only; they are neither shown nor attachments."""
 
 
 @dataclass(slots=True)
@@ -109,7 +47,7 @@ class Segment:
 
 @dataclass(slots=True)
 class Body:
-    """What a message shows, in order, and what hangs on it.
+    """The shown segments of a message, in order, and its attachments.
 
     Attributes:
         segments: what is shown.
@@ -129,7 +67,7 @@ def find_body(root: Part) -> Body:
 
 @dataclass(slots=True)
 class _Place:
-    """Where a part stands.
+    """The position of a part.
 
     Attributes:
         is_first: nothing is shown before it.
@@ -151,17 +89,17 @@ def _segments(part: Part, body: Body, place: _Place) -> list[Segment]:
     if part.content_type == "multipart/alternative":
         return _alternative(part, body, place)
     root = _related_root(part) if part.content_type == "multipart/related" else None
-    shown: list[Segment] = []
+    visible: list[Segment] = []
     for child in part.children:
         if root is None:
             is_report = part.content_type == "multipart/report" and child is part.children[0]
-            here = _Place(place.is_first and not shown, False, place.in_related, is_report)
+            here = _Place(place.is_first and not visible, False, place.in_related, is_report)
         elif child is root:
-            here = _Place(place.is_first and not shown, True, False)
+            here = _Place(place.is_first and not visible, True, False)
         else:
             here = _Place(False, False, True)
-        shown += _segments(child, body, here)
-    return shown
+        visible += _segments(child, body, here)
+    return visible
 
 
 def _leaf(part: Part, body: Body, place: _Place) -> list[Segment]:
@@ -199,7 +137,7 @@ def _alternative(part: Part, body: Body, place: _Place) -> list[Segment]:
                 plain.append(segment)
     if not plain:
         return [Segment(html=html)] if html else []
-    return [Segment(plain[0].plain, html), *(Segment(one.plain) for one in plain[1:])]
+    return [Segment(plain[0].plain, html), *(Segment(extra.plain) for extra in plain[1:])]
 
 
 def _related_root(part: Part) -> Part:
@@ -216,28 +154,34 @@ def _related_root(part: Part) -> Part:
 
 
 def _attach(part: Part, body: Body, place: _Place) -> None:
-    shown = part.disposition == "inline" or (place.in_related and "content-id" in part.headers)
-    body.attached.append((part, shown and part.disposition != "attachment"))
+    visible = part.disposition == "inline" or (place.in_related and "content-id" in part.headers)
+    body.attached.append((part, visible and part.disposition != "attachment"))
 
 
 def plain_text(body: Body, note: Note = ignore) -> str:
-    """What was sent as plain text, part after part, each beginning on a line of its own."""
-    return _joined(text_of(one.plain, note) for one in body.segments if one.plain)
+    """The plain text as it was sent, part after part, each beginning on a line of its own."""
+    return _joined(text_of(segment.plain, note) for segment in body.segments if segment.plain)
 
 
 def html_of(body: Body, note: Note = ignore) -> str:
     """All the HTML, part after part."""
-    return _joined(text_of(part, note) for one in body.segments for part in one.html)
+    return _joined(text_of(part, note) for segment in body.segments for part in segment.html)
 
 
 def shown_text(body: Body, note: Note = ignore) -> str:
-    """What a person reads: the plain text, and what is there as HTML alone."""
-    shown = [(segment, _shown(segment, note)) for segment in body.segments]
-    is_mixed = len({bool(segment.plain) for segment, _ in shown}) > 1
+    """The text that a person reads: the plain parts, and HTML where there is no plain part."""
+    visible = [(segment, _shown(segment, note)) for segment in body.segments]
+    is_mixed = len({bool(segment.plain) for segment, _ in visible}) > 1
     if is_mixed:  # programs that know no multipart/alternative send both forms in a row
-        words = {word for one, text in shown if one.plain for word in _WORDS.findall(text)}
-        shown = [(one, text) for one, text in shown if one.plain or not _repeats(text, words)]
-    return _joined(text for _, text in shown)
+        words = {
+            word for segment, text in visible if segment.plain for word in _WORDS.findall(text)
+        }
+        visible = [
+            (segment, text)
+            for segment, text in visible
+            if segment.plain or not _repeats(text, words)
+        ]
+    return _joined(text for _, text in visible)
 
 
 def _shown(segment: Segment, note: Note) -> str:
@@ -299,3 +243,62 @@ def text_of(part: Part, note: Note = ignore) -> str:
         note("NUL in the text")
         text = text.replace("\0", "")
     return text.removeprefix("\ufeff")
+
+
+def unflow(text: str, delete_space: bool, note: Note = ignore) -> str:
+    """The paragraphs of format=flowed (RFC 3676) as they were written, each on one line.
+
+    Args:
+        text: the body, lines ended by LF.
+        delete_space: the parameter DelSp is ``yes``: the blank at the end of a line that flows is
+            no part of the text, as in languages that put none between words.
+        note: called when there are more lines than the limit; the rest stays as it is.
+
+    Returns:
+        Quoted lines come as ``> text``, one ``>`` for each level; a line never flows into one of
+        another level. The signature's ``-- `` stays a line of its own.
+    """
+    out = _Pieces()
+    depth = at = 0
+    flows = False  # the line before continues here
+    for _ in range(MAX_FLOWED_LINES):
+        line = _FLOWED_LINE.match(text, at) if at < len(text) else None
+        if line is None:
+            break
+        at = line.end()
+        # The blank in front is stuffing, so that "From " and ">" at the start survive.
+        marks, content = len(line[1]), line[3]
+        is_signature = content == _SIGNATURE
+        if flows and (marks != depth or is_signature):
+            out.add("\n")
+            flows = False
+        if marks and not flows:
+            out.add(line[1] + " " if content else line[1])
+        depth = marks
+        flows = content.endswith(" ") and not is_signature
+        out.add(content[:-1] if flows and delete_space else content)
+        if not flows:
+            out.add(line[4])
+    if at < len(text):
+        note("more flowing lines than the limit")
+        out.add(text[at:])
+    elif flows and text.endswith("\n"):
+        out.add("\n")
+    return out.joined()
+
+
+class _Pieces:
+    """Text that grows, without a string object for each of its many short pieces."""
+
+    def __init__(self) -> None:
+        self.chunks: list[str] = []
+        self.pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        self.pieces.append(piece)
+        if len(self.pieces) > _PIECES_AT_A_TIME:
+            self.chunks.append("".join(self.pieces))
+            self.pieces.clear()
+
+    def joined(self) -> str:
+        return "".join((*self.chunks, *self.pieces))

@@ -1,4 +1,4 @@
-"""Delivery reports: who did not get a message, and why (RFC 3464, 3462, 6533). Total."""
+"""Delivery reports: the recipients that failed, and the reasons (RFC 3464, 3462, 6533). Total."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.bounce_text import may_be_notice
 from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
 from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
@@ -26,6 +25,30 @@ _GROUP_END = re.compile(rb"\n[ \t]*+\r?\n")
 _NAMED_ID = re.compile(rb"^x-original-message-id:[ \t]{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
 _BRACKETED = re.compile(r"<([^<>\s]+)>")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_MACHINES = re.compile(
+    r"(?:mailer.?daemon|postmaster|mdaemon|mail[._ -]?(?:delivery|administrator|system)"
+    r"|system administrator|[a-z0-9]*_?smtp_|[a-z]+_antivirus_|imss|interscan)",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"""undeliver|non.?deliver|deliver\w*\W+(?:status|fail|problem|error|notif|warning|has)
+    |delivery|failure\ notice|return(?:ed|ing)\ (?:mail|to\ sender)|mail\ (?:error|fail\w*|system)
+    |(?:could|can)\ ?not\ be\ deliver|user\ unknown|not\ (?:been\ )?deliver|fail(?:ed|ure)|delayed
+    |warning:|processing\ error
+    |unzustellbar|zustellung|nicht\ zugestellt|rücksendung|non\ remis|non\ délivr|échec
+    |non\ recapitat|mancat[ao]\ (?:consegna|recapito)|no\ (?:se\ )?entreg|devuelto|não\ entreg
+    |devolvid|onbestelbaar|niet\ bezorgd|niedostarcz|zwrot|kunde\ inte|olevererbar|kunne\ ikke
+    |doručen|toimit|не\ доставлен|возврат|退信|传输失败|傳輸失敗|无法送达|無法傳遞|未送达|配信|届
+    |반송|배달|전송.?실패|non\ recensé""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SURE_SUBJECT = re.compile(
+    r"""undeliver|non-?deliver|returned\ mail|mail\ (?:delivery\ fail|could\ not\ be\ deliver)
+    |delivery\ (?:status\ notification|fail|notification)|failure\ notice|delivery\ has\ failed
+    |unzustellbar|non\ remis|échec\ de\ la\ remise|no\ se\ puede\ entregar|não\ entreg
+    |onbestelbaar|non\ recapitabile|не\ доставлен|nie\ można\ dostarczyć""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ACTIONS: Final = {"failed": "failed", "failure": "failed", "delayed": "delayed"}
 """Those that are a failure, and how some servers misspell them."""
 
@@ -57,7 +80,7 @@ class Bounce:
     It is as forgeable as any mail: act on it only where ``original_message_id`` is your own.
 
     Attributes:
-        recipients: whom it is about, each once.
+        recipients: the addresses that failed, each once.
         original_message_id: the reported message's Message-ID with its brackets: from the copy
             that the report carries, else from X-Original-Message-ID, In-Reply-To or References;
             ``""`` if it is nowhere.
@@ -89,41 +112,61 @@ def read_bounce(
         headers: its header block.
         sender: the author in From.
         read_text: gives the body as text; called only where it is needed.
-        note: told of what is over a limit.
+        note: called with what is over a limit.
     """
     subject = decode_text(headers.raw("subject"), charset=headers.charset)
     paths = headers.raw_all("return-path")
     path = "".join(paths[0].split()).lower() if paths else ""
     is_null = path == "<>" or path.startswith("<mailer-daemon")
-    failed = tuple(one.address for one in _listed(headers, "x-failed-recipients") if one.address)
-    likely = bool(failed) or may_be_notice(sender.address, sender.name, subject, is_null)
+    failed = tuple(filter(None, _listed(headers, "x-failed-recipients")))
+    likely = bool(failed) or _may_be_notice(sender.address, sender.name, subject, is_null)
     likely_report = likely or root.parameters.get("report-type", "") == "delivery-status"
-    found = _read_report(root, note, is_wrapped=likely_report)
-    if found is not None:
-        return _with_id(found, headers)
+    report = _read_report(root, note, is_wrapped=likely_report)
+    if report is not None:
+        return _with_id(report, headers)
     about = root.parameters.get("report-type", "").lower()
     if not likely or about not in ("", "delivery-status"):
         return None
-    known = {one.address.lower() for name in ("to", "cc") for one in _listed(headers, name)}
-    # Its patterns take longer to be compiled than all of the package to be imported.
+    known = {address.lower() for name in ("to", "cc") for address in _listed(headers, name)}
+    # Loaded here: compiling its patterns takes longer than importing the rest of the package.
     from nornmail.message.bounce_text import read_notice
 
     notice = read_notice(
-        read_text(), subject, sender.address, frozenset(known | {sender.address.lower()}), failed
+        read_text(),
+        subject,
+        sender.address,
+        frozenset(known | {sender.address.lower()}),
+        failed,
+        is_titled=bool(_SUBJECT.search(subject)),
     )
     return _with_id(_from_notice(notice, root, note), headers) if notice else None
 
 
+def _may_be_notice(sender: str, name: str, subject: str, has_null_path: bool) -> bool:
+    """Whether sender and subject look like a report's; a person's mail hardly ever does.
+
+    Args:
+        sender: the address in From.
+        name: the display name in From.
+        subject: decoded.
+        has_null_path: Return-Path is ``<>``, as RFC 3834 wants it of reports.
+    """
+    local = sender.rpartition("@")[0].strip('"')
+    if _MACHINES.match(local) or _MACHINES.match(name) or _SURE_SUBJECT.match(subject):
+        return True
+    return bool(_SUBJECT.search(subject)) and (has_null_path or not sender)
+
+
 def _with_id(bounce: Bounce, headers: Headers) -> Bounce:
-    """Where the report has no copy: what it answers, as some servers say."""
+    """With the id that the report answers, where it carries no copy."""
     if bounce.original_message_id:
         return bounce
     ids = message_ids(headers.raw("in-reply-to")) or message_ids(headers.raw("references"))[-1:]
     return replace(bounce, original_message_id=ids[0]) if ids else bounce
 
 
-def _listed(headers: Headers, name: str) -> tuple[Address, ...]:
-    return parse_addresses(", ".join(headers.raw_all(name)))
+def _listed(headers: Headers, name: str) -> list[str]:
+    return [entry.address for entry in parse_addresses(", ".join(headers.raw_all(name)))]
 
 
 def _read_report(root: Part, note: Note, *, is_wrapped: bool) -> Bounce | None:
@@ -131,8 +174,8 @@ def _read_report(root: Part, note: Note, *, is_wrapped: bool) -> Bounce | None:
     inner: Bounce | None = None
     for part in root.walk():
         if part.content_type in _STATUS_TYPES:
-            for one in _recipients(part.content(note), note):
-                recipients.setdefault(one.address.lower(), one)
+            for recipient in _recipients(part.content(note), note):
+                recipients.setdefault(recipient.address.lower(), recipient)
         elif is_wrapped and inner is None and part.content_type == "message/rfc822":
             inner = _read_wrapped(part, note)
     if not recipients:
@@ -182,25 +225,25 @@ def _from_notice(notice: Notice, root: Part, note: Note) -> Bounce:
 def _recipients(content: bytes, note: Note) -> list[FailedRecipient]:
     """One group of fields about the message, then one for each recipient (RFC 3464 section 2.1)."""
     content = with_line_feeds(content)
-    found: list[FailedRecipient] = []
+    recipients: list[FailedRecipient] = []
     at = 0
     for _group in range(MAX_REPORT_RECIPIENTS + 1):
         at = _past(_BLANK_LINES, content, at, at)
         if at == len(content):
-            return found
+            return recipients
         group_end = _past(_GROUP_END, content, at, len(content))
         headers, _ = read_headers(content, at, group_end)
         recipient = _recipient(headers)
         if recipient is not None:
-            found.append(recipient)
+            recipients.append(recipient)
         at = group_end
     note("more reported recipients than the limit")
-    return found
+    return recipients
 
 
 def _past(what: re.Pattern[bytes], content: bytes, at: int, otherwise: int) -> int:
-    found = what.search(content, at)
-    return found.end() if found else otherwise
+    match = what.search(content, at)
+    return match.end() if match else otherwise
 
 
 def _recipient(headers: Headers) -> FailedRecipient | None:
@@ -223,8 +266,8 @@ def _recipient(headers: Headers) -> FailedRecipient | None:
 def _address(headers: Headers, name: str) -> str:
     """The address in such a field, without brackets and without a comment behind it."""
     value = _typed(headers, name).strip()
-    found = _BRACKETED.search(value)
-    return found[1] if found else value.partition(" (")[0].strip("<> ")
+    bracketed = _BRACKETED.search(value)
+    return bracketed[1] if bracketed else value.partition(" (")[0].strip("<> ")
 
 
 def _typed(headers: Headers, name: str) -> str:

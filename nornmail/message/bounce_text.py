@@ -20,50 +20,6 @@ from nornmail.message.limits import (
     MAX_REPORT_RECIPIENTS,
 )
 
-# ---- Whether a message looks like a delivery report in prose: by who sent it, and what it is
-# about.
-
-_MACHINES = re.compile(
-    r"(?:mailer.?daemon|postmaster|mdaemon|mail[._ -]?(?:delivery|administrator|system)"
-    r"|system administrator|[a-z0-9]*_?smtp_|[a-z]+_antivirus_|imss|interscan)",
-    re.IGNORECASE,
-)
-SUBJECT = re.compile(
-    r"""undeliver|non.?deliver|deliver\w*\W+(?:status|fail|problem|error|notif|warning|has)
-    |delivery|failure\ notice|return(?:ed|ing)\ (?:mail|to\ sender)|mail\ (?:error|fail\w*|system)
-    |(?:could|can)\ ?not\ be\ deliver|user\ unknown|not\ (?:been\ )?deliver|fail(?:ed|ure)|delayed
-    |warning:|processing\ error
-    |unzustellbar|zustellung|nicht\ zugestellt|rücksendung|non\ remis|non\ délivr|échec
-    |non\ recapitat|mancat[ao]\ (?:consegna|recapito)|no\ (?:se\ )?entreg|devuelto|não\ entreg
-    |devolvid|onbestelbaar|niet\ bezorgd|niedostarcz|zwrot|kunde\ inte|olevererbar|kunne\ ikke
-    |doručen|toimit|не\ доставлен|возврат|退信|传输失败|傳輸失敗|无法送达|無法傳遞|未送达|配信|届
-    |반송|배달|전송.?실패|non\ recensé""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_SURE_SUBJECT = re.compile(
-    r"""undeliver|non-?deliver|returned\ mail|mail\ (?:delivery\ fail|could\ not\ be\ deliver)
-    |delivery\ (?:status\ notification|fail|notification)|failure\ notice|delivery\ has\ failed
-    |unzustellbar|non\ remis|échec\ de\ la\ remise|no\ se\ puede\ entregar|não\ entreg
-    |onbestelbaar|non\ recapitabile|не\ доставлен|nie\ można\ dostarczyć""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-def may_be_notice(sender: str, name: str, subject: str, has_null_path: bool) -> bool:
-    """Who sent it and what it is about look like a report; a person's mail hardly ever does.
-
-    Args:
-        sender: the address in From.
-        name: the display name in From.
-        subject: decoded.
-        has_null_path: Return-Path is ``<>``, as RFC 3834 wants it of reports.
-    """
-    local = sender.rpartition("@")[0].strip('"')
-    if _MACHINES.match(local) or _MACHINES.match(name) or _SURE_SUBJECT.match(subject):
-        return True
-    return bool(SUBJECT.search(subject)) and (has_null_path or not sender)
-
-
 _ADDRESS = r"[^\s<>()\[\]\"',;:=@]{1,64}@[A-Za-z0-9\u0080-\uffff][A-Za-z0-9.\u0080-\uffff-]{0,252}"
 _FAILED = re.compile(
     r"""(?:not|n't|unable\ to|cannot|fail\w*\ to)\ (?:be\ )?(?:yet\ )?(?:been\ )?
@@ -143,11 +99,11 @@ _DETAIL_LINES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a report in prose says.
+    """The content of a report in prose.
 
     Attributes:
         failures: address, enhanced status or ``""``, and the words that explain it.
-        is_delay: the server goes on trying.
+        is_delay: the server is still trying.
         original_message_id: from the copy below, with its brackets, or ``""``.
     """
 
@@ -157,16 +113,23 @@ class Notice:
 
 
 def read_notice(
-    text: str, subject: str, sender: str, known: frozenset[str], failed: tuple[str, ...] = ()
+    text: str,
+    subject: str,
+    sender: str,
+    known: frozenset[str],
+    failed: tuple[str, ...] = (),
+    *,
+    is_titled: bool = True,
 ) -> Notice | None:
-    """The report that ``text`` is, ``None`` when it names nobody or tells of no failure.
+    """The report that ``text`` is, ``None`` when it names no recipient or no failure.
 
     Args:
         text: the body.
         subject: decoded.
         sender: the address in From.
-        known: addresses in lower case that are not what failed: whom the report is for.
-        failed: what X-Failed-Recipients names; then only the words about it are looked for.
+        known: addresses in lower case that did not fail, such as the report's own recipients.
+        failed: the addresses of X-Failed-Recipients; then only the words about them are looked for.
+        is_titled: the subject is that of a report, so that weaker shapes of an address count.
     """
     text = text[:MAX_NOTICE_CHARS]
     copy = _copy_in(text)
@@ -174,7 +137,9 @@ def read_notice(
     region = "\n".join(lines)
     if not failed and not _FAILED.search(region) and not _FAILED.search(subject):
         return None
-    places = [(one, 0) for one in failed] or _recipients(lines, known, sender, subject)
+    places = [(address, 0) for address in failed] or _recipients(
+        lines, known, sender, subject, is_titled
+    )
     if not places:
         return None
     is_delay = bool(_DELAYED.search(region) or _DELAYED.search(subject))
@@ -188,13 +153,13 @@ def read_notice(
 
 
 def _copy_in(text: str) -> int:
-    """Where the copy of the message begins; its addresses are everybody's."""
-    found = _COPY.search(text)
-    return found.start() if found else len(text)
+    """The start of the copy of the message, whose addresses say nothing about the failure."""
+    copy = _COPY.search(text)
+    return copy.start() if copy else len(text)
 
 
 def _recipients(
-    lines: list[str], known: frozenset[str], sender: str, subject: str
+    lines: list[str], known: frozenset[str], sender: str, subject: str, is_titled: bool
 ) -> list[tuple[str, int]]:
     """The addresses and the lines on which they stand, by the surest shape that occurs."""
 
@@ -202,15 +167,14 @@ def _recipients(
         local = address.rpartition("@")[0]
         return address.lower() not in known and not _NOT_FAILED.match(local)
 
-    is_about_failure = bool(SUBJECT.search(subject))
-    for shapes in _SHAPES if is_about_failure else _SHAPES[:2]:
-        found: dict[str, tuple[str, int]] = {}
+    for shapes in _SHAPES if is_titled else _SHAPES[:2]:
+        failures: dict[str, tuple[str, int]] = {}
         found_here = _locals(lines, sender) if shapes[0] is _LOCAL else _matches(lines, shapes)
         for address, at in found_here:
-            if is_new(address) and len(found) < MAX_REPORT_RECIPIENTS:
-                found.setdefault(address.lower(), (address, at))
-        if found:
-            return list(found.values())
+            if is_new(address) and len(failures) < MAX_REPORT_RECIPIENTS:
+                failures.setdefault(address.lower(), (address, at))
+        if failures:
+            return list(failures.values())
     named = _ANY.search(subject)
     if named and is_new(named[1]):
         return [(named[1].rstrip("."), 0)]
@@ -222,9 +186,9 @@ def _locals(lines: list[str], sender: str) -> Iterator[tuple[str, int]]:
     domain = sender.rpartition("@")[2]
     is_list = False
     for at, line in enumerate(lines):
-        found = _LOCAL.match(line)
-        if found and is_list and domain:
-            yield f"{found[1]}@{domain}", at
+        name = _LOCAL.match(line)
+        if name and is_list and domain:
+            yield f"{name[1]}@{domain}", at
         elif line.strip():
             is_list = "recipient" in line.lower()
 
@@ -246,14 +210,14 @@ def _matches(lines: list[str], shapes: tuple[re.Pattern[str], ...]) -> Iterator[
             pending = None
         for shape in shapes:
             if is_at_start:
-                found = shape.match(line)
-                if found:
-                    last = found[1].rstrip(".")
+                match = shape.match(line)
+                if match:
+                    last = match[1].rstrip(".")
                     pending = last, at
                     break
             else:
-                for found in shape.finditer(line):
-                    yield found[1].rstrip("."), at
+                for match in shape.finditer(line):
+                    yield match[1].rstrip("."), at
     if pending:
         yield pending
 

@@ -1,6 +1,6 @@
 """Bytes and whatever label the sender put on them, to text. Total: nothing here raises.
 
-A label never reaches ``codecs.lookup`` unless it is in the table: Python knows codecs that are no
+A label never reaches ``codecs.lookup`` unless it is in the table: Python knows codecs that are not
 charsets (``rot13``, ``zlib``, ``idna``), and it remembers every unknown name for ever.
 """
 
@@ -15,70 +15,6 @@ from typing import Final
 
 from nornmail.defects import Note, ignore
 
-# ---- ISO-2022-JP as Japanese mail is written, and not only as RFC 1468 has it. Total.
-# The standard library refuses the vendors' characters (NEC row 13: circled digits, units, the
-# signs
-# for a company) and half-width katakana, with which ordinary mail is full. Each run of two-byte
-# characters is turned into Shift JIS by arithmetic and read as code page 932, which has them.
-
-_ESCAPE = re.compile(rb"\x1b(\$[@B]|\$\([@BD]|\([BJIH])|[\x0e\x0f]")
-_TWO_BYTES = frozenset({b"$@", b"$B", b"$(@", b"$(B"})
-
-
-def decode_iso2022jp(data: bytes) -> str:
-    """The text; what is no character becomes U+FFFD."""
-    pieces: list[str] = []
-    mode = b"(B"
-    at = 0
-    for escape in _ESCAPE.finditer(data):
-        if escape.start() > at:
-            pieces.append(_run(data[at : escape.start()], mode))
-        at = escape.end()
-        if escape[1]:
-            mode = escape[1]
-        else:  # shift out and shift in: half-width katakana with seven bits
-            mode = b"(I" if escape[0] == b"\x0e" else b"(B"
-    pieces.append(_run(data[at:], mode))
-    return "".join(pieces)
-
-
-def _run(run: bytes, mode: bytes) -> str:
-    if not run:
-        return ""
-    if mode in _TWO_BYTES:
-        # A line end brings ASCII back, though its escape was lost on the way.
-        line, end, rest = run.partition(b"\n")
-        text = _to_shift_jis(line).decode("cp932", "replace")
-        return text + "\n" + _run(rest, b"(B") if end else text
-    if mode == b"(I":
-        return bytes(octet | 0x80 if octet > 0x20 else octet for octet in run).decode(
-            "cp932", "replace"
-        )
-    if mode == b"$(D":
-        return (b"\x1b$(D" + run + b"\x1b(B").decode("iso2022_jp_1", "replace")
-    return run.decode("cp932", "replace")
-
-
-def _to_shift_jis(run: bytes) -> bytes:
-    out = bytearray()
-    pairs = iter(run)
-    for high in pairs:
-        if high <= 0x20:  # a control or a blank between two characters
-            out.append(high)
-            continue
-        low = next(pairs, 0)
-        row, cell = (high & 0x7F) - 0x21, (low & 0x7F) - 0x21
-        if not (0 <= row < 94 and 0 <= cell < 94):
-            out += b"\x81\xfc"  # no character of code page 932
-            continue
-        first = row // 2 + (0x81 if row < 62 else 0xC1)
-        if row % 2:
-            out += bytes((first, cell + 0x9F))
-        else:
-            out += bytes((first, cell + (0x40 if cell < 63 else 0x41)))
-    return bytes(out)
-
-
 _NOT_TEXT: Final = frozenset(
     {
         "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec",
@@ -86,7 +22,7 @@ _NOT_TEXT: Final = frozenset(
         "unicode_escape", "raw_unicode_escape", "unicode_internal",
     }
 )  # fmt: skip
-"""Codecs that are no charset of mail, or that exist on one system only."""
+"""Codecs that are not charsets of mail, or that exist on one system only."""
 
 _SUPERSETS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -96,7 +32,7 @@ _SUPERSETS: Final[Mapping[str, str]] = MappingProxyType(
         "iso2022_jp_ext": "iso2022jp",
     }
 )  # fmt: skip
-"""What senders that name the first really write: the vendor's superset (as browsers read it)."""
+"""The vendor's superset that senders of the first really use (as browsers read it)."""
 
 _MORE_LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -147,6 +83,8 @@ _NOT_LONE_MARKS = re.compile(rb"[\x80-\x84\x86-\x90\x98\x9a-\xff]|[\x85\x91-\x97
 """Anything 8-bit but single quotation marks, dashes and the like of windows-1252."""
 _TWO_OCTETS: Final = frozenset({"gb18030", "big5hkscs", "cp949"})
 """Codecs in which such a mark and the letter behind it are a character that hardly anyone uses."""
+_ESCAPE = re.compile(rb"\x1b(\$[@B]|\$\([@BD]|\([BJIH])|[\x0e\x0f]")
+_TWO_BYTES = frozenset({b"$@", b"$B", b"$(@", b"$(B"})
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
 """ASCII, and at the end a character of UTF-8 without its last octets."""
 
@@ -180,13 +118,13 @@ def codec_of(label: str) -> str | None:
     label = _LABEL_END.split(label.strip("\"' \t<>"), maxsplit=1)[0]
     name = _PUNCTUATION.sub("", label.lower())
     for bare in (name, name.removeprefix("x"), name.removeprefix("cs")):
-        found = _CODECS.get(bare)
-        if found is None and (page := _CODE_PAGE.fullmatch(bare)):
-            found = _CODECS.get("cp" + page[1])
-        if found is None and (part := _ISO.fullmatch(bare)):
-            found = _CODECS.get("iso8859" + part[1])
-        if found is not None:
-            return found
+        codec = _CODECS.get(bare)
+        if codec is None and (page := _CODE_PAGE.fullmatch(bare)):
+            codec = _CODECS.get("cp" + page[1])
+        if codec is None and (part := _ISO.fullmatch(bare)):
+            codec = _CODECS.get("iso8859" + part[1])
+        if codec is not None:
+            return codec
     return None
 
 
@@ -196,7 +134,7 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     Args:
         data: the bytes.
         label: the charset as the sender named it; ``""`` for none.
-        note: told when the label is unknown or does not fit.
+        note: called when the label is unknown or does not fit.
 
     Returns:
         Text without lone surrogates. Without a usable label: UTF-8 where it is that, else
@@ -213,7 +151,7 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
         note("text that is not " + codec)  # the label of a program that thought in UTF-16
         return data.decode("ascii")
     if codec in _TWO_OCTETS and not data.isascii() and not _NOT_LONE_MARKS.search(data):
-        note(f"text of windows-1252 that says {codec}")
+        note(f"windows-1252 text labelled {codec}")
         codec = "cp1252"
     try:
         text = data.decode(codec)
@@ -289,3 +227,62 @@ def _decode_one_byte(data: bytes) -> str:
         return data.decode("cp1252")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def decode_iso2022jp(data: bytes) -> str:
+    """ISO-2022-JP as Japanese mail is written; what is not a character becomes U+FFFD.
+
+    The standard library refuses the vendors' characters (NEC row 13: circled digits, units, the
+    signs for a company) and half-width katakana, which are common in mail. Each run of two-byte
+    characters is turned into Shift JIS by arithmetic and read as code page 932, which has them.
+    """
+    pieces: list[str] = []
+    mode = b"(B"
+    at = 0
+    for escape in _ESCAPE.finditer(data):
+        if escape.start() > at:
+            pieces.append(_run(data[at : escape.start()], mode))
+        at = escape.end()
+        if escape[1]:
+            mode = escape[1]
+        else:  # shift out and shift in: half-width katakana with seven bits
+            mode = b"(I" if escape[0] == b"\x0e" else b"(B"
+    pieces.append(_run(data[at:], mode))
+    return "".join(pieces)
+
+
+def _run(run: bytes, mode: bytes) -> str:
+    if not run:
+        return ""
+    if mode in _TWO_BYTES:
+        # A line end brings ASCII back, though its escape was lost on the way.
+        line, end, rest = run.partition(b"\n")
+        text = _to_shift_jis(line).decode("cp932", "replace")
+        return text + "\n" + _run(rest, b"(B") if end else text
+    if mode == b"(I":
+        return bytes(octet | 0x80 if octet > 0x20 else octet for octet in run).decode(
+            "cp932", "replace"
+        )
+    if mode == b"$(D":
+        return (b"\x1b$(D" + run + b"\x1b(B").decode("iso2022_jp_1", "replace")
+    return run.decode("cp932", "replace")
+
+
+def _to_shift_jis(run: bytes) -> bytes:
+    out = bytearray()
+    pairs = iter(run)
+    for high in pairs:
+        if high <= 0x20:  # a control or a blank between two characters
+            out.append(high)
+            continue
+        low = next(pairs, 0)
+        row, cell = (high & 0x7F) - 0x21, (low & 0x7F) - 0x21
+        if not (0 <= row < 94 and 0 <= cell < 94):
+            out += b"\x81\xfc"  # no character of code page 932
+            continue
+        first = row // 2 + (0x81 if row < 62 else 0xC1)
+        if row % 2:
+            out += bytes((first, cell + 0x9F))
+        else:
+            out += bytes((first, cell + (0x40 if cell < 63 else 0x41)))
+    return bytes(out)

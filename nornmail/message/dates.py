@@ -73,14 +73,14 @@ def parse_date(value: str) -> datetime | None:
     value = value[:MAX_DATE_CHARS]
     usual = _USUAL.match(value)
     try:
-        found = _from_usual(usual) if usual else _from_other(value)
+        instant = _from_usual(usual) if usual else _from_other(value)
     except (ValueError, OverflowError):  # a day, an hour or an offset that does not exist
         return None
-    return found if found and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+    return instant if instant and _FIRST_YEAR <= instant.year <= _LAST_YEAR else None
 
 
-def _from_usual(found: re.Match[str]) -> datetime:
-    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
+def _from_usual(usual: re.Match[str]) -> datetime:
+    day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = usual.groups()
     offset = int(zone_hours) * 60 + int(zone_minutes)
     return datetime(
         int(year),
@@ -117,10 +117,10 @@ def _from_other(value: str) -> datetime | None:
     if iso:
         day = (int(iso[1]), int(iso[2]), int(iso[3]))
     else:
-        found = _day(before, late[2] if late else "")
-        if found is None:
+        words = _day(before, late[2] if late else "")
+        if words is None:
             return None
-        day = found
+        day = words
     hour, minute, second = _clock(time) if time else (0, 0, 0)
     return datetime(*day, hour, minute, min(second, 59), tzinfo=_zone(_offset(after)))
 
@@ -134,11 +134,11 @@ def _clock(time: re.Match[str]) -> tuple[int, int, int]:
 
 def _offset(text: str) -> int:
     """Minutes east of UTC, from what stands behind the time."""
-    found = _OFFSET.match(text.lstrip())
-    if found:
-        digits = found[2] + (found[3] or "00")
+    offset = _OFFSET.match(text.lstrip())
+    if offset:
+        digits = offset[2] + (offset[3] or "00")
         minutes = int(digits[:-2]) * 60 + int(digits[-2:])
-        return -minutes if found[1] == "-" else minutes
+        return -minutes if offset[1] == "-" else minutes
     name = _ZONE.match(text.lstrip())
     return _ZONES.get(name[0].upper(), 0) if name else 0
 

@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047), and the octets that senders put beside them and into them. Total.
+"""Encoded words (RFC 2047), and the raw octets that senders put around and into them. Total.
 
 Real senders split a word, a character or a group of base64 digits by folding, put raw octets into
 a word, and leave question marks in it. A header is first made clean: after that it is Unicode, and
@@ -15,9 +15,9 @@ from nornmail.message.charsets import decode
 from nornmail.message.limits import MAX_ENCODED_WORDS
 from nornmail.message.transfer_encoding import decode_base64
 
-# In the text of a word a question mark may stand that is not encoded, and "?=" when it goes on as
+# In the text of a word a question mark may stand that is not encoded, and "?=" when it continues as
 # an encoded octet. "=?" cannot: it begins the next word, so that no two searches cross.
-# Each repetition of a group costs memory while it goes on, so that all of them are bounded.
+# Each repetition of a group costs memory as it grows, so that all of them are bounded.
 _TEXT = r"(?>(?:[^?=]++|=(?!\?[^=])|\?(?!\s{0,3}=)|\?=(?=[0-9A-F]{2}[^?\s]*+\?)){0,20000})"
 _WORD = re.compile(rf"=\?([^?*\s]{{0,60}})(?:\*[^?\s]{{0,60}})?\?[ ]?([bBqQ])[ ]?\?({_TEXT})\?=")
 _FOLDED_WORD = re.compile(rf"=\?[^?]{{0,80}}\?\s*[bBqQ]\s*\?{_TEXT}\?\s{{0,3}}=")
@@ -26,7 +26,7 @@ _RAW = re.compile("[\x80-\xff]+")
 _HALF_OCTET = re.compile(r"=[0-9A-Fa-f]?\Z")
 _RAW_WORD = re.compile(rf"(=\?[^?*\s]{{0,60}}(?:\*[^?\s]{{0,60}})?\?[bBqQ]\?{_TEXT}\?=)")
 _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
-# Controls that no charset of mail uses, beside 8-bit octets: something else was encoded.
+# Controls that no charset of mail uses, alongside 8-bit octets: something else was encoded.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 _WIDE = re.compile("16|32|ucs", re.IGNORECASE)
 _BLANKS = " \t\r\n"
@@ -42,7 +42,7 @@ def to_unicode(raw: str, note: Note = ignore, charset: str = "") -> str:
 
     Args:
         raw: one unfolded field or a piece of it.
-        note: told when it had to be guessed.
+        note: called when it had to be guessed.
         charset: what raw octets are that are not UTF-8; ``""`` when nothing is known. The charset
             of an encoded word in the same field goes before it.
     """
@@ -87,7 +87,7 @@ def _clean_word(word: str) -> str:
         charset = "utf-8" if "=" not in payload else charset
     except UnicodeDecodeError:
         pass
-    escaped = _RAW.sub(lambda run: "".join(f"={ord(one):02X}" for one in run[0]), payload)
+    escaped = _RAW.sub(lambda run: "".join(f"={ord(char):02X}" for char in run[0]), payload)
     return f"=?{charset}?{encoding}?{escaped}?="
 
 

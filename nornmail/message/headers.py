@@ -42,7 +42,7 @@ _QUICK: Final = 64 * 1024
 _LONGEST_LINE: Final = 998
 """RFC 5322 section 2.1.1."""
 _BAD_LINES_CHARS: Final = 4_000
-"""Characters of lines that are no fields, and after which the header can still go on."""
+"""Characters of lines that are not fields, after which the header can still continue."""
 _COMMENT_MARK = re.compile(r"[()]|\\.?", re.DOTALL)
 _BRACKETED = re.compile(r"<([^<>]*+)>")
 _WORDS = re.compile(r"\S{1,1000}")
@@ -55,7 +55,7 @@ class Headers:
     Values are decoded text: unfolded, encoded words (RFC 2047) and 8-bit octets (RFC 6532)
     resolved, control characters replaced by a space, so that none can smuggle a line into another
     header. To read addresses or parameters out of a field, use the message's own attributes: a
-    decoded comma is no separator any more.
+    decoded comma no longer separates.
     """
 
     __slots__ = ("_charset", "_fields", "_first", "_names")
@@ -72,7 +72,7 @@ class Headers:
 
     @property
     def charset(self) -> str:
-        """What raw octets in a value are that are not UTF-8; ``""`` when nothing is known."""
+        """The charset of raw octets that are not UTF-8; ``""`` when it is unknown."""
         return self._charset
 
     def get(self, name: str, default: str | None = None) -> str | None:
@@ -139,7 +139,7 @@ class Headers:
 
 
 def skip_leading_blanks(raw: bytes) -> int:
-    """Where the header begins: behind blank lines that a gateway put on top of it, if it did.
+    """The start of the header: behind blank lines that a gateway put on top of it.
 
     A byte order mark is skipped as well, which editors put into files.
     """
@@ -161,13 +161,13 @@ def read_headers(
 ) -> tuple[Headers, int]:
     """The header block at ``start``, and where the body begins.
 
-    A line that is no field ends the block where no blank line did, unless fields follow it.
+    A line that is not a field ends the block where no blank line did, unless fields follow it.
 
     Args:
         raw: whole lines, of which those from ``start`` to ``end`` are looked at.
         start: where the block begins.
         end: where the part ends.
-        note: told of what is broken or over a limit.
+        note: called with what is broken or over a limit.
         charset: of the raw octets in it, for :class:`Headers`.
     """
     if raw.startswith((b"\n", b"\r\n"), start, end):
@@ -211,15 +211,15 @@ def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
 
 
 def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[int, bool]:
-    """Where the next field begins, or where the body does, and which of the two it is."""
+    """The start of the next field or of the body, and whether it is the body."""
     eol = block.find("\n", at) + 1
     is_envelope = at == 0 and block.startswith(("From ", ">From ", " ", "\t"))
     if eol and is_envelope and _FIELD.match(block, eol):
-        note("a line in the header that is no field")
+        note("a line in the header that is not a field")
         return eol, False
     strange = _BAD_NAME.match(block, at) if is_inside else None
     if strange and (block[at] == ":" or _FIELD.match(block, strange.end())):
-        note("a field in the header whose name cannot be one")
+        note("a header field with an invalid name")
         return strange.end(), False
     known = None
     if eol and is_inside and not block.startswith("--", at):
@@ -229,7 +229,7 @@ def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[i
     if known is None:
         note("a header block without a blank line after it")
         return at, True
-    note("a line in the header that is no field")
+    note("a line in the header that is not a field")
     return known.start(), False
 
 
@@ -251,14 +251,14 @@ def decode_text(raw: str, note: Note = ignore, charset: str = "") -> str:
 
     Args:
         raw: the unfolded octets as ISO 8859-1.
-        note: told what had to be guessed.
+        note: called with what had to be guessed.
         charset: what raw octets are that are not UTF-8, if that is known.
     """
     return decode_words(to_unicode(raw, note, charset), note)
 
 
 def end_of_comment(text: str, at: int) -> int:
-    """Where the comment ends whose ``(`` stands right before ``at``; -1 when it never does.
+    """The end of the comment whose ``(`` stands right before ``at``; -1 when it is not closed.
 
     Comments nest, and within them quotes mean nothing (RFC 5322 section 3.2.2).
     """
@@ -277,7 +277,7 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     with an ``@`` count, and the only word that there is.
     """
     text = to_unicode(raw, note)
-    words: Iterable[str] = (one[1] for one in _BRACKETED.finditer(text))
+    words: Iterable[str] = (match[1] for match in _BRACKETED.finditer(text))
     if not _BRACKETED.search(text):
         bare = _WORDS.findall(text)
         words = (word.strip("<>,;") for word in bare if "@" in word or len(bare) == 1)
@@ -285,14 +285,14 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     newest: deque[str] = deque(maxlen=MAX_MESSAGE_IDS - 1)
     count = 0
     for word in words:
-        one = f"<{_SPACE.sub('', word)}>"
-        if not 2 < len(one) <= MAX_MESSAGE_ID_CHARS:
+        message_id = f"<{_SPACE.sub('', word)}>"
+        if not 2 < len(message_id) <= MAX_MESSAGE_ID_CHARS:
             continue
         count += 1
         if root:
-            newest.append(one)
+            newest.append(message_id)
         else:
-            root = one
+            root = message_id
     if count > MAX_MESSAGE_IDS:
         note("more message ids than the limit")
     return tuple(dict.fromkeys((root, *newest))) if root else ()

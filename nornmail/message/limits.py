@@ -1,4 +1,4 @@
-"""How much of one message is looked at. What lies beyond is a defect; the raw bytes stay whole.
+"""Limits on what is read of one message. More than that is a defect; the raw bytes stay whole.
 
 Every reader in this room is linear in what it reads; the numbers keep the factor small, so that a
 message of one megabyte costs less than two seconds whatever is in it.
@@ -30,7 +30,7 @@ MAX_UNQUOTED_COMMAS: Final = 10
 """Commas in a name without quotes: ``Doe, Jo, Dr.`` has two."""
 
 MAX_NAME_CHARS: Final = 10_000
-"""Characters of one word of an address field. Longer ones are no names."""
+"""Characters of one word of an address field. Longer ones are not names."""
 
 MAX_ADDRESS_CHARS: Final = 1_000
 """Characters of one address; RFC 5321 allows 254. What is longer cannot be written to."""
@@ -60,7 +60,7 @@ MAX_ENCODED_MULTIPARTS: Final = 3
 """Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
 
 MAX_PADDED_BREAKS: Final = 5_000
-"""Soft line breaks of one part of quoted-printable that are mended: about 400 KB of text."""
+"""Soft line breaks of one part of quoted-printable that are repaired: about 400 KB of text."""
 
 MAX_BOUNDARY_HITS: Final = 100_000
 """Places that look like the start of a boundary line, over all levels of one message."""

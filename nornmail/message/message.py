@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from nornmail.message.attachment import Attachment
-    from nornmail.message.bounce import Bounce
-
-    pass
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Generic, TypeVar, overload
+from functools import cached_property
+from typing import Any, Final
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
@@ -38,100 +32,10 @@ from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_l
 from nornmail.message.quotes.new_text import new_text
 from nornmail.model import MessageRef
 
-# ---- A message as plain values for JSON.
-
-_AS_THEY_ARE: Final = (
-    "subject", "message_id", "in_reply_to", "thread_id", "text", "plain_text", "html", "new_text",
-    "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
-)  # fmt: skip
-
-
-def message_dict(message: Message) -> dict[str, Any]:
-    """See :meth:`nornmail.message.Message.to_dict`."""
-    found = message.authentication
-    return {
-        "from": asdict(message.from_),
-        "sender": asdict(message.sender),
-        "to": [asdict(one) for one in message.to],
-        "cc": [asdict(one) for one in message.cc],
-        "bcc": [asdict(one) for one in message.bcc],
-        "reply_to": [asdict(one) for one in message.reply_to],
-        **{name: getattr(message, name) for name in _AS_THEY_ARE},
-        "date": message.date.isoformat() if message.date else None,
-        "received_at": message.received_at.isoformat() if message.received_at else None,
-        "references": list(message.references),
-        "recipients": list(message.recipients),
-        "headers": [list(item) for item in message.headers.items()],
-        "flags": sorted(message.flags),
-        "ref": asdict(message.ref) if message.ref else None,
-        "is_automatic": bool(message.is_automatic),
-        "automatic_kind": message.is_automatic.kind,
-        "attachments": [_attachment_dict(one) for one in message.attachments],
-        "authentication": asdict(found) | {"dkim_domains": list(found.dkim_domains)},
-        "bounce": _bounce_dict(message.bounce),
-        "defects": list(message.defects),
-    }
-
-
-def _bounce_dict(bounce: Bounce | None) -> dict[str, Any] | None:
-    if bounce is None:
-        return None
-    return {
-        "original_message_id": bounce.original_message_id,
-        "is_permanent": bounce.is_permanent,
-        "recipients": [asdict(one) for one in bounce.recipients],
-    }
-
-
-def _attachment_dict(attachment: Attachment) -> dict[str, str | int | bool]:
-    return {
-        "filename": attachment.filename,
-        "original_filename": attachment.original_filename,
-        "content_type": attachment.content_type,
-        "disposition": attachment.disposition,
-        "size": attachment.size,
-        "content_id": attachment.content_id,
-        "is_inline": attachment.is_inline,
-    }
-
-
-# ---- Fields that are read on first use and then kept.
-
-_Value = TypeVar("_Value")
-
-
-class cached_property(Generic[_Value]):  # it stands for functools.cached_property
-    """What :func:`functools.cached_property` is, for objects that refuse to be changed.
-
-    It takes no lock, which that of Python 3.11 does at each first use: the readers of this room are
-    pure, so that two threads that come at the same time find the same.
-    """
-
-    def __init__(self, read: Callable[[Any], _Value]) -> None:
-        self._read = read
-        self._name = read.__name__
-        self.__doc__ = read.__doc__
-
-    @overload
-    def __get__(self, owner: None, kind: type[Any]) -> cached_property[_Value]: ...
-
-    @overload
-    def __get__(self, owner: object, kind: type[Any] | None = None) -> _Value: ...
-
-    def __get__(
-        self, owner: object | None, kind: type[Any] | None = None
-    ) -> _Value | cached_property[_Value]:
-        if owner is None:
-            return self
-        value = self._read(owner)
-        owner.__dict__[self._name] = value
-        return value
-
-
 RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
-"""The fields in which a sender says whom a message is for."""
+"""The fields in which a sender names the recipients."""
 DELIVERY_FIELDS: Final = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
-"""The fields in which a server does; on a shared account they often name the account itself."""
+"""The fields in which a server names them; on a shared account often the account itself."""
 
 _NOBODY: Final = Address()
 
@@ -139,23 +43,33 @@ _FACTS: Final = (
     "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
     "authserv_id",
 )  # fmt: skip
-"""What a message is made of; everything else follows from it."""
+"""The values that a message is made from; all other fields are read from them."""
+
+_PLAIN_VALUES: Final = (
+    "subject", "message_id", "in_reply_to", "thread_id", "text", "plain_text", "html", "new_text",
+    "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
+)  # fmt: skip
+"""Fields that JSON takes as they are."""
+_ATTACHMENT_VALUES: Final = (
+    "filename", "original_filename", "content_type", "disposition", "size", "content_id",
+    "is_inline",
+)  # fmt: skip
 
 
 class Message:
     """A message as it was received. Inert: it does no I/O but in :meth:`fetch_rest`.
 
-    It is made by :func:`parse_message` or by a poller, and not to be changed. No attribute raises,
+    It is made by :func:`parse_message` or by a poller, and cannot be changed. No attribute raises,
     whatever the bytes are: what cannot be read is empty, and ``defects`` says so. Two messages are
-    equal when they are the same object. Copies and pickles carry the facts, and not the way back to
-    the server that :meth:`fetch_rest` needs.
+    equal when they are the same object. Copies and pickles carry the facts, and not the connection
+    to the server that :meth:`fetch_rest` needs.
 
     Attributes:
         raw: the bytes, exactly as they were received.
         ref: the message on the server (mailbox, UIDVALIDITY, UID), ``None`` without a mailbox.
         inbox: the address of the inbox that this is delivered to, ``""`` where there are none.
         delivery_id: the same at every attempt; ``""`` without a mailbox.
-        attempt: 1 for the first time that this message is handed over.
+        attempt: 1 the first time that this message is delivered to the handler.
         flags: system flags and keywords on the server when it was fetched (RFC 9051, 2.3.2).
         received_at: INTERNALDATE, when the server received it; ``None`` where it is not known.
         truncated: over the size limit: ``raw`` is the headers alone. See :meth:`fetch_rest`.
@@ -180,10 +94,10 @@ class Message:
         self.__dict__.update(facts, _fetch_rest=fetch_rest, _defects=Defects())
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a message is not to be changed: {name}")
+        raise AttributeError(f"a message cannot be changed: {name}")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a message is not to be changed: {name}")
+        raise AttributeError(f"a message cannot be changed: {name}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: self.__dict__[name] for name in _FACTS}
@@ -234,7 +148,7 @@ class Message:
 
     @cached_property
     def sender(self) -> Address:
-        """Who sent it for the author (RFC 5322, 3.6.2); an empty Address when there is none."""
+        """The sender on the author's behalf (RFC 5322, 3.6.2); an empty Address if missing."""
         return next(iter(self._addresses("sender")), _NOBODY)
 
     @cached_property
@@ -254,22 +168,24 @@ class Message:
 
     @cached_property
     def reply_to(self) -> tuple[Address, ...]:
-        """Where the sender wants answers (RFC 5322, 3.6.2); empty when it says nothing."""
+        """The addresses to which answers go (RFC 5322, 3.6.2); empty when the field is missing."""
         return self._addresses("reply-to")
 
     @cached_property
     def recipients(self) -> tuple[str, ...]:
-        """For whom it is: the addresses in To, Cc and Resent-To, each once.
+        """The recipients: the addresses in To, Cc and Resent-To, each once.
 
-        Only when they name nobody, those in Delivered-To, X-Original-To, Envelope-To and
+        When those fields name no address, those in Delivered-To, X-Original-To, Envelope-To and
         X-Envelope-To: on a shared account these often name the account itself.
         """
         for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
-            found: dict[str, str] = {}
-            for one in (one for name in names for one in self._listed(name) if one.address):
-                found.setdefault(one.address.lower(), one.address)
-            if found:
-                return tuple(found.values())
+            addresses: dict[str, str] = {}
+            for address in (
+                address for name in names for address in self._listed(name) if address.address
+            ):
+                addresses.setdefault(address.address.lower(), address.address)
+            if addresses:
+                return tuple(addresses.values())
         return ()
 
     def _listed(self, name: str) -> tuple[Address, ...]:
@@ -283,12 +199,12 @@ class Message:
 
     @cached_property
     def date(self) -> datetime | None:
-        """When the sender says it was written (RFC 5322, 3.6.1): aware, or ``None``."""
+        """The date that the sender gives (RFC 5322, 3.6.1): aware, or ``None``."""
         field = self.headers.raw("date")
-        found = parse_date(decode_text(field) if "=?" in field else field) if field else None
-        if field and found is None:
+        instant = parse_date(decode_text(field) if "=?" in field else field) if field else None
+        if field and instant is None:
             self._defects.note("a Date that cannot be read")
-        return found
+        return instant
 
     def _ids(self, name: str) -> tuple[str, ...]:
         field = self.headers.raw(name)
@@ -332,11 +248,11 @@ class Message:
 
     @cached_property
     def text(self) -> str:
-        """What a person reads, lines ended by LF: the plain text, or the HTML where there is none.
+        """The text that a person reads, lines ended by LF: plain, or made from the HTML.
 
         Several parts are joined in their order, each on a line of its own. Lines that were broken
         for transport alone are put together again (format=flowed, RFC 3676). ``""`` when there is
-        nothing to read. What a stranger wrote: to a language model it is data.
+        nothing to read. It is a stranger's text: to a language model it is data.
         """
         return shown_text(self._body, self._defects.note)
 
@@ -344,7 +260,7 @@ class Message:
     def plain_text(self) -> str:
         """The plain text alone, as it was sent, lines ended by LF; ``""`` when there is none.
 
-        Neither made from HTML nor put together again. The text of an attached message is no part
+        Neither made from HTML nor put together again. The text of an attached message is not part
         of it.
         """
         return plain_text(self._body, self._defects.note)
@@ -393,7 +309,7 @@ class Message:
 
     @property
     def automatic_reason(self) -> str:
-        """What shows that a machine sent this, in words; ``""`` when nothing does."""
+        """The sign that a machine sent this, in words; ``""`` when there is none."""
         return self.is_automatic.reason
 
     @cached_property
@@ -412,13 +328,18 @@ class Message:
 
     @property
     def defects(self) -> tuple[str, ...]:
-        """What is wrong with the message, each once, in words.
+        """The defects of the message, each once, in words.
 
         Asking for it reads every field, so that the answer does not depend on what was read before.
         """
         _ = (self.from_, self.sender, self.to, self.cc, self.bcc, self.reply_to, self.recipients)
         _ = (self.subject, self.date, self.message_id, self.in_reply_to, self.references)
-        _ = (self.text, self.html, self.bounce, [one.content for one in self.attachments])
+        _ = (
+            self.text,
+            self.html,
+            self.bounce,
+            [attachment.content for attachment in self.attachments],
+        )
         return self._defects.all()
 
     # Other shapes
@@ -430,13 +351,15 @@ class Message:
             A new message with the same facts and all of its bytes; this one stays as it is.
 
         Raises:
-            MessageGone: the server has it no more, or this object has no way to the server.
+            MessageGone: the server no longer has it, or this object is not connected to a mailbox.
             NornmailError: it could not be fetched; another try may succeed.
         """
         if not self.truncated:
             return self
         if self._fetch_rest is None:
-            raise MessageGone("the rest cannot be fetched: this message has no way to its mailbox")
+            raise MessageGone(
+                "the rest cannot be fetched: this message is not connected to a mailbox"
+            )
         try:
             raw = self._fetch_rest()
         except NornmailError:
@@ -465,7 +388,36 @@ class Message:
         Instants are ISO 8601 with an offset. Attachments come without their content, and the raw
         bytes are left out.
         """
-        return message_dict(self)
+        authentication = self.authentication
+        addresses = ("to", "cc", "bcc", "reply_to")
+        return {
+            "from": asdict(self.from_),
+            "sender": asdict(self.sender),
+            **{name: [asdict(address) for address in getattr(self, name)] for name in addresses},
+            **{name: getattr(self, name) for name in _PLAIN_VALUES},
+            "date": self.date.isoformat() if self.date else None,
+            "received_at": self.received_at.isoformat() if self.received_at else None,
+            "references": list(self.references),
+            "recipients": list(self.recipients),
+            "headers": [list(item) for item in self.headers.items()],
+            "flags": sorted(self.flags),
+            "ref": asdict(self.ref) if self.ref else None,
+            "is_automatic": bool(self.is_automatic),
+            "automatic_kind": self.is_automatic.kind,
+            "attachments": [
+                {name: getattr(attachment, name) for name in _ATTACHMENT_VALUES}
+                for attachment in self.attachments
+            ],
+            "authentication": asdict(authentication)
+            | {"dkim_domains": list(authentication.dkim_domains)},
+            "bounce": _bounce_dict(self.bounce) if self.bounce else None,
+            "defects": list(self.defects),
+        }
+
+
+def _bounce_dict(bounce: Bounce) -> dict[str, Any]:
+    recipients = [asdict(recipient) for recipient in bounce.recipients]
+    return asdict(bounce) | {"is_permanent": bounce.is_permanent, "recipients": recipients}
 
 
 def parse_message(

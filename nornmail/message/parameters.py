@@ -40,7 +40,7 @@ _MAX_REMEMBERED: Final = 100
 """Characters of a Content-Type that is kept with what was read from it."""
 
 DEFAULT_TYPE: Final = "text/plain"
-"""What a part is that does not say what it is (RFC 2045 section 5.2)."""
+"""The type of a part without a Content-Type (RFC 2045 section 5.2)."""
 
 
 def parse_content_type(
@@ -51,7 +51,7 @@ def parse_content_type(
     Args:
         raw: the unfolded field, octets as ISO 8859-1; ``""`` when there is none.
         default: the type where the field is missing or unreadable.
-        note: told of what is broken.
+        note: called with what is broken.
         charset: of raw octets in a name that are not UTF-8.
     """
     if not raw:
@@ -77,9 +77,11 @@ def _remembered(
 def _parse_content_type(
     raw: str, default: str, note: Note, charset: str
 ) -> tuple[str, dict[str, str]]:
-    found = _TYPE.match(raw.lower())
-    if found is not None:
-        return f"{found[1]}/{found[2]}", parse_parameters(raw[found.end() :], note, charset)
+    media_type = _TYPE.match(raw.lower())
+    if media_type is not None:
+        return f"{media_type[1]}/{media_type[2]}", parse_parameters(
+            raw[media_type.end() :], note, charset
+        )
     note("a Content-Type that cannot be read")
     values = parse_parameters(";" + raw if _NO_TYPE.match(raw) else raw, note, charset)
     if raw[:9].lower() == "multipart" or ("boundary" in values and "charset" not in values):
@@ -111,9 +113,9 @@ def parse_parameters(raw: str, note: Note = ignore, charset: str = "") -> dict[s
     plain: dict[str, str] = {}
     extended: dict[str, dict[int, tuple[bool, str]]] = {}
     matches = _PARAMETER.finditer(raw)
-    for found in islice(matches, MAX_PARAMETERS):
-        name = found[1].lower()
-        quoted, token = found[2], found[3]
+    for match in islice(matches, MAX_PARAMETERS):
+        name = match[1].lower()
+        quoted, token = match[2], match[3]
         value = _bare(token) if quoted is None else _ESCAPED.sub(r"\1", quoted)
         if quoted is None and not name.startswith(_TEXT_NAMES):
             value = _COMMENT.sub("", value)

@@ -81,7 +81,7 @@ class Part:
 
     @property
     def encoding(self) -> str:
-        """The transfer encoding as :func:`~nornmail.message.transfer_encoding.encoding_of` has it."""
+        """The name of the transfer encoding, normalised."""
         return encoding_of(self.headers.raw("content-transfer-encoding"))
 
     def content(self, note: Note = ignore) -> bytes:
@@ -114,7 +114,7 @@ def with_line_feeds(raw: bytes) -> bytes:
 
 
 def charset_of_headers(raw: bytes, body: int) -> str:
-    """What octets that nobody named most likely are: the first charset that is named.
+    """The likely charset of raw octets in the header: the first charset that is named.
 
     That is the body's where the header has raw octets, else that of its encoded words.
 
@@ -122,12 +122,14 @@ def charset_of_headers(raw: bytes, body: int) -> str:
         raw: the message.
         body: where its header block ends.
     """
-    found = None
+    charset = None
     if not raw[:body].isascii():
-        found = _CHARSET.search(raw, 0, body) or _CHARSET.search(raw, body, body + _CHARSET_OCTETS)
-    if found is None:
-        found = _CHARSET_OF_WORD.search(raw, 0, body)
-    return found[1].decode("ascii") if found else ""
+        charset = _CHARSET.search(raw, 0, body) or _CHARSET.search(
+            raw, body, body + _CHARSET_OCTETS
+        )
+    if charset is None:
+        charset = _CHARSET_OF_WORD.search(raw, 0, body)
+    return charset[1].decode("ascii") if charset else ""
 
 
 def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> Part:
@@ -137,7 +139,7 @@ def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> 
         raw: the message, with :func:`with_line_feeds`.
         headers: the header block.
         body: where the body begins in ``raw``.
-        note: told of what is broken or over a limit.
+        note: called with what is broken or over a limit.
     """
     root = Part(raw, (body, len(raw)), headers, note=note)
     if root.content_type.startswith("multipart/"):
@@ -181,7 +183,7 @@ class _Splitter:
         part.children = tuple(children)
 
     def _delimiter(self, part: Part) -> bytes:
-        """What stands in front of each part; ``b""`` when the multipart cannot be opened."""
+        """The delimiter in front of each part; ``b""`` when the multipart cannot be opened."""
         boundary = part.parameters.get("boundary", "").rstrip()
         delimiter = b"--" + boundary.encode("latin-1", "replace")
         if boundary and part._raw.find(delimiter, *part._bounds) >= 0:
@@ -195,7 +197,7 @@ class _Splitter:
             return self._delimiter(part)
         likely = _LIKELY_BOUNDARY.search(part._raw, *part._bounds)
         if likely:
-            self.note("a multipart that names another boundary than it has")
+            self.note("a multipart with another boundary than it declares")
             return b"--" + likely[1]
         without = "in which its boundary does not occur" if boundary else "without a boundary"
         self.note(f"a multipart {without}")
@@ -246,10 +248,10 @@ class _Splitter:
             self.hits -= 1
             after = at + len(delimiter)
             if at == start or raw[at - 1] == 0x0A:
-                found = _AFTER_BOUNDARY.match(raw, after, end)
-                if found:
-                    yield at, found.end(), found[1] is not None
-                    after = found.end()
+                rest = _AFTER_BOUNDARY.match(raw, after, end)
+                if rest:
+                    yield at, rest.end(), rest[1] is not None
+                    after = rest.end()
             at = after
 
 

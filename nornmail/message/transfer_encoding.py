@@ -62,7 +62,7 @@ def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
     Args:
         data: the body as it was sent.
         encoding: as :func:`encoding_of` gives it; ``""`` for none.
-        note: told when the encoding is unknown or broken.
+        note: called when the encoding is unknown or broken.
 
     Returns:
         As much as can be decoded; with an unknown encoding, ``data`` itself.
@@ -78,7 +78,7 @@ def decode_range(raw: bytes, start: int, end: int, encoding: str, note: Note = i
         start: where the body begins in it.
         end: where it ends.
         encoding: as :func:`encoding_of` gives it.
-        note: told when the encoding is unknown or broken.
+        note: called when the encoding is unknown or broken.
     """
     if encoding == "base64":
         return _decode_body(raw, start, end, note)
@@ -103,7 +103,7 @@ def _decode_body(raw: bytes, start: int, end: int, note: Note) -> bytes:
     foreign = len(sample.translate(None, _EXPECTED))
     is_strange = foreign > max(len(sample) * _MAX_FOREIGN, _MIN_FOREIGN)
     if is_strange and not _FIRST_LINE.match(sample):
-        note("base64 that is none")
+        note("content labelled base64 that is not base64")
         return raw[start:end]
     first_pad = raw.find(b"=", start, end)
     if first_pad < 0 or not raw[first_pad:end].strip(_AFTER_PADDING):
@@ -122,7 +122,7 @@ def decode_base64(data: bytes, note: Note = ignore) -> bytes:
     first_pad = data.find(b"=")
     if first_pad >= 0 and data[first_pad:].strip(_AFTER_PADDING):
         # The standard library stops at the first padding and would drop what follows.
-        note("base64 that goes on after its padding")
+        note("base64 that continues after its padding")
         data = _without_footer(data, first_pad)
         out = bytearray()
         for run in _RUN.finditer(data):
@@ -135,7 +135,7 @@ def decode_base64(data: bytes, note: Note = ignore) -> bytes:
 
 
 def _without_footer(data: bytes, first_pad: int) -> bytes:
-    """``data`` up to the first line behind the padding that is no base64."""
+    """``data`` up to the first line behind the padding that is not base64."""
     at = first_pad
     while at < len(data):
         end = data.find(b"\n", at) + 1 or len(data)
@@ -151,7 +151,7 @@ def _without_footer(data: bytes, first_pad: int) -> bytes:
 def _decode_run(data: bytes, note: Note) -> bytes:
     digits = data.translate(None, _NOT_ALPHABET)
     extra = len(digits) % 4
-    if extra == 1:  # six bits alone are no octet
+    if extra == 1:  # six bits alone are not an octet
         digits = digits[:-1]
         note("base64 that was cut off")
     elif extra:

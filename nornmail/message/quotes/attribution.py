@@ -33,7 +33,7 @@ class Attribution(NamedTuple):
 
 
 def _words(phrases: Iterable[str]) -> str:
-    return "|".join(re.escape(one) for one in sorted(phrases, key=len, reverse=True))
+    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
 
 
 def _is_cjk(text: str) -> bool:
@@ -44,7 +44,7 @@ _LAST_ONLY: Final = frozenset(
     {"wrote", "writes", "a écrit", "a ecrit", "écrit", "ha escrito", "ha scritto", "kirjoitti"}
 )
 """Verbs behind which no name stands."""
-_CJK = [one for one in VERBS if _is_cjk(one)]
+_CJK = [verb for verb in VERBS if _is_cjk(verb)]
 _VERB = re.compile(
     rf"(?<![^\W\d_])(?:{_words(set(VERBS) - set(_CJK))})(?![^\W\d_])|(?:{_words(_CJK)})"
 )
@@ -122,11 +122,11 @@ def _verb_in_place(text: str) -> bool:
     verbs = list(_VERB.finditer(text))
     if not verbs:
         return False
-    found = verbs[-1]
-    rest = text[found.end() : -1].strip(" *")
+    verb = verbs[-1]
+    rest = text[verb.end() : -1].strip(" *")
     if not rest:
         return True
-    if found[0] in _LAST_ONLY or _is_cjk(found[0]):
+    if verb[0] in _LAST_ONLY or _is_cjk(verb[0]):
         # Finnish, and English of some programs: "Ann wrote on 5 January 2024 10:00:".
         return bool(_TIME.search(rest)) and bool(_DATE.search(rest)) and rest.count(" ") < 8
     return rest.count(" ") < _MAX_WORDS_AFTER_VERB and not _NO_NAME.search(rest)
@@ -134,8 +134,8 @@ def _verb_in_place(text: str) -> bool:
 
 def _early_date(text: str) -> bool:
     """It opens as an attribution does, or the date is among its first words."""
-    found = _DATE.search(text)
-    return found is not None and (_opens(text) or found.start() < 30) and len(text.split()) < 30
+    date = _DATE.search(text)
+    return date is not None and (_opens(text) or date.start() < 30) and len(text.split()) < 30
 
 
 def _opens(text: str) -> bool:
@@ -144,7 +144,7 @@ def _opens(text: str) -> bool:
 
 
 def _whole(lines: Sequence[str], start: int, text: str) -> int:
-    """Where it really begins: "On Monday," or a name may stand on the line above."""
+    """The real start: "On Monday," or a name may stand on the line above."""
     above = start - 1
     if above < 0 or is_quote(lines[above]):
         return start

@@ -22,7 +22,7 @@ _FIELDS: Final[dict[str, str]] = {
     )
     for name in names
 }  # fmt: skip
-"""What a field's name means. Where languages share one, the more telling meaning is kept."""
+"""The meaning of a field's name. Where languages share one, the more specific meaning is kept."""
 _LABEL = re.compile(r"[*_ ]{0,4}([^:\uff1a]{1,32}?)[*_ ]{0,4}[:\uff1a](?!//)")
 _RAW = re.compile(
     r"(?:Message-ID|MIME-Version|Content-[A-Z-]{4,25}|Received|Return-Path|DKIM-Signature|X-[A-Z-]+):",
@@ -43,8 +43,8 @@ def field_of(line: str) -> str:
     head = line[: 2 * _MAX_LABEL_CHARS]
     if (":" not in head and "\uff1a" not in head) or len(line) > 4 * MAX_MARK_CHARS:
         return ""
-    found = _LABEL.match(plain(head))
-    return _FIELDS.get(found[1].strip(), "") if found else ""
+    label = _LABEL.match(plain(head))
+    return _FIELDS.get(label[1].strip(), "") if label else ""
 
 
 def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
@@ -124,7 +124,7 @@ def _bare(phrase: str) -> str:
 
 def _prefix(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Matches a phrase that is telling enough to have a name behind it: "Forwarded by Ann"."""
-    return re.compile("|".join(re.escape(_bare(one)) for one in phrases if len(one) > 8))
+    return re.compile("|".join(re.escape(_bare(phrase)) for phrase in phrases if len(phrase) > 8))
 
 
 _ORIGINAL_SET: Final = frozenset(map(_bare, ORIGINAL))
@@ -143,7 +143,7 @@ def _says(lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pat
         return inner in phrases or bool(prefix.match(inner))
     if inner not in phrases:
         return False
-    below = next((one.lstrip("> ") for one in lines[at + 1 : at + 5] if one.strip("> ")), "")
+    below = next((line.lstrip("> ") for line in lines[at + 1 : at + 5] if line.strip("> ")), "")
     return bool(field_of(below))
 
 
@@ -158,13 +158,13 @@ def is_forward(lines: Sequence[str], at: int) -> bool:
 
 
 def rule_above(lines: Sequence[str], at: int) -> int:
-    """Where the rules and blank lines right above line ``at`` begin, ``at`` when there are none."""
+    """The start of the rules and blank lines right above line ``at``; ``at`` for none."""
     start = at
     while start > max(at - _MAX_RULES, 0) and (
         not lines[start - 1].strip() or _is_heading(lines[start - 1])
     ):
         start -= 1
-    return start if any(_is_heading(one) for one in lines[start:at]) else at
+    return start if any(_is_heading(line) for line in lines[start:at]) else at
 
 
 def _is_heading(line: str) -> bool:

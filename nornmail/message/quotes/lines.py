@@ -18,7 +18,7 @@ _BRACKET_CHARS: Final = 40
 _RULE = re.compile(r"[-_=*~\u2014\u2013\u2500\s]{2,}")
 
 ADDRESS = re.compile(r"[\w.+%'=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
-"""What looks like a mail address."""
+"""A string that looks like a mail address."""
 URL = re.compile(r"https?://|www\.[a-z0-9-]", re.I)
 _DATE = re.compile(
     r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}"
@@ -29,7 +29,7 @@ PHONE = re.compile(r"(?<![\w.,-])(?:\+|\(|00?)?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}
 
 
 class Kind(Enum):
-    """What a line is to somebody who looks for the new text."""
+    """The kind of a line in the search for the new text."""
 
     BLANK = 0
     TEXT = 1

@@ -1,4 +1,4 @@
-"""What mail programs leave in HTML that says where a quote or a signature is: classes and ids.
+"""Classes and ids with which mail programs mark quotes and signatures in HTML.
 
 That is a strong hint, independent of the language. It is followed while the HTML is turned into
 text: signatures and quotes in containers of known names are left out, and from an element of which
@@ -84,7 +84,7 @@ _MAX_LOOK: Final = 2_000
 def has_structure(html: str) -> bool:
     """Some name of a mail program's own stands in ``html``: reading its structure may pay."""
     lower = html.lower()
-    return any(one in lower for one in _KNOWN)
+    return any(name in lower for name in _KNOWN)
 
 
 def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, bool] | None:
@@ -145,7 +145,7 @@ class _History:
         if element.name == "blockquote":
             self.found |= bool(names & _CONTAINERS) or element.get("type").lower() == "cite"
             return False
-        if names & _CONTAINERS or any(_YAHOO.search(one) for one in names):
+        if names & _CONTAINERS or any(_YAHOO.search(name) for name in names):
             if _is_passed_on(_beginning(element).strip()):
                 self._is_passed_on = True
                 return False
@@ -155,8 +155,8 @@ class _History:
 
 
 def _names(element: Element) -> frozenset[str]:
-    told = (element.get("id"), element.get("name"), element.get("data-marker"), *element.classes)
-    return frozenset(one.lower() for one in told if one)
+    names = (element.get("id"), element.get("name"), element.get("data-marker"), *element.classes)
+    return frozenset(name.lower() for name in names if name)
 
 
 def _is_passed_on(text: str) -> bool:

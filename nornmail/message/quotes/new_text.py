@@ -23,19 +23,19 @@ _FORWARD: Final = re.compile(
 
 
 def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") -> str:
-    """What the sender wrote this time.
+    """The text that the sender wrote this time.
 
     Where ``html`` names its quotes as a known mail program does, that decides: its names are exact,
-    and in the plain text beside it the same quote may have no mark at all. The words are taken from
+    and in the plain text the same quote may have no mark at all. The words are taken from
     ``text`` all the same where the two agree, since that is what else is shown of the message.
-    Where nothing is named the plain text decides: there ``>`` marks each line, while HTML that
-    nobody knows tells a quote from an indented paragraph by nothing.
+    Where nothing is named the plain text decides: there ``>`` marks each line, while unknown
+    HTML shows a quote and an indented paragraph in the same way.
 
     Args:
         text: what is shown of the message: its plain text, or the text of its HTML.
-        html: the HTML beside it or under it, ``""`` where there is none.
+        html: the HTML of the same message, ``""`` where there is none.
         sender: the name in From, which helps to see a signature.
-        subject: of the message; with "Fwd:" and its kin, header blocks are the content.
+        subject: of the message; with "Fwd:" and similar prefixes, header blocks are content.
 
     Returns:
         The new text without blank lines around it. ``text`` itself, stripped, where nothing would
@@ -45,10 +45,10 @@ def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") 
     from_text = new_plain_text(text, sender=sender, is_forward=is_forward)
     if not html or len(html) > MAX_QUOTE_HTML_CHARS or not has_structure(html):
         return from_text
-    found = without_history(html, keeps_headers=is_forward)
-    if found is None or not found[0].strip():
+    structured = without_history(html, keeps_headers=is_forward)
+    if structured is None or not structured[0].strip():
         return from_text
-    rest, is_attributed = found
+    rest, is_attributed = structured
     from_html = new_plain_text(
         rest, sender=sender, is_forward=is_forward, is_attributed=is_attributed
     )
@@ -64,16 +64,16 @@ def _in_words_of(text: str, new: str) -> str:
         return ""
     places = [at for at, char in enumerate(text) if char.isalnum()]
     letters = "".join([text[at] for at in places])
-    wanted = "".join(filter(str.isalnum, new))
-    if not wanted:
+    new_letters = "".join(filter(str.isalnum, new))
+    if not new_letters:
         return ""
-    for begin in (0 if letters.startswith(wanted) else -1, letters.rfind(wanted)):
+    for begin in (0 if letters.startswith(new_letters) else -1, letters.rfind(new_letters)):
         if begin < 0:
             continue
-        first, last = places[begin], places[begin + len(wanted) - 1]
+        first, last = places[begin], places[begin + len(new_letters) - 1]
         start = text.rfind("\n", 0, first) + 1
         stop = text.find("\n", last)
         lines = text[start : len(text) if stop < 0 else stop]
-        if sum(map(str.isalnum, lines)) == len(wanted):
+        if sum(map(str.isalnum, lines)) == len(new_letters):
             return lines.strip()
     return ""

@@ -32,7 +32,7 @@ _WRAP_WIDTH: Final = 65
 
 @dataclass(slots=True)
 class Layout:
-    """What each line is.
+    """The kind of each line.
 
     Attributes:
         lines: of the text.
@@ -52,7 +52,7 @@ class Layout:
 def new_plain_text(
     text: str, *, sender: str = "", is_forward: bool = False, is_attributed: bool = False
 ) -> str:
-    """What the sender wrote this time.
+    """The text that the sender wrote this time.
 
     Args:
         text: the whole text, lines ended by LF.
@@ -128,16 +128,16 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
 
 
 def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
-    """Where a mark at line ``at`` begins, and what is behind it.
+    """The start of a mark at line ``at``, and the end of it.
 
     The second is -1 for history to the end, the index behind a mark with a quote below it, and
     ``at`` for ordinary text.
     """
-    found = attribution(lines, at)
-    if found is not None:
+    mark = attribution(lines, at)
+    if mark is not None:
         if _is_quoted_below(lines, at + 1):
-            return found.start, at + 1
-        return (found.start, -1) if found.strong else (at, at)
+            return mark.start, at + 1
+        return (mark.start, -1) if mark.strong else (at, at)
     if keeps_headers:
         return at, at
     begin, behind = at, 0
@@ -159,7 +159,7 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
 
 def _is_introduced(lines: list[str], at: int) -> bool:
     """The line above says with a colon that something is shown now: headers in a bug report."""
-    above = next((one for one in reversed(lines[max(at - 2, 0) : at]) if one.strip()), "")
+    above = next((line for line in reversed(lines[max(at - 2, 0) : at]) if line.strip()), "")
     return above.rstrip().endswith((":", "\uff1a", "```")) and not field_of(above)
 
 
@@ -203,7 +203,7 @@ def _without_quotes(layout: Layout, end: int) -> int:
 
 
 def _is_history(lines: list[str], text_end: int, first: int) -> bool:
-    """Quoted lines that nobody attributes are history, unless the text above shows them."""
+    """Quoted lines without an attribution are history, unless the text above shows them."""
     inner = lines[first].lstrip("> ")
     if is_strong(plain(inner)) or field_of(inner):
         return True

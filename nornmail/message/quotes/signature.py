@@ -1,4 +1,4 @@
-"""Where the signature at the end begins: below a delimiter, a mail program's own, or a closing."""
+"""The start of the signature: a delimiter, a mail program's own line, a closing, or a name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nornmail.message.quotes.lines import (
 from nornmail.message.quotes.phrases import CLOSINGS, DEVICES, SENT_FROM, THANKS
 
 SIGNATURE_LINES: Final = 40
-"""Lines from the end in which a signature may begin; longer ones are no signature."""
+"""Lines from the end in which a signature may begin; longer ones are not signatures."""
 _MOST_LINES: Final = 14
 """Lines with something in them below a delimiter other than that of RFC 3676."""
 _FOOTER_CHARS: Final = 600
@@ -31,11 +31,11 @@ _NAME_WORDS: Final = 5
 _PLATFORMS: Final = ("ios", "android", "mac", "mobile")
 _OUTLOOK_WORDS: Final = 8
 """Words of "Get Outlook for Android", whatever the language."""
-_SENT_FROM_CJK: Final = tuple(one for one in SENT_FROM if one[0] >= "\u3000")
+_SENT_FROM_CJK: Final = tuple(phrase for phrase in SENT_FROM if phrase[0] >= "\u3000")
 _DEVICE = re.compile(
     "|".join(
-        re.escape(one) if one[0] >= "\u3000" else rf"(?<!\w){re.escape(one)}"
-        for one in sorted(DEVICES, key=len, reverse=True)
+        re.escape(phrase) if phrase[0] >= "\u3000" else rf"(?<!\w){re.escape(phrase)}"
+        for phrase in sorted(DEVICES, key=len, reverse=True)
     )
 )
 _CLOSING_SET: Final = frozenset(CLOSINGS)
@@ -43,9 +43,9 @@ _THANKS_SET: Final = frozenset(THANKS)
 _CLOSING_AND_NAME = re.compile(
     "(?:{}) (\\S+(?: \\S+)?)".format(
         "|".join(
-            re.escape(one)
-            for one in sorted(CLOSINGS, key=len, reverse=True)
-            if " " in one or one in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+            re.escape(phrase)
+            for phrase in sorted(CLOSINGS, key=len, reverse=True)
+            if " " in phrase or phrase in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
         )
     )
 )
@@ -78,9 +78,9 @@ def signature_start(lines: Sequence[str], end: int, sender: str = "") -> int:
     low = next((index for index in range(end) if lines[index].strip()), end)
     window = max(low + 1, end - SIGNATURE_LINES)
     for find in (_delimiter, _mobile, _closing, _name):
-        found = find(lines, window, end, sender)
-        if found < end:
-            return found
+        start = find(lines, window, end, sender)
+        if start < end:
+            return start
     return end
 
 
@@ -88,12 +88,12 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     for at in range(low, end):
         line = lines[at]
         text = line.strip()
-        tail = [one for one in lines[at + 1 : end] if one.strip()]
+        tail = [line for line in lines[at + 1 : end] if line.strip()]
         if text.startswith("\u2014 ") and _is_footer([text, *tail]):
             return at
         if text not in _DELIMITERS and not is_rule(line):
             continue
-        if any(is_quote(one) for one in tail):
+        if any(is_quote(line) for line in tail):
             continue
         if line == "-- " or (not tail and text in _DELIMITERS):
             return at
@@ -103,28 +103,28 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
 
 
 def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
-    """Short lines that are no sentences, and below a mere rule something to write or call to."""
-    if len(tail) > _MOST_LINES or any(is_rule(one) or _FOOTNOTE.match(one) for one in tail):
+    """Short lines that are not sentences, and below a mere rule an address or telephone number."""
+    if len(tail) > _MOST_LINES or any(is_rule(line) or _FOOTNOTE.match(line) for line in tail):
         return False
-    lower = [plain(one[:MAX_MARK_CHARS]) for one in tail]
+    lower = [plain(line[:MAX_MARK_CHARS]) for line in tail]
     if _is_footer(tail):
         return True
-    if sum(is_prose(one) for one in tail) > 1:
+    if sum(is_prose(line) for line in tail) > 1:
         return False
-    is_known = bool(sender) and any(sender.lower() in one for one in lower[:2])
+    is_known = bool(sender) and any(sender.lower() in line for line in lower[:2])
     if not is_known and not _is_name(tail[0].rstrip(" ,")):  # a name, or a closing
         return False
     if delimited or is_known:
         return True
-    return any(has_contact(one) for one in tail)
+    return any(has_contact(line) for line in tail)
 
 
 def _is_footer(lines: Sequence[str]) -> bool:
-    """What a list or a tracker puts below every message."""
+    """The footer that a list or a tracker puts below every message."""
     if sum(map(len, lines)) > _FOOTER_CHARS:
         return False
     text = plain(" ".join(lines))
-    return any(one in text for one in _FOOTERS)
+    return any(footer in text for footer in _FOOTERS)
 
 
 def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
@@ -141,9 +141,9 @@ def is_mobile(line: str) -> bool:
     if not text or len(text) > _MOBILE_CHARS or "?" in text or ". " in text:
         return False
     text = text.partition(",")[0]  # "..., please excuse the typos"
-    if "outlook" in text and any(one in text for one in _PLATFORMS):
+    if "outlook" in text and any(platform in text for platform in _PLATFORMS):
         return text.count(" ") < _OUTLOOK_WORDS
-    has_start = text.startswith(SENT_FROM) or any(one in text for one in _SENT_FROM_CJK)
+    has_start = text.startswith(SENT_FROM) or any(phrase in text for phrase in _SENT_FROM_CJK)
     return has_start and bool(_DEVICE.search(text))
 
 
@@ -168,16 +168,16 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
         return False
     text = plain(line)
     bare = text.rstrip(" ,.!:;\u3002\uff0c\uff01-")
-    parts = [one.strip() for one in bare.split("/")]
-    if all(one in _CLOSING_SET for one in parts):
+    parts = [part.strip() for part in bare.split("/")]
+    if all(part in _CLOSING_SET for part in parts):
         return not tail or _is_name(tail[0])
     if bare in _THANKS_SET:
-        return bool(tail) and _is_name(tail[0]) and any(has_contact(one) for one in tail)
+        return bool(tail) and _is_name(tail[0]) and any(has_contact(below) for below in tail)
     head, comma, rest = text.partition(",")
     if comma and head.strip() in _CLOSING_SET and _is_name(rest):
         return True
-    found = _CLOSING_AND_NAME.fullmatch(text)
-    return found is not None and _is_name(found[1]) and line.strip()[found.start(1)].isupper()
+    both = _CLOSING_AND_NAME.fullmatch(text)
+    return both is not None and _is_name(both[1]) and line.strip()[both.start(1)].isupper()
 
 
 def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
@@ -195,7 +195,7 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     first = plain(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS])
     if len(paragraph) == 1:
         return start if dashed and first in (sender.lower(), words[0]) else end
-    if len(paragraph) > _CLOSING_LINES or any(is_prose(one) for one in paragraph):
+    if len(paragraph) > _CLOSING_LINES or any(is_prose(line) for line in paragraph):
         return end
     return start if first.startswith(sender.lower()) and len(first) < len(sender) + 40 else end
 
