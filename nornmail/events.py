@@ -250,10 +250,10 @@ class LateListed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEvent(Event):
-    """What the events of one message on its way out have.
+    """The base of the events of one outgoing message.
 
     Attributes:
-        key: what makes it once.
+        key: identifies it.
         message_id: its Message-ID with the angle brackets.
     """
 
@@ -263,11 +263,11 @@ class OutboxEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxSent(OutboxEvent):
-    """The server took it, and nothing is left to try.
+    """The server took it, and no recipient is left to try.
 
     Attributes:
-        accepted: for how many recipients.
-        refused: how many it was refused for.
+        accepted: number of recipients it was taken for.
+        refused: number of recipients it was refused for.
     """
 
     accepted: int
@@ -276,10 +276,10 @@ class OutboxSent(OutboxEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxWaiting(OutboxEvent):
-    """It was put off; there will be another try.
+    """An attempt failed; there will be another one.
 
     Attributes:
-        attempts: how many came to nothing so far.
+        attempts: how many failed so far.
         due_at: when the next one is due.
         reason: what went wrong.
     """
@@ -291,7 +291,7 @@ class OutboxWaiting(OutboxEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxFailed(OutboxEvent):
-    """Nobody gets it: it was refused for good, given up, or dropped.
+    """No recipient gets it: it was refused for good, given up, or dropped.
 
     Attributes:
         reason: what went wrong.
@@ -302,7 +302,7 @@ class OutboxFailed(OutboxEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxUnknown(OutboxEvent):
-    """It may have been taken; it is not sent again unless a person says so.
+    """It may have been sent; it is not sent again unless an operator says so.
 
     Attributes:
         reason: what happened.
@@ -316,7 +316,7 @@ class OutboxBounced(OutboxEvent):
     """A delivery report came back for one of its recipients.
 
     Attributes:
-        address: whose.
+        address: of the recipient.
         reason: what the report says.
     """
 
@@ -400,15 +400,12 @@ def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
             return None
 
 
-# ---- The event that a letter's new state is.
-
-
-def outbox_event(letter: QueuedMessage) -> OutboxEvent | None:
-    """What is told of a letter that was just written down; ``None`` when there is no need to."""
-    at = instant(letter.changed_at)
-    key, message_id, reason = letter.key, letter.message_id, letter.reason
-    statuses = [one.status for one in letter.recipients]
-    match letter.state:
+def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
+    """The event of a queued message's new state; ``None`` where there is none."""
+    at = instant(message.changed_at)
+    key, message_id, reason = message.key, message.message_id, message.reason
+    statuses = [recipient.status for recipient in message.recipients]
+    match message.state:
         case QueueState.SENT:
             refused = statuses.count(RecipientStatus.REFUSED)
             accepted = len(statuses) - refused
@@ -420,8 +417,8 @@ def outbox_event(letter: QueuedMessage) -> OutboxEvent | None:
                 at=at,
                 key=key,
                 message_id=message_id,
-                attempts=letter.attempts,
-                due_at=instant(letter.due_at),
+                attempts=message.attempts,
+                due_at=instant(message.due_at),
                 reason=reason,
             )
         case QueueState.FAILED:
@@ -432,12 +429,12 @@ def outbox_event(letter: QueuedMessage) -> OutboxEvent | None:
             return None
 
 
-def bounce_of(letter: QueuedMessage, report: Recipient, at: float) -> OutboxBounced:
-    """What is told of a delivery report."""
+def bounce_event(message: QueuedMessage, report: Recipient, at: float) -> OutboxBounced:
+    """The event of a delivery report."""
     return OutboxBounced(
         at=instant(at),
-        key=letter.key,
-        message_id=letter.message_id,
+        key=message.key,
+        message_id=message.message_id,
         address=report.address,
         reason=report.text,
     )

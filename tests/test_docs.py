@@ -68,7 +68,7 @@ LIMITED = (
     "imap.limits",
     "message.limits",
     "outbox.transitions",
-    "outbox.sender",
+    "outbox.queue_runner",
     "smtp.session",
     "outbox.registry",
     "outbox.worker",

@@ -24,9 +24,9 @@ FULL = b"x" * MAX_LINE_OCTETS
         pytest.param(
             b"a\r\nb\r\n" * 900 + FULL + b"x\r\n", "more than", id="a long one at the end"
         ),
-        pytest.param(b"", "no end", id="nothing"),
-        pytest.param(b"a", "no end", id="no line end"),
-        pytest.param(b"a\n", "no end", id="LF alone at the end"),
+        pytest.param(b"", "no CRLF", id="nothing"),
+        pytest.param(b"a", "no CRLF", id="no line end"),
+        pytest.param(b"a\n", "no CRLF", id="LF alone at the end"),
         pytest.param(b"a\nb\r\n", "bare", id="a bare LF"),
         pytest.param(b"a\rb\r\n", "bare", id="a bare CR"),
         pytest.param(b"a\n\rb\r\n", "bare", id="LF and CR the wrong way round"),

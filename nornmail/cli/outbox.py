@@ -114,7 +114,7 @@ def _list(chosen: argparse.Namespace, outbox: Outbox) -> None:
             str(letter.attempts),
             to + more,
         ]
-        asked = f"(asked for: {letter.wish}) " if letter.wish else ""
+        asked = f"(asked for: {letter.request}) " if letter.request else ""
         print(_row(cells, letter.subject, asked + letter.reason.partition("\n")[0]))
 
 

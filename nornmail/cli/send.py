@@ -131,7 +131,7 @@ def _sent(mailer: Mailer, result: SendResult, timeout: float) -> tuple[SendResul
     try:
         mailer.flush(timeout, only=result.key)
         timeout = 0.0  # it had its try
-        why = str(mailer.trouble or "")
+        why = str(mailer.last_error or "")
     except LeaseHeld:
         timeout -= time.monotonic() - begin  # whoever sends from this outbox sends it
     return mailer.wait(result.key, timeout), why

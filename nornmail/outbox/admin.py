@@ -1,4 +1,4 @@
-"""The mail on its way out: seen, read, and decided over by hand, beside a running sender too."""
+"""Outgoing mail as operators see it: list, read, retry, drop, resolve; also beside a sender."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipi
 from nornmail.stores.protocol import StateStore
 
 SHORTEST_KEY = 4
-"""Characters of a key that are enough to name a letter, if no other begins with them."""
+"""Characters of a key that are enough to name a message, if no other begins with them."""
 UNSENT = frozenset({QueueState.QUEUED, QueueState.SENDING, QueueState.UNKNOWN, QueueState.FAILED})
-"""The states of what was not sent; what was is history."""
+"""The states of what was not sent; the rest is history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMessage:
-    """A message on its way out, as it was when it was asked for.
+    """An outgoing message, as it was when it was read.
 
     Attributes:
-        key: what makes it once.
-        account: whose outbox it lies in, as the store names it.
+        key: identifies it within its outbox.
+        account: the outbox that it is in, as the store names it.
         state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``.
         message_id: its Message-ID with the angle brackets.
         sender: the envelope's sender.
         recipients: everyone of the envelope, with status, code and text.
         subject: for people.
         is_answer: it answers a message.
-        attempts: how often it was tried and put off.
+        attempts: how often it was tried and deferred.
         queued_at: when it was queued.
         due_at: when it is tried next; ``None`` unless it is queued.
         changed_at: when it last changed.
-        reason: why it is where it is, for a person.
+        reason: why it is in this state, for a person.
         size: octets.
-        copied: a copy lies in the mailbox of sent mail.
-        dropped: a person gave it up; its bytes are not kept.
-        wish: what was asked for and no sender has done yet: ``retry``, ``drop``, ``sent`` or
+        copied: a copy is in the mailbox of sent mail.
+        dropped: an operator gave it up; its bytes are not kept.
+        request: of an operator, which no sender has applied yet: ``retry``, ``drop``, ``sent`` or
             ``""``.
     """
 
@@ -58,13 +58,13 @@ class OutboxMessage:
     size: int
     copied: bool
     dropped: bool
-    wish: str
+    request: str
 
 
 class Outbox:
-    """The letters of a store. It takes no lease, so a sender may be at work.
+    """The outgoing messages of a store. It takes no lease, so a sender may be at work.
 
-    What it is asked for is left in the store. The sender does it at its next look, which is two
+    Requests are left in the store. The sender applies them at its next run, which is at most two
     seconds away, or when it is started.
 
     Args:
@@ -75,116 +75,117 @@ class Outbox:
         self._store = store
 
     def list(self, states: Collection[str] = UNSENT) -> list[OutboxMessage]:
-        """The letters in any of ``states``, by account and age, the oldest first.
+        """The messages in any of ``states``, by account and age, the oldest first.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        wanted = {QueueState(state) for state in states}
-        found = []
+        rows = []
         for outbox in self._store.outboxes():
-            pending_requests = dict(self._store.pending_requests(outbox))
-            letters = self._store.queued_messages(outbox, wanted)
-            for letter in sorted(letters, key=lambda one: (one.queued_at, one.key)):
-                found.append(_shown(letter, pending_requests.get(letter.key)))
-        return found
+            requests = dict(self._store.pending_requests(outbox))
+            messages = self._store.queued_messages(outbox, {QueueState(state) for state in states})
+            for message in sorted(messages, key=lambda m: (m.queued_at, m.key)):
+                rows.append(_view(message, requests.get(message.key)))
+        return rows
 
     def find(self, key: str, account: str | None = None) -> OutboxMessage:
-        """The letter with this key.
+        """The message with this key.
 
         Args:
-            key: the key, or as much of its beginning as no other letter has.
+            key: the key, or an unambiguous beginning of it.
             account: of this outbox only, where several have the key.
 
         Raises:
             ConfigurationError: there is none, or more than one.
             StoreError: the store cannot be read.
         """
-        everything = [
-            letter
-            for letter in self.list(frozenset(QueueState))
-            if account in (None, letter.account)
+        messages = [
+            message
+            for message in self.list(frozenset(QueueState))
+            if account in (None, message.account) and message.key.startswith(key)
         ]
-        exact = [letter for letter in everything if letter.key == key]
-        found = exact or [letter for letter in everything if letter.key.startswith(key)]
-        if not found or not (exact or len(key) >= SHORTEST_KEY):
-            raise ConfigurationError("KEY", key, "no letter has this key")
-        if len(found) > 1:
-            where = sorted({letter.account for letter in found})
-            more = f", in the outboxes {', '.join(where)}" if len(where) > 1 else ""
-            raise ConfigurationError("KEY", key, f"{len(found)} letters begin with it{more}")
-        return found[0]
+        exact = [message for message in messages if message.key == key]
+        messages = exact or (messages if len(key) >= SHORTEST_KEY else [])
+        if not messages:
+            raise ConfigurationError("KEY", key, "no message has this key")
+        if len(messages) > 1:
+            accounts = sorted({message.account for message in messages})
+            where = f", in the outboxes {', '.join(accounts)}" if len(accounts) > 1 else ""
+            raise ConfigurationError("KEY", key, f"{len(messages)} keys begin with it{where}")
+        return messages[0]
 
-    def raw(self, letter: OutboxMessage) -> bytes:
+    def raw(self, message: OutboxMessage) -> bytes:
         """Its bytes.
 
         Raises:
             NornmailError: none are kept: it was sent, or dropped.
             StoreError: the store cannot be read.
         """
-        raw = self._store.message_bytes(letter.account, letter.key)
+        raw = self._store.message_bytes(message.account, message.key)
         if raw is None:
-            raise NornmailError(f"no bytes of the letter {letter.key} are kept")
+            raise NornmailError(f"no bytes of the message {message.key} are kept")
         return raw
 
-    def retry(self, letter: OutboxMessage) -> None:
-        """Ask for another try now; durable on return.
+    def retry(self, message: OutboxMessage) -> None:
+        """Request another attempt now; durable on return.
 
-        What failed gets another three days. What is unknown is sent again, perhaps for the second
-        time.
+        A failed message gets another three days. An unknown one is sent again, perhaps for the
+        second time.
 
         Raises:
             NornmailError: it is sent, being sent, or dropped.
             StoreError: the store cannot be written.
         """
-        self._ask(letter, OperatorRequest.RETRY)
+        self._request(message, OperatorRequest.RETRY)
 
-    def drop(self, letter: OutboxMessage) -> None:
+    def drop(self, message: OutboxMessage) -> None:
         """Give it up: it is failed, and its bytes are forgotten; durable on return.
 
         Raises:
             NornmailError: it is sent, being sent, or dropped.
             StoreError: the store cannot be written.
         """
-        self._ask(letter, OperatorRequest.DROP)
+        self._request(message, OperatorRequest.DROP)
 
-    def resolve(self, letter: OutboxMessage, *, sent: bool) -> None:
-        """Say of one that is unknown whether it was sent; if not, it is tried again.
+    def resolve(self, message: OutboxMessage, *, sent: bool) -> None:
+        """Say of an unknown message whether it was sent; if not, it is tried again.
 
         Raises:
             NornmailError: it is not unknown.
             StoreError: the store cannot be written.
         """
-        current = self._store.queued_message(letter.account, letter.key)
+        current = self._store.queued_message(message.account, message.key)
         if current is None or current.state is not QueueState.UNKNOWN:
             state = "gone" if current is None else current.state
-            raise NornmailError(f"{letter.key} is {state}: only what is unknown can be resolved")
-        self._ask(letter, OperatorRequest.SENT if sent else OperatorRequest.RETRY)
+            raise NornmailError(
+                f"{message.key} is {state}: only an unknown message can be resolved"
+            )
+        self._request(message, OperatorRequest.SENT if sent else OperatorRequest.RETRY)
 
-    def _ask(self, letter: OutboxMessage, wish: OperatorRequest) -> None:
+    def _request(self, message: OutboxMessage, request: OperatorRequest) -> None:
         try:
-            self._store.request(letter.account, letter.key, wish)
-        except IllegalTransition as refused:  # the state is another one by now
-            raise NornmailError(str(refused)) from refused
+            self._store.request(message.account, message.key, request)
+        except IllegalTransition as error:  # its state has changed since it was read
+            raise NornmailError(str(error)) from error
 
 
-def _shown(letter: QueuedMessage, wish: OperatorRequest | None) -> OutboxMessage:
+def _view(message: QueuedMessage, request: OperatorRequest | None) -> OutboxMessage:
     return OutboxMessage(
-        key=letter.key,
-        account=letter.outbox,
-        state=letter.state,
-        message_id=letter.message_id,
-        sender=letter.sender,
-        recipients=letter.recipients,
-        subject=letter.subject,
-        is_answer=letter.is_answer,
-        attempts=letter.attempts,
-        queued_at=instant(letter.queued_at),
-        due_at=instant(letter.due_at) if letter.state is QueueState.QUEUED else None,
-        changed_at=instant(letter.changed_at),
-        reason=letter.reason,
-        size=letter.size,
-        copied=letter.copied,
-        dropped=letter.dropped,
-        wish="" if wish is None else wish.value,
+        key=message.key,
+        account=message.outbox,
+        state=message.state,
+        message_id=message.message_id,
+        sender=message.sender,
+        recipients=message.recipients,
+        subject=message.subject,
+        is_answer=message.is_answer,
+        attempts=message.attempts,
+        queued_at=instant(message.queued_at),
+        due_at=instant(message.due_at) if message.state is QueueState.QUEUED else None,
+        changed_at=instant(message.changed_at),
+        reason=message.reason,
+        size=message.size,
+        copied=message.copied,
+        dropped=message.dropped,
+        request="" if request is None else request.value,
     )

@@ -1,4 +1,4 @@
-"""A draft on its way into the outbox: its key, its bytes, and whether it may be written at all."""
+"""The way of a draft into the outbox: its key, its bytes, and whether it may be sent at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from typing import Any
 
 from nornmail import context
 from nornmail.clock import Clock, instant
@@ -33,26 +33,8 @@ from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.outbox")
 
-# ---- What the store knows that decides whether a message may be answered: see ``loops.py``.
-
 HOUR = 3_600.0
 DAY = 86_400.0
-
-
-def is_our_message_id(store: StateStore, message_id: str) -> bool:
-    """Whether a message with this Message-ID is one of ours, of whatever outbox of the store."""
-    return bool(message_id) and bool(store.messages_with_id(message_id))
-
-
-def reply_counts(store: StateStore, outbox: str, message: Message, now: float) -> ReplyCounts:
-    """How many answers the correspondents of a message, or its thread, got: the most of any."""
-    asked = [{"address": one.address} for one in correspondents(message)]
-    asked.append({"thread_id": message.thread_id})
-    hour = [store.answers_since(outbox, now - HOUR, **one) for one in asked]
-    day = [store.answers_since(outbox, now - DAY, **one) for one in asked]
-    return ReplyCounts(hour=max(hour), day=max(day))
-
-
 MAX_KEY_CHARS = 200
 """Characters of a key: people read it, and an index holds it."""
 REMEMBERED = 2 * 86_400.0
@@ -61,18 +43,29 @@ the longest limit counts over a day."""
 _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
+def reply_counts(store: StateStore, outbox: str, message: Message, now: float) -> ReplyCounts:
+    """The replies sent to the correspondents of a message, or in its thread: the largest count."""
+    by: list[dict[str, Any]] = [{"address": who.address} for who in correspondents(message)]
+    by.append({"thread_id": message.thread_id})
+    hour, day = (
+        max(store.answers_since(outbox, now - window, **which) for which in by)
+        for window in (HOUR, DAY)
+    )
+    return ReplyCounts(hour=hour, day=day)
+
+
 class Enqueuer:
-    """Writes letters, each once per key.
+    """Composes messages and puts them into an outbox, each once per key.
 
     Args:
-        store: where they are kept; a store in memory where ``keeps`` is false.
-        outbox: whose they are.
+        store: of the messages; one in memory where ``keeps`` is false.
+        outbox: the account that sends them.
         clock: for dates, and for the age of what is answered.
         worker: sends them.
-        keeps: they are sent by and by. If not, at once.
-        dry_run: nothing is kept or sent.
+        keeps: they are queued. If not, they are sent at once.
+        dry_run: nothing is stored or sent.
         receive_only: everything is refused.
-        answer_limits, max_reply_age: of answers.
+        answer_limits, max_reply_age: of replies.
     """
 
     def __init__(
@@ -100,24 +93,24 @@ class Enqueuer:
         self._process = os.getpid()
 
     def refuse_loops(self, message: Message, own: Collection[str], allow: Collection[str]) -> None:
-        """See that a program may answer a message.
+        """Check that a program may answer a message.
 
         Raises:
-            LoopError: it may not.
+            ReplyRefused: it may not.
         """
         now = self._clock.wall()
-        found = refusal_reasons(
+        reasons = refusal_reasons(
             message,
             own=own,
-            own_message_ids=partial(is_our_message_id, self._store),
+            own_message_ids=lambda message_id: bool(self._store.messages_with_id(message_id)),
             answered=reply_counts(self._store, self._outbox, message, now),
             limits=self._answer_limits,
             now=instant(now),
             max_age=self._max_reply_age,
             allow=allow,
         )
-        if found:
-            raise ReplyRefused(found)
+        if reasons:
+            raise ReplyRefused(reasons)
 
     def refuse_after_fork(self) -> None:
         """Refuse to work in a forked process.
@@ -126,97 +119,96 @@ class Enqueuer:
             NornmailError: the connection and the threads are those of the parent.
         """
         if os.getpid() != self._process:
-            raise NornmailError("this mailer is of the process before the fork: make another one")
+            raise NornmailError(
+                "this mailer was made before the fork: make one in the child process"
+            )
 
     def enqueue(
         self, key: str | None, draft: Callable[[], Draft], *, answers: Message | None = None
     ) -> SendResult:
-        """Write a letter and send it, unless its key is known.
+        """Compose a message and queue it, unless its key is known.
 
         Args:
             key: as the caller gave it.
-            draft: makes what is to be written; called only if it is.
+            draft: makes the draft; called only where the key is new.
             answers: the message that it answers.
         """
         if self._receive_only:
             raise SendingDisabled("this mailer is receive_only: it sends nothing")
         self.refuse_after_fork()
-        name, default_of = self._name(key, answers)
+        name, default_of = self._key(key, answers)
         if default_of is None:
-            return self._write(name, draft, is_answer=answers is not None)
+            return self._put(name, draft, is_answer=answers is not None)
         default_of.take(self._outbox)
         try:
-            return self._write(name, draft, is_answer=answers is not None)
+            return self._put(name, draft, is_answer=answers is not None)
         except BaseException:
             default_of.give_back(self._outbox)
             raise
 
-    def _name(
+    def _key(
         self, key: str | None, answers: Message | None
     ) -> tuple[str, context.DeliveryContext | None]:
-        """The key in the store, and the handling whose own key it is."""
+        """The key in the store, and the delivery whose default key it is."""
         if key is not None and not (len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key)):
-            allowed = f"must be 1 to {MAX_KEY_CHARS} characters that can be printed"
+            allowed = f"must be 1 to {MAX_KEY_CHARS} printable characters"
             raise ConfigurationError("key", key, allowed)
         if not self._keeps:
             return secrets.token_hex(16), None
-        handled = context.current()
-        if handled is not None and handled.delivery_id:
+        delivery = context.current()
+        if delivery is not None and delivery.delivery_id:
             if key is None:
-                return handled.delivery_id, handled
-            return f"{handled.delivery_id}/{key}", None
+                return delivery.delivery_id, delivery
+            return f"{delivery.delivery_id}/{key}", None
         if key is None and answers is not None:
             key = answers.delivery_id or None
         return key or secrets.token_hex(16), None
 
-    def _write(self, name: str, draft: Callable[[], Draft], *, is_answer: bool) -> SendResult:
-        known = self._store.queued_message(self._outbox, name)
+    def _put(self, key: str, draft: Callable[[], Draft], *, is_answer: bool) -> SendResult:
+        known = self._store.queued_message(self._outbox, key)
         if known is not None:
-            log.info("%s was written before, as %s", name, known.message_id)
+            log.info("%s was queued before, as %s", key, known.message_id)
             if known.is_answer is not is_answer:
+                kinds = ("a reply", "a message")
+                had, has = kinds if known.is_answer else reversed(kinds)
                 log.warning(
-                    "%s was written under the key %s, and now %s is to be: it is not sent; give "
-                    "each a key= of its own",
-                    *(
-                        ("an answer", name, "a message")
-                        if known.is_answer
-                        else ("a message", name, "an answer")
-                    ),
+                    "%s is the key of %s that was queued before; %s with the same key is not sent: "
+                    "give each a key= of its own",
+                    *(key, had, has),
                 )
             return result_of(known)
         now = self._clock.wall()
         composed = compose(draft(), now=instant(now), unique=secrets.token_hex(16))
-        letter = _letter(self._outbox, name, composed, now, is_answer=is_answer)
+        message = _queued(self._outbox, key, composed, now, is_answer=is_answer)
         if self._dry_run:
-            everyone = ", ".join(one.address for one in letter.recipients)
-            log.info("dry run: %s to %s", composed.message_id, everyone)
-            return replace(result_of(letter), dry_run=True, raw=composed.raw)
+            addresses = ", ".join(recipient.address for recipient in message.recipients)
+            log.info("dry run: %s to %s", composed.message_id, addresses)
+            return replace(result_of(message), dry_run=True, raw=composed.raw)
         if not self._keeps:
-            return self._send_now(letter, composed.raw)
-        kept = self._store.enqueue(letter, composed.raw)
+            return self._send_now(message, composed.raw)
+        stored = self._store.enqueue(message, composed.raw)
         self._worker.wake()
-        return result_of(kept)
+        return result_of(stored)
 
-    def _send_now(self, letter: QueuedMessage, raw: bytes) -> SendResult:
-        """Send without a store, and keep what the limits and the loops have to know."""
+    def _send_now(self, message: QueuedMessage, raw: bytes) -> SendResult:
+        """Send without a store; remember what the limits and the loop rules need."""
         if isinstance(self._store, MemoryStateStore):
             self._store.forget_messages(self._outbox, self._clock.wall() - REMEMBERED)
-        self._store.enqueue(letter, raw)
-        tried, trouble = self._worker.try_now(letter.key)
+        self._store.enqueue(message, raw)
+        tried, error = self._worker.try_now(message.key)
         result = result_of(tried)
         if result.accepted:
             return result
-        why = str(trouble) if trouble is not None else result.reason
+        why = str(error) if error is not None else result.reason
         if tried.state is QueueState.UNKNOWN:
-            text = f"it is not known whether {letter.message_id} was sent: {why}"
-            raise SendUnknown(text, result) from trouble
-        raise SendFailed(f"{letter.message_id} was not sent: {why}", result) from trouble
+            text = f"it is not known whether {message.message_id} was sent: {why}"
+            raise SendUnknown(text, result) from error
+        raise SendFailed(f"{message.message_id} was not sent: {why}", result) from error
 
 
-def _letter(
+def _queued(
     outbox: str, key: str, composed: Composed, now: float, *, is_answer: bool
 ) -> QueuedMessage:
-    """The letter of a message that was just written."""
     return QueuedMessage(
         outbox=outbox,
         key=key,

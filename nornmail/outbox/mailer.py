@@ -1,4 +1,4 @@
-"""The mailer as a program sees it: what it is made with, and what can be asked of it."""
+"""The mailer: sends messages and replies, and reports what became of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import logging
 import os
 import random
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self
 
 from nornmail.clock import Clock, SystemClock, system_random
 from nornmail.compose.addresses import AddressesLike, AddressLike, sender_of, to_address
@@ -27,8 +26,8 @@ from nornmail.message.message import Message
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.enqueue import Enqueuer
+from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.results import BeforeSend, SendResult, result_of
-from nornmail.outbox.sender import Sender
 from nornmail.outbox.sent_copies import SentMail
 from nornmail.outbox.status import STUCK, MailerStatus, StatusTracker
 from nornmail.outbox.transitions import SendLimits
@@ -42,154 +41,63 @@ from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.outbox")
 
-# ---- Sending under asyncio: in a thread, so that a slow server or disk holds no event loop up.
-
-
-async def in_a_thread(work: Callable[[], SendResult]) -> SendResult:
-    """Do it in a thread, and leave nothing half done when this is cancelled."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("cancelled, and %s", error)
-        raise
-
-
-# ---- What can be asked and said of letters that a mailer was given before.
-
-WAIT_STEP = 0.05
-"""Seconds between two looks of :meth:`Mailer.wait`: another process may be the one that sends."""
-
-
-class Tracking(ABC):
-    """The part of a mailer that is about what it has already."""
-
-    outbox: str
-    _store: StateStore
-    _clock: Clock
-    _status: StatusTracker
-    _emit: Announcer
-    _worker: Worker
-    _enqueuer: Enqueuer
-
-    @abstractmethod
-    def _drains(self) -> bool:
-        """Whether letters of the store may go out by this mailer."""
-
-    def result(self, key: str) -> SendResult | None:
-        """What became of the message with this key, ``None`` if there is none."""
-        letter = self._store.queued_message(self.outbox, key)
-        return None if letter is None else result_of(letter)
-
-    def wait(self, key: str, timeout: float) -> SendResult:
-        """Wait until it is known what becomes of a message, or nothing goes out for now.
-
-        Args:
-            key: of a message that was given to :meth:`send`.
-            timeout: seconds to wait at most.
-
-        Returns:
-            What became of it so far: still ``queued`` where the time is up, it was put off, or the
-            server leaves this mailer waiting (rejected credentials, throttling).
-
-        Raises:
-            ConfigurationError: there is no such message.
-        """
-        until = self._clock.monotonic() + timeout
-        while True:
-            result = self.result(key)
-            if result is None:
-                raise ConfigurationError("key", key, "there is no such letter")
-            open_still = result.state in (QueueState.QUEUED, QueueState.SENDING)
-            left = until - self._clock.monotonic()
-            if not open_still or left <= 0 or self._status.state in STUCK:
-                return result
-            self._clock.wait(threading.Event(), min(left, WAIT_STEP))
-
-    def resolve(self, key: str, *, sent: bool) -> None:
-        """Say of a letter that is unknown whether it was sent; if not, it is tried again.
-
-        Durable on return. It is done at once if no other process sends from this outbox, else at
-        that one's next look.
-
-        Raises:
-            ConfigurationError: there is no such letter, or it is not unknown.
-        """
-        self._enqueuer.refuse_after_fork()
-        letter = self._store.queued_message(self.outbox, key)
-        if letter is None or letter.state is not QueueState.UNKNOWN:
-            found = "there is no such letter" if letter is None else f"it is {letter.state}"
-            raise ConfigurationError("key", key, f"only what is unknown can be resolved: {found}")
-        self._store.request(
-            self.outbox, key, OperatorRequest.SENT if sent else OperatorRequest.RETRY
-        )
-        self._worker.wake()
-        if self._drains() and not (self._worker.running or self._worker.inside):
-            with suppress(LeaseHeld):
-                self._worker.apply_requests()
-
-    def note_bounce(self, message: Message) -> list[OutboxBounced]:
-        """Note what a delivery report says of what was sent; a poller of the store does it itself.
-
-        Returns:
-            One event for each recipient of which it is news; ``on_event`` is called with them.
-        """
-        told = note_bounce(self._store, message, now=self._clock.wall())
-        for event in told:
-            self._emit(event)
-        return told
-
-    @property
-    def trouble(self) -> NornmailError | None:
-        """What last kept the server from being asked: it is away, or refused the login."""
-        return self._worker.trouble
-
-    def status(self) -> MailerStatus:
-        """What the mailer is doing, since when and why, and what waits; from any thread.
-
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        count = partial(self._store.count_messages, self.outbox)
-        failed = self._store.queued_messages(self.outbox, {QueueState.FAILED})
-        return self._status.read(
-            queued=count({QueueState.QUEUED, QueueState.SENDING}),
-            unknown=count({QueueState.UNKNOWN}),
-            failed=sum(not letter.dropped for letter in failed),
-        )
-
-
+P = ParamSpec("P")
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
+WAIT_STEP = 0.05
+"""Seconds between two reads of :meth:`Mailer.wait`: another process may be the one that sends."""
 
-class Mailer(Tracking):
-    """Sends messages and answers.
+
+def _in_thread(
+    method: Callable[Concatenate[Mailer, P], SendResult],
+) -> Callable[Concatenate[Mailer, P], Coroutine[Any, Any, SendResult]]:
+    """The asyncio form of a method, which runs it in a thread.
+
+    When it is cancelled, what has begun is brought to its end before the cancellation continues:
+    with a store that is one write to the disk.
+    """
+
+    @wraps(method)
+    async def run(self: Mailer, /, *args: P.args, **kwargs: P.kwargs) -> SendResult:
+        task = asyncio.ensure_future(asyncio.to_thread(method, self, *args, **kwargs))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            while not task.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.warning("cancelled, and %s", error)
+            raise
+
+    run.__doc__ = f":meth:`{method.__name__}` under asyncio, in a thread."
+    return run
+
+
+class Mailer:
+    """Sends messages and replies.
 
     With a store a message is durable when :meth:`send` returns, and is sent once: by the thread of
-    :meth:`start`, beside a running poller with the same store, at the end of its ``poll_once()``,
-    or by :meth:`flush`. Without a store it is sent at once, in the caller's thread, or raises.
+    :meth:`start`, by a running poller with the same store or its ``poll_once()``, or by
+    :meth:`flush`. Without a store it is sent at once, in the caller's thread, or raises.
 
     Args:
-        settings: where mail is handed in, and as whom.
-        store: where mail on its way out is kept; ``None`` keeps none.
-        sender: whom mail is from; by default that of the settings, or their username if it is an
+        settings: the submission server and the login.
+        store: keeps outgoing mail; ``None`` keeps none.
+        sender: the From address; by default that of the settings, or their username if it is an
             address.
-        own_addresses: further addresses of ours; what comes from them is never answered.
+        own_addresses: further addresses of ours; mail from them is never answered.
         render_html: a function that makes HTML of the text, where no HTML is given.
-        sent_mailbox: where copies of what was sent are put, such as a
+        sent_mailbox: saves copies of sent mail, such as a
             :class:`~nornmail.imap.sent_mailbox.SentMailbox`.
         before_send: called with an :class:`~nornmail.outbox.results.OutgoingMessage` before each
             attempt: True sends it, False (or ``raise Reject(why)``) makes it failed, and
             ``raise Defer(seconds)`` asks again later. Any other exception is a failed attempt.
         dry_run: compose and check, and neither keep nor send anything.
         receive_only: every attempt to send raises :class:`~nornmail.errors.SendingDisabled`.
-        send_limits: how many letters go out per minute and hour; what is above waits.
-        answer_limits: how many answers a correspondent, and a thread, gets per hour and day.
-        max_reply_age: what was received longer ago is not answered; ``None`` is no limit.
+        send_limits: how many messages go out per minute and hour; those above wait.
+        answer_limits: how many replies a correspondent, and a thread, gets per hour and day.
+        max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
         account: the outbox's name in the store; by default ``username@host``.
         on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
@@ -241,7 +149,7 @@ class Mailer(Tracking):
         self._store = MemoryStateStore() if store is None else store
         line = Line(open_session or partial(Session.open, settings, clock=self._clock), self._clock)
         self._worker = Worker(
-            Sender(
+            QueueRunner(
                 self._store,
                 self.outbox,
                 line=line,
@@ -312,27 +220,27 @@ class Mailer(Tracking):
         """Send a message, once per key.
 
         Args:
-            to, cc, bcc, reply_to: addresses, one or several: ``"Ann <ann@example.com>"``.
+            to, cc, bcc, reply_to: one or several addresses: ``"Ann <ann@example.com>"``.
             subject: on one line.
-            text, html: what it says; either may be left out.
-            attachments: paths, ``(name, octets)``, enclosures, or attachments that came in.
+            text, html: the body; either may be left out.
+            attachments: paths, ``(name, octets)``, or attachments of either kind.
             headers: further fields.
             from_: instead of the mailer's sender.
-            in_reply_to, references: the Message-IDs of what it answers, and of the thread.
-            key: what makes it once. In a handler it is the message's ``delivery_id`` by itself, and
-                a key that is given counts for that message. Elsewhere, without one, each call is a
-                message of its own.
+            in_reply_to, references: the Message-IDs of the message it answers, and of the thread.
+            key: identifies it: a second send with the same key sends nothing. In a handler the
+                default is the message's ``delivery_id``, and a key counts within that message.
+                Elsewhere, without one, each call sends a message of its own.
 
         Returns:
-            What became of it so far; with a store mostly ``queued``. Where a message with this key
-            was sent before, that one's result, and nothing is sent.
+            Its result so far; with a store mostly ``queued``. Where a message with this key exists,
+            that one's result, and nothing is sent.
 
         Raises:
-            ComposeError: it cannot be written as it was asked for.
+            ComposeError: the message cannot be composed.
             ConfigurationError: a second message without a key in one handler.
-            ReceiveOnly: this mailer does not send.
-            SendFailed, SendUnknown: without a store: nobody got it, or that is not known.
-            StoreError: it could not be kept; it is not sent.
+            SendingDisabled: this mailer does not send.
+            SendFailed, SendUnknown: without a store: no recipient got it, or that is not known.
+            StoreError: it could not be stored; it is not sent.
         """
         return self._enqueuer.enqueue(
             key,
@@ -367,26 +275,26 @@ class Mailer(Tracking):
         approved: bool = False,
         key: str | None = None,
     ) -> SendResult:
-        """Answer a message, in its thread, once per key.
+        """Reply to a message, in its thread, once per key.
 
         Args:
-            message: what is answered.
-            text, html: the answer.
+            message: to answer.
+            text, html: the body.
             reply_all: also to everyone else that the message went to.
             quote: with the message's text below.
-            attachments, headers: as of :meth:`send`.
-            from_: whom it is from; by default the inbox that the message came to, where there are
+            attachments, headers: as in :meth:`send`.
+            from_: the From address; by default the inbox that the message came to, where there are
                 inboxes, else the mailer's sender.
             allow: names of refusals (:data:`nornmail.compose.autoreply.REFUSALS`) that are lifted.
             approved: a person has read it: it is not marked as automatic (RFC 3834).
-            key: as of :meth:`send`; outside of a handler the message's ``delivery_id``.
+            key: as in :meth:`send`; outside of a handler the message's ``delivery_id``.
 
         Returns:
-            What became of it so far, as of :meth:`send`.
+            Its result so far, as of :meth:`send`.
 
         Raises:
-            LoopError: a program must not answer this message; nothing was sent or kept.
-            NornmailError: what :meth:`send` raises.
+            ReplyRefused: a program must not answer this message; nothing was sent or kept.
+            NornmailError: as :meth:`send`.
         """
         own = self._own | ({message.inbox} if message.inbox else set())
 
@@ -407,26 +315,101 @@ class Mailer(Tracking):
 
         return self._enqueuer.enqueue(key, draft, answers=message)
 
-    async def asend(self, *args: Any, **kwargs: Any) -> SendResult:
-        """:meth:`send` under asyncio, in a thread.
+    asend = _in_thread(send)
+    areply = _in_thread(reply)
 
-        When it is cancelled, what has begun is brought to its end before the cancellation goes on:
-        with a store that is one write to the disk.
+    # What became of messages that were sent before.
+
+    def result(self, key: str) -> SendResult | None:
+        """The result of the message with this key, ``None`` if there is none."""
+        message = self._store.queued_message(self.outbox, key)
+        return None if message is None else result_of(message)
+
+    def wait(self, key: str, timeout: float) -> SendResult:
+        """Wait until a message is sent, failed or unknown, or nothing goes out for now.
+
+        Args:
+            key: of a message that was given to :meth:`send`.
+            timeout: seconds to wait at most.
+
+        Returns:
+            Its result: still ``queued`` where the time is up, it was deferred, or the server keeps
+            this mailer waiting (rejected credentials, throttling).
+
+        Raises:
+            ConfigurationError: there is no such message.
         """
-        return await in_a_thread(partial(self.send, *args, **kwargs))
+        until = self._clock.monotonic() + timeout
+        while True:
+            result = self.result(key)
+            if result is None:
+                raise ConfigurationError("key", key, "no message has this key")
+            is_open = result.state in (QueueState.QUEUED, QueueState.SENDING)
+            left = until - self._clock.monotonic()
+            if not is_open or left <= 0 or self._status.state in STUCK:
+                return result
+            self._clock.wait(threading.Event(), min(left, WAIT_STEP))
 
-    async def areply(self, *args: Any, **kwargs: Any) -> SendResult:
-        """:meth:`reply` under asyncio, in a thread; as :meth:`asend`."""
-        return await in_a_thread(partial(self.reply, *args, **kwargs))
+    def resolve(self, key: str, *, sent: bool) -> None:
+        """Say of an unknown message whether it was sent; if not, it is tried again.
 
-    # The outbox.
+        Durable on return. It is applied at once if no other process sends from this outbox, else at
+        that one's next run.
+
+        Raises:
+            ConfigurationError: there is no such message, or it is not unknown.
+        """
+        self._enqueuer.refuse_after_fork()
+        message = self._store.queued_message(self.outbox, key)
+        if message is None or message.state is not QueueState.UNKNOWN:
+            why = "no message has this key" if message is None else f"it is {message.state}"
+            raise ConfigurationError("key", key, f"only an unknown message can be resolved: {why}")
+        self._store.request(
+            self.outbox, key, OperatorRequest.SENT if sent else OperatorRequest.RETRY
+        )
+        self._worker.wake()
+        if self._drains() and not (self._worker.running or self._worker.inside):
+            with suppress(LeaseHeld):
+                self._worker.apply_requests()
+
+    def note_bounce(self, message: Message) -> list[OutboxBounced]:
+        """Record what a delivery report says about sent mail; a poller of the store does it itself.
+
+        Returns:
+            One event for each recipient of which it is news; ``on_event`` is called with them.
+        """
+        events = note_bounce(self._store, message, now=self._clock.wall())
+        for event in events:
+            self._emit(event)
+        return events
+
+    @property
+    def last_error(self) -> NornmailError | None:
+        """What kept the last attempt from reaching the server; ``None`` if it did."""
+        return self._worker.last_error
+
+    def status(self) -> MailerStatus:
+        """The mailer's state, since when and why, and what waits; from any thread.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        count = partial(self._store.count_messages, self.outbox)
+        failed = self._store.queued_messages(self.outbox, {QueueState.FAILED})
+        return self._status.read(
+            queued=count({QueueState.QUEUED, QueueState.SENDING}),
+            unknown=count({QueueState.UNKNOWN}),
+            failed=sum(not message.dropped for message in failed),
+        )
+
+    # Running the queue.
 
     def start(self) -> Self:
         """Send in a thread of the mailer's own, until :meth:`stop`; returns at once.
 
-        Beside a running poller with the same store that is not needed. The thread does not keep the
-        program alive; one that ends waits some seconds for the letter at hand. Without a store
-        there is nothing to do.
+        With a running poller of the same store that is not needed. The thread does not keep the
+        program alive; a program that ends waits some seconds for the message being sent. Without a
+        store there is nothing to do.
         """
         if self._drains():
             self._enqueuer.refuse_after_fork()
@@ -434,12 +417,12 @@ class Mailer(Tracking):
         return self
 
     def stop(self, timeout: float | None = None) -> bool:
-        """End what :meth:`start` began, after the letter at hand; the others stay in the store.
+        """End the thread of :meth:`start` after its current message; the others stay queued.
 
-        Beside a poller that runs it goes on for that.
+        While a poller of the same store runs, the thread continues for that one.
 
         Args:
-            timeout: seconds to wait at most; ``None`` for as long as the letter takes.
+            timeout: seconds to wait at most; ``None`` for as long as the message takes.
 
         Returns:
             Whether it has ended. If not, it will by itself.
@@ -451,15 +434,15 @@ class Mailer(Tracking):
 
         Args:
             timeout: seconds after which nothing more is begun; ``None`` for no limit.
-            only: the key of the one letter that is sent, as where the others are those of a program
-                that has a ``before_send`` of its own.
+            only: the key of the one message to send, where the others belong to a program with a
+                ``before_send`` of its own.
 
         Returns:
-            Whether nothing waits any more. What was put off, or is above a limit, does.
+            Whether nothing waits any more. What was deferred, or is above a limit, does.
 
         Raises:
             LeaseHeld: another process sends from this outbox.
-            HandlerError: ``before_send`` asked.
+            HandlerError: the caller is ``before_send``.
             StoreError: the store cannot be used.
         """
         if self._drains():
@@ -469,9 +452,9 @@ class Mailer(Tracking):
         return self._store.count_messages(self.outbox, waiting) == 0
 
     def close(self) -> None:
-        """Stop, and give back the connection and the right to send; the store stays open.
+        """Stop, and give back the connection and the lease; the store stays open.
 
-        What is queued stays there. Harmless twice.
+        Queued messages stay there. Harmless twice.
         """
         registry.forget(self._store, self._worker)
         if os.getpid() == self._process:
@@ -490,10 +473,8 @@ class Mailer(Tracking):
         """:meth:`close`."""
         self.close()
 
-    # How it works.
-
     def _drains(self) -> bool:
-        """Whether letters of the store may go out by this mailer."""
+        """Whether queued messages of the store may go out by this mailer."""
         return self._kept is not None and not self._silent
 
     def _html(self, text: str | None, html: str | None) -> str | None:

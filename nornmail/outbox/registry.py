@@ -1,6 +1,6 @@
-"""Which mailers a store has in this process, so that a poller with the same store drains them.
+"""The mailers of a store in this process, so that a poller with the same store runs their queues.
 
-Nobody hands a mailer to a poller: the store that both have is what they have in common.
+A mailer and a poller do not know each other; what they have in common is the store.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ log = logging.getLogger("nornmail.outbox")
 
 
 STOP_PATIENCE = 60.0
-"""Seconds that a poller that ends waits for the letter at hand. It comes to its end all the same,
-in its thread, and nobody waits for ever because a hook of the mailer stops the poller."""
+"""Seconds that a poller that ends waits for the message being sent. The thread finishes it all the
+same; without a bound a hook of the mailer that stops the poller would wait for itself."""
 
 
-class _OfStore:
+class _Users:
     """The mailers and the running pollers of one store."""
 
     def __init__(self) -> None:
         self.workers: WeakSet[Worker] = WeakSet()
-        self.companions: WeakSet[StoreMailers] = WeakSet()
+        self.pollers: WeakSet[StoreMailers] = WeakSet()
 
 
 _lock = threading.RLock()
-_stores: WeakKeyDictionary[StateStore, _OfStore] = WeakKeyDictionary()
+_stores: WeakKeyDictionary[StateStore, _Users] = WeakKeyDictionary()
 
 
 def register(store: StateStore, worker: Worker) -> None:
-    """Make a mailer known; pollers of its store that run have it send from now on."""
+    """Make a mailer known; running pollers of its store have it send from now on."""
     with _lock:
-        known = _stores.setdefault(store, _OfStore())
-        known.workers.add(worker)
-        companions = list(known.companions)
-    for companion in companions:
-        companion.attach(worker)
+        users = _stores.setdefault(store, _Users())
+        users.workers.add(worker)
+        pollers = list(users.pollers)
+    for mailers in pollers:
+        mailers.attach(worker)
 
 
 def forget(store: StateStore, worker: Worker) -> None:
     """Forget a mailer that was closed."""
     with _lock:
-        known = _stores.get(store)
-        if known is not None:
-            known.workers.discard(worker)
+        users = _stores.get(store)
+        if users is not None:
+            users.workers.discard(worker)
 
 
 class StoreMailers:
-    """The mailers of a poller's store: they send while the poller runs.
+    """The mailers of a poller's store, which send while the poller runs.
 
     Args:
         store: the poller's.
@@ -66,20 +66,20 @@ class StoreMailers:
     def __init__(self, store: StateStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        # Held while they send, so that a mailer that nobody has any more is stopped too.
+        # Strong references, so that a mailer that the program dropped is stopped too.
         self._sending: list[Worker] = []
 
     def start(self) -> None:
-        """Have every mailer of the store send in a thread of its own, and those to come."""
+        """Start the thread of every mailer of the store, and of those made later."""
         with _lock:
-            known = _stores.setdefault(self._store, _OfStore())
-            known.companions.add(self)
-            workers = list(known.workers)
+            users = _stores.setdefault(self._store, _Users())
+            users.pollers.add(self)
+            workers = list(users.workers)
         for worker in workers:
             self.attach(worker)
 
     def attach(self, worker: Worker) -> None:
-        """Have one more mailer send."""
+        """Start the thread of one more mailer."""
         with _lock:
             if worker in self._sending:
                 return
@@ -87,21 +87,21 @@ class StoreMailers:
         worker.start(self)
 
     def stop(self) -> None:
-        """Let them stop, after the letter at hand, unless they were started by themselves."""
+        """Stop the mailers after their current messages, unless ``Mailer.start()`` was called."""
         with _lock:
-            known = _stores.get(self._store)
-            if known is not None:
-                known.companions.discard(self)
+            users = _stores.get(self._store)
+            if users is not None:
+                users.pollers.discard(self)
             sending, self._sending = self._sending, []
         for worker in sending:
             if not worker.stop(self, STOP_PATIENCE):
-                log.warning("a letter is still being sent; the mailer ends after it")
+                log.warning("a message is still being sent; the mailer ends after it")
 
     def drain(self) -> None:
         """Send what is due, in this thread, from every outbox that no thread sends from."""
         with _lock:
-            known = _stores.get(self._store)
-            workers = [] if known is None else list(known.workers)
+            users = _stores.get(self._store)
+            workers = [] if users is None else list(users.workers)
         for worker in workers:
             if worker.running or worker.inside:
                 continue
@@ -111,14 +111,14 @@ class StoreMailers:
                 log.warning("nothing was sent: %s", error)
 
     def inspect_bounce(self, message: Message) -> list[OutboxBounced]:
-        """Note what a delivery report says of our own mail, before its handler is called.
+        """Note what a delivery report says about our own mail, before its handler is called.
 
         Returns:
-            What is to be told of it. A store that cannot be used is no reason to hold the message
-            up, and is met again by whoever handles it.
+            The events to emit. A store that cannot be used does not hold the message up: whoever
+            handles it meets the error again.
         """
         try:
             return note_bounce(self._store, message, now=self._clock.wall())
         except StoreError as error:
-            log.error("a delivery report could not be noted: %s", error)
+            log.error("a delivery report could not be recorded: %s", error)
             return []

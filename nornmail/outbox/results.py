@@ -1,4 +1,4 @@
-"""What a program is told of a letter, and what it is asked before one goes out."""
+"""The values that a program sees: the result of a send, and a message for ``before_send``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nornmail.errors import Defer, Reject
 from nornmail.message.message import Message, parse_message
+from nornmail.outbox.transitions import Deferred, Postponed, Rejected
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
 log = logging.getLogger("nornmail.outbox")
@@ -16,19 +17,18 @@ log = logging.getLogger("nornmail.outbox")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What became of a message so far.
+    """The state of a message that was sent or queued.
 
     Attributes:
-        key: what makes it once; ask :meth:`~nornmail.outbox.mailer.Mailer.result` with
-            it again.
+        key: identifies it; :meth:`~nornmail.outbox.mailer.Mailer.result` takes it.
         state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``; it compares equal to
             its text.
         message_id: its Message-ID with the angle brackets.
         recipients: everyone of the envelope, with status, code and text.
-        code: of the server's answer to it, 0 where there was none yet.
-        text: the words of that answer, on one line.
-        reason: why it is where it is, for a person; ``""`` where the state says it all.
-        attempts: how often it was tried and put off.
+        code: of the server's reply to it, 0 where there was none yet.
+        text: the words of that reply, on one line.
+        reason: why it is in this state, for a person; ``""`` where the state says it all.
+        attempts: how often it was tried and deferred.
         dry_run: nothing was sent, and nothing was kept (``dry_run=True``).
         raw: the message, of a dry run alone.
     """
@@ -46,56 +46,59 @@ class SendResult:
 
     @property
     def accepted(self) -> tuple[Recipient, ...]:
-        """For whom the server took it."""
-        return self._of(RecipientStatus.ACCEPTED)
+        """Recipients for whom the server took it."""
+        return self._with_status(RecipientStatus.ACCEPTED)
 
     @property
     def refused(self) -> tuple[Recipient, ...]:
-        """For whom it was refused for good, or given up."""
-        return self._of(RecipientStatus.REFUSED)
+        """Recipients for whom it was refused for good, or given up."""
+        return self._with_status(RecipientStatus.REFUSED)
 
     @property
     def pending(self) -> tuple[Recipient, ...]:
-        """For whom it is still to be tried."""
-        return self._of(RecipientStatus.PENDING)
+        """Recipients for whom it is still to be tried."""
+        return self._with_status(RecipientStatus.PENDING)
 
     @property
     def unknown(self) -> tuple[Recipient, ...]:
-        """For whom it is not known whether the server took it."""
-        return self._of(RecipientStatus.UNKNOWN)
+        """Recipients for whom the server may have taken it."""
+        return self._with_status(RecipientStatus.UNKNOWN)
 
     @property
     def bounced(self) -> tuple[Recipient, ...]:
-        """For whom it was taken, and a delivery report came back."""
-        return self._of(RecipientStatus.BOUNCED)
+        """Recipients for whom the server took it, and a delivery report came back."""
+        return self._with_status(RecipientStatus.BOUNCED)
 
-    def _of(self, status: RecipientStatus) -> tuple[Recipient, ...]:
-        return tuple(one for one in self.recipients if one.status is status)
+    def _with_status(self, status: RecipientStatus) -> tuple[Recipient, ...]:
+        return tuple(recipient for recipient in self.recipients if recipient.status is status)
 
 
-_TELLING = (
+_REPLY_ORDER = (
     RecipientStatus.ACCEPTED,
     RecipientStatus.UNKNOWN,
     RecipientStatus.REFUSED,
     RecipientStatus.PENDING,
 )
-"""Whose answer stands for the whole, the first that somebody has."""
+"""The first of these statuses that a recipient has a reply in stands for the whole message."""
 
 
-def result_of(letter: QueuedMessage) -> SendResult:
-    """What is told of a letter."""
-    answers = [
-        one for status in _TELLING for one in letter.recipients if one.status is status and one.code
+def result_of(message: QueuedMessage) -> SendResult:
+    """The result that a queued message has so far."""
+    replies = [
+        recipient
+        for status in _REPLY_ORDER
+        for recipient in message.recipients
+        if recipient.status is status and recipient.code
     ]
     return SendResult(
-        key=letter.key,
-        state=letter.state,
-        message_id=letter.message_id,
-        recipients=letter.recipients,
-        code=answers[0].code if answers else 0,
-        text=answers[0].text if answers else "",
-        reason=letter.reason,
-        attempts=letter.attempts,
+        key=message.key,
+        state=message.state,
+        message_id=message.message_id,
+        recipients=message.recipients,
+        code=replies[0].code if replies else 0,
+        text=replies[0].text if replies else "",
+        reason=message.reason,
+        attempts=message.attempts,
     )
 
 
@@ -104,10 +107,10 @@ class OutgoingMessage:
     """A message that is about to go out, as ``before_send`` sees it.
 
     Attributes:
-        key: what makes it once.
-        recipients: to whom it goes now, Bcc included.
+        key: identifies it.
+        recipients: of this attempt, Bcc included.
         raw: the message.
-        attempts: how often it was tried before and put off.
+        attempts: how often it was tried before and deferred.
         is_answer: it was written by :meth:`Mailer.reply <nornmail.outbox.mailer.Mailer.reply>`.
     """
 
@@ -119,53 +122,37 @@ class OutgoingMessage:
 
     @property
     def message(self) -> Message:
-        """It as a message: subject, text, attachments."""
+        """The parsed message: subject, text, attachments."""
         return parse_message(self.raw)
-
-
-# ---- What ``before_send`` says of a message, as a value: nothing that it does raises out of here.
 
 
 BeforeSend = Callable[[OutgoingMessage], object]
 """True sends it, False or :class:`~nornmail.errors.Reject` does not, and
-:class:`~nornmail.errors.Defer` asks again later."""
+:class:`~nornmail.errors.Defer` calls again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to become of a message.
-
-    Attributes:
-        goes: it is sent now.
-        later: seconds until the question is asked again; ``None`` if it is not.
-        failed: the hook itself failed: it is asked again, and that counts as a try.
-        reason: for a person.
-    """
-
-    goes: bool = False
-    later: float | None = None
-    failed: bool = False
-    reason: str = ""
-
-
-def ask(before_send: BeforeSend | None, outgoing: OutgoingMessage) -> Decision:
-    """Ask whether a message may go out."""
+def ask_before_send(
+    before_send: BeforeSend | None, outgoing: OutgoingMessage
+) -> Deferred | Postponed | Rejected | None:
+    """Call ``before_send``; ``None`` if the message may go out, else the outcome it asks for."""
     if before_send is None:
-        return Decision(goes=True)
+        return None
     try:
-        said = before_send(outgoing)
+        answer = before_send(outgoing)
     except Defer as defer:
-        return Decision(later=defer.seconds, reason=str(defer))
+        return Postponed(str(defer), defer.seconds)
     except Reject as reject:
-        return Decision(reason=str(reject))
+        return Rejected(str(reject))
     except Exception as error:
         log.exception("before_send failed for %s", outgoing.key)
-        return Decision(failed=True, reason=f"before_send failed: {type(error).__name__}: {error}")
-    if said is True or said is False:
-        return Decision(goes=said)
-    if inspect.iscoroutine(said):
-        said.close()
-    # Not False: who forgot a return did not say no. Not True either.
-    reason = f"before_send returned {type(said).__name__}, and not True or False"
+        return Deferred(f"before_send failed: {type(error).__name__}: {error}")
+    if answer is True:
+        return None
+    if answer is False:
+        return Rejected("")
+    if inspect.iscoroutine(answer):
+        answer.close()
+    # Not False: a forgotten return is no refusal. Not True either.
+    reason = f"before_send returned {type(answer).__name__}; it must return True or False"
     log.error("%s", reason)
-    return Decision(failed=True, reason=reason)
+    return Deferred(reason)

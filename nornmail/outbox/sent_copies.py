@@ -1,4 +1,4 @@
-"""The mailbox of sent mail, as a sender needs it; somebody else's IMAP is handed in."""
+"""Copies of sent messages, over a protocol that an IMAP client implements."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ log = logging.getLogger("nornmail.outbox")
 
 
 class SentMail(Protocol):
-    """Where copies of sent mail are kept. One thread at a time."""
+    """A mailbox of sent mail. One thread at a time."""
 
     @property
     def server_saves_sent(self) -> bool:
         """Whether the SMTP server puts each message there itself, as Gmail's does."""
 
     def has(self, message_id: str) -> bool:
-        """Whether a message with this Message-ID lies there.
+        """Whether a message with this Message-ID is there.
 
         Raises:
-            NornmailError: it cannot be told.
+            NornmailError: the mailbox cannot be searched.
         """
 
     def append(self, raw: bytes, at: datetime) -> None:
-        r"""Put a message there, with \\Seen.
+        r"""Save a message there, with \\Seen.
 
         Raises:
-            NornmailError: it could not be, or that is not known.
+            NornmailError: it was not saved, or may not have been.
         """
 
 
 def sync_sent_copy(
-    letter: QueuedMessage, raw: bytes | None, sent: SentMail, now: float
+    message: QueuedMessage, raw: bytes | None, sent: SentMail, now: float
 ) -> QueuedMessage:
-    """Ask the mailbox of sent mail about a letter, and return the letter as it is then.
+    """Save (or look for) the copy in the mailbox of sent mail; return the updated message.
 
-    What was sent is put there, unless it lies there already: because the server saved it, or
-    because an earlier try was cut off after it had succeeded. What is unknown is looked for. A
-    failure never touches what became of the letter itself.
+    A sent message is saved unless it is there already: because the server saved it, or because an
+    earlier attempt was cut off after it had succeeded. An unknown one is looked for. A failure
+    never changes the state of the message itself.
 
     Args:
-        letter: sent or unknown, and due for it.
+        message: sent or unknown, with its copy due.
         raw: its bytes.
         sent: the mailbox.
         now: seconds since 1970 UTC.
     """
     try:
-        found = sent.has(letter.message_id)
-        if letter.state is QueueState.UNKNOWN:
-            if not found:
-                return transitions.copy_put_off(letter, now)
-            log.info("%s: %s", letter.message_id, transitions.FOUND)
+        is_there = sent.has(message.message_id)
+        if message.state is QueueState.UNKNOWN:
+            if not is_there:
+                return transitions.copy_deferred(message, now)
+            log.info("%s: %s", message.message_id, transitions.FOUND)
             return transitions.copied(
-                transitions.known_as_sent(letter, transitions.FOUND, now), now
+                transitions.known_as_sent(message, transitions.FOUND, now), now
             )
-        if not found and not sent.server_saves_sent:
+        if not is_there and not sent.server_saves_sent:
             if raw is None:
-                return transitions.copy_done(letter, now)
-            sent.append(raw, instant(letter.submitted_at or now))
+                return transitions.copy_done(message, now)
+            sent.append(raw, instant(message.submitted_at or now))
     except NornmailError as error:
-        later = transitions.copy_put_off(letter, now)
-        again = "not tried again" if later.copy_due_at == 0 else "tried again later"
+        later = transitions.copy_deferred(message, now)
+        again = "giving up" if later.copy_due_at == 0 else "will try again later"
         log.warning("the mailbox of sent mail: %s; %s", error, again)
         return later
-    return transitions.copied(letter, now)
+    return transitions.copied(message, now)

@@ -1,4 +1,4 @@
-"""What a mailer is doing, for whoever asks: readable at any time and from any thread."""
+"""The state of a mailer, readable at any time and from any thread."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from nornmail.clock import Clock, instant
 
 
 class MailerState(StrEnum):
-    """What a mailer is doing."""
+    """The states of a mailer."""
 
     STOPPED = "stopped"
-    """Nothing sends from the outbox here; letters wait."""
+    """This mailer sends nothing; queued messages wait."""
     IDLE = "idle"
     """Nothing is due."""
     SENDING = "sending"
-    """It hands letters in."""
+    """It submits messages."""
     LIMITED = "limited"
-    """The limit per minute or hour is reached; letters wait."""
+    """The limit per minute or hour is reached; messages wait."""
     BACKOFF = "backoff"
     """The server cannot be reached; it is tried again."""
     AUTH_FAILED = "auth_failed"
     """The server refused the credentials; they are tried again after a long wait."""
     THROTTLED = "throttled"
-    """The server wants to be left alone; that is honoured."""
+    """The server asked for a pause."""
     STANDING_BY = "standing_by"
     """Another process sends from this outbox; this one waits to take over."""
     STORE_TROUBLE = "store_trouble"
@@ -34,20 +34,20 @@ class MailerState(StrEnum):
 
 
 STUCK = frozenset({MailerState.AUTH_FAILED, MailerState.THROTTLED, MailerState.STORE_TROUBLE})
-"""What does not pass within the time for which a person waits."""
+"""States that last longer than a person waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailerStatus:
-    """What a mailer was doing at the instant of the question.
+    """The state of a mailer when it was asked for.
 
     Attributes:
-        state: which of :class:`MailerState`; it compares equal to its text.
+        state: a :class:`MailerState`; it compares equal to its text.
         since: when that began, in UTC.
         reason: why, for a person; ``""`` where the state says it all.
-        queued: letters that wait, or are being sent.
-        unknown: letters that may have been taken: a person has to say.
-        failed: letters that nobody got and that were not dropped.
+        queued: messages that wait, or are being sent.
+        unknown: messages that may have been sent: a person has to find out.
+        failed: messages that no recipient got and that were not dropped.
     """
 
     state: MailerState
@@ -59,7 +59,7 @@ class MailerStatus:
 
 
 class StatusTracker:
-    """Where the sending thread writes what it is doing.
+    """Holds the state that the sending thread sets.
 
     Args:
         clock: for the time of changes.
@@ -68,23 +68,23 @@ class StatusTracker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._note = (MailerState.STOPPED, clock.wall(), "")
+        self._current = (MailerState.STOPPED, clock.wall(), "")
 
     def set(self, state: MailerState, reason: str = "") -> None:
-        """Write down what is being done from now on; a state that goes on keeps its time."""
+        """Set the state; one that does not change keeps its time."""
         with self._lock:
-            before, since, _ = self._note
+            before, since, _ = self._current
             since = since if before is state else self._clock.wall()
-            self._note = (state, since, reason)
+            self._current = (state, since, reason)
 
     @property
     def state(self) -> MailerState:
-        """What is being done."""
-        return self._note[0]
+        """The current state."""
+        return self._current[0]
 
     def read(self, *, queued: int, unknown: int, failed: int) -> MailerStatus:
-        """What is being done, with the figures of the store."""
-        state, since, reason = self._note
+        """The current state, with the counts of the store."""
+        state, since, reason = self._current
         return MailerStatus(
             state=state,
             since=instant(since),

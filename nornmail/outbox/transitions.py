@@ -1,7 +1,7 @@
-"""Pure decisions of sending: what an answer means for a letter, and when it is tried next.
+"""Pure decisions of sending: what an attempt makes of a queued message, and when the next one is.
 
-Nothing here reads a clock, a socket or a store; each function takes what is known and returns the
-letter as it is from then on, or a number of seconds.
+Nothing here reads a clock, a socket or a store: each function takes what is known and returns the
+message as it is from then on, or a number of seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from nornmail.errors import ConfigurationError
 from nornmail.outgoing import (
@@ -26,23 +27,23 @@ from nornmail.smtp.reply_codes import CLOSING, limit_kind
 from nornmail.smtp.transaction import Outcome, Submission
 
 FIRST_RETRY = 60.0
-"""Seconds until a recipient that was put off is tried again: greylisting asks for some minutes, and
-the wait doubles."""
+"""Seconds until a deferred recipient is tried again: greylisting asks for some minutes, and the
+wait doubles."""
 LONGEST_RETRY = 3_600.0
-"""Seconds between two tries at most: what a person mended is noticed within the hour."""
+"""Seconds between two attempts at most: what a person repaired is noticed within the hour."""
 GIVE_UP_AFTER = 3 * 86_400.0
-"""Seconds after the first try, with nothing but 4xx or network trouble, until a letter failed. Mail
-servers themselves take four or five days (RFC 5321, 4.5.4.1); whoever waits for an answer of a
-program has given up by then."""
+"""Seconds after the first attempt, with nothing but 4xx or network trouble, until a message has
+failed. Mail servers themselves take four or five days (RFC 5321, 4.5.4.1); whoever waits for an
+answer of a program has given up by then."""
 LONGEST_DEFER = 7 * 86_400.0
-"""Seconds that ``before_send`` may put a letter off by at most at a time: a person who approves
+"""Seconds that ``before_send`` may postpone a message by at most at a time: a person who approves
 mail may be away for a week. A due time further ahead was written by a clock that ran ahead."""
 SHORTEST_DEFER = 1.0
-"""Seconds that it puts a letter off by at least: a hook that defers by nothing would spin."""
+"""Seconds that it postpones a message by at least: a hook that defers by nothing would spin."""
 SENDS_PER_MINUTE = 30
-"""Letters within 60 seconds: Exchange Online takes no more."""
+"""Messages within 60 seconds: Exchange Online takes no more."""
 SENDS_PER_HOUR = 300
-"""Letters within 3,600 seconds: an agent that runs wild is stopped by it, and none that works well
+"""Messages within 3,600 seconds: an agent that runs wild is stopped by it, and none that works well
 comes near."""
 MINUTE = 60.0
 """Seconds that the limit per minute counts over."""
@@ -54,17 +55,17 @@ from a minute to six hours, about a day."""
 LONGEST_COPY_WAIT = 21_600.0
 """Seconds between two of these at most."""
 
-NO_ANSWER = "the connection or the process ended before the server's answer to the content"
-"""Why a letter that was found SENDING is unknown."""
-BY_HAND = "a person asked for another try"
-REJECTED = "before_send turned it down"
-NO_BYTES = "its bytes are not in the store any more"
-FOUND = "it was found in the mailbox of sent mail"
+NO_ANSWER = "the connection or the process ended before the server's reply to the content"
+"""Reason of a message that was found SENDING."""
+BY_HAND = "retry requested by an operator"
+REJECTED = "rejected by before_send"
+NO_BYTES = "its bytes are no longer in the store"
+FOUND = "found in the mailbox of sent mail"
 
 
 @dataclass(frozen=True, slots=True)
 class SendLimits:
-    """How many letters go out at most; what is above waits.
+    """Limits on how many messages go out; those above them wait.
 
     Attributes:
         per_minute: within any 60 seconds; ``None`` is no limit.
@@ -85,17 +86,17 @@ class SendLimits:
 
     @property
     def most(self) -> int:
-        """How many times of submission have to be known to tell when the next one may be."""
+        """How many submission times decide when the next message may go out."""
         return max(self.per_minute or 0, self.per_hour or 0)
 
 
 def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> float:
-    """Seconds until another letter may go out, 0.0 if it may now.
+    """Seconds until another message may go out, 0.0 if it may now.
 
     Args:
-        submissions: when letters did, newest first, at least as many as ``limits.most``, in seconds
-            since 1970 UTC. What lies in the future was written by a clock that ran ahead, and does
-            not count.
+        submissions: when messages did, newest first, at least as many as ``limits.most``, in
+            seconds since 1970 UTC. Times in the future were written by a clock that ran ahead, and
+            do not count.
         limits: how many may.
         now: seconds since 1970 UTC.
     """
@@ -107,40 +108,89 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
     return max(waits)
 
 
-def is_due(letter: QueuedMessage, now: float) -> bool:
-    """Whether a queued letter may be tried at ``now`` (seconds since 1970 UTC)."""
-    return letter.due_at <= now or letter.due_at > now + LONGEST_DEFER
+def is_due(message: QueuedMessage, now: float) -> bool:
+    """Whether a queued message may be tried at ``now`` (seconds since 1970 UTC)."""
+    return message.due_at <= now or message.due_at > now + LONGEST_DEFER
 
 
-def until_due(letter: QueuedMessage, now: float) -> float:
-    """Seconds until a queued letter is due, 0.0 if it is."""
-    return 0.0 if is_due(letter, now) else letter.due_at - now
+def until_due(message: QueuedMessage, now: float) -> float:
+    """Seconds until a queued message is due, 0.0 if it is."""
+    return 0.0 if is_due(message, now) else message.due_at - now
 
 
 def retry_delay(attempts: int, rng: random.Random) -> float:
-    """Seconds until the next try after this many: doubling, with up to half of it in jitter."""
+    """Seconds until the next attempt after this many: doubling, with a quarter of jitter."""
     doubled = min(FIRST_RETRY * 2.0 ** min(attempts - 1, 30), LONGEST_RETRY)
     return doubled * (0.75 + 0.5 * rng.random())
 
 
-def envelope_of(letter: QueuedMessage) -> Envelope:
-    """To whom a letter still has to go."""
-    pending = (one.address for one in letter.recipients if one.status is RecipientStatus.PENDING)
-    return Envelope(letter.sender, tuple(pending), letter.smtputf8)
+# An attempt: what goes out, and what came of it.
 
 
-def sending(letter: QueuedMessage, recipients: Sequence[Recipient], now: float) -> QueuedMessage:
-    """The letter as it is made durable before the first octet of its content.
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An attempt that failed for now, and counts.
+
+    Attributes:
+        reason: what went wrong.
+        seconds: until the next attempt; ``None`` doubles the wait of the last one.
+    """
+
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """``before_send`` asks to be called again after ``seconds``; the attempt does not count."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The message is not to go out; its bytes stay for whoever requests a retry."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The attempt ended after the content began to go out, without the server's reply."""
+
+    reason: str = NO_ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class _Completed:
+    """The server's reply leaves no recipient to try."""
+
+    reason: str
+
+
+SendOutcome: TypeAlias = Deferred | Postponed | Rejected | Interrupted | Submission
+
+
+def envelope_of(message: QueuedMessage) -> Envelope:
+    """The envelope of the next attempt: only recipients that are pending."""
+    pending = RecipientStatus.PENDING
+    addresses = tuple(r.address for r in message.recipients if r.status is pending)
+    return Envelope(message.sender, addresses, message.smtputf8)
+
+
+def sending(message: QueuedMessage, recipients: Sequence[Recipient], now: float) -> QueuedMessage:
+    """A queued message when its content is about to go out.
 
     Args:
-        letter: queued.
-        recipients: of the envelope, as they stand if nothing is ever heard again.
+        message: queued.
+        recipients: of its envelope, as they stand if no reply ever comes.
         now: seconds since 1970 UTC.
     """
     return replace(
-        _with(letter, recipients),
+        _with_recipients(message, recipients),
         state=QueueState.SENDING,
-        tried_at=letter.tried_at or now,
+        tried_at=message.tried_at or now,
         submitted_at=now,
         due_at=0.0,
         changed_at=now,
@@ -148,229 +198,195 @@ def sending(letter: QueuedMessage, recipients: Sequence[Recipient], now: float) 
     )
 
 
-def _with(letter: QueuedMessage, recipients: Sequence[Recipient]) -> QueuedMessage:
-    """The letter with what is known now of those that an envelope named."""
-    known = {one.address: one for one in recipients}
-    merged = tuple(known.get(one.address, one) for one in letter.recipients)
-    return replace(letter, recipients=merged)
-
-
-def lost(letter: QueuedMessage, now: float, reason: str = NO_ANSWER) -> QueuedMessage:
-    """A letter of which it is not known whether the server took it."""
-    return replace(
-        _in_doubt(letter),
-        state=QueueState.UNKNOWN,
-        due_at=0.0,
-        changed_at=now,
-        reason=reason[:REASON_LENGTH],
-    )
-
-
-def _in_doubt(letter: QueuedMessage) -> QueuedMessage:
-    """The letter with those marked who may have got it.
-
-    Where the server put some off and took others, it is known who; else it is everyone pending.
-    """
-    if any(one.status is RecipientStatus.UNKNOWN for one in letter.recipients):
-        return letter
-    recipients = tuple(
-        replace(one, status=RecipientStatus.UNKNOWN)
-        if one.status is RecipientStatus.PENDING
-        else one
-        for one in letter.recipients
-    )
-    return replace(letter, recipients=recipients)
-
-
-def settled(
-    letter: QueuedMessage, said: Submission, now: float, rng: random.Random
+def after(
+    message: QueuedMessage, outcome: SendOutcome, now: float, rng: random.Random
 ) -> QueuedMessage:
-    """The letter after the server's word, or after the connection fell.
+    """The message after an attempt to send it.
 
     Args:
-        letter: queued, or sending.
-        said: to the envelope of :func:`envelope_of`.
+        message: queued, or sending, with recipients that are pending or unknown.
+        outcome: of the attempt.
         now: seconds since 1970 UTC.
-        rng: for jitter.
+        rng: jitter for the wait until the next attempt.
     """
-    letter = _with(letter, said.recipients)
-    if said.outcome is Outcome.UNKNOWN:
-        return lost(letter, now, said.text or NO_ANSWER)
-    reason = "" if said.outcome is Outcome.ACCEPTED else f"{said.code or ''} {said.text}".strip()
-    if not _pending(letter):
-        return _ended(letter, reason, now)
-    delay = retry_delay(letter.attempts + 1, rng)
-    return deferred(letter, reason or _reason_of_pending(letter), delay, now)
+    if isinstance(outcome, Submission):
+        message = _with_recipients(message, outcome.recipients)
+    match _meaning(message, outcome) if isinstance(outcome, Submission) else outcome:
+        case Interrupted(reason):
+            return _move(_in_doubt(message), QueueState.UNKNOWN, reason, now)
+        case Postponed(reason, seconds):
+            # NaN compares false: a wait that is no number would never be due.
+            seconds = min(seconds, LONGEST_DEFER) if seconds > SHORTEST_DEFER else SHORTEST_DEFER
+            return _move(message, QueueState.QUEUED, reason, now, due_at=now + seconds)
+        case Deferred(reason, delay):
+            delay = retry_delay(message.attempts + 1, rng) if delay is None else delay
+            return _deferred(message, reason, delay, now)
+        case Rejected(reason):
+            return _given_up(message, reason or REJECTED, now)
+        case _Completed(reason):
+            return _ended(message, reason, now)
 
 
-def deferred(letter: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
-    """A letter whose try came to nothing for now: it waits, or has waited long enough.
-
-    Args:
-        letter: queued, or sending, with recipients that are pending.
-        reason: what went wrong.
-        delay: seconds until the next try.
-        now: seconds since 1970 UTC.
-    """
-    tried_at = letter.tried_at or now
-    letter = replace(letter, attempts=letter.attempts + 1, tried_at=tried_at)
-    if now - tried_at >= GIVE_UP_AFTER:
-        return _given_up(letter, f"given up after {GIVE_UP_AFTER / 86_400:g} days: {reason}", now)
-    return _queued(letter, reason, now + delay, now)
+def _meaning(message: QueuedMessage, submission: Submission) -> Interrupted | Deferred | _Completed:
+    """The outcome that a submission is for a message that has its recipients already."""
+    if submission.outcome is Outcome.UNKNOWN:
+        return Interrupted(submission.text or NO_ANSWER)
+    reason = "" if submission.outcome is Outcome.ACCEPTED else _reply_text(submission)
+    pending = [r for r in message.recipients if r.status is RecipientStatus.PENDING]
+    return Deferred(reason or _reply_text(pending[0])) if pending else _Completed(reason)
 
 
-def wait(letter: QueuedMessage, reason: str, seconds: float, now: float) -> QueuedMessage:
-    """A letter that ``before_send`` wants later: the try does not count."""
-    # What is not a number is no time to wait: it would never be due.
-    delay = min(seconds, LONGEST_DEFER) if seconds > SHORTEST_DEFER else SHORTEST_DEFER
-    return _queued(letter, reason, now + delay, now)
+def _reply_text(reply: Submission | Recipient) -> str:
+    return f"{reply.code or ''} {reply.text}".strip()
 
 
-def rejected(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
-    """A letter that is not to go out: it failed, and keeps its bytes for whoever asks again."""
-    return _given_up(letter, reason or REJECTED, now)
+def _with_recipients(message: QueuedMessage, recipients: Sequence[Recipient]) -> QueuedMessage:
+    """The message with what is now known of the recipients that an envelope named."""
+    known = {recipient.address: recipient for recipient in recipients}
+    merged = tuple(known.get(r.address, r) for r in message.recipients)
+    return replace(message, recipients=merged)
 
 
-def _queued(letter: QueuedMessage, reason: str, due_at: float, now: float) -> QueuedMessage:
+def _marked(
+    message: QueuedMessage, before: Collection[RecipientStatus], status: RecipientStatus
+) -> QueuedMessage:
+    """The message with every recipient whose status is in ``before`` at ``status``."""
+    recipients = tuple(
+        replace(r, status=status) if r.status in before else r for r in message.recipients
+    )
+    return replace(message, recipients=recipients)
+
+
+def _move(
+    message: QueuedMessage, state: QueueState, reason: str, now: float, *, due_at: float = 0.0
+) -> QueuedMessage:
     return replace(
-        letter,
-        state=QueueState.QUEUED,
-        due_at=due_at,
-        changed_at=now,
-        reason=reason[:REASON_LENGTH],
+        message, state=state, due_at=due_at, changed_at=now, reason=reason[:REASON_LENGTH]
     )
 
 
-def _given_up(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
-    refused = tuple(
-        replace(one, status=RecipientStatus.REFUSED, text=one.text or reason)
-        if one.status in (RecipientStatus.PENDING, RecipientStatus.UNKNOWN)
-        else one
-        for one in letter.recipients
+def _in_doubt(message: QueuedMessage) -> QueuedMessage:
+    """The message with those recipients UNKNOWN that may have got it.
+
+    Where the server deferred some and accepted others it is known who; else it is all pending ones.
+    """
+    if any(r.status is RecipientStatus.UNKNOWN for r in message.recipients):
+        return message
+    return _marked(message, {RecipientStatus.PENDING}, RecipientStatus.UNKNOWN)
+
+
+def _deferred(message: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
+    tried_at = message.tried_at or now
+    message = replace(message, attempts=message.attempts + 1, tried_at=tried_at)
+    if now - tried_at >= GIVE_UP_AFTER:
+        return _given_up(message, f"given up after {GIVE_UP_AFTER / 86_400:g} days: {reason}", now)
+    return _move(message, QueueState.QUEUED, reason, now, due_at=now + delay)
+
+
+def _given_up(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    left = {RecipientStatus.PENDING, RecipientStatus.UNKNOWN}
+    recipients = tuple(
+        replace(r, text=r.text or reason) if r.status in left else r for r in message.recipients
     )
-    return _ended(replace(letter, recipients=refused), reason, now)
+    refused = _marked(replace(message, recipients=recipients), left, RecipientStatus.REFUSED)
+    return _ended(refused, reason, now)
 
 
-def _ended(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
-    """The letter with nobody left to try: sent, or failed if nobody got it."""
-    statuses = Counter(one.status for one in letter.recipients)
+def _ended(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    """The message with no recipient left to try: sent, or failed if none got it."""
+    statuses = Counter(recipient.status for recipient in message.recipients)
     got_it = statuses[RecipientStatus.ACCEPTED] + statuses[RecipientStatus.BOUNCED]
     refused = statuses[RecipientStatus.REFUSED]
     if got_it and refused:
-        reason = f"refused for {refused} of {len(letter.recipients)} recipients"
-    return replace(
-        letter,
-        state=QueueState.SENT if got_it else QueueState.FAILED,
-        due_at=0.0,
-        changed_at=now,
-        reason=reason[:REASON_LENGTH],
-    )
+        reason = f"refused for {refused} of {len(message.recipients)} recipients"
+    return _move(message, QueueState.SENT if got_it else QueueState.FAILED, reason, now)
 
 
-def _pending(letter: QueuedMessage) -> bool:
-    return any(one.status is RecipientStatus.PENDING for one in letter.recipients)
-
-
-def _reason_of_pending(letter: QueuedMessage) -> str:
-    words = (
-        f"{one.code or ''} {one.text}".strip()
-        for one in letter.recipients
-        if one.status is RecipientStatus.PENDING
-    )
-    return next(words, "")
-
-
-def throttles(said: Submission) -> str:
-    """What kind of limit a server's word is about, so that no letter is handed in for now.
+def throttles(submission: Submission) -> str:
+    """The kind of limit that a server's reply is about, ``""`` where it is about this message.
 
     Returns:
-        As :class:`~nornmail.errors.Throttled` names it; ``""`` where it is about this letter. That
-        there are too many recipients is.
+        As :class:`~nornmail.errors.Throttled` names it. Too many recipients is about this message.
     """
-    if said.code == CLOSING:
-        kind = limit_kind(said.text)
+    kind = limit_kind(submission.text)
+    if submission.code == CLOSING:
         return "rate" if kind == "unavailable" else kind
-    if said.outcome is not Outcome.DEFERRED or said.code // 100 != 4:
+    if submission.outcome is not Outcome.DEFERRED or submission.code // 100 != 4:
         return ""
-    kind = limit_kind(said.text)
-    about_it = kind == "unavailable" or "recipient" in said.text.lower()
+    about_it = kind == "unavailable" or "recipient" in submission.text.lower()
     return "" if about_it else kind
 
 
-# By hand.
+# Requests of an operator.
 
 
-def apply_request(letter: QueuedMessage, wish: OperatorRequest, now: float) -> QueuedMessage | None:
-    """The letter as a person wants it, ``None`` where it cannot be so (any more)."""
-    if letter.state not in REQUESTABLE[wish] or letter.dropped:
+def apply_request(
+    message: QueuedMessage, request: OperatorRequest, now: float
+) -> QueuedMessage | None:
+    """The message after an operator's request; ``None`` where that is not possible (any more)."""
+    if message.state not in REQUESTABLE[request] or message.dropped:
         return None
-    if wish is OperatorRequest.SENT:
-        return known_as_sent(letter, "a person said that it was sent", now)
-    if wish is OperatorRequest.DROP:
-        doubt = letter.state is QueueState.UNKNOWN
-        reason = "dropped by hand" + ("; it may have been sent" if doubt else "")
-        letter = letter if doubt else _given_up(letter, reason, now)
-        return replace(
-            letter,
-            # What was taken for some stays sent to them; the letter as a whole is given up.
-            state=QueueState.SENT if letter.state is QueueState.SENT else QueueState.FAILED,
-            dropped=True,
-            due_at=0.0,
-            copy_due_at=0.0,
-            changed_at=now,
-            reason=reason,
-        )
+    if request is OperatorRequest.SENT:
+        return known_as_sent(message, "marked as sent by an operator", now)
+    if request is OperatorRequest.DROP:
+        return _dropped(message, now)
     again = (RecipientStatus.UNKNOWN, RecipientStatus.REFUSED)
-    recipients = tuple(
-        Recipient(one.address) if one.status in again else one for one in letter.recipients
-    )
-    # Three days anew: what failed before may be years ago.
-    letter = replace(letter, recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
-    return _queued(letter, BY_HAND, now, now)
+    recipients = tuple(Recipient(r.address) if r.status in again else r for r in message.recipients)
+    # Three days anew: the first attempt may be years ago.
+    message = replace(message, recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
+    return _move(message, QueueState.QUEUED, BY_HAND, now, due_at=now)
 
 
-def known_as_sent(letter: QueuedMessage, reason: str, now: float) -> QueuedMessage:
-    """An unknown letter that is known to have been taken; who was put off is tried again."""
-    recipients = tuple(
-        replace(one, status=RecipientStatus.ACCEPTED)
-        if one.status is RecipientStatus.UNKNOWN
-        else one
-        for one in _in_doubt(letter).recipients
-    )
-    letter = replace(letter, recipients=recipients)
-    return _queued(letter, reason, now, now) if _pending(letter) else _ended(letter, reason, now)
+def _dropped(message: QueuedMessage, now: float) -> QueuedMessage:
+    reason = "dropped by an operator"
+    if message.state is QueueState.UNKNOWN:
+        reason += "; it may have been sent"
+    else:
+        message = _given_up(message, reason, now)
+    # What some recipients got stays sent; the message as a whole is given up.
+    state = QueueState.SENT if message.state is QueueState.SENT else QueueState.FAILED
+    return replace(_move(message, state, reason, now), dropped=True, copy_due_at=0.0)
 
 
-# The mailbox of sent mail.
+def known_as_sent(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    """An unknown message that is known to have been sent; deferred recipients are tried again."""
+    unknown = {RecipientStatus.UNKNOWN}
+    message = _marked(_in_doubt(message), unknown, RecipientStatus.ACCEPTED)
+    if any(r.status is RecipientStatus.PENDING for r in message.recipients):
+        return _move(message, QueueState.QUEUED, reason, now, due_at=now)
+    return _ended(message, reason, now)
 
 
-def with_copy_due(letter: QueuedMessage, now: float) -> QueuedMessage:
-    """The letter, with the mailbox of sent mail to be asked at once."""
-    return replace(letter, copy_due_at=now, copy_tries=0)
+# The copy in the mailbox of sent mail.
 
 
-def copied(letter: QueuedMessage, now: float) -> QueuedMessage:
-    """The letter with its copy in the mailbox of sent mail."""
-    return replace(letter, copied=True, copy_due_at=0.0, changed_at=now)
+def with_copy_due(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message, with its copy to be saved or looked for at once."""
+    return replace(message, copy_due_at=now, copy_tries=0)
 
 
-def copy_done(letter: QueuedMessage, now: float) -> QueuedMessage:
-    """The letter with nothing more to be asked of that mailbox."""
-    return replace(letter, copy_due_at=0.0, changed_at=now)
+def copied(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message with its copy in the mailbox of sent mail."""
+    return replace(message, copied=True, copy_due_at=0.0, changed_at=now)
 
 
-def copy_put_off(letter: QueuedMessage, now: float) -> QueuedMessage:
-    """The letter after that mailbox was asked in vain: later, or never again."""
-    tries = letter.copy_tries + 1
+def copy_done(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message with nothing more to do for its copy."""
+    return replace(message, copy_due_at=0.0, changed_at=now)
+
+
+def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message after its copy could not be saved or found: later, or never again."""
+    tries = message.copy_tries + 1
     delay = min(FIRST_RETRY * 2.0 ** min(tries - 1, 30), LONGEST_COPY_WAIT)
     due_at = now + delay if tries < COPY_TRIES else 0.0
-    return replace(letter, copy_tries=tries, copy_due_at=due_at, changed_at=now)
+    return replace(message, copy_tries=tries, copy_due_at=due_at, changed_at=now)
 
 
-def until_copy(letters: Collection[QueuedMessage], now: float) -> float | None:
+def until_copy(messages: Collection[QueuedMessage], now: float) -> float | None:
     """Seconds until the mailbox of sent mail is asked next, ``None`` if it is not."""
     waits = [
-        0.0 if one.copy_due_at > now + LONGEST_DEFER else max(one.copy_due_at - now, 0.0)
-        for one in letters
+        0.0 if m.copy_due_at > now + LONGEST_DEFER else max(m.copy_due_at - now, 0.0)
+        for m in messages
     ]
     return min(waits, default=None)

@@ -1,4 +1,4 @@
-"""Where letters are sent: in a thread of the mailer's own, or in that of whoever asks for it."""
+"""The thread that runs the queue of a mailer, and its use from the caller's thread."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from weakref import WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
-from nornmail.outbox.sender import Sender
+from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outgoing import QueuedMessage
 
 log = logging.getLogger("nornmail.outbox")
 
 LOOK_INTERVAL = 2.0
-"""Seconds between two looks at the store at most: another process may have queued something."""
+"""Seconds between two reads of the store at most: another process may have queued something."""
 TAKEOVER_INTERVAL = 5.0
-"""Seconds between two tries to take over from a sender that holds the outbox."""
+"""Seconds between two attempts to take over from a sender that holds the outbox."""
 TICK = 0.01
 """Seconds by which a connection is closed late rather than early."""
 EXIT_PATIENCE = 10.0
-"""Seconds that a program that ends waits for the letter at hand: one that is cut off is unknown,
+"""Seconds that an ending program waits for the message being sent: one that is cut off is unknown,
 and a person would have to find out."""
 STORE_INTERVAL = 15.0
 """Seconds until a store that could not be used is tried again."""
 
 
 def owner_name() -> str:
-    """How a sender names itself to others: ``host:pid``."""
+    """The name of this sender in the store: ``host:pid``."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 _threaded: WeakSet[Worker] = WeakSet()
-"""Whoever has a thread, which the end of the program would cut off."""
+"""Workers with a thread, which the end of the program would cut off."""
 
 
 def _end_all() -> None:
-    """Let every thread end after the letter at hand, when the program ends without a stop()."""
+    """End every thread after its current message, when the program ends without a stop()."""
     for worker in list(_threaded):
         worker.close_thread()
     for worker in list(_threaded):
@@ -52,60 +52,60 @@ atexit.register(_end_all)
 
 
 class Worker:
-    """Lets a sender work, one thread at a time.
+    """Runs a queue in one thread at a time.
 
-    The thread runs for as long as anybody wants it to: whoever called ``start()``, and each poller
-    with the same store that runs.
+    Its own thread runs until each user that called :meth:`start` has called :meth:`stop`: the
+    mailer, and every running poller with the same store.
 
     Args:
-        sender: does the work.
+        runner: of the queue.
         clock: for the waits.
-        status: where it is written down what is being done.
+        status: shows the state of the mailer.
     """
 
-    def __init__(self, sender: Sender, clock: Clock, status: StatusTracker) -> None:
-        self._sender = sender
+    def __init__(self, runner: QueueRunner, clock: Clock, status: StatusTracker) -> None:
+        self._runner = runner
         self._clock = clock
         self._status = status
         self._work = threading.Lock()
-        self._worker: int | None = None
+        self._thread_id: int | None = None
         self._lock = threading.RLock()
-        self._wanted_by: set[object] = set()
+        self._users: set[object] = set()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._bell = threading.Event()
-        self._keeps = False
+        self._keeps_lease = False
         self._timer: threading.Timer | None = None
 
     @property
     def running(self) -> bool:
-        """Whether a thread sends, or is about to."""
+        """Whether its own thread is alive."""
         thread = self._thread
         return thread is not None and thread.is_alive()
 
     @property
-    def trouble(self) -> NornmailError | None:
-        """What last kept the server from being asked, ``None`` since it was reached."""
-        return self._sender.trouble
+    def last_error(self) -> NornmailError | None:
+        """What kept the last attempt from reaching the server; ``None`` if it did."""
+        return self._runner.last_error
 
     @property
     def inside(self) -> bool:
-        """Whether whoever asks is called by the sender: ``before_send``, or ``on_event``."""
-        return self._worker == threading.get_ident()
+        """Whether the caller is called by the queue runner: ``before_send``, or ``on_event``."""
+        return self._thread_id == threading.get_ident()
 
     def wake(self) -> None:
         """End the thread's wait."""
         self._bell.set()
 
-    def start(self, wanted_by: object) -> None:
-        """Have a thread send, until :meth:`stop` was called for everybody."""
+    def start(self, user: object) -> None:
+        """Send in a thread until :meth:`stop` was called for every user."""
         with self._lock:
-            self._wanted_by.add(wanted_by)
+            self._users.add(user)
             if self.running and not self._stopped.is_set():
                 return
             before, self._stopped = self._thread, threading.Event()
             thread = threading.Thread(
-                target=self._live, args=(self._stopped, before), name="nornmail-mailer", daemon=True
+                target=self._loop, args=(self._stopped, before), name="nornmail-mailer", daemon=True
             )
             self._thread = thread
             _threaded.add(self)
@@ -113,19 +113,19 @@ class Worker:
                 thread.start()
             except BaseException:
                 self._thread = before
-                self._wanted_by.discard(wanted_by)
+                self._users.discard(user)
                 raise
 
-    def stop(self, wanted_by: object, timeout: float | None = None) -> bool:
-        """End the thread, after the letter at hand, unless somebody else wants it to go on.
+    def stop(self, user: object, timeout: float | None = None) -> bool:
+        """End the thread after its current message, unless another user needs it.
 
         Returns:
-            Whether it has ended, or goes on for somebody else.
+            Whether it has ended, or goes on for another user.
         """
         with self._lock:
-            self._wanted_by.discard(wanted_by)
+            self._users.discard(user)
             thread = self._thread
-            if self._wanted_by or thread is None:
+            if self._users or thread is None:
                 return True
             self._stopped.set()
         self._bell.set()
@@ -135,9 +135,9 @@ class Worker:
         return not thread.is_alive()
 
     def close_thread(self, timeout: float = 0.0) -> None:
-        """Tell the thread to end, whoever wants it, and wait for that."""
+        """Tell the thread to end, whoever uses it, and wait for that."""
         with self._lock:
-            self._wanted_by.clear()
+            self._users.clear()
             thread = self._thread
             self._stopped.set()
         self._bell.set()
@@ -149,10 +149,10 @@ class Worker:
 
         Args:
             timeout: seconds after which nothing more is begun; ``None`` for no limit.
-            only: the key of the one letter that is sent.
+            only: the key of the one message that is sent.
 
         Raises:
-            HandlerError: ``before_send`` asked, which would wait for itself.
+            HandlerError: the caller is ``before_send``, which would wait for itself.
             LeaseHeld: another process, or mailer, sends from this outbox.
             StoreError: the store cannot be used.
         """
@@ -162,54 +162,54 @@ class Worker:
             return until is not None and self._clock.monotonic() >= until
 
         def work() -> None:
-            while not late() and self._sender.turn(late, only=only) == 0.0:
+            while not late() and self._runner.run_once(late, only=only) == 0.0:
                 pass
 
-        self.alone(work, timeout)
+        self._exclusively(work, timeout)
 
-    def alone(self, work: Callable[[], None], timeout: float | None = None) -> None:
-        """Do something with the sender in this thread, while no other one works.
+    def _exclusively(self, work: Callable[[], None], timeout: float | None = None) -> None:
+        """Use the queue runner in this thread, while no other one does.
 
-        The right to send is given back afterwards unless a thread of ours goes on with it.
+        The lease is given back afterwards unless a thread of ours goes on with it.
         """
         if self.inside:
             raise HandlerError("before_send and on_event must not wait for the mailer")
         if not self._work.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
             return
         try:
-            self._worker = threading.get_ident()
-            self._sender.take(owner_name())
+            self._thread_id = threading.get_ident()
+            self._runner.acquire(owner_name())
             work()
         finally:
             try:
-                if not self.running and not self._keeps:
-                    self._sender.give_back()
+                if not self.running and not self._keeps_lease:
+                    self._runner.release()
                     self._status.set(MailerState.STOPPED)
             finally:
-                self._worker = None
+                self._thread_id = None
                 self._work.release()
 
     def apply_requests(self) -> None:
-        """Do what people asked for, in this thread."""
-        self.alone(self._sender.apply_requests)
+        """Apply the requests of operators, in this thread."""
+        self._exclusively(self._runner.apply_requests)
 
     def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
-        """Try one letter once, of a mailer that keeps none: see :meth:`Sender.try_now`.
+        """Try one message once, of a mailer without a store: see :meth:`QueueRunner.try_now`.
 
-        The connection is kept for the next one, and closed when it was idle for some time.
+        The connection is kept for the next one, and closed once it has been idle.
         """
         tried: list[tuple[QueuedMessage, NornmailError | None]] = []
-        self._keeps = True
-        self.alone(lambda: tried.append(self._sender.try_now(key)))
+        self._keeps_lease = True
+        self._exclusively(lambda: tried.append(self._runner.try_now(key)))
         self._watch_idle()
         return tried[0]
 
     def _watch_idle(self) -> None:
-        """Have the connection closed when it has been idle, with no thread of ours to do so."""
+        """Start the timer that closes an idle connection where no thread of ours does."""
         with self._lock:
-            if self._timer is not None or not self._sender.line.is_open:
+            if self._timer is not None or not self._runner.line.is_open:
                 return
-            seconds = max(self._sender.line.idle_left(), 0.0) + TICK
+            seconds = max(self._runner.line.idle_left(), 0.0) + TICK
             self._timer = threading.Timer(seconds, self._end_idle)
             self._timer.daemon = True
             self._timer.start()
@@ -221,49 +221,49 @@ class Worker:
         self._watch_idle()
 
     def close_idle(self) -> None:
-        """Close the connection if nobody used it for some time."""
+        """Close the connection if it has been idle."""
         with self._work:
-            self._sender.line.close_if_idle()
+            self._runner.line.close_if_idle()
 
     def close(self) -> None:
-        """End the thread for everybody, and give everything back."""
+        """End the thread for every user, and give back the connection and the lease."""
         with self._lock:
-            self._wanted_by.clear()
+            self._users.clear()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
         self.stop(None)
         if not self.inside:
             with self._work:
-                self._sender.give_back()
+                self._runner.release()
 
     # The thread.
 
-    def _live(self, stopped: threading.Event, before: threading.Thread | None) -> None:
+    def _loop(self, stopped: threading.Event, before: threading.Thread | None) -> None:
         if before is not None:
-            before.join()  # it was told to end, and has the sender until it has
+            before.join()  # it is ending, and uses the queue runner until it has
         try:
             while not stopped.is_set():
                 self._bell.clear()
-                seconds = self._turn(stopped)
+                seconds = self._run_once(stopped)
                 if seconds > 0 and not stopped.is_set():
                     self._clock.wait(self._bell, seconds)
         finally:
             with self._work:
                 try:
-                    self._sender.give_back()
+                    self._runner.release()
                 except NornmailError as error:
                     log.warning("%s", error)
                 self._status.set(MailerState.STOPPED)
 
-    def _turn(self, stopped: threading.Event) -> float:
-        """Send what is due; return the seconds until the next look. It survives all trouble."""
+    def _run_once(self, stopped: threading.Event) -> float:
+        """Send what is due; return the seconds until the next run. No exception leaves it."""
         with self._work:
-            self._worker = threading.get_ident()
+            self._thread_id = threading.get_ident()
             try:
-                self._sender.take(owner_name())
-                seconds = self._sender.turn(stopped.is_set)
-                self._sender.line.close_if_idle()
+                self._runner.acquire(owner_name())
+                seconds = self._runner.run_once(stopped.is_set)
+                self._runner.line.close_if_idle()
                 return LOOK_INTERVAL if seconds is None else min(seconds, LOOK_INTERVAL)
             except (LeaseHeld, LeaseLost) as error:
                 log.log(logging.WARNING if isinstance(error, LeaseLost) else logging.DEBUG, error)
@@ -271,12 +271,12 @@ class Worker:
                 return TAKEOVER_INTERVAL
             except StoreError as error:
                 if not stopped.is_set():
-                    log.error("nothing is sent: %s", error)
+                    log.error("sending paused: %s; next attempt in %.0f s", error, STORE_INTERVAL)
                 self._status.set(MailerState.STORE_TROUBLE, str(error))
                 return STORE_INTERVAL
             except Exception as error:
-                log.exception("the mailer failed at a letter")
+                log.exception("the mailer failed; next attempt in %.0f s", STORE_INTERVAL)
                 self._status.set(MailerState.STORE_TROUBLE, f"{type(error).__name__}: {error}")
                 return STORE_INTERVAL
             finally:
-                self._worker = None
+                self._thread_id = None

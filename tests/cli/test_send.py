@@ -352,14 +352,14 @@ def test_a_key_of_two_outboxes_needs_the_name_of_one(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("retry", "nobody's"), 2, "no letter has this key"),
-        (("retry", "que"), 2, "no letter has this key"),
+        (("retry", "nobody's"), 2, "no message has this key"),
+        (("retry", "que"), 2, "no message has this key"),
         (("retry", ""), 2, "empty key"),
         (("retry", "sent-1"), 1, "sent-1 is sent"),
         (("drop", "sending-1"), 1, "sending"),
-        (("resolve", "--sent", "queued-1"), 1, "only what is unknown"),
+        (("resolve", "--sent", "queued-1"), 1, "only an unknown message"),
         (("resolve", "unknown-1"), 2, "--not-sent"),
-        (("retry", "failed-1", "nobody's"), 2, "no letter"),
+        (("retry", "failed-1", "nobody's"), 2, "no message"),
         (("list", "--state", "missing.db"), 3, "there is no state store"),
     ],
 )
@@ -393,7 +393,7 @@ def test_the_sender_does_what_was_asked_for(
         "failed-1": "sent",
         "unknown-1": "sent",
     }
-    assert (found["queued-1"].dropped, found["queued-1"].reason) == (True, "dropped by hand")
-    assert [one.wish for one in found.values()] == [""] * 5
+    assert (found["queued-1"].dropped, found["queued-1"].reason) == (True, "dropped by an operator")
+    assert [one.request for one in found.values()] == [""] * 5
     assert [to for _, to, _ in office.envelopes] == [["ann@example.org"]]
     assert run("outbox", "list", "--json")[1].count("\n") == 1, "what was dropped is not shown"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nornmail.model import Lease
 from nornmail.outbox import transitions
 from nornmail.outbox.mailer import Mailer
-from nornmail.outbox.sender import Sender
-from nornmail.outgoing import QueuedMessage, Recipient
+from nornmail.outbox.queue_runner import QueueRunner
+from nornmail.outbox.transitions import Interrupted, SendOutcome
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.wire import Wire
 from nornmail.stores import json_store
@@ -144,10 +145,10 @@ def _watch_wire(instants: Instants) -> None:
 
 def _breach(breach: str) -> None:
     if breach == "late sending":
-        hand_in = Sender._hand_in
+        try_one = QueueRunner._try
 
-        def late(sender: Sender, letter: QueuedMessage, raw: bytes) -> None:
-            commit = sender._commit
+        def late(runner: QueueRunner, message: QueuedMessage) -> None:
+            commit = runner._commit
             going = []
 
             def keep(one: QueuedMessage) -> None:
@@ -158,26 +159,25 @@ def _breach(breach: str) -> None:
                     commit(going.pop())
                 commit(one)
 
-            change(Sender, "_commit", lambda _, one: keep(one))
+            change(QueueRunner, "_commit", lambda _, one: keep(one))
             try:
-                hand_in(sender, letter, raw)
+                try_one(runner, message)
             finally:
-                change(Sender, "_commit", _COMMIT)
+                change(QueueRunner, "_commit", _COMMIT)
 
-        change(Sender, "_hand_in", late)
+        change(QueueRunner, "_try", late)
     elif breach == "unknown again":
+        after = transitions.after
 
-        def again(letter: QueuedMessage, now: float, reason: str = "") -> QueuedMessage:
-            pending = tuple(Recipient(one.address) for one in letter.recipients)
-            return transitions._queued(_with(letter, pending), reason, now, now)
+        def again(
+            message: QueuedMessage, outcome: SendOutcome, now: float, rng: random.Random
+        ) -> QueuedMessage:
+            if not isinstance(outcome, Interrupted):
+                return after(message, outcome, now, rng)
+            pending = tuple(Recipient(recipient.address) for recipient in message.recipients)
+            return replace(message, recipients=pending, state=QueueState.QUEUED, due_at=now)
 
-        change(transitions, "lost", again)
+        change(transitions, "after", again)
 
 
-_COMMIT = Sender._commit
-
-
-def _with(letter: QueuedMessage, recipients: tuple[Recipient, ...]) -> QueuedMessage:
-    from dataclasses import replace
-
-    return replace(letter, recipients=recipients)
+_COMMIT = QueueRunner._commit

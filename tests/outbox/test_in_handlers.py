@@ -268,7 +268,7 @@ def test_another_kind_of_message_under_the_same_key_is_said(
     office.one.clock.advance(61)
     poller.poll_once()
     assert office.subjects() == ["first"]
-    assert "and now an answer is to be: it is not sent" in caplog.text
+    assert "a reply with the same key is not sent" in caplog.text
 
 
 def test_a_given_key_counts_for_its_message_alone(office: Office) -> None:
@@ -525,7 +525,7 @@ def test_a_report_that_cannot_be_noted_is_handed_over_all_the_same(
     office.imap.deliver(report(message_id, "ann@example.org"))
     office.poller(seen.append).poll_once()
     assert [message.subject for message in seen] == ["returned"]
-    assert "could not be noted: the disk is full" in caplog.text
+    assert "could not be recorded: the disk is full" in caplog.text
     assert RecipientStatus.ACCEPTED.value in standings(office.one).values()
 
 

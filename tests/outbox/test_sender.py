@@ -226,7 +226,7 @@ def test_only_what_is_unknown_can_be_resolved() -> None:
     queue(one)
     with pytest.raises(ConfigurationError, match="it is queued"):
         one.mailer.resolve("k", sent=True)
-    with pytest.raises(ConfigurationError, match="no such letter"):
+    with pytest.raises(ConfigurationError, match="no message has this key"):
         one.mailer.resolve("nobody's", sent=True)
 
 
@@ -412,7 +412,7 @@ def reject(_: OutgoingMessage) -> bool:
 
 @pytest.mark.parametrize(
     ("hook", "reason"),
-    [(turn_down, "before_send turned it down"), (reject, "not before Monday")],
+    [(turn_down, "rejected by before_send"), (reject, "not before Monday")],
     ids=["False", "Reject"],
 )
 def test_what_it_turns_down_is_failed_and_can_be_asked_for_again(hook: object, reason: str) -> None:
@@ -468,7 +468,7 @@ def test_what_is_neither_true_nor_false_sends_nothing_and_loses_nothing(
     result = one.mailer.result("k")
     assert result is not None
     assert (result.state, result.attempts) == ("queued", 1)
-    assert "not True or False" in result.reason
+    assert "must return True or False" in result.reason
     assert one.server.log == []
 
 
@@ -530,7 +530,7 @@ def test_receive_only_sends_nothing_of_others_either() -> None:
 
 def test_one_connection_serves_many_letters_and_is_asked_after_a_pause() -> None:
     one = world()
-    one.mailer._worker._keeps = True  # as with a thread: flush() alone gives it back
+    one.mailer._worker._keeps_lease = True  # as with a thread: flush() alone gives it back
     queue(one, "a")
     one.mailer.flush()
     queue(one, "b")
@@ -631,7 +631,7 @@ def test_a_disk_that_is_full_after_the_answer_forgets_nothing() -> None:
         return said
 
     one = world(store, answers=[fills])
-    one.mailer._worker._keeps = True  # as the thread does
+    one.mailer._worker._keeps_lease = True  # as the thread does
     queue(one)
     with pytest.raises(StoreError):
         one.mailer.flush()

@@ -106,7 +106,9 @@ def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorR
 def test_who_is_in_doubt_when_the_connection_falls(
     standings: list[RecipientStatus], expected: list[RecipientStatus]
 ) -> None:
-    after = transitions.lost(letter(QueueState.SENDING, *standings), NOW)
+    after = transitions.after(
+        letter(QueueState.SENDING, *standings), transitions.Interrupted(), NOW, random.Random(1)
+    )
     assert after.state is QueueState.UNKNOWN
     assert [one.status for one in after.recipients] == expected
 
@@ -133,5 +135,7 @@ def test_which_words_are_about_all_letters(
 
 
 def test_a_reason_is_kept_within_bounds() -> None:
-    long = transitions.deferred(letter(QueueState.QUEUED, P), "x" * 10_000, 60.0, NOW)
+    long = transitions.after(
+        letter(QueueState.QUEUED, P), transitions.Deferred("x" * 10_000), NOW, random.Random(1)
+    )
     assert len(long.reason) == 2_000

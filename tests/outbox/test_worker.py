@@ -94,7 +94,7 @@ class Troubled(MemoryStateStore):
 
     broken = False
 
-    def letters(self, *args: Any, **kwargs: Any) -> Any:
+    def queued_messages(self, *args: Any, **kwargs: Any) -> Any:
         if self.broken:
             raise StoreError("the disk is gone")
         return super().queued_messages(*args, **kwargs)
@@ -143,7 +143,7 @@ def test_a_mistake_at_one_letter_holds_up_no_other(
     with one.mailer:
         until(lambda: one.state("b") == "sent")
     assert one.state("a") == ("unknown" if late else "queued")
-    assert "could not be handed in" in caplog.text
+    assert "could not be submitted" in caplog.text
     result = one.mailer.result("a")
     assert result is not None
     assert "ValueError: a bug" in result.reason
@@ -270,5 +270,5 @@ def test_what_waits_is_known_within_the_time_that_is_given() -> None:
     one.mailer.send(TO, "s", "t", key="k")
     assert one.mailer.wait("k", 5.0).state == "queued"
     assert 5.0 <= one.clock.monotonic() - 1_000.0 < 5.2
-    with pytest.raises(NornmailError, match="no such letter"):
+    with pytest.raises(NornmailError, match="no message has this key"):
         one.mailer.wait("nobody's", 1.0)

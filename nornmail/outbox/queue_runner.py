@@ -1,0 +1,388 @@
+"""The queue runner: claims what is due in an outbox, submits it and settles it, one at a time.
+
+A message is SENDING, durably, before the first octet of its content goes out, and the server's
+reply is durable before anything else happens. So a process that dies leaves a message that is
+tried again, or one that is UNKNOWN because it may have been taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from nornmail.backoff import ServerBackoff
+from nornmail.clock import Clock
+from nornmail.errors import (
+    AuthenticationFailed,
+    IllegalTransition,
+    LeaseLost,
+    NornmailError,
+    StoreError,
+    Throttled,
+)
+from nornmail.events import Event, outbox_event
+from nornmail.model import Lease, MailboxKey
+from nornmail.outbox import transitions
+from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask_before_send
+from nornmail.outbox.sent_copies import SentMail, sync_sent_copy
+from nornmail.outbox.status import MailerState, StatusTracker
+from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.smtp.session import Line
+from nornmail.smtp.transaction import Submission
+from nornmail.stores.protocol import StateStore
+
+log = logging.getLogger("nornmail.outbox")
+
+BATCH = 100
+"""Messages that are read in one run, so that a request, a stop, or mail that was queued meanwhile
+waits for no more than these."""
+
+
+@dataclass(slots=True)
+class QueueRunner:
+    """Works on one outbox. One thread at a time.
+
+    Args:
+        store: of the messages.
+        outbox: the account that sends them.
+        line: the connection to the server.
+        clock, rng: time and jitter.
+        limits: how many messages go out.
+        before_send: called before each attempt.
+        sent: the mailbox of sent mail, ``None`` for none.
+        emit: called with an event for each durable change.
+        status: shows what is being done.
+
+    Attributes:
+        last_error: what kept the last attempt from reaching the server.
+    """
+
+    store: StateStore
+    outbox: str
+    line: Line
+    clock: Clock
+    rng: random.Random
+    limits: transitions.SendLimits
+    before_send: BeforeSend | None
+    sent: SentMail | None
+    emit: Callable[[Event], object]
+    status: StatusTracker
+    last_error: NornmailError | None = field(default=None, init=False)
+    _backoff: ServerBackoff = field(init=False)
+    _lease: Lease | None = field(default=None, init=False)
+    _unsettled: QueuedMessage | None = field(default=None, init=False)
+    _resume_at: float = field(default=0.0, init=False)
+    _pause_reason: NornmailError | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._backoff = ServerBackoff(self.rng)
+
+    def acquire(self, owner: str) -> None:
+        """Take the lease on the outbox.
+
+        Raises:
+            LeaseHeld: another sender has it.
+            StoreError: the store cannot be used.
+        """
+        if self._lease is None:
+            self._lease = self.store.acquire(MailboxKey.of_outbox(self.outbox), owner)
+
+    def release(self) -> None:
+        """Close the connection and give back the lease. Harmless twice."""
+        try:
+            if self._lease is not None and self._unsettled is not None:
+                with suppress(StoreError, LeaseLost):  # else it is UNKNOWN to the next holder
+                    self._settle(self._unsettled)
+            self.line.close()
+        finally:
+            lease, self._lease, self._unsettled = self._lease, None, None
+            if lease is not None:
+                self.store.release(lease)
+
+    def run_once(
+        self, stopped: Callable[[], bool] = lambda: False, *, only: str | None = None
+    ) -> float | None:
+        """Send what is due, within the limits.
+
+        Args:
+            stopped: asked before each message; once it is true no further one is begun.
+            only: the key of the one message to send; the others, and requests for them, are left
+                to another sender.
+
+        Returns:
+            Seconds until there is more to do, 0.0 if there is now, ``None`` if nothing waits.
+
+        Raises:
+            LeaseLost: another sender took over.
+            StoreError: the store cannot be read or written.
+        """
+        try:
+            self._settle_leftovers()
+            if only is not None:
+                return self._send_due(stopped, only)
+            self.apply_requests()
+            pause = self._send_due(stopped)
+            if pause != 0.0 and not stopped():
+                self._sync_sent_copies(stopped)
+            return pause if pause == 0.0 else self._until_next(pause)
+        except LeaseLost:
+            self._lease, self._unsettled = None, None
+            self.line.close()
+            raise
+
+    def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
+        """Try one message once, and forget its bytes whatever came of that.
+
+        Nothing is sent while a server that refused the login, or throttled, is left alone.
+
+        Returns:
+            The message after the attempt, and what kept it from reaching the server.
+        """
+        self._settle_leftovers()
+        message = self._message(key)
+        self.last_error = None
+        seconds = self._resume_at - self.clock.monotonic()
+        if seconds > 0 and isinstance(self._pause_reason, AuthenticationFailed | Throttled):
+            self.last_error = self._pause_reason
+        elif (pause := self._until_slot()) > 0:
+            self.last_error = Throttled(f"{self.limits} are reached", kind="rate", wait=pause)
+        else:
+            self._try(message)
+        tried = self._message(key)
+        dropped = transitions.apply_request(tried, OperatorRequest.DROP, self.clock.wall())
+        if dropped is not None:
+            self._commit(dropped)
+        self._sync_sent_copies(lambda: False)
+        return tried, self.last_error
+
+    def _message(self, key: str) -> QueuedMessage:
+        message = self.store.queued_message(self.outbox, key)
+        if message is None:
+            raise LookupError(f"no message with the key {key} in the outbox {self.outbox}")
+        return message
+
+    # Durable changes.
+
+    def _commit(self, message: QueuedMessage) -> None:
+        if self._lease is None:
+            raise LeaseLost(f"no lease on the outbox of {self.outbox} is held")
+        self.store.commit_messages(self._lease, [message])
+
+    def _settle(self, message: QueuedMessage) -> None:
+        """Make the outcome of an attempt durable, and emit its event.
+
+        It is kept in memory until the store has it: else the next holder of the lease could know no
+        more than that the message may have been sent.
+        """
+        self._unsettled = message
+        self._commit(message)
+        self._unsettled = None
+        well = message.state in (QueueState.SENT, QueueState.QUEUED)
+        why = f": {message.reason}" if message.reason else ""
+        level = logging.INFO if well else logging.WARNING
+        log.log(level, "%s is %s%s", message.message_id, message.state, why)
+        event = outbox_event(message)
+        if event is not None:
+            self.emit(event)
+
+    def _settle_leftovers(self) -> None:
+        """Settle what an attempt left behind that a full disk or the end of a process cut off."""
+        if self._unsettled is not None:
+            try:
+                self._settle(self._unsettled)
+            except IllegalTransition as error:  # the store is another one: a copy was put back
+                log.error("%s: its outcome is discarded: %s", self._unsettled.message_id, error)
+                self._unsettled = None
+        for message in self.store.queued_messages(self.outbox, {QueueState.SENDING}):
+            self._finish(message, Interrupted())
+
+    def apply_requests(self) -> None:
+        """Apply the requests that operators left in the store."""
+        for key, request in self.store.pending_requests(self.outbox):
+            message = self.store.queued_message(self.outbox, key)
+            now = self.clock.wall()
+            changed = message and transitions.apply_request(message, request, now)
+            if changed is not None:
+                log.info("%s: an operator requested: %s", changed.message_id, request)
+                self._settle(self._with_copy(changed))
+
+    # Attempts.
+
+    def _send_due(self, stopped: Callable[[], bool], only: str | None = None) -> float | None:
+        """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
+        now = self.clock.wall()
+        if only is None:
+            messages = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+        else:
+            message = self.store.queued_message(self.outbox, only)
+            messages = [message] if message and message.state is QueueState.QUEUED else []
+        due = [message for message in messages if transitions.is_due(message, now)]
+        for message in due:
+            if stopped():
+                return None
+            if only is None and not self._is_unchanged(message):
+                continue
+            if (pause := self._resume_at - self.clock.monotonic()) > 0:
+                return pause
+            if (pause := self._until_slot()) > 0:
+                self.status.set(MailerState.LIMITED, f"{self.limits} are reached")
+                return pause
+            self.status.set(MailerState.SENDING)
+            self._try(message)
+        return 0.0 if due and self._resume_at <= self.clock.monotonic() else None
+
+    def _is_unchanged(self, message: QueuedMessage) -> bool:
+        """Whether no operator changed a message while those before it were sent."""
+        self.apply_requests()
+        return self.store.queued_message(self.outbox, message.key) == message
+
+    def _until_slot(self) -> float:
+        now = self.clock.wall()
+        since = now - transitions.HOUR
+        recent = self.store.submissions_since(self.outbox, since, limit=self.limits.most)
+        return transitions.until_slot(recent, self.limits, now)
+
+    def _try(self, message: QueuedMessage) -> None:
+        """Make one attempt, and settle what came of it."""
+        raw = self._approved_bytes(message)
+        message, outcome = self._submit(message, raw) if isinstance(raw, bytes) else (message, raw)
+        if outcome is not None:
+            self._finish(message, outcome)
+        if isinstance(outcome, Submission):
+            self._note_reply(outcome)
+
+    def _finish(self, message: QueuedMessage, outcome: SendOutcome) -> None:
+        after = transitions.after(message, outcome, self.clock.wall(), self.rng)
+        self._settle(self._with_copy(after))
+
+    def _approved_bytes(self, message: QueuedMessage) -> bytes | SendOutcome:
+        """The bytes of a message that may go out, or the outcome that keeps it from that."""
+        try:
+            raw = self.store.message_bytes(self.outbox, message.key)
+        except StoreError as error:  # of this one file; a broken disk shows at the next commit
+            log.error("the bytes of %s: %s", message.message_id, error)
+            return Deferred(str(error))
+        if raw is None:
+            return Rejected(transitions.NO_BYTES)
+        recipients = transitions.envelope_of(message).recipients
+        outgoing = OutgoingMessage(
+            message.key, recipients, raw, message.attempts, message.is_answer
+        )
+        return ask_before_send(self.before_send, outgoing) or raw
+
+    def _submit(
+        self, message: QueuedMessage, raw: bytes
+    ) -> tuple[QueuedMessage, SendOutcome | None]:
+        """Submit a message.
+
+        Returns:
+            The message as it is durable now, and the outcome; ``None`` where the trouble is not
+            about this message.
+        """
+        current = message
+
+        def before_content(recipients: Sequence[Recipient]) -> None:
+            nonlocal current
+            sending = transitions.sending(message, recipients, self.clock.wall())
+            self._commit(sending)
+            current = sending
+
+        try:
+            session = self.line.ready()
+            envelope = transitions.envelope_of(message)
+            submission = session.submit(envelope, raw, before_content=before_content)
+        except (StoreError, LeaseLost):
+            self.line.drop()
+            raise
+        except NornmailError as error:
+            return message, self._unreachable(error)
+        except Exception as error:  # a mistake of ours at one message must not stop the others
+            self.line.drop()
+            log.exception("%s could not be submitted", message.message_id)
+            reason = f"{type(error).__name__}: {error}"
+            return current, Deferred(reason) if current is message else Interrupted(reason)
+        except BaseException:
+            self.line.drop()
+            raise
+        self.last_error = None
+        self.line.used(usable=submission.usable)
+        return current, submission
+
+    def _note_reply(self, submission: Submission) -> None:
+        """Leave the server alone if it said that it takes nothing more for now."""
+        kind = transitions.throttles(submission)
+        if kind:
+            self._pause(Throttled(f"{submission.code} {submission.text}", kind=kind))
+        elif submission.code:
+            self._backoff.recovered(0.0)
+
+    def _unreachable(self, error: NornmailError) -> Deferred | None:
+        """The outcome of an attempt that did not reach the server.
+
+        Network trouble defers the message, so that each one has its turn. A refused login and
+        throttling say nothing about any message.
+        """
+        self.last_error = error
+        seconds = self._pause(error)
+        about_all = isinstance(error, AuthenticationFailed | Throttled)
+        return None if about_all else Deferred(str(error), seconds)
+
+    def _pause(self, error: NornmailError) -> float:
+        seconds = self._backoff.after(error)
+        self._resume_at, self._pause_reason = self.clock.monotonic() + seconds, error
+        state = _STATES.get(type(error), MailerState.BACKOFF)
+        level = logging.ERROR if state is MailerState.AUTH_FAILED else logging.WARNING
+        log.log(level, "SMTP: %s; next attempt in %.1f s", error, seconds)
+        self.status.set(state, str(error))
+        return seconds
+
+    # The mailbox of sent mail.
+
+    def _with_copy(self, message: QueuedMessage) -> QueuedMessage:
+        """The message, with its copy due if it has just become sent or unknown."""
+        if self.sent is None or message.dropped or message.copied:
+            return message
+        saved = message.state is QueueState.SENT and self.sent.server_saves_sent
+        if saved or message.state not in (QueueState.SENT, QueueState.UNKNOWN):
+            return message
+        return transitions.with_copy_due(message, self.clock.wall())
+
+    def _sync_sent_copies(self, stopped: Callable[[], bool]) -> None:
+        if self.sent is None:
+            return
+        now = self.clock.wall()
+        for message in self.store.messages_to_copy(self.outbox):
+            if stopped():
+                return
+            if transitions.until_copy([message], now) == 0.0:
+                raw = self.store.message_bytes(self.outbox, message.key)
+                after = sync_sent_copy(message, raw, self.sent, self.clock.wall())
+                put = self._commit if after.state is message.state else self._settle
+                put(after)
+
+    def _until_next(self, pause: float | None) -> float | None:
+        """Seconds until the next message or copy is due, ``None`` if nothing waits."""
+        now = self.clock.wall()
+        queued = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+        waits = [transitions.until_due(message, now) for message in queued]
+        if pause is None:
+            left = self._resume_at - self.clock.monotonic()
+            pause = left if left > 0 else None
+            if pause is None:
+                self.status.set(MailerState.IDLE)
+        if pause is not None:
+            waits = [max(pause, wait) for wait in waits]
+        if self.sent is not None:
+            copy = transitions.until_copy(self.store.messages_to_copy(self.outbox), now)
+            waits += [] if copy is None else [copy]
+        return min(waits, default=None)
+
+
+_STATES: dict[type[NornmailError], MailerState] = {
+    AuthenticationFailed: MailerState.AUTH_FAILED,
+    Throttled: MailerState.THROTTLED,
+}
