@@ -50,7 +50,7 @@ def mail_server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
 
 @pytest.hookimpl(hookwrapper=True)  # the newer kind is not in every pytest that is in use
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None]:
-    """Show what was said, for each server among the fixtures of a test that failed."""
+    """Add the transcript of each server among the fixtures of a failed test to its report."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
     module = sys.modules.get("nornmail.testing.server")

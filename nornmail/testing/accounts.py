@@ -39,7 +39,7 @@ class Account:
             self.create(name.encode("ascii")).attributes |= set(attributes.split())
 
     def welcome(self) -> None:
-        """Somebody has logged in; the first time there may be things to do."""
+        """Note a login; the first one may renumber the mailboxes."""
         with self.lock:
             if self._newest_first:
                 self._newest_first = False
@@ -84,7 +84,7 @@ class Account:
             return self._mailboxes[wanted]
 
     def delete(self, name: bytes) -> bool:
-        """Remove a mailbox; sessions that have it open are told BYE. Whether it was there."""
+        """Remove a mailbox; sessions that have it open get BYE. Whether it was there."""
         with self.lock:
             box = self._mailboxes.pop(self.canonical(name), None)
             if box is not None:

@@ -45,7 +45,7 @@ def reset_at_close(sock: socket.socket) -> None:
 
 @dataclass
 class AnswerShape:
-    """How the answer to the current command leaves: whole, cut, stalled, dripping or rewritten."""
+    """The form in which the current answer leaves: whole, cut, stalled, dripping or rewritten."""
 
     cut_after: int | None = None
     stall: bool = False
@@ -71,7 +71,7 @@ class Connection:
     Args:
         sock: the accepted socket; closed by `close`.
         number: what the transcript calls it: the connection's number on the server, from 1.
-        transcript: where everything said is noted.
+        transcript: takes a note of all octets in both directions.
         stopping: set when the server stops.
 
     Attributes:
@@ -164,7 +164,7 @@ class Connection:
         self._transcript.add(self.number, "C", data)
 
     def wait_for_client(self, bell: socket.socket) -> bool:
-        """Wait until the client speaks or ``bell`` can be read; whether it is the client."""
+        """Wait until the client sends or ``bell`` can be read; whether it is the client."""
         if self._input:
             return True
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
@@ -227,16 +227,16 @@ class Connection:
                 return  # not connected any more
 
     def end_tls(self) -> None:
-        """Say close_notify, so that the client knows the end for one; its answer is not awaited.
+        """Send close_notify, so that the client sees an orderly end; do not wait for its answer.
 
-        A connection that a fault cuts is to end without it.
+        A connection that a fault cuts ends without it.
         """
         sock = self._socket
         if isinstance(sock, ssl.SSLSocket):
             sock.setblocking(False)
             try:
                 sock.unwrap()
-            except OSError:  # SSLWantReadError: it is said, and not answered yet
+            except OSError:  # SSLWantReadError: it is sent, and not answered yet
                 return
             finally:
                 sock.setblocking(True)

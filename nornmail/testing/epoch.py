@@ -1,4 +1,4 @@
-"""The messages of a mailbox under one UIDVALIDITY.
+"""The messages of a mailbox under one UIDVALIDITY, and waits for a change of them.
 
 Everything here is called with the account's lock held.
 """
@@ -16,13 +16,11 @@ from email.parser import BytesParser
 from email.policy import default
 from typing import Protocol, TypeVar
 
-# ---- Waiting for what happens in the server: woken by each change, never by the clock.
-
 T = TypeVar("T")
 
 
 class Changes:
-    """Counts what changes, and wakes whoever waits. Thread-safe.
+    """Counts changes of the server, and wakes the tests that wait for one. Thread-safe.
 
     `announce` takes no other lock than its own, so it may be called while others are held; a
     predicate is evaluated with none.
@@ -33,7 +31,7 @@ class Changes:
         self._count = 0
 
     def announce(self) -> None:
-        """Say that something has changed."""
+        """Count a change and wake all waits."""
         with self._condition:
             self._count += 1
             self._condition.notify_all()
@@ -56,11 +54,8 @@ class Changes:
                     return value
 
 
-# ---- A message's octets as the standard library's object, for a test to look into.
-
-
 def parsed(raw: bytes) -> EmailMessage:
-    """What the standard library makes of a message, under the policy with decoded headers."""
+    """A message as the standard library's object, under the policy with decoded headers."""
     return BytesParser(EmailMessage, policy=default).parsebytes(raw)
 
 
@@ -83,14 +78,14 @@ class StoredMessage:
 
 
 class Watcher(Protocol):
-    """Who is to hear what happens: the UIDs that came, went and changed are left with it."""
+    """A subscriber of an epoch, which collects the UIDs that came, went and changed."""
 
     arrived: list[int]
     expunged: list[int]
     changed: dict[int, None]
 
-    def tell(self) -> None:
-        """Something was left."""
+    def notify(self) -> None:
+        """Something has changed."""
 
 
 class Epoch:
@@ -120,7 +115,7 @@ class Epoch:
         self.uid_next = max(self.uid_next, uid + 1)
         for view in self.views:
             view.arrived.append(uid)
-            view.tell()
+            view.notify()
 
     def remove(self, uid: int) -> StoredMessage | None:
         """Take a message out; None when it is not there."""
@@ -132,11 +127,11 @@ class Epoch:
         self.highest_modseq += 1
         for view in self.views:
             view.expunged.append(uid)
-            view.tell()
+            view.notify()
         return message
 
     def set_flags(self, uid: int, flags: frozenset[str], by: Watcher | None = None) -> None:
-        """Replace a message's flags; every view but ``by`` is to be told."""
+        """Replace a message's flags; every view but ``by`` is notified."""
         old = self.messages[uid]
         if old.flags == flags:
             return
@@ -145,7 +140,7 @@ class Epoch:
         for view in self.views:
             if view is not by:
                 view.changed[uid] = None
-                view.tell()
+                view.notify()
 
     def _changed(self, uid: int) -> None:
         """Count the change (RFC 7162, section 3.1)."""
@@ -156,4 +151,4 @@ class Epoch:
         """The mailbox has another UIDVALIDITY: nothing can be done with this one any more."""
         self.gone = True
         for view in self.views:
-            view.tell()
+            view.notify()

@@ -1,4 +1,4 @@
-"""A mailbox as a test sees it, with what can happen to it behind a client's back."""
+"""A mailbox as a test sees it, with the changes that other clients and servers make to it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Mailbox:
 
     @property
     def messages(self) -> list[StoredMessage]:
-        """What is in it now, by ascending UID: a copy."""
+        """The messages by ascending UID: a copy."""
         with self.lock:
             return [self.epoch.messages[uid] for uid in self.epoch.uids]
 
@@ -147,7 +147,7 @@ class Mailbox:
         Args:
             new_value: None is one never used before.
             renumber: whether the messages get the UIDs from 1 on, in their old order.
-            quiet: sessions that have it open go on with the mailbox as it was, and only the next
+            quiet: sessions that have it open continue with the mailbox as it was, and only the next
                 SELECT sees the new one. Otherwise their next command is answered BYE, as Dovecot
                 does.
         """
@@ -169,7 +169,7 @@ class Mailbox:
     def number_newest_first(self) -> None:
         """Give the UIDs anew, 1 to the newest message, under the same UIDVALIDITY.
 
-        So does a bridge that fetches a mailbox backwards. Nobody may have the mailbox open.
+        So does a bridge that fetches a mailbox backwards. No client may have the mailbox open.
         """
         with self.lock:
             fresh = Epoch(self.epoch.uid_validity)
@@ -178,11 +178,11 @@ class Mailbox:
             self.epoch = fresh
 
     def shown_uid_validity(self) -> int | None:
-        """The UIDVALIDITY a client is told, None for none."""
+        """The UIDVALIDITY that clients get, None for none."""
         return _shown(self.uid_validity_override, self.epoch.uid_validity)
 
     def shown_uid_next(self) -> int | None:
-        """The UIDNEXT a client is told, None for none."""
+        """The UIDNEXT that clients get, None for none."""
         return _shown(self.uid_next_override, self.epoch.uid_next)
 
     def without_hidden(self, found: list[tuple[int, int]]) -> list[tuple[int, int]]:

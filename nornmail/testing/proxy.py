@@ -13,7 +13,7 @@ from typing import Literal, Self
 from nornmail.testing.service import Listener
 
 Direction = Literal["server", "client"]
-"""Who speaks: ``server`` is what goes to the client."""
+"""The sender of octets: ``server`` is the direction to the client."""
 
 Rule = Callable[[bytes], bytes | None]
 """Gets a whole line with its line end; returns what is passed on, None for nothing."""
@@ -224,7 +224,7 @@ class _Link:
                         selector.unregister(key.fileobj)
 
     def _drain(self, speaker: Direction) -> bool:
-        """Pass on what a side has said by now; whether it has ended."""
+        """Pass on what a side has sent by now; whether it has ended."""
         while True:
             try:
                 data = self._sockets[speaker].recv(CHUNK)
@@ -247,7 +247,7 @@ class _Link:
 
     def _pass_on(self, speaker: Direction, data: bytes) -> None:
         if self._broken:
-            return  # the line is cut: what is still said is lost
+            return  # the line is cut: later octets are lost
         if self._cut is not None and self._cut[0] == speaker:
             data = data[: self._cut[1] - self._passed[speaker]]
         self._passed[speaker] += len(data)

@@ -1,4 +1,4 @@
-"""What clients send in SASL, as values: the password of PLAIN and the bearer tokens of OAuth2."""
+"""SASL as a server reads it: the password of PLAIN and the bearer tokens of OAuth2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEARERS = {
         rb"n,a=([^\x01,]*),\x01(?:(?:host|port)=[^\x01]*\x01)*auth=Bearer ([!-~]+)\x01\x01"
     ),
 }
-"""What a client sends in each mechanism with a token."""
+"""The client's message in each mechanism with a token."""
 
 
 def encoded(challenge: bytes) -> bytes:

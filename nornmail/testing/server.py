@@ -1,4 +1,4 @@
-"""The mail server of tests: starts and stops, takes connections, and is what a test talks to."""
+"""The mail server for tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["CA_FILE", "CERTIFICATE_FILES", "IDLE_SECONDS", "MailServer"]
 T = TypeVar("T")
 
 IDLE_SECONDS = 20.0
-"""How long a test waits for a client to idle, before it fails."""
+"""Seconds that a test waits for a client to idle, before it fails."""
 
 
 class MailServer:
@@ -41,7 +41,7 @@ class MailServer:
         tls: TLS from the first octet on.
         starttls: plain text that offers STARTTLS (RFC 3501, 6.2.1; RFC 3207).
         host: the address to listen on.
-        smtp: ``"plain"``, ``"starttls"`` or ``"tls"`` where SMTP is to be another than IMAP.
+        smtp: ``"plain"``, ``"starttls"`` or ``"tls"`` where SMTP differs from IMAP.
         like: talk as this vendor's server does, as ``"gmail"``; see `VENDORS`. None is a server
             as the standards describe it. An unknown name is a ValueError.
 
@@ -51,7 +51,7 @@ class MailServer:
             until STARTTLS is done.
         faults: the faults to come, of IMAP and of SMTP.
         smtp: the SMTP side: its extensions, limits and counters. All other attributes here are of
-            IMAP, but for `transcript`, `outbox` and what has to do with accounts.
+            IMAP, except `transcript`, `outbox` and those of accounts.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class MailServer:
 
     @property
     def capabilities(self) -> set[str]:
-        """What the server can do: a set to be edited."""
+        """The capabilities that IMAP offers: a set to be edited."""
         return self._state.capabilities
 
     @capabilities.setter
@@ -147,17 +147,17 @@ class MailServer:
 
     @property
     def outbox(self) -> list[SentMessage]:
-        """What was accepted by SMTP so far, in that order: a copy."""
+        """The messages that SMTP accepted so far, in that order: a copy."""
         return self.smtp.outbox
 
     @property
     def connections(self) -> int:
-        """How many connections were taken so far."""
+        """The number of IMAP connections so far."""
         return self._imap.connections
 
     @property
     def live_connections(self) -> int:
-        """How many connections are open now."""
+        """The number of open IMAP connections."""
         return self._imap.live_connections
 
     @property
@@ -171,17 +171,17 @@ class MailServer:
 
     @property
     def refused(self) -> int:
-        """How many connections were reset at once."""
+        """The number of IMAP connections that were reset at once."""
         return self._imap.refused
 
     @property
     def logins(self) -> int:
-        """How many logins succeeded so far."""
+        """The number of IMAP logins that succeeded."""
         return self._state.logins
 
     @property
     def transcript(self) -> list[str]:
-        """Everything said, as ``[connection] C: line`` and ``[connection] S: line``."""
+        """Lines of all connections, as ``[connection] C: line`` and ``[connection] S: line``."""
         return self._state.transcript.lines()
 
     @property
@@ -200,8 +200,8 @@ class MailServer:
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.
 
-        The capabilities AUTH=XOAUTH2 and AUTH=OAUTHBEARER are to be added besides, and for SMTP
-        the extensions of these names.
+        Add the capabilities AUTH=XOAUTH2 and AUTH=OAUTHBEARER as well, and for SMTP the
+        extensions of these names.
         """
         return self._state.account(user).tokens
 
@@ -291,7 +291,7 @@ class MailServer:
         return self._waiting.wait_for_messages(count, mailbox, user, seconds)
 
     def wait_for_idle(self, count: int = 1, *, seconds: float = IDLE_SECONDS) -> None:
-        """Return when ``count`` clients are in IDLE, and have been told so.
+        """Return when ``count`` clients are in IDLE, and have its answer.
 
         Raises:
             TimeoutError: they were not, within ``seconds``.
@@ -302,10 +302,10 @@ class MailServer:
                 raise TimeoutError(f"{len(idlers)} of {count} clients idle after {seconds:g} s")
 
     def push(self, words: bytes) -> int:
-        """Say something to every client in IDLE: whole untagged lines, or whatever a test wants.
+        """Send octets to every client in IDLE: whole untagged lines, or whatever a test wants.
 
         Returns:
-            To how many it is said.
+            The number of these clients.
         """
         with self._state.idling:
             for idler in self._state.idlers:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from nornmail.testing.connection import Connection, Dropped, reset_at_close
 from nornmail.testing.state import ServerState
 
-# ---- A listening socket on a free port and the thread that accepts from it.
-
 BACKLOG = 128
 """Connections the system keeps waiting: more than any test opens at once."""
 
@@ -110,7 +108,7 @@ class Service:
 
     @property
     def live_connections(self) -> int:
-        """How many connections are open now."""
+        """The number of open connections."""
         with self._state.lock:
             return len(self._live)
 

@@ -1,4 +1,4 @@
-"""What all connections of one server share."""
+"""The state that all connections of one server share."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from nornmail.testing.fault_plan import Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
 from nornmail.testing.transcript import Transcript
 from nornmail.testing.vendors import PLAIN, Profile
-
-# ---- The certificates of the test servers, good and bad, and the TLS contexts made of them.
 
 _FOLDER = Path(__file__).parent / "tls"
 
@@ -50,11 +48,8 @@ def server_context(kind: CertificateKind = "good") -> ssl.SSLContext:
     return context
 
 
-# ---- A client in IDLE, as the other threads see it.
-
-
 class Idler:
-    """A session in IDLE, as the other threads see it: they ring, and may leave words for it."""
+    """A session in IDLE, as the other threads see it: they ring, and may leave octets to send."""
 
     def __init__(self) -> None:
         # A pair of sockets, since the session waits for its client's socket at the same time.
@@ -110,10 +105,10 @@ ALL_CAPABILITIES = frozenset(
         "UNSELECT",
     }
 )
-"""What a server has until a test takes some away; STARTTLS is added where it is offered."""
+"""The capabilities of a new server; STARTTLS is added where it is offered."""
 
 _FOR_LOGIN = frozenset({"STARTTLS", "LOGINDISABLED", "SASL-IR"})
-"""Capabilities that mean nothing any more once somebody is logged in; AUTH= too."""
+"""Capabilities that mean nothing after the login; AUTH= as well."""
 
 AnyFault = TypeVar("AnyFault", bound=Fault)
 
@@ -124,7 +119,7 @@ class ServerState:
     ``live`` is how many connections are open.
 
     ``idling`` guards ``idlers``, the sessions in IDLE, and is notified when there is another one.
-    ``changes`` is told of whatever a test may wait for; every line of the transcript tells it.
+    ``changes`` counts everything that a test may wait for, each line of the transcript included.
     """
 
     def __init__(self, *, tls: bool, starttls: bool, profile: Profile = PLAIN) -> None:
@@ -185,7 +180,7 @@ class ServerState:
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """What TLS is done with on IMAP, made when it is needed; None where none is offered."""
+        """The TLS context of IMAP, made when it is needed; None where TLS is not offered."""
         return server_context() if self._offers_tls else None
 
     def account(self, user: str | None) -> Account:

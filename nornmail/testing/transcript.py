@@ -1,4 +1,4 @@
-"""What was said on every connection, in order, with the passwords taken out."""
+"""The transcript of every connection, in order, with the passwords taken out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRANSCRIPT_LIMIT = 16 * 1024 * 1024
 """Octets kept. The oldest go first, so that a large transfer does not fill the memory."""
 
 HIDDEN = b"****"
-"""What stands in place of a password."""
+"""The replacement for a password."""
 
 _LOGIN = re.compile(rb'(\S+ LOGIN (?:"(?:[^"\\]|\\.)*"|\S+)) .+', re.IGNORECASE | re.DOTALL)
 _LITERAL_NEXT = re.compile(
@@ -44,7 +44,7 @@ def without_secret(line: bytes) -> bytes:
 class Transcript:
     """Lines such as ``[1] C: a1 NOOP`` and ``[smtp 1] S: 250 2.0.0 OK``. Thread-safe.
 
-    Octets are kept as they came and cut into lines only when somebody looks.
+    Octets are kept as they came, and cut into lines only on demand.
 
     Args:
         on_change: called after each addition.

@@ -15,8 +15,6 @@ from typing import Literal
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.imap.faults import ConnectionLimit, Rewrite
 
-# ---- What makes one mail server talk otherwise than another.
-
 
 def _refuse_nothing(_: bytes) -> str:
     return ""
@@ -24,19 +22,19 @@ def _refuse_nothing(_: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """How a server greets, what it offers and when, which mailboxes an account has, and its quirks.
+    """The behaviour of a vendor's server: greeting, capabilities, mailboxes and quirks.
 
     Args:
         greeting: what stands behind OK.
         greets_with_capabilities: whether they stand in the greeting.
-        tells_capabilities: whether and where they are told at the login.
+        tells_capabilities: whether and where the login answers with them.
         before: the capabilities that are shown before the login, None for all.
         after: those that are shown afterwards, None for all but what serves the login.
         identity: the answer to ID.
         unknown: the answer to a command that is not there.
         delimiter: between the levels of mailbox names.
         prefix: what the name of every mailbox but INBOX begins with.
-        mailboxes: what every account has besides INBOX, each with its attributes.
+        mailboxes: those of every account besides INBOX, each with its attributes.
         needs_id: the answer to SELECT and EXAMINE where no ID was sent after the login; ``""``
             where none is needed.
         window: how many of its newest messages a mailbox shows when it is opened; older ones slide
@@ -45,7 +43,7 @@ class Profile:
         leaves_out: items that a FETCH leaves out of its answer, as ``RFC822``.
         numbers_newest_first: whether the first login gives the UIDs anew, the newest message first.
         refuse: the answer to a command, which is given without its tag, or ``""`` to carry it out.
-        quirks: faults that fire beside those that a test adds.
+        quirks: faults that fire in addition to those that a test adds.
     """
 
     greeting: bytes = b"nornmail test server ready"
@@ -76,7 +74,7 @@ DOVECOT_CONNECTIONS = 10
 COURIER_CONNECTIONS = 4
 ICLOUD_CONNECTIONS = 5
 CYRUS_CONNECTIONS = 20
-"""How many connections each lets one user have; the last is a guess that no test should lean on."""
+"""Connections that each allows one user; the last is a guess that no test should rely on."""
 
 YAHOO_WINDOW = 10_000
 """Yahoo shows the newest messages of a mailbox, and no more than this."""
@@ -163,7 +161,7 @@ _EXCHANGE = Profile(
         "LITERAL+"
     ),
     identity=b'("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")',
-    # No SPECIAL-USE, and what is no mail is listed as well.
+    # No SPECIAL-USE, and folders without mail are listed as well.
     mailboxes=tuple(
         (name, "")
         for name in (
@@ -176,7 +174,7 @@ _EXCHANGE = Profile(
             "Sent Items",
         )
     ),
-    # The code that tells the new UIDs stands in a line of its own, which is no response at all.
+    # The code that tells the new UIDs stands in a line of its own, which is not a valid response.
     quirks=_always("MOVE, UID MOVE", rb"\* OK (\[COPYUID [^\]]*\])[^\r]*", rb"\1"),
 )
 
@@ -418,11 +416,11 @@ def profile_of(name: str | None) -> Profile:
     """The profile of this name, in any case; None is that of the standards.
 
     Raises:
-        ValueError: there is none; it lists those there are.
+        ValueError: the name is unknown; the text lists the known ones.
     """
     if name is None:
         return PLAIN
     found = VENDORS.get(name.lower())
     if found is None:
-        raise ValueError(f"no profile {name!r}, only {', '.join(sorted(VENDORS))}")
+        raise ValueError(f"like={name!r} is not a known server; use {', '.join(sorted(VENDORS))}")
     return found

@@ -1,4 +1,4 @@
-"""Waiting for mail, and what is told where it does not come."""
+"""Waits for mail, and the report where it does not come."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nornmail.testing.state import ServerState
 T = TypeVar("T")
 
 WAIT_SECONDS = 10.0
-"""How long a test waits unless it says otherwise: far longer than anything takes in one process."""
+"""Seconds that a test waits by default: far longer than anything takes in one process."""
 
-LINES_TOLD = 20
+LINES_REPORTED = 20
 """Lines of the transcript in the message of a TimeoutError."""
 
 
@@ -36,7 +36,7 @@ class Waiting:
         if not found:
             raise TimeoutError(
                 f"{what} waited for did not come within {seconds:g} s, the last value was "
-                f"{found!r}\n{self._told()}"
+                f"{found!r}\n{self._report()}"
             )
         return found
 
@@ -62,21 +62,21 @@ class Waiting:
 
         return _found(self.wait_for(enough, seconds, f"{count} in {mailbox} of {account.user}"))
 
-    def _told(self) -> str:
-        """What is there, and the end of what was said."""
+    def _report(self) -> str:
+        """The mail that is there, and the end of the transcript."""
         lines = ["There is:"]
         for account in list(self._state.accounts.values()):
             for box in account.all():
                 lines.append(f"  {len(box.messages)} in {box.name} of {account.user}")
         sent = self._outbox()
         lines.append(f"  {len(sent)} in the outbox")
-        lines += [f"    from {one.mail_from} to {', '.join(one.rcpt_tos)}" for one in sent]
-        said = self._state.transcript.lines()[-LINES_TOLD:]
-        return "\n".join([*lines, "The transcript ends:", *(f"  {line}" for line in said)])
+        lines += [f"    from {mail.mail_from} to {', '.join(mail.rcpt_tos)}" for mail in sent]
+        transcript = self._state.transcript.lines()[-LINES_REPORTED:]
+        return "\n".join([*lines, "The transcript ends:", *(f"  {line}" for line in transcript)])
 
 
 def _found(found: tuple[T] | None) -> T:
-    """What was waited for: a list that may be empty, in a tuple that counts as true."""
+    """The awaited list, which may be empty, out of the tuple that counts as true."""
     if found is None:
         raise RuntimeError("a wait ended without what it waits for")
     return found[0]

@@ -13,13 +13,13 @@ from nornmail.testing.state import ServerState
 
 
 class Client:
-    """Who is at the other end, and how far it has come. One thread touches it.
+    """The client of one connection and its state. One thread touches it.
 
     Attributes:
         capabilities: what the server has, as it was when the client connected.
-        account: who is logged in.
+        account: the user who is logged in.
         identified: whether it has sent ID since it logged in.
-        condstore: whether MODSEQ is told with every change of flags (RFC 7162, section 3.1).
+        condstore: whether every change of flags comes with its MODSEQ (RFC 7162, section 3.1).
         box: the selected mailbox, and ``view`` what the client knows of it.
         after_answer: done once, behind the tagged answer: the TLS handshake, the hanging up.
     """
@@ -42,19 +42,19 @@ class Client:
         return capability is None or capability in self.capabilities
 
     def user(self) -> Account:
-        """Who is logged in; commands of the authenticated state may rely on it."""
+        """The account that is logged in, for commands of the authenticated state."""
         if self.account is None:
             raise RuntimeError("a command ran in the wrong state")
         return self.account
 
     def selected(self) -> tuple[Mailbox, View]:
-        """What is selected; commands of the selected state may rely on it."""
+        """The selected mailbox, for commands of the selected state."""
         if self.box is None or self.view is None:
             raise RuntimeError("a command ran in the wrong state")
         return self.box, self.view
 
     def open(self, box: Mailbox, view: View) -> None:
-        """Have a mailbox selected, instead of whatever was."""
+        """Select a mailbox, after closing the one before."""
         self.leave()
         view.modseqs = self.condstore
         self.box, self.view = box, view
@@ -67,13 +67,13 @@ class Client:
         self.box = self.view = None
 
     def enable_condstore(self) -> None:
-        """Tell MODSEQ from now on."""
+        """Send MODSEQ from now on."""
         self.condstore = True
         if self.view is not None:
             self.view.modseqs = True
 
     def capability_list(self) -> bytes:
-        """The capabilities that are shown now."""
+        """The capabilities at this point of the session."""
         return self.state.shown_capabilities(self.capabilities, logged_in=self.account is not None)
 
     def hang_up(self, text: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What a command is: who carries it out, and when it is allowed."""
+"""A command of the server: its handler, and the state it is allowed in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Command:
         handler: carries it out.
         when: the state it is allowed in.
         capability: the capability it needs, None for those of the base protocol.
-        expunges: whether EXPUNGE may be told at its end (RFC 3501, 7.4.1).
+        expunges: whether EXPUNGE may be sent at its end (RFC 3501, 7.4.1).
         arrivals: whether new messages are taken in before it, so that it sees them.
     """
 

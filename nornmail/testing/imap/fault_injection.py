@@ -24,10 +24,8 @@ from nornmail.testing.imap.faults import (
 )
 from nornmail.testing.imap.fetch import FetchItem, Rendering
 
-# ---- FETCH lines as a FetchFault wants them.
-
 PLACEHOLDER = b"Subject: message unavailable\r\n\r\nThis message is no longer available.\r\n"
-"""What the ``placeholder`` fault gives instead of a message, as some servers do."""
+"""The text of the ``placeholder`` fault, as some servers send it."""
 
 
 def render_spoiled(one: Rendering, items: list[FetchItem], fault: FetchFault) -> bytes:

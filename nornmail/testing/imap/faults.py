@@ -7,11 +7,11 @@ r"""The faults of IMAP, as values.
 A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match, on
 whichever connection that is. ``server.faults.pending`` holds what has not fired yet.
 
-| what shall go wrong | fault |
+| what goes wrong | fault |
 |---|---|
 | the connection ends in, before or behind an answer | `Cut`, `Bye` |
 | it ends after so many octets of all that is sent | `CutTotal` |
-| nothing is said any more | `Silent`, and in IDLE `Silent.in_idle` |
+| the server falls silent | `Silent`, and in IDLE `Silent.in_idle` |
 | the command is refused | `No`, `Bad`, `Answer`, `Throttle` |
 | the answer is not IMAP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
 | | `Rewrite`, `Drip` |
@@ -90,13 +90,13 @@ class PreAuth(Fault):
 
 @dataclass(frozen=True)
 class ConnectionLimit(Fault):
-    """Refuse connections beyond a number that are open at once. It fires always, unless told.
+    """Refuse connections beyond a number that are open at once. It fires always by default.
 
     Args:
         limit: how many may be open.
         how: ``bye`` greets with BYE and the text; ``login`` greets and answers the login NO with
             it; ``close`` hangs up without a word; ``silent`` never greets.
-        text: what is said.
+        text: the text of the refusal.
     """
 
     limit: int = 1
@@ -119,7 +119,7 @@ class NoCapability(Fault):
 
 
 IDLING = b"+ idling\r\n"
-"""How the server answers IDLE at once."""
+"""The server's immediate answer to IDLE."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Answer(CommandFault):
     text: bytes = b"NO refused by the test"
 
     def words(self) -> bytes:
-        """What stands behind the tag."""
+        """The answer after the tag."""
         return self.text
 
 
@@ -191,7 +191,7 @@ class Throttle(Answer):
     """Answer NO with the time to wait, as Exchange Online does.
 
     Args:
-        text: the answer, NO included; the milliseconds stand in place of ``%d``.
+        text: the answer, NO included; ``%d`` in it becomes the milliseconds.
         seconds: the time to wait that is named. The server itself waits for nothing.
     """
 
@@ -248,7 +248,7 @@ class Silent(CommandFault):
 
     @classmethod
     def in_idle(cls, *, times: int | None = 1, on_nth: int = 1) -> Self:
-        """The connection dies in silence once the client idles: it is told that, and no more."""
+        """The connection dies in silence once the client idles: ``+ idling`` is all it gets."""
         return cls("IDLE", after_bytes=len(IDLING), times=times, on_nth=on_nth)
 
 
@@ -262,7 +262,7 @@ class Call(fault_plan.Call, CommandFault):
     """Run ``function`` before acting, in the connection's thread and with no lock held."""
 
 
-# ---- Faults of who may log in, and for how long.
+# ---- Faults of the login.
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class RejectLogin(Fault):
 
 @dataclass(frozen=True)
 class ExpireToken(CommandFault):
-    """The user's OAuth2 tokens expire: the connection is told BYE instead of acting.
+    """The user's OAuth2 tokens expire: the server says BYE instead of acting.
 
     A token that a test adds to ``server.tokens()`` afterwards is good again.
     """
@@ -283,7 +283,7 @@ class ExpireToken(CommandFault):
     text: bytes = b"Session invalidated - AccessTokenExpired"
 
 
-# ---- Faults of a mailbox: its UIDVALIDITY changes, its UIDNEXT is not to be believed.
+# ---- Faults of a mailbox: its UIDVALIDITY changes, its UIDNEXT is wrong.
 
 
 @dataclass(frozen=True)
@@ -311,9 +311,9 @@ class NewUidValidity(CommandFault):
 
 @dataclass(frozen=True)
 class WrongUidNext(CommandFault):
-    """Tell a UIDNEXT that is too high, or, with a negative number, too low; never below 1.
+    """Send a UIDNEXT that is too high, or, with a negative number, too low; never below 1.
 
-    Without a command it is the next SELECT, EXAMINE or STATUS. To show one until told otherwise,
+    Without a command it is the next SELECT, EXAMINE or STATUS. To show one for good,
     set `Mailbox.uid_next_override`.
 
     Args:
@@ -323,7 +323,7 @@ class WrongUidNext(CommandFault):
     by: int = 1000
 
     def matches(self, name: str) -> bool:
-        """Without a command: whether UIDNEXT is told."""
+        """Without a command: whether the answer holds UIDNEXT."""
         return super().matches(name) if self.command else name in ("SELECT", "EXAMINE", "STATUS")
 
 
@@ -341,7 +341,7 @@ FetchFaultKind = Literal[
     "twice",
     "placeholder",
 ]
-"""What a FetchFault does; see there."""
+"""The kinds of a FetchFault; see there."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from nornmail.testing.imap.mailbox_view import render_flags
 from nornmail.testing.imap.structure import render_envelope, render_structure
 from nornmail.testing.mime.parts import Part, fields, parse_parts
 
-# ---- The sections of a message that BODY[...] names (RFC 3501, section 6.4.5).
-
 Text = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
-"""What of a part is wanted; ``""`` is its content."""
+"""The text of a part that is asked for; ``""`` is its content."""
 
 _TEXTS: tuple[Text, ...] = ("HEADER.FIELDS.NOT", "HEADER.FIELDS", "HEADER", "TEXT", "MIME", "")
 _PATH = re.compile(rb"((?:[1-9][0-9]{0,8}\.)*)([1-9][0-9]{0,8})(?=[.\]])")
@@ -28,7 +26,7 @@ class Section:
 
     Args:
         path: the part's numbers from the outside in; none for the message itself.
-        text: what of it.
+        text: the text of it that is asked for.
         names: the header fields of HEADER.FIELDS, as they were asked for.
     """
 
@@ -48,7 +46,7 @@ class Section:
 
 
 def parse_section(cursor: Cursor) -> Section:
-    """What stands between the brackets, and the closing one."""
+    """The section between the brackets, and the closing one."""
     path: tuple[int, ...] = ()
     found = cursor.match(_PATH)
     if found is not None:
@@ -92,8 +90,8 @@ def section_of(message: Part, section: Section) -> bytes:
 def _part(message: Part, path: tuple[int, ...]) -> Part | None:
     """The part of these numbers, None where there is none.
 
-    A message that is no multipart has one part: its body, in which there are no others. A part of
-    a multipart that has none is its own first part, as Dovecot has it.
+    A message that is not a multipart has one part: its body, without others in it. A part of a
+    multipart that has none is its own first part, as Dovecot has it.
     """
     part, is_body, is_message = message, False, True
     for number in path:

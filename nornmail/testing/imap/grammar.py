@@ -16,7 +16,7 @@ MAX_ESCAPES = 4
 """Escapes in a quoted string, above which a literal is shorter to read; as Dovecot has it."""
 
 REPLACEMENT = "\ufffd".encode()
-"""What stands for a NUL, which no answer may hold outside of BODY[] (RFC 3501, CHAR8)."""
+"""Replaces a NUL, which no answer may hold outside of BODY[] (RFC 3501, CHAR8)."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Month names of the wire, whatever the locale is."""

@@ -1,4 +1,4 @@
-"""IDLE (RFC 2177): what happens in the selected mailbox is told while it happens."""
+"""IDLE (RFC 2177): news of the selected mailbox are sent while they happen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def idle(client: Client, tag: bytes, cursor: Cursor) -> str:
     cursor.end()
     client.conn.write(IDLING)
     with _listening(client) as idler:
-        _tell_until_spoken_to(client, idler)
+        _send_news_until_input(client, idler)
     line = client.conn.read_line(MAX_DONE)
     if line.upper() != b"DONE":
         raise BadSyntax("expected DONE")
@@ -57,7 +57,7 @@ def _ring(client: Client, ring: Callable[[], None] | None) -> None:
             client.view.ring = ring
 
 
-def _tell_until_spoken_to(client: Client, idler: Idler) -> None:
+def _send_news_until_input(client: Client, idler: Idler) -> None:
     while True:
         with client.state.idling:
             words = idler.hear()

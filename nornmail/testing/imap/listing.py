@@ -1,4 +1,4 @@
-"""The commands that tell which mailboxes there are: LIST, LSUB, NAMESPACE, subscriptions."""
+"""The commands that list mailboxes: LIST, LSUB, NAMESPACE and subscriptions."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ def list_mailboxes(client: Client, _: bytes, cursor: Cursor) -> str:
     reference = cursor.astring()
     cursor.space()
     pattern = cursor.list_mailbox()
-    told: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
     if extended and cursor.accept(b" RETURN ("):
-        told = _options(cursor)
+        returned = _options(cursor)
     cursor.end()
     account = client.user()
     if not pattern:
-        _tell(client, b"LIST", ["\\Noselect"], b"")
+        _send(client, b"LIST", ["\\Noselect"], b"")
         return "OK LIST completed"
-    subscribed = chosen | told
-    for one in _matching(account, [box.raw_name for box in account.all()], reference + pattern):
-        attributes = _attributes(client, one)
+    subscribed = chosen | returned
+    for listed in _matching(account, [box.raw_name for box in account.all()], reference + pattern):
+        attributes = _attributes(client, listed)
         uses = SPECIAL_USES.intersection(attributes)
-        if "SUBSCRIBED" in subscribed and one.name in account.subscriptions:
+        if "SUBSCRIBED" in subscribed and listed.name in account.subscriptions:
             attributes.append("\\Subscribed")
         if ("SPECIAL-USE" in chosen and not uses) or (
             "SUBSCRIBED" in chosen and "\\Subscribed" not in attributes
         ):
             continue
-        _tell(client, b"LIST", attributes, one.name)
+        _send(client, b"LIST", attributes, listed.name)
     return "OK LIST completed"
 
 
@@ -73,8 +73,8 @@ def lsub(client: Client, _: bytes, cursor: Cursor) -> str:
     account = client.user()
     with account.lock:
         names = sorted(account.subscriptions, key=lambda name: (name != b"INBOX", name))
-    for one in _matching(account, names, reference + pattern):
-        _tell(client, b"LSUB", [] if one.name in names else ["\\Noselect"], one.name)
+    for listed in _matching(account, names, reference + pattern):
+        _send(client, b"LSUB", [] if listed.name in names else ["\\Noselect"], listed.name)
     return "OK LSUB completed"
 
 
@@ -146,24 +146,24 @@ def _same(one: bytes, other: bytes, *, any_case: bool) -> bool:
     return one.upper() == other.upper() if any_case else one == other
 
 
-def _attributes(client: Client, one: _Listed) -> list[str]:
+def _attributes(client: Client, listed: _Listed) -> list[str]:
     attributes: list[str] = []
-    if one.box is None:
+    if listed.box is None:
         attributes.append("\\Noselect")
     else:
-        shown = one.box.attributes
+        shown = listed.box.attributes
         if not client.has("SPECIAL-USE"):
             shown = shown - SPECIAL_USES
         attributes += sorted(shown)
     if client.has("CHILDREN"):
         account = client.user()
-        below = one.name + account.delimiter
+        below = listed.name + account.delimiter
         parent = any(box.raw_name.startswith(below) for box in account.all())
         attributes.append("\\HasChildren" if parent else "\\HasNoChildren")
     return attributes
 
 
-def _tell(client: Client, word: bytes, attributes: list[str], name: bytes) -> None:
+def _send(client: Client, word: bytes, attributes: list[str], name: bytes) -> None:
     shown = " ".join(attributes).encode("ascii")
     delimiter = render_quoted(client.user().delimiter)
     named = render_string(name) if name else b'""'

@@ -13,7 +13,7 @@ from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.transcript import HIDDEN
 
 _FINAL_RESPONSES = {"XOAUTH2": b"", "OAUTHBEARER": sasl.encoded(b"\x01")}
-"""How a client answers the challenge in which a token is refused."""
+"""The client's answers to the challenge in which a token is refused."""
 
 _NOT_ALLOWED = "[AUTHENTICATIONFAILED] Authentication failed."
 
@@ -115,13 +115,13 @@ def _take_plain(client: Client, _: str, initial: bytes | None) -> str:
 
 
 def _take_login(client: Client, _: str, initial: bytes | None) -> str:
-    """The mechanism LOGIN, which no RFC describes: the user is asked for, then the password."""
+    """The mechanism LOGIN, which no RFC describes: asks for the user, then for the password."""
     user = _response(client, b"Username:", initial)
     return _log_in(client, user, _response(client, b"Password:"))
 
 
 def _response(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
-    """What the client says, which is asked for unless it has said it already."""
+    """The client's response: the initial one, or else the answer to a challenge."""
     if initial is None:
         client.conn.write(b"+ " + sasl.encoded(challenge) + b"\r\n")
         client.conn.flush()

@@ -1,4 +1,4 @@
-"""What one session knows of its selected mailbox: sequence numbers, and news not yet told.
+"""One session's view of its selected mailbox: sequence numbers, and news not yet sent.
 
 Everything here is called with the account's lock held.
 """
@@ -22,7 +22,7 @@ class View:
     """One session's view of an epoch. ``uids[n - 1]`` is the message with sequence number n.
 
     ``ring`` is called when there is news, while the session idles. ``modseqs`` says whether the
-    client is told mod-sequences.
+    client gets mod-sequences.
     """
 
     epoch: Epoch
@@ -41,17 +41,17 @@ class View:
         epoch.views.add(view)
         return view
 
-    def tell(self) -> None:
-        """Call the session's attention to news, if it idles."""
+    def notify(self) -> None:
+        """Wake the session for news, if it idles."""
         if self.ring is not None:
             self.ring()
 
     def close(self) -> None:
-        """Be told nothing more."""
+        """Stop watching the epoch."""
         self.epoch.views.discard(self)
 
     def sequence_number(self, uid: int) -> int | None:
-        """The number the client knows the message by, None when it knows it not."""
+        """The message's number for this client, None where the client does not know it."""
         at = bisect_left(self.uids, uid)
         return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
@@ -67,10 +67,10 @@ class View:
         return picked
 
     def news(self, *, expunges: bool) -> bytes:
-        """The untagged lines that are due, and take them into the view.
+        """Take what has changed into the view; return its untagged lines.
 
         Args:
-            expunges: whether EXPUNGE may be told now (RFC 3501, 7.4.1).
+            expunges: whether EXPUNGE may be sent now (RFC 3501, 7.4.1).
         """
         lines = self.expunges() if expunges else []
         lines += self.arrivals()
@@ -82,7 +82,7 @@ class View:
         return b"".join(lines)
 
     def flags_line(self, number: int, uid: int, *, named: bool, silent: bool = False) -> bytes:
-        """The FETCH line that tells of a message's flags, and of its mod-sequence where wanted.
+        """The FETCH line with a message's flags, and with its mod-sequence where wanted.
 
         Args:
             named: whether the UID stands in it.

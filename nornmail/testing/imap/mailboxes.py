@@ -12,7 +12,7 @@ from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.mailbox import Mailbox
 
 SYSTEM_FLAGS = ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen")
-"""The system flags; any keyword may be stored beside them."""
+"""The system flags; any keyword may be stored as well."""
 
 MAX_NAME = 1000
 """Octets of a mailbox's name: it bounds what LIST's wildcards have to go through."""

@@ -21,8 +21,6 @@ from nornmail.testing.mime.parts import (
     parse_parts,
 )
 
-# ---- What a SEARCH key asks of a message (RFC 3501, section 6.4.4).
-
 Test = Callable[[int, StoredMessage], bool]
 """Whether a message, with its sequence number, matches."""
 
@@ -129,7 +127,7 @@ def in_text(text: str, *, whole: bool) -> Test:
 
 
 def _texts(part: Part, headers: bool) -> list[str]:
-    """What can be read in a message or part."""
+    """The readable texts of a message or part."""
     found = []
     if headers:
         found += [(field.name + b": ").decode("latin-1") + _shown(field) for field in part.header]
@@ -342,13 +340,13 @@ def render_search(
     """The untagged answer: SEARCH, or ESEARCH when RETURN was asked for.
 
     Args:
-        numbers: what was found.
-        highest: the highest mod-sequence of it, None where it is not to be told.
+        numbers: the messages that match.
+        highest: the highest mod-sequence of it, None to leave it out.
     """
     modseq = b"MODSEQ %d" % highest if highest is not None else b""
     if search.options is None:
-        told = [b"* SEARCH", *(b"%d" % number for number in numbers)]
-        return b" ".join(told + [b"(" + modseq + b")"] * bool(modseq)) + b"\r\n"
+        words = [b"* SEARCH", *(b"%d" % number for number in numbers)]
+        return b" ".join(words + [b"(" + modseq + b")"] * bool(modseq)) + b"\r\n"
     parts = [b'* ESEARCH (TAG "%s")' % tag] + [b"UID"] * by_uid
     if numbers and b"MIN" in search.options:
         parts.append(b"MIN %d" % numbers[0])

@@ -22,7 +22,7 @@ GHOST_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 """The INTERNALDATE of a message that a server invents."""
 
 EXPUNGED = "OK [EXPUNGEISSUED] Some messages were already expunged"
-"""How a command ends that met a message which another session has removed."""
+"""The answer to a command on a message that another session has removed."""
 
 
 def fetch(client: Client, _: bytes, cursor: Cursor, *, by_uid: bool) -> str:
@@ -226,7 +226,7 @@ def _expunge_deleted(view: View, uids: Iterable[int]) -> None:
 
 
 def close(client: Client, _: bytes, cursor: Cursor) -> str:
-    """CLOSE: what is deleted goes, and nothing is told."""
+    """CLOSE: deleted messages go without EXPUNGE lines."""
     box, view = client.selected()
     cursor.end()
     with box.lock:
@@ -269,7 +269,7 @@ _SELECTED: When = "selected"
 def pair(
     name: str, handler: Callable[..., str], capability: str | None = None, *, expunges: bool
 ) -> dict[str, Command]:
-    """A command and its UID form, which may always tell EXPUNGE (RFC 3501, 7.4.1)."""
+    """A command and its UID form, after which EXPUNGE may always be sent (RFC 3501, 7.4.1)."""
     by_number: Handler = partial(handler, by_uid=False)
     by_uid: Handler = partial(handler, by_uid=True)
     return {

@@ -14,8 +14,6 @@ from nornmail.testing.imap.faults import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.transcript import HIDDEN, carries_secret, without_secret
 
-# ---- Every command of the server.
-
 COMMANDS: dict[str, Command] = {
     **login.COMMANDS,
     **mailboxes.COMMANDS,

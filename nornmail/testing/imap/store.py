@@ -17,12 +17,12 @@ _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?= )", re.I)
 
 @dataclass(frozen=True)
 class _Store:
-    """What a STORE asks for.
+    """A parsed STORE.
 
     Args:
         pairs: sequence numbers and UIDs.
         change: makes the new flags of the old ones.
-        silent: whether the new flags are not to be told.
+        silent: whether the new flags are left out of the answer.
         unchanged_since: messages with a higher mod-sequence are left as they are; None is none.
     """
 
@@ -73,7 +73,7 @@ def _flag_change(sign: bytes, flags: frozenset[str]) -> Callable[[frozenset[str]
 
 
 def _carry_out(view: View, wanted: _Store, *, by_uid: bool) -> tuple[list[bytes], bool, list[int]]:
-    """The lines to tell, whether a message was gone, and which had changed since."""
+    """The lines to send, whether a message was gone, and which had changed since."""
     lines: list[bytes] = []
     modified: list[int] = []
     gone = False

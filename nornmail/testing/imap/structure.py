@@ -9,7 +9,7 @@ from nornmail.testing.mime.parameters import Parameters, parse_disposition, pars
 from nornmail.testing.mime.parts import Part
 
 EMPTY = b'"text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
-"""What stands in a multipart without parts, which the grammar does not allow."""
+"""The content of a multipart without parts, which the grammar does not allow."""
 
 _LISTS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 
@@ -41,8 +41,8 @@ def _addresses(part: Part, name: bytes) -> bytes:
     return b"(%s)" % b"".join(map(_address, found)) if found else b"NIL"
 
 
-def _address(one: Address) -> bytes:
-    values = (_collapsed(one.name), one.route, one.mailbox, one.host)
+def _address(address: Address) -> bytes:
+    values = (_collapsed(address.name), address.route, address.mailbox, address.host)
     return b"(%s)" % b" ".join(map(nstring, values))
 
 
@@ -109,8 +109,8 @@ def _extensions(part: Part) -> list[bytes]:
         word, parameters = parse_disposition(disposition)
         shown = b"(%s %s)" % (quoted(word), _parameters(parameters))
     languages = parse_words(part.value(b"content-language") or b"")
-    told = b"(%s)" % b" ".join(map(quoted, languages)) if languages else b"NIL"
-    return [shown, told, nstring(part.value(b"content-location"))]
+    tags = b"(%s)" % b" ".join(map(quoted, languages)) if languages else b"NIL"
+    return [shown, tags, nstring(part.value(b"content-location"))]
 
 
 def _collapsed(value: bytes | None) -> bytes | None:

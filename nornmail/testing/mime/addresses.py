@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from nornmail.testing.mime.lexer import Lexer
 
 MAX_ADDRESSES = 10_000
-"""Addresses after which no more are read; more is no letter."""
+"""Addresses after which no more are read; no real mail has more."""
 
 NO_MAILBOX, NO_DOMAIN = b"MISSING_MAILBOX", b"MISSING_DOMAIN"
 BROKEN, BAD_ROUTE = b"SYNTAX_ERROR", b"INVALID_ROUTE"
-"""What stands where an address lacks a part, or where one is broken, as Dovecot writes it:
+"""Placeholders for a missing or broken part of an address, as Dovecot writes them:
 NIL would mean a group."""
 
 
@@ -124,7 +124,7 @@ class _Reader:
         return b"".join(parts) or None
 
     def _comment(self) -> bytes | None:
-        """What a comment behind an address says: once, that was where the name stood."""
+        """The text of a comment after an address, once the usual place of the name."""
         return self._lexer.comment or None
 
     def _add(

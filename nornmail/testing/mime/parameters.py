@@ -111,7 +111,7 @@ def _joined(found: Parameters) -> Parameters:
     for _, pieces in sorted(starred.items()):
         if sorted(pieces) == list(range(len(pieces))):
             plain.append(_join([pieces[number] for number in range(len(pieces))]))
-        else:  # one is missing: they are told as they came
+        else:  # one is missing: they are kept as they came
             plain += [(name, value) for name, value, _ in pieces.values()]
     return plain
 

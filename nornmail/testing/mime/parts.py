@@ -37,13 +37,13 @@ class Field(NamedTuple):
 
 
 def header_end(raw: bytes) -> int:
-    """Where the text begins: behind the first blank line, or at the end."""
+    """The offset of the text: after the first blank line, or at the end."""
     end = behind_blank_line(raw, 0, len(raw))
     return len(raw) if end is None else end
 
 
 def behind_blank_line(raw: bytes, start: int, stop: int) -> int | None:
-    """Where the first blank line from ``start``, which begins a line, to ``stop`` ends."""
+    """The end of the first blank line from ``start``, which begins a line, to ``stop``."""
     for line_end in (b"\r\n", b"\n"):
         if raw.startswith(line_end, start, stop):
             return start + len(line_end)
@@ -69,16 +69,16 @@ def unfolded(value: bytes) -> bytes:
 
 
 MAX_DEPTH = 99
-"""Parts inside each other; what is deeper is told as one part. Dovecot stops here as well."""
+"""Parts inside each other; what is deeper is shown as one part. Dovecot stops here as well."""
 
 MAX_PARTS = 10_000
 """Parts of a message; what follows them counts as the epilogue."""
 
 PLAIN = ContentType(b"text", b"plain", [])
-"""What a part without a Content-Type is (RFC 2045, section 5.2)."""
+"""The type of a part without a Content-Type (RFC 2045, section 5.2)."""
 
 OPAQUE = ContentType(b"application", b"octet-stream", [])
-"""What a part is told as when it is too deep to be looked into."""
+"""The type of a part that is too deep to be parsed."""
 
 _DASHES = re.compile(rb"^--[^\n]*\n?", re.M)
 
@@ -187,9 +187,9 @@ class _Parser:
 
     def _headed(self, start: int, body: int, *, digest: bool) -> Part:
         part = Part(self._raw, start, body, body, list(fields(self._raw[start:body])), PLAIN)
-        told = part.value(b"content-type")
-        if told is not None:
-            part.content_type = parse_content_type(told)
+        declared = part.value(b"content-type")
+        if declared is not None:
+            part.content_type = parse_content_type(declared)
         elif digest:
             part.content_type = ContentType(b"message", b"rfc822", [])
         major, minor = part.content_type.major.lower(), part.content_type.minor.lower()
@@ -218,7 +218,7 @@ class _Parser:
         return floor, ended
 
     def _header(self, start: int, open_ones: Sequence[bytes]) -> tuple[int, _Delimiter | None]:
-        """Where the header ends, and the delimiter that broke it off, if one did."""
+        """The end of the header, and the delimiter that broke it off, if one did."""
         at = start
         self._skip_to(start)
         while True:
@@ -248,7 +248,7 @@ class _Parser:
             self._next += 1
 
     def _at_line(self, open_ones: Sequence[bytes]) -> _Delimiter | None:
-        """What the next line with dashes is to the open multiparts; it is passed."""
+        """Pass the next line with dashes; return the delimiter that it is, if any."""
         line, after = self._lines[self._next]
         self._next += 1
         text = self._raw[line:after].rstrip(b"\r\n")
@@ -259,7 +259,7 @@ class _Parser:
 
 
 def _opener(line: bytes, open_ones: Sequence[bytes]) -> int | None:
-    """Which of the open multiparts the line belongs to: the longest that it begins with."""
+    """The open multipart that the line belongs to: the one of the longest boundary."""
     best: int | None = None
     for depth in range(len(open_ones) - 1, -1, -1):
         one = open_ones[depth]
@@ -325,12 +325,12 @@ def _text(octets: bytes, charset: bytes) -> str:
         name = "utf-8"
     try:
         return octets.decode(name or "utf-8", "replace")
-    except (UnicodeError, ValueError):  # some codecs raise whatever they are told
+    except (UnicodeError, ValueError):  # some codecs raise whatever the error handler is
         return octets.decode("latin-1")
 
 
 def _base64(text: bytes) -> bytes:
-    """What base64 says, read as far as it goes."""
+    """The octets of base64, read as far as it is valid."""
     bare = _NOT_BASE64.sub(b"", text)
     bare = bare[: len(bare) - (len(bare) % 4 == 1)]
     return binascii.a2b_base64(bare + b"=" * (-len(bare) % 4))

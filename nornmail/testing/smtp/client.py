@@ -14,7 +14,7 @@ from nornmail.testing.state import ServerState
 from nornmail.testing.transcript import HIDDEN
 
 NextStep = Literal["start TLS", "read the message", "hang up"]
-"""What a command has the session do once its answer is sent."""
+"""The session's task once the answer to a command is sent."""
 
 
 class Client:
@@ -22,11 +22,11 @@ class Client:
 
     Attributes:
         extensions: what the server offered when the client connected.
-        helo: the name that the client gave since the beginning or since STARTTLS.
+        helo: the name that the client gave, forgotten at STARTTLS.
         user: the user who is logged in.
         transaction: the message that is on its way.
         next_step: done once, behind the answer.
-        refused: the greeting said that there is no service here.
+        refused: the greeting was 554, so all commands but QUIT are refused.
     """
 
     def __init__(self, state: ServerState, settings: SmtpSettings, conn: Connection) -> None:
@@ -46,7 +46,7 @@ class Client:
         self.helo, self.esmtp, self.transaction = name, esmtp, None
 
     def forget(self) -> None:
-        """Forget what was said before STARTTLS (RFC 3207, 4.2)."""
+        """Forget everything from before STARTTLS (RFC 3207, 4.2)."""
         self.helo = self.user = self.transaction = None
 
     def offered(self) -> list[str]:
@@ -69,7 +69,7 @@ class Client:
         return not (self.conn.secure or self.settings.auth_without_tls)
 
     def ask(self, challenge: bytes) -> bytes:
-        """Say something in the middle of AUTH, whole whatever the faults want of the answer.
+        """Send a challenge of AUTH, whole whatever the faults do to the answer.
 
         Returns:
             The client's next line, which is a secret.

@@ -17,7 +17,7 @@ _MAIL_PARAMETERS = {
     "RET": "DSN",
     "ENVID": "DSN",
 }
-"""Which extension a parameter of MAIL comes with; AUTH= comes with any mechanism."""
+"""The extension of each parameter of MAIL; AUTH= comes with any mechanism."""
 
 _RCPT_PARAMETERS = {"NOTIFY": "DSN", "ORCPT": "DSN"}
 
@@ -109,7 +109,7 @@ def noop(_client: Client, _argument: bytes) -> Reply:
 
 
 def vrfy(_client: Client, argument: bytes) -> Reply:
-    """VRFY: says nothing about anybody, as servers do."""
+    """VRFY: reveals nothing, as on real servers."""
     if not argument:
         raise Refused(501, "5.5.4", "Syntax: VRFY address")
     return Reply(252, "2.0.0", "Cannot VRFY user, but will take mail")
@@ -121,7 +121,7 @@ def help_(_client: Client, _argument: bytes) -> Reply:
 
 
 def quit_(client: Client, _argument: bytes) -> Reply:
-    """QUIT, with any argument: whoever wants to go may."""
+    """QUIT, with any argument."""
     client.next_step = "hang up"
     return Reply(221, "2.0.0", "Bye")
 
@@ -141,7 +141,7 @@ def _check_parameters(client: Client, path: Path, known: dict[str, str]) -> None
     """Refuse a parameter of an extension that is not offered (RFC 5321, 4.1.1.11)."""
     for name in path.named():
         extension = known.get(name)
-        auth_offered = any(one.startswith("AUTH=") for one in client.extensions)
+        auth_offered = any(name.startswith("AUTH=") for name in client.extensions)
         if extension in client.extensions:
             continue
         if name == "AUTH" and known is _MAIL_PARAMETERS and auth_offered:

@@ -22,7 +22,7 @@ from nornmail.testing.smtp.grammar import encode_reply
 
 @dataclass
 class Plan:
-    """What the faults of one stage want.
+    """The combined effect of the faults of one stage.
 
     Attributes:
         instead: octets to send instead of the real answer; None is the real answer.

@@ -6,17 +6,17 @@
 A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match. Where it
 fires is a stage of the conversation: see `STAGES`.
 
-| what shall go wrong | fault |
+| what goes wrong | fault |
 |---|---|
 | a command, the greeting or the message is refused, or answered in any other way | `Reply` |
 | the connection ends before, in or behind an answer | `Drop` |
 | it ends before the final dot, or after so many octets of all that is sent | `DropInMessage`, |
 | | `DropTotal` |
-| nothing is said any more | `Silent` |
+| the server falls silent | `Silent` |
 | the answer is not SMTP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
 | | `Rewrite`, `Drip` |
 | an extension is stripped, plain text comes before TLS | `Strip`, `Trailing` at STARTTLS |
-| the certificate is no good | `BadCertificate` |
+| the certificate is bad | `BadCertificate` |
 | anything else happens at an exact point | `Call` |
 """
 
@@ -45,7 +45,7 @@ STAGES = (
     "HELP",
     "QUIT",
 )
-"""Where a fault can fire. A command's name is the command; ``CONNECT`` is the greeting,
+"""The places where a fault can fire. A command's name is the command; ``CONNECT`` is the greeting,
 ``HANDSHAKE`` the moment before a TLS handshake, and ``DOT`` the end of the message, which is
 answered after the final dot."""
 
@@ -72,7 +72,7 @@ class StageFault(Fault):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.stage is not None and self.stage.upper() not in STAGES:
-            raise ValueError(f"{self.stage!r} is no stage; they are {', '.join(STAGES)}")
+            raise ValueError(f"{self.stage!r} is not a stage; use one of {', '.join(STAGES)}")
         if self.recipient is not None and (self.stage or "").upper() != "RCPT":
             raise ValueError("recipient is for the stage RCPT")
 
@@ -87,7 +87,7 @@ class StageFault(Fault):
 
 @dataclass(frozen=True)
 class InsteadFault(StageFault):
-    """What happens instead of the answer.
+    """A fault that replaces the answer.
 
     Args:
         act: the server does first what it was asked for, and only the answer is spoilt. At DOT the
@@ -200,7 +200,7 @@ class Call(fault_plan.Call, StageFault):
 
 @dataclass(frozen=True)
 class Strip(Fault):
-    """Leave this extension out of an answer to EHLO, as somebody between the two would.
+    """Leave this extension out of an answer to EHLO, as an attacker between the two would.
 
     The command still works. To have a server that does not know it, take it out of
     ``server.smtp.extensions``.
@@ -221,6 +221,6 @@ class BadCertificate(Fault):
 
 
 def _folded(address: str) -> str:
-    """An address with its domain in small letters."""
+    """An address with its domain in lower case."""
     local, at, domain = address.rpartition("@")
     return local + at + domain.lower()

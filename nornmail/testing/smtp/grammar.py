@@ -1,4 +1,4 @@
-"""What SMTP sends, as values: MAIL and RCPT (RFC 5321, 4.1.2), the message, and the replies."""
+"""The grammar of SMTP: MAIL and RCPT (RFC 5321, 4.1.2), the message, and replies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class BadSyntax(Exception):
-    """The line is not one of the grammar; its text goes to the client behind 501."""
+    """The line breaks the grammar; the text goes to the client after 501."""
 
     def __init__(self, text: str, enhanced: str = "5.5.4") -> None:
         super().__init__(text)
@@ -28,7 +28,7 @@ class Path:
 
     def named(self) -> dict[str, str]:
         """The parameters by their upper-case keyword, "" where there is no value."""
-        split = (one.partition("=") for one in self.parameters)
+        split = (parameter.partition("=") for parameter in self.parameters)
         return {name.upper(): value for name, _, value in split}
 
 
@@ -43,10 +43,10 @@ _PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:=[^\x00-\x20\x7f=]+)?")
 
 
 def parse_path(argument: bytes, keyword: bytes) -> Path:
-    """What stands behind ``MAIL`` or ``RCPT``.
+    """The argument of MAIL or RCPT.
 
     Args:
-        argument: as ``FROM:<a@example.com> SIZE=200``. A blank behind the colon is let pass, as
+        argument: as ``FROM:<a@example.com> SIZE=200``. A space after the colon is accepted, as
             everywhere; an address without angle brackets is not.
         keyword: ``FROM:`` or ``TO:``.
 
@@ -66,9 +66,8 @@ def parse_path(argument: bytes, keyword: bytes) -> Path:
     if rest and not rest.startswith(" "):
         raise BadSyntax("Bad address syntax", _BAD_ADDRESS[keyword])
     parameters = tuple(rest.split())
-    for one in parameters:
-        if not _PARAMETER.fullmatch(one):
-            raise BadSyntax("Bad parameter syntax")
+    if not all(map(_PARAMETER.fullmatch, parameters)):
+        raise BadSyntax("Bad parameter syntax")
     return Path(path[1] or "", parameters)
 
 
@@ -100,7 +99,7 @@ class MessageReader:
         self._octets = bytearray(b"\r\n")
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take octets; what follows the end of the message, or None before it has come."""
+        """Take octets; return those after the end of the message, or None before it has come."""
         octets = self._octets
         start = max(0, len(octets) - len(END) + 1)
         before = len(octets)

@@ -1,4 +1,4 @@
-"""Mail for somebody who has an account here: whose it is, and what an MTA writes above it."""
+"""Local delivery: the account an address belongs to, and the trace fields of an MTA."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 def addressee(accounts: Mapping[str, A], address: str) -> A | None:
-    """The account that mail for ``address`` goes to, by the account's name.
+    """The account that mail for ``address`` is delivered to.
 
     An account called ``kim@example.org`` gets the mail of this address, and one called ``kim`` that
     of ``kim`` at any domain that no other account's name has in full. Case does not matter;
@@ -38,7 +38,7 @@ def addressee(accounts: Mapping[str, A], address: str) -> A | None:
 def is_local(domains: set[str], address: str) -> bool:
     """Whether the address is in one of these domains, where only accounts have mail."""
     domain = address.rpartition("@")[2].lower()
-    return any(domain == one.lower() for one in domains)
+    return domain in {local.lower() for local in domains}
 
 
 def with_trace(sent: SentMessage, recipient: str, account: str, *, by: str, number: str) -> bytes:
@@ -48,10 +48,10 @@ def with_trace(sent: SentMessage, recipient: str, account: str, *, by: str, numb
 
     Args:
         sent: the message.
-        recipient: for whom this copy is.
+        recipient: the address that this copy is for.
         account: the name of the account that it is delivered to.
-        by: what the server calls itself.
-        number: what it calls the message.
+        by: the server's name.
+        number: the message's number on the server.
     """
     headers = (
         f"Return-Path: <{sent.mail_from}>\r\n"
@@ -63,7 +63,7 @@ def with_trace(sent: SentMessage, recipient: str, account: str, *, by: str, numb
 
 
 def _protocol(sent: SentMessage) -> str:
-    """How it came, in the words of RFC 3848 and RFC 6531."""
+    """The transmission type, in the words of RFC 3848 and RFC 6531."""
     if not sent.esmtp:
         return "SMTP"
     utf8 = any(option.upper() == "SMTPUTF8" for option in sent.mail_options)
@@ -71,7 +71,7 @@ def _protocol(sent: SentMessage) -> str:
 
 
 def _one_word(helo: str) -> str:
-    """The client's name, fit for a header whatever it said."""
+    """The client's name with everything replaced that would break a header."""
     return re.sub(r"[^\w.:\[\]-]", "?", helo) or "unknown"
 
 

@@ -39,7 +39,7 @@ class SmtpServer(SmtpSettings, Service):
 
     @property
     def outbox(self) -> list[SentMessage]:
-        """What was accepted so far, in that order: a copy."""
+        """The messages accepted so far, in that order: a copy."""
         with self._state.lock:
             return list(self._sent)
 

@@ -31,7 +31,7 @@ as many as this."""
 _SECRET = re.compile(rb"(\s*AUTH\s+\S+)\s+\S.*", re.IGNORECASE | re.DOTALL)
 
 Accept = Callable[[Client, Transaction, bytes], str]
-"""Takes a message in; returns what the server calls it."""
+"""Takes a message in; returns its number on the server."""
 
 
 class Session:
@@ -92,7 +92,7 @@ class Session:
         return Reply(220, "", f"{self.settings.name} ESMTP nornmail test server")
 
     def _handshake(self) -> None:
-        """Shake hands with the certificate that the faults want."""
+        """Do the TLS handshake, with a bad certificate where a fault wants one."""
         self._perform("HANDSHAKE", lambda: None)
         bad = self.state.faults.take(BadCertificate, lambda _: True)
         self.conn.start_tls(server_context(bad[0].kind if bad else "good"))
@@ -167,7 +167,7 @@ class Session:
     def _shown(self, line: bytes) -> bytes:
         """A command as the transcript shows it."""
         if self._secret_next:
-            return HIDDEN  # a fault has asked for credentials, and nobody takes them
+            return HIDDEN  # a fault has asked for credentials, and no mechanism reads them
         secret = _SECRET.fullmatch(line)
         return secret[1] + b" " + HIDDEN if secret else line
 

@@ -1,4 +1,4 @@
-"""What a test can set of the SMTP server while it runs, and what it counts."""
+"""Settings of the SMTP server that a test may change while it runs, and its counters."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ DEFAULT_EXTENSIONS = frozenset(
         "SMTPUTF8",
     }
 )
-"""What a server has until a test takes some away; STARTTLS is added where it is offered."""
+"""The extensions of a new server; STARTTLS is added where it is offered."""
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""Octets of a message: what large providers take."""
+"""Octets of a message: as much as large providers accept."""
 
 MAX_RECIPIENTS = 1000
 """Recipients of a message. RFC 5321, 4.5.3.1.8, wants 100; Postfix takes 1,000."""
 
 
 class SmtpSettings:
-    """How an SMTP server behaves. All of it may be changed at any time.
+    """The behaviour of an SMTP server. All of it may be changed at any time.
 
     Attributes:
         extensions: what EHLO offers; a connection has what was in it when it began. A parameter or
@@ -33,7 +33,7 @@ class SmtpSettings:
             ``"AUTH=PLAIN"``; besides PLAIN and LOGIN there are ``"AUTH=XOAUTH2"`` and
             ``"AUTH=OAUTHBEARER"``, and ``"DSN"`` lets its parameters pass. Any other name is
             shown as it is.
-        name: what the server calls itself.
+        name: the server's name in its greeting.
         max_message_bytes: octets of a message; SIZE shows it, and beyond it the answer is 552.
         max_recipients: recipients of a message; beyond them the answer is 452.
         max_line_bytes: octets of a message's line with its CRLF; beyond them the answer is 500.
@@ -41,7 +41,7 @@ class SmtpSettings:
         refuse_bare_line_ends: answer a message in which a CR or an LF stands without the other
             with 550, as servers do since SMTP smuggling. Otherwise it is kept as it came. Either
             way nothing but CRLF, dot, CRLF ends a message.
-        require_auth: answer MAIL with 530 until somebody has logged in.
+        require_auth: answer MAIL with 530 before a login.
         require_tls: answer MAIL with 530 until STARTTLS.
         auth_without_tls: show AUTH and allow it without TLS; False where STARTTLS is offered.
         local_domains: domains in which only accounts can get mail: others are answered 550.

@@ -1,4 +1,4 @@
-"""A message on its way in: from MAIL to the final dot."""
+"""A message on its way in, from MAIL to the final dot, and one that was accepted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from email.message import EmailMessage
 
 from nornmail.testing.epoch import parsed
 from nornmail.testing.smtp.grammar import Path
-
-# ---- What was sent: a message as it came over SMTP, with its envelope.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +19,10 @@ class SentMessage:
         rcpt_tos: the recipients that were accepted, in their order.
         raw: the message's octets as they came, without the stuffed dots.
         mail_options: the parameters of MAIL, as ``("SIZE=200", "SMTPUTF8")``.
-        rcpt_options: the parameters of each RCPT, beside ``rcpt_tos``.
-        helo: what the client called itself.
-        esmtp: it said EHLO, and not HELO.
-        user: who was logged in, None for nobody.
+        rcpt_options: the parameters of each RCPT, in the order of ``rcpt_tos``.
+        helo: the name that the client gave.
+        esmtp: the client sent EHLO, not HELO.
+        user: the user who was logged in, or None.
         tls: it came through TLS.
         at: when it was accepted.
     """
@@ -47,7 +45,7 @@ class SentMessage:
 
 @dataclass
 class Transaction:
-    """What is known of a message before it has come (RFC 5321, 3.3).
+    """The envelope of a message that has not come yet (RFC 5321, 3.3).
 
     Attributes:
         sender: the argument of MAIL.

@@ -345,7 +345,7 @@ def test_a_handshake_that_fails(fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        pytest.param(lambda: faults.Reply("RCTP"), "'RCTP' is no stage", id="a misspelt stage"),
+        pytest.param(lambda: faults.Reply("RCTP"), "'RCTP' is not a stage", id="a misspelt stage"),
         pytest.param(lambda: faults.Reply("RCPT", 5), "three digits", id="a code of one digit"),
         pytest.param(
             lambda: faults.Drop("DATA", recipient="a@b"), "for the stage RCPT", id="a recipient"
