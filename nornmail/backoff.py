@@ -50,14 +50,14 @@ STALLED_INTERVALS = 10.0
 server takes less."""
 
 
-def backoff(failures: int, chance: random.Random) -> float:
+def backoff(failures: int, rng: random.Random) -> float:
     """Seconds to wait after this many failed connections in a row: doubling, with jitter.
 
     The jitter takes up to half away, so that many pollers do not come back at the same instant,
     and the result is never above :data:`LONGEST_BACKOFF`.
     """
     doubled = FIRST_BACKOFF * 2.0 ** min(failures - 1, 30)
-    return min(doubled, LONGEST_BACKOFF) * (0.5 + 0.5 * chance.random())
+    return min(doubled, LONGEST_BACKOFF) * (0.5 + 0.5 * rng.random())
 
 
 def rejected_wait(times: int) -> float:
@@ -66,7 +66,7 @@ def rejected_wait(times: int) -> float:
     return min(REJECTED_BACKOFF * 2.0**doublings, LONGEST_REJECTED)
 
 
-def throttled_wait(kind: str, times: int, hint: float, chance: random.Random) -> float:
+def throttled_wait(kind: str, times: int, hint: float, rng: random.Random) -> float:
     """Seconds to leave a server alone that throttled us this many times in a row.
 
     Args:
@@ -74,14 +74,14 @@ def throttled_wait(kind: str, times: int, hint: float, chance: random.Random) ->
         times: 1 or more.
         hint: seconds that the server asks for, 0.0 for none. They are waited for, up to
             :data:`LONGEST_HINT`; a hint that does not help is followed by longer waits.
-        chance: adds up to a tenth, so that many pollers do not come back at the same instant.
+        rng: adds up to a tenth, so that many pollers do not come back at the same instant.
     """
     if hint > 0:
-        wait = max(min(hint, LONGEST_HINT), backoff(times, chance))
+        wait = max(min(hint, LONGEST_HINT), backoff(times, rng))
     else:
         first, longest = THROTTLE_WAITS.get(kind, THROTTLE_WAITS["rate"])
         wait = min(first * 2.0 ** min(times - 1, 30), longest)
-    return wait * (1.0 + 0.1 * chance.random())
+    return wait * (1.0 + 0.1 * rng.random())
 
 
 def slowed_interval(interval: float, passes: int) -> float:
@@ -93,11 +93,11 @@ class ServerBackoff:
     """How long a server is left alone: longer while one kind of trouble goes on, then anew.
 
     Args:
-        chance: for jitter.
+        rng: for jitter.
     """
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self._times: Counter[str] = Counter()
         self._slowed_passes = 0
 
@@ -111,8 +111,8 @@ class ServerBackoff:
         if isinstance(trouble, AuthenticationFailed):
             return rejected_wait(times)
         if isinstance(trouble, Throttled):
-            return throttled_wait(kind, times, trouble.wait, self._chance)
-        return backoff(times, self._chance)
+            return throttled_wait(kind, times, trouble.wait, self._rng)
+        return backoff(times, self._rng)
 
     def recovered(self, interval: float, *, slowed: bool = False) -> float:
         """Seconds to wait after a pass that succeeded: ``interval``, or more if it was slowed."""

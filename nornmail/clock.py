@@ -59,6 +59,6 @@ def system_random() -> random.Random:
     return random.Random()
 
 
-def instant(seconds: float) -> datetime:
+def utc_datetime(seconds: float) -> datetime:
     """Seconds since 1970 UTC as a datetime; also before 1970, where some systems refuse."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

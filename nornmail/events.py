@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.model import Entry, MessageRef, State
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
@@ -338,7 +338,7 @@ class Stopped(Event):
 OnEvent = Callable[[Event], object]
 
 
-class Announcer:
+class EventEmitter:
     """Calls ``on_event``; what that raises is logged and harms nothing.
 
     Args:
@@ -362,9 +362,9 @@ class Announcer:
             log.exception("on_event failed at %s", type(event).__name__)
 
 
-def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
+def message_event(mailbox: str, entry: Entry) -> MessageEvent | None:
     """What is told of an entry that was just written down; ``None`` when there is no need to."""
-    at = instant(entry.changed_at)
+    at = utc_datetime(entry.changed_at)
     ref = MessageRef(mailbox, entry.uid_validity, entry.key.uid)
     inbox, delivery_id, reason = entry.key.inbox, entry.delivery_id, entry.reason
     attempts = entry.attempts
@@ -380,7 +380,7 @@ def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
                 inbox=inbox,
                 delivery_id=delivery_id,
                 attempts=attempts,
-                due_at=instant(entry.due_at),
+                due_at=utc_datetime(entry.due_at),
                 reason=reason,
             )
         case State.DEAD:
@@ -402,7 +402,7 @@ def event_of(mailbox: str, entry: Entry) -> MessageEvent | None:
 
 def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
     """The event of a queued message's new state; ``None`` where there is none."""
-    at = instant(message.changed_at)
+    at = utc_datetime(message.changed_at)
     key, message_id, reason = message.key, message.message_id, message.reason
     statuses = [recipient.status for recipient in message.recipients]
     match message.state:
@@ -418,7 +418,7 @@ def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
                 key=key,
                 message_id=message_id,
                 attempts=message.attempts,
-                due_at=instant(message.due_at),
+                due_at=utc_datetime(message.due_at),
                 reason=reason,
             )
         case QueueState.FAILED:
@@ -432,7 +432,7 @@ def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
 def bounce_event(message: QueuedMessage, report: Recipient, at: float) -> OutboxBounced:
     """The event of a delivery report."""
     return OutboxBounced(
-        at=instant(at),
+        at=utc_datetime(at),
         key=message.key,
         message_id=message.message_id,
         address=report.address,

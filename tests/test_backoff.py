@@ -65,8 +65,8 @@ def test_a_hint_is_honoured_within_bounds(times: int, hint: float, wait: float) 
 
 
 def test_jitter_never_goes_below_what_was_asked_for() -> None:
-    chance = random.Random(1)
-    waits = [throttled_wait("rate", 1, 60.0, chance) for _ in range(100)]
+    rng = random.Random(1)
+    waits = [throttled_wait("rate", 1, 60.0, rng) for _ in range(100)]
     assert 60.0 <= min(waits) < max(waits) <= 66.0
 
 

@@ -35,7 +35,7 @@ from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
 from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
-from nornmail.poller.status import Activity, Status
+from nornmail.poller.status import PollerState, Status
 from tests.support.package import package_directory
 from tests.support.suite import run_pytest
 
@@ -390,7 +390,7 @@ def test_the_fields_on_the_page_are_those_of_a_status() -> None:
 
 def test_the_states_on_the_page_are_those_of_a_poller() -> None:
     told = [row[0] for row in table(STATUS, "state", "what the poller is doing")]
-    assert told == [str(state) for state in Activity]
+    assert told == [str(state) for state in PollerState]
 
 
 def test_the_events_on_the_page_are_those_there_are() -> None:

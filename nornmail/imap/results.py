@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import ProtocolError
 from nornmail.imap.responses import Esearch, Exists, Expunge, Fetch, Search, Status, Untagged
 from nornmail.imap.tokens import Atom, Value, number
@@ -26,7 +26,7 @@ _DATE_TIME = re.compile(
 
 def write_internal_date(seconds: float) -> bytes:
     """An instant, in seconds since 1970 UTC, as ``date-time`` without its quotes."""
-    when = instant(seconds)
+    when = utc_datetime(seconds)
     month = [*_MONTHS, b"dec"][when.month - 1].title()
     clock = f"{when:%H:%M:%S}".encode("ascii")
     return b"%02d-%s-%04d %s +0000" % (when.day, month, when.year, clock)

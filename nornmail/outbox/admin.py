@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import ConfigurationError, IllegalTransition, NornmailError
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
@@ -180,9 +180,9 @@ def _view(message: QueuedMessage, request: OperatorRequest | None) -> OutboxMess
         subject=message.subject,
         is_answer=message.is_answer,
         attempts=message.attempts,
-        queued_at=instant(message.queued_at),
-        due_at=instant(message.due_at) if message.state is QueueState.QUEUED else None,
-        changed_at=instant(message.changed_at),
+        queued_at=utc_datetime(message.queued_at),
+        due_at=utc_datetime(message.due_at) if message.state is QueueState.QUEUED else None,
+        changed_at=utc_datetime(message.changed_at),
         reason=message.reason,
         size=message.size,
         copied=message.copied,

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from nornmail import context
-from nornmail.clock import Clock, instant
+from nornmail.clock import Clock, utc_datetime
 from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.reply import correspondents
@@ -105,7 +105,7 @@ class Enqueuer:
             own_message_ids=lambda message_id: bool(self._store.messages_with_id(message_id)),
             answered=reply_counts(self._store, self._outbox, message, now),
             limits=self._answer_limits,
-            now=instant(now),
+            now=utc_datetime(now),
             max_age=self._max_reply_age,
             allow=allow,
         )
@@ -178,7 +178,7 @@ class Enqueuer:
                 )
             return result_of(known)
         now = self._clock.wall()
-        composed = compose(draft(), now=instant(now), unique=secrets.token_hex(16))
+        composed = compose(draft(), now=utc_datetime(now), unique=secrets.token_hex(16))
         message = _queued(self._outbox, key, composed, now, is_answer=is_answer)
         if self._dry_run:
             addresses = ", ".join(recipient.address for recipient in message.recipients)

@@ -21,7 +21,7 @@ from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
 from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
-from nornmail.events import Announcer, OnEvent, OutboxBounced
+from nornmail.events import EventEmitter, OnEvent, OutboxBounced
 from nornmail.message.message import Message
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
@@ -143,7 +143,7 @@ class Mailer:
         self._silent = dry_run or receive_only
         self.outbox = account or f"{settings.username or self._sender.address}@{settings.host}"
         self._process = os.getpid()
-        self._emit = Announcer(on_event)
+        self._emit = EventEmitter(on_event)
         self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store

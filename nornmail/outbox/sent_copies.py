@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 from typing import Protocol
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import NornmailError
 from nornmail.outbox import transitions
 from nornmail.outgoing import QueuedMessage, QueueState
@@ -63,7 +63,7 @@ def sync_sent_copy(
         if not is_there and not sent.server_saves_sent:
             if raw is None:
                 return transitions.copy_done(message, now)
-            sent.append(raw, instant(message.submitted_at or now))
+            sent.append(raw, utc_datetime(message.submitted_at or now))
     except NornmailError as error:
         later = transitions.copy_deferred(message, now)
         again = "giving up" if later.copy_due_at == 0 else "will try again later"

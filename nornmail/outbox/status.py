@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nornmail.clock import Clock, instant
+from nornmail.clock import Clock, utc_datetime
 
 
 class MailerState(StrEnum):
@@ -87,7 +87,7 @@ class StatusTracker:
         state, since, reason = self._current
         return MailerStatus(
             state=state,
-            since=instant(since),
+            since=utc_datetime(since),
             reason=reason,
             queued=queued,
             unknown=unknown,

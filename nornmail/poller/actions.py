@@ -22,7 +22,7 @@ from nornmail.poller.recognition import digest_of, header_digest_of
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.mailbox")
+log = logging.getLogger("nornmail.poller")
 
 SEEN = "\\Seen"
 DELETED = "\\Deleted"

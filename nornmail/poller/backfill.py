@@ -17,12 +17,12 @@ from nornmail.message.message import parse_message
 from nornmail.model import Entry, Inbox, PutEntry
 from nornmail.poller.decisions import cut_off
 from nornmail.poller.discovery import HeaderReader
-from nornmail.poller.inboxes import Recipients
+from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import digest_of
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.mailbox")
+log = logging.getLogger("nornmail.poller")
 
 
 class Backfill:
@@ -33,7 +33,7 @@ class Backfill:
         recipients: which inboxes these are.
     """
 
-    def __init__(self, ledger: Ledger, recipients: Recipients) -> None:
+    def __init__(self, ledger: Ledger, recipients: Inboxes) -> None:
         self._ledger = ledger
         self._recipients = recipients
         self._reader = HeaderReader()

@@ -28,7 +28,7 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._failed_in_a_row: set[str] = set()
         self._probed: set[str] = set()
-        self._admits = False
+        self._half_open = False
         self._probes = 0
         self._next_probe = 0.0
 
@@ -40,7 +40,7 @@ class CircuitBreaker:
         """A message was handled, rejected or deferred: the handler works."""
         self._failed_in_a_row.clear()
         self._probed.clear()
-        self._admits = False
+        self._half_open = False
         self._probes = 0
 
     def failed(self, delivery_id: str, now: float) -> None:
@@ -49,7 +49,7 @@ class CircuitBreaker:
         self._probes = self._probes + 1 if was_failing else 0
         self._failed_in_a_row.add(delivery_id)
         self._next_probe = now + probe_delay(self._probes)
-        self._admits = False
+        self._half_open = False
         if was_failing:
             self._probed.add(delivery_id)
 
@@ -57,7 +57,7 @@ class CircuitBreaker:
         """Whether this message was tried in the present round of probes."""
         return message in self._probed
 
-    def all_probed(self, waiting: int, now: float) -> None:
+    def end_probe_round(self, waiting: int, now: float) -> None:
         """A round of probes is over: each of ``waiting`` different messages failed again.
 
         If there are too few of them to tell a handler that is down from messages that are poison,
@@ -68,12 +68,12 @@ class CircuitBreaker:
         if not waiting:
             self.succeeded()
         elif waiting < OUTAGE_AFTER:
-            self._admits = True
+            self._half_open = True
             self._next_probe = now + probe_delay(self._probes)
 
-    def admits(self) -> bool:
+    def allows(self) -> bool:
         """Whether a new message may be claimed: one while failing, else any."""
-        return self._admits or not self.failing()
+        return self._half_open or not self.failing()
 
     def until_probe(self, now: float) -> float:
         """Seconds until one message may be tried while failing, 0.0 when it may be now."""

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import ConnectionLost, MessageGone
-from nornmail.events import Announcer, Connected, Found, TakenOver
+from nornmail.events import Connected, EventEmitter, Found, TakenOver
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
@@ -20,10 +20,10 @@ from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
-from nornmail.poller.fetch import Intake, Shortfall
+from nornmail.poller.fetch import Fetcher, MissingMessages
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Backlog, Board, PollStats
-from nornmail.poller.threads import RUNNING
+from nornmail.poller.status import Backlog, PollerState, PollStats, StatusTracker
+from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
@@ -45,9 +45,9 @@ class PollCycle:
     Args:
         settings: where the mailbox is.
         connect: makes a connection.
-        ledger, epochs, shortfall, intake, actions, delivery, backfill: the rooms that do the work.
+        ledger, epochs, missing, fetcher, actions, delivery, backfill: the rooms that do the work.
         backlog: told what is there and what was done of it.
-        board, announce: where it is told what is being done.
+        status, emit: where it is told what is being done.
 
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
@@ -61,41 +61,41 @@ class PollCycle:
         *,
         ledger: Ledger,
         epochs: Epochs,
-        shortfall: Shortfall,
-        intake: Intake,
+        missing: MissingMessages,
+        fetcher: Fetcher,
         actions: Actions,
         delivery: Delivery,
         backfill: Backfill,
         backlog: Backlog,
-        board: Board,
-        announce: Announcer,
+        status: StatusTracker,
+        emit: EventEmitter,
     ) -> None:
         self._settings = settings
         self._connect = connect
         self._ledger = ledger
         self._epochs = epochs
-        self._shortfall = shortfall
-        self._intake = intake
+        self._missing = missing
+        self._fetcher = fetcher
         self._actions = actions
         self._delivery = delivery
         self._backfill = backfill
         self._backlog = backlog
-        self._board = board
-        self._announce = announce
+        self._status = status
+        self._emit = emit
         self.connection: Connection | None = None
         self.standing_by = False
         self._discovery: Discovery | None = None
 
-    def make(self, tally: PollStats) -> None:
+    def make(self, stats: PollStats) -> None:
         """Work until nothing new is left."""
         self._backlog.did(0)  # what an outage of the handler left lying grows old meanwhile
-        self.retry(tally)
-        self._work(tally)
+        self.retry(stats)
+        self._work(stats)
 
-    def retry(self, tally: PollStats) -> None:
+    def retry(self, stats: PollStats) -> None:
         """Try what is due, from its kept bytes: that needs no server."""
         self._hold()
-        self._delivery.again(tally)
+        self._delivery.again(stats)
 
     def give_back(self) -> None:
         """Give back the connection and the lease. Harmless twice."""
@@ -105,7 +105,7 @@ class PollCycle:
             try:
                 self._ledger.release()
             finally:
-                RUNNING.leave(self)
+                ACTIVE_POLLERS.leave(self)
 
     def forget(self) -> None:
         """Let go of the connection, as of one that is another process's: nothing is sent."""
@@ -123,26 +123,26 @@ class PollCycle:
         """Have the lease; with a new one, settle what an earlier process left behind."""
         if self._ledger.held:
             return
-        RUNNING.enter(self._running_key(), self)
+        ACTIVE_POLLERS.enter(self._running_key(), self)
         self._ledger.take()
         if self.standing_by:
             log.warning("taking over %s", self._ledger.mailbox)
-            self._announce(TakenOver(at=instant(self._ledger.clock.wall())))
+            self._emit(TakenOver(at=utc_datetime(self._ledger.clock.wall())))
         self.standing_by = False
         self._delivery.recover()
 
-    def _work(self, tally: PollStats) -> None:
+    def _work(self, stats: PollStats) -> None:
         """Pass over the mailbox; go on after a lost connection as long as there is progress."""
         lost = 0
         while True:
             self._reach()
-            before = tally.progress
+            before = stats.progress
             try:
-                self._pass(tally)
+                self._pass(stats)
                 return
             except ConnectionLost:
                 self.disconnect()
-                lost = 1 if tally.progress > before else lost + 1
+                lost = 1 if stats.progress > before else lost + 1
                 if lost > RECONNECTS:
                     raise
             except BaseException:
@@ -155,13 +155,13 @@ class PollCycle:
             if not self._discovery.stale():
                 return
             self.disconnect()
-        self._board.be(Activity.CONNECTING)
+        self._status.set(PollerState.CONNECTING)
         try:
             self.connection = self._connect()
             selected = self.connection.select(self._settings.mailbox)
-            self._announce(
+            self._emit(
                 Connected(
-                    at=instant(self._ledger.clock.wall()),
+                    at=utc_datetime(self._ledger.clock.wall()),
                     mailbox=self._settings.mailbox,
                     exists=selected.exists,
                 )
@@ -172,33 +172,33 @@ class PollCycle:
             self.disconnect()
             raise
 
-    def _pass(self, tally: PollStats) -> None:
+    def _pass(self, stats: PollStats) -> None:
         """Everything that one connection has to be asked for, until nothing new is left."""
         connection, discovery = self.connection, self._discovery
         if connection is None or discovery is None:
             raise ConnectionLost("there is no connection")
-        self._board.be(Activity.POLLING)
-        self._shortfall.rescue(connection, self._intake.fetch, tally)
-        self._delivery.again(tally)
+        self._status.set(PollerState.POLLING)
+        self._missing.rescue(connection, self._fetcher.fetch, stats)
+        self._delivery.again(stats)
         self._actions.apply(connection)
         self._backfill.run(connection)
         while self._delivery.may_claim() and (uids := self._unhandled(discovery)):
-            self._announce(Found(at=instant(self._ledger.clock.wall()), count=len(uids)))
+            self._emit(Found(at=utc_datetime(self._ledger.clock.wall()), count=len(uids)))
             self._backlog.found(len(uids))
-            for arrivals in self._intake.arrivals(connection, uids, tally):
-                self._delivery.first(arrivals, tally)
+            for arrivals in self._fetcher.arrivals(connection, uids, stats):
+                self._delivery.first(arrivals, stats)
                 self._backlog.did(sum(one.uid in self._ledger.seen for one in arrivals))
                 self._actions.apply(connection)
                 if not self._delivery.may_claim():
                     break
         if self._delivery.may_claim():  # else mail is left that nobody has looked at
             self._backlog.found(0)
-            if self._shortfall.all_had():
+            if self._missing.all_had():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
-                self._shortfall.forget_stranded(tally)
+                self._missing.forget_stranded(stats)
                 self._actions.forget_stranded()
-            self._ledger.note_poll(something_new=tally.progress > 0)
-            self._board.polled_at = self._ledger.clock.wall()
+            self._ledger.note_poll(something_new=stats.progress > 0)
+            self._status.polled_at = self._ledger.clock.wall()
 
     def _unhandled(self, discovery: Discovery) -> UidSet:
         """What nobody has looked at, and what an inbox has yet to be handed."""

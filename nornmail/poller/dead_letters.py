@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import ConfigurationError, NornmailError
 from nornmail.model import Entry, EntryKey, MailboxKey, MessageRef, State
 from nornmail.stores.protocol import StateStore
@@ -142,10 +142,10 @@ def _letter(mailbox: MailboxKey, entry: Entry, is_kept: bool, is_asked_for: bool
         inbox=entry.key.inbox,
         attempts=entry.attempts,
         reason=entry.reason,
-        died_at=instant(entry.changed_at),
+        died_at=utc_datetime(entry.changed_at),
         message_id=entry.message_id,
         size=entry.size,
-        received_at=None if received is None else instant(received),
+        received_at=None if received is None else utc_datetime(received),
         truncated=entry.truncated,
         is_kept=is_kept,
         is_asked_for=is_asked_for,

@@ -80,7 +80,7 @@ def may_touch(siblings: Collection[Entry]) -> bool | None:
 
 FIRST_RUN_LIMIT = 1_000
 """Messages that a first run delivers unasked: an agent may pay for each."""
-STRANGERS_LIMIT = 100
+UNKNOWN_LIMIT = 100
 """Unknown messages older than the last good poll that a new epoch delivers unasked."""
 CLOCK_SKEW = 300.0
 """Seconds by which the server's clock may lag behind ours when the first run's cut is applied
@@ -169,20 +169,20 @@ class Candidate:
     has_message_id: bool
 
 
-def needs_body(newcomer: Candidate, known: Sequence[Entry], same_header: int) -> bool:
+def needs_body(candidate: Candidate, known: Sequence[Entry], same_header: int) -> bool:
     """Whether the headers alone cannot tell that this message is one of ``known``.
 
     They can when a Message-ID makes the header block unique in the world, the size agrees, and
     there are no more such messages in the mailbox than were known.
 
     Args:
-        newcomer: the message.
+        candidate: the message.
         known: entries of earlier epochs with its header digest that nobody has taken yet.
         same_header: how many messages of the new epoch have this header digest.
     """
-    if not newcomer.has_message_id or same_header > len(known):
+    if not candidate.has_message_id or same_header > len(known):
         return True
-    return all(entry.size != newcomer.size for entry in known)
+    return all(entry.size != candidate.size for entry in known)
 
 
 def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:

@@ -11,21 +11,21 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
 from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
 from nornmail.poller.circuit_breaker import OUTAGE_AFTER, CircuitBreaker
 from nornmail.poller.fetch import FetchedMessage
-from nornmail.poller.handler import MAX_HANGING, Caller, Handler, Outcome
-from nornmail.poller.inboxes import REMOVED, Recipients
+from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
+from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import acquaintance, digest_of, header_digest_of
+from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
 from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, revived
 
-log = logging.getLogger("nornmail.delivery")
+log = logging.getLogger("nornmail.poller")
 
 ENDED = "the process ended while the message was being handled"
 """Why a claim that is found at start-up counts as a failed attempt."""
@@ -40,38 +40,38 @@ class Delivery:
     Args:
         ledger: where everything is written down.
         recipients: whom a message is for, and what is called with it.
-        caller: how they are called.
+        runner: how they are called.
         retry: when a failed message is tried again.
         on_change: what a new UIDVALIDITY does with what was handled.
         fetch_rest: gets a truncated message's bytes from the server; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: asked before each message; once it is true nothing is claimed any more.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
-        arriving: called with each message, once it is claimed and before its handler is.
+        before_handler: called with each message, once it is claimed and before its handler is.
 
     Attributes:
         last_failure: why the last attempt failed.
     """
 
     ledger: Ledger
-    recipients: Recipients
-    caller: Caller
+    recipients: Inboxes
+    runner: HandlerRunner
     retry: RetryPolicy
     fetch_rest: Callable[[MessageRef], bytes]
     on_change: str = "dedupe"
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
-    arriving: Callable[[Message], object] = lambda _: None
+    before_handler: Callable[[Message], object] = lambda _: None
     health: CircuitBreaker = field(default_factory=CircuitBreaker)
     last_failure: str = ""
 
     def may_claim(self) -> bool:
         """Whether another message may be handed over now."""
-        return self.health.admits() and not (self.stopped() or self._full())
+        return self.health.allows() and not (self.stopped() or self._full())
 
     def _full(self) -> bool:
         """Whether so many calls hang that no other may begin."""
-        return self.caller.hanging >= MAX_HANGING
+        return self.runner.overdue >= MAX_OVERDUE
 
     def recover(self) -> None:
         """Count the claims that an earlier process left as failed attempts.
@@ -82,18 +82,18 @@ class Delivery:
             log.warning("%s: %s", self._ref(entry), ENDED)
             self.ledger.later(PutEntry(self._failed(entry, ENDED)))
         self.ledger.flush()
-        self.recipients.take_up()
+        self.recipients.apply_changes()
         self._bury_orphans()
 
-    def take_up(self) -> None:
+    def apply_changes(self) -> None:
         """Take up which inboxes were added and removed, between two messages."""
-        if self.recipients.take_up():
+        if self.recipients.apply_changes():
             self._bury_orphans()
 
     def _bury_orphans(self) -> None:
         """Give up what waits for an inbox that is there no longer."""
         for entry in self.ledger.entries(State.NEW, State.WAITING):
-            if self.recipients.has_left(entry):
+            if self.recipients.is_removed(entry):
                 self._bury(entry)
         self.ledger.flush()
 
@@ -103,7 +103,7 @@ class Delivery:
         dead = replace(entry, state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
         self.ledger.later(PutEntry(dead))
 
-    def first(self, arrivals: Sequence[FetchedMessage], tally: PollStats) -> None:
+    def first(self, arrivals: Sequence[FetchedMessage], stats: PollStats) -> None:
         """Hand over mail that was never handed over, in its order.
 
         Ends early when the handler is taken to be down or the poller was stopped; what was not
@@ -111,30 +111,30 @@ class Delivery:
         """
         try:
             for arrival in arrivals:
-                self.take_up()
+                self.apply_changes()
                 if not self.may_claim():
                     return
-                self._one(arrival, tally)
+                self._one(arrival, stats)
         finally:
             self.ledger.flush()
 
-    def again(self, tally: PollStats) -> None:
+    def again(self, stats: PollStats) -> None:
         """Try what waits and is due, from its kept bytes; one message if the handler is down."""
-        self.take_up()
-        self._settle_late(tally)
+        self.apply_changes()
+        self._settle_late(stats)
         if not self.stopped():
             self._revive()
         if self.health.failing():
-            self._probe(tally)
+            self._probe(stats)
             return
         now = self.ledger.clock.wall()
         try:
             for entry in self.ledger.entries(State.WAITING):
-                self.take_up()
+                self.apply_changes()
                 if not self.may_claim():
                     return
-                if is_due(entry, now, self.retry.longest) and not self.recipients.has_left(entry):
-                    self._retry(entry, tally, counts=True)
+                if is_due(entry, now, self.retry.longest) and not self.recipients.is_removed(entry):
+                    self._retry(entry, stats, counts=True)
         finally:
             self.ledger.flush()
 
@@ -146,16 +146,16 @@ class Delivery:
             had = kept or entry.key.epoch == self.ledger.epoch.number
             self.ledger.commit(*map(PutEntry, revived(entry, now, had=had)))
             log.info("%s: a person asked for another try", self._ref(entry))
-            if self.recipients.has_left(entry):
+            if self.recipients.is_removed(entry):
                 self._bury_orphans()
 
-    def _settle_late(self, tally: PollStats) -> None:
+    def _settle_late(self, stats: PollStats) -> None:
         """Write down how calls ended that had outlived their timeout.
 
         A success counts, also when the message was given up meanwhile. A failure was counted at the
         timeout already.
         """
-        late = self.caller.late()
+        late = self.runner.late()
         if not late:
             return
         for entry in self.ledger.entries(State.WAITING, State.DEAD):
@@ -168,11 +168,11 @@ class Delivery:
                 claimed = replace(entry, state=State.CLAIMED)
                 settled = self._settled(claimed, outcome)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
-                self._account(settled, outcome, tally)
+                self._account(settled, outcome, stats)
         for delivery_id in late:
-            self.caller.forget(delivery_id)
+            self.runner.forget(delivery_id)
 
-    def _probe(self, tally: PollStats) -> None:
+    def _probe(self, stats: PollStats) -> None:
         """Try one message although the handler is taken to be down: its failure does not count."""
         if self.stopped() or self._full():
             return
@@ -182,37 +182,37 @@ class Delivery:
         try:
             for entry in self.ledger.entries(State.WAITING):
                 name = self._message_name(entry)
-                if self.recipients.has_left(entry):
+                if self.recipients.is_removed(entry):
                     continue
                 if self.health.was_probed(name):
                     tried.add(name)
-                elif self._retry(entry, tally, counts=False):
+                elif self._retry(entry, stats, counts=False):
                     return
         finally:
             self.ledger.flush()
-        self.health.all_probed(len(tried), self.ledger.clock.monotonic())
+        self.health.end_probe_round(len(tried), self.ledger.clock.monotonic())
 
-    def _one(self, arrival: FetchedMessage, tally: PollStats) -> None:
-        """Settle a message that is new: an old acquaintance, before the cut, or to be handled."""
+    def _one(self, arrival: FetchedMessage, stats: PollStats) -> None:
+        """Settle a message that is new: an old changes_if_known, before the cut, or to be handled."""
         known_before = arrival.uid in self.ledger.seen
         if known_before:
             entries = self._left_over(arrival)
         else:
             entry = self._described(self.ledger.new_entry(arrival.uid), arrival)
-            known = acquaintance(self.ledger, entry, arrival.raw, self.on_change)
+            known = changes_if_known(self.ledger, entry, arrival.raw, self.on_change)
             if known:
                 self.ledger.commit(*known)
-                tally.passed_over += 1
+                stats.passed_over += 1
                 return
             entries = self.recipients.entries_of(entry, arrival.raw, self.ledger.new_entry)
             if entries[0].state is State.PASSED_OVER:
                 log.info("%s is passed over: %s", self._ref(entries[0]), entries[0].reason)
                 self.ledger.commit(PutEntry(entries[0]))
-                tally.passed_over += 1
+                stats.passed_over += 1
                 return
         # The routing decision is one commit: a claim for the first, and who else is to have it.
         others = [] if known_before else [PutEntry(entry) for entry in entries[1:]]
-        self._to_each(entries, others, arrival, tally)
+        self._to_each(entries, others, arrival, stats)
 
     def _left_over(self, arrival: FetchedMessage) -> list[Entry]:
         """The inboxes that a message was not handed to when it was routed, or that came later."""
@@ -224,7 +224,7 @@ class Delivery:
         entries: Sequence[Entry],
         others: Sequence[PutEntry],
         arrival: FetchedMessage,
-        tally: PollStats,
+        stats: PollStats,
     ) -> None:
         """Hand a message to one inbox after the other.
 
@@ -245,12 +245,12 @@ class Delivery:
             rest = entries[at + 1 :]
             counts = not self.health.failing()  # what is let in then is a probe
             settled = self._hand_over(
-                claimed, arrival.raw, arrival.flags, tally, counts=counts, rest=rest
+                claimed, arrival.raw, arrival.flags, stats, counts=counts, rest=rest
             )
             is_wanted = settled.state is not State.PASSED_OVER
             wanted += is_wanted
-            tally.new_in[entry.key.inbox] += is_wanted
-        tally.new += wanted > 0
+            stats.new_in[entry.key.inbox] += is_wanted
+        stats.new += wanted > 0
 
     def _set_aside(self, entries: Sequence[Entry], raw: bytes) -> None:
         """Let a message wait for inboxes that it was not handed to, due now."""
@@ -261,19 +261,19 @@ class Delivery:
             )
             self.ledger.later(PutEntry(waiting, raw=raw))
 
-    def _retry(self, entry: Entry, tally: PollStats, *, counts: bool) -> bool:
+    def _retry(self, entry: Entry, stats: PollStats, *, counts: bool) -> bool:
         """Try a waiting message again.
 
         ``False`` when its bytes have yet to be fetched, or an earlier call still handles it.
         """
-        if self.caller.hangs(entry.delivery_id):
+        if self.runner.is_overdue(entry.delivery_id):
             return False
         raw = self.ledger.raw(entry.key)
         if raw is None:
             return False
         claimed = replace(entry, state=State.CLAIMED, changed_at=self.ledger.clock.wall())
         self.ledger.commit(PutEntry(claimed))
-        self._hand_over(claimed, raw, frozenset(), tally, counts=counts)
+        self._hand_over(claimed, raw, frozenset(), stats, counts=counts)
         return True
 
     def _described(self, entry: Entry, arrival: FetchedMessage) -> Entry:
@@ -290,7 +290,7 @@ class Delivery:
         entry: Entry,
         raw: bytes,
         flags: frozenset[str],
-        tally: PollStats,
+        stats: PollStats,
         *,
         counts: bool,
         rest: Sequence[Entry] = (),
@@ -305,14 +305,14 @@ class Delivery:
             The entry as it is settled.
         """
         message = self._message(entry, raw, flags)
-        self.arriving(message)
-        outcome = self.caller.call(self._handler(entry), message)
+        self.before_handler(message)
+        outcome = self.runner.call(self._handler(entry), message)
         if not counts:
             outcome = replace(outcome, counts=False)
         settled = self._settled(replace(entry, message_id=message.message_id), outcome)
         keep = raw if settled.state in KEEPS_RAW else None
         self.ledger.later(PutEntry(settled, raw=keep))
-        self._account(settled, outcome, tally)
+        self._account(settled, outcome, stats)
         if outcome.stop is not None:
             self._set_aside(rest, raw)
             self.ledger.flush()
@@ -335,7 +335,7 @@ class Delivery:
             delivery_id=entry.delivery_id,
             attempt=entry.attempts + 1,
             flags=flags,
-            received_at=None if received is None else instant(received),
+            received_at=None if received is None else utc_datetime(received),
             truncated=entry.truncated,
             fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
             authserv_id=self.authserv_id,
@@ -372,15 +372,15 @@ class Delivery:
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self.retry, self.ledger.clock.wall())
 
-    def _account(self, entry: Entry, outcome: Outcome, tally: PollStats) -> None:
+    def _account(self, entry: Entry, outcome: Outcome, stats: PollStats) -> None:
         if outcome.state is State.HANDLED:
-            tally.handled += 1
+            stats.handled += 1
         elif outcome.state is State.PASSED_OVER:
-            tally.passed_over += 1
+            stats.passed_over += 1
             log.info("%s is passed over: %s", self._ref(entry), outcome.reason)
             return  # the handler was not called
         else:
-            tally.failed += 1
+            stats.failed += 1
             self.last_failure = entry.reason
             log.warning("%s is %s: %s", self._ref(entry), entry.state, outcome.reason)
         if outcome.works is None:
@@ -396,8 +396,8 @@ class Delivery:
                 "nothing new is handed over, and one message is tried now and then",
                 OUTAGE_AFTER,
             )
-            now = instant(self.ledger.clock.wall())
-            self.ledger.announce(HandlerFailing(at=now, reason=entry.reason))
+            now = utc_datetime(self.ledger.clock.wall())
+            self.ledger.emit(HandlerFailing(at=now, reason=entry.reason))
 
     def _message_name(self, entry: Entry) -> str:
         """The same for a message in all its inboxes, in whatever epoch."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.events import LateListed
 from nornmail.imap.connection import Connection
@@ -18,7 +18,7 @@ from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL,
 from nornmail.poller.ledger import Ledger
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.mailbox")
+log = logging.getLogger("nornmail.poller")
 
 # ---- Header blocks in bounded parts, whatever the server does to some of them.
 
@@ -176,5 +176,5 @@ class Discovery:
         missed = UidSet((low, min(high, highest)) for low, high in unseen.ranges if low < highest)
         if missed:
             log.warning("%s were not listed before and are now: UID %s", len(missed), missed)
-            now = instant(self._ledger.clock.wall())
-            self._ledger.announce(LateListed(at=now, uids=str(missed), count=len(missed)))
+            now = utc_datetime(self._ledger.clock.wall())
+            self._ledger.emit(LateListed(at=now, uids=str(missed), count=len(missed)))

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Protocol
 
 from nornmail.backoff import STALLED_INTERVALS
-from nornmail.clock import Clock, instant
+from nornmail.clock import Clock, utc_datetime
 from nornmail.errors import HandlerError, NornmailError
-from nornmail.events import Announcer, Event, OnEvent, Stopped
+from nornmail.events import Event, EventEmitter, OnEvent, Stopped
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import MailboxKey
@@ -21,16 +21,16 @@ from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.cycle import PollCycle, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
-from nornmail.poller.fetch import Intake, Shortfall
-from nornmail.poller.handler import Caller
-from nornmail.poller.inboxes import Recipients
+from nornmail.poller.fetch import Fetcher, MissingMessages
+from nornmail.poller.handler import HandlerRunner
+from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.status import Activity, Backlog, Board, PollStats, Status
-from nornmail.poller.sync import Requests
+from nornmail.poller.status import Backlog, PollerState, PollStats, Status, StatusTracker
+from nornmail.poller.sync import SyncRequests
 from nornmail.poller.threads import FairLock, Lifecycle
 from nornmail.poller.uidvalidity import Epochs
-from nornmail.poller.wait import Rest
+from nornmail.poller.wait import Wait
 from nornmail.retry import RetryPolicy
 from nornmail.settings.imap import ImapSettings, StartFrom, UidValidityPolicy
 from nornmail.stores.protocol import StateStore
@@ -67,7 +67,7 @@ class Engine:
         self,
         imap: ImapSettings,
         store: StateStore,
-        recipients: Recipients,
+        recipients: Inboxes,
         *,
         start_from: StartFrom,
         on_change: UidValidityPolicy,
@@ -78,68 +78,68 @@ class Engine:
         on_event: OnEvent | None,
         account: str,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         connect: Callable[[], Connection],
-        beside: MailerHooks,
+        mailers: MailerHooks,
     ) -> None:
-        self._beside = beside
+        self._mailers = mailers
         self.settings = imap
         self._connect = connect
         self._clock = clock
         self._process = os.getpid()
-        self._announce = Announcer(on_event)
-        self._board = Board(clock)
+        self._emit = EventEmitter(on_event)
+        self._status = StatusTracker(clock)
         self._waker = Waker()
         self._stopped = threading.Event()
-        self._caller = Caller(clock, handler_timeout, self._waker.wake)
-        self._working = FairLock(self._waker.wake, self._caller.inside)
-        self._requests = Requests(self._waker.wake)
+        self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
+        self._working = FairLock(self._waker.wake, self._runner.inside)
+        self._sync_requests = SyncRequests(self._waker.wake)
         patience = STALLED_INTERVALS * imap.poll_interval
-        self._backlog = Backlog(clock, patience, self._announce)
-        self.ledger = Ledger(store, MailboxKey(account, imap.mailbox), clock, self._announce)
-        shortfall = Shortfall(self.ledger, retry, recipients, on_change)
+        self._backlog = Backlog(clock, patience, self._emit)
+        self.ledger = Ledger(store, MailboxKey(account, imap.mailbox), clock, self._emit)
+        missing = MissingMessages(self.ledger, retry, recipients, on_change)
         delivery = Delivery(
             self.ledger,
             recipients,
-            self._caller,
+            self._runner,
             retry,
             partial(fetch_rest, connect),
             on_change,
             stopped=self._stopped.is_set,
             authserv_id=imap.authserv_id,
-            arriving=self._arriving,
+            before_handler=self._before_handler,
         )
         self._passes = PollCycle(
             imap,
             connect,
             ledger=self.ledger,
             epochs=Epochs(self.ledger, start_from, on_change),
-            shortfall=shortfall,
-            intake=Intake(shortfall, max_message_bytes),
+            missing=missing,
+            fetcher=Fetcher(missing, max_message_bytes),
             actions=Actions(self.ledger, imap, connect),
             delivery=delivery,
             backfill=Backfill(self.ledger, recipients),
             backlog=self._backlog,
-            board=self._board,
-            announce=self._announce,
+            status=self._status,
+            emit=self._emit,
         )
         self._loop = Loop(
             self._passes,
-            rest=Rest(clock, chance, self._waker, renewal=imap.idle_renewal, enabled=idle),
+            rest=Wait(clock, rng, self._waker, renewal=imap.idle_renewal, enabled=idle),
             waker=self._waker,
-            requests=self._requests,
+            requests=self._sync_requests,
             working=self._working,
             delivery=delivery,
             ledger=self.ledger,
             retry=retry,
             interval=imap.poll_interval,
             clock=clock,
-            chance=chance,
-            board=self._board,
-            announce=self._announce,
+            rng=rng,
+            status=self._status,
+            emit=self._emit,
             stopped=self._stopped.is_set,
         )
-        self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._caller)
+        self.life = Lifecycle(self._live, self._stopped, self._waker.wake, self._runner)
 
     def once(self) -> PollStats:
         """Make a pass in this thread."""
@@ -154,7 +154,7 @@ class Engine:
         if self._called_back():
             raise HandlerError("a handler must not wait for the poller that calls it")
         self.life.refuse_on_the_event_loop("sync")
-        request = self._requests.ask()
+        request = self._sync_requests.ask()
         return self._pass() if request is None else request.wait()
 
     def find_by_message_id(self, message_id: str) -> Message | None:
@@ -168,19 +168,19 @@ class Engine:
 
     def status(self) -> Status:
         """What is being done."""
-        board, record = self._board, self.ledger.record
-        polled_at = board.polled_at or (record.polled_at if record is not None else 0.0)
-        board.count(self.ledger)
+        status, record = self._status, self.ledger.record
+        polled_at = status.polled_at or (record.polled_at if record is not None else 0.0)
+        status.count(self.ledger)
         return Status(
-            state=board.state,
-            since=board.since,
-            reason=board.reason,
-            waiting=board.waiting,
-            dead=board.dead,
-            handled=self._announce.handled,
-            last_poll_at=instant(polled_at) if polled_at else None,
+            state=status.state,
+            since=status.since,
+            reason=status.reason,
+            waiting=status.waiting,
+            dead=status.dead,
+            handled=self._emit.handled,
+            last_poll_at=utc_datetime(polled_at) if polled_at else None,
             watermark=record.watermark if record is not None else None,
-            hanging=self._caller.hanging,
+            overdue=self._runner.overdue,
             stalled=self.life.running and self._loop.stalled(),
             behind=self._backlog.behind,
         )
@@ -219,26 +219,26 @@ class Engine:
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
-    def _arriving(self, message: Message) -> None:
+    def _before_handler(self, message: Message) -> None:
         """Look at a message before its handler is called."""
-        for event in self._beside.inspect_bounce(message):
-            self._announce(event)
+        for event in self._mailers.inspect_bounce(message):
+            self._emit(event)
 
     def _called_back(self) -> bool:
         """Whether this is a handler, or something else that the loop's thread calls."""
-        return self.life.inside or self._caller.inside()
+        return self.life.inside or self._runner.inside()
 
     def _pass(self) -> PollStats:
         """Make a pass in this thread, and send what its handlers queued."""
-        tally = PollStats()
+        stats = PollStats()
         with self._working:
             try:
-                self._passes.make(tally)
+                self._passes.make(stats)
             finally:
                 if not self.life.running:
-                    self._board.be(Activity.STOPPED)
-        self._beside.drain()
-        return tally
+                    self._status.set(PollerState.STOPPED)
+        self._mailers.drain()
+        return stats
 
     def _live(self) -> None:
         """The loop, from its first word to the last."""
@@ -250,27 +250,27 @@ class Engine:
             settings.mailbox,
             settings.poll_interval,
         )
-        self._board.be(Activity.STARTING)
-        self._announce.handled = 0
-        self._requests.open()
+        self._status.set(PollerState.STARTING)
+        self._emit.handled = 0
+        self._sync_requests.open()
         ended: BaseException | None = None
         try:
             try:
-                self._beside.start()
+                self._mailers.start()
                 self._loop.run()
             finally:
                 try:
                     self._give_back()
                 finally:
-                    self._beside.stop()
+                    self._mailers.stop()
         except BaseException as error:
             ended = error
             raise
         finally:
             reason = "" if ended is None else str(ended) or type(ended).__name__
-            self._board.be(Activity.STOPPED if ended is None else Activity.FAILED, reason)
-            self._announce(Stopped(at=instant(self._clock.wall()), reason=reason))
-            self._requests.close(ended)
+            self._status.set(PollerState.STOPPED if ended is None else PollerState.FAILED, reason)
+            self._emit(Stopped(at=utc_datetime(self._clock.wall()), reason=reason))
+            self._sync_requests.close(ended)
 
     def _give_back(self) -> None:
         with self._working:

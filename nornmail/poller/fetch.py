@@ -18,14 +18,14 @@ from nornmail.imap.quirks import substitute
 from nornmail.imap.results import Summary
 from nornmail.model import Entry, KeepRaw, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, batches
-from nornmail.poller.inboxes import Recipients
+from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import acquaintance, digest_of
+from nornmail.poller.recognition import changes_if_known, digest_of
 from nornmail.poller.status import PollStats
 from nornmail.retry import RetryPolicy, after_failure, is_due
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.mailbox")
+log = logging.getLogger("nornmail.poller")
 
 # ---- A message as it came from the server, before anything is known of it.
 
@@ -53,7 +53,7 @@ REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
 Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, FetchedMessage]]
 
 
-class Shortfall:
+class MissingMessages:
     """Settles messages that could not be had.
 
     Args:
@@ -67,7 +67,7 @@ class Shortfall:
         self,
         ledger: Ledger,
         retry: RetryPolicy,
-        recipients: Recipients,
+        recipients: Inboxes,
         on_change: str = "dedupe",
     ) -> None:
         self._ledger = ledger
@@ -76,7 +76,7 @@ class Shortfall:
         self._on_change = on_change
 
     def missing(
-        self, connection: Connection, uids: UidSet, tally: PollStats, *, reason: str = NOT_GIVEN
+        self, connection: Connection, uids: UidSet, stats: PollStats, *, reason: str = NOT_GIVEN
     ) -> None:
         """Settle UIDs that were listed and not given, by a second listing."""
         if not uids:
@@ -85,17 +85,17 @@ class Shortfall:
         for uid in uids:
             if uid in listed:
                 log.warning("UID %d: %s", uid, reason)
-                tally.failed += 1
+                stats.failed += 1
             for entry in self._unfetched(uid):
-                self._ledger.later(PutEntry(self._not_given(entry, reason, listed, tally)))
+                self._ledger.later(PutEntry(self._not_given(entry, reason, listed, stats)))
         self._ledger.flush()
 
-    def _not_given(self, entry: Entry, reason: str, listed: UidSet, tally: PollStats) -> Entry:
+    def _not_given(self, entry: Entry, reason: str, listed: UidSet, stats: PollStats) -> Entry:
         if entry.key.uid in listed:
             return self._failed(entry, reason)
         if entry.digest is not None:  # another inbox has had it
             return self._dead(entry, VANISHED)
-        tally.gone += 1
+        stats.gone += 1
         return replace(entry, state=State.GONE, reason=EXPUNGED)
 
     def _unfetched(self, uid: int) -> list[Entry]:
@@ -112,7 +112,7 @@ class Shortfall:
             self._ledger.later(PutEntry(self._failed(had, CUT_OFF)))
         self._ledger.flush()
 
-    def rescue(self, connection: Connection, fetch: Fetch, tally: PollStats) -> None:
+    def rescue(self, connection: Connection, fetch: Fetch, stats: PollStats) -> None:
         """Fetch the bytes of waiting messages beside which none are kept yet.
 
         These are messages that could not be had so far, when they are due; and at once those whose
@@ -123,15 +123,15 @@ class Shortfall:
         for entry in self._ledger.entries_without_bytes():
             if entry.key.epoch != epoch:
                 if entry.digest is None:  # nobody could tell it: it is looked at anew
-                    self._vanished(entry, REBUILT, tally)
+                    self._vanished(entry, REBUILT, stats)
             elif entry.digest is not None or is_due(entry, now, self._retry.longest):
-                self._fetch_again(connection, fetch, entry, tally)
+                self._fetch_again(connection, fetch, entry, stats)
 
     def all_had(self) -> bool:
         """Whether no message is left that is listed and could not be had."""
         return all(entry.digest is not None for entry in self._ledger.entries_without_bytes())
 
-    def forget_stranded(self, tally: PollStats) -> None:
+    def forget_stranded(self, stats: PollStats) -> None:
         """Settle messages of earlier epochs that were not found again and whose bytes are lost.
 
         Call it when everything that is listed was looked at, and was had: until then each may
@@ -140,10 +140,10 @@ class Shortfall:
         epoch = self._ledger.epoch.number
         for entry in self._ledger.entries_without_bytes():
             if entry.key.epoch != epoch:
-                self._vanished(entry, REBUILT, tally)
+                self._vanished(entry, REBUILT, stats)
 
     def _fetch_again(
-        self, connection: Connection, fetch: Fetch, entry: Entry, tally: PollStats
+        self, connection: Connection, fetch: Fetch, entry: Entry, stats: PollStats
     ) -> None:
         uids = UidSet.of([entry.key.uid])
         try:
@@ -155,9 +155,9 @@ class Shortfall:
                 raise
             return
         if arrival is not None:
-            self._keep(entry, arrival, tally)
+            self._keep(entry, arrival, stats)
         elif uids - connection.still_listed(uids):
-            self._vanished(entry, VANISHED, tally)
+            self._vanished(entry, VANISHED, stats)
         else:
             self._not_rescued(entry, NOT_GIVEN)
 
@@ -166,7 +166,7 @@ class Shortfall:
         if is_due(entry, self._ledger.clock.wall(), self._retry.longest):
             self._ledger.commit(PutEntry(self._failed(entry, reason)))
 
-    def _keep(self, entry: Entry, arrival: FetchedMessage, tally: PollStats) -> None:
+    def _keep(self, entry: Entry, arrival: FetchedMessage, stats: PollStats) -> None:
         """Put the bytes beside the entry; from there the next attempt is fed.
 
         Bytes that came for the first time may show that the message is known.
@@ -182,7 +182,7 @@ class Shortfall:
             changed_at=now,
         )
         known = (
-            acquaintance(self._ledger, had, arrival.raw, self._on_change)
+            changes_if_known(self._ledger, had, arrival.raw, self._on_change)
             if entry.digest is None
             else []
         )
@@ -190,13 +190,13 @@ class Shortfall:
             # What waits under this UID gives way to what is known.
             gone = replace(had, state=State.GONE, due_at=0.0, reason=KNOWN)
             self._ledger.commit(PutEntry(gone), *known)
-            tally.passed_over += 1
+            stats.passed_over += 1
         elif entry.digest is None and self._recipients.several:
-            self._route(entry, had, arrival.raw, tally)
+            self._route(entry, had, arrival.raw, stats)
         else:
             self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
 
-    def _route(self, entry: Entry, had: Entry, raw: bytes, tally: PollStats) -> None:
+    def _route(self, entry: Entry, had: Entry, raw: bytes, stats: PollStats) -> None:
         """Let a message that came at last wait for those whom it is for.
 
         Until now it was nobody's: the entry that stood for it gives way to theirs.
@@ -206,13 +206,13 @@ class Shortfall:
         for one in self._recipients.entries_of(had, raw, self._ledger.new_entry):
             if one.state is State.PASSED_OVER:
                 changes.append(PutEntry(one))
-                tally.passed_over += 1
+                stats.passed_over += 1
             else:
                 waiting = replace(one, state=State.WAITING, due_at=had.changed_at, reason=ROUTED)
                 changes.append(PutEntry(waiting, raw=raw))
         self._ledger.commit(*changes)
 
-    def _vanished(self, entry: Entry, reason: str, tally: PollStats) -> None:
+    def _vanished(self, entry: Entry, reason: str, stats: PollStats) -> None:
         """A message went away before its bytes could be kept.
 
         If it was never handed over it is gone, like any other that was expunged in time; if its
@@ -221,7 +221,7 @@ class Shortfall:
         if entry.digest is not None:
             self._ledger.commit(PutEntry(self._dead(entry, reason)))
             return
-        tally.gone += 1
+        stats.gone += 1
         now = self._ledger.clock.wall()
         gone = replace(entry, state=State.GONE, reason=reason, due_at=0.0, changed_at=now)
         self._ledger.commit(PutEntry(gone))
@@ -243,7 +243,7 @@ class Shortfall:
 # ---- UIDs in, whole messages out: sizes first, then bodies in bounded batches.
 # A message was fetched when its UID, the full literal and the tagged OK have come, or it was not
 # fetched. A batch that fails is cut smaller until the message that is to blame stands alone; what
-# becomes of that one is ``shortfall.py``'s business. Nothing is ever skipped.
+# becomes of that one is ``missing.py``'s business. Nothing is ever skipped.
 
 SUMMARIES_AT_ONCE = 1_000
 """Sizes asked for in one round trip: about 100 KB, and ten batches of bodies."""
@@ -255,23 +255,23 @@ REFUSALS_IN_A_ROW = 3
 """Different messages refused one after the other, before the account and not they is blamed."""
 
 
-class Intake:
+class Fetcher:
     """Fetches messages in batches.
 
     Args:
-        shortfall: settles what could not be had.
+        missing: settles what could not be had.
         most_octets: a larger message comes with its headers alone.
     """
 
-    def __init__(self, shortfall: Shortfall, most_octets: int) -> None:
-        self._shortfall = shortfall
+    def __init__(self, missing: MissingMessages, most_octets: int) -> None:
+        self._missing = missing
         self._most_octets = most_octets
         self._at_once = BATCH_MESSAGES
         self._suspects: Counter[int] = Counter()
         self._refused_in_a_row = 0
 
     def arrivals(
-        self, connection: Connection, uids: UidSet, tally: PollStats
+        self, connection: Connection, uids: UidSet, stats: PollStats
     ) -> Iterator[list[FetchedMessage]]:
         """Fetch ``uids`` in ascending batches.
 
@@ -283,8 +283,8 @@ class Intake:
         while window := list(islice(remaining, SUMMARIES_AT_ONCE)):
             wanted = UidSet.of(window)
             summaries = connection.summaries(wanted)
-            self._shortfall.missing(connection, wanted - UidSet.of(summaries), tally)
-            yield from self._batches(connection, summaries, tally)
+            self._missing.missing(connection, wanted - UidSet.of(summaries), stats)
+            yield from self._batches(connection, summaries, stats)
 
     def fetch(
         self, connection: Connection, summaries: Mapping[int, Summary]
@@ -310,7 +310,7 @@ class Intake:
         return _without_expunged(connection, found)
 
     def _batches(
-        self, connection: Connection, summaries: Mapping[int, Summary], tally: PollStats
+        self, connection: Connection, summaries: Mapping[int, Summary], stats: PollStats
     ) -> Iterator[list[FetchedMessage]]:
         costs = {uid: self._cost(summary) for uid, summary in summaries.items()}
         todo = list(batches(costs, most_messages=self._at_once))
@@ -320,7 +320,7 @@ class Intake:
                 smaller = {uid: costs[uid] for uid in batch}
                 todo[:0] = batches(smaller, most_messages=self._at_once)
                 continue
-            found = self._batch(connection, {uid: summaries[uid] for uid in batch}, tally)
+            found = self._batch(connection, {uid: summaries[uid] for uid in batch}, stats)
             if found is None:
                 todo.insert(0, batch)
             elif found:
@@ -330,7 +330,7 @@ class Intake:
         return HEADER_OCTETS if summary.size > self._most_octets else summary.size
 
     def _batch(
-        self, connection: Connection, summaries: Mapping[int, Summary], tally: PollStats
+        self, connection: Connection, summaries: Mapping[int, Summary], stats: PollStats
     ) -> list[FetchedMessage] | None:
         """Fetch one batch; ``None`` when it is to be cut smaller and fetched again."""
         try:
@@ -339,11 +339,11 @@ class Intake:
             self._cut_off(summaries)
             raise
         except CommandRefused as refused:
-            return self._refused(connection, summaries, refused, tally)
+            return self._refused(connection, summaries, refused, stats)
         self._suspects.clear()
         self._refused_in_a_row = 0
         self._at_once = min(self._at_once * 2, BATCH_MESSAGES)
-        self._shortfall.missing(connection, UidSet.of(summaries) - UidSet.of(found), tally)
+        self._missing.missing(connection, UidSet.of(summaries) - UidSet.of(found), stats)
         return [found[uid] for uid in sorted(found)]
 
     def _cut_off(self, summaries: Mapping[int, Summary]) -> None:
@@ -355,14 +355,14 @@ class Intake:
             self._suspects[uid] += 1
             if self._suspects[uid] >= SUSPECT_AFTER:
                 del self._suspects[uid]
-                self._shortfall.not_had(uid, summary)
+                self._missing.not_had(uid, summary)
 
     def _refused(
         self,
         connection: Connection,
         summaries: Mapping[int, Summary],
         refused: CommandRefused,
-        tally: PollStats,
+        stats: PollStats,
     ) -> list[FetchedMessage] | None:
         """A FETCH was refused: ask for each message alone, and settle the one that is to blame."""
         self._at_once = max(1, len(summaries) // 2)
@@ -372,7 +372,7 @@ class Intake:
         if self._refused_in_a_row >= REFUSALS_IN_A_ROW:
             self._refused_in_a_row = 0
             raise refused
-        self._shortfall.missing(connection, UidSet.of(summaries), tally, reason=str(refused))
+        self._missing.missing(connection, UidSet.of(summaries), stats, reason=str(refused))
         return []
 
 

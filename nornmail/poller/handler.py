@@ -23,11 +23,11 @@ from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
 
-log = logging.getLogger("nornmail.delivery")
+log = logging.getLogger("nornmail.poller")
 
 Handler = Callable[[Message], object]
 
-MAX_HANGING = 4
+MAX_OVERDUE = 4
 """Calls that may run on beyond their timeout before nothing new is handed over: each holds a thread
 and a message in memory, and a handler that always hangs would take all there is."""
 LOOP_CHECK = 1.0
@@ -110,7 +110,7 @@ def account_of(error: BaseException) -> str:
     return f"{said[:SAID_LENGTH]}\n{frames.rstrip()}"[:REASON_LENGTH]
 
 
-class Call:
+class HandlerCall:
     """One call of a handler. It may go on after whoever made it has stopped waiting.
 
     Args:
@@ -121,7 +121,7 @@ class Call:
         ended: set when the handler is through, result and error being in place.
     """
 
-    def __init__(self, owner: Caller, handling: DeliveryContext) -> None:
+    def __init__(self, owner: HandlerRunner, handling: DeliveryContext) -> None:
         self.owner = owner
         self.handling = handling
         self.ended = threading.Event()
@@ -143,21 +143,21 @@ class Call:
     def end(self) -> None:
         """Note that the handler is through."""
         self.ended.set()
-        self.owner.through(self)
+        self.owner.finished(self)
 
     def outcome(self) -> Outcome:
         """How it ended; call it once :attr:`ended` is set."""
         return returned(self.result) if self.error is None else raised(self.error)
 
 
-_CALLS: contextvars.ContextVar[tuple[Call, ...]] = contextvars.ContextVar(
+_CALLS: contextvars.ContextVar[tuple[HandlerCall, ...]] = contextvars.ContextVar(
     "nornmail_calls", default=()
 )
 """The calls in which this thread or task is. A task that a handler leaves behind has them as well,
 so each is asked whether it has ended."""
 
 
-class LoopCall(Call):
+class AwaitedCall(HandlerCall):
     """A call whose awaitable is awaited on an event loop.
 
     Args:
@@ -167,7 +167,7 @@ class LoopCall(Call):
     """
 
     def __init__(
-        self, owner: Caller, handling: DeliveryContext, awaitable: Awaitable[object]
+        self, owner: HandlerRunner, handling: DeliveryContext, awaitable: Awaitable[object]
     ) -> None:
         super().__init__(owner, handling)
         self._awaitable = awaitable
@@ -220,7 +220,7 @@ class LoopCall(Call):
             self.end()
 
 
-class Caller:
+class HandlerRunner:
     """Calls handlers for one poller, one at a time.
 
     Args:
@@ -239,8 +239,8 @@ class Caller:
         self._timeout = timeout
         self._on_end = on_end
         self._lock = threading.Lock()
-        self._hanging: dict[str, Call] = {}
-        self._current: LoopCall | None = None
+        self._overdue: dict[str, HandlerCall] = {}
+        self._current: AwaitedCall | None = None
         self._interrupted = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -260,7 +260,7 @@ class Caller:
     def call(self, handler: Handler, message: Message) -> Outcome:
         """Call the handler with a message; nothing is raised."""
         deadline = None if self._timeout is None else self._clock.monotonic() + self._timeout
-        call = Call(self, DeliveryContext(message.delivery_id))
+        call = HandlerCall(self, DeliveryContext(message.delivery_id))
         if deadline is None or inspect.iscoroutinefunction(handler):
             call.work(handler, message)
         elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:
@@ -285,15 +285,15 @@ class Caller:
     # Calls that outlived their timeout.
 
     @property
-    def hanging(self) -> int:
+    def overdue(self) -> int:
         """How many of them still run."""
         with self._lock:
-            return sum(not call.ended.is_set() for call in self._hanging.values())
+            return sum(not call.ended.is_set() for call in self._overdue.values())
 
-    def hangs(self, delivery_id: str) -> bool:
+    def is_overdue(self, delivery_id: str) -> bool:
         """Whether a message is still being handled, or how that ended was not settled yet."""
         with self._lock:
-            return delivery_id in self._hanging
+            return delivery_id in self._overdue
 
     def late(self) -> dict[str, Outcome]:
         """How those that have ended by now did, by delivery id; :meth:`forget` them once settled.
@@ -301,23 +301,23 @@ class Caller:
         What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
         """
         with self._lock:
-            ended = {one: call for one, call in self._hanging.items() if call.ended.is_set()}
+            ended = {one: call for one, call in self._overdue.items() if call.ended.is_set()}
         return {one: call.outcome() for one, call in ended.items()}
 
     def forget(self, delivery_id: str) -> None:
         """Let go of a call that has ended and is settled."""
         with self._lock:
-            self._hanging.pop(delivery_id, None)
+            self._overdue.pop(delivery_id, None)
 
-    def through(self, call: Call) -> None:
+    def finished(self, call: HandlerCall) -> None:
         """A call has ended: if nobody waits for it any more, say so."""
         with self._lock:
-            late = call in self._hanging.values()
+            late = call in self._overdue.values()
         if late:
             self._on_end()
 
     def _in_a_thread(
-        self, call: Call, handler: Handler, message: Message, deadline: float
+        self, call: HandlerCall, handler: Handler, message: Message, deadline: float
     ) -> Outcome | None:
         """Let a thread of its own do the call; ``None`` when it has ended in time.
 
@@ -348,7 +348,7 @@ class Caller:
         deadline: float | None,
     ) -> Outcome:
         """Let the event loop await, and wait for that here."""
-        call = LoopCall(self, handling, awaitable)
+        call = AwaitedCall(self, handling, awaitable)
         with self._lock:
             self._current = call
             call.interrupted = self._interrupted
@@ -373,7 +373,7 @@ class Caller:
             with self._lock:
                 self._current = None
 
-    def _outlived(self, call: Call, message: Message, deadline: float) -> Outcome | None:
+    def _outlived(self, call: HandlerCall, message: Message, deadline: float) -> Outcome | None:
         """Wait for a call until its deadline; ``None`` when it has ended by then.
 
         One that has not is kept in mind, also when the wait was ended by an interrupt.
@@ -386,7 +386,7 @@ class Caller:
         with self._lock:
             if call.ended.is_set() and outcome.stop is None:
                 return None
-            self._hanging[message.delivery_id] = call
+            self._overdue[message.delivery_id] = call
         if call.ended.is_set():  # just now, and it may not have seen that nobody waits
             self._on_end()
         return outcome

@@ -26,7 +26,7 @@ UNROUTED_REASON = "unrouted"
 Accept = Callable[[Message], object]
 
 
-class Recipients:
+class Inboxes:
     """Finds whom a message is for, and what is called with it.
 
     Args:
@@ -69,7 +69,7 @@ class Recipients:
         self._backfills: dict[str, Inbox] = {}
         for inbox in inboxes or ():
             self.add(inbox)
-        self.take_up()
+        self.apply_changes()
 
     @property
     def several(self) -> bool:
@@ -141,7 +141,7 @@ class Recipients:
 
     # In the polling thread.
 
-    def take_up(self) -> bool:
+    def apply_changes(self) -> bool:
         """Take up what was asked for; whether an inbox is there no longer."""
         with self._lock:
             before, self._current = self._current, self._wanted
@@ -171,7 +171,7 @@ class Recipients:
                 return _guarded(handler, self._accept, inbox.accept)
         return None
 
-    def has_left(self, entry: Entry) -> bool:
+    def is_removed(self, entry: Entry) -> bool:
         """Whether an entry is of an inbox that is there no longer.
 
         Mail that was not read yet is for nobody so far.

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from nornmail.clock import Clock
 from nornmail.errors import LeaseLost
-from nornmail.events import Event, event_of
+from nornmail.events import Event, message_event
 from nornmail.model import (
     Change,
     Entry,
@@ -36,7 +36,7 @@ from nornmail.poller.decisions import may_touch
 from nornmail.stores.protocol import StateStore
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.ledger")
+log = logging.getLogger("nornmail.poller")
 
 
 NOTE_INTERVAL = 300.0
@@ -56,7 +56,7 @@ class Ledger:
         store: where it is kept.
         mailbox: whose it is.
         clock: for the time of changes.
-        announce: told of every entry whose change is durable.
+        emit: told of every entry whose change is durable.
 
     Attributes:
         record: as the store has it, ``None`` before the first run was decided.
@@ -70,12 +70,12 @@ class Ledger:
         store: StateStore,
         mailbox: MailboxKey,
         clock: Clock,
-        announce: Callable[[Event], object] = lambda _: None,
+        emit: Callable[[Event], object] = lambda _: None,
     ) -> None:
         self.store = store
         self.mailbox = mailbox
         self.clock = clock
-        self.announce = announce
+        self.emit = emit
         self.record: MailboxRecord | None = None
         self.seen = UidSet()
         self.absent = UidSet()
@@ -149,9 +149,9 @@ class Ledger:
             self._learn(change)
         for change in everything:
             if isinstance(change, PutEntry):
-                event = event_of(self.mailbox.mailbox, change.entry)
+                event = message_event(self.mailbox.mailbox, change.entry)
                 if event is not None:
-                    self.announce(event)
+                    self.emit(event)
 
     def later(self, *changes: Change) -> None:
         """Put ``changes`` down for the next commit, before its own."""
@@ -172,7 +172,9 @@ class Ledger:
         more = [PassOver(epoch.number, passed)] if passed else []
         self.commit(SaveMailbox(record), *more)
 
-    def finish_matching(self, passed: UidSet | None = None, *, cut: float | None = None) -> None:
+    def finish_reconciliation(
+        self, passed: UidSet | None = None, *, cut: float | None = None
+    ) -> None:
         """Write down that all that stood there when the epoch began was compared.
 
         Args:

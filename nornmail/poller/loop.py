@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from nornmail.backoff import STALLED_INTERVALS, ServerBackoff
-from nornmail.clock import Clock, instant
+from nornmail.clock import Clock, utc_datetime
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -23,10 +23,10 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.events import (
-    Announcer,
     AuthFailed,
     Backoff,
     DecisionPending,
+    EventEmitter,
     Idle,
     PollFailed,
     Stalled,
@@ -37,10 +37,10 @@ from nornmail.model import State
 from nornmail.poller.cycle import PollCycle
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Activity, Board, PollStats
-from nornmail.poller.sync import Requests
+from nornmail.poller.status import PollerState, PollStats, StatusTracker
+from nornmail.poller.sync import SyncRequests
 from nornmail.poller.threads import FairLock
-from nornmail.poller.wait import Rest
+from nornmail.poller.wait import Wait
 from nornmail.retry import RetryPolicy, until_due
 from nornmail.waker import Waker
 
@@ -63,8 +63,8 @@ class Loop:
         working: lets one thread work at a time.
         delivery, ledger, retry: what waits, and until when.
         interval: seconds between two passes.
-        clock, chance: time and jitter.
-        board, announce: where it is told what is being done.
+        clock, rng: time and jitter.
+        status, emit: where it is told what is being done.
         stopped: whether to end.
     """
 
@@ -72,39 +72,39 @@ class Loop:
         self,
         passes: PollCycle,
         *,
-        rest: Rest,
+        rest: Wait,
         waker: Waker,
-        requests: Requests,
+        requests: SyncRequests,
         working: FairLock,
         delivery: Delivery,
         ledger: Ledger,
         retry: RetryPolicy,
         interval: float,
         clock: Clock,
-        chance: random.Random,
-        board: Board,
-        announce: Announcer,
+        rng: random.Random,
+        status: StatusTracker,
+        emit: EventEmitter,
         stopped: Callable[[], bool],
     ) -> None:
         self._passes = passes
         self._resting = rest
         self._waker = waker
-        self._requests = requests
+        self._sync_requests = requests
         self._working = working
         self._delivery = delivery
         self._ledger = ledger
         self._retry = retry
         self._interval = interval
         self._clock = clock
-        self._chance = chance
-        self._board = board
-        self._announce = announce
+        self._rng = rng
+        self._status = status
+        self._emit = emit
         self._stopped = stopped
         self._begin()
 
     def _begin(self) -> None:
         """As if nothing had happened before."""
-        self._patience = ServerBackoff(self._chance)
+        self._patience = ServerBackoff(self._rng)
         self._server_at = 0.0
         self._breaker: NornmailError | None = None
         self._calm = False
@@ -120,7 +120,7 @@ class Loop:
     def stalled(self) -> bool:
         """Whether no pass has succeeded for many intervals; from any thread."""
         # While another poller has the mailbox, the work is done by that one.
-        mine = self._board.state is not Activity.STANDING_BY
+        mine = self._status.state is not PollerState.STANDING_BY
         return mine and self._clock.monotonic() > self._stalls_at
 
     def _done_well(self, wait: float) -> None:
@@ -135,10 +135,10 @@ class Loop:
         Whoever asked for a pass hears how this one ended, once :meth:`Poller.status` says so too.
         """
         self._calm = False
-        request = self._requests.take()
-        tally = PollStats()
+        request = self._sync_requests.take()
+        stats = PollStats()
         try:
-            wait, trouble = self._attempt(tally, asked=request is not None)
+            wait, trouble = self._attempt(stats, asked=request is not None)
         except BaseException as error:
             if request is not None:
                 request.fail(error)
@@ -146,37 +146,37 @@ class Loop:
         if request is not None and trouble is not None:
             request.fail(trouble)
         elif request is not None:
-            request.succeed(tally)
+            request.succeed(stats)
         return wait
 
-    def _attempt(self, tally: PollStats, *, asked: bool) -> tuple[float, NornmailError | None]:
+    def _attempt(self, stats: PollStats, *, asked: bool) -> tuple[float, NornmailError | None]:
         """The seconds to wait after a pass, and the trouble in it that was survived.
 
         Args:
-            tally: what is done.
+            stats: what is done.
             asked: somebody wants a pass now, which cuts a wait short unless the server itself has
                 demanded it.
         """
         try:
             if self._left_alone() > 0 and (self._breaker is not None or not asked):
                 with self._working:
-                    self._passes.retry(tally)
+                    self._passes.retry(stats)
                 return self._until_retry(self._left_alone()), self._breaker
             with self._working:
-                self._passes.make(tally)
+                self._passes.make(stats)
         except NornmailError as error:
             return self._survived(error), error
-        return self._succeeded(tally), None
+        return self._succeeded(stats), None
 
-    def _succeeded(self, tally: PollStats) -> float:
+    def _succeeded(self, stats: PollStats) -> float:
         self._breaker = None
         self._calm = True
-        self._found = tally.new + tally.failed + tally.passed_over + tally.gone > 0
+        self._found = stats.new + stats.failed + stats.passed_over + stats.gone > 0
         if self._delivery.may_claim():
-            self._board.be(Activity.IDLE)
-            self._announce(Idle(at=self._now(), new=tally.new, handled=tally.handled))
+            self._status.set(PollerState.IDLE)
+            self._emit(Idle(at=self._now(), new=stats.new, handled=stats.handled))
         elif not self._stopped():
-            self._board.be(Activity.HANDLER_FAILING, self._delivery.last_failure)
+            self._status.set(PollerState.HANDLER_FAILING, self._delivery.last_failure)
         wait = self._patience.recovered(self._interval, slowed=self._slowed())
         self._done_well(wait)
         return self._until_retry(wait)
@@ -206,8 +206,8 @@ class Loop:
         state, event = _told(error, self._now(), seconds)
         level = logging.ERROR if state in _FOR_A_PERSON else logging.WARNING
         log.log(level, "%s; tried again in %.1f s", error, seconds)
-        self._board.be(state, str(error))
-        self._announce(event)
+        self._status.set(state, str(error))
+        self._emit(event)
         self._watch()
         return self._until_retry(seconds)
 
@@ -217,9 +217,9 @@ class Loop:
         elif not self._passes.standing_by:
             log.warning("%s; waiting to take over", error)
             told = Standby(at=self._now(), reason=str(error), seconds=TAKEOVER_INTERVAL)
-            self._announce(told)
+            self._emit(told)
             self._passes.standing_by = True
-        self._board.be(Activity.STANDING_BY, str(error))
+        self._status.set(PollerState.STANDING_BY, str(error))
         self._done_well(TAKEOVER_INTERVAL)  # the other one does the work
         return TAKEOVER_INTERVAL
 
@@ -228,9 +228,9 @@ class Loop:
         if self.stalled() and not self._told_stalled:
             self._told_stalled = True
             idle_for = self._clock.monotonic() - self._good_at
-            since = instant(self._clock.wall() - idle_for)
-            log.error("no pass has succeeded for %.0f s: %s", idle_for, self._board.reason)
-            self._announce(Stalled(at=self._now(), since=since, reason=self._board.reason))
+            since = utc_datetime(self._clock.wall() - idle_for)
+            log.error("no pass has succeeded for %.0f s: %s", idle_for, self._status.reason)
+            self._emit(Stalled(at=self._now(), since=since, reason=self._status.reason))
 
     def _rest(self, seconds: float) -> None:
         """Wait, with IDLE where there is nothing to back off from; a stop ends it at once.
@@ -265,24 +265,24 @@ class Loop:
         return min([wait, *(seconds for seconds in waits if seconds > 0)])
 
     def _now(self) -> datetime:
-        return instant(self._clock.wall())
+        return utc_datetime(self._clock.wall())
 
 
-_FOR_A_PERSON = frozenset({Activity.AUTH_FAILED, Activity.UNDECIDED})
+_FOR_A_PERSON = frozenset({PollerState.AUTH_FAILED, PollerState.UNDECIDED})
 """What does not pass by itself."""
 
 
-def _told(error: NornmailError, now: datetime, seconds: float) -> tuple[Activity, PollFailed]:
+def _told(error: NornmailError, now: datetime, seconds: float) -> tuple[PollerState, PollFailed]:
     """The state that trouble means, and the event that tells of it."""
     reason = str(error)
     if isinstance(error, AuthenticationFailed):
-        return Activity.AUTH_FAILED, AuthFailed(at=now, reason=reason, seconds=seconds)
+        return PollerState.AUTH_FAILED, AuthFailed(at=now, reason=reason, seconds=seconds)
     if isinstance(error, Throttled):
-        return Activity.THROTTLED, Throttling(
+        return PollerState.THROTTLED, Throttling(
             at=now, reason=reason, seconds=seconds, kind=error.kind
         )
     if isinstance(error, DecisionRequired):
-        return Activity.UNDECIDED, DecisionPending(
+        return PollerState.UNDECIDED, DecisionPending(
             at=now, reason=reason, seconds=seconds, count=error.count, setting=error.setting
         )
-    return Activity.BACKOFF, Backoff(at=now, reason=reason, seconds=seconds)
+    return PollerState.BACKOFF, Backoff(at=now, reason=reason, seconds=seconds)

@@ -24,7 +24,7 @@ from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.engine import Engine
 from nornmail.poller.handler import Handler
-from nornmail.poller.inboxes import Accept, Recipients
+from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.status import Status
 from nornmail.retry import RetryPolicy
 from nornmail.settings.env import read_environment
@@ -98,7 +98,7 @@ class Poller:
         on_event: called with each :class:`~nornmail.events.Event`, in the thread that polls; it
             should return soon. What it raises is logged.
         account: the name under which the store keeps this account; by default ``username@host``.
-        clock, chance, connect: time, jitter and the connector, for tests.
+        clock, rng, connect: time, jitter and the connector, for tests.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -122,7 +122,7 @@ class Poller:
         on_event: OnEvent | None = None,
         account: str | None = None,
         clock: Clock | None = None,
-        chance: random.Random | None = None,
+        rng: random.Random | None = None,
         connect: Connector | None = None,
     ) -> None:
         if max_message_bytes < 1:
@@ -137,7 +137,7 @@ class Poller:
         if on_event is not None and not callable(on_event):
             raise ConfigurationError("on_event", on_event, "must be a function of an event")
         clock = clock or SystemClock()
-        self._recipients = Recipients(on_message, inboxes, on_unrouted, accept)
+        self._recipients = Inboxes(on_message, inboxes, on_unrouted, accept)
         self._engine = Engine(
             imap,
             store,
@@ -151,9 +151,9 @@ class Poller:
             on_event=on_event,
             account=account or imap.account,
             clock=clock,
-            chance=chance or system_random(),
+            rng=rng or system_random(),
             connect=partial(connect or partial(Connection.open, clock=clock), imap),
-            beside=StoreMailers(store, clock),
+            mailers=StoreMailers(store, clock),
         )
 
     @classmethod
@@ -230,13 +230,13 @@ class Poller:
             DecisionNeeded: the user must say what becomes of mail that is there already.
             StoreError: the store cannot be read or written; nothing is handed over.
         """
-        tally, ledger = self._engine.once(), self._engine.ledger
+        stats, ledger = self._engine.once(), self._engine.ledger
         return PollResult(
-            new=tally.new,
-            handled=tally.handled,
-            failed=tally.failed,
-            passed_over=tally.passed_over,
-            gone=tally.gone,
+            new=stats.new,
+            handled=stats.handled,
+            failed=stats.failed,
+            passed_over=stats.passed_over,
+            gone=stats.gone,
             waiting=ledger.count({State.WAITING}),
             dead=ledger.count({State.DEAD}),
         )
@@ -325,8 +325,8 @@ class Poller:
                 this is the event loop of :meth:`run`, which must not be blocked.
         """
         key = None if inbox is None else self._recipients.key_of(inbox)
-        tally = self._engine.sync()
-        return tally.new if key is None else tally.new_in[key]
+        stats = self._engine.sync()
+        return stats.new if key is None else stats.new_in[key]
 
     def find_by_message_id(self, message_id: str) -> Message | None:
         """The newest message of the mailbox with this Message-ID; its headers alone.

@@ -22,7 +22,7 @@ from nornmail.poller.decisions import (
 )
 from nornmail.poller.ledger import Ledger
 
-log = logging.getLogger("nornmail.delivery")
+log = logging.getLogger("nornmail.poller")
 
 # ---- What recognises a message when its UID means nothing any more.
 # A digest has two parts: of the header block, and of the body where it was whole. It is made so
@@ -160,7 +160,7 @@ def _described(entry: Entry, like: Entry) -> Entry:
     )
 
 
-def acquaintance(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> list[Change]:
+def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> list[Change]:
     """What is to be written when mail that stood there at the epoch's begin is not new.
 
     Args:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from nornmail.clock import Clock, instant
+from nornmail.clock import Clock, utc_datetime
 from nornmail.errors import StoreError
-from nornmail.events import Announcer, BacklogWarning
+from nornmail.events import BacklogWarning, EventEmitter
 from nornmail.model import State, Watermark
 from nornmail.poller.ledger import Ledger
 
@@ -54,13 +54,13 @@ class Backlog:
     Args:
         clock: for how long it has lasted.
         patience: seconds after which it is told.
-        announce: who is told.
+        emit: who is told.
     """
 
-    def __init__(self, clock: Clock, patience: float, announce: Announcer) -> None:
+    def __init__(self, clock: Clock, patience: float, emit: EventEmitter) -> None:
         self._clock = clock
         self._patience = patience
-        self._announce = announce
+        self._emit = emit
         self._left = 0
         self._began_at = 0.0
         self._told = False
@@ -85,15 +85,17 @@ class Backlog:
             self._told = True
             now, lasts = self._clock.wall(), self._lasts()
             log.warning("%d messages are there that nobody has looked at", self._left)
-            self._announce(
-                BacklogWarning(at=instant(now), since=instant(now - lasts), count=self._left)
+            self._emit(
+                BacklogWarning(
+                    at=utc_datetime(now), since=utc_datetime(now - lasts), count=self._left
+                )
             )
 
     def _lasts(self) -> float:
         return self._clock.monotonic() - self._began_at if self._left else 0.0
 
 
-class Activity(StrEnum):
+class PollerState(StrEnum):
     """What a poller is doing."""
 
     STARTING = "starting"
@@ -127,7 +129,7 @@ class Status:
     """What a poller was doing at the instant of the question.
 
     Attributes:
-        state: which of :class:`Activity`; it compares equal to its text.
+        state: which of :class:`PollerState`; it compares equal to its text.
         since: when that began, in UTC.
         reason: why, for a person; ``""`` where the state says it all.
         waiting: messages that wait for their next attempt.
@@ -135,12 +137,12 @@ class Status:
         handled: messages that were handled since the loop began.
         last_poll_at: when everything was last looked at, ``None`` if never.
         watermark: every UID up to it was looked at; ``None`` before the first run.
-        hanging: calls of the handler that outlived their timeout and still run.
+        overdue: calls of the handler that outlived their timeout and still run.
         stalled: no pass has succeeded for many intervals.
         behind: messages that nobody has looked at, where there have been some for many intervals.
     """
 
-    state: Activity
+    state: PollerState
     since: datetime
     reason: str = ""
     waiting: int = 0
@@ -148,21 +150,21 @@ class Status:
     handled: int = 0
     last_poll_at: datetime | None = None
     watermark: Watermark | None = None
-    hanging: int = 0
+    overdue: int = 0
     stalled: bool = False
     behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """What stands on the board: replaced whole, so that a reader never sees half of it."""
+    """What stands on the status: replaced whole, so that a reader never sees half of it."""
 
-    state: Activity
+    state: PollerState
     since: float
     reason: str
 
 
-class Board:
+class StatusTracker:
     """Where the polling thread writes what it is doing, and any other reads it.
 
     Args:
@@ -176,12 +178,12 @@ class Board:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._note = _Note(Activity.STOPPED, clock.wall(), "it was not started")
+        self._note = _Note(PollerState.STOPPED, clock.wall(), "it was not started")
         self.polled_at = 0.0
         self.waiting = 0
         self.dead = 0
 
-    def be(self, state: Activity, reason: str = "") -> None:
+    def set(self, state: PollerState, reason: str = "") -> None:
         """Write down what is being done from now on; a state that goes on keeps its time."""
         with self._lock:
             note = self._note
@@ -189,7 +191,7 @@ class Board:
             self._note = _Note(state, since, reason)
 
     @property
-    def state(self) -> Activity:
+    def state(self) -> PollerState:
         """What is being done."""
         return self._note.state
 
@@ -201,7 +203,7 @@ class Board:
     @property
     def since(self) -> datetime:
         """Since when."""
-        return instant(self._note.since)
+        return utc_datetime(self._note.since)
 
     def count(self, ledger: Ledger) -> None:
         """Count what waits and is dead; a store that cannot tell leaves the figures alone."""

@@ -9,7 +9,7 @@ from nornmail.errors import NornmailError
 from nornmail.poller.status import PollStats
 
 
-class Request:
+class SyncRequest:
     """A pass that was asked for, and how it ended."""
 
     def __init__(self) -> None:
@@ -17,9 +17,9 @@ class Request:
         self._tally = PollStats()
         self._error: BaseException | None = None
 
-    def succeed(self, tally: PollStats) -> None:
+    def succeed(self, stats: PollStats) -> None:
         """The pass succeeded."""
-        self._tally = tally
+        self._tally = stats
         self._ended.set()
 
     def fail(self, error: BaseException) -> None:
@@ -39,7 +39,7 @@ class Request:
         return self._tally
 
 
-class Requests:
+class SyncRequests:
     """What stands between those who ask and the loop.
 
     Args:
@@ -50,25 +50,25 @@ class Requests:
         self._wake = wake
         self._lock = threading.Lock()
         self._open = False
-        self._next: Request | None = None
+        self._next: SyncRequest | None = None
 
     def open(self) -> None:
         """A loop runs from now on."""
         with self._lock:
             self._open = True
 
-    def ask(self) -> Request | None:
+    def ask(self) -> SyncRequest | None:
         """Ask for a pass that has not begun yet; ``None`` when no loop runs."""
         with self._lock:
             if not self._open:
                 return None
             if self._next is None:
-                self._next = Request()
+                self._next = SyncRequest()
             asked = self._next
         self._wake()
         return asked
 
-    def take(self) -> Request | None:
+    def take(self) -> SyncRequest | None:
         """What was asked for by now; the pass that begins answers it."""
         with self._lock:
             taken, self._next = self._next, None

@@ -11,7 +11,7 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
-from nornmail.poller.handler import Caller
+from nornmail.poller.handler import HandlerRunner
 
 log = logging.getLogger("nornmail.poller")
 
@@ -68,7 +68,7 @@ class FairLock:
                 self._queue[0].set()
 
 
-class Running:
+class ActivePollers:
     """The pollers of this process that work: two on one mailbox would be a mistake."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Running:
                 del self._pollers[key]
 
 
-RUNNING = Running()
+ACTIVE_POLLERS = ActivePollers()
 
 
 ALREADY_RUNNING = "the poller is running already"
@@ -109,7 +109,7 @@ class Lifecycle:
         body: the loop; it returns soon after ``stopped`` was set, and gives everything back.
         stopped: tells the body to end.
         wake: ends the body's wait.
-        caller: calls the handlers; it is told of the event loop.
+        runner: calls the handlers; it is told of the event loop.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class Lifecycle:
         body: Callable[[], None],
         stopped: threading.Event,
         wake: Callable[[], object],
-        caller: Caller,
+        runner: HandlerRunner,
     ) -> None:
         self._body = body
         self._stopped = stopped
         self._wake = wake
-        self._caller = caller
+        self._runner = runner
         # Reentrant: a signal's handler may call stop() while its own thread is inside of it.
         self._lock = threading.RLock()
         self._running = False
@@ -165,7 +165,7 @@ class Lifecycle:
             if thread is None or self._running:
                 self._stopped.set()
         self._wake()
-        if thread is None or self.inside or self._caller.inside():
+        if thread is None or self.inside or self._runner.inside():
             return not self._running
         thread.join(timeout)
         if thread.is_alive():
@@ -198,7 +198,7 @@ class Lifecycle:
                     loop.call_soon_threadsafe(ended.set_result, None)
 
         self._begin(forget_stop=True)
-        self._caller.attach(loop)
+        self._runner.attach(loop)
         thread = threading.Thread(target=in_background, name="nornmail-poller", daemon=True)
         self._launch(thread)
         cancelled: asyncio.CancelledError | None = None
@@ -210,10 +210,10 @@ class Lifecycle:
                     cancelled = again
                     self._stopped.set()
                     self._wake()
-                    self._caller.interrupt()
+                    self._runner.interrupt()
             thread.join()  # it has nothing left to do
         finally:
-            self._caller.attach(None)
+            self._runner.attach(None)
         if cancelled is not None:
             raise cancelled
         if errors:
@@ -225,7 +225,7 @@ class Lifecycle:
         Raises:
             NornmailError: this is that event loop's thread.
         """
-        if self._caller.attached_here():
+        if self._runner.attached_here():
             raise NornmailError(
                 f"{name}() would block the event loop that the handlers need: use "
                 f"`await asyncio.to_thread(poller.{name})`"
@@ -246,7 +246,7 @@ class Lifecycle:
         except BaseException:
             self._running = False
             self._thread = None
-            self._caller.attach(None)
+            self._runner.attach(None)
             raise
 
     def _in_background(self) -> None:

@@ -18,7 +18,7 @@ from nornmail.imap.results import Selected
 from nornmail.model import Change, Entry, EntryKey, Epoch
 from nornmail.poller.decisions import (
     FIRST_RUN_LIMIT,
-    STRANGERS_LIMIT,
+    UNKNOWN_LIMIT,
     Candidate,
     boundary_of,
     cut_off,
@@ -32,7 +32,7 @@ from nornmail.poller.recognition import carried_over, digest_of, header_digest_o
 from nornmail.settings.imap import StartFrom, UidValidityPolicy, start_instant
 from nornmail.uidset import UidSet
 
-log = logging.getLogger("nornmail.mailbox")
+log = logging.getLogger("nornmail.poller")
 
 DATES_AT_ONCE = 5_000
 """INTERNALDATEs asked for in one round trip: about 400 KB."""
@@ -71,7 +71,7 @@ class Epochs:
         if reason:
             self._begin(connection, selected, reason)
         if not self._ledger.epoch.matched:
-            self._match(connection)
+            self._reconcile(connection)
 
     def _first_run(self, connection: Connection, selected: Selected) -> None:
         start = self._start_from
@@ -124,7 +124,7 @@ class Epochs:
             begun_at=self._ledger.clock.wall(),
         )
 
-    def _match(self, connection: Connection) -> None:
+    def _reconcile(self, connection: Connection) -> None:
         """Compare what stood there when the epoch began with what earlier epochs knew.
 
         It may be cut off anywhere: what was recognised has its new key, and the rest is compared
@@ -132,18 +132,18 @@ class Epochs:
         """
         boundary = self._ledger.epoch.boundary
         listed = UidSet.of(uid for uid in connection.list_uids() if uid < boundary)
-        newcomers = list(self._newcomers(connection, listed - self._ledger.seen))
-        strangers = self._recognise(connection, newcomers)
+        candidates = list(self._candidates(connection, listed - self._ledger.seen))
+        unknown = self._recognise(connection, candidates)
         if self._on_change == "baseline":
             # Also as the answer to what an epoch brought that began under another choice.
-            passed = UidSet.of(stranger.uid for stranger in strangers)
+            passed = UidSet.of(message.uid for message in unknown)
             log.info("%d unknown messages are passed over (baseline)", len(passed))
-            self._ledger.finish_matching(passed, cut=self._ledger.epoch.begun_at)
+            self._ledger.finish_reconciliation(passed, cut=self._ledger.epoch.begun_at)
             return
-        self._refuse_too_many(strangers)
-        self._ledger.finish_matching()
+        self._refuse_too_many(unknown)
+        self._ledger.finish_reconciliation()
 
-    def _newcomers(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
+    def _candidates(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
         """The messages, ascending, with what their headers tell; the headers are let go.
 
         A message whose headers cannot be had is left to be fetched like any other.
@@ -158,47 +158,49 @@ class Epochs:
                     has_message_id=b"message-id:" in header.raw.lower(),
                 )
 
-    def _recognise(self, connection: Connection, newcomers: Sequence[Candidate]) -> list[Candidate]:
+    def _recognise(
+        self, connection: Connection, candidates: Sequence[Candidate]
+    ) -> list[Candidate]:
         """Give every old acquaintance its new key; return the others."""
-        same = Counter(newcomer.header_digest for newcomer in newcomers)
+        same = Counter(candidate.header_digest for candidate in candidates)
         taken: set[EntryKey] = set()
-        strangers = []
+        unknown = []
         changes: list[Change] = []
         try:
-            for newcomer in newcomers:
-                header = newcomer.header_digest
+            for candidate in candidates:
+                header = candidate.header_digest
                 known = known_by_digest(self._ledger, header, self._on_change)
                 free = [entry for entry in known if entry.key not in taken]
-                found = _identify(connection, newcomer, free, same[header])
+                found = _identify(connection, candidate, free, same[header])
                 if found is None:
-                    strangers.append(newcomer)
+                    unknown.append(candidate)
                     continue
                 taken.add(found.key)
-                changes += carried_over(self._ledger, found, newcomer.uid, self._on_change)
+                changes += carried_over(self._ledger, found, candidate.uid, self._on_change)
         finally:
             # Not put down for later: when the connection or the disk fails here all of it is
             # compared again, and a new key cannot be given twice.
             self._ledger.commit(*changes)
-        log.info("%d of %d messages were known", len(newcomers) - len(strangers), len(newcomers))
-        return strangers
+        log.info("%d of %d messages were known", len(candidates) - len(unknown), len(candidates))
+        return unknown
 
-    def _refuse_too_many(self, strangers: Sequence[Candidate]) -> None:
+    def _refuse_too_many(self, unknown: Sequence[Candidate]) -> None:
         """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""
         record = self._ledger.record
         if record is None or self._on_change != "dedupe":
             return
         old = [
-            stranger
-            for stranger in strangers
-            if stranger.received_at is not None
-            and stranger.received_at < record.polled_at
-            and not cut_off(stranger.received_at, record.cut)
+            message
+            for message in unknown
+            if message.received_at is not None
+            and message.received_at < record.polled_at
+            and not cut_off(message.received_at, record.cut)
         ]
-        if len(old) <= STRANGERS_LIMIT:
+        if len(old) <= UNKNOWN_LIMIT:
             return
         raise DecisionRequired(
             f"a new UIDVALIDITY brought {len(old)} messages that are unknown and older than the "
-            f"last good poll, more than {STRANGERS_LIMIT}, and none was delivered. Set "
+            f"last good poll, more than {UNKNOWN_LIMIT}, and none was delivered. Set "
             'on_uidvalidity_change (IMAP_ON_UIDVALIDITY_CHANGE) to "replay" to have them handed '
             'over, or to "baseline" to pass them over.',
             count=len(old),
@@ -228,15 +230,15 @@ def _received_before(connection: Connection, uids: UidSet, instant: float) -> It
 
 
 def _identify(
-    connection: Connection, newcomer: Candidate, known: Sequence[Entry], same_header: int
+    connection: Connection, candidate: Candidate, known: Sequence[Entry], same_header: int
 ) -> Entry | None:
     """The one of ``known`` that this message is, by its headers, or by its body where they lie."""
     if not known:
         return None
-    if not needs_body(newcomer, known, same_header):
-        return recognise(known, None, newcomer.size)
-    uids = UidSet.of([newcomer.uid])
-    body = connection.bodies(uids, expected_octets=newcomer.size).get(newcomer.uid)
+    if not needs_body(candidate, known, same_header):
+        return recognise(known, None, candidate.size)
+    uids = UidSet.of([candidate.uid])
+    body = connection.bodies(uids, expected_octets=candidate.size).get(candidate.uid)
     if body is None or not body.raw:
         return None
-    return recognise(known, digest_of(body.raw), newcomer.size)
+    return recognise(known, digest_of(body.raw), candidate.size)

@@ -31,21 +31,21 @@ MISTRUST = 600.0
 """Seconds of that time. Then IDLE is tried again: a restart may have mended it."""
 
 
-class Rest:
+class Wait:
     """Waits, and keeps count of what IDLE is worth on this server.
 
     Args:
-        clock, chance: time and jitter.
+        clock, rng: time and jitter.
         waker: ends every wait.
         renewal: seconds that one IDLE lasts at most.
         enabled: without it there is no IDLE.
     """
 
     def __init__(
-        self, clock: Clock, chance: random.Random, waker: Waker, *, renewal: float, enabled: bool
+        self, clock: Clock, rng: random.Random, waker: Waker, *, renewal: float, enabled: bool
     ) -> None:
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._waker = waker
         self._renewal = renewal
         self._enabled = enabled
@@ -110,7 +110,7 @@ class Rest:
             log.warning("%d connections were lost in IDLE in a row; polling instead", self._lost)
             self._trusted_at = self._clock.monotonic() + MISTRUST
         if self._lost > 1:
-            self._pause(min(backoff(self._lost - 1, self._chance), seconds))
+            self._pause(min(backoff(self._lost - 1, self._rng), seconds))
 
     def _pause(self, seconds: float) -> None:
         self._clock.wait(self._waker.event, seconds)

@@ -22,7 +22,7 @@ _PATH = re.compile(rb"<([^>]*)>")
 class Server:
     """A context manager.
 
-    Recipients that begin with ``full`` are refused with 552, and those that begin with ``grey``
+    Inboxes that begin with ``full`` are refused with 552, and those that begin with ``grey``
     are put off with 450 the first time. A message whose subject begins with ``later`` is put off
     with 451 at its end, the first time.
 

@@ -39,7 +39,7 @@ if REPLAYED:
 every_case = pytest.mark.parametrize(("store", "action"), CASES, ids=map("-".join, CASES))
 
 
-def chance(store: str, action: str) -> random.Random:
+def rng(store: str, action: str) -> random.Random:
     return random.Random(f"{SEED} {store} {action}")
 
 
@@ -49,7 +49,7 @@ def pairs(store: str, action: str, instants: int, count: int) -> list[Plan]:
     How many instants the second one comes by is not known: about as many as the first had left. One
     that lives on is a plan with one kill.
     """
-    dice = chance(store, action)
+    dice = rng(store, action)
     plans = []
     for _ in range(count):
         first = dice.randint(1, instants)
@@ -61,7 +61,7 @@ def pairs(store: str, action: str, instants: int, count: int) -> list[Plan]:
 @every_case
 def test_a_sample_of_the_instants(company: Company, store: str, action: str) -> None:
     instants = len(company.clean(store, action).runs[0].instants)
-    chosen = chance(store, action).sample(range(1, instants + 1), SAMPLE)
+    chosen = rng(store, action).sample(range(1, instants + 1), SAMPLE)
     plans = [Plan(store, action, (instant,)) for instant in chosen]
     plans += pairs(store, action, instants, 1)
     if REPLAYED:

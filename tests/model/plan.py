@@ -96,25 +96,25 @@ class Plan:
 
 def plan_of(seed: int, length: int) -> Plan:
     """The plan of a seed. The same seed with another length has the same first steps."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     delays = (60.0, 300.0, 1_800.0, 7_200.0, 28_800.0)
     return Plan(
         seed=seed,
-        store=_choose(chance, STORES),
-        action=_choose(chance, ACTIONS),
-        move=chance.random() < 0.5,
-        uidplus=chance.random() < 0.7,
-        esearch=chance.random() < 0.7,
-        start_from=_choose(chance, STARTS),
-        on_change=_choose(chance, CHANGES),
-        delays=delays if chance.random() < 0.5 else delays[:3],
-        fetches_rest=chance.random() < 0.3,
+        store=_choose(rng, STORES),
+        action=_choose(rng, ACTIONS),
+        move=rng.random() < 0.5,
+        uidplus=rng.random() < 0.7,
+        esearch=rng.random() < 0.7,
+        start_from=_choose(rng, STARTS),
+        on_change=_choose(rng, CHANGES),
+        delays=delays if rng.random() < 0.5 else delays[:3],
+        fetches_rest=rng.random() < 0.3,
         steps=[
-            Step(_choose(chance, WEIGHTS), chance.randrange(CHANCES), chance.randrange(CHANCES))
+            Step(_choose(rng, WEIGHTS), rng.randrange(CHANCES), rng.randrange(CHANCES))
             for _ in range(length)
         ],
     )
 
 
-def _choose(chance: random.Random, weights: Mapping[T, float]) -> T:
-    return chance.choices(list(weights), list(weights.values()))[0]
+def _choose(rng: random.Random, weights: Mapping[T, float]) -> T:
+    return rng.choices(list(weights), list(weights.values()))[0]

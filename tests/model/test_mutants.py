@@ -13,7 +13,7 @@ import pytest
 from nornmail.model import PutEntry, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.delivery import Delivery
-from nornmail.poller.fetch import Intake, Shortfall
+from nornmail.poller.fetch import Fetcher, MissingMessages
 from nornmail.poller.ledger import Ledger
 from tests.model.plan import Plan, plan_of
 from tests.model.run import Violation, run
@@ -49,12 +49,12 @@ def handled_is_not_written_down(patch: Patch) -> None:
 
 
 def passes_over_what_is_not_given(patch: Patch) -> None:
-    def missing(self: Any, connection: Any, uids: Any, tally: Any, *, reason: str = "") -> None:
+    def missing(self: Any, connection: Any, uids: Any, stats: Any, *, reason: str = "") -> None:
         for uid in uids:
             entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=reason)
             self._ledger.commit(PutEntry(entry))
 
-    patch.setattr(Shortfall, "missing", missing)
+    patch.setattr(MissingMessages, "missing", missing)
 
 
 def plain_expunge(patch: Patch) -> None:
@@ -64,10 +64,10 @@ def plain_expunge(patch: Patch) -> None:
 def touches_before_it_is_durable(patch: Patch) -> None:
     first = Delivery.first
 
-    def flagged(self: Any, arrivals: Any, tally: Any) -> None:
+    def flagged(self: Any, arrivals: Any, stats: Any) -> None:
         for arrival in arrivals:
             self.connection.add_flags(type(self.ledger.seen).of([arrival.uid]), ["\\Seen"])
-        first(self, arrivals, tally)
+        first(self, arrivals, stats)
 
     apply = Actions.apply
 
@@ -85,13 +85,13 @@ def recognises_nothing(patch: Patch) -> None:
 
 
 def newest_first(patch: Patch) -> None:
-    arrivals = Intake.arrivals
+    arrivals = Fetcher.arrivals
 
     def backwards(self: Any, *args: Any) -> Iterator[Any]:
         for batch in arrivals(self, *args):
             yield batch[::-1]
 
-    patch.setattr(Intake, "arrivals", backwards)
+    patch.setattr(Fetcher, "arrivals", backwards)
 
 
 def moves_again_without_looking(patch: Patch) -> None:

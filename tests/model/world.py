@@ -24,7 +24,7 @@ from nornmail.errors import IllegalTransition
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import EntryKey, MailboxKey, State
-from nornmail.poller.threads import RUNNING
+from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.retry import RetryPolicy
 from nornmail.settings.imap import StartFrom
 from nornmail.stores.in_memory import MemoryStateStore
@@ -59,7 +59,7 @@ NEVER = (
 
 def end(poller: Poller) -> None:
     """Let other pollers of this process in, as if the poller's own had ended."""
-    RUNNING.leave(poller._engine._passes)
+    ACTIVE_POLLERS.leave(poller._engine._passes)
 
 
 class World:

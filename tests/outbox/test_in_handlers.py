@@ -26,7 +26,7 @@ from nornmail import (
     events,
     parse_message,
 )
-from nornmail.clock import SystemClock, instant
+from nornmail.clock import SystemClock, utc_datetime
 from nornmail.model import State
 from nornmail.outbox import registry
 from nornmail.outgoing import QueueState, RecipientStatus
@@ -77,7 +77,7 @@ class Office:
         self.imap.deliver(
             f"From: {sender}\r\nTo: agent@example.com\r\nSubject: {subject}\r\n"
             f"Message-ID: <{subject}@example.org>\r\n\r\nwhat is {subject}?\r\n".encode(),
-            date=instant(self.one.clock.wall()),
+            date=utc_datetime(self.one.clock.wall()),
         )
 
     def subjects(self) -> list[str]:
@@ -295,7 +295,7 @@ def test_each_inbox_answers_for_itself_and_under_its_own_address(office: Office)
     office.imap.deliver(
         b"From: ann@example.org\r\nTo: support@example.com, sales@example.com\r\n"
         b"Subject: both\r\nMessage-ID: <both@example.org>\r\n\r\nhello\r\n",
-        date=instant(office.one.clock.wall()),
+        date=utc_datetime(office.one.clock.wall()),
     )
     reply = office.one.mailer.reply
     office.poller(
@@ -550,7 +550,7 @@ def test_mail_that_must_not_be_answered_is_dead_and_no_outage_of_the_handler(
         office.imap.deliver(
             f"From: news@example.org\r\nSubject: {number}\r\nList-Id: <news.example.org>\r\n"
             f"Message-ID: <{number}@example.org>\r\n\r\nlook\r\n".encode(),
-            date=instant(office.one.clock.wall()),
+            date=utc_datetime(office.one.clock.wall()),
         )
     office.deliver("question")
     poller = office.poller(lambda message: office.one.mailer.reply(message, "42"))

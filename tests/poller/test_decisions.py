@@ -86,9 +86,9 @@ def test_due_times_survive_a_clock_that_jumps(due_at: float, due: bool) -> None:
 
 
 def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
-    chance = random.Random(1)
+    rng = random.Random(1)
     for failures in range(1, 200):
-        wait = backoff(failures, chance)
+        wait = backoff(failures, rng)
         whole = min(2.0 ** (failures - 1), 300.0)
         assert whole / 2 <= wait <= whole
 
@@ -167,7 +167,7 @@ KNOWN = entry(size=100, digest=Digest("h", "b"))
 
 
 @pytest.mark.parametrize(
-    ("newcomer", "known", "same", "needs"),
+    ("candidate", "known", "same", "needs"),
     [
         pytest.param(NEWCOMER, [KNOWN], 1, False, id="headers, Message-ID and size agree"),
         pytest.param(
@@ -183,9 +183,9 @@ KNOWN = entry(size=100, digest=Digest("h", "b"))
     ],
 )
 def test_when_headers_do_not_tell(
-    newcomer: Candidate, known: list[Entry], same: int, needs: bool
+    candidate: Candidate, known: list[Entry], same: int, needs: bool
 ) -> None:
-    assert needs_body(newcomer, known, same) is needs
+    assert needs_body(candidate, known, same) is needs
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Stage:
             start_from=_start_from(self.scene.options.get("start_from", "all")),
             idle="idle" in self.scene.options,
             clock=self.clock,
-            chance=random.Random(1),
+            rng=random.Random(1),
         )
 
     def poll(self) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nornmail.poller.status import Activity, Status
+from nornmail.poller.status import PollerState, Status
 from nornmail.web import application
 from nornmail.web.application import WELL, health
 from tests.web.support import World, call
@@ -14,8 +14,8 @@ from tests.web.support import World, call
 NOW = datetime(2027, 1, 15, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("state", Activity)
-def test_every_state_is_well_or_not(state: Activity) -> None:
+@pytest.mark.parametrize("state", PollerState)
+def test_every_state_is_well_or_not(state: PollerState) -> None:
     answer = health(Status(state=state, since=NOW, reason="why"), details=True)
     assert answer.status == (200 if state in WELL else 503)
     assert answer.body["status"] == ("healthy" if state in WELL else "unhealthy")
@@ -23,11 +23,11 @@ def test_every_state_is_well_or_not(state: Activity) -> None:
 
 
 def test_the_states_that_are_well_are_states() -> None:
-    assert set(WELL) <= {str(state) for state in Activity}
+    assert set(WELL) <= {str(state) for state in PollerState}
 
 
 def test_what_stalls_is_not_well_whatever_it_does() -> None:
-    answer = health(Status(state=Activity.POLLING, since=NOW, stalled=True), details=True)
+    answer = health(Status(state=PollerState.POLLING, since=NOW, stalled=True), details=True)
     assert answer.status == 503
     assert "no look" in answer.body["reason"]
 

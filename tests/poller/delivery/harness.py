@@ -185,8 +185,8 @@ class World:
         """
         chosen = {name: value for name, value in options.items() if name in _SETTINGS}
         rest = {name: value for name, value in options.items() if name not in _SETTINGS}
-        chance = random.Random(1)
-        own: dict[str, Any] = {"store": self.store, "clock": self.clock, "chance": chance}
+        rng = random.Random(1)
+        own: dict[str, Any] = {"store": self.store, "clock": self.clock, "rng": rng}
         if on_message is None and "inboxes" not in options:
             on_message = self.note
         poller = Poller(self.settings(**chosen), on_message=on_message, **{**own, **rest})

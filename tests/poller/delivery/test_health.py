@@ -53,9 +53,9 @@ def down() -> CircuitBreaker:
 def test_what_follows_a_round_of_probes(waiting: int, failing: bool, admits: bool) -> None:
     health = down()
     assert health.was_probed("0")
-    health.all_probed(waiting, now=0.0)
+    health.end_probe_round(waiting, now=0.0)
     assert not health.was_probed("0")
-    assert (health.failing(), health.admits()) == (failing, admits)
+    assert (health.failing(), health.allows()) == (failing, admits)
     if failing:
         health.failed("new", now=0.0)
-        assert not health.admits()
+        assert not health.allows()

@@ -12,7 +12,7 @@ import pytest
 from nornmail import Defer, HandlerError, Message, Reject, parse_message
 from nornmail.clock import SystemClock
 from nornmail.model import State
-from nornmail.poller.handler import CANCELLED, FILTERED, Caller, Outcome, Unwanted
+from nornmail.poller.handler import CANCELLED, FILTERED, HandlerRunner, Outcome, Unwanted
 from tests.support.clock import FakeClock
 
 LONG = 60.0
@@ -54,7 +54,7 @@ def test_every_end_of_a_call_is_an_outcome(
     works: bool | None,
     timeout: float | None,
 ) -> None:
-    outcome = Caller(SystemClock(), timeout).call(handler, message())
+    outcome = HandlerRunner(SystemClock(), timeout).call(handler, message())
     assert (outcome.state, outcome.counts, outcome.works) == (state, counts, works)
 
 
@@ -69,17 +69,17 @@ def test_every_end_of_a_call_is_an_outcome(
     ],
 )
 def test_what_ends_the_poller(handler: Callable[[Message], object], stop: type) -> None:
-    assert isinstance(Caller(SystemClock()).call(handler, message()).stop, stop)
+    assert isinstance(HandlerRunner(SystemClock()).call(handler, message()).stop, stop)
 
 
 def test_mail_that_is_not_wanted_is_passed_over() -> None:
-    outcome = Caller(SystemClock()).call(raising(Unwanted()), message())
+    outcome = HandlerRunner(SystemClock()).call(raising(Unwanted()), message())
     assert (outcome.state, outcome.reason) == (State.PASSED_OVER, FILTERED)
 
 
 def test_without_a_timeout_the_handler_runs_in_the_thread_that_calls() -> None:
     threads: list[int] = []
-    Caller(SystemClock()).call(lambda _: threads.append(threading.get_ident()), message())
+    HandlerRunner(SystemClock()).call(lambda _: threads.append(threading.get_ident()), message())
     assert threads == [threading.get_ident()]
 
 
@@ -109,21 +109,21 @@ def ended() -> threading.Event:
 
 
 @pytest.fixture
-def caller(ended: threading.Event) -> Caller:
-    """A caller for which a timeout passes at once."""
-    return Caller(FakeClock(), LONG, ended.set)
+def runner(ended: threading.Event) -> HandlerRunner:
+    """A runner for which a timeout passes at once."""
+    return HandlerRunner(FakeClock(), LONG, ended.set)
 
 
 def test_a_call_that_outlives_its_timeout_has_failed_and_is_kept_in_mind(
-    caller: Caller, ended: threading.Event
+    runner: HandlerRunner, ended: threading.Event
 ) -> None:
     stuck = Stuck()
-    outcome = caller.call(stuck, message())
+    outcome = runner.call(stuck, message())
     assert (outcome.state, outcome.counts) == (State.WAITING, True)
     assert "longer than 60 s" in outcome.reason
-    assert caller.hanging == 1
-    assert caller.hangs("one")
-    assert caller.late() == {}
+    assert runner.overdue == 1
+    assert runner.is_overdue("one")
+    assert runner.late() == {}
     stuck.go.set()
     assert ended.wait(LONG)
 
@@ -138,17 +138,17 @@ LATE = [
 
 @pytest.mark.parametrize(("error", "state"), LATE)
 def test_how_it_ended_is_told_later(
-    caller: Caller, ended: threading.Event, error: BaseException | None, state: State
+    runner: HandlerRunner, ended: threading.Event, error: BaseException | None, state: State
 ) -> None:
     stuck = Stuck(error)
-    caller.call(stuck, message())
+    runner.call(stuck, message())
     stuck.go.set()
     assert ended.wait(LONG)
-    assert {one: outcome.state for one, outcome in caller.late().items()} == {"one": state}
-    assert caller.hanging == 0
-    assert caller.hangs("one"), "until that is settled no other attempt may begin"
-    caller.forget("one")
-    assert not caller.hangs("one")
+    assert {one: outcome.state for one, outcome in runner.late().items()} == {"one": state}
+    assert runner.overdue == 0
+    assert runner.is_overdue("one"), "until that is settled no other attempt may begin"
+    runner.forget("one")
+    assert not runner.is_overdue("one")
 
 
 class Interrupted(FakeClock):
@@ -161,22 +161,22 @@ class Interrupted(FakeClock):
 def test_an_interrupt_while_a_call_is_waited_for_ends_the_poller_and_not_the_call(
     ended: threading.Event,
 ) -> None:
-    caller = Caller(Interrupted(), LONG, ended.set)
+    runner = HandlerRunner(Interrupted(), LONG, ended.set)
     stuck = Stuck()
-    outcome = caller.call(stuck, message())
+    outcome = runner.call(stuck, message())
     assert isinstance(outcome.stop, KeyboardInterrupt)
     assert (outcome.state, outcome.counts) == (State.WAITING, False)
-    assert caller.hangs("one"), "no other attempt begins while it goes on"
+    assert runner.is_overdue("one"), "no other attempt begins while it goes on"
     stuck.go.set()
     assert ended.wait(LONG)
-    assert caller.late()["one"].state is State.HANDLED
+    assert runner.late()["one"].state is State.HANDLED
 
 
 def test_a_call_that_hangs_keeps_no_process_from_ending(
-    caller: Caller, ended: threading.Event
+    runner: HandlerRunner, ended: threading.Event
 ) -> None:
     stuck = Stuck()
-    caller.call(stuck, message())
+    runner.call(stuck, message())
     (thread,) = [one for one in threading.enumerate() if one.name == "nornmail-handler"]
     assert thread.daemon
     stuck.go.set()
@@ -191,18 +191,18 @@ def test_where_no_thread_can_be_made_the_message_has_no_part_in_it(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    outcome = Caller(SystemClock(), LONG).call(lambda _: None, message())
+    outcome = HandlerRunner(SystemClock(), LONG).call(lambda _: None, message())
     assert (outcome.state, outcome.counts) == (State.WAITING, False)
     assert isinstance(outcome.stop, RuntimeError)
 
 
 @pytest.mark.parametrize("timeout", [None, LONG], ids=["in this thread", "in a thread of its own"])
 def test_a_handler_is_inside_its_caller_and_no_other(timeout: float | None) -> None:
-    caller, other = Caller(SystemClock(), timeout), Caller(SystemClock())
+    runner, other = HandlerRunner(SystemClock(), timeout), HandlerRunner(SystemClock())
     told: list[bool] = []
-    caller.call(lambda _: told.extend([caller.inside(), other.inside()]), message())
+    runner.call(lambda _: told.extend([runner.inside(), other.inside()]), message())
     assert told == [True, False]
-    assert not caller.inside()
+    assert not runner.inside()
 
 
 # On an event loop.
@@ -211,17 +211,17 @@ def test_a_handler_is_inside_its_caller_and_no_other(timeout: float | None) -> N
 def on_a_loop(
     handler: Callable[[Message], object],
     *,
-    caller: Caller | None = None,
-    meanwhile: Callable[[Caller], Any] | None = None,
+    runner: HandlerRunner | None = None,
+    meanwhile: Callable[[HandlerRunner], Any] | None = None,
 ) -> Outcome:
     """Call a handler from another thread while an event loop runs in this one."""
-    caller = caller or Caller(SystemClock())
+    runner = runner or HandlerRunner(SystemClock())
 
     async def main() -> Outcome:
-        caller.attach(asyncio.get_running_loop())
-        calling = asyncio.create_task(asyncio.to_thread(caller.call, handler, message()))
+        runner.attach(asyncio.get_running_loop())
+        calling = asyncio.create_task(asyncio.to_thread(runner.call, handler, message()))
         if meanwhile is not None:
-            await meanwhile(caller)
+            await meanwhile(runner)
         return await calling
 
     return asyncio.run(main())
@@ -247,7 +247,7 @@ class Awaitable:
 
 @pytest.mark.parametrize("timeout", [None, LONG], ids=["without a timeout", "with a timeout"])
 def test_whatever_can_be_awaited_is(timeout: float | None) -> None:
-    outcome = on_a_loop(lambda _: Awaitable(), caller=Caller(SystemClock(), timeout))
+    outcome = on_a_loop(lambda _: Awaitable(), runner=HandlerRunner(SystemClock(), timeout))
     assert outcome.state is State.HANDLED
 
 
@@ -279,9 +279,9 @@ def test_a_coroutine_that_is_interrupted_waits_and_was_no_attempt() -> None:
         begun.set()
         await asyncio.sleep(LONG)
 
-    async def interrupt(caller: Caller) -> None:
+    async def interrupt(runner: HandlerRunner) -> None:
         await asyncio.to_thread(begun.wait)
-        caller.interrupt()
+        runner.interrupt()
 
     outcome = on_a_loop(handle, meanwhile=interrupt)
     assert outcome == Outcome(State.WAITING, CANCELLED, counts=False, works=None)
@@ -293,8 +293,8 @@ def test_after_an_interrupt_no_coroutine_begins() -> None:
     async def handle(message: Message) -> None:
         begun.append(message)
 
-    async def interrupt(caller: Caller) -> None:
-        caller.interrupt()
+    async def interrupt(runner: HandlerRunner) -> None:
+        runner.interrupt()
 
     outcome = on_a_loop(handle, meanwhile=interrupt)
     assert outcome.reason == CANCELLED
@@ -311,9 +311,9 @@ def test_a_coroutine_that_ends_well_in_spite_of_the_interrupt_was_handled() -> N
         except asyncio.CancelledError:
             await asyncio.sleep(0)
 
-    async def interrupt(caller: Caller) -> None:
+    async def interrupt(runner: HandlerRunner) -> None:
         await asyncio.to_thread(begun.wait)
-        caller.interrupt()
+        runner.interrupt()
 
     assert on_a_loop(handle, meanwhile=interrupt).state is State.HANDLED
 
@@ -344,14 +344,14 @@ def test_a_coroutine_is_cancelled_at_its_timeout(ended: threading.Event, begins:
         clock.begun.set()
         await asyncio.sleep(LONG)
 
-    async def until_it_ends(_caller: Caller) -> None:
+    async def until_it_ends(_runner: HandlerRunner) -> None:
         assert await asyncio.to_thread(ended.wait, LONG)
 
-    caller = Caller(clock, LONG, ended.set)
-    outcome = on_a_loop(handle, caller=caller, meanwhile=until_it_ends)
+    runner = HandlerRunner(clock, LONG, ended.set)
+    outcome = on_a_loop(handle, runner=runner, meanwhile=until_it_ends)
     assert (outcome.state, outcome.counts) == (State.WAITING, True)
-    assert {one: late.state for one, late in caller.late().items()} == {"one": State.WAITING}
-    assert caller.hanging == 0
+    assert {one: late.state for one, late in runner.late().items()} == {"one": State.WAITING}
+    assert runner.overdue == 0
 
 
 def test_a_coroutine_that_ends_well_after_its_timeout_counts(ended: threading.Event) -> None:
@@ -364,40 +364,40 @@ def test_a_coroutine_that_ends_well_after_its_timeout_counts(ended: threading.Ev
         except asyncio.CancelledError:
             await asyncio.sleep(0)
 
-    async def until_it_ends(_caller: Caller) -> None:
+    async def until_it_ends(_runner: HandlerRunner) -> None:
         assert await asyncio.to_thread(ended.wait, LONG)
 
-    caller = Caller(clock, LONG, ended.set)
-    on_a_loop(handle, caller=caller, meanwhile=until_it_ends)
-    assert {one: late.state for one, late in caller.late().items()} == {"one": State.HANDLED}
+    runner = HandlerRunner(clock, LONG, ended.set)
+    on_a_loop(handle, runner=runner, meanwhile=until_it_ends)
+    assert {one: late.state for one, late in runner.late().items()} == {"one": State.HANDLED}
 
 
 def test_an_event_loop_that_is_gone_is_no_failure_of_the_message() -> None:
-    caller = Caller(SystemClock())
+    runner = HandlerRunner(SystemClock())
     gone = asyncio.new_event_loop()
     gone.close()
-    caller.attach(gone)
-    outcome = caller.call(coroutine, message())
+    runner.attach(gone)
+    outcome = runner.call(coroutine, message())
     assert (outcome.reason, outcome.counts) == (CANCELLED, False)
 
 
 def test_a_coroutine_is_inside_its_caller_and_what_it_leaves_behind_is_not() -> None:
-    caller = Caller(SystemClock())
+    runner = HandlerRunner(SystemClock())
     told: list[bool] = []
     left: list[asyncio.Task[None]] = []
     through = threading.Event()
 
     async def afterwards() -> None:
         await asyncio.to_thread(through.wait)
-        told.append(caller.inside())
+        told.append(runner.inside())
 
     async def handle(_message: Message) -> None:
-        told.append(caller.inside())
+        told.append(runner.inside())
         left.append(asyncio.create_task(afterwards()))
 
     async def main() -> None:
-        caller.attach(asyncio.get_running_loop())
-        await asyncio.to_thread(caller.call, handle, message())
+        runner.attach(asyncio.get_running_loop())
+        await asyncio.to_thread(runner.call, handle, message())
         through.set()
         await left[0]
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nornmail import Defer, Message, Reject, RetryPolicy, events
-from nornmail.events import Announcer, Dead, Event, Gone, Handled, Idle, LateListed, Waiting
+from nornmail.events import Dead, Event, EventEmitter, Gone, Handled, Idle, LateListed, Waiting
 from nornmail.model import State
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
 from nornmail.testing.imap.faults import Call
@@ -192,7 +192,7 @@ def test_every_event_is_a_frozen_value(kind: type[Event]) -> None:
 
 
 def test_an_announcer_counts_what_was_handled(life: Life) -> None:
-    announce = Announcer()
+    announce = EventEmitter()
     life.deliver("1", "2")
     life.poller(on_event=announce).poll_once()
     assert announce.handled == 2

@@ -10,7 +10,7 @@ import pytest
 from nornmail import Message, Reject, RetryPolicy
 from nornmail.events import Dead, Handled, Idle, Waiting
 from nornmail.model import State
-from nornmail.poller.handler import MAX_HANGING
+from nornmail.poller.handler import MAX_OVERDUE
 from tests.poller.life.harness import INTERVAL, SECONDS, Life
 
 TIMEOUT = 30.0
@@ -77,7 +77,7 @@ def test_a_call_that_hangs_fails_and_later_mail_flows(life: Life, slow: Slow) ->
         waiting = life.events.until(Waiting)
         assert (waiting.attempts, waiting.ref.uid) == (1, 1)
         assert "longer than 30 s" in waiting.reason
-        assert poller.status().hanging == 1
+        assert poller.status().overdue == 1
         slow.go.set()
 
 
@@ -90,7 +90,7 @@ def test_a_late_success_counts(life: Life, slow: Slow) -> None:
         handled = life.events.until(Handled)
         assert handled.ref.uid == 1
         assert poller.sync() == 0
-        assert poller.status().hanging == 0
+        assert poller.status().overdue == 0
         assert poller.status().waiting == 0
     assert slow.calls == ["1"]
     assert [entry.state for entry in life.entries()] == [State.FINISHED]
@@ -135,15 +135,15 @@ def test_a_late_success_counts_for_a_message_that_was_given_up(life: Life, slow:
 
 
 def test_when_as_many_hang_as_may_nothing_new_is_handed_over(life: Life, slow: Slow) -> None:
-    life.deliver(*map(str, range(MAX_HANGING + 3)))
+    life.deliver(*map(str, range(MAX_OVERDUE + 3)))
     with life.poller(slow, handler_timeout=TIMEOUT) as poller:
-        for count in range(1, MAX_HANGING + 1):
+        for count in range(1, MAX_OVERDUE + 1):
             time_out(life, slow, count)
         assert poller.sync() == 0
-        assert poller.status().hanging == MAX_HANGING
-        assert len(slow.calls) == MAX_HANGING
+        assert poller.status().overdue == MAX_OVERDUE
+        assert len(slow.calls) == MAX_OVERDUE
         slow.go.set()
-        life.events.until(Handled, MAX_HANGING + 3)
+        life.events.until(Handled, MAX_OVERDUE + 3)
     assert {entry.state for entry in life.entries()} == {State.FINISHED}
     assert slow.most == 1
 

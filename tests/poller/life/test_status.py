@@ -11,7 +11,7 @@ import pytest
 
 from nornmail import Message, NornmailError, Poller
 from nornmail.backoff import STALLED_INTERVALS
-from nornmail.clock import instant
+from nornmail.clock import utc_datetime
 from nornmail.events import (
     AuthFailed,
     BacklogWarning,
@@ -28,7 +28,7 @@ from nornmail.events import (
 from nornmail.model import Watermark
 from nornmail.poller.circuit_breaker import OUTAGE_AFTER
 from nornmail.poller.decisions import BATCH_MESSAGES
-from nornmail.poller.status import Activity
+from nornmail.poller.status import PollerState
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life
 
@@ -43,13 +43,13 @@ def test_before_anything_ran(life: Life) -> None:
     status = life.poller().status()
     assert (status.state, status.reason) == ("stopped", "it was not started")
     assert (status.last_poll_at, status.watermark) == (None, None)
-    assert (status.waiting, status.dead, status.handled, status.hanging) == (0, 0, 0, 0)
+    assert (status.waiting, status.dead, status.handled, status.overdue) == (0, 0, 0, 0)
 
 
 def test_it_is_frozen(life: Life) -> None:
     status = life.poller().status()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        status.state = Activity.IDLE  # type: ignore[misc]  # that is what is tested
+        status.state = PollerState.IDLE  # type: ignore[misc]  # that is what is tested
 
 
 def test_after_a_pass(life: Life) -> None:
@@ -83,7 +83,7 @@ def test_it_is_read_without_waiting_for_a_handler(life: Life) -> None:
 
 
 def test_a_handler_may_ask(life: Life) -> None:
-    told: list[Activity] = []
+    told: list[PollerState] = []
     life.deliver("one")
     poller = life.poller(lambda _: told.append(poller.status().state))
     poller.poll_once()
@@ -92,7 +92,7 @@ def test_a_handler_may_ask(life: Life) -> None:
 
 
 def test_while_it_connects(life: Life) -> None:
-    told: list[Activity] = []
+    told: list[PollerState] = []
     look = Call(command="LOGIN", function=lambda: told.append(poller.status().state))
     life.server.faults.add(look)
     poller = life.poller()
@@ -136,7 +136,7 @@ def test_what_it_says_in_trouble(
         status = poller.status()
         assert status.state == state
         assert reason in status.reason
-        assert status.since == instant(life.clock.wall())
+        assert status.since == utc_datetime(life.clock.wall())
         assert not status.stalled
 
 
@@ -150,7 +150,7 @@ def test_a_state_that_goes_on_keeps_its_time(life: Life) -> None:
             life.events.until(Backoff, count)
         life.clock.until_somebody_waits()
         assert poller.status().state == "backoff"
-        assert first.at <= poller.status().since <= instant(life.clock.wall())
+        assert first.at <= poller.status().since <= utc_datetime(life.clock.wall())
 
 
 def test_a_second_poller_stands_by_and_takes_over(life: Life) -> None:
@@ -177,7 +177,7 @@ def test_a_new_uidvalidity_that_waits_for_a_decision(life: Life) -> None:
     poller.poll_once()
     poller.close()
     life.server.mailbox().reset_uid_validity()
-    long_ago = instant(life.clock.wall()) - timedelta(days=300)
+    long_ago = utc_datetime(life.clock.wall()) - timedelta(days=300)
     for number in range(101):
         life.server.deliver(b"Subject: %d\r\n\r\n" % number, date=long_ago)
     with poller:
@@ -211,7 +211,7 @@ def test_it_can_be_asked_when_the_store_is_closed(life: Life) -> None:
 def test_when_nothing_succeeds_for_long_it_is_stalled_and_says_so_once(life: Life) -> None:
     with life.poller() as poller:
         life.events.until(Idle)
-        good = instant(life.clock.wall())
+        good = utc_datetime(life.clock.wall())
         refuse(life)
         life.server.kick()
         spent = 0.0
@@ -294,4 +294,4 @@ def test_it_may_be_asked_all_the_time(life: Life) -> None:
         life.until_seen(50)
     enough.set()
     asking.join()
-    assert set(told) <= set(Activity)
+    assert set(told) <= set(PollerState)

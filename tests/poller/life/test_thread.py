@@ -265,7 +265,7 @@ settings = ImapSettings(
 )
 with Poller(settings, store=MemoryStateStore(), on_message=hang, handler_timeout=0.05) as poller:
     assert reached.wait(20)
-print(poller.status().hanging)
+print(poller.status().overdue)
 server.stop()
 """
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from nornmail.clock import instant
-from nornmail.events import Announcer, BacklogWarning, Event
+from nornmail.clock import utc_datetime
+from nornmail.events import BacklogWarning, Event, EventEmitter
 from nornmail.poller.status import Backlog
 from tests.support.clock import FakeClock
 
@@ -18,7 +18,7 @@ class Watched:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.told: list[Event] = []
-        self.backlog = Backlog(self.clock, PATIENCE, Announcer(self.told.append))
+        self.backlog = Backlog(self.clock, PATIENCE, EventEmitter(self.told.append))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_work_that_is_done_in_time_is_no_backlog(watched: Watched) -> None:
 
 
 def test_what_lasts_is_told_once_with_its_begin(watched: Watched) -> None:
-    began = instant(watched.clock.wall())
+    began = utc_datetime(watched.clock.wall())
     watched.backlog.found(300)
     watched.clock.advance(PATIENCE + 1)
     assert watched.backlog.behind == 300

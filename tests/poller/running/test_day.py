@@ -300,7 +300,7 @@ def live(arrange: Callable[[Trouble], None]) -> Cost:
             on_message=found,
             start_from="all",
             clock=clock,
-            chance=random.Random(7),
+            rng=random.Random(7),
             connect=connect,
         )
         clock.plan(DAY, evening)

@@ -11,7 +11,7 @@ import pytest
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.poller.wait import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Rest
+from nornmail.poller.wait import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Wait
 from nornmail.waker import Waker
 from tests.support.clock import FakeClock
 
@@ -59,7 +59,7 @@ class Bench:
         self.clock = FakeClock()
         self.waker = waker
         self.server = Server(self.clock)
-        self.rest = Rest(self.clock, random.Random(1), waker, renewal=RENEWAL, enabled=enabled)
+        self.rest = Wait(self.clock, random.Random(1), waker, renewal=RENEWAL, enabled=enabled)
 
     def take(self, seconds: float = 60.0, *, found: bool = False, connected: bool = True) -> bool:
         connection = cast(Connection, self.server) if connected else None

@@ -54,7 +54,7 @@ class World:
             on_message=self.note,
             start_from="all",
             clock=self.clock,
-            chance=random.Random(1),
+            rng=random.Random(1),
         )
         self.pollers.append(poller)
         return poller
