@@ -193,7 +193,7 @@ class Delivery:
         self.health.end_probe_round(len(tried), self.ledger.clock.monotonic())
 
     def _one(self, arrival: FetchedMessage, stats: PollStats) -> None:
-        """Settle a message that is new: an old changes_if_known, before the cut, or to be handled."""
+        """Settle a new message: recognised, before the cut, or to be handled."""
         known_before = arrival.uid in self.ledger.seen
         if known_before:
             entries = self._left_over(arrival)
