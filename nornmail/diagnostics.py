@@ -15,7 +15,7 @@ from nornmail.net.diagnose import Step
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.routing import addressed_to, route
 from nornmail.settings.imap import ImapSettings
-from nornmail.settings.providers import provider_of, told
+from nornmail.settings.providers import provider_of, describe
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores import open_store
@@ -39,7 +39,7 @@ def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
     """
     provider = provider_of(imap.host, imap.port)
     if provider.title:
-        yield Step("provider", True, f"{provider.title}: {told(provider)}")
+        yield Step("provider", True, f"{provider.title}: {describe(provider)}")
     look = _Look(state, MailboxKey(imap.account, imap.mailbox))
     looked = look.step()
     reached = yield from diagnose_imap(imap, newest=NEWEST if look.inboxes else 0)

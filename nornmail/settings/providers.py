@@ -1,9 +1,9 @@
-"""What is known of single providers: where their servers are, and how they differ from the rest.
+"""Mail providers: where their servers are, and how they differ from the rest.
 
 One table serves three ends. By name it fills in hosts and ports (``ImapSettings.for_provider``,
 EMAIL_PRESET); by host it says what to check when a login was refused; and ``nornmail check`` shows
-what a user should know before mail depends on it. Facts, not behaviour: the client goes by what a
-server advertises, and by this table only where servers are known to say nothing.
+a user what to know before mail depends on it. The client goes by what a server advertises, and by
+this table only where servers are known to advertise nothing.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Provider:
         starttls: IMAP begins in plain text and is upgraded.
         hint: what to check when a password was refused.
         oauth_hint: what to check when a token was refused; ``""`` for what holds anywhere.
-        demands_id: it refuses every SELECT before an ID, also where it does not advertise ID.
+        demands_id: it refuses every SELECT before an ID, even if it does not advertise ID.
         idle: whether it pushes new mail in IDLE.
         connections: how many one account may have open; ``None`` where none is known.
         sent: the mailbox of sent mail, as an account in English has it; ``""`` where unknown.
         trash: the mailbox of deleted mail, likewise.
-        keeps_sent: it puts what was sent by SMTP into ``sent`` by itself.
-        limits: what else a user should know, each a sentence without its full stop.
+        keeps_sent: it saves mail that was sent by SMTP in ``sent`` by itself.
+        limits: what else a user should know, each a sentence without a full stop.
     """
 
     name: str = ""
@@ -104,7 +104,7 @@ PROVIDERS: tuple[Provider, ...] = (
         trash="Deleted Items",
         limits=(
             "it takes OAuth2 only: passwords are switched off for nearly every account",
-            "it stops to push after about ten minutes of one IDLE, which is begun anew before",
+            "it stops pushing after about ten minutes of one IDLE, so IDLE is renewed before that",
         ),
     ),
     Provider(
@@ -189,7 +189,7 @@ PROVIDERS: tuple[Provider, ...] = (
         trash="已删除",
         limits=(
             "it takes an authorisation code, and IMAP is switched on in its web settings",
-            "it wants to be told which program reads (ID), or it opens no mailbox",
+            "it opens a mailbox only after the client has identified itself (ID), which nornmail does",
         ),
     ),
     Provider(
@@ -208,15 +208,17 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
 )
-"""Who is known. The first whose domain fits counts."""
+"""The known providers. The first whose domain fits counts."""
 UNKNOWN = Provider(hint=ANY_LOGIN)
 SELF_HOSTED = "self-hosted"
 """The preset that fills in nothing: IMAP_HOST and SMTP_HOST say where the servers are."""
-PRESETS: Mapping[str, Provider] = {one.name: one for one in PROVIDERS if one.name}
+PRESETS: Mapping[str, Provider] = {
+    provider.name: provider for provider in PROVIDERS if provider.name
+}
 
 
 def provider_of(host: str, port: int | None = None) -> Provider:
-    """The provider whose IMAP server this is, :data:`UNKNOWN` if it is nobody's.
+    """The provider whose IMAP server this is, :data:`UNKNOWN` if there is none.
 
     Args:
         host: the server's name.
@@ -235,7 +237,7 @@ def preset(name: str) -> Provider | None:
     """The provider of that name; ``None`` for :data:`SELF_HOSTED`, of which nothing is known.
 
     Raises:
-        ConfigurationError: there is none of this name.
+        ConfigurationError: there is no preset of this name.
     """
     word = name.strip().lower()
     if word == SELF_HOSTED:
@@ -247,31 +249,35 @@ def preset(name: str) -> Provider | None:
 
 
 def with_preset(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, and below it what its EMAIL_PRESET fills in: its own variables win.
+    """The environment, completed by its EMAIL_PRESET; variables that are set win.
 
-    What belongs to a host is filled in only where the host is: whoever names a server of their own
-    has not asked for the port of another. Where no SMTP_USERNAME is set, name and password are
-    those of IMAP, since it is one account.
+    Port and TLS are filled in only together with the host: a server of the user's own must not get
+    the port of another. Where no SMTP_USERNAME is set, name and password are those of IMAP, since
+    it is one account.
 
     Raises:
         ConfigurationError: EMAIL_PRESET names no provider of the table.
     """
     name = environ.get(PRESET, "")
-    found = preset(name) if name.strip() else None
-    if found is None:
+    provider = preset(name) if name.strip() else None
+    if provider is None:
         return environ
     values = dict(environ)
-    _fill(values, {"IMAP_HOST": found.imap[0], "IMAP_PORT": str(found.imap[1])} | _upgrade(found))
-    if values.get("SMTP_USERNAME", "").strip():
-        login = {}
-    else:
-        login = {f"SMTP_{one}": values.get(f"IMAP_{one}", "") for one in ("USERNAME", "PASSWORD")}
-    _fill(values, {"SMTP_HOST": found.smtp[0], "SMTP_PORT": str(found.smtp[1])} | login)
+    (imap_host, imap_port), (smtp_host, smtp_port) = provider.imap, provider.smtp
+    upgrade = {"IMAP_USE_SSL": "false", "IMAP_STARTTLS": "true"} if provider.starttls else {}
+    _fill(values, {"IMAP_HOST": imap_host, "IMAP_PORT": str(imap_port)} | upgrade)
+    login = {}
+    if not values.get("SMTP_USERNAME", "").strip():
+        login = {
+            "SMTP_USERNAME": values.get("IMAP_USERNAME", ""),
+            "SMTP_PASSWORD": values.get("IMAP_PASSWORD", ""),
+        }
+    _fill(values, {"SMTP_HOST": smtp_host, "SMTP_PORT": str(smtp_port)} | login)
     return values
 
 
-def told(provider: Provider) -> str:
-    """What a user should know before mail depends on this provider, on one line."""
+def describe(provider: Provider) -> str:
+    """Describe what a user should know before mail depends on this provider, on one line."""
     facts = list(provider.limits)
     if provider.connections is not None:
         facts.append(f"it takes {provider.connections} connections of an account at most")
@@ -282,12 +288,8 @@ def told(provider: Provider) -> str:
     return "; ".join(facts)
 
 
-def _upgrade(provider: Provider) -> dict[str, str]:
-    return {"IMAP_USE_SSL": "false", "IMAP_STARTTLS": "true"} if provider.starttls else {}
-
-
 def _fill(values: dict[str, str], preset_values: dict[str, str]) -> None:
-    """Put values in that are not set, unless the first one, the host, is somebody else's."""
+    """Set the variables that are not set, unless the first one, the host, has another value."""
     host, *_ = preset_values
     if values.get(host, "").strip() not in ("", preset_values[host]):
         return

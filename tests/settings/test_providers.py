@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nornmail import ConfigurationError, ImapSettings, SmtpSettings, diagnose
-from nornmail.settings.providers import PRESETS, UNKNOWN, provider_of, told
+from nornmail.settings.providers import PRESETS, UNKNOWN, describe, provider_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
 
@@ -148,14 +148,14 @@ def test_a_server_is_known_by_its_address(host: str, port: int, title: str) -> N
     ],
 )
 def test_what_a_user_should_know(name: str, words: list[str]) -> None:
-    assert all(word in told(PRESETS[name]) for word in words)
+    assert all(word in describe(PRESETS[name]) for word in words)
 
 
 def test_check_says_it_first() -> None:
     nowhere = ImapSettings.for_provider("proton", username="a@example.com", password="x")
     first = next(iter(diagnose(nowhere, None, "nornmail.db")))
     assert (first.name, first.ok) == ("provider", True)
-    assert first.said == f"Proton Mail Bridge: {told(PRESETS['proton'])}"
+    assert first.said == f"Proton Mail Bridge: {describe(PRESETS['proton'])}"
 
 
 def test_the_table_on_the_page_is_that_of_the_code() -> None:
