@@ -1,4 +1,4 @@
-"""The standard library's HTTP server for a WSGI application, with a thread for each connection."""
+"""HTTP server for a WSGI application: the standard library's, with one thread per connection."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from nornmail.web import WsgiApplication
 log = logging.getLogger("nornmail.web")
 
 REQUEST_SECONDS = 30.0
-"""What one read or write of a connection may take: who says nothing holds no thread for ever."""
+"""Deadline of one read or write, so that a silent client does not hold a thread for ever."""
 MOST_CONNECTIONS = 64
-"""Connections at once, each of which holds a thread. More wait in the listener's queue."""
+"""Connections at once, one thread each. Further ones wait in the listener's queue."""
 LONGEST_LINE = 64 * 1024
 """Octets of a request's first line."""
 DRAINED = 64 * 1024 * 1024
-"""Octets of a body that was refused which are read and dropped, so that the client reads the answer
-and does not find the connection reset under it."""
+"""Octets of a refused body that are read and discarded: closing at once would reset the connection
+before the client has read the response."""
 CHUNK = 64 * 1024
 
 
 class _Body:
-    """A request's body, which counts how much of it was read."""
+    """A request's body, which counts the octets that were read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -47,7 +47,7 @@ class _Handler(WSGIRequestHandler):
     sys_version = ""
 
     def handle(self) -> None:
-        """One request: as the class above has it, but for the body that nobody wanted."""
+        """Serve one request, as the base class does, and discard a body that was not read."""
         self.raw_requestline = self.rfile.readline(LONGEST_LINE + 1)
         if len(self.raw_requestline) > LONGEST_LINE:
             self.requestline = self.request_version = self.command = ""
@@ -72,11 +72,10 @@ class _Handler(WSGIRequestHandler):
         return str(self.client_address[0])
 
     def log_message(self, format: str, *args: Any) -> None:
-        # Percent signs of a path stay what they are, and nothing reaches the log that a terminal
-        # would obey.
-        said = (format % args).encode("ascii", "backslashreplace").decode("ascii")
+        # Percent signs of a path are kept; control characters do not reach the log.
+        line = (format % args).encode("ascii", "backslashreplace").decode("ascii")
         log.info(
-            "%s %s", self.address_string(), "".join(c if c.isprintable() else "?" for c in said)
+            "%s %s", self.address_string(), "".join(c if c.isprintable() else "?" for c in line)
         )
 
 
@@ -91,7 +90,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's asks the name service who we are, and may wait long for an answer.
+        # HTTPServer's own asks the name service for our name, which may take long.
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
@@ -111,8 +110,8 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is the client's affair."""
-        log.debug("a connection of %s broke", client_address[0], exc_info=True)
+        """A lost connection is logged at DEBUG: it is the client's business."""
+        log.debug("connection of %s lost", client_address[0], exc_info=True)
 
 
 @contextmanager
@@ -120,21 +119,21 @@ def serving(application: WsgiApplication, host: str, port: int) -> Iterator[tupl
     """Serve an application, from a thread, for as long as the context lasts.
 
     Args:
-        application: is called in many threads at once.
+        application: called in many threads at once.
         host: the address to listen on.
-        port: 0 is a free one.
+        port: 0 chooses a free one.
 
     Yields:
-        Address and port. The port takes connections by then.
+        Address and port, which already accepts connections.
 
     Raises:
-        ConfigurationError: nothing can listen there.
+        ConfigurationError: it cannot listen there.
     """
     try:
         server = _Server(host, port)
     except (OSError, OverflowError) as error:
-        said = f"cannot listen there: {getattr(error, 'strerror', None) or error}"
-        raise ConfigurationError("--bind", f"{host}:{port}", said) from None
+        reason = f"cannot listen there: {getattr(error, 'strerror', None) or error}"
+        raise ConfigurationError("--bind", f"{host}:{port}", reason) from None
     with server:
         server.set_app(application)
         thread = threading.Thread(target=server.serve_forever, name="nornmail-http", daemon=True)

@@ -1,4 +1,4 @@
-"""The options that commands share, and the settings that come of them."""
+"""The options that commands share, and the settings that come from them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nornmail import ImapSettings, SmtpSettings, read_environment
+from nornmail import ImapSettings, SmtpSettings, StoreError, open_store, read_environment
 
 if TYPE_CHECKING:
     from nornmail import Mailer, StateStore
 
-# ---- argparse with a better word for a mistyped command.
-
 Commands = Any
-"""What ``add_subparsers`` returns; argparse has no public name for it."""
+"""The type that ``add_subparsers`` returns; argparse has no public name for it."""
 
 _INVALID = re.compile(r"invalid choice: '([^']*)'")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that keeps the line breaks of its texts and suggests what was meant."""
+    """A parser that keeps the line breaks of its texts and suggests the right command."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -36,34 +34,47 @@ class Parser(argparse.ArgumentParser):
         self._words: Iterable[str] = ()
 
     def add_commands(self) -> Commands:
-        """Commands below this one, of which one must be given."""
+        """Add commands below this one; one of them is required."""
         commands = self.add_subparsers(dest="command", metavar="COMMAND", required=True)
         self._words = commands.choices  # filled as they are added
         return commands
 
     def error(self, message: str) -> NoReturn:
-        """Print how it is used and what is wrong, and end with status 2."""
-        found = _INVALID.search(message)
-        if found:
-            near = difflib.get_close_matches(found[1].lower(), list(self._words), n=1)
+        """Print the usage and the mistake, and exit with status 2."""
+        match = _INVALID.search(message)
+        if match:
+            near = difflib.get_close_matches(match[1].lower(), list(self._words), n=1)
             message += f"; did you mean {near[0]!r}?" if near else ""
         super().error(message)
 
 
 ENV_FILE = ".env"
-"""The file of settings in the current directory, read where it is there and none is named."""
+"""The file of settings in the current directory, read if it exists and no other is named."""
 DEFAULT_STATE = "nornmail.db"
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def add_environment(parser: argparse.ArgumentParser) -> None:
-    """``--env-file`` and ``--state``."""
+def add_settings(
+    parser: argparse.ArgumentParser,
+    *,
+    mailbox: bool = False,
+    start: bool = False,
+    log_level: str = "",
+) -> None:
+    """Add the options that name settings.
+
+    Args:
+        parser: the command's.
+        mailbox: adds ``--mailbox``.
+        start: adds ``--start-from``.
+        log_level: adds ``--log-level`` with this default.
+    """
     parser.add_argument(
         "--env-file",
         metavar="PATH",
-        help="a file of NAME=value lines, for what the environment does not have (default: .env "
-        "in the current directory, where it is there)",
+        help="a file of NAME=value lines for variables that the environment does not set (default: "
+        ".env in the current directory, if it exists)",
     )
     parser.add_argument(
         "--state",
@@ -71,37 +82,28 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
         help="the state store; a name that ends in .json is a JSON store (NORNMAIL_STATE; default: "
         f"{DEFAULT_STATE})",
     )
-
-
-def add_mailbox(parser: argparse.ArgumentParser) -> None:
-    """``--mailbox``."""
-    parser.add_argument(
-        "--mailbox", metavar="NAME", help="the mailbox (IMAP_MAILBOX; default: INBOX)"
-    )
-
-
-def add_start(parser: argparse.ArgumentParser) -> None:
-    """``--start-from``."""
-    parser.add_argument(
-        "--start-from",
-        metavar="WHICH",
-        help="what a first run does with mail that is there already: all, new, or a date such as "
-        "2026-01-31 (IMAP_START_FROM)",
-    )
-
-
-def add_log_level(parser: argparse.ArgumentParser, default: str) -> None:
-    """``--log-level``."""
-    parser.add_argument(
-        "--log-level",
-        choices=LEVELS,
-        default=default,
-        help=f"what is logged on standard error (default: {default})",
-    )
+    if mailbox:
+        parser.add_argument(
+            "--mailbox", metavar="NAME", help="the mailbox (IMAP_MAILBOX; default: INBOX)"
+        )
+    if start:
+        parser.add_argument(
+            "--start-from",
+            metavar="WHICH",
+            help="which mail that already exists a first run delivers: all, new (none of it), or "
+            "since a date such as 2026-01-31 (IMAP_START_FROM)",
+        )
+    if log_level:
+        parser.add_argument(
+            "--log-level",
+            choices=LEVELS,
+            default=log_level,
+            help=f"the least level that is logged on standard error (default: {log_level})",
+        )
 
 
 class Settings:
-    """What arguments, environment and file say together; the first of them wins.
+    """The settings of arguments, environment and file; the first of them wins.
 
     Args:
         chosen: the parsed arguments.
@@ -129,20 +131,31 @@ class Settings:
         return ImapSettings.from_env(self._environ)
 
     def smtp(self) -> SmtpSettings | None:
-        """Where mail is handed in; ``None`` when neither SMTP_HOST nor EMAIL_PRESET says so."""
+        """Where mail is submitted; ``None`` where neither SMTP_HOST nor EMAIL_PRESET says so."""
         if not SmtpSettings.named_in(self._environ):
             return None
         return SmtpSettings.from_env(self._environ)
 
     def mailer(self, store: StateStore | None, **options: Any) -> Mailer:
         """A mailer with the settings of SMTP; SMTP_HOST must be set."""
-        # Most commands send nothing, and need not wait for what that takes.
+        # Most commands send nothing, and need not wait for these imports.
         from nornmail import Mailer
 
         return Mailer(SmtpSettings.from_env(self._environ), store, **options)
 
+    def existing_store(self) -> StateStore:
+        """The state store, which must exist.
+
+        Raises:
+            StoreError: it does not, or cannot be used.
+        """
+        try:
+            return open_store(self.state, must_exist=True)
+        except StoreError as error:
+            raise StoreError(f"{error} (set NORNMAIL_STATE or --state to its path)") from error
+
     def get(self, variable: str) -> str:
-        """A variable without blanks around it, ``""`` where it is not set."""
+        """A variable without blanks around it; ``""`` where it is not set."""
         return self._environ.get(variable, "").strip()
 
     @property
@@ -153,7 +166,7 @@ class Settings:
 
 
 class _Handler(logging.Handler):
-    """Writes to standard error, with whatever stands on its last line taken away first."""
+    """Writes to standard error, after the progress line there is cleared."""
 
     def __init__(self, before: Callable[[], object]) -> None:
         super().__init__()
@@ -170,7 +183,7 @@ class _Handler(logging.Handler):
 
 
 def set_up_logging(level: str, before: Callable[[], object] = lambda: None) -> None:
-    """Show what the library logs on standard error.
+    """Show the library's log on standard error.
 
     Args:
         level: one of :data:`LEVELS`.
@@ -178,6 +191,6 @@ def set_up_logging(level: str, before: Callable[[], object] = lambda: None) -> N
     """
     log = logging.getLogger("nornmail")
     log.setLevel(level.upper())
-    for handler in [one for one in log.handlers if isinstance(one, _Handler)]:
+    for handler in [old for old in log.handlers if isinstance(old, _Handler)]:
         log.removeHandler(handler)
     log.addHandler(_Handler(before))

@@ -1,190 +1,171 @@
-"""``nornmail outbox list | show | retry | drop | resolve``, beside a running sender too."""
+"""``nornmail outbox list | show | retry | drop | resolve``: messages on their way out."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
-from nornmail import ConfigurationError, Outbox, OutboxMessage, StoreError, open_store
-from nornmail.cli.dead import printable
+from nornmail import ConfigurationError, Outbox, OutboxMessage
 from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Commands, Parser, Settings, add_environment
+from nornmail.cli.options import Commands, Parser, Settings, add_settings
+from nornmail.cli.table import (
+    NAME_WIDTH,
+    Column,
+    format_time,
+    json_fields,
+    print_fields,
+    printable,
+    table,
+)
 
-KEY_WIDTH = 20
-COLUMNS = (("KEY", KEY_WIDTH), ("STATE", 8), ("SINCE", 16), ("TRIES", 5), ("TO", 28))
-"""The columns before the subject, with their widths."""
-SUBJECT_WIDTH = 36
-REASON_WIDTH = 100
+COLUMNS = (
+    Column("KEY", 20, is_key=True),
+    Column("STATE", 8),
+    Column("SINCE", 16),
+    Column("TRIES", 5),
+    Column("TO", 28),
+    Column("SUBJECT", 36),
+    Column("REASON", 100),
+)
 Act = Callable[[argparse.Namespace, Outbox], None]
 STATES = ("queued", "sending", "sent", "failed", "unknown")
 
 
 def add(parser: Parser) -> None:
-    """Say what the command takes, and those below it."""
+    """Add the commands below this one, and their options."""
     parser.description = (
-        "The outbox has what is to be sent, could not be, or may have been. These "
-        "commands work on the state\nstore alone, also beside a running sender (a JSON store is "
-        "for one process at a time). What is asked\nfor is left in the store; the sender does it "
-        "within two seconds, or when it is started.\n\n"
-        "Exit status: 0 it is done, 1 it cannot be done with a letter as it is, 2 no letter has "
+        "The outbox keeps messages that are to be sent, that could not be sent, or whose outcome "
+        "is unknown.\nThese commands work on the state store alone, even while a program sends (a "
+        "JSON store can be open in\none process only). They leave a request in the store; the "
+        "sending program carries it out within two\nseconds, or when it starts.\n\n"
+        "Exit status: 0 done, 1 the message is in a state that does not allow it, 2 no message has "
         "this KEY, 3 the\nstate store cannot be used."
     )
-    for one, act in _commands(parser.add_commands()):
-        one.add_argument("--account", metavar="NAME", help="of this outbox only, by its name")
-        add_environment(one)
-        one.set_defaults(run=_with_outbox, act=act)
+    for command, act in _commands(parser.add_commands()):
+        command.add_argument("--account", metavar="NAME", help="only in the outbox of this name")
+        add_settings(command)
+        command.set_defaults(run=_run, act=act)
 
 
-def _commands(below: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
-    """Those below it, each with what it does."""
-    listed = below.add_parser("list", help="a table of them, the oldest first")
-    listed.add_argument("--json", action="store_true", help="a JSON object per line instead")
-    which = listed.add_mutually_exclusive_group()
-    which.add_argument(
-        "--only", dest="states", choices=STATES, action="append", help="those of a state alone"
+def _commands(commands: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
+    """The commands below this one, each with its function."""
+    listing = commands.add_parser("list", help="a table of messages, the oldest first")
+    listing.add_argument("--json", action="store_true", help="one JSON object per line instead")
+    states = listing.add_mutually_exclusive_group()
+    states.add_argument(
+        "--only", dest="states", choices=STATES, action="append", help="only in this state"
     )
-    which.add_argument("--all", action="store_true", help="what was sent and dropped as well")
-    shown = below.add_parser("show", help="what is known of one of them")
-    shown.add_argument("key", metavar="KEY", help="its key, or as much of it as no other has")
-    form = shown.add_mutually_exclusive_group()
+    states.add_argument("--all", action="store_true", help="sent and dropped messages as well")
+    showing = commands.add_parser("show", help="one message in detail")
+    showing.add_argument("key", metavar="KEY", help="its key, or a unique beginning of it")
+    form = showing.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as a JSON object")
     form.add_argument("--raw", action="store_true", help="its bytes")
-    retried = below.add_parser(
+    retrying = commands.add_parser(
         "retry",
-        help="ask for another try now",
-        description="What failed gets another three days. What is unknown is sent again, perhaps "
-        "for the second time.",
+        help="request another try now",
+        description="A failed message is tried for another three days. An unknown one is sent "
+        "again, perhaps for the\nsecond time.",
     )
-    dropped = below.add_parser("drop", help="give them up, and forget their bytes")
-    resolved = below.add_parser("resolve", help="say of unknown ones whether they were sent")
-    verdict = resolved.add_mutually_exclusive_group(required=True)
-    verdict.add_argument("--sent", action="store_true", help="they were: they are not tried again")
+    dropping = commands.add_parser("drop", help="give messages up, and delete their bytes")
+    resolving = commands.add_parser("resolve", help="say whether unknown messages were sent")
+    verdict = resolving.add_mutually_exclusive_group(required=True)
+    verdict.add_argument("--sent", action="store_true", help="they were: do not try them again")
     verdict.add_argument("--not-sent", action="store_true", help="they were not: try them again")
-    for one in (retried, dropped, resolved):
-        one.add_argument("keys", metavar="KEY", nargs="+", help="which; the beginning is enough")
+    for command in (retrying, dropping, resolving):
+        command.add_argument("keys", metavar="KEY", nargs="+", help="a key, or a unique beginning")
     return [
-        (listed, _list),
-        (shown, _show),
-        (retried, _retry),
-        (dropped, _drop),
-        (resolved, _resolve),
+        (listing, _list),
+        (showing, _show),
+        (retrying, _retry),
+        (dropping, _drop),
+        (resolving, _resolve),
     ]
 
 
-def _with_outbox(chosen: argparse.Namespace) -> int:
-    settings = Settings(chosen)
-    try:
-        store = open_store(settings.state, must_exist=True)
-    except StoreError as error:
-        raise StoreError(f"{error} (NORNMAIL_STATE or --state names it)") from error
-    with closing(store):
+def _run(chosen: argparse.Namespace) -> int:
+    with closing(Settings(chosen).existing_store()) as store:
         chosen.act(chosen, Outbox(store))
     return OK
 
 
 def _list(chosen: argparse.Namespace, outbox: Outbox) -> None:
     states = STATES if chosen.all else chosen.states or [s for s in STATES if s != "sent"]
-    everything = chosen.all or chosen.states
-    found = [
-        one
-        for one in outbox.list(states)
-        if (everything or not one.dropped) and chosen.account in (None, one.account)
+    with_dropped = chosen.all or chosen.states
+    messages = [
+        message
+        for message in outbox.list(states)
+        if (with_dropped or not message.dropped) and chosen.account in (None, message.account)
     ]
     if chosen.json:
-        for letter in found:
-            print(json.dumps(facts(letter)))
+        for message in messages:
+            print(json.dumps(json_fields(message)))
         return
-    if not found:
-        print("nothing lies in the outbox", file=sys.stderr)
+    if not messages:
+        print("the outbox is empty", file=sys.stderr)
         return
-    print(_row([name for name, _ in COLUMNS], "SUBJECT", "REASON"))
-    for letter in found:
-        to = letter.recipients[0].address
-        more = f" +{len(letter.recipients) - 1}" if len(letter.recipients) > 1 else ""
-        cells = [
-            letter.key,
-            letter.state,
-            letter.changed_at.astimezone().strftime("%Y-%m-%d %H:%M"),
-            str(letter.attempts),
-            to + more,
-        ]
-        asked = f"(asked for: {letter.request}) " if letter.request else ""
-        print(_row(cells, letter.subject, asked + letter.reason.partition("\n")[0]))
+    for line in table(COLUMNS, map(_row, messages)):
+        print(line)
+
+
+def _row(message: OutboxMessage) -> list[str]:
+    first, *others = message.recipients
+    requested = f"({message.request} requested) " if message.request else ""
+    return [
+        message.key,
+        message.state,
+        format_time(message.changed_at),
+        str(message.attempts),
+        first.address + (f" +{len(others)}" if others else ""),
+        message.subject,
+        requested + message.reason.partition("\n")[0],
+    ]
 
 
 def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
-    letter = outbox.find(chosen.key, chosen.account)
+    message = outbox.find(chosen.key, chosen.account)
     if chosen.raw:
-        sys.stdout.buffer.write(outbox.raw(letter))
+        sys.stdout.buffer.write(outbox.raw(message))
         return
+    fields = json_fields(message)
     if chosen.json:
-        print(json.dumps(facts(letter)))
+        print(json.dumps(fields))
         return
-    for name, value in facts(letter).items():
-        if name == "recipients":
-            continue
-        first, *rest = (printable(line) for line in str(value).split("\n"))
-        print(f"{name:12}  {first}".rstrip())
-        for line in rest:
-            print(f"{'':12}  {line}")
-    for one in letter.recipients:
-        answer = f"{one.code or ''} {one.text}".strip()
-        print(printable(f"{one.status:12}  {one.address}  {answer}".rstrip()))
+    del fields["recipients"]
+    print_fields(fields)
+    for recipient in message.recipients:
+        reply = f"{recipient.code or ''} {recipient.text}".strip()
+        line = f"{recipient.status:{NAME_WIDTH}}  {recipient.address}  {reply}"
+        print(printable(line.rstrip()))
 
 
 def _retry(chosen: argparse.Namespace, outbox: Outbox) -> None:
-    for letter in _found(chosen, outbox):
-        outbox.retry(letter)
-        _said("asked for another try", letter)
+    for message in _messages(chosen, outbox):
+        outbox.retry(message)
+        _confirm("retry requested", message)
 
 
 def _drop(chosen: argparse.Namespace, outbox: Outbox) -> None:
-    for letter in _found(chosen, outbox):
-        outbox.drop(letter)
-        _said("asked to be dropped", letter)
+    for message in _messages(chosen, outbox):
+        outbox.drop(message)
+        _confirm("drop requested", message)
 
 
 def _resolve(chosen: argparse.Namespace, outbox: Outbox) -> None:
-    for letter in _found(chosen, outbox):
-        outbox.resolve(letter, sent=chosen.sent)
-        _said("noted as sent" if chosen.sent else "asked for another try", letter)
+    for message in _messages(chosen, outbox):
+        outbox.resolve(message, sent=chosen.sent)
+        _confirm("marked as sent" if chosen.sent else "retry requested", message)
 
 
-def _found(chosen: argparse.Namespace, outbox: Outbox) -> list[OutboxMessage]:
-    """All of them, before anything is done with any."""
+def _messages(chosen: argparse.Namespace, outbox: Outbox) -> list[OutboxMessage]:
+    """All of the keys' messages, before anything is done with any."""
     if not all(chosen.keys):
-        raise ConfigurationError("KEY", None, "an empty key names no letter")
+        raise ConfigurationError("KEY", None, "an empty key names no message")
     return [outbox.find(key, chosen.account) for key in chosen.keys]
 
 
-def _said(what: str, letter: OutboxMessage) -> None:
-    print(printable(f"{what}: {letter.key}  {letter.message_id}"))
-
-
-def facts(letter: OutboxMessage) -> dict[str, Any]:
-    """A letter as plain values for JSON."""
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(letter).items()
-    }
-
-
-def _row(cells: Iterable[str], subject: str, last: str) -> str:
-    parts = [
-        f"{_cut(cell, width):{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)
-    ]
-    parts.append(f"{_cut(subject, SUBJECT_WIDTH):{SUBJECT_WIDTH}}")
-    return "  ".join([*parts, _cut(last, REASON_WIDTH)]).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    shown = printable(text)
-    if len(shown) <= width:
-        return shown
-    return shown[:width] if width == KEY_WIDTH else shown[: width - 1] + "…"
+def _confirm(action: str, message: OutboxMessage) -> None:
+    print(printable(f"{action}: {message.key}  {message.message_id}"))

@@ -1,4 +1,4 @@
-"""One JSON line per message on standard output, which is out before the message is handled."""
+"""One JSON line per message, written before the message counts as handled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 from nornmail import Defer, Message, NornmailError
 from nornmail.cli.exit_codes import FAILED, OK
 
-NOT_TAKEN = "its line could not be written"
-"""Why a message waits whose line did not get out."""
+NOT_WRITTEN = "its line could not be written"
+"""Reason recorded when the output line could not be written."""
 
 
 def standard_output() -> Output:
@@ -24,16 +24,16 @@ def standard_output() -> Output:
         NornmailError: it is closed.
     """
     if sys.stdout is None:
-        raise NornmailError("standard output is closed, so there is nowhere to write messages to")
+        raise NornmailError("standard output is closed, so messages cannot be written to it")
     return Output(sys.stdout.fileno())
 
 
 @contextmanager
 def output_file(path: str) -> Iterator[Output]:
-    """Lines at the end of a file, which is made where it is missing, readable by its owner only.
+    """Lines at the end of a file; a new file is readable by its owner only.
 
     Raises:
-        NornmailError: it cannot be written.
+        NornmailError: it cannot be opened.
     """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -48,17 +48,17 @@ def output_file(path: str) -> Iterator[Output]:
 class Output:
     """Writes lines to a descriptor, past Python's own buffers.
 
-    A line is with the reader, in the pipe or on the disk (a file is synced) when :meth:`write`
-    returns. So a message that counts as handled has been written, and one whose line did not get
-    out waits.
+    When :meth:`write` returns, the line is with the reader, in the pipe or on the disk (a file is
+    synced). So a message that counts as handled has been written; one whose line could not be
+    written waits.
 
     Args:
         fd: the descriptor.
-        name: what it is called when something goes wrong with it.
+        name: its name in error texts.
 
     Attributes:
-        on_error: called once, when something goes wrong.
-        error: what it was.
+        on_error: called once, at the first error.
+        error: that error.
     """
 
     def __init__(self, fd: int, name: str = "standard output") -> None:
@@ -72,9 +72,9 @@ class Output:
         """Write a value as a line.
 
         Raises:
-            OSError: it did not get out, or not whole.
+            OSError: it could not be written, or not whole.
         """
-        # ASCII: what a message holds may be no UTF-8, and the reader's encoding is not known.
+        # ASCII: a message may hold lone surrogates, and the reader's encoding is unknown.
         rest = memoryview(json.dumps(value, ensure_ascii=True).encode("ascii") + b"\n")
         while rest:
             rest = rest[os.write(self._fd, rest) :]
@@ -82,10 +82,10 @@ class Output:
             os.fsync(self._fd)
 
     def message(self, message: Message) -> None:
-        """Write a message; the handler of ``watch`` and ``poll``.
+        """Write a message; the handler of ``watch``, ``poll`` and ``serve``.
 
         Raises:
-            Defer: it did not get out. The message waits, and the attempt does not count.
+            Defer: it could not be written. The message waits, and the attempt does not count.
         """
         if self.error is None:
             try:
@@ -94,13 +94,16 @@ class Output:
             except OSError as error:
                 self.error = error
                 self.on_error()
-        raise Defer(0, NOT_TAKEN)
+        raise Defer(0, NOT_WRITTEN)
 
-    def account(self) -> int:
-        """The exit status, by whether all got out; that a reader left is no reason to complain."""
+    def exit_status(self) -> int:
+        """The exit status; an error is reported unless the reader has simply left."""
         if self.error is None:
             return OK
         if not isinstance(self.error, BrokenPipeError):
-            said = self.error.strerror or str(self.error)
-            print(f"nornmail: {self._name}: {said}; the message waits", file=sys.stderr)
+            reason = self.error.strerror or str(self.error)
+            print(
+                f"nornmail: cannot write to {self._name}: {reason}; the message waits in the store",
+                file=sys.stderr,
+            )
         return FAILED

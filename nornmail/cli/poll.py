@@ -1,4 +1,4 @@
-"""``nornmail poll``: one look, and what it came to."""
+"""``nornmail poll``: one poll, and its counts."""
 
 from __future__ import annotations
 
@@ -9,38 +9,26 @@ from dataclasses import asdict
 
 from nornmail import Poller, PollResult, open_store
 from nornmail.cli.exit_codes import INTERRUPTED
-from nornmail.cli.options import (
-    Parser,
-    Settings,
-    add_environment,
-    add_log_level,
-    add_mailbox,
-    add_start,
-    set_up_logging,
-)
+from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import standard_output
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 
 
 def add(parser: Parser) -> None:
-    """Say what the command takes."""
+    """Add the command's options."""
     parser.description = (
-        "Works until nothing new is left, and ends. Prints one JSON object per line: "
-        "one for each message,\nas `nornmail watch` does, and a last one that has nothing but "
-        '"result", the counts of the poll.\n\n'
-        "Exit status: 0 the poll is done, 1 it failed or its reader went away, 2 a setting is "
-        "wrong, 3 the\nstate store cannot be used, 130 a signal ended it early."
+        "Prints the new messages, one JSON object per line as `nornmail watch` does, and ends. The "
+        'last line is an\nobject with nothing but "result", the counts of the poll.\n\n'
+        "Exit status: 0 the poll is complete, 1 it failed or the reader of its output left, 2 a "
+        "setting is wrong,\n3 the state store cannot be used, 130 a signal ended it early."
     )
-    add_environment(parser)
-    add_mailbox(parser)
-    add_start(parser)
-    add_log_level(parser, "warning")
+    add_settings(parser, mailbox=True, start=True, log_level="warning")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     progress = on_standard_error()
     set_up_logging(chosen.log_level, progress.clear)
     settings = Settings(chosen)
@@ -62,7 +50,7 @@ def run(chosen: argparse.Namespace) -> int:
             output.write({"result": asdict(result)})
         except OSError as error:
             output.error = error
-    return INTERRUPTED if work.signalled else output.account()
+    return INTERRUPTED if work.signalled else output.exit_status()
 
 
 def _once(poller: Poller) -> PollResult:

@@ -1,4 +1,4 @@
-"""The line on a terminal that shows how far a long run has come."""
+"""Progress line on a terminal for a long run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Callable
 from nornmail.events import Event, Found, Handled
 
 SHOWN_FROM = 50
-"""Messages from which a run is long: fewer are through before anybody has read the line."""
+"""Messages from which a run is long: fewer are done before a person has read the line."""
 INTERVAL = 0.2
 """Seconds between two changes of the line."""
 _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Counts what the poller tells, and shows it on standard error where that is a terminal.
+    """Counts the poller's events, and shows the count on standard error if that is a terminal.
 
     Args:
         show: writes text to the terminal; ``None`` where there is none.
@@ -35,7 +35,7 @@ class Progress:
         self._total = 0
         self._began = 0.0
         self._shown_at = 0.0
-        self._standing = False
+        self._visible = False
 
     def __call__(self, event: Event) -> None:
         """Take an event of the poller."""
@@ -49,15 +49,15 @@ class Progress:
                 self._update()
 
     def clear(self) -> None:
-        """Take the line away, before something else is written there."""
+        """Clear the line before other text is written there."""
         with self._lock:
-            if self._standing and self._show is not None:
+            if self._visible and self._show is not None:
                 self._show(_CLEAR)
-                self._standing = False
+                self._visible = False
 
     def _begin(self, count: int) -> None:
         if self._done < self._total:
-            self._total = self._done + count  # it goes on, after a connection that was lost
+            self._total = self._done + count  # it continues after a lost connection
         else:
             self._done, self._total, self._began = 0, count, self._clock()
         if self._total < SHOWN_FROM:
@@ -69,19 +69,21 @@ class Progress:
         if self._show is None or (now - self._shown_at < INTERVAL and not over):
             return
         self._shown_at = now
-        self._show(_CLEAR + ("" if over else told(self._done, self._total, now - self._began)))
-        self._standing = not over
+        self._show(
+            _CLEAR + ("" if over else format_progress(self._done, self._total, now - self._began))
+        )
+        self._visible = not over
 
 
-def told(done: int, total: int, seconds: float) -> str:
-    """How far it has come: done of total, the rate, and the time left."""
+def format_progress(done: int, total: int, seconds: float) -> str:
+    """Messages done of all, the rate, and the time left."""
     rate = done / seconds if seconds > 0 else 0.0
-    left = f", {duration((total - done) / rate)} left" if rate else ""
+    left = f", {format_duration((total - done) / rate)} left" if rate else ""
     return f"{done:,} of {total:,} messages, {rate:,.0f}/s{left}"
 
 
-def duration(seconds: float) -> str:
-    """A time for people: ``8 s``, ``2 min 5 s``, ``3 h 20 min``."""
+def format_duration(seconds: float) -> str:
+    """Seconds for people: ``8 s``, ``2 min 5 s``, ``3 h 20 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -91,10 +93,10 @@ def duration(seconds: float) -> str:
 
 
 def on_standard_error() -> Progress:
-    """Progress on standard error, silent where that is no terminal."""
+    """Progress on standard error; silent unless that is a terminal."""
     try:
         terminal = os.isatty(sys.stderr.fileno())
-    except (OSError, ValueError):  # it is closed, or somebody put something else in its place
+    except (OSError, ValueError):  # it is closed, or replaced by an object without one
         terminal = False
 
     def show(text: str) -> None:

@@ -1,4 +1,4 @@
-"""``nornmail send``: one message, kept in the state store until the server has it."""
+"""``nornmail send``: one message, kept in the state store until the server has accepted it."""
 
 from __future__ import annotations
 
@@ -7,47 +7,45 @@ import json
 import sys
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nornmail import ConfigurationError, LeaseHeld, Mailer, SendResult, open_store
-from nornmail.cli.dead import printable
 from nornmail.cli.exit_codes import FAILED, OK, QUEUED
-from nornmail.cli.options import Parser, Settings, add_environment, add_log_level, set_up_logging
+from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
+from nornmail.cli.table import json_fields, printable
 
 WAIT = 60.0
-"""Seconds for which the server's word is waited for."""
+"""Seconds to wait for the server's reply."""
 STDIN = "-"
-"""The name of a file that stands for standard input."""
+"""The file name that means standard input."""
 
 
 def add(parser: Parser) -> None:
-    """Say what the command takes."""
+    """Add the command's options."""
     parser.description = (
-        "Keeps a message in the state store, sends it, and waits for the server's "
-        "word. It is tried once. What is\nput off or cut off lies in the outbox: a program with a "
-        "mailer and the same store sends it, or this\ncommand with the same --key once more.\n\n"
-        "Exit status: 0 the server took it for everyone, 1 it was refused for somebody or that is "
-        "not known,\n2 a mistake in the arguments or settings, 3 the state store cannot be used, "
-        "4 it is kept and was not\nsent yet."
+        "Keeps a message in the state store, sends it, and waits for the server's reply. It is "
+        "tried once. If it\nis deferred or its connection is lost it stays in the outbox: a "
+        "program with a mailer and the same\nstore sends it, or this command with the same --key."
+        "\n\nExit status: 0 accepted for every recipient, 1 refused for a recipient or unknown, "
+        "2 a mistake in the\narguments or settings, 3 the state store cannot be used, 4 queued, "
+        "not sent yet."
     )
     _add_message(parser)
-    _add_manner(parser)
-    add_environment(parser)
-    add_log_level(parser, "error")
+    _add_mode(parser)
+    add_settings(parser, log_level="error")
     parser.set_defaults(run=run)
 
 
-def _add_message(parser: argparse.ArgumentParser) -> None:
-    """What is to be sent, and to whom."""
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="what it says")
+def _add_message(parser: Parser) -> None:
+    """Add the options for the message and its recipients."""
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="its text")
     for name, what in (
-        ("to", "whom it is for; several times for several"),
-        ("cc", "who gets a copy"),
-        ("bcc", "who gets a copy that nobody sees"),
-        ("reply-to", "where answers are to go"),
-        ("attach", "a file to send along"),
+        ("to", "a recipient; repeat it for several"),
+        ("cc", "a recipient of a copy"),
+        ("bcc", "a recipient of a copy that the others do not see"),
+        ("reply-to", "where replies go"),
+        ("attach", "a file to attach"),
     ):
         parser.add_argument(
             f"--{name}",
@@ -56,40 +54,40 @@ def _add_message(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=what,
         )
-    parser.add_argument("--subject", metavar="TEXT", default="", help="on one line")
+    parser.add_argument("--subject", metavar="TEXT", default="", help="its subject, on one line")
     parser.add_argument(
-        "--file", metavar="PATH", help="what it says, from a file in UTF-8; - is standard input"
+        "--file", metavar="PATH", help="its text, from a file in UTF-8; - is standard input"
     )
-    parser.add_argument("--html", metavar="PATH", help="the same in HTML, from a file in UTF-8")
+    parser.add_argument("--html", metavar="PATH", help="its HTML, from a file in UTF-8")
     parser.add_argument("--from", metavar="ADDRESS", dest="sender", help="instead of SMTP_FROM")
     parser.add_argument(
-        "--key", metavar="KEY", help="what makes it once: a second message with it is not sent"
+        "--key", metavar="KEY", help="its idempotency key: a second message with it is not sent"
     )
 
 
-def _add_manner(parser: argparse.ArgumentParser) -> None:
-    """How it is sent, and how that is told."""
-    parser.add_argument("--json", action="store_true", help="a JSON object instead of words")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
+def _add_mode(parser: Parser) -> None:
+    """Add the options for how to send and what to print."""
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
         "--dry-run", action="store_true", help="print the message; keep and send nothing"
     )
-    how.add_argument("--no-wait", action="store_true", help="keep it, and leave it to a poller")
-    how.add_argument(
+    mode.add_argument("--no-wait", action="store_true", help="queue it for the program that sends")
+    mode.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=float,
         default=WAIT,
-        help=f"how long the server's word is waited for (default: {WAIT:g})",
+        help=f"how long to wait for the server's reply (default: {WAIT:g})",
     )
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     if not (chosen.to or chosen.cc or chosen.bcc):
-        raise ConfigurationError("--to", None, "say whom it is for")
+        raise ConfigurationError("--to", None, "name a recipient: --to, --cc or --bcc")
     if not chosen.timeout > 0:
         raise ConfigurationError("--timeout", chosen.timeout, "must be above 0 seconds")
     message: dict[str, Any] = {
@@ -116,37 +114,39 @@ def run(chosen: argparse.Namespace) -> int:
         why = ""
         if not chosen.no_wait:
             result, why = _sent(mailer, result, chosen.timeout)
-    _tell(result, why, as_json=chosen.json)
-    return _status(result)
+    _print(result, why, as_json=chosen.json)
+    return exit_status(result)
 
 
 def _sent(mailer: Mailer, result: SendResult, timeout: float) -> tuple[SendResult, str]:
-    """What becomes of a message within some seconds, and why nothing does.
+    """Send a message; return its result within some seconds, and why it was not sent.
 
-    It alone is sent from here: what else lies in the outbox may be a program's that asks somebody
-    before it sends.
+    No other message is sent from here: the rest of the outbox may belong to a program that asks for
+    approval first.
     """
     begin = time.monotonic()
     why = ""
     try:
         mailer.flush(timeout, only=result.key)
-        timeout = 0.0  # it had its try
+        timeout = 0.0  # it was tried
         why = str(mailer.last_error or "")
     except LeaseHeld:
-        timeout -= time.monotonic() - begin  # whoever sends from this outbox sends it
+        timeout -= time.monotonic() - begin  # the holder of this outbox sends it
     return mailer.wait(result.key, timeout), why
 
 
 def _text(chosen: argparse.Namespace) -> str | None:
-    """What it says: the argument, the file, or standard input."""
+    """The message's text: the argument, the file, or standard input."""
     if chosen.text is not None and chosen.file is not None:
-        raise ConfigurationError("--file", chosen.file, "the text is there already: one of the two")
+        raise ConfigurationError(
+            "--file", chosen.file, "cannot be combined with TEXT: choose one of the two"
+        )
     if chosen.text is not None:
         return str(chosen.text)
     if chosen.file is None and chosen.html is not None:
         return None
     if chosen.file is None and sys.stdin.isatty():
-        raise ConfigurationError("TEXT", None, "say something, or name a --file")
+        raise ConfigurationError("TEXT", None, "give a text, or name a --file")
     return _read(chosen.file or STDIN, "--file")
 
 
@@ -156,29 +156,25 @@ def _read(path: str, option: str) -> str:
         raw = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
         return raw.decode("utf-8")
     except (OSError, ValueError) as error:
-        allowed = f"must be a file in UTF-8 that can be read: {error}"
+        allowed = f"must be a readable file in UTF-8: {error}"
         raise ConfigurationError(option, path, allowed) from error
 
 
-def _tell(result: SendResult, why: str, *, as_json: bool) -> None:
+def _print(result: SendResult, why: str, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(facts(result)))
+        fields = json_fields(result)
+        del fields["raw"], fields["dry_run"]
+        print(json.dumps(fields))
         return
-    said = f"{result.code} {result.text}" if result.code else result.reason or why
-    print(printable(f"{result.state}: {result.key} {result.message_id} {said}".rstrip()))
-    for one in result.recipients:
-        answer = f"{one.code or ''} {one.text}".strip()
-        print(printable(f"  {one.status}: {one.address} {answer}".rstrip()))
+    reason = f"{result.code} {result.text}" if result.code else result.reason or why
+    print(printable(f"{result.state}: {result.key} {result.message_id} {reason}".rstrip()))
+    for recipient in result.recipients:
+        reply = f"{recipient.code or ''} {recipient.text}".strip()
+        print(printable(f"  {recipient.status}: {recipient.address} {reply}".rstrip()))
 
 
-def facts(result: SendResult) -> dict[str, Any]:
-    """A result as plain values for JSON."""
-    found = asdict(result)
-    del found["raw"], found["dry_run"]
-    return found
-
-
-def _status(result: SendResult) -> int:
+def exit_status(result: SendResult) -> int:
+    """The exit status for what became of a message."""
     if result.state in ("queued", "sending"):
         return QUEUED
     return OK if len(result.accepted) == len(result.recipients) else FAILED

@@ -1,4 +1,4 @@
-"""``nornmail serve``: a poller and a mailer as a service, behind the control interface."""
+"""``nornmail serve``: a poller and a mailer as a service with the control interface."""
 
 from __future__ import annotations
 
@@ -17,15 +17,7 @@ from typing import Any
 from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import serving
-from nornmail.cli.options import (
-    Parser,
-    Settings,
-    add_environment,
-    add_log_level,
-    add_mailbox,
-    add_start,
-    set_up_logging,
-)
+from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import Output, output_file, standard_output
 from nornmail.cli.signals import Interrupted, Work
 from nornmail.web import application
@@ -33,55 +25,52 @@ from nornmail.web import application
 log = logging.getLogger("nornmail.web")
 
 ADDRESS = "127.0.0.1:8000"
-"""Where it listens: this machine alone can reach it."""
+"""The default address: only this machine can reach it."""
 Handler = Callable[[Message], Any]
 
 
 def add(parser: Parser) -> None:
-    """Say what the command takes."""
+    """Add the command's options."""
     parser.description = (
-        "Polls the mailbox, sends what is queued, and answers HTTP: inboxes are made "
-        "and removed, mail is\nsent, and GET /healthz says whether all is well. Mail goes to the "
-        "function of --handler, or as one\nJSON line per message to --output. It ends with SIGINT "
-        "or SIGTERM, after the message at hand.\n\n"
-        "Exit status: 0 it was told to stop, 1 it failed, 2 a setting is wrong or a decision is "
-        "needed, 3 the\nstate store cannot be used, 130 a second signal came before it stopped."
+        "Polls the mailbox, sends queued messages, and serves an HTTP interface: create and remove "
+        "inboxes, send\nmail, and GET /healthz. Mail goes to the function of --handler, or as one "
+        "JSON line per message to\n--output. SIGINT and SIGTERM end it after the current message."
+        "\n\nExit status: 0 stopped by a signal, 1 it failed, 2 a setting is wrong or a decision "
+        "is required, 3 the\nstate store cannot be used, 130 a second signal came before it had "
+        "stopped."
     )
-    add_environment(parser)
-    add_mailbox(parser)
-    add_start(parser)
+    add_settings(parser, mailbox=True, start=True, log_level="info")
     parser.add_argument(
         "--bind",
         metavar="ADDRESS:PORT",
         default=None,
-        help=f"where to listen (NORNMAIL_BIND; default: {ADDRESS}). What others can reach needs "
-        "NORNMAIL_API_TOKEN, which every request must then carry",
+        help=f"where to listen (NORNMAIL_BIND; default: {ADDRESS}). An address that other machines "
+        "can reach needs NORNMAIL_API_TOKEN, which every request must then carry",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
+    destination = parser.add_mutually_exclusive_group()
+    destination.add_argument(
         "--handler",
         metavar="MODULE:FUNCTION",
-        help="what is called with each message, such as shop.mail:handle",
+        help="the function that is called with each message, such as shop.mail:handle",
     )
-    where.add_argument(
+    destination.add_argument(
         "--output",
         metavar="PATH",
-        help="the file to which a JSON line per message is appended (default: standard output)",
+        help="the file to append one JSON line per message to (default: standard output)",
     )
-    add_log_level(parser, "info")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
     host, port = _address(chosen.bind or settings.get("NORNMAIL_BIND") or ADDRESS)
     token = settings.get("NORNMAIL_API_TOKEN") or None
     if token is None and not _is_loopback(host):
-        said = f"must be set to listen on {host}, which other machines can reach"
-        raise ConfigurationError("NORNMAIL_API_TOKEN", None, said)
+        allowed = f"must be set to listen on {host}, which other machines can reach"
+        raise ConfigurationError("NORNMAIL_API_TOKEN", None, allowed)
     with ExitStack() as stack:
         handler, output = _receiver(chosen, stack)
         store = stack.enter_context(closing(open_store(settings.state)))
@@ -99,18 +88,18 @@ def run(chosen: argparse.Namespace) -> int:
         except Interrupted:
             print("nornmail: interrupted", file=sys.stderr)
             return INTERRUPTED
-        return OK if output is None else output.account()
+        return OK if output is None else output.exit_status()
 
 
 def _loop(poller: Poller, handler: Handler) -> Callable[[], None]:
-    """The poller's life, on an event loop if the handler needs one."""
+    """The poller's main loop, on an event loop if the handler needs one."""
     if inspect.iscoroutinefunction(handler):
         return lambda: asyncio.run(poller.run())
     return poller.run_forever
 
 
 def _receiver(chosen: argparse.Namespace, stack: ExitStack) -> tuple[Handler, Output | None]:
-    """Who gets the mail: a function of the user's, or lines."""
+    """The handler of the mail: the user's function, or lines of output."""
     if chosen.handler is not None:
         return load_handler(chosen.handler), None
     output = (
@@ -122,10 +111,10 @@ def _receiver(chosen: argparse.Namespace, stack: ExitStack) -> tuple[Handler, Ou
 
 
 def load_handler(name: str) -> Handler:
-    """The function of a name such as ``shop.mail:handle``; the current directory counts.
+    """Import the function of a name such as ``shop.mail:handle``, from the current directory too.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no such function.
     """
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
@@ -134,25 +123,25 @@ def load_handler(name: str) -> Handler:
     if here not in sys.path:  # as with `python -m`; it stays, since the handler may import more
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module_name)
+        value: Any = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigurationError("--handler", name, f"cannot be imported: {error}") from error
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            said = f"there is no {part} in {getattr(found, '__name__', module_name)}"
-            raise ConfigurationError("--handler", name, said)
-        found = getattr(found, part)
-    if not callable(found):
-        raise ConfigurationError("--handler", name, "must be a function of a message")
-    handler: Handler = found
+        if not hasattr(value, part):
+            reason = f"there is no {part} in {getattr(value, '__name__', module_name)}"
+            raise ConfigurationError("--handler", name, reason)
+        value = getattr(value, part)
+    if not callable(value):
+        raise ConfigurationError("--handler", name, "must be a function that takes a message")
+    handler: Handler = value
     return handler
 
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.strip().rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65_535:
-        said = f"must be an address and a port, such as {ADDRESS}"
-        raise ConfigurationError("--bind", text, said)
+        allowed = f"must be an address and a port, such as {ADDRESS}"
+        raise ConfigurationError("--bind", text, allowed)
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104
 
 

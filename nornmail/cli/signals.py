@@ -1,11 +1,12 @@
-"""Signals, which are the command line's business: the first one ends the work at the next message.
+"""Signals: the first one ends the work after the current message, the second one ends it now.
 
 Work is done in a thread, and the main thread, in which Python runs signal handlers, waits. So a
 handler never interrupts the work, and never meets a lock that the work holds.
 
-The system may give a signal to any thread, and a second one that comes close behind the first goes
-to another than the main thread. The wait there goes on then, and Python runs no handler before it
-ends. So the main thread waits for a socket, which Python rings whatever thread a signal came to.
+The system may deliver a signal to any thread, and a second one that follows closely arrives in
+another thread than the main one. A wait in the main thread would then continue, with no handler
+run. So the main thread waits for a socket, which Python writes to whichever thread a signal came
+to.
 """
 
 from __future__ import annotations
@@ -26,41 +27,41 @@ T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RINGS = 64
-"""Octets that are taken from the bell at once: one for each signal, and one for the end."""
+"""Octets read from the bell at once: one for each signal, and one for the end."""
 
 
 class Interrupted(Exception):
-    """A second signal came: the work is left where it is."""
+    """A second signal came: the work is abandoned."""
 
 
 class Work(Generic[T]):
     """A function that runs in a thread until it is done or a signal ends it.
 
     Args:
-        function: what is to be done.
+        function: the work.
         stop: makes ``function`` return soon; called at the first signal.
 
     Attributes:
-        signalled: the first signal that came, ``None`` if none did.
+        signalled: the first signal, ``None`` if there was none.
     """
 
     def __init__(self, function: Callable[[], T], stop: Callable[[], object]) -> None:
         self._function = function
         self._stop = stop
-        # What rings may be a child's that was forked: what happened is in the queue alone.
+        # A forked child may ring as well, so only the queue says what happened.
         self._events: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
         self._result: list[T] = []
         self._error: BaseException | None = None
         self.signalled: signal.Signals | None = None
 
     def run(self) -> T:
-        """Do it, and return what the function returned.
+        """Run the function in its thread; return its result.
 
         Raises:
             Interrupted: a second signal came before it was done.
-            BaseException: what the function raised.
+            BaseException: raised by the function.
         """
-        # A daemon: when a second signal comes the process ends, whatever it waits for.
+        # A daemon: at a second signal the process ends, whatever the thread waits for.
         with self._bell() as (bell, rope), self._handling(rope):
             thread = threading.Thread(
                 target=self._work, args=(rope,), name="nornmail-work", daemon=True
@@ -71,7 +72,7 @@ class Work(Generic[T]):
                     raise Interrupted
                 self.signalled = event
                 self._stop()
-                log.info("%s: it ends after the message at hand", event.name)
+                log.info("%s: stopping after the current message", event.name)
         thread.join()
         if self._error is not None:
             raise self._error
@@ -92,14 +93,14 @@ class Work(Generic[T]):
             self._error = error
         finally:
             self._events.put(None)
-            # It is full, and rings anyway; or it is closed: a second signal came, nobody waits.
+            # It is full, and rings anyway; or it is closed, after a second signal.
             with suppress(OSError):
                 rope.send(b"\0")
 
     @staticmethod
     @contextmanager
     def _bell() -> Iterator[tuple[socket.socket, socket.socket]]:
-        """What is waited for, and what is pulled."""
+        """The socket that the main thread waits for, and the one that wakes it."""
         bell, rope = socket.socketpair()
         with bell, rope:
             rope.setblocking(False)

@@ -1,4 +1,4 @@
-"""``nornmail watch``: a line for each message, until it is told to stop."""
+"""``nornmail watch``: a line for each new message, until a signal stops it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,33 @@ from contextlib import closing
 
 from nornmail import Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED
-from nornmail.cli.options import (
-    Parser,
-    Settings,
-    add_environment,
-    add_log_level,
-    add_mailbox,
-    add_start,
-    set_up_logging,
-)
+from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import standard_output
 from nornmail.cli.progress import on_standard_error
 from nornmail.cli.signals import Interrupted, Work
 
 
 def add(parser: Parser) -> None:
-    """Say what the command takes."""
+    """Add the command's options."""
     parser.description = (
-        "Prints one JSON object per line and message on standard output, and goes on "
-        "until SIGINT (Ctrl-C)\nor SIGTERM. A message counts as handled once its line is out; if "
-        "the reader goes away it waits,\nand comes again at the next start.\n\n"
-        "Exit status: 0 it was told to stop, 1 it failed or its reader went away, 2 a setting is "
-        "wrong, 3 the\nstate store cannot be used, 130 a second signal came before it had stopped."
+        "Prints one JSON object per line for each new message, until SIGINT (Ctrl-C) or SIGTERM. A "
+        "message counts\nas handled once its line is written; if the reader of the output leaves, "
+        "the message waits, and is\nprinted after the next start.\n\n"
+        "Exit status: 0 stopped by a signal, 1 it failed or the reader of its output left, 2 a "
+        "setting is wrong,\n3 the state store cannot be used, 130 a second signal came before it "
+        "had stopped."
     )
-    add_environment(parser)
-    add_mailbox(parser)
-    add_start(parser)
+    add_settings(parser, mailbox=True, start=True, log_level="info")
     parser.add_argument(
-        "--no-idle", action="store_true", help="look every IMAP_POLL_INTERVAL, and do not IDLE"
+        "--no-idle",
+        action="store_true",
+        help="poll every IMAP_POLL_INTERVAL seconds instead of using IDLE",
     )
-    add_log_level(parser, "info")
     parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     progress = on_standard_error()
     set_up_logging(chosen.log_level, progress.clear)
     settings = Settings(chosen)
@@ -60,4 +52,4 @@ def run(chosen: argparse.Namespace) -> int:
             return INTERRUPTED
         finally:
             progress.clear()
-    return output.account()
+    return output.exit_status()

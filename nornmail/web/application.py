@@ -1,4 +1,4 @@
-"""The application: who may ask, which resource answers, and that every answer is JSON."""
+"""The WSGI application: authorisation, routing, and JSON for every response."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller, Status
-from nornmail.web.http import JSON, Answer, Problem, Request, phrase, read_request
+from nornmail.web.http import JSON, HTTPError, Request, Response, read_request, reason_phrase
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
 
 log = logging.getLogger("nornmail.web")
 
-# ---- Whether all is well, for whoever watches: pure.
+MAX_BODY = 1024 * 1024
+"""Octets of a request's body; only attachments need more."""
+MAX_BODY_WITH_ATTACHMENTS = 35 * 1024 * 1024
+"""Octets of a request that sends mail: 25 MiB, which large providers accept, in base64."""
+
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Resource = Callable[[Request], Response]
 
 WELL = frozenset({"starting", "connecting", "polling", "idle", "standing_by"})
-"""The states of a poller in which nothing is wrong."""
+"""The states of a healthy poller."""
+_MESSAGES = "/v1/messages"
 
 
-def health(status: Status, *, details: bool) -> Answer:
-    """The answer to ``GET /healthz``: 200 and healthy, or 503 and why not.
+def health(status: Status, *, details: bool) -> Response:
+    """The response to ``GET /healthz``: 200 and healthy, or 503 and the reason.
 
     Args:
         status: the poller's.
-        details: whether the one who asks may see the reason, which can name hosts and accounts.
+        details: include the reason, which can name hosts and accounts.
     """
     well = status.state in WELL and not status.stalled
     body: dict[str, Any] = {"status": "healthy" if well else "unhealthy"}
     if details:
         why = "" if well else status.reason
         if status.stalled:
-            why = why or "no look at the mailbox has succeeded for many intervals"
+            why = why or "no poll has succeeded for many intervals"
         body |= {
             "state": str(status.state),
             "since": status.since.isoformat(),
@@ -43,18 +50,7 @@ def health(status: Status, *, details: bool) -> Answer:
             "waiting": status.waiting,
             "dead": status.dead,
         }
-    return Answer(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, body)
-
-
-MAX_BODY = 1024 * 1024
-"""Octets of a request's body: nothing but attachments is larger."""
-MAX_BODY_WITH_ATTACHMENTS = 35 * 1024 * 1024
-"""Octets of a request that sends mail: 25 MiB, which large providers accept, in base64."""
-
-WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-Resource = Callable[[Request], Answer]
-
-_MESSAGES = "/v1/messages"
+    return Response(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, body)
 
 
 def application(
@@ -68,16 +64,16 @@ def application(
 ) -> WsgiApplication:
     """The control interface as a WSGI application, for any server and any number of threads.
 
-    The inboxes that were made through it lie in the poller's store, and are added to the poller
-    here. It neither starts nor stops anything.
+    The inboxes that it created are kept in the poller's store, and are added to the poller here.
+    Starting and stopping is the caller's business.
 
     Args:
-        poller: made with ``inboxes`` (none, mostly) and ``on_message``, which is called with the
-            mail of the inboxes that are made here.
+        poller: with ``inboxes`` (mostly an empty list) and ``on_message``, which is called with
+            the mail of the inboxes that are created here.
         mailer: sends; without one POST /v1/messages is refused.
-        domain: of the addresses that are made; ``None`` takes that of the poller's username.
-        token: a bearer token that every request must carry, but for the health's bare word;
-            ``None`` asks for none.
+        domain: of new addresses; ``None`` means the domain of the poller's username.
+        token: a bearer token that every request must carry, except for a health check without
+            details; ``None`` requires no token.
         max_body: octets that the body of a request may have.
         max_body_with_attachments: the same for a request that sends mail.
 
@@ -96,8 +92,8 @@ def application(
 def _domain_of(poller: Poller) -> str:
     _, at, domain = (poller.settings.username or "").rpartition("@")
     if not (at and domain):
-        said = "set it to the domain of the inboxes: IMAP_USERNAME is no address that has one"
-        raise ConfigurationError("EMAIL_DOMAIN", None, said)
+        allowed = "set it to the domain of the inboxes: IMAP_USERNAME is not an address with one"
+        raise ConfigurationError("EMAIL_DOMAIN", None, allowed)
     return domain
 
 
@@ -127,53 +123,53 @@ class _Application:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         try:
-            answer = self._answer(environ)
-        except Problem as problem:
-            answer = problem.answer
+            response = self._respond(environ)
+        except HTTPError as error:
+            response = error.response
         except Exception:
             log.exception("a request failed")
-            answer = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the log").answer
-        octets = answer.octets()
-        headers = [*answer.headers, ("Content-Length", str(len(octets)))]
+            response = HTTPError(HTTPStatus.INTERNAL_SERVER_ERROR, "see the log").response
+        octets = response.octets()
+        headers = [*response.headers, ("Content-Length", str(len(octets)))]
         if octets:
             headers += [("Content-Type", JSON), ("Cache-Control", "no-store")]
-        start_response(f"{answer.status.value} {phrase(answer.status)}", headers)
+        start_response(f"{response.status.value} {reason_phrase(response.status)}", headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [octets]
 
-    def _answer(self, environ: Mapping[str, Any]) -> Answer:
+    def _respond(self, environ: Mapping[str, Any]) -> Response:
         path = str(environ.get("PATH_INFO", "")).rstrip("/") or "/"
-        # Who may not ask is told before anything else is read, and nothing of what there is.
-        if path != "/healthz" and not self._may_ask(environ):
-            said = "send the token of this server: Authorization: Bearer ..."
-            raise Problem(HTTPStatus.UNAUTHORIZED, said, (("WWW-Authenticate", "Bearer"),))
-        resources, parts = self._found(path)
+        # First, so that an unauthorised client learns nothing of what exists.
+        if path != "/healthz" and not self._authorized(environ):
+            detail = "send the token of this server: Authorization: Bearer ..."
+            raise HTTPError(HTTPStatus.UNAUTHORIZED, detail, (("WWW-Authenticate", "Bearer"),))
+        resources, path_params = self._route(path)
         method = str(environ["REQUEST_METHOD"]).upper()
         resource = resources.get("GET" if method == "HEAD" else method)
         if resource is None:
             allow = ", ".join(sorted(resources))
-            said = f"{path[:200]} takes {allow}"
-            raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, said, (("Allow", allow),))
+            detail = f"{path[:200]} supports {allow}"
+            raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, detail, (("Allow", allow),))
         most = self._max_body_with_attachments if path == _MESSAGES else self._max_body
-        return resource(read_request(environ, most, parts=parts))
+        return resource(read_request(environ, most, path_params))
 
-    def _found(self, path: str) -> tuple[Mapping[str, Resource], tuple[str, ...]]:
-        """What answers for a path, by method, and what stands in the path."""
+    def _route(self, path: str) -> tuple[Mapping[str, Resource], tuple[str, ...]]:
+        """The resources of a path, by method, and the parameters in the path."""
         for pattern, resources in self._routes:
-            found = pattern.fullmatch(path)
-            if found is not None:
-                return resources, found.groups()
-        raise Problem(HTTPStatus.NOT_FOUND, f"there is no {path[:200]}")
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return resources, match.groups()
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"{path[:200]} does not exist")
 
-    def _may_ask(self, environ: Mapping[str, Any]) -> bool:
+    def _authorized(self, environ: Mapping[str, Any]) -> bool:
         if self._token is None:
             return True
-        kind, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        # Octets: compare_digest takes no text that is not ASCII.
+        scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        # Octets: compare_digest accepts only ASCII as text.
         same = hmac.compare_digest(
-            given.strip().encode("utf-8", "replace"), self._token.encode("utf-8", "replace")
+            token.strip().encode("utf-8", "replace"), self._token.encode("utf-8", "replace")
         )
-        return kind.lower() == "bearer" and same
+        return scheme.lower() == "bearer" and same
 
-    def _health(self, request: Request) -> Answer:
+    def _health(self, request: Request) -> Response:
         token = {"HTTP_AUTHORIZATION": request.headers.get("authorization", "")}
-        return health(self._poller.status(), details=self._may_ask(token))
+        return health(self._poller.status(), details=self._authorized(token))

@@ -1,7 +1,8 @@
-"""Requests and answers as values: what a WSGI server hands in, and what it is to send.
+"""HTTP requests and responses as values, between a WSGI server and the resources.
 
-A request is checked before a resource sees it: its body is read within a bound, and is a JSON
-object or refused. What a resource refuses it raises as a :class:`Problem`, which is an answer too.
+A request is checked before a resource sees it: its body is read within a bound, and anything but a
+JSON object is refused. A resource refuses a request by raising :class:`HTTPError`, which has its
+response.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from urllib.parse import parse_qsl
 
 JSON = "application/json"
 HIGHEST_NUMBER = 10**9
-"""Of a query's numbers: no list is longer, and longer digits are somebody's joke."""
+"""The highest number in a query: no list is longer."""
 
 _NEWER_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""What RFC 9110 calls them; Python has older words before 3.13. A program compares them."""
+"""Names of RFC 9110, which programs compare; Python before 3.13 has older ones."""
 
 
-def phrase(status: HTTPStatus) -> str:
-    """A status in words, the same on every Python (RFC 9110, 15)."""
+def reason_phrase(status: HTTPStatus) -> str:
+    """The reason phrase of a status, the same on every Python (RFC 9110, 15)."""
     return _NEWER_PHRASES.get(status.value, status.phrase)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back.
+class Response:
+    """An HTTP response.
 
     Attributes:
         status: of HTTP.
-        body: a value for JSON; ``None`` sends none.
-        headers: beside Content-Type and Content-Length.
+        body: a value for JSON; ``None`` for no body.
+        headers: in addition to Content-Type and Content-Length.
     """
 
     status: HTTPStatus
@@ -41,40 +42,40 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
     def octets(self) -> bytes:
-        """The body as it is sent."""
+        """The body, encoded."""
         if self.body is None:
             return b""
         return json.dumps(self.body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
-class Problem(Exception):
-    """A request that is refused, as the answer that says so.
+class HTTPError(Exception):
+    """A refused request, with its response.
 
     Args:
         status: of HTTP.
-        detail: what is wrong and what to do, on one line.
-        headers: of the answer.
+        detail: the mistake and what to do, on one line.
+        headers: of the response.
     """
 
     def __init__(
         self, status: HTTPStatus, detail: str, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
         super().__init__(detail)
-        body = {"error": phrase(status).lower(), "detail": detail}
-        self.answer = Answer(status, body, headers)
+        body = {"error": reason_phrase(status).lower(), "detail": detail}
+        self.response = Response(status, body, headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for.
+    """An HTTP request.
 
     Attributes:
         method: in capitals.
         path: decoded, from the first slash on.
         query: the query's names and values.
         headers: by their names in lower case.
-        data: the body, a JSON object; empty where there is none.
-        parts: what the route's pattern found in the path.
+        data: the body, a JSON object; empty where there is no body.
+        path_params: the parameters in the path.
     """
 
     method: str
@@ -82,54 +83,56 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    parts: tuple[str, ...] = ()
+    path_params: tuple[str, ...] = ()
 
     def number(self, name: str, default: int, least: int, most: int = HIGHEST_NUMBER) -> int:
         """A number of the query.
 
         Raises:
-            Problem: it is none, or out of its bounds.
+            HTTPError: it is not a number, or out of bounds.
         """
         text = self.query.get(name)
         if text is None:
             return default
         if text.isascii() and text.isdigit() and len(text) <= len(str(most)):
-            found = int(text)
-            if least <= found <= most:
-                return found
-        raise Problem(
+            value = int(text)
+            if least <= value <= most:
+                return value
+        raise HTTPError(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be a whole number, {least} to {most}"
         )
 
     def text(self, name: str, most: int, *, default: str | None = None) -> str:
-        """A text of the body, without blanks around it; ``default`` where it is not there.
+        """A text of the body, without blanks around it; ``default`` where it is missing.
 
         Raises:
-            Problem: it is missing and has no default, empty, too long, or no text.
+            HTTPError: it is missing without a default, empty, too long, or not text.
         """
         value = self.data.get(name)
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value.strip():
-            said = "is missing" if value is None else "must be text that is not empty"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} {said}")
+            mistake = "is missing" if value is None else "must be text that is not empty"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} {mistake}")
         if len(value) > most:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must have {most} characters at most"
+            raise HTTPError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must have at most {most} characters"
             )
         return value.strip()
 
 
-def read_request(environ: Mapping[str, Any], max_body: int, parts: tuple[str, ...] = ()) -> Request:
+def read_request(
+    environ: Mapping[str, Any], max_body: int, path_params: tuple[str, ...] = ()
+) -> Request:
     """The request of a WSGI environment.
 
     Args:
-        environ: as PEP 3333 has it.
+        environ: as in PEP 3333.
         max_body: octets that the body may have.
-        parts: of the path.
+        path_params: the parameters in the path.
 
     Raises:
-        Problem: it cannot be served: a body that is too large, no JSON, or not an object.
+        HTTPError: the body is too large, or not a JSON object.
     """
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
@@ -144,7 +147,7 @@ def read_request(environ: Mapping[str, Any], max_body: int, parts: tuple[str, ..
         query=dict(parse_qsl(str(environ.get("QUERY_STRING", "")), max_num_fields=100)),
         headers=headers,
         data=_read_data(environ, max_body) if method in ("POST", "PUT", "PATCH") else {},
-        parts=parts,
+        path_params=path_params,
     )
 
 
@@ -154,19 +157,19 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
         return {}
     kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
     if kind != JSON:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send JSON, with Content-Type: {JSON}")
+        raise HTTPError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send JSON, with Content-Type: {JSON}")
     try:
         value = json.loads(octets)
     except (ValueError, RecursionError) as error:
-        said = "too deeply nested" if isinstance(error, RecursionError) else error
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {said}") from error
+        mistake = "too deeply nested" if isinstance(error, RecursionError) else error
+        raise HTTPError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {mistake}") from error
     if not isinstance(value, dict):
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+        raise HTTPError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
     return value
 
 
 def _read_body(environ: Mapping[str, Any], max_body: int) -> bytes:
-    """The body's octets: as many as Content-Length says, or up to its end where nothing says."""
+    """The body's octets: as many as Content-Length says, or up to the end of the stream."""
     length = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not length:
         if not environ.get("wsgi.input_terminated"):
@@ -176,21 +179,21 @@ def _read_body(environ: Mapping[str, Any], max_body: int) -> bytes:
             raise _too_large(max_body)
         return body
     if not (length.isascii() and length.isdigit()):
-        raise Problem(HTTPStatus.BAD_REQUEST, "Content-Length is no number")
+        raise HTTPError(HTTPStatus.BAD_REQUEST, "Content-Length must be a number")
     if len(length) > len(str(max_body)) or int(length) > max_body:
         raise _too_large(max_body)
     body = bytes(environ["wsgi.input"].read(int(length)))
     if len(body) < int(length):
-        raise Problem(HTTPStatus.BAD_REQUEST, "the body ended before its Content-Length")
+        raise HTTPError(HTTPStatus.BAD_REQUEST, "the body ended before its Content-Length")
     return body
 
 
-def _too_large(max_body: int) -> Problem:
-    said = f"the body may have {max_body:,} octets at most"
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+def _too_large(max_body: int) -> HTTPError:
+    detail = f"the body may have at most {max_body:,} octets"
+    return HTTPError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-def listed(items: Iterable[Any], *, limit: int, offset: int) -> dict[str, Any]:
-    """A page of a list, and how many there are in all."""
+def page_of(items: Iterable[Any], *, limit: int, offset: int) -> dict[str, Any]:
+    """A page of a list, and the length of the whole list."""
     everything = list(items)
     return {"items": everything[offset : offset + limit], "count": len(everything)}

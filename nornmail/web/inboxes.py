@@ -1,4 +1,4 @@
-"""Inboxes: made, listed, removed, and looked into now."""
+"""The inboxes resource: create, list, remove and sync."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from nornmail import (
     Poller,
     Throttled,
 )
-from nornmail.web.http import Answer, Problem, Request, listed
+from nornmail.web.http import HTTPError, Request, Response, page_of
 
 PAGE = 50
 """Inboxes in a list, unless ``limit`` says otherwise."""
 LONGEST_PAGE = 1_000
 """The most that ``limit`` may be."""
 LONGEST_NAME = 200
-"""Characters of an inbox's name, which people read."""
+"""Characters of an inbox's name, which is for people."""
 LONGEST_LOCAL_PART = 64
 """Octets before the @ (RFC 5321, 4.5.3.1.1)."""
 
@@ -37,13 +37,13 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*
 
 
 class Inboxes:
-    """The inboxes of a poller, which lie in its store.
+    """The inboxes of a poller, kept in its store.
 
-    Those that the store knows are added to the poller when this is made.
+    Those that the store has are added to the poller at construction.
 
     Args:
-        poller: may have inboxes of its own besides.
-        domain: of the addresses that are made.
+        poller: may have inboxes of its own as well.
+        domain: of new addresses.
     """
 
     def __init__(self, poller: Poller, domain: str) -> None:
@@ -51,24 +51,24 @@ class Inboxes:
         self._domain = domain
         self._lock = threading.Lock()
         self._syncs: dict[str, Future[int]] = {}
-        there = {inbox.key for inbox in poller.inboxes}
+        known = {inbox.key for inbox in poller.inboxes}
         for record in poller.store.inboxes(poller.mailbox):
             inbox = Inbox(record.address)
-            if inbox.key not in there:
+            if inbox.key not in known:
                 poller.add_inbox(inbox, backfill=record.backfill)
 
-    def create(self, request: Request) -> Answer:
-        """``POST /v1/inboxes``: 201 and the inbox, 409 where the address is taken."""
+    def create(self, request: Request) -> Response:
+        """``POST /v1/inboxes``: 201 and the inbox, 409 if the address is taken."""
         name = request.text("name", LONGEST_NAME)
         local = request.text("email_username", LONGEST_LOCAL_PART)
         if not _LOCAL_PART.fullmatch(local):
-            raise Problem(
+            raise HTTPError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                "email_username must be what stands before the @ of an address, such as support",
+                "email_username must be the part of an address before the @, such as support",
             )
         backfill = request.data.get("backfill", False)
         if not isinstance(backfill, bool):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill must be true or false")
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill must be true or false")
         record = InboxRecord(
             id=uuid.uuid4().hex,
             name=name,
@@ -80,86 +80,86 @@ class Inboxes:
             try:
                 self._poller.add_inbox(Inbox(record.address), backfill=backfill)
             except ConfigurationError as error:
-                said = f"there is an inbox {record.address} already"
-                raise Problem(HTTPStatus.CONFLICT, said) from error
+                detail = f"an inbox {record.address} already exists"
+                raise HTTPError(HTTPStatus.CONFLICT, detail) from error
             try:
                 self._poller.store.save_inbox(self._poller.mailbox, record)
             except BaseException:
                 self._poller.remove_inbox(record.address)
                 raise
         location = (("Location", f"/v1/inboxes/{record.id}"),)
-        return Answer(HTTPStatus.CREATED, shown(record), location)
+        return Response(HTTPStatus.CREATED, inbox_body(record), location)
 
-    def list(self, request: Request) -> Answer:
-        """``GET /v1/inboxes``: a page of them, in the order in which they were made."""
+    def list(self, request: Request) -> Response:
+        """``GET /v1/inboxes``: a page of inboxes, in the order of creation."""
         limit = request.number("limit", PAGE, 1, LONGEST_PAGE)
         offset = request.number("offset", 0, 0)
-        page = listed(map(shown, self._records()), limit=limit, offset=offset)
-        return Answer(HTTPStatus.OK, page)
+        page = page_of(map(inbox_body, self._records()), limit=limit, offset=offset)
+        return Response(HTTPStatus.OK, page)
 
-    def get(self, request: Request) -> Answer:
+    def get(self, request: Request) -> Response:
         """``GET /v1/inboxes/{id}``: 200 or 404."""
-        return Answer(HTTPStatus.OK, shown(self.record(request.parts[0])))
+        return Response(HTTPStatus.OK, inbox_body(self.record(request.path_params[0])))
 
-    def delete(self, request: Request) -> Answer:
-        """``DELETE /v1/inboxes/{id}``: 204 or 404. What it had yet to be handed is dead."""
+    def delete(self, request: Request) -> Response:
+        """``DELETE /v1/inboxes/{id}``: 204 or 404. Its messages that still wait become dead letters."""
         with self._lock:
-            record = self.record(request.parts[0])
+            record = self.record(request.path_params[0])
             self._poller.store.forget_inbox(self._poller.mailbox, record.id)
             self._poller.remove_inbox(record.address)
-        return Answer(HTTPStatus.NO_CONTENT)
+        return Response(HTTPStatus.NO_CONTENT)
 
-    def sync(self, request: Request) -> Answer:
-        """``POST /v1/inboxes/{id}/sync``: look now, and say how many messages were new for it."""
-        address = self.record(request.parts[0]).address
+    def sync(self, request: Request) -> Response:
+        """``POST /v1/inboxes/{id}/sync``: poll now, and return how many messages were new for it."""
+        address = self.record(request.path_params[0]).address
         try:
             new = self._shared(address, lambda: self._poller.sync(address))
         except (ConnectionLost, AuthenticationFailed, Throttled, CommandRefused) as error:
-            raise Problem(HTTPStatus.BAD_GATEWAY, f"the mail server: {error}") from error
+            raise HTTPError(HTTPStatus.BAD_GATEWAY, f"the mail server failed: {error}") from error
         except ConfigurationError as error:  # it was removed meanwhile
-            raise _unknown(request.parts[0]) from error
+            raise _unknown(request.path_params[0]) from error
         except NornmailError as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
-        return Answer(HTTPStatus.OK, {"status": "synced", "new_messages": new})
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+        return Response(HTTPStatus.OK, {"status": "synced", "new_messages": new})
 
-    def record(self, name: Any) -> InboxRecord:
-        """The inbox of an id.
+    def record(self, inbox_id: Any) -> InboxRecord:
+        """The inbox with an id.
 
         Raises:
-            Problem: there is none.
+            HTTPError: there is no such inbox.
         """
         for record in self._records():
-            if record.id == name:
+            if record.id == inbox_id:
                 return record
-        raise _unknown(name)
+        raise _unknown(inbox_id)
 
     def _records(self) -> Sequence[InboxRecord]:
         return self._poller.store.inboxes(self._poller.mailbox)
 
     def _shared(self, key: str, work: Callable[[], int]) -> int:
-        """Do the work, or wait for what it comes to where somebody is at it."""
+        """Do the work, or wait for the result of the request that is doing it."""
         with self._lock:
-            running = self._syncs.get(key)
-            mine: Future[int] = Future()
-            if running is None:
-                self._syncs[key] = mine
-        if running is not None:
-            return running.result()
+            pending = self._syncs.get(key)
+            future: Future[int] = Future()
+            if pending is None:
+                self._syncs[key] = future
+        if pending is not None:
+            return pending.result()
         try:
-            mine.set_result(work())
+            future.set_result(work())
         except BaseException as error:
-            mine.set_exception(error)
+            future.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._syncs[key]
-        return mine.result()
+        return future.result()
 
 
-def shown(record: InboxRecord) -> dict[str, Any]:
-    """An inbox as the interface shows it."""
+def inbox_body(record: InboxRecord) -> dict[str, Any]:
+    """An inbox as a response has it."""
     return {"id": record.id, "name": record.name, "email_address": record.address}
 
 
-def _unknown(name: Any) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"there is no inbox {str(name)[:LONGEST_NAME]!r}")
+def _unknown(inbox_id: Any) -> HTTPError:
+    return HTTPError(HTTPStatus.NOT_FOUND, f"there is no inbox {str(inbox_id)[:LONGEST_NAME]!r}")

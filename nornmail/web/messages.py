@@ -1,4 +1,4 @@
-"""Mail that is to go out: checked, and put into the outbox."""
+"""The messages resource: outgoing mail, checked and queued in the outbox."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import Address, Mailer, NornmailError, OutgoingAttachment, Poller
-from nornmail.web.http import Answer, Problem, Request
+from nornmail.web.http import HTTPError, Request, Response
 from nornmail.web.inboxes import Inboxes
 
 log = logging.getLogger("nornmail.web")
 
 LONGEST_SUBJECT = 2_000
-"""Characters; what is longer is no subject."""
+"""Characters; longer text is a mistake."""
 LONGEST_ID = 998
 """Characters of a Message-ID: a line of a header has no more (RFC 5322, 2.1.1)."""
 MOST_RECIPIENTS = 100
-"""Of one message: what every server takes in one go (RFC 5321, 4.5.3.1.8)."""
+"""Of one message: every server accepts as many in one transaction (RFC 5321, 4.5.3.1.8)."""
 KEYS = "api/"
-"""Before a caller's own key, so that it meets none of the keys that answers have."""
+"""Prefix of a caller's own key, which keeps it apart from the keys of replies."""
 
 
 class Messages:
-    """Sending.
+    """The messages resource.
 
     Args:
-        poller: in whose mailbox lies what is answered.
-        inboxes: whose addresses are written from.
-        mailer: with a store, so that what was accepted is durable; ``None`` sends nothing.
+        poller: its mailbox has the messages that are answered.
+        inboxes: their addresses are the senders.
+        mailer: with a store, so that an accepted message is durable; ``None`` sends nothing.
     """
 
     def __init__(self, poller: Poller, inboxes: Inboxes, mailer: Mailer | None) -> None:
@@ -39,20 +39,20 @@ class Messages:
         self._inboxes = inboxes
         self._mailer = mailer
 
-    def create(self, request: Request) -> Answer:
-        """``POST /v1/messages``: 202 and the Message-ID; the outbox does the rest."""
+    def create(self, request: Request) -> Response:
+        """``POST /v1/messages``: 202 and the Message-ID; the outbox sends it."""
         if self._mailer is None:
-            said = "no way out for mail is set up: set SMTP_HOST"
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, said)
+            detail = "sending is not configured: set SMTP_HOST"
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, detail)
         inbox = self._inboxes.record(request.text("inbox_id", LONGEST_ID))
         recipients = {name: _addresses(request.data, name) for name in ("to", "cc", "bcc")}
         if not 0 < sum(map(len, recipients.values())) <= MOST_RECIPIENTS:
-            raise _wrong(f"to, cc and bcc must name 1 to {MOST_RECIPIENTS} addresses")
+            raise _invalid(f"to, cc and bcc must name 1 to {MOST_RECIPIENTS} addresses")
         subject = request.text("subject", LONGEST_SUBJECT, default="")
         text, html = _texts(request.data)
         attachments = _attachments(request.data)
-        answered = request.text("reply_to_message_id", LONGEST_ID, default="")
-        parent, references = self._thread(answered)
+        parent_id = request.text("reply_to_message_id", LONGEST_ID, default="")
+        parent, references = self._thread(parent_id)
         key = request.headers.get("idempotency-key")
         try:
             result = self._mailer.send(
@@ -68,80 +68,80 @@ class Messages:
                 attachments=attachments,
                 key=None if key is None else KEYS + key,
             )
-        except ValueError as error:  # an address, a header or a key that cannot be
-            raise _wrong(str(error)) from error
+        except ValueError as error:  # an address, a header or a key is invalid
+            raise _invalid(str(error)) from error
         except NornmailError as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
         body = {"message_id": result.message_id, "id": result.key, "status": str(result.state)}
-        return Answer(HTTPStatus.ACCEPTED, body)
+        return Response(HTTPStatus.ACCEPTED, body)
 
     def _thread(self, parent: str) -> tuple[str, tuple[str, ...]]:
-        """In-Reply-To and References of an answer to the message with this Message-ID.
+        """In-Reply-To and References of a reply to the message with this Message-ID.
 
-        The chain is that of the message it answers (RFC 5322, 3.6.4). Where that is not in the
-        mailbox, or the server is away, its own Message-ID is all that is known of it; mail goes
-        out all the same, and a client still shows it beneath.
+        The chain continues that of the parent (RFC 5322, 3.6.4). If the parent is not in the
+        mailbox, or the server cannot be reached, its Message-ID alone is used: the reply is sent
+        all the same, and a client still shows it below the parent.
         """
         if not parent:
             return "", ()
         if not parent.startswith("<"):
             parent = f"<{parent}>"
         try:
-            found = self._poller.find_by_message_id(parent)
+            message = self._poller.find_by_message_id(parent)
         except NornmailError as error:
-            log.warning("the thread of %s could not be looked up: %s", parent, error)
-            found = None
-        return parent, (*(found.references if found is not None else ()), parent)
+            log.warning("cannot look up the thread of %s: %s", parent, error)
+            message = None
+        return parent, (*(message.references if message is not None else ()), parent)
 
 
-def _wrong(said: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+def _invalid(detail: str) -> HTTPError:
+    return HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 def _addresses(data: Mapping[str, Any], name: str) -> list[str]:
-    """One address or several; whether each is one the mailer says."""
+    """One address or several; the mailer checks each."""
     value = data.get(name)
     if value is None:
         return []
-    found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise _wrong(f"{name} must be an address or a list of addresses")
-    return found
+    addresses = [value] if isinstance(value, str) else value
+    if not isinstance(addresses, list) or not all(isinstance(text, str) for text in addresses):
+        raise _invalid(f"{name} must be an address or a list of addresses")
+    return addresses
 
 
 def _texts(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The plain text and the HTML, of which one must be there."""
+    """The plain text and the HTML; one of them is required."""
     text, html = data.get("body"), data.get("html")
     for name, value in (("body", text), ("html", html)):
         if value is not None and not isinstance(value, str):
-            raise _wrong(f"{name} must be text")
+            raise _invalid(f"{name} must be text")
     if text is None and html is None:
-        raise _wrong("body is missing")
+        raise _invalid("body is missing")
     return text, html
 
 
 def _attachments(data: Mapping[str, Any]) -> list[OutgoingAttachment]:
-    """What is to be sent along: never a path, since this reads no file for anybody."""
+    """The attachments: never a path, since a client must not read files of this machine."""
     value = data.get("attachments")
     if value is None:
         return []
     if not isinstance(value, list):
-        raise _wrong("attachments must be a list")
-    return [_attachment(number, one) for number, one in enumerate(value)]
+        raise _invalid("attachments must be a list")
+    return [_attachment(number, entry) for number, entry in enumerate(value)]
 
 
 def _attachment(number: int, value: Any) -> OutgoingAttachment:
     name = f"attachments[{number}]"
     if not isinstance(value, dict):
-        raise _wrong(f"{name} must be an object with filename and content")
+        raise _invalid(f"{name} must be an object with filename and content")
     filename, content = value.get("filename"), value.get("content")
     kind = value.get("content_type", "")
     if not isinstance(filename, str) or not filename.strip() or not isinstance(kind, str):
-        raise _wrong(f"{name} must have a filename, and may have a content_type")
+        raise _invalid(f"{name} must have a filename, and may have a content_type")
     if not isinstance(content, str):
-        raise _wrong(f"{name}.content must be the file in base64")
+        raise _invalid(f"{name}.content must be the file in base64")
     try:
         octets = base64.b64decode("".join(content.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _wrong(f"{name}.content is no base64: {error}") from error
+        raise _invalid(f"{name}.content is not base64: {error}") from error
     return OutgoingAttachment(filename, octets, kind)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nornmail import MessageRef
-from nornmail.cli.progress import SHOWN_FROM, Progress, duration, told
+from nornmail.cli.progress import SHOWN_FROM, Progress, format_duration, format_progress
 from nornmail.events import Found, Handled, Idle
 from nornmail.testing import MailServer
 from tests.cli.support import SECONDS, Running, User, mail
@@ -57,12 +57,12 @@ class Screen:
     ],
 )
 def test_a_time_for_people(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_the_line_has_done_total_rate_and_time_left() -> None:
-    assert told(250, 1_000, 10.0) == "250 of 1,000 messages, 25/s, 30 s left"
-    assert told(1, 1_000, 0.0) == "1 of 1,000 messages, 0/s"
+    assert format_progress(250, 1_000, 10.0) == "250 of 1,000 messages, 25/s, 30 s left"
+    assert format_progress(1, 1_000, 0.0) == "1 of 1,000 messages, 0/s"
 
 
 def test_it_counts_from_what_was_found_to_its_end() -> None:
