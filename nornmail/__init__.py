@@ -67,77 +67,42 @@ if TYPE_CHECKING:
     from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
 
-_HOMES: dict[str, tuple[str, ...]] = {
-    "nornmail.diagnostics": ("diagnose",),
-    "nornmail.poller.dead_letters": (
-        "DeadLetter",
-        "DeadLetters",
+_HOMES = {
+    "compose.attachments": "OutgoingAttachment",
+    "compose.autoreply": "AnswerLimits",
+    "diagnostics": "diagnose",
+    "errors": (
+        "AuthenticationFailed CommandRefused ComposeError ConfigurationError ConnectionLost "
+        "DecisionRequired Defer HandlerError LeaseHeld LeaseLost MessageGone NornmailError "
+        "ProtocolError Refusal Reject ReplyRefused SendFailed SendUnknown SendingDisabled "
+        "StoreError Throttled"
     ),
-    "nornmail.errors": (
-        "AuthenticationFailed",
-        "CommandRefused",
-        "ComposeError",
-        "ConfigurationError",
-        "ConnectionLost",
-        "DecisionRequired",
-        "Defer",
-        "HandlerError",
-        "LeaseHeld",
-        "LeaseLost",
-        "ReplyRefused",
-        "MessageGone",
-        "NornmailError",
-        "ProtocolError",
-        "SendingDisabled",
-        "Refusal",
-        "Reject",
-        "SendFailed",
-        "SendUnknown",
-        "StoreError",
-        "Throttled",
-    ),
-    "nornmail.imap.sent_mailbox": ("SentMailbox",),
-    "nornmail.message.addresses": ("Address",),
-    "nornmail.message.attachment": ("Attachment",),
-    "nornmail.message.message": (
-        "Message",
-        "parse_message",
-    ),
-    "nornmail.model": (
-        "Inbox",
-        "InboxRecord",
-        "MessageRef",
-    ),
-    "nornmail.outbox.admin": (
-        "Outbox",
-        "OutboxMessage",
-    ),
-    "nornmail.retry": ("RetryPolicy",),
-    "nornmail.poller.poller": (
-        "PollResult",
-        "Poller",
-    ),
-    "nornmail.settings.env": ("read_environment",),
-    "nornmail.settings.imap": ("ImapSettings",),
-    "nornmail.settings.smtp": ("SmtpSettings",),
-    "nornmail.outbox.status": ("MailerStatus",),
-    "nornmail.compose.attachments": ("OutgoingAttachment",),
-    "nornmail.compose.autoreply": ("AnswerLimits",),
-    "nornmail.outbox.mailer": ("Mailer",),
-    "nornmail.outbox.results": (
-        "OutgoingMessage",
-        "SendResult",
-    ),
-    "nornmail.outbox.transitions": ("SendLimits",),
-    "nornmail.poller.status": ("Status",),
-    "nornmail.net.diagnose": ("Step",),
-    "nornmail.stores.protocol": ("StateStore",),
-    "nornmail.stores.json_store": ("JsonStateStore",),
-    "nornmail.stores.in_memory": ("MemoryStateStore",),
-    "nornmail.stores": ("open_store",),
-    "nornmail.stores.sqlite": ("SqliteStateStore",),
+    "imap.sent_mailbox": "SentMailbox",
+    "message.addresses": "Address",
+    "message.attachment": "Attachment",
+    "message.message": "Message parse_message",
+    "model": "Inbox InboxRecord MessageRef",
+    "net.diagnose": "Step",
+    "outbox.admin": "Outbox OutboxMessage",
+    "outbox.mailer": "Mailer",
+    "outbox.results": "OutgoingMessage SendResult",
+    "outbox.status": "MailerStatus",
+    "outbox.transitions": "SendLimits",
+    "poller.dead_letters": "DeadLetter DeadLetters",
+    "poller.poller": "PollResult Poller",
+    "poller.status": "Status",
+    "retry": "RetryPolicy",
+    "settings.env": "read_environment",
+    "settings.imap": "ImapSettings",
+    "settings.smtp": "SmtpSettings",
+    "stores": "open_store",
+    "stores.in_memory": "MemoryStateStore",
+    "stores.json_store": "JsonStateStore",
+    "stores.protocol": "StateStore",
+    "stores.sqlite": "SqliteStateStore",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""The public names by their modules; the imports above are for the type checker alone."""
+_HOME_OF = {name: f"nornmail.{home}" for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = sorted([*_HOME_OF, "__version__"])
 

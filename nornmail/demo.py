@@ -1,8 +1,8 @@
-"""``nornmail demo``: the whole way of a message, on a mail server inside this process.
+"""``nornmail demo``: the whole path of a message, on a mail server inside this process.
 
-Three messages are delivered, polled and handed to a callback; one of them fails once and comes
-back by itself; the callback's answer arrives in the thread of the mail that it answers. Everything
-that is printed is read from what happened.
+Three messages are delivered, polled and passed to a callback; one fails once and is retried; and
+the callback's reply arrives in the thread of the message that it answers. Every printed line is
+taken from what happened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AGENT = "agent@example.com"
 CUSTOMER = "kim@example.org"
 PASSWORD = "demo"  # noqa: S105 - of a server that lives for a second
 RETRY_AFTER = 0.3
-"""Seconds until a message that failed comes back; an hour's schedule would spoil the show."""
+"""Seconds until a failed message is retried; a real schedule would be too slow to watch."""
 MAIL = (
     ("Where is my order?", "Hello,\n\nI ordered a lamp on Monday. Where is it?\n\nKim"),
     ("Grüße aus Köln", "Die Lampe ist da, vielen Dank! ☀️\n\nKim"),
@@ -36,7 +36,7 @@ MAIL = (
 
 
 def run_demo() -> None:
-    """Show on standard output how mail is delivered, handled and answered."""
+    """Print how mail is delivered, handled and answered."""
     say = _Narrator()
     log = logging.getLogger("nornmail")
     log.addHandler(handler := _Log(say))
@@ -54,25 +54,25 @@ def _run(say: _Narrator) -> None:
         for subject, text in MAIL:
             uid = server.deliver(_mail(CUSTOMER, AGENT, subject, text), user=AGENT)
             say(f"  delivered to {AGENT}: UID {uid}, {subject!r}")
-        say("A poller reads the mailbox and hands each message to on_message(message):")
+        say("A poller reads the mailbox and calls on_message(message) for each message:")
         path = Path(folder)
         agent = _Agent(server, say)
         with _poller(server, AGENT, path / "agent.db", agent) as poller:
-            say(_told(poller.poll_once()))
-            say(f"  in {RETRY_AFTER:g} s the failed one comes back, from its kept bytes:")
+            say(_counts(poller.poll_once()))
+            say(f"  after {RETRY_AFTER:g} s the failed message is retried, from its stored bytes:")
             time.sleep(RETRY_AFTER)
-            say(_told(poller.poll_once()))
-            say(_told(poller.poll_once()) + " - everything once, nothing twice")
+            say(_counts(poller.poll_once()))
+            say(_counts(poller.poll_once()) + " - everything once, nothing twice")
         unread = sum("\\Seen" not in m.flags for m in server.mailbox("INBOX", user=AGENT).messages)
         say(f"On the server {unread} of the agent's {len(MAIL)} messages are unread.")
         say(f"{CUSTOMER} reads the answers:")
         with _poller(server, CUSTOMER, path / "kim.db", _Reader(say, agent.threads)) as poller:
             poller.poll_once()
-    say("That was nornmail. The store is gone with the demo; nothing was left behind.")
+    say("That was nornmail. The demo's server and store are gone again.")
 
 
 class _Narrator:
-    """Prints each line as it happens, with the seconds since the beginning."""
+    """Prints lines, each with the seconds since the start."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -82,7 +82,7 @@ class _Narrator:
 
 
 class _Log(logging.Handler):
-    """Shows the first line of what the library logs, among the demo's own lines."""
+    """Prints the first line of each log record among the demo's own lines."""
 
     def __init__(self, say: _Narrator) -> None:
         super().__init__(logging.WARNING)
@@ -93,7 +93,7 @@ class _Log(logging.Handler):
 
 
 class _Agent:
-    """A handler that answers each message, and fails the first time it sees an invoice."""
+    """A handler that answers each message, and fails at its first attempt at an invoice."""
 
     def __init__(self, server: MailServer, say: _Narrator) -> None:
         self.threads: dict[str, str] = {}
@@ -103,7 +103,9 @@ class _Agent:
     def __call__(self, message: Message) -> None:
         self._say(f"  attempt {message.attempt}: {message.subject!r} from {message.from_.address}")
         if "invoice" in message.subject and message.attempt == 1:
-            self._say("    the handler raises: the message waits, later mail flows")
+            self._say(
+                "    the handler raises an exception: this message waits, later mail is delivered"
+            )
             raise RuntimeError("the invoice service is away")
         answer = _mail(AGENT, message.from_.address, f"Re: {message.subject}", "We are on it.")
         answer["In-Reply-To"] = message.message_id
@@ -114,7 +116,7 @@ class _Agent:
 
 
 class _Reader:
-    """A handler that shows which thread an answer belongs to."""
+    """A handler that prints the thread that a reply belongs to."""
 
     def __init__(self, say: _Narrator, threads: dict[str, str]) -> None:
         self._say = say
@@ -122,7 +124,7 @@ class _Reader:
 
     def __call__(self, message: Message) -> None:
         first = self._threads[message.thread_id]
-        self._say(f"  {message.subject!r} is in the thread that began with {first!r}")
+        self._say(f"  {message.subject!r} is in the thread that started with {first!r}")
 
 
 @contextmanager
@@ -155,26 +157,23 @@ def _mail(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
     return mail
 
 
-def _told(result: PollResult) -> str:
+def _counts(result: PollResult) -> str:
     return (
         f"  polled: {result.new} new, {result.handled} handled, {result.failed} failed, "
         f"{result.waiting} waiting"
     )
 
 
-# ---- ``nornmail demo``.
-
-
 def add(parser: Parser) -> None:
-    """Say what the command takes."""
+    """Add the command, which has no options."""
     parser.description = (
-        "Runs the whole way of a message in a few seconds. It needs no account, no "
-        "network and no\ninstallation, and leaves nothing behind."
+        "Runs the whole path of a message in a few seconds. It needs no account and no network, "
+        "and leaves no\nfiles behind."
     )
     parser.set_defaults(run=run)
 
 
 def run(_chosen: argparse.Namespace) -> int:
-    """Run it; return the exit status."""
+    """Run the command; return the exit status."""
     run_demo()
     return OK

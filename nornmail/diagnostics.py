@@ -1,4 +1,4 @@
-"""Everything that a poller needs, tried step by step: what ``nornmail check`` shows."""
+"""The steps of ``nornmail check``: mailbox, state store and SMTP server, tested one by one."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ from nornmail.net.diagnose import Step
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.routing import addressed_to, route
 from nornmail.settings.imap import ImapSettings
-from nornmail.settings.providers import provider_of, describe
+from nornmail.settings.providers import describe, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores import open_store
 from nornmail.stores.locks import LockTaken
 
 NEWEST = 20
-"""Messages of which it is looked whom they are addressed to."""
+"""Messages whose recipients are compared with the inboxes."""
 SHOWN_ADDRESSES = 10
-"""Addresses that are named when none of them is an inbox's."""
+"""Addresses that are named when none of them belongs to an inbox."""
 
 
 def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
-    """Try the mailbox, the state store, and the way out for mail.
+    """Test the mailbox, the state store, and the SMTP server.
 
-    Nothing is delivered and nothing is changed, in the mailbox or in the store; no store is made.
+    Nothing is delivered or changed, in the mailbox or in the store, and no store is created.
 
     Args:
         imap: the mailbox.
-        smtp: where mail is handed in, ``None`` where it is not.
+        smtp: the SMTP server; ``None`` leaves it out.
         state: the path of the state store.
     """
     provider = provider_of(imap.host, imap.port)
     if provider.title:
         yield Step("provider", True, f"{provider.title}: {describe(provider)}")
-    look = _Look(state, MailboxKey(imap.account, imap.mailbox))
-    looked = look.step()
-    reached = yield from diagnose_imap(imap, newest=NEWEST if look.inboxes else 0)
-    yield looked
-    if reached is not None and look.looked:
-        yield _first_run(imap, reached.selected, look.record)
-        if look.inboxes:
-            yield _inboxes(look.inboxes, reached.newest)
+    store = _StoreCheck(state, MailboxKey(imap.account, imap.mailbox))
+    store_step = store.step()
+    reached = yield from diagnose_imap(imap, newest=NEWEST if store.inboxes else 0)
+    yield store_step
+    if reached is not None and store.is_known:
+        yield _first_run(imap, reached.selected, store.record)
+        if store.inboxes:
+            yield _inboxes(store.inboxes, reached.newest)
     if smtp is not None:
         yield from diagnose_smtp(smtp)
 
 
-class _Look:
-    """A look at the state store, which is not made.
+class _StoreCheck:
+    """A check of the state store, which is not created.
 
     Attributes:
-        looked: whether it is known what the store knows.
-        record: the mailbox's, ``None`` before its first run.
-        inboxes: those that were made while a program ran.
+        is_known: whether the store could be read, or is still to be created.
+        record: the mailbox's; ``None`` before its first run.
+        inboxes: those that the control interface created.
     """
 
     def __init__(self, state: str, mailbox: MailboxKey) -> None:
         self._state = state
         self._mailbox = mailbox
-        self.looked = False
+        self.is_known = False
         self.record: MailboxRecord | None = None
         self.inboxes: list[Inbox] = []
 
@@ -72,66 +72,77 @@ class _Look:
         name = "state store"
         try:
             if os.path.exists(self._state):
-                return Step(name, True, self._said())
-            ready, advice = self._can_be_made()
-            self.looked = ready
-            said = "will be made at the first start" if ready else "is not there and cannot be made"
-            return Step(name, ready, f"{self._state} {said}", advice)
+                return Step(name, True, self._read())
+            advice = self._why_not_writable()
+            self.is_known = not advice
+            finding = (
+                "does not exist and cannot be created"
+                if advice
+                else ("will be created at the first start")
+            )
+            return Step(name, not advice, f"{self._state} {finding}", advice)
         except StoreError as error:
             if isinstance(error.__cause__, LockTaken):
                 holder = error.__cause__.holder or "another process"
-                said = f"{self._state} is in use by {holder}, so it was not looked into"
-                return Step(name, True, said)
+                finding = f"{self._state} is in use by {holder}, so it was not read"
+                return Step(name, True, finding)
             return Step(name, False, str(error))
 
-    def _said(self) -> str:
+    def _read(self) -> str:
         with closing(open_store(self._state)) as store:
             self.record = store.load(self._mailbox)
-            self.inboxes = [Inbox(one.address) for one in store.inboxes(self._mailbox)]
-        self.looked = True
-        return f"{self._state} {'knows' if self.record else 'does not know'} {self._mailbox}"
+            self.inboxes = [Inbox(inbox.address) for inbox in store.inboxes(self._mailbox)]
+        self.is_known = True
+        known = "already has" if self.record else "does not have"
+        return f"{self._state} {known} {self._mailbox}"
 
-    def _can_be_made(self) -> tuple[bool, str]:
+    def _why_not_writable(self) -> str:
+        """What to do before a store can be created; ``""`` if nothing."""
         directory = os.path.dirname(os.path.abspath(self._state))
         if not os.path.isdir(directory):
-            return False, f"make the directory {directory}, or set NORNMAIL_STATE"
+            return f"create the directory {directory}, or set NORNMAIL_STATE"
         if not os.access(directory, os.W_OK | os.X_OK):
-            return False, f"let this user write in {directory}, or set NORNMAIL_STATE"
-        return True, ""
+            return f"let this user write to {directory}, or set NORNMAIL_STATE"
+        return ""
 
 
 def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | None) -> Step:
     name = "first run"
     if record is not None:
-        return Step(name, True, "it is over: mail is delivered as it comes")
+        return Step(name, True, "already done: mail is delivered as it arrives")
     count = selected.exists
     if imap.start_from is None and count > FIRST_RUN_LIMIT:
-        said = (
-            f"{count:,} messages are in {selected.mailbox}, more than {FIRST_RUN_LIMIT:,}, and "
-            "none will be delivered before you decide"
+        finding = (
+            f"{count:,} messages are in {selected.mailbox}, more than {FIRST_RUN_LIMIT:,}; none "
+            "will be delivered before you decide"
         )
-        return Step(name, False, said, "set IMAP_START_FROM to all, to new, or to a date")
+        return Step(name, False, finding, "set IMAP_START_FROM to all, to new, or to a date")
     if imap.start_from == "new":
         return Step(name, True, f"{count:,} messages that are there will be passed over")
     since = "" if imap.start_from in (None, "all") else f", those since {imap.start_from}"
-    return Step(name, True, f"{count:,} messages that are there will be delivered{since}")
+    read = " and marked as read" if imap.mark_as_read else ""
+    finding = f"{count:,} messages that are there will be delivered{read}{since}"
+    if count and imap.start_from is None:
+        finding += "; IMAP_START_FROM=new leaves them alone"
+    return Step(name, True, finding)
 
 
 def _inboxes(inboxes: list[Inbox], newest: Sequence[bytes]) -> Step:
-    """Whether mail comes in that is for an inbox."""
+    """Whether the newest messages are addressed to an inbox."""
     name = "inboxes"
     known = _some([inbox.address for inbox in inboxes])
     if not newest:
-        return Step(name, True, f"{known}; no mail is there yet")
+        return Step(name, True, f"{known}; the mailbox is still empty")
     messages = [parse_message(header) for header in newest]
     count = sum(bool(route(message, inboxes)) for message in messages)
     if count:
         return Step(name, True, f"{count} of the newest {len(newest)} messages are for {known}")
-    seen = _some(list(dict.fromkeys(one for each in messages for one in addressed_to(each))))
-    said = f"none of the newest {len(newest)} messages is for {known}; they are to {seen}"
-    return Step(name, False, said, "write to the address of an inbox, or make one for these")
+    addresses = dict.fromkeys(to for message in messages for to in addressed_to(message))
+    seen = _some(list(addresses))
+    finding = f"none of the newest {len(newest)} messages is for {known}; they are to {seen}"
+    return Step(name, False, finding, "write to the address of an inbox, or create one for these")
 
 
 def _some(addresses: list[str]) -> str:
     more = ", ..." if len(addresses) > SHOWN_ADDRESSES else ""
-    return (", ".join(addresses[:SHOWN_ADDRESSES]) or "nobody") + more
+    return (", ".join(addresses[:SHOWN_ADDRESSES]) or "no address") + more

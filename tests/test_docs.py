@@ -54,6 +54,7 @@ LIMITED = (
     "settings.imap",
     "net.diagnose",
     "settings.env",
+    "settings.fields",
     "settings.smtp",
     "poller.poller",
     "poller.handler",
@@ -257,7 +258,7 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
 def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
     told = {
         QueueState(before): frozenset(map(QueueState, after_all.split(", ")))
-        for before_all, after_all in table(ARCHITECTURE, "a letter from", "to")
+        for before_all, after_all in table(ARCHITECTURE, "a queued message from", "to")
         for before in before_all.split(", ")
     }
     assert told == QUEUE_TRANSITIONS

@@ -2,8 +2,8 @@ r"""The environment and ``.env`` files: ``NAME=value``, one per line.
 
 ``export NAME=value`` works as well. A value is bare, up to the end of the line or to a blank and
 ``#``; or in single quotes, where nothing is special; or in double quotes, where a backslash escapes
-``"``, ``\``, ``n``, ``r``, ``t`` or ``$``. ``$NAME`` is not expanded. Anything else is an error that
-names the file and the line but not the value, which may be a secret.
+``"``, ``\``, ``n``, ``r``, ``t`` or ``$``. ``$NAME`` is not expanded. Anything else is an error
+that names the file and the line but not the value, which may be a secret.
 """
 
 from __future__ import annotations

@@ -93,8 +93,9 @@ class ImapSettings:
             [IMAP_DELETE_AFTER_FETCH, false].
         move_to: the mailbox that handled messages are moved to; it is made when it is missing;
             not together with ``delete_after_fetch`` [IMAP_MOVE_TO].
-        start_from: which mail is delivered that is there at the first run: ``"all"``, ``"new"`` or a
-            date [IMAP_START_FROM: all, new, or YYYY-MM-DD]. Not set, it means all, up to 1,000.
+        start_from: which existing mail the first run delivers: ``"all"``, ``"new"`` (none of it) or
+            since a date [IMAP_START_FROM: all, new, or YYYY-MM-DD]. Not set, it means all, up to
+            1,000.
         on_uidvalidity_change: ``"dedupe"``, ``"replay"`` or ``"baseline"``
             [IMAP_ON_UIDVALIDITY_CHANGE, dedupe].
         idle_renewal: seconds after which IDLE is renewed, where the poller's interval is
@@ -125,9 +126,7 @@ class ImapSettings:
     on_uidvalidity_change: UidValidityPolicy = setting(
         "IMAP_ON_UIDVALIDITY_CHANGE", "dedupe", _POLICY
     )
-    idle_renewal: float = setting(
-        "IMAP_IDLE_RENEWAL", IDLE_RENEWAL, SECONDS, most=MAX_IDLE_RENEWAL
-    )
+    idle_renewal: float = setting("IMAP_IDLE_RENEWAL", IDLE_RENEWAL, SECONDS, most=MAX_IDLE_RENEWAL)
     timeout: float = setting("IMAP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     authserv_id: str | None = setting("IMAP_AUTHSERV_ID", None, OPTIONAL_TEXT)
 

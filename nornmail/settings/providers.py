@@ -189,7 +189,7 @@ PROVIDERS: tuple[Provider, ...] = (
         trash="已删除",
         limits=(
             "it takes an authorisation code, and IMAP is switched on in its web settings",
-            "it opens a mailbox only after the client has identified itself (ID), which nornmail does",
+            "it opens a mailbox only after ID, in which nornmail gives its name and version",
         ),
     ),
     Provider(

@@ -74,11 +74,13 @@ class SmtpSettings:
             raise ConfigurationError(
                 "SMTP_USE_TLS",
                 "false",
-                f"cannot be combined with SMTP_PORT={SUBMISSIONS_PORT}, which is TLS from the first "
-                "octet: use another port, or leave TLS on",
+                f"cannot be combined with SMTP_PORT={SUBMISSIONS_PORT}, which is TLS from the "
+                "first octet: use another port, or leave TLS on",
             )
         if self.password is not None and self.username is None:
-            raise ConfigurationError("SMTP_USERNAME", None, "SMTP_PASSWORD is set and needs a user name")
+            raise ConfigurationError(
+                "SMTP_USERNAME", None, "SMTP_PASSWORD is set and needs a user name"
+            )
         if self.token is not None and self.username is None:
             raise ConfigurationError("SMTP_USERNAME", None, "token= is given and needs a user name")
         check_one_secret("SMTP", self.password, self.token)

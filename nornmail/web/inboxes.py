@@ -102,7 +102,7 @@ class Inboxes:
         return Response(HTTPStatus.OK, inbox_body(self.record(request.path_params[0])))
 
     def delete(self, request: Request) -> Response:
-        """``DELETE /v1/inboxes/{id}``: 204 or 404. Its messages that still wait become dead letters."""
+        """``DELETE /v1/inboxes/{id}``: 204 or 404. Its waiting messages become dead."""
         with self._lock:
             record = self.record(request.path_params[0])
             self._poller.store.forget_inbox(self._poller.mailbox, record.id)
@@ -110,7 +110,7 @@ class Inboxes:
         return Response(HTTPStatus.NO_CONTENT)
 
     def sync(self, request: Request) -> Response:
-        """``POST /v1/inboxes/{id}/sync``: poll now, and return how many messages were new for it."""
+        """``POST /v1/inboxes/{id}/sync``: poll now, and count its new messages."""
         address = self.record(request.path_params[0]).address
         try:
             new = self._shared(address, lambda: self._poller.sync(address))

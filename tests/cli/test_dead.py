@@ -1,4 +1,4 @@
-"""``nornmail dead``: seen, read and asked for again, with no poller and beside one."""
+"""``nornmail dead``: list, show and retry, with and without a running poller."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_nothing_is_dead(server: MailServer, user: User) -> None:
     user.run("poll")
     for arguments in (["list"], ["retry", "--all"]):
         ended = user.run("dead", *arguments)
-        assert (ended.status, ended.out, ended.err) == (0, "", "no message is dead\n")
+        assert (ended.status, ended.out, ended.err) == (0, "", "there are no dead letters\n")
 
 
 def test_what_is_known_of_one(user: User, ids: list[str]) -> None:
@@ -110,7 +110,7 @@ def test_what_was_asked_for_is_handed_over_at_the_next_start(user: User, ids: li
     assert ids[1] in ended.out
     asked = [letter["is_asked_for"] for letter in user.run("dead", "list", "--json").json]
     assert asked == [False, True]
-    assert "(asked for again) no two" in user.run("dead", "list").out
+    assert "(retry requested) no two" in user.run("dead", "list").out
     line, result = user.run("poll").json
     assert (line["subject"], line["delivery_id"], line["attempt"]) == ("two", ids[1], 1)
     assert result["result"] == {
@@ -123,7 +123,7 @@ def test_a_running_watch_takes_them_up(server: MailServer, user: User, ids: list
     with user.start("watch") as watch:
         assert watch.line()["subject"] == "three"
         assert len(user.run("dead", "list", "--json").json) == 2
-        assert user.run("dead", "retry", "--all").out.count("asked for again") == 2
+        assert user.run("dead", "retry", "--all").out.count("retry requested") == 2
         assert {watch.line()["subject"], watch.line()["subject"]} == {"one", "two"}
         watch.tell(signal.SIGTERM)
         assert watch.end().status == 0

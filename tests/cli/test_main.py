@@ -172,7 +172,7 @@ def test_without_standard_output_nothing_is_polled(
     ended = user.run(command, closed=1)
     assert ended.status == 1
     assert ended.err == (
-        "nornmail: standard output is closed, so there is nowhere to write messages to\n"
+        "nornmail: standard output is closed, so messages cannot be written to it\n"
     )
     assert server.mailbox().messages[0].flags == frozenset()
 

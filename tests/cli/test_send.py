@@ -299,7 +299,7 @@ def test_an_empty_outbox_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     SqliteStateStore(tmp_path / "nornmail.db").close()
-    assert run("outbox", "list") == (0, "", "nothing lies in the outbox\n")
+    assert run("outbox", "list") == (0, "", "the outbox is empty\n")
 
 
 def test_a_letter_is_shown_in_three_forms_and_nothing_that_a_terminal_obeys(
@@ -333,7 +333,7 @@ def test_what_is_asked_for_is_left_in_the_store(
     ((asked, kind),) = pending_requests(filled)
     assert (asked.startswith(key), kind) == (True, wish)
     assert asked in out
-    assert f"asked for: {wish}" in run("outbox", "list")[1]
+    assert f"({wish} requested)" in run("outbox", "list")[1]
 
 
 def test_a_key_of_two_outboxes_needs_the_name_of_one(

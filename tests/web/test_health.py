@@ -29,7 +29,7 @@ def test_the_states_that_are_well_are_states() -> None:
 def test_what_stalls_is_not_well_whatever_it_does() -> None:
     answer = health(Status(state=PollerState.POLLING, since=NOW, stalled=True), details=True)
     assert answer.status == 503
-    assert "no look" in answer.body["reason"]
+    assert "no poll" in answer.body["reason"]
 
 
 def test_a_poller_that_was_not_started_says_so(world: World) -> None:
