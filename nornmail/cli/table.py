@@ -6,12 +6,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nornmail import MessageRef
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 NAME_WIDTH = 12
 """Characters of a field's name."""
@@ -60,8 +57,8 @@ def print_fields(fields: dict[str, Any]) -> None:
             print(f"{'':{NAME_WIDTH}}  {line}")
 
 
-def json_fields(record: DataclassInstance) -> dict[str, Any]:
-    """The fields of a record as values for JSON."""
+def json_fields(record: Any) -> dict[str, Any]:
+    """The fields of a record, a dataclass, as values for JSON."""
     values = asdict(record)
     for name in values:
         value = getattr(record, name)

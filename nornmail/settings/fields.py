@@ -11,13 +11,10 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.providers import with_preset
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 HIGHEST_PORT = 65_535
 """TCP has no more."""
@@ -59,9 +56,7 @@ def setting(env: str, default: Any, kind: Kind, *, most: float = 0, secret: bool
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-def read_settings(
-    cls: type[DataclassInstance], environ: Mapping[str, str] | None
-) -> dict[str, Any]:
+def read_settings(cls: Any, environ: Mapping[str, str] | None) -> dict[str, Any]:
     """The values that an environment sets, by the names of the fields.
 
     Raises:
@@ -82,7 +77,7 @@ def read_settings(
     return values
 
 
-def check_settings(settings: DataclassInstance) -> None:
+def check_settings(settings: Any) -> None:
     """Check each value alone: its type first, then its text or number.
 
     Raises:
