@@ -8,7 +8,7 @@ as the notifications of a tracker, which are a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,8 @@ class Automatic:
         return bool(self.kind)
 
 
-_PERSON: Final = Automatic()
+PERSON: Final = Automatic()
+"""The value for mail that shows no sign of a machine."""
 
 _AUTO_REPLY_FIELDS: Final = (
     "X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply-From", "X-Autoreply-From",
@@ -121,36 +122,37 @@ _MAX_REASON: Final = 100
 _MAX_VALUE: Final = 1_000
 
 
-def find_automatic(
+def find_signs(
     headers: Headers,
     content_type: str,
     sender: str,
-    answers_to: str = "",
+    answers_to: Sequence[str] = (),
     is_bounce: bool = False,
-) -> Automatic:
-    """Whether a machine sent this. Answering such mail makes loops (RFC 3834 section 2).
+) -> tuple[Automatic, ...]:
+    """Every sign that a machine sent this, in the order of :data:`KINDS`.
+
+    Answering such mail makes loops (RFC 3834 section 2).
 
     Args:
         headers: of the message.
         content_type: of the whole message, in lower case.
         sender: the address in From.
-        answers_to: the first address in Reply-To, ``""`` for none. Where it is a person's, the
-            sender may be noreply@ with no harm: forms on web pages write so.
+        answers_to: the addresses in Reply-To. Where they are a person's, the sender may be noreply@
+            with no harm: forms on web pages write so.
         is_bounce: its body is a delivery report, whatever its header says.
     """
     order = list(KINDS)
-    first = min(
-        _signs(headers, content_type, sender, answers_to or sender, is_bounce),
-        key=lambda sign: order.index(sign[0]),
-        default=None,
+    signs = _signs(headers, content_type, sender, answers_to or (sender,), is_bounce)
+    return tuple(
+        Automatic(kind, " ".join(reason.split())[:_MAX_REASON])
+        for kind, reason in sorted(signs, key=lambda sign: order.index(sign[0]))
     )
-    return Automatic(first[0], first[1][:_MAX_REASON]) if first else _PERSON
 
 
 def _signs(
-    headers: Headers, content_type: str, sender: str, answered: str, is_bounce: bool
+    headers: Headers, content_type: str, sender: str, answers_to: Sequence[str], is_bounce: bool
 ) -> Iterator[tuple[str, str]]:
-    """Every sign as its kind and its words; of equals the first counts."""
+    """Every sign as its kind and its words."""
     yield from _submitted(headers)
     yield from _reports(headers, content_type, sender, is_bounce)
     precedence = _first_word(headers, "precedence").replace("-", "_")
@@ -171,8 +173,9 @@ def _signs(
     if feedback and not any(service in feedback for service in _PERSONAL_FEEDBACK):
         yield "bulk", "Feedback-ID is present"
     yield from _suppressed(headers)
-    if _NOBODY.search(answered.rpartition("@")[0]):
-        yield "noreply", f"the sender is {answered}"
+    for address in answers_to:
+        if _NOBODY.search(address.rpartition("@")[0]):
+            yield "noreply", f"an answer goes to {address}"
 
 
 def _submitted(headers: Headers) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
-from nornmail.message.automatic import Automatic, find_automatic
+from nornmail.message.automatic import PERSON, Automatic, find_signs
 from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
@@ -298,12 +298,16 @@ class Message:
         ``kind`` says which (see :data:`nornmail.message.automatic.KINDS`) and ``reason`` how it is
         known. Do not answer such mail by a program, unless that kind is what it is for.
         """
-        answers_to = next(iter(self.reply_to), _NOBODY).address
-        return find_automatic(
+        return self.automatic_signs[0] if self.automatic_signs else PERSON
+
+    @cached_property
+    def automatic_signs(self) -> tuple[Automatic, ...]:
+        """Every sign that a machine sent this, of which :attr:`is_automatic` is the first."""
+        return find_signs(
             self.headers,
             self._root.content_type,
             self.from_.address,
-            answers_to,
+            [address.address for address in self.reply_to if "@" in address.address],
             is_bounce=self.bounce is not None,
         )
 

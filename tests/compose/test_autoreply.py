@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +105,12 @@ def test_every_reason_is_told_so_that_allow_lifts_no_other() -> None:
                      id="an answer would come to us"),
         pytest.param("ann@example.org", "Reply-To: agent@example.com, bob@example.net", [],
                      id="an answer would come to others as well"),
+        pytest.param("agent@example.com", "Reply-To: customer@example.org", [],
+                     id="a web form that writes as us, with the customer in Reply-To"),
+        pytest.param("agent@example.com", "Reply-To: customer@example.org\r\n"
+                     "Auto-Submitted: auto-replied", ["auto-reply"], id="an answer of ours"),
+        pytest.param("agent@example.com", "Reply-To: agent+x@example.com", ["self"],
+                     id="from us, and an answer would come to us"),
         pytest.param("Ann", "", ["nobody"], id="a name alone"),
         pytest.param("", "", ["nobody"], id="nobody"),
     ],
@@ -193,27 +198,23 @@ def test_reasons_are_short_and_on_one_line() -> None:
     assert all(len(one.why) <= 100 and one.why.isprintable() for one in told)
 
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        pytest.param(True, ["automatic"], id="a sign without a kind"),
-        pytest.param(SimpleNamespace(kind="auto-reply"), ["auto-reply"], id="a sign with a kind"),
-        pytest.param(False, [], id="no sign"),
-    ],
-)
-def test_what_the_message_itself_knows_counts_as_well(
-    found: object, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Message, "is_automatic", found)
-    monkeypatch.setattr(Message, "automatic_reason", "a sign that is only looked for there")
-    assert kinds(mail()) == expected
-    beside = kinds(mail("List-Id: <t.example.org>"))
-    assert beside == [one for one in expected if one != "automatic"] + ["list"]
+def test_every_sign_that_the_message_shows_refuses_it() -> None:
+    vacation = mail("X-Vacation: yes\r\nX-Auto-Generated: cron")
+    assert kinds(vacation) == ["auto-reply", "auto-generated"]
+    assert kinds(vacation, allow={"auto-reply"}) == ["auto-generated"]
+    assert kinds(vacation, allow={"auto-reply", "auto-generated"}) == []
+
+
+def test_the_null_path_of_an_automatic_answer_is_allowed_with_it() -> None:
+    away = mail("Return-Path: <>\r\nAuto-Submitted: auto-replied")
+    assert kinds(away) == ["auto-reply"]
+    assert kinds(away, allow={"auto-reply"}) == []
+    assert kinds(away, allow={"report"}) == ["auto-reply"]
 
 
 def test_every_name_is_explained() -> None:
     assert all(REFUSALS.values())
     assert set(REFUSALS) == {
         "report", "auto-reply", "list", "auto-generated", "bulk", "suppress", "noreply",
-        "automatic", "self", "own-message", "nobody", "rate", "old",
+        "self", "own-message", "nobody", "rate", "old",
     }  # fmt: skip
