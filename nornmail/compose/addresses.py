@@ -1,7 +1,7 @@
-"""Addresses that we are about to write to: one each, checked, in the form that goes on the wire.
+"""Addresses of outgoing mail: checked, in the form that goes on the wire.
 
-The opposite of ``message/addresses.py``: that reads whatever strangers wrote and never refuses,
-this refuses what is not exactly one address (RFC 5321, 4.1.2; RFC 5322, 3.4).
+``message/addresses.py`` reads whatever strangers wrote and never refuses; this refuses
+whatever is not exactly one address (RFC 5321, 4.1.2; RFC 5322, 3.4).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_NAME_CHARS: Final = 256
 """Characters of a display name. Directories hold 64 to 256."""
 
 NOT_IN_A_LINE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What some reader takes for the end of a line, or cannot be encoded: in no field of a header."""
+"""Line ends to some reader, and surrogates: allowed in no header field."""
 _NAMED = re.compile(r"(?P<name>[^<>]*|\"(?:[^\"\\]|\\.)*\"\s*)<(?P<address>[^<>]*)>")
 _QUOTED_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -42,7 +42,7 @@ _QUOTED_LOCAL = re.compile(r'"(?:[!#-;=?-\[\]-~\u0080-\U0010ffff]|\\[!-;=?-~])+"
 """Without the blanks and angle brackets that RFC 5321 allows: no command is to be read wrong."""
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
 _DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
-"""What IDNA 2003 maps to another name than IDNA 2008: sharp s, final sigma, the joiners."""
+"""Characters that IDNA 2003 and IDNA 2008 map to different names."""
 
 
 def to_address(value: AddressLike, field: str) -> Address:
@@ -68,21 +68,21 @@ def to_address(value: AddressLike, field: str) -> Address:
 
 
 def sender_of(settings: SmtpSettings) -> Address:
-    """Whom mail is from where nothing else says it: SMTP_FROM, else the user name.
+    """The default From address: SMTP_FROM, else the user name.
 
     Raises:
         ConfigurationError: SMTP_FROM is no address; or it is not set, and the user name is none.
     """
-    given = settings.sender or settings.username or ""
-    if settings.sender is None and "@" not in given:
+    address = settings.sender or settings.username or ""
+    if settings.sender is None and "@" not in address:
         raise ConfigurationError(
             "SMTP_FROM", None, "set it to your address, as SMTP_USERNAME is none"
         )
     try:
-        return to_address(given, "sender")
+        return to_address(address, "sender")
     except ComposeError as error:
         name = "SMTP_USERNAME" if settings.sender is None else "SMTP_FROM"
-        raise ConfigurationError(name, given, f"must be an address: {error.why}") from error
+        raise ConfigurationError(name, address, f"must be an address: {error.why}") from error
 
 
 def to_addresses(value: AddressesLike, field: str) -> tuple[Address, ...]:
@@ -95,11 +95,11 @@ def to_addresses(value: AddressesLike, field: str) -> tuple[Address, ...]:
     Raises:
         ComposeError: one of them is none.
     """
-    found: dict[str, Address] = {}
-    for one in _several(value, field):
-        address = to_address(one, field)
-        found.setdefault(canonical(address.address), address)
-    return tuple(found.values())
+    addresses: dict[str, Address] = {}
+    for item in _several(value, field):
+        address = to_address(item, field)
+        addresses.setdefault(canonical(address.address), address)
+    return tuple(addresses.values())
 
 
 def _several(value: AddressesLike, field: str) -> Iterable[AddressLike]:
@@ -116,12 +116,12 @@ def _several(value: AddressesLike, field: str) -> Iterable[AddressLike]:
         return value
     if "@" in first:
         why = "is it two addresses, or a name and an address? Give a list, or an Address"
-        raise ComposeError(field, f"{_shown(first)}, {_shown(second)}: {why}")
+        raise ComposeError(field, f"{_escaped_text(first)}, {_escaped_text(second)}: {why}")
     return ((first, second),)
 
 
 def _pair(value: tuple[str, ...], field: str) -> tuple[str, str]:
-    if len(value) != 2 or not all(isinstance(one, str) for one in value):
+    if len(value) != 2 or not all(isinstance(part, str) for part in value):
         raise ComposeError(field, "a tuple must be (name, address)")
     return value[0], value[1]
 
@@ -137,7 +137,7 @@ def _split(text: str, field: str) -> tuple[str, str]:
     if quoted is not None:
         return _ESCAPED.sub(r"\1", quoted[1]), named["address"]
     if _AMBIGUOUS_IN_NAME.search(name):
-        why = f"{_shown(text)} is not one address: quote the name, or give (name, address)"
+        why = f"{_escaped_text(text)} is not one address: quote the name, or give (name, address)"
         raise ComposeError(field, why)
     return name, named["address"]
 
@@ -145,7 +145,7 @@ def _split(text: str, field: str) -> tuple[str, str]:
 def _checked_name(name: str, field: str) -> str:
     name = name.strip()
     if NOT_IN_A_LINE.search(name):
-        raise ComposeError(field, f"control characters in the name {_shown(name)}")
+        raise ComposeError(field, f"control characters in the name {_escaped_text(name)}")
     if len(name) > MAX_NAME_CHARS:
         raise ComposeError(field, f"a name of more than {MAX_NAME_CHARS} characters")
     return name
@@ -160,10 +160,10 @@ def checked_address(address: str, field: str) -> str:
     if not address:
         raise ComposeError(field, "an empty address")
     if NOT_IN_A_LINE.search(address):
-        raise ComposeError(field, f"control characters in the address {_shown(address)}")
+        raise ComposeError(field, f"control characters in the address {_escaped_text(address)}")
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise ComposeError(field, f"{_shown(address)} is no address")
+        raise ComposeError(field, f"{_escaped_text(address)} is no address")
     checked = f"{_checked_local(local, address, field)}@{_checked_domain(domain, address, field)}"
     if len(checked.encode()) > MAX_ADDRESS_OCTETS:
         raise ComposeError(field, f"an address of more than {MAX_ADDRESS_OCTETS} octets")
@@ -172,25 +172,25 @@ def checked_address(address: str, field: str) -> str:
 
 def _checked_local(local: str, address: str, field: str) -> str:
     if "=?" in local:
-        raise ComposeError(field, f"an encoded word in the address {_shown(address)}")
+        raise ComposeError(field, f"an encoded word in the address {_escaped_text(address)}")
     if len(local.encode()) > MAX_LOCAL_OCTETS:
         raise ComposeError(field, f"more than {MAX_LOCAL_OCTETS} octets before the @")
     if not local.isprintable():
-        raise ComposeError(field, f"{_shown(address)} holds what cannot be seen")
+        raise ComposeError(field, f"{_escaped_text(address)} holds what cannot be seen")
     if _DOT_ATOM.fullmatch(local) or _QUOTED_LOCAL.fullmatch(local):
         return local
     if _ATOMS_AND_DOTS.fullmatch(local):  # a..b@ and a.@, which some providers once gave out
         return f'"{local}"'
     several = "; several go in a list" if "," in local or ";" in local else ""
-    raise ComposeError(field, f"{_shown(address)} is not one address{several}")
+    raise ComposeError(field, f"{_escaped_text(address)} is not one address{several}")
 
 
 def _checked_domain(domain: str, address: str, field: str) -> str:
     if domain.startswith("[") and domain.endswith("]"):
         return _checked_literal(domain, address, field)
     labels = _ascii_domain(domain, field).split(".")
-    if not all(_LABEL.fullmatch(one) and len(one) <= MAX_LABEL_OCTETS for one in labels):
-        raise ComposeError(field, f"{_shown(address)} has no domain behind its @")
+    if not all(_LABEL.fullmatch(label) and len(label) <= MAX_LABEL_OCTETS for label in labels):
+        raise ComposeError(field, f"{_escaped_text(address)} has no domain behind its @")
     return ".".join(labels)
 
 
@@ -203,9 +203,9 @@ def _checked_literal(domain: str, address: str, field: str) -> str:
         else:
             ipaddress.IPv4Address(text)
     except ValueError:
-        raise ComposeError(field, f"{_shown(address)} has no domain behind its @") from None
+        raise ComposeError(field, f"{_escaped_text(address)} has no domain behind its @") from None
     if "%" in text:
-        raise ComposeError(field, f"{_shown(address)} has no domain behind its @")
+        raise ComposeError(field, f"{_escaped_text(address)} has no domain behind its @")
     return domain
 
 
@@ -219,11 +219,15 @@ def _ascii_domain(domain: str, field: str) -> str:
     if domain.isascii():
         return domain
     if _DEVIATIONS.search(domain):
-        raise ComposeError(field, f"the domain {_shown(domain)} is ambiguous: give its xn-- form")
+        raise ComposeError(
+            field, f"the domain {_escaped_text(domain)} is ambiguous: give its xn-- form"
+        )
     try:
         return domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise ComposeError(field, f"{_shown(domain)} is no domain: give its xn-- form") from None
+        raise ComposeError(
+            field, f"{_escaped_text(domain)} is no domain: give its xn-- form"
+        ) from None
 
 
 def needs_smtputf8(address: str) -> bool:
@@ -231,6 +235,6 @@ def needs_smtputf8(address: str) -> bool:
     return not address.isascii()
 
 
-def _shown(text: str) -> str:
-    """A foreign text in an error: escaped, on one line, bounded."""
+def _escaped_text(text: str) -> str:
+    """A foreign text for an error: escaped, on one line, bounded."""
     return ascii(text[:80])

@@ -1,4 +1,4 @@
-"""What is sent along with a message: files, and images that its HTML shows."""
+"""Attachments of outgoing mail: files, and images that its HTML shows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from nornmail.message.attachment import Attachment
 from nornmail.message.parameters import parse_content_type
 from nornmail.outgoing import check_line_endings
 
-# ---- Which media type a file has, by its name; the same on every machine and every Python.
-# ``mimetypes`` reads the system's files, and what it knows by itself grows with each release.
-
 UNKNOWN: Final = "application/octet-stream"
-"""What is only octets (RFC 2046, 4.5.1)."""
+"""The media type of octets without a known one (RFC 2046, 4.5.1)."""
+
+# A table of our own: ``mimetypes`` reads the system's files, and grows with each Python.
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN = "application/vnd.oasis.opendocument."
@@ -89,14 +88,14 @@ _BY_EXTENSION: Final = {
 
 
 def guessed_type(filename: str) -> str:
-    """The media type that the extension stands for, :data:`UNKNOWN` where it is not known."""
+    """The media type of the file name's extension, :data:`UNKNOWN` where it is not known."""
     return _BY_EXTENSION.get(filename.rpartition(".")[2].lower(), UNKNOWN)
 
 
 MAX_FILENAME_OCTETS: Final = 255
 """Octets of a file name: what common file systems take."""
 MAX_FILE_OCTETS: Final = 150 * 1024 * 1024
-"""Octets of a file that is read: what the most generous provider takes for a whole message."""
+"""Octets of a file that is read: the most generous provider takes as much for a whole message."""
 MAX_CONTENT_ID_CHARS: Final = 200
 """Characters of a Content-ID; it stands on one line."""
 
@@ -110,7 +109,7 @@ _MEDIA_TYPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class OutgoingAttachment:
-    """A file to send along.
+    """A file to send.
 
     Attributes:
         filename: its name for the receiver, without a path.
@@ -130,19 +129,20 @@ _Octets: TypeAlias = bytes | bytearray | memoryview
 AttachmentSource: TypeAlias = (
     OutgoingAttachment | Attachment | tuple[str, _Octets] | str | os.PathLike[str]
 )
-"""An Enclosure, an Attachment of a message that came in, (name, octets), or a path."""
+"""An OutgoingAttachment, an Attachment of an incoming message, (name, octets), or a path."""
 
 
 def read_attachments(
     sources: Iterable[AttachmentSource] | AttachmentSource,
 ) -> tuple[OutgoingAttachment, ...]:
-    """What is to be sent along, with the files read. The one place of ``smtp/`` that reads files.
+    """The attachments, with their files read. Nothing else in ``compose/`` reads files.
 
     Args:
         sources: one or several, see :data:`AttachmentSource`; a text is a path.
 
     Raises:
-        ComposeError: a file cannot be read, is none or too large; or it is nothing of these.
+        ComposeError: a file cannot be read, is no regular file, or is too large; or a source is of
+            another type.
     """
     if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(
         sources
@@ -165,14 +165,16 @@ def _read(source: AttachmentSource) -> OutgoingAttachment:
     if isinstance(source, OutgoingAttachment):
         return source
     if isinstance(source, Attachment):
-        is_file = not source.content_type.startswith("multipart/")  # one that could not be opened
+        is_file = not source.content_type.startswith("multipart/")  # broken ones stay unopened
         return OutgoingAttachment(
             source.filename, source.content, source.content_type if is_file else ""
         )
     if _is_named(source):
         return OutgoingAttachment(source[0], bytes(source[1]))
     if not isinstance(source, str | os.PathLike):
-        raise ComposeError("attachments", f"{type(source).__name__} is no file")
+        raise ComposeError(
+            "attachments", f"{type(source).__name__} is not a file, a path or (name, octets)"
+        )
     try:
         return _read_file(Path(source))
     except (OSError, ValueError, TypeError) as error:
@@ -180,36 +182,36 @@ def _read(source: AttachmentSource) -> OutgoingAttachment:
 
 
 def _read_file(path: Path) -> OutgoingAttachment:
-    """A regular file: a device or a pipe may never end.
+    """The attachment of a regular file: a device or a pipe may never end.
 
     Raises:
-        OSError, ValueError: it cannot be read, is none, or is too large.
+        OSError, ValueError: it cannot be read, is no regular file, or is too large.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no file")
-    if found.st_size > MAX_FILE_OCTETS:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
+    if status.st_size > MAX_FILE_OCTETS:
         raise ValueError(f"it has more than {MAX_FILE_OCTETS} octets")
     with path.open("rb") as file:
         return OutgoingAttachment(path.name, file.read(MAX_FILE_OCTETS))
 
 
-def enclosure_entity(one: OutgoingAttachment, *, inline: bool = False) -> Entity:
-    """A file as a MIME part, its octets unchanged but for the line ends of an attached message.
+def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -> Entity:
+    """The MIME part of a file, its octets unchanged but for the line ends of an attached message.
 
     Args:
-        one: what is sent along.
+        attachment: to send.
         inline: shown within the HTML.
 
     Raises:
         ComposeError: its name, its type or its Content-ID cannot be written.
     """
-    filename = _checked_filename(one.filename)
-    kind, parameters = _type_of(one)
-    content = bytes(one.content)
+    filename = _checked_filename(attachment.filename)
+    kind, parameters = _type_of(attachment)
+    content = bytes(attachment.content)
     encoding, body = "base64", base64_lines(content)
     if kind == "message/rfc822":
-        # RFC 2046 (5.2.1) forbids to encode it. One that cannot go as it stands goes as a file.
+        # RFC 2046 (5.2.1) forbids encoding it. One that would need it goes as a file.
         lines = _LINE_END.sub(b"\r\n", content)
         plain = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
         if plain.isascii() and not check_line_endings(plain):
@@ -223,18 +225,18 @@ def enclosure_entity(one: OutgoingAttachment, *, inline: bool = False) -> Entity
             "Content-Disposition", "inline" if inline else "attachment", {"filename": filename}
         ),
     ]
-    if one.content_id:
-        fields.append(structured("Content-ID", f"<{checked_content_id(one)}>"))
+    if attachment.content_id:
+        fields.append(structured("Content-ID", f"<{checked_content_id(attachment)}>"))
     return Entity(tuple(fields), body)
 
 
-def checked_content_id(one: OutgoingAttachment) -> str:
+def checked_content_id(attachment: OutgoingAttachment) -> str:
     """The Content-ID, without its brackets.
 
     Raises:
         ComposeError: it cannot be named by a ``cid:`` link.
     """
-    content_id = one.content_id.removeprefix("<").removesuffix(">")
+    content_id = attachment.content_id.removeprefix("<").removesuffix(">")
     if not _CONTENT_ID.fullmatch(content_id):
         why = f"the Content-ID {content_id[:MAX_CONTENT_ID_CHARS]!a} must be of letters, digits, "
         raise ComposeError("attachments", why + "and signs such as . - _ @")
@@ -251,23 +253,25 @@ def _checked_filename(filename: object) -> str:
     return filename
 
 
-def _type_of(one: OutgoingAttachment) -> tuple[str, dict[str, str]]:
-    """The media type and its parameters, given or guessed."""
-    if not isinstance(one.content, bytes | bytearray | memoryview):
-        raise ComposeError("attachments", f"{one.filename[:80]!a} holds no octets")
-    given = one.content_type or guessed_type(one.filename)
-    if not _MEDIA_TYPE.fullmatch(given):
-        raise ComposeError("attachments", f"{given[:80]!a} is no media type")
-    kind, parameters = parse_content_type(given)
+def _type_of(attachment: OutgoingAttachment) -> tuple[str, dict[str, str]]:
+    """The media type and its parameters, as declared or guessed from the name."""
+    if not isinstance(attachment.content, bytes | bytearray | memoryview):
+        raise ComposeError(
+            "attachments", f"{attachment.filename[:80]!a} has a content that is not bytes"
+        )
+    media_type = attachment.content_type or guessed_type(attachment.filename)
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise ComposeError("attachments", f"{media_type[:80]!a} is no media type")
+    kind, parameters = parse_content_type(media_type)
     if kind.startswith("multipart/"):
-        raise ComposeError("attachments", f"{kind} is the type of no file")
+        raise ComposeError("attachments", f"{kind} cannot be the type of a file")
     if kind.startswith("text/"):
-        parameters.setdefault("charset", _charset_of(bytes(one.content)))
+        parameters.setdefault("charset", _charset_of(bytes(attachment.content)))
     return kind, {name: value for name, value in parameters.items() if value}
 
 
 def _charset_of(octets: bytes) -> str:
-    """What a text is written in, as far as its octets show it."""
+    """The charset that the octets of a text show; ``""`` where they show none."""
     if octets.isascii():
         return "us-ascii"
     try:

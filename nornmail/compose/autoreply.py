@@ -17,7 +17,7 @@ from nornmail.message.automatic import KINDS
 from nornmail.message.message import Message
 
 MAX_REPLY_AGE: Final = timedelta(days=7)
-"""What was received before is history: a first run over an old mailbox answers nobody."""
+"""Older mail is history: a first run over an old mailbox sends no answers."""
 ANSWERS_PER_HOUR: Final = 10
 """Answers to one correspondent, or in one thread. People who write to each other stay below."""
 ANSWERS_PER_DAY: Final = 30

@@ -1,4 +1,4 @@
-"""A message of our own: what a user wants to say in, bytes and envelope out. Pure."""
+"""Outgoing messages: a draft in, bytes and envelope out. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nornmail.compose.addresses import (
     to_address,
     to_addresses,
 )
-from nornmail.compose.attachments import OutgoingAttachment, checked_content_id, enclosure_entity
+from nornmail.compose.attachments import OutgoingAttachment, attachment_entity, checked_content_id
 from nornmail.compose.headers import (
     address_list,
     checked_ids,
@@ -33,80 +33,78 @@ from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
 from nornmail.outgoing import Envelope, check_line_endings
 
-# ---- What a message says and carries, as one MIME tree (RFC 2046, 2387).
-
 MAX_ATTACHMENTS: Final = 500
-"""Files sent along with one message; readers look at some 1,000 parts."""
+"""Attachments of one message; readers look at some 1,000 parts."""
 
 
 def content_entity(
-    text: str | None, html: str | None, enclosures: Sequence[OutgoingAttachment], unique: str
+    text: str | None, html: str | None, attachments: Sequence[OutgoingAttachment], unique: str
 ) -> Entity:
-    """The whole body of a message.
+    """The whole body of a message, as one MIME tree (RFC 2046, 2387).
 
-    Text and HTML are alternatives; images with a Content-ID stand beside the HTML that shows them;
-    everything else is attached.
+    Text and HTML are alternatives; images with a Content-ID are related to the HTML that shows
+    them; everything else is attached.
 
     Args:
         text: plain; where there is none, or it is blank, it is made from the HTML.
         html: or none.
-        enclosures: files and images.
+        attachments: files and images.
         unique: makes the boundaries.
 
     Raises:
-        ComposeError: there is nothing to say, or something of it cannot be written.
+        ComposeError: there is no content, or some of it cannot be written.
     """
-    if text is None and html is None and not enclosures:
-        raise ComposeError("text", "nothing to say: no text, no HTML, no attachment")
+    if text is None and html is None and not attachments:
+        raise ComposeError("text", "the message is empty: no text, no HTML, no attachment")
     for name, value in (("text", text), ("html", html)):
         if value is not None and not isinstance(value, str):
-            raise ComposeError(name, f"{type(value).__name__} is no text")
-    if len(enclosures) > MAX_ATTACHMENTS:
+            raise ComposeError(name, f"{type(value).__name__} is not a str")
+    if len(attachments) > MAX_ATTACHMENTS:
         raise ComposeError("attachments", f"more than {MAX_ATTACHMENTS}")
     boundaries = Boundaries(unique)
-    inline = [one for one in enclosures if one.content_id] if html else []
+    inline = [image for image in attachments if image.content_id] if html else []
     _check_content_ids(inline)
-    shown = _shown(text or "", html or "", inline, boundaries)
-    attached = [one for one in enclosures if one not in inline]
-    if not attached:
-        return shown
-    return multipart("mixed", [shown, *map(enclosure_entity, attached)], boundaries)
+    body = _body(text or "", html or "", inline, boundaries)
+    files = [attachment for attachment in attachments if attachment not in inline]
+    if not files:
+        return body
+    return multipart("mixed", [body, *map(attachment_entity, files)], boundaries)
 
 
-def _shown(
+def _body(
     text: str, html: str, inline: Sequence[OutgoingAttachment], boundaries: Boundaries
 ) -> Entity:
-    """What a person reads."""
+    """The part that a person reads."""
     if not html:
         return text_entity(text, "plain")
     rich = text_entity(html, "html")
     if inline:
-        images = [enclosure_entity(one, inline=True) for one in inline]
+        images = [attachment_entity(image, inline=True) for image in inline]
         rich = multipart("related", [rich, *images], boundaries, type="text/html")
     if not text.strip():
         text = html_to_text(html)
-    if not text.strip():  # images alone: an empty alternative would be shown instead of them
+    if not text.strip():  # images alone: a reader may show an empty alternative instead
         return rich
     return multipart("alternative", [text_entity(text, "plain"), rich], boundaries)
 
 
 def _check_content_ids(inline: Sequence[OutgoingAttachment]) -> None:
-    ids = [checked_content_id(one) for one in inline]
+    ids = [checked_content_id(image) for image in inline]
     if len(set(ids)) < len(ids):
         raise ComposeError("attachments", "two images with one Content-ID")
 
 
-# ---- The last look at a message before it may go out: is it read as it was meant?
-# What writes and what reads share no code, so a mistake in one of them shows here, and the message
-# stays.
+def read_back(
+    raw: bytes, addresses: Mapping[str, Sequence[Address]], fields: Sequence[bytes]
+) -> None:
+    """Refuse a message that our own parser reads differently than it was meant.
 
-
-def verify(raw: bytes, named: Mapping[str, Sequence[Address]], fields: Sequence[bytes]) -> None:
-    """Refuse a message that is not read as it was meant.
+    The writer and the reader share no code, so a mistake in one of them shows here, before the
+    message is queued.
 
     Args:
         raw: the message.
-        named: whom ``from_``, ``to``, ``cc`` and ``reply_to`` are to name.
+        addresses: those that ``from_``, ``to``, ``cc`` and ``reply_to`` are to hold.
         fields: the header, field by field.
 
     Raises:
@@ -126,28 +124,27 @@ def verify(raw: bytes, named: Mapping[str, Sequence[Address]], fields: Sequence[
         "cc": message.cc,
         "reply_to": message.reply_to,
     }
-    for name, addresses in read.items():
-        meant = [one.address for one in named[name]]
-        if [one.address for one in addresses] != meant:
+    for name, people in read.items():
+        if [who.address for who in people] != [who.address for who in addresses[name]]:
             raise ComposeError(name.rstrip("_"), "its addresses would be read as other ones")
 
 
 MAX_RECIPIENTS: Final = 1_000
 """Recipients of one message. Submission servers stop at 50 to 2,000."""
 NOT_TO_BE_ANSWERED: Final = "DR, RN, NRN, OOF, AutoReply"
-"""What Exchange is asked not to send back: all but reports of what was not delivered."""
+"""The automatic mail that Exchange is asked not to send: all but delivery reports."""
 AUTO_SUBMITTED: Final = ("auto-replied", "auto-generated")
-"""What a message of a program can be (RFC 3834, 5)."""
+"""Values of Auto-Submitted (RFC 3834, 5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a user wants to send; nothing of it is checked before :func:`compose`.
+    """The contents of a message to send, unchecked until :func:`compose`.
 
     Attributes:
-        sender: whom it is from, and the envelope's sender.
-        to, cc, bcc: whom it is for, see :data:`~nornmail.compose.addresses.AddressesLike`; ``bcc``
-            stands in the envelope alone.
+        sender: the From address, and the envelope's sender.
+        to, cc, bcc: the recipients, see :data:`~nornmail.compose.addresses.AddressesLike`; ``bcc``
+            is in the envelope alone.
         reply_to: where answers are to go, if not to ``sender``.
         subject: on one line.
         text: the plain text; ``None`` or blank with ``html`` given is made from that.
@@ -198,16 +195,16 @@ class Composed:
 
 
 def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
-    """Write a message.
+    """Compose a message.
 
     Args:
-        draft: what is to be said, and to whom.
+        draft: its contents and recipients.
         now: for the Date field; with a time zone.
         unique: makes the Message-ID: the same for the same message, and never for another one.
             Letters, digits, ``.``, ``_`` and ``-``.
 
     Raises:
-        ComposeError: something of it cannot be written, or would not be read as it was meant.
+        ComposeError: some of it cannot be written, or would be read differently.
     """
     people = _people(draft)
     message_id = own_message_id(unique, people.sender.address.rpartition("@")[2])
@@ -221,7 +218,7 @@ def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
         *content.fields,
     ]
     raw = b"".join((*fields, b"\r\n", content.body))
-    verify(raw, people.named(), fields)
+    read_back(raw, people.by_field(), fields)
     envelope = people.envelope()
     if not envelope.smtputf8 and not raw.isascii():
         raise ComposeError("message", "it holds octets beyond ASCII")
@@ -236,7 +233,7 @@ def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _People:
-    """Everyone that a message names, checked."""
+    """The addresses of a message, checked."""
 
     sender: Address
     to: tuple[Address, ...]
@@ -244,18 +241,18 @@ class _People:
     bcc: tuple[Address, ...]
     reply_to: tuple[Address, ...]
 
-    def named(self) -> dict[str, Sequence[Address]]:
-        """Whom each field of the header is to name."""
+    def by_field(self) -> dict[str, Sequence[Address]]:
+        """The addresses that each header field is to hold."""
         return {"from_": (self.sender,), "to": self.to, "cc": self.cc, "reply_to": self.reply_to}
 
     def envelope(self) -> Envelope:
         everyone = to_addresses((*self.to, *self.cc, *self.bcc), "to")
         smtputf8 = _needs_utf8((self.sender, *everyone, *self.reply_to))
-        return Envelope(self.sender.address, tuple(one.address for one in everyone), smtputf8)
+        return Envelope(self.sender.address, tuple(who.address for who in everyone), smtputf8)
 
 
 def _needs_utf8(addresses: Sequence[Address]) -> bool:
-    return any(needs_smtputf8(one.address) for one in addresses)
+    return any(needs_smtputf8(who.address) for who in addresses)
 
 
 def _people(draft: Draft) -> _People:
@@ -268,7 +265,7 @@ def _people(draft: Draft) -> _People:
     )
     count = len(people.to) + len(people.cc) + len(people.bcc)
     if not count:
-        raise ComposeError("to", "nobody to send it to")
+        raise ComposeError("to", "no recipient: give to, cc or bcc")
     if count > MAX_RECIPIENTS:
         raise ComposeError("to", f"more than {MAX_RECIPIENTS} recipients")
     return people
@@ -289,7 +286,7 @@ def _address_fields(people: _People) -> Iterator[bytes]:
 def _identity_fields(
     draft: Draft, now: datetime, message_id: str, chain: Sequence[str]
 ) -> Iterator[bytes]:
-    """What the message is about, when it was written, and what it belongs to."""
+    """Subject, date, ids, and the mark of an automatic message."""
     offset = now.utcoffset()
     if offset is None:
         raise ComposeError("now", "an instant without a time zone")
@@ -312,7 +309,7 @@ def _identity_fields(
 
 
 def _chain(draft: Draft) -> tuple[str, ...]:
-    """The ids of the thread up to what is answered."""
+    """The ids of the thread, up to the answered message."""
     answered = checked_ids(filter(None, (draft.in_reply_to,)), "in_reply_to")
-    before = [one for one in checked_ids(draft.references, "references") if one not in answered]
+    before = [id_ for id_ in checked_ids(draft.references, "references") if id_ not in answered]
     return (*before, *answered)

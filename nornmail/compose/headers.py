@@ -2,9 +2,8 @@
 
 An encoder of our own, since the standard library's differs by patch release in what it lets
 through and in what it makes of a long display name. It breaks lines between words only, never
-within a quoted string, and every word that it cannot write as it stands it encodes. What comes in
-was checked for control characters by whoever hands it in; what goes out is read back by
-``verify.py``.
+within a quoted string, and encodes every word that it cannot write as it stands. Callers check for
+control characters; :func:`nornmail.compose.compose.read_back` checks the result.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from nornmail.compose.addresses import NOT_IN_A_LINE
 from nornmail.errors import ComposeError
 from nornmail.message.addresses import Address
 
-# ---- Message-IDs, and the chain of them that makes a thread (RFC 5322, 3.6.4).
-
 MAX_REFERENCES_OCTETS: Final = 984
 """Octets of References on one line: with the name of the field it stays under 998 unfolded."""
 MAX_UNIQUE_CHARS: Final = 128
@@ -30,7 +27,7 @@ _UNIQUE = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
 def is_message_id(value: object) -> bool:
-    """Whether this can stand in a field: ASCII in angle brackets, no blank, not over a line.
+    """Whether this is an id (RFC 5322, 3.6.4) to write: ASCII in angle brackets, within a line.
 
     One with an encoded word in it is left out: a program on the way that folds the header anew
     decodes it (the standard library does), and an encoded line end becomes one.
@@ -49,11 +46,11 @@ def checked_ids(ids: Iterable[str], field: str) -> tuple[str, ...]:
     Raises:
         ComposeError: one of them is none.
     """
-    found = tuple(dict.fromkeys(ids))
-    for one in found:
-        if not is_message_id(one):
-            raise ComposeError(field, f"{str(one)[:80]!a} is no Message-ID in angle brackets")
-    return found
+    unique = tuple(dict.fromkeys(ids))
+    for id_ in unique:
+        if not is_message_id(id_):
+            raise ComposeError(field, f"{str(id_)[:80]!a} is no Message-ID in angle brackets")
+    return unique
 
 
 def own_message_id(unique: str, domain: str) -> str:
@@ -70,16 +67,16 @@ def own_message_id(unique: str, domain: str) -> str:
 def trim_references(chain: Sequence[str]) -> tuple[str, ...]:
     """The chain within :data:`MAX_REFERENCES_OCTETS`: its root, and as many of the last as fit.
 
-    The root is what threads are told by, the last one what is answered.
+    Readers find the thread by the root, and the answered message by the last.
     """
     root, *rest = chain
     room = MAX_REFERENCES_OCTETS - len(root)
     kept: list[str] = []
-    for one in reversed(rest):
-        room -= len(one) + 1
+    for id_ in reversed(rest):
+        room -= len(id_) + 1
         if room < 0:
             break
-        kept.append(one)
+        kept.append(id_)
     return (root, *reversed(kept))
 
 
@@ -88,8 +85,8 @@ LINE_OCTETS: Final = 76
 WORD_OCTETS: Final = 75
 """Octets of an encoded word (RFC 2047, 2)."""
 MAX_TOKEN_OCTETS: Final = 60
-"""Octets of a word of plain text that is written as it stands; a longer one is encoded, since an
-encoded word can be broken."""
+"""Octets of a plain word that is written as it stands; a longer one is encoded, since an encoded
+word can be broken."""
 MAX_RAW_TOKEN_OCTETS: Final = 900
 """The same in a field that has a syntax of its own, which no encoded word may stand in: a link."""
 MAX_QUOTED_OCTETS: Final = 60
@@ -99,9 +96,9 @@ MAX_SECTION_OCTETS: Final = 60
 
 _SHELL = "=?utf-8?q??="
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-"""What stands for itself in every place where an encoded word may stand (RFC 2047, 5 (3))."""
+"""Octets that need no encoding wherever an encoded word may stand (RFC 2047, 5 (3))."""
 _PARAMETER_SAFE = _Q_SAFE - frozenset(b"*/") | frozenset(b"._~")
-"""What stands for itself in a parameter's value; a part of RFC 2231's attribute-char."""
+"""Octets that need no encoding in a parameter's value; a part of RFC 2231's attribute-char."""
 _WORD_WITH_BLANKS = re.compile(r"[ \t]*[^ \t]+")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_VALUE = re.compile(r"[ !#-\[\]-~]*")
@@ -133,18 +130,18 @@ def address_list(name: str, addresses: Iterable[Address]) -> bytes:
     """A field of addresses; each is checked already."""
     several = list(addresses)
     pieces = []
-    for place, one in enumerate(several):
+    for place, address in enumerate(several):
         comma = "," if place < len(several) - 1 else ""
         pieces += _named_address(
-            one, comma, LINE_OCTETS - len(name) - 2 if place == 0 else LINE_OCTETS
+            address, comma, LINE_OCTETS - len(name) - 2 if place == 0 else LINE_OCTETS
         )
     return fold(name, pieces)
 
 
-def _named_address(one: Address, comma: str, room: int) -> list[str]:
-    if not one.name:
-        return [f" {one.address}{comma}"]
-    return [*_phrase(one.name, room), f" <{one.address}>{comma}"]
+def _named_address(who: Address, comma: str, room: int) -> list[str]:
+    if not who.name:
+        return [f" {who.address}{comma}"]
+    return [*_phrase(who.name, room), f" <{who.address}>{comma}"]
 
 
 def _phrase(name: str, room: int) -> list[str]:
@@ -168,7 +165,7 @@ def parameterised(name: str, value: str, parameters: Mapping[str, str]) -> bytes
     pairs = [pair for key, text in parameters.items() for pair in _parameter(key, text)]
     pieces = [value, *pairs]
     last = len(pieces) - 1
-    return fold(name, [f" {one}{';' if n < last else ''}" for n, one in enumerate(pieces)])
+    return fold(name, [f" {piece}{';' if n < last else ''}" for n, piece in enumerate(pieces)])
 
 
 def _parameter(name: str, value: str) -> list[str]:
@@ -178,7 +175,7 @@ def _parameter(name: str, value: str) -> list[str]:
     if len(sections) == 1:
         return [f"{name}*=utf-8''{sections[0]}"]
     charset = ["utf-8''", *[""] * len(sections)]
-    return [f"{name}*{n}*={charset[n]}{one}" for n, one in enumerate(sections)]
+    return [f"{name}*{n}*={charset[n]}{section}" for n, section in enumerate(sections)]
 
 
 def _sections(value: str) -> Iterable[str]:
@@ -198,11 +195,11 @@ def encoded_words(text: str, room: int = LINE_OCTETS) -> list[str]:
     """Text as encoded words in UTF-8, cut between characters; B or Q, whichever is shorter.
 
     Args:
-        text: what is to be read.
+        text: decoded.
         room: octets that the first one may have, where its line has something before it.
     """
     octets = text.encode()
-    q_octets = sum(1 if one in _Q_SAFE or one == 0x20 else 3 for one in octets)
+    q_octets = sum(1 if octet in _Q_SAFE or octet == 0x20 else 3 for octet in octets)
     write = _q if q_octets <= 4 * (len(octets) + 2) // 3 else _b
     words: list[str] = []
     chunk = b""
@@ -222,7 +219,8 @@ def _word(write: Callable[[bytes], str], chunk: bytes) -> str:
 
 def _q(octets: bytes) -> str:
     return "".join(
-        chr(one) if one in _Q_SAFE else "_" if one == 0x20 else f"={one:02X}" for one in octets
+        chr(octet) if octet in _Q_SAFE else "_" if octet == 0x20 else f"={octet:02X}"
+        for octet in octets
     )
 
 
@@ -240,7 +238,7 @@ def fold(name: str, pieces: Iterable[str]) -> bytes:
     """
     lines = [f"{name}:"]
     for place, piece in enumerate(pieces):
-        # The first piece stays beside the name: a line of blanks alone is read in too many ways.
+        # The first piece stays on the line of the name: readers differ on a line of blanks alone.
         if place and len(lines[-1].encode()) + len(piece.encode()) > LINE_OCTETS:
             lines.append(piece)
         else:
@@ -248,10 +246,8 @@ def fold(name: str, pieces: Iterable[str]) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-# ---- Free text in the header, and the further fields that a user may add.
-
 MAX_TEXT_CHARS: Final = 2_000
-"""Characters of a subject or of another field; more than about 1,000 octets some servers refuse."""
+"""Characters of a subject or another field; some servers refuse more than about 1,000 octets."""
 MAX_NAME_OCTETS: Final = 76
 """Octets of a field's name."""
 MAX_EXTRA_FIELDS: Final = 100
@@ -261,14 +257,14 @@ OURS: Final = frozenset(
     {
         *("from", "to", "cc", "bcc", "reply-to", "sender", "subject", "date", "message-id"),
         *("in-reply-to", "references", "auto-submitted", "x-auto-response-suppress"),
-        # What only those may write who carry a message, or deliver it.
+        # Fields that only relays and delivery agents may write.
         *("return-path", "received", "delivered-to", "x-original-to", "envelope-to"),
         *("x-envelope-to", "apparently-to", "authentication-results", "dkim-signature"),
     }
 )
-"""Fields that are made here, or by servers."""
+"""Fields that nornmail or servers write."""
 OURS_BEGIN: Final = ("content-", "mime-", "resent-", "arc-", "received-")
-"""What the names of others of them begin with. Resent-To is a recipient to some programs."""
+"""Prefixes of further ones. Resent-To is a recipient to some programs."""
 
 _NAME = re.compile(rf"[!-9;-~]{{1,{MAX_NAME_OCTETS}}}")
 
@@ -280,11 +276,13 @@ def checked_text(value: object, field: str) -> str:
         ComposeError: it holds a line end or another control character, or is too long.
     """
     if not isinstance(value, str):
-        raise ComposeError(field, f"{type(value).__name__} is no text")
+        raise ComposeError(field, f"{type(value).__name__} is not a str")
     value = value.strip()
     bad = NOT_IN_A_LINE.search(value)
     if bad:
-        raise ComposeError(field, f"it holds {bad[0]!a}, and must be one line without controls")
+        raise ComposeError(
+            field, f"it holds {bad[0]!a}; it must be one line without control characters"
+        )
     if len(value) > MAX_TEXT_CHARS:
         raise ComposeError(field, f"more than {MAX_TEXT_CHARS} characters")
     return value
@@ -293,10 +291,10 @@ def checked_text(value: object, field: str) -> str:
 def custom_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterator[bytes]:
     """The user's further fields, in their order.
 
-    What is ASCII goes out as it stands, broken at blanks; anything else is encoded.
+    ASCII goes out as it stands, broken at blanks; anything else is encoded.
 
     Raises:
-        ComposeError: a name is none, or one of ours; a value cannot stand on a line.
+        ComposeError: a name is invalid, or one of ours; a value cannot stand on a line.
     """
     pairs: list[tuple[object, object]]
     pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
@@ -304,7 +302,7 @@ def custom_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> It
         raise ComposeError("headers", f"more than {MAX_EXTRA_FIELDS}")
     for name, value in pairs:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ComposeError("headers", f"{str(name)[:80]!a} is no name of a field")
+            raise ComposeError("headers", f"{str(name)[:80]!a} is not a field name")
         if name.lower() in OURS or name.lower().startswith(OURS_BEGIN):
             raise ComposeError("headers", f"{name} is written by nornmail, or by servers")
         checked = checked_text(value, f"headers[{name!r}]")

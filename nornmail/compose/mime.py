@@ -1,4 +1,4 @@
-"""Text as a MIME part: its charset, its transfer encoding, its lines (RFC 2045, 2046)."""
+"""MIME entities: text with charset and transfer encoding, and multiparts (RFC 2045, 2046, 2387)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from nornmail.compose.headers import parameterised, structured
-
-# ---- MIME entities as values, and how they are put together (RFC 2045, 2046, 2387).
 
 _BOUNDARY_DIGITS: Final = 24
 """Hexadecimal digits of a boundary: nobody guesses 96 bits."""
@@ -35,7 +33,7 @@ class Boundaries:
     """Gives boundaries, the same ones for the same message.
 
     Args:
-        unique: what makes this message another one than all others.
+        unique: identifies the message among all others.
     """
 
     def __init__(self, unique: str) -> None:
@@ -86,8 +84,8 @@ MAX_PLAIN_LINE: Final = 78
 """Octets of a line that goes out as it stands (RFC 5322, 2.1.1). A paragraph on one longer line is
 encoded, which keeps it one line for the reader."""
 MAX_QUOTED_RATIO: Final = 1.5
-"""How much longer than base64 quoted-printable may be: people can read it, and filters look at text
-in base64 with suspicion. Scripts other than Latin are beyond."""
+"""Factor by which quoted-printable may be longer than base64: people can read it, and filters
+suspect text in base64. Scripts other than Latin are beyond."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NOT_PLAIN = re.compile(

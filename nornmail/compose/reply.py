@@ -1,4 +1,4 @@
-"""The answer to a message: to whom, under which subject, in which thread. Pure."""
+"""The draft of a reply: recipients, subject, thread, quote. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from nornmail.html.document import html_to_text
 from nornmail.message.addresses import Address, canonical
 from nornmail.message.message import Message
 
-# ---- The message that is answered, quoted below the answer.
-
 MAX_QUOTED_CHARS: Final = 64 * 1024
-"""Characters of a message that are quoted; who wants the rest has it."""
+"""Characters of a message that are quoted; its sender has the rest."""
 MAX_NAME_SHOWN: Final = 100
 """Characters of the sender in the line above the quote."""
 LEFT_OUT: Final = "[...]"
-"""Stands for what is not quoted."""
+"""Stands for the rest of a quote."""
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -38,10 +36,10 @@ def quoted_text(message: Message) -> str:
 
 def quoted_html(message: Message) -> str:
     """The same as HTML, from the text: a stranger's markup is not passed on."""
-    shown = "<br>\n".join(escape(line) for line in _shown_text(message).split("\n"))
+    quote = "<br>\n".join(escape(line) for line in _shown_text(message).split("\n"))
     return (
         f"<div>{escape(attribution(message))}</div>\n"
-        f'<blockquote type="cite">\n{shown}\n</blockquote>\n'
+        f'<blockquote type="cite">\n{quote}\n</blockquote>\n'
     )
 
 
@@ -67,10 +65,8 @@ def _shown_text(message: Message) -> str:
     return text
 
 
-# ---- The subject of an answer: ``Re:`` once, in whatever language and however often it was there.
-
 MAX_REPLY_SUBJECT_CHARS: Final = 500
-"""Characters of a subject that go over into an answer. Mail programs show about a hundred."""
+"""Characters of a subject that a reply keeps. Mail programs show about a hundred."""
 
 _ANSWER_MARKS: Final = (
     "re", "r", "rif", "res", "ref",  # Latin's; Italian; Portuguese
@@ -88,7 +84,7 @@ _ANSWER_MARKS: Final = (
     "답장", "회신", "답변",  # Korean
     "ตอบ", "ตอบกลับ",  # Thai
 )  # fmt: skip
-"""What mail programs write before the subject of an answer."""
+"""Prefixes that mail programs put before the subject of a reply."""
 
 _MARK = re.compile(
     rf"[\s\u200e\u200f]*(?:{'|'.join(sorted(_ANSWER_MARKS, key=len, reverse=True))})"
@@ -110,7 +106,7 @@ def reply_subject(subject: str) -> str:
     tag = _LIST_TAG.match(rest)
     if tag and _MARK.match(rest, tag.end()):
         rest = f"{tag[1]} {_without_marks(rest[tag.end() :])}"
-    # What was encoded twice must not be decoded twice by whoever folds our header anew.
+    # A relay that folds our header anew must not decode what was encoded twice.
     return f"Re: {rest[:MAX_REPLY_SUBJECT_CHARS].replace('=?', '= ?')}".strip()
 
 
@@ -122,15 +118,15 @@ def _without_marks(subject: str) -> str:
 
 
 MAX_REPLY_TO: Final = 10
-"""Whom an answer goes to: a stranger names them, and must not reach a crowd through us. Honest mail
+"""Recipients of a reply: a stranger names them, and must not reach a crowd through us. Honest mail
 has one to three."""
 MAX_REPLY_ALL: Final = 100
-"""Recipients of an answer to all."""
+"""Recipients of a reply to all."""
 
 _LIKE_AN_ADDRESS = re.compile(r"[@<>\uff20\ufe6b]")
 """An at sign (also the wide and the small one) or an angle bracket."""
 _SEPARATORS = re.compile(r'[,;:\\"()\[\]]')
-"""What has a meaning of its own in a field of addresses (RFC 5322, 3.2.3)."""
+"""Specials in a field of addresses (RFC 5322, 3.2.3)."""
 
 
 def reply_draft(
@@ -146,12 +142,12 @@ def reply_draft(
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     approved: bool = False,
 ) -> Draft:
-    """The draft of an answer.
+    """The draft of a reply.
 
     Args:
-        message: what is answered.
-        text, html: the answer; see :class:`~nornmail.compose.compose.Draft`.
-        sender: whom it is from.
+        message: to answer.
+        text, html: the reply; see :class:`~nornmail.compose.compose.Draft`.
+        sender: the From address.
         own: all addresses of ours, which a reply to all leaves out; case and plus-tags do not
             matter. ``sender`` is one of them.
         reply_all: also to everyone in To and Cc.
@@ -161,11 +157,11 @@ def reply_draft(
         approved: a person read it before: it is not marked as automatic (RFC 3834, 5).
 
     Raises:
-        ComposeError: there is nobody to answer, or more than :data:`MAX_REPLY_TO` or
+        ComposeError: there is no address to answer, or more than :data:`MAX_REPLY_TO` or
             :data:`MAX_REPLY_ALL`.
     """
     ours = (*own, to_address(sender, "sender").address)
-    to, cc = _whom(message, ours, reply_all=reply_all)
+    to, cc = _recipients(message, ours, reply_all=reply_all)
     if quote:
         text, html = _with_quote(message, text, html)
     return Draft(
@@ -184,41 +180,41 @@ def reply_draft(
     )
 
 
-def _whom(
+def _recipients(
     message: Message, ours: Collection[str], *, reply_all: bool
 ) -> tuple[list[Address], list[Address]]:
-    """To and Cc: each mailbox once, and none of ours beside others."""
+    """To and Cc: each address once, and ours only if there are no others."""
     to = list(correspondents(message))
     if len(to) > MAX_REPLY_TO:
-        raise ComposeError("to", f"answers to it would go to more than {MAX_REPLY_TO} addresses")
-    seen = {canonical(one.address) for one in to}
+        raise ComposeError("to", f"a reply would go to more than {MAX_REPLY_TO} addresses")
+    seen = {canonical(who.address) for who in to}
     others = _usable((*message.to, *message.cc), seen) if reply_all else ()
-    cc = [one for one in others if not is_own(one.address, ours)]
-    strangers = [one for one in to if not is_own(one.address, ours)]
+    cc = [who for who in others if not is_own(who.address, ours)]
+    strangers = [who for who in to if not is_own(who.address, ours)]
     if strangers or cc:  # we are alone only with a message of our own
         to = strangers
     if not to and not cc:
-        raise ComposeError("to", "the message names nobody to answer to")
+        raise ComposeError("to", "the message has no address to answer to")
     if len(to) + len(cc) > MAX_REPLY_ALL:
-        why = f"more than {MAX_REPLY_ALL} recipients: whoever means that names them in a message"
-        raise ComposeError("to", f"{why} of its own")
+        why = f"more than {MAX_REPLY_ALL} recipients; name them in a message of its own"
+        raise ComposeError("to", why)
     return (to, cc) if to else (cc, [])
 
 
 def _usable(addresses: Iterable[Address], seen: set[str]) -> Iterator[Address]:
-    """Those that can be written to, each mailbox once, with names that are no addresses.
+    """The addresses that can be written to, each once, without names that look like addresses.
 
-    An address that cannot be written is left out: its sender wrote it wrong, or to no good end.
+    An address that cannot be written is left out: its sender wrote it wrong, or means harm.
     """
-    for one in addresses:
+    for who in addresses:
         try:
-            address = to_address(Address("", one.address), "to")
+            address = to_address(Address("", who.address), "to")
         except ComposeError:
             continue
         form = canonical(address.address)
         if form not in seen:
             seen.add(form)
-            yield Address(_harmless(one.name), address.address)
+            yield Address(_harmless(who.name), address.address)
 
 
 def _harmless(name: str) -> str:
@@ -237,7 +233,7 @@ def _harmless(name: str) -> str:
 def _chain(message: Message) -> tuple[str, ...]:
     """The ids before and up to the message (RFC 5322, 3.6.4)."""
     before = message.references or (message.in_reply_to,)
-    return tuple(one for one in (*before, message.message_id) if is_message_id(one))
+    return tuple(id_ for id_ in (*before, message.message_id) if is_message_id(id_))
 
 
 def _with_quote(
@@ -252,16 +248,16 @@ def _with_quote(
 
 
 def correspondents(message: Message) -> tuple[Address, ...]:
-    """Whom an answer goes to: Reply-To, and From where that names nobody (RFC 5322, 3.6.2).
+    """The recipients of a reply: Reply-To, or From where that has none (RFC 5322, 3.6.2).
 
-    Only those that can be written to, each mailbox once.
+    Only those that can be written to, each once.
     """
     return tuple(_usable(message.reply_to, set())) or tuple(_usable((message.from_,), set()))
 
 
 def is_own(address: str, own: Collection[str]) -> bool:
     """Whether an address reaches one of ours; case and a plus-tag do not matter."""
-    ours = {canonical(one) for one in own}
-    wanted = canonical(address)
-    local, _, domain = wanted.rpartition("@")
-    return wanted in ours or f"{local.partition('+')[0]}@{domain}" in ours
+    ours = {canonical(own_address) for own_address in own}
+    address = canonical(address)
+    local, _, domain = address.rpartition("@")
+    return address in ours or f"{local.partition('+')[0]}@{domain}" in ours

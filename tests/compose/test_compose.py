@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from nornmail.compose import compose as verifying
+from nornmail.compose import compose as compose_module
 from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft, compose
 from nornmail.compose.mime import Boundaries, Entity
@@ -308,7 +308,7 @@ def test_a_message_that_is_not_read_as_it_was_meant_does_not_go_out(
     raw = write().raw.replace(*change)
     named = {"from_": [Address("", "agent@example.com")], "to": [Address("", ANN)]}
     fields = write().raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    verifying.verify(write().raw, named | {"cc": [], "reply_to": []}, fields)
+    compose_module.read_back(write().raw, named | {"cc": [], "reply_to": []}, fields)
     with pytest.raises(ComposeError) as caught:
-        verifying.verify(raw, named | {"cc": [], "reply_to": []}, fields)
+        compose_module.read_back(raw, named | {"cc": [], "reply_to": []}, fields)
     assert caught.value.field == field

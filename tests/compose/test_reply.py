@@ -148,7 +148,7 @@ def test_a_long_message_is_quoted_in_part() -> None:
 
 
 def test_a_quote_alone_says_nothing() -> None:
-    with pytest.raises(ComposeError, match="nothing to say"):
+    with pytest.raises(ComposeError, match="the message is empty"):
         answer(mail(), None, quote=True)
 
 
