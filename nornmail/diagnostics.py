@@ -13,7 +13,7 @@ from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
 from nornmail.net.diagnose import Step
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
-from nornmail.poller.routing import addressed_to, route
+from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import describe, provider_of
 from nornmail.settings.smtp import SmtpSettings

@@ -8,11 +8,11 @@ from nornmail.errors import ConfigurationError
 from nornmail.model import Entry, State
 
 REASON_LENGTH = 2_000
-"""Characters of a failure's account that are kept: what it says and its frames, not a dump."""
-BY_HAND = "it was dead, and a person asked for another try"
-"""Why a message waits that was dead."""
-LOST = "a person asked for another try, and neither its bytes nor its UID mean anything any more"
-"""Why a message stays dead that was asked for."""
+"""Characters of a reason that are kept: the exception's text and its last frames."""
+BY_HAND = "retry requested"
+"""The reason of a dead message that is to be tried again."""
+LOST = "retry requested, but the message is neither stored nor on the server any more"
+"""The reason of a dead message that cannot be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +58,33 @@ def after_failure(entry: Entry, reason: str, retry: RetryPolicy, now: float) -> 
     )
 
 
-def revived(entry: Entry, now: float, *, had: bool) -> tuple[Entry, Entry]:
-    """The steps of a dead entry that was asked for: claimed, then waiting, due now.
+def revived(entry: Entry, now: float, *, available: bool) -> tuple[Entry, Entry]:
+    """The two steps of a retry request: claimed, then waiting and due now.
 
-    Its attempts are counted anew. One that could not be had any more is dead again, with the reason
-    in front of the old one.
+    Its attempts are counted anew. A message that is neither kept nor on the server is dead again,
+    with the reason in front of the old one.
 
     Args:
         entry: the dead one.
         now: seconds since 1970 UTC.
-        had: whether its bytes are kept, or can be asked of the server.
+        available: whether its bytes are kept, or may still be on the server.
     """
     claimed = replace(entry, state=State.CLAIMED, changed_at=now)
-    if not had:
+    if not available:
         reason = f"{LOST}; before that: {entry.reason.removeprefix(f'{LOST}; before that: ')}"
         return claimed, replace(claimed, state=State.DEAD, reason=reason[:REASON_LENGTH])
     return claimed, replace(claimed, state=State.WAITING, attempts=0, due_at=now, reason=BY_HAND)
 
 
-def is_due(entry: Entry, now: float, longest: float) -> bool:
+def is_due(due_at: float, now: float, longest: float) -> bool:
     """Whether a waiting entry may be tried at ``now`` (seconds since 1970 UTC).
 
     A due time further ahead than the longest delay was written by a clock that ran ahead: it is
     due.
     """
-    return entry.due_at <= now or entry.due_at > now + longest
+    return due_at <= now or due_at > now + longest
 
 
-def until_due(entry: Entry, now: float, longest: float) -> float:
+def until_due(due_at: float, now: float, longest: float) -> float:
     """Seconds until a waiting entry is due, 0.0 if it is."""
-    return 0.0 if is_due(entry, now, longest) else entry.due_at - now
+    return 0.0 if is_due(due_at, now, longest) else due_at - now

@@ -30,12 +30,12 @@ class Backfill:
 
     Args:
         ledger: of the mailbox.
-        recipients: which inboxes these are.
+        inboxes: which inboxes these are.
     """
 
-    def __init__(self, ledger: Ledger, recipients: Inboxes) -> None:
+    def __init__(self, ledger: Ledger, inboxes: Inboxes) -> None:
         self._ledger = ledger
-        self._recipients = recipients
+        self._inboxes = inboxes
         self._reader = HeaderReader()
         self._scan: tuple[int, list[Inbox]] = (0, [])
         self._looked = UidSet()
@@ -47,7 +47,7 @@ class Backfill:
         Raises:
             ConnectionLost: the next call goes on where this one was.
         """
-        inboxes = self._recipients.backfills()
+        inboxes = self._inboxes.backfills()
         if not inboxes:
             return
         scan = (self._ledger.epoch.number, inboxes)
@@ -60,7 +60,7 @@ class Backfill:
             self._look(uid, header, inboxes)
             self._looked.add(uid)
         self._write()
-        self._recipients.backfilled(inboxes)
+        self._inboxes.backfilled(inboxes)
         self._begin((0, []))
 
     def _begin(self, scan: tuple[int, list[Inbox]]) -> None:
@@ -77,7 +77,7 @@ class Backfill:
         if uid < record.epoch.boundary and cut_off(header.received_at, record.cut):
             return  # older than start_from, which holds for every inbox
         message = parse_message(header.raw)
-        for inbox in self._recipients.inboxes_of(message):
+        for inbox in self._inboxes.inboxes_of(message):
             if inbox in inboxes:
                 self._found.append(
                     replace(

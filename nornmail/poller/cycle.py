@@ -1,7 +1,7 @@
-"""One pass over a mailbox: connect, find what is new, hand it over, touch the mailbox.
+"""One poll of a mailbox: connect, find what is new, deliver it, touch the mailbox.
 
-A pass decides nothing and parses nothing. It holds the connection and the lease, and calls the
-rooms in their order. When to make one is ``loop.py``'s business.
+A poll decides nothing and parses nothing. It holds the connection and the lease, and calls the
+parts in their order. When to poll is ``loop.py``'s business.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import logging
 from collections.abc import Callable
 from contextlib import closing
 
-from nornmail.clock import utc_datetime
 from nornmail.errors import ConnectionLost, MessageGone
-from nornmail.events import Connected, EventEmitter, Found, TakenOver
+from nornmail.events import Connected, Found, TakenOver
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef
@@ -20,9 +19,8 @@ from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
-from nornmail.poller.fetch import Fetcher, MissingMessages
-from nornmail.poller.ledger import Ledger
-from nornmail.poller.status import Backlog, PollerState, PollStats, StatusTracker
+from nornmail.poller.fetch import Fetcher
+from nornmail.poller.status import Backlog, PollerState, PollStats
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.settings.imap import ImapSettings
@@ -45,9 +43,8 @@ class PollCycle:
     Args:
         settings: where the mailbox is.
         connect: makes a connection.
-        ledger, epochs, missing, fetcher, actions, delivery, backfill: the rooms that do the work.
-        backlog: told what is there and what was done of it.
-        status, emit: where it is told what is being done.
+        epochs, fetcher, actions, delivery, backfill: the parts that do the work.
+        backlog: counts what was found and what was done of it.
 
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
@@ -58,87 +55,37 @@ class PollCycle:
         self,
         settings: ImapSettings,
         connect: Opener,
-        *,
-        ledger: Ledger,
         epochs: Epochs,
-        missing: MissingMessages,
         fetcher: Fetcher,
         actions: Actions,
         delivery: Delivery,
         backfill: Backfill,
         backlog: Backlog,
-        status: StatusTracker,
-        emit: EventEmitter,
     ) -> None:
         self._settings = settings
         self._connect = connect
-        self._ledger = ledger
         self._epochs = epochs
-        self._missing = missing
         self._fetcher = fetcher
         self._actions = actions
-        self._delivery = delivery
         self._backfill = backfill
-        self._backlog = backlog
-        self._status = status
-        self._emit = emit
+        self.delivery = delivery
+        self.backlog = backlog
+        self.ledger = delivery.ledger
+        self.context = delivery.ledger.context
         self.connection: Connection | None = None
         self.standing_by = False
         self._discovery: Discovery | None = None
 
-    def make(self, stats: PollStats) -> None:
-        """Work until nothing new is left."""
-        self._backlog.did(0)  # what an outage of the handler left lying grows old meanwhile
-        self.retry(stats)
-        self._work(stats)
-
-    def retry(self, stats: PollStats) -> None:
-        """Try what is due, from its kept bytes: that needs no server."""
-        self._hold()
-        self._delivery.again(stats)
-
-    def give_back(self) -> None:
-        """Give back the connection and the lease. Harmless twice."""
-        try:
-            self.disconnect()
-        finally:
-            try:
-                self._ledger.release()
-            finally:
-                ACTIVE_POLLERS.leave(self)
-
-    def forget(self) -> None:
-        """Let go of the connection, as of one that is another process's: nothing is sent."""
-        connection, self.connection, self._discovery = self.connection, None, None
-        if connection is not None:
-            connection.forget()
-
-    def disconnect(self) -> None:
-        """Give back the connection, if there is one."""
-        connection, self.connection, self._discovery = self.connection, None, None
-        if connection is not None:
-            connection.close()
-
-    def _hold(self) -> None:
-        """Have the lease; with a new one, settle what an earlier process left behind."""
-        if self._ledger.held:
-            return
-        ACTIVE_POLLERS.enter(self._running_key(), self)
-        self._ledger.take()
-        if self.standing_by:
-            log.warning("taking over %s", self._ledger.mailbox)
-            self._emit(TakenOver(at=utc_datetime(self._ledger.clock.wall())))
-        self.standing_by = False
-        self._delivery.recover()
-
-    def _work(self, stats: PollStats) -> None:
-        """Pass over the mailbox; go on after a lost connection as long as there is progress."""
+    def run(self, stats: PollStats) -> None:
+        """Work until nothing new is left; reconnect as long as there is progress."""
+        self.backlog.processed(0)  # what an outage of the handler left lying grows old meanwhile
+        self.retry_due(stats)
         lost = 0
         while True:
-            self._reach()
+            connection, discovery = self._select()
             before = stats.progress
             try:
-                self._pass(stats)
+                self._poll(connection, discovery, stats)
                 return
             except ConnectionLost:
                 self.disconnect()
@@ -149,65 +96,100 @@ class PollCycle:
                 self.disconnect()
                 raise
 
-    def _reach(self) -> None:
-        """Have a connection with the mailbox selected and the ledger in its epoch."""
-        if self._discovery is not None:
-            if not self._discovery.stale():
-                return
+    def retry_due(self, stats: PollStats) -> None:
+        """Try what is due, from its kept bytes: that needs no server."""
+        self._ensure_lease()
+        self.delivery.retry_due(stats)
+
+    def release(self) -> None:
+        """Give back the connection and the lease. Harmless twice."""
+        try:
             self.disconnect()
-        self._status.set(PollerState.CONNECTING)
+        finally:
+            try:
+                self.ledger.release()
+            finally:
+                ACTIVE_POLLERS.leave(self)
+
+    def detach(self) -> None:
+        """Drop a connection that is another process's: nothing is sent."""
+        connection, self.connection, self._discovery = self.connection, None, None
+        if connection is not None:
+            connection.forget()
+
+    def disconnect(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self.connection, self._discovery = self.connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _ensure_lease(self) -> None:
+        """Hold the lease; with a new one, settle what an earlier process left behind."""
+        if self.ledger.held:
+            return
+        ACTIVE_POLLERS.enter(self._active_key(), self)
+        self.ledger.take()
+        if self.standing_by:
+            log.warning("taking over %s", self.ledger.mailbox)
+            self.context.emit(TakenOver(at=self.context.now()))
+        self.standing_by = False
+        self.delivery.recover()
+
+    def _select(self) -> tuple[Connection, Discovery]:
+        """A connection with the mailbox selected and the ledger in its epoch."""
+        if self.connection is not None and self._discovery is not None:
+            if not self._discovery.stale():
+                return self.connection, self._discovery
+            self.disconnect()
+        self.context.status.set(PollerState.CONNECTING)
+        mailbox = self._settings.mailbox
         try:
             self.connection = self._connect()
-            selected = self.connection.select(self._settings.mailbox)
-            self._emit(
-                Connected(
-                    at=utc_datetime(self._ledger.clock.wall()),
-                    mailbox=self._settings.mailbox,
-                    exists=selected.exists,
-                )
+            selected = self.connection.select(mailbox)
+            self.context.emit(
+                Connected(at=self.context.now(), mailbox=mailbox, exists=selected.exists)
             )
             self._epochs.enter(self.connection, selected)
-            self._discovery = Discovery(self.connection, self._ledger)
+            self._discovery = Discovery(self.connection, self.ledger)
         except BaseException:
             self.disconnect()
             raise
+        return self.connection, self._discovery
 
-    def _pass(self, stats: PollStats) -> None:
-        """Everything that one connection has to be asked for, until nothing new is left."""
-        connection, discovery = self.connection, self._discovery
-        if connection is None or discovery is None:
-            raise ConnectionLost("there is no connection")
-        self._status.set(PollerState.POLLING)
-        self._missing.rescue(connection, self._fetcher.fetch, stats)
-        self._delivery.again(stats)
+    def _poll(self, connection: Connection, discovery: Discovery, stats: PollStats) -> None:
+        """Ask one connection for everything, until nothing new is left."""
+        delivery, missing = self.delivery, self._fetcher.missing
+        self.context.status.set(PollerState.POLLING)
+        if missing.fetch_due(connection, self._fetcher.fetch, stats):
+            delivery.retry_due(stats)
         self._actions.apply(connection)
         self._backfill.run(connection)
-        while self._delivery.may_claim() and (uids := self._unhandled(discovery)):
-            self._emit(Found(at=utc_datetime(self._ledger.clock.wall()), count=len(uids)))
-            self._backlog.found(len(uids))
-            for arrivals in self._fetcher.arrivals(connection, uids, stats):
-                self._delivery.first(arrivals, stats)
-                self._backlog.did(sum(one.uid in self._ledger.seen for one in arrivals))
+        while delivery.may_claim() and (uids := self._undelivered(discovery)):
+            self.context.emit(Found(at=self.context.now(), count=len(uids)))
+            self.backlog.found(len(uids))
+            for batch in self._fetcher.batches(connection, uids, stats):
+                delivery.deliver_new(batch, stats)
+                self.backlog.processed(sum(m.uid in self.ledger.seen for m in batch))
                 self._actions.apply(connection)
-                if not self._delivery.may_claim():
+                if not delivery.may_claim():
                     break
-        if self._delivery.may_claim():  # else mail is left that nobody has looked at
-            self._backlog.found(0)
-            if self._missing.all_had():
+        if delivery.may_claim():  # else mail is left that was not looked at
+            self.backlog.found(0)
+            if missing.none_left():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
-                self._missing.forget_stranded(stats)
+                missing.forget_stranded(stats)
                 self._actions.forget_stranded()
-            self._ledger.note_poll(something_new=stats.progress > 0)
-            self._status.polled_at = self._ledger.clock.wall()
+            self.ledger.note_poll(something_new=stats.progress > 0)
+            self.context.status.polled_at = self.ledger.clock.wall()
 
-    def _unhandled(self, discovery: Discovery) -> UidSet:
-        """What nobody has looked at, and what an inbox has yet to be handed."""
-        uids = self._ledger.left_over()
+    def _undelivered(self, discovery: Discovery) -> UidSet:
+        """What was not looked at, and what was not delivered to all its inboxes."""
+        uids = self.ledger.undelivered()
         uids.update(discovery.unseen())
         return uids
 
-    def _running_key(self) -> tuple[str, int, MailboxKey]:
-        return (self._settings.host, self._settings.port, self._ledger.mailbox)
+    def _active_key(self) -> tuple[str, int, MailboxKey]:
+        return (self._settings.host, self._settings.port, self.ledger.mailbox)
 
 
 def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Message | None:
@@ -217,14 +199,14 @@ def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Messag
         for uid in sorted(connection.find_message_id(message_id), reverse=True)[:LOOKED_AT]:
             body = connection.headers(UidSet.of([uid])).get(uid)
             if body is not None and body.raw:
-                found = parse_message(body.raw, truncated=True)
-                if found.message_id == message_id:  # a search finds what only contains it, too
-                    return found
+                message = parse_message(body.raw, truncated=True)
+                if message.message_id == message_id:  # a search finds what only contains it, too
+                    return message
     return None
 
 
 def fetch_rest(connect: Opener, ref: MessageRef) -> bytes:
-    """The whole of a message of which only the headers were handed over.
+    """The whole of a message of which only the headers were delivered.
 
     On a connection of its own: the handler may be in any thread, and the poller's own connection is
     in the middle of its work.

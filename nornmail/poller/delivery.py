@@ -1,4 +1,4 @@
-"""What happens to one message: claim, parse, hand over, settle.
+"""The delivery of one message: claim, parse, call the handler, settle.
 
 The claim is durable before the callback is called, and its outcome is durable before anything else
 happens. What raises, what is rejected and what is deferred is kept with its bytes and comes back
@@ -23,29 +23,28 @@ from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
-from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, revived
+from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, revived
 
 log = logging.getLogger("nornmail.poller")
 
 ENDED = "the process ended while the message was being handled"
-"""Why a claim that is found at start-up counts as a failed attempt."""
-SET_ASIDE = "nothing was handed over any more before it was this inbox's turn"
-"""Why a message waits for one inbox that another one was handed."""
+"""The reason of a claim that is found at start-up: it counts as a failed attempt."""
+SET_ASIDE = "delivery stopped before this inbox was reached"
+"""The reason of a message that another inbox has had, and this one has not."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """Hands messages to their recipients, once each.
+    """Delivers messages to their inboxes, once each.
 
     Args:
         ledger: where everything is written down.
-        recipients: whom a message is for, and what is called with it.
+        inboxes: whom a message is for, and what is called with it.
         runner: how they are called.
         retry: when a failed message is tried again.
-        on_change: what a new UIDVALIDITY does with what was handled.
         fetch_rest: gets a truncated message's bytes from the server; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
-        stopped: asked before each message; once it is true nothing is claimed any more.
+        stopped: whether to claim nothing more; asked before each message.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
         before_handler: called with each message, once it is claimed and before its handler is.
 
@@ -54,23 +53,22 @@ class Delivery:
     """
 
     ledger: Ledger
-    recipients: Inboxes
+    inboxes: Inboxes
     runner: HandlerRunner
     retry: RetryPolicy
     fetch_rest: Callable[[MessageRef], bytes]
-    on_change: str = "dedupe"
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
     before_handler: Callable[[Message], object] = lambda _: None
-    health: CircuitBreaker = field(default_factory=CircuitBreaker)
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     last_failure: str = ""
 
     def may_claim(self) -> bool:
-        """Whether another message may be handed over now."""
-        return self.health.allows() and not (self.stopped() or self._full())
+        """Whether another message may be claimed now."""
+        return self.breaker.allows() and not (self.stopped() or self._full())
 
     def _full(self) -> bool:
-        """Whether so many calls hang that no other may begin."""
+        """Whether so many calls are overdue that no other may begin."""
         return self.runner.overdue >= MAX_OVERDUE
 
     def recover(self) -> None:
@@ -78,22 +76,23 @@ class Delivery:
 
         Call it once, with the lease just taken: whatever is claimed then is nobody's.
         """
-        for entry in self.ledger.entries(State.CLAIMED):
+        for entry in self.ledger.get(self.ledger.open.keys(State.CLAIMED)):
             log.warning("%s: %s", self._ref(entry), ENDED)
             self.ledger.later(PutEntry(self._failed(entry, ENDED)))
         self.ledger.flush()
-        self.recipients.apply_changes()
+        self.inboxes.apply_changes()
         self._bury_orphans()
 
     def apply_changes(self) -> None:
-        """Take up which inboxes were added and removed, between two messages."""
-        if self.recipients.apply_changes():
+        """Apply what was added and removed of inboxes, between two messages."""
+        if self.inboxes.apply_changes():
             self._bury_orphans()
 
     def _bury_orphans(self) -> None:
-        """Give up what waits for an inbox that is there no longer."""
-        for entry in self.ledger.entries(State.NEW, State.WAITING):
-            if self.recipients.is_removed(entry):
+        """Give up what waits for an inbox that was removed."""
+        keys = self.ledger.open.keys(State.NEW, State.WAITING)
+        for entry in self.ledger.get(k for k in keys if self.inboxes.handler(k.inbox) is None):
+            if self.inboxes.is_removed(entry):
                 self._bury(entry)
         self.ledger.flush()
 
@@ -103,54 +102,63 @@ class Delivery:
         dead = replace(entry, state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
         self.ledger.later(PutEntry(dead))
 
-    def first(self, arrivals: Sequence[FetchedMessage], stats: PollStats) -> None:
-        """Hand over mail that was never handed over, in its order.
+    def deliver_new(self, batch: Sequence[FetchedMessage], stats: PollStats) -> None:
+        """Deliver new mail, in the order of UIDs.
 
-        Ends early when the handler is taken to be down or the poller was stopped; what was not
-        claimed stays unseen.
+        Ends early when the handler seems to be down or the poller was stopped; what was not claimed
+        stays unseen.
         """
         try:
-            for arrival in arrivals:
+            for fetched in batch:
                 self.apply_changes()
                 if not self.may_claim():
                     return
-                self._one(arrival, stats)
+                self._deliver(fetched, stats)
         finally:
             self.ledger.flush()
 
-    def again(self, stats: PollStats) -> None:
-        """Try what waits and is due, from its kept bytes; one message if the handler is down."""
+    def retry_due(self, stats: PollStats) -> None:
+        """Try what is due, from its kept bytes; one message if the handler seems to be down."""
         self.apply_changes()
         self._settle_late(stats)
         if not self.stopped():
-            self._revive()
-        if self.health.failing():
+            self._apply_retry_requests()
+        if self.breaker.failing():
             self._probe(stats)
             return
-        now = self.ledger.clock.wall()
         try:
-            for entry in self.ledger.entries(State.WAITING):
+            due = self.ledger.open.due(self.ledger.clock.wall(), self.retry.longest)
+            for entry in self.ledger.get(due):
                 self.apply_changes()
                 if not self.may_claim():
                     return
-                if is_due(entry, now, self.retry.longest) and not self.recipients.is_removed(entry):
+                if not self.inboxes.is_removed(entry):
                     self._retry(entry, stats, counts=True)
         finally:
             self.ledger.flush()
 
-    def _revive(self) -> None:
-        """Let dead mail wait that a person asked for; its bytes are fetched if none were kept."""
+    def until_due(self) -> float | None:
+        """Seconds until a message can be tried that could not be tried now; ``None`` for none."""
+        clock = self.ledger.clock
+        if self.breaker.failing():
+            wait = self.breaker.until_probe(clock.monotonic())
+            return wait if wait > 0 else None
+        return self.ledger.open.until_due(clock.wall(), self.retry.longest)
+
+    def _apply_retry_requests(self) -> None:
+        """Make dead mail wait for which a retry was requested; bytes not kept are fetched."""
         now = self.ledger.clock.wall()
         for entry in self.ledger.retry_requests():
-            kept = self.ledger.raw(entry.key) is not None
-            had = kept or entry.key.epoch == self.ledger.epoch.number
-            self.ledger.commit(*map(PutEntry, revived(entry, now, had=had)))
-            log.info("%s: a person asked for another try", self._ref(entry))
-            if self.recipients.is_removed(entry):
+            raw = self.ledger.raw(entry.key)
+            available = raw is not None or entry.key.epoch == self.ledger.epoch.number
+            claimed, after = revived(entry, now, available=available)
+            self.ledger.commit(PutEntry(claimed), PutEntry(after, raw=raw))
+            log.info("%s: retry requested", self._ref(entry))
+            if self.inboxes.is_removed(entry):
                 self._bury_orphans()
 
     def _settle_late(self, stats: PollStats) -> None:
-        """Write down how calls ended that had outlived their timeout.
+        """Settle calls that ended after their timeout.
 
         A success counts, also when the message was given up meanwhile. A failure was counted at the
         timeout already.
@@ -168,92 +176,94 @@ class Delivery:
                 claimed = replace(entry, state=State.CLAIMED)
                 settled = self._settled(claimed, outcome)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
-                self._account(settled, outcome, stats)
+                self._count(settled, outcome, stats)
         for delivery_id in late:
             self.runner.forget(delivery_id)
 
     def _probe(self, stats: PollStats) -> None:
-        """Try one message although the handler is taken to be down: its failure does not count."""
+        """Try one message although the handler seems to be down: its failure does not count."""
         if self.stopped() or self._full():
             return
-        if self.health.until_probe(self.ledger.clock.monotonic()) > 0:
+        if self.breaker.until_probe(self.ledger.clock.monotonic()) > 0:
             return
         tried = set()
         try:
-            for entry in self.ledger.entries(State.WAITING):
+            for entry in self.ledger.get(self.ledger.open.keys(State.WAITING)):
                 name = self._message_name(entry)
-                if self.recipients.is_removed(entry):
+                if self.inboxes.is_removed(entry):
                     continue
-                if self.health.was_probed(name):
+                if self.breaker.was_probed(name):
                     tried.add(name)
                 elif self._retry(entry, stats, counts=False):
                     return
         finally:
             self.ledger.flush()
-        self.health.end_probe_round(len(tried), self.ledger.clock.monotonic())
+        self.breaker.end_probe_round(len(tried), self.ledger.clock.monotonic())
+        if tried and self.breaker.failing():
+            self._probe(stats)  # the first of the next round
 
-    def _one(self, arrival: FetchedMessage, stats: PollStats) -> None:
+    def _deliver(self, fetched: FetchedMessage, stats: PollStats) -> None:
         """Settle a new message: recognised, before the cut, or to be handled."""
-        known_before = arrival.uid in self.ledger.seen
-        if known_before:
-            entries = self._left_over(arrival)
+        is_known = fetched.uid in self.ledger.seen
+        if is_known:
+            entries = self._undelivered(fetched)
         else:
-            entry = self._described(self.ledger.new_entry(arrival.uid), arrival)
-            known = changes_if_known(self.ledger, entry, arrival.raw, self.on_change)
+            entry = self._with_facts(self.ledger.new_entry(fetched.uid), fetched)
+            known = changes_if_known(self.ledger, entry, fetched.raw)
             if known:
                 self.ledger.commit(*known)
                 stats.passed_over += 1
                 return
-            entries = self.recipients.entries_of(entry, arrival.raw, self.ledger.new_entry)
+            entries = self.inboxes.entries_of(entry, fetched.raw, self.ledger.new_entry)
             if entries[0].state is State.PASSED_OVER:
                 log.info("%s is passed over: %s", self._ref(entries[0]), entries[0].reason)
                 self.ledger.commit(PutEntry(entries[0]))
                 stats.passed_over += 1
                 return
-        # The routing decision is one commit: a claim for the first, and who else is to have it.
-        others = [] if known_before else [PutEntry(entry) for entry in entries[1:]]
-        self._to_each(entries, others, arrival, stats)
+        # The routing decision is one commit: the first inbox's claim, and the others' entries.
+        others = [] if is_known else [PutEntry(entry) for entry in entries[1:]]
+        self._deliver_to(entries, others, fetched, stats)
 
-    def _left_over(self, arrival: FetchedMessage) -> list[Entry]:
-        """The inboxes that a message was not handed to when it was routed, or that came later."""
-        found = [one for one in self.ledger.siblings(arrival.uid) if one.state is State.NEW]
-        return [self._described(entry, arrival) for entry in found]
+    def _undelivered(self, fetched: FetchedMessage) -> list[Entry]:
+        """The entries of inboxes that have not had a message yet, or that came later."""
+        siblings = self.ledger.siblings(fetched.uid)
+        return [self._with_facts(entry, fetched) for entry in siblings if entry.state is State.NEW]
 
-    def _to_each(
+    def _deliver_to(
         self,
         entries: Sequence[Entry],
         others: Sequence[PutEntry],
-        arrival: FetchedMessage,
+        fetched: FetchedMessage,
         stats: PollStats,
     ) -> None:
-        """Hand a message to one inbox after the other.
+        """Deliver a message to one inbox after the other.
 
-        Where nothing may be claimed any more the rest waits, with its bytes.
+        Where nothing may be claimed any more the others wait, with its bytes.
 
         Args:
             entries: of the inboxes, new.
             others: to be written with the first claim.
-            arrival: the message.
+            fetched: the message.
         """
-        wanted = 0
+        delivered = 0
         for at, entry in enumerate(entries):
             if at and not self.may_claim():
-                self._set_aside(entries[at:], arrival.raw)
+                self._set_aside(entries[at:], fetched.raw)
                 break
             claimed = replace(entry, state=State.CLAIMED, changed_at=self.ledger.clock.wall())
             self.ledger.commit(PutEntry(claimed), *(others if at == 0 else ()))
             rest = entries[at + 1 :]
-            counts = not self.health.failing()  # what is let in then is a probe
-            settled = self._hand_over(
-                claimed, arrival.raw, arrival.flags, stats, counts=counts, rest=rest
+            counts = not self.breaker.failing()  # what is let in then is a probe
+            settled = self._call(
+                claimed, fetched.raw, fetched.flags, stats, counts=counts, rest=rest
             )
-            is_wanted = settled.state is not State.PASSED_OVER
-            wanted += is_wanted
-            stats.new_in[entry.key.inbox] += is_wanted
-        stats.new += wanted > 0
+            was_delivered = settled.state is not State.PASSED_OVER
+            delivered += was_delivered
+            stats.new_in[entry.key.inbox] += was_delivered
+        stats.new += delivered > 0
 
     def _set_aside(self, entries: Sequence[Entry], raw: bytes) -> None:
-        """Let a message wait for inboxes that it was not handed to, due now."""
+        """Make a message wait for inboxes that have not had it, due now."""
         now = self.ledger.clock.wall()
         for entry in entries:
             waiting = replace(
@@ -264,7 +274,7 @@ class Delivery:
     def _retry(self, entry: Entry, stats: PollStats, *, counts: bool) -> bool:
         """Try a waiting message again.
 
-        ``False`` when its bytes have yet to be fetched, or an earlier call still handles it.
+        ``False`` when its bytes have yet to be fetched, or an earlier call still runs.
         """
         if self.runner.is_overdue(entry.delivery_id):
             return False
@@ -273,19 +283,19 @@ class Delivery:
             return False
         claimed = replace(entry, state=State.CLAIMED, changed_at=self.ledger.clock.wall())
         self.ledger.commit(PutEntry(claimed))
-        self._hand_over(claimed, raw, frozenset(), stats, counts=counts)
+        self._call(claimed, raw, frozenset(), stats, counts=counts)
         return True
 
-    def _described(self, entry: Entry, arrival: FetchedMessage) -> Entry:
+    def _with_facts(self, entry: Entry, fetched: FetchedMessage) -> Entry:
         return replace(
             entry,
-            digest=digest_of(arrival.raw, truncated=arrival.truncated),
-            size=arrival.size,
-            received_at=arrival.received_at,
-            truncated=arrival.truncated,
+            digest=digest_of(fetched.raw, truncated=fetched.truncated),
+            size=fetched.size,
+            received_at=fetched.received_at,
+            truncated=fetched.truncated,
         )
 
-    def _hand_over(
+    def _call(
         self,
         entry: Entry,
         raw: bytes,
@@ -312,7 +322,7 @@ class Delivery:
         settled = self._settled(replace(entry, message_id=message.message_id), outcome)
         keep = raw if settled.state in KEEPS_RAW else None
         self.ledger.later(PutEntry(settled, raw=keep))
-        self._account(settled, outcome, stats)
+        self._count(settled, outcome, stats)
         if outcome.stop is not None:
             self._set_aside(rest, raw)
             self.ledger.flush()
@@ -320,9 +330,9 @@ class Delivery:
         return settled
 
     def _handler(self, entry: Entry) -> Handler:
-        handler = self.recipients.handler(entry.key.inbox)
+        handler = self.inboxes.handler(entry.key.inbox)
         if handler is None:
-            raise LookupError(f"{entry.key} is of an inbox that is not there")
+            raise LookupError(f"{entry.key} is of an inbox that was removed")
         return handler
 
     def _message(self, entry: Entry, raw: bytes, flags: frozenset[str]) -> Message:
@@ -349,7 +359,7 @@ class Delivery:
         """
         whole = self.fetch_rest(ref)
         if header_digest_of(whole) != header_digest_of(header):
-            raise MessageGone(f"{ref} is another message by now")
+            raise MessageGone(f"{ref} is another message now")
         return whole
 
     def _settled(self, entry: Entry, outcome: Outcome) -> Entry:
@@ -357,9 +367,9 @@ class Delivery:
             return self._failed(entry, outcome.reason)
         delay = 0.0
         if outcome.state is State.WAITING:
-            wanted = outcome.delay if outcome.delay is not None else 0.0
+            delay = outcome.delay if outcome.delay is not None else 0.0
             # What is not a number is no time to wait: it would never be due.
-            delay = min(wanted, self.retry.longest) if wanted > 0 else 0.0
+            delay = min(delay, self.retry.longest) if delay > 0 else 0.0
         now = self.ledger.clock.wall()
         return replace(
             entry,
@@ -372,7 +382,7 @@ class Delivery:
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self.retry, self.ledger.clock.wall())
 
-    def _account(self, entry: Entry, outcome: Outcome, stats: PollStats) -> None:
+    def _count(self, entry: Entry, outcome: Outcome, stats: PollStats) -> None:
         if outcome.state is State.HANDLED:
             stats.handled += 1
         elif outcome.state is State.PASSED_OVER:
@@ -386,26 +396,25 @@ class Delivery:
         if outcome.works is None:
             return
         if outcome.works:
-            self.health.succeeded()
+            self.breaker.succeeded()
             return
-        was_failing = self.health.failing()
-        self.health.failed(self._message_name(entry), self.ledger.clock.monotonic())
-        if self.health.failing() and not was_failing:
+        was_failing = self.breaker.failing()
+        self.breaker.failed(self._message_name(entry), self.ledger.clock.monotonic())
+        if self.breaker.failing() and not was_failing:
             log.error(
-                "%d different messages failed in a row: the handler is taken to be down, "
-                "nothing new is handed over, and one message is tried now and then",
+                "%d different messages failed in a row: the handler seems to be down; new messages "
+                "wait, and one is tried at growing intervals",
                 OUTAGE_AFTER,
             )
             now = utc_datetime(self.ledger.clock.wall())
-            self.ledger.emit(HandlerFailing(at=now, reason=entry.reason))
+            self.ledger.context.emit(HandlerFailing(at=now, reason=entry.reason))
 
     def _message_name(self, entry: Entry) -> str:
         """The same for a message in all its inboxes, in whatever epoch."""
-        if not self.recipients.several:
+        if not self.inboxes.several:
             return entry.delivery_id
-        key = entry.key
-        siblings = self.ledger.store.siblings(self.ledger.mailbox, key.epoch, key.uid)
-        return min((one.delivery_id for one in siblings), default=entry.delivery_id)
+        siblings = self.ledger.siblings(entry.key.uid, entry.key.epoch)
+        return min((sibling.delivery_id for sibling in siblings), default=entry.delivery_id)
 
     def _ref(self, entry: Entry) -> MessageRef:
         return MessageRef(self.ledger.mailbox.mailbox, entry.uid_validity, entry.key.uid)

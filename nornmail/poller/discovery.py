@@ -177,4 +177,4 @@ class Discovery:
         if missed:
             log.warning("%s were not listed before and are now: UID %s", len(missed), missed)
             now = utc_datetime(self._ledger.clock.wall())
-            self._ledger.emit(LateListed(at=now, uids=str(missed), count=len(missed)))
+            self._ledger.context.emit(LateListed(at=now, uids=str(missed), count=len(missed)))

@@ -42,13 +42,13 @@ class FetchedMessage:
     truncated: bool = False
 
 
-NOT_GIVEN = "the server lists the message and does not give it"
+NOT_RETURNED = "the server lists the message but does not return it"
 CUT_OFF = "the connection was lost each time the message was fetched"
-EXPUNGED = "it was expunged before it was fetched"
-VANISHED = "it is no longer in the mailbox, and its bytes were not kept"
-KNOWN = "it is known from an earlier epoch"
-ROUTED = "its bytes came, and it waits for those whom it is for"
-REBUILT = "the mailbox was rebuilt without it, and its bytes were not kept"
+EXPUNGED = "expunged before it was fetched"
+VANISHED = "no longer in the mailbox, and its bytes were not kept"
+KNOWN = "known from before the UIDVALIDITY changed"
+ROUTED = "fetched at last; waiting for its inboxes"
+REBUILT = "not found after the mailbox was rebuilt, and its bytes were not kept"
 
 Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, FetchedMessage]]
 
@@ -59,24 +59,21 @@ class MissingMessages:
     Args:
         ledger: of the mailbox.
         retry: when such a message is asked for again.
-        recipients: whom a message is for.
-        on_change: what a new UIDVALIDITY does.
+        inboxes: whom a message is for.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         retry: RetryPolicy,
-        recipients: Inboxes,
-        on_change: str = "dedupe",
+        inboxes: Inboxes,
     ) -> None:
         self._ledger = ledger
-        self._recipients = recipients
+        self._inboxes = inboxes
         self._retry = retry
-        self._on_change = on_change
 
-    def missing(
-        self, connection: Connection, uids: UidSet, stats: PollStats, *, reason: str = NOT_GIVEN
+    def settle(
+        self, connection: Connection, uids: UidSet, stats: PollStats, *, reason: str = NOT_RETURNED
     ) -> None:
         """Settle UIDs that were listed and not given, by a second listing."""
         if not uids:
@@ -86,11 +83,11 @@ class MissingMessages:
             if uid in listed:
                 log.warning("UID %d: %s", uid, reason)
                 stats.failed += 1
-            for entry in self._unfetched(uid):
-                self._ledger.later(PutEntry(self._not_given(entry, reason, listed, stats)))
+            for entry in self._entries_of(uid):
+                self._ledger.later(PutEntry(self._not_returned(entry, reason, listed, stats)))
         self._ledger.flush()
 
-    def _not_given(self, entry: Entry, reason: str, listed: UidSet, stats: PollStats) -> Entry:
+    def _not_returned(self, entry: Entry, reason: str, listed: UidSet, stats: PollStats) -> Entry:
         if entry.key.uid in listed:
             return self._failed(entry, reason)
         if entry.digest is not None:  # another inbox has had it
@@ -98,37 +95,42 @@ class MissingMessages:
         stats.gone += 1
         return replace(entry, state=State.GONE, reason=EXPUNGED)
 
-    def _unfetched(self, uid: int) -> list[Entry]:
+    def _entries_of(self, uid: int) -> list[Entry]:
         """The entries of a message that was to be fetched: new ones, or one for nobody so far."""
         if uid not in self._ledger.seen:
             return [self._ledger.new_entry(uid)]
         return [entry for entry in self._ledger.siblings(uid) if entry.state is State.NEW]
 
-    def not_had(self, uid: int, summary: Summary) -> None:
+    def settle_cut_off(self, uid: int, summary: Summary) -> None:
         """Settle a message at which the connection is lost each time."""
         log.warning("UID %d: %s", uid, CUT_OFF)
-        for entry in self._unfetched(uid):
+        for entry in self._entries_of(uid):
             had = replace(entry, size=summary.size, received_at=summary.received_at)
             self._ledger.later(PutEntry(self._failed(had, CUT_OFF)))
         self._ledger.flush()
 
-    def rescue(self, connection: Connection, fetch: Fetch, stats: PollStats) -> None:
-        """Fetch the bytes of waiting messages beside which none are kept yet.
+    def fetch_due(self, connection: Connection, fetch: Fetch, stats: PollStats) -> bool:
+        """Fetch the bytes of waiting messages for which none are kept yet.
 
-        These are messages that could not be had so far, when they are due; and at once those whose
-        process ended in the handler, since their bytes may be on the server for the last time.
+        These are messages that could not be fetched so far, when they are due; and at once those
+        whose process ended in the handler, since the server may soon have them no more.
+
+        Returns:
+            Whether there were any.
         """
         epoch = self._ledger.epoch.number
         now = self._ledger.clock.wall()
-        for entry in self._ledger.entries_without_bytes():
+        entries = self._ledger.entries_without_bytes()
+        for entry in entries:
             if entry.key.epoch != epoch:
-                if entry.digest is None:  # nobody could tell it: it is looked at anew
+                if entry.digest is None:  # nothing recognises it: it is looked at anew
                     self._vanished(entry, REBUILT, stats)
-            elif entry.digest is not None or is_due(entry, now, self._retry.longest):
+            elif entry.digest is not None or is_due(entry.due_at, now, self._retry.longest):
                 self._fetch_again(connection, fetch, entry, stats)
+        return bool(entries)
 
-    def all_had(self) -> bool:
-        """Whether no message is left that is listed and could not be had."""
+    def none_left(self) -> bool:
+        """Whether no message is left that is listed and could not be fetched."""
         return all(entry.digest is not None for entry in self._ledger.entries_without_bytes())
 
     def forget_stranded(self, stats: PollStats) -> None:
@@ -150,7 +152,7 @@ class MissingMessages:
             summaries = connection.summaries(uids)
             arrival = fetch(connection, summaries).get(entry.key.uid) if summaries else None
         except (ConnectionLost, CommandRefused) as error:
-            self._not_rescued(entry, str(error))
+            self._failed_again(entry, str(error))
             if isinstance(error, ConnectionLost):
                 raise
             return
@@ -159,11 +161,11 @@ class MissingMessages:
         elif uids - connection.still_listed(uids):
             self._vanished(entry, VANISHED, stats)
         else:
-            self._not_rescued(entry, NOT_GIVEN)
+            self._failed_again(entry, NOT_RETURNED)
 
-    def _not_rescued(self, entry: Entry, reason: str) -> None:
+    def _failed_again(self, entry: Entry, reason: str) -> None:
         """The fetch failed again: an attempt, once it was due; before, nothing changed."""
-        if is_due(entry, self._ledger.clock.wall(), self._retry.longest):
+        if is_due(entry.due_at, self._ledger.clock.wall(), self._retry.longest):
             self._ledger.commit(PutEntry(self._failed(entry, reason)))
 
     def _keep(self, entry: Entry, arrival: FetchedMessage, stats: PollStats) -> None:
@@ -181,17 +183,13 @@ class MissingMessages:
             due_at=entry.due_at if entry.digest is not None else now,
             changed_at=now,
         )
-        known = (
-            changes_if_known(self._ledger, had, arrival.raw, self._on_change)
-            if entry.digest is None
-            else []
-        )
+        known = changes_if_known(self._ledger, had, arrival.raw) if entry.digest is None else []
         if known:
             # What waits under this UID gives way to what is known.
             gone = replace(had, state=State.GONE, due_at=0.0, reason=KNOWN)
             self._ledger.commit(PutEntry(gone), *known)
             stats.passed_over += 1
-        elif entry.digest is None and self._recipients.several:
+        elif entry.digest is None and self._inboxes.several:
             self._route(entry, had, arrival.raw, stats)
         else:
             self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
@@ -203,7 +201,7 @@ class MissingMessages:
         """
         gone = replace(entry, state=State.GONE, due_at=0.0, reason=ROUTED)
         changes = [PutEntry(gone)]
-        for one in self._recipients.entries_of(had, raw, self._ledger.new_entry):
+        for one in self._inboxes.entries_of(had, raw, self._ledger.new_entry):
             if one.state is State.PASSED_OVER:
                 changes.append(PutEntry(one))
                 stats.passed_over += 1
@@ -259,18 +257,21 @@ class Fetcher:
     """Fetches messages in batches.
 
     Args:
-        missing: settles what could not be had.
-        most_octets: a larger message comes with its headers alone.
+        missing: settles what could not be fetched.
+        most_octets: of a larger message only the headers are fetched.
+
+    Attributes:
+        missing: the same.
     """
 
     def __init__(self, missing: MissingMessages, most_octets: int) -> None:
-        self._missing = missing
+        self.missing = missing
         self._most_octets = most_octets
         self._at_once = BATCH_MESSAGES
         self._suspects: Counter[int] = Counter()
         self._refused_in_a_row = 0
 
-    def arrivals(
+    def batches(
         self, connection: Connection, uids: UidSet, stats: PollStats
     ) -> Iterator[list[FetchedMessage]]:
         """Fetch ``uids`` in ascending batches.
@@ -283,7 +284,7 @@ class Fetcher:
         while window := list(islice(remaining, SUMMARIES_AT_ONCE)):
             wanted = UidSet.of(window)
             summaries = connection.summaries(wanted)
-            self._missing.missing(connection, wanted - UidSet.of(summaries), stats)
+            self.missing.settle(connection, wanted - UidSet.of(summaries), stats)
             yield from self._batches(connection, summaries, stats)
 
     def fetch(
@@ -343,7 +344,7 @@ class Fetcher:
         self._suspects.clear()
         self._refused_in_a_row = 0
         self._at_once = min(self._at_once * 2, BATCH_MESSAGES)
-        self._missing.missing(connection, UidSet.of(summaries) - UidSet.of(found), stats)
+        self.missing.settle(connection, UidSet.of(summaries) - UidSet.of(found), stats)
         return [found[uid] for uid in sorted(found)]
 
     def _cut_off(self, summaries: Mapping[int, Summary]) -> None:
@@ -355,7 +356,7 @@ class Fetcher:
             self._suspects[uid] += 1
             if self._suspects[uid] >= SUSPECT_AFTER:
                 del self._suspects[uid]
-                self._missing.not_had(uid, summary)
+                self.missing.settle_cut_off(uid, summary)
 
     def _refused(
         self,
@@ -372,7 +373,7 @@ class Fetcher:
         if self._refused_in_a_row >= REFUSALS_IN_A_ROW:
             self._refused_in_a_row = 0
             raise refused
-        self._missing.missing(connection, UidSet.of(summaries), stats, reason=str(refused))
+        self.missing.settle(connection, UidSet.of(summaries), stats, reason=str(refused))
         return []
 
 

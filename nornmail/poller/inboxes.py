@@ -1,33 +1,37 @@
-"""Who gets a poller's mail: one callback for all of it, or the inboxes of a shared account.
+"""The inboxes of a poller, and the routing of messages to them.
 
-Which inboxes there are may be changed from any thread. The polling thread takes the change up
-between two messages, so that one message is never for two sets of inboxes.
+Inboxes may be added and removed from any thread. The polling thread applies the change between
+two messages, so that one message is never routed to two sets of inboxes.
 """
 
 from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from nornmail.errors import ConfigurationError
-from nornmail.message.addresses import canonical
-from nornmail.message.message import Message, parse_message
+from nornmail.message.addresses import canonical, parse_addresses
+from nornmail.message.message import (
+    DELIVERY_FIELDS,
+    RECIPIENT_FIELDS,
+    Message,
+    parse_message,
+)
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
-from nornmail.poller.routing import route
 
 REMOVED = "inbox removed"
-"""Why mail is dead that an inbox had yet to be handed, and that the poller has no longer."""
+"""The reason of dead mail of an inbox that was removed before it had it."""
 UNROUTED_REASON = "unrouted"
-"""Why mail is passed over that is for no inbox, where nobody asked for it."""
+"""The reason of mail for no inbox, where there is no ``on_unrouted``."""
 
 Accept = Callable[[Message], object]
 
 
 class Inboxes:
-    """Finds whom a message is for, and what is called with it.
+    """The inboxes a message is for, and the callbacks that are called with it.
 
     Args:
         on_message: called with all mail; where there are inboxes, with the mail of those that have
@@ -38,8 +42,8 @@ class Inboxes:
         accept: asked about every message, before an inbox's own is.
 
     Raises:
-        ConfigurationError: nobody is there who could be called; an address that comes twice; what
-            cannot be called.
+        ConfigurationError: there is nothing to call; an address comes twice; something cannot be
+            called.
     """
 
     def __init__(
@@ -54,17 +58,17 @@ class Inboxes:
         _check_callable("accept", accept)
         _check_plain(accept)
         if on_message is None and not inboxes:
-            wanted = "on_message or inboxes must be given"
-            raise ConfigurationError("on_message", on_message, wanted)
+            problem = "on_message or inboxes must be given"
+            raise ConfigurationError("on_message", on_message, problem)
         if inboxes is None and on_unrouted is not None:
-            wanted = "is for a poller with inboxes: on_message gets all mail"
-            raise ConfigurationError("on_unrouted", on_unrouted, wanted)
+            problem = "is for a poller with inboxes: on_message gets all mail"
+            raise ConfigurationError("on_unrouted", on_unrouted, problem)
         self._several = inboxes is not None
         self._on_message = on_message
         self._on_unrouted = on_unrouted
         self._accept = accept
         self._lock = threading.Lock()
-        self._wanted: tuple[Inbox, ...] = ()
+        self._configured: tuple[Inbox, ...] = ()
         self._current: tuple[Inbox, ...] = ()
         self._backfills: dict[str, Inbox] = {}
         for inbox in inboxes or ():
@@ -79,13 +83,13 @@ class Inboxes:
     # From any thread.
 
     @property
-    def inboxes(self) -> tuple[Inbox, ...]:
-        """Those that are wanted, in the order in which they were added."""
+    def configured(self) -> tuple[Inbox, ...]:
+        """All inboxes, in the order in which they were added."""
         with self._lock:
-            return self._wanted
+            return self._configured
 
     def add(self, inbox: Inbox, *, backfill: bool = False) -> None:
-        """Have an inbox from the next message on.
+        """Add an inbox, from the next message on.
 
         Args:
             backfill: it is to get the older mail that is addressed to it as well.
@@ -97,29 +101,35 @@ class Inboxes:
         self._check_several()
         _check_plain(inbox.accept)
         if inbox.on_message is None and self._on_message is None:
-            wanted = "the poller has no on_message for inboxes that have none"
-            raise ConfigurationError("Inbox.on_message", None, wanted)
+            problem = "the poller has no on_message for inboxes that have none"
+            raise ConfigurationError("Inbox.on_message", None, problem)
         with self._lock:
-            if any(canonical(one.address) == canonical(inbox.address) for one in self._wanted):
+            if any(
+                canonical(other.address) == canonical(inbox.address) for other in self._configured
+            ):
                 raise ConfigurationError("inboxes", inbox.address, "each address can come once")
-            self._wanted = (*self._wanted, inbox)
+            self._configured = (*self._configured, inbox)
             if backfill:
                 self._backfills[inbox.key] = inbox
 
     def remove(self, address: str) -> None:
-        """Have an inbox no longer, from the next message on.
+        """Remove an inbox, from the next message on.
 
         Raises:
             ConfigurationError: there is none with this address.
         """
         self._check_several()
         with self._lock:
-            left = [one for one in self._wanted if canonical(one.address) != canonical(address)]
-            if len(left) == len(self._wanted):
+            left = [
+                other
+                for other in self._configured
+                if canonical(other.address) != canonical(address)
+            ]
+            if len(left) == len(self._configured):
                 raise ConfigurationError("inboxes", address, "must be the address of an inbox")
-            self._wanted = tuple(left)
-            kept = {one.key for one in left}
-            self._backfills = {key: one for key, one in self._backfills.items() if key in kept}
+            self._configured = tuple(left)
+            kept = {inbox.key for inbox in left}
+            self._backfills = {k: inbox for k, inbox in self._backfills.items() if k in kept}
 
     def key_of(self, address: str) -> str:
         """The name in the store of the inbox with this address.
@@ -129,28 +139,28 @@ class Inboxes:
         """
         self._check_several()
         with self._lock:
-            for inbox in self._wanted:
+            for inbox in self._configured:
                 if canonical(inbox.address) == canonical(address):
                     return inbox.key
         raise ConfigurationError("inboxes", address, "must be the address of an inbox")
 
     def _check_several(self) -> None:
         if not self.several:
-            wanted = "are for a poller that was made with inboxes: this one has on_message"
-            raise ConfigurationError("inboxes", None, wanted)
+            problem = "are for a poller that was made with inboxes: this one has on_message"
+            raise ConfigurationError("inboxes", None, problem)
 
     # In the polling thread.
 
     def apply_changes(self) -> bool:
-        """Take up what was asked for; whether an inbox is there no longer."""
+        """Apply what was added and removed; return whether an inbox was removed."""
         with self._lock:
-            before, self._current = self._current, self._wanted
+            before, self._current = self._current, self._configured
         return any(inbox not in self._current for inbox in before)
 
     def backfills(self) -> list[Inbox]:
-        """The inboxes that are to get their older mail, and were taken up."""
+        """The added inboxes that are to get their older mail."""
         with self._lock:
-            return [one for one in self._backfills.values() if one in self._current]
+            return [inbox for inbox in self._backfills.values() if inbox in self._current]
 
     def backfilled(self, inboxes: Sequence[Inbox]) -> None:
         """Note that the older mail of these inboxes was found."""
@@ -160,7 +170,7 @@ class Inboxes:
                     del self._backfills[inbox.key]
 
     def handler(self, key: str) -> Handler | None:
-        """What is called with the mail of an inbox, by its name in the store; ``None``: nothing."""
+        """The callback of an inbox, by its name in the store; ``None`` once it was removed."""
         if not self.several:
             return _guarded(self._on_message, self._accept) if key == "" else None
         if key == UNROUTED:
@@ -172,9 +182,9 @@ class Inboxes:
         return None
 
     def is_removed(self, entry: Entry) -> bool:
-        """Whether an entry is of an inbox that is there no longer.
+        """Whether an entry is of an inbox that was removed.
 
-        Mail that was not read yet is for nobody so far.
+        Mail that was not read yet has no inbox so far.
         """
         unread = entry.key.inbox == "" and entry.digest is None
         return not unread and self.handler(entry.key.inbox) is None
@@ -216,9 +226,9 @@ class Inboxes:
 
 
 def _guarded(handler: Handler | None, *questions: Accept | None) -> Handler | None:
-    """A handler behind what has to accept a message before.
+    """A handler that calls ``accept`` functions before it.
 
-    They are asked within the call, under the claim: a message that kills its process there, or
+    They are called within the call, under the claim: a message that kills its process there, or
     makes it hang, is counted as one that does so in the handler.
     """
     asked = [question for question in questions if question is not None]
@@ -248,3 +258,50 @@ def _check_callable(name: str, value: object) -> None:
 def _check_plain(accept: Accept | None) -> None:
     if accept is not None and inspect.iscoroutinefunction(accept):
         raise ConfigurationError("accept", accept, "must be a plain function, not a coroutine's")
+
+
+def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
+    """The inboxes that a message is for, each once, in the order of ``inboxes``.
+
+    To, Cc and Resent-To decide. Only when they name no inbox (a list's copy, a blind copy) it is
+    Delivered-To, X-Original-To, Envelope-To and X-Envelope-To: on a shared account these often name
+    the account itself, whoever the mail is for.
+
+    An address with a ``+tag`` reaches the inbox that has this tag, and where there is none the one
+    without a tag, as mail servers deliver it (RFC 5233).
+
+    Args:
+        message: its headers suffice.
+        inboxes: all that there are.
+    """
+    owners = {canonical(inbox.address): inbox for inbox in inboxes}
+    for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
+        addressed = {
+            id(owner)
+            for address in _addresses(message, names)
+            if (owner := _owner(address, owners)) is not None
+        }
+        if addressed:
+            return [inbox for inbox in inboxes if id(inbox) in addressed]
+    return []
+
+
+def addressed_to(message: Message) -> list[str]:
+    """Every address that :func:`route` looks at, in its order."""
+    return list(_addresses(message, (*RECIPIENT_FIELDS, *DELIVERY_FIELDS)))
+
+
+def _addresses(message: Message, names: Iterable[str]) -> Iterable[str]:
+    for name in names:
+        for value in message.headers.raw_all(name):
+            for mailbox in parse_addresses(value):
+                if "@" in mailbox.address:
+                    yield mailbox.address
+
+
+def _owner(address: str, owners: dict[str, Inbox]) -> Inbox | None:
+    key = canonical(address)
+    if key in owners:
+        return owners[key]
+    local, _, domain = key.rpartition("@")
+    return owners.get(f"{local.partition('+')[0]}@{domain}") if "+" in local else None

@@ -1,4 +1,4 @@
-"""What one poller knows and writes of its mailbox: the store, the lease, and the set of UIDs.
+"""The poller's view of its mailbox's state: the store, the lease, and the set of UIDs.
 
 It is the only place of the poller that commits. A settled message is not written on its own:
 :meth:`Ledger.later` puts it down for the next commit, which is the claim of the message after it,
@@ -7,20 +7,21 @@ so that a message costs one durable write.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
-from nornmail.clock import Clock
 from nornmail.errors import LeaseLost
-from nornmail.events import Event, message_event
+from nornmail.events import message_event
 from nornmail.model import (
+    KEEPS_RAW,
     Change,
     Entry,
     EntryKey,
     Epoch,
+    KeepRaw,
     Lease,
     MailboxKey,
     MailboxRecord,
@@ -32,21 +33,85 @@ from nornmail.model import (
     Watermark,
     delivery_id_of,
 )
-from nornmail.poller.decisions import may_touch
+from nornmail.poller.decisions import UNSETTLED, may_touch
+from nornmail.poller.status import Context
+from nornmail.retry import is_due, until_due
 from nornmail.stores.protocol import StateStore
 from nornmail.uidset import UidSet
-
-log = logging.getLogger("nornmail.poller")
-
 
 NOTE_INTERVAL = 300.0
 """Seconds between two notes of a poll that found nothing: what the time of the last good poll may
 lag behind."""
+OPEN_STATES = (State.NEW, State.CLAIMED, State.WAITING, State.HANDLED)
+"""States in which a poller has something left to do for an entry by itself."""
 
 
 def owner_name() -> str:
-    """How a poller names itself to others: ``host:pid``."""
+    """The name under which a poller holds a lease: ``host:pid``."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class OpenEntries:
+    """The entries that still need work, by state: what a poll has to look at.
+
+    Keys and due times alone, so that a hundred thousand that wait cost little memory and time. The
+    ledger reads them once with the lease and keeps them equal to the store, being the only writer.
+
+    Args:
+        entries: all entries in :data:`OPEN_STATES`.
+        without_bytes: those of them with which no bytes are kept.
+    """
+
+    def __init__(
+        self, entries: Iterable[Entry] = (), without_bytes: Iterable[EntryKey] = ()
+    ) -> None:
+        self._due: dict[State, dict[EntryKey, float]] = {state: {} for state in OPEN_STATES}
+        for entry in entries:
+            self._due[entry.state][entry.key] = entry.due_at
+        self.without_bytes = set(without_bytes)
+
+    def keys(self, *states: State) -> list[EntryKey]:
+        """The keys in any of ``states``, ordered by due time."""
+        ordered = sorted((due, key) for state in states for key, due in self._due[state].items())
+        return [key for _, key in ordered]
+
+    def count(self, state: State) -> int:
+        """How many are in ``state``."""
+        return len(self._due[state])
+
+    def due(self, now: float, longest: float) -> list[EntryKey]:
+        """The waiting entries that are due, in their order."""
+        waiting = self._due[State.WAITING].items()
+        return [key for _, key in sorted((d, k) for k, d in waiting if is_due(d, now, longest))]
+
+    def until_due(self, now: float, longest: float) -> float | None:
+        """Seconds until the next waiting entry is due that is not due yet; ``None`` for none."""
+        waits = (until_due(due, now, longest) for due in self._due[State.WAITING].values())
+        return min((wait for wait in waits if wait > 0), default=None)
+
+    def put(self, change: PutEntry) -> None:
+        """Learn of an entry that was written."""
+        entry = change.entry
+        known = any(keys.pop(entry.key, None) is not None for keys in self._due.values())
+        if entry.state in self._due:
+            self._due[entry.state][entry.key] = entry.due_at
+        if change.raw is not None or entry.state not in {*KEEPS_RAW, State.NEW}:
+            self.without_bytes.discard(entry.key)
+        elif not known and entry.state in self._due:
+            self.without_bytes.add(entry.key)
+
+    def move(self, before: EntryKey, after: EntryKey) -> None:
+        """Learn of an entry that goes on under another key."""
+        for keys in self._due.values():
+            if (due := keys.pop(before, None)) is not None:
+                keys[after] = due
+        if before in self.without_bytes:
+            self.without_bytes.remove(before)
+            self.without_bytes.add(after)
+
+    def unsettled(self) -> set[tuple[int, int]]:
+        """The messages, by epoch and UID, for which the mailbox is not to be touched yet."""
+        return {(key.epoch, key.uid) for state in UNSETTLED for key in self._due[state]}
 
 
 class Ledger:
@@ -55,31 +120,30 @@ class Ledger:
     Args:
         store: where it is kept.
         mailbox: whose it is.
-        clock: for the time of changes.
-        emit: told of every entry whose change is durable.
+        context: of the poller; an event is emitted for every entry whose change is durable.
+        on_change: what a new UIDVALIDITY does with what was handled (rule 8).
 
     Attributes:
         record: as the store has it, ``None`` before the first run was decided.
         seen: the UIDs of the current epoch that were looked at: the truth of rule 7.
         absent: the UIDs of the current epoch that are gone, as of the last listing.
         listed: what the last whole listing of the current epoch had, ``None`` before the first.
+        open: the entries that still need work.
     """
 
     def __init__(
-        self,
-        store: StateStore,
-        mailbox: MailboxKey,
-        clock: Clock,
-        emit: Callable[[Event], object] = lambda _: None,
+        self, store: StateStore, mailbox: MailboxKey, context: Context, on_change: str = "dedupe"
     ) -> None:
         self.store = store
         self.mailbox = mailbox
-        self.clock = clock
-        self.emit = emit
+        self.context = context
+        self.clock = context.clock
+        self.on_change = on_change
         self.record: MailboxRecord | None = None
         self.seen = UidSet()
         self.absent = UidSet()
         self.listed: UidSet | None = None
+        self.open = OpenEntries()
         self._lease: Lease | None = None
         self._pending: list[Change] = []
 
@@ -104,12 +168,24 @@ class Ledger:
         """
         lease = self.store.acquire(self.mailbox, owner_name())
         try:
-            self.record, self.listed = self.store.load(self.mailbox), None
-            self.seen = self._looked_at()
+            self._read()
         except BaseException:
             self.store.release(lease)
             raise
         self._lease = lease
+
+    def _read(self) -> None:
+        store, mailbox = self.store, self.mailbox
+        self.record, self.listed, self.absent = store.load(mailbox), None, UidSet()
+        self.seen = UidSet()
+        if self.record is not None:
+            self.seen = store.seen_uids(mailbox, self.record.epoch.number)
+        without = [
+            entry.key
+            for state in (State.NEW, State.CLAIMED, State.WAITING)
+            for entry in store.entries_without_bytes(mailbox, state)
+        ]
+        self.open = OpenEntries(store.entries(mailbox, OPEN_STATES), without)
 
     def release(self) -> None:
         """Give the lease back, after what is still to be written down."""
@@ -127,7 +203,7 @@ class Ledger:
         """Write ``changes`` and all that waits for them, durably, in one transaction.
 
         When it raises, nothing of it is written. What :meth:`later` had put down stays put down,
-        so that a message that was handled is not handed over again because a disk was full.
+        so that a message that was handled is not delivered again because a disk was full.
 
         Raises:
             LeaseLost: another poller took over; what was put down is its business now.
@@ -151,7 +227,7 @@ class Ledger:
             if isinstance(change, PutEntry):
                 event = message_event(self.mailbox.mailbox, change.entry)
                 if event is not None:
-                    self.emit(event)
+                    self.context.emit(event)
 
     def later(self, *changes: Change) -> None:
         """Put ``changes`` down for the next commit, before its own."""
@@ -159,10 +235,11 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what was put down, if anything."""
-        self.commit()
+        if self._pending:
+            self.commit()
 
     def begin_epoch(self, epoch: Epoch, passed: UidSet, *, cut: float | None) -> None:
-        """Go over to a new epoch, in which ``passed`` is not looked at any more."""
+        """Begin a new epoch, in which ``passed`` counts as looked at."""
         record = MailboxRecord(
             epoch=epoch,
             watermark=Watermark(epoch.uid_validity, 0),
@@ -175,10 +252,10 @@ class Ledger:
     def finish_reconciliation(
         self, passed: UidSet | None = None, *, cut: float | None = None
     ) -> None:
-        """Write down that all that stood there when the epoch began was compared.
+        """Note that all mail from before the epoch was compared with what was known.
 
         Args:
-            passed: what of it is not looked at any more.
+            passed: what of it counts as looked at.
             cut: a new cut, where there is to be one.
         """
         if self.record is None:
@@ -190,7 +267,7 @@ class Ledger:
         self.commit(SaveMailbox(record), *more)
 
     def note_poll(self, *, something_new: bool) -> None:
-        """Write down that everything was looked at, and how far the watermark stands.
+        """Note that everything was looked at, and how far the watermark stands.
 
         A poll that found nothing is written down now and then, not every time.
         """
@@ -202,12 +279,21 @@ class Ledger:
             self.commit(SaveMailbox(replace(record, watermark=watermark, polled_at=now)))
 
     def entries(self, *states: State) -> list[Entry]:
-        """The entries in any of ``states``, by due time."""
+        """All entries in any of ``states``, by due time; from the store."""
         return self.store.entries(self.mailbox, states)
 
-    def count(self, states: Collection[State]) -> int:
-        """How many entries are in any of ``states``."""
-        return self.store.count(self.mailbox, states)
+    def get(self, keys: Iterable[EntryKey]) -> Iterator[Entry]:
+        """The entries under ``keys``, each read when it is asked for."""
+        for key in keys:
+            entry = self.store.get(self.mailbox, key)
+            if entry is not None:
+                yield entry
+
+    def count(self, state: State) -> int:
+        """How many entries are in ``state``; from any thread."""
+        if self.held and state in OPEN_STATES:
+            return self.open.count(state)
+        return self.store.count(self.mailbox, {state})
 
     def open_actions(self, limit: int) -> list[list[Entry]]:
         """Messages of this epoch that were handled, and whose siblings are all settled.
@@ -215,38 +301,33 @@ class Ledger:
         Returns:
             For each message all its entries; the mailbox has yet to be touched for it.
         """
-        messages: dict[int, list[Entry]] = {}
-        wanted = limit
-        while True:
-            found = self.store.entries(self.mailbox, {State.HANDLED}, limit=wanted)
-            for entry in found:
-                if not self._is_over(entry) and entry.key.uid not in messages:
-                    messages[entry.key.uid] = self.siblings(entry.key.uid)
-            ready = [one for one in messages.values() if may_touch(one) is not None]
-            if len(ready) >= limit or len(found) < wanted:
-                return ready[:limit]
-            # Earlier epochs come first, and messages that wait for an inbox may be many.
-            wanted *= 4
+        handled = {k.uid for k in self.open.keys(State.HANDLED) if not self._is_earlier(k)}
+        if not handled:
+            return []
+        unsettled = self.open.unsettled()
+        uids = (uid for uid in sorted(handled) if (self.epoch.number, uid) not in unsettled)
+        messages = [self.siblings(uid) for uid in islice(uids, limit)]
+        return [siblings for siblings in messages if may_touch(siblings) is not None]
 
     def stranded_actions(self, limit: int) -> list[Entry]:
         """Handled messages of earlier epochs that were not found again in this one."""
-        found = self.store.entries(self.mailbox, {State.HANDLED}, limit=limit)
-        return [entry for entry in found if self._is_over(entry)]
+        keys = filter(self._is_earlier, self.open.keys(State.HANDLED))
+        return list(self.get(islice(keys, limit)))
 
-    def _is_over(self, entry: Entry) -> bool:
-        return entry.key.epoch != self.epoch.number
+    def _is_earlier(self, key: EntryKey) -> bool:
+        return key.epoch != self.epoch.number
 
-    def siblings(self, uid: int) -> list[Entry]:
-        """The entries of a message of this epoch, one for each inbox."""
-        return self.store.siblings(self.mailbox, self.epoch.number, uid)
+    def siblings(self, uid: int, epoch: int | None = None) -> list[Entry]:
+        """The entries of a message, one for each inbox; of this epoch unless another is named."""
+        return self.store.siblings(self.mailbox, epoch or self.epoch.number, uid)
 
-    def left_over(self) -> UidSet:
-        """Messages of this epoch that are known to be for an inbox and were not handed to it.
+    def undelivered(self) -> UidSet:
+        """Messages of this epoch that are known to be for an inbox and were not delivered to it.
 
         A process ended between two inboxes, or an inbox was added that is to get its older mail.
         """
-        found = self.store.entries(self.mailbox, {State.NEW})
-        return UidSet.of(entry.key.uid for entry in found if not self._is_over(entry))
+        keys = self.open.keys(State.NEW)
+        return UidSet.of(key.uid for key in keys if not self._is_earlier(key))
 
     def new_entry(self, uid: int, inbox: str = "") -> Entry:
         """The entry of a message of this epoch that nothing is known of yet."""
@@ -273,47 +354,45 @@ class Ledger:
         known = self.store.find_by_digest(
             self.mailbox, entry.digest.header, before_epoch=self.epoch.number + 1
         )
-        same = [one for one in known if one.state is State.FINISHED and one.digest == entry.digest]
-        return len({(one.key.epoch, one.key.uid) for one in same})
+        same = [e.key for e in known if e.state is State.FINISHED and e.digest == entry.digest]
+        return len({(key.epoch, key.uid) for key in same})
 
     def entries_without_bytes(self) -> list[Entry]:
         """The waiting entries whose bytes have yet to be fetched; of earlier epochs new ones too.
 
-        What is new in this epoch is fetched like other new mail: see :meth:`left_over`.
+        What is new in this epoch is fetched like other new mail: see :meth:`undelivered`.
         """
-        waiting = self.store.entries_without_bytes(self.mailbox, State.WAITING)
-        new = self.store.entries_without_bytes(self.mailbox, State.NEW)
-        return [*waiting, *(entry for entry in new if self._is_over(entry))]
+        entries = list(self.get(self.open.without_bytes))
+        wait = [e for e in entries if e.state is State.WAITING]
+        new = [e for e in entries if e.state is State.NEW and self._is_earlier(e.key)]
+        return sorted(wait, key=_order) + sorted(new, key=_order)
 
     def retry_requests(self) -> list[Entry]:
-        """The dead entries that a person wants to be tried again."""
-        found = (
-            self.store.get(self.mailbox, key) for key in self.store.retry_requests(self.mailbox)
-        )
-        return [entry for entry in found if entry is not None]
+        """The dead entries for which a person requested another try."""
+        return list(self.get(self.store.retry_requests(self.mailbox)))
 
     def raw(self, key: EntryKey) -> bytes | None:
-        """The bytes that are kept beside an entry."""
+        """The bytes that are kept with an entry."""
         return self.store.raw(self.mailbox, key)
 
-    def _looked_at(self) -> UidSet:
-        if self.record is None:
-            return UidSet()
-        return self.store.seen_uids(self.mailbox, self.record.epoch.number)
-
     def _learn(self, change: Change) -> None:
-        """Keep ``record`` and ``seen`` equal to what was just written."""
-        if isinstance(change, SaveMailbox):
-            moved_on = self.record is None or change.record.epoch.number != self.epoch.number
-            self.record = change.record
-            if moved_on:
-                self.seen, self.absent, self.listed = UidSet(), UidSet(), None
-        elif isinstance(change, PassOver):
-            self.seen.update(change.uids)
-        elif isinstance(change, Rekey):
-            self._see(change.after)
-        elif isinstance(change, PutEntry):
-            self._see(change.entry.key, gone=change.entry.state is State.GONE)
+        """Keep the attributes equal to what was just written."""
+        match change:
+            case SaveMailbox(record):
+                moved_on = self.record is None or record.epoch.number != self.epoch.number
+                self.record = record
+                if moved_on:
+                    self.seen, self.absent, self.listed = UidSet(), UidSet(), None
+            case PassOver():
+                self.seen.update(change.uids)
+            case Rekey():
+                self.open.move(change.before, change.after)
+                self._see(change.after)
+            case PutEntry(entry):
+                self.open.put(change)
+                self._see(entry.key, gone=entry.state is State.GONE)
+            case KeepRaw(key):
+                self.open.without_bytes.discard(key)
 
     def _see(self, key: EntryKey, *, gone: bool = False) -> None:
         if self.record is not None and key.epoch == self.record.epoch.number:
@@ -321,3 +400,7 @@ class Ledger:
                 # Also when it waited until now: it is new when it is listed again.
                 self.seen = self.seen - UidSet.of([key.uid])
             (self.absent if gone else self.seen).add(key.uid)
+
+
+def _order(entry: Entry) -> tuple[float, EntryKey]:
+    return entry.due_at, entry.key

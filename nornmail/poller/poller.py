@@ -1,31 +1,45 @@
-"""The poller as a program sees it: what it is made with, and what can be asked of it.
+"""The poller as a program uses it: its arguments and its methods.
 
-What a pass does is in ``poller/cycle.py``, what comes between two of them in ``poller/loop.py``,
-and where that runs in ``poller/threads.py``.
+One poll is in ``poller/cycle.py``, the loop around polls in ``poller/loop.py``, and the threads in
+which they run in ``poller/threads.py``.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import random
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from nornmail.clock import Clock, SystemClock, system_random
-from nornmail.errors import ConfigurationError
-from nornmail.events import OnEvent
+from nornmail.backoff import STALLED_INTERVALS
+from nornmail.clock import Clock, SystemClock, system_random, utc_datetime
+from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
+from nornmail.events import EventEmitter, OnEvent, Stopped
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
-from nornmail.poller.engine import Engine
-from nornmail.poller.handler import Handler
+from nornmail.poller.actions import Actions
+from nornmail.poller.backfill import Backfill
+from nornmail.poller.cycle import PollCycle, fetch_rest, find_by_message_id
+from nornmail.poller.delivery import Delivery
+from nornmail.poller.fetch import Fetcher, MissingMessages
+from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
-from nornmail.poller.status import Status
+from nornmail.poller.ledger import Ledger
+from nornmail.poller.loop import Loop
+from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Status, StatusTracker
+from nornmail.poller.sync import SyncRequests
+from nornmail.poller.threads import FairLock, Lifecycle
+from nornmail.poller.uidvalidity import Epochs
+from nornmail.poller.wait import Wait
 from nornmail.retry import RetryPolicy
 from nornmail.settings.env import read_environment
 from nornmail.settings.imap import (
@@ -37,6 +51,9 @@ from nornmail.settings.imap import (
 )
 from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
+from nornmail.waker import Waker
+
+log = logging.getLogger("nornmail.poller")
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 """Octets above which a message is handed over with its headers alone: what the large providers
@@ -125,35 +142,65 @@ class Poller:
         rng: random.Random | None = None,
         connect: Connector | None = None,
     ) -> None:
-        if max_message_bytes < 1:
-            raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
         start_from = imap.start_from if start_from is None else start_from
-        check_start_from(start_from)
         on_change = on_uidvalidity_change or imap.on_uidvalidity_change
+        check_start_from(start_from)
         check_uidvalidity_policy(on_change)
-        if handler_timeout is not None and not 0 < handler_timeout < math.inf:
-            wanted = "must be a number of seconds above 0"
-            raise ConfigurationError("handler_timeout", handler_timeout, wanted)
+        _check_limits(max_message_bytes, handler_timeout)
         if on_event is not None and not callable(on_event):
             raise ConfigurationError("on_event", on_event, "must be a function of an event")
         clock = clock or SystemClock()
-        self._recipients = Inboxes(on_message, inboxes, on_unrouted, accept)
-        self._engine = Engine(
+        retry = retry or RetryPolicy()
+        self._settings = imap
+        self._process = os.getpid()
+        self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept)
+        self._context = Context(
+            clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)
+        )
+        self._mailers = StoreMailers(store, clock)
+        self._connect = partial(connect or partial(Connection.open, clock=clock), imap)
+        self._waker = Waker()
+        self._stopped = threading.Event()
+        self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
+        self._lock = FairLock(self._waker.wake, self._runner.inside)
+        self._sync_requests = SyncRequests(self._waker.wake)
+        mailbox = MailboxKey(account or imap.account, imap.mailbox)
+        self._ledger = Ledger(store, mailbox, self._context, on_change)
+        self._cycle = self._make_cycle(start_from, retry, max_message_bytes)
+        self._loop = Loop(
+            self._cycle,
+            Wait(self._context, self._waker, renewal=imap.idle_renewal, enabled=idle),
+            self._waker,
+            self._sync_requests,
+            self._lock,
+            imap.poll_interval,
+            stopped=self._stopped.is_set,
+        )
+        self._lifecycle = Lifecycle(self._run_loop, self._stopped, self._waker.wake, self._runner)
+
+    def _make_cycle(
+        self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int
+    ) -> PollCycle:
+        imap, ledger = self._settings, self._ledger
+        missing = MissingMessages(ledger, retry, self._inboxes)
+        return PollCycle(
             imap,
-            store,
-            self._recipients,
-            start_from=start_from,
-            on_change=on_change,
-            retry=retry or RetryPolicy(),
-            max_message_bytes=max_message_bytes,
-            handler_timeout=handler_timeout,
-            idle=idle,
-            on_event=on_event,
-            account=account or imap.account,
-            clock=clock,
-            rng=rng or system_random(),
-            connect=partial(connect or partial(Connection.open, clock=clock), imap),
-            mailers=StoreMailers(store, clock),
+            self._connect,
+            Epochs(ledger, start_from),
+            Fetcher(missing, max_message_bytes),
+            Actions(ledger, imap, self._connect),
+            Delivery(
+                ledger,
+                self._inboxes,
+                self._runner,
+                retry,
+                partial(fetch_rest, self._connect),
+                stopped=self._stopped.is_set,
+                authserv_id=imap.authserv_id,
+                before_handler=self._before_handler,
+            ),
+            Backfill(ledger, self._inboxes),
+            Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
         )
 
     @classmethod
@@ -196,22 +243,22 @@ class Poller:
     @property
     def store(self) -> StateStore:
         """Where the poller writes down what became of each message."""
-        return self._engine.ledger.store
+        return self._ledger.store
 
     @property
     def settings(self) -> ImapSettings:
         """Where the mailbox is, and what happens to mail that was handled."""
-        return self._engine.settings
+        return self._settings
 
     @property
     def mailbox(self) -> MailboxKey:
         """Under what the store keeps everything of this poller: the account and the mailbox."""
-        return self._engine.ledger.mailbox
+        return self._ledger.mailbox
 
     @property
     def inboxes(self) -> tuple[Inbox, ...]:
         """The inboxes that share the account, as they were last added and removed."""
-        return self._recipients.inboxes
+        return self._inboxes.configured
 
     def poll_once(self) -> PollResult:
         """Work until nothing new is left.
@@ -227,35 +274,38 @@ class Poller:
                 nothing is lost, call it again (after its ``wait``, if it is Throttled).
             NornmailError: the poller is running, in whatever thread: use :meth:`sync`.
             LeaseHeld: another poller works on the mailbox.
-            DecisionNeeded: the user must say what becomes of mail that is there already.
+            DecisionRequired: the user must say what becomes of mail that is there already.
             StoreError: the store cannot be read or written; nothing is handed over.
         """
-        stats, ledger = self._engine.once(), self._engine.ledger
+        self._refuse_after_fork()
+        if self._lifecycle.running and not self._called_back():
+            raise NornmailError("the poller is running: ask it for a poll with sync()")
+        stats = self._poll()
         return PollResult(
             new=stats.new,
             handled=stats.handled,
             failed=stats.failed,
             passed_over=stats.passed_over,
             gone=stats.gone,
-            waiting=ledger.count({State.WAITING}),
-            dead=ledger.count({State.DEAD}),
+            waiting=self._ledger.count(State.WAITING),
+            dead=self._ledger.count(State.DEAD),
         )
 
     def run_forever(self) -> None:
         """Poll until :meth:`stop` is called, at ``poll_interval``, whatever the server does.
 
         A connection that fails is made again with exponential backoff up to five minutes, and each
-        other kind of trouble has a wait of its own (:class:`~nornmail.policy.ServerBackoff`). The
+        other kind of trouble has a wait of its own (:class:`~nornmail.backoff.ServerBackoff`). The
         connection and the lease are given back at the end.
 
         Raises:
-            DecisionNeeded: at a first run that needs a decision.
+            DecisionRequired: at a first run that needs a decision.
             StoreError: the store cannot be read or written.
             HandlerError: ``on_message`` cannot be used as it is.
             ConfigurationError: a setting cannot be used, such as a CA file that is not there.
         """
-        self._engine.refuse_after_fork()
-        self._engine.life.run_here()
+        self._refuse_after_fork()
+        self._lifecycle.run_here()
 
     def start(self) -> Self:
         """Poll in a thread of the poller's own, as :meth:`run_forever` does; returns at once.
@@ -267,8 +317,8 @@ class Poller:
         Raises:
             NornmailError: the poller is running already.
         """
-        self._engine.refuse_after_fork()
-        self._engine.life.start()
+        self._refuse_after_fork()
+        self._lifecycle.start()
         return self
 
     async def run(self) -> None:
@@ -283,8 +333,8 @@ class Poller:
         Raises:
             NornmailError: the poller is running already; and all that :meth:`run_forever` raises.
         """
-        self._engine.refuse_after_fork()
-        await self._engine.life.run()
+        self._refuse_after_fork()
+        await self._lifecycle.run()
 
     def stop(self, timeout: float | None = None) -> bool:
         """End what is running, after the message it is at; from any thread.
@@ -302,7 +352,7 @@ class Poller:
         Raises:
             BaseException: what ended the thread before it was stopped, once.
         """
-        return self._engine.stop(timeout)
+        return self._forked() or self._lifecycle.stop(timeout)
 
     def sync(self, inbox: str | None = None) -> int:
         """Look for mail now, and wait until that is done.
@@ -324,8 +374,13 @@ class Poller:
             NornmailError: what :meth:`poll_once` raises; or the poller was stopped meanwhile; or
                 this is the event loop of :meth:`run`, which must not be blocked.
         """
-        key = None if inbox is None else self._recipients.key_of(inbox)
-        stats = self._engine.sync()
+        key = None if inbox is None else self._inboxes.key_of(inbox)
+        self._refuse_after_fork()
+        if self._called_back():
+            raise HandlerError("a handler must not wait for the poller that calls it")
+        self._lifecycle.refuse_on_the_event_loop("sync")
+        request = self._sync_requests.ask()
+        stats = self._poll() if request is None else request.wait()
         return stats.new if key is None else stats.new_in[key]
 
     def find_by_message_id(self, message_id: str) -> Message | None:
@@ -342,11 +397,29 @@ class Poller:
         Raises:
             ConnectionLost, CommandRefused, AuthenticationFailed, Throttled: of the server.
         """
-        return self._engine.find_by_message_id(message_id)
+        self._refuse_after_fork()
+        return find_by_message_id(self._connect, self._settings.mailbox, message_id)
 
     def status(self) -> Status:
         """What the poller is doing, since when and why; from any thread, without waiting for it."""
-        return self._engine.status()
+        status, record = self._context.status, self._ledger.record
+        with suppress(StoreError):  # a store that cannot be read leaves the figures as they were
+            status.waiting = self._ledger.count(State.WAITING)
+            status.dead = self._ledger.count(State.DEAD)
+        polled_at = status.polled_at or (record.polled_at if record is not None else 0.0)
+        return Status(
+            state=status.state,
+            since=status.since,
+            reason=status.reason,
+            waiting=status.waiting,
+            dead=status.dead,
+            handled=self._context.emit.handled,
+            last_poll_at=utc_datetime(polled_at) if polled_at else None,
+            watermark=record.watermark if record is not None else None,
+            overdue=self._runner.overdue,
+            stalled=self._lifecycle.running and self._loop.stalled(),
+            behind=self._cycle.backlog.behind,
+        )
 
     def add_inbox(self, inbox: Inbox, *, backfill: bool = False) -> None:
         """Have another inbox from the next message on; from any thread.
@@ -361,8 +434,8 @@ class Poller:
             ConfigurationError: there is an inbox with this address, or the poller has
                 ``on_message``.
         """
-        self._recipients.add(inbox, backfill=backfill)
-        self._engine.wake()
+        self._inboxes.add(inbox, backfill=backfill)
+        self._waker.wake()
 
     def remove_inbox(self, address: str) -> None:
         """Have an inbox no longer from the next message on; from any thread.
@@ -372,8 +445,8 @@ class Poller:
         Raises:
             ConfigurationError: there is no inbox with this address.
         """
-        self._recipients.remove(address)
-        self._engine.wake()
+        self._inboxes.remove(address)
+        self._waker.wake()
 
     def close(self) -> None:
         """Stop, and give back the connection and the lease; the store stays open. Harmless twice.
@@ -382,7 +455,18 @@ class Poller:
             HandlerError: a handler asked.
             BaseException: what :meth:`stop` raises, once everything is given back.
         """
-        self._engine.close()
+        if self._forked():  # nothing runs here, and the connection is the parent's
+            self._cycle.detach()
+            return
+        if self._called_back():
+            raise HandlerError("a handler must not poll or close the poller that calls it")
+        try:
+            if self._lifecycle.running:
+                self._lifecycle.refuse_on_the_event_loop("close")
+            if self._lifecycle.running or self._lifecycle.has_ended:
+                self._lifecycle.stop(None)
+        finally:
+            self._release()
 
     def __enter__(self) -> Self:
         """:meth:`start`."""
@@ -396,3 +480,79 @@ class Poller:
     ) -> None:
         """:meth:`close`."""
         self.close()
+
+    def _refuse_after_fork(self) -> None:
+        """Refuse to work in a forked process: connection, lease and threads are the parent's."""
+        if self._forked():
+            raise NornmailError("this poller belongs to the parent process: make a new one here")
+
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
+    def _called_back(self) -> bool:
+        """Whether the caller is a handler, or something else that the loop's thread calls."""
+        return self._lifecycle.inside or self._runner.inside()
+
+    def _before_handler(self, message: Message) -> None:
+        for event in self._mailers.inspect_bounce(message):
+            self._context.emit(event)
+
+    def _poll(self) -> PollStats:
+        """Poll in this thread, and send what its handlers queued."""
+        stats = PollStats()
+        with self._lock:
+            try:
+                self._cycle.run(stats)
+            finally:
+                if not self._lifecycle.running:
+                    self._context.status.set(PollerState.STOPPED)
+        self._mailers.drain()
+        return stats
+
+    def _run_loop(self) -> None:
+        """Run the loop with the store's mailers, and give everything back at its end."""
+        imap, context = self._settings, self._context
+        log.info(
+            "IMAP poller starting: %s:%d/%s (interval=%gs)",
+            imap.host,
+            imap.port,
+            imap.mailbox,
+            imap.poll_interval,
+        )
+        context.status.set(PollerState.STARTING)
+        context.emit.handled = 0
+        self._sync_requests.open()
+        ended: BaseException | None = None
+        try:
+            try:
+                self._mailers.start()
+                self._loop.run()
+            finally:
+                try:
+                    self._release()
+                finally:
+                    self._mailers.stop()
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            reason = "" if ended is None else str(ended) or type(ended).__name__
+            state = PollerState.STOPPED if ended is None else PollerState.FAILED
+            context.status.set(state, reason)
+            context.emit(Stopped(at=context.now(), reason=reason))
+            self._sync_requests.close(ended)
+
+    def _release(self) -> None:
+        with self._lock:
+            try:
+                self._cycle.release()
+            finally:
+                self._waker.close()
+
+
+def _check_limits(max_message_bytes: int, handler_timeout: float | None) -> None:
+    if max_message_bytes < 1:
+        raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
+    if handler_timeout is not None and not 0 < handler_timeout < math.inf:
+        accepted = "must be a number of seconds above 0"
+        raise ConfigurationError("handler_timeout", handler_timeout, accepted)

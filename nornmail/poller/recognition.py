@@ -108,19 +108,18 @@ BEFORE_START = "older than start_from"
 """Why a message is passed over that stood there before the first run's cut."""
 
 
-def known_by_digest(ledger: Ledger, header_digest: str, on_change: str) -> list[Entry]:
+def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
     """The messages of earlier epochs that have these headers, an entry of each.
 
     Args:
         ledger: of the mailbox.
         header_digest: the header part of the digest.
-        on_change: what a new UIDVALIDITY does.
     """
     known = ledger.find_by_digest(header_digest)
-    return one_for_each(entry for entry in known if counts_as_known(entry.state, on_change))
+    return one_for_each(entry for entry in known if counts_as_known(entry.state, ledger.on_change))
 
 
-def carried_over(ledger: Ledger, found: Entry, uid: int, on_change: str) -> list[Change]:
+def carried_over(ledger: Ledger, found: Entry, uid: int) -> list[Change]:
     """What is to be written when a message was found again: all its inboxes' entries go on.
 
     Under "replay" those that were settled begin anew, beside those that were not.
@@ -129,14 +128,13 @@ def carried_over(ledger: Ledger, found: Entry, uid: int, on_change: str) -> list
         ledger: of the mailbox.
         found: an entry of the message, of an earlier epoch and with a digest.
         uid: what the message has now.
-        on_change: what a new UIDVALIDITY does.
     """
     epoch = ledger.epoch
     changes: list[Change] = []
     for earlier in _entries(ledger, found):
         after = EntryKey(epoch.number, uid, earlier.key.inbox)
         passed_over = earlier.state is State.PASSED_OVER
-        if passed_over or counts_as_known(earlier.state, on_change):
+        if passed_over or counts_as_known(earlier.state, ledger.on_change):
             changes.append(Rekey(earlier.key, after, epoch.uid_validity))
         elif earlier.state is not State.GONE:
             new = replace(ledger.new_entry(uid, after.inbox), digest=earlier.digest)
@@ -160,7 +158,7 @@ def _described(entry: Entry, like: Entry) -> Entry:
     )
 
 
-def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -> list[Change]:
+def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     """What is to be written when mail that stood there at the epoch's begin is not new.
 
     Args:
@@ -168,12 +166,11 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -
         entry: of a message whose bytes came for the first time.
         raw: the bytes. They are kept where they are missing: a process ended in the handler, and
             then the message was not to be found for a while.
-        on_change: what a new UIDVALIDITY does.
     """
     record = ledger.record
     if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
         return []
-    known = known_by_digest(ledger, entry.digest.header, on_change)
+    known = known_by_digest(ledger, entry.digest.header)
     found = recognise(known, entry.digest, entry.size)
     if found is None:
         # Only now: what is known from before the cut may wait, or have an open action.
@@ -182,7 +179,7 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes, on_change: str) -
         passed = replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=BEFORE_START)
         return [PutEntry(passed)]
     log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
-    changes = carried_over(ledger, found, entry.key.uid, on_change)
+    changes = carried_over(ledger, found, entry.key.uid)
     keeping: list[Change] = []
     for earlier in _entries(ledger, found):
         if earlier.state in (State.WAITING, State.DEAD) and ledger.raw(earlier.key) is None:

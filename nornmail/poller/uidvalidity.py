@@ -29,7 +29,7 @@ from nornmail.poller.decisions import (
 from nornmail.poller.discovery import HeaderReader
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import carried_over, digest_of, header_digest_of, known_by_digest
-from nornmail.settings.imap import StartFrom, UidValidityPolicy, start_instant
+from nornmail.settings.imap import StartFrom, start_instant
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.poller")
@@ -44,13 +44,11 @@ class Epochs:
     Args:
         ledger: of the mailbox.
         start_from: what a first run does with mail that is there already (rule 9).
-        on_change: what a new UIDVALIDITY does (rule 8).
     """
 
-    def __init__(self, ledger: Ledger, start_from: StartFrom, on_change: UidValidityPolicy) -> None:
+    def __init__(self, ledger: Ledger, start_from: StartFrom) -> None:
         self._ledger = ledger
         self._start_from = start_from
-        self._on_change = on_change
         self._reader = HeaderReader()
 
     def enter(self, connection: Connection, selected: Selected) -> None:
@@ -109,7 +107,7 @@ class Epochs:
             reason,
             selected.mailbox,
             len(listed),
-            self._on_change,
+            self._ledger.on_change,
         )
         epoch = self._epoch(number, selected, listed, matched=False)
         self._reader.forget()
@@ -134,7 +132,7 @@ class Epochs:
         listed = UidSet.of(uid for uid in connection.list_uids() if uid < boundary)
         candidates = list(self._candidates(connection, listed - self._ledger.seen))
         unknown = self._recognise(connection, candidates)
-        if self._on_change == "baseline":
+        if self._ledger.on_change == "baseline":
             # Also as the answer to what an epoch brought that began under another choice.
             passed = UidSet.of(message.uid for message in unknown)
             log.info("%d unknown messages are passed over (baseline)", len(passed))
@@ -169,14 +167,14 @@ class Epochs:
         try:
             for candidate in candidates:
                 header = candidate.header_digest
-                known = known_by_digest(self._ledger, header, self._on_change)
+                known = known_by_digest(self._ledger, header)
                 free = [entry for entry in known if entry.key not in taken]
                 found = _identify(connection, candidate, free, same[header])
                 if found is None:
                     unknown.append(candidate)
                     continue
                 taken.add(found.key)
-                changes += carried_over(self._ledger, found, candidate.uid, self._on_change)
+                changes += carried_over(self._ledger, found, candidate.uid)
         finally:
             # Not put down for later: when the connection or the disk fails here all of it is
             # compared again, and a new key cannot be given twice.
@@ -187,7 +185,7 @@ class Epochs:
     def _refuse_too_many(self, unknown: Sequence[Candidate]) -> None:
         """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""
         record = self._ledger.record
-        if record is None or self._on_change != "dedupe":
+        if record is None or self._ledger.on_change != "dedupe":
             return
         old = [
             message

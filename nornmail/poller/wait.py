@@ -1,18 +1,17 @@
-"""The wait between two passes: IDLE where the server has it, and the clock where not.
+"""The wait between two polls: IDLE where the server has it, and the clock where not.
 
-IDLE is a way to be woken and nothing else. A pass follows every wait, whatever ended it, and no
+IDLE is a way to be woken and nothing else. A poll follows every wait, whatever ended it, and no
 wait is longer than the poller's interval, so a server that forgets to tell costs time and no mail.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 
 from nornmail.backoff import backoff
-from nornmail.clock import Clock
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
+from nornmail.poller.status import Context
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.poller")
@@ -35,17 +34,15 @@ class Wait:
     """Waits, and keeps count of what IDLE is worth on this server.
 
     Args:
-        clock, rng: time and jitter.
+        context: of the poller.
         waker: ends every wait.
         renewal: seconds that one IDLE lasts at most.
         enabled: without it there is no IDLE.
     """
 
-    def __init__(
-        self, clock: Clock, rng: random.Random, waker: Waker, *, renewal: float, enabled: bool
-    ) -> None:
-        self._clock = clock
-        self._rng = rng
+    def __init__(self, context: Context, waker: Waker, *, renewal: float, enabled: bool) -> None:
+        self._clock = context.clock
+        self._rng = context.rng
         self._waker = waker
         self._renewal = renewal
         self._enabled = enabled
@@ -55,18 +52,18 @@ class Wait:
         self._hasty_calls = 0
         self._hasty = False
 
-    def take(self, connection: Connection | None, seconds: float, *, found: bool) -> bool:
+    def wait(self, connection: Connection | None, seconds: float, *, found_new: bool) -> bool:
         """Wait for ``seconds`` at most; shorter with IDLE when the server calls, or it is renewed.
 
         Args:
             connection: with the mailbox selected and nothing to back off from; ``None`` otherwise.
-            seconds: until the next pass.
-            found: whether the pass before found anything new.
+            seconds: until the next poll.
+            found_new: whether the poll before found anything new.
 
         Returns:
             Whether the connection, where there was one, is still good.
         """
-        self._hasty_calls = self._hasty_calls + 1 if self._hasty and not found else 0
+        self._hasty_calls = self._hasty_calls + 1 if self._hasty and not found_new else 0
         self._hasty = False
         if seconds <= 0 or self._waker.awake:
             return True

@@ -54,7 +54,7 @@ def passes_over_what_is_not_given(patch: Patch) -> None:
             entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=reason)
             self._ledger.commit(PutEntry(entry))
 
-    patch.setattr(MissingMessages, "missing", missing)
+    patch.setattr(MissingMessages, "settle", missing)
 
 
 def plain_expunge(patch: Patch) -> None:
@@ -62,7 +62,7 @@ def plain_expunge(patch: Patch) -> None:
 
 
 def touches_before_it_is_durable(patch: Patch) -> None:
-    first = Delivery.first
+    first = Delivery.deliver_new
 
     def flagged(self: Any, arrivals: Any, stats: Any) -> None:
         for arrival in arrivals:
@@ -75,7 +75,7 @@ def touches_before_it_is_durable(patch: Patch) -> None:
         patch.setattr(Delivery, "connection", connection)
         apply(self, connection)
 
-    patch.setattr(Delivery, "first", flagged)
+    patch.setattr(Delivery, "deliver_new", flagged)
     patch.setattr(Delivery, "connection", None, raising=False)
     patch.setattr(Actions, "apply", remember)
 
@@ -85,13 +85,13 @@ def recognises_nothing(patch: Patch) -> None:
 
 
 def newest_first(patch: Patch) -> None:
-    arrivals = Fetcher.arrivals
+    arrivals = Fetcher.batches
 
     def backwards(self: Any, *args: Any) -> Iterator[Any]:
         for batch in arrivals(self, *args):
             yield batch[::-1]
 
-    patch.setattr(Fetcher, "arrivals", backwards)
+    patch.setattr(Fetcher, "batches", backwards)
 
 
 def moves_again_without_looking(patch: Patch) -> None:

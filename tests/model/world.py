@@ -59,7 +59,7 @@ NEVER = (
 
 def end(poller: Poller) -> None:
     """Let other pollers of this process in, as if the poller's own had ended."""
-    ACTIVE_POLLERS.leave(poller._engine._passes)
+    ACTIVE_POLLERS.leave(poller._cycle)
 
 
 class World:

@@ -175,7 +175,7 @@ def test_a_process_that_dies_between_the_answer_and_the_commit_answers_once(
         poller.poll_once()
     store.dies = False
     # The next process: the lease went with the old one.
-    poller._engine.ledger._pending.clear()
+    poller._ledger._pending.clear()
     poller.close()
     poller = office.poller(handle)
     poller.poll_once()

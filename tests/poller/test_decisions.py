@@ -81,8 +81,8 @@ def test_a_delay_that_is_none_is_refused(delay: float) -> None:
 )
 def test_due_times_survive_a_clock_that_jumps(due_at: float, due: bool) -> None:
     waiting = entry(due_at=due_at)
-    assert is_due(waiting, 1_000.0, longest=600.0) is due
-    assert (until_due(waiting, 1_000.0, longest=600.0) == 0.0) is due
+    assert is_due(waiting.due_at, 1_000.0, longest=600.0) is due
+    assert (until_due(waiting.due_at, 1_000.0, longest=600.0) == 0.0) is due
 
 
 def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:

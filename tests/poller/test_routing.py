@@ -9,7 +9,7 @@ import pytest
 from nornmail import ConfigurationError, Message, parse_message
 from nornmail.message.addresses import canonical
 from nornmail.model import Inbox
-from nornmail.poller.routing import route
+from nornmail.poller.inboxes import route
 
 SUPPORT, SALES, OPS = "support@example.com", "sales@example.com", "ops@example.com"
 ACCOUNT = "agent@example.com"

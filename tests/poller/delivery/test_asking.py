@@ -167,7 +167,7 @@ def test_what_has_neither_bytes_nor_a_uid_any_more_stays_dead_and_says_so(world:
     (dead,) = world.entries(State.DEAD)
     assert world.states() == {State.FINISHED: 2, State.DEAD: 1}
     assert dead.reason.count(LOST) == 1
-    assert "does not give it" in dead.reason
+    assert "does not return it" in dead.reason
     assert world.store.retry_requests(world.key) == []
 
 

@@ -41,7 +41,7 @@ def fail(_message: Message) -> None:
 
 def test_before_anything_ran(life: Life) -> None:
     status = life.poller().status()
-    assert (status.state, status.reason) == ("stopped", "it was not started")
+    assert (status.state, status.reason) == ("stopped", "not started")
     assert (status.last_poll_at, status.watermark) == (None, None)
     assert (status.waiting, status.dead, status.handled, status.overdue) == (0, 0, 0, 0)
 
@@ -155,7 +155,7 @@ def test_a_state_that_goes_on_keeps_its_time(life: Life) -> None:
 
 def test_a_second_poller_stands_by_and_takes_over(life: Life) -> None:
     """Of another process: here by a lease that somebody else holds."""
-    key = life.poller()._engine.ledger.mailbox
+    key = life.poller().mailbox
     lease = life.store.acquire(key, "elsewhere:1")
     with life.poller() as poller:
         told = life.events.until(Standby)

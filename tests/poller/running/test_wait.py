@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -14,6 +13,7 @@ from nornmail.imap.connection import Connection
 from nornmail.poller.wait import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Wait
 from nornmail.waker import Waker
 from tests.support.clock import FakeClock
+from tests.support.poller import context
 
 RENEWAL = 540.0
 
@@ -59,11 +59,11 @@ class Bench:
         self.clock = FakeClock()
         self.waker = waker
         self.server = Server(self.clock)
-        self.rest = Wait(self.clock, random.Random(1), waker, renewal=RENEWAL, enabled=enabled)
+        self.wait = Wait(context(self.clock), waker, renewal=RENEWAL, enabled=enabled)
 
     def take(self, seconds: float = 60.0, *, found: bool = False, connected: bool = True) -> bool:
         connection = cast(Connection, self.server) if connected else None
-        return self.rest.take(connection, seconds, found=found)
+        return self.wait.wait(connection, seconds, found_new=found)
 
 
 @pytest.fixture
