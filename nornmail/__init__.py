@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from nornmail.settings.imap import ImapSettings as ImapSettings
     from nornmail.settings.smtp import SmtpSettings as SmtpSettings
     from nornmail.stores import open_store as open_store
-    from nornmail.stores.in_memory import MemoryStateStore as MemoryStateStore
     from nornmail.stores.json_store import JsonStateStore as JsonStateStore
     from nornmail.stores.protocol import StateStore as StateStore
+    from nornmail.stores.sqlite import MemoryStateStore as MemoryStateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
 
 _HOMES = {
@@ -96,10 +96,9 @@ _HOMES = {
     "settings.imap": "ImapSettings",
     "settings.smtp": "SmtpSettings",
     "stores": "open_store",
-    "stores.in_memory": "MemoryStateStore",
     "stores.json_store": "JsonStateStore",
     "stores.protocol": "StateStore",
-    "stores.sqlite": "SqliteStateStore",
+    "stores.sqlite": "MemoryStateStore SqliteStateStore",
 }
 """The public names by their modules; the imports above are for the type checker alone."""
 _HOME_OF = {name: f"nornmail.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -28,8 +28,8 @@ from nornmail.message.message import Message
 from nornmail.outbox.results import SendResult, result_of
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
+from nornmail.stores.sqlite import MemoryStateStore
 
 log = logging.getLogger("nornmail.outbox")
 
@@ -193,7 +193,8 @@ class Enqueuer:
     def _send_now(self, message: QueuedMessage, raw: bytes) -> SendResult:
         """Send without a store; remember what the limits and the loop rules need."""
         if isinstance(self._store, MemoryStateStore):
-            self._store.forget_messages(self._outbox, self._clock.wall() - REMEMBERED)
+            horizon = self._clock.wall() - REMEMBERED
+            self._store.forget_messages(self._outbox, before=horizon)
         self._store.enqueue(message, raw)
         tried, error = self._worker.try_now(message.key)
         result = result_of(tried)

@@ -36,8 +36,8 @@ from nornmail.outgoing import OperatorRequest, QueueState
 from nornmail.settings.env import read_environment
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Line, OpenSession, Session
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
+from nornmail.stores.sqlite import MemoryStateStore
 
 log = logging.getLogger("nornmail.outbox")
 

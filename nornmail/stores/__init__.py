@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from nornmail.errors import StoreError
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 
 # ---- A store by its file's name, as a setting has it.
 

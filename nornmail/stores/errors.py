@@ -1,12 +1,9 @@
-"""What the operating system refused, as a StoreError that names the path and says what to do."""
+"""Errors of the operating system as a StoreError that names the path and says what to do."""
 
 from __future__ import annotations
 
 import errno
 import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from nornmail.errors import StoreError
 
@@ -15,6 +12,7 @@ READ_ONLY = "let this user write there, or name another path"
 NO_DIRECTORY = "make the directory first, or name another path"
 IS_DIRECTORY = "name a file, not a directory"
 NO_LOCKS = "this file system has no locks: put the store on a local disk"
+RESTORE = "put it back from a backup, or move it away to begin anew (known mail may come again)"
 UNKNOWN = "look at the disk and at the system's log"
 
 _ADVICE = {
@@ -68,48 +66,6 @@ def resolve(path: str | os.PathLike[str]) -> str:
             f"the directory {parent} is missing: {NO_DIRECTORY}"
         )
     return resolved
-
-
-# ---- What sqlite refused, as a StoreError that names the path and says what to do.
-
-_RESTORE = "put it back from a backup, or move it away to begin anew (known mail may come again)"
-
-_SQLITE_ADVICE = {
-    sqlite3.SQLITE_FULL: FULL,
-    sqlite3.SQLITE_BUSY: "another process holds it; find out which, or try again",
-    sqlite3.SQLITE_LOCKED: "another process holds it; find out which, or try again",
-    sqlite3.SQLITE_READONLY: READ_ONLY,
-    sqlite3.SQLITE_PERM: READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: "see that its directory is there and can be written to",
-    sqlite3.SQLITE_CORRUPT: _RESTORE,
-    sqlite3.SQLITE_NOTADB: f"it is no sqlite database: name another path, or {_RESTORE}",
-    sqlite3.SQLITE_IOERR: f"{UNKNOWN}, whether it is full, and the limit on the size of files",
-}
-_PRIMARY = 0xFF
-"""The part of an extended result code that says what it is about."""
-
-
-@contextmanager
-def translate(path: str) -> Iterator[None]:
-    """Raise a StoreError in place of what sqlite raises within.
-
-    Args:
-        path: the database.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0)  # the module's own errors have none
-        advice = _SQLITE_ADVICE.get(code & _PRIMARY, UNKNOWN)
-        raise StoreError(f"the state store {path} cannot be used: {error}: {advice}") from error
-    except OverflowError as error:
-        raise StoreError(
-            f"the state store {path} cannot hold a number of more than 64 bits"
-        ) from error
-    except ValueError as error:
-        raise StoreError(
-            f"the state store {path} holds what cannot be understood: {error}: {_RESTORE}"
-        ) from error
 
 
 def damaged(path: str, what: object) -> StoreError:

@@ -5,7 +5,6 @@ A field that has its default is left out, so that a line of the journal stays sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -20,11 +19,7 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
-from nornmail.stores.in_memory_tables import Effects, H, LetterEffects
-from nornmail.uidset import UidSet
-
-# ---- Strings to JSON and back, also those that UTF-8 cannot hold.
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
 _SURROGATES = "code points"
 """The name under which a string stands that UTF-8 cannot hold."""
@@ -52,14 +47,17 @@ def read_text(value: Any) -> str:
     return "".join(map(chr, value[_SURROGATES]))
 
 
-# ---- Letters to JSON and back: as ``codec.py`` does it, what is at its default is left out.
-
-_DEFAULTS = {one.name: one.default for one in fields(QueuedMessage)}
+_DEFAULTS = {field.name: field.default for field in fields(QueuedMessage)}
 
 
-def write_recipient(one: Recipient) -> Any:
+def write_recipient(recipient: Recipient) -> Any:
     """A recipient as ``[address, status, code, text]``."""
-    return [write_text(one.address), one.status.value, one.code, write_text(one.text)]
+    return [
+        write_text(recipient.address),
+        recipient.status.value,
+        recipient.code,
+        write_text(recipient.text),
+    ]
 
 
 def read_recipient(value: Any) -> Recipient:
@@ -68,11 +66,11 @@ def read_recipient(value: Any) -> Recipient:
     return Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
 
 
-def write_letter(letter: QueuedMessage) -> dict[str, Any]:
-    """A letter as an object of its fields that are not at their defaults."""
+def write_message(message: QueuedMessage) -> dict[str, Any]:
+    """A queued message as an object of its fields that are not at their defaults."""
     value: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
-        field = getattr(letter, name)
+        field = getattr(message, name)
         if name == "recipients":
             value[name] = list(map(write_recipient, field))
         elif default is MISSING or field != default:
@@ -80,57 +78,21 @@ def write_letter(letter: QueuedMessage) -> dict[str, Any]:
     return value
 
 
-def read_letter(value: Any) -> QueuedMessage:
-    """The letter that :func:`write_letter` wrote."""
-    found: dict[str, Any] = {}
+def read_message(value: Any) -> QueuedMessage:
+    """The message that :func:`write_message` wrote."""
+    values: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
         if name == "recipients":
-            found[name] = tuple(map(read_recipient, value[name]))
+            values[name] = tuple(map(read_recipient, value[name]))
         elif name not in value and default is not MISSING:
             continue
         elif name == "state":
-            found[name] = QueueState(value[name])
+            values[name] = QueueState(value[name])
         elif default is MISSING or isinstance(default, str):
-            found[name] = read_text(value[name])
+            values[name] = read_text(value[name])
         else:
-            found[name] = value[name]
-    return QueuedMessage(**found)
-
-
-def write_letter_effects(
-    effects: LetterEffects[H], write_held: Callable[[H], Any]
-) -> dict[str, Any]:
-    """The effects by name, what is empty left out."""
-    value: dict[str, Any] = {}
-    if effects.letters:
-        value["letters"] = list(map(write_letter, effects.letters.values()))
-    if effects.raw:
-        value["letter_raw"] = [
-            [write_text(key), None if held is None else write_held(held)]
-            for key, held in effects.raw.items()
-        ]
-    if effects.pending_requests:
-        value["wishes"] = [
-            [write_text(key), None if wish is None else wish.value]
-            for key, wish in effects.pending_requests.items()
-        ]
-    return value
-
-
-def read_letter_effects(value: Any, read_held: Callable[[Any], H]) -> LetterEffects[H]:
-    """The effects that :func:`write_letter_effects` wrote.
-
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is something else.
-    """
-    effects: LetterEffects[H] = LetterEffects()
-    for letter in map(read_letter, value.get("letters", ())):
-        effects.letters[letter.key] = letter
-    for key, held in value.get("letter_raw", ()):
-        effects.raw[read_text(key)] = None if held is None else read_held(held)
-    for key, wish in value.get("wishes", ()):
-        effects.pending_requests[read_text(key)] = None if wish is None else OperatorRequest(wish)
-    return effects
+            values[name] = value[name]
+    return QueuedMessage(**values)
 
 
 def write_mailbox(key: MailboxKey) -> Any:
@@ -227,71 +189,19 @@ def read_record(value: Any) -> MailboxRecord:
     )
 
 
-def _write_inbox(record: InboxRecord) -> Any:
+def write_inbox(record: InboxRecord) -> Any:
+    """An inbox as ``[id, name, address, created_at, backfill]``."""
     texts = [write_text(text) for text in (record.id, record.name, record.address)]
     return [*texts, record.created_at, record.backfill]
 
 
-def _read_inbox(value: Any) -> InboxRecord:
-    name, shown, address, created_at, backfill = value
+def read_inbox(value: Any) -> InboxRecord:
+    """The inbox that :func:`write_inbox` wrote."""
+    inbox_id, name, address, created_at, backfill = value
     return InboxRecord(
-        id=read_text(name),
-        name=read_text(shown),
+        id=read_text(inbox_id),
+        name=read_text(name),
         address=read_text(address),
         created_at=created_at,
         backfill=bool(backfill),
     )
-
-
-def write_effects(effects: Effects[H], write_held: Callable[[H], Any]) -> dict[str, Any]:
-    """The effects by name, what is empty left out."""
-    value: dict[str, Any] = {}
-    if effects.record is not None:
-        value["record"] = write_record(effects.record)
-    removed = [write_key(key) for key, entry in effects.entries.items() if entry is None]
-    if removed:
-        value["removed"] = removed
-    entries = [write_entry(entry) for entry in effects.entries.values() if entry is not None]
-    if entries:
-        value["entries"] = entries
-    raw = [
-        [write_key(key), None if held is None else write_held(held)]
-        for key, held in effects.raw.items()
-    ]
-    if raw:
-        value["raw"] = raw
-    if effects.passed:
-        value["passed"] = [[epoch, str(uids)] for epoch, uids in effects.passed]
-    if effects.asked:
-        value["asked"] = [[write_key(key), asked] for key, asked in effects.asked.items()]
-    if effects.inboxes:
-        value["inboxes"] = [
-            [write_text(name), None if record is None else _write_inbox(record)]
-            for name, record in effects.inboxes.items()
-        ]
-    return value | write_letter_effects(effects.outbox, write_held)
-
-
-def read_effects(value: Any, read_held: Callable[[Any], H]) -> Effects[H]:
-    """The effects that :func:`write_effects` wrote.
-
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is something else.
-    """
-    effects: Effects[H] = Effects()
-    if "record" in value:
-        effects.record = read_record(value["record"])
-    for key in value.get("removed", ()):
-        effects.entries[read_key(key)] = None
-    for entry in map(read_entry, value.get("entries", ())):
-        effects.entries[entry.key] = entry
-    for key, held in value.get("raw", ()):
-        effects.raw[read_key(key)] = None if held is None else read_held(held)
-    effects.passed = [(epoch, UidSet.parse(uids)) for epoch, uids in value.get("passed", ())]
-    effects.asked = {read_key(key): bool(asked) for key, asked in value.get("asked", ())}
-    effects.inboxes = {
-        read_text(name): None if record is None else _read_inbox(record)
-        for name, record in value.get("inboxes", ())
-    }
-    effects.outbox = read_letter_effects(value, read_held)
-    return effects

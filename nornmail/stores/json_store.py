@@ -17,24 +17,20 @@ snapshot holds already is told by its number.
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nornmail.errors import StoreError
-from nornmail.model import MailboxKey
+from nornmail.outgoing import OperatorRequest
+from nornmail.stores import json_codec as codec
+from nornmail.stores import rows
 from nornmail.stores.errors import damaged, resolve, store_error
-from nornmail.stores.in_memory import InMemoryStore, Plan
-from nornmail.stores.in_memory_tables import Effects, LetterEffects, Tables
-from nornmail.stores.json_codec import (
-    read_effects,
-    read_mailbox,
-    write_effects,
-    write_entry,
-    write_mailbox,
-)
 from nornmail.stores.json_files import Files, RawFile, RawFiles
 from nornmail.stores.json_journal import (
     VERSION,
@@ -49,6 +45,10 @@ from nornmail.stores.json_journal import (
     write_snapshot,
 )
 from nornmail.stores.locks import FileLock, LockTaken
+from nornmail.stores.rows import Row, read_text, write_text
+from nornmail.stores.sql_store import SqlStateStore
+from nornmail.stores.sqlite import migrate, open_database, translated
+from nornmail.uidset import UidSet
 
 JOURNAL_FLOOR_BYTES = 1 << 20
 """A journal below this is never folded into the snapshot: it is read in some milliseconds."""
@@ -59,12 +59,55 @@ written about twice, however long the history is, and a start reads at most twic
 log = logging.getLogger("nornmail.stores")
 
 
-class JsonStateStore(InMemoryStore[RawFile]):
+# A commit is written down as the rows that it touched, as they are at its end. Triggers note which
+# those are, so that no statement can be forgotten.
+_NOTE = """CREATE TABLE touched (kind TEXT, mailbox INTEGER, a, b, c, held)"""
+_TOUCHED = "SELECT kind, mailbox, a, b, c, held FROM touched ORDER BY rowid"
+
+
+def _touches() -> Iterator[tuple[str, str, str]]:
+    """For each table and event, the row of ``touched``."""
+    yield "mailbox", "INSERT", "'token', new.id, NULL, NULL, NULL, NULL"
+    yield "mailbox", "UPDATE OF token", "'token', new.id, NULL, NULL, NULL, NULL"
+    yield "mailbox", "UPDATE OF epoch", "'record', new.id, NULL, NULL, NULL, NULL"
+    yield "passed_over", "INSERT", "'passed', new.mailbox, new.epoch, new.low, new.high, NULL"
+    for table, old in (("entry", "NULL"), ("asked", "NULL"), ("raw", "old.bytes")):
+        for event, row, held in (
+            ("INSERT", "new", "NULL"),
+            ("UPDATE", "new", old),
+            ("UPDATE OF uid", "old", old),
+            ("DELETE", "old", old),
+        ):
+            key = f"{row}.mailbox, {row}.epoch, {row}.uid, {row}.inbox"
+            yield table, event, f"'{table}', {key}, {held}"
+    for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")):
+        yield "inbox", event, f"'inbox', {row}.mailbox, {row}.id, NULL, NULL, NULL"
+        held = "NULL" if event == "INSERT" else "old.bytes"
+        of_letter = f"FROM letter WHERE id = {row}.letter"
+        yield "letter_raw", event, f"'letter_raw', outbox, key, NULL, NULL, {held} {of_letter}"
+    for kind, event, row in (
+        ("letter", "INSERT", "new"),
+        ("letter", "UPDATE OF state", "new"),
+        ("wish", "UPDATE OF wish", "new"),
+        ("letter", "DELETE", "old"),
+    ):
+        yield "letter", event, f"'{kind}', {row}.outbox, {row}.key, NULL, NULL, NULL"
+
+
+def _triggers() -> Iterator[str]:
+    for number, (table, event, values) in enumerate(_touches()):
+        yield (
+            f"CREATE TRIGGER touched_{number} AFTER {event} ON {table} "
+            f"BEGIN INSERT INTO touched SELECT {values}; END"
+        )
+
+
+class JsonStateStore(SqlStateStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in files people read.
 
     One process at a time has the store open; for several, there is
-    :class:`~nornmail.stores.sqlite.SqliteStateStore`. The whole state is in memory as well, about
-    1 kB for each message ever looked at. The files are readable by their owner only.
+    :class:`~nornmail.stores.sqlite.SqliteStateStore`. The state is in memory as well, in a sqlite
+    database. The files are readable by their owner only.
 
     Args:
         path: the snapshot; the other files lie beside it. It is made where it is missing.
@@ -72,74 +115,46 @@ class JsonStateStore(InMemoryStore[RawFile]):
 
     Raises:
         StoreError: the store cannot be used: it is open already, damaged, something else, of a
-            newer version, read-only, its directory is missing or its disk full. What is there
-            stays as it is.
+            newer version, read-only, its directory is missing or its disk full. Existing files are
+            not changed.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, files: Files | None = None) -> None:
-        super().__init__()
         self.path = resolve(path)
         self._files = files or Files()
         self._raws = RawFiles(self.path + ".raw", self._files)
+        self._held: dict[str, bytes] = {}
+        """Bytes of this transaction, by the value of the column that names their file."""
         self._lock = FileLock(self.path + ".lock")
-        self._closed = False
         self._sequence = 0
+        self._settled = True
+        """False while a commit is written. Ctrl-C may leave it so: memory and disk may differ."""
         try:
-            check_opening(self.path)  # before anything is made beside somebody else's file
+            check_opening(self.path)  # before anything is made beside another program's file
             self._take_lock()
             try:
                 self._check_rights()
-                self._open()
+                connection = open_database(":memory:")
+                closer = weakref.finalize(self, connection.close)
+                super().__init__(connection)
+                try:
+                    migrate(connection, self.path)
+                    self._open()
+                except BaseException:
+                    closer()
+                    raise
             except BaseException:
                 self._lock.release()
                 raise
         except OSError as error:
             raise store_error(self.path, error) from error
 
-    def _write(self, mailbox: MailboxKey, plan: Plan[RawFile]) -> Effects[RawFile]:
-        """One fsync, three more with bytes; nothing where nothing changes."""
-        tables = self._tables(mailbox)
-        raws: dict[RawFile, bytes] = {}
-
-        def hold(raw: bytes) -> RawFile:
-            file = self._raws.name(self._sequence + 1, len(raws), raw)
-            raws[file] = raw
-            return file
-
-        effects = plan(tables, hold)
-        value = write_effects(effects, _write_file)
-        if not value:
-            return effects
-        before = {tables.raw[key] for key in effects.raw if key in tables.raw}
-        letters = tables.outbox.raw
-        before |= {letters[key] for key in effects.outbox.raw if key in letters}
-        held = [*effects.raw.values(), *effects.outbox.raw.values()]
-        after = {file for file in held if file is not None}
-        self._write_raws([(file, raw) for file, raw in raws.items() if file in after])
-        try:
-            self._append(
-                mailbox,
-                value,
-                lambda: self._mailboxes.setdefault(mailbox, tables).install(effects),
-            )
-        except StoreError:
-            if not self._journal.torn:  # else the line may be there still, and name them
-                self._raws.remove(after - before)
-            raise
-        self._raws.remove(before - after)
-        self._fold_if_due()
-        return effects
-
     def close(self) -> None:
-        """Release every lease and let go of the files.
-
-        What is asked of the store after that is a StoreError.
-        """
+        """See :meth:`nornmail.stores.protocol.LeaseStore.close`."""
         if self._closed or not self._lock.held:
             return  # in a forked child the files are the parent's
         with self._mutex:
-            self._closed = True
-            self._leases.clear()
+            super().close()
             self._journal.close()
             self._lock.release()
 
@@ -151,6 +166,16 @@ class JsonStateStore(InMemoryStore[RawFile]):
                 "open a store after the fork, and only in one of the processes"
             )
         return None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with super()._locked():
+            if not self._settled:
+                raise StoreError("the state store was interrupted while it wrote: open it again")
+            yield
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.path)
 
     # Opening
 
@@ -177,6 +202,8 @@ class JsonStateStore(InMemoryStore[RawFile]):
 
     def _open(self) -> None:
         snapshot, lines, length = self._read()
+        execute = self._connection.execute
+        execute("BEGIN")
         try:
             for value in snapshot.mailboxes:
                 self._replay(value)
@@ -190,21 +217,17 @@ class JsonStateStore(InMemoryStore[RawFile]):
                 self._sequence += 1
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        self._raws.check(
-            {
-                file
-                for tables in self._all_tables()
-                for kept in (tables.raw, tables.outbox.raw)
-                for file in kept.values()
-            }
-        )
+        for statement in (_NOTE, *_triggers(), "COMMIT"):
+            execute(statement)
+        self._raws.check(self._kept_files())
         self._journal = Journal(self._journal_path, length, self._files)
         self._snapshot_size = snapshot.size
         self._fold_at = self._threshold()
         try:
             # An empty commit: it takes away a line that was cut off, and shows that the disk takes
-            # what is written to it before anything is handed over.
-            self._append(None, {}, lambda: None)
+            # what is written to it before any mail is delivered.
+            self._append({})
+            self._settled = True
             if snapshot.version < VERSION:
                 self._fold()  # an older program would drop what it does not know
         except BaseException:
@@ -222,28 +245,182 @@ class JsonStateStore(InMemoryStore[RawFile]):
         except FileNotFoundError:
             if known:
                 raise damaged(self._journal_path, "it is missing") from None
-            return self._begin(), [], 0
+            return self._begin_files(), [], 0
         except Damaged as error:
             raise damaged(self._journal_path, error) from error
         if known:
             return read_snapshot(self.path), lines.values, lines.length
         if lines.values:
             raise damaged(self.path, "it is missing, and there is a journal beside it")
-        return self._begin(), [], 0
+        return self._begin_files(), [], 0
 
-    def _begin(self) -> Snapshot:
+    def _begin_files(self) -> Snapshot:
         """Make the files of a new store: the journal first, since a snapshot has one."""
         os.close(self._files.open(self._journal_path, os.O_WRONLY | os.O_CREAT))
         self._files.fsync_directory(os.path.dirname(self.path))
         return Snapshot(VERSION, 0, [], write_snapshot(self.path, 0, [], self._files))
 
+    def _kept_files(self) -> set[RawFile]:
+        selected = self._connection.execute(
+            "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
+        )
+        return {_file(held) for (held,) in selected.fetchall()}
+
+    # A commit as JSON, and a mailbox as one big commit
+
     def _replay(self, value: dict[str, Any]) -> None:
-        """Do again what the journal, or the snapshot as a commit of everything, says."""
+        """Do again what a line of the journal, or a mailbox of the snapshot, says."""
         if "mailbox" not in value:
             return
-        tables = self._mailboxes.setdefault(read_mailbox(value["mailbox"]), Tables())
-        tables.token = value.get("token", tables.token)
-        tables.install(read_effects(value, _read_file))
+        execute = self._connection.execute
+        key = codec.read_mailbox(value["mailbox"])
+        mailbox = self._known_id(key)
+        if "token" in value:
+            execute("UPDATE mailbox SET token = ? WHERE id = ?", (value["token"], mailbox))
+        if "record" in value:
+            record = codec.read_record(value["record"])
+            execute(rows.UPDATE_RECORD, (*rows.write_record(record), mailbox))
+        for removed in value.get("removed", ()):
+            execute(rows.DELETE_ENTRY, rows.write_key(mailbox, codec.read_key(removed)))
+        for entry in value.get("entries", ()):
+            execute(rows.REPLACE_ENTRY, rows.write_entry(mailbox, codec.read_entry(entry)))
+        for raw_key, file in value.get("raw", ()):
+            place = rows.write_key(mailbox, codec.read_key(raw_key))
+            if file is None:
+                execute(rows.DELETE_RAW, place)
+            else:
+                execute(rows.REPLACE_RAW, (*place, json.dumps(file)))
+        for epoch, uids in value.get("passed", ()):
+            for low, high in UidSet.parse(uids).ranges:
+                self._pass_over(mailbox, epoch, low, high)
+        for asked_key, asked in value.get("asked", ()):
+            place = rows.write_key(mailbox, codec.read_key(asked_key))
+            execute(rows.INSERT_ASKED if asked else rows.DELETE_ASKED, place)
+        for name, inbox in value.get("inboxes", ()):
+            if inbox is None:
+                execute(rows.DELETE_INBOX, (mailbox, write_text(codec.read_text(name))))
+            else:
+                execute(rows.REPLACE_INBOX, rows.write_inbox(mailbox, codec.read_inbox(inbox)))
+        self._replay_outbox(mailbox, key.account, value)
+
+    def _replay_outbox(self, outbox: int, name: str, value: dict[str, Any]) -> None:
+        execute = self._connection.execute
+        for message in map(codec.read_message, value.get("letters", ())):
+            known = self._find(outbox, name, message.key)
+            if known is None:
+                self._insert(outbox, message)
+            else:
+                execute(rows.UPDATE_MESSAGE, (*rows.write_message(message), known[0]))
+        for key, file in value.get("letter_raw", ()):
+            number = self._message_id(outbox, key)
+            if file is None:
+                execute(rows.DELETE_BYTES, (number,))
+            else:
+                execute(rows.REPLACE_BYTES, (number, json.dumps(file)))
+        for key, request in value.get("wishes", ()):
+            kept = None if request is None else OperatorRequest(request).value
+            execute(rows.UPDATE_REQUEST, (kept, self._message_id(outbox, key)))
+
+    def _message_id(self, outbox: int, key: Any) -> int:
+        place = (outbox, write_text(codec.read_text(key)))
+        (number,) = self._connection.execute(rows.SELECT_MESSAGE_ID, place).fetchone()
+        return int(number)
+
+    def _line(self, touched: Iterable[Row]) -> tuple[dict[str, Any], set[str], set[str]]:
+        """A commit as JSON: the rows that it touched, as they are now.
+
+        Returns:
+            The line without its number; the files that were kept under the touched keys before,
+            and those that are now.
+        """
+        line: dict[str, Any] = {}
+        before: set[str] = set()
+        after: set[str] = set()
+        for kind, mailbox, *key, held in touched:
+            if not line:
+                name = self._connection.execute(_SELECT_NAME, (mailbox,)).fetchone()
+                line["mailbox"] = codec.write_mailbox(rows.read_mailbox(name))
+            if held is not None:
+                before.add(held)
+            self._add(line, kind, mailbox, key, after)
+        if "passed" in line:
+            uids: dict[int, UidSet] = {}
+            for epoch, low, high in line["passed"]:
+                uids.setdefault(epoch, UidSet()).update(UidSet([(low, high)]))
+            line["passed"] = [[epoch, str(ranges)] for epoch, ranges in uids.items()]
+        return line, before, after
+
+    def _add(
+        self, line: dict[str, Any], kind: str, mailbox: int, key: list[Any], after: set[str]
+    ) -> None:
+        """Add what a touched row is now to the line."""
+
+        def now(query: str, *arguments: Any) -> Any:
+            return self._connection.execute(query, (mailbox, *arguments)).fetchone()
+
+        def add(name: str, value: Any) -> None:
+            line.setdefault(name, []).append(value)
+
+        if kind == "token":
+            (line["token"],) = now(rows.SELECT_FENCE)
+        elif kind == "record":
+            record = rows.read_record(now(rows.SELECT_RECORD))
+            line["record"] = None if record is None else codec.write_record(record)
+        elif kind == "entry":
+            entry = now(rows.SELECT_ENTRY, *key)
+            if entry is None:
+                add("removed", _key(key))
+            else:
+                add("entries", codec.write_entry(rows.read_entry(entry)))
+        elif kind == "raw":
+            raw = now(rows.SELECT_RAW, *key)
+            add("raw", [_key(key), _kept(raw, after)])
+        elif kind == "passed":
+            add("passed", key)
+        elif kind == "asked":
+            add("asked", [_key(key), now(_SELECT_ONE_ASKED, *key) is not None])
+        elif kind == "inbox":
+            inbox = now(_SELECT_INBOX, key[0])
+            value = None if inbox is None else codec.write_inbox(rows.read_inbox(inbox))
+            add("inboxes", [codec.write_text(read_text(key[0])), value])
+        else:
+            self._add_message(add, kind, mailbox, key[0], after)
+
+    def _add_message(
+        self,
+        add: Callable[[str, Any], None],
+        kind: str,
+        outbox: int,
+        key: str | bytes,
+        after: set[str],
+    ) -> None:
+        execute = self._connection.execute
+        message = execute(rows.SELECT_MESSAGE, (outbox, key)).fetchone()
+        name = codec.write_text(read_text(key))
+        if message is None:
+            if kind == "letter":
+                add("forgotten", name)
+        elif kind == "letter":
+            (account,) = execute(_SELECT_ACCOUNT, (outbox,)).fetchone()
+            add("letters", codec.write_message(rows.read_message(read_text(account), message[2:])))
+        elif kind == "letter_raw":
+            raw = execute(rows.SELECT_BYTES, (outbox, key)).fetchone()
+            add("letter_raw", [name, _kept(raw, after)])
+        elif kind == "wish":
+            add("wishes", [name, message[1]])
+
+    def _dump(self, mailbox: int, name: Row) -> dict[str, Any]:
+        """A mailbox as one big commit; entries and messages are made as they are written."""
+        execute = self._connection.execute
+        touched = execute(_EVERYTHING, (mailbox,)).fetchall()
+        entries = execute(rows.SELECT_ENTRIES, (mailbox,))
+        messages = execute(rows.SELECT_MESSAGES, (mailbox,))
+        account = read_text(name[0])
+        return {
+            **self._line(touched)[0],
+            "entries": (codec.write_entry(rows.read_entry(row)) for row in entries),
+            "letters": (codec.write_message(rows.read_message(account, row)) for row in messages),
+        }
 
     # Writing
 
@@ -251,15 +428,40 @@ class JsonStateStore(InMemoryStore[RawFile]):
     def _journal_path(self) -> str:
         return self.path + ".journal"
 
-    def _all_tables(self) -> Iterator[Tables[RawFile]]:
-        return iter(self._mailboxes.values())
+    def _hold(self, raw: bytes) -> str:
+        file = self._raws.name(self._sequence + 1, len(self._held), raw)
+        held = json.dumps([file.name, file.size, file.crc])
+        self._held[held] = raw
+        return held
 
-    def _save_token(self, mailbox: MailboxKey, token: int) -> None:
-        def install() -> None:
-            self._mailboxes.setdefault(mailbox, Tables()).token = token
+    def _raw(self, held: str) -> bytes:
+        return self._raws.read(_file(held))
 
-        self._append(mailbox, {"token": token}, install)
+    def _commit(self) -> None:
+        """Write what was touched to the journal: one fsync, three more with bytes."""
+        execute = self._connection.execute
+        touched = dict.fromkeys(execute(_TOUCHED).fetchall())
+        if not touched:
+            super()._commit()
+            return
+        execute("DELETE FROM touched")
+        line, before, after = self._line(touched)
+        self._write_raws([(_file(held), raw) for held, raw in self._held.items() if held in after])
+        try:
+            self._append(line)
+        except StoreError:
+            if not self._journal.torn:  # else the line may be there still, and name them
+                self._raws.remove(map(_file, after - before))
+            raise
+        super()._commit()
+        self._settled = True
+        self._held.clear()
+        self._raws.remove(map(_file, before - after))
         self._fold_if_due()
+
+    def _rollback(self) -> None:
+        self._held.clear()
+        super()._rollback()
 
     def _write_raws(self, raws: list[tuple[RawFile, bytes]]) -> None:
         if not raws:
@@ -275,27 +477,20 @@ class JsonStateStore(InMemoryStore[RawFile]):
             self._raws.remove(file for file, _ in raws)
             raise store_error(self._raws.path, error) from error
 
-    def _append(
-        self, mailbox: MailboxKey | None, value: dict[str, Any], install: Callable[[], None]
-    ) -> None:
-        """Make a commit durable, and then put it in. Ctrl-C in between leaves it unsettled.
+    def _append(self, line: dict[str, Any]) -> None:
+        """Make a commit durable. The store is not settled until it is in memory as well.
 
         Raises:
             StoreError: nothing was written, or it was taken back, or will be before the next one.
         """
-        head: dict[str, Any] = {"n": self._sequence + 1}
-        if mailbox is not None:
-            head["mailbox"] = write_mailbox(mailbox)
-        line = write_line(head | value)
+        encoded = write_line({"n": self._sequence + 1, **line})
         self._settled = False
         try:
-            self._journal.append(line)
+            self._journal.append(encoded)
         except OSError as error:
             self._settled = True
             raise store_error(self._journal_path, error) from error
         self._sequence += 1
-        install()
-        self._settled = True
 
     def _threshold(self) -> int:
         return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * self._snapshot_size)
@@ -304,53 +499,61 @@ class JsonStateStore(InMemoryStore[RawFile]):
         """Fold the journal into a new snapshot when it has outgrown the old one.
 
         The commit that came before is durable already. So where this fails it is put off, and the
-        journal goes on.
+        journal grows.
         """
         if self._journal.length < self._fold_at:
             return
         try:
             self._fold()
         except OSError as error:
-            log.warning("%s; the journal grows until it is mended", store_error(self.path, error))
+            log.warning("%s; the journal grows until then", store_error(self.path, error))
             self._fold_at = self._journal.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:
-        mailboxes = (_dump(key, tables) for key, tables in self._mailboxes.items())
+        names = self._connection.execute(_SELECT_NAMES).fetchall()
+        mailboxes = (self._dump(number, tuple(name)) for number, *name in names)
         size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
         self._snapshot_size = size
         self._journal.clear()
         self._fold_at = self._threshold()
 
-    def _read_raw(self, held: RawFile) -> bytes:
-        return self._raws.read(held)
+
+_SELECT_NAME = "SELECT account, mailbox FROM mailbox WHERE id = ?"
+_SELECT_NAMES = "SELECT id, account, mailbox FROM mailbox ORDER BY id"
+_SELECT_ACCOUNT = "SELECT account FROM mailbox WHERE id = ?"
+_SELECT_ONE_ASKED = "SELECT 1 FROM asked WHERE mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
+_SELECT_INBOX = (
+    "SELECT id, name, address, created_at, backfill FROM inbox WHERE mailbox = ? AND id = ?"
+)
+# As if a commit had touched all rows of a mailbox, but for entries and messages.
+_EVERYTHING = """
+    SELECT 'token', ?1, NULL, NULL, NULL, NULL
+    UNION ALL SELECT 'record', id, NULL, NULL, NULL, NULL FROM mailbox
+        WHERE id = ?1 AND epoch IS NOT NULL
+    UNION ALL SELECT 'raw', mailbox, epoch, uid, inbox, NULL FROM raw WHERE mailbox = ?1
+    UNION ALL SELECT 'passed', mailbox, epoch, low, high, NULL FROM passed_over
+        WHERE mailbox = ?1
+    UNION ALL SELECT 'asked', mailbox, epoch, uid, inbox, NULL FROM asked WHERE mailbox = ?1
+    UNION ALL SELECT 'inbox', mailbox, id, NULL, NULL, NULL FROM inbox WHERE mailbox = ?1
+    UNION ALL SELECT 'letter_raw', outbox, key, NULL, NULL, NULL FROM letter_raw
+        JOIN letter ON id = letter WHERE outbox = ?1
+    UNION ALL SELECT 'wish', outbox, key, NULL, NULL, NULL FROM letter
+        WHERE outbox = ?1 AND wish IS NOT NULL
+"""
 
 
-def _dump(mailbox: MailboxKey, tables: Tables[RawFile]) -> dict[str, Any]:
-    """A mailbox as one big commit; the entries are made one by one, as they are written."""
-    rest = Effects(
-        record=tables.record,
-        raw=dict(tables.raw),
-        passed=[(epoch, ranges.merged()) for epoch, ranges in tables.passed.items()],
-        asked=dict.fromkeys(tables.asked, True),
-        inboxes=dict(tables.inboxes),
-        outbox=LetterEffects(
-            dict(tables.outbox.letters),
-            dict(tables.outbox.raw),
-            dict(tables.outbox.pending_requests),
-        ),
-    )
-    return {
-        "mailbox": write_mailbox(mailbox),
-        "token": tables.token,
-        **write_effects(rest, _write_file),
-        "entries": map(write_entry, tables.entries.values()),
-    }
+def _key(key: list[Any]) -> Any:
+    return codec.write_key(rows.read_key(tuple(key)))
 
 
-def _write_file(file: RawFile) -> Any:
-    return [file.name, file.size, file.crc]
-
-
-def _read_file(value: Any) -> RawFile:
-    name, size, crc = value
+def _file(held: str) -> RawFile:
+    name, size, crc = json.loads(held)
     return RawFile(name, size, crc)
+
+
+def _kept(raw: Row | None, after: set[str]) -> Any:
+    """The file of a row with bytes as JSON, noted in ``after``; ``None`` where there is none."""
+    if raw is None:
+        return None
+    after.add(raw[0])
+    return json.loads(raw[0])

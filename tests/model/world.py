@@ -27,10 +27,9 @@ from nornmail.model import EntryKey, MailboxKey, State
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.retry import RetryPolicy
 from nornmail.settings.imap import StartFrom
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 from nornmail.testing import MailServer
 from nornmail.uidset import UidSet
 from tests.model.letters import LIMIT, Letter, Post

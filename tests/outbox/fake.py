@@ -13,8 +13,8 @@ from nornmail.events import Event
 from nornmail.outbox.mailer import Mailer
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.transaction import Outcome, Submission
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.protocol import StateStore
+from nornmail.stores.sqlite import MemoryStateStore
 from tests.support.clock import FakeClock
 
 SETTINGS = SmtpSettings(host="smtp.example.com", username="agent@example.com", password="secret")

@@ -26,7 +26,7 @@ from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
 from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState, RecipientStatus
 from nornmail.smtp.session import ASK_AFTER, CLOSE_AFTER
 from nornmail.smtp.transaction import Submission
-from nornmail.stores.in_memory import MemoryStateStore
+from nornmail.stores.sqlite import MemoryStateStore
 from tests.outbox.fake import (
     OUTBOX,
     UNREACHABLE,

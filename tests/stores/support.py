@@ -22,10 +22,9 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.stores.in_memory import MemoryStateStore
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 from tests.support.package import package_directory
 
 INBOX = MailboxKey("agent@example.com", "INBOX")

@@ -13,8 +13,7 @@ import pytest
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey, SaveMailbox, State
 from nornmail.outgoing import QueueState
-from nornmail.stores import json_journal, json_store
-from nornmail.stores import sqlite_schema as schema
+from nornmail.stores import json_journal, json_store, schema, sqlite
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
@@ -34,7 +33,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateSto
         JsonStateStore if request.param == "json" else SqliteStateStore
     )
     with pytest.MonkeyPatch.context() as earlier:
-        go_back(earlier)
+        go_back(earlier, request.param)
         with closing(opener(path)) as store:
             lease = store.acquire(INBOX, ME)
             store.commit(lease, [SaveMailbox(record(uid=7))])
@@ -44,9 +43,11 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateSto
     return lambda: opener(path)
 
 
-def go_back(patch: pytest.MonkeyPatch) -> None:
+def go_back(patch: pytest.MonkeyPatch, kind: str) -> None:
     """Be the program before the outbox, as far as its files go."""
-    patch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
+    if kind == "sqlite":
+        patch.setattr(sqlite, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
+        return
     patch.setattr(json_journal, "VERSION", 1)
     patch.setattr(json_store, "VERSION", 1)
     patch.setattr(json_journal, "LINED", ("entries",))
@@ -71,7 +72,8 @@ def test_the_program_before_refuses_what_it_would_not_understand(
     old: Callable[[], StateStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old().close()
-    go_back(monkeypatch)
+    for kind in ("json", "sqlite"):
+        go_back(monkeypatch, kind)
     with pytest.raises(StoreError, match="update nornmail"):
         old()
 
@@ -102,7 +104,7 @@ def test_a_crash_at_any_effect_of_bringing_the_files_up_to_date_loses_nothing(
             if file.is_file():
                 file.unlink()
         with pytest.MonkeyPatch.context() as earlier:
-            go_back(earlier)
+            go_back(earlier, "json")
             with closing(JsonStateStore(path)) as store:
                 lease = store.acquire(INBOX, ME)
                 for uid in (1, 2, 3):

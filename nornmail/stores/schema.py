@@ -1,16 +1,12 @@
-"""The tables of the sqlite store, their version, and whether a database is one of these."""
+"""The tables of a store in SQL, and the steps that lead from each version to the next.
+
+They are written for sqlite; :mod:`nornmail.stores.postgres` translates the names of types.
+"""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-
-from nornmail.errors import StoreError
 from nornmail.model import State
 from nornmail.outgoing import QueueState
-
-APPLICATION_ID = 0x4E6F726E
-"""``Norn``: how a database of nornmail is told from others (PRAGMA application_id)."""
 
 CLOSED_STATES = (State.FINISHED, State.PASSED_OVER)
 """The states that nearly all entries are in, and that nobody asks for."""
@@ -152,63 +148,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (mailbox, id)
         ) WITHOUT ROWID""",
     ),
+    (
+        # As it was, but in words that PostgreSQL has too.
+        "DROP INDEX letter_thread",
+        """CREATE INDEX letter_thread ON letter (outbox, thread_id, queued_at)
+            WHERE is_answer = 1""",
+    ),
 )
-"""What leads from each version of the schema to the next; the number of steps is the version
-(PRAGMA user_version). A step that was released is never changed: another one is added."""
-
-QUICK_CHECK_BYTES = 64 << 20
-"""Octets up to which a database is read through when it is opened (some 100 ms). A damaged page of
-a bigger one is found when it is used."""
-
-
-def prepare(connection: sqlite3.Connection, path: str) -> None:
-    """Make the database the newest version of a store, or refuse it untouched.
-
-    Raises:
-        StoreError: it is somebody else's, damaged, or of a newer version.
-        sqlite3.Error: it cannot be read or written.
-    """
-    _check_ours(connection, path)
-    if os.path.getsize(path) <= QUICK_CHECK_BYTES:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise StoreError(
-                f"the state store {path} is damaged: {verdict}: put it back from a backup, or move "
-                "it away to begin anew (known mail may be delivered again)"
-            )
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        _migrate(connection, _check_ours(connection, path))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _check_ours(connection: sqlite3.Connection, path: str) -> int:
-    """The schema's version, 0 for an empty database."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or objects):
-        raise StoreError(
-            f"{path} is a database of another program and not a state store of nornmail: "
-            "name another path"
-        )
-    if version > len(MIGRATIONS):
-        raise StoreError(
-            f"the state store {path} has version {version}, and this nornmail knows "
-            f"{len(MIGRATIONS)} at most: update nornmail"
-        )
-    return int(version)
-
-
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    # Written even where it stays the same: it shows, before anything is handed over, that the
-    # database can be written to.
-    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+"""The steps from each version of the schema to the next; their number is the version. A step that
+was released is never changed: another one is added."""

@@ -1,0 +1,443 @@
+"""Values to rows of the SQL tables and back, and the statements that name their columns.
+
+The statements are the part of SQL that sqlite and PostgreSQL have in common, written with sqlite's
+parameters (``?``). A string that UTF-8 cannot hold is stored as octets, and sorted as such.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from nornmail.model import (
+    KEEPS_RAW,
+    TRANSITIONS,
+    Digest,
+    Entry,
+    EntryKey,
+    Epoch,
+    InboxRecord,
+    MailboxKey,
+    MailboxRecord,
+    State,
+    Watermark,
+)
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.stores.json_codec import read_recipient, write_recipient
+from nornmail.stores.schema import CLOSED, CLOSED_STATES, THROUGH, THROUGH_STATES
+
+# ruff: noqa: S608 - the statements are put together from constants; every value is bound
+
+Row = tuple[Any, ...]
+
+NO_LIMIT = 2**62
+"""For a LIMIT that is none: more rows than a table can have."""
+
+
+def _insert(table: str, columns: str, on_conflict: str = "") -> str:
+    marks = ", ".join("?" * (columns.count(",") + 1))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) {on_conflict}".rstrip()
+
+
+def _replace(table: str, key: str, columns: str) -> str:
+    """The statement that makes a row, or replaces the one with its key."""
+    names = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
+    return _insert(table, f"{key}, {columns}", f"ON CONFLICT ({key}) DO UPDATE SET {names}")
+
+
+def _set(columns: str) -> str:
+    return ", ".join(f"{name} = ?" for name in columns.split(", "))
+
+
+class SurrogateText(bytes):
+    """The octets of a string that UTF-8 cannot hold."""
+
+
+def write_text(text: str) -> str | SurrogateText:
+    """A string as TEXT, or as octets where it has surrogates, which UTF-8 cannot hold."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return SurrogateText(text.encode("utf-8", "surrogatepass"))
+    return text
+
+
+def read_text(value: str | bytes) -> str:
+    """The string that :func:`write_text` wrote."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+# Mailboxes
+
+_RECORD = (
+    "epoch, uid_validity, boundary, matched, begun_at, watermark_uid_validity, watermark_uid, "
+    "cut, polled_at"
+)
+SELECT_RECORD = f"SELECT {_RECORD} FROM mailbox WHERE id = ?"
+UPDATE_RECORD = f"UPDATE mailbox SET {_set(_RECORD)} WHERE id = ?"
+SELECT_MAILBOXES = "SELECT account, mailbox FROM mailbox"
+SELECT_OUTBOXES = "SELECT account FROM mailbox WHERE mailbox = ?"
+SELECT_MAILBOX = "SELECT id FROM mailbox WHERE account = ? AND mailbox = ?"
+INSERT_MAILBOX = _insert(
+    "mailbox", "account, mailbox, token", "ON CONFLICT (account, mailbox) DO NOTHING"
+)
+SELECT_FENCE = "SELECT token FROM mailbox WHERE id = ?"
+RAISE_FENCE = "UPDATE mailbox SET token = token + 1 WHERE id = ?"
+
+
+def write_mailbox(mailbox: MailboxKey) -> Row:
+    """The columns that name a mailbox."""
+    return write_text(mailbox.account), write_text(mailbox.mailbox)
+
+
+def read_mailbox(row: Row) -> MailboxKey:
+    """The mailbox that :func:`write_mailbox` wrote."""
+    account, mailbox = row
+    return MailboxKey(read_text(account), read_text(mailbox))
+
+
+def write_record(record: MailboxRecord) -> Row:
+    """The columns of ``mailbox`` that hold the record."""
+    epoch, mark = record.epoch, record.watermark
+    return (
+        epoch.number,
+        epoch.uid_validity,
+        epoch.boundary,
+        int(epoch.matched),
+        epoch.begun_at,
+        mark.uid_validity,
+        mark.uid,
+        record.cut,
+        record.polled_at,
+    )
+
+
+def read_record(row: Row) -> MailboxRecord | None:
+    """The record, ``None`` where the mailbox has a lease only."""
+    number, uid_validity, boundary, matched, begun_at, mark_validity, mark_uid, cut, polled_at = row
+    if number is None:
+        return None
+    return MailboxRecord(
+        epoch=Epoch(number, uid_validity, boundary, bool(matched), begun_at),
+        watermark=Watermark(mark_validity, mark_uid),
+        cut=cut,
+        polled_at=polled_at,
+    )
+
+
+# Entries
+
+KEY = "mailbox, epoch, uid, inbox"
+KEY_COLUMNS = 4
+"""The columns that a row begins with, and that name it."""
+_IS_KEY = "mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
+_VALUES = (
+    "uid_validity, state, delivery_id, attempts, due_at, reason, header_digest, body_digest, "
+    "message_id, size, received_at, truncated, changed_at"
+)
+COLUMNS = f"epoch, uid, inbox, {_VALUES}"
+# A string that UTF-8 cannot hold is a BLOB, and would come after all others.
+_BY_KEY = "epoch, uid, CAST(inbox AS BLOB)"
+_HAS_RAW = (
+    "EXISTS (SELECT 1 FROM raw WHERE raw.mailbox = entry.mailbox AND raw.epoch = entry.epoch "
+    "AND raw.uid = entry.uid AND raw.inbox = entry.inbox)"
+)
+
+SELECT_ENTRY = f"SELECT {COLUMNS} FROM entry WHERE {_IS_KEY}"
+SELECT_ENTRIES = f"SELECT {COLUMNS} FROM entry WHERE mailbox = ? ORDER BY {_BY_KEY}"
+SELECT_SIBLINGS = (
+    f"SELECT {COLUMNS} FROM entry WHERE mailbox = ? AND epoch = ? AND uid = ? "
+    "ORDER BY CAST(inbox AS BLOB)"
+)
+# sqlite would read all earlier epochs by the primary key.
+SELECT_BY_DIGEST = (
+    f"SELECT {COLUMNS} FROM entry INDEXED BY entry_digest "
+    f"WHERE mailbox = ? AND header_digest = ? AND epoch < ? ORDER BY {_BY_KEY}"
+)
+SELECT_UIDS = "SELECT uid FROM entry WHERE mailbox = ? AND epoch = ? AND state <> 'gone'"
+SELECT_STATE = f"SELECT state FROM entry WHERE {_IS_KEY}"
+UPDATE_ENTRY = f"UPDATE entry SET {_set(_VALUES)} WHERE {_IS_KEY}"
+"""Arguments: the columns behind the key, then the key."""
+REPLACE_ENTRY = _replace("entry", KEY, _VALUES)
+DELETE_ENTRY = f"DELETE FROM entry WHERE {_IS_KEY}"
+REKEY_ENTRY = f"UPDATE entry SET uid_validity = ?, epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
+
+SELECT_RAW = f"SELECT bytes FROM raw WHERE {_IS_KEY}"
+REPLACE_RAW = _replace("raw", KEY, "bytes")
+DELETE_RAW = f"DELETE FROM raw WHERE {_IS_KEY}"
+REKEY_RAW = f"UPDATE raw SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
+
+INSERT_ASKED = _insert("asked", KEY, "ON CONFLICT DO NOTHING")
+SELECT_ASKED = f"SELECT epoch, uid, inbox FROM asked WHERE mailbox = ? ORDER BY {_BY_KEY}"
+DELETE_ASKED = f"DELETE FROM asked WHERE {_IS_KEY}"
+REKEY_ASKED = f"UPDATE asked SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
+
+
+@cache
+def put_entry(after: State) -> tuple[str, bool]:
+    """The statement that puts an entry in the state ``after`` where nothing else is to be done.
+
+    It changes no row where the table of states does not allow it, and none where kept bytes or a
+    request would have to be removed too.
+
+    Returns:
+        The statement, and whether it makes missing entries. If so its arguments are those of
+        :data:`REPLACE_ENTRY`, else those of :data:`UPDATE_ENTRY`.
+    """
+    before = [s for s in State if after in TRANSITIONS[s] and s is not State.DEAD]
+    condition = f"state IN ({', '.join(repr(s.value) for s in before)})"
+    if after not in KEEPS_RAW and KEEPS_RAW.intersection(before):
+        condition += f" AND NOT {_HAS_RAW}"
+    if after is State.NEW:
+        return _insert("entry", f"{KEY}, {_VALUES}", f"ON CONFLICT ({KEY}) DO NOTHING"), True
+    if State.NEW in before:
+        return f"{REPLACE_ENTRY} WHERE entry.{condition}", True
+    return f"{UPDATE_ENTRY} AND {condition}", False
+
+
+@cache
+def in_state(state: State, what: str = COLUMNS) -> str:
+    """The query for the entries of one state, whose arguments are the mailbox and the state.
+
+    The partial index serves a query that says in so many words that the state is one of its own.
+    """
+    still_open = "" if state in CLOSED_STATES else f"AND state NOT IN {CLOSED}"
+    return f"SELECT {what} FROM entry WHERE mailbox = ? AND state = ? {still_open}"
+
+
+@cache
+def entries_in_state(state: State) -> str:
+    """Arguments: mailbox, state, limit."""
+    return f"{in_state(state)} ORDER BY due_at, {_BY_KEY} LIMIT ?"
+
+
+@cache
+def entries_without_raw(state: State) -> str:
+    """Arguments: mailbox, state."""
+    return f"{in_state(state)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
+
+
+def write_key(mailbox: int, key: EntryKey) -> Row:
+    """The columns of :data:`KEY`."""
+    return mailbox, key.epoch, key.uid, write_text(key.inbox)
+
+
+def read_key(row: Row) -> EntryKey:
+    """The key, from the columns behind the mailbox."""
+    epoch, uid, inbox = row
+    return EntryKey(epoch, uid, read_text(inbox))
+
+
+def write_entry(mailbox: int, entry: Entry) -> Row:
+    """All columns of ``entry``, in the table's order."""
+    digest = entry.digest
+    body = None if digest is None else digest.body
+    return (
+        *write_key(mailbox, entry.key),
+        entry.uid_validity,
+        entry.state.value,
+        write_text(entry.delivery_id),
+        entry.attempts,
+        entry.due_at,
+        write_text(entry.reason),
+        None if digest is None else write_text(digest.header),
+        None if body is None else write_text(body),
+        write_text(entry.message_id),
+        entry.size,
+        entry.received_at,
+        int(entry.truncated),
+        entry.changed_at,
+    )
+
+
+def read_entry(row: Row) -> Entry:
+    """The entry, from :data:`COLUMNS`."""
+    epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, reason, *rest = row
+    header, body, message_id, size, received_at, truncated, changed_at = rest
+    digest = None
+    if header is not None:
+        digest = Digest(read_text(header), None if body is None else read_text(body))
+    return Entry(
+        key=EntryKey(epoch, uid, read_text(inbox)),
+        uid_validity=uid_validity,
+        state=State(state),
+        delivery_id=read_text(delivery_id),
+        attempts=attempts,
+        due_at=due_at,
+        reason=read_text(reason),
+        digest=digest,
+        message_id=read_text(message_id),
+        size=size,
+        received_at=received_at,
+        truncated=bool(truncated),
+        changed_at=changed_at,
+    )
+
+
+# UIDs without an entry. Ranges are kept apart by at least one UID, so all that a new one joins lie
+# side by side.
+
+SELECT_RANGES = "SELECT low, high FROM passed_over WHERE mailbox = ? AND epoch = ?"
+SELECT_ALL_RANGES = "SELECT epoch, low, high FROM passed_over WHERE mailbox = ? ORDER BY epoch, low"
+SELECT_RANGE_BELOW = f"{SELECT_RANGES} AND low <= ? ORDER BY low DESC LIMIT 1"
+_WITHIN = "FROM passed_over WHERE mailbox = ? AND epoch = ? AND low BETWEEN ? AND ?"
+SELECT_RANGES_WITHIN = f"SELECT max(high) {_WITHIN}"
+DELETE_RANGES = f"DELETE {_WITHIN}"
+INSERT_RANGE = _insert("passed_over", "mailbox, epoch, low, high")
+
+# Inboxes
+
+_INBOX = "name, address, created_at, backfill"
+REPLACE_INBOX = _replace("inbox", "mailbox, id", _INBOX)
+DELETE_INBOX = "DELETE FROM inbox WHERE mailbox = ? AND id = ?"
+SELECT_INBOXES = f"SELECT id, {_INBOX} FROM inbox WHERE mailbox = ? ORDER BY created_at, id"
+
+
+def write_inbox(mailbox: int, record: InboxRecord) -> Row:
+    """All columns of ``inbox``, in the table's order."""
+    texts = map(write_text, (record.id, record.name, record.address))
+    return (mailbox, *texts, record.created_at, int(record.backfill))
+
+
+def read_inbox(row: Row) -> InboxRecord:
+    """The inbox, from the columns behind the mailbox."""
+    inbox_id, name, address, created_at, backfill = row
+    return InboxRecord(
+        id=read_text(inbox_id),
+        name=read_text(name),
+        address=read_text(address),
+        created_at=created_at,
+        backfill=bool(backfill),
+    )
+
+
+# The outbox: messages on their way out
+
+_FIELDS = tuple(field.name for field in fields(QueuedMessage) if field.name != "outbox")
+_MESSAGE = ", ".join(_FIELDS)
+_OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
+
+SELECT_MESSAGE = f"SELECT id, wish, {_MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
+SELECT_MESSAGES = f"SELECT {_MESSAGE} FROM letter WHERE outbox = ? ORDER BY id"
+INSERT_MESSAGE = _insert("letter", f"outbox, {_MESSAGE}")
+UPDATE_MESSAGE = f"UPDATE letter SET {_set(_MESSAGE)} WHERE id = ?"
+SELECT_MESSAGE_ID = "SELECT id FROM letter WHERE outbox = ? AND key = ?"
+INSERT_RECIPIENT = _insert(
+    "letter_to", "outbox, address, queued_at, letter", "ON CONFLICT DO NOTHING"
+)
+REPLACE_BYTES = _replace("letter_raw", "letter", "bytes")
+DELETE_BYTES = "DELETE FROM letter_raw WHERE letter = ?"
+SELECT_BYTES = (
+    "SELECT bytes FROM letter_raw JOIN letter ON letter.id = letter_raw.letter "
+    "WHERE letter.outbox = ? AND letter.key = ?"
+)
+UPDATE_REQUEST = "UPDATE letter SET wish = ? WHERE id = ?"
+SELECT_REQUESTS = (
+    "SELECT key, wish FROM letter WHERE outbox = ? AND wish IS NOT NULL ORDER BY CAST(key AS BLOB)"
+)
+SELECT_COPIES = (
+    f"SELECT {_MESSAGE} FROM letter WHERE outbox = ? AND copy_due_at > 0 "
+    "ORDER BY copy_due_at, CAST(key AS BLOB)"
+)
+SELECT_BY_MESSAGE_ID = (
+    f"SELECT mailbox.account, {_OF_MESSAGE} FROM letter JOIN mailbox ON mailbox.id = letter.outbox "
+    "WHERE letter.message_id = ? "
+    "ORDER BY CAST(mailbox.account AS BLOB), CAST(letter.key AS BLOB)"
+)
+SELECT_TO = (
+    f"SELECT {_OF_MESSAGE} FROM letter_to JOIN letter ON letter.id = letter_to.letter "
+    "WHERE letter_to.outbox = ? AND letter_to.address = ? AND letter_to.queued_at >= ? "
+    "ORDER BY letter_to.queued_at DESC, CAST(letter.key AS BLOB) DESC LIMIT ?"
+)
+COUNT_ANSWERS_TO = (
+    "SELECT count(*) FROM letter_to JOIN letter ON letter.id = letter_to.letter "
+    "WHERE letter_to.outbox = ? AND letter_to.address = ? AND letter_to.queued_at >= ? "
+    "AND letter.is_answer = 1"
+)
+COUNT_ANSWERS_IN = (
+    "SELECT count(*) FROM letter "
+    "WHERE outbox = ? AND thread_id = ? AND queued_at >= ? AND is_answer = 1"
+)
+SELECT_SUBMISSIONS = (
+    "SELECT submitted_at FROM letter WHERE outbox = ? AND submitted_at >= ? AND submitted_at > 0 "
+    "ORDER BY submitted_at DESC LIMIT ?"
+)
+
+SELECT_FORGOTTEN = (
+    "SELECT id, queued_at, recipients FROM letter WHERE outbox = ? AND changed_at < ? "
+    "AND ((state = 'sent' AND copy_due_at <= 0) OR (state <> 'sent' AND dropped = 1)) "
+    "ORDER BY id LIMIT ?"
+)
+DELETE_MESSAGE = "DELETE FROM letter WHERE id = ?"
+DELETE_RECIPIENT = (
+    "DELETE FROM letter_to WHERE outbox = ? AND address = ? AND queued_at = ? AND letter = ?"
+)
+
+
+@cache
+def messages_in(state: QueueState, what: str = _MESSAGE) -> str:
+    """The query for the messages of one state, whose arguments are the outbox and the state.
+
+    The partial index serves a query that says in so many words that the state is one of its own.
+    """
+    still_open = "" if state in THROUGH_STATES else f"AND state NOT IN {THROUGH}"
+    return f"SELECT {what} FROM letter WHERE outbox = ? AND state = ? {still_open}"
+
+
+@cache
+def messages_in_order(state: QueueState) -> str:
+    """Arguments: outbox, state, limit."""
+    return f"{messages_in(state)} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
+
+
+def write_message(message: QueuedMessage) -> Row:
+    """The columns behind the outbox, in the order of the fields."""
+    return tuple(_write(name, getattr(message, name)) for name in _FIELDS)
+
+
+def _write(name: str, value: Any) -> Any:
+    if name == "recipients":
+        return json.dumps(list(map(write_recipient, value)), separators=(",", ":"))
+    if isinstance(value, QueueState):
+        return value.value
+    if isinstance(value, bool):
+        return int(value)
+    return write_text(value) if isinstance(value, str) else value
+
+
+def read_message(outbox: str, row: Row) -> QueuedMessage:
+    """The message, from the columns behind the outbox."""
+    values = {name: _read(name, value) for name, value in zip(_FIELDS, row, strict=True)}
+    return QueuedMessage(outbox=outbox, **values)
+
+
+def write_address(recipient: Recipient) -> str | SurrogateText:
+    """The address of a recipient in ``letter_to``."""
+    return write_text(recipient.address.lower())
+
+
+def read_addresses(recipients: str) -> list[str | SurrogateText]:
+    """The addresses in ``letter_to``, from the column ``recipients``."""
+    return [write_address(read_recipient(value)) for value in json.loads(recipients)]
+
+
+_BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
+
+
+def _read(name: str, value: Any) -> Any:
+    if name == "recipients":
+        return tuple(map(read_recipient, json.loads(value)))
+    if name == "state":
+        return QueueState(value)
+    if name in _BOOLS:
+        return bool(value)
+    return read_text(value) if isinstance(value, str | bytes) else value
+
+
+def read_request(value: str | None) -> OperatorRequest | None:
+    """The operator's request for a message."""
+    return None if value is None else OperatorRequest(value)

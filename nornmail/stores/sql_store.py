@@ -1,0 +1,620 @@
+"""The protocol of a state store over SQL tables, wherever they lie."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
+from nornmail.model import (
+    KEEPS_RAW,
+    OUTBOX,
+    Change,
+    Entry,
+    EntryKey,
+    InboxRecord,
+    KeepRaw,
+    Lease,
+    MailboxKey,
+    MailboxRecord,
+    PassOver,
+    PutEntry,
+    Rekey,
+    SaveMailbox,
+    State,
+)
+from nornmail.outgoing import (
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+    bounced,
+    check_request,
+    replaced,
+    still_applies,
+)
+from nornmail.stores import rows
+from nornmail.stores.rows import Row, read_text, write_text
+from nornmail.stores.transitions import (
+    check_enqueue,
+    check_keep,
+    check_put,
+    check_rekey,
+    check_retry,
+)
+from nornmail.uidset import UidSet
+
+
+class Cursor(Protocol):
+    """The rows of a statement."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Connection(Protocol):
+    """What a store needs of a database: sqlite3's own connection has it."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> Cursor: ...
+
+    def close(self) -> None: ...
+
+
+class SqlStateStore(ABC):
+    """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in SQL tables.
+
+    A subclass says where they lie, how a commit becomes durable, and what keeps others from a
+    mailbox whose lease is taken here.
+
+    Args:
+        connection: to a database of the newest version (:mod:`nornmail.stores.schema`).
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._mutex = threading.RLock()
+        self._closed = False
+        self._ids: dict[MailboxKey, int] = {}
+        self._leases: dict[MailboxKey, tuple[Lease, Callable[[], object]]] = {}
+        """The leases that were taken here, each with what gives it back to others."""
+
+    # What the stores differ in
+
+    @abstractmethod
+    def _unusable(self) -> str | None:
+        """The reason for which nothing can be done with the store, ``None`` where it can."""
+
+    @abstractmethod
+    def _translated(self) -> AbstractContextManager[None]:
+        """Raise the database's errors as StoreError."""
+
+    def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
+        """Keep others from taking the lease; no others can reach a store in memory.
+
+        Returns:
+            What lets them again.
+
+        Raises:
+            LeaseHeld: another process has the lease.
+        """
+        return lambda: None
+
+    def _commit(self) -> None:
+        """End the transaction durably."""
+        self._connection.execute("COMMIT")
+
+    def _rollback(self) -> None:
+        """End the transaction without a trace."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _hold(self, raw: bytes) -> Any:
+        """The value of a column that stands for ``raw``."""
+        return raw
+
+    def _raw(self, held: Any) -> bytes:
+        """The bytes that the value of a column stands for."""
+        return bytes(held)
+
+    # Leases
+
+    def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
+        """See :meth:`nornmail.stores.protocol.LeaseStore.acquire`."""
+        with self._locked():
+            if mailbox in self._leases:
+                holder = self._leases[mailbox][0].owner
+                raise LeaseHeld(f"{mailbox} is worked on by {holder}", holder)
+            let_others = self._exclude_others(mailbox, owner)
+            try:
+                with self._transaction() as execute:
+                    number = self._known_id(mailbox)
+                    execute(rows.RAISE_FENCE, (number,))
+                    (token,) = execute(rows.SELECT_FENCE, (number,)).fetchone()
+            except BaseException:
+                let_others()
+                raise
+            lease = Lease(mailbox=mailbox, owner=owner, token=token)
+            self._ids[mailbox] = number
+            self._leases[mailbox] = (lease, let_others)
+            return lease
+
+    def release(self, lease: Lease) -> None:
+        """See :meth:`nornmail.stores.protocol.LeaseStore.release`."""
+        if self._unusable():
+            return  # closing released it
+        with self._mutex:
+            current, let_others = self._leases.get(lease.mailbox, (None, None))
+            if let_others is not None and current == lease:
+                del self._leases[lease.mailbox]
+                let_others()
+
+    def _check_lease(self, lease: Lease) -> int:
+        """The id of the lease's mailbox, where its token is good here and in the database."""
+        current, _ = self._leases.get(lease.mailbox, (None, None))
+        if current is not None and current.token == lease.token:
+            mailbox = self._ids[lease.mailbox]
+            (token,) = self._connection.execute(self._fence, (mailbox,)).fetchone()
+            if token == lease.token:
+                return mailbox
+        raise LeaseLost(f"{lease.owner} no longer holds the lease on {lease.mailbox}")
+
+    _fence = rows.SELECT_FENCE
+    """The query for the token that a commit compares."""
+
+    # The state of mailboxes: reading
+
+    def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.load`."""
+        with self._locked():
+            selected = self._select(rows.SELECT_RECORD, mailbox)
+            return rows.read_record(selected[0]) if selected else None
+
+    def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.seen_uids`."""
+        with self._locked():
+            uids = self._select(rows.SELECT_UIDS, mailbox, epoch)
+            ranges = self._select(rows.SELECT_RANGES, mailbox, epoch)
+            return UidSet([(uid, uid) for (uid,) in uids] + [(low, high) for low, high in ranges])
+
+    def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.get`."""
+        with self._locked():
+            selected = self._select(rows.SELECT_ENTRY, mailbox, *rows.write_key(0, key)[1:])
+            return rows.read_entry(selected[0]) if selected else None
+
+    def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.siblings`."""
+        return self._entries(rows.SELECT_SIBLINGS, mailbox, epoch, uid)
+
+    def entries(
+        self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
+    ) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.entries`."""
+        most = rows.NO_LIMIT if limit is None else limit
+        with self._locked():
+            # State by state, since the index has them in order that way.
+            by_state = [
+                self._entries(rows.entries_in_state(state), mailbox, state.value, most)
+                for state in set(states)
+            ]
+        merged = heapq.merge(*by_state, key=lambda entry: (entry.due_at, entry.key))
+        return list(merged)[:limit]
+
+    def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.count`."""
+        with self._locked():
+            counts = [
+                self._select(rows.in_state(state, "count(*)"), mailbox, state.value)
+                for state in set(states)
+            ]
+            return sum(selected[0][0] for selected in counts if selected)
+
+    def find_by_digest(
+        self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
+    ) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.find_by_digest`."""
+        digest = write_text(header_digest)
+        return self._entries(rows.SELECT_BY_DIGEST, mailbox, digest, before_epoch)
+
+    def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.raw`."""
+        with self._locked():
+            selected = self._select(rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
+            return self._raw(selected[0][0]) if selected else None
+
+    def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.entries_without_bytes`."""
+        return self._entries(rows.entries_without_raw(state), mailbox, state.value)
+
+    def mailboxes(self) -> list[MailboxKey]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.mailboxes`."""
+        with self._locked():
+            selected = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
+            known = map(rows.read_mailbox, selected)
+            return sorted(
+                (mailbox for mailbox in known if not mailbox.is_outbox),
+                key=lambda mailbox: (mailbox.account, mailbox.mailbox),
+            )
+
+    def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.retry_requests`."""
+        with self._locked():
+            return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
+
+    def _entries(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Entry]:
+        with self._locked():
+            return list(map(rows.read_entry, self._select(query, mailbox, *arguments)))
+
+    # The state of mailboxes: writing
+
+    def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.commit`. One transaction."""
+        with self._locked():
+            if not changes:
+                self._check_lease(lease)
+                return
+            with self._transaction():
+                mailbox = self._check_lease(lease)
+                for change in changes:
+                    self._apply(mailbox, change)
+
+    def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.request_retry`."""
+        with self._locked(), self._transaction() as execute:
+            number = self._id(mailbox)
+            check_retry(key, None if number is None else self._state(number, key))
+            execute(rows.INSERT_ASKED, rows.write_key(number or 0, key))
+
+    def _apply(self, mailbox: int, change: Change) -> None:
+        match change:
+            case SaveMailbox(record):
+                arguments = (*rows.write_record(record), mailbox)
+                self._connection.execute(rows.UPDATE_RECORD, arguments)
+            case PutEntry(entry, raw):
+                self._put(mailbox, entry, raw)
+            case KeepRaw(key, raw):
+                check_keep(key, self._state(mailbox, key))
+                self._keep(mailbox, key, raw)
+            case Rekey(before, after, uid_validity):
+                self._rekey(mailbox, before, after, uid_validity)
+            case PassOver(epoch, uids):
+                for low, high in uids.ranges:
+                    self._pass_over(mailbox, epoch, low, high)
+
+    def _put(self, mailbox: int, entry: Entry, raw: bytes | None) -> None:
+        """Put an entry: in one statement as a rule, and else in four."""
+        execute = self._connection.execute
+        row = rows.write_entry(mailbox, entry)
+        key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
+        statement, makes = rows.put_entry(entry.state)
+        if not execute(statement, row if makes else (*values, *key)).rowcount:
+            before = self._state(mailbox, entry.key)
+            check_put(before, entry.state)
+            execute(rows.UPDATE_ENTRY, (*values, *key))
+            if entry.state not in KEEPS_RAW:
+                execute(rows.DELETE_RAW, key)
+            execute(rows.DELETE_ASKED, key)  # a dead entry does not stay dead when it is put
+        if raw is not None and entry.state in KEEPS_RAW:
+            self._keep(mailbox, entry.key, raw)
+
+    def _state(self, mailbox: int, key: EntryKey) -> State | None:
+        arguments = rows.write_key(mailbox, key)
+        selected = self._connection.execute(rows.SELECT_STATE, arguments).fetchone()
+        return selected and State(selected[0])
+
+    def _keep(self, mailbox: int, key: EntryKey, raw: bytes) -> None:
+        arguments = (*rows.write_key(mailbox, key), self._hold(raw))
+        self._connection.execute(rows.REPLACE_RAW, arguments)
+
+    def _rekey(self, mailbox: int, before: EntryKey, after: EntryKey, uid_validity: int) -> None:
+        execute = self._connection.execute
+        state, taken = self._state(mailbox, before), self._state(mailbox, after)
+        check_rekey(before, state, after, taken)
+        if taken is not None:  # it is GONE
+            execute(rows.DELETE_ENTRY, rows.write_key(mailbox, after))
+        keys = (*rows.write_key(mailbox, after)[1:], *rows.write_key(mailbox, before))
+        execute(rows.REKEY_ENTRY, (uid_validity, *keys))
+        execute(rows.REKEY_RAW, keys)
+        execute(rows.REKEY_ASKED, keys)
+
+    def _pass_over(self, mailbox: int, epoch: int, low: int, high: int) -> None:
+        """Put a range in, joined with those that it overlaps or touches."""
+        execute = self._connection.execute
+        below = execute(rows.SELECT_RANGE_BELOW, (mailbox, epoch, low)).fetchone()
+        if below is not None and below[1] >= low - 1:
+            low, high = below[0], max(below[1], high)
+        place = (mailbox, epoch, low, high + 1)
+        (highest,) = execute(rows.SELECT_RANGES_WITHIN, place).fetchone()
+        if highest is not None:
+            execute(rows.DELETE_RANGES, place)
+        execute(rows.INSERT_RANGE, (mailbox, epoch, low, max(high, highest or 0)))
+
+    # Inboxes
+
+    def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
+        """See :meth:`nornmail.stores.protocol.InboxStore.save_inbox`."""
+        with self._locked(), self._transaction() as execute:
+            execute(rows.REPLACE_INBOX, rows.write_inbox(self._known_id(mailbox), record))
+
+    def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
+        """See :meth:`nornmail.stores.protocol.InboxStore.forget_inbox`."""
+        with self._locked(), self._transaction() as execute:
+            deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), write_text(name)))
+            return bool(deleted.rowcount)
+
+    def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
+        """See :meth:`nornmail.stores.protocol.InboxStore.inboxes`."""
+        with self._locked():
+            return list(map(rows.read_inbox, self._select(rows.SELECT_INBOXES, mailbox)))
+
+    # The outbox: writing
+
+    def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`."""
+        with self._locked(), self._transaction() as execute:
+            outbox = self._id(MailboxKey.of_outbox(message.outbox))
+            known = self._find(outbox, message.outbox, message.key)
+            if known is not None:
+                return known[2]
+            check_enqueue(message)
+            number = self._insert(self._known_id(MailboxKey.of_outbox(message.outbox)), message)
+            execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
+            return message
+
+    def _insert(self, outbox: int, message: QueuedMessage) -> int:
+        """Make the rows of a message, without its bytes; the id of the message's own."""
+        execute = self._connection.execute
+        execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message)))
+        place = (outbox, write_text(message.key))
+        (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
+        for recipient in message.recipients:
+            address = rows.write_address(recipient)
+            execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
+        return int(number)
+
+    def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_messages`. One transaction."""
+        with self._locked(), self._transaction():
+            outbox = self._check_lease(lease)
+            for message in messages:
+                self._replace(outbox, lease.mailbox.account, message)
+
+    def _replace(self, outbox: int, name: str, message: QueuedMessage) -> None:
+        known = self._find(outbox, name, message.key)
+        if known is None or message.outbox != name:
+            raise IllegalTransition(f"there is no message {message.key} in the outbox {name}")
+        number, request, before = known
+        after = replaced(before, message)
+        execute = self._connection.execute
+        execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), number))
+        if not after.keeps_bytes():
+            execute(rows.DELETE_BYTES, (number,))
+        if request is not None and not still_applies(request, before, after):
+            execute(rows.UPDATE_REQUEST, (None, number))
+
+    def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.request`."""
+        with self._locked(), self._transaction() as execute:
+            known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
+            check_request(None if known is None else known[2], request)
+            if known is not None and known[1] is not request:
+                execute(rows.UPDATE_REQUEST, (request.value, known[0]))
+
+    def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.note_bounce`."""
+        with self._locked(), self._transaction() as execute:
+            known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
+            after = None if known is None else bounced(known[2], report)
+            if known is None or after is None:
+                return False
+            execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), known[0]))
+            return True
+
+    def forget_messages(self, outbox: str, *, before: float, limit: int = rows.NO_LIMIT) -> int:
+        """Forget sent and dropped messages that were last changed before an instant.
+
+        Args:
+            outbox: whose.
+            before: seconds since 1970 UTC.
+            limit: at most so many, the oldest ones.
+
+        Returns:
+            How many.
+        """
+        with self._locked(), self._transaction() as execute:
+            number = self._id(MailboxKey.of_outbox(outbox))
+            forgotten = execute(rows.SELECT_FORGOTTEN, (number, before, limit)).fetchall()
+            for message, queued_at, recipients in forgotten:
+                for address in rows.read_addresses(recipients):
+                    execute(rows.DELETE_RECIPIENT, (number, address, queued_at, message))
+                execute(rows.DELETE_BYTES, (message,))
+                execute(rows.DELETE_MESSAGE, (message,))
+            return len(forgotten)
+
+    def _find(
+        self, outbox: int | None, name: str, key: str
+    ) -> tuple[int, OperatorRequest | None, QueuedMessage] | None:
+        """The row of a message, the request for it, and the message."""
+        arguments = (outbox, write_text(key))
+        selected = self._connection.execute(rows.SELECT_MESSAGE, arguments).fetchone()
+        if selected is None:
+            return None
+        number, request, *rest = selected
+        return number, rows.read_request(request), rows.read_message(name, tuple(rest))
+
+    # The outbox: reading
+
+    def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.pending_requests`."""
+        with self._locked():
+            selected = self._of_outbox(rows.SELECT_REQUESTS, outbox)
+            return [(read_text(key), OperatorRequest(request)) for key, request in selected]
+
+    def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_message`."""
+        with self._locked():
+            selected = self._of_outbox(rows.SELECT_MESSAGE, outbox, write_text(key))
+            return rows.read_message(outbox, tuple(selected[0][2:])) if selected else None
+
+    def queued_messages(
+        self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
+    ) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_messages`."""
+        most = rows.NO_LIMIT if limit is None else limit
+        with self._locked():
+            # State by state, since the index has them in order that way.
+            by_state = [
+                self._messages(rows.messages_in_order(state), outbox, state.value, most)
+                for state in set(states)
+            ]
+        merged = heapq.merge(*by_state, key=lambda one: (one.due_at, one.queued_at, one.key))
+        return list(merged)[:limit]
+
+    def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.count_messages`."""
+        with self._locked():
+            counts = [
+                self._of_outbox(rows.messages_in(state, "count(*)"), outbox, state.value)
+                for state in set(states)
+            ]
+            return sum(selected[0][0] for selected in counts if selected)
+
+    def message_bytes(self, outbox: str, key: str) -> bytes | None:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.message_bytes`."""
+        with self._locked():
+            selected = self._of_outbox(rows.SELECT_BYTES, outbox, write_text(key))
+            return self._raw(selected[0][0]) if selected else None
+
+    def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to_copy`."""
+        return self._messages(rows.SELECT_COPIES, outbox)
+
+    def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_with_id`."""
+        with self._locked():
+            arguments = (write_text(message_id),)
+            selected = self._connection.execute(rows.SELECT_BY_MESSAGE_ID, arguments).fetchall()
+            return [rows.read_message(read_text(name), tuple(rest)) for name, *rest in selected]
+
+    def messages_to(
+        self, outbox: str, address: str, *, since: float, limit: int
+    ) -> list[QueuedMessage]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to`."""
+        return self._messages(rows.SELECT_TO, outbox, write_text(address.lower()), since, limit)
+
+    def answers_since(
+        self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
+    ) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.answers_since`."""
+        query = rows.COUNT_ANSWERS_IN if thread_id else rows.COUNT_ANSWERS_TO
+        with self._locked():
+            name = write_text(thread_id or address.lower())
+            selected = self._of_outbox(query, outbox, name, since)
+            return int(selected[0][0]) if selected else 0
+
+    def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.submissions_since`."""
+        with self._locked():
+            selected = self._of_outbox(rows.SELECT_SUBMISSIONS, outbox, since, limit)
+            return [at for (at,) in selected]
+
+    def outboxes(self) -> list[str]:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.outboxes`."""
+        with self._locked():
+            selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,)).fetchall()
+            return sorted(read_text(name) for (name,) in selected)
+
+    def _messages(self, query: str, outbox: str, *arguments: Any) -> list[QueuedMessage]:
+        with self._locked():
+            selected = self._of_outbox(query, outbox, *arguments)
+            return [rows.read_message(outbox, tuple(row)) for row in selected]
+
+    def _of_outbox(self, query: str, outbox: str, *arguments: Any) -> list[Row]:
+        return self._select(query, MailboxKey.of_outbox(outbox), *arguments)
+
+    # The database
+
+    def close(self) -> None:
+        """Release every lease and close the database. Closing twice is harmless.
+
+        Any later call of a method that reads or writes raises StoreError.
+        """
+        if self._unusable():
+            return  # in a forked child the files are the parent's
+        with self._mutex, self._translated():
+            self._closed = True
+            try:
+                self._connection.close()
+            finally:
+                for _, let_others in self._leases.values():
+                    let_others()
+                self._leases.clear()
+
+    def _select(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Row]:
+        """All rows of a query whose first argument is the mailbox; none where it is not known."""
+        number = self._id(mailbox)
+        if number is None:
+            return []
+        return self._connection.execute(query, (number, *arguments)).fetchall()
+
+    def _id(self, mailbox: MailboxKey) -> int | None:
+        """The id of a mailbox, ``None`` where it is not known."""
+        if mailbox in self._ids:
+            return self._ids[mailbox]
+        name = rows.write_mailbox(mailbox)
+        selected = self._connection.execute(rows.SELECT_MAILBOX, name).fetchone()
+        if selected is None:
+            return None
+        if not self._connection.in_transaction:  # else it may be undone
+            self._ids[mailbox] = selected[0]
+        return int(selected[0])
+
+    def _known_id(self, mailbox: MailboxKey) -> int:
+        """The id of a mailbox, which is made known within this transaction where it is not."""
+        number = self._id(mailbox)
+        if number is None:
+            self._connection.execute(rows.INSERT_MAILBOX, (*rows.write_mailbox(mailbox), 0))
+            number = self._id(mailbox)
+        if number is None:
+            raise StoreError(f"the state store could not keep {mailbox}")
+        return number
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """No other thread reads or writes within; errors of the database become StoreError."""
+        # Before the lock too: in a forked child it may be held by a thread that is not there.
+        self._check_usable()
+        with self._mutex:
+            self._check_usable()
+            with self._translated():
+                yield
+
+    def _check_usable(self) -> None:
+        if reason := self._unusable():
+            raise StoreError(reason)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., Cursor]]:
+        """All that is executed within, or nothing: it is durable at the end."""
+        # IMMEDIATE: a transaction that began by reading may find at its first write that another
+        # process wrote in between, and cannot go on.
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection.execute
+            self._commit()
+        except BaseException:
+            self._rollback()
+            raise
