@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from nornmail.model import Inbox as Inbox
     from nornmail.model import InboxRecord as InboxRecord
     from nornmail.model import MessageRef as MessageRef
-    from nornmail.net.diagnose import Step as Step
+    from nornmail.net.diagnose import Check as Check
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
@@ -82,7 +82,7 @@ _HOMES = {
     "message.attachment": "Attachment",
     "message.message": "Message parse_message",
     "model": "Inbox InboxRecord MessageRef",
-    "net.diagnose": "Step",
+    "net.diagnose": "Check",
     "outbox.admin": "Outbox OutboxMessage",
     "outbox.mailer": "Mailer",
     "outbox.results": "OutgoingMessage SendResult",

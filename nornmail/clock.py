@@ -62,3 +62,24 @@ def system_random() -> random.Random:
 def utc_datetime(seconds: float) -> datetime:
     """Seconds since 1970 UTC as a datetime; also before 1970, where some systems refuse."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+class Deadline:
+    """An instant on the monotonic clock that bounds a whole exchange, however it drips in."""
+
+    __slots__ = ("_at", "_clock")
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._at = clock.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds that are left, more than 0.
+
+        Raises:
+            TimeoutError: none are.
+        """
+        left = self._at - self._clock.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline passed")
+        return left

@@ -11,7 +11,7 @@ from nornmail.imap.diagnose import diagnose_imap
 from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
-from nornmail.net.diagnose import Step
+from nornmail.net.diagnose import Check
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
@@ -27,7 +27,7 @@ SHOWN_ADDRESSES = 10
 """Addresses that are named when none of them belongs to an inbox."""
 
 
-def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Step]:
+def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Iterator[Check]:
     """Test the mailbox, the state store, and the SMTP server.
 
     Nothing is delivered or changed, in the mailbox or in the store, and no store is created.
@@ -39,7 +39,7 @@ def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
     """
     provider = provider_of(imap.host, imap.port)
     if provider.title:
-        yield Step("provider", True, f"{provider.title}: {describe(provider)}")
+        yield Check("provider", True, f"{provider.title}: {describe(provider)}")
     store = _StoreCheck(state, MailboxKey(imap.account, imap.mailbox))
     store_step = store.step()
     reached = yield from diagnose_imap(imap, newest=NEWEST if store.inboxes else 0)
@@ -68,11 +68,11 @@ class _StoreCheck:
         self.record: MailboxRecord | None = None
         self.inboxes: list[Inbox] = []
 
-    def step(self) -> Step:
+    def step(self) -> Check:
         name = "state store"
         try:
             if os.path.exists(self._state):
-                return Step(name, True, self._read())
+                return Check(name, True, self._read())
             advice = self._why_not_writable()
             self.is_known = not advice
             finding = (
@@ -80,13 +80,13 @@ class _StoreCheck:
                 if advice
                 else ("will be created at the first start")
             )
-            return Step(name, not advice, f"{self._state} {finding}", advice)
+            return Check(name, not advice, f"{self._state} {finding}", advice)
         except StoreError as error:
             if isinstance(error.__cause__, LockTaken):
                 holder = error.__cause__.holder or "another process"
                 finding = f"{self._state} is in use by {holder}, so it was not read"
-                return Step(name, True, finding)
-            return Step(name, False, str(error))
+                return Check(name, True, finding)
+            return Check(name, False, str(error))
 
     def _read(self) -> str:
         with closing(open_store(self._state)) as store:
@@ -106,41 +106,41 @@ class _StoreCheck:
         return ""
 
 
-def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | None) -> Step:
+def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | None) -> Check:
     name = "first run"
     if record is not None:
-        return Step(name, True, "already done: mail is delivered as it arrives")
+        return Check(name, True, "already done: mail is delivered as it arrives")
     count = selected.exists
     if imap.start_from is None and count > FIRST_RUN_LIMIT:
         finding = (
             f"{count:,} messages are in {selected.mailbox}, more than {FIRST_RUN_LIMIT:,}; none "
             "will be delivered before you decide"
         )
-        return Step(name, False, finding, "set IMAP_START_FROM to all, to new, or to a date")
+        return Check(name, False, finding, "set IMAP_START_FROM to all, to new, or to a date")
     if imap.start_from == "new":
-        return Step(name, True, f"{count:,} messages that are there will be passed over")
+        return Check(name, True, f"{count:,} messages that are there will be passed over")
     since = "" if imap.start_from in (None, "all") else f", those since {imap.start_from}"
     read = " and marked as read" if imap.mark_as_read else ""
     finding = f"{count:,} messages that are there will be delivered{read}{since}"
     if count and imap.start_from is None:
         finding += "; IMAP_START_FROM=new leaves them alone"
-    return Step(name, True, finding)
+    return Check(name, True, finding)
 
 
-def _inboxes(inboxes: list[Inbox], newest: Sequence[bytes]) -> Step:
+def _inboxes(inboxes: list[Inbox], newest: Sequence[bytes]) -> Check:
     """Whether the newest messages are addressed to an inbox."""
     name = "inboxes"
     known = _some([inbox.address for inbox in inboxes])
     if not newest:
-        return Step(name, True, f"{known}; the mailbox is still empty")
+        return Check(name, True, f"{known}; the mailbox is still empty")
     messages = [parse_message(header) for header in newest]
     count = sum(bool(route(message, inboxes)) for message in messages)
     if count:
-        return Step(name, True, f"{count} of the newest {len(newest)} messages are for {known}")
+        return Check(name, True, f"{count} of the newest {len(newest)} messages are for {known}")
     addresses = dict.fromkeys(to for message in messages for to in addressed_to(message))
     seen = _some(list(addresses))
     finding = f"none of the newest {len(newest)} messages is for {known}; they are to {seen}"
-    return Step(name, False, finding, "write to the address of an inbox, or create one for these")
+    return Check(name, False, finding, "write to the address of an inbox, or create one for these")
 
 
 def _some(addresses: list[str]) -> str:

@@ -89,6 +89,8 @@ LIMITED = (
     "compose.reply",
     "smtp.reply_codes",
     "net.redact",
+    "net.sasl",
+    "net.tls",
     "smtp.wire",
     "web.application",
     "web.http",

@@ -1,15 +1,15 @@
-"""``nornmail check``: a test of the settings, step by step."""
+"""``nornmail check``: a test of the settings, check by check."""
 
 from __future__ import annotations
 
 import argparse
 
-from nornmail import Step, diagnose
+from nornmail import Check, diagnose
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 
 NAME_WIDTH = 17
-"""Characters of the longest step's name."""
+"""Characters of the longest check's name."""
 
 
 def add(parser: Parser) -> None:
@@ -18,7 +18,7 @@ def add(parser: Parser) -> None:
         "Tests name, TCP, TLS, greeting, login, mailbox and capabilities of the IMAP server, the "
         "state store, and,\nif SMTP_HOST is set, the SMTP server in the same way. Prints one line "
         "for each. Nothing is delivered,\nsent or changed.\n\n"
-        "Exit status: 0 every step succeeded, 1 a step failed, 2 a setting is wrong or missing."
+        "Exit status: 0 every check succeeded, 1 a check failed, 2 a setting is wrong or missing."
     )
     add_settings(parser, mailbox=True, start=True, log_level="error")
     parser.set_defaults(run=run)
@@ -30,17 +30,17 @@ def run(chosen: argparse.Namespace) -> int:
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
     status = OK
-    for step in diagnose(imap, smtp, settings.state):
-        print(format_step(step), flush=True)
-        if not step.ok:
+    for check in diagnose(imap, smtp, settings.state):
+        print(format_check(check), flush=True)
+        if not check.ok:
             status = FAILED
     if smtp is None:
         print(f"{'-':6}  {'SMTP':{NAME_WIDTH}}  not checked: SMTP_HOST is not set")
     return status
 
 
-def format_step(step: Step) -> str:
-    """A step on one line, with the advice where it failed."""
-    verdict = "ok" if step.ok else "FAILED"
-    advice = f" -> {step.advice}" if step.advice else ""
-    return f"{verdict:6}  {step.name:{NAME_WIDTH}}  {step.said}{advice}"
+def format_check(check: Check) -> str:
+    """A check on one line, with the advice where it failed."""
+    verdict = "ok" if check.ok else "FAILED"
+    advice = f" -> {check.advice}" if check.advice else ""
+    return f"{verdict:6}  {check.name:{NAME_WIDTH}}  {check.detail}{advice}"

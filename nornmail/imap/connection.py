@@ -6,127 +6,51 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from nornmail.clock import Clock, SystemClock
-from nornmail.errors import CommandRefused, ProtocolError
+from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap import results
 from nornmail.imap.arguments import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
+from nornmail.imap.errors import ErrorKind, classify
 from nornmail.imap.idle import idle
-from nornmail.imap.limits import Budget, Limits, body_budget, header_budget, plain_budget
-from nornmail.imap.login import log_in, refused, secure
-from nornmail.imap.quirks import ID_ARGUMENTS, forgets_noop, wants_id
-from nornmail.imap.responses import ListItem
+from nornmail.imap.limits import (
+    SHOWN_LIMIT,
+    Budget,
+    Limits,
+    body_budget,
+    header_budget,
+    plain_budget,
+)
+from nornmail.imap.login import log_in, refused, start_tls
+from nornmail.imap.quirks import ID_ARGUMENTS, ignores_noop, sends_id
+from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Untagged
 from nornmail.imap.results import (
     Body,
     Selected,
     Summary,
-    hits,
-    hits_if_told,
+    intersection,
+    search_uids,
     selected,
-    within,
     write_internal_date,
 )
-from nornmail.imap.session import Session
-from nornmail.imap.tokens import HIGHEST_NUMBER
-from nornmail.imap.translate import scrubber
-from nornmail.imap.transport import tls_context
-from nornmail.imap.wire import Observer, Wire
-from nornmail.net.sasl import ask_token
+from nornmail.imap.tokens import HIGHEST_NUMBER, Literal
+from nornmail.imap.wire import Observer, Reply, Wire, endpoint_of
+from nornmail.net.redact import Redactor
+from nornmail.net.sasl import ask_token, secret_forms
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.imap")
 
-# ---- Which messages the selected mailbox has: the commands that search, and their answers as
-# sets.
-
 LISTING_SLACK = 10_000
 """UIDs that a listing may have beyond twice EXISTS: a server that names four thousand million of
-them in one range is wrong, and whoever walks that set would never end."""
-
-
-class Searches(Session):
-    """A session that can search; a mailbox is selected."""
-
-    def list_uids(self) -> UidSet:
-        """The UIDs of all messages in the selected mailbox."""
-        if self.exists == 0:
-            return UidSet()
-        if "ESEARCH" in self.capabilities:
-            found = hits_if_told(self._run("UID", b"SEARCH", b"RETURN (ALL) ALL"))
-            if found is not None:
-                return self._walkable(found)
-        return self._walkable(self._list_by_windows())
-
-    def uids_from(self, uid: int) -> UidSet:
-        """The UIDs of ``uid`` and above in the selected mailbox."""
-        if uid > HIGHEST_NUMBER:
-            return UidSet()
-        try:
-            found = hits(self._run("UID", b"SEARCH", b"UID %d:*" % uid))
-        except CommandRefused as refused:
-            if refused.status != "BAD":
-                raise
-            # QQ takes no set that descends, which n:* is where nothing is new.
-            found = self.list_uids()
-        # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
-        return self._walkable(within(found, UidSet([(uid, HIGHEST_NUMBER)])))
-
-    def find_message_id(self, message_id: str) -> UidSet:
-        """The messages of the selected mailbox with this in their Message-ID header.
-
-        The server matches, not we: some find parts of the header, and some that do not know the
-        search key return every message.
-
-        Args:
-            message_id: with its angle brackets.
-
-        Raises:
-            ConfigurationError: it holds NUL, CR or LF.
-            CommandRefused: as when the server cannot search for what is not ASCII.
-        """
-        if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
-            key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
-            return self._walkable(hits(self._run("UID", b"SEARCH", key)))
-        octets = message_id.encode("utf-8", "surrogateescape")
-        key = b"CHARSET UTF-8 HEADER Message-ID"
-        return self._walkable(hits(self._run("UID", b"SEARCH", key, literal=octets)))
-
-    def _list_by_windows(self) -> UidSet:
-        """Every UID, by sequence numbers.
-
-        A message that is removed while we list moves those above it down, so the next window
-        begins lower by as many as were removed. If fewer were found than there are, all are asked
-        for in one command.
-        """
-        found = UidSet()
-        low = 1
-        while low <= self.exists:
-            high = min(low + self._limits.list_window - 1, self.exists)
-            before = self.expunges
-            told = hits(self._run("UID", b"SEARCH", b"%d:%d" % (low, high)))
-            if not told:  # EXISTS is wrong: who believes it asks for ever.
-                break
-            found.update(told)
-            low = max(high + 1 - (self.expunges - before), 1)
-        if len(found) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
-            found.update(hits(self._run("UID", b"SEARCH", b"ALL")))
-        return found
-
-    def _walkable(self, found: UidSet) -> UidSet:
-        """The hits of a search, unless they are more than anybody could walk."""
-        if len(found) > 2 * self.exists + LISTING_SLACK:
-            with self._closing():
-                raise ProtocolError(f"{len(found)} UIDs listed for {self.exists} messages")
-        return found
-
-
+them in one range is wrong, and a loop over that set would never end."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 
 
-class Connection(Searches):
+class Connection:
     """One IMAP connection, logged in. Made by :meth:`open`.
 
     Every method that talks to the server raises :class:`~nornmail.errors.ConnectionLost` when the
@@ -140,12 +64,26 @@ class Connection(Searches):
     Attributes:
         capabilities: what the server can do, in upper case, as of after the login.
         selected: the mailbox that is selected, as it was then; ``None`` when none is.
-        exists: how many messages the selected mailbox has, as far as the server has told.
-        expunges: how many messages it told were removed, since the mailbox was selected.
-        complaints: how many untagged NO and BAD it has sent.
+        exists: how many messages the selected mailbox has, as far as the server has reported.
+        expunges: how many messages it reported as removed, since the mailbox was selected.
+        untagged_errors: how many untagged NO and BAD it has sent.
     """
 
-    _stays_by_status = False
+    def __init__(
+        self, wire: Wire, settings: ImapSettings, *, limits: Limits, redact: Redactor
+    ) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._limits = limits
+        self._budget = plain_budget(limits, settings.timeout)
+        self._redact = redact
+        self.capabilities: frozenset[str] = frozenset()
+        self.selected: Selected | None = None
+        self.exists = 0
+        self.expunges = 0
+        self.untagged_errors = 0
+        self._throttled = False
+        self._keep_alive_by_status = False
 
     @classmethod
     def open(
@@ -166,39 +104,56 @@ class Connection(Searches):
                 sending of every command; for tests.
 
         Raises:
-            ConnectionLost: nobody answers, TLS failed, or the server cannot be trusted with
+            ConnectionLost: no answer, TLS failed, or the server cannot be trusted with
                 credentials.
-            ProtocolError: what answers is no IMAP server.
+            ProtocolError: what answers is not an IMAP server.
             AuthenticationFailed: the credentials were refused, or there are none.
-            Throttled: the server takes nobody for now.
+            Throttled: the server refuses all logins for now.
             CommandRefused: the server does not understand the login.
             ConfigurationError: a setting cannot be used.
         """
         limits = limits or Limits()
-        scrub = scrubber(settings.username or "", settings.password or "")
+        redact = Redactor(*secret_forms(settings.username or "", settings.password or ""))
         # Before connecting: a callback may take its time, and servers hang up on the silent.
-        token = None if settings.token is None else ask_token(settings.token, scrub.hide)
+        token = None if settings.token is None else ask_token(settings.token, redact.hide)
         budget = plain_budget(limits, settings.timeout)
+        endpoint = endpoint_of(settings)
         wire = Wire(
-            settings.host,
-            settings.port,
-            context=tls_context(settings.ca_file) if settings.use_ssl else None,
+            endpoint,
+            context=endpoint.context() if settings.use_ssl else None,
             clock=clock or SystemClock(),
             limits=limits,
             budget=budget,
-            scrub=scrub,
+            redact=redact,
             observer=on_command,
         )
         try:
-            connection = cls(wire, settings, limits=limits, scrub=scrub)
-            secure(wire, settings, budget)
-            connection.capabilities = log_in(wire, settings, budget, scrub, token)
-            connection._stays_by_status = forgets_noop(connection.capabilities)
-            connection.identify()
+            connection = cls(wire, settings, limits=limits, redact=redact)
+            start_tls(wire, settings, budget)
+            connection.enter(log_in(wire, settings, budget, redact, token))
         except BaseException:
             wire.shutdown()
             raise
         return connection
+
+    def close(self) -> None:
+        """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
+        if self._wire.closed:
+            return
+        timeout = min(self._limits.logout_timeout, self._settings.timeout)
+        try:
+            self._wire.log_out(plain_budget(self._limits, timeout))
+        except ConnectionLost as error:
+            log.debug("no answer to LOGOUT: %s", error)
+
+    def detach(self) -> None:
+        """Release a connection that is another process's, after a fork: nothing is sent."""
+        self._wire.detach()
+
+    def was_throttled(self) -> bool:
+        """Whether the server marked an answer as throttled, since the last call."""
+        throttled, self._throttled = self._throttled, False
+        return throttled
 
     # Mailboxes.
 
@@ -220,14 +175,14 @@ class Connection(Searches):
 
     def mailboxes(self) -> list[str]:
         """The names of all mailboxes that can be selected, as the server lists them."""
-        return [name for name, _ in self._listed()]
+        return [name for name, _ in self._list()]
 
     def mailbox_for(self, use: str) -> str | None:
         r"""The mailbox that the server says is for a use (RFC 6154), as ``\Sent``, if any."""
-        wanted = use.lower()
-        return next((name for name, uses in self._listed() if wanted in uses), None)
+        attribute = use.lower()
+        return next((name for name, attributes in self._list() if attribute in attributes), None)
 
-    def _listed(self) -> Iterator[tuple[str, frozenset[str]]]:
+    def _list(self) -> Iterator[tuple[str, frozenset[str]]]:
         for item in self._run("LIST", b'""', b'"*"'):
             if isinstance(item, ListItem):
                 attributes = frozenset(attribute.lower() for attribute in item.attributes)
@@ -243,16 +198,16 @@ class Connection(Searches):
         self._run("CREATE", mailbox_argument(mailbox))
 
     def noop(self) -> None:
-        """Let the server tell what changed: :attr:`exists` and :attr:`expunges` follow."""
+        """Let the server report changes: :attr:`exists` and :attr:`expunges` follow."""
         self._run("NOOP")
-        if self.selected is not None and self._stays_by_status:
+        if self.selected is not None and self._keep_alive_by_status:
             self._keep_alive(self.selected.mailbox)
 
     def idle(self, seconds: float, *, wake: Waker | None = None) -> bool:
-        """Let the server tell what happens, as it happens (RFC 2177); the counts follow.
+        """Let the server report events as they happen (RFC 2177); the counts follow.
 
         The caller looks for IDLE in :attr:`capabilities`, and looks at the mailbox afterwards
-        whatever this returns: servers forget to tell.
+        whatever this returns: servers forget to report.
 
         Args:
             seconds: how long at most, besides the deadlines of its beginning and its end.
@@ -264,46 +219,84 @@ class Connection(Searches):
         Raises:
             CommandRefused: the server does not idle after all.
         """
-        self._check_open()
-        budget = plain_budget(self._limits, self._settings.timeout)
-        with self._closing():
-            idled = idle(self._wire, seconds, budget, wake)
-        self._note(idled.untagged)
-        self._note_end(idled.end)
+        idled = idle(self._wire, seconds, self._budget, wake)
+        self._note(Reply(idled.end, idled.untagged))
         if idled.end.status != "OK":
-            raise refused("IDLE", idled.end, self._scrub)
+            raise refused("IDLE", idled.end, self._redact)
         return idled.news
 
     # Which messages there are.
 
+    def list_uids(self) -> UidSet:
+        """The UIDs of all messages in the selected mailbox."""
+        if self.exists == 0:
+            return UidSet()
+        if "ESEARCH" in self.capabilities:
+            uids = search_uids(self._run("UID SEARCH", b"RETURN (ALL) ALL"))
+            if uids is not None:
+                return self._checked(uids)
+        return self._checked(self._list_by_windows())
+
+    def uids_from(self, uid: int) -> UidSet:
+        """The UIDs of ``uid`` and above in the selected mailbox."""
+        if uid > HIGHEST_NUMBER:
+            return UidSet()
+        try:
+            uids = self._search(b"UID %d:*" % uid)
+        except CommandRefused as refused:
+            if refused.status != "BAD":
+                raise
+            # QQ takes no set that descends, which n:* is where nothing is new.
+            uids = self.list_uids()
+        # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
+        return self._checked(intersection(uids, UidSet([(uid, HIGHEST_NUMBER)])))
+
+    def find_message_id(self, message_id: str) -> UidSet:
+        """The messages of the selected mailbox with this in their Message-ID header.
+
+        The server decides what matches: some find parts of the header, and some that do not know
+        the search key return every message.
+
+        Args:
+            message_id: with its angle brackets.
+
+        Raises:
+            ConfigurationError: it holds NUL, CR or LF.
+            CommandRefused: as when the server cannot search for what is not ASCII.
+        """
+        if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
+            key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
+            return self._checked(self._search(key))
+        octets = message_id.encode("utf-8", "surrogateescape")
+        return self._checked(self._search(b"CHARSET UTF-8 HEADER Message-ID", Literal(octets)))
+
     def still_listed(self, uids: UidSet) -> UidSet:
         """Which of ``uids`` are still there.
 
-        It asks for news first: Courier goes on listing a message that somebody else expunged
-        until it has told so.
+        NOOP comes first: Courier continues to list a message that another client expunged until
+        it has reported that.
         """
-        found = UidSet()
+        listed = UidSet()
         if uids:
             self.noop()
         for part in self._parts(uids, rest=16):
-            answer = hits(self._run("UID", b"SEARCH", b"UID " + _set(part)))
-            found.update(within(answer, part))
-        return found
+            listed.update(intersection(self._search(b"UID " + _set(part)), part))
+        return listed
 
     # What they are.
 
     def summaries(self, uids: UidSet) -> dict[int, Summary]:
         """Size, date and flags. A message that the server says nothing about is left out."""
-        found: dict[int, Summary] = {}
+        summaries: dict[int, Summary] = {}
         for part in self._parts(uids, rest=len(SUMMARY_ITEMS) + 12):
-            told = self._run("UID", b"FETCH", _set(part), SUMMARY_ITEMS)
-            found.update(results.summaries(told, part))
-        return found
+            responses = self._run("UID FETCH", _set(part), SUMMARY_ITEMS)
+            summaries.update(results.summaries(responses, part))
+        return summaries
 
     def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
         r"""Whole messages, in one command for as many UIDs as fit in a line; \Seen stays as it is.
 
-        Only what came whole and before the tagged OK is returned. A message that was not given has
+        Only what came whole and before the tagged OK is returned. A missing message has
         ``raw=None`` or is left out.
 
         Args:
@@ -331,7 +324,7 @@ class Connection(Searches):
         r"""Set flags, as ``\Seen``, and leave the others as they are."""
         added = flag_list(frozenset(flags))
         for part in self._parts(uids, rest=len(added) + 32):
-            self._run("UID", b"STORE", _set(part), b"+FLAGS.SILENT", added)
+            self._run("UID STORE", _set(part), b"+FLAGS.SILENT", added)
 
     def expunge(self, uids: UidSet) -> bool:
         r"""Remove those of ``uids`` that have \Deleted, and no others (RFC 4315).
@@ -342,7 +335,7 @@ class Connection(Searches):
         if "UIDPLUS" not in self.capabilities:
             return False
         for part in self._parts(uids, rest=16):
-            self._run("UID", b"EXPUNGE", _set(part))
+            self._run("UID EXPUNGE", _set(part))
         return True
 
     def move(self, uids: UidSet, mailbox: str) -> None:
@@ -353,14 +346,14 @@ class Connection(Searches):
                 does in a mailbox that can only be read.
         """
         before = self.expunges
-        self._copy_or_move(b"MOVE", uids, mailbox)
-        # RFC 6851, 3.3: each is told as expunged. Servers that tell later are asked.
+        self._copy_or_move("UID MOVE", uids, mailbox)
+        # RFC 6851, 3.3: each is reported as expunged. Servers that report later are asked.
         if self.expunges - before < len(uids) and (left := self.still_listed(uids)):
             raise CommandRefused("UID MOVE", "OK", "", f"and UID {left} is still there")
 
     def copy(self, uids: UidSet, mailbox: str) -> None:
         """Copy messages."""
-        self._copy_or_move(b"COPY", uids, mailbox)
+        self._copy_or_move("UID COPY", uids, mailbox)
 
     def append(self, mailbox: str, raw: bytes, *, flags: Iterable[str], at: float) -> None:
         r"""Put a message into a mailbox, as ``\Seen``, selected or not.
@@ -377,49 +370,118 @@ class Connection(Searches):
         )
         date = b'"%s"' % write_internal_date(at)
         target = mailbox_argument(mailbox)
-        self._run("APPEND", target, flag_list(frozenset(flags)), date, budget=budget, literal=raw)
+        self._run("APPEND", target, flag_list(frozenset(flags)), date, Literal(raw), budget=budget)
 
     # How it works.
 
-    def identify(self) -> None:
-        """Say who we are (RFC 2971), where it is welcome; who does not want to know may refuse."""
-        if wants_id(self.capabilities, self._settings.host):
+    def enter(self, capabilities: frozenset[str]) -> None:
+        """Begin after the login: keep its capabilities, and send ID."""
+        self.capabilities = capabilities
+        self._keep_alive_by_status = ignores_noop(capabilities)
+        self._identify()
+
+    def _run(
+        self, command: str, *args: bytes | Literal, budget: Budget | None = None
+    ) -> list[Untagged]:
+        return self._reply(command, *args, budget=budget).untagged
+
+    def _reply(self, command: str, *args: bytes | Literal, budget: Budget | None = None) -> Reply:
+        reply = self._wire.run(command, *args, budget=budget or self._budget)
+        self._note(reply)
+        if reply.end.status != "OK":
+            raise refused(command, reply.end, self._redact)
+        return reply
+
+    def _note(self, reply: Reply) -> None:
+        """Keep count, and log what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
+        shown = 0
+        for response in reply.untagged:
+            if isinstance(response, Exists):
+                self.exists = response.count
+            elif isinstance(response, Expunge):
+                self.exists = max(self.exists - 1, 0)
+                self.expunges += 1
+            elif isinstance(response, Status) and _is_for_a_person(response):
+                alert = response.code == "ALERT"
+                self.untagged_errors += not alert
+                shown += 1
+                if shown <= SHOWN_LIMIT:
+                    kind = "alert" if alert else "error"
+                    log.warning("%s from the server: %s", kind, self._redact(response.text))
+        if shown > SHOWN_LIMIT:
+            log.warning("%d alerts and errors from the server in all", shown)
+        end = reply.end
+        if classify(end.status, end.code, end.text, "").kind is ErrorKind.SLOWED:
+            self._throttled = True
+
+    def _identify(self) -> None:
+        """Send ID (RFC 2971) if the server supports or requires it; ignore a refusal."""
+        if sends_id(self.capabilities, self._settings.host):
             try:
                 self._run("ID", ID_ARGUMENTS)
             except CommandRefused as refused:
                 log.debug("%s", refused)
 
     def _keep_alive(self, mailbox: str) -> None:
-        """A sign of life for servers that do not count NOOP as one; who refuses it is not asked."""
+        """A sign of life for servers that do not count NOOP as one; not again after a refusal."""
         try:
             self._run("STATUS", mailbox_argument(mailbox), b"(MESSAGES)")
         except CommandRefused as refused:
-            self._stays_by_status = False
+            self._keep_alive_by_status = False
             log.debug("%s", refused)
 
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)
         # RFC 3501, 6.3.1: from here on, and also when it is refused, the old one is not selected.
         self.selected, self.exists, self.expunges = None, 0, 0
-        self._wire.state = "AUTH"
         reply = self._reply(command, argument)
-        with self._closing():
+        with self._wire.closing_on_error(command):
             self.selected = selected(mailbox, reply, examined=command == "EXAMINE")
-        self._wire.state = "SELECTED"
         self.exists, self.expunges = self.selected.exists, 0
         return self.selected
 
     def _fetch(self, uids: UidSet, items: bytes, item: str, budget: Budget) -> dict[int, Body]:
-        found: dict[int, Body] = {}
+        bodies: dict[int, Body] = {}
         for part in self._parts(uids, rest=len(items) + 12):
-            told = self._run("UID", b"FETCH", _set(part), items, budget=budget)
-            found.update(results.bodies(told, part, item))
-        return found
+            responses = self._run("UID FETCH", _set(part), items, budget=budget)
+            bodies.update(results.bodies(responses, part, item))
+        return bodies
 
-    def _copy_or_move(self, command: bytes, uids: UidSet, mailbox: str) -> None:
+    def _list_by_windows(self) -> UidSet:
+        """Every UID, by sequence numbers.
+
+        A message that is removed while we list moves those above it down, so the next window
+        begins lower by as many as were removed. If fewer are found than EXISTS says, all are asked
+        for in one command.
+        """
+        uids = UidSet()
+        low = 1
+        while low <= self.exists:
+            high = min(low + self._limits.list_window - 1, self.exists)
+            before = self.expunges
+            window = self._search(b"%d:%d" % (low, high))
+            if not window:  # EXISTS is wrong, and the loop would never end.
+                break
+            uids.update(window)
+            low = max(high + 1 - (self.expunges - before), 1)
+        if len(uids) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
+            uids.update(self._search(b"ALL"))
+        return uids
+
+    def _search(self, *key: bytes | Literal) -> UidSet:
+        return search_uids(self._run("UID SEARCH", *key)) or UidSet()
+
+    def _checked(self, uids: UidSet) -> UidSet:
+        """The hits of a search, unless they are too many to be true."""
+        if len(uids) > 2 * self.exists + LISTING_SLACK:
+            with self._wire.closing_on_error("UID SEARCH"):
+                raise ProtocolError(f"{len(uids)} UIDs listed for {self.exists} messages")
+        return uids
+
+    def _copy_or_move(self, command: str, uids: UidSet, mailbox: str) -> None:
         target = mailbox_argument(mailbox)
         for part in self._parts(uids, rest=len(target) + 12):
-            self._run("UID", command, _set(part), target)
+            self._run(command, _set(part), target)
 
     def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
         return uid_chunks(uids, rest=rest, count=self._limits.list_window)
@@ -427,3 +489,7 @@ class Connection(Searches):
 
 def _set(uids: UidSet) -> bytes:
     return str(uids).encode("ascii")
+
+
+def _is_for_a_person(response: Status) -> bool:
+    return response.code == "ALERT" or response.status in ("NO", "BAD")

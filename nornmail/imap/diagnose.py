@@ -1,4 +1,4 @@
-"""The steps to a mailbox, one by one, each with what to do when it fails."""
+"""The checks on the way to a mailbox, one by one, each with advice when it fails."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ from nornmail.clock import SystemClock
 from nornmail.errors import CommandRefused, NornmailError, Throttled
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
-from nornmail.imap.login import log_in, secure
+from nornmail.imap.login import log_in, start_tls
 from nornmail.imap.results import Selected
-from nornmail.imap.translate import Redactor, scrubber
-from nornmail.imap.transport import tls_context
-from nornmail.imap.wire import Wire
-from nornmail.net.diagnose import PATIENCE, Port, Step, reach, speaks_tls
-from nornmail.net.sasl import ask_token
+from nornmail.imap.wire import Wire, endpoint_of
+from nornmail.net.diagnose import CHECK_SECONDS, Check, check_connectivity, speaks_tls
+from nornmail.net.redact import Redactor
+from nornmail.net.sasl import ask_token, secret_forms
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 
 SHOWN_MAILBOXES = 20
-"""Mailboxes that are named when the one that is wanted is not there."""
-
-_PLAIN_ADVICE = (
-    "set IMAP_USE_SSL=false and IMAP_STARTTLS=true for a plain port that is upgraded, or "
-    "IMAP_PORT to the port for TLS, which is mostly 993"
-)
-_TLS_ADVICE = "set IMAP_USE_SSL=true: the port speaks TLS from the first octet"
+"""Mailboxes that are named when the configured one does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +38,10 @@ class Reached:
 
 def diagnose_imap(
     settings: ImapSettings, *, newest: int = 0
-) -> Generator[Step, None, Reached | None]:
-    """Go the way to the mailbox: name, TCP, TLS, greeting, login, mailbox, capabilities.
+) -> Generator[Check, None, Reached | None]:
+    """Check the way to the mailbox: name, TCP, TLS, greeting, login, mailbox, capabilities.
 
-    Nothing in the mailbox is changed. The way ends with the first step that fails.
+    Nothing in the mailbox is changed. The first check that fails is the last one.
 
     Args:
         settings: the mailbox.
@@ -57,116 +50,107 @@ def diagnose_imap(
     Returns:
         The mailbox, ``None`` when it was not reached.
     """
-    port = Port(
-        protocol="IMAP",
-        host=settings.host,
-        port=settings.port,
-        ca_file=settings.ca_file,
-        seconds=min(settings.timeout, PATIENCE),
-        plain_advice=_PLAIN_ADVICE,
-        tls_advice=_TLS_ADVICE,
-    )
-    if not (yield from reach(port, tls=settings.use_ssl)):
+    seconds = min(settings.timeout, CHECK_SECONDS)
+    if not (yield from check_connectivity(endpoint_of(settings), seconds, tls=settings.use_ssl)):
         return None
-    return (yield from _Probe(settings, port, newest).steps())
+    return (yield from _Diagnosis(settings, seconds, newest).checks())
 
 
-class _Probe:
-    """What one probe knows: the connection as far as it has come."""
+class _Diagnosis:
+    """The checks from the greeting to the mailbox, over one connection."""
 
-    def __init__(self, settings: ImapSettings, port: Port, newest: int) -> None:
+    def __init__(self, settings: ImapSettings, seconds: float, newest: int) -> None:
         self._settings = settings
         self._newest = newest
-        self._port = port
+        self._endpoint = endpoint_of(settings)
+        self._seconds = seconds
         self._limits = Limits()
-        self._budget = plain_budget(self._limits, port.seconds)
-        self._scrub: Redactor = scrubber(settings.username or "", settings.password or "")
+        self._budget = plain_budget(self._limits, seconds)
+        self._redact = Redactor(*secret_forms(settings.username or "", settings.password or ""))
 
-    def steps(self) -> Generator[Step, None, Reached | None]:
+    def checks(self) -> Generator[Check, None, Reached | None]:
         try:
             wire = self._greeted()
         except NornmailError as error:
-            yield Step("IMAP greeting", False, *self._no_greeting(error))
+            yield Check("IMAP greeting", False, *self._no_greeting(error))
             return None
         with ExitStack() as stack:
             stack.callback(wire.shutdown)
-            greeting = self._scrub(wire.greeting.text) if wire.greeting else ""
-            yield Step("IMAP greeting", True, greeting or "an IMAP server answers")
+            greeting = self._redact(wire.greeting.text) if wire.greeting else ""
+            yield Check("IMAP greeting", True, greeting or "an IMAP server answers")
             connection = yield from self._entered(wire)
             if connection is None:
                 return None
             stack.callback(connection.close)
-            found = yield from self._mailbox(connection)
-            if found is None:
+            selected = yield from self._mailbox(connection)
+            if selected is None:
                 return None
-            said = capabilities_told(connection.capabilities, self._settings)
-            yield Step("IMAP capabilities", True, said)
-            return Reached(found, self._headers(connection) if found.exists else ())
+            detail = capabilities_detail(connection.capabilities, self._settings)
+            yield Check("IMAP capabilities", True, detail)
+            return Reached(selected, self._headers(connection) if selected.exists else ())
 
     def _greeted(self) -> Wire:
         settings = self._settings
         return Wire(
-            settings.host,
-            settings.port,
-            context=tls_context(settings.ca_file) if settings.use_ssl else None,
+            self._endpoint,
+            context=self._endpoint.context() if settings.use_ssl else None,
             clock=SystemClock(),
             limits=self._limits,
             budget=self._budget,
-            scrub=self._scrub,
+            redact=self._redact,
         )
 
     def _no_greeting(self, error: NornmailError) -> tuple[str, str]:
-        if not self._settings.use_ssl and speaks_tls(self._port):
-            return "the server does not greet in plain text", self._port.tls_advice
+        if not self._settings.use_ssl and speaks_tls(self._endpoint, self._seconds):
+            return "the server does not greet in plain text", self._endpoint.tls_advice
         if isinstance(error, Throttled):
             return str(error), _login_advice(error)
-        return str(error), "see what listens on IMAP_PORT"
+        return str(error), "check which program listens on IMAP_PORT"
 
-    def _entered(self, wire: Wire) -> Generator[Step, None, Connection | None]:
+    def _entered(self, wire: Wire) -> Generator[Check, None, Connection | None]:
         """STARTTLS where the settings demand it, and the login."""
         settings = self._settings
         name = "IMAP STARTTLS" if settings.starttls else "IMAP login"
         try:
-            secure(wire, settings, self._budget)
+            start_tls(wire, settings, self._budget)
             if settings.starttls:
-                yield Step(name, True, "the connection goes on inside TLS")
+                yield Check(name, True, "the connection continues inside TLS")
             name = "IMAP login"
-            token = None if settings.token is None else ask_token(settings.token, self._scrub.hide)
-            connection = Connection(wire, settings, limits=self._limits, scrub=self._scrub)
-            connection.capabilities = log_in(wire, settings, self._budget, self._scrub, token)
-            connection.identify()
+            token = None if settings.token is None else ask_token(settings.token, self._redact.hide)
+            connection = Connection(wire, settings, limits=self._limits, redact=self._redact)
+            connection.enter(log_in(wire, settings, self._budget, self._redact, token))
         except NornmailError as error:
-            yield Step(name, False, str(error), _login_advice(error))
+            yield Check(name, False, str(error), _login_advice(error))
             return None
-        yield Step(name, True, f"as {settings.username}" if settings.username else "by PREAUTH")
+        yield Check(name, True, f"as {settings.username}" if settings.username else "by PREAUTH")
         return connection
 
-    def _mailbox(self, connection: Connection) -> Generator[Step, None, Selected | None]:
-        wanted = self._settings.mailbox
+    def _mailbox(self, connection: Connection) -> Generator[Check, None, Selected | None]:
+        mailbox = self._settings.mailbox
         name = "IMAP mailbox"
         try:
-            found = connection.select(wanted)
-            said = f"{wanted} has {found.exists:,} messages"
-            if found.read_only and self._changes_mail():
+            selected = connection.select(mailbox)
+            if selected.read_only and self._changes_mail():
                 advice = "another account, IMAP_MARK_AS_READ=false, or more rights on the server"
-                yield Step(name, False, f"{wanted} is read-only", advice)
+                yield Check(name, False, f"{mailbox} is read-only", advice)
                 return None
-            yield Step(name, True, said + self._destination(connection))
-            return found
+            detail = f"{mailbox} has {selected.exists:,} messages"
+            yield Check(name, True, detail + self._destination(connection))
+            return selected
         except CommandRefused as refused:
-            yield Step(name, False, str(refused), self._mailbox_advice(connection))
+            yield Check(name, False, str(refused), self._mailbox_advice(connection))
         except NornmailError as error:
-            yield Step(name, False, str(error), _login_advice(error))
+            yield Check(name, False, str(error), _login_advice(error))
         return None
 
     def _headers(self, connection: Connection) -> tuple[bytes, ...]:
-        """Of the newest messages; what cannot be had is left out."""
+        """Header blocks of the newest messages, as far as they can be read."""
         if not self._newest:
             return ()
-        with suppress(NornmailError):  # every step went well: it is no reason to fail
+        with suppress(NornmailError):  # every check went well: this is not a reason to fail
             uids = UidSet.of(list(connection.list_uids())[-self._newest :])
-            found = connection.headers(uids)
-            return tuple(body.raw for _, body in sorted(found.items()) if body.raw)
+            headers = connection.headers(uids)
+            return tuple(body.raw for _, body in sorted(headers.items()) if body.raw)
         return ()
 
     def _changes_mail(self) -> bool:
@@ -174,35 +158,35 @@ class _Probe:
         return settings.mark_as_read or settings.delete_after_fetch or bool(settings.move_to)
 
     def _destination(self, connection: Connection) -> str:
-        """What is to be said of the mailbox that handled mail is moved to."""
+        """The end of the detail, about the mailbox that handled mail is moved to."""
         target = self._settings.move_to
         if target is None:
             return ""
-        there = target in connection.mailboxes()
-        return f"; handled mail is moved to {target}" + ("" if there else ", which will be made")
+        exists = target in connection.mailboxes()
+        return f"; handled mail is moved to {target}" + ("" if exists else ", which will be made")
 
     def _mailbox_advice(self, connection: Connection) -> str:
         try:
             names = connection.mailboxes()
-        except NornmailError:  # that it is not there was said already
+        except NornmailError:  # that it is missing was reported already
             names = []
         shown = ", ".join(names[:SHOWN_MAILBOXES]) + ", ..." * (len(names) > SHOWN_MAILBOXES)
-        return "set IMAP_MAILBOX to one that there is" + (f": {shown}" if names else "")
+        return "set IMAP_MAILBOX to one that exists" + (f": {shown}" if names else "")
 
 
 def _login_advice(error: NornmailError) -> str:
     if isinstance(error, Throttled):
-        return "the settings are not in doubt: wait, and close other programs on this account"
+        return "the settings may be right: wait, and close other programs on this account"
     return ""  # what else goes wrong here says itself what to check
 
 
-def capabilities_told(capabilities: frozenset[str], settings: ImapSettings) -> str:
-    """What the server can do of what is of use, and what it means where it cannot."""
+def capabilities_detail(capabilities: frozenset[str], settings: ImapSettings) -> str:
+    """The useful capabilities, and what it means where one is missing."""
     without = {
         "IDLE": f"new mail is seen within {settings.poll_interval:g} s, when it is looked for",
         "UIDPLUS": "mail that is to be removed can only be flagged as deleted",
         "MOVE": "mail is moved by copying it and removing the original",
     }
-    there = [name for name in without if name in capabilities]
+    present = [name for name in without if name in capabilities]
     missing = [f"no {name}: {means}" for name, means in without.items() if name not in capabilities]
-    return "; ".join([", ".join(there), *missing] if there else missing)
+    return "; ".join([", ".join(present), *missing] if present else missing)

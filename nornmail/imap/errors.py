@@ -1,4 +1,4 @@
-"""What a server's NO, BAD or BYE is about: this command, the credentials, or all that we ask for.
+"""The meaning of a server's NO, BAD or BYE: this command, the credentials, or all of our requests.
 
 Response codes (RFC 5530) speak of the account when they answer a login, and of a single message or
 mailbox anywhere else. So elsewhere only words that name a limit count, as the servers quoted in
@@ -19,8 +19,8 @@ LOGIN_COMMANDS = frozenset({"LOGIN", "AUTHENTICATE"})
 """The commands whose refusal is about the account."""
 
 
-class Kind(StrEnum):
-    """What the trouble is; those of :data:`THROTTLES` are :class:`~nornmail.errors.Throttled`."""
+class ErrorKind(StrEnum):
+    """Kinds of errors; those of :data:`THROTTLES` are :class:`~nornmail.errors.Throttled`."""
 
     FINE = "fine"
     SLOWED = "slowed"
@@ -31,36 +31,44 @@ class Kind(StrEnum):
     QUOTA = "quota"
     UNAVAILABLE = "unavailable"
     ACCOUNT = "account"
-    HUNG_UP = "hung up"
+    DISCONNECTED = "disconnected"
 
 
-THROTTLES = frozenset({Kind.CONNECTIONS, Kind.RATE, Kind.QUOTA, Kind.UNAVAILABLE, Kind.ACCOUNT})
+THROTTLES = frozenset(
+    {
+        ErrorKind.CONNECTIONS,
+        ErrorKind.RATE,
+        ErrorKind.QUOTA,
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.ACCOUNT,
+    }
+)
 """Kinds after which the server is to be left alone, whatever was asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """What an answer is about.
+    """The meaning of an answer.
 
     Attributes:
-        kind: see :class:`Kind`.
+        kind: see :class:`ErrorKind`.
         wait: seconds that the server asks for, 0.0 where it names none.
     """
 
-    kind: Kind
+    kind: ErrorKind
     wait: float = 0.0
 
 
 _FINAL_CODES = frozenset(
     {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED"}
 )
-"""Codes that are about the credentials, whatever the words beside them."""
+"""Codes that are about the credentials, whatever the text after them."""
 _LOGIN_CODES = {
-    "UNAVAILABLE": Kind.UNAVAILABLE,
-    "INUSE": Kind.UNAVAILABLE,
-    "SERVERBUG": Kind.UNAVAILABLE,
-    "LIMIT": Kind.CONNECTIONS,
-    "OVERQUOTA": Kind.QUOTA,
+    "UNAVAILABLE": ErrorKind.UNAVAILABLE,
+    "INUSE": ErrorKind.UNAVAILABLE,
+    "SERVERBUG": ErrorKind.UNAVAILABLE,
+    "LIMIT": ErrorKind.CONNECTIONS,
+    "OVERQUOTA": ErrorKind.QUOTA,
 }
 """Codes with which a good password is refused for now."""
 
@@ -74,18 +82,18 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-_ANYWHERE: tuple[tuple[re.Pattern[str], Kind], ...] = (
+_ANYWHERE: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
     # Exchange: the login was good, and there is no mailbox, licence or scope behind it.
-    (_words(r"authenticated but not connected"), Kind.ACCOUNT),
+    (_words(r"authenticated but not connected"), ErrorKind.ACCOUNT),
     # Gmail: a day's transfer is used up.
-    (_words(r"bandwidth limit|exceeded command"), Kind.QUOTA),
+    (_words(r"bandwidth limit|exceeded command"), ErrorKind.QUOTA),
     # Gmail, Dovecot, Courier, Cyrus, in this order.
     (
         _words(
             r"too many (?:\w+ )?(?:connections|sessions)|simultaneous connections"
             r"|maximum (?:number of )?(?:\w+ )?connections?|connection limit|too many logins"
         ),
-        Kind.CONNECTIONS,
+        ErrorKind.CONNECTIONS,
     ),
     # Exchange; Yahoo: ``[LIMIT] FETCH Rate limit hit``.
     (
@@ -93,21 +101,24 @@ _ANYWHERE: tuple[tuple[re.Pattern[str], Kind], ...] = (
             r"throttled|suggested backoff|rate limit|too many requests"
             r"|too many (?:\w+ ){0,3}attempts"
         ),
-        Kind.RATE,
+        ErrorKind.RATE,
     ),
 )
-"""What servers say of a limit, whatever was asked of them."""
-_AT_LOGIN: tuple[tuple[re.Pattern[str], Kind], ...] = (
-    (_words(r"too many|simultaneous|throttl"), Kind.RATE),
-    (_words(r"try again later|temporar|unavailable|server busy|internal error"), Kind.UNAVAILABLE),
+"""Texts about a limit, whatever the command was."""
+_AT_LOGIN: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
+    (_words(r"too many|simultaneous|throttl"), ErrorKind.RATE),
+    (
+        _words(r"try again later|temporar|unavailable|server busy|internal error"),
+        ErrorKind.UNAVAILABLE,
+    ),
 )
-"""What they say besides when they take nobody: Exchange's ``Server Unavailable. 15``."""
+"""Further texts of a server that refuses all logins: Exchange's ``Server Unavailable. 15``."""
 _BAD_CREDENTIALS = _words(r"invalid sasl argument")
 """Gmail's BAD to a token that it cannot read."""
 
 
 def classify(status: str, code: str, text: str, command: str) -> ServerError:
-    """Say what an answer is about.
+    """The meaning of an answer.
 
     Args:
         status: ``"OK"``, ``"NO"``, ``"BAD"`` or ``"BYE"``.
@@ -116,23 +127,23 @@ def classify(status: str, code: str, text: str, command: str) -> ServerError:
         command: the name of the command that was answered, as ``"UID FETCH"``.
     """
     if status == "OK":
-        return ServerError(Kind.SLOWED if _SLOWED.search(text) else Kind.FINE)
+        return ServerError(ErrorKind.SLOWED if _SLOWED.search(text) else ErrorKind.FINE)
     login = command in LOGIN_COMMANDS
     if login and code in _FINAL_CODES:
-        return ServerError(Kind.CREDENTIALS)
-    kind = _said(_ANYWHERE, text)
+        return ServerError(ErrorKind.CREDENTIALS)
+    kind = _find(_ANYWHERE, text)
     if kind is None and login:
-        kind = _LOGIN_CODES.get(code) or _said(_AT_LOGIN, text)
+        kind = _LOGIN_CODES.get(code) or _find(_AT_LOGIN, text)
     if kind is not None:
-        return ServerError(kind, hinted(text))
+        return ServerError(kind, retry_after(text))
     if status == "BYE":
-        return ServerError(Kind.HUNG_UP)
+        return ServerError(ErrorKind.DISCONNECTED)
     if login and (status == "NO" or _BAD_CREDENTIALS.search(text)):
-        return ServerError(Kind.CREDENTIALS)
-    return ServerError(Kind.REFUSED)
+        return ServerError(ErrorKind.CREDENTIALS)
+    return ServerError(ErrorKind.REFUSED)
 
 
-def hinted(text: str) -> float:
+def retry_after(text: str) -> float:
     """The seconds that a server's text asks for, 0.0 where it asks for none."""
     found = _HINT.search(text)
     if found is None or len(found[1]) > MAX_HINT_DIGITS:
@@ -146,29 +157,29 @@ def refusal(command: str, status: str, code: str, text: str) -> CommandRefused |
     Args:
         command: its name, as ``"UID FETCH"``.
         status: ``"NO"`` or ``"BAD"``.
-        code: scrubbed, as everything that an error shows.
-        text: scrubbed.
+        code: redacted, as everything that an error shows.
+        text: redacted.
     """
-    trouble = classify(status, code, text, command)
+    error = classify(status, code, text, command)
     refused = CommandRefused(command, status, code, text)
-    return _throttled(str(refused), trouble) if trouble.kind in THROTTLES else refused
+    return _throttled(str(refused), error) if error.kind in THROTTLES else refused
 
 
-def farewell(code: str, text: str) -> NornmailError:
+def bye_error(code: str, text: str) -> NornmailError:
     """BYE as an error: a connection that is lost, or the demand to stay away for a while.
 
     Timeouts, restarts and tokens that ran out (``Session invalidated - AccessTokenExpired``) are
     lost connections: what is to be done is to connect again, with a fresh token.
     """
-    trouble = classify("BYE", code, text, "")
+    error = classify("BYE", code, text, "")
     shown = f"[{code}] {text}" if code else text
-    said = f"the server hung up: {shown}".rstrip(": ")
-    return _throttled(said, trouble) if trouble.kind in THROTTLES else ConnectionLost(said)
+    message = f"the server closed the connection: {shown}".rstrip(": ")
+    return _throttled(message, error) if error.kind in THROTTLES else ConnectionLost(message)
 
 
-def _throttled(text: str, trouble: ServerError) -> Throttled:
-    return Throttled(text, kind=trouble.kind.value, wait=trouble.wait)
+def _throttled(text: str, error: ServerError) -> Throttled:
+    return Throttled(text, kind=error.kind.value, wait=error.wait)
 
 
-def _said(table: tuple[tuple[re.Pattern[str], Kind], ...], text: str) -> Kind | None:
+def _find(table: tuple[tuple[re.Pattern[str], ErrorKind], ...], text: str) -> ErrorKind | None:
     return next((kind for pattern, kind in table if pattern.search(text)), None)

@@ -1,8 +1,8 @@
-"""IDLE (RFC 2177): the server tells what happens in the selected mailbox while it happens.
+"""IDLE (RFC 2177): the server reports what happens in the selected mailbox while it happens.
 
 It is ours on every Python: imaplib has one from 3.14 on, whose end waits without a deadline of its
-own. Nothing here waits in a read. What is there is taken in, whole lines are read, and only when
-nothing is left, neither in our buffer nor inside TLS, is there a wait for the socket.
+own. Nothing waits in a read while it listens: what has arrived is taken in, whole responses are
+read, and an unfinished one stays for later. The only wait is for the socket.
 """
 
 from __future__ import annotations
@@ -11,21 +11,17 @@ import re
 from dataclasses import dataclass
 
 from nornmail.clock import Readable
-from nornmail.errors import ConnectionLost
 from nornmail.imap.limits import Budget
 from nornmail.imap.responses import Exists, Expunge, Fetch, Tagged, Unknown, Untagged
-from nornmail.imap.translate import translated
 from nornmail.imap.wire import Wire
 from nornmail.waker import Waker
 
 DONE_TIMEOUT = 10.0
 """Seconds for the answer to DONE, at most: the server has nothing to do for it. A connection that
-died during the IDLE is noticed here, since its silence was no sign, and whoever stops the poller
+died during the IDLE is noticed here, since its silence was no sign, and the caller of ``stop()``
 waits for it."""
 IDLE_LINE = 64 * 1024
-"""Octets of one line during IDLE. EXISTS has some twenty, a FETCH with all flags some hundred; what
-drips in is looked through at each octet, so the bound is small."""
-
+"""Octets of one line during IDLE. EXISTS has some twenty, a FETCH with all flags some hundred."""
 TICK = 0.001
 """Seconds that are not waited for any more: less is what rounding leaves."""
 
@@ -34,13 +30,13 @@ _NUMBERED = re.compile(rb"\*[ \t]+[0-9]+[ \t]")
 
 @dataclass(frozen=True, slots=True)
 class Idled:
-    """How an IDLE went.
+    """The result of an IDLE.
 
     Attributes:
         end: its tagged answer; NO or BAD when the server does not idle.
-        untagged: what the server told.
+        untagged: what the server reported.
         news: a look is worth while: something happened to a message, or the server ended the IDLE
-            by itself, so that it would not have told.
+            by itself, so that it would not have reported it.
     """
 
     end: Tagged
@@ -49,7 +45,7 @@ class Idled:
 
 
 def is_news(response: Untagged) -> bool:
-    """Whether something happened to a message; ``* OK Still here`` is no news."""
+    """Whether something happened to a message; ``* OK Still here`` is not news."""
     if isinstance(response, Unknown):  # RECENT, and what came with a number and is damaged
         return _NUMBERED.match(response.raw) is not None
     return isinstance(response, Exists | Expunge | Fetch)
@@ -58,7 +54,7 @@ def is_news(response: Untagged) -> bool:
 def idle(wire: Wire, seconds: float, budget: Budget, wake: Waker | None) -> Idled:
     """Idle until there is news, ``wake`` rings, or ``seconds`` have passed.
 
-    What the server said before the IDLE, and nobody read yet, counts.
+    Responses from before the IDLE that were not read yet count.
 
     Args:
         wire: with a mailbox selected.
@@ -68,50 +64,38 @@ def idle(wire: Wire, seconds: float, budget: Budget, wake: Waker | None) -> Idle
 
     Raises:
         ConnectionLost: the connection is gone, or one of the deadlines passed.
-        ProtocolError: what was said cannot be read safely.
+        ProtocolError: a response cannot be read safely.
     """
-    with translated("IDLE"):
-        tag = wire.begin("IDLE", budget)
-        try:
-            while not wire.advance() and wire.so_far[1] is None:
-                pass
-            if wire.so_far[1] is None:
-                _listen(wire, seconds, budget.timeout, wake)
-            untagged, early = wire.so_far
-            if early is not None:
-                return Idled(early, untagged, news=True)
-            wire.extend(min(budget.timeout, DONE_TIMEOUT))
-            wire.send(b"DONE\r\n")
-            while wire.so_far[1] is None:
-                wire.advance()
-        finally:
-            wire.strike(tag)
-    untagged, end = wire.so_far
-    if end is None:
-        raise ConnectionLost("IDLE: the server gave no answer")
-    return Idled(end, untagged, any(map(is_news, untagged)))
-
-
-def _listen(wire: Wire, seconds: float, timeout: float, wake: Waker | None) -> None:
-    """Read what comes, until it is news, the end, a ring or too late.
-
-    A response is begun when its first line is whole. The rest of one that has literals is waited
-    for, by a deadline that all of them share.
-    """
-    begin = wire.clock.monotonic()
-    wire.extend(seconds + timeout)
-    told = 0
-    while True:
-        untagged, end = wire.so_far
-        if end is not None or any(map(is_news, untagged[told:])):
-            return
-        told = len(untagged)
-        if wire.has_line:
+    with wire.closing_on_error("IDLE"):
+        wire.begin("IDLE", budget=budget, line=IDLE_LINE)
+        while not wire.advance() and wire.pending[1] is None:
+            pass
+        if wire.pending[1] is None:
+            _listen(wire, seconds, wake)
+        untagged, end = wire.pending
+        if end is not None:
+            return Idled(end, untagged, news=True)
+        wire.set_deadline(min(budget.timeout, DONE_TIMEOUT))
+        wire.send(b"DONE\r\n")
+        while (end := wire.pending[1]) is None:
             wire.advance()
+        return Idled(end, untagged, any(map(is_news, untagged)))
+
+
+def _listen(wire: Wire, seconds: float, wake: Waker | None) -> None:
+    """Read what comes, until it is news, the end, a ring or too late."""
+    begin = wire.clock.monotonic()
+    read = 0
+    while True:
+        untagged, end = wire.pending
+        if end is not None or any(map(is_news, untagged[read:])):
+            return
+        read = len(untagged)
+        if wire.take_available():
             continue
         left = seconds - (wire.clock.monotonic() - begin)
         if left < TICK or (wake is not None and wake.awake):
             return
-        if not wire.take_in(IDLE_LINE):
+        if not wire.receive_available():
             readers: list[Readable] = [wire.sock] if wake is None else [wire.sock, wake]
             wire.clock.select(readers, left)

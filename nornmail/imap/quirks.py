@@ -1,4 +1,4 @@
-"""What to check when a login was refused, and who must be told which client this is."""
+"""Differences of single servers and providers: placeholders, keep-alive, ID, and login hints."""
 
 from __future__ import annotations
 
@@ -10,15 +10,56 @@ from nornmail.errors import AuthenticationFailed
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of
 
-# ---- Messages that a server invents in the place of one it cannot give.
-# They are recognised by their whole structure: ordinary mail that quotes their words passed
-# through
-# SMTP, and has the Received, Date or Message-ID lines that an invention lacks.
+COREMAIL_CAPABILITY = "X-CM-EXT-1"
+"""Coremail, the software of NetEase (163.com, 126.com) and of many Chinese companies."""
+ID_ARGUMENTS = f'("name" "nornmail" "version" "{__version__}")'.encode("ascii")
+"""Our answer to "which client are you?" (RFC 2971)."""
+
+ANY_OAUTH = "check that the token is for IMAP_USERNAME, and that its scope includes IMAP"
+
+
+def ignores_noop(capabilities: Collection[str]) -> bool:
+    """Whether NOOP does not count as a sign of life: Coremail ends such a session; STATUS does."""
+    return COREMAIL_CAPABILITY in capabilities
+
+
+def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
+    """The advice when this server refused the login."""
+    provider = provider_of(host, port)
+    return (provider.oauth_hint or ANY_OAUTH) if with_token else provider.hint
+
+
+def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> AuthenticationFailed:
+    """A refused login as an error with advice.
+
+    Args:
+        what: what happened, in words.
+        code: the server's response code, redacted.
+        text: the server's text, redacted.
+        settings: whose host and kind of credentials decide the advice.
+    """
+    reason = f"[{code}] {text}" if code else text
+    hint = login_hint(settings.host, settings.port, with_token=settings.token is not None)
+    return AuthenticationFailed(f"{what}: {reason.rstrip('. ') or 'it gave no reason'}; {hint}")
+
+
+def sends_id(capabilities: Collection[str], host: str) -> bool:
+    """Whether ID is sent after login: where it is advertised, and where it is demanded anyway.
+
+    Without it Coremail refuses every SELECT with ``NO SELECT Unsafe Login``.
+    """
+    demanded = COREMAIL_CAPABILITY in capabilities or provider_of(host).demands_id
+    return "ID" in capabilities or demanded
+
+
+# Placeholders: messages that a server makes up instead of one that it cannot return. They are
+# recognised by their whole structure: ordinary mail that quotes their words passed through SMTP,
+# and has the Received, Date or Message-ID lines that a placeholder lacks.
 
 COURIER_OCTETS = 400
-"""Courier's invention has 129 octets; the sender's name is the system's, and may be longer."""
+"""Courier's placeholder has 129 octets; the sender's name is the system's, and may be longer."""
 EXCHANGE_OCTETS = 16 * 1024
-"""Exchange's invention repeats the subject and the addresses of the message it could not give."""
+"""Exchange's placeholder repeats the subject and the addresses of the message."""
 
 _COURIER = re.compile(
     rb"From: [^\r\n]*<[^\r\n<>]*>\r?\n"
@@ -36,12 +77,12 @@ _TRAVELLED = re.compile(rb"^(?:Received|Message-ID|DKIM-Signature):", re.MULTILI
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
-def substitute(raw: bytes) -> str | None:
-    """Why ``raw`` is not the message that was asked for, or ``None`` when it is one."""
+def placeholder_reason(raw: bytes) -> str | None:
+    """Why ``raw`` is a placeholder, or ``None`` when it is the message itself."""
     if len(raw) <= COURIER_OCTETS and _COURIER.fullmatch(raw):
-        return "Courier gave its text for an expunged message"
+        return "Courier returned its placeholder for an expunged message"
     if len(raw) <= EXCHANGE_OCTETS and _is_exchange(_HEADER_END.split(raw, maxsplit=1)[0]):
-        return "Exchange gave its text for a message that it could not convert"
+        return "Exchange returned its placeholder for a message that it could not convert"
     return None
 
 
@@ -51,46 +92,3 @@ def _is_exchange(header: bytes) -> bool:
         and _EXCHANGE_FROM.search(header) is not None
         and _TRAVELLED.search(header) is None
     )
-
-
-COREMAIL_CAPABILITY = "X-CM-EXT-1"
-"""Coremail, the software of NetEase (163.com, 126.com) and of many Chinese companies."""
-ID_ARGUMENTS = f'("name" "nornmail" "version" "{__version__}")'.encode("ascii")
-"""What we say about ourselves (RFC 2971)."""
-
-
-ANY_OAUTH = "check that the token is for IMAP_USERNAME, and that its scope includes IMAP"
-
-
-def forgets_noop(capabilities: Collection[str]) -> bool:
-    """Whether NOOP does not count as a sign of life: Coremail ends such a session; STATUS does."""
-    return COREMAIL_CAPABILITY in capabilities
-
-
-def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
-    """What a person is to check when this server refused the login."""
-    provider = provider_of(host, port)
-    return (provider.oauth_hint or ANY_OAUTH) if with_token else provider.hint
-
-
-def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> AuthenticationFailed:
-    """A refused login as an error that says what to check.
-
-    Args:
-        what: what happened, in words.
-        code: the server's response code, scrubbed.
-        text: the server's words, scrubbed.
-        settings: whose host and kind of credentials decide what is to be checked.
-    """
-    said = f"[{code}] {text}" if code else text
-    hint = login_hint(settings.host, settings.port, with_token=settings.token is not None)
-    return AuthenticationFailed(f"{what}: {said.rstrip('. ') or 'it gave no reason'}; {hint}")
-
-
-def wants_id(capabilities: Collection[str], host: str) -> bool:
-    """Whether ID is sent after login: where it is advertised, and where it is demanded anyway.
-
-    Without it Coremail refuses every SELECT with ``NO SELECT Unsafe Login``.
-    """
-    demanded = COREMAIL_CAPABILITY in capabilities or provider_of(host).demands_id
-    return "ID" in capabilities or demanded

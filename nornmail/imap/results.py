@@ -1,4 +1,4 @@
-"""What FETCH told, message by message: only the UIDs that were asked for, and only what came."""
+"""Results of SELECT, SEARCH and FETCH as values: only for the UIDs that were asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,186 @@ from nornmail.imap.tokens import Atom, Value, number
 from nornmail.imap.wire import Reply
 from nornmail.uidset import UidSet
 
-# ---- INTERNALDATE: when the server received a message (RFC 3501, section 9, ``date-time``).
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A mailbox as the server described it when it was selected.
+
+    Attributes:
+        mailbox: its name.
+        exists: how many messages it had.
+        uid_validity: ``None`` where the server named none.
+        uid_next: ``None`` where the server named none.
+        read_only: nothing in it can be changed.
+    """
+
+    mailbox: str
+    exists: int
+    uid_validity: int | None
+    uid_next: int | None
+    read_only: bool
+
+
+def selected(mailbox: str, reply: Reply, *, examined: bool) -> Selected:
+    """The answer to SELECT or EXAMINE; the last response of a kind counts.
+
+    Raises:
+        ProtocolError: the server did not say how many messages there are (RFC 3501, 6.3.1).
+    """
+    exists: int | None = None
+    codes: dict[str, str] = {"READ-ONLY": ""} if examined else {}
+    for response in reply.untagged:
+        if isinstance(response, Exists):
+            exists = response.count
+        elif isinstance(response, Expunge) and exists:
+            exists -= 1
+        elif isinstance(response, Status) and response.code == "CLOSED":
+            exists = None  # RFC 7162, 3.2.11: what came before was about the mailbox before.
+        elif isinstance(response, Status):
+            codes[response.code] = response.code_args
+    codes[reply.end.code] = reply.end.code_args
+    if exists is None:
+        raise ProtocolError(f"the answer to SELECT {mailbox} says nothing about its messages")
+    return Selected(
+        mailbox,
+        exists,
+        number(Atom(codes.get("UIDVALIDITY", "").encode("utf-8", "replace"))),
+        number(Atom(codes.get("UIDNEXT", "").encode("utf-8", "replace"))),
+        "READ-ONLY" in codes and "READ-WRITE" not in codes,
+    )
+
+
+def search_uids(responses: Iterable[Untagged]) -> UidSet | None:
+    """The UIDs that a UID SEARCH found; ``None`` without any response about it, even an empty one.
+
+    Without hits some servers (iCloud) send none.
+    """
+    uids: UidSet | None = None
+    for response in responses:
+        if isinstance(response, Search) or (isinstance(response, Esearch) and response.by_uid):
+            uids = uids if uids is not None else UidSet()
+            uids.update(response.uids)
+    return uids
+
+
+def intersection(uids: UidSet, others: UidSet) -> UidSet:
+    """The UIDs in both: servers that do not know a search by UID return everything."""
+    return uids - (uids - others)
+
+
+MAX_SIZE_DIGITS = 18
+"""Digits of a message's size; an exabyte has nineteen."""
+_SIZE = re.compile(rb"[0-9]{1,18}")
+_ROUNDED_SIZE = re.compile(rb"[0-9](?:\.[0-9]{1,17})?[eE]\+?([0-9]{1,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Size, date and flags of a message, asked for before it is fetched.
+
+    Attributes:
+        uid: which message.
+        size: RFC822.SIZE in octets, an estimate on some servers.
+        received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
+        flags: as the server wrote them.
+    """
+
+    uid: int
+    size: int
+    received_at: float | None
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Octets of a message.
+
+    Attributes:
+        uid: which message.
+        raw: the message, or its header block; ``None`` where the server returned NIL or nothing.
+        flags: as the server wrote them.
+        received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
+        size: RFC822.SIZE in octets where it was asked for and given, else 0.
+    """
+
+    uid: int
+    raw: bytes | None
+    flags: frozenset[str]
+    received_at: float | None
+    size: int = 0
+
+
+def summaries(responses: Iterable[Untagged], asked: UidSet) -> dict[int, Summary]:
+    """The summaries in an answer.
+
+    A message without a size is left out: an empty message could not be told from a missing one.
+    """
+    found: dict[int, Summary] = {}
+    for uid, items in _by_uid(responses, asked).items():
+        octets = size(items.get("RFC822.SIZE"))
+        if octets is not None:
+            found[uid] = Summary(uid, octets, _received_at(items), _flags(items))
+    return found
+
+
+def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:
+    """The octets in an answer, under the name of ``item`` (``BODY[]``, ``BODY[HEADER]``)."""
+    found: dict[int, Body] = {}
+    for uid, items in _by_uid(responses, asked).items():
+        raw = items.get(item)
+        found[uid] = Body(
+            uid,
+            raw if isinstance(raw, bytes) else None,
+            _flags(items),
+            _received_at(items),
+            size(items.get("RFC822.SIZE")) or 0,
+        )
+    return found
+
+
+def size(token: Value) -> int | None:
+    """A size in octets; mail.ru writes ``9.3736e+06``. ``None`` for what is no size."""
+    if not isinstance(token, bytes):
+        return None
+    if _SIZE.fullmatch(token):
+        return int(token)
+    rounded = _ROUNDED_SIZE.fullmatch(token)
+    return int(float(token)) if rounded and int(rounded[1]) <= MAX_SIZE_DIGITS else None
+
+
+def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str, Value]]:
+    """The items of each message that was asked for.
+
+    A message may be reported several times: servers send changed flags on their own. A later value
+    replaces an earlier one, unless it is NIL.
+    """
+    found: dict[int, dict[str, Value]] = {}
+    for response in responses:
+        if not isinstance(response, Fetch):
+            continue
+        uid = number(response.items.get("UID"))
+        if uid is None or uid not in asked:
+            continue
+        known = found.setdefault(uid, {})
+        for name, value in response.items.items():
+            if value is not None or name not in known:
+                known[name] = value
+    return found
+
+
+def _flags(items: dict[str, Value]) -> frozenset[str]:
+    flags = items.get("FLAGS")
+    if not isinstance(flags, tuple):
+        return frozenset()
+    return frozenset(flag.decode("utf-8", "replace") for flag in flags if isinstance(flag, bytes))
+
+
+def _received_at(items: dict[str, Value]) -> float | None:
+    date = items.get("INTERNALDATE")
+    return internal_date(date) if isinstance(date, bytes) else None
+
+
+# INTERNALDATE: when the server received a message (RFC 3501, section 9, ``date-time``).
 
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov")
 _MONTH = {name: index for index, name in enumerate((*_MONTHS, b"dec"), start=1)}
@@ -55,187 +234,3 @@ def internal_date(raw: bytes) -> float | None:
         return local.astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-# ---- What SELECT and SEARCH told, as one value each.
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A mailbox as the server described it when it was selected.
-
-    Attributes:
-        mailbox: its name.
-        exists: how many messages it had.
-        uid_validity: ``None`` where the server named none.
-        uid_next: ``None`` where the server named none.
-        read_only: nothing in it can be changed.
-    """
-
-    mailbox: str
-    exists: int
-    uid_validity: int | None
-    uid_next: int | None
-    read_only: bool
-
-
-def selected(mailbox: str, reply: Reply, *, examined: bool) -> Selected:
-    """The answer to SELECT or EXAMINE; what was told last counts.
-
-    Raises:
-        ProtocolError: the server did not say how many messages there are (RFC 3501, 6.3.1).
-    """
-    exists: int | None = None
-    codes: dict[str, str] = {"READ-ONLY": ""} if examined else {}
-    for response in reply.untagged:
-        if isinstance(response, Exists):
-            exists = response.count
-        elif isinstance(response, Expunge) and exists:
-            exists -= 1
-        elif isinstance(response, Status) and response.code == "CLOSED":
-            exists = None  # RFC 7162, 3.2.11: what came before was about the mailbox before.
-        elif isinstance(response, Status):
-            codes[response.code] = response.code_args
-    codes[reply.end.code] = reply.end.code_args
-    if exists is None:
-        raise ProtocolError(f"the answer to SELECT {mailbox} says nothing about its messages")
-    return Selected(
-        mailbox,
-        exists,
-        number(Atom(codes.get("UIDVALIDITY", "").encode("utf-8", "replace"))),
-        number(Atom(codes.get("UIDNEXT", "").encode("utf-8", "replace"))),
-        "READ-ONLY" in codes and "READ-WRITE" not in codes,
-    )
-
-
-def hits(told: Iterable[Untagged]) -> UidSet:
-    """The UIDs that a UID SEARCH found. Without hits some servers (iCloud) say nothing at all."""
-    return hits_if_told(told) or UidSet()
-
-
-def hits_if_told(told: Iterable[Untagged]) -> UidSet | None:
-    """As :func:`hits`, and ``None`` when there was no response with hits, not even an empty one."""
-    found: UidSet | None = None
-    for response in told:
-        if isinstance(response, Search) or (isinstance(response, Esearch) and response.by_uid):
-            found = found if found is not None else UidSet()
-            found.update(response.uids)
-    return found
-
-
-def within(uids: UidSet, wanted: UidSet) -> UidSet:
-    """What of ``uids`` is in ``wanted``: servers that know no search by UID return everything."""
-    return uids - (uids - wanted)
-
-
-MAX_SIZE_DIGITS = 18
-"""Digits of a message's size; an exabyte has nineteen."""
-_SIZE = re.compile(rb"[0-9]{1,18}")
-_ROUNDED_SIZE = re.compile(rb"[0-9](?:\.[0-9]{1,17})?[eE]\+?([0-9]{1,2})")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is asked for before a message is fetched.
-
-    Attributes:
-        uid: which message.
-        size: RFC822.SIZE in octets, an estimate on some servers.
-        received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
-        flags: as the server wrote them.
-    """
-
-    uid: int
-    size: int
-    received_at: float | None
-    flags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """Octets of a message.
-
-    Attributes:
-        uid: which message.
-        raw: the message, or its header block; ``None`` where the server gave NIL or nothing.
-        flags: as the server wrote them.
-        received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
-        size: RFC822.SIZE in octets where it was asked for and given, else 0.
-    """
-
-    uid: int
-    raw: bytes | None
-    flags: frozenset[str]
-    received_at: float | None
-    size: int = 0
-
-
-def summaries(told: Iterable[Untagged], asked: UidSet) -> dict[int, Summary]:
-    """The summaries in an answer.
-
-    A message without a size is left out: with it, nobody could tell an empty message from one that
-    was not given.
-    """
-    found: dict[int, Summary] = {}
-    for uid, items in _by_uid(told, asked).items():
-        octets = size(items.get("RFC822.SIZE"))
-        if octets is not None:
-            found[uid] = Summary(uid, octets, _received_at(items), _flags(items))
-    return found
-
-
-def bodies(told: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:
-    """The octets in an answer, under the name of ``item`` (``BODY[]``, ``BODY[HEADER]``)."""
-    found: dict[int, Body] = {}
-    for uid, items in _by_uid(told, asked).items():
-        raw = items.get(item)
-        found[uid] = Body(
-            uid,
-            raw if isinstance(raw, bytes) else None,
-            _flags(items),
-            _received_at(items),
-            size(items.get("RFC822.SIZE")) or 0,
-        )
-    return found
-
-
-def size(token: Value) -> int | None:
-    """A size in octets; mail.ru writes ``9.3736e+06``. ``None`` for what is no size."""
-    if not isinstance(token, bytes):
-        return None
-    if _SIZE.fullmatch(token):
-        return int(token)
-    rounded = _ROUNDED_SIZE.fullmatch(token)
-    return int(float(token)) if rounded and int(rounded[1]) <= MAX_SIZE_DIGITS else None
-
-
-def _by_uid(told: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str, Value]]:
-    """The items of each message that was asked for.
-
-    A message may be told of several times: servers send flags that changed on their own. What came
-    once stays unless something else comes in its place, and NIL is nothing.
-    """
-    found: dict[int, dict[str, Value]] = {}
-    for response in told:
-        if not isinstance(response, Fetch):
-            continue
-        uid = number(response.items.get("UID"))
-        if uid is None or uid not in asked:
-            continue
-        known = found.setdefault(uid, {})
-        for name, value in response.items.items():
-            if value is not None or name not in known:
-                known[name] = value
-    return found
-
-
-def _flags(items: dict[str, Value]) -> frozenset[str]:
-    told = items.get("FLAGS")
-    if not isinstance(told, tuple):
-        return frozenset()
-    return frozenset(flag.decode("utf-8", "replace") for flag in told if isinstance(flag, bytes))
-
-
-def _received_at(items: dict[str, Value]) -> float | None:
-    told = items.get("INTERNALDATE")
-    return internal_date(told) if isinstance(told, bytes) else None

@@ -10,12 +10,10 @@ from datetime import datetime
 from nornmail.errors import CommandRefused
 from nornmail.imap.connection import Connection
 from nornmail.settings.imap import ImapSettings
+from nornmail.settings.providers import provider_of
 
 log = logging.getLogger("nornmail.imap")
 
-SAVED_BY_SERVER = ("gmail.com", "googlemail.com", "office365.com", "outlook.com")
-"""Domains of providers whose SMTP servers put each message that they take into the mailbox of sent
-mail themselves: a copy of ours would be the second one."""
 FALLBACK = "Sent"
 """The mailbox where the server names none for sent mail (RFC 6154)."""
 
@@ -28,8 +26,8 @@ class SentMailbox:
         mailbox: its name; ``None`` takes the one that the server says is for sent mail (RFC 6154),
             else ``Sent``. It is made where it is missing.
         saved_by_server: whether the SMTP server puts each message there itself; ``None`` knows
-            Gmail, Outlook.com and Microsoft 365 by the host name. Nothing is put there then, and
-            what is unknown is still looked for.
+            Gmail, Outlook.com, Microsoft 365 and Proton's bridge by host and port. Nothing is put
+            there then, and a message of unknown outcome is still looked for.
         connect: the connector, for tests.
     """
 
@@ -44,8 +42,7 @@ class SentMailbox:
         self._imap = imap
         self._mailbox = mailbox
         if saved_by_server is None:
-            host = imap.host.lower().rstrip(".")
-            saved_by_server = any(host.endswith("." + one) for one in SAVED_BY_SERVER)
+            saved_by_server = provider_of(imap.host, imap.port).keeps_sent
         self._saved_by_server = saved_by_server
         self._connect = connect or Connection.open
 

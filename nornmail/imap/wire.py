@@ -1,9 +1,9 @@
-"""The wire: octets in, parsed responses out, bounded, and with one deadline per command.
+"""The wire: commands out, parsed responses in, bounded, and with one deadline per command.
 
-imaplib keeps the tags, the states and the exchange of continuations. Everything that touches the
-socket is overridden by its documented methods, and reading a response (``_get_response``, the one
-private method that is replaced) fills imaplib's tables with no more than it needs to go on. So the
-same code runs on every Python from 3.11, whatever imaplib's own buffering is there.
+imaplib makes the connection: its constructor reads the greeting and the capabilities through the
+methods that it documents as overridable, and through ``_get_response``, which is replaced with
+``_log`` and nothing else that is private. Sending and reading are ours, so that the same code runs
+on every Python from 3.11, whatever imaplib's own buffering is there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from nornmail.clock import Clock
+from nornmail.clock import Clock, Deadline
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.imap.errors import farewell
-from nornmail.imap.framing import ReadBuffer, ResponseReader
+from nornmail.imap.errors import bye_error
+from nornmail.imap.framing import ResponseReader
 from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.responses import (
     Capability,
@@ -32,9 +32,10 @@ from nornmail.imap.responses import (
     Untagged,
     parse,
 )
-from nornmail.imap.translate import MASK, Redactor, translated
-from nornmail.imap.transport import connect, wrap
-from nornmail.net.deadline import Deadline
+from nornmail.imap.tokens import Literal
+from nornmail.net.redact import MASK, Redactor, map_exceptions
+from nornmail.net.tls import Endpoint, connect, wrap
+from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
 
@@ -42,14 +43,29 @@ Observer = Callable[[str, bytes], None]
 """Called with ``"before"`` a command is sent and ``"after"`` it was, before its answer is read; and
 with the command, without its tag and without secrets."""
 
+CHUNK = 256 * 1024
+"""Octets asked of the socket at once: large enough that many small messages come with one call."""
 _CRLF = b"\r\n"
-_READ = b"*"
-"""What ``_get_response`` returns for "not a continuation": imaplib looks at its truth only."""
+_LOST = (imaplib.IMAP4.abort,)
+_INVALID = (imaplib.IMAP4.error,)
+
+
+def endpoint_of(settings: ImapSettings) -> Endpoint:
+    """The endpoint that the settings lead to."""
+    return Endpoint(
+        protocol="IMAP",
+        host=settings.host,
+        port=settings.port,
+        ca_file=settings.ca_file,
+        plain_advice="set IMAP_USE_SSL=false and IMAP_STARTTLS=true for a plain port that is "
+        "upgraded, or IMAP_PORT to the port for TLS, usually 993",
+        tls_advice="set IMAP_USE_SSL=true: the port speaks TLS from the first octet",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came in answer to one command: its end, and the untagged responses before it."""
+    """The answer to one command: its end, and the untagged responses before it."""
 
     end: Tagged
     untagged: list[Untagged]
@@ -61,90 +77,67 @@ class Wire(imaplib.IMAP4):
     When a method raises :class:`ConnectionLost`, the socket is closed and stays so.
 
     Args:
-        host: whom to connect to.
-        port: where.
+        endpoint: the server.
         context: TLS from the first octet; ``None`` for plain text.
         clock: for deadlines.
         limits: what is taken from the server.
         budget: for connecting, TLS, the greeting and the capabilities together.
-        scrub: makes the server's words fit to be shown.
+        redact: makes the server's words fit to be shown.
         observer: see :data:`Observer`.
 
     Attributes:
         clock: as it was given.
+        greeting: the server's.
+        close_reason: why the socket is closed.
 
     Raises:
         ConnectionLost: no connection, or the server refused it.
-        ProtocolError: what answers is no IMAP server.
+        ProtocolError: what answers is not an IMAP server.
     """
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        endpoint: Endpoint,
         *,
         context: ssl.SSLContext | None,
         clock: Clock,
         limits: Limits,
         budget: Budget,
-        scrub: Redactor,
+        redact: Redactor,
         observer: Observer | None = None,
     ) -> None:
+        self._endpoint = endpoint
         self._context = context
         self.clock = clock
-        self._limits = limits
-        self._scrub = scrub
+        self._redact = redact
         self._observer = observer
-        self._buffer = ReadBuffer(self._receive)
         self._socket: socket.socket | None = None
         self._deadline = Deadline(clock, budget.timeout)
-        self._reader = ResponseReader(self.readline, self.read, limits, budget)
+        self._budget = budget
+        self._reader = ResponseReader(limits, budget)
+        self._tag = b""
+        self._count = 0
         self._untagged: list[Untagged] = []
         self._end: Tagged | None = None
-        self._greeted = False
         self._leaving = False
-        self._patient = True
-        self._shown: bytes | None = None
         self.greeting: Status | None = None
+        self.close_reason = "it was closed"
         try:
-            with translated(f"connecting to {host}:{port}"):
-                super().__init__(host, port, budget.timeout)
+            with map_exceptions(f"connecting to {endpoint.host}:{endpoint.port}", _LOST, _INVALID):
+                super().__init__(endpoint.host, endpoint.port, budget.timeout)
         except BaseException:
             self.shutdown()
             raise
 
-    # What imaplib documents as overridable.
+    # Overridden for imaplib's constructor.
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
-        """Connect; called by imaplib's constructor."""
+        """Connect."""
         self.debug = 0  # imaplib.Debug of another part of the program would print passwords.
-        self.host = host
-        self.port = port
-        sock = connect(host, port, self._deadline.remaining)
+        sock = connect(self._endpoint, self._deadline.remaining)
         if self._context is not None:
-            sock = wrap(sock, self._context, host, self._deadline.remaining)
+            sock = wrap(sock, self._endpoint, self._context, self._deadline.remaining)
         self.sock = self._socket = sock
-
-    def read(self, size: int) -> bytes:
-        """Exactly ``size`` octets."""
-        return self._buffer.read(size)
-
-    def readline(self) -> bytes:
-        """One line with its line end."""
-        return self._buffer.readline(self._limits.line)
-
-    def send(self, data: Any) -> None:
-        """Send all octets. A command's first line is shown to the observer."""
-        shown, self._shown = self._shown, None
-        if shown is not None and self._observer is not None:
-            self._observer("before", shown)
-        rest = memoryview(data)
-        sock = self._alive()
-        while rest:
-            sock.settimeout(self._deadline.remaining())
-            rest = rest[sock.send(rest) :]
-        if shown is not None and self._observer is not None:
-            self._observer("after", shown)
 
     def shutdown(self) -> None:
         """Close the socket. Once it is closed, nothing happens."""
@@ -154,19 +147,36 @@ class Wire(imaplib.IMAP4):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
-    def forget(self) -> None:
-        """Close our descriptor alone; the connection belongs to the process that we come from."""
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            sock.close()
-
     def capability(self) -> tuple[str, list[Any]]:
-        """What the server can do: what it said with its greeting, or what it answers.
-
-        imaplib of 3.14 saves the question when the greeting told; so does this on all versions.
-        """
+        """The server's capabilities: those of its greeting, or else its answer to the command."""
         known = self.untagged_responses.pop("CAPABILITY", None)
-        return ("OK", known) if known else super().capability()
+        if known:
+            return "OK", known
+        reply = self.run("CAPABILITY", budget=self._budget)
+        names = [name for item in reply.untagged if isinstance(item, Capability)
+                 for name in sorted(item.names)]  # fmt: skip
+        return reply.end.status, [" ".join(names).encode("ascii", "replace")]
+
+    def _log(self, line: object) -> None:
+        """Keep no log: imaplib's holds the last commands, passwords among them."""
+
+    def _get_response(self, *args: object, **kwargs: object) -> bytes:
+        """Read the greeting into imaplib's tables and ours."""
+        try:
+            greeting = self._read()
+        except TimeoutError as error:
+            hint = "Check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us"
+            raise ConnectionLost(f"no greeting in time. {hint}") from error
+        status = greeting.status if isinstance(greeting, Status) else ""
+        if not isinstance(greeting, Status) or status not in ("OK", "PREAUTH", "BYE"):
+            raise ProtocolError("the server does not greet like an IMAP server: check IMAP_PORT")
+        if status == "BYE":
+            raise bye_error(self._redact(greeting.code), self._redact(greeting.text))
+        self.greeting = greeting
+        self.untagged_responses[status] = [b""]
+        if greeting.code == "CAPABILITY":
+            self.untagged_responses["CAPABILITY"] = [greeting.code_args.encode("ascii", "replace")]
+        return b"*"
 
     # What the rest of the room uses.
 
@@ -175,23 +185,29 @@ class Wire(imaplib.IMAP4):
         """Whether the socket is closed."""
         return self._socket is None
 
-    @property
-    def unread(self) -> int:
-        """Octets that were received and belong to no response yet."""
-        return self._buffer.pending
+    def detach(self) -> None:
+        """Close our descriptor alone; the connection belongs to the process that we come from."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
+            self.close_reason = "it belongs to another process"
 
     def run(
-        self, command: str, *args: bytes, budget: Budget, hidden: bool = False, literal: Any = None
+        self,
+        command: str,
+        *args: bytes | Literal,
+        budget: Budget,
+        hidden: bool = False,
+        respond: Callable[[str], str] | None = None,
     ) -> Reply:
         """Send one command and read until its end.
 
         Args:
-            command: its name, as ``UID``.
-            args: in octets, as they are to be sent.
+            command: its name, as ``UID FETCH``.
+            args: as they are to be sent.
             budget: what it may cost.
             hidden: the arguments are secret.
-            literal: octets that are sent as a literal after the arguments, or a method that
-                answers each continuation.
+            respond: answers each continuation beyond those of the literals.
 
         Returns:
             The answer, be it OK, NO or BAD, with the untagged responses of this command alone.
@@ -201,94 +217,149 @@ class Wire(imaplib.IMAP4):
             ProtocolError: the answer cannot be read safely.
             Throttled: the server hung up and wants to be left alone.
         """
-        name = " ".join([command, *(arg.decode("ascii") for arg in args[:1] if command == "UID")])
-        try:
-            with translated(name):
-                self._begin(command, args, budget, hidden)
-                self.literal = literal
-                self._exchange(command, args)
-                if self._end is None:
-                    raise ConnectionLost(f"{name}: the server gave no answer")
-                return Reply(self._end, self._untagged)
-        except BaseException:
-            self.shutdown()
-            raise
-        finally:
-            self.literal = None
+        with self.closing_on_error(command):
+            lines = self.begin(command, *args, budget=budget, hidden=hidden)
+            while self._end is None:
+                response = self._read()
+                if not isinstance(response, Continuation):
+                    self._take(response)
+                elif lines:
+                    for part in lines.pop(0):
+                        self.send(part)
+                elif respond is not None:
+                    answer = respond(response.text.decode("latin-1"))
+                    self.send(answer.encode("ascii") + _CRLF)
+            return Reply(self._end, self._untagged)
 
-    # What IDLE needs besides: a command whose answer is read as it comes.
+    def closing_on_error(self, action: str) -> ClosingOnError:
+        """Map foreign exceptions, and close the socket on every one that leaves this block."""
+        if self._socket is None:
+            raise ConnectionLost(f"the connection is closed: {self.close_reason}")
+        return ClosingOnError(self, action)
 
-    def begin(self, command: str, budget: Budget) -> bytes:
-        """Send a command and do not wait for its answer; returns the tag, for :meth:`strike`."""
-        self._begin(command, (), budget, hidden=False)
-        tag: bytes = self._new_tag()
-        self.send(b" ".join((tag, command.encode("ascii"))) + _CRLF)
-        return tag
+    # For IDLE, whose answer is read as it comes.
 
-    def extend(self, timeout: float) -> None:
-        """Give what is under way a new deadline, in seconds from now."""
-        self._deadline = Deadline(self.clock, timeout)
+    def begin(
+        self,
+        command: str,
+        *args: bytes | Literal,
+        budget: Budget,
+        hidden: bool = False,
+        line: int | None = None,
+    ) -> list[tuple[bytes, ...]]:
+        """Send a command up to its first literal, and do not wait for its answer.
+
+        Nothing that came before can be taken for its answer.
+
+        Args:
+            line: octets of a line of the answer, if fewer than usual.
+
+        Returns:
+            What follows each continuation, in parts.
+        """
+        self._reader.begin(budget, line)
+        self._deadline = Deadline(self.clock, budget.timeout)
+        self._untagged = []
+        self._end = None
+        self._count += 1
+        self._tag = b"N%d" % self._count
+        name = command.encode("ascii")
+        texts = [self._tag + b" " + name]
+        parts: list[tuple[bytes, ...]] = []
+        for arg in args:
+            if isinstance(arg, Literal):
+                parts.append((*texts, b" {%d}\r\n" % len(arg.data)))
+                texts = [arg.data]
+            else:
+                texts += [b" ", arg]
+        first, *rest = (*parts, (*texts, _CRLF))
+        if self._observer is None:
+            self.send(b"".join(first))
+            return rest
+        secret = [MASK.encode("ascii")] if hidden else args
+        shown = b" ".join((name, *(arg for arg in secret if isinstance(arg, bytes))))
+        self._observer("before", shown)
+        self.send(b"".join(first))
+        self._observer("after", shown)
+        return rest
+
+    def send(self, data: Any) -> None:
+        """Send all octets, by the deadline."""
+        rest = memoryview(data)
+        sock = self._open_socket()
+        while rest:
+            sock.settimeout(self._deadline.remaining())
+            rest = rest[sock.send(rest) :]
+
+    def set_deadline(self, seconds: float) -> None:
+        """Give the command under way a new deadline, in seconds from now."""
+        self._deadline = Deadline(self.clock, seconds)
+
+    @property
+    def pending(self) -> tuple[list[Untagged], Tagged | None]:
+        """The responses to the command under way, and its end if it has come."""
+        return self._untagged, self._end
 
     def advance(self) -> bool:
         """Read one response, by the deadline; whether it was a continuation."""
-        return self._get_response() is None
+        response = self._read()
+        if isinstance(response, Continuation):
+            return True
+        self._take(response)
+        return False
 
-    @property
-    def so_far(self) -> tuple[list[Untagged], Tagged | None]:
-        """What the command under way was told, and its end if it has come."""
-        return self._untagged, self._end
+    def receive_available(self) -> bool:
+        """Take in what has arrived, without waiting; whether there was anything.
 
-    @property
-    def has_line(self) -> bool:
-        """Whether a whole line was received and not read yet: :meth:`advance` can begin."""
-        return self._buffer.has_line
-
-    def take_in(self, limit: int) -> bool:
-        """Receive what is there, without waiting; whether there was anything.
-
-        Args:
-            limit: octets of a line that has not ended yet.
+        A response that is not whole yet stays for later.
         """
-        self._patient = False
+        sock = self._open_socket()
+        sock.settimeout(0.0)
         try:
-            self._buffer.take_in(limit)
+            octets = sock.recv(CHUNK)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
-        finally:
-            self._patient = True
+        if not octets:
+            raise EOFError("the server closed the connection")
+        self._reader.feed(octets)
         return True
 
-    def strike(self, tag: bytes) -> None:
-        """The command of this tag is over: take it out of imaplib's table."""
-        self.tagged_commands.pop(tag, None)
+    def take_available(self) -> bool:
+        """Take the next response that was received whole; whether there was one."""
+        pieces = self._reader.next()
+        if pieces is not None:
+            response = parse(pieces)
+            if not isinstance(response, Continuation):
+                self._take(response)
+        return pieces is not None
 
     def log_out(self, budget: Budget) -> None:
         """LOGOUT, and close the socket whatever happens."""
         self._leaving = True
         try:
-            with translated("LOGOUT"):
-                self._begin("LOGOUT", (), budget, hidden=False)
-                self._exchange("LOGOUT", ())
+            self.run("LOGOUT", budget=budget)
         finally:
             self.shutdown()
 
-    def start_tls(self, context: ssl.SSLContext, budget: Budget) -> None:
+    def start_tls(self, budget: Budget) -> None:
         """STARTTLS (RFC 3501, 6.2.1): all that the server said before is forgotten.
 
         Raises:
             ConnectionLost: the server refused, or the handshake failed.
-            ProtocolError: octets followed the OK. They were sent in plain text by whoever could,
-                and would be taken for the server's words inside TLS.
+            ProtocolError: octets followed the OK. They were sent in plain text by anyone in
+                between, and would be taken for the server's words inside TLS.
         """
         reply = self.run("STARTTLS", budget=budget)
         try:
             if reply.end.status != "OK":
-                text = self._scrub(reply.end.text)
+                text = self._redact(reply.end.text)
                 raise ConnectionLost(f"the server refused STARTTLS, which is required: {text}")
-            if self.unread:
+            if self._reader.pending:
                 raise ProtocolError("plain text followed the answer to STARTTLS")
-            plain, self._socket = self._alive(), None
-            self.sock = self._socket = wrap(plain, context, self.host, self._deadline.remaining)
+            context = self._endpoint.context()
+            plain, self._socket = self._open_socket(), None
+            remaining = self._deadline.remaining
+            self.sock = self._socket = wrap(plain, self._endpoint, context, remaining)
         except BaseException:
             self.shutdown()
             raise
@@ -298,84 +369,56 @@ class Wire(imaplib.IMAP4):
 
     # How it works.
 
-    def _begin(self, command: str, args: tuple[bytes, ...], budget: Budget, hidden: bool) -> None:
-        """A clean table: nothing that came before this command can be taken for its answer."""
-        self._reader.begin(budget)
-        self._deadline = Deadline(self.clock, budget.timeout)
-        self._untagged = []
-        self._end = None
-        self.untagged_responses.clear()
-        shown = (MASK.encode("ascii"),) if hidden else args
-        self._shown = b" ".join((command.encode("ascii"), *shown))
-
-    def _exchange(self, command: str, args: tuple[bytes, ...]) -> None:
-        if command in imaplib.Commands:
-            octets: Any = args  # imaplib takes octets as well as text; its stubs do not know.
-            self.xatom(command, *octets)
-            return
-        # xatom() would enter an unknown command (ID) in a table that the whole process shares.
-        tag = self._new_tag()
-        self.send(b" ".join((tag, command.encode("ascii"), *args)) + _CRLF)
-        self._command_complete(command, tag)
-
-    def _alive(self) -> socket.socket:
+    def _open_socket(self) -> socket.socket:
         if self._socket is None:
             raise ConnectionLost("the connection is closed")
         return self._socket
 
-    def _receive(self, size: int) -> bytes:
-        sock = self._alive()
-        sock.settimeout(self._deadline.remaining() if self._patient else 0.0)
-        return sock.recv(size)
+    def _read(self) -> Response:
+        """The next response, by the deadline."""
+        while (pieces := self._reader.next()) is None:
+            sock = self._open_socket()
+            sock.settimeout(self._deadline.remaining())
+            octets = sock.recv(CHUNK)
+            if not octets:
+                raise EOFError("the server closed the connection")
+            self._reader.feed(octets)
+        return parse(pieces)
 
-    def _log(self, line: object) -> None:
-        """Keep no log: imaplib's holds the last commands, passwords among them."""
-
-    def _get_response(self, *args: object, **kwargs: object) -> bytes | None:
-        """Read one response into imaplib's tables and ours; ``None`` for a continuation."""
-        if not self._greeted:
-            self._greet()
-            return _READ
-        response = parse(self._reader.pieces())
-        if isinstance(response, Continuation):
-            cast(Any, self).continuation_response = response.text
-            return None
-        elif isinstance(response, Tagged) and response.tag in self.tagged_commands:
-            # For BAD imaplib would raise with the server's words; what came is in our value.
-            self._end = response
-            done = "OK" if response.status == "OK" else "NO"
-            cast(Any, self.tagged_commands)[response.tag] = (done, [b""])
-        elif isinstance(response, Status) and response.status == "BYE":
-            if not self._leaving:
-                raise farewell(self._scrub(response.code), self._scrub(response.text))
-            self.untagged_responses["BYE"] = [b""]
-        else:
-            self._collect(response)
-        return _READ
-
-    def _greet(self) -> None:
-        try:
-            greeting = parse(self._reader.pieces())
-        except TimeoutError as error:
-            hint = "Check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us"
-            raise ConnectionLost(f"no greeting in time. {hint}") from error
-        self._greeted = True
-        status = greeting.status if isinstance(greeting, Status) else ""
-        if not isinstance(greeting, Status) or status not in ("OK", "PREAUTH", "BYE"):
-            raise ProtocolError("what answers does not greet like an IMAP server: check IMAP_PORT")
-        if status == "BYE":
-            raise farewell(self._scrub(greeting.code), self._scrub(greeting.text))
-        self.greeting = greeting
-        self.untagged_responses[status] = [b""]
-        if greeting.code == "CAPABILITY":
-            self.untagged_responses["CAPABILITY"] = [greeting.code_args.encode("ascii", "replace")]
-
-    def _collect(self, response: Response) -> None:
-        if isinstance(response, Tagged | Continuation):
+    def _take(self, response: Untagged | Tagged) -> None:
+        """File a response with the command under way."""
+        if isinstance(response, Tagged):
+            if response.tag == self._tag:
+                self._end = response
+                return
             response = Unknown(b"a tagged response to no command of ours")
-        if isinstance(response, Unknown):
-            log.debug("passed over: %s", self._scrub(response.raw.decode("utf-8", "replace")))
-        if isinstance(response, Capability):
-            names = " ".join(sorted(response.names))
-            self.untagged_responses["CAPABILITY"] = [names.encode("ascii", "replace")]
+        if isinstance(response, Status) and response.status == "BYE":
+            if not self._leaving:
+                raise bye_error(self._redact(response.code), self._redact(response.text))
+            self._end = Tagged(self._tag, "OK", "", "", "")  # enough of an answer to LOGOUT
+        elif isinstance(response, Unknown) and log.isEnabledFor(logging.DEBUG):
+            log.debug("ignored: %s", self._redact(response.raw.decode("utf-8", "replace")))
         self._untagged.append(response)
+
+
+class ClosingOnError(map_exceptions):
+    """Closes a wire on every error, and raises foreign ones as ours."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: Wire, action: str) -> None:
+        super().__init__(action, _LOST, _INVALID)
+        self._wire = wire
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None:
+            return
+        try:
+            super().__exit__(kind, error, traceback)
+        except ConnectionLost as ours:
+            error = ours
+            raise
+        finally:
+            if not self._wire.closed:
+                self._wire.close_reason = str(error) or type(error).__name__
+                self._wire.shutdown()

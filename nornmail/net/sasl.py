@@ -1,26 +1,154 @@
-"""What is said within AUTH (RFC 4954): the messages of each mechanism."""
+"""SASL (RFC 4422): the mechanisms of IMAP's AUTHENTICATE and SMTP's AUTH, and login by token."""
 
 from __future__ import annotations
 
+import binascii
 import inspect
-from base64 import b64encode
+import json
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
-from nornmail.errors import ConfigurationError, ConnectionLost
+from nornmail.errors import AuthenticationFailed, ConfigurationError, ConnectionLost
 
-# ---- Asking a program's callback for an OAuth2 token, for IMAP as for SMTP.
+MAX_CHALLENGE: Final = 4_096
+"""Octets of a challenge that are decoded. The reasons of servers for a refusal have about 100."""
+MAX_STATUS: Final = 40
+"""Characters of a refusal's status that are shown: ``400``, ``invalid_token``."""
+_APP_PASSWORD: Final = re.compile(r"\s*[0-9A-Za-z]+(?:\s+[0-9A-Za-z]+)+\s*")
+_NO_BREAK: Final = frozenset("\u00a0\u202f\u2007")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """A SASL mechanism with its credentials.
+
+    Attributes:
+        name: its name on the wire.
+        messages: what the client sends, in order, before base64.
+        initial: whether the first may go with the command.
+        final_response: the answer to the challenge that carries the reason of a refusal; ``None``
+            where there is no such challenge, and the exchange is cancelled.
+    """
+
+    name: str
+    messages: tuple[bytes, ...] = field(repr=False)
+    initial: bool = True
+    final_response: bytes | None = None
+
+    def encoded(self) -> list[str]:
+        """The messages as they go on the wire."""
+        return [b64encode(message).decode("ascii") for message in self.messages]
+
+
+class Responder:
+    """Answers the challenges of one login.
+
+    Attributes:
+        refusal: the challenge that came after the last message; ``""`` if none did.
+    """
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._messages = mechanism.encoded()
+        self._final = mechanism.final_response
+        self.initial = mechanism.initial
+        self.refusal = ""
+
+    def initial_response(self, limit: int) -> str | None:
+        """The message that goes with the command, unless it has more than ``limit`` octets."""
+        fits = self.initial and len(self._messages[0]) <= limit
+        return self._messages.pop(0) if fits else None
+
+    def respond(self, challenge: str) -> str:
+        """The answer to a challenge, in base64."""
+        if self._messages:
+            return self._messages.pop(0)
+        self.refusal = challenge
+        return "*" if self._final is None else b64encode(self._final).decode("ascii")
+
+
+def plain(username: str, password: str) -> Mechanism:
+    """PLAIN (RFC 4616): no authorization identity, the user, the password."""
+    message = b"\0" + username.encode() + b"\0" + password.encode()
+    return Mechanism("PLAIN", (message,))
+
+
+def login(username: str, password: str) -> Mechanism:
+    """LOGIN, which no RFC describes: the server asks for the user, then for the password."""
+    return Mechanism("LOGIN", (username.encode(), password.encode()), initial=False)
+
+
+def xoauth2(username: str, token: str) -> Mechanism:
+    """XOAUTH2, Google's forerunner of OAUTHBEARER; a refusal is answered with nothing."""
+    message = f"user={username}\1auth=Bearer {token}\1\1".encode()
+    return Mechanism("XOAUTH2", (message,), final_response=b"")
+
+
+def oauthbearer(username: str, token: str, host: str, port: int) -> Mechanism:
+    """OAUTHBEARER (RFC 7628); a refusal is answered with one octet 1 (section 3.2.3)."""
+    name = username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801, 4
+    head = f"n,a={name},\1host={host}\1port={port}\1auth=Bearer {token}\1\1"
+    return Mechanism("OAUTHBEARER", (head.encode(),), final_response=b"\1")
+
+
+def password_mechanisms(offered: Collection[str], username: str, password: str) -> list[Mechanism]:
+    """The mechanisms by which this server takes a password, the preferred first."""
+    mechanisms = (plain(username, password), login(username, password))
+    return [mechanism for mechanism in mechanisms if mechanism.name in offered]
+
+
+def token_mechanisms(
+    offered: Collection[str], username: str, token: str, host: str, port: int
+) -> list[Mechanism]:
+    """The mechanisms by which this server takes a token, the standard first."""
+    mechanisms = (oauthbearer(username, token, host, port), xoauth2(username, token))
+    return [mechanism for mechanism in mechanisms if mechanism.name in offered]
+
+
+def sendable_password(password: str) -> str:
+    """The password without the no-break spaces with which a page shows an app password.
+
+    Such a page groups letters and digits; no other password is changed.
+    """
+    if _NO_BREAK.isdisjoint(password) or not _APP_PASSWORD.fullmatch(password):
+        return password
+    return "".join(password.split())
+
+
+def secret_forms(username: str, password: str) -> list[str]:
+    """The forms in which a password is sent, for a redactor."""
+    sent = sendable_password(password)
+    quoted = sent.replace("\\", "\\\\").replace('"', '\\"')
+    encoded = (*plain(username, sent).encoded(), *login(username, sent).encoded()[1:])
+    return [password, sent, quoted, *encoded]
+
+
+def refusal_status(challenge: str) -> str:
+    """The status in the challenge that carries the reason of a refusal; ``""`` if it has none.
+
+    Google sends ``{"status":"400",…}``, RFC 7628 has ``{"status":"invalid_token",…}``.
+    """
+    try:
+        reason = json.loads(b64decode(challenge[:MAX_CHALLENGE], validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        return ""
+    status = reason.get("status", "") if isinstance(reason, dict) else ""
+    return str(status)[:MAX_STATUS] if isinstance(status, str | int) else ""
 
 
 def ask_token(ask: Callable[[], str], hide: Callable[[str], object]) -> str:
-    """Ask the callback for a token.
+    """Ask a program's callback for an OAuth2 token.
 
     Args:
         ask: the callback, which may take its time.
-        hide: is told the token before anything is done with it, so that no log shows it.
+        hide: receives the token before anything is done with it, so that no log shows it.
 
     Raises:
-        ConnectionLost: the callback raised, or returned no token: trouble that passes. Its words
+        ConnectionLost: the callback raised, or returned no token: a trouble that passes. Its words
             are not repeated, since they may hold secrets; the cause is chained.
         ConfigurationError: it returned an awaitable.
     """
@@ -38,66 +166,37 @@ def ask_token(ask: Callable[[], str], hide: Callable[[str], object]) -> str:
     token = token.strip()  # read from a file it ends in a line end
     hide(token)
     if not token or not token.isascii() or not token.isprintable():
-        raise ConnectionLost("the token callback returned what is no token")
+        raise ConnectionLost("the token callback did not return a token")
     return token
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One way to prove who we are.
+def log_in_with_token(
+    token: str,
+    ask: Callable[[], str],
+    hide: Callable[[str], object],
+    attempt: Callable[[str], T | AuthenticationFailed],
+) -> T:
+    """Send a token; if it is refused, ask for a fresh one once, and send that.
 
-    Attributes:
-        mechanism: its name on the wire.
-        messages: what is sent, one after the other, before base64.
-        initial: the first may go with the command.
-        farewell: the answer to the challenge with which a server tells why it refuses; ``None``
-            where it has nothing to ask any more, and the exchange is cancelled.
+    Args:
+        token: the first one.
+        ask, hide: as for :func:`ask_token`.
+        attempt: logs in with a token, and returns its refusal.
+
+    Raises:
+        AuthenticationFailed: the last token was refused.
     """
-
-    mechanism: str
-    messages: tuple[bytes, ...] = field(repr=False)
-    initial: bool = True
-    farewell: bytes | None = None
-
-    def encoded(self) -> list[str]:
-        """The messages as they go on the wire."""
-        return [b64encode(one).decode("ascii") for one in self.messages]
-
-
-def plain(username: str, password: str) -> Exchange:
-    """PLAIN (RFC 4616): no authorization identity, the user, the password."""
-    return Exchange("PLAIN", (b"\0" + username.encode() + b"\0" + password.encode(),))
-
-
-def login(username: str, password: str) -> Exchange:
-    """LOGIN, which no RFC describes: each of the two is asked for."""
-    return Exchange("LOGIN", (username.encode(), password.encode()), initial=False)
-
-
-def xoauth2(username: str, token: str) -> Exchange:
-    """XOAUTH2, Google's forerunner of OAUTHBEARER; a refusal is answered with nothing."""
-    message = f"user={username}\1auth=Bearer {token}\1\1".encode()
-    return Exchange("XOAUTH2", (message,), farewell=b"")
-
-
-def oauthbearer(username: str, token: str, host: str, port: int) -> Exchange:
-    """OAUTHBEARER (RFC 7628); a refusal is answered with one octet 1 (section 3.2.3)."""
-    name = username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801, 4
-    head = f"n,a={name},\1host={host}\1port={port}\1auth=Bearer {token}\1\1"
-    return Exchange("OAUTHBEARER", (head.encode(),), farewell=b"\1")
-
-
-def with_password(offered: Collection[str], username: str, password: str) -> Exchange | None:
-    """How this server takes a password, ``None`` if it takes none."""
-    if "PLAIN" in offered:
-        return plain(username, password)
-    return login(username, password) if "LOGIN" in offered else None
-
-
-def with_token(
-    offered: Collection[str], username: str, token: str, host: str, port: int
-) -> Exchange | None:
-    """How this server takes a token, ``None`` if it takes none. The standard goes first."""
-    if "OAUTHBEARER" in offered:
-        return oauthbearer(username, token, host, port)
-    return xoauth2(username, token) if "XOAUTH2" in offered else None
+    result = attempt(token)
+    if not isinstance(result, AuthenticationFailed):
+        return result
+    fresh = ask_token(ask, hide)
+    if fresh == token:
+        raise result
+    try:
+        second = attempt(fresh)
+    except ConnectionLost as lost:
+        # Not a lost connection to retry at once: a server that hangs up on tokens needs rest.
+        raise result from lost
+    if isinstance(second, AuthenticationFailed):
+        raise second
+    return second

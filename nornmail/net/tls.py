@@ -1,138 +1,269 @@
-"""Sockets and TLS on the way to an SMTP server, and the name by which we greet it."""
+"""Sockets and TLS on the way to a server: one way to connect for IMAP, SMTP and ``check``."""
 
 from __future__ import annotations
 
-import re
+import ipaddress
+import os
+import selectors
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Final
 
 from nornmail.errors import ConfigurationError, ConnectionLost
-from nornmail.net.diagnose import Port, tls_failure
-from nornmail.settings.smtp import SmtpSettings
+from nornmail.net.redact import error_text
 
-HELO_LITERAL: Final = "[127.0.0.1]"
-"""What a client without a name of its own says (RFC 5321, 4.1.3); it tells nothing about it."""
-PLAIN_ADVICE: Final = "465 is the port for TLS from the first octet: set SMTP_PORT, mostly to 587"
-TLS_ADVICE: Final = "the port speaks TLS from the first octet: set SMTP_PORT=465"
-
-_HOST_NAME = re.compile(
-    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]",
-    re.IGNORECASE,
+ATTEMPT_DELAY: Final = 0.25
+"""Seconds that an address has before the next one is tried as well (RFC 8305, 5 and 8)."""
+PLAIN_ANSWERS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
-_NOT_PUBLIC = (".local", ".localdomain", ".lan", ".internal", ".home", ".arpa", ".localhost")
+"""OpenSSL's reasons when the other side speaks plain text."""
+_EXPIRED, _NOT_YET_VALID = 10, 9
+_WRONG_NAME, _WRONG_ADDRESS = 62, 64
+_WEAK: Final = {66: "key", 67: "authority's key", 68: "signature"}
+"""OpenSSL's X509_V_ERR codes with advice of their own."""
+_OLD_TLS: Final = {
+    "UNSUPPORTED_PROTOCOL": "TLS older than 1.2",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "TLS older than 1.2",
+    "VERSION_TOO_LOW": "TLS older than 1.2",
+    "DH_KEY_TOO_SMALL": "a Diffie-Hellman key that is too short",
+    "EE_KEY_TOO_SMALL": "a certificate whose key is too short",
+    "CA_KEY_TOO_SMALL": "a certificate whose authority's key is too short",
+    "CA_MD_TOO_WEAK": "a certificate with a signature that is too weak",
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "TLS without secure renegotiation (RFC 5746)",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "no cipher that this machine allows",
+    "NO_SHARED_CIPHER": "no cipher that this machine allows",
+    "WRONG_CIPHER_RETURNED": "no cipher that this machine allows",
+    "WRONG_SIGNATURE_TYPE": "signatures that are too weak",
+}
+"""OpenSSL's reasons when the server's TLS is too weak, and what the server has."""
+
+Remaining = Callable[[], float]
+"""Returns the seconds that are left, more than 0; raises TimeoutError when none are."""
 
 
-def helo_name(host_name: str) -> str:
-    """How we call ourselves in EHLO: this machine's name if it is a whole one, else a literal.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A server's port, and the advice for when it does not speak as expected.
 
-    Servers refuse half names (``build-7``), and a name that nobody else knows only tells about the
-    network it is in.
-
-    Args:
-        host_name: as the system has it.
+    Attributes:
+        protocol: ``"IMAP"`` or ``"SMTP"``, with which the names of the settings begin.
+        host: the server's name.
+        port: its port.
+        ca_file: a private certification authority.
+        plain_advice: what to set when the port does not speak TLS from the first octet.
+        tls_advice: what to set when the port speaks nothing else.
     """
-    is_public = _HOST_NAME.fullmatch(host_name) and not host_name.lower().endswith(_NOT_PUBLIC)
-    return host_name if is_public else HELO_LITERAL
+
+    protocol: str
+    host: str
+    port: int
+    ca_file: str | None
+    plain_advice: str
+    tls_advice: str
+
+    def context(self) -> ssl.SSLContext:
+        """A TLS context that always checks the certificate and the host's name.
+
+        Raises:
+            ConfigurationError: ``ca_file`` cannot be read, or holds no certificate.
+        """
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ValueError) as error:
+            allowed = f"a readable file of certificates in PEM ({error_text(error)})"
+            name = f"{self.protocol}_CA_FILE"
+            raise ConfigurationError(name, self.ca_file, allowed) from error
 
 
-def port_of(settings: SmtpSettings, seconds: float) -> Port:
-    """Where the settings lead, and what to advise when it does not speak as it should."""
-    return Port(
-        protocol="SMTP",
-        host=settings.host,
-        port=settings.port,
-        ca_file=settings.ca_file,
-        seconds=seconds,
-        plain_advice=PLAIN_ADVICE,
-        tls_advice=TLS_ADVICE,
-    )
+class Unreachable(OSError):
+    """No address of a host took the connection.
 
-
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """A context that checks the certificate and the host's name, always.
-
-    Raises:
-        ConfigurationError: ``ca_file`` cannot be read, or holds no certificate.
+    Attributes:
+        failures: each address that was tried, with its error.
     """
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:
-        allowed = f"a readable file of certificates in PEM ({error_text(error)})"
-        raise ConfigurationError("SMTP_CA_FILE", ca_file, allowed) from error
+
+    def __init__(self, failures: Collection[tuple[str, OSError]]) -> None:
+        super().__init__("no address of the host answers")
+        self.failures = tuple(failures)
+
+    def __str__(self) -> str:
+        if len(self.failures) == 1:
+            return _failure_text(self.failures[0][1])
+        return "; ".join(f"{address}: {_failure_text(error)}" for address, error in self.failures)
 
 
-def connect(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.socket:
-    """A TCP connection.
-
-    Args:
-        settings: where to.
-        remaining: seconds that are left; raises TimeoutError when none are.
+def connect(endpoint: Endpoint, remaining: Remaining) -> socket.socket:
+    """A TCP connection to the first address of the host that answers.
 
     Raises:
         ConfigurationError: the host cannot be a host's name.
-        ConnectionLost: nobody answered there.
+        ConnectionLost: no address answered within the time that all of them share.
     """
-    where = f"cannot connect to {settings.host}:{settings.port}"
+    where = f"cannot connect to {endpoint.host}:{endpoint.port}"
     try:
-        sock = _first_that_answers(settings, remaining)
-    except TimeoutError as error:
-        raise ConnectionLost(f"{where}: no answer in time") from error
+        return dial(endpoint.host, endpoint.port, remaining)[0]
     except UnicodeError as error:
-        raise ConfigurationError("SMTP_HOST", settings.host, "a host name") from error
+        name = f"{endpoint.protocol}_HOST"
+        raise ConfigurationError(name, endpoint.host, "a host name") from error
+    except Unreachable as error:
+        raise ConnectionLost(f"{where}: {error}") from error
     except OSError as error:
-        raise ConnectionLost(f"{where}: {error_text(error)}") from error
-    # The final dot goes out alone and must not wait for the acknowledgement of what was before it.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+        raise ConnectionLost(f"{where}: {_failure_text(error)}") from error
 
 
-def _first_that_answers(settings: SmtpSettings, remaining: Callable[[], float]) -> socket.socket:
-    """A connection to the first address of the host that answers, all of them within the time.
+def wait_for_any(socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
+    """Those of ``socks`` whose connecting has ended, once one has or ``seconds`` have passed."""
+    with selectors.DefaultSelector() as selector:
+        for sock in socks:
+            selector.register(sock, selectors.EVENT_WRITE)
+        ready = {key.fileobj for key, _ in selector.select(seconds)}
+        return [sock for sock in socks if sock in ready]
+
+
+def dial(
+    host: str,
+    port: int,
+    remaining: Remaining,
+    wait: Callable[[Collection[socket.socket], float], list[socket.socket]] = wait_for_any,
+) -> tuple[socket.socket, list[tuple[str, OSError]]]:
+    """Connect to a host by its addresses, in the resolver's order ("Happy Eyeballs", RFC 8305).
+
+    The next address is tried when the one before has failed, or after :data:`ATTEMPT_DELAY`. All
+    share the time that remains.
+
+    Args:
+        wait: as :func:`wait_for_any`.
+
+    Returns:
+        The connection, and the addresses before it that failed or have not answered.
 
     Raises:
-        OSError: none does; that of the last one.
+        Unreachable: no address answered.
+        OSError: the name cannot be resolved.
     """
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    trouble = OSError("the name has no address")
-    for place, (family, kind, protocol, _, address) in enumerate(found):
-        share = remaining() / (len(found) - place)
+    untried = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    pending: dict[socket.socket, str] = {}
+    failures: list[tuple[str, OSError]] = []
+    winner = None
+    try:
+        while winner is None and (untried or pending):
+            if untried:
+                _begin(untried.pop(0), pending, failures)
+            if not pending:
+                continue
+            try:
+                left = remaining()
+            except TimeoutError:
+                break
+            ready = wait(pending, min(left, ATTEMPT_DELAY) if untried else left)
+            winner = next((sock for sock in ready if _has_connected(sock, pending, failures)), None)
+            if not ready and not untried:
+                break
+    finally:
+        for sock, address in pending.items():
+            if sock is not winner:
+                failures.append((address, TimeoutError("no answer in time")))
+                sock.close()
+    if winner is None:
+        raise Unreachable(failures) if failures else OSError("the name has no address")
+    winner.settimeout(None)
+    # A command may go out in two parts, and must not wait for the first one's acknowledgement.
+    winner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return winner, failures
+
+
+def _begin(
+    info: tuple[Any, ...],
+    pending: dict[socket.socket, str],
+    failures: list[tuple[str, OSError]],
+) -> None:
+    """Begin to connect to one of the resolver's addresses."""
+    family, kind, protocol, _, address = info
+    try:
         sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(share)
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            trouble = error
-        else:
-            return sock
-    raise trouble
+    except OSError as error:  # IPv6 is switched off
+        failures.append((str(address[0]), error))
+        return
+    pending[sock] = str(address[0])
+    try:
+        sock.setblocking(False)
+        sock.connect(address)
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        failures.append((pending.pop(sock), error))
+        sock.close()
+
+
+def _has_connected(
+    sock: socket.socket,
+    pending: dict[socket.socket, str],
+    failures: list[tuple[str, OSError]],
+) -> bool:
+    """Whether an attempt that has ended has succeeded; one that failed is taken down."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        failures.append((pending.pop(sock), OSError(code, os.strerror(code))))
+        sock.close()
+    return not code
 
 
 def wrap(
-    sock: socket.socket, settings: SmtpSettings, remaining: Callable[[], float]
+    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, remaining: Remaining
 ) -> ssl.SSLSocket:
-    """The same connection inside TLS. Whatever goes wrong, the socket is closed.
+    """The same connection inside TLS. The socket is closed on every error.
 
     Raises:
-        ConfigurationError: the CA file cannot be used.
         ConnectionLost: the handshake failed or the certificate is not to be trusted.
     """
     try:
-        context = tls_context(settings.ca_file)
         sock.settimeout(remaining())
-        return context.wrap_socket(sock, server_hostname=settings.host)
+        return context.wrap_socket(sock, server_hostname=endpoint.host)
     except BaseException as error:
         sock.close()
-        if not isinstance(error, OSError | ValueError) or isinstance(error, ConfigurationError):
+        if not isinstance(error, OSError | ValueError):
             raise
-        said, advice = tls_failure(port_of(settings, settings.timeout), error)
-        raise ConnectionLost(f"no TLS with {settings.host}: {said}; {advice}") from error
+        what, advice = tls_failure(endpoint, error)
+        raise ConnectionLost(f"no TLS with {endpoint.host}: {what}; {advice}") from error
 
 
-def error_text(error: BaseException) -> str:
-    """The text of a system error, never empty."""
-    if isinstance(error, ssl.SSLError):
-        return error.reason or type(error).__name__
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+def tls_failure(endpoint: Endpoint, error: OSError | ValueError) -> tuple[str, str]:
+    """What went wrong with TLS, and what to do about it."""
+    protocol = endpoint.protocol
+    owner = f"its owner must update its TLS; no {protocol} setting makes it safe"
+    reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        what = f"the certificate is refused: {error.verify_message or reason}".rstrip(".")
+        if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
+            return what, "its owner must renew it; check this machine's clock as well"
+        if error.verify_code in (_WRONG_NAME, _WRONG_ADDRESS):
+            return what, f"set {protocol}_HOST to a name that the certificate has"
+        if error.verify_code in _WEAK:
+            weak = _WEAK[error.verify_code]
+            return what, f"its {weak} is too weak: its owner must replace the certificate"
+        return what, f"for a private authority set {protocol}_CA_FILE to its certificate in PEM"
+    if reason in PLAIN_ANSWERS:
+        return "the port does not speak TLS from the first octet", endpoint.plain_advice
+    if reason in _OLD_TLS:
+        return f"the server has {_OLD_TLS[reason]} ({reason})", owner
+    if isinstance(error, TimeoutError):
+        return "the handshake took too long", f"check {protocol}_PORT, and whether it expects TLS"
+    what = f"the handshake failed: {error_text(error)}"
+    return what, f"check {protocol}_PORT, or ask the server's owner"
+
+
+def _failure_text(error: OSError) -> str:
+    return "no answer in time" if isinstance(error, TimeoutError) else error_text(error)
+
+
+def is_loopback(sock: socket.socket) -> bool:
+    """Whether the other side is this machine."""
+    peer = sock.getpeername()
+    if not isinstance(peer, tuple):  # a socket of the file system
+        return True
+    address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or (mapped is not None and mapped.is_loopback)

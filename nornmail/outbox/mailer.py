@@ -35,7 +35,7 @@ from nornmail.outbox.worker import Worker
 from nornmail.outgoing import OperatorRequest, QueueState
 from nornmail.settings.env import read_environment
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.session import Line, OpenSession, Session
+from nornmail.smtp.session import CachedSession, OpenSession, Session
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import MemoryStateStore
 
@@ -147,7 +147,9 @@ class Mailer:
         self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
-        line = Line(open_session or partial(Session.open, settings, clock=self._clock), self._clock)
+        line = CachedSession(
+            open_session or partial(Session.open, settings, clock=self._clock), self._clock
+        )
         self._worker = Worker(
             QueueRunner(
                 self._store,

@@ -31,7 +31,7 @@ from nornmail.outbox.sent_copies import SentMail, sync_sent_copy
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
-from nornmail.smtp.session import Line
+from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore
 
@@ -63,7 +63,7 @@ class QueueRunner:
 
     store: StateStore
     outbox: str
-    line: Line
+    line: CachedSession
     clock: Clock
     rng: random.Random
     limits: transitions.SendLimits
@@ -296,17 +296,17 @@ class QueueRunner:
             envelope = transitions.envelope_of(message)
             submission = session.submit(envelope, raw, before_content=before_content)
         except (StoreError, LeaseLost):
-            self.line.drop()
+            self.line.close()
             raise
         except NornmailError as error:
             return message, self._unreachable(error)
         except Exception as error:  # a mistake of ours at one message must not stop the others
-            self.line.drop()
+            self.line.close()
             log.exception("%s could not be submitted", message.message_id)
             reason = f"{type(error).__name__}: {error}"
             return current, Deferred(reason) if current is message else Interrupted(reason)
         except BaseException:
-            self.line.drop()
+            self.line.close()
             raise
         self.last_error = None
         self.line.used(usable=submission.usable)

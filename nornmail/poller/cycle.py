@@ -115,7 +115,7 @@ class PollCycle:
         """Drop a connection that is another process's: nothing is sent."""
         connection, self.connection, self._discovery = self.connection, None, None
         if connection is not None:
-            connection.forget()
+            connection.detach()
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""

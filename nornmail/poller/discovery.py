@@ -122,9 +122,9 @@ class Discovery:
             self._list(now)
         else:
             # Also before a listing: Dovecot lists what it has told of, and tells of news after it.
-            complaints = self._connection.complaints
+            errors = self._connection.untagged_errors
             self._connection.noop()
-            self._in_doubt = self._connection.complaints > complaints
+            self._in_doubt = self._connection.untagged_errors > errors
             if now >= self._listed_at + RECONCILE_INTERVAL:
                 self._list(now)
             elif self._disagrees() or now >= self._next_search:

@@ -14,7 +14,7 @@ from itertools import islice
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.imap.quirks import substitute
+from nornmail.imap.quirks import placeholder_reason
 from nornmail.imap.results import Summary
 from nornmail.model import Entry, KeepRaw, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, batches
@@ -392,7 +392,7 @@ def _is_whole(uid: int, raw: bytes, size: int) -> bool:
     """Whether what came is the message, and neither nothing nor something in its place."""
     if not raw:
         return size == 0
-    reason = substitute(raw)
+    reason = placeholder_reason(raw)
     if reason is not None:
         log.warning("UID %d: %s", uid, reason)
     return reason is None

@@ -162,7 +162,7 @@ class Loop:
     def _was_throttled(self) -> bool:
         """Whether the server marked the last poll as slowed down."""
         connection = self._cycle.connection
-        return connection is not None and connection.was_slowed()
+        return connection is not None and connection.was_throttled()
 
     def _survived(self, error: NornmailError) -> float:
         """The seconds to wait after an error; one that needs a person is raised again."""

@@ -102,6 +102,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "IMAP.AccessAsUser.All, and that IMAP is enabled for the mailbox",
         sent="Sent Items",
         trash="Deleted Items",
+        keeps_sent=True,
         limits=(
             "it takes OAuth2 only: passwords are switched off for nearly every account",
             "it stops pushing after about ten minutes of one IDLE, so IDLE is renewed before that",

@@ -1,29 +1,40 @@
-"""Logging in: which way the credentials go, and what a refusal means (RFC 4954)."""
+"""Login (RFC 4954): how the credentials are sent, and what a refusal means."""
 
 from __future__ import annotations
 
-import binascii
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from typing import Final
 
-from nornmail.errors import AuthenticationFailed, ConnectionLost, ProtocolError, Throttled
+from nornmail.errors import AuthenticationFailed, ProtocolError, Throttled
 from nornmail.net.redact import Redactor
-from nornmail.net.sasl import Exchange, ask_token, with_password, with_token
+from nornmail.net.sasl import (
+    Mechanism,
+    Responder,
+    ask_token,
+    log_in_with_token,
+    password_mechanisms,
+    refusal_status,
+    secret_forms,
+    sendable_password,
+    token_mechanisms,
+)
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.reply_codes import Meaning, Response, Stage, is_lockout, limit_kind, meaning
+from nornmail.smtp.reply_codes import (
+    UNKNOWN_MECHANISM,
+    Phase,
+    Reply,
+    ReplyKind,
+    is_lockout,
+    limit_kind,
+    reply_kind,
+)
 from nornmail.smtp.wire import Wire
 
 MAX_COMMAND_OCTETS: Final = 510
 """Octets of a command without its CRLF (RFC 5321, 4.5.3.1.4): a longer first message goes after the
 command (RFC 4954, 4)."""
 MAX_CHALLENGES: Final = 4
-"""Questions that a server may ask within one login; none of these mechanisms has more than two."""
-MAX_STATUS_CHARS: Final = 40
-"""Characters of the status that a server gives for a refused token: ``400``, ``invalid_token``."""
-MAX_CHALLENGE_OCTETS: Final = 4_096
-"""Octets of a challenge that are decoded. What servers tell of a refusal has about a hundred."""
+"""Challenges of a server within one login; none of these mechanisms has more than two."""
 
 LOGIN_HINT: Final = (
     "check SMTP_USERNAME and SMTP_PASSWORD: many providers want an app password here, not the "
@@ -35,22 +46,23 @@ OAUTH_HINT: Final = "check that the token is for SMTP_USERNAME, and that its sco
 def log_in(
     wire: Wire,
     settings: SmtpSettings,
-    scrub: Redactor,
+    redact: Redactor,
     token: Callable[[], str] | None = None,
 ) -> None:
-    """Authenticate.
+    """Authenticate, if the settings have a user name.
 
     Args:
         wire: after EHLO, and inside TLS where the settings demand it.
-        settings: as whom; without a user name nobody logs in.
-        scrub: hides what is secret.
+        settings: as whom.
+        redact: hides what is secret.
         token: asked for a token, and for another one when the server refuses that.
 
     Raises:
         AuthenticationFailed: the credentials were refused, or the server takes none of this kind.
-        Throttled: the server takes nobody for now.
-        ConnectionLost: the connection fell, or the callback has no token.
-        ConfigurationError: the credentials hold what cannot be sent, or the callback is none.
+        Throttled: the server refuses all logins for now.
+        ConnectionLost: the connection is lost, or the callback has no token.
+        ConfigurationError: the credentials hold what cannot be sent, or the callback cannot be
+            used.
     """
     if settings.username is None:
         return
@@ -59,101 +71,73 @@ def log_in(
     if token is None:
         if settings.password is None:
             raise AuthenticationFailed("SMTP_PASSWORD is missing, and there is no token")
-        password = settings.password
-        scrub.hide(password)
-        refused = _attempt(wire, with_password(offered, username, password), offered, scrub)
+        redact.hide(*secret_forms(username, settings.password))
+        mechanisms = password_mechanisms(offered, username, sendable_password(settings.password))
+        refused = _attempt(wire, mechanisms, offered, redact)
         if refused is not None:
             raise refused
         return
-    _log_in_with_token(wire, settings, offered, scrub, token)
 
+    def send(token: str) -> AuthenticationFailed | None:
+        bearers = token_mechanisms(offered, username, token, settings.host, settings.port)
+        return _attempt(wire, bearers, offered, redact, is_token=True)
 
-def _log_in_with_token(
-    wire: Wire,
-    settings: SmtpSettings,
-    offered: Collection[str],
-    scrub: Redactor,
-    ask: Callable[[], str],
-) -> None:
-    given = ask_token(ask, scrub.hide)
-    name, host, port = settings.username or "", settings.host, settings.port
-    refused = _attempt(wire, with_token(offered, name, given, host, port), offered, scrub, True)
-    if refused is None:
-        return
-    fresh = ask_token(ask, scrub.hide)
-    if fresh == given:
-        raise refused
-    try:
-        again = _attempt(wire, with_token(offered, name, fresh, host, port), offered, scrub, True)
-    except ConnectionLost as lost:
-        # No reason to come back at once: who hangs up on tokens is not to be hammered.
-        raise refused from lost
-    if again is not None:
-        raise again
+    log_in_with_token(ask_token(token, redact.hide), token, redact.hide, send)
 
 
 def _attempt(
     wire: Wire,
-    exchange: Exchange | None,
+    mechanisms: list[Mechanism],
     offered: Collection[str],
-    scrub: Redactor,
+    redact: Redactor,
+    *,
     is_token: bool = False,
 ) -> AuthenticationFailed | None:
-    """Log in once, since servers count each try; a refusal is returned.
+    """Send the credentials once, since servers count each try; a refusal is returned.
+
+    A mechanism that the server does not know after all (504) did not count: the next one follows.
 
     Raises:
         AuthenticationFailed: nothing was sent, as the server takes none of this kind.
-        Throttled: it takes nobody for now.
+        Throttled: it refuses all logins for now.
     """
-    advice = OAUTH_HINT if is_token else LOGIN_HINT
-    if exchange is None:
-        what, shown = ("token" if is_token else "password"), " ".join(offered) or "nothing"
-        raise AuthenticationFailed(f"the server takes no {what} here (it offers: {scrub(shown)})")
-    messages = exchange.encoded()
-    scrub.hide(*messages)
-    answer, told = _exchange(wire, exchange, messages)
-    said = f"{answer.code} {scrub(answer.text)}".rstrip()
-    found = meaning(Stage.LOGIN, answer)
-    if found is Meaning.DONE:
+    names = redact(" ".join(offered)) or "nothing"
+    if not mechanisms:
+        kind = "token" if is_token else "password"
+        raise AuthenticationFailed(f"the server takes no {kind} here (it offers: {names})")
+    for mechanism in mechanisms:
+        redact.hide(*mechanism.encoded())
+        reply, reason = _exchange(wire, mechanism)
+        if reply.code != UNKNOWN_MECHANISM:
+            break
+    text = f"{reply.code} {redact(reply.text)}".rstrip()
+    kind_of_reply = reply_kind(Phase.AUTH, reply)
+    if kind_of_reply is ReplyKind.COMPLETION:
         return None
-    if found is Meaning.NONSENSE:
-        raise ProtocolError(f"the server answered AUTH with {said}")
-    if found is Meaning.LATER or is_lockout(answer.text):
-        kind = limit_kind(answer.text)
-        raise Throttled(f"the server takes nobody for now: {said}", kind=kind)
-    status = scrub(refusal_status(told))
-    status_shown = f" (status {status})" if status else ""
-    return AuthenticationFailed(f"the server refused the login: {said}{status_shown}; {advice}")
+    if kind_of_reply is ReplyKind.INVALID:
+        raise ProtocolError(f"the server answered AUTH with {text}")
+    if kind_of_reply is ReplyKind.TRANSIENT or is_lockout(reply.text):
+        kind = limit_kind(reply.text)
+        raise Throttled(f"the server refuses all logins (temporary): {text}", kind=kind)
+    if reply.code == UNKNOWN_MECHANISM:
+        raise AuthenticationFailed(
+            f"the server offers {names} for AUTH and then refuses what we know of it: {text}; "
+            "ask its owner, the credentials were not looked at"
+        )
+    status = redact(refusal_status(reason))
+    suffix = f" (status {status})" if status else ""
+    advice = OAUTH_HINT if is_token else LOGIN_HINT
+    return AuthenticationFailed(f"the server refused the login: {text}{suffix}; {advice}")
 
 
-def _exchange(wire: Wire, exchange: Exchange, messages: list[str]) -> tuple[Response, str]:
-    """The last answer, and the challenge that no message was left for."""
-    command = f"AUTH {exchange.mechanism}"
-    left = list(messages)
-    if exchange.initial and len(command) + 1 + len(left[0]) <= MAX_COMMAND_OCTETS:
-        command = f"{command} {left.pop(0)}"
-    answer, told = wire.command(command), ""
+def _exchange(wire: Wire, mechanism: Mechanism) -> tuple[Reply, str]:
+    """AUTH: the last reply, and the challenge with the reason of a refusal."""
+    responder = Responder(mechanism)
+    command = f"AUTH {mechanism.name}"
+    first = responder.initial_response(MAX_COMMAND_OCTETS - len(command) - 1)
+    reply = wire.command(command if first is None else f"{command} {first}")
     for _ in range(MAX_CHALLENGES):
-        if meaning(Stage.LOGIN, answer) is not Meaning.GO_ON:
-            return answer, told
-        if left:
-            line = left.pop(0)
-        else:
-            told = answer.text
-            farewell = exchange.farewell
-            line = "*" if farewell is None else b64encode(farewell).decode("ascii")
-        answer = wire.command(line)
-    raise ProtocolError("the server asks and asks within AUTH")
-
-
-def refusal_status(challenge: str) -> str:
-    """The status in the challenge with which a server tells why it refuses; ``""`` if it has none.
-
-    Google sends ``{"status":"400",…}``, RFC 7628 has ``{"status":"invalid_token",…}``.
-    """
-    try:
-        told = json.loads(b64decode(challenge[:MAX_CHALLENGE_OCTETS], validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        return ""
-    status = told.get("status", "") if isinstance(told, dict) else ""
-    return str(status)[:MAX_STATUS_CHARS] if isinstance(status, str | int) else ""
+        if reply_kind(Phase.AUTH, reply) is not ReplyKind.INTERMEDIATE:
+            return reply, responder.refusal
+        reply = wire.command(responder.respond(reply.text))
+    raise ProtocolError("too many AUTH challenges")

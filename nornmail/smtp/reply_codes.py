@@ -1,6 +1,7 @@
-"""What a reply code means at each stage of a session: one table (RFC 5321, 4.2, 4.3.2; RFC 4954).
+"""Replies of an SMTP server: octets in, values out, and one table of what a code means when.
 
-A code that the table does not have for a stage means what its first digit says.
+RFC 5321, 4.2 and 4.3.2; RFC 4954. A code that the table does not have for a phase means what its
+first digit says.
 """
 
 from __future__ import annotations
@@ -14,14 +15,11 @@ from typing import Final
 
 from nornmail.errors import ProtocolError
 
-# ---- Replies of an SMTP server: octets in, values out (RFC 5321, 4.2). Bounded.
-# It is told from ``replies.py``, the answers to messages, by the name that ``imap/`` has for this.
-
 MAX_REPLY_LINE: Final = 8_192
 """Octets of a line of a reply; RFC 5321 (4.5.3.1.5) has 512."""
 MAX_REPLY_LINES: Final = 500
 """Lines of one reply. The longest real ones, to EHLO, have some twenty."""
-MAX_WORDS: Final = 2_000
+MAX_TEXT: Final = 2_000
 """Characters of a reply's text that are looked at."""
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\n]*?))?\r*")
@@ -29,7 +27,7 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |\Z)")
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class Reply:
     """One reply.
 
     Attributes:
@@ -42,25 +40,25 @@ class Response:
 
     @property
     def text(self) -> str:
-        """All lines as one, the enhanced code (RFC 2034) that each of them repeats told once.
+        """All lines as one, with the enhanced code (RFC 2034) that each of them repeats once.
 
-        At most :data:`MAX_WORDS` characters.
+        At most :data:`MAX_TEXT` characters.
         """
         words = [line.decode("utf-8", "replace").strip() for line in self.lines]
         enhanced = self.enhanced
         if enhanced:
             words = [enhanced, *(word.removeprefix(enhanced).strip() for word in words)]
-        return " ".join(filter(None, words))[:MAX_WORDS]
+        return " ".join(filter(None, words))[:MAX_TEXT]
 
     @property
     def enhanced(self) -> str:
         """The enhanced status code (RFC 3463) at its beginning, ``""`` where there is none."""
-        found = _ENHANCED.match(self.lines[0].decode("latin-1")) if self.lines else None
-        return found[0] if found else ""
+        match = _ENHANCED.match(self.lines[0].decode("latin-1")) if self.lines else None
+        return match[0] if match else ""
 
 
-class ResponseReader:
-    """Takes in octets, gives out replies. After an error it is of no use any more."""
+class ReplyReader:
+    """Takes octets in, gives replies out. After an error it cannot be used any more."""
 
     __slots__ = ("_buffer", "_lines")
 
@@ -70,29 +68,29 @@ class ResponseReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left over from what was taken in."""
+        """Whether no octet is left that belongs to no reply."""
         return not self._buffer and not self._lines
 
     def feed(self, octets: bytes) -> None:
         """Take octets in."""
         self._buffer += octets
 
-    def take(self) -> Response | None:
+    def next(self) -> Reply | None:
         """The next whole reply, or ``None`` until more octets came.
 
         Raises:
-            ProtocolError: what came is no reply, or is over a limit.
+            ProtocolError: a line is not a reply, or is over a limit.
         """
         while (end := self._buffer.find(b"\n", 0, MAX_REPLY_LINE)) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
-            found = _LINE.fullmatch(line)
-            if found is None:
-                raise ProtocolError(f"the server says what is no SMTP reply: {line[:80]!r}")
-            self._lines.append(found[3] or b"")
-            if found[2] != b"-":
+            match = _LINE.fullmatch(line)
+            if match is None:
+                raise ProtocolError(f"the server's line is not an SMTP reply: {line[:80]!r}")
+            self._lines.append(match[3] or b"")
+            if match[2] != b"-":
                 lines, self._lines = self._lines, []
-                return Response(int(found[1]), tuple(lines))
+                return Reply(int(match[1]), tuple(lines))
             if len(self._lines) == MAX_REPLY_LINES:
                 raise ProtocolError(f"a reply of more than {MAX_REPLY_LINES} lines")
         if len(self._buffer) >= MAX_REPLY_LINE:
@@ -100,89 +98,98 @@ class ResponseReader:
         return None
 
 
-class Stage(StrEnum):
-    """Where in a session a reply was read."""
+class Phase(StrEnum):
+    """The phase of a session in which a reply was read."""
 
     GREETING = "greeting"
     EHLO = "EHLO"
     STARTTLS = "STARTTLS"
-    LOGIN = "AUTH"
+    AUTH = "AUTH"
     MAIL = "MAIL"
-    RECIPIENT = "RCPT"
+    RCPT = "RCPT"
     DATA = "DATA"
     END = "end of data"
     """After the final dot."""
     OTHER = "RSET, NOOP or QUIT"
 
 
-class Meaning(StrEnum):
-    """What follows from a reply."""
+class ReplyKind(StrEnum):
+    """Kinds of replies (RFC 5321, 4.2.1)."""
 
-    DONE = "done"
-    GO_ON = "go on"
+    COMPLETION = "positive completion"
+    INTERMEDIATE = "positive intermediate"
     """The server waits for more: the content, or the next step of a login."""
-    LATER = "later"
+    TRANSIENT = "transient negative"
     """Not now; another try may succeed."""
-    NEVER = "never"
-    """Not at all."""
-    NONSENSE = "nonsense"
-    """No answer to what was said: nothing more on this connection can be trusted."""
+    PERMANENT = "permanent negative"
+    INVALID = "invalid"
+    """Not an answer to the command: nothing more on this connection can be trusted."""
 
 
 CLOSING: Final = 421
-"""The server closes the connection, whatever it was asked (RFC 5321, 3.8)."""
+"""The server closes the connection, whatever the command was (RFC 5321, 3.8)."""
+UNKNOWN_MECHANISM: Final = 504
+"""The server does not know the mechanism of AUTH; it has not looked at the password."""
 
-_NOT_25X: Final = dict.fromkeys((*range(200, 250), *range(260, 300)), Meaning.NONSENSE)
-"""``221 closing`` in the place of ``250``: nobody may take it for a yes."""
-_BY_DIGIT: Final = {2: Meaning.DONE, 3: Meaning.NONSENSE, 4: Meaning.LATER, 5: Meaning.NEVER}
-MEANINGS: Mapping[Stage, Mapping[int, Meaning]] = MappingProxyType(
+_NOT_25X: Final = dict.fromkeys((*range(200, 250), *range(260, 300)), ReplyKind.INVALID)
+"""A ``221`` where ``250`` is expected is not success."""
+_BY_DIGIT: Final = {
+    2: ReplyKind.COMPLETION,
+    3: ReplyKind.INVALID,
+    4: ReplyKind.TRANSIENT,
+    5: ReplyKind.PERMANENT,
+}
+KINDS: Mapping[Phase, Mapping[int, ReplyKind]] = MappingProxyType(
     {
-        Stage.GREETING: {},
-        Stage.EHLO: {},
-        Stage.STARTTLS: {},
-        Stage.LOGIN: {
-            334: Meaning.GO_ON,
+        Phase.GREETING: {},
+        Phase.EHLO: {},
+        Phase.STARTTLS: {},
+        Phase.AUTH: {
+            334: ReplyKind.INTERMEDIATE,
             # RFC 4954, 4.7: a password transition is needed, which no other try brings about.
-            432: Meaning.NEVER,
+            432: ReplyKind.PERMANENT,
         },
-        Stage.MAIL: _NOT_25X,
-        Stage.RECIPIENT: {
+        Phase.MAIL: _NOT_25X,
+        Phase.RCPT: {
             **_NOT_25X,
             # RFC 5321, 4.5.3.1.10: old servers say it of too many recipients, where 452 belongs.
-            552: Meaning.LATER,
+            552: ReplyKind.TRANSIENT,
         },
         # A server that takes content before it came did not understand DATA.
-        Stage.DATA: {354: Meaning.GO_ON, **dict.fromkeys(range(200, 300), Meaning.NONSENSE)},
-        Stage.END: _NOT_25X,
-        Stage.OTHER: {},
+        Phase.DATA: {
+            354: ReplyKind.INTERMEDIATE,
+            **dict.fromkeys(range(200, 300), ReplyKind.INVALID),
+        },
+        Phase.END: _NOT_25X,
+        Phase.OTHER: {},
     }
 )
-"""For each stage the codes that do not mean there what their first digit says."""
+"""For each phase the codes that do not mean what their first digit says."""
 
 DAILY_LIMIT: Final = "5.4.5"
 """Gmail refuses for good what it takes tomorrow: ``550 5.4.5 Daily sending limit exceeded``."""
-_TRANSACTION: Final = frozenset({Stage.MAIL, Stage.RECIPIENT, Stage.DATA, Stage.END})
+_TRANSACTION: Final = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.END})
 
 _FULL = re.compile(r"5\.(?!5\.3\b)")
-"""An enhanced code beside 552 that is not about the number of recipients: a full mailbox."""
+"""An enhanced code after 552 that is not about the number of recipients: a full mailbox."""
 _TOO_MANY = re.compile(r"too many recipients|recipient limit|recipients exceeded", re.IGNORECASE)
 
 
-def meaning(stage: Stage, response: Response) -> Meaning:
-    """What a reply means where it was read."""
-    code = response.code
-    if stage is Stage.RECIPIENT and code == 552 and _FULL.match(response.enhanced):
-        return Meaning.NEVER
-    if stage in _TRANSACTION and code // 100 == 5 and response.enhanced == DAILY_LIMIT:
-        return Meaning.LATER
-    return MEANINGS[stage].get(code) or _BY_DIGIT[code // 100]
+def reply_kind(phase: Phase, reply: Reply) -> ReplyKind:
+    """The kind of a reply in its phase."""
+    code = reply.code
+    if phase is Phase.RCPT and code == 552 and _FULL.match(reply.enhanced):
+        return ReplyKind.PERMANENT
+    if phase in _TRANSACTION and code // 100 == 5 and reply.enhanced == DAILY_LIMIT:
+        return ReplyKind.TRANSIENT
+    return KINDS[phase].get(code) or _BY_DIGIT[code // 100]
 
 
-def is_full(response: Response) -> bool:
-    """Whether no further RCPT is taken in this transaction."""
-    if meaning(Stage.RECIPIENT, response) is not Meaning.LATER:
+def is_full(reply: Reply) -> bool:
+    """Whether the server takes no further RCPT in this transaction."""
+    if reply_kind(Phase.RCPT, reply) is not ReplyKind.TRANSIENT:
         return False
-    return response.enhanced[2:] == "5.3" or _TOO_MANY.search(response.text) is not None
+    return reply.enhanced[2:] == "5.3" or _TOO_MANY.search(reply.text) is not None
 
 
 _LIMITS: Final = (
@@ -190,11 +197,11 @@ _LIMITS: Final = (
      "connections"),
     (re.compile(r"too many|rate|throttl|try again in|exceeded", re.I), "rate"),
 )  # fmt: skip
-"""What servers say of a limit, and what it is about."""
+"""Texts about a limit, and what it is about."""
 
 
 def limit_kind(text: str) -> str:
-    """What a refusal for now is about, as :class:`~nornmail.errors.Throttled` names it."""
+    """The kind of a transient refusal, as :class:`~nornmail.errors.Throttled` has it."""
     return next((kind for words, kind in _LIMITS if words.search(text)), "unavailable")
 
 

@@ -1,129 +1,170 @@
-"""One SMTP connection, from connecting to QUIT. What it means for a letter is told as a value."""
+"""SMTP sessions: from connecting to QUIT, and one session that is kept between messages."""
 
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from nornmail.clock import Clock, SystemClock
+from nornmail.clock import Clock, Deadline, SystemClock
 from nornmail.errors import ConnectionLost, NornmailError, ProtocolError, Throttled
+from nornmail.net import tls
 from nornmail.net.redact import Redactor
-from nornmail.net.tls import connect, helo_name, wrap
+from nornmail.net.tls import Endpoint
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
-from nornmail.smtp.reply_codes import Meaning, Stage, limit_kind, meaning
-from nornmail.smtp.transaction import Outcome, Submission, Transaction, mail_parameters, unfit
+from nornmail.smtp.reply_codes import Phase, ReplyKind, limit_kind, reply_kind
+from nornmail.smtp.transaction import (
+    Outcome,
+    Submission,
+    Transaction,
+    check_extensions,
+    mail_parameters,
+)
 from nornmail.smtp.wire import Wire
 
 log = logging.getLogger("nornmail.smtp")
 
-# ---- The beginning of a session: connecting, the greeting, EHLO, STARTTLS. No secret is sent
-# here.
-
-
-def connected(settings: SmtpSettings, clock: Clock, seconds: float) -> Wire:
-    """A connection, inside TLS where it begins with the first octet.
-
-    Args:
-        settings: where to.
-        clock: for deadlines.
-        seconds: that connecting may take, and then each command.
-
-    Raises:
-        ConnectionLost: nobody answers there, or its certificate is not to be trusted.
-        ConfigurationError: the host's name or the CA file cannot be used.
-    """
-    until = clock.monotonic() + seconds
-
-    def remaining() -> float:
-        left = until - clock.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline passed")
-        return left
-
-    sock = connect(settings, remaining)
-    if settings.implicit_tls:
-        sock = wrap(sock, settings, remaining)
-    helo = helo_name(socket.gethostname())
-    return Wire(sock, settings.host, helo, seconds, clock)
-
-
-def greet(wire: Wire, scrub: Redactor) -> None:
-    """Read the greeting, and learn what the server can do.
-
-    Raises:
-        ConnectionLost, Throttled, ProtocolError: it takes nobody, for now, or is no SMTP server.
-    """
-    wire.expect()
-    answer = wire.response()
-    said = f"{answer.code} {scrub(answer.text)}".rstrip()
-    found = meaning(Stage.GREETING, answer)
-    if found is Meaning.LATER:
-        raise Throttled(f"the server takes nobody now: {said}", kind=limit_kind(answer.text))
-    if found is Meaning.NEVER:
-        raise ConnectionLost(f"the server takes nobody: {said}")
-    if found is not Meaning.DONE:
-        raise ProtocolError(f"the server greets with {said}")
-    _hello(wire, scrub)
-
-
-def _hello(wire: Wire, scrub: Redactor) -> None:
-    """EHLO, and HELO where the server is older than that (RFC 5321, 3.2)."""
-    for verb, say in (("EHLO", wire.ehlo), ("HELO", wire.helo)):
-        wire.expect()
-        code, text = say()
-        said = f"{code} {scrub(text.decode('utf-8', 'replace'))}".rstrip()
-        if code // 100 == 4:
-            raise Throttled(f"the server takes nobody now: {said}", kind=limit_kind(said))
-        if code == 250:
-            return
-        if code // 100 != 5:
-            raise ProtocolError(f"the server answered {verb} with {said}")
-    raise ConnectionLost(f"the server takes nobody: {said}")
-
-
-def secure(wire: Wire, settings: SmtpSettings, scrub: Redactor) -> None:
-    """STARTTLS (RFC 3207), which must succeed before anything secret is sent.
-
-    Raises:
-        ConnectionLost: the server offers none, refuses it, or its certificate is not to be trusted.
-        ProtocolError: it sent something behind its answer, to be taken for what comes inside TLS.
-    """
-    if not wire.has_extn("starttls"):
-        raise ConnectionLost(
-            f"the server offers no STARTTLS on port {settings.port}, and nothing secret was sent; "
-            "set SMTP_PORT to one that does, mostly 587 or 465 (SMTP_USE_TLS=false sends all in "
-            "clear, the password as well)"
-        )
-    answer = wire.command("STARTTLS")
-    if meaning(Stage.STARTTLS, answer) is not Meaning.DONE:
-        said = f"{answer.code} {scrub(answer.text)}".rstrip()
-        raise ConnectionLost(f"the server refused STARTTLS, and nothing secret was sent: {said}")
-    if not wire.is_quiet:
-        raise ProtocolError("the server sent something between STARTTLS and TLS")
-    if wire.sock is None:
-        raise ConnectionLost("the connection is closed")
-    wire.begin_tls(wrap(wire.sock, settings, wire.remaining))
-    _hello(wire, scrub)
-
+HELO_LITERAL: Final = "[127.0.0.1]"
+"""The name of a client that has none of its own (RFC 5321, 4.1.3); it reveals nothing about it."""
+_HOST_NAME = re.compile(
+    r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]",
+    re.IGNORECASE,
+)
+_NOT_PUBLIC = (".local", ".localdomain", ".lan", ".internal", ".home", ".arpa", ".localhost")
 
 NOOP_TIMEOUT: Final = 10.0
 """Seconds for NOOP: the server has nothing to do for it, and a connection that died in silence is
 noticed by it."""
 QUIT_TIMEOUT: Final = 5.0
-"""Seconds for QUIT: nothing depends on the answer."""
+"""Seconds for QUIT: nothing depends on the reply."""
+
+
+# The handshake: connecting, the greeting, EHLO, STARTTLS. No secret is sent here.
+
+
+def helo_name(host_name: str) -> str:
+    """Our own name in EHLO: this machine's if it is a whole and public one, else a literal.
+
+    Servers refuse half names (``build-7``), and a private name only reveals the network it is in.
+
+    Args:
+        host_name: as the system has it.
+    """
+    is_public = _HOST_NAME.fullmatch(host_name) and not host_name.lower().endswith(_NOT_PUBLIC)
+    return host_name if is_public else HELO_LITERAL
+
+
+def endpoint_of(settings: SmtpSettings) -> Endpoint:
+    """The endpoint that the settings lead to."""
+    return Endpoint(
+        protocol="SMTP",
+        host=settings.host,
+        port=settings.port,
+        ca_file=settings.ca_file,
+        plain_advice="465 is the port for TLS from the first octet: set SMTP_PORT, usually to 587",
+        tls_advice="the port speaks TLS from the first octet: set SMTP_PORT=465",
+    )
+
+
+def connect(settings: SmtpSettings, clock: Clock, seconds: float) -> Wire:
+    """A connection, inside TLS where it begins with the first octet.
+
+    Args:
+        settings: where to.
+        clock: for deadlines.
+        seconds: that connecting, TLS and the greeting may take together, and then each command.
+
+    Raises:
+        ConnectionLost: no answer, or the certificate is not to be trusted.
+        ConfigurationError: the host's name or the CA file cannot be used.
+    """
+    endpoint = endpoint_of(settings)
+    context = endpoint.context() if settings.implicit_tls else None
+    deadline = Deadline(clock, seconds)
+    sock = tls.connect(endpoint, deadline.remaining)
+    if context is not None:
+        sock = tls.wrap(sock, endpoint, context, deadline.remaining)
+    return Wire(sock, settings.host, helo_name(socket.gethostname()), seconds, clock, deadline)
+
+
+def read_greeting(wire: Wire, redact: Redactor) -> None:
+    """Read the greeting, and learn the server's extensions.
+
+    Raises:
+        ConnectionLost, Throttled, ProtocolError: it refuses connections, for now, or is not an
+            SMTP server.
+    """
+    reply = wire.read_reply()
+    text = f"{reply.code} {redact(reply.text)}".rstrip()
+    kind = reply_kind(Phase.GREETING, reply)
+    if kind is ReplyKind.TRANSIENT:
+        raise _busy(text, reply.text)
+    if kind is ReplyKind.PERMANENT:
+        raise ConnectionLost(f"the server refuses connections: {text}")
+    if kind is not ReplyKind.COMPLETION:
+        raise ProtocolError(f"the server greets with {text}")
+    _hello(wire, redact)
+
+
+def _busy(text: str, words: str) -> Throttled:
+    message = f"the server is refusing connections (temporary): {text}"
+    return Throttled(message, kind=limit_kind(words))
+
+
+def _hello(wire: Wire, redact: Redactor) -> None:
+    """EHLO, and HELO where the server is older than that (RFC 5321, 3.2)."""
+    for verb, send in (("EHLO", wire.ehlo), ("HELO", wire.helo)):
+        wire.set_deadline()
+        code, octets = send()
+        text = f"{code} {redact(octets.decode('utf-8', 'replace'))}".rstrip()
+        if code // 100 == 4:
+            raise _busy(text, text)
+        if code == 250:
+            return
+        if code // 100 != 5:
+            raise ProtocolError(f"the server answered {verb} with {text}")
+    raise ConnectionLost(f"the server refuses connections: {text}")
+
+
+def start_tls(wire: Wire, settings: SmtpSettings, redact: Redactor) -> None:
+    """STARTTLS (RFC 3207), which must succeed before anything secret is sent.
+
+    Raises:
+        ConnectionLost: the server does not offer it, refuses it, or its certificate is not to be
+            trusted.
+        ProtocolError: octets followed its reply, which would be taken for the server's inside TLS.
+    """
+    if not wire.has_extn("starttls"):
+        raise ConnectionLost(
+            f"the server does not offer STARTTLS on port {settings.port}, and nothing secret was "
+            "sent; set SMTP_PORT to one that does, usually 587 or 465 (SMTP_USE_TLS=false sends "
+            "all in clear, the password as well)"
+        )
+    endpoint = endpoint_of(settings)
+    context = endpoint.context()
+    reply = wire.command("STARTTLS")
+    if reply_kind(Phase.STARTTLS, reply) is not ReplyKind.COMPLETION:
+        text = f"{reply.code} {redact(reply.text)}".rstrip()
+        raise ConnectionLost(f"the server refused STARTTLS, and nothing secret was sent: {text}")
+    if not wire.is_quiet:
+        raise ProtocolError("the server sent something between STARTTLS and TLS")
+    if wire.sock is None:
+        raise ConnectionLost("the connection is closed")
+    wire.begin_tls(tls.wrap(wire.sock, endpoint, context, wire.deadline.remaining))
+    _hello(wire, redact)
 
 
 class Session:
     """One SMTP connection, logged in. One thread at a time. Made by :meth:`open`."""
 
-    def __init__(self, wire: Wire, scrub: Redactor) -> None:
+    def __init__(self, wire: Wire, redact: Redactor) -> None:
         self._wire = wire
-        self._scrub = scrub
+        self._redact = redact
 
     @classmethod
     def open(
@@ -141,25 +182,24 @@ class Session:
             clock: for deadlines.
 
         Raises:
-            ConnectionLost: it cannot be reached, takes nobody, or TLS cannot be had.
-            ProtocolError: what answers there cannot be understood.
+            ConnectionLost: no answer, the server refuses connections, or TLS failed.
+            ProtocolError: a reply cannot be understood.
             AuthenticationFailed: it refused the credentials, or takes none of this kind.
-            Throttled: it takes nobody for now (4xx).
+            Throttled: it refuses connections or logins for now (4xx).
             ConfigurationError: a setting cannot be used.
         """
-        scrub = Redactor()
-        scrub.hide(settings.password or "")
-        wire = connected(settings, clock or SystemClock(), settings.timeout)
+        redact = Redactor(settings.password or "")
+        wire = connect(settings, clock or SystemClock(), settings.timeout)
         try:
-            greet(wire, scrub)
+            read_greeting(wire, redact)
             if settings.use_tls and not settings.implicit_tls:
-                secure(wire, settings, scrub)
-            log_in(wire, settings, scrub, token or settings.token)
+                start_tls(wire, settings, redact)
+            log_in(wire, settings, redact, token or settings.token)
         except BaseException:
             wire.close()
             raise
         log.debug("SMTP session open: %s:%d", settings.host, settings.port)
-        return cls(wire, scrub)
+        return cls(wire, redact)
 
     def submit(
         self,
@@ -168,36 +208,38 @@ class Session:
         *,
         before_content: Callable[[tuple[Recipient, ...]], None],
     ) -> Submission:
-        """Hand a letter in: MAIL, RCPT one by one, DATA, the content, the final dot.
+        """Submit a message: MAIL, RCPT one by one, DATA, the content, the final dot.
 
         Args:
             envelope: from whom and to whom.
             raw: the message, lines ended by CRLF.
             before_content: called after 354, before the first octet of the content, with the
-                recipients as they stand if nothing is ever heard again: UNKNOWN where RCPT was
-                accepted, PENDING where it was put off, REFUSED where it was refused. When it
-                raises, the connection is closed, nothing was sent, and the error goes on.
+                recipients as they are if the connection is lost from here on: UNKNOWN where RCPT
+                was accepted, PENDING where it was deferred, REFUSED where it was refused. When it
+                raises, the connection is closed, nothing was sent, and the error propagates.
 
         Returns:
-            What the server said. It raises for nothing that the server says or does. A letter that
-            cannot be handed in here (too large, no SMTPUTF8, lines that break the rules) is REFUSED
+            The server's replies. Nothing that the server sends or does raises. A message that
+            cannot be submitted here (too large, no SMTPUTF8, lines that break the rules) is REFUSED
             with code 0, and nothing of it was sent.
         """
         features = self._wire.esmtp_features
-        fault = unfit(features, envelope, raw)
+        fault = check_extensions(features, envelope, raw)
         if fault:
             refused = (
-                Recipient(one, RecipientStatus.REFUSED, 0, fault) for one in envelope.recipients
+                Recipient(address, RecipientStatus.REFUSED, 0, fault)
+                for address in envelope.recipients
             )
             usable = self._wire.sock is not None
             return Submission(Outcome.REFUSED, tuple(refused), 0, fault, usable)
         parameters = mail_parameters(features, envelope, raw)
-        return Transaction(self._wire, envelope, raw, self._scrub).run(parameters, before_content)
+        return Transaction(self._wire, envelope, raw, self._redact).run(parameters, before_content)
 
     def alive(self) -> bool:
         """Whether the server still answers (NOOP); if not, the session is closed."""
         try:
-            if meaning(Stage.OTHER, self._wire.command("NOOP", NOOP_TIMEOUT)) is Meaning.DONE:
+            reply = self._wire.command("NOOP", NOOP_TIMEOUT)
+            if reply_kind(Phase.OTHER, reply) is ReplyKind.COMPLETION:
                 return True
         except ConnectionLost:
             pass  # that is the answer
@@ -205,18 +247,15 @@ class Session:
         return False
 
     def close(self) -> None:
-        """Say QUIT and close; nothing depends on the answer. More than once is no error."""
+        """QUIT and close; nothing depends on the reply. More than once is not an error."""
         with suppress(ConnectionLost):
             self._wire.command("QUIT", QUIT_TIMEOUT)
         self._wire.close()
 
 
-# ---- The one connection to the server: made when it is needed, used again, closed when it is
-# idle.
-
 ASK_AFTER = 5.0
-"""Seconds without use after which a connection is asked whether it still lives (NOOP) before it is
-used again: servers and what stands in between hang up in silence."""
+"""Seconds without use after which a session is checked (NOOP) before it is used again: servers and
+what stands in between hang up in silence."""
 CLOSE_AFTER = 30.0
 """Seconds without use after which it is closed: a connection is a slot of the server's, and Postfix
 counts those of a client."""
@@ -224,11 +263,11 @@ counts those of a client."""
 OpenSession = Callable[[], Session]
 
 
-class Line:
-    """Keeps a session. One thread at a time.
+class CachedSession:
+    """Keeps a session between messages: opened on demand, closed when idle. One thread at a time.
 
     Args:
-        open_session: makes one; see :meth:`nornmail.smtp.session.Session.open`.
+        open_session: makes one; see :meth:`Session.open`.
         clock: for how long it was idle.
     """
 
@@ -244,7 +283,7 @@ class Line:
         return self._session is not None
 
     def ready(self) -> Session:
-        """A session that can be used: the one that there is, if it still lives, else a new one.
+        """A session that can be used: the kept one, if it is still alive, else a new one.
 
         Raises:
             NornmailError: as ``open_session`` does.
@@ -253,8 +292,8 @@ class Line:
         if self._session is not None and idle >= CLOSE_AFTER:
             self.close()
         if self._session is not None and idle >= ASK_AFTER and not self._session.alive():
-            log.debug("the connection had died while it was idle")
-            self.drop()
+            log.debug("the connection was lost while it was idle")
+            self.close()
         if self._session is None:
             self._session = self._open()
         self._used_at = self._clock.monotonic()
@@ -264,24 +303,20 @@ class Line:
         """Note that the session was used, and whether it can be again."""
         self._used_at = self._clock.monotonic()
         if not usable:
-            self.drop()
+            self.close()
 
     def close_if_idle(self) -> None:
-        """Close the session if nobody used it for some time."""
+        """Close the session if it was not used for some time."""
         if self._session is not None and self.idle_left() <= 0:
             self.close()
 
     def idle_left(self) -> float:
-        """Seconds until the session is closed if nobody uses it."""
+        """Seconds until the session is closed if it is not used."""
         return self._used_at + CLOSE_AFTER - self._clock.monotonic()
-
-    def drop(self) -> None:
-        """Let go of a session that is of no use."""
-        self.close()
 
     def close(self) -> None:
         """Close the session, if there is one."""
         session, self._session = self._session, None
         if session is not None:
-            with suppress(NornmailError):  # nothing depends on a good-bye
+            with suppress(NornmailError):  # nothing depends on QUIT
                 session.close()

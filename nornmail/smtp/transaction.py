@@ -1,4 +1,4 @@
-"""One letter handed in: MAIL, RCPT, DATA, the content, the final dot (RFC 5321, 3.3)."""
+"""One mail transaction: MAIL, RCPT, DATA, the content, the final dot (RFC 5321, 3.3)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,25 @@ from typing import Final
 from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.net.redact import Redactor
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus, check_line_endings
-from nornmail.smtp.reply_codes import CLOSING, Meaning, Response, Stage, is_full, meaning
+from nornmail.smtp.reply_codes import CLOSING, Phase, Reply, ReplyKind, is_full, reply_kind
 from nornmail.smtp.wire import Wire
 
-# ---- Whether a letter can be handed to this server at all, told before anything is sent. Pure.
-
 _PATH = re.compile(r"[^\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]+@[^\x00-\x20\x7f-\xa0<>@]+")
-"""What stands between the angle brackets of MAIL and RCPT: nothing that ends them or the line."""
+"""A path of MAIL and RCPT without its angle brackets: nothing in it ends them or the line."""
 MAX_SIZE_DIGITS: Final = 15
 """Digits of a server's SIZE that are read: what is larger is no limit."""
 
 
-def unfit(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
-    """Why it cannot be handed in here, in words; ``""`` when it can.
+def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
+    """Why this server cannot take a message, decided before anything is sent; ``""`` when it can.
 
     Args:
-        features: what the server offers (RFC 5321, 4.1.1.1), names in lower case.
+        features: the server's extensions (RFC 5321, 4.1.1.1), names in lower case.
         envelope: from whom and to whom.
         raw: the message.
     """
     if not envelope.recipients:
-        return "it has no recipients"
+        return "the message has no recipients"
     paths = (*filter(None, (envelope.sender,)), *envelope.recipients)
     for path in paths:
         if not _PATH.fullmatch(path):
@@ -51,17 +49,17 @@ def unfit(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
 
 
 def mail_parameters(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
-    """The parameters of MAIL, each behind a blank; only what the server offers.
+    """The parameters of MAIL, each behind a blank; only those that the server offers.
 
     Args:
-        features, envelope, raw: as for :func:`unfit`, which found nothing.
+        features, envelope, raw: as for :func:`check_extensions`, which found no reason.
     """
-    found = f" SIZE={len(raw)}" if "size" in features else ""
+    parameters = f" SIZE={len(raw)}" if "size" in features else ""
     if not raw.isascii():
-        found += " BODY=8BITMIME"
+        parameters += " BODY=8BITMIME"
     if _needs_smtputf8(envelope):
-        found += " SMTPUTF8"
-    return found
+        parameters += " SMTPUTF8"
+    return parameters
 
 
 def size_limit(features: Mapping[str, str]) -> int:
@@ -73,48 +71,47 @@ def size_limit(features: Mapping[str, str]) -> int:
 
 def _needs_smtputf8(envelope: Envelope) -> bool:
     addresses = (envelope.sender, *envelope.recipients)
-    return envelope.smtputf8 or not all(one.isascii() for one in addresses)
+    return envelope.smtputf8 or not all(address.isascii() for address in addresses)
 
 
-FINAL_PATIENCE: Final = 10
-"""Times the timeout that the answer to the final dot may take: the ten minutes of RFC 5321
-(4.5.3.2.6) at the default. The server filters and stores then, and whoever gives up does not know
-what became of the letter."""
+FINAL_TIMEOUTS: Final = 10
+"""Times the timeout that the reply to the final dot may take: the ten minutes of RFC 5321
+(4.5.3.2.6) at the default. The server filters and stores then, and a client that gives up does not
+know what became of the message."""
 
-
-_STANDINGS: Final = {
-    Meaning.DONE: RecipientStatus.UNKNOWN,
-    Meaning.LATER: RecipientStatus.PENDING,
-    Meaning.NEVER: RecipientStatus.REFUSED,
+_STATUSES: Final = {
+    ReplyKind.COMPLETION: RecipientStatus.UNKNOWN,
+    ReplyKind.TRANSIENT: RecipientStatus.PENDING,
+    ReplyKind.PERMANENT: RecipientStatus.REFUSED,
 }
-"""How a recipient stands after RCPT, if nothing is ever heard again."""
-_ENDS: Final = {**_STANDINGS, Meaning.DONE: RecipientStatus.ACCEPTED}
-"""How those that were taken stand after an answer to the letter as a whole."""
+"""The status of a recipient after RCPT, if the connection is lost from here on."""
+_ENDS: Final = {**_STATUSES, ReplyKind.COMPLETION: RecipientStatus.ACCEPTED}
+"""The status of accepted recipients after a reply to the message as a whole."""
 
 
 class Outcome(StrEnum):
-    """What became of a letter that was handed in."""
+    """The outcome of a transaction."""
 
     ACCEPTED = "accepted"
-    """The server took it, for those whose status is ACCEPTED."""
+    """The server took the message, for the recipients whose status is ACCEPTED."""
     DEFERRED = "deferred"
-    """Nobody got it, and another try may succeed: 4xx, or lost before the content had ended."""
+    """Taken for no recipient, and another try may succeed: 4xx, or lost before the end."""
     REFUSED = "refused"
-    """Nobody got it, and nobody will: 5xx for all."""
+    """Refused for all recipients, for good: 5xx."""
     UNKNOWN = "unknown"
-    """The connection fell when the final dot may have left: it may have been taken."""
+    """The connection was lost when the final dot may have left: it may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the server said to a letter.
+    """The server's replies to a message.
 
     Attributes:
         outcome: see :class:`Outcome`.
-        recipients: everyone of the envelope, in its order, with status, code and text. PENDING is
-            to be tried again.
-        code: of the server's last answer; 0 where the connection fell.
-        text: its words on one line, or what happened to the connection.
+        recipients: those of the envelope, in its order, with status, code and text. PENDING is to
+            be tried again.
+        code: of the server's last reply; 0 where the connection was lost.
+        text: its text on one line, or what happened to the connection.
         usable: whether the session may be used again; if not, it is closed.
     """
 
@@ -126,20 +123,20 @@ class Submission:
 
 
 class Transaction:
-    """A letter on its way through one connection; used once.
+    """One message on its way through one connection; used once.
 
     Args:
-        wire: logged in, with nothing under way.
-        envelope: checked (:func:`~nornmail.smtp.transaction.unfit`).
+        wire: logged in, with no command under way.
+        envelope: checked (:func:`~nornmail.smtp.transaction.check_extensions`).
         raw: the message, its lines checked as well.
-        scrub: makes the server's words fit to be kept.
+        redact: makes the server's words fit to be kept.
     """
 
-    def __init__(self, wire: Wire, envelope: Envelope, raw: bytes, scrub: Redactor) -> None:
+    def __init__(self, wire: Wire, envelope: Envelope, raw: bytes, redact: Redactor) -> None:
         self._wire = wire
         self._sender = envelope.sender
         self._raw = raw
-        self._scrub = scrub
+        self._redact = redact
         self._recipients = [Recipient(address) for address in envelope.recipients]
         self._last = (0, "")
         self._may_have_ended = False
@@ -147,20 +144,20 @@ class Transaction:
     def run(
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
     ) -> Submission:
-        """Hand it in.
+        """Submit the message.
 
         Args:
             parameters: those of MAIL, each behind a blank.
             before_content: see :meth:`~nornmail.smtp.session.Session.submit`.
 
         Returns:
-            What became of it. Where it is not usable the connection is closed.
+            The replies. Where it is not usable the connection is closed.
         """
         try:
             usable = self._converse(parameters, before_content)
         except ConnectionLost as lost:
             usable = False
-            self._fell(lost)
+            self._lose(lost)
         except BaseException:
             self._wire.close()
             raise
@@ -171,126 +168,124 @@ class Transaction:
     def _converse(
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
     ) -> bool:
-        """The whole exchange; whether the connection is fit for another letter."""
-        answer = self._wire.command(f"MAIL FROM:<{self._sender}>{parameters}")
-        if meaning(Stage.MAIL, answer) is not Meaning.DONE:
+        """The whole exchange; whether the connection can take another message."""
+        reply = self._wire.command(f"MAIL FROM:<{self._sender}>{parameters}")
+        if reply_kind(Phase.MAIL, reply) is not ReplyKind.COMPLETION:
             # Without RSET Postfix keeps a refusal of MAIL for the next one.
-            return self._told(Stage.MAIL, answer) and self._reset()
+            return self._settle(Phase.MAIL, reply) and self._reset()
         if not self._name_recipients():
             return False
-        if not any(one.status is RecipientStatus.UNKNOWN for one in self._recipients):
+        if not any(entry.status is RecipientStatus.UNKNOWN for entry in self._recipients):
             return self._reset()
-        answer = self._wire.command("DATA")
-        if meaning(Stage.DATA, answer) is not Meaning.GO_ON:
-            return self._told(Stage.DATA, answer) and self._reset()
+        reply = self._wire.command("DATA")
+        if reply_kind(Phase.DATA, reply) is not ReplyKind.INTERMEDIATE:
+            return self._settle(Phase.DATA, reply) and self._reset()
         before_content(tuple(self._recipients))
         return self._send_content()
 
     def _name_recipients(self) -> bool:
-        """RCPT for each; whether the connection goes on."""
-        for place, one in enumerate(self._recipients):
-            answer = self._wire.command(f"RCPT TO:<{one.address}>")
-            found = self._heard(Stage.RECIPIENT, answer)
-            self._recipients[place] = Recipient(one.address, _STANDINGS[found], *self._last)
-            if answer.code == CLOSING:
-                self._put_off()
+        """RCPT for each; whether the connection stays open."""
+        for place, recipient in enumerate(self._recipients):
+            reply = self._wire.command(f"RCPT TO:<{recipient.address}>")
+            status = _STATUSES[self._note(Phase.RCPT, reply)]
+            self._recipients[place] = Recipient(recipient.address, status, *self._last)
+            if reply.code == CLOSING:
+                self._defer()
                 return False
-            if is_full(answer):
-                self._put_off(taken=False)
+            if is_full(reply):
+                self._defer(accepted=False)
                 return True
         return True
 
     def _send_content(self) -> bool:
-        """The content in one go, the final dot apart from it, and the answer.
+        """The content in one go, the final dot apart from it, and the reply.
 
-        Until the dot is written the server must not have taken the letter (RFC 5321, 4.2.5). From
-        then on nobody knows but the server.
+        Until the dot is written the server must not have taken the message (RFC 5321, 4.2.5). From
+        then on only the server knows.
         """
         wire = self._wire
         stuffed = self._raw.replace(b"\r\n.", b"\r\n..")  # RFC 5321, 4.5.2
         if stuffed.startswith(b"."):
             stuffed = b"." + stuffed
-        early = self._sent(lambda: wire.send_content(stuffed[:-2])) or wire.early()
+        early = self._sent(lambda: wire.send_content(stuffed[:-2])) or wire.early_reply()
         if early is not None:
-            if meaning(Stage.END, early) is Meaning.DONE:
-                raise ProtocolError("the server took the letter before it had ended")
-            self._told(Stage.END, early)
+            if reply_kind(Phase.END, early) is ReplyKind.COMPLETION:
+                raise ProtocolError("the server took the message before it had ended")
+            self._settle(Phase.END, early)
             return False  # it may take the rest for commands
         self._may_have_ended = True
-        wire.expect(wire.seconds * FINAL_PATIENCE)
-        answer = self._sent(lambda: wire.send(b"\r\n.\r\n")) or wire.response()
-        return self._told(Stage.END, answer)
+        wire.set_deadline(wire.seconds * FINAL_TIMEOUTS)
+        reply = self._sent(lambda: wire.send(b"\r\n.\r\n")) or wire.read_reply()
+        return self._settle(Phase.END, reply)
 
-    def _sent(self, send: Callable[[], None]) -> Response | None:
-        """Send; where that fails, what the server said before it hung up."""
+    def _sent(self, send: Callable[[], None]) -> Reply | None:
+        """Send; where that fails, the server's last reply before it closed the connection."""
         try:
             send()
         except ConnectionLost:
             with suppress(ConnectionLost):
-                said = self._wire.early()
-                if said is not None:
-                    return said
+                early = self._wire.early_reply()
+                if early is not None:
+                    return early
             raise
         return None
 
     def _reset(self) -> bool:
-        """End the transaction; whether the connection is fit for another letter."""
+        """End the transaction; whether the connection can take another message."""
         try:
-            return meaning(Stage.OTHER, self._wire.command("RSET")) is Meaning.DONE
-        except ConnectionLost:  # what became of the letter is known already
+            return reply_kind(Phase.OTHER, self._wire.command("RSET")) is ReplyKind.COMPLETION
+        except ConnectionLost:  # the outcome of the message is known already
             return False
 
-    # What it means
-
-    def _heard(self, stage: Stage, answer: Response) -> Meaning:
-        """Take an answer down.
+    def _note(self, phase: Phase, reply: Reply) -> ReplyKind:
+        """Keep a reply as the last one.
 
         Raises:
-            ProtocolError: it is no answer to what was said.
+            ProtocolError: it is not an answer to the command.
         """
-        self._last = (answer.code, self._scrub(answer.text))
-        found = meaning(stage, answer)
-        if found is Meaning.NONSENSE:
-            raise ProtocolError(f"the server answered {stage} with {answer.code}")
-        return found
+        self._last = (reply.code, self._redact(reply.text))
+        kind = reply_kind(phase, reply)
+        if kind is ReplyKind.INVALID:
+            raise ProtocolError(f"the server answered {phase} with {reply.code}")
+        return kind
 
-    def _told(self, stage: Stage, answer: Response) -> bool:
-        """An answer to the letter as a whole; whether the connection goes on."""
-        status = _ENDS[self._heard(stage, answer)]
-        for place, one in enumerate(self._recipients):
-            if stage is Stage.MAIL or one.status is RecipientStatus.UNKNOWN:
-                self._recipients[place] = Recipient(one.address, status, *self._last)
-        return answer.code != CLOSING
+    def _settle(self, phase: Phase, reply: Reply) -> bool:
+        """Apply a reply to the message as a whole; whether the connection stays open."""
+        status = _ENDS[self._note(phase, reply)]
+        for place, recipient in enumerate(self._recipients):
+            if phase is Phase.MAIL or recipient.status is RecipientStatus.UNKNOWN:
+                self._recipients[place] = Recipient(recipient.address, status, *self._last)
+        return reply.code != CLOSING
 
-    def _put_off(self, *, taken: bool = True) -> None:
-        """Nobody was asked beyond here; and who was taken is let go with it.
+    def _defer(self, *, accepted: bool = True) -> None:
+        """Defer the recipients that were not named yet.
 
         Args:
-            taken: also those that were taken already.
+            accepted: also those that were accepted.
         """
-        for place, one in enumerate(self._recipients):
-            was_taken = one.status is RecipientStatus.UNKNOWN
-            if (was_taken and taken) or (one.status is RecipientStatus.PENDING and not one.code):
-                self._recipients[place] = Recipient(
-                    one.address, RecipientStatus.PENDING, *self._last
-                )
+        for place, entry in enumerate(self._recipients):
+            unnamed = entry.status is RecipientStatus.PENDING and not entry.code
+            if unnamed or (accepted and entry.status is RecipientStatus.UNKNOWN):
+                pending = Recipient(entry.address, RecipientStatus.PENDING, *self._last)
+                self._recipients[place] = pending
 
-    def _fell(self, lost: ConnectionLost) -> None:
-        """The connection is gone, or of no use."""
-        self._last = (0, self._scrub(str(lost)))
+    def _lose(self, lost: ConnectionLost) -> None:
+        """Apply the loss of the connection."""
+        self._last = (0, self._redact(str(lost)))
         if not self._may_have_ended:
-            self._put_off()
+            self._defer()
             return
         self._recipients = [
-            Recipient(one.address, one.status, *self._last)
-            if one.status is RecipientStatus.UNKNOWN
-            else one
-            for one in self._recipients
+            Recipient(entry.address, entry.status, *self._last)
+            if entry.status is RecipientStatus.UNKNOWN
+            else entry
+            for entry in self._recipients
         ]
 
     def _outcome(self) -> Outcome:
-        statuses = {one.status for one in self._recipients}
-        return next((outcome for one, outcome in _OUTCOMES if one in statuses), Outcome.REFUSED)
+        statuses = {entry.status for entry in self._recipients}
+        matches = (outcome for status, outcome in _OUTCOMES if status in statuses)
+        return next(matches, Outcome.REFUSED)
 
 
 _OUTCOMES: Final = (

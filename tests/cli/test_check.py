@@ -14,6 +14,7 @@ import pytest
 from nornmail import InboxRecord, JsonStateStore, SqliteStateStore
 from nornmail.cli import main
 from nornmail.model import MailboxKey
+from nornmail.net.tls import Unreachable
 from nornmail.testing import MailServer
 from tests.cli.support import PASSWORD, USER, User, let_die, mail, mail_server, settings_of
 from tests.support.smtp import PASSWORD as SMTP_PASSWORD
@@ -160,10 +161,10 @@ def test_nobody_listens(desk: Desk) -> None:
 
 
 def test_a_port_that_does_not_answer(here: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(*_args: object, **_named: object) -> socket.socket:
-        raise TimeoutError
+    def silent(*_args: object) -> tuple[socket.socket, list[object]]:
+        raise Unreachable([("192.0.2.1", TimeoutError("no answer in time"))])
 
-    monkeypatch.setattr(socket, "create_connection", silent)
+    monkeypatch.setattr("nornmail.net.diagnose.dial", silent)
     _, _, line = here.check()
     assert line.startswith("FAILED  IMAP TCP")
     assert "firewall" in line

@@ -15,7 +15,7 @@ from nornmail.errors import ComposeError
 from nornmail.message.addresses import canonical
 from nornmail.message.message import Message, parse_message
 from nornmail.outgoing import check_line_endings
-from nornmail.smtp.transaction import unfit
+from nornmail.smtp.transaction import check_extensions
 from tests.compose.hostile import CASES, OWN, Case
 from tests.outbox.messages import NOW
 
@@ -50,7 +50,7 @@ def named(read: EmailMessage) -> list[str]:
 def check(made: Composed, expected: tuple[str, ...]) -> None:
     assert made.envelope.recipients == expected
     assert made.envelope.sender == "agent@example.com"
-    assert unfit(EVERYTHING, made.envelope, made.raw) == ""
+    assert check_extensions(EVERYTHING, made.envelope, made.raw) == ""
     assert check_line_endings(made.raw) == ""
     read = parse_message(made.raw)
     assert tuple(one.address for one in (*read.to, *read.cc)) == expected

@@ -12,8 +12,8 @@ import pytest
 from nornmail.clock import Readable
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Budget, Limits
-from nornmail.imap.translate import scrubber
-from nornmail.imap.wire import Observer, Wire
+from nornmail.imap.wire import Observer, Wire, endpoint_of
+from nornmail.net.redact import Redactor
 from nornmail.settings.imap import ImapSettings
 
 PASSWORD = "correct horse"
@@ -184,7 +184,7 @@ Plug = Callable[[FakeSocket], FakeSocket]
 def plugged(sock: FakeSocket) -> Iterator[FakeSocket]:
     """Whoever connects meanwhile gets ``sock``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nornmail.imap.wire.connect", lambda host, port, remaining: sock)
+        patch.setattr("nornmail.imap.wire.connect", lambda endpoint, remaining: sock)
         yield sock
 
 
@@ -192,13 +192,12 @@ def wire(sock: FakeSocket, *, clock: FakeClock | None = None, limits: Limits | N
     """A wire that has read greeting and capabilities of ``sock``."""
     with plugged(sock):
         return Wire(
-            "mail.example",
-            143,
+            endpoint_of(settings()),
             context=None,
             clock=clock or FakeClock(),
             limits=limits or Limits(),
             budget=BUDGET,
-            scrub=scrubber("agent", PASSWORD),
+            redact=Redactor(PASSWORD),
         )
 
 

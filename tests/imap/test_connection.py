@@ -424,9 +424,9 @@ def test_a_flood_of_alerts_does_not_fill_the_log(caplog: pytest.LogCaptureFixtur
     opened = connection(FakeSocket({"NOOP": flood + b"%T OK\r\n"}))
     with caplog.at_level(logging.WARNING, "nornmail.imap"):
         opened.noop()
-    assert opened.complaints == 500
+    assert opened.untagged_errors == 500
     assert len(caplog.messages) == 11
-    assert caplog.messages[-1] == "and so on, 1000 times in all"
+    assert caplog.messages[-1] == "1000 alerts and errors from the server in all"
 
 
 def test_every_command_is_shown_before_and_after_it_is_sent() -> None:
@@ -477,16 +477,16 @@ def test_close_never_raises_and_always_closes(answer: bytes) -> None:
     opened.close()
     assert sock.closed
     opened.close()
-    opened.abandon()
+    opened.detach()
     with pytest.raises(ConnectionLost):
         opened.noop()
     assert sock.names.count("LOGOUT") == 1
 
 
-def test_abandon_says_nothing() -> None:
+def test_a_connection_of_another_process_is_let_go_without_a_word() -> None:
     sock = FakeSocket()
     opened = connection(sock)
-    opened.abandon()
+    opened.detach()
     assert sock.closed
     assert sock.names[-1] == "SELECT"
 

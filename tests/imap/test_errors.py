@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import CommandRefused, ConnectionLost, NornmailError, Throttled
-from nornmail.imap.errors import THROTTLES, Kind, classify, farewell, hinted, refusal
+from nornmail.imap.errors import THROTTLES, ErrorKind, bye_error, classify, refusal, retry_after
 from tests.imap.fake import FakeSocket, connection
 
 HINTED = "Request is throttled. Suggested Backoff Time: 299609 milliseconds"
@@ -16,50 +16,54 @@ NOT_CONNECTED = "User is authenticated but not connected."
     ("status", "code", "text", "kind"),
     [
         pytest.param("NO", "AUTHENTICATIONFAILED", "Invalid credentials (Failure)",
-                     Kind.CREDENTIALS, id="Gmail, a wrong password"),
+                     ErrorKind.CREDENTIALS, id="Gmail, a wrong password"),
         pytest.param("NO", "ALERT", "Application-specific password required: https://x (Failure)",
-                     Kind.CREDENTIALS, id="Gmail, an app password is needed"),
+                     ErrorKind.CREDENTIALS, id="Gmail, an app password is needed"),
         pytest.param("NO", "ALERT", "Please log in via your web browser: https://x (Failure)",
-                     Kind.CREDENTIALS, id="Gmail, a blocked login"),
+                     ErrorKind.CREDENTIALS, id="Gmail, a blocked login"),
         pytest.param("NO", "ALERT", "Too many simultaneous connections. (Failure)",
-                     Kind.CONNECTIONS, id="Gmail, too many connections"),
+                     ErrorKind.CONNECTIONS, id="Gmail, too many connections"),
         pytest.param("NO", "OVERQUOTA", "Account exceeded command or bandwidth limits. (Failure)",
-                     Kind.QUOTA, id="Gmail, a day's transfer is used up"),
-        pytest.param("BAD", "", "Invalid SASL argument. qk7if1705226pac.117", Kind.CREDENTIALS,
+                     ErrorKind.QUOTA, id="Gmail, a day's transfer is used up"),
+        pytest.param("BAD", "", "Invalid SASL argument. qk7if1705226pac.117", ErrorKind.CREDENTIALS,
                      id="Gmail, a token that is none"),
-        pytest.param("NO", "", "LOGIN failed.", Kind.CREDENTIALS, id="Outlook, any password"),
-        pytest.param("NO", "", "Basic authentication is disabled.", Kind.CREDENTIALS,
+        pytest.param("NO", "", "LOGIN failed.", ErrorKind.CREDENTIALS, id="Outlook, any password"),
+        pytest.param("NO", "", "Basic authentication is disabled.", ErrorKind.CREDENTIALS,
                      id="Outlook, said at last"),
         pytest.param("NO", "", "LOGIN failed. Account is blocked. Login to your account via a web",
-                     Kind.CREDENTIALS, id="Outlook, a blocked account"),
-        pytest.param("NO", "", "Server Unavailable. 15", Kind.UNAVAILABLE, id="Exchange, down"),
-        pytest.param("NO", "", HINTED, Kind.RATE, id="Exchange, throttled"),
-        pytest.param("BAD", "", "Command Argument Error. 12", Kind.REFUSED,
+                     ErrorKind.CREDENTIALS, id="Outlook, a blocked account"),
+        pytest.param("NO", "", "Server Unavailable. 15",
+                     ErrorKind.UNAVAILABLE, id="Exchange, down"),
+        pytest.param("NO", "", HINTED, ErrorKind.RATE, id="Exchange, throttled"),
+        pytest.param("BAD", "", "Command Argument Error. 12", ErrorKind.REFUSED,
                      id="Exchange, a LOGIN it cannot read"),
-        pytest.param("NO", "AUTHENTICATIONFAILED", "LOGIN Invalid credentials", Kind.CREDENTIALS,
+        pytest.param("NO", "AUTHENTICATIONFAILED", "LOGIN Invalid credentials",
+                     ErrorKind.CREDENTIALS,
                      id="Yahoo, a wrong password"),
         pytest.param("NO", "AUTHENTICATIONFAILED",
-                     "(#AUTH901) The provided OAuth2 access token is invalid", Kind.CREDENTIALS,
+                     "(#AUTH901) The provided OAuth2 access token is invalid",
+                     ErrorKind.CREDENTIALS,
                      id="Yahoo, a bad token"),
-        pytest.param("NO", "LIMIT", "LOGIN Rate limit hit", Kind.RATE, id="Yahoo, too often"),
+        pytest.param("NO", "LIMIT", "LOGIN Rate limit hit", ErrorKind.RATE, id="Yahoo, too often"),
         pytest.param("NO", "UNAVAILABLE",
                      "Maximum number of connections from user+IP exceeded "
-                     "(mail_max_userip_connections=16)", Kind.CONNECTIONS,
+                     "(mail_max_userip_connections=16)", ErrorKind.CONNECTIONS,
                      id="Dovecot, too many connections"),
-        pytest.param("NO", "UNAVAILABLE", "Temporary authentication failure.", Kind.UNAVAILABLE,
+        pytest.param("NO", "UNAVAILABLE", "Temporary authentication failure.",
+                     ErrorKind.UNAVAILABLE,
                      id="Dovecot, its own database is down"),
-        pytest.param("NO", "", "LOGIN Login error or password error", Kind.CREDENTIALS,
+        pytest.param("NO", "", "LOGIN Login error or password error", ErrorKind.CREDENTIALS,
                      id="NetEase, a wrong password"),
-        pytest.param("NO", "INUSE", "x", Kind.UNAVAILABLE, id="INUSE"),
-        pytest.param("NO", "SERVERBUG", "x", Kind.UNAVAILABLE, id="SERVERBUG"),
-        pytest.param("NO", "LIMIT", "x", Kind.CONNECTIONS, id="LIMIT without words"),
-        pytest.param("NO", "OVERQUOTA", "x", Kind.QUOTA, id="OVERQUOTA without words"),
+        pytest.param("NO", "INUSE", "x", ErrorKind.UNAVAILABLE, id="INUSE"),
+        pytest.param("NO", "SERVERBUG", "x", ErrorKind.UNAVAILABLE, id="SERVERBUG"),
+        pytest.param("NO", "LIMIT", "x", ErrorKind.CONNECTIONS, id="LIMIT without words"),
+        pytest.param("NO", "OVERQUOTA", "x", ErrorKind.QUOTA, id="OVERQUOTA without words"),
         pytest.param("NO", "AUTHENTICATIONFAILED", "Temporarily, try again later",
-                     Kind.CREDENTIALS, id="a code weighs more than words"),
-        pytest.param("NO", "", "", Kind.CREDENTIALS, id="no word at all"),
+                     ErrorKind.CREDENTIALS, id="a code weighs more than words"),
+        pytest.param("NO", "", "", ErrorKind.CREDENTIALS, id="no word at all"),
     ],
 )  # fmt: skip
-def test_an_answer_to_a_login(status: str, code: str, text: str, kind: Kind) -> None:
+def test_an_answer_to_a_login(status: str, code: str, text: str, kind: ErrorKind) -> None:
     for command in ("LOGIN", "AUTHENTICATE"):
         assert classify(status, code, text, command).kind is kind
 
@@ -67,30 +71,31 @@ def test_an_answer_to_a_login(status: str, code: str, text: str, kind: Kind) -> 
 @pytest.mark.parametrize(
     ("status", "code", "text", "kind"),
     [
-        pytest.param("NO", "", "System Error (Failure)", Kind.REFUSED,
+        pytest.param("NO", "", "System Error (Failure)", ErrorKind.REFUSED,
                      id="Gmail, a message that cannot be fetched"),
         pytest.param("NO", "UNAVAILABLE", "UID FETCH Server error while fetching messages",
-                     Kind.REFUSED, id="Yahoo, a message that cannot be fetched"),
+                     ErrorKind.REFUSED, id="Yahoo, a message that cannot be fetched"),
         pytest.param("NO", "SERVERBUG", "UID FETCH Server error - Please try again later",
-                     Kind.REFUSED, id="Yahoo, a bug that a message wakes"),
-        pytest.param("NO", "INUSE", "x", Kind.REFUSED, id="INUSE"),
-        pytest.param("NO", "LIMIT", "x", Kind.REFUSED, id="LIMIT"),
-        pytest.param("NO", "OVERQUOTA", "x", Kind.REFUSED, id="OVERQUOTA"),
-        pytest.param("BAD", "", "Command Argument Error. 11", Kind.REFUSED, id="BAD"),
+                     ErrorKind.REFUSED, id="Yahoo, a bug that a message wakes"),
+        pytest.param("NO", "INUSE", "x", ErrorKind.REFUSED, id="INUSE"),
+        pytest.param("NO", "LIMIT", "x", ErrorKind.REFUSED, id="LIMIT"),
+        pytest.param("NO", "OVERQUOTA", "x", ErrorKind.REFUSED, id="OVERQUOTA"),
+        pytest.param("BAD", "", "Command Argument Error. 11", ErrorKind.REFUSED, id="BAD"),
         pytest.param("NO", "OVERQUOTA", "Account exceeded command or bandwidth limits.",
-                     Kind.QUOTA, id="Gmail, a day's transfer is used up"),
-        pytest.param("NO", "LIMIT", "FETCH Rate limit hit", Kind.RATE, id="Yahoo, too often"),
-        pytest.param("NO", "", HINTED, Kind.RATE, id="Exchange, throttled, as NO"),
-        pytest.param("BAD", "", HINTED, Kind.RATE, id="Exchange, throttled, as BAD"),
-        pytest.param("BAD", "", NOT_CONNECTED, Kind.ACCOUNT, id="Exchange, no mailbox behind it"),
-        pytest.param("OK", "", "Success [THROTTLED]", Kind.SLOWED, id="Gmail, slowed down"),
-        pytest.param("OK", "", "IDLE terminated (Success) [THROTTLED]", Kind.SLOWED,
+                     ErrorKind.QUOTA, id="Gmail, a day's transfer is used up"),
+        pytest.param("NO", "LIMIT", "FETCH Rate limit hit", ErrorKind.RATE, id="Yahoo, too often"),
+        pytest.param("NO", "", HINTED, ErrorKind.RATE, id="Exchange, throttled, as NO"),
+        pytest.param("BAD", "", HINTED, ErrorKind.RATE, id="Exchange, throttled, as BAD"),
+        pytest.param("BAD", "", NOT_CONNECTED,
+                     ErrorKind.ACCOUNT, id="Exchange, no mailbox behind it"),
+        pytest.param("OK", "", "Success [THROTTLED]", ErrorKind.SLOWED, id="Gmail, slowed down"),
+        pytest.param("OK", "", "IDLE terminated (Success) [THROTTLED]", ErrorKind.SLOWED,
                      id="Gmail, slowed down in IDLE"),
-        pytest.param("OK", "", "Success", Kind.FINE, id="all well"),
-        pytest.param("OK", "", "Request is throttled", Kind.FINE, id="an OK is an OK"),
+        pytest.param("OK", "", "Success", ErrorKind.FINE, id="all well"),
+        pytest.param("OK", "", "Request is throttled", ErrorKind.FINE, id="an OK is an OK"),
     ],
 )  # fmt: skip
-def test_an_answer_to_a_fetch(status: str, code: str, text: str, kind: Kind) -> None:
+def test_an_answer_to_a_fetch(status: str, code: str, text: str, kind: ErrorKind) -> None:
     assert classify(status, code, text, "UID FETCH").kind is kind
 
 
@@ -115,7 +120,7 @@ def test_an_answer_to_a_fetch(status: str, code: str, text: str, kind: Kind) -> 
 def test_a_bye_is_a_lost_connection_or_a_demand_to_stay_away(
     code: str, text: str, kind: str | None
 ) -> None:
-    error = farewell(code, text)
+    error = bye_error(code, text)
     assert text in str(error)
     if kind is None:
         assert type(error) is ConnectionLost
@@ -137,7 +142,7 @@ def test_a_bye_is_a_lost_connection_or_a_demand_to_stay_away(
     ],
 )  # fmt: skip
 def test_the_wait_that_a_server_asks_for(text: str, seconds: float) -> None:
-    assert hinted(text) == seconds
+    assert retry_after(text) == seconds
 
 
 def test_a_refusal_keeps_its_facts() -> None:
@@ -153,7 +158,7 @@ def test_a_refusal_keeps_its_facts() -> None:
 def test_what_throttles_is_no_refusal() -> None:
     """Who catches CommandRefused blames a message or a flag, and that would be wrong here."""
     assert not issubclass(Throttled, CommandRefused | ConnectionLost)
-    assert Kind.REFUSED not in THROTTLES
+    assert ErrorKind.REFUSED not in THROTTLES
 
 
 @pytest.mark.parametrize(
@@ -193,8 +198,8 @@ def test_instead_of_a_greeting(greeting: bytes, error: type[NornmailError]) -> N
 
 def test_a_server_that_slows_down_is_noticed_once() -> None:
     opened = connection(FakeSocket({"NOOP": [b"%T OK Success [THROTTLED]\r\n", b"%T OK\r\n"]}))
-    assert not opened.was_slowed()
+    assert not opened.was_throttled()
     opened.noop()
     opened.noop()
-    assert opened.was_slowed()
-    assert not opened.was_slowed()
+    assert opened.was_throttled()
+    assert not opened.was_throttled()

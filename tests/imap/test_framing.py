@@ -1,86 +1,114 @@
-"""The read buffer, fed in pieces of every size."""
+"""The framing of responses, fed in pieces of every size."""
 
 from __future__ import annotations
+
+import tracemalloc
 
 import pytest
 
 from nornmail.errors import ProtocolError
-from nornmail.imap.framing import ReadBuffer
+from nornmail.imap.framing import ResponseReader
+from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.tokens import Literal, Piece
 
-STREAM = b"* OK hi\r\n* 1 FETCH (BODY[] {5}\r\na\r\nbc)\r\nlast\n"
-
-
-class Source:
-    """Gives a stream in pieces, and fails where a test says so."""
-
-    def __init__(self, stream: bytes, piece: int) -> None:
-        self._stream = stream
-        self._piece = piece
-        self.fails_at: int | None = None
-        self.given = 0
-
-    def __call__(self, size: int) -> bytes:
-        if self.fails_at is not None and self.given >= self.fails_at:
-            self.fails_at = None
-            raise TimeoutError("timed out")
-        piece = self._stream[self.given : self.given + min(size, self._piece)]
-        self.given += len(piece)
-        return piece
-
-
-@pytest.mark.parametrize("piece", [1, 2, 3, 7, 10, 1000])
-def test_lines_and_octets_are_the_same_in_pieces_of_any_size(piece: int) -> None:
-    buffer = ReadBuffer(Source(STREAM, piece))
-    assert buffer.readline(100) == b"* OK hi\r\n"
-    assert buffer.readline(100) == b"* 1 FETCH (BODY[] {5}\r\n"
-    assert buffer.read(5) == b"a\r\nbc"
-    assert buffer.readline(100) == b")\r\n"
-    assert buffer.read(0) == b""
-    assert buffer.readline(100) == b"last\n"
-    assert buffer.pending == 0
+BUDGET = Budget(1.0, 30_000_000, 100_000_000)
+STREAM = (
+    b"* OK hi\r\n"
+    b"* 1 FETCH (BODY[] {5}\r\na\r\nbc FLAGS ())\r\n"
+    b"* 2 FETCH (BODY[] {0}\r\n)\r\n"
+    b"* LIST () NIL {3}\r\na\nb\r\n"
+    b"\r\n"
+    b"* 3 FETCH (BODY[] {2}\r\nxy\r\n UID 7)\r\n"
+    b"last\n"
+)
+RESPONSES: list[list[Piece]] = [
+    [b"* OK hi"],
+    [b"* 1 FETCH (BODY[] ", Literal(b"a\r\nbc"), b" FLAGS ())"],
+    [b"* 2 FETCH (BODY[] ", Literal(b""), b")"],
+    [b"* LIST () NIL ", Literal(b"a\nb"), b""],
+    [b"* 3 FETCH (BODY[] ", Literal(b"xy"), b" UID 7)"],
+    [b"last"],
+]
 
 
-@pytest.mark.parametrize("fails_at", range(len(STREAM)))
-def test_a_timeout_loses_no_octet_wherever_it_falls(fails_at: int) -> None:
-    source = Source(STREAM, 1)
-    source.fails_at = fails_at
-    buffer = ReadBuffer(source)
-    got = b""
-    for size in (None, None, 5, None, None):
-        for _attempt in range(2):
-            try:
-                got += buffer.readline(100) if size is None else buffer.read(size)
-                break
-            except TimeoutError:
-                continue
-    assert got == STREAM
+def reader(line: int = 100) -> ResponseReader:
+    return ResponseReader(Limits(line=line), BUDGET)
 
 
-def test_the_end_of_the_stream_within_octets_is_an_error() -> None:
-    buffer = ReadBuffer(Source(b"abc", 2))
-    with pytest.raises(EOFError):
-        buffer.read(4)
+def fed(octets: bytes, size: int, line: int = 100) -> list[list[Piece]]:
+    """The responses in ``octets``, which come ``size`` at a time."""
+    framing = reader(line)
+    responses = []
+    for at in range(0, len(octets), size):
+        framing.feed(octets[at : at + size])
+        while (pieces := framing.next()) is not None:
+            responses.append(pieces)
+    assert framing.pending == 0
+    return responses
 
 
-@pytest.mark.parametrize("stream", [b"", b"* OK"], ids=["at once", "within a line"])
-def test_the_end_of_the_stream_before_a_line_end_is_an_error(stream: bytes) -> None:
-    with pytest.raises(EOFError):
-        ReadBuffer(Source(stream, 2)).readline(100)
+@pytest.mark.parametrize("size", [*range(1, 30), 1000])
+def test_responses_are_the_same_in_pieces_of_any_size(size: int) -> None:
+    assert fed(STREAM, size) == RESPONSES
 
 
-@pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_a_line_may_be_as_long_as_the_limit(piece: int) -> None:
-    assert ReadBuffer(Source(b"x" * 9 + b"\n", piece)).readline(10) == b"x" * 9 + b"\n"
+@pytest.mark.parametrize("first", range(len(STREAM)))
+def test_a_cut_at_any_place_loses_no_octet(first: int) -> None:
+    framing = reader()
+    framing.feed(STREAM[:first])
+    responses = list(iter(framing.next, None))
+    assert framing.next() is None
+    for octets in (STREAM[first : first + 3], STREAM[first + 3 :]):  # two chunks before a look
+        framing.feed(octets)
+    assert responses + list(iter(framing.next, None)) == RESPONSES
 
 
-@pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_a_longer_line_is_refused(piece: int) -> None:
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_line_may_be_as_long_as_the_limit(size: int) -> None:
+    assert fed(b"x" * 9 + b"\n", size, line=10) == [[b"x" * 9]]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_longer_line_is_refused(size: int) -> None:
     with pytest.raises(ProtocolError):
-        ReadBuffer(Source(b"x" * 10 + b"\n", piece)).readline(10)
+        fed(b"x" * 10 + b"\n", size, line=10)
 
 
 def test_a_line_without_end_is_refused_before_all_of_it_came() -> None:
-    source = Source(b"x" * 1_000_000, 10)
+    framing = reader(line=100)
+    for _ in range(10):
+        framing.feed(b"x" * 10)
+        assert framing.next() is None
+    framing.feed(b"x")
     with pytest.raises(ProtocolError):
-        ReadBuffer(source).readline(100)
-    assert source.given < 200
+        framing.next()
+
+
+def test_memory_for_a_literal_is_taken_as_it_arrives() -> None:
+    framing = reader()
+    framing.feed(b"* 1 FETCH (BODY[] {25000000}\r\n")
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            framing.feed(bytes(1000))
+            assert framing.next() is None
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_line_that_drips_in_is_searched_once() -> None:
+    """Each octet is looked at when it comes; the ones before it are not again."""
+    searched = 0
+
+    class Octets(bytes):
+        def __contains__(self, item: object) -> bool:
+            nonlocal searched
+            searched += len(self)
+            return super().__contains__(item)  # type: ignore[operator]
+
+    framing = reader(line=10_000)
+    for _ in range(5_000):
+        framing.feed(Octets(b"x"))
+        assert framing.next() is None
+    assert searched < 5_000

@@ -74,7 +74,7 @@ def test_a_damaged_session_ends_in_values_or_in_our_errors(seed: int) -> None:
         except NornmailError:
             continue
         assert set(bodies) <= {5}
-        opened.abandon()
+        opened.detach()
 
 
 def test_what_a_message_says_is_never_taken_for_the_servers_words() -> None:

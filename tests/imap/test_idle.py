@@ -86,7 +86,7 @@ def test_the_counts_follow() -> None:
     told = b"* 2 EXPUNGE\r\n* 5 EXISTS\r\n* NO the mailbox is gone\r\n"
     one, _, _ = opened(None, (1, says(told)))
     assert one.idle(WAIT)
-    assert (one.exists, one.expunges, one.complaints) == (5, 1, 1)
+    assert (one.exists, one.expunges, one.untagged_errors) == (5, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_words_without_an_end_are_not_gathered_for_ever() -> None:
         pytest.param([b"+ idling\r\n", b""], "did not answer in time", id="silence after DONE"),
         pytest.param([b"+ idling\r\n", b"* 4 EX"], "did not answer", id="half a line after DONE"),
         pytest.param(b"* BYE shutting down\r\n", "shutting down", id="BYE at once"),
-        pytest.param([b"+ idling\r\n", b"* BYE\r\n"], "hung up", id="BYE after DONE"),
+        pytest.param([b"+ idling\r\n", b"* BYE\r\n"], "closed the connection", id="BYE after DONE"),
     ],
 )
 def test_a_dead_connection_is_noticed(answer: Answer, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import AuthenticationFailed
-from nornmail.imap.quirks import login_hint, wants_id
+from nornmail.imap.quirks import login_hint, sends_id
 from tests.imap.fake import FakeSocket, connection
 
 UNKNOWN = "check IMAP_USERNAME and IMAP_PASSWORD"
@@ -66,4 +66,4 @@ def test_what_to_check_after_a_refused_token(host: str, word: str) -> None:
     ],
 )
 def test_where_id_is_sent(capabilities: set[str], host: str, wanted: bool) -> None:
-    assert wants_id(capabilities, host) is wanted
+    assert sends_id(capabilities, host) is wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.imap.quirks import substitute
+from nornmail.imap.quirks import placeholder_reason
 from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, parse
 from nornmail.imap.results import Body, Summary, bodies, internal_date, size, summaries
 from nornmail.imap.tokens import Atom, Literal, Piece, Value
@@ -167,7 +167,7 @@ EXCHANGE = (
     ],
 )
 def test_an_invented_message_is_recognised(raw: bytes, server: str) -> None:
-    reason = substitute(raw)
+    reason = placeholder_reason(raw)
     assert reason is not None
     assert reason.startswith(server)
 
@@ -189,4 +189,4 @@ def test_an_invented_message_is_recognised(raw: bytes, server: str) -> None:
     ],
 )
 def test_ordinary_mail_is_not_taken_for_one(raw: bytes) -> None:
-    assert substitute(raw) is None
+    assert placeholder_reason(raw) is None

@@ -10,6 +10,7 @@ import pytest
 from nornmail import CommandRefused, ImapSettings, SentMailbox
 from nornmail.imap.results import internal_date, write_internal_date
 from nornmail.outbox.sent_copies import SentMail
+from nornmail.settings.providers import PROVIDERS, Provider
 from nornmail.testing import MailServer
 from tests.outbox.fake import lose, world
 from tests.support.dovecot import Dovecot
@@ -55,21 +56,30 @@ def test_a_name_that_is_given_is_taken(server: MailServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "saves"),
+    ("host", "port", "saves"),
     [
-        ("imap.gmail.com", True),
-        ("IMAP.GoogleMail.com", True),
-        ("outlook.office365.com", True),
-        ("imap-mail.outlook.com", True),
-        ("imap.example.com", False),
-        ("notgmail.com", False),
+        ("imap.gmail.com", 993, True),
+        ("IMAP.GoogleMail.com", 993, True),
+        ("outlook.office365.com", 993, True),
+        ("imap-mail.outlook.com", 993, True),
+        ("127.0.0.1", 1143, True),
+        ("127.0.0.1", 143, False),
+        ("imap.fastmail.com", 993, False),
+        ("imap.example.com", 993, False),
+        ("notgmail.com", 993, False),
     ],
 )
-def test_it_knows_who_saves_what_is_sent(host: str, saves: bool) -> None:
-    assert SentMailbox(ImapSettings(host=host)).server_saves_sent is saves
-    assert SentMailbox(
-        ImapSettings(host=host), saved_by_server=not saves
-    ).server_saves_sent is not (saves)
+def test_it_knows_who_saves_what_is_sent(host: str, port: int, saves: bool) -> None:
+    settings = ImapSettings(host=host, port=port, use_ssl=False)
+    assert SentMailbox(settings).server_saves_sent is saves
+    assert SentMailbox(settings, saved_by_server=not saves).server_saves_sent is not saves
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.title)
+def test_every_provider_that_keeps_sent_mail_is_known(provider: Provider) -> None:
+    """One table: by the name of its preset as by its host."""
+    host, port = provider.imap if provider.name else (f"imap.{provider.hosts[0]}", 993)
+    assert SentMailbox(ImapSettings(host=host, port=port)).server_saves_sent is provider.keeps_sent
 
 
 @pytest.mark.parametrize("seconds", [0, 951_782_400, 1_798_761_599, 4_102_444_800])
@@ -166,7 +176,7 @@ def test_what_is_unknown_is_sent_when_it_is_found_there(server: MailServer, save
     assert one.state("k") == "sent"
     result = one.mailer.result("k")
     assert result is not None
-    assert result.reason == "it was found in the mailbox of sent mail"
+    assert result.reason == "found in the mailbox of sent mail"
     assert len(one.server.log) == 1
     assert len(server.mailbox("Sent").messages) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from nornmail.errors import (
 )
 from nornmail.imap.connection import Connection
 from nornmail.imap.wire import Observer
+from nornmail.net.tls import Endpoint, connect
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -57,7 +58,7 @@ def opened(server: MailServer) -> Iterator[Connection]:
     one = _open(server)
     one.select("INBOX")
     yield one
-    one.abandon()
+    one.detach()
 
 
 def test_messages_come_whole(opened: Connection) -> None:
@@ -210,7 +211,7 @@ def test_a_cut_at_every_octet_never_gives_half_a_message(server: MailServer) -> 
             one = _open(server)
             one.select("INBOX")
             bodies = one.bodies(one.list_uids(), expected_octets=1000)
-            one.abandon()
+            one.detach()
         except ConnectionLost:
             continue
         assert [body.raw for body in bodies.values()] == MAIL
@@ -254,14 +255,13 @@ def test_tls_without_the_authority_is_refused_and_says_what_to_do(tls_server: Ma
 def test_a_certificate_of_another_host_is_refused(starttls: bool) -> None:
     with MailServer(tls=not starttls, starttls=starttls) as server:
         server.add_user(USER, PASSWORD)
-        real = socket.create_connection
+        real = socket.getaddrinfo
         with pytest.MonkeyPatch.context() as patch:
             # A name that leads to the server and is not on its certificate.
             patch.setattr(
-                "nornmail.imap.transport.socket.create_connection",
-                lambda address, timeout: real((server.host, address[1]), timeout=timeout),
+                socket, "getaddrinfo", lambda _, port, **more: real(server.host, port, **more)
             )
-            with pytest.raises(ConnectionLost, match="certificate was refused"):
+            with pytest.raises(ConnectionLost, match="certificate is refused"):
                 _open(
                     server,
                     host="other.example",
@@ -273,7 +273,7 @@ def test_a_certificate_of_another_host_is_refused(starttls: bool) -> None:
 
 
 def test_tls_on_a_plain_port_hints_at_the_settings(server: MailServer) -> None:
-    with pytest.raises(ConnectionLost, match=r"IMAP_PORT.*IMAP_USE_SSL"):
+    with pytest.raises(ConnectionLost, match=r"IMAP_USE_SSL.*IMAP_PORT"):
         _open(server, use_ssl=True)
 
 
@@ -371,13 +371,12 @@ def test_a_failure_on_the_way_in_leaves_no_socket_open(
 ) -> None:
     """ResourceWarning is an error in this run; and the socket is closed without its destructor."""
     sockets: list[socket.socket] = []
-    real = socket.create_connection
 
-    def noted(*args: Any, **kwargs: Any) -> socket.socket:
-        sockets.append(real(*args, **kwargs))
+    def noted(endpoint: Endpoint, remaining: Callable[[], float]) -> socket.socket:
+        sockets.append(connect(endpoint, remaining))
         return sockets[-1]
 
-    monkeypatch.setattr("nornmail.imap.transport.socket.create_connection", noted)
+    monkeypatch.setattr("nornmail.imap.wire.connect", noted)
     server.faults.add(fault)
     with pytest.raises((ConnectionLost, AuthenticationFailed, Throttled)):
         _open(server)

@@ -214,5 +214,5 @@ def test_without_tampering_the_same_client_logs_in(starttls: bool, kind: str) ->
     honest = Attack(plain(OFFER) if starttls else in_tls, starttls)
     with Server(honest) as server:
         opened = Connection.open(settings(server, honest, kind))
-        opened.abandon()
+        opened.detach()
     assert b"LOGIN" in server.received or b"AUTHENTICATE" in server.received

@@ -19,7 +19,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.imap.connection import Connection
-from nornmail.imap.login import refusal_status
+from nornmail.net.sasl import refusal_status
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from tests.imap.fake import Answer, FakeSocket, connection
@@ -303,7 +303,7 @@ def test_an_observer_does_not_see_the_token() -> None:
     ],
 )  # fmt: skip
 def test_the_status_of_a_refusal(challenge: bytes, status: str) -> None:
-    assert refusal_status(challenge) == status
+    assert refusal_status(challenge.decode()) == status
 
 
 # On the embedded server.

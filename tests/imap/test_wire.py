@@ -100,7 +100,7 @@ def test_a_literal_may_be_as_large_as_the_cap() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        pytest.param(b"* BYE\r\n", "hung up", id="a BYE without text"),
+        pytest.param(b"* BYE\r\n", "closed the connection", id="a BYE without text"),
         pytest.param(
             b"* BYE Autologout; idle for too long\r\n* BYE again\r\n", "Autologout", id="many BYEs"
         ),

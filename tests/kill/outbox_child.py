@@ -123,7 +123,7 @@ def _work(store: Any, port: int, clock: FakeClock) -> None:
 
 def _watch_wire(instants: Instants) -> None:
     """Whatever is sent to the server is an instant before, in its middle, and after it."""
-    send, response = Wire.send, Wire.response
+    send, read_reply = Wire.send, Wire.read_reply
 
     def watched_send(wire: Wire, octets: bytes | str) -> None:
         raw = octets.encode() if isinstance(octets, str) else octets
@@ -134,13 +134,13 @@ def _watch_wire(instants: Instants) -> None:
         send(wire, raw[len(raw) // 2 :])
         instants.reach("wire", "after", f"send {text!r}")
 
-    def watched_response(wire: Wire) -> object:
-        found = response(wire)
-        instants.reach("wire", "after", f"{found.code}")
-        return found
+    def watched_read_reply(wire: Wire) -> object:
+        reply = read_reply(wire)
+        instants.reach("wire", "after", f"{reply.code}")
+        return reply
 
     change(Wire, "send", watched_send)
-    change(Wire, "response", watched_response)
+    change(Wire, "read_reply", watched_read_reply)
 
 
 def _breach(breach: str) -> None:

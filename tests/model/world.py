@@ -263,7 +263,7 @@ class World:
         """The process ended: the sockets close, the locks are free, the memory is gone."""
         self.killer.disarm()
         for connection in self._connections:
-            connection.abandon()
+            connection.detach()
         self._connections.clear()
         end(self.poller)
         self.oracle.process_ended()
@@ -286,5 +286,5 @@ class World:
         self.killer.disarm()
         end(self.poller)
         for connection in self._connections:
-            connection.abandon()
+            connection.detach()
         self.store.inner.close()

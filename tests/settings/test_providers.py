@@ -155,7 +155,7 @@ def test_check_says_it_first() -> None:
     nowhere = ImapSettings.for_provider("proton", username="a@example.com", password="x")
     first = next(iter(diagnose(nowhere, None, "nornmail.db")))
     assert (first.name, first.ok) == ("provider", True)
-    assert first.said == f"Proton Mail Bridge: {describe(PRESETS['proton'])}"
+    assert first.detail == f"Proton Mail Bridge: {describe(PRESETS['proton'])}"
 
 
 def test_the_table_on_the_page_is_that_of_the_code() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nornmail.net.diagnose import Step
+from nornmail.net.diagnose import Check
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
@@ -19,7 +19,7 @@ LOGIN = {"username": USER, "password": PASSWORD}
 SECONDS = 5.0
 
 
-def steps(server: SmtpServer, **changes: Any) -> list[Step]:
+def steps(server: SmtpServer, **changes: Any) -> list[Check]:
     values: dict[str, Any] = {
         "host": "localhost",
         "port": server.port,
@@ -30,7 +30,7 @@ def steps(server: SmtpServer, **changes: Any) -> list[Step]:
     return list(diagnose_smtp(SmtpSettings(**{**values, **changes})))
 
 
-def names(found: list[Step]) -> list[str]:
+def names(found: list[Check]) -> list[str]:
     assert all(step.ok for step in found[:-1])
     return [step.name.removeprefix("SMTP ") for step in found]
 
@@ -78,8 +78,8 @@ def test_every_step_goes_well_with_starttls() -> None:
         found = steps(server)
     assert found[-1].ok
     assert names(found) == ["name", "TCP", "greeting", "STARTTLS", "login", "NOOP"]
-    assert "TLSv1." in found[3].said
-    assert found[4].said == f"as {USER}"
+    assert "TLSv1." in found[3].detail
+    assert found[4].detail == f"as {USER}"
 
 
 def test_every_step_goes_well_on_port_465(port_465: SmtpServer) -> None:
@@ -93,7 +93,7 @@ def test_without_a_user_name_nobody_logs_in() -> None:
         found = steps(server, username=None, password=None)
         assert server.logins == 0
     assert found[-1].ok
-    assert "SMTP_USERNAME" in found[4].said
+    assert "SMTP_USERNAME" in found[4].detail
 
 
 def test_in_clear_only_where_the_settings_say_so() -> None:
@@ -111,7 +111,7 @@ def test_a_wrong_password_is_tried_once_and_not_shown() -> None:
         found = steps(server, password="hush-hush")
         assert server.logins == 1
     assert (names(found)[-1], found[-1].ok) == ("login", False)
-    assert "535" in found[-1].said
+    assert "535" in found[-1].detail
     assert "SMTP_PASSWORD" in found[-1].advice
     assert "hush" not in repr(found)
 
@@ -120,7 +120,7 @@ def test_a_password_beyond_ascii_is_sent_as_utf_8() -> None:
     with smtp_server() as server:
         found = steps(server, password="schlüssel")
         assert server.logins == 1
-    assert "535" in found[-1].said
+    assert "535" in found[-1].detail
 
 
 def test_login_where_there_is_no_plain() -> None:
@@ -133,7 +133,7 @@ def test_a_server_that_takes_no_password() -> None:
     with smtp_server(auth_exclude_mechanism=["PLAIN", "LOGIN"]) as server:
         found = steps(server)
     assert (names(found)[-1], found[-1].ok) == ("login", False)
-    assert "takes no password" in found[-1].said
+    assert "takes no password" in found[-1].detail
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     found = steps(SmtpServer(port))
     assert (names(found), found[-1].ok) == (["name", "TCP"], False)
-    assert "refuses" in found[-1].said
+    assert "refuses" in found[-1].detail
 
 
 def test_the_name_is_not_known() -> None:
@@ -213,10 +213,10 @@ def test_a_server_that_does_not_do_what_it_should(
     with saying(*answers) as server:
         found = steps(server, timeout=0.5)
     assert (names(found)[-1], found[-1].ok) == (step, False)
-    assert said in found[-1].said
-    assert found[-1].said
+    assert said in found[-1].detail
+    assert found[-1].detail
     assert found[-1].advice
-    assert all(text.isprintable() for one in found for text in (one.said, one.advice))
+    assert all(text.isprintable() for one in found for text in (one.detail, one.advice))
 
 
 def test_a_server_that_repeats_the_password_does_not_bring_it_on_the_screen() -> None:

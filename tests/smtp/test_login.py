@@ -84,7 +84,7 @@ def test_a_refused_login(said: bytes, error: type[NornmailError], kind: str) -> 
         found = refusal(server, **LOGIN)
     assert type(found) is error
     assert getattr(found, "kind", "") == kind
-    assert len(server.said("AUTH")) == 1
+    assert len(server.said("AUTH")) == (2 if said.startswith(b"504") else 1)
     assert PASSWORD not in words(found)
 
 

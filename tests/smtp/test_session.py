@@ -324,11 +324,11 @@ def test_whether_it_lives_and_goodbye_are_not_waited_for_as_long_as_a_command(
         session = Session.open(server.settings(timeout=60.0))
         wire, asked = session._wire, []
 
-        def expect(seconds: float | None = None) -> None:
+        def set_deadline(seconds: float | None = None) -> None:
             asked.append(seconds)
-            Wire.expect(wire, seconds)
+            Wire.set_deadline(wire, seconds)
 
-        monkeypatch.setattr(wire, "expect", expect)
+        monkeypatch.setattr(wire, "set_deadline", set_deadline)
         assert session.alive()
         session.close()
     assert asked == [10.0, 5.0]

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Message, Poller
-from nornmail.imap import transport
 from nornmail.imap import wire as wire_module
 from nornmail.imap.connection import Connection
+from nornmail.net import tls
 from nornmail.testing import MailServer, faults
 from tests.support.clock import FakeClock
 
@@ -246,13 +246,15 @@ class Cost:
 @contextmanager
 def counted(trouble: Trouble, cost: Cost) -> Iterator[None]:
     """Count connections; while the server is down they go to a port where nobody listens."""
-    real = transport.connect
+    real = tls.connect
     with socket.socket() as bound, pytest.MonkeyPatch.context() as patch:
         bound.bind(("127.0.0.1", 0))
 
-        def connect(host: str, port: int, remaining: Callable[[], float]) -> socket.socket:
+        def connect(endpoint: tls.Endpoint, remaining: Callable[[], float]) -> socket.socket:
             cost.connections += 1
-            return real(host, bound.getsockname()[1] if trouble.down else port, remaining)
+            if trouble.down:
+                endpoint = replace(endpoint, port=bound.getsockname()[1])
+            return real(endpoint, remaining)
 
         patch.setattr(wire_module, "connect", connect)
         yield

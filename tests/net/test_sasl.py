@@ -1,0 +1,68 @@
+"""Mechanisms: what is offered, what is sent, and passwords as a provider's page shows them."""
+
+from __future__ import annotations
+
+import pytest
+
+from nornmail.net.sasl import (
+    Mechanism,
+    Responder,
+    login,
+    oauthbearer,
+    password_mechanisms,
+    plain,
+    sendable_password,
+    token_mechanisms,
+    xoauth2,
+)
+
+
+@pytest.mark.parametrize(
+    ("password", "sent"),
+    [
+        pytest.param("abcd\u00a0efgh\u00a0ijkl\u00a0mnop", "abcdefghijklmnop", id="Gmail's page"),
+        pytest.param("abcd\u202fefgh", "abcdefgh", id="narrow no-break spaces"),
+        pytest.param("\u00a0abcd efgh\u00a0ijkl\u00a0", "abcdefghijkl", id="mixed, and around it"),
+        pytest.param("abcd efgh ijkl mnop", "abcd efgh ijkl mnop", id="ordinary blanks stay"),
+        pytest.param("p\u00e4ss\u00a0word", "p\u00e4ss\u00a0word", id="beyond ASCII is a password"),
+        pytest.param("a!b\u00a0c", "a!b\u00a0c", id="signs are of a password"),
+        pytest.param("secret", "secret", id="no blanks"),
+        pytest.param("", "", id="none"),
+    ],
+)
+def test_an_app_password_is_sent_without_its_no_break_spaces(password: str, sent: str) -> None:
+    assert sendable_password(password) == sent
+
+
+def test_the_preferred_mechanism_comes_first() -> None:
+    offered = ["LOGIN", "PLAIN", "XOAUTH2", "OAUTHBEARER", "CRAM-MD5"]
+    assert [m.name for m in password_mechanisms(offered, "u", "p")] == ["PLAIN", "LOGIN"]
+    bearers = token_mechanisms(offered, "u", "t", "h", 1)
+    assert [m.name for m in bearers] == ["OAUTHBEARER", "XOAUTH2"]
+    assert password_mechanisms(["NTLM"], "u", "p") == []
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "limit", "initial", "answers"),
+    [
+        pytest.param(plain("u", "p"), 100, "AHUAcA==", ["*"], id="PLAIN is cancelled"),
+        pytest.param(plain("u", "p"), 4, None, ["AHUAcA==", "*"], id="PLAIN, too long for a line"),
+        pytest.param(login("u", "p"), 100, None, ["dQ==", "cA==", "*"], id="LOGIN"),
+        pytest.param(xoauth2("u", "t"), 100, "dXNlcj11AWF1dGg9QmVhcmVyIHQBAQ==", [""],
+                     id="XOAUTH2 ends with nothing"),
+        pytest.param(oauthbearer("u", "t", "h", 1), 4, None,
+                     ["bixhPXUsAWhvc3Q9aAFwb3J0PTEBYXV0aD1CZWFyZXIgdAEB", "AQ=="],
+                     id="OAUTHBEARER ends with an octet 1"),
+    ],
+)  # fmt: skip
+def test_challenges_get_each_message_once(
+    mechanism: Mechanism, limit: int, initial: str | None, answers: list[str]
+) -> None:
+    responder = Responder(mechanism)
+    assert responder.initial_response(limit) == initial
+    assert [responder.respond(f"challenge {n}") for n in range(len(answers))] == answers
+    assert responder.refusal == f"challenge {len(answers) - 1}"
+
+
+def test_no_repr_shows_a_secret() -> None:
+    assert "hush" not in repr(plain("agent", "hush-hush"))
