@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import chain
+
+_FEW = 16
+"""Of two sets, the one with so many times fewer ranges is put into the other range by range; else
+both are sorted together."""
+_LIMIT = 2**64
+"""What the arrays hold, which is more than any UID."""
 
 
 class UidSet:
@@ -16,19 +24,27 @@ class UidSet:
     __slots__ = ("_highs", "_lows")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._lows: list[int] = []
-        self._highs: list[int] = []
+        self._lows = lows = array("Q")
+        self._highs = highs = array("Q")
         for low, high in sorted(ranges):
-            if self._highs and low <= self._highs[-1] + 1:
-                self._highs[-1] = max(self._highs[-1], high)
+            if highs and low <= highs[-1] + 1:
+                highs[-1] = max(highs[-1], high)
             else:
-                self._lows.append(low)
-                self._highs.append(high)
+                lows.append(low)
+                highs.append(high)
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> UidSet:
         """The set of these UIDs, in any order, repeats allowed."""
-        return cls((uid, uid) for uid in uids)
+        made = cls()
+        lows, highs = made._lows, made._highs
+        for uid in sorted(uids):
+            if highs and uid <= highs[-1] + 1:
+                highs[-1] = uid
+            else:
+                lows.append(uid)
+                highs.append(uid)
+        return made
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
@@ -49,27 +65,36 @@ class UidSet:
         """Put one UID in. The usual case, one past the highest, costs no search."""
         if self._highs and uid == self._highs[-1] + 1:
             self._highs[-1] = uid
-            return
-        at = bisect_right(self._lows, uid)
-        if at and uid <= self._highs[at - 1]:
-            return
-        joins_left = at > 0 and self._highs[at - 1] == uid - 1
-        joins_right = at < len(self._lows) and self._lows[at] == uid + 1
-        if joins_left and joins_right:
-            self._highs[at - 1] = self._highs.pop(at)
-            del self._lows[at]
-        elif joins_left:
-            self._highs[at - 1] = uid
-        elif joins_right:
-            self._lows[at] = uid
         else:
-            self._lows.insert(at, uid)
-            self._highs.insert(at, uid)
+            self._put(uid, uid)
 
     def update(self, other: UidSet) -> None:
-        """Put every UID of ``other`` in."""
-        merged = UidSet(self.ranges + other.ranges)
-        self._lows, self._highs = merged._lows, merged._highs
+        """Put every UID of ``other`` in; cheap where those are few, or lie above all others."""
+        if not other._lows:
+            return
+        if not self._lows or other._lows[0] > self._highs[-1]:
+            self._put(other._lows[0], other._highs[0])
+            self._lows += other._lows[1:]
+            self._highs += other._highs[1:]
+        elif len(other._lows) * _FEW <= len(self._lows):
+            for low, high in zip(other._lows, other._highs, strict=True):
+                self._put(low, high)
+        else:
+            merged = UidSet(chain(self.ranges, other.ranges))
+            self._lows, self._highs = merged._lows, merged._highs
+
+    def _put(self, low: int, high: int) -> None:
+        """Put one range in, joined with those that it overlaps or touches."""
+        lows, highs = self._lows, self._highs
+        start = bisect_left(highs, low - 1)
+        end = bisect_right(lows, high + 1, start)
+        if start == end:
+            lows.insert(start, low)
+            highs.insert(start, high)
+            return
+        lows[start] = min(low, lows[start])
+        highs[start] = max(high, highs[end - 1])
+        del lows[start + 1 : end], highs[start + 1 : end]
 
     def __contains__(self, uid: object) -> bool:
         if not isinstance(uid, int):
@@ -95,24 +120,30 @@ class UidSet:
     __hash__ = None  # type: ignore[assignment]  # it can change
 
     def __sub__(self, other: UidSet) -> UidSet:
-        """What is in this set and not in ``other``, in time proportional to the ranges of both."""
-        left: list[tuple[int, int]] = []
-        holes = iter(other.ranges)
-        hole = next(holes, None)
-        for low, high in self.ranges:
-            while hole is not None and hole[1] < low:
-                hole = next(holes, None)
+        """The UIDs of this set that are not in ``other``.
+
+        In time proportional to the ranges of this set, and to those of ``other`` between them.
+        """
+        left = UidSet()
+        lows, highs = left._lows, left._highs
+        holes, ends = other._lows, other._highs
+        hole = bisect_left(ends, self._lows[0]) if self._lows else 0
+        for low, high in zip(self._lows, self._highs, strict=True):
             at = low
-            while hole is not None and hole[0] <= high:
-                if at < hole[0]:
-                    left.append((at, hole[0] - 1))
-                at = hole[1] + 1
-                if hole[1] > high:
+            while hole < len(holes) and ends[hole] < at:
+                hole += 1
+            while hole < len(holes) and holes[hole] <= high:
+                if at < holes[hole]:
+                    lows.append(at)
+                    highs.append(holes[hole] - 1)
+                at = ends[hole] + 1
+                if at > high:
                     break
-                hole = next(holes, None)
+                hole += 1
             if at <= high:
-                left.append((at, high))
-        return UidSet(left)
+                lows.append(at)
+                highs.append(high)
+        return left
 
     def __str__(self) -> str:
         """The set in IMAP's notation (``1:5,9``), ``""`` when it is empty."""
@@ -133,5 +164,7 @@ class UidSet:
             low, colon, high = item.partition(":")
             first = int(low)
             last = int(high) if colon else first
+            if not (0 <= first < _LIMIT and 0 <= last < _LIMIT):
+                raise ValueError(f"{item!r} is not a range of UIDs")
             ranges.append((min(first, last), max(first, last)))
         return cls(ranges)

@@ -282,10 +282,22 @@ class Fetcher:
         """
         remaining = iter(uids)
         while window := list(islice(remaining, SUMMARIES_AT_ONCE)):
-            wanted = UidSet.of(window)
-            summaries = connection.summaries(wanted)
-            self.missing.settle(connection, wanted - UidSet.of(summaries), stats)
-            yield from self._batches(connection, summaries, stats)
+            listed = UidSet.of(window)
+            summaries = connection.summaries(listed)
+            self.missing.settle(connection, listed - UidSet.of(summaries), stats)
+            costs = {uid: self._cost(summary) for uid, summary in summaries.items()}
+            todo = list(batches(costs, most_messages=self._at_once))
+            while todo:
+                batch = todo.pop(0)
+                if len(batch) > self._at_once:
+                    smaller = {uid: costs[uid] for uid in batch}
+                    todo[:0] = batches(smaller, most_messages=self._at_once)
+                    continue
+                fetched = self._batch(connection, {uid: summaries[uid] for uid in batch}, stats)
+                if fetched is None:
+                    todo.insert(0, batch)
+                elif fetched:
+                    yield fetched
 
     def fetch(
         self, connection: Connection, summaries: Mapping[int, Summary]
@@ -309,23 +321,6 @@ class Fetcher:
                 if header.raw:
                     found[uid] = _arrival(uid, header.raw, summaries[uid], truncated=True)
         return _without_expunged(connection, found)
-
-    def _batches(
-        self, connection: Connection, summaries: Mapping[int, Summary], stats: PollStats
-    ) -> Iterator[list[FetchedMessage]]:
-        costs = {uid: self._cost(summary) for uid, summary in summaries.items()}
-        todo = list(batches(costs, most_messages=self._at_once))
-        while todo:
-            batch = todo.pop(0)
-            if len(batch) > self._at_once:
-                smaller = {uid: costs[uid] for uid in batch}
-                todo[:0] = batches(smaller, most_messages=self._at_once)
-                continue
-            found = self._batch(connection, {uid: summaries[uid] for uid in batch}, stats)
-            if found is None:
-                todo.insert(0, batch)
-            elif found:
-                yield found
 
     def _cost(self, summary: Summary) -> int:
         return HEADER_OCTETS if summary.size > self._most_octets else summary.size

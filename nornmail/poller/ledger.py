@@ -72,8 +72,11 @@ class OpenEntries:
 
     def keys(self, *states: State) -> list[EntryKey]:
         """The keys in any of ``states``, ordered by due time."""
-        ordered = sorted((due, key) for state in states for key, due in self._due[state].items())
-        return [key for _, key in ordered]
+        pairs: list[tuple[float, EntryKey]] = []
+        for state in states:
+            if keys := self._due[state]:
+                pairs += [(due, key) for key, due in keys.items()]
+        return [key for _, key in sorted(pairs)]
 
     def count(self, state: State) -> int:
         """How many are in ``state``."""
@@ -82,7 +85,7 @@ class OpenEntries:
     def due(self, now: float, longest: float) -> list[EntryKey]:
         """The waiting entries that are due, in their order."""
         waiting = self._due[State.WAITING].items()
-        return [key for _, key in sorted((d, k) for k, d in waiting if is_due(d, now, longest))]
+        return [key for _, key in sorted([(d, k) for k, d in waiting if is_due(d, now, longest)])]
 
     def until_due(self, now: float, longest: float) -> float | None:
         """Seconds until the next waiting entry is due that is not due yet; ``None`` for none."""
@@ -92,7 +95,9 @@ class OpenEntries:
     def put(self, change: PutEntry) -> None:
         """Learn of an entry that was written."""
         entry = change.entry
-        known = any(keys.pop(entry.key, None) is not None for keys in self._due.values())
+        known = False
+        for keys in self._due.values():
+            known = keys.pop(entry.key, None) is not None or known
         if entry.state in self._due:
             self._due[entry.state][entry.key] = entry.due_at
         if change.raw is not None or entry.state not in {*KEEPS_RAW, State.NEW}:
@@ -362,6 +367,8 @@ class Ledger:
 
         What is new in this epoch is fetched like other new mail: see :meth:`undelivered`.
         """
+        if not self.open.without_bytes:
+            return []
         entries = list(self.get(self.open.without_bytes))
         wait = [e for e in entries if e.state is State.WAITING]
         new = [e for e in entries if e.state is State.NEW and self._is_earlier(e.key)]
