@@ -22,10 +22,12 @@ class VisibleText:
         text: lines ended by LF.
         removed: how many words were left out because a person does not see them, by what hides
             them; characters where those hide themselves.
+        links: the addresses of the links that are seen, whole, each once, in their order.
     """
 
     text: str
     removed: Mapping[str, int] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
 
 
 def parse_html(html: str, note: Note = ignore) -> Element:
@@ -42,7 +44,11 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 
 
 def visible_text(
-    html: str, note: Note = ignore, *, without: Callable[[Element], bool] | None = None
+    html: str,
+    note: Note = ignore,
+    *,
+    without: Callable[[Element], bool] | None = None,
+    shortens_links: bool = False,
 ) -> VisibleText:
     """The text that a person sees: blocks on lines of their own, ``text (url)``, ``> `` for quotes.
 
@@ -51,20 +57,28 @@ def visible_text(
         note: receives limits that were reached and of markup that ends within a tag.
         without: elements for which it returns true are left out, with all that is in them, and are
             not counted. It is asked once for each element, in the order of the document.
+        shortens_links: of a long address the host and the beginning of its path are shown.
     """
     page = _parse(html, note)
-    text, removed = render(page.root, page.quirks, note, without)
+    text, removed, links = render(
+        page.root, page.quirks, note, without, shortens_links=shortens_links
+    )
     if page.comments:
         removed["comment"] = page.comments
-    return VisibleText(text, removed)
+    return VisibleText(text, removed, links)
 
 
 def html_to_text(html: str, note: Note = ignore) -> str:
-    """The text of :func:`visible_text`; ``note`` receives what was left out as well."""
-    seen = visible_text(html, note)
+    """The text of :func:`visible_text`, links whole; ``note`` receives what was left out."""
+    return read_page(html, note, shortens_links=False).text
+
+
+def read_page(html: str, note: Note = ignore, *, shortens_links: bool = True) -> VisibleText:
+    """The result of :func:`visible_text`; ``note`` receives what was left out as well."""
+    seen = visible_text(html, note, shortens_links=shortens_links)
     for kind, amount in seen.removed.items():
         note(left_out(kind, amount))
-    return seen.text
+    return seen
 
 
 def _parse(html: str, note: Note) -> TreeBuilder:

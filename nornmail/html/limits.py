@@ -39,5 +39,12 @@ MAX_HTML_DEPTH: Final = 5
 """Levels of lists and quotes that are shown by indentation. Each puts two characters before every
 line, and a page can be nothing but lines of one character."""
 
-MAX_URL_CHARS: Final = 2_000
-"""Characters of a link that are shown behind its text."""
+MAX_URL_CHARS: Final = 8_000
+"""Characters of one address that are read; web servers refuse longer ones."""
+
+MAX_SHOWN_URL_CHARS: Final = 100
+"""Characters of an address that is shown whole behind the text of its link. Those of trackers have
+150 to 600, and would be most of a newsletter's text."""
+
+MAX_LINKS: Final = 2_000
+"""Different addresses that are listed for one HTML part. Newsletters have about 100."""

@@ -7,11 +7,12 @@ from typing import Final
 from urllib.parse import unquote
 
 from nornmail.html.invisible_characters import without_invisible
-from nornmail.html.limits import MAX_HTML_DEPTH, MAX_URL_CHARS
+from nornmail.html.limits import MAX_HTML_DEPTH, MAX_SHOWN_URL_CHARS, MAX_URL_CHARS
 
 # ---- What of a link's address is worth reading.
 
 _SHOWN: Final = ("http://", "https://", "ftp://", "tel:", "sms:")
+_SHORT_PATH_CHARS: Final = 24
 _DROPPED: Final = re.compile(r"[\x00-\x20\x7f]+")
 
 
@@ -26,6 +27,17 @@ def shown_address(href: str) -> str:
     if lower.startswith("mailto:"):
         return unquote(url[7:].partition("?")[0]).strip()
     return url if lower.startswith(_SHOWN) else ""
+
+
+def shortened(url: str) -> str:
+    """``url``; of a long one the host and the beginning of the path, and an ellipsis."""
+    if len(url) <= MAX_SHOWN_URL_CHARS:
+        return url
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    path = re.split("[?#]", path, maxsplit=1)[0][:_SHORT_PATH_CHARS]
+    # Never less than the host: whose page it is shows there.
+    return f"{scheme}{mark}{host}{slash}{path}\u2026" if mark else url[:MAX_SHOWN_URL_CHARS]
 
 
 def _dropped(found: re.Match[str]) -> str:
@@ -66,6 +78,7 @@ class Lines:
         self._marked = False
         self._quotes = 0
         self._lists: list[int] = []
+        self._last_link = (0, "")
 
     def text(self, chunk: str) -> None:
         """Running text: white space of any length is one blank."""
@@ -158,11 +171,21 @@ class Lines:
         """Where the text is now; to be given to :meth:`address`."""
         return len(self._out)
 
-    def address(self, start: int, address: str) -> None:
-        """Put ``(address)`` behind the text since ``start``, unless that is empty or says it."""
-        shown = "".join(self._out[start:]).strip()
-        if shown and not says(shown, address):
-            self._out.append(f" ({address})")
+    def address(self, start: int, address: str, *, shortens: bool) -> bool:
+        """Put ``(address)`` behind the text since ``start``, unless it is there already.
+
+        Returns:
+            Whether there is any text, so that the link can be seen.
+        """
+        text = "".join(self._out[start:]).strip()
+        behind = f"({shortened(address) if shortens else address})"
+        is_repeated = text.endswith(behind) or self._last_link == (start, address)
+        if not text:
+            return False
+        if not is_repeated and not says(text, address):
+            self._out.append(" " + behind)
+        self._last_link = (len(self._out), address)
+        return True
 
     def rows(self, rows: list[list[str]], between: str) -> None:
         """A table: a row of cells of one line is a line, in any other each cell has its own."""

@@ -12,6 +12,7 @@ from nornmail.html.css.cascade import Cascade
 from nornmail.html.css.style import Style
 from nornmail.html.css.visibility import is_on_page
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
+from nornmail.html.limits import MAX_LINKS
 from nornmail.html.lines import Lines, shown_address
 from nornmail.html.tree import Element
 
@@ -27,12 +28,17 @@ _OPENED: Final = frozenset(
 
 
 def render(
-    root: Element, quirks: bool, note: Note, without: Callable[[Element], bool] | None = None
-) -> tuple[str, dict[str, int]]:
-    """The text of a page, and the amounts of what was left out, by what hid it."""
-    page = _Page(Cascade(root, quirks, note), without)
+    root: Element,
+    quirks: bool,
+    note: Note,
+    without: Callable[[Element], bool] | None = None,
+    *,
+    shortens_links: bool = False,
+) -> tuple[str, dict[str, int], tuple[str, ...]]:
+    """The text of a page, the amounts of what was left out by what hid it, and the links."""
+    page = _Page(Cascade(root, quirks, note), without, shortens_links)
     page.run(root)
-    return page.lines.finish(), dict(page.removed)
+    return page.lines.finish(), dict(page.removed), tuple(page.links)
 
 
 @dataclass(slots=True)
@@ -67,12 +73,19 @@ class _Frame:
 
 
 class _Page:
-    def __init__(self, cascade: Cascade, without: Callable[[Element], bool] | None) -> None:
+    def __init__(
+        self,
+        cascade: Cascade,
+        without: Callable[[Element], bool] | None,
+        shortens_links: bool,
+    ) -> None:
         self.lines = Lines()
         self.removed: Counter[str] = Counter()
+        self.links: dict[str, None] = {}
         self._cascade = cascade
         self._sheets = cascade.sheets
         self._without = without
+        self._shortens_links = shortens_links
         self._table: _Table | None = None
         self._flow = 0.0
 
@@ -225,7 +238,9 @@ class _Page:
 
     def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:
-            self.lines.address(frame.start, frame.address)
+            is_seen = self.lines.address(frame.start, frame.address, shortens=self._shortens_links)
+            if is_seen and "://" in frame.address and len(self.links) < MAX_LINKS:
+                self.links[frame.address] = None
         elif frame.table is not None:
             self._close_table(frame)
         elif frame.lines is not None and name in ("td", "th"):

@@ -345,9 +345,11 @@ def _trusted_results(headers: Headers, authserv_name: str) -> list[Result]:
     for name, value in headers.raw_items():
         if name == "received" and in_row:
             break
-        if name == "authentication-results":
+        if name.rstrip() == "authentication-results":
             authserv_id, results = read_results(to_unicode(unfold(value)))
-            if authserv_id != authserv_name:
+            # With a blank before its colon it is another field to the server that removes forged
+            # ones, and no server writes it so.
+            if authserv_id != authserv_name or name.endswith((" ", "\t")):
                 break
             in_row = True
             trusted += [result for result in results if _verdict(result)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from nornmail.defects import Note, ignore
-from nornmail.html.document import html_to_text
+from nornmail.html.document import VisibleText, read_page
 from nornmail.html.invisible_characters import plain_without_invisible
 from nornmail.message.charsets import codec_of, decode
-from nornmail.message.limits import MAX_FLOWED_LINES
+from nornmail.message.limits import MAX_FLOWED_LINES, MAX_LINKS
 from nornmail.message.parser import Part, content_id
 
 _FLOWED_LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
@@ -28,6 +29,22 @@ _SAY_NOTHING: Final = (None, "ascii")
 """A charset that is missing or unknown, or that cannot be true of 8-bit text."""
 _LONE_CR = re.compile(rb"\r(?!\n)")
 _WORDS = re.compile(r"\w{3,}")
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"]{1,8000}", re.IGNORECASE)
+_URL_END = re.compile(r"[.,;:!?'*_\])}]{1,20}\Z")
+_MAX_STUB_CHARS: Final = 600
+"""Characters of a plain part that may be there to say that the message is in its HTML."""
+_NO_CONTENT: Final = frozenset(
+    {"null", "none", "undefined", "n/a", "nan", "false", "html", "text", "multipart", "no text"}
+)
+"""Plain parts of programs that had none."""
+_SENTENCE_END = re.compile(r"[\n!?\u3002\uff01]+|\.\s")
+_ABOUT_HTML = re.compile(
+    r"html|browser|web version|online|e-?mail (?:client|program|reader|viewer)|mail program"
+    r"|navigat|navegador|im netz|\bmime\b|view (?:this|it|the)|ansehen|anzeigen|afficher|weergeven"
+    r"|unsubscribe|abmelden|d\u00e9sinscri|\u6d4f\u89c8\u5668|\u30d6\u30e9\u30a6\u30b6"
+    r"|\u0431\u0440\u0430\u0443\u0437\u0435\u0440|przegl\u0105dar|selain|prohl\u00ed\u017ee\u010d|webbl\u00e4s"
+)
 _LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
 _NEW_WORDS: Final = 0.03
 """The share of new words up to which a second text is the first one again."""
@@ -56,13 +73,47 @@ class Body:
 
     segments: list[Segment] = field(default_factory=list)
     attached: list[tuple[Part, bool]] = field(default_factory=list)
+    _pages: dict[Part, VisibleText] = field(default_factory=dict)
+
+    def page(self, part: Part, note: Note) -> VisibleText:
+        """The visible text of an HTML part, read once."""
+        if part not in self._pages:
+            self._pages[part] = read_page(text_of(part, note), note)
+        return self._pages[part]
+
+    def html_parts(self) -> Iterator[Part]:
+        """All that is HTML, in order."""
+        for segment in self.segments:
+            yield from segment.html
 
 
 def find_body(root: Part) -> Body:
     """Sort the leaves of ``root``. What is attached as a message is not looked into."""
     body = Body()
     body.segments = _segments(root, body, _Place(is_first=True, is_form=True))
+    # A text with a file name that is all the text there is; it remains an attachment as well.
+    named = [
+        part
+        for part, is_inline in body.attached
+        if is_inline
+        and part.content_type in ("text/plain", "text/html")
+        and "content-id" not in part.headers
+    ]
+    if named and not any(map(_has_words, _shown_parts(body))):
+        body.segments += [
+            Segment(html=[part]) if part.content_type == "text/html" else Segment(plain=part)
+            for part in named
+        ]
     return body
+
+
+def _shown_parts(body: Body) -> Iterator[Part]:
+    yield from (segment.plain for segment in body.segments if segment.plain)
+    yield from body.html_parts()
+
+
+def _has_words(part: Part) -> bool:
+    return bool(_TAG.sub("", text_of(part)).strip())
 
 
 @dataclass(slots=True)
@@ -165,12 +216,28 @@ def plain_text(body: Body, note: Note = ignore) -> str:
 
 def html_of(body: Body, note: Note = ignore) -> str:
     """All the HTML, part after part."""
-    return _joined(text_of(part, note) for segment in body.segments for part in segment.html)
+    return _joined(text_of(part, note) for part in body.html_parts())
+
+
+def html_text(body: Body, note: Note = ignore) -> str:
+    """The text that a person sees of the HTML, part after part."""
+    return _joined(body.page(part, note).text for part in body.html_parts())
+
+
+def links_of(body: Body, note: Note = ignore) -> tuple[str, ...]:
+    """The addresses of all links: those seen in the HTML, else those written in the plain text."""
+    parts = list(body.html_parts())
+    if parts:
+        found = (link for part in parts for link in body.page(part, note).links)
+    else:
+        urls = islice(_URL.finditer(plain_text(body, note)), MAX_LINKS)
+        found = (_URL_END.sub("", url[0]) for url in urls)
+    return tuple(dict.fromkeys(found))
 
 
 def shown_text(body: Body, note: Note = ignore) -> str:
     """The text that a person reads: the plain parts, and HTML where there is no plain part."""
-    visible = [(segment, _shown(segment, note)) for segment in body.segments]
+    visible = [(segment, _shown(segment, body, note)) for segment in body.segments]
     is_mixed = len({bool(segment.plain) for segment, _ in visible}) > 1
     if is_mixed:  # programs that know no multipart/alternative send both forms in a row
         words = {
@@ -184,16 +251,31 @@ def shown_text(body: Body, note: Note = ignore) -> str:
     return _joined(text for _, text in visible)
 
 
-def _shown(segment: Segment, note: Note) -> str:
+def _shown(segment: Segment, body: Body, note: Note) -> str:
     plain = ""
     if segment.plain:
         plain = text_of(segment.plain, note)
         parameters = segment.plain.parameters
         if parameters.get("format", "").lower() == "flowed":
             plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
-    if plain.strip() or not segment.html:
-        return plain_without_invisible(plain, note)
-    return "\n".join(html_to_text(text_of(part, note), note) for part in segment.html)
+    if segment.html and len(plain) <= _MAX_STUB_CHARS:
+        shown = "\n".join(body.page(part, note).text for part in segment.html)
+        if not plain.strip() or _is_stub(plain, shown):
+            return shown
+    return plain_without_invisible(plain, note)
+
+
+def _is_stub(plain: str, shown: str) -> bool:
+    """Whether a plain part says no more than that the HTML, seen as ``shown``, is to be read."""
+    bare = plain.strip().lower()
+    words = set(_WORDS.findall(shown.lower()))
+    is_other = len(words - set(_WORDS.findall(bare))) * 2 > len(words)
+    if bare.strip("\"'[]()<> ") in _NO_CONTENT:
+        return bool(words)
+    sentences = [
+        part for part in _SENTENCE_END.split(_URL.sub(" ", bare)) if part.strip(" .!*<>()|-")
+    ]
+    return is_other and bool(sentences) and all(map(_ABOUT_HTML.search, sentences))
 
 
 def _repeats(text: str, words: set[str]) -> bool:

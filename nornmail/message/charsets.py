@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from encodings.aliases import aliases
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -85,6 +86,14 @@ _TWO_OCTETS: Final = frozenset({"gb18030", "big5hkscs", "cp949"})
 """Codecs in which such a mark and the letter behind it are a character that hardly anyone uses."""
 _ESCAPE = re.compile(rb"\x1b(\$[@B]|\$\([@BD]|\([BJIH])|[\x0e\x0f]")
 _TWO_BYTES = frozenset({b"$@", b"$B", b"$(@", b"$(B"})
+_WIDE_CHAR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_ONE_OCTET: Final = ("cp125", "iso8859", "koi8", "mac_", "cp437", "cp8", "kz1048")
+"""How the names of codecs begin that have one octet for each character."""
+_MIN_WIDE: Final = 2
+"""Characters of UTF-8 that show that text labelled otherwise is UTF-8; of western text one does,
+since there each would be a capital and a sign, as in ``Ã©``."""
+_MIN_WIDE_THAI: Final = 20
+"""In Thai, any two letters in a row may look like such a character."""
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
 """ASCII, and at the end a character of UTF-8 without its last octets."""
 
@@ -153,6 +162,9 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     if codec in _TWO_OCTETS and not data.isascii() and not _NOT_LONE_MARKS.search(data):
         note(f"windows-1252 text labelled {codec}")
         codec = "cp1252"
+    if codec.startswith(_ONE_OCTET) and not data.isascii() and _is_utf_8(data, codec):
+        note(f"UTF-8 labelled {codec}")
+        codec = "utf_8"
     try:
         text = data.decode(codec)
     except (UnicodeError, LookupError, ValueError):
@@ -163,6 +175,18 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     if codec == "utf_7":  # the one codec here that gives out lone surrogates
         text = _SURROGATES.sub("\ufffd", text)
     return text
+
+
+def _is_utf_8(data: bytes, codec: str) -> bool:
+    """Whether ``data``, which says ``codec``, is UTF-8: longer text hardly is by accident."""
+    needed = {"cp1252": 1, "iso8859_15": 1, "cp874": _MIN_WIDE_THAI}.get(codec, _MIN_WIDE)
+    if next(islice(_WIDE_CHAR.finditer(data), needed - 1, None), None) is None:
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_japanese(data: bytes, note: Note) -> str:

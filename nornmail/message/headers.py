@@ -24,7 +24,7 @@ from nornmail.message.limits import (
 
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"\n\r*+\n")
-_FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:([^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000}))(?:\n|\Z)")
+_FIELD = re.compile(r"([!-9;-~]++[ \t]*+):([^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000}))(?:\n|\Z)")
 _FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n)){0,50000})\r{0,2}\n([ \t])")
 _BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
 _LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n){1,50000})")
@@ -39,6 +39,14 @@ _KNOWN = re.compile(
 """Names that hardly begin a line of a text: below one of them, it is still the header."""
 _QUICK: Final = 64 * 1024
 """Characters of a block that is cut up at one go, without counting its fields one by one."""
+_BY_PROGRAM = re.compile(
+    r"^(?:Received|Message-ID|MIME-Version|Content-[A-Za-z-]+)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+"""Fields that people do not type: a block with one of them ends with an empty line."""
+_BLANK_END = re.compile(r"\n[ \t]++\r*+\n\Z")
+_NOT_BLANK = re.compile(rb"[^ \t\r\n]")
+_MAX_BLANKS: Final = 200
+"""Characters of a line of blanks that ends a header as an empty one does."""
 _LONGEST_LINE: Final = 998
 """RFC 5322 section 2.1.1."""
 _BAD_LINES_CHARS: Final = 4_000
@@ -63,7 +71,7 @@ class Headers:
     def __init__(self, fields: list[tuple[str, str]], charset: str = "") -> None:
         self._fields = fields
         self._charset = charset
-        self._names = [name.lower() for name, _ in fields]
+        self._names = [name.lower().rstrip() for name, _ in fields]
         # From the last to the first, so that the topmost of a name is what stays.
         self._first = {
             name: value
@@ -96,7 +104,7 @@ class Headers:
     def items(self) -> Iterator[tuple[str, str]]:
         """Every field as ``(name, value)`` in order, names as they were written."""
         for name, value in self._fields:
-            yield name, self._decoded(value)
+            yield name.rstrip(), self._decoded(value)
 
     def _decoded(self, value: str) -> str:
         return decode_text(unfold(value), charset=self._charset)
@@ -111,8 +119,11 @@ class Headers:
         return [unfold(value) for value in self._all(name.lower())]
 
     def raw_items(self) -> Iterator[tuple[str, str]]:
-        """Every field as its name in lower case and its octets, still folded, in order."""
-        return ((name, value) for name, (_, value) in zip(self._names, self._fields, strict=True))
+        """Every field in order: its name in lower case and its octets, still folded.
+
+        Blanks between name and colon, which RFC 5322 forbids to senders, are a part of the name.
+        """
+        return ((name.lower(), value) for name, value in self._fields)
 
     def in_charset(self, charset: str) -> Headers:
         """This object, which knows its :attr:`charset` from now on: only as it is made."""
@@ -122,14 +133,15 @@ class Headers:
 
     def without(self, name: str) -> Headers:
         """The same without the fields called ``name``."""
-        fields = [field for field in self._fields if field[0].lower() != name.lower()]
-        return Headers(fields, self._charset)
+        key = name.lower()
+        pairs = zip(self._names, self._fields, strict=True)
+        return Headers([field for own_key, field in pairs if own_key != key], self._charset)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._first
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self._fields)
+        return (name.rstrip() for name, _ in self._fields)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -161,7 +173,9 @@ def read_headers(
 ) -> tuple[Headers, int]:
     """The header block at ``start``, and where the body begins.
 
-    A line that is not a field ends the block where no blank line did, unless fields follow it.
+    A block that a program wrote ends at its empty line, whatever lines are in it. Elsewhere, and
+    where no empty line or nothing behind it is left, a line that is not a field begins the body,
+    unless fields follow it.
 
     Args:
         raw: whole lines, of which those from ``start`` to ``end`` are looked at.
@@ -180,7 +194,9 @@ def read_headers(
     block = raw[start:stop].decode("latin-1")
     fields = _FIELD.findall(block) if len(block) < _QUICK else []
     if not _is_whole(fields, block):
-        fields, used = _split(block, note)
+        is_written = bool(_BY_PROGRAM.search(block))
+        has_body = blank is not None and _NOT_BLANK.search(raw, body, end) is not None
+        fields, used = _split(block, is_written, has_body, note)
         if used != len(block):
             body = start + used
     return Headers(fields, charset), body
@@ -192,13 +208,24 @@ def _is_whole(fields: list[tuple[str, str]], block: str) -> bool:
     return lengths == len(block) and len(fields) <= MAX_HEADERS
 
 
-def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
+def _split(
+    block: str, is_written: bool, has_body: bool, note: Note
+) -> tuple[list[tuple[str, str]], int]:
+    """The fields of a block, and where the body begins: in it, or behind it.
+
+    Args:
+        block: the octets up to the first empty line.
+        is_written: a program wrote the fields, so that other lines at its top are not the body.
+        has_body: something stands behind the empty line, so that nor are those at its end.
+        note: called with what is not a field.
+    """
     fields: list[tuple[str, str]] = []
     at = 0
     while at < len(block):
         field = _FIELD.match(block, at)
         if field is None:
-            at, is_over = _past_bad_lines(block, at, bool(fields), note)
+            is_closed = is_written and (has_body or not fields)
+            at, is_over = _past_bad_lines(block, at, bool(fields), is_closed, note)
             if is_over:
                 return fields, at
         elif len(fields) == MAX_HEADERS:
@@ -210,7 +237,9 @@ def _split(block: str, note: Note) -> tuple[list[tuple[str, str]], int]:
     return fields, len(block)
 
 
-def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[int, bool]:
+def _past_bad_lines(
+    block: str, at: int, is_inside: bool, is_closed: bool, note: Note
+) -> tuple[int, bool]:
     """The start of the next field or of the body, and whether it is the body."""
     eol = block.find("\n", at) + 1
     is_envelope = at == 0 and block.startswith(("From ", ">From ", " ", "\t"))
@@ -221,6 +250,16 @@ def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[i
     if strange and (block[at] == ":" or _FIELD.match(block, strange.end())):
         note("a header field with an invalid name")
         return strange.end(), False
+    is_multipart = block.startswith("--", at) or (
+        block.find("\n--", at, at + _BAD_LINES_CHARS) >= 0
+    )
+    if (
+        is_closed
+        and not is_multipart
+        and not _BLANK_END.search(block, max(at - _MAX_BLANKS, 0), at)
+    ):
+        note("a line in the header that is not a field")
+        return _next_field(block, eol or len(block)), False
     known = None
     if eol and is_inside and not block.startswith("--", at):
         boundary = block.find("\n--", at, eol + _BAD_LINES_CHARS)
@@ -231,6 +270,15 @@ def _past_bad_lines(block: str, at: int, is_inside: bool, note: Note) -> tuple[i
         return at, True
     note("a line in the header that is not a field")
     return known.start(), False
+
+
+def _next_field(block: str, at: int) -> int:
+    """The start of the next line, from ``at`` on, that is a field."""
+    for _ in range(MAX_HEADERS):
+        if at == len(block) or _FIELD.match(block, at):
+            return at
+        at = block.find("\n", at) + 1 or len(block)
+    return len(block)
 
 
 def unfold(value: str) -> str:
@@ -277,6 +325,8 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     with an ``@`` count, and the only word that there is.
     """
     text = to_unicode(raw, note)
+    if "=?" in text:  # ids that a program encoded since they were longer than a line
+        text = decode_words(text, note)
     words: Iterable[str] = (match[1] for match in _BRACKETED.finditer(text))
     if not _BRACKETED.search(text):
         bare = _WORDS.findall(text)

@@ -50,6 +50,9 @@ MAX_DATE_CHARS: Final = 128
 MAX_FLOWED_LINES: Final = 200_000
 """Lines of a text that are put together again (format=flowed); each costs a microsecond."""
 
+MAX_LINKS: Final = 2_000
+"""Links read from one plain text; a digest of a mailing list has about 100."""
+
 MAX_PARTS: Final = 1_000
 """Parts of one message, over all levels."""
 

@@ -17,7 +17,15 @@ from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
 from nornmail.message.automatic import PERSON, Automatic, find_signs
-from nornmail.message.body import Body, find_body, html_of, plain_text, shown_text
+from nornmail.message.body import (
+    Body,
+    find_body,
+    html_of,
+    html_text,
+    links_of,
+    plain_text,
+    shown_text,
+)
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
 from nornmail.message.headers import (
@@ -274,6 +282,20 @@ class Message:
         return html_of(self._body, self._defects.note)
 
     @cached_property
+    def html_text(self) -> str:
+        """The text that a person sees of the HTML, with or without a plain part; ``""`` if none."""
+        return html_text(self._body, self._defects.note)
+
+    @cached_property
+    def links(self) -> tuple[str, ...]:
+        """The addresses of the links that are seen, whole and each once, in their order.
+
+        ``text`` shows long ones shortened. Those of the HTML; without HTML, those written in the
+        plain text. A stranger's addresses: none is opened.
+        """
+        return links_of(self._body, self._defects.note)
+
+    @cached_property
     def new_text(self) -> str:
         """``text`` without the quoted history and the signature; when unsure it is kept.
 
@@ -402,6 +424,7 @@ class Message:
             "date": self.date.isoformat() if self.date else None,
             "received_at": self.received_at.isoformat() if self.received_at else None,
             "references": list(self.references),
+            "links": list(self.links),
             "recipients": list(self.recipients),
             "headers": [list(item) for item in self.headers.items()],
             "flags": sorted(self.flags),

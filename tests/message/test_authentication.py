@@ -329,6 +329,21 @@ def test_the_boss(sender: str, allowed: str) -> None:
     assert not read(sender=sender).is_from(allowed)
 
 
+PASS = f"{ID}; dmarc=pass header.from=example.com"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param([f"Authentication-Results : {PASS}"], id="a blank before the colon"),
+        pytest.param([f"Authentication-Results\t: {PASS}"], id="a tab before it"),
+        pytest.param([f"Authentication-Results : {PASS}", PASS], id="above one without"),
+    ],
+)
+def test_a_field_that_no_server_writes_is_not_trusted(fields: list[str]) -> None:
+    assert read(*fields) == Authentication(author=BOSS)
+
+
 def test_of_very_many_results_the_first_count() -> None:
     assert read(f"{ID}; spf=pass" + "; x=y" * 98 + "; dkim=pass").dkim == "pass"
     assert read(f"{ID}; spf=pass" + "; x=y" * 99 + "; dkim=pass").dkim == "unverified"

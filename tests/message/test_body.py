@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Final
 
 import pytest
 
@@ -41,6 +42,51 @@ from tests.message.reading import mail
 def test_a_charset(label: str, data: bytes, text: str) -> None:
     raw = mail(data, Content_Type=f"text/plain; charset={label}".encode())
     assert parse_message(raw).text == text
+
+
+_POLISH: Final = "Zażółć gęślą jaźń"
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        pytest.param("iso-8859-1", "ein Stück für 5 €", id="western"),
+        pytest.param("iso-8859-1", "naïve", id="western, with one letter alone"),
+        pytest.param("windows-1252", "fünf", id="the vendor's name of it"),
+        pytest.param("iso-8859-2", _POLISH, id="Polish"),
+        pytest.param("windows-1251", "Договор подписан", id="Russian"),
+        pytest.param("koi8-r", "Договор подписан", id="Russian, the old way"),
+        pytest.param("windows-1253", "καλημέρα", id="Greek"),
+        pytest.param("windows-1254", "teşekkürler, çok iyi", id="Turkish"),
+        pytest.param("windows-874", "ขอบคุณมากครับ แล้วพบกันใหม่", id="Thai"),
+        pytest.param("iso-8859-1", "谢谢你 \U0001f389", id="what western text cannot hold"),
+    ],
+)
+def test_utf_8_under_another_label_is_read_as_utf_8(label: str, text: str) -> None:
+    message = parse_message(
+        mail(text.encode(), Content_Type=f"text/plain; charset={label}".encode())
+    )
+    assert message.text == text
+    assert any(defect.startswith("UTF-8 labelled ") for defect in message.defects)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        pytest.param("iso-8859-1", "ein Stück für 5 Euro, naïve", id="western"),
+        pytest.param("windows-1251", "Договор подписан", id="Russian"),
+        pytest.param("windows-1251", "ВІ", id="two capitals that are one character of UTF-8"),
+        pytest.param("koi8-r", "Договор подписан", id="Russian, the old way"),
+        pytest.param("iso-8859-2", _POLISH, id="Polish"),
+        pytest.param("windows-1253", "Καλημέρα", id="Greek"),
+        pytest.param("windows-1255", "שלום", id="Hebrew"),
+        pytest.param("cp874", "ขอบ เกม", id="Thai, which is valid UTF-8 by accident at times"),
+    ],
+)
+def test_text_under_its_own_label_is_left_alone(label: str, text: str) -> None:
+    raw = mail(text.encode(label), Content_Type=f"text/plain; charset={label}".encode())
+    message = parse_message(raw)
+    assert (message.text, message.defects) == (text, ())
 
 
 @pytest.mark.parametrize("label", ["rot13", "zlib", "hex", "unicode_escape", "undefined", "x" * 99])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email.message
 from datetime import UTC, datetime, timedelta
+from email import policy
+from typing import Final
 
 import pytest
 
@@ -109,6 +112,40 @@ def test_an_address_for_people_is_quoted_where_needed() -> None:
 )
 def test_message_ids(field: str, ids: tuple[str, ...]) -> None:
     assert message_ids(field) == ids
+
+
+_LONG_ID: Final = "<" + "Aa1" * 30 + "=_x@mail.example.org>"
+
+
+@pytest.mark.parametrize(
+    ("field", "ids"),
+    [
+        pytest.param("=?utf-8?q?=3Ca=40x=3E?=", ("<a@x>",), id="one word"),
+        pytest.param("=?us-ascii?Q?=3Ca?=\n =?us-ascii?Q?b=40x=3E?=", ("<ab@x>",), id="two words"),
+        pytest.param("=?utf-8?b?PGFAeD4=?=", ("<a@x>",), id="base64"),
+        pytest.param(
+            "<r@x> =?utf-8?q?=3Ca=40x=3E?= <b@x>", ("<r@x>", "<a@x>", "<b@x>"), id="among others"
+        ),
+        pytest.param(
+            "=?utf-8?q?=3Ca=40x=3E_=3Cb=40x=3E?=", ("<a@x>", "<b@x>"), id="two ids in one"
+        ),
+        pytest.param("=?utf-8?q?=3Ca=5Fb=40x=3E?=", ("<a_b@x>",), id="an underscore in it"),
+    ],
+)
+def test_message_ids_that_a_program_encoded(field: str, ids: tuple[str, ...]) -> None:
+    raw = b"Message-ID: %b\nIn-Reply-To: %b\nReferences: %b\n\n" % ((field.encode(),) * 3)
+    message = parse_message(raw)
+    assert (message.message_id, message.in_reply_to) == (ids[0], ids[0])
+    assert (message.references, message.thread_id) == (ids, ids[0])
+
+
+def test_ids_as_the_standard_library_writes_them() -> None:
+    made = email.message.EmailMessage(policy=policy.SMTP)
+    made["In-Reply-To"] = _LONG_ID
+    made["References"] = f"<root@example.org> {_LONG_ID}"
+    message = parse_message(made.as_bytes())
+    assert message.in_reply_to == _LONG_ID
+    assert message.references == ("<root@example.org>", _LONG_ID)
 
 
 def test_of_too_many_references_the_root_and_the_newest_are_kept() -> None:
@@ -242,3 +279,96 @@ def test_headers_are_an_ordered_mapping_without_case() -> None:
 def test_where_the_header_ends(raw: bytes, subject: str, text: str) -> None:
     message = parse_message(raw)
     assert (message.subject, message.text) == (subject, text)
+
+
+_WRITTEN: Final = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        pytest.param(b"Scan Result: clean\n", id="a name of two words"),
+        pytest.param(b"X-Scan\tv2: clean\n more\n", id="a tab in the name, and a fold"),
+        pytest.param(b"Scan Result: a\nScan Result: b\n", id="two of them"),
+        pytest.param(b"References: <1@x>\n<2@x>\n", id="a fold of ids that lost its blank"),
+        pytest.param(
+            b"X-Long: a\nby mx.example.org; Fri\n", id="a fold of words that lost its blank"
+        ),
+        pytest.param(b"no field at all\n", id="no colon"),
+        pytest.param(b"Scan Result: a\nX-Last: b\n", id="a field below it"),
+        pytest.param(b"Scan Result: clean\r\n", id="another line end"),
+    ],
+)
+def test_a_header_of_a_program_goes_on_to_its_empty_line(tail: bytes) -> None:
+    message = parse_message(_WRITTEN + tail + b"\nHello,\n\nbring cake.\n")
+    assert (message.subject, message.text) == ("s", "Hello,\n\nbring cake.\n")
+    assert "a line in the header that is not a field" in message.defects
+    part = (
+        b"Content-Type: application/x-y\nContent-Transfer-Encoding: base64\n" + tail + b"\nQUJD\n"
+    )
+    whole = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" + part + b"--b--\n"
+    assert [file.content for file in parse_message(whole).attachments] == [b"ABC"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        pytest.param(
+            _WRITTEN + b"Dear all,\nhello", "Dear all,\nhello", id="there is no empty line"
+        ),
+        pytest.param(
+            _WRITTEN + b"Dear all,\nhello\n\n \n", "Dear all,\nhello\n\n \n", id="nothing below it"
+        ),
+        pytest.param(
+            b"Subject: s\nDear all: hello\n\nCake",
+            "Dear all: hello\n\nCake",
+            id="a header that a person typed",
+        ),
+        pytest.param(
+            _WRITTEN + b" \nDear all,\n\nCake", "Dear all,\n\nCake", id="a line of blanks ends it"
+        ),
+    ],
+)
+def test_a_body_without_its_empty_line_is_kept(raw: bytes, text: str) -> None:
+    message = parse_message(raw)
+    assert (message.subject, message.text) == ("s", text)
+
+
+def test_a_multipart_without_its_empty_line_is_opened() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\nA preamble.\n--b\nX-A: 1\n\nhello\n--b--\n"
+    assert parse_message(raw).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(b"Caution: sent from outside the company, be careful\n", id="with a colon"),
+        pytest.param(b"This came from outside\n", id="without one"),
+        pytest.param(b"***\nThis came from outside\n***\n", id="three lines"),
+    ],
+)
+def test_lines_above_the_header_are_skipped(first: bytes) -> None:
+    raw = first + b"From: a@example.org\nMessage-ID: <1@x>\nSubject: s\n\nb"
+    message = parse_message(raw)
+    assert (message.from_.address, message.subject, message.text) == ("a@example.org", "s", "b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Hello,\nhow are you?\n\nAnn", id="no field"),
+        pytest.param("Yes.\n____\nFrom: Bob\nTo: Ann\nSubject: s\n\nHi", id="what is quoted"),
+    ],
+)
+def test_a_text_without_a_header_is_a_body(text: str) -> None:
+    assert parse_message(text.encode()).text == text
+
+
+def test_a_blank_before_the_colon_stays_out_of_the_name() -> None:
+    headers = parse_message(b"X-One : 1\nX-Two: 2\n\n").headers
+    assert list(headers.items()) == [("X-One", "1"), ("X-Two", "2")]
+    assert (headers.get("x-one"), "x-one" in headers, list(headers)) == (
+        "1",
+        True,
+        ["X-One", "X-Two"],
+    )

@@ -391,3 +391,197 @@ def test_a_name_that_is_not_safe_is_kept_beside_the_safe_one() -> None:
     field = "attachment; filename=../../a.pdf"
     (one,) = message(part("application/pdf", "x", Content_Disposition=field)).attachments
     assert (one.original_filename, one.filename) == ("../../a.pdf", "a.pdf")
+
+
+PAGE = part("text/html", "<p>Your parcel comes on Monday between nine and twelve.</p>\n")
+PARCEL = "Your parcel comes on Monday between nine and twelve."
+
+
+@pytest.mark.parametrize(
+    "stub",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param(" \n\n", id="blanks"),
+        pytest.param("null", id="null"),
+        pytest.param("[None]", id="None"),
+        pytest.param(
+            "This message is in HTML. Your program does not show HTML.", id="two sentences"
+        ),
+        pytest.param("View this email in your browser:\nhttps://news.example/7\n", id="a link"),
+        pytest.param("Please use an HTML-capable email client!", id="a client"),
+        pytest.param("Diese E-Mail ist im HTML-Format.", id="German"),
+        pytest.param("Voir ce message dans votre navigateur", id="French"),
+        pytest.param(
+            "View it online <https://a.example>\n\nUnsubscribe: https://b.example", id="a footer"
+        ),
+    ],
+)
+def test_a_plain_part_that_says_nothing_gives_way_to_the_html(stub: str) -> None:
+    read = message(multipart("alternative", part("text/plain", stub), PAGE))
+    assert (read.text, read.new_text, read.html_text) == (PARCEL, PARCEL, PARCEL)
+    assert read.plain_text.strip() == stub.strip()
+
+
+@pytest.mark.parametrize(
+    ("plain", "html"),
+    [
+        pytest.param(
+            "Open it in the browser.", "<p>Open it in the browser.</p>", id="the same words"
+        ),
+        pytest.param(
+            "See the HTML version.\nIt costs 5 euros.",
+            "<p>Something else entirely.</p>",
+            id="content below it",
+        ),
+        pytest.param("null and void", "<p>Something else entirely.</p>", id="a sentence with null"),
+        pytest.param(".", "<p>Something else entirely.</p>", id="a full stop"),
+        pytest.param(
+            "View it in a browser. " * 40, "<p>Something else entirely.</p>", id="a long text"
+        ),
+    ],
+)
+def test_a_plain_part_with_content_is_the_text(plain: str, html: str) -> None:
+    both = multipart("alternative", part("text/plain", plain), part("text/html", html))
+    assert message(both).text.strip() == plain.strip()
+
+
+NAMED = 'inline; filename="note.txt"'
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        pytest.param(
+            [part("text/plain", "hello", Content_Disposition=NAMED), PDF],
+            "hello",
+            id="before a file",
+        ),
+        pytest.param(
+            [PDF, part("text/plain", "hello", Content_Disposition=NAMED)],
+            "hello",
+            id="behind a file",
+        ),
+        pytest.param(
+            [part("text/plain", " \n"), part("text/html", "<p>hello", Content_Disposition=NAMED)],
+            "hello",
+            id="HTML below a text of blanks",
+        ),
+        pytest.param(
+            [part("text/html", "<p> </p>"), part("text/plain", "hello", Content_Disposition=NAMED)],
+            "hello",
+            id="below HTML without words",
+        ),
+        pytest.param(
+            [PLAIN, part("text/plain", "hello", Content_Disposition=NAMED)],
+            "plain",
+            id="not beside a text",
+        ),
+        pytest.param(
+            [part("text/plain", "hello", Content_Disposition="attachment; filename=a.txt")],
+            "",
+            id="not an attachment",
+        ),
+    ],
+)
+def test_a_named_text_is_shown_where_there_is_no_other(parts: list[str], text: str) -> None:
+    read = message(multipart("mixed", *parts))
+    assert read.text.strip() == text
+    assert read.attachments
+
+
+LONG = "https://click.example.com/track/opened-by-a-person/" + "a1B2" * 40 + "?u=7#top"
+
+
+def test_a_long_address_is_shown_shortened_and_listed_whole() -> None:
+    html = f'<p><a href="{LONG}">The offer</a> and <a href="https://b.example/x">more</a></p>'
+    read = message(part("text/html", html))
+    assert read.text == (
+        "The offer (https://click.example.com/track/opened-by-a-person\u2026)"
+        " and more (https://b.example/x)"
+    )
+    assert read.links == (LONG, "https://b.example/x")
+    assert read.to_dict()["links"] == list(read.links)
+
+
+def test_the_host_is_always_shown_whole() -> None:
+    host = "a" * 60 + ".example.com"
+    read = message(part("text/html", f'<a href="https://{host}/{"x" * 90}">click</a>'))
+    assert read.text == f"click (https://{host}/{'x' * 24}\u2026)"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        pytest.param(
+            '<a href="https://a.example/"><b>[x]</b></a> <a href="https://a.example/">y</a>',
+            "[x] (https://a.example/) y",
+            id="twice in a row",
+        ),
+        pytest.param(
+            '<a href="https://a.example/">x</a> or <a href="https://a.example/">y</a>',
+            "x (https://a.example/) or y (https://a.example/)",
+            id="with words in between",
+        ),
+        pytest.param(
+            '<a href="https://a.example/"></a><a href="https://a.example/">y</a>',
+            "y (https://a.example/)",
+            id="the first cannot be seen",
+        ),
+        pytest.param(
+            '<a href="https://a.example/">x</a><a href="https://b.example/">y</a>',
+            "x (https://a.example/)y (https://b.example/)",
+            id="two addresses",
+        ),
+        pytest.param(
+            '<a href="https://a.example/"><table><tr><td><a href="https://a.example/">x</a></table></a>',
+            "x (https://a.example/)",
+            id="a button within a link",
+        ),
+    ],
+)
+def test_an_address_that_stands_twice_in_a_row_is_shown_once(html: str, text: str) -> None:
+    assert message(part("text/html", html)).text == text
+
+
+@pytest.mark.parametrize(
+    ("whole", "links"),
+    [
+        pytest.param(
+            part("text/plain", "See https://a.example/x, (http://b.example/y)."),
+            ("https://a.example/x", "http://b.example/y"),
+            id="in plain text",
+        ),
+        pytest.param(
+            part("text/plain", "https://a.example/ https://a.example/"),
+            ("https://a.example/",),
+            id="each once",
+        ),
+        pytest.param(BOTH, (), id="none"),
+        pytest.param(
+            part(
+                "text/html",
+                '<a href="mailto:a@b.example">x</a><a href="#y">y</a><a href="javascript:z">z</a>',
+            ),
+            (),
+            id="no mailboxes, places or scripts",
+        ),
+        pytest.param(
+            part("text/html", '<a href="https://a.example/" style="display:none">x</a>'),
+            (),
+            id="none that is hidden",
+        ),
+    ],
+)
+def test_the_links_of_a_message(whole: str, links: tuple[str, ...]) -> None:
+    assert message(whole).links == links
+
+
+def test_the_plain_text_s_words_are_kept_where_the_html_shortens_its_links() -> None:
+    plain = f"Look here: {LONG}\n\nOn 5 January 2024 10:00, Bob <b@x.example> wrote:\n\n> Hi"
+    html = (
+        f'<div>Look here: <a href="{LONG}">{LONG}</a></div><div class="gmail_quote">'
+        '<div class="gmail_attr">On 5 January 2024 10:00, Bob wrote:</div>'
+        "<blockquote>Hi</blockquote></div>"
+    )
+    both = multipart("alternative", part("text/plain", plain), part("text/html", html))
+    assert message(both).new_text == f"Look here: {LONG}"

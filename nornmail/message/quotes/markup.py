@@ -99,7 +99,7 @@ def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, boo
         history then. ``None`` where the markup named neither a quote nor a signature.
     """
     history = _History(keeps_headers=keeps_headers)
-    text = visible_text(html, without=history).text
+    text = visible_text(html, without=history, shortens_links=True).text
     return (text, history.found) if history.found or history.has_cut else None
 
 

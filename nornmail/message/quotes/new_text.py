@@ -21,6 +21,11 @@ _FORWARD: Final = re.compile(
     rf"\W*(?:{'|'.join(map(re.escape, FORWARD_SUBJECTS))})(?:\[[0-9]+\])? ?[:\uff1a]", re.I
 )
 
+_URL = re.compile(
+    r"(https?://[^\s<>()\[\]/]{1,255}(?:/[^\s<>()\[\]?#]{0,24})?)([^\s<>()\[\]]*+)", re.IGNORECASE
+)
+"""An address, and what of it is left out where it is shown shortened."""
+
 
 def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") -> str:
     """The text that the sender wrote this time.
@@ -62,9 +67,10 @@ def _in_words_of(text: str, new: str) -> str:
     """
     if len(text) > MAX_QUOTE_SCAN_CHARS or len(new) > MAX_QUOTE_SCAN_CHARS:
         return ""
-    places = [at for at, char in enumerate(text) if char.isalnum()]
+    bare = _URL.sub(lambda url: url[1] + " " * len(url[2]), text)
+    places = [at for at, char in enumerate(bare) if char.isalnum()]
     letters = "".join([text[at] for at in places])
-    new_letters = "".join(filter(str.isalnum, new))
+    new_letters = "".join(filter(str.isalnum, _URL.sub(r"\1 ", new)))
     if not new_letters:
         return ""
     for begin in (0 if letters.startswith(new_letters) else -1, letters.rfind(new_letters)):
@@ -73,7 +79,7 @@ def _in_words_of(text: str, new: str) -> str:
         first, last = places[begin], places[begin + len(new_letters) - 1]
         start = text.rfind("\n", 0, first) + 1
         stop = text.find("\n", last)
-        lines = text[start : len(text) if stop < 0 else stop]
-        if sum(map(str.isalnum, lines)) == len(new_letters):
-            return lines.strip()
+        stop = len(text) if stop < 0 else stop
+        if sum(map(str.isalnum, bare[start:stop])) == len(new_letters):
+            return text[start:stop].strip()
     return ""
