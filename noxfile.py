@@ -114,6 +114,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Small changes of the code that the tests must notice: see tests/mutants.py."""
+    session.install("pytest>=8.3", "aiosmtpd>=1.4.6")
+    session.run("python", str(ROOT / "tests" / "mutants.py"), *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """How fast mail is read, beside the standard library and three parsers from PyPI."""
     install_wheel(session)
