@@ -26,6 +26,7 @@ from nornmail.errors import (
 )
 from nornmail.message.message import Message
 from nornmail.outbox.results import SendResult, result_of
+from nornmail.outbox.transitions import CLOCK_SLACK
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
@@ -44,14 +45,21 @@ _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def reply_counts(store: StateStore, outbox: str, message: Message, now: float) -> ReplyCounts:
-    """The replies sent to the correspondents of a message, or in its thread: the largest count."""
+    """The replies sent to the correspondents of a message, or in its thread: the largest count.
+
+    Replies in the future were written before the clock was set back, and do not count.
+    """
     by: list[dict[str, Any]] = [{"address": who.address} for who in correspondents(message)]
     by.append({"thread_id": message.thread_id})
-    hour, day = (
-        max(store.answers_since(outbox, now - window, **which) for which in by)
-        for window in (HOUR, DAY)
-    )
-    return ReplyCounts(hour=hour, day=day)
+
+    def count(window: float) -> int:
+        return max(
+            store.answers_since(outbox, now - window, **which)
+            - store.answers_since(outbox, now + CLOCK_SLACK, **which)
+            for which in by
+        )
+
+    return ReplyCounts(hour=count(HOUR), day=count(DAY))
 
 
 class Enqueuer:

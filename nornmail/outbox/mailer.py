@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
 from types import TracebackType
@@ -162,6 +163,7 @@ class Mailer:
                 sent=sent_mailbox,
                 emit=self._emit,
                 status=self._status,
+                retries=store is not None,
             ),
             self._clock,
             self._status,
@@ -325,7 +327,12 @@ class Mailer:
     def result(self, key: str) -> SendResult | None:
         """The result of the message with this key, ``None`` if there is none."""
         message = self._store.queued_message(self.outbox, key)
-        return None if message is None else result_of(message)
+        if message is None:
+            return None
+        result = result_of(message)
+        if result.state is QueueState.QUEUED and not result.reason:
+            return replace(result, reason=self._status.reason)
+        return result
 
     def wait(self, key: str, timeout: float) -> SendResult:
         """Wait until a message is sent, failed or unknown, or nothing goes out for now.

@@ -40,6 +40,9 @@ log = logging.getLogger("nornmail.outbox")
 BATCH = 100
 """Messages that are read in one run, so that a request, a stop, or mail that was queued meanwhile
 waits for no more than these."""
+DIRECT_PAUSE = 5.0
+"""Seconds for which a mailer without a store refuses to ask a server that throttled: its caller
+waits for the answer, and decides itself when to ask again."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class QueueRunner:
         sent: the mailbox of sent mail, ``None`` for none.
         emit: called with an event for each durable change.
         status: shows what is being done.
+        retries: a message that could not be sent is tried again; false for a mailer without a
+            store.
 
     Attributes:
         last_error: what kept the last attempt from reaching the server.
@@ -71,10 +76,12 @@ class QueueRunner:
     sent: SentMail | None
     emit: Callable[[Event], object]
     status: StatusTracker
+    retries: bool = True
     last_error: NornmailError | None = field(default=None, init=False)
     _backoff: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
+    _paused_at: float = field(default=0.0, init=False)
     _resume_at: float = field(default=0.0, init=False)
     _pause_reason: NornmailError | None = field(default=None, init=False)
 
@@ -99,9 +106,9 @@ class QueueRunner:
                     self._settle(self._unsettled)
             self.line.close()
         finally:
-            lease, self._lease, self._unsettled = self._lease, None, None
-            if lease is not None:
-                self.store.release(lease)
+            if self._lease is not None:
+                self.store.release(self._lease)
+            self._lease = self._unsettled = None
 
     def run_once(
         self, stopped: Callable[[], bool] = lambda: False, *, only: str | None = None
@@ -137,7 +144,7 @@ class QueueRunner:
     def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
         """Try one message once, and forget its bytes whatever came of that.
 
-        Nothing is sent while a server that refused the login, or throttled, is left alone.
+        A server that refused the login is left alone, one that throttled for a few seconds.
 
         Returns:
             The message after the attempt, and what kept it from reaching the server.
@@ -145,8 +152,7 @@ class QueueRunner:
         self._settle_leftovers()
         message = self._message(key)
         self.last_error = None
-        seconds = self._resume_at - self.clock.monotonic()
-        if seconds > 0 and isinstance(self._pause_reason, AuthenticationFailed | Throttled):
+        if self._refuses_now():
             self.last_error = self._pause_reason
         elif (pause := self._until_slot()) > 0:
             self.last_error = Throttled(f"{self.limits} are reached", kind="rate", wait=pause)
@@ -158,6 +164,13 @@ class QueueRunner:
             self._commit(dropped)
         self._sync_sent_copies(lambda: False)
         return tried, self.last_error
+
+    def _refuses_now(self) -> bool:
+        """Whether an attempt would only annoy the server."""
+        now = self.clock.monotonic()
+        if isinstance(self._pause_reason, Throttled):
+            return now < min(self._resume_at, self._paused_at + DIRECT_PAUSE)
+        return now < self._resume_at and isinstance(self._pause_reason, AuthenticationFailed)
 
     def _message(self, key: str) -> QueuedMessage:
         message = self.store.queued_message(self.outbox, key)
@@ -181,6 +194,10 @@ class QueueRunner:
         self._unsettled = message
         self._commit(message)
         self._unsettled = None
+        if message.state is QueueState.QUEUED and not self.retries:
+            # Its caller gets an exception, and it is dropped: it does not wait.
+            failed = Rejected(message.reason)
+            message = transitions.after(message, failed, self.clock.wall(), self.rng)
         well = message.state in (QueueState.SENT, QueueState.QUEUED)
         why = f": {message.reason}" if message.reason else ""
         level = logging.INFO if well else logging.WARNING
@@ -288,7 +305,10 @@ class QueueRunner:
         def before_content(recipients: Sequence[Recipient]) -> None:
             nonlocal current
             sending = transitions.sending(message, recipients, self.clock.wall())
+            # An exception here may fall behind the commit; nothing was sent all the same.
+            self._unsettled = message
             self._commit(sending)
+            self._unsettled = None
             current = sending
 
         try:
@@ -299,7 +319,7 @@ class QueueRunner:
             self.line.close()
             raise
         except NornmailError as error:
-            return message, self._unreachable(error)
+            return message, self._unreachable(message, error)
         except Exception as error:  # a mistake of ours at one message must not stop the others
             self.line.close()
             log.exception("%s could not be submitted", message.message_id)
@@ -320,23 +340,31 @@ class QueueRunner:
         elif submission.code:
             self._backoff.recovered(0.0)
 
-    def _unreachable(self, error: NornmailError) -> Deferred | None:
+    def _unreachable(self, message: QueuedMessage, error: NornmailError) -> Deferred | None:
         """The outcome of an attempt that did not reach the server.
 
         Network trouble defers the message, so that each one has its turn. A refused login and
-        throttling say nothing about any message.
+        throttling say nothing about any message: the reason is recorded, and no attempt counts.
         """
         self.last_error = error
         seconds = self._pause(error)
-        about_all = isinstance(error, AuthenticationFailed | Throttled)
-        return None if about_all else Deferred(str(error), seconds)
+        if not isinstance(error, AuthenticationFailed | Throttled):
+            return Deferred(str(error), seconds)
+        noted = transitions.noted(message, str(error), self.clock.wall())
+        if self.retries and noted.reason != message.reason:
+            self._commit(noted)
+        return None
 
     def _pause(self, error: NornmailError) -> float:
         seconds = self._backoff.after(error)
-        self._resume_at, self._pause_reason = self.clock.monotonic() + seconds, error
+        self._paused_at, self._pause_reason = self.clock.monotonic(), error
+        self._resume_at = self._paused_at + seconds
         state = _STATES.get(type(error), MailerState.BACKOFF)
         level = logging.ERROR if state is MailerState.AUTH_FAILED else logging.WARNING
-        log.log(level, "SMTP: %s; next attempt in %.1f s", error, seconds)
+        if self.retries:
+            log.log(level, "SMTP: %s; next attempt in %.1f s", error, seconds)
+        else:
+            log.log(level, "SMTP: %s", error)
         self.status.set(state, str(error))
         return seconds
 

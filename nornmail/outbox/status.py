@@ -82,6 +82,11 @@ class StatusTracker:
         """The current state."""
         return self._current[0]
 
+    @property
+    def reason(self) -> str:
+        """The reason of the current state; ``""`` where messages are sent, or nothing sends."""
+        return self._current[2]
+
     def read(self, *, queued: int, unknown: int, failed: int) -> MailerStatus:
         """The current state, with the counts of the store."""
         state, since, reason = self._current

@@ -45,6 +45,8 @@ SENDS_PER_MINUTE = 30
 SENDS_PER_HOUR = 300
 """Messages within 3,600 seconds: an agent that runs wild is stopped by it, and none that works well
 comes near."""
+CLOCK_SLACK = 60.0
+"""Seconds by which a clock may be set back without consequences: small corrections are common."""
 MINUTE = 60.0
 """Seconds that the limit per minute counts over."""
 HOUR = 3_600.0
@@ -109,8 +111,13 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
 
 
 def is_due(message: QueuedMessage, now: float) -> bool:
-    """Whether a queued message may be tried at ``now`` (seconds since 1970 UTC)."""
-    return message.due_at <= now or message.due_at > now + LONGEST_DEFER
+    """Whether a queued message may be tried at ``now`` (seconds since 1970 UTC).
+
+    One that was written in the future is: the clock was set back, and the rest of its wait is
+    unknown.
+    """
+    was_set_back = message.changed_at > now + CLOCK_SLACK
+    return message.due_at <= now or was_set_back or message.due_at > now + LONGEST_DEFER
 
 
 def until_due(message: QueuedMessage, now: float) -> float:
@@ -317,6 +324,11 @@ def throttles(submission: Submission) -> str:
     return "" if about_it else kind
 
 
+def noted(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    """A queued message with the reason for which it waits, due as before."""
+    return replace(message, reason=reason[:REASON_LENGTH], changed_at=now)
+
+
 # Requests of an operator.
 
 
@@ -386,7 +398,7 @@ def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
 def until_copy(messages: Collection[QueuedMessage], now: float) -> float | None:
     """Seconds until the mailbox of sent mail is asked next, ``None`` if it is not."""
     waits = [
-        0.0 if m.copy_due_at > now + LONGEST_DEFER else max(m.copy_due_at - now, 0.0)
+        0.0 if m.copy_due_at > now + LONGEST_COPY_WAIT else max(m.copy_due_at - now, 0.0)
         for m in messages
     ]
     return min(waits, default=None)
