@@ -148,14 +148,14 @@ class Mailer:
         self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
-        line = CachedSession(
+        connection = CachedSession(
             open_session or partial(Session.open, settings, clock=self._clock), self._clock
         )
         self._worker = Worker(
             QueueRunner(
                 self._store,
                 self.outbox,
-                line=line,
+                connection=connection,
                 clock=self._clock,
                 rng=rng or system_random(),
                 limits=send_limits or SendLimits(),

@@ -52,7 +52,7 @@ class QueueRunner:
     Args:
         store: of the messages.
         outbox: the account that sends them.
-        line: the connection to the server.
+        connection: to the server.
         clock, rng: time and jitter.
         limits: how many messages go out.
         before_send: called before each attempt.
@@ -68,7 +68,7 @@ class QueueRunner:
 
     store: StateStore
     outbox: str
-    line: CachedSession
+    connection: CachedSession
     clock: Clock
     rng: random.Random
     limits: transitions.SendLimits
@@ -104,7 +104,7 @@ class QueueRunner:
             if self._lease is not None and self._unsettled is not None:
                 with suppress(StoreError, LeaseLost):  # else it is UNKNOWN to the next holder
                     self._settle(self._unsettled)
-            self.line.close()
+            self.connection.close()
         finally:
             if self._lease is not None:
                 self.store.release(self._lease)
@@ -138,7 +138,7 @@ class QueueRunner:
             return pause if pause == 0.0 else self._until_next(pause)
         except LeaseLost:
             self._lease, self._unsettled = None, None
-            self.line.close()
+            self.connection.close()
             raise
 
     def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
@@ -312,24 +312,22 @@ class QueueRunner:
             current = sending
 
         try:
-            session = self.line.ready()
             envelope = transitions.envelope_of(message)
-            submission = session.submit(envelope, raw, before_content=before_content)
+            submission = self.connection.submit(envelope, raw, before_content=before_content)
         except (StoreError, LeaseLost):
-            self.line.close()
+            self.connection.close()
             raise
         except NornmailError as error:
             return message, self._unreachable(message, error)
         except Exception as error:  # a mistake of ours at one message must not stop the others
-            self.line.close()
+            self.connection.close()
             log.exception("%s could not be submitted", message.message_id)
             reason = f"{type(error).__name__}: {error}"
             return current, Deferred(reason) if current is message else Interrupted(reason)
         except BaseException:
-            self.line.close()
+            self.connection.close()
             raise
         self.last_error = None
-        self.line.used(usable=submission.usable)
         return current, submission
 
     def _note_reply(self, submission: Submission) -> None:

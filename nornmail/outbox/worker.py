@@ -207,9 +207,9 @@ class Worker:
     def _watch_idle(self) -> None:
         """Start the timer that closes an idle connection where no thread of ours does."""
         with self._lock:
-            if self._timer is not None or not self._runner.line.is_open:
+            if self._timer is not None or not self._runner.connection.is_open:
                 return
-            seconds = max(self._runner.line.idle_left(), 0.0) + TICK
+            seconds = max(self._runner.connection.idle_left(), 0.0) + TICK
             self._timer = threading.Timer(seconds, self._end_idle)
             self._timer.daemon = True
             self._timer.start()
@@ -223,7 +223,7 @@ class Worker:
     def close_idle(self) -> None:
         """Close the connection if it has been idle."""
         with self._work:
-            self._runner.line.close_if_idle()
+            self._runner.connection.close_if_idle()
 
     def close(self) -> None:
         """End the thread for every user, and give back the connection and the lease."""
@@ -263,7 +263,7 @@ class Worker:
             try:
                 self._runner.acquire(owner_name())
                 seconds = self._runner.run_once(stopped.is_set)
-                self._runner.line.close_if_idle()
+                self._runner.connection.close_if_idle()
                 return LOOK_INTERVAL if seconds is None else min(seconds, LOOK_INTERVAL)
             except (LeaseHeld, LeaseLost) as error:
                 log.log(logging.WARNING if isinstance(error, LeaseLost) else logging.DEBUG, error)

@@ -282,12 +282,36 @@ class CachedSession:
         """Whether there is a session."""
         return self._session is not None
 
-    def ready(self) -> Session:
-        """A session that can be used: the kept one, if it is still alive, else a new one.
+    def submit(
+        self,
+        envelope: Envelope,
+        raw: bytes,
+        *,
+        before_content: Callable[[tuple[Recipient, ...]], None],
+    ) -> Submission:
+        """Submit a message: see :meth:`Session.submit`.
+
+        Some servers end a connection after each message, or after some: by closing it, or by a 4xx
+        to the next MAIL. Such a message goes out on a new connection at once.
 
         Raises:
-            NornmailError: as ``open_session`` does.
+            NornmailError: no session can be opened.
         """
+        kept = self._session
+        session = self._ready()
+        submission = session.submit(envelope, raw, before_content=before_content)
+        if session is kept and not submission.began and submission.outcome is Outcome.DEFERRED:
+            log.debug("the server ended the session: %d %s", submission.code, submission.text)
+            self.close()
+            session = self._ready()
+            submission = session.submit(envelope, raw, before_content=before_content)
+        self._used_at = self._clock.monotonic()
+        if not submission.usable:
+            self.close()
+        return submission
+
+    def _ready(self) -> Session:
+        """A session that can be used: the kept one, if it is still alive, else a new one."""
         idle = self._clock.monotonic() - self._used_at
         if self._session is not None and idle >= CLOSE_AFTER:
             self.close()
@@ -296,14 +320,7 @@ class CachedSession:
             self.close()
         if self._session is None:
             self._session = self._open()
-        self._used_at = self._clock.monotonic()
         return self._session
-
-    def used(self, *, usable: bool) -> None:
-        """Note that the session was used, and whether it can be again."""
-        self._used_at = self._clock.monotonic()
-        if not usable:
-            self.close()
 
     def close_if_idle(self) -> None:
         """Close the session if it was not used for some time."""

@@ -113,6 +113,7 @@ class Submission:
         code: of the server's last reply; 0 where the connection was lost.
         text: its text on one line, or what happened to the connection.
         usable: whether the session may be used again; if not, it is closed.
+        began: the server accepted MAIL. If not, it has seen nothing of the message.
     """
 
     outcome: Outcome
@@ -120,6 +121,7 @@ class Submission:
     code: int
     text: str
     usable: bool
+    began: bool = True
 
 
 class Transaction:
@@ -139,6 +141,7 @@ class Transaction:
         self._redact = redact
         self._recipients = [Recipient(address) for address in envelope.recipients]
         self._last = (0, "")
+        self._began = False
         self._may_have_ended = False
 
     def run(
@@ -163,7 +166,9 @@ class Transaction:
             raise
         if not usable:
             self._wire.close()
-        return Submission(self._outcome(), tuple(self._recipients), *self._last, usable)
+        return Submission(
+            self._outcome(), tuple(self._recipients), *self._last, usable, self._began
+        )
 
     def _converse(
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
@@ -173,6 +178,7 @@ class Transaction:
         if reply_kind(Phase.MAIL, reply) is not ReplyKind.COMPLETION:
             # Without RSET Postfix keeps a refusal of MAIL for the next one.
             return self._settle(Phase.MAIL, reply) and self._reset()
+        self._began = True
         if not self._name_recipients():
             return False
         if not any(entry.status is RecipientStatus.UNKNOWN for entry in self._recipients):

@@ -110,9 +110,16 @@ class FakeSession:
     def __init__(self, server: FakeServer) -> None:
         self._server = server
         self.closed = False
+        self._carried = 0
 
     def submit(self, envelope: Envelope, raw: bytes, *, before_content: Any) -> Submission:
         assert not self.closed
+        if self._carried == self._server.per_session:
+            code, usable = self._server.ending, self._server.ending in (450, 451)
+            self.closed = not usable
+            put_off = standing(envelope, RecipientStatus.PENDING, code, "too many here")
+            return Submission(Outcome.DEFERRED, put_off, code, "too many here", usable, began=False)
+        self._carried += 1
         answer = self._server.answers.pop(0) if self._server.answers else accept
 
         def entered(recipients: tuple[Recipient, ...]) -> None:
@@ -147,6 +154,8 @@ class FakeServer:
         taken: recipient and bytes of what it took.
         contents: envelope and bytes of what it began to read.
         log: recipients and outcome of every letter.
+        per_session: after so many letters the session is ended; ``None`` for never.
+        ending: the code by which MAIL is refused then; 0 closes the connection.
     """
 
     answers: list[Answer] = field(default_factory=list)
@@ -158,6 +167,8 @@ class FakeServer:
     connects: int = 0
     noops: int = 0
     dead: bool = False
+    per_session: int | None = None
+    ending: int = 0
 
     def open(self) -> Any:
         self.connects += 1

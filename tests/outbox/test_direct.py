@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nornmail import (
+    AnswerLimits,
     AuthenticationFailed,
     ConfigurationError,
     Mailer,
@@ -107,6 +108,39 @@ def test_rejected_credentials_are_not_hammered() -> None:
     assert one.server.connects == 1
     one.clock.advance(301)
     one.mailer.send(TO, "hello", "hello")
+    one.mailer.close()
+
+
+def test_a_server_that_throttles_is_asked_again_after_seconds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = world(kept=False)
+    one.server.per_session, one.server.ending = 0, 421
+    for _ in range(3):
+        with pytest.raises(SendFailed, match="421 too many here"):
+            one.mailer.send(TO, "hello", "hello")
+    assert one.server.connects == 1
+    one.clock.advance(5)
+    one.server.per_session = None
+    one.mailer.send(TO, "hello", "hello")
+    assert one.server.addresses() == [TO]
+    assert [type(event).__name__ for event in one.events] == ["OutboxFailed", "OutboxSent"]
+    assert "again" not in caplog.text
+    assert "next attempt" not in caplog.text
+    one.mailer.close()
+
+
+def test_answers_before_the_clock_was_set_back_do_not_count() -> None:
+    one = world(kept=False, answer_limits=AnswerLimits(per_hour=1, per_day=1))
+    mail = [
+        parse_message(f"From: ann@example.org\r\nMessage-ID: <{n}@x.org>\r\n\r\nt".encode())
+        for n in range(3)
+    ]
+    one.mailer.reply(mail[0], "42")
+    one.clock.jump(-3 * 86_400)
+    one.mailer.reply(mail[1], "42")
+    with pytest.raises(ReplyRefused, match="1 answers within an hour"):
+        one.mailer.reply(mail[2], "42")
     one.mailer.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ class Interrupting:
 
 
 def run(store: Any) -> World:
-    """Queue every kind of message, and send until nothing waits; a Ctrl-C is followed by a retry."""
+    """Queue messages of every fate, and send until nothing waits, whatever is interrupted."""
     answers = [accept, defer(), refuse(), lose(content=False), lose(content=True)]
     one = world(store, answers, account="agent")
     for number, key in enumerate(KEYS):
-        insist(lambda n=number, k=key: one.mailer.send(f"r{n}@example.org", k, k, key=k))
+        insist(partial(one.mailer.send, f"r{number}@example.org", key, key, key=key))
     insist(lambda: one.mailer._store.request("agent", "f", OperatorRequest.RETRY))
     for _ in range(12):
         if insist(one.mailer.flush):

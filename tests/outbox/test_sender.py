@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail import Defer, JsonStateStore, Reject, SqliteStateStore, events
+from nornmail import Defer, JsonStateStore, Outbox, Reject, SqliteStateStore, events
 from nornmail.compose.addresses import AddressesLike
 from nornmail.errors import (
     AuthenticationFailed,
@@ -720,3 +720,67 @@ def test_seeded_answers_end_well_for_every_recipient() -> None:
     assert sorted(one.server.addresses()) == sorted(
         f"{name}@x.org" for name, said in codes.items() if len(said) > 1
     )
+
+
+@pytest.mark.parametrize("code", [0, 421, 450, 451])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_server_that_ends_its_connections_between_messages_delays_nothing(
+    number: int, code: int
+) -> None:
+    one = world()
+    one.server.per_session, one.server.ending = number, code
+    for n in range(6):
+        queue(one, str(n), f"r{n}@example.org")
+    assert one.mailer.flush()
+    assert one.server.addresses() == [f"r{n}@example.org" for n in range(6)]
+    results = [one.mailer.result(str(n)) for n in range(6)]
+    assert [(r.attempts, r.reason) for r in results if r] == [(0, "")] * 6
+    assert (one.server.connects, one.clock.monotonic()) == (6 // number, world().clock.monotonic())
+    assert one.mailer.status().state != "throttled"
+
+
+def test_a_server_that_takes_nothing_on_a_new_connection_is_left_alone() -> None:
+    one = world()
+    one.server.per_session, one.server.ending = 0, 421
+    queue(one)
+    assert not one.mailer.flush()
+    assert one.server.connects == 1
+    assert one.mailer._status.state == "stopped"
+    found = one.mailer.result("k")
+    assert found is not None
+    assert (found.attempts, found.reason) == (1, "421 too many here")
+
+
+def test_a_refused_login_is_the_reason_why_messages_wait() -> None:
+    one = world()
+    one.server.trouble = [AuthenticationFailed("535 no such password")]
+    queue(one, "k")
+    one.mailer.flush()
+    found = one.mailer.result("k")
+    assert found is not None
+    assert (found.state, found.attempts, found.reason) == ("queued", 0, "535 no such password")
+    (listed,) = Outbox(one.store).list()
+    assert listed.reason == "535 no such password"
+    one.clock.advance(400)
+    assert one.mailer.flush()
+    assert one.state("k") == "sent"
+
+
+@pytest.mark.parametrize("days", [1, 6, 30])
+def test_a_clock_that_is_set_back_holds_no_message(days: int) -> None:
+    one = world(answers=[defer()])
+    queue(one)
+    one.mailer.flush()
+    assert one.state("k") == "queued"
+    one.clock.jump(-days * 86_400)
+    assert one.mailer.flush()
+    assert one.state("k") == "sent"
+
+
+def test_a_clock_that_is_set_back_a_little_changes_no_wait() -> None:
+    one = world(answers=[defer()])
+    queue(one)
+    one.mailer.flush()
+    one.clock.jump(-5)
+    one.mailer.flush()
+    assert one.state("k") == "queued"
