@@ -21,7 +21,7 @@ from nornmail.imap.limits import (
 )
 from nornmail.imap.login import log_in, refused, start_tls
 from nornmail.imap.quirks import ID_ARGUMENTS, ignores_noop, sends_id
-from nornmail.imap.responses import Exists, Expunge, ListItem, Status, Untagged
+from nornmail.imap.responses import Exists, Expunge, ListItem, MailboxStatus, Status, Untagged
 from nornmail.imap.results import (
     Body,
     Selected,
@@ -44,6 +44,9 @@ log = logging.getLogger("nornmail.imap")
 LISTING_SLACK = 10_000
 """UIDs that a listing may have beyond twice EXISTS: a server that names four thousand million of
 them in one range is wrong, and a loop over that set would never end."""
+STATUS_INTERVAL = 240.0
+"""Seconds between two looks whether the selected mailbox was deleted and made anew: with a poll a
+minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
@@ -83,7 +86,8 @@ class Connection:
         self.expunges = 0
         self.untagged_errors = 0
         self._throttled = False
-        self._keep_alive_by_status = False
+        self._status_interval: float | None = STATUS_INTERVAL
+        self._status_at = 0.0
 
     @classmethod
     def open(
@@ -198,10 +202,18 @@ class Connection:
         self._run("CREATE", mailbox_argument(mailbox))
 
     def noop(self) -> None:
-        """Let the server report changes: :attr:`exists` and :attr:`expunges` follow."""
+        """Let the server report changes: :attr:`exists` and :attr:`expunges` follow.
+
+        Raises:
+            ConnectionLost: also when the mailbox was deleted and made anew, in which a session
+                that selected the old one would see no new mail.
+        """
         self._run("NOOP")
-        if self.selected is not None and self._keep_alive_by_status:
-            self._keep_alive(self.selected.mailbox)
+        if self.selected is not None and self._status_interval is not None:
+            now = self._wire.clock.monotonic()
+            if now >= self._status_at + self._status_interval:
+                self._status_at = now
+                self._check_identity(self.selected)
 
     def idle(self, seconds: float, *, wake: Waker | None = None) -> bool:
         """Let the server report events as they happen (RFC 2177); the counts follow.
@@ -377,7 +389,8 @@ class Connection:
     def enter(self, capabilities: frozenset[str]) -> None:
         """Begin after the login: keep its capabilities, and send ID."""
         self.capabilities = capabilities
-        self._keep_alive_by_status = ignores_noop(capabilities)
+        if ignores_noop(capabilities):
+            self._status_interval = 0.0
         self._identify()
 
     def _run(
@@ -422,13 +435,24 @@ class Connection:
             except CommandRefused as refused:
                 log.debug("%s", refused)
 
-    def _keep_alive(self, mailbox: str) -> None:
-        """A sign of life for servers that do not count NOOP as one; not again after a refusal."""
+    def _check_identity(self, selected: Selected) -> None:
+        """Compare the mailbox of this name with the selected one; not again after a refusal.
+
+        Dovecot reports a mailbox that was made anew with NO to NOOP; Cyrus and Courier do not
+        report it at all. STATUS is also a sign of life for servers that do not count NOOP as one.
+        """
         try:
-            self._run("STATUS", mailbox_argument(mailbox), b"(MESSAGES)")
+            responses = self._run("STATUS", mailbox_argument(selected.mailbox), b"(UIDVALIDITY)")
         except CommandRefused as refused:
-            self._keep_alive_by_status = False
+            self._status_interval = None
             log.debug("%s", refused)
+            return
+        for response in responses:
+            if isinstance(response, MailboxStatus):
+                uid_validity = response.items.get("UIDVALIDITY") or selected.uid_validity
+                if selected.uid_validity and uid_validity != selected.uid_validity:
+                    with self._wire.closing_on_error("STATUS"):
+                        raise ConnectionLost(f"{selected.mailbox} was deleted and made anew")
 
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)
@@ -438,6 +462,7 @@ class Connection:
         with self._wire.closing_on_error(command):
             self.selected = selected(mailbox, reply, examined=command == "EXAMINE")
         self.exists, self.expunges = self.selected.exists, 0
+        self._status_at = self._wire.clock.monotonic()
         return self.selected
 
     def _fetch(self, uids: UidSet, items: bytes, item: str, budget: Budget) -> dict[int, Body]:

@@ -113,6 +113,13 @@ class ListItem:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """The answer to STATUS for one mailbox: names in upper case, and their numbers."""
+
+    items: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Continuation:
     """The server waits for the rest of a command."""
 
@@ -127,7 +134,16 @@ class Unknown:
 
 
 Untagged: TypeAlias = (
-    Status | Exists | Expunge | Fetch | Search | Esearch | Capability | ListItem | Unknown
+    Status
+    | Exists
+    | Expunge
+    | Fetch
+    | Search
+    | Esearch
+    | Capability
+    | ListItem
+    | MailboxStatus
+    | Unknown
 )
 Response: TypeAlias = Untagged | Tagged | Continuation
 
@@ -143,6 +159,8 @@ _CODE_LIST = re.compile(r"(\((?>(?:[^()]++|\([^()]*+\))*)\))\s*+\]")
 _LIST = re.compile(
     rb'\(([^()]*)\)[ \t]+(NIL|"(?:[^"\\]|\\.)*"|[^ \t]+)(?:[ \t](.*))?$', re.IGNORECASE | re.DOTALL
 )
+_STATUS_ITEMS = re.compile(rb"\(([^()]*)\)[ \t]*$")
+_STATUS_ITEM = re.compile(r"([A-Z-]+) ([0-9]{1,10})(?= |$)")
 _ATTRIBUTE = re.compile(r"\\?[^\\\s]+")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SET = re.compile(rb"[0-9]{1,10}(?::[0-9]{1,10})?(?:,[0-9]{1,10}(?::[0-9]{1,10})?)*")
@@ -317,6 +335,16 @@ def _list(keyword: bytes, rest: Sequence[Piece]) -> Response:
     return ListItem(attributes, delimiter or None, name)
 
 
+def _mailbox_status(keyword: bytes, rest: Sequence[Piece]) -> Response:
+    """``* STATUS "INBOX" (UIDVALIDITY 7)``; the name may have any form, the items stand last."""
+    last = rest[-1]
+    match = None if isinstance(last, Literal) else _STATUS_ITEMS.search(last)
+    if match is None:
+        return Unknown(_first(rest)[:UNKNOWN_SHOWN])
+    items = _STATUS_ITEM.findall(match[1].decode("ascii", "replace").upper())
+    return MailboxStatus({name: int(digits) for name, digits in items})
+
+
 def _mailbox_name(text: bytes) -> bytes:
     quoted = _QUOTED.fullmatch(text.strip(b" "))
     return unescape(quoted[1]) if quoted else text.strip(b' "')
@@ -371,6 +399,7 @@ _PLAIN: dict[bytes, Callable[[bytes, Sequence[Piece]], Response]] = {
     b"SEARCH": _search,
     b"ESEARCH": _esearch,
     b"LIST": _list,
+    b"STATUS": _mailbox_status,
 }
 _NUMBERED: dict[bytes, Callable[[int, Sequence[Piece]], Response]] = {
     b"EXISTS": lambda count, rest: Exists(count),

@@ -12,7 +12,7 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits
 from nornmail.imap.results import Selected
 from nornmail.uidset import UidSet
-from tests.imap.fake import CAPABILITIES, FakeSocket, connection
+from tests.imap.fake import CAPABILITIES, FakeClock, FakeSocket, connection
 
 NO_EXTRAS = b"%T OK [CAPABILITY IMAP4rev1] welcome\r\n"
 
@@ -498,6 +498,59 @@ def test_a_lost_connection_stays_lost_and_says_why() -> None:
         with pytest.raises(ConnectionLost, match="Session expired"):
             opened.noop()
     assert sock.names.count("NOOP") == 1
+
+
+REMADE = b'* STATUS "INBOX" (UIDVALIDITY 8)\r\n%T OK\r\n'
+
+
+def _looked(sock: FakeSocket, clock: FakeClock, *, polls: int) -> Connection:
+    """A connection after so many polls, one a minute."""
+    opened = connection(sock, clock=clock)
+    for _ in range(polls):
+        clock.now += 60
+        opened.noop()
+    return opened
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(REMADE, id="as usual"),
+        pytest.param(b"* STATUS INBOX (uidvalidity 8 MESSAGES 1)\r\n%T OK\r\n", id="lower case"),
+        pytest.param(b"* STATUS {5}\r\nINBOX (UIDVALIDITY 8)\r\n%T OK\r\n", id="a literal"),
+    ],
+)
+def test_a_mailbox_that_was_made_anew_is_seen_within_five_minutes(answer: bytes) -> None:
+    sock, clock = FakeSocket({"STATUS": answer}), FakeClock()
+    opened = _looked(sock, clock, polls=3)
+    assert "STATUS" not in sock.names
+    clock.now += 60
+    with pytest.raises(ConnectionLost, match="INBOX was deleted and made anew"):
+        opened.noop()
+    assert sock.closed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b'* STATUS "INBOX" (UIDVALIDITY 7)\r\n%T OK\r\n', id="it is the same one"),
+        pytest.param(b'* STATUS "INBOX" (UIDVALIDITY 0)\r\n%T OK\r\n', id="0 is no UIDVALIDITY"),
+        pytest.param(b'* STATUS "INBOX" (MESSAGES 1)\r\n%T OK\r\n', id="another item"),
+        pytest.param(b'* STATUS "INBOX"\r\n%T OK\r\n', id="no items"),
+        pytest.param(b"%T OK\r\n", id="nothing"),
+    ],
+)
+def test_the_look_is_made_every_four_minutes_and_says_nothing_else(answer: bytes) -> None:
+    sock = FakeSocket({"STATUS": answer})
+    _looked(sock, FakeClock(), polls=60)
+    assert sock.names.count("STATUS") == 15
+    assert max(len(line) for line in sock.sent if b"STATUS" in line) < 50
+
+
+def test_a_server_that_refuses_the_look_is_not_asked_again() -> None:
+    sock = FakeSocket({"STATUS": b"%T NO not on the selected mailbox\r\n"})
+    _looked(sock, FakeClock(), polls=60)
+    assert sock.names.count("STATUS") == 1
 
 
 def test_capabilities_are_in_upper_case() -> None:
