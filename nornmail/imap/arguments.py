@@ -59,8 +59,8 @@ def encode_mailbox(name: str) -> str:
     return _ENCODED_RUN.sub(_encode_run, name.replace("&", "&-"))
 
 
-def _encode_run(found: re.Match[str]) -> str:
-    packed = base64.b64encode(found[0].encode("utf-16-be", "surrogatepass"))
+def _encode_run(match: re.Match[str]) -> str:
+    packed = base64.b64encode(match[0].encode("utf-16-be", "surrogatepass"))
     return "&" + packed.decode("ascii").rstrip("=").replace("/", ",") + "-"
 
 
@@ -76,10 +76,10 @@ def decode_mailbox(raw: bytes) -> str:
     return decoded.decode("utf-8", "surrogateescape")
 
 
-def _decode_run(found: re.Match[bytes]) -> bytes:
-    if not found[1]:
+def _decode_run(match: re.Match[bytes]) -> bytes:
+    if not match[1]:
         return b"&"
-    packed = found[1].replace(b",", b"/")
+    packed = match[1].replace(b",", b"/")
     octets = base64.b64decode(packed + b"=" * (-len(packed) % 4))
     return octets.decode("utf-16-be").encode("utf-8")
 
@@ -102,7 +102,7 @@ def uid_chunks(uids: UidSet, *, rest: int, count: int) -> Iterator[UidSet]:
 
     Args:
         uids: the set.
-        rest: octets of the command besides the set and the tag.
+        rest: octets of the command without the set and the tag.
         count: how many UIDs a part has at most.
     """
     room = max(COMMAND_LINE - TAG_ROOM - rest, SET_ROOM)

@@ -222,7 +222,7 @@ class Connection:
         whatever this returns: servers forget to report.
 
         Args:
-            seconds: how long at most, besides the deadlines of its beginning and its end.
+            seconds: how long at most, not counting the deadlines of its beginning and its end.
             wake: ends it at once when it rings; it is left ringing.
 
         Returns:
@@ -283,7 +283,7 @@ class Connection:
         return self._checked(self._search(b"CHARSET UTF-8 HEADER Message-ID", Literal(octets)))
 
     def still_listed(self, uids: UidSet) -> UidSet:
-        """Which of ``uids`` are still there.
+        """Those of ``uids`` that are still in the mailbox.
 
         NOOP comes first: Courier continues to list a message that another client expunged until
         it has reported that.
@@ -375,7 +375,7 @@ class Connection:
             at: its INTERNALDATE, in seconds since 1970 UTC.
 
         Raises:
-            CommandRefused: as when there is no such mailbox (code TRYCREATE).
+            CommandRefused: as when the mailbox does not exist (code TRYCREATE).
         """
         budget = plain_budget(
             self._limits, self._settings.timeout + len(raw) / self._limits.min_rate

@@ -14,7 +14,7 @@ from enum import StrEnum
 from nornmail.errors import CommandRefused, ConnectionLost, NornmailError, Throttled
 
 MAX_HINT_DIGITS = 9
-"""Digits of a hint in milliseconds that are read: eleven days. What is longer is no hint."""
+"""Digits of a hint in milliseconds that are read: eleven days. What is longer is not a hint."""
 LOGIN_COMMANDS = frozenset({"LOGIN", "AUTHENTICATE"})
 """The commands whose refusal is about the account."""
 
@@ -145,10 +145,10 @@ def classify(status: str, code: str, text: str, command: str) -> ServerError:
 
 def retry_after(text: str) -> float:
     """The seconds that a server's text asks for, 0.0 where it asks for none."""
-    found = _HINT.search(text)
-    if found is None or len(found[1]) > MAX_HINT_DIGITS:
+    match = _HINT.search(text)
+    if match is None or len(match[1]) > MAX_HINT_DIGITS:
         return 0.0
-    return int(found[1]) / (1000.0 if found[2] else 1.0)
+    return int(match[1]) / (1000.0 if match[2] else 1.0)
 
 
 def refusal(command: str, status: str, code: str, text: str) -> CommandRefused | Throttled:
@@ -172,8 +172,8 @@ def bye_error(code: str, text: str) -> NornmailError:
     lost connections: what is to be done is to connect again, with a fresh token.
     """
     error = classify("BYE", code, text, "")
-    shown = f"[{code}] {text}" if code else text
-    message = f"the server closed the connection: {shown}".rstrip(": ")
+    reason = f"[{code}] {text}" if code else text
+    message = f"the server closed the connection: {reason}".rstrip(": ")
     return _throttled(message, error) if error.kind in THROTTLES else ConnectionLost(message)
 
 

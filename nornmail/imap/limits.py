@@ -1,4 +1,4 @@
-"""How much of a server's talk is taken: every bound on octets, time and number, with its reason."""
+"""Limits on server responses: size, number and time, each with its reason."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one command may cost.
+    """Limits of one command.
 
     Attributes:
         timeout: seconds for the whole command, however the octets drip in.

@@ -1,9 +1,9 @@
-"""What a server says, as values: one response in, one frozen value out (RFC 3501, section 7).
+"""Responses as values: the pieces of one in, one frozen value out (RFC 3501, section 7).
 
-Servers break the grammar in many harmless ways, and those are taken as they are meant. Where
+Servers break the grammar in many harmless ways, which are read as they are meant. Where
 reading on would be a guess about where one response ends and the next begins, it is a
 :class:`~nornmail.errors.ProtocolError`; a response that cannot be read and stands alone is
-:class:`Unknown`, and what it would have told counts as not told.
+:class:`Unknown`, and its content counts as not sent.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """How many messages the selected mailbox has now."""
+    """The number of messages in the selected mailbox."""
 
     count: int
 
@@ -98,7 +98,7 @@ class Esearch:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What the server can do, in upper case."""
+    """The server's capabilities, in upper case."""
 
     names: frozenset[str]
 
@@ -169,14 +169,14 @@ _NO_BODY = frozenset({"RFC822.SIZE"})
 
 
 def ends_in_text(line: bytes) -> bool:
-    """Whether a response's first line ends in words for people: there ``{40}`` is no literal."""
+    """Whether a response's first line ends in words for people: there ``{40}`` is not a literal."""
     return _FOR_PEOPLE.match(line) is not None
 
 
 def is_fetch(line: bytes) -> bool:
     """Whether a response's first line begins a FETCH."""
-    found = _UNTAGGED.match(line.lstrip(b"\0"))
-    return found is not None and found[1] is not None and found[2].upper() == b"FETCH"
+    match = _UNTAGGED.match(line.lstrip(b"\0"))
+    return match is not None and match[1] is not None and match[2].upper() == b"FETCH"
 
 
 def parse(pieces: Sequence[Piece]) -> Response:
@@ -187,7 +187,7 @@ def parse(pieces: Sequence[Piece]) -> Response:
             and without the ``{n}`` of the literals.
 
     Raises:
-        ProtocolError: a number that is no 32-bit number where one is needed, lists nested too
+        ProtocolError: something else where a 32-bit number is needed, lists nested too
             deeply, or doubt about where a literal ended.
     """
     first = pieces[0]
@@ -197,21 +197,21 @@ def parse(pieces: Sequence[Piece]) -> Response:
     if first[:1] == b"+":
         return Continuation(first[1:].strip())
     if first[:1] != b"*":
-        found = _TAGGED.match(first)
-        return _unknown(pieces) if found is None else Tagged(found[1], *_status(found[2], found[3]))
-    found = _UNTAGGED.match(first)
-    if found is None:
+        match = _TAGGED.match(first)
+        return _unknown(pieces) if match is None else Tagged(match[1], *_status(match[2], match[3]))
+    match = _UNTAGGED.match(first)
+    if match is None:
         return _unknown(pieces)
-    keyword = found[2].upper()
-    rest = [first[found.end() :], *pieces[1:]]
-    if found[1] is None:
+    keyword = match[2].upper()
+    rest = [first[match.end() :], *pieces[1:]]
+    if match[1] is None:
         reader = _PLAIN.get(keyword)
         return _unknown(pieces) if reader is None else reader(keyword, rest)
     if keyword not in _NUMBERED:
         return _unknown(pieces)
-    count = number(Atom(found[1]))
+    count = number(Atom(match[1]))
     if count is None:
-        raise ProtocolError(f"{keyword.decode()} with a number of {len(found[1])} digits")
+        raise ProtocolError(f"{keyword.decode()} with a number of {len(match[1])} digits")
     return _NUMBERED[keyword](count, rest)
 
 
@@ -236,7 +236,7 @@ def capability_names(text: str) -> frozenset[str]:
     """The capabilities that ``text`` lists.
 
     Raises:
-        ProtocolError: there is no end to them.
+        ProtocolError: they are too many.
     """
     if len(text) > CAPABILITIES_LIMIT:
         raise ProtocolError(f"capabilities of more than {CAPABILITIES_LIMIT} octets")
@@ -267,20 +267,20 @@ def _capability(keyword: bytes, rest: Sequence[Piece]) -> Response:
 
 def _search(keyword: bytes, rest: Sequence[Piece]) -> Response:
     """``* SEARCH 1 2 3``, also with CONDSTORE's ``(MODSEQ n)`` behind it (RFC 7162)."""
-    told = _first(rest).partition(b"(")[0]
-    if told.count(b" ") + told.count(b"\t") > HIT_LIMIT:
+    text = _first(rest).partition(b"(")[0]
+    if text.count(b" ") + text.count(b"\t") > HIT_LIMIT:
         raise ProtocolError(f"a SEARCH response of more than {HIT_LIMIT} words")
-    words = told.split()
+    words = text.split()
     if max(map(len, words), default=0) > MAX_DIGITS or not b"".join(words or [b"0"]).isdigit():
         raise ProtocolError("a SEARCH response that is not a list of UIDs")
-    found = sorted(set(map(int, words)))
-    if found and found[-1] > HIGHEST_NUMBER:
+    uids = sorted(set(map(int, words)))
+    if uids and uids[-1] > HIGHEST_NUMBER:
         raise ProtocolError("a SEARCH response with a number beyond 32 bits")
-    return Search(UidSet(_ranges(found)))
+    return Search(UidSet(_ranges(uids)))
 
 
 def _ranges(ascending: Iterable[int]) -> list[tuple[int, int]]:
-    """Runs of consecutive numbers. 0 is no UID and is left out."""
+    """Runs of consecutive numbers. 0 is not a UID and is left out."""
     ranges: list[tuple[int, int]] = []
     low = high = 0
     for uid in ascending:
@@ -297,16 +297,16 @@ def _ranges(ascending: Iterable[int]) -> list[tuple[int, int]]:
 
 def _esearch(keyword: bytes, rest: Sequence[Piece]) -> Response:
     try:
-        told = values(rest)
+        items = values(rest)
     except Malformed as error:
         raise ProtocolError(f"an ESEARCH response that cannot be read: {error}") from None
     tag = None
-    if told and isinstance(told[0], tuple):
-        correlator = told.pop(0)
+    if items and isinstance(items[0], tuple):
+        correlator = items.pop(0)
         if isinstance(correlator, tuple) and len(correlator) == 2:
             tag = correlator[1] if isinstance(correlator[1], bytes) else None
-    by_uid = bool(told) and isinstance(told[0], Atom) and told[0].upper() == b"UID"
-    named = told[1:] if by_uid else told
+    by_uid = bool(items) and isinstance(items[0], Atom) and items[0].upper() == b"UID"
+    named = items[1:] if by_uid else items
     for name, value in zip(named[::2], named[1::2], strict=False):
         if isinstance(name, Atom) and name.upper() == b"ALL":
             if not isinstance(value, bytes) or not _SET.fullmatch(value):
@@ -320,18 +320,18 @@ def _list(keyword: bytes, rest: Sequence[Piece]) -> Response:
 
     Exchange sends names with tabs in them, and some with one quote instead of two.
     """
-    found = _LIST.match(_first(rest))
-    if found is None:
+    match = _LIST.match(_first(rest))
+    if match is None:
         return Unknown(_first(rest)[:UNKNOWN_SHOWN])
-    attributes = frozenset(_ATTRIBUTE.findall(found[1].decode("ascii", "replace")))
-    quoted = _QUOTED.fullmatch(found[2])
-    delimiter = unescape(quoted[1] if quoted else found[2]).decode("ascii", "replace")
-    if found[2].upper() == b"NIL":
+    attributes = frozenset(_ATTRIBUTE.findall(match[1].decode("ascii", "replace")))
+    quoted = _QUOTED.fullmatch(match[2])
+    delimiter = unescape(quoted[1] if quoted else match[2]).decode("ascii", "replace")
+    if match[2].upper() == b"NIL":
         delimiter = ""
     if len(rest) > 1 and isinstance(rest[1], Literal):
         name = rest[1].data
     else:
-        name = _mailbox_name(found[3] or b"")
+        name = _mailbox_name(match[3] or b"")
     return ListItem(attributes, delimiter or None, name)
 
 
@@ -353,19 +353,19 @@ def _mailbox_name(text: bytes) -> bytes:
 def _fetch(sequence: int, rest: Sequence[Piece]) -> Response:
     for before, after in pairwise(rest):
         if isinstance(before, Literal) and isinstance(after, bytes) and after[:1] not in b" \t)":
-            raise ProtocolError("a literal was longer than the server said")
+            raise ProtocolError("a literal was longer than announced")
     try:
-        told = values(rest)
+        data = values(rest)
     except Malformed as error:
         if len(rest) > 1:
             raise ProtocolError(f"a FETCH response with a literal: {error}") from None
         return _unknown([b"* %d FETCH " % sequence + _first(rest)])
-    if not told or not isinstance(told[0], tuple):
+    if not data or not isinstance(data[0], tuple):
         return _unknown([b"* %d FETCH " % sequence + _first(rest)])
-    return Fetch(sequence, _items(told[0]))
+    return Fetch(sequence, _items(data[0]))
 
 
-def _items(told: tuple[Value, ...]) -> dict[str, Value]:
+def _items(data: tuple[Value, ...]) -> dict[str, Value]:
     """Pairs of name and value.
 
     A body whose value the server left out (Yandex: ``BODY[2] )``) is followed by another name, or
@@ -373,18 +373,18 @@ def _items(told: tuple[Value, ...]) -> dict[str, Value]:
     """
     items: dict[str, Value] = {}
     at = 0
-    while at < len(told):
-        name = told[at]
+    while at < len(data):
+        name = data[at]
         at += 1
         if isinstance(name, tuple):  # Domino puts an item in parentheses of its own.
             items.update(_items(name))
             continue
-        if not isinstance(name, Atom) or at == len(told):
+        if not isinstance(name, Atom) or at == len(data):
             continue
         key = name.upper().decode("ascii", "replace")
-        if isinstance(told[at], Atom) and key.startswith(_BODIES) and key not in _NO_BODY:
+        if isinstance(data[at], Atom) and key.startswith(_BODIES) and key not in _NO_BODY:
             continue
-        items[key] = told[at]
+        items[key] = data[at]
         at += 1
     return items
 

@@ -113,7 +113,7 @@ class Body:
         raw: the message, or its header block; ``None`` where the server returned NIL or nothing.
         flags: as the server wrote them.
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
-        size: RFC822.SIZE in octets where it was asked for and given, else 0.
+        size: RFC822.SIZE in octets where it was requested and returned, else 0.
     """
 
     uid: int
@@ -128,31 +128,31 @@ def summaries(responses: Iterable[Untagged], asked: UidSet) -> dict[int, Summary
 
     A message without a size is left out: an empty message could not be told from a missing one.
     """
-    found: dict[int, Summary] = {}
+    by_uid: dict[int, Summary] = {}
     for uid, items in _by_uid(responses, asked).items():
         octets = size(items.get("RFC822.SIZE"))
         if octets is not None:
-            found[uid] = Summary(uid, octets, _received_at(items), _flags(items))
-    return found
+            by_uid[uid] = Summary(uid, octets, _received_at(items), _flags(items))
+    return by_uid
 
 
 def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:
     """The octets in an answer, under the name of ``item`` (``BODY[]``, ``BODY[HEADER]``)."""
-    found: dict[int, Body] = {}
+    by_uid: dict[int, Body] = {}
     for uid, items in _by_uid(responses, asked).items():
         raw = items.get(item)
-        found[uid] = Body(
+        by_uid[uid] = Body(
             uid,
             raw if isinstance(raw, bytes) else None,
             _flags(items),
             _received_at(items),
             size(items.get("RFC822.SIZE")) or 0,
         )
-    return found
+    return by_uid
 
 
 def size(token: Value) -> int | None:
-    """A size in octets; mail.ru writes ``9.3736e+06``. ``None`` for what is no size."""
+    """A size in octets; mail.ru writes ``9.3736e+06``. ``None`` for anything else."""
     if not isinstance(token, bytes):
         return None
     if _SIZE.fullmatch(token):
@@ -167,18 +167,18 @@ def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str,
     A message may be reported several times: servers send changed flags on their own. A later value
     replaces an earlier one, unless it is NIL.
     """
-    found: dict[int, dict[str, Value]] = {}
+    items_of: dict[int, dict[str, Value]] = {}
     for response in responses:
         if not isinstance(response, Fetch):
             continue
         uid = number(response.items.get("UID"))
         if uid is None or uid not in asked:
             continue
-        known = found.setdefault(uid, {})
+        known = items_of.setdefault(uid, {})
         for name, value in response.items.items():
             if value is not None or name not in known:
                 known[name] = value
-    return found
+    return items_of
 
 
 def _flags(items: dict[str, Value]) -> frozenset[str]:
@@ -212,14 +212,14 @@ def write_internal_date(seconds: float) -> bytes:
 
 
 def internal_date(raw: bytes) -> float | None:
-    """Seconds since 1970 UTC, or ``None`` for what is no date; a missing zone counts as UTC.
+    """Seconds since 1970 UTC, or ``None`` for anything but a date; a missing zone counts as UTC.
 
-    Servers send ``00-Jan-0000``, and that is no reason to lose a message.
+    Servers send ``00-Jan-0000``, which is not a reason to lose a message.
     """
-    found = _DATE_TIME.fullmatch(raw)
-    if found is None:
+    match = _DATE_TIME.fullmatch(raw)
+    if match is None:
         return None
-    day, month, year, hour, minute, second, sign, hours, minutes = found.groups()
+    day, month, year, hour, minute, second, sign, hours, minutes = match.groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
         local = datetime(

@@ -1,4 +1,4 @@
-"""The mailbox of sent mail: what a mailer puts copies into, on connections of its own."""
+"""The mailbox of sent mail, into which a mailer puts copies, over connections of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FALLBACK = "Sent"
 
 
 class SentMailbox:
-    r"""Where copies of sent mail are kept, for ``Mailer(sent_mailbox=...)``.
+    r"""The mailbox for copies of sent mail, for ``Mailer(sent_mailbox=...)``.
 
     Args:
         imap: the account; each use makes a connection of its own.
@@ -55,23 +55,23 @@ class SentMailbox:
         """Whether a message with this Message-ID lies there.
 
         Raises:
-            NornmailError: it cannot be told.
+            NornmailError: it is not known.
         """
         with closing(self._connect(self._imap)) as connection:
             try:
                 connection.examine(self._name(connection))
             except CommandRefused as refused:
                 log.debug("%s", refused)
-                return False  # there is no such mailbox, so it is not in it
+                return False  # the mailbox does not exist, and the message is not in it
             if connection.exists == 0:
                 return False
-            found = connection.find_message_id(message_id)
-            if not found:
+            uids = connection.find_message_id(message_id)
+            if not uids:
                 return False
             # Some servers find parts of a header, or answer what they do not understand with all.
-            headers = connection.headers(found)
-            wanted = message_id.encode("utf-8", "surrogateescape")
-            return any(body.raw is not None and wanted in body.raw for body in headers.values())
+            headers = connection.headers(uids)
+            octets = message_id.encode("utf-8", "surrogateescape")
+            return any(body.raw is not None and octets in body.raw for body in headers.values())
 
     def append(self, raw: bytes, at: datetime) -> None:
         r"""Put a message there, with ``\Seen``.

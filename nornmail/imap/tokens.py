@@ -13,17 +13,17 @@ from typing import TypeAlias
 from nornmail.errors import ProtocolError
 
 MAX_DEPTH = 100
-"""Lists within lists. BODYSTRUCTURE nests twice per level of MIME; nobody nests fifty."""
+"""Lists within lists. BODYSTRUCTURE nests twice per level of MIME; fifty levels are unheard of."""
 MAX_TOKENS = 200_000
 """Tokens of one response: a BODYSTRUCTURE with ten thousand parts has fewer."""
 MAX_DIGITS = 10
-"""Digits of a 32-bit number; more is no UID, sequence number or UIDVALIDITY."""
+"""Digits of a 32-bit number; more is not a UID, sequence number or UIDVALIDITY."""
 HIGHEST_NUMBER = 2**32 - 1
 """RFC 3501, section 9: ``number`` is an unsigned 32-bit integer."""
 
 
 class Atom(bytes):
-    """What was sent without quotes and not as a literal: names, flags and numbers."""
+    """A name, flag or number: sent without quotes and not as a literal."""
 
     __slots__ = ()
 
@@ -70,13 +70,13 @@ def announced_literal(line: bytes) -> tuple[bytes, bytes] | None:
     if not line.endswith(b"}"):
         return None
     start = line.rfind(b"{")
-    found = _ANNOUNCED.search(line, max(start - 2, 0)) if start >= 0 else None
-    if found is None:
+    match = _ANNOUNCED.search(line, max(start - 2, 0)) if start >= 0 else None
+    if match is None:
         return None
     brace = line.rindex(b"{")
     if line[brace - 1 : brace] == b"~":
         brace -= 1
-    return line[:brace], found[1]
+    return line[:brace], match[1]
 
 
 def number(token: Value) -> int | None:
@@ -121,21 +121,21 @@ class _Reader:
     def scan(self, text: bytes) -> None:
         at, end = 0, len(text)
         while at < end:
-            found = _TOKEN.match(text, at)
-            if found is None:
+            match = _TOKEN.match(text, at)
+            if match is None:
                 if text[at:].strip(b" \t\0"):
                     raise Malformed("a quoted string is not closed")
                 return
-            at = found.end()
+            at = match.end()
             self._tokens += 1
             if self._tokens > MAX_TOKENS:
                 raise ProtocolError(f"a response of more than {MAX_TOKENS} tokens")
-            kind = found.lastindex
+            kind = match.lastindex
             if kind in (_ATOM, _SECTION):
-                word = found[kind]
+                word = match[kind]
                 self.top.append(None if word.upper() == b"NIL" else Atom(word))
             elif kind == _QUOTED:
-                self.top.append(unescape(found[_QUOTED]))
+                self.top.append(unescape(match[_QUOTED]))
             elif kind == _OPEN:
                 self._open()
             else:

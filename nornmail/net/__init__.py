@@ -1,1 +1,1 @@
-"""What IMAP and SMTP both need: connecting and TLS, deadlines, SASL, redaction, diagnosis."""
+"""The parts that IMAP and SMTP share: connecting and TLS, deadlines, SASL, redaction, diagnosis."""

@@ -231,7 +231,7 @@ def wrap(
 
 
 def tls_failure(endpoint: Endpoint, error: OSError | ValueError) -> tuple[str, str]:
-    """What went wrong with TLS, and what to do about it."""
+    """A failure of TLS in words, and the advice."""
     protocol = endpoint.protocol
     owner = f"its owner must update its TLS; no {protocol} setting makes it safe"
     reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""

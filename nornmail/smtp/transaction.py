@@ -18,7 +18,7 @@ from nornmail.smtp.wire import Wire
 _PATH = re.compile(r"[^\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]+@[^\x00-\x20\x7f-\xa0<>@]+")
 """A path of MAIL and RCPT without its angle brackets: nothing in it ends them or the line."""
 MAX_SIZE_DIGITS: Final = 15
-"""Digits of a server's SIZE that are read: what is larger is no limit."""
+"""Digits of a server's SIZE that are read: what is larger is not a limit."""
 
 
 def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
