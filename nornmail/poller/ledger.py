@@ -379,8 +379,11 @@ class Ledger:
         return list(self.get(self.store.retry_requests(self.mailbox)))
 
     def raw(self, key: EntryKey) -> bytes | None:
-        """The bytes that are kept with an entry."""
-        return self.store.raw(self.mailbox, key)
+        """The bytes that are kept with an entry; what the store lost is fetched again."""
+        raw = self.store.raw(self.mailbox, key)
+        if raw is None and key in self.open.keys(State.WAITING):
+            self.open.without_bytes.add(key)
+        return raw
 
     def _learn(self, change: Change) -> None:
         """Keep the attributes equal to what was just written."""

@@ -10,19 +10,18 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nornmail.stores.errors import damaged, store_error
+from nornmail.stores.errors import store_error
 from nornmail.stores.locks import FILE_MODE
-
-# ---- Every effect that the JSON store has on the disk, as one object that can be replaced.
-# A test that wants to know what a crash leaves behind hands in one that stops before or after a
-# certain effect.
 
 if sys.platform == "darwin":
     import fcntl
 
 
 class Files:
-    """The file system. All methods raise OSError as the system does."""
+    """Every effect that the JSON store has on the disk; tests replace it by one that fails.
+
+    All methods raise OSError as the system does.
+    """
 
     def open(self, path: str, flags: int) -> int:
         """A file, made where ``flags`` say so, readable by its owner only."""
@@ -118,21 +117,21 @@ class RawFiles:
                 os.close(fd)
         self._files.fsync_directory(self.path)
 
-    def read(self, file: RawFile) -> bytes:
-        """The bytes.
+    def read(self, file: RawFile) -> bytes | None:
+        """The bytes; ``None`` where another program removed or changed the file.
 
         Raises:
-            StoreError: they are not those that were written.
+            StoreError: the file cannot be read.
         """
         path = self._path(file)
         try:
             with open(path, "rb") as stream:
                 raw = stream.read()
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise store_error(path, error) from error
-        if (len(raw), crc32(raw)) != (file.size, file.crc):
-            raise damaged(path, "its checksum does not fit")
-        return raw
+        return raw if (len(raw), crc32(raw)) == (file.size, file.crc) else None
 
     def remove(self, files: Iterable[RawFile]) -> None:
         """Remove files that nothing names any more.
@@ -144,26 +143,20 @@ class RawFiles:
             with suppress(OSError):
                 self._files.unlink(self._path(file))
 
-    def check(self, files: Collection[RawFile]) -> None:
-        """See that all of ``files`` are there, and remove what is not one of them.
+    def find_lost(self, files: Collection[RawFile]) -> set[RawFile]:
+        """Those of ``files`` that are missing or of another size; unknown files are removed.
 
         Raises:
-            StoreError: one is missing or has another size.
-            OSError: the directory cannot be read, or an orphan not be removed.
+            OSError: the directory cannot be read, or an orphan cannot be removed.
         """
-        for file in files:
-            path = self._path(file)
-            try:
-                size = os.stat(path).st_size
-            except FileNotFoundError:
-                raise damaged(path, "it is missing") from None
-            if size != file.size:
-                raise damaged(path, f"it has {size} octets and not {file.size}")
-        known = {file.name for file in files}
+        sizes: dict[str, int] = {}
         if os.path.isdir(self.path):
-            for name in sorted(os.listdir(self.path)):
-                if name not in known and _NAME.fullmatch(name):
-                    self._files.unlink(os.path.join(self.path, name))
+            with os.scandir(self.path) as entries:
+                sizes = {entry.name: entry.stat().st_size for entry in entries}
+        for name in sorted(sizes.keys() - {file.name for file in files}):
+            if _NAME.fullmatch(name):
+                self._files.unlink(os.path.join(self.path, name))
+        return {file for file in files if sizes.get(file.name) != file.size}
 
     def _path(self, file: RawFile) -> str:
         return os.path.join(self.path, file.name)

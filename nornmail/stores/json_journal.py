@@ -38,10 +38,13 @@ class Lines:
     Attributes:
         values: one for each whole line, in order.
         length: octets up to the end of the last whole line; what follows was cut off.
+        ended: the last whole line has its newline, which is the one octet that may be cut off
+            without a loss: the checksum says that the line is whole.
     """
 
     values: list[dict[str, Any]]
     length: int
+    ended: bool = True
 
 
 def write_line(value: dict[str, Any]) -> bytes:
@@ -63,8 +66,10 @@ def read_lines(data: bytes) -> Lines:
         end = data.find(b"\n", at)
         line = data[at:] if end < 0 else data[at:end]
         last = end < 0 or end + 1 == len(data)
-        if end >= 0 and _sound(line):
+        if _sound(line):
             values.append(json.loads(line[_HEAD:]))
+            if end < 0:
+                return Lines(values, len(data), ended=False)
             at = end + 1
         elif last and _cut_off(line, ended=end >= 0):
             break
@@ -98,16 +103,17 @@ class Journal:
 
     Args:
         path: the file; it must be there.
-        length: octets of it that are whole.
+        lines: what was read from it.
         files: the effects.
     """
 
-    def __init__(self, path: str, length: int, files: Files) -> None:
-        self.length = length
+    def __init__(self, path: str, lines: Lines, files: Files) -> None:
+        self.length = lines.length
+        self._missing_end = b"" if lines.ended else b"\n"
         self._files = files
         self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
         self._closer = weakref.finalize(self, os.close, self._fd)
-        self._torn = os.fstat(self._fd).st_size != length
+        self._torn = os.fstat(self._fd).st_size != lines.length
 
     def append(self, line: bytes) -> None:
         """Write a line and return when it is on the disk.
@@ -117,6 +123,7 @@ class Journal:
         """
         self.mend()
         self._torn = True
+        line = self._missing_end + line
         try:
             self._files.write(self._fd, line)
             self._files.fsync(self._fd)
@@ -124,6 +131,7 @@ class Journal:
             self._try_to_mend(error)
             raise
         self._torn = False
+        self._missing_end = b""
         self.length += len(line)
 
     def clear(self) -> None:
@@ -134,6 +142,7 @@ class Journal:
                 their numbers tell that the snapshot holds them.
         """
         self.length = 0
+        self._missing_end = b""
         self._torn = True
         self.mend()
 
@@ -165,7 +174,7 @@ class Journal:
             error.add_note(f"and what was written of it could not be taken back: {again}")
 
 
-# ---- The whole state as one JSON document with a checksum, and the order in which it is replaced.
+# The snapshot: the whole state as one JSON document with a checksum.
 
 VERSION = 2
 """The format's version: a program refuses a higher one than it knows. 2 added the letters and the

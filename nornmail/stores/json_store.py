@@ -22,7 +22,7 @@ import logging
 import os
 import socket
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -36,6 +36,7 @@ from nornmail.stores.json_journal import (
     VERSION,
     Damaged,
     Journal,
+    Lines,
     Snapshot,
     check_opening,
     read_lines,
@@ -201,14 +202,14 @@ class JsonStateStore(SqlStateStore):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     def _open(self) -> None:
-        snapshot, lines, length = self._read()
+        snapshot, lines = self._read()
         execute = self._connection.execute
         execute("BEGIN")
         try:
             for value in snapshot.mailboxes:
                 self._replay(value)
             self._sequence = snapshot.sequence
-            for number, value in enumerate(lines, start=1):
+            for number, value in enumerate(lines.values, start=1):
                 if value["n"] <= snapshot.sequence:
                     continue  # cut off after the snapshot was in place, before this was cleared
                 if value["n"] != self._sequence + 1:
@@ -219,8 +220,9 @@ class JsonStateStore(SqlStateStore):
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
         for statement in (_NOTE, *_triggers(), "COMMIT"):
             execute(statement)
-        self._raws.check(self._kept_files())
-        self._journal = Journal(self._journal_path, length, self._files)
+        selected = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw")
+        lost = self._raws.find_lost({_file(held) for (held,) in selected})
+        self._journal = Journal(self._journal_path, lines, self._files)
         self._snapshot_size = snapshot.size
         self._fold_at = self._threshold()
         try:
@@ -228,14 +230,15 @@ class JsonStateStore(SqlStateStore):
             # what is written to it before any mail is delivered.
             self._append({})
             self._settled = True
+            self._forget_lost(lost)
             if snapshot.version < VERSION:
                 self._fold()  # an older program would drop what it does not know
         except BaseException:
             self._journal.close()
             raise
 
-    def _read(self) -> tuple[Snapshot, list[dict[str, Any]], int]:
-        """What is there: the snapshot, the journal's lines, and how much of it is whole."""
+    def _read(self) -> tuple[Snapshot, Lines]:
+        """The snapshot, and the journal's lines."""
         if os.path.exists(temporary_path(self.path)):
             self._files.unlink(temporary_path(self.path))
         known = check_opening(self.path)
@@ -245,14 +248,14 @@ class JsonStateStore(SqlStateStore):
         except FileNotFoundError:
             if known:
                 raise damaged(self._journal_path, "it is missing") from None
-            return self._begin_files(), [], 0
+            return self._begin_files(), Lines([], 0)
         except Damaged as error:
             raise damaged(self._journal_path, error) from error
         if known:
-            return read_snapshot(self.path), lines.values, lines.length
+            return read_snapshot(self.path), lines
         if lines.values:
             raise damaged(self.path, "it is missing, and there is a journal beside it")
-        return self._begin_files(), [], 0
+        return self._begin_files(), Lines([], 0)
 
     def _begin_files(self) -> Snapshot:
         """Make the files of a new store: the journal first, since a snapshot has one."""
@@ -260,11 +263,21 @@ class JsonStateStore(SqlStateStore):
         self._files.fsync_directory(os.path.dirname(self.path))
         return Snapshot(VERSION, 0, [], write_snapshot(self.path, 0, [], self._files))
 
-    def _kept_files(self) -> set[RawFile]:
-        selected = self._connection.execute(
-            "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
-        )
-        return {_file(held) for (held,) in selected.fetchall()}
+    def _forget_lost(self, files: Collection[RawFile]) -> None:
+        """Keep no bytes where their file was removed or changed by another program.
+
+        The mailbox store's callers fetch them again from the server where they can.
+        """
+        for file in files:
+            log.warning(
+                "the bytes in %s were removed or changed by another program (a virus scanner?): "
+                "exclude that directory; what can be fetched again is",
+                os.path.join(self._raws.path, file.name),
+            )
+            held = _column(file)
+            with self._transaction() as execute:
+                execute("DELETE FROM raw WHERE bytes = ?", (held,))
+                execute("DELETE FROM letter_raw WHERE bytes = ?", (held,))
 
     # A commit as JSON, and a mailbox as one big commit
 
@@ -430,12 +443,15 @@ class JsonStateStore(SqlStateStore):
 
     def _hold(self, raw: bytes) -> str:
         file = self._raws.name(self._sequence + 1, len(self._held), raw)
-        held = json.dumps([file.name, file.size, file.crc])
+        held = _column(file)
         self._held[held] = raw
         return held
 
-    def _raw(self, held: str) -> bytes:
-        return self._raws.read(_file(held))
+    def _raw(self, held: str) -> bytes | None:
+        raw = self._raws.read(_file(held))
+        if raw is None:
+            self._forget_lost([_file(held)])
+        return raw
 
     def _commit(self) -> None:
         """Write what was touched to the journal: one fsync, three more with bytes."""
@@ -544,6 +560,10 @@ _EVERYTHING = """
 
 def _key(key: list[Any]) -> Any:
     return codec.write_key(rows.read_key(tuple(key)))
+
+
+def _column(file: RawFile) -> str:
+    return json.dumps([file.name, file.size, file.crc])
 
 
 def _file(held: str) -> RawFile:

@@ -125,8 +125,8 @@ class SqlStateStore(ABC):
         """The value of a column that stands for ``raw``."""
         return raw
 
-    def _raw(self, held: Any) -> bytes:
-        """The bytes that the value of a column stands for."""
+    def _raw(self, held: Any) -> bytes | None:
+        """The bytes that the value of a column stands for, ``None`` where they are lost."""
         return bytes(held)
 
     # Leases

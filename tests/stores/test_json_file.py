@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,21 +169,51 @@ def test_orphans_are_removed_and_strangers_stay(path: Path) -> None:
     assert not Path(f"{path}.tmp").exists()
 
 
-def test_damaged_bytes_are_an_error_and_not_a_mail(path: Path) -> None:
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "shortened": lambda file: file.write_bytes(b"ra"),
+    "changed": lambda file: file.write_bytes(b"rAw"),
+}
+
+
+@pytest.mark.parametrize("while_open", [True, False], ids=["while it is open", "in between"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_bytes_that_another_program_changed_are_not_kept_and_all_else_is(
+    path: Path,
+    change: Callable[[Path], object],
+    while_open: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = JsonStateStore(path)
     lease = store.acquire(INBOX, ME)
     store.commit(lease, [PutEntry(entry(State.WAITING), b"raw")])
     (file,) = Path(f"{path}.raw").iterdir()
-    file.write_bytes(b"rAw")
-    with pytest.raises(StoreError, match="checksum"):
-        store.raw(INBOX, key())
+    store.commit(lease, [PutEntry(entry(State.WAITING, 2), b"other")])
+    if not while_open:
+        store.close()
+    change(file)
+    if not while_open:
+        store = JsonStateStore(path)
+    for _ in range(2):
+        assert store.raw(INBOX, key()) is None
+        assert store.raw(INBOX, key(2)) == b"other"
+        assert store.entries_without_bytes(INBOX, State.WAITING) == [entry(State.WAITING)]
+        store.close()
+        store = JsonStateStore(path)
     store.close()
-    file.write_bytes(b"ra")
-    with pytest.raises(StoreError, match="2 octets and not 3"):
-        JsonStateStore(path)
-    file.unlink()
-    with pytest.raises(StoreError, match=f"{file.name} is damaged: it is missing"):
-        JsonStateStore(path)
+    assert caplog.text.count(f"{file} were removed or changed") == 1
+    assert raw_files(path) == [b"other"]
+
+
+@pytest.mark.parametrize("ends", [1, 2], ids=["its newline", "its last octet too"])
+def test_a_journal_may_lack_the_end_of_its_last_line(path: Path, ends: int) -> None:
+    filled(path)
+    journal = Path(f"{path}.journal")
+    journal.write_bytes(journal.read_bytes()[:-ends])
+    for _ in range(2):
+        store = JsonStateStore(path)
+        assert uids(store) == list(range(1, 31 - ends))
+        store.close()
 
 
 # What is refused
