@@ -295,12 +295,16 @@ class MailboxRecord:
         cut: mail that the server received before this instant and that stood there when an epoch
             began is passed over (``start_from``); ``None`` passes nothing over.
         polled_at: the last time everything was looked at, in seconds since 1970 UTC; 0.0 if never.
+        horizon: mail that the server received at this instant or before counts as known under a
+            new UIDVALIDITY, since entries of that time were removed (``retention``); ``None``
+            while none were.
     """
 
     epoch: Epoch
     watermark: Watermark
     cut: float | None = None
     polled_at: float = 0.0
+    horizon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

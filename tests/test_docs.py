@@ -61,6 +61,7 @@ LIMITED = (
     "poller.loop",
     "poller.cycle",
     "poller.decisions",
+    "poller.retention",
     "backoff",
     "retry",
     "poller.circuit_breaker",

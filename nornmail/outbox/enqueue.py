@@ -41,6 +41,8 @@ MAX_KEY_CHARS = 200
 REMEMBERED = 2 * 86_400.0
 """Seconds that a mailer without a store remembers what it sent, for the limits and against loops:
 the longest limit counts over a day."""
+FORGET_AT_ONCE = 100
+"""Messages that such a mailer forgets with each one that it sends."""
 _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -202,7 +204,7 @@ class Enqueuer:
         """Send without a store; remember what the limits and the loop rules need."""
         if isinstance(self._store, MemoryStateStore):
             horizon = self._clock.wall() - REMEMBERED
-            self._store.forget_messages(self._outbox, before=horizon)
+            self._store.forget_messages(self._outbox, before=horizon, limit=FORGET_AT_ONCE)
         self._store.enqueue(message, raw)
         tried, error = self._worker.try_now(message.key)
         result = result_of(tried)

@@ -20,6 +20,7 @@ from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
 from nornmail.poller.fetch import Fetcher
+from nornmail.poller.retention import Retention
 from nornmail.poller.status import Backlog, PollerState, PollStats
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
@@ -45,6 +46,7 @@ class PollCycle:
         connect: makes a connection.
         epochs, fetcher, actions, delivery, backfill: the parts that do the work.
         backlog: counts what was found and what was done of it.
+        retention: removes what is old.
 
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
@@ -61,6 +63,7 @@ class PollCycle:
         delivery: Delivery,
         backfill: Backfill,
         backlog: Backlog,
+        retention: Retention,
     ) -> None:
         self._settings = settings
         self._connect = connect
@@ -68,6 +71,7 @@ class PollCycle:
         self._fetcher = fetcher
         self._actions = actions
         self._backfill = backfill
+        self._retention = retention
         self.delivery = delivery
         self.backlog = backlog
         self.ledger = delivery.ledger
@@ -181,6 +185,7 @@ class PollCycle:
                 self._actions.forget_stranded()
             self.ledger.note_poll(something_new=stats.progress > 0)
             self.context.status.polled_at = self.ledger.clock.wall()
+        self._retention.run()
 
     def _undelivered(self, discovery: Discovery) -> UidSet:
         """What was not looked at, and what was not delivered to all its inboxes."""

@@ -125,6 +125,16 @@ def cut_off(received_at: float | None, cut: float | None, *, skew: float = CLOCK
     return cut is not None and received_at is not None and received_at < cut - skew
 
 
+def forgotten(received_at: float | None, horizon: float | None, on_change: str) -> bool:
+    """Whether mail that stood there when an epoch began is so old that its entry was removed.
+
+    Under "replay" nothing counts as known that was settled.
+    """
+    if on_change == "replay" or horizon is None or received_at is None:
+        return False
+    return received_at <= horizon
+
+
 def counts_as_known(state: State, on_change: str) -> bool:
     """Whether a message of an earlier epoch in this state is recognised in a new one.
 

@@ -250,6 +250,7 @@ class Ledger:
             watermark=Watermark(epoch.uid_validity, 0),
             cut=cut,
             polled_at=self.record.polled_at if self.record else 0.0,
+            horizon=self.record.horizon if self.record else None,
         )
         more = [PassOver(epoch.number, passed)] if passed else []
         self.commit(SaveMailbox(record), *more)
@@ -282,6 +283,15 @@ class Ledger:
         if something_new or abs(now - record.polled_at) >= NOTE_INTERVAL:
             watermark = Watermark(record.epoch.uid_validity, self.seen.unbroken)
             self.commit(SaveMailbox(replace(record, watermark=watermark, polled_at=now)))
+
+    def forget(self, before: float, limit: int) -> int:
+        """Remove up to ``limit`` entries that were done with before an instant (rule 15)."""
+        if self._lease is None:
+            return 0
+        forgotten = self.store.forget_entries(self._lease, before=before, limit=limit)
+        if forgotten:
+            self.record = self.store.load(self.mailbox)
+        return forgotten
 
     def entries(self, *states: State) -> list[Entry]:
         """All entries in any of ``states``, by due time; from the store."""

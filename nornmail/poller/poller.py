@@ -35,6 +35,7 @@ from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
+from nornmail.poller.retention import Retention
 from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Status, StatusTracker
 from nornmail.poller.sync import SyncRequests
 from nornmail.poller.threads import FairLock, Lifecycle
@@ -46,6 +47,7 @@ from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,
     UidValidityPolicy,
+    check_retention,
     check_start_from,
     check_uidvalidity_policy,
 )
@@ -112,6 +114,8 @@ class Poller:
             counts if it succeeds after all. ``None`` sets no limit.
         idle: wait for new mail with IDLE where the server has it; the poll interval is then the
             longest wait between two looks, and new mail ends it.
+        retention: days after which entries of handled and passed-over messages, and sent messages,
+            are removed from the store; 0 keeps all, ``None`` takes it from ``imap``.
         on_event: called with each :class:`~nornmail.events.Event`, in the thread that polls; it
             should return soon. What it raises is logged.
         account: the name under which the store keeps this account; by default ``username@host``.
@@ -136,6 +140,7 @@ class Poller:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         handler_timeout: float | None = None,
         idle: bool = True,
+        retention: float | None = None,
         on_event: OnEvent | None = None,
         account: str | None = None,
         clock: Clock | None = None,
@@ -147,6 +152,8 @@ class Poller:
         check_start_from(start_from)
         check_uidvalidity_policy(on_change)
         _check_limits(max_message_bytes, handler_timeout)
+        retention = imap.retention if retention is None else retention
+        check_retention(retention)
         if on_event is not None and not callable(on_event):
             raise ConfigurationError("on_event", on_event, "must be a function of an event")
         clock = clock or SystemClock()
@@ -166,7 +173,7 @@ class Poller:
         self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
         self._ledger = Ledger(store, mailbox, self._context, on_change)
-        self._cycle = self._make_cycle(start_from, retry, max_message_bytes)
+        self._cycle = self._make_cycle(start_from, retry, max_message_bytes, retention)
         self._loop = Loop(
             self._cycle,
             Wait(self._context, self._waker, renewal=imap.idle_renewal, enabled=idle),
@@ -179,7 +186,7 @@ class Poller:
         self._lifecycle = Lifecycle(self._run_loop, self._stopped, self._waker.wake, self._runner)
 
     def _make_cycle(
-        self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int
+        self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int, retention: float
     ) -> PollCycle:
         imap, ledger = self._settings, self._ledger
         missing = MissingMessages(ledger, retry, self._inboxes)
@@ -201,6 +208,7 @@ class Poller:
             ),
             Backfill(ledger, self._inboxes),
             Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
+            Retention(ledger, retention),
         )
 
     @classmethod

@@ -16,6 +16,7 @@ from nornmail.model import Change, Digest, Entry, EntryKey, KeepRaw, PutEntry, R
 from nornmail.poller.decisions import (
     counts_as_known,
     cut_off,
+    forgotten,
     of_one_message,
     one_for_each,
     recognise,
@@ -108,6 +109,10 @@ BEFORE_START = "older than start_from"
 """Why a message is passed over that stood there before the first run's cut."""
 
 
+BEFORE_HORIZON = "older than the retention of what was handled"
+"""The reason for which a message is passed over whose entry may have been removed (rule 15)."""
+
+
 def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
     """The messages of earlier epochs that have these headers, an entry of each.
 
@@ -174,10 +179,13 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     found = recognise(known, entry.digest, entry.size)
     if found is None:
         # Only now: what is known from before the cut may wait, or have an open action.
-        if not cut_off(entry.received_at, record.cut):
+        if cut_off(entry.received_at, record.cut):
+            reason = BEFORE_START
+        elif forgotten(entry.received_at, record.horizon, ledger.on_change):
+            reason = BEFORE_HORIZON
+        else:
             return []
-        passed = replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=BEFORE_START)
-        return [PutEntry(passed)]
+        return [PutEntry(replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=reason))]
     log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
     changes = carried_over(ledger, found, entry.key.uid)
     keeping: list[Change] = []

@@ -22,6 +22,7 @@ from nornmail.poller.decisions import (
     Candidate,
     boundary_of,
     cut_off,
+    forgotten,
     needs_body,
     new_epoch_reason,
     recognise,
@@ -138,8 +139,9 @@ class Epochs:
             log.info("%d unknown messages are passed over (baseline)", len(passed))
             self._ledger.finish_reconciliation(passed, cut=self._ledger.epoch.begun_at)
             return
-        self._refuse_too_many(unknown)
-        self._ledger.finish_reconciliation()
+        old = self._forgotten(unknown)
+        self._refuse_too_many([message for message in unknown if message.uid not in old])
+        self._ledger.finish_reconciliation(old)
 
     def _candidates(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
         """The messages, ascending, with what their headers tell; the headers are let go.
@@ -181,6 +183,23 @@ class Epochs:
             self._ledger.commit(*changes)
         log.info("%d of %d messages were known", len(candidates) - len(unknown), len(candidates))
         return unknown
+
+    def _forgotten(self, unknown: Sequence[Candidate]) -> UidSet:
+        """Those whose entries may have been removed since they are old: they count as known."""
+        ledger = self._ledger
+        horizon = ledger.record.horizon if ledger.record else None
+        old = UidSet.of(
+            message.uid
+            for message in unknown
+            if forgotten(message.received_at, horizon, ledger.on_change)
+        )
+        if old:
+            log.info(
+                "%d messages are older than what the store keeps (retention): they count as known "
+                "and are passed over",
+                len(old),
+            )
+        return old
 
     def _refuse_too_many(self, unknown: Sequence[Candidate]) -> None:
         """Deliver nothing when too much old mail is unknown: it may be a whole mailbox again."""

@@ -151,6 +151,13 @@ def _read_seconds(variable: str, text: str) -> float:
         raise ConfigurationError(variable, text, "must be a number of seconds") from None
 
 
+def _read_days(variable: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(variable, text, "must be a number of days") from None
+
+
 def _is_number(value: object, types: type | tuple[type, ...]) -> bool:
     return isinstance(value, types) and not isinstance(value, bool)
 
@@ -164,6 +171,7 @@ PORT = Kind(_read_port, lambda value: _is_number(value, int), "must be a whole n
 SECONDS = Kind(
     _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"
 )
+DAYS = Kind(_read_days, lambda value: _is_number(value, (int, float)), "must be a number of days")
 FUNCTION = Kind(
     _read_text,
     lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),

@@ -5,6 +5,7 @@ The names and defaults of the environment are those of the IMAP/SMTP setup guide
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
+    DAYS,
     FUNCTION,
     MAX_TIMEOUT,
     OPTIONAL_TEXT,
@@ -43,6 +45,8 @@ IDLE_RENEWAL = 540.0
 minutes without a word."""
 MAX_IDLE_RENEWAL = 1_740.0
 """Seconds. RFC 2177 wants an IDLE renewed at least every 29 minutes: servers hang up after 30."""
+RETENTION_DAYS = 90.0
+"""Days for which handled mail is remembered: more than a restored backup is likely to be old."""
 UIDVALIDITY_POLICIES: tuple[UidValidityPolicy, ...] = ("dedupe", "replay", "baseline")
 
 
@@ -104,6 +108,8 @@ class ImapSettings:
         authserv_id: the name under which the account's own server writes Authentication-Results
             (RFC 8601), as ``mx.google.com``; without it ``message.authentication`` is always
             "unverified" [IMAP_AUTHSERV_ID].
+        retention: days for which the store keeps what is known of handled and passed-over mail;
+            0 keeps it for ever [NORNMAIL_RETENTION, 90].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -129,6 +135,7 @@ class ImapSettings:
     idle_renewal: float = setting("IMAP_IDLE_RENEWAL", IDLE_RENEWAL, SECONDS, most=MAX_IDLE_RENEWAL)
     timeout: float = setting("IMAP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     authserv_id: str | None = setting("IMAP_AUTHSERV_ID", None, OPTIONAL_TEXT)
+    retention: float = setting("NORNMAIL_RETENTION", RETENTION_DAYS, DAYS)
 
     def __post_init__(self) -> None:
         if self.port == 0:
@@ -193,6 +200,17 @@ def _check_values(settings: ImapSettings) -> None:
         raise ConfigurationError("IMAP_AUTHSERV_ID", settings.authserv_id, allowed)
     check_uidvalidity_policy(settings.on_uidvalidity_change)
     check_start_from(settings.start_from)
+    check_retention(settings.retention)
+
+
+def check_retention(days: float) -> None:
+    """Refuse a ``retention`` that is negative or not finite.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if not math.isfinite(days) or days < 0:
+        raise ConfigurationError("NORNMAIL_RETENTION", days, "must be 0 or more days; 0 keeps all")
 
 
 def check_uidvalidity_policy(policy: object) -> None:

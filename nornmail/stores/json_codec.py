@@ -171,12 +171,13 @@ def _read_digest(header: Any, body: Any) -> Digest:
 def write_record(record: MailboxRecord) -> Any:
     """A mailbox's record as an object."""
     epoch, mark = record.epoch, record.watermark
-    return {
+    value = {
         "epoch": [epoch.number, epoch.uid_validity, epoch.boundary, epoch.matched, epoch.begun_at],
         "watermark": [mark.uid_validity, mark.uid],
         "cut": record.cut,
         "polled_at": record.polled_at,
     }
+    return value if record.horizon is None else {**value, "horizon": record.horizon}
 
 
 def read_record(value: Any) -> MailboxRecord:
@@ -186,6 +187,7 @@ def read_record(value: Any) -> MailboxRecord:
         watermark=Watermark(*value["watermark"]),
         cut=value["cut"],
         polled_at=value["polled_at"],
+        horizon=value.get("horizon"),
     )
 
 

@@ -318,6 +318,11 @@ class JsonStateStore(SqlStateStore):
 
     def _replay_outbox(self, outbox: int, name: str, value: dict[str, Any]) -> None:
         execute = self._connection.execute
+        for key in value.get("forgotten", ()):
+            number = self._message_id(outbox, key)
+            execute("DELETE FROM letter_to WHERE letter = ?", (number,))
+            execute(rows.DELETE_BYTES, (number,))
+            execute(rows.DELETE_MESSAGE, (number,))
         for message in map(codec.read_message, value.get("letters", ())):
             known = self._find(outbox, name, message.key)
             if known is None:

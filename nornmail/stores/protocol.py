@@ -124,6 +124,25 @@ class MailboxStore(LeaseStore, Protocol):
                 :class:`~nornmail.model.KeepRaw` for an entry that is missing or may keep none.
         """
 
+    def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
+        """Remove entries of messages that are done with; durable on return.
+
+        Their UIDs stay known, and the record's ``horizon`` rises to the latest instant at which
+        the server received one of them.
+
+        Args:
+            lease: of the mailbox.
+            before: all entries of such a message are FINISHED or PASSED_OVER, and were last
+                changed before this instant.
+            limit: at most so many entries, those of the lowest UIDs.
+
+        Returns:
+            The number of removed entries.
+
+        Raises:
+            LeaseLost: ``lease`` has a stale token.
+        """
+
 
 class OutboxStore(LeaseStore, Protocol):
     """Messages that wait to be sent, and the memory of those that were.
@@ -228,6 +247,20 @@ class OutboxStore(LeaseStore, Protocol):
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
         """The newest ``limit`` values of ``submitted_at`` at ``since`` or later, newest first."""
+
+    def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
+        """Remove sent and dropped messages that were last changed before an instant.
+
+        It takes no lease.
+
+        Args:
+            outbox: whose.
+            before: seconds since 1970 UTC.
+            limit: at most so many, the oldest ones.
+
+        Returns:
+            The number of removed messages.
+        """
 
     def outboxes(self) -> list[str]:
         """Every outbox that a message was ever kept in, or a lease taken of, by its name."""

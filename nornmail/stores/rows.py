@@ -75,7 +75,7 @@ def read_text(value: str | bytes) -> str:
 
 _RECORD = (
     "epoch, uid_validity, boundary, matched, begun_at, watermark_uid_validity, watermark_uid, "
-    "cut, polled_at"
+    "cut, polled_at, horizon"
 )
 SELECT_RECORD = f"SELECT {_RECORD} FROM mailbox WHERE id = ?"
 UPDATE_RECORD = f"UPDATE mailbox SET {_set(_RECORD)} WHERE id = ?"
@@ -113,12 +113,14 @@ def write_record(record: MailboxRecord) -> Row:
         mark.uid,
         record.cut,
         record.polled_at,
+        record.horizon,
     )
 
 
 def read_record(row: Row) -> MailboxRecord | None:
     """The record, ``None`` where the mailbox has a lease only."""
-    number, uid_validity, boundary, matched, begun_at, mark_validity, mark_uid, cut, polled_at = row
+    number, uid_validity, boundary, matched, begun_at, *rest = row
+    mark_validity, mark_uid, cut, polled_at, horizon = rest
     if number is None:
         return None
     return MailboxRecord(
@@ -126,6 +128,7 @@ def read_record(row: Row) -> MailboxRecord | None:
         watermark=Watermark(mark_validity, mark_uid),
         cut=cut,
         polled_at=polled_at,
+        horizon=horizon,
     )
 
 
@@ -170,6 +173,17 @@ SELECT_RAW = f"SELECT bytes FROM raw WHERE {_IS_KEY}"
 REPLACE_RAW = _replace("raw", KEY, "bytes")
 DELETE_RAW = f"DELETE FROM raw WHERE {_IS_KEY}"
 REKEY_RAW = f"UPDATE raw SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
+
+# A message goes when all its inboxes are done with it: whether the mailbox may be touched is
+# decided over all of them.
+SELECT_FORGOTTEN_ENTRIES = (
+    "SELECT epoch, uid, inbox, received_at FROM entry "
+    f"WHERE mailbox = ? AND state IN {CLOSED} AND changed_at < ? AND NOT EXISTS ("
+    "SELECT 1 FROM entry AS other WHERE other.mailbox = entry.mailbox "
+    "AND other.epoch = entry.epoch AND other.uid = entry.uid "
+    f"AND (other.state NOT IN {CLOSED} OR other.changed_at >= ?)) ORDER BY {_BY_KEY} LIMIT ?"
+)
+"""Arguments: mailbox, instant, instant, limit."""
 
 INSERT_ASKED = _insert("asked", KEY, "ON CONFLICT DO NOTHING")
 SELECT_ASKED = f"SELECT epoch, uid, inbox FROM asked WHERE mailbox = ? ORDER BY {_BY_KEY}"
@@ -367,7 +381,7 @@ SELECT_SUBMISSIONS = (
     "ORDER BY submitted_at DESC LIMIT ?"
 )
 
-SELECT_FORGOTTEN = (
+SELECT_FORGOTTEN_MESSAGES = (
     "SELECT id, queued_at, recipients FROM letter WHERE outbox = ? AND changed_at < ? "
     "AND ((state = 'sent' AND copy_due_at <= 0) OR (state <> 'sent' AND dropped = 1)) "
     "ORDER BY id LIMIT ?"

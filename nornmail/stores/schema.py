@@ -149,10 +149,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
     ),
     (
-        # As it was, but in words that PostgreSQL has too.
+        # The index as it was, but in words that PostgreSQL has too; and retention.
         "DROP INDEX letter_thread",
         """CREATE INDEX letter_thread ON letter (outbox, thread_id, queued_at)
             WHERE is_answer = 1""",
+        "ALTER TABLE mailbox ADD COLUMN horizon REAL",
     ),
 )
 """The steps from each version of the schema to the next; their number is the version. A step that

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
@@ -271,6 +272,27 @@ class SqlStateStore(ABC):
                 for change in changes:
                     self._apply(mailbox, change)
 
+    def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
+        """See :meth:`nornmail.stores.protocol.MailboxStore.forget_entries`. One transaction."""
+        with self._locked(), self._transaction() as execute:
+            mailbox = self._check_lease(lease)
+            arguments = (mailbox, before, before, limit)
+            forgotten = execute(rows.SELECT_FORGOTTEN_ENTRIES, arguments).fetchall()
+            record = rows.read_record(execute(rows.SELECT_RECORD, (mailbox,)).fetchone())
+            if record is None or not forgotten:
+                return 0
+            uids: dict[int, list[int]] = {}
+            for epoch, uid, inbox, _ in forgotten:
+                execute(rows.DELETE_ENTRY, (mailbox, epoch, uid, inbox))
+                uids.setdefault(epoch, []).append(uid)
+            for epoch, known in uids.items():
+                self._apply(mailbox, PassOver(epoch, UidSet.of(known)))
+            received = [at for *_, at in forgotten if at is not None]
+            horizon = max(received, default=before)
+            if record.horizon is None or record.horizon < horizon:
+                self._apply(mailbox, SaveMailbox(replace(record, horizon=horizon)))
+            return len(forgotten)
+
     def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
         """See :meth:`nornmail.stores.protocol.MailboxStore.request_retry`."""
         with self._locked(), self._transaction() as execute:
@@ -423,20 +445,11 @@ class SqlStateStore(ABC):
             execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), known[0]))
             return True
 
-    def forget_messages(self, outbox: str, *, before: float, limit: int = rows.NO_LIMIT) -> int:
-        """Forget sent and dropped messages that were last changed before an instant.
-
-        Args:
-            outbox: whose.
-            before: seconds since 1970 UTC.
-            limit: at most so many, the oldest ones.
-
-        Returns:
-            How many.
-        """
+    def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
+        """See :meth:`nornmail.stores.protocol.OutboxStore.forget_messages`. One transaction."""
         with self._locked(), self._transaction() as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
-            forgotten = execute(rows.SELECT_FORGOTTEN, (number, before, limit)).fetchall()
+            forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (number, before, limit)).fetchall()
             for message, queued_at, recipients in forgotten:
                 for address in rows.read_addresses(recipients):
                     execute(rows.DELETE_RECIPIENT, (number, address, queued_at, message))

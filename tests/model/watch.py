@@ -178,6 +178,12 @@ class WatchedStore:
         self._after(changes)
         self._killer.seam("after a commit")
 
+    def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
+        return self._alive().forget_entries(lease, before=before, limit=limit)
+
+    def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
+        return self._alive().forget_messages(outbox, before=before, limit=limit)
+
     def close(self) -> None:
         self._alive().close()
 

@@ -1,0 +1,107 @@
+"""What was settled long ago is removed from the store, and is not delivered again (rule 15)."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from nornmail import ConfigurationError, ImapSettings
+from nornmail.model import State
+from nornmail.poller import retention
+from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
+
+DAY = 86_400.0
+
+
+def uids(world: World) -> list[int]:
+    (mailbox,) = world.store.mailboxes()
+    return [entry.key.uid for entry in world.store.entries(mailbox, set(State))]
+
+
+def test_old_entries_go_and_nothing_is_delivered_again(world: World) -> None:
+    world.deliver("one", "bad", "three")
+    poller = world.poller(failing_at(world, "bad"), retention=30)
+    poller.poll_once()
+    world.clock.advance(29 * DAY)
+    poller.poll_once()
+    assert len(uids(world)) == 3
+    world.clock.advance(2 * DAY)
+    world.deliver("four")
+    assert poller.poll_once().new == 1
+    assert world.handed_over.count("one") == 1
+    assert [world.entry(name).state for name in ("bad", "four")] == [State.WAITING, State.FINISHED]
+    assert len(uids(world)) == 2
+    poller.close()
+    again = world.poller(retention=30)
+    assert again.poll_once().new == 0
+
+
+def test_under_a_new_uidvalidity_what_was_forgotten_counts_as_known(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nornmail.poller")
+    world.deliver("one", "bad", "three")
+    handler = failing_at(world, "bad")
+    poller = world.poller(handler, retention=30)
+    poller.poll_once()
+    world.clock.advance(31 * DAY)
+    poller.poll_once()
+    poller.close()
+    world.deliver("four")
+    world.restore()
+    poller = world.poller(handler, retention=30)
+    assert poller.poll_once().new == 1
+    assert world.handed_over == ["one", "three", "four"]
+    assert world.entry("bad").state is State.WAITING
+    assert "2 messages are older than what the store keeps (retention)" in caplog.text
+
+
+def test_a_replay_delivers_what_was_forgotten_too(world: World) -> None:
+    world.deliver("one", "two")
+    poller = world.poller(retention=30, on_uidvalidity_change="replay")
+    poller.poll_once()
+    world.clock.advance(31 * DAY)
+    poller.poll_once()
+    assert uids(world) == []
+    poller.close()
+    world.restore()
+    poller = world.poller(retention=30, on_uidvalidity_change="replay")
+    assert poller.poll_once().new == 2
+
+
+def test_nothing_is_removed_where_all_is_to_be_kept(world: World) -> None:
+    world.deliver("one", "two")
+    poller = world.poller(retention=0)
+    poller.poll_once()
+    world.clock.advance(1000 * DAY)
+    poller.poll_once()
+    assert len(uids(world)) == 2
+
+
+@embedded_only  # it says nothing about the server
+def test_a_long_history_goes_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCHES", 2)
+    world.deliver(*numbers(1, 10))
+    poller = world.poller(retention=1)
+    poller.poll_once()
+    world.clock.advance(2 * DAY)
+    left = []
+    for _ in range(4):
+        poller.poll_once()
+        left.append(len(uids(world)))
+    assert left == [6, 2, 0, 0]
+
+
+@pytest.mark.parametrize("days", [-1, float("nan"), float("inf")])
+def test_a_retention_that_makes_no_sense_is_refused(days: float) -> None:
+    with pytest.raises(ConfigurationError, match="NORNMAIL_RETENTION"):
+        ImapSettings(host="imap.example.com", retention=days)
+
+
+def test_the_environment_sets_it() -> None:
+    environment = {"IMAP_HOST": "imap.example.com", "NORNMAIL_RETENTION": "7.5"}
+    assert ImapSettings.from_env(environment).retention == 7.5
+    with pytest.raises(ConfigurationError, match="number of days"):
+        ImapSettings.from_env({**environment, "NORNMAIL_RETENTION": "a week"})
