@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Commands = Any
 """The type that ``add_subparsers`` returns; argparse has no public name for it."""
+
+log = logging.getLogger("nornmail.cli")
 
 _INVALID = re.compile(r"invalid choice: '([^']*)'")
 
@@ -51,6 +53,9 @@ class Parser(argparse.ArgumentParser):
 ENV_FILE = ".env"
 """The file of settings in the current directory, read if it exists and no other is named."""
 DEFAULT_STATE = "nornmail.db"
+PRESET = "EMAIL_PRESET"
+DESTINATION = ("HOST", "PORT", "USE_SSL", "STARTTLS", "USE_TLS", "CA_FILE")
+"""The variables, behind IMAP_ or SMTP_, that decide where a password is sent and how safely."""
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -74,7 +79,7 @@ def add_settings(
         "--env-file",
         metavar="PATH",
         help="a file of NAME=value lines for variables that the environment does not set (default: "
-        ".env in the current directory, if it exists)",
+        ".env in the current directory, if it exists; '' reads none)",
     )
     parser.add_argument(
         "--state",
@@ -113,10 +118,11 @@ class Settings:
     """
 
     def __init__(self, chosen: argparse.Namespace) -> None:
-        env_file = chosen.env_file
-        if env_file is None and os.path.exists(ENV_FILE):
-            env_file = ENV_FILE
-        self._environ = read_environment(env_file)
+        self.env_file: str | None = chosen.env_file or None
+        if chosen.env_file is None and os.path.exists(ENV_FILE):
+            self.env_file = ENV_FILE
+            _warn_of_redirection(read_environment(ENV_FILE, {}))
+        self._environ = read_environment(self.env_file)
         for option, variable in (
             ("state", "NORNMAIL_STATE"),
             ("mailbox", "IMAP_MAILBOX"),
@@ -163,6 +169,27 @@ class Settings:
         """The path of the state store."""
         path = self._environ.get("NORNMAIL_STATE", "").strip() or DEFAULT_STATE
         return str(Path(path).expanduser())
+
+
+def _warn_of_redirection(file_values: Mapping[str, str]) -> None:
+    """Say that a file which happens to be here decides where a password goes.
+
+    Only for a password of the environment: one of the file may go where the file says.
+    """
+    for protocol in ("IMAP", "SMTP"):
+        password = f"{protocol}_PASSWORD"
+        if not os.environ.get(password, "").strip():
+            continue
+        names = (PRESET, *(f"{protocol}_{name}" for name in DESTINATION))
+        found = [name for name in names if file_values.get(name) and name not in os.environ]
+        if found:
+            log.warning(
+                "%s comes from the environment, and %s in this directory decides where it is sent: "
+                "it sets %s. Use --env-file '' to read no file",
+                password,
+                ENV_FILE,
+                ", ".join(found),
+            )
 
 
 class _Handler(logging.Handler):

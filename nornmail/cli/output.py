@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from nornmail import Defer, Message, NornmailError
 from nornmail.cli.exit_codes import FAILED, OK
 
+log = logging.getLogger("nornmail.cli")
+
+BLOCK = 64 * 1024
+"""Octets that are read at once from the end of a file."""
 NOT_WRITTEN = "its line could not be written"
 """Reason recorded when the output line could not be written."""
 
@@ -36,13 +41,38 @@ def output_file(path: str) -> Iterator[Output]:
         NornmailError: it cannot be opened.
     """
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise NornmailError(f"{path} cannot be written: {error.strerror}") from error
     try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            _complete_last_line(fd, path)
         yield Output(fd, path)
     finally:
         os.close(fd)
+
+
+def _complete_last_line(fd: int, path: str) -> None:
+    """End the last line of a file, or cut it if a full disk or a kill left only its beginning.
+
+    Its message did not count as handled, and is written again.
+    """
+    size = start = os.fstat(fd).st_size
+    tail = b""
+    while start > 0 and b"\n" not in tail:
+        length = min(BLOCK, start)
+        start -= length
+        tail = os.pread(fd, length, start) + tail
+    line = tail.rpartition(b"\n")[2]
+    if not line:
+        return
+    try:
+        json.loads(line)
+        os.write(fd, b"\n")
+    except ValueError:
+        os.ftruncate(fd, size - len(line))
+        log.warning("%s: removed an incomplete last line of %d octets", path, len(line))
+    os.fsync(fd)
 
 
 class Output:
@@ -76,10 +106,26 @@ class Output:
         """
         # ASCII: a message may hold lone surrogates, and the reader's encoding is unknown.
         rest = memoryview(json.dumps(value, ensure_ascii=True).encode("ascii") + b"\n")
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-        if self._is_file:
+        if not self._is_file:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            return
+        written, size = 0, os.fstat(self._fd).st_size
+        try:
+            while rest:
+                count = os.write(self._fd, rest)
+                written, rest = written + count, rest[count:]
             os.fsync(self._fd)
+        except OSError:
+            self._take_back(written, size)
+            raise
+
+    def _take_back(self, written: int, size: int) -> None:
+        """Cut off the beginning of a line, so that the next one does not continue it."""
+        with suppress(OSError):  # the next start cuts it
+            if written and os.fstat(self._fd).st_size == size + written:
+                os.ftruncate(self._fd, size)
+                os.lseek(self._fd, size, os.SEEK_SET)
 
     def message(self, message: Message) -> None:
         """Write a message; the handler of ``watch``, ``poll`` and ``serve``.

@@ -16,7 +16,7 @@ from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED, OK
-from nornmail.cli.http_server import serving
+from nornmail.cli.http_server import Address, serving
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import Output, output_file, standard_output
 from nornmail.cli.signals import Interrupted, Work
@@ -26,6 +26,8 @@ log = logging.getLogger("nornmail.web")
 
 ADDRESS = "127.0.0.1:8000"
 """The default address: only this machine can reach it."""
+UNIX = "unix:"
+"""Begins an address that is the path of a Unix socket."""
 Handler = Callable[[Message], Any]
 
 
@@ -43,9 +45,9 @@ def add(parser: Parser) -> None:
     parser.add_argument(
         "--bind",
         metavar="ADDRESS:PORT",
-        default=None,
         help=f"where to listen (NORNMAIL_BIND; default: {ADDRESS}). An address that other machines "
-        "can reach needs NORNMAIL_API_TOKEN, which every request must then carry",
+        "can reach needs NORNMAIL_API_TOKEN, which every request must then carry; unix:PATH is a "
+        "socket that only this user can reach",
     )
     destination = parser.add_mutually_exclusive_group()
     destination.add_argument(
@@ -66,10 +68,10 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
-    host, port = _address(chosen.bind or settings.get("NORNMAIL_BIND") or ADDRESS)
+    address = _address(chosen.bind or settings.get("NORNMAIL_BIND") or ADDRESS)
     token = settings.get("NORNMAIL_API_TOKEN") or None
-    if token is None and not _is_loopback(host):
-        allowed = f"must be set to listen on {host}, which other machines can reach"
+    if token is None and not address.path and not _is_loopback(address.host):
+        allowed = f"must be set to listen on {address.host}, which other machines can reach"
         raise ConfigurationError("NORNMAIL_API_TOKEN", None, allowed)
     with ExitStack() as stack:
         handler, output = _receiver(chosen, stack)
@@ -81,8 +83,13 @@ def run(chosen: argparse.Namespace) -> int:
         interface = application(
             poller, mailer, domain=settings.get("EMAIL_DOMAIN") or None, token=token
         )
-        bound = stack.enter_context(serving(interface, host, port))
-        log.info("listening on http://%s:%d", _in_a_url(bound[0]), bound[1])
+        bound = stack.enter_context(serving(interface, address))
+        log.info("listening on %s", bound if bound.path else f"http://{bound}")
+        if token is None and not bound.path:
+            log.warning(
+                "every user of this machine can use this interface; to prevent that, set "
+                "NORNMAIL_API_TOKEN, or listen on a socket of your own with --bind unix:PATH"
+            )
         try:
             Work(_loop(poller, handler), poller.stop).run()
         except Interrupted:
@@ -137,16 +144,18 @@ def load_handler(name: str) -> Handler:
     return handler
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.strip().rpartition(":")
+def _address(text: str) -> Address:
+    text = text.strip()
+    if text.startswith(UNIX):
+        path = os.path.expanduser(text.removeprefix(UNIX))
+        if not path:
+            raise ConfigurationError("--bind", text, "must name the path of a socket after unix:")
+        return Address(path=path)
+    host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65_535:
-        allowed = f"must be an address and a port, such as {ADDRESS}"
+        allowed = f"must be an address and a port, such as {ADDRESS}, or unix:PATH"
         raise ConfigurationError("--bind", text, allowed)
-    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104
-
-
-def _in_a_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return Address(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port))  # noqa: S104
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller, Status
-from nornmail.web.http import JSON, HTTPError, Request, Response, read_request, reason_phrase
+from nornmail.web.http import (
+    JSON,
+    BodyBudget,
+    HTTPError,
+    Request,
+    Response,
+    body_size,
+    check_browser,
+    read_request,
+    reason_phrase,
+)
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
 
@@ -24,6 +34,14 @@ MAX_BODY_WITH_ATTACHMENTS = 35 * 1024 * 1024
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Resource = Callable[[Request], Response]
 
+MAX_BODIES = 2 * MAX_BODY_WITH_ATTACHMENTS
+"""Octets of all bodies that are in memory at once; further requests wait."""
+SMALL_BODY = 64 * 1024
+"""Octets of a body that never waits."""
+BODY_WAIT = 10.0
+"""Seconds for which a request waits for others with large bodies."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Names of this machine."""
 WELL = frozenset({"starting", "connecting", "polling", "idle", "standing_by"})
 """The states of a healthy poller."""
 _MESSAGES = "/v1/messages"
@@ -59,6 +77,7 @@ def application(
     *,
     domain: str | None = None,
     token: str | None = None,
+    hosts: Collection[str] = (),
     max_body: int = MAX_BODY,
     max_body_with_attachments: int = MAX_BODY_WITH_ATTACHMENTS,
 ) -> WsgiApplication:
@@ -74,6 +93,9 @@ def application(
         domain: of new addresses; ``None`` means the domain of the poller's username.
         token: a bearer token that every request must carry, except for a health check without
             details; ``None`` requires no token.
+        hosts: further names under which it can be reached without a token. Without one, the
+            ``Host`` of every request must be this machine's, or the address that the server listens
+            on: else any web page could use it through a browser here.
         max_body: octets that the body of a request may have.
         max_body_with_attachments: the same for a request that sends mail.
 
@@ -86,7 +108,15 @@ def application(
         raise ConfigurationError("NORNMAIL_API_TOKEN", "", "must not be empty")
     inboxes = Inboxes(poller, domain or _domain_of(poller))
     messages = Messages(poller, inboxes, mailer)
-    return _Application(poller, inboxes, messages, token, max_body, max_body_with_attachments)
+    names = None if token is not None else LOOPBACK | {host.lower() for host in hosts}
+    return _Application(
+        poller, inboxes, messages, token, names, max_body, max_body_with_attachments
+    )
+
+
+def url_host(name: str) -> str:
+    """A host as a URL has it: an IPv6 address in brackets."""
+    return f"[{name.lower()}]" if ":" in name else name.lower()
 
 
 def _domain_of(poller: Poller) -> str:
@@ -104,11 +134,16 @@ class _Application:
         inboxes: Inboxes,
         messages: Messages,
         token: str | None,
+        hosts: Collection[str] | None,
         max_body: int,
         max_body_with_attachments: int,
     ) -> None:
         self._poller = poller
         self._token = token
+        self._hosts = hosts
+        self._bodies = BodyBudget(
+            max(MAX_BODIES, max_body, max_body_with_attachments), SMALL_BODY, BODY_WAIT
+        )
         self._max_body = max_body
         self._max_body_with_attachments = max_body_with_attachments
         self._routes: tuple[tuple[re.Pattern[str], Mapping[str, Resource]], ...] = (
@@ -138,6 +173,10 @@ class _Application:
 
     def _respond(self, environ: Mapping[str, Any]) -> Response:
         path = str(environ.get("PATH_INFO", "")).rstrip("/") or "/"
+        hosts = self._hosts
+        if hosts is not None:
+            hosts = {*hosts, url_host(str(environ.get("SERVER_NAME", "")))}
+        check_browser(environ, hosts)
         # First, so that an unauthorised client learns nothing of what exists.
         if path != "/healthz" and not self._authorized(environ):
             detail = "send the token of this server: Authorization: Bearer ..."
@@ -150,7 +189,8 @@ class _Application:
             detail = f"{path[:200]} supports {allow}"
             raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, detail, (("Allow", allow),))
         most = self._max_body_with_attachments if path == _MESSAGES else self._max_body
-        return resource(read_request(environ, most, path_params))
+        with self._bodies.reserve(body_size(environ, most)):
+            return resource(read_request(environ, most, path_params))
 
     def _route(self, path: str) -> tuple[Mapping[str, Resource], tuple[str, ...]]:
         """The resources of a path, by method, and the parameters in the path."""

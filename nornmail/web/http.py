@@ -8,7 +8,9 @@ response.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -153,11 +155,12 @@ def read_request(
 
 def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
     octets = _read_body(environ, max_body)
+    kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    # Every other type is one that a form of any web page can send without asking.
+    if kind != JSON and (octets or kind):
+        raise HTTPError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send JSON, with Content-Type: {JSON}")
     if not octets:
         return {}
-    kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise HTTPError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send JSON, with Content-Type: {JSON}")
     try:
         value = json.loads(octets)
     except (ValueError, RecursionError) as error:
@@ -191,6 +194,84 @@ def _read_body(environ: Mapping[str, Any], max_body: int) -> bytes:
 def _too_large(max_body: int) -> HTTPError:
     detail = f"the body may have at most {max_body:,} octets"
     return HTTPError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+class BodyBudget:
+    """Octets of request bodies that may be in memory at once, over all requests.
+
+    Args:
+        octets: that all bodies may have together; more for a single one are a mistake.
+        small: a body with no more octets needs no place.
+        seconds: for which a request waits until others are done.
+    """
+
+    def __init__(self, octets: int, small: int, seconds: float) -> None:
+        self._left = octets
+        self._small = small
+        self._seconds = seconds
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def reserve(self, octets: int) -> Iterator[None]:
+        """Keep a place for a body, until its request is answered.
+
+        Raises:
+            HTTPError: other requests have kept all places for too long.
+        """
+        if octets <= self._small:
+            yield
+            return
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._left >= octets, self._seconds):
+                raise HTTPError(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too many large requests at once: try again later",
+                    (("Retry-After", "5"),),
+                )
+            self._left -= octets
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += octets
+                self._changed.notify_all()
+
+
+def body_size(environ: Mapping[str, Any], max_body: int) -> int:
+    """The octets that a request's body may need in memory."""
+    length = str(environ.get("CONTENT_LENGTH") or "").strip()
+    if not length:
+        return max_body if environ.get("wsgi.input_terminated") else 0
+    if not (length.isascii() and length.isdigit()) or len(length) > len(str(max_body)):
+        return 0  # it is refused before it is read
+    return int(length) if int(length) <= max_body else 0
+
+
+def check_browser(environ: Mapping[str, Any], hosts: Collection[str] | None) -> None:
+    """Refuse what a web page of another site makes a browser send.
+
+    Args:
+        environ: as in PEP 3333.
+        hosts: the names under which the server may be reached; ``None`` allows any. A page can
+            make a name of its own lead to this machine (DNS rebinding), but cannot lie about it.
+
+    Raises:
+        HTTPError: the request comes from such a page.
+    """
+    host = str(environ.get("HTTP_HOST", "")).strip().lower()
+    if hosts is not None and host:
+        name, colon, port = host.rpartition(":")
+        if not colon or not port.isdigit():
+            name, port = host, "443" if environ.get("wsgi.url_scheme") == "https" else "80"
+        if name not in hosts or port != str(environ.get("SERVER_PORT", port)):
+            raise HTTPError(
+                HTTPStatus.FORBIDDEN,
+                f"this server is not {host[:200]}: use its own address, or set a token",
+            )
+    origin = str(environ.get("HTTP_ORIGIN", "")).strip().lower()
+    site = str(environ.get("HTTP_SEC_FETCH_SITE", "")).strip().lower()
+    if (origin and origin.partition("://")[2] != host) or site not in ("", "same-origin", "none"):
+        raise HTTPError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
 
 
 def page_of(items: Iterable[Any], *, limit: int, offset: int) -> dict[str, Any]:
