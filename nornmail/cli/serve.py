@@ -86,7 +86,7 @@ def run(chosen: argparse.Namespace) -> int:
         bound = stack.enter_context(serving(interface, address))
         log.info("listening on %s", bound if bound.path else f"http://{bound}")
         if token is None and not bound.path:
-            log.warning(
+            log.info(
                 "every user of this machine can use this interface; to prevent that, set "
                 "NORNMAIL_API_TOKEN, or listen on a socket of your own with --bind unix:PATH"
             )

@@ -162,7 +162,9 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
     if not octets:
         return {}
     try:
-        value = json.loads(octets)
+        text = octets.decode(json.detect_encoding(octets), "surrogatepass")
+        del octets  # a large body need not be in memory three times
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         mistake = "too deeply nested" if isinstance(error, RecursionError) else error
         raise HTTPError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {mistake}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ LONGEST_ID = 998
 """Characters of a Message-ID: a line of a header has no more (RFC 5322, 2.1.1)."""
 MOST_RECIPIENTS = 100
 """Of one message: every server accepts as many in one transaction (RFC 5321, 4.5.3.1.8)."""
+_BLANKS = re.compile(r"\s")
 KEYS = "api/"
 """Prefix of a caller's own key, which keeps it apart from the keys of replies."""
 
@@ -134,14 +136,16 @@ def _attachment(number: int, value: Any) -> OutgoingAttachment:
     name = f"attachments[{number}]"
     if not isinstance(value, dict):
         raise _invalid(f"{name} must be an object with filename and content")
-    filename, content = value.get("filename"), value.get("content")
+    # Taken out, so that a large file is not in memory in two forms.
+    filename, content = value.get("filename"), value.pop("content", None)
     kind = value.get("content_type", "")
     if not isinstance(filename, str) or not filename.strip() or not isinstance(kind, str):
         raise _invalid(f"{name} must have a filename, and may have a content_type")
     if not isinstance(content, str):
         raise _invalid(f"{name}.content must be the file in base64")
     try:
-        octets = base64.b64decode("".join(content.split()), validate=True)
+        content = "".join(content.split()) if _BLANKS.search(content) else content
+        octets = base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _invalid(f"{name}.content is not base64: {error}") from error
     return OutgoingAttachment(filename, octets, kind)

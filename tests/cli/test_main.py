@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import tomllib
@@ -11,6 +12,7 @@ import pytest
 
 from nornmail import __version__
 from nornmail.cli import main
+from nornmail.cli.options import Settings
 from nornmail.testing import MailServer
 from tests.cli.support import Ended, User, mail
 
@@ -201,3 +203,45 @@ def test_a_full_disk_under_the_output_is_one_line(command: str, user: User) -> N
         ended = user.run(command, stdout=full)
     assert ended.status == 1
     assert ended.err == "nornmail: standard output: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "named"),
+    [
+        pytest.param({"IMAP_PASSWORD": "x"}, "IMAP_HOST=evil.example", "IMAP_HOST", id="the host"),
+        pytest.param({"IMAP_PASSWORD": "x"}, "IMAP_USE_SSL=false", "IMAP_USE_SSL", id="no TLS"),
+        pytest.param(
+            {"IMAP_PASSWORD": "x"}, "IMAP_CA_FILE=ca.pem", "IMAP_CA_FILE", id="whom to trust"
+        ),
+        pytest.param({"SMTP_PASSWORD": "x"}, "SMTP_HOST=evil.example", "SMTP_HOST", id="SMTP"),
+        pytest.param({"IMAP_PASSWORD": "x"}, "EMAIL_PRESET=gmail", "EMAIL_PRESET", id="a preset"),
+        pytest.param({}, "IMAP_HOST=x.example\nIMAP_PASSWORD=x", "", id="its own password"),
+        pytest.param(
+            {"IMAP_PASSWORD": "x", "IMAP_HOST": "a.example"},
+            "IMAP_HOST=b",
+            "",
+            id="a host that loses",
+        ),
+        pytest.param({"IMAP_PASSWORD": "x"}, "IMAP_MAILBOX=Other", "", id="another setting"),
+    ],
+)
+def test_a_file_that_redirects_a_password_is_named(
+    environment: dict[str, str],
+    file: str,
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in list(os.environ):
+        if name.startswith(("IMAP_", "SMTP_", "EMAIL_")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(file)
+    Settings(argparse.Namespace(env_file=None))
+    assert (named in caplog.text) if named else not caplog.records
+    caplog.clear()
+    settings = Settings(argparse.Namespace(env_file=""))
+    assert (settings.env_file, caplog.records) == (None, [])

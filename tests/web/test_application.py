@@ -10,6 +10,7 @@ import pytest
 
 from nornmail.errors import ConfigurationError, StoreError
 from nornmail.web import MAX_BODY, application
+from nornmail.web.http import BodyBudget, HTTPError
 from tests.web.support import World, call
 
 TOKEN = "a token of our own"
@@ -149,3 +150,56 @@ def test_any_path_gets_an_answer(world: World) -> None:
     for path in ("/v1/inboxes/\xff", "/v1/inboxes/%00", "/\udcff", "/v1/inboxes/" + "x" * 10_000):
         octets = path.encode("utf-8", "surrogateescape").decode("latin-1")
         assert call(world.app, "GET", octets).status == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param(
+            {"Host": "evil.example:80"}, 403, id="a name that was rebound to this machine"
+        ),
+        pytest.param({"Host": "127.0.0.1:8000"}, 403, id="another port of this machine"),
+        pytest.param({"Host": "localhost"}, 200, id="localhost"),
+        pytest.param({"Host": "LOCALHOST:80"}, 200, id="localhost in capitals, with its port"),
+        pytest.param({"Host": "[::1]:80"}, 200, id="IPv6"),
+        pytest.param({"Host": "mail.example"}, 200, id="a name that was allowed"),
+        pytest.param({"Host": ""}, 200, id="a client of HTTP 1.0 without Host"),
+        pytest.param({"Origin": "http://evil.example"}, 403, id="a page of another site"),
+        pytest.param({"Origin": "null"}, 403, id="a page without an origin, such as a file"),
+        pytest.param({"Origin": "http://127.0.0.1"}, 200, id="a page of its own"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, 403, id="a link or image of another site"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, 403, id="another port of this machine's"),
+        pytest.param({"Sec-Fetch-Site": "none"}, 200, id="a person who typed the address"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_web_page_gives_no_orders(
+    world: World, method: str, headers: dict[str, str], status: int
+) -> None:
+    app = application(world.poller, hosts=["mail.example"])
+    reply = call(app, method, "/v1/inboxes", headers=headers)
+    assert (reply.status == 403) == (status == 403)
+
+
+def test_with_a_token_any_name_will_do_but_no_page(world: World) -> None:
+    app = application(world.poller, token="hush")
+    authorized = {"Authorization": "Bearer hush", "Host": "mail.example:8000"}
+    assert call(app, "GET", "/v1/inboxes", headers=authorized).status == 200
+    page = {**authorized, "Origin": "http://evil.example"}
+    assert call(app, "GET", "/v1/inboxes", headers=page).status == 403
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "a/b"])
+def test_a_form_without_a_body_is_refused(world: World, kind: str) -> None:
+    reply = call(world.app, "POST", "/v1/inboxes/x/sync", CONTENT_TYPE=kind)
+    assert reply.status == 415
+
+
+def test_large_bodies_wait_for_each_other() -> None:
+    budget = BodyBudget(100, small=10, seconds=0.01)
+    with budget.reserve(60), budget.reserve(10), budget.reserve(40), budget.reserve(10):
+        with pytest.raises(HTTPError, match="large") as refused, budget.reserve(11):
+            pass
+        assert refused.value.response.status == 503
+    with budget.reserve(100):
+        pass

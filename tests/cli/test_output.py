@@ -1,0 +1,72 @@
+"""Lines of output: whole ones in a file, whatever happened to the one before."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nornmail import Defer, parse_message
+from nornmail.cli.output import BLOCK, output_file
+
+MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")
+
+
+def subjects(path: Path) -> list[str]:
+    return [json.loads(line)["subject"] for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("", [], id="an empty file"),
+        pytest.param('{"subject": "a"}\n', ["a"], id="whole lines"),
+        pytest.param('{"subject": "a"}\n{"subj', ["a"], id="a torn line after whole ones"),
+        pytest.param('{"subj', [], id="a torn line alone"),
+        pytest.param('{"subject": "a"}', ["a"], id="a whole line without its end"),
+        pytest.param(
+            '{"subject": "a"}\n{"subject": "' + "x" * 3 * BLOCK, ["a"], id="a long torn line"
+        ),
+        pytest.param(
+            '{"subject": "' + "x" * 3 * BLOCK + '"}', ["x" * 3 * BLOCK], id="a long line, no end"
+        ),
+    ],
+)
+def test_a_torn_line_swallows_no_other(before: str, after: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text(before, "utf-8")
+    with output_file(str(path)) as output:
+        output.message(MESSAGE)
+    assert subjects(path) == [*after, "Hello"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_a_line_for_which_there_is_no_room_is_taken_back(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out"
+    write = os.write
+    room = [count]
+
+    def scarce(fd: int, data: bytes) -> int:
+        if not room:
+            return write(fd, data)
+        left, room[0] = room[0], 0
+        if not left:
+            raise OSError(errno.ENOSPC, "no space")
+        return write(fd, data[:left])
+
+    with output_file(str(path)) as output:
+        output.message(MESSAGE)
+        monkeypatch.setattr(os, "write", scarce)
+        with pytest.raises(Defer):
+            output.message(MESSAGE)
+        assert isinstance(output.error, OSError)
+    assert subjects(path) == ["Hello"]
+    room.clear()
+    with output_file(str(path)) as output:
+        output.message(MESSAGE)
+    assert subjects(path) == ["Hello", "Hello"]
