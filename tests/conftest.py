@@ -8,9 +8,12 @@ its name in the processes that a test starts, too.
 from __future__ import annotations
 
 import os
+import socket
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,21 +32,45 @@ from tests.support.pymap import start_pymap  # noqa: E402
 from tests.support.require import required  # noqa: E402
 from tests.support.server import PrivateServer  # noqa: E402
 
+pytest_plugins = ["tests.support.watchdog"]
 PACKAGE = package_directory()
 EXPECT_INSTALLED = "NORNMAIL_EXPECT_INSTALLED"
 
 
-def pytest_configure() -> None:
+BYTECODE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(EXPECT_INSTALLED) and "site-packages" not in PACKAGE.parts:
         raise pytest.UsageError(f"{EXPECT_INSTALLED} is set, and nornmail comes from {PACKAGE}")
     try:
         required()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    # Processes that tests start compile the package once in a run, and not once each.
+    folder = config.stash[BYTECODE] = tempfile.TemporaryDirectory(prefix="nornmail-bytecode-")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if BYTECODE in config.stash:
+        config.stash[BYTECODE].cleanup()
 
 
 def pytest_report_header() -> str:
     return f"nornmail: {PACKAGE}"
+
+
+@pytest.fixture
+def localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name ``localhost`` is 127.0.0.1, on a machine without /etc/hosts as well."""
+    resolve = socket.getaddrinfo
+
+    def by_address(host: Any, *arguments: Any, **options: Any) -> Any:
+        return resolve("127.0.0.1" if host == "localhost" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", by_address)
 
 
 @pytest.fixture(scope="session")

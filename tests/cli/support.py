@@ -170,7 +170,7 @@ def mail_server(**options: Any) -> Iterator[MailServer]:
 def settings_of(server: MailServer, *, tls: bool = False, starttls: bool = False) -> dict[str, str]:
     """The environment that leads to the server."""
     return {
-        "IMAP_HOST": "localhost" if tls or starttls else server.host,
+        "IMAP_HOST": server.host,
         "IMAP_PORT": str(server.imap_port),
         "IMAP_USERNAME": USER,
         "IMAP_PASSWORD": PASSWORD,

@@ -280,7 +280,7 @@ def test_mail_that_is_for_an_inbox(here: Desk, user: User, server: MailServer) -
 def test_smtp_comes_after_imap_where_it_is_set(here: Desk) -> None:
     with smtp_server() as smtp:
         here.settle(
-            SMTP_HOST="localhost", SMTP_PORT=str(smtp.port), SMTP_CA_FILE=smtp.ca_file,
+            SMTP_HOST="127.0.0.1", SMTP_PORT=str(smtp.port), SMTP_CA_FILE=smtp.ca_file,
             SMTP_USERNAME=SMTP_USER, SMTP_PASSWORD=SMTP_PASSWORD,
         )  # fmt: skip
         status, told, _ = here.check()
@@ -294,7 +294,7 @@ def test_smtp_comes_after_imap_where_it_is_set(here: Desk) -> None:
 def test_an_imap_that_fails_does_not_keep_smtp_from_being_checked(desk: Desk) -> None:
     with smtp_server() as smtp:
         desk.settle(
-            IMAP_HOST="imap.nowhere.invalid", SMTP_HOST="localhost", SMTP_PORT=str(smtp.port),
+            IMAP_HOST="imap.nowhere.invalid", SMTP_HOST="127.0.0.1", SMTP_PORT=str(smtp.port),
             SMTP_CA_FILE=smtp.ca_file,
         )  # fmt: skip
         status, told, line = desk.check()

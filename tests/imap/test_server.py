@@ -237,6 +237,7 @@ def starttls_server() -> Iterator[MailServer]:
         yield one
 
 
+@pytest.mark.usefixtures("localhost")
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_tls_with_a_private_authority(tls_server: MailServer, host: str) -> None:
     one = _open(tls_server, use_ssl=True, ca_file=tls_server.ca_file, host=host)
@@ -298,7 +299,7 @@ def test_starttls_comes_before_the_credentials(starttls_server: MailServer) -> N
     one = _open(
         starttls_server,
         starttls=True,
-        host="localhost",
+        host="127.0.0.1",
         ca_file=starttls_server.ca_file,
         on_command=lambda moment, command: sent.append(command) if moment == "after" else None,
     )

@@ -22,6 +22,8 @@ OURS = CERTIFICATES / "ca.pem"
 SECRETS = {"password": "hunter2-of-agent", "token": "ya29.token-of-agent"}
 OFFER = b"* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN AUTH=XOAUTH2 SASL-IR] ready\r\n"
 ONE_SECOND = 1.0
+SERVER_SECONDS = 20.0
+"""Seconds after which a server ends to which nobody has come."""
 
 
 def no_answer(server: Server) -> None:
@@ -118,6 +120,7 @@ class Server:
     def __init__(self, attack: Attack) -> None:
         self._attack = attack
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(SERVER_SECONDS)
         self.port = self._listener.getsockname()[1]
         self.received = b""
         self._sock: socket.socket = self._listener
@@ -198,6 +201,7 @@ def settings(server: Server, attack: Attack, kind: str) -> ImapSettings:
     return ImapSettings(**given)
 
 
+@pytest.mark.usefixtures("localhost")
 @pytest.mark.parametrize("kind", SECRETS)
 @pytest.mark.parametrize("attack", [pytest.param(a, id=name) for name, a in ATTACKS.items()])
 def test_it_is_refused_before_anything_secret_is_sent(attack: Attack, kind: str) -> None:
@@ -208,6 +212,7 @@ def test_it_is_refused_before_anything_secret_is_sent(attack: Attack, kind: str)
     assert SECRETS[kind].encode() not in server.received
 
 
+@pytest.mark.usefixtures("localhost")
 @pytest.mark.parametrize("kind", SECRETS)
 @pytest.mark.parametrize("starttls", [False, True], ids=["TLS", "STARTTLS"])
 def test_without_tampering_the_same_client_logs_in(starttls: bool, kind: str) -> None:

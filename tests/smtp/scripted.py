@@ -86,7 +86,7 @@ class Scripted:
 
     def settings(self, **changes: Any) -> SmtpSettings:
         values: dict[str, Any] = {
-            "host": "localhost",
+            "host": "127.0.0.1",
             "port": self.port,
             "use_tls": False,
             "ca_file": CA_FILE,

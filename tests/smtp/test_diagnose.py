@@ -21,7 +21,7 @@ SECONDS = 5.0
 
 def steps(server: SmtpServer, **changes: Any) -> list[Check]:
     values: dict[str, Any] = {
-        "host": "localhost",
+        "host": "127.0.0.1",
         "port": server.port,
         "ca_file": server.ca_file,
         "timeout": SECONDS,

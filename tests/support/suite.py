@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tests.support.package import package_directory
 
+PATHS = (str(package_directory().parent), str(Path(__file__).parents[2]))
+"""The package that is tested, and these tests for their plugins."""
+
 SECONDS = 60
 """A run takes one second; one that hangs has gone wrong."""
 
@@ -18,9 +21,7 @@ def run_python(directory: Path, *arguments: str, **environment: str) -> tuple[st
     ended = subprocess.run(
         [sys.executable, "-W", "error", *arguments],
         cwd=directory,
-        env=os.environ
-        | {"PYTHONPATH": str(package_directory().parent), "COLUMNS": "100"}
-        | environment,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "COLUMNS": "100"} | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -30,7 +31,7 @@ def run_python(directory: Path, *arguments: str, **environment: str) -> tuple[st
     return ended.stdout, ended.stderr
 
 
-def run_pytest(directory: Path, *arguments: str) -> str:
+def run_pytest(directory: Path, *arguments: str, **environment: str) -> str:
     """What pytest says. The plugin is named, so that it is that beside the package under test."""
     output, _ = run_python(
         directory,
@@ -38,6 +39,6 @@ def run_pytest(directory: Path, *arguments: str) -> str:
         *("--strict-markers", "-c", os.devnull, "--rootdir", str(directory)),
         *(*arguments, str(directory)),
         PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-        PYTEST_ADDOPTS="",
+        **{"PYTEST_ADDOPTS": "", **environment},
     )
     return output

@@ -34,7 +34,7 @@ def test_it_has_started_with_nothing_in_it(mail_server):
 class TestMarker:
     def test_gives_the_arguments(self, mail_server):
         context = __import__("ssl").create_default_context(cafile=mail_server.ca_file)
-        with smtplib.SMTP_SSL("localhost", mail_server.smtp_port, context=context) as client:
+        with smtplib.SMTP_SSL(mail_server.host, mail_server.smtp_port, context=context) as client:
             assert client.noop()[0] == 250
 
     @pytest.mark.mail_server(starttls=True)

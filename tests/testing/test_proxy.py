@@ -114,7 +114,7 @@ def test_it_can_speak_tls_to_both_sides() -> None:
         server.add_user(USER, PASSWORD)
         context = ssl.create_default_context(cafile=server.ca_file)
         with Proxy(
-            "localhost", server.imap_port, tls_server=CERTIFICATE_FILES, tls_client=context
+            "127.0.0.1", server.imap_port, tls_server=CERTIFICATE_FILES, tls_client=context
         ) as proxy:
             proxy.rewrite(lambda line: line.replace(b"Logged in", b"Welcome"))
             with RawClient("127.0.0.1", proxy.port, context) as client:

@@ -69,6 +69,7 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_end() -> None:
     sock.close()
 
 
+@pytest.mark.usefixtures("localhost")
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_tls_from_the_first_octet_has_a_certificate_of_the_test_authority(name: str) -> None:
     with MailServer(tls=True) as server:

@@ -1,0 +1,104 @@
+"""A time limit for every test: one that hangs fails with the stacks of all threads, and no other.
+
+A pytest plugin of the standard library alone. A signal interrupts the main thread, which runs the
+test, in whatever it waits for. What no signal interrupts, as a loop in C, ends the whole run a
+little later, with the stacks as well.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Generator
+from types import FrameType
+
+import pytest
+
+SECONDS = 120.0
+"""Seconds for each of a test's setup, call and teardown. The slowest test takes a tenth of this."""
+
+PATIENT_SECONDS = 1800.0
+"""The same where a real server, or a root for one, may have to be made first."""
+
+ENVIRONMENT = "NORNMAIL_TEST_SECONDS"
+"""Overrides `SECONDS`, for a machine under a debugger and for the test of this plugin."""
+
+GRACE = 30.0
+"""Seconds after the limit until the whole run ends, where a test cannot be interrupted."""
+
+_hung: list[str] = []
+_STDERR = pytest.StashKey[int]()
+"""A copy of the standard error that pytest does not capture, for stacks at a hard end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the standard error while nothing is captured yet."""
+    config.stash[_STDERR] = os.dup(2)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process although a thread of a test that hung is still there."""
+    if _hung:
+        faulthandler.dump_traceback_later(GRACE, exit=True, file=config.stash[_STDERR])
+    else:
+        os.close(config.stash[_STDERR])
+
+
+def seconds_for(item: pytest.Item) -> float | None:
+    """The limit of a test; None for the whole enumerations, which take as long as they take."""
+    if item.get_closest_marker("long"):
+        return None
+    if item.get_closest_marker("interop") or item.get_closest_marker("tls"):
+        return PATIENT_SECONDS
+    return float(os.environ.get(ENVIRONMENT, SECONDS))
+
+
+def stacks() -> str:
+    """The stack of every thread, as text."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+    )
+
+
+def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
+    seconds = seconds_for(item)
+    if seconds is None or not hasattr(signal, "SIGALRM"):  # Windows has none
+        return (yield)
+
+    def fail(_number: int, _frame: FrameType | None) -> None:
+        _hung.append(item.nodeid)
+        pytest.fail(f"{phase} took longer than {seconds:g} s; every thread:\n{stacks()}")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=item.config.stash[_STDERR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Limit the fixtures of a test."""
+    return (yield from _limited(item, "the setup"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Limit the test itself."""
+    return (yield from _limited(item, "the test"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Limit the end of a test's fixtures."""
+    return (yield from _limited(item, "the teardown"))

@@ -1,0 +1,78 @@
+"""A test that hangs fails with every thread's stack, and the ones after it run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.suite import run_pytest
+from tests.support.watchdog import ENVIRONMENT
+
+SUITE = """
+import socket
+import threading
+
+import pytest
+
+
+def test_a_lock():
+    threading.Event().wait()
+
+
+def test_a_thread():
+    a, b = socket.socketpair()
+    thread = threading.Thread(target=b.recv, args=(1,), name="the-server", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    finally:
+        a.close()
+        thread.join()
+        b.close()
+
+
+@pytest.fixture
+def never_there():
+    threading.Event().wait()
+
+
+def test_a_setup(never_there):
+    pass
+
+
+@pytest.fixture
+def never_gone():
+    yield
+    threading.Event().wait()
+
+
+def test_a_teardown(never_gone):
+    pass
+
+
+def test_after_them():
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("hanging")
+    (folder / "test_hanging.py").write_text(SUITE)
+    return run_pytest(folder, "-p", "tests.support.watchdog", **{ENVIRONMENT: "0.2"})
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        pytest.param("FAILED test_hanging.py::test_a_lock", id="a lock"),
+        pytest.param("the test took longer than 0.2 s", id="the limit is named"),
+        pytest.param("    threading.Event().wait()", id="the stack of the test"),
+        pytest.param("thread the-server:", id="the stack of another thread"),
+        pytest.param("ERROR test_hanging.py::test_a_setup", id="a fixture waits"),
+        pytest.param("the setup took longer than 0.2 s", id="the setup is named"),
+        pytest.param("ERROR test_hanging.py::test_a_teardown", id="a fixture does not end"),
+        pytest.param("2 failed, 2 passed, 2 errors", id="the next test runs"),
+    ],
+)
+def test_what_hangs_fails_by_itself(output: str, expected: str) -> None:
+    assert expected in output
