@@ -1,8 +1,8 @@
 """The line above a quote that says whose it is: "On ... wrote:" in many languages.
 
 It is found from its end, a colon: programs wrap it over two or three lines, and only its last one
-is sure. A line counts as *strong* when it can be nothing else, whatever stands below it; as *weak*
-when only ``>`` below makes it one.
+is sure; some put an empty line into it. A line counts as *strong* when it can be nothing else,
+whatever stands below it; as *weak* when only ``>`` below makes it one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from nornmail.message.quotes.lines import ADDRESS, MAX_MARK_CHARS, is_quote, plain
-from nornmail.message.quotes.phrases import OPENERS, PRONOUNS, VERBS
+from nornmail.message.quotes.phrases import MESSAGES_OF, OPENERS, PRONOUNS, VERBS
 
 MAX_WRAPPED: Final = 4
 """Lines over which one attribution is looked for."""
@@ -40,15 +40,20 @@ def _is_cjk(text: str) -> bool:
     return any(char >= "\u3000" for char in text)
 
 
-_LAST_ONLY: Final = frozenset(
-    {"wrote", "writes", "a écrit", "a ecrit", "écrit", "ha escrito", "ha scritto", "kirjoitti"}
-)
+_LAST_ONLY: Final = (
+    "wrote", "writes", "a écrit", "a ecrit", "écrit", "ha escrito", "ha scritto", "kirjoitti",
+    "geschrieben", "folgendes geschrieben",
+)  # fmt: skip
 """Verbs behind which no name stands."""
+_BEHIND_JE: Final = {"napisao", "napisala", "napisao/la"}
+"""Croatian, in which "je", the French "I", is "has"."""
 _CJK = [verb for verb in VERBS if _is_cjk(verb)]
 _VERB = re.compile(
     rf"(?<![^\W\d_])(?:{_words(set(VERBS) - set(_CJK))})(?![^\W\d_])|(?:{_words(_CJK)})"
 )
-_SENTENCE = re.compile(rf"(?<!\w)(?:{_words(PRONOUNS)}) (?:\w+ )?(?:{_words(VERBS)})(?!\w)")
+_SENTENCE = re.compile(
+    rf"(?<!\w)(?:{_words(PRONOUNS)}) (?:\w+ )?(?:{_words(set(VERBS) - _BEHIND_JE)})(?!\w)"
+)
 _DATE = re.compile(
     r"(?:19|20)[0-9]{2}(?![0-9])|[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?[0-9]{2,4}|[0-9] ?[\u6708\uc6d4]"
 )
@@ -59,9 +64,10 @@ _TIME = re.compile(
 _ENDS_IN_ADDRESS = re.compile(r"@[\w.-]{1,255}[>)\]\"' ]{0,4}(?:<?mailto:[^>\s]{1,255}>{1,2} ?)?:$")
 _NAME_FIRST = re.compile(
     rf"(?:\S+ ){{1,{_NAME_WORDS}}}(?:{_words(VERBS)}) "
-    r"(?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]"
+    r"(?:(?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]|[0-9(])"
 )
 _ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
+_HAS_ADDRESS_WITHIN = re.compile(rf"(?:{_words(MESSAGES_OF)}) [^:@]{{0,80}}@")
 _BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
 _NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
 
@@ -74,12 +80,20 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
         end: the index of a line that is neither blank nor quoted.
     """
     last = plain(lines[end][-MAX_MARK_CHARS:])
-    if not last.endswith((":", "\uff1a", "--")) or len(lines[end]) > MAX_MARK_CHARS:
+    if len(lines[end]) > MAX_MARK_CHARS:
         return None
+    if not last.endswith((":", "\uff1a", "--")):
+        return Attribution(end, False) if last.endswith(">") and _is_bare(last) else None
     weak = None
     text = ""
+    is_parted = False
     for start in range(end, max(end - MAX_WRAPPED, -1), -1):
         line = lines[start]
+        if start < end and not line.strip():
+            if is_parted or not _goes_on_above(text, lines[start - 1] if start else ""):
+                break
+            is_parted = True
+            continue
         if not line.strip() or len(line) > MAX_MARK_CHARS or (start < end and is_quote(line)):
             break
         text = f"{plain(line)} {text}".strip()
@@ -87,9 +101,24 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
             break
         if is_strong(text):
             return Attribution(_whole(lines, start, text), True)
-        if _is_weak(text) and (weak is None or _opens(text)):
+        if not is_parted and _is_weak(text) and (weak is None or _opens(text)):
             weak = Attribution(start, False)
     return weak
+
+
+def _is_bare(text: str) -> bool:
+    """A date, a name and an address without a verb or a colon."""
+    is_short = len(text.split()) <= _MAX_WORDS and not _SENTENCE.search(text)
+    return is_short and bool(_ENDS_AS_ADDRESS.search(text)) and _early_date(text)
+
+
+def _goes_on_above(text: str, above: str) -> bool:
+    """An empty line parts ``text``, the end of an attribution, from its beginning ``above``."""
+    head = plain(above[:MAX_MARK_CHARS])
+    is_address = text.startswith("<") and bool(_ENDS_IN_ADDRESS.search(text))
+    is_end = not _DATE.search(text) and (is_address or _verb_in_place(_inner(text)))
+    is_begin = 0 < len(head) <= _HEAD_CHARS and not head.endswith((".", "!", "?", ":", ","))
+    return is_end and is_begin and _early_date(head)
 
 
 def is_strong(text: str) -> bool:
@@ -98,7 +127,7 @@ def is_strong(text: str) -> bool:
         return False
     if not _DATE.search(text) or _SENTENCE.search(text):
         return False
-    has_verb = _verb_in_place(text)
+    has_verb = _verb_in_place(text) or bool(_HAS_ADDRESS_WITHIN.match(text))
     if ADDRESS.search(text):
         if has_verb:
             return True

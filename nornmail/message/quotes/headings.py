@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
+from nornmail.message.quotes.attribution import is_strong
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, is_quote, is_rule, plain
-from nornmail.message.quotes.phrases import CC, FORWARDED, FROM, ORIGINAL, SENT, SUBJECT, TO
+from nornmail.message.quotes.phrases import (
+    CC,
+    FORWARDED,
+    FROM,
+    ORIGINAL,
+    ORIGINAL_STARTS,
+    SENT,
+    SUBJECT,
+    TO,
+)
 
-_MAX_BLOCK_LINES: Final = 14
+_MAX_BLANKS: Final = 2
+"""Blank lines between two fields of one block."""
+_MAX_BLOCK_LINES: Final = 18
 """Lines of one header block: five fields, some of them wrapped."""
 _MAX_WRAPPED: Final = 3
 """Lines without a field's name in a row within a block: a long list of recipients."""
@@ -72,7 +84,11 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
             kinds.setdefault(kind, _value(lines, index))
             end = index + 1
             wrapped = 0
-        elif not line.strip() or is_quote(line) or wrapped == _MAX_WRAPPED:
+        elif not line.strip():
+            # Some programs put an empty line between two fields; any field ends that.
+            if not _is_other_field_below(lines, index, kinds):
+                break
+        elif is_quote(line) or wrapped == _MAX_WRAPPED:
             break
         else:
             wrapped += 1
@@ -83,6 +99,13 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
     if below_rule or _is_of_mail(kinds):
         return _past_wrapped(lines, end)
     return 0
+
+
+def _is_other_field_below(lines: Sequence[str], at: int, known: Container[str]) -> bool:
+    """Below the blank lines at ``at`` comes a field that the block does not have yet."""
+    below = next((line for line in lines[at : at + _MAX_BLANKS + 1] if line.strip()), "")
+    kind = field_of(below)
+    return bool(kind) and kind not in known
 
 
 def _is_raw_above(lines: Sequence[str], at: int) -> bool:
@@ -134,27 +157,52 @@ _FORWARDED_PREFIX: Final = _prefix(FORWARDED)
 
 
 def _says(lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pattern[str]) -> bool:
-    """One of the phrases stands alone between rules, or above a header field."""
+    """One of the phrases stands alone between rules, or above a header field or attribution."""
     line = lines[at]
     if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(plain(line))):
         return False
     text = line.strip()
-    if text.startswith(_DASHES) or text.endswith(_DASHES):
+    emphasised = text.strip("*_ ")
+    if any(part.startswith(_DASHES) or part.endswith(_DASHES) for part in (text, emphasised)):
         return inner in phrases or bool(prefix.match(inner))
-    if inner not in phrases:
+    return inner in phrases and _is_head_below(lines, at)
+
+
+def _is_head_below(lines: Sequence[str], at: int) -> bool:
+    """A header field, or an attribution over up to three lines, comes next."""
+    inner = [line.lstrip("> ") for line in lines[at + 1 : at + 8] if line.strip("> ")][:3]
+    if not inner:
         return False
-    below = next((line.lstrip("> ") for line in lines[at + 1 : at + 5] if line.strip("> ")), "")
-    return bool(field_of(below))
+    return bool(field_of(inner[0])) or any(
+        is_strong(plain(" ".join(inner[:count]))) for count in range(1, len(inner) + 1)
+    )
 
 
 def is_original(lines: Sequence[str], at: int) -> bool:
     """The line stands above the message that is answered: "-----Original Message-----"."""
+    if plain(lines[at][:_MAX_PHRASE_CHARS]).startswith(ORIGINAL_STARTS):
+        return True
     return _says(lines, at, _ORIGINAL_SET, _ORIGINAL_PREFIX)
 
 
 def is_forward(lines: Sequence[str], at: int) -> bool:
     """The line stands above a message that is passed on: "Begin forwarded message:"."""
     return _says(lines, at, _FORWARDED_SET, _FORWARDED_PREFIX)
+
+
+def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:
+    """The first line of a quote stands above a message that is passed on, as Apple Mail writes it.
+
+    Args:
+        quoted: the first lines of the quote.
+        has_headers: a header block is enough, since the subject says that a message is passed on.
+    """
+    inner = [line.lstrip("> ") for line in quoted if line.strip("> \u00a0")]
+    if not inner or len(inner[0]) > _MAX_PHRASE_CHARS:
+        return False
+    if _bare(plain(inner[0])) in _FORWARDED_SET or is_forward(inner, 0):
+        return True
+    return has_headers and block_end(inner, 0, below_rule=False) > 0
 
 
 def rule_above(lines: Sequence[str], at: int) -> int:

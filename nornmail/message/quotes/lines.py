@@ -48,6 +48,11 @@ def is_quote(line: str) -> bool:
     return line.startswith(">") or (line.startswith(" ") and line[:4].lstrip().startswith(">"))
 
 
+def is_bar(line: str) -> bool:
+    """It begins with ``|``, as some programs mark a quote; a row of a table has more of them."""
+    return line.startswith("|") and line.count("|") == 1
+
+
 def closes_bracket(line: str, above: str) -> bool:
     """It begins with ``>`` as the end of an address that the line above begins: no quote."""
     if not line.startswith(">") or len(line) > _BRACKET_CHARS:

@@ -14,7 +14,7 @@ from typing import Final
 from nornmail.html.document import visible_text
 from nornmail.html.tree import Element
 from nornmail.message.quotes.attribution import is_strong
-from nornmail.message.quotes.headings import field_of, is_forward
+from nornmail.message.quotes.headings import begins_forward, field_of, is_forward
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, plain
 
 _CONTAINERS: Final = frozenset(
@@ -143,6 +143,9 @@ class _History:
             # One that can be read as text stays: it may be above an answer.
             return not is_strong(plain(text))
         if element.name == "blockquote":
+            if not self.found and not _in_quote(element) and begins_forward(_first_lines(element)):
+                self._is_passed_on = True
+                return False
             self.found |= bool(names & _CONTAINERS) or element.get("type").lower() == "cite"
             return False
         if names & _CONTAINERS or any(_YAHOO.search(name) for name in names):
@@ -157,6 +160,10 @@ class _History:
 def _names(element: Element) -> frozenset[str]:
     names = (element.get("id"), element.get("name"), element.get("data-marker"), *element.classes)
     return frozenset(name.lower() for name in names if name)
+
+
+def _first_lines(element: Element) -> list[str]:
+    return _beginning(element).split("\n")
 
 
 def _is_passed_on(text: str) -> bool:

@@ -14,7 +14,8 @@ OPENERS: Final = frozenset(
         "am", "am:", "at", "czw", "d.", "den", "den,", "dia", "dn.", "dne", "dnia", "el", "el:",
         "em", "il", "in", "ke", "ke:", "la", "le", "le:", "lo", "ma", "na", "ne", "niedz.", "no",
         "on", "on,", "op", "op:", "pe", "pn", "po", "pt", "pá", "so", "sob", "st", "ti", "to",
-        "um", "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在",
+        "um", "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在", "на", "dana", "în", "vào",
+        "pada", "στις", "เมื่อ", "dňa", "þann", "kuupäev", "o",
     }
 )  # fmt: skip
 """Words that an attribution begins with, where it does not begin with a date or a name."""
@@ -28,9 +29,19 @@ VERBS: Final = (
     "написал(а)", "пишет", "писал", "писала", "писал(а)", "написав", "написав(ла)", "написав/ла",
     "пише", "写道", "寫道", "写到", "寫了", "のメール", "が書きました", "さんは書きました",
     "書きました", "は書きました", "님이 작성", "작성", "이 작성함", "님이 씀", "yazdı", "a scris",
-    "írta", "ezt írta", "έγραψε", "viết", "menulis", "a scrit",
+    "írta", "ezt írta", "έγραψε", "viết", "menulis", "a scrit", "said", "geschrieben",
+    "folgendes geschrieben", "escribiu", "va escriure", "napisao", "napisala", "napisao/la",
+    "napisao je", "napisala je", "написао", "написала", "написао/ла", "написао је", "написала је",
+    "написа", "напиша", "rašė", "parašė", "rakstīja", "kirjutas", "skrifaði", "เขียนว่า", "เขียน",
+    "ने लिखा", "כתב", "כתבה", "كتب", "كتبت", "نوشت",
 )  # fmt: skip
 """What somebody did who is quoted. Some stand at the end, some before the name."""
+
+MESSAGES_OF: Final = (
+    "missatge de", "mensaje de", "messaggio di", "message de", "mensagem de", "nachricht von",
+    "zitat von", "quoting", "citando", "citando a",
+)  # fmt: skip
+"""What stands before the name where there is no verb."""
 
 PRONOUNS: Final = (
     "i", "we", "you", "they", "he", "she", "who", "it", "ich", "wir", "du", "er", "sie", "je",
@@ -44,7 +55,8 @@ FROM: Final = (
     "发件人", "寄件者", "寄件人", "發件人", "差出人", "送信者", "보낸 사람", "보낸사람", "보낸이",
     "expéditeur", "absender", "remitente", "mittente", "remetente", "afzender", "nadawca",
     "avsändare", "afsender", "avsender", "odesílatel", "отправитель", "відправник", "kimden",
-    "feladó", "from (sender)",
+    "feladó", "from (sender)", "από", "de la", "expeditor", "šalje", "pošiljatelj", "шаље",
+    "пошиљалац", "nuo", "no", "saatja", "từ", "dari", "จาก", "מאת", "من", "remitent", "gönderen",
 )  # fmt: skip
 SENT: Final = (
     "sent", "date", "sent on", "gesendet", "datum", "gesendet am", "envoyé", "envoyé le", "enviado",
@@ -53,23 +65,30 @@ SENT: Final = (
     "lähetetty", "päivämäärä", "päiväys", "odesláno", "отправлено", "дата", "надіслано", "发送时间",
     "日期", "傳送時間", "寄件日期", "時間", "发送日期", "時间", "时间", "送信日時", "日時", "日付",
     "보낸 날짜", "날짜", "보낸날짜", "gönderildi", "elküldve", "když", "kiedy", "quando", "wann",
+    "στάλθηκε", "αποστολή", "ημερομηνία", "trimis", "trimis la", "data trimiterii", "изпратено",
+    "изпратен на", "poslano", "послато", "odoslané", "dátum", "dňa", "tarih", "gönderilme tarihi",
+    "enviat", "išsiųsta", "nosūtīts", "saadetud", "kuupäev", "đã gửi", "ngày", "dikirim", "tanggal",
+    "ส่ง", "วันที่", "נשלח", "תאריך", "تم الإرسال", "تاريخ الإرسال", "التاريخ",
 )  # fmt: skip
 TO: Final = (
     "to", "an", "à", "a", "para", "destinataire", "aan", "do", "till", "til", "vastaanottaja",
     "komu", "кому", "收件人", "收件者", "宛先", "받는 사람", "받는사람", "수신", "destinatario",
-    "destinatário", "empfänger", "ontvanger", "adresat", "pro", "kime", "címzett",
+    "destinatário", "empfänger", "ontvanger", "adresat", "pro", "kime", "címzett", "προς", "către",
+    "catre", "до", "prima", "za", "коме", "kam", "saaja", "adressaat", "đến", "tới", "kepada",
+    "ถึง", "אל", "إلى", "per a",
 )  # fmt: skip
 CC: Final = (
     "cc", "cc:", "bcc", "kopie", "kopia", "copie", "copie à", "cópia", "kopi", "kopio", "dw", "udw",
     "копия", "копія", "抄送", "副本", "참조", "reply-to", "reply to", "antwort an", "répondre à",
     "responder a", "rispondi a", "organization", "importance", "wichtigkeit", "priorität",
     "priority", "attachments", "anlagen", "anhänge", "pièces jointes", "resent-from", "wichtig",
-    "svar til",
+    "svar til", "κοιν.", "κοινοποίηση", "in copie", "kopija", "копие",
 )  # fmt: skip
 SUBJECT: Final = (
     "subject", "betreff", "objet", "asunto", "assunto", "oggetto", "onderwerp", "temat", "ämne",
     "emne", "aihe", "předmět", "predmet", "тема", "主题", "主題", "主旨", "件名", "제목", "konu",
-    "tárgy", "sujet", "betr", "re",
+    "tárgy", "sujet", "betr", "re", "θέμα", "subiect", "относно", "zadeva", "наслов", "предмет",
+    "assumpte", "tēma", "teema", "chủ đề", "subjek", "perihal", "เรื่อง", "נושא", "الموضوع",
 )  # fmt: skip
 
 ORIGINAL: Final = (
@@ -90,6 +109,9 @@ ORIGINAL: Final = (
     "원본 메시지", "원본 메일", "원본메세지", "원본 이메일", "orijinal mesaj", "eredeti üzenet",
 )  # fmt: skip
 """What stands between rules above the message that is answered."""
+
+ORIGINAL_STARTS: Final = ("original message processed by", "originalnachricht verarbeitet von")
+"""How such a line begins that needs neither rules around it nor a field below it."""
 
 FORWARDED: Final = (
     "forwarded message", "forwarded email", "forwarded by", "forwarded mail",
@@ -141,7 +163,8 @@ SENT_FROM: Final = (
     "從我的", "从我的", "來自", "获取", "下載", "取得", "傳送自", "发送自", "寄自",
     "iphoneから送信", "ipadから送信", "から送信", "outlook for", "나의", "내", "에서 보냄",
     "보낸 메일", "gmail 모바일", "androidから", "poslano z", "trimis de pe",
-    "iphone'umdan gönderildi",
+    "iphone'umdan gönderildi", "gönderildi", "küldve", "poslané z", "изпратено от", "στάλθηκε από",
+    "dikirim dari", "gửi từ", "נשלח מ", "أرسلت من", "trimis din", "enviat des de",
 )  # fmt: skip
 """How the line begins, or what stands in it, that a mail program adds by itself."""
 
@@ -162,6 +185,31 @@ DEVICES: Final = (
     "iphonem", "ipadu",
 )  # fmt: skip
 """One of these stands in that line."""
+
+EXCUSES: Final = (
+    "excuse", "typo", "brevity", "brief", "forgive", "sorry", "apolog", "autocorrect", "spelling",
+    "thumb", "kürze", "tippfehler", "rechtschreib", "entschuldig", "autokorrektur", "fautes",
+    "excuse", "brièveté", "disculp", "perdon", "errores", "desculp", "erros", "errori", "scus",
+    "typefout", "beknopt", "kort",
+)  # fmt: skip
+"""A word of the sentence that some put behind that line."""
+
+LEAD_INS: Final = (
+    "address", "account", "iban", "invoice", "passenger", "traveller", "traveler", "guest",
+    "details", "following", "as follows", "below", "deliver", "ship", "send it to", "send them to",
+    "contact", "phone number", "number is", "name is", "names are", "recipient", "beneficiary",
+    "book for", "register", "adresse", "anschrift", "konto", "rechnung", "folgende", "unten",
+    "lieferung", "kontakt", "daten", "coordonn", "compte", "facture", "suivant", "ci-dessous",
+    "livr", "passager", "voyageur", "dirección", "direccion", "cuenta", "factura", "siguiente",
+    "pasajero", "envíe", "datos", "endereço", "conta", "fatura", "seguinte", "passageiro", "dados",
+    "indirizzo", "conto", "fattura", "seguente", "passeggero", "dati", "adres", "rekening",
+    "factuur", "volgende", "gegevens", "faktur", "następując", "dane", "adress", "följande",
+    "uppgifter", "følgende", "oplysninger", "osoite", "lasku", "seuraav", "tiedot", "faktura",
+    "následující", "údaje", "адрес", "счёт", "счет", "следующ", "данные", "рахунок", "адреса",
+    "наступн", "дані", "地址", "账号", "帳號", "账户", "发票", "如下", "住所", "口座", "請求",
+    "以下", "宛先", "주소", "계좌", "아래", "청구",
+)  # fmt: skip
+"""Words of a sentence that leads to somebody's data: what stands below it is no signature."""
 
 CLOSINGS: Final = (
     "cheers",

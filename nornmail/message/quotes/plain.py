@@ -13,19 +13,22 @@ from typing import Final
 from nornmail.message.limits import MAX_QUOTE_LINES, MAX_QUOTE_SCAN_CHARS
 from nornmail.message.quotes.attribution import attribution, is_strong
 from nornmail.message.quotes.headings import (
+    begins_forward,
     block_end,
     field_of,
     is_forward,
     is_original,
     rule_above,
 )
-from nornmail.message.quotes.lines import Kind, closes_bracket, is_quote, is_rule, plain
+from nornmail.message.quotes.lines import Kind, closes_bracket, is_bar, is_quote, is_rule, plain
 from nornmail.message.quotes.signature import signature_start
 
 _ROUNDS: Final = 5
 """Times that quotes and a signature are cut off in turn; real mail needs two."""
 _LOOK_BELOW: Final = 5
 """Blank lines between a mark and what it is about, at most."""
+_HEAD_LINES: Final = 20
+"""Lines of a quote in which the header of a message that is passed on is looked for."""
 _WRAP_WIDTH: Final = 65
 """Characters from which a quoted line may have lost its end to the next line."""
 
@@ -40,6 +43,7 @@ class Layout:
         stop: where sure history begins, or a forward: nothing from there on is looked at.
         is_forward: what begins at ``stop`` is passed on and belongs to the message.
         is_attributed: some quote has an attribution, so that it is history.
+        has_bars: a quote has ``|`` before its lines.
     """
 
     lines: list[str]
@@ -47,6 +51,7 @@ class Layout:
     stop: int = 0
     is_forward: bool = False
     is_attributed: bool = False
+    has_bars: bool = False
 
 
 def new_plain_text(
@@ -104,7 +109,10 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
         line = lines[at]
         if not line or line.isspace():
             kinds.append(Kind.BLANK)
-        elif _is_quoted(lines, at):
+        elif _is_quoted(lines, at) or (layout.has_bars and is_bar(line)):
+            if _begins_forward(layout, at, keeps_headers=keeps_headers):
+                layout.is_forward = True
+                break
             kinds.append(Kind.QUOTE)
         elif is_rule(line):
             kinds.append(Kind.TEXT)
@@ -120,11 +128,20 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
             del kinds[begin:]
             kinds += [Kind.MARK if behind > at else Kind.TEXT] * (max(behind, at + 1) - begin)
             layout.is_attributed |= behind > at
+            layout.has_bars |= behind > at and is_bar(_next_line(lines, behind))
             at = max(behind, at + 1)
             continue
         at += 1
     layout.stop = at
     return layout
+
+
+def _begins_forward(layout: Layout, at: int, *, keeps_headers: bool) -> bool:
+    """A quote that no line above it attributes begins with the mark of a forward."""
+    above = next((kind for kind in reversed(layout.kinds) if kind is not Kind.BLANK), Kind.TEXT)
+    if above is not Kind.TEXT:
+        return False
+    return begins_forward(layout.lines[at : at + _HEAD_LINES], has_headers=keeps_headers)
 
 
 def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
@@ -135,7 +152,8 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
     """
     mark = attribution(lines, at)
     if mark is not None:
-        if _is_quoted_below(lines, at + 1):
+        quoted = _next_line(lines, at + 1)
+        if is_quote(quoted) or (is_bar(quoted) and "@" in "".join(lines[mark.start : at + 1])):
             return mark.start, at + 1
         return (mark.start, -1) if mark.strong else (at, at)
     if keeps_headers:
@@ -154,7 +172,7 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
         behind = 0 if is_shown else block_end(lines, at, below_rule=begin < at)
     if not behind:
         return at, at
-    return begin, behind if _is_quoted_below(lines, behind) else -1
+    return begin, behind if is_quote(_next_line(lines, behind)) else -1
 
 
 def _is_introduced(lines: list[str], at: int) -> bool:
@@ -163,11 +181,9 @@ def _is_introduced(lines: list[str], at: int) -> bool:
     return above.rstrip().endswith((":", "\uff1a", "```")) and not field_of(above)
 
 
-def _is_quoted_below(lines: list[str], at: int) -> bool:
-    for line in lines[at : at + _LOOK_BELOW]:
-        if line.strip():
-            return is_quote(line)
-    return False
+def _next_line(lines: list[str], at: int) -> str:
+    """The first line from ``at`` on that is not blank; ``""`` when there is none near."""
+    return next((line for line in lines[at : at + _LOOK_BELOW] if line.strip()), "")
 
 
 def _is_quoted(lines: list[str], at: int) -> bool:

@@ -15,7 +15,7 @@ from nornmail.message.quotes.lines import (
     is_rule,
     plain,
 )
-from nornmail.message.quotes.phrases import CLOSINGS, DEVICES, SENT_FROM, THANKS
+from nornmail.message.quotes.phrases import CLOSINGS, DEVICES, EXCUSES, LEAD_INS, SENT_FROM, THANKS
 
 SIGNATURE_LINES: Final = 40
 """Lines from the end in which a signature may begin; longer ones are not signatures."""
@@ -34,7 +34,9 @@ _OUTLOOK_WORDS: Final = 8
 _SENT_FROM_CJK: Final = tuple(phrase for phrase in SENT_FROM if phrase[0] >= "\u3000")
 _DEVICE = re.compile(
     "|".join(
-        re.escape(phrase) if phrase[0] >= "\u3000" else rf"(?<!\w){re.escape(phrase)}"
+        re.escape(phrase)
+        if phrase[0] >= "\u3000"
+        else rf"(?<![^\W\u3000-\uffdc]){re.escape(phrase)}"
         for phrase in sorted(DEVICES, key=len, reverse=True)
     )
 )
@@ -50,6 +52,9 @@ _CLOSING_AND_NAME = re.compile(
     )
 )
 """Closings that may have the name behind them with no comma between."""
+_SENT_FROM_LAST: Final = ("gönderildi", "küldve", "lähetetty")
+"""Turkish, Hungarian and Finnish, whose verb may stand at the end."""
+_MARKDOWN_LINK = re.compile(r"\[([^\[\]]{0,200})\]\([^()]{0,400}\)")
 _LINK = re.compile(r"<[^<>]{0,400}>|\([^()]{0,400}\)|\[[^\[\]]{0,400}\]")
 _DELIMITERS: Final = frozenset({"--", "\u2014", "\u2013", "\u2014\u2014", "- --"})
 _FOOTERS: Final = (
@@ -95,6 +100,8 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
             continue
         if any(is_quote(line) for line in tail):
             continue
+        if line != "-- " and _is_led_in(lines, at):
+            continue
         if line == "-- " or (not tail and text in _DELIMITERS):
             return at
         if tail and _is_signature(tail, sender, delimited=text in _DELIMITERS):
@@ -112,7 +119,8 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     if sum(is_prose(line) for line in tail) > 1:
         return False
     is_known = bool(sender) and any(sender.lower() in line for line in lower[:2])
-    if not is_known and not _is_name(tail[0].rstrip(" ,")):  # a name, or a closing
+    is_card = _is_name(tail[0].rstrip(" ,")) or (delimited and has_contact(tail[0]))
+    if not is_known and not is_card:
         return False
     if delimited or is_known:
         return True
@@ -136,14 +144,22 @@ def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
 
 def is_mobile(line: str) -> bool:
     """A line that a mail program adds: "Sent from my iPhone", in the languages that it speaks."""
-    text = _LINK.sub("", line[: 10 * MAX_MARK_CHARS]) if len(line) <= 10 * MAX_MARK_CHARS else ""
-    text = plain(text).strip("-\u2014\u2013_*. \u3002~|")
-    if not text or len(text) > _MOBILE_CHARS or "?" in text or ". " in text:
+    if len(line) > 10 * MAX_MARK_CHARS:
+        return False
+    text = _MARKDOWN_LINK.sub(r"\1", line.strip())
+    if text[:1] in "([" and text[-1:] in ")]":
+        text = text[1:-1]
+    text = plain(_LINK.sub("", text)).strip("-\u2014\u2013_*. \u3002~|()")
+    text, dot, excuse = text.partition(". ")
+    if dot and not any(word in excuse for word in EXCUSES):
+        return False
+    if not text or len(text) > _MOBILE_CHARS or "?" in text or len(excuse) > _MOBILE_CHARS:
         return False
     text = text.partition(",")[0]  # "..., please excuse the typos"
     if "outlook" in text and any(platform in text for platform in _PLATFORMS):
         return text.count(" ") < _OUTLOOK_WORDS
     has_start = text.startswith(SENT_FROM) or any(phrase in text for phrase in _SENT_FROM_CJK)
+    has_start |= text.endswith(_SENT_FROM_LAST)
     return has_start and bool(_DEVICE.search(text))
 
 
@@ -188,7 +204,7 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     start = end
     while start > low and lines[start - 1].strip():
         start -= 1
-    if start == low and lines[start - 1].strip():
+    if (start == low and lines[start - 1].strip()) or _is_led_in(lines, start):
         return end
     paragraph = lines[start:end]
     dashed = _DASHED_NAME.match(paragraph[0])
@@ -198,6 +214,19 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     if len(paragraph) > _CLOSING_LINES or any(is_prose(line) for line in paragraph):
         return end
     return start if first.startswith(sender.lower()) and len(first) < len(sender) + 40 else end
+
+
+def _is_led_in(lines: Sequence[str], at: int) -> bool:
+    """The text above line ``at`` leads to what stands there: "Please send the invoice to:"."""
+    above = next((line for line in reversed(lines[max(at - 3, 0) : at]) if line.strip()), "")
+    text = plain(above[-MAX_MARK_CHARS:]).strip("*_ ")
+    if text.endswith((":", "\uff1a")):
+        return True
+    whole = text.rstrip(".!\u3002")
+    sentence = re.split(r"[.!?;,\u3002\uff0c] ?", whole)[-1]
+    if whole != text:  # a sentence with a full stop leads to something by its last word alone
+        sentence = sentence.rpartition(" ")[2]
+    return any(word in sentence for word in LEAD_INS)
 
 
 def _is_name(line: str) -> bool:

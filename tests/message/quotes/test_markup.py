@@ -310,3 +310,49 @@ Content-Type: text/html; charset=utf-8
 def test_a_message_with_both_parts(plain: str, html: str, new: str) -> None:
     raw = MAIL.format(plain=plain, html=html).encode()
     assert parse_message(raw).new_text == new
+
+
+_BEGIN = "<div>Begin forwarded message:</div><br>"
+_FIELDS = (
+    "<div><b>From: </b>Carl &lt;carl@example.net&gt;</div><div><b>Subject: </b>The offer</div>"
+    "<div><b>Date: </b>5 January 2024 at 09:12</div><div><b>To: </b>Ann</div><br>"
+)
+_PRICE = "<div>The price is 4200 euros.</div>"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param(
+            f'<blockquote type="cite">{_BEGIN}{_FIELDS}{_PRICE}</blockquote>', id="in the quote"
+        ),
+        pytest.param(
+            f'{_BEGIN}<blockquote type="cite">{_FIELDS}{_PRICE}</blockquote>', id="above the quote"
+        ),
+        pytest.param(
+            f'<blockquote type="cite">{_BEGIN}<div>On 5 Jan 2024, at 09:12, Carl '
+            f"&lt;carl@example.net&gt; wrote:</div><br>{_PRICE}</blockquote>",
+            id="with an attribution",
+        ),
+        pytest.param(
+            f'<blockquote type="cite"><div>Anfang der weitergeleiteten Nachricht:</div><br>'
+            f"{_FIELDS}{_PRICE}</blockquote>",
+            id="in German",
+        ),
+    ],
+)
+@pytest.mark.parametrize("subject", ["Fwd: The offer", "Re: The offer"])
+def test_what_Apple_Mail_passes_on_is_content(html: str, subject: str) -> None:
+    page = f"<html><body>Have a look.<br><div><br>{html}</div></body></html>"
+    new = new_text(html_to_text(page), page, subject=subject)
+    assert new.startswith("Have a look.")
+    assert new.endswith("The price is 4200 euros.")
+
+
+def test_an_answer_to_what_Apple_Mail_passed_on_is_cut() -> None:
+    page = (
+        '<div>Yes.</div><div><br><blockquote type="cite"><div>On 5 Jan 2024, at 10:00, Ann '
+        "&lt;ann@example.com&gt; wrote:</div><br><div>Have a look.</div>"
+        f'<blockquote type="cite">{_BEGIN}{_FIELDS}{_PRICE}</blockquote></blockquote></div>'
+    )
+    assert new_text(html_to_text(page), page, subject="Re: Fwd: The offer") == "Yes."

@@ -254,3 +254,308 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
 )
 def test_the_name_in_from_shows_a_signature(text: str, sender: str, new: str) -> None:
     assert new_text(text, sender=sender) == new
+
+
+ANSWER = "Yes, that works for me."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(
+            "На пт, 5.01.2024 г. в 10:00 Ann Lee <ann@example.com> написа:", id="Bulgarian"
+        ),
+        pytest.param(
+            "pet, 5. sij 2024. u 10:00 Ann Lee <ann@example.com> napisao je:", id="Croatian"
+        ),
+        pytest.param(
+            "Dana 5. sij 2024. u 10:00 Ann Lee <ann@example.com> je napisala:",
+            id="Croatian, the verb last",
+        ),
+        pytest.param(
+            "пет, 5. јан 2024. у 10:00 Ann Lee <ann@example.com> је написао/ла:", id="Serbian"
+        ),
+        pytest.param("På 5. jan 2024 10:00 Ann Lee <ann@example.com> skrev:", id="Norwegian"),
+        pytest.param(
+            "V pet., 5. jan. 2024 ob 10:00 je oseba Ann Lee <ann@example.com> napisala:",
+            id="Slovene",
+        ),
+        pytest.param(
+            "În vin., 5 ian. 2024 la 10:00, Ann Lee <ann@example.com> a scris:", id="Romanian"
+        ),
+        pytest.param(
+            "Ann Lee <ann@example.com> ezt írta (időpont: 2024. jan. 5., P, 10:00):", id="Hungarian"
+        ),
+        pytest.param(
+            "Ann Lee <ann@example.com>, 5 Oca 2024 Cum, 10:00 tarihinde şunu yazdı:", id="Turkish"
+        ),
+        pytest.param(
+            "Στις Παρ 5 Ιαν 2024 στις 10:00 π.μ., ο χρήστης Ann Lee <ann@example.com> έγραψε:",
+            id="Greek",
+        ),
+        pytest.param("เมื่อ ศ. 5 ม.ค. 2024 เวลา 10:00 Ann Lee <ann@example.com> เขียนว่า:", id="Thai"),
+        pytest.param(
+            "Vào Th 6, 5 thg 1, 2024 vào lúc 10:00 Ann Lee <ann@example.com> đã viết:",
+            id="Vietnamese",
+        ),
+        pytest.param(
+            "शुक्र, 5 जन॰ 2024 को 10:00 am बजे को Ann Lee <ann@example.com> ने लिखा:", id="Hindi"
+        ),
+        pytest.param("2024-01-05, pn, 10:00 Ann Lee <ann@example.com> rašė:", id="Lithuanian"),
+        pytest.param(
+            "Kuupäev R, 5. jaanuar 2024 kell 10:00 kirjutas Ann Lee <ann@example.com>:",
+            id="Estonian",
+        ),
+        pytest.param(
+            "Missatge de Ann Lee <ann@example.com> del dia dv., 5 de gen. 2024 a les 10:00:",
+            id="Catalan",
+        ),
+        pytest.param(
+            "O ven, 5 xan 2024 ás 10:00, Ann Lee (<ann@example.com>) escribiu:", id="Galician"
+        ),
+        pytest.param(
+            "Am 05.01.2024 um 10:00 hat Ann Lee <ann@example.com> geschrieben:",
+            id="German, the verb last",
+        ),
+        pytest.param(
+            "Am 5. Januar 2024 um 10:00 hat Ann Lee Folgendes geschrieben:",
+            id="German, without an address",
+        ),
+        pytest.param(
+            "Ann Lee <ann@example.com> hat am 05.01.2024 10:00 geschrieben:",
+            id="German, the name first",
+        ),
+        pytest.param(
+            "Op 5 jan. 2024 om 10:00 heeft Ann Lee het volgende geschreven:",
+            id="Dutch, the verb last",
+        ),
+        pytest.param("Ann Lee kirjoitti 5.1.2024 klo 10.00:", id="Finnish, the name first"),
+        pytest.param(
+            "Ann Lee şunları yazdı (5 Oca 2024 10:00):", id="Turkish, the date in brackets"
+        ),
+    ],
+)
+def test_a_line_above_a_quote_in_further_languages(line: str) -> None:
+    for below in ("> Well?\n> So.", "Well?\nSo."):
+        assert new_text(f"{ANSWER}\n\n{line}\n\n{below}") == ANSWER
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        pytest.param("2024/1/5 Ann Lee <ann@example.com>\n\n> Well?", id="no verb and no colon"),
+        pytest.param(
+            "Fri, 5 Jan 2024 Ann Lee <ann@example.com>\n> Well?", id="a day without a colon"
+        ),
+        pytest.param(
+            "On 5 Jan 2024 at 10:00 Ann Lee\n\n<ann@example.com> wrote:\n\n> Well?",
+            id="an empty line in it",
+        ),
+        pytest.param(
+            "5.1.2024 10:00 Ann Lee\n\n<ann@example.com>:\n\n> Well?", id="an empty line, no verb"
+        ),
+        pytest.param(
+            "Am 5.1.2024 um 10:00 Uhr\n\nschrieb Ann Lee:\n\nWell?", id="an empty line, German"
+        ),
+        pytest.param(
+            "On 5 Jan 2024 10:00, Ann <ann@example.com> wrote:\n\n| Well?\n|\n| So.", id="bars"
+        ),
+        pytest.param(
+            "2024/1/5 Ann <ann@example.com>\n\n| Well?", id="bars below a line without a colon"
+        ),
+        pytest.param("*--- Original Message ---*\nFrom: Ann\n\nWell?", id="an original in bold"),
+        pytest.param("**-----Original Message-----**\nWell?", id="an original in two stars"),
+        pytest.param(
+            "Original Message processed by groupware\nRe: x 5. January 2024\n\nWell?",
+            id="processed",
+        ),
+        pytest.param(
+            "From: Ann <a@example.com>\n\nSent: 5 Jan 2024 10:00\n\nTo: Bob\n\nSubject: x\n\nHm?",
+            id="a header with empty lines",
+        ),
+        pytest.param(
+            "From: Ann <a@example.com>\n\nDate: 5 January 2024 10:00\nTo: Bob\nSubject: x\n\nWell?",
+            id="a header with one",
+        ),
+        pytest.param(
+            "Von: Ann <a@example.com>\n\n\nGesendet: 5.1.2024 10:00\n\n\nBetreff: x\n\nWell?",
+            id="a header with two, German",
+        ),
+        pytest.param(
+            "Από: Ann <a@example.com>\nΣτάλθηκε: 5 Ιανουαρίου 2024\nΠρος: Bob\nΘέμα: x\n\nWell?",
+            id="Greek Outlook",
+        ),
+        pytest.param(
+            "De la: Ann <a@example.com>\nTrimis: 5 ianuarie 2024\nCătre: Bob\nSubiect: x\n\nWell?",
+            id="Romanian Outlook",
+        ),
+        pytest.param(
+            "От: Ann <a@example.com>\nИзпратено: 5 януари 2024\nДо: Bob\nОтносно: x\n\nWell?",
+            id="Bulgarian Outlook",
+        ),
+        pytest.param(
+            "Šalje: Ann <a@example.com>\nPoslano: 5. siječnja 2024\nPrima: Bob\nPredmet: x\n\nHm?",
+            id="Croatian Outlook",
+        ),
+    ],
+)
+def test_history_goes_whatever_its_head_looks_like(mark: str) -> None:
+    assert new_text(f"{ANSWER}\n\n\n{mark}") == ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("The prices of 5 Jan 2024:\n\n| Lamp | 5 |\n| Desk | 7 |", id="a table"),
+        pytest.param(
+            "As of 5 Jan 2024, Ann says:\n\n| Only one column", id="bars below no address"
+        ),
+        pytest.param(
+            "It was on 5 Jan 2024.\n\n<ann@example.com> wrote:\n\nsomething",
+            id="a sentence above an address",
+        ),
+        pytest.param("From: here\n\nTo: there\n\nDate: none", id="a journey with empty lines"),
+        pytest.param("We meet on 5 Jan 2024: Ann <ann@example.com>", id="a date and an address"),
+    ],
+)
+def test_what_resembles_such_a_head_stays(text: str) -> None:
+    assert new_text(text) == text
+
+
+MARKS = (
+    "Begin forwarded message:",
+    "Anfang der weitergeleiteten Nachricht:",
+    "Début du message réexpédié :",
+    "Inicio del mensaje reenviado:",
+    "Inizio messaggio inoltrato:",
+    "Begin doorgestuurd bericht:",
+    "Start på videresendt besked:",
+    "Začátek přeposílané zprávy:",
+    "Начало переадресованного сообщения:",
+    "开始转发的邮件：",
+    "転送されたメッセージ：",
+)
+HEAD = "From: Carl <carl@example.net>\nSubject: The offer\nDate: 5 January 2024 at 09:12\nTo: Ann"
+
+
+def quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("subject", ["Fwd: The offer", "Re: The offer", "The offer"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(HEAD, id="a header block"),
+        pytest.param(
+            "On 5 Jan 2024, at 09:12, Carl <carl@example.net> wrote:", id="an attribution"
+        ),
+        pytest.param(
+            "On 5 Jan 2024, at 09:12, Carl\n<carl@example.net> wrote:",
+            id="an attribution of two lines",
+        ),
+    ],
+)
+def test_a_message_that_is_passed_on_in_a_quote_is_content(
+    mark: str, subject: str, head: str
+) -> None:
+    passed_on = quoted(f"{mark}\n\n{head}\n\nThe price is 4200 euros.")
+    for text in (f"Have a look.\n\n{passed_on}", passed_on):
+        assert new_text(text, subject=subject) == text
+
+
+def test_under_a_forward_s_subject_a_quoted_header_block_is_content() -> None:
+    text = f"Have a look.\n\n{quoted(HEAD)}\n>\n> The price is 4200 euros."
+    assert new_text(text, subject="WG: The offer") == text
+    assert new_text(text, subject="Re: The offer") == "Have a look."
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_an_answer_to_a_forward_is_cut(mark: str) -> None:
+    forward = quoted(f"Have a look.\n\n{quoted(f'{mark}{chr(10)}{chr(10)}{HEAD}')}\n")
+    assert new_text(f"{ANSWER}\n\n{forward}", subject="Re: Fwd: The offer") == ANSWER
+    attributed = (
+        f"On 5 Jan 2024, at 10:00, Ann <ann@example.com> wrote:\n\n{quoted(mark)}\n{quoted(HEAD)}"
+    )
+    assert new_text(f"{ANSWER}\n\n{attributed}", subject="Re: The offer") == ANSWER
+
+
+DATA = (
+    "Ann Lee\n12 High Street\nSpringfield\n+1 555 010 9999",
+    "Ann Lee\nIBAN DE00 1234 5678 9012 3456 00\nann@example.com",
+    "Ann Lee, passport X1234567\nborn 1 May 1980",
+)
+
+
+@pytest.mark.parametrize("data", DATA, ids=["an address", "an account", "a passenger"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n"], ids=["below", "below an empty line"])
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Please send the invoice to:",
+        "Please send the invoice to",
+        "My new address:",
+        "My new address",
+        "Please book the flight for this passenger",
+        "Here is my address.",
+        "Die Rechnung bitte an folgende Adresse:",
+        "Meine neue Anschrift",
+        "Voici mon adresse :",
+        "Merci d'envoyer la facture à mon adresse",
+        "Mi dirección es",
+        "Il mio indirizzo è il seguente",
+        "请寄到以下地址",
+        "送り先の住所です",
+    ],
+)
+def test_a_person_s_data_below_a_lead_in_is_no_signature(lead: str, gap: str, data: str) -> None:
+    text = f"Hello,\n\n{lead}{gap}{data}"
+    assert new_text(text, sender="Ann Lee") == text
+    ruled = f"{lead}\n---\n{data}"
+    assert new_text(ruled, sender="Ann Lee") == ruled
+
+
+def test_a_card_below_a_sentence_is_a_signature() -> None:
+    for sentence in (ANSWER, "I send the invoice tomorrow.", "See you there!"):
+        assert new_text(f"{sentence}\n\n{DATA[0]}", sender="Ann Lee") == sentence
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "发自我的iPhone",
+        "發自我的iPad",
+        "从我的Android手机发送",
+        "(sent from my phone)",
+        "[Sent from my iPad]",
+        "Get [Outlook for Android](https://example.com/o)",
+        "[Sent from Proton Mail](https://example.com) for iOS",
+        "Sent from my Android phone.  Please excuse typos",
+        "Sent from my iPhone. Sorry for the brevity.",
+        "Von meinem iPhone gesendet. Tippfehler bitte entschuldigen",
+        "iPhone'dan gönderildi",
+        "iPhone-ról küldve",
+    ],
+)
+def test_a_telephone_s_line_in_many_shapes_is_cut(line: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{line}") == ANSWER
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sent from my desk, which is easier than the telephone.",
+        "Sent from my phone. The parcel is with the neighbour.",
+        "(sent the parcel from my office)",
+        "[Read this](https://example.com/o)",
+    ],
+)
+def test_a_sentence_that_resembles_such_a_line_stays(line: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{line}") == f"{ANSWER}\n\n{line}"
+
+
+@pytest.mark.parametrize("delimiter", ["--", "-- ", "\u2014"])
+def test_a_card_below_a_delimiter_goes_whoever_sent_it(delimiter: str) -> None:
+    card = "Eric Moss - eric@example.net - https://example.net\nThe key of my mail is:\n0123 4567"
+    assert new_text(f"{ANSWER}\n\n{delimiter}\n{card}") == ANSWER
