@@ -21,7 +21,15 @@ from nornmail.imap.limits import (
 )
 from nornmail.imap.login import log_in, refused, start_tls
 from nornmail.imap.quirks import ID_ARGUMENTS, ignores_noop, sends_id
-from nornmail.imap.responses import Exists, Expunge, ListItem, MailboxStatus, Status, Untagged
+from nornmail.imap.responses import (
+    Exists,
+    Expunge,
+    Fetch,
+    ListItem,
+    MailboxStatus,
+    Status,
+    Untagged,
+)
 from nornmail.imap.results import (
     Body,
     Selected,
@@ -409,6 +417,8 @@ class Connection:
         """Keep count, and log what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
         shown = 0
         for response in reply.untagged:
+            if isinstance(response, Fetch):  # nearly all there are
+                continue
             if isinstance(response, Exists):
                 self.exists = response.count
             elif isinstance(response, Expunge):

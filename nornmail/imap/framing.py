@@ -7,6 +7,8 @@ what came before is still here.
 
 from __future__ import annotations
 
+from collections import deque
+
 from nornmail.errors import ProtocolError
 from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.responses import ends_in_text, is_fetch
@@ -25,7 +27,7 @@ class ResponseReader:
         self._limits = limits
         self._data = b""
         self._at = 0
-        self._later: list[bytes] = []  # came after _data, and does not end what is waited for
+        self._later: deque[bytes] = deque()  # came after _data, and does not end what is waited for
         self._pending = 0
         self._waits = False
         self._pieces: list[Piece] = []
@@ -77,19 +79,23 @@ class ResponseReader:
             line = self._line()
             if line is None:
                 return None
-            # Some servers send an empty line after a literal that ends a response, and some as a
-            # sign of life; a FETCH is never over right after a literal.
-            if not line and (self._in_fetch if self._pieces else True):
-                continue
-            if not self._pieces:
-                if ends_in_text(line):
-                    return [line]
+            pieces = self._pieces
+            if not line:
+                # Some servers send an empty line after a literal that ends a response, and some as
+                # a sign of life; a FETCH is never over right after a literal.
+                if self._in_fetch or not pieces:
+                    continue
+            elif not pieces:
                 self._in_fetch = is_fetch(line)
-            announced = announced_literal(line)
+                if not self._in_fetch and ends_in_text(line):
+                    return [line]
+            announced = announced_literal(line) if line.endswith(b"}") else None
             if announced is None:
-                pieces, self._pieces = [*self._pieces, line], []
+                pieces.append(line)
+                self._pieces = []
+                self._in_fetch = False
                 return pieces
-            self._pieces.append(announced[0])
+            pieces.append(announced[0])
             self._literal = self._literal_size(announced[1])
             self._waits = self._pending < self._literal
 
@@ -98,58 +104,65 @@ class ResponseReader:
 
         Empty lines and continuations count as well, since nothing else bounds them.
         """
-        if self._waits or (end := self._find_line_end()) < 0:
-            self._waits = True
-            if self._pending > self._line_limit:
+        start = self._at
+        end = -1 if self._waits else self._data.find(b"\n", start)
+        size = end + 1 - start if end >= 0 else self._line_size()
+        if not size or size > self._line_limit:
+            if max(size, self._pending) > self._line_limit:
                 raise ProtocolError(f"a line of more than {self._line_limit} octets")
+            self._waits = True
             return None
-        size = end + 1 - self._at
-        if size > self._line_limit:
-            raise ProtocolError(f"a line of more than {self._line_limit} octets")
-        self._spend(size)
+        self._octets += size
         self._lines += 1
         if self._lines > self._limits.responses:
             raise ProtocolError(f"more than {self._limits.responses} responses to one command")
-        line = self._take(size)
-        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if self._octets > self._budget.total:
+            raise self._too_much()
+        if end < 0:
+            line = self._take(size)
+            return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        self._at = end + 1
+        self._pending -= size
+        return self._data[start : end - 1 if self._data[end - 1 : end] == b"\r" else end]
 
-    def _find_line_end(self) -> int:
-        end = self._data.find(b"\n", self._at)
-        if end < 0 and self._later:
-            self._join()
-            end = self._data.find(b"\n", self._at)
-        return end
-
-    def _join(self) -> None:
-        self._data, self._at = b"".join((self._data[self._at :], *self._later)), 0
-        self._later.clear()
+    def _line_size(self) -> int:
+        """Octets of a line that ends beyond the current chunk; 0 if it has not ended yet."""
+        size = len(self._data) - self._at
+        for chunk in () if self._waits else self._later:
+            end = chunk.find(b"\n")
+            if end >= 0:
+                return size + end + 1
+            size += len(chunk)
+        return 0
 
     def _take(self, size: int) -> bytes:
-        """The next ``size`` octets, which are there."""
-        missing = size - (len(self._data) - self._at)
-        if missing > 0 and self._pending - size < len(self._later[-1]):
-            # The last chunk has the end: the octets of a large literal are joined once.
-            parts = [self._data[self._at :], *self._later]
-            self._data, self._at = parts[-1], len(parts[-1]) - (self._pending - size)
-            parts[-1] = parts[-1][: self._at]
-            self._later.clear()
-            octets = b"".join(parts)
-        else:
-            if missing > 0:
-                self._join()
-            octets = self._data[self._at : self._at + size]
-            self._at += size
+        """The next ``size`` octets, which are there.
+
+        Only they are joined, once: the rest of the chunk that they end in stays as it is.
+        """
+        end = self._at + size
         self._pending -= size
-        return octets
+        if end <= len(self._data):
+            octets = self._data[self._at : end]
+            self._at = end
+            return octets
+        parts = [self._data[self._at :]]
+        size -= len(parts[0])
+        while size > len(self._later[0]):
+            parts.append(self._later.popleft())
+            size -= len(parts[-1])
+        self._data, self._at = self._later.popleft(), size
+        parts.append(self._data[:size])
+        return b"".join(parts)
 
     def _literal_size(self, digits: bytes) -> int:
         size = int(digits) if len(digits) <= MAX_DIGITS else self._budget.literal + 1
         if size > self._budget.literal:
             raise ProtocolError(f"a literal of more than {self._budget.literal} octets")
-        self._spend(size)
+        self._octets += size
+        if self._octets > self._budget.total:
+            raise self._too_much()
         return size
 
-    def _spend(self, octets: int) -> None:
-        self._octets += octets
-        if self._octets > self._budget.total:
-            raise ProtocolError(f"an answer of more than {self._budget.total} octets")
+    def _too_much(self) -> ProtocolError:
+        return ProtocolError(f"an answer of more than {self._budget.total} octets")

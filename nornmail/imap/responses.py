@@ -147,6 +147,10 @@ Untagged: TypeAlias = (
 )
 Response: TypeAlias = Untagged | Tagged | Continuation
 
+_PLAIN_FETCH = re.compile(
+    rb"\* ([0-9]{1,9}) FETCH \((?:UID ([0-9]{1,10}) |FLAGS \(([ !#-'*-Z\\^-~]*+)\) "
+    rb'|INTERNALDATE "([^"\\]*)" |RFC822\.SIZE ([0-9]+) )*(BODY\[(?:HEADER)?\]) ?\Z'
+)
 _FOR_PEOPLE = re.compile(
     rb"\0*(?:\+|\*[ \t]+(?:OK|NO|BAD|BYE|PREAUTH)(?![^ \t])"
     rb"|[^\0*+ \t][^ \t]*[ \t]+(?:OK|NO|BAD)(?![^ \t]))",
@@ -179,6 +183,31 @@ def is_fetch(line: bytes) -> bool:
     return match is not None and match[1] is not None and match[2].upper() == b"FETCH"
 
 
+def _plain_fetch(pieces: Sequence[Piece]) -> Fetch | None:
+    """A FETCH of one body in the form that nearly all servers send; else ``None``.
+
+    It is what :func:`parse` would return, for a fifth of the time.
+    """
+    first, literal, last = pieces
+    match = None if isinstance(first, Literal) or last != b")" else _PLAIN_FETCH.match(first)
+    if match is None or not isinstance(literal, Literal):
+        return None
+    sequence, uid, flags, date, size, name = match.groups()
+    items: dict[str, Value] = {}
+    if uid is not None:
+        items["UID"] = Atom(uid)
+    if flags is not None:
+        if b"NIL" in flags.upper():  # a value of its own
+            return None
+        items["FLAGS"] = tuple(map(Atom, flags.split()))
+    if date is not None:
+        items["INTERNALDATE"] = date
+    if size is not None:
+        items["RFC822.SIZE"] = Atom(size)
+    items["BODY[]" if name == b"BODY[]" else "BODY[HEADER]"] = literal.data
+    return Fetch(int(sequence), items)
+
+
 def parse(pieces: Sequence[Piece]) -> Response:
     """Read one response.
 
@@ -190,6 +219,8 @@ def parse(pieces: Sequence[Piece]) -> Response:
         ProtocolError: something else where a 32-bit number is needed, lists nested too
             deeply, or doubt about where a literal ended.
     """
+    if len(pieces) == 3 and (plain := _plain_fetch(pieces)) is not None:
+        return plain
     first = pieces[0]
     if isinstance(first, Literal):
         raise ValueError("a response begins with text")

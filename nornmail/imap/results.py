@@ -174,7 +174,10 @@ def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str,
         uid = number(response.items.get("UID"))
         if uid is None or uid not in asked:
             continue
-        known = items_of.setdefault(uid, {})
+        known = items_of.get(uid)
+        if known is None:
+            items_of[uid] = response.items
+            continue
         for name, value in response.items.items():
             if value is not None or name not in known:
                 known[name] = value

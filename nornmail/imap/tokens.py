@@ -28,7 +28,7 @@ class Atom(bytes):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost each message a microsecond
 class Literal:
     """The octets of a literal, as they came."""
 

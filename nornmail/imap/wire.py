@@ -25,6 +25,7 @@ from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.responses import (
     Capability,
     Continuation,
+    Fetch,
     Response,
     Status,
     Tagged,
@@ -387,6 +388,9 @@ class Wire(imaplib.IMAP4):
 
     def _take(self, response: Untagged | Tagged) -> None:
         """File a response with the command under way."""
+        if isinstance(response, Fetch):  # nearly all there are
+            self._untagged.append(response)
+            return
         if isinstance(response, Tagged):
             if response.tag == self._tag:
                 self._end = response

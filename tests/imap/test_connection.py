@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
@@ -557,3 +559,26 @@ def test_capabilities_are_in_upper_case() -> None:
     opened = connection(FakeSocket({"LOGIN": b"%T OK [capability imap4rev1 move] x\r\n"}))
     assert opened.capabilities == frozenset({"IMAP4REV1", "MOVE"})
     assert b"MOVE" in CAPABILITIES
+
+
+def test_a_fetch_costs_few_calls_for_each_message() -> None:
+    body = b"Subject: x\r\n\r\n" + b"a line of text\r\n" * 100
+    dated = b'FLAGS (\\Seen) INTERNALDATE " 5-Jan-2027 08:09:10 +0000"'
+    answer = b"".join(
+        b"* %d FETCH (UID %d %s BODY[] {%d}\r\n%s)\r\n" % (n, n, dated, len(body), body)
+        for n in range(1, 101)
+    )
+    opened = connection(FakeSocket({"UID FETCH": answer + b"%T OK\r\n"}))
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        bodies = opened.bodies(UidSet([(1, 100)]), expected_octets=100 * len(body))
+    finally:
+        sys.setprofile(None)
+    assert [message.raw for message in bodies.values()] == [body] * 100
+    assert calls / 100 <= 24

@@ -97,6 +97,24 @@ def test_memory_for_a_literal_is_taken_as_it_arrives() -> None:
         tracemalloc.stop()
 
 
+def test_the_octets_of_a_body_are_joined_once() -> None:
+    """At the peak there are the octets as they came, and the body: nothing a third time."""
+    size, chunk = 8 * 1024 * 1024, 64 * 1024
+    stream = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\n* 2 EXISTS\r\n" % (size, bytes(size))
+    framing = reader()
+    pieces = None
+    tracemalloc.start()
+    try:
+        for at in range(0, len(stream), chunk):
+            framing.feed(stream[at : at + chunk])
+            pieces = pieces or framing.next()
+        assert tracemalloc.get_traced_memory()[1] < 2.1 * size
+    finally:
+        tracemalloc.stop()
+    assert pieces == [b"* 1 FETCH (UID 1 BODY[] ", Literal(bytes(size)), b")"]
+    assert framing.next() == [b"* 2 EXISTS"]
+
+
 def test_a_line_that_drips_in_is_searched_once() -> None:
     """Each octet is looked at when it comes; the ones before it are not again."""
     searched = 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from nornmail.errors import ProtocolError
+from nornmail.imap import responses
 from nornmail.imap.responses import (
     Capability,
     Continuation,
@@ -18,6 +21,7 @@ from nornmail.imap.responses import (
     Status,
     Tagged,
     Unknown,
+    _plain_fetch,
     ends_in_text,
     is_fetch,
     parse,
@@ -307,3 +311,42 @@ def test_a_fetch_is_known_by_its_first_line(line: bytes, expected: bool) -> None
 def test_a_million_hits_are_one_set() -> None:
     line = b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, 1_000_001))
     assert parse([line]) == Search(UidSet([(1, 1_000_000)]))
+
+
+# The short way for a FETCH of one body: it must say what the grammar says.
+
+ITEMS = [
+    b"UID 7", b"UID 4294967296", b"FLAGS ()", b"FLAGS (\\Seen $Junk)", b"FLAGS (NIL a)",
+    b"FLAGS (a\tb)", b'FLAGS ("x")', b"FLAGS (a (b))", b"RFC822.SIZE 12", b"RFC822.SIZE 1e3",
+    b'INTERNALDATE " 5-Jan-2027 08:09:10 +0000"', b'INTERNALDATE "a\\"b"', b"INTERNALDATE NIL",
+    b"MODSEQ (1)", b"X-NEW 1", b"uid 7", b"FLAGS (BODY[a b])", b"",
+]  # fmt: skip
+PLAIN_ITEMS = [ITEMS[0], ITEMS[3], ITEMS[8], ITEMS[10]]
+
+
+def test_the_short_way_for_a_body_says_what_the_grammar_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random(7)
+    weights = [20 if item in PLAIN_ITEMS else 1 for item in ITEMS]
+    taken = 0
+    for _ in range(3_000):
+        items = b" ".join(filter(None, rng.choices(ITEMS, weights, k=rng.randrange(5))))
+        name = rng.choice([b"BODY[]", b"BODY[HEADER]", b"BODY[TEXT]", b"body[]", b"RFC822"])
+        gap = rng.choice([b" ", b"", b"  "])
+        end = rng.choice([b")", b")", b" UID 9)", b" )"])
+        first = b"* 1 FETCH (" + items + b" " * bool(items) + name + gap
+        pieces: list[Piece] = [first, Literal(b"octets"), end]
+        taken += _plain_fetch(pieces) is not None
+
+        def read() -> object:
+            try:
+                return parse(pieces)  # noqa: B023  # called in this turn
+            except ProtocolError as error:
+                return str(error)
+
+        short = read()
+        with monkeypatch.context() as patch:
+            patch.setattr(responses, "_plain_fetch", lambda pieces: None)
+            assert read() == short, pieces
+    assert taken > 100
