@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from nornmail.defects import Note, ignore
 from nornmail.html.invisible_characters import left_out
-from nornmail.html.limits import MAX_HTML_CHARS
-from nornmail.html.render import render
+from nornmail.html.limits import MAX_HTML_CHARS, Budget, BudgetSpentError
+from nornmail.html.render import BUDGET, UnseenText, render
 from nornmail.html.tokenizer import Tokenizer
 from nornmail.html.tree import Element
 from nornmail.html.tree_builder import TreeBuilder
+
+_TELLING: Final = re.compile(r"<(?:style|link|body|html|frameset|template|svg|math)", re.I)
+"""Markup that says how what stands before it looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,15 @@ class VisibleText:
         removed: how many words were left out because a person does not see them, by what hides
             them; characters where those hide themselves.
         links: the addresses of the links that are seen, whole, each once, in their order.
+        unseen: the texts that were left out, each with what hides it.
+        steps: what the page has cost of its budget.
     """
 
     text: str
     removed: Mapping[str, int] = field(default_factory=dict)
     links: tuple[str, ...] = ()
+    unseen: tuple[UnseenText, ...] = ()
+    steps: int = 0
 
 
 def parse_html(html: str, note: Note = ignore) -> Element:
@@ -35,12 +44,12 @@ def parse_html(html: str, note: Note = ignore) -> Element:
 
     Args:
         html: as it was sent.
-        note: receives limits that were reached and of markup that ends within a tag.
+        note: receives limits that were reached and markup that ends within a tag.
 
     Returns:
         The root, ``<html>``. Its text is everything, hidden text too: see :func:`visible_text`.
     """
-    return _parse(html, note).root
+    return _parse(html, note).tree.root
 
 
 def visible_text(
@@ -54,18 +63,30 @@ def visible_text(
 
     Args:
         html: a document or a fragment. Nothing is fetched.
-        note: receives limits that were reached and of markup that ends within a tag.
+        note: receives limits that were reached and markup that ends within a tag.
         without: elements for which it returns true are left out, with all that is in them, and are
             not counted. It is asked once for each element, in the order of the document.
         shortens_links: of a long address the host and the beginning of its path are shown.
     """
     page = _parse(html, note)
-    text, removed, links = render(
-        page.root, page.quirks, note, without, shortens_links=shortens_links
+    tree, budget = page.tree, page.budget
+    if page.rest and _TELLING.search(page.rest):
+        budget.left = -1  # a rule that was not read may hide anything
+    is_cut = bool(page.rest)
+    result = render(
+        tree.root, tree.quirks, budget, without, is_cut=is_cut, shortens_links=shortens_links
     )
-    if page.comments:
-        removed["comment"] = page.comments
-    return VisibleText(text, removed, links)
+    if BUDGET in result.removed:
+        note("HTML too costly to tell what is seen: the rest is left out")
+    if tree.comments:
+        result.removed["comment"] = tree.comments
+    return VisibleText(
+        result.text,
+        dict(result.removed),
+        tuple(result.links),
+        tuple(result.unseen),
+        budget.spent,
+    )
 
 
 def html_to_text(html: str, note: Note = ignore) -> str:
@@ -81,11 +102,32 @@ def read_page(html: str, note: Note = ignore, *, shortens_links: bool = True) ->
     return seen
 
 
-def _parse(html: str, note: Note) -> TreeBuilder:
+@dataclass(slots=True)
+class _Page:
+    """A parsed page; ``rest`` is the markup that the budget did not reach."""
+
+    tree: TreeBuilder
+    budget: Budget
+    rest: str = ""
+
+
+def _parse(html: str, note: Note) -> _Page:
+    rest = ""
     if len(html) > MAX_HTML_CHARS:
         note("HTML over the limit")
-        html = html[:MAX_HTML_CHARS]
-    builder = TreeBuilder(note)
-    if not Tokenizer(html, builder).run():
+        html, rest = html[:MAX_HTML_CHARS], html[MAX_HTML_CHARS:]
+    budget = Budget(len(html))
+    builder = TreeBuilder(budget)
+    tokenizer = Tokenizer(html, builder, budget)
+    try:
+        tokenizer.run()
+        builder.finish()
+    except BudgetSpentError:
+        note("HTML too costly to read")
+        rest = html[tokenizer.at :] + rest
+    if tokenizer.was_cut:
+        note("a tag over the limit")
+        rest = html[tokenizer.at :] + rest
+    elif not tokenizer.is_whole:
         note("HTML that ends within a tag, a comment or a script")
-    return builder
+    return _Page(builder, budget, rest)

@@ -1,44 +1,94 @@
-"""From the tree to the text: what a person sees is written down, what not is counted."""
+"""From the tree to the text: what a person sees is written down, what not is kept apart."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from nornmail.defects import Note
 from nornmail.html.css.cascade import Cascade
+from nornmail.html.css.geometry import is_on_page
 from nornmail.html.css.style import Style
-from nornmail.html.css.visibility import is_on_page
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
-from nornmail.html.limits import MAX_LINKS
+from nornmail.html.limits import MAX_LINKS, Budget, BudgetSpentError
 from nornmail.html.lines import Lines, shown_address
 from nornmail.html.tree import Element
 
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""
-_CONTAINED: Final = frozenset({"button", "table", "td", "th"})
+_CELLS: Final = frozenset({"td", "th"})
 _DATA: Final = " | "
 _OPENED: Final = frozenset(
     {"a", "blockquote", "details", "dir", "li", "menu", "ol", "select", "table", "td", "th", "tr",
      "ul"}
 )  # fmt: skip
 """Elements that begin more than a line."""
+BUDGET: Final = "too costly"
+"""The reason of text that was not reached before the budget was spent."""
+_CELL_STEPS: Final = 6
+_LINE: Final = 18.0
+_GLYPH: Final = 0.5
+_ALONE: Final = frozenset({"shadow"})
+
+
+class UnseenText(NamedTuple):
+    """Text of a page that a person does not see, and the reason."""
+
+    reason: str
+    text: str
+
+
+@dataclass(slots=True)
+class Rendered:
+    """The lines that a person sees, and what was left out.
+
+    Attributes:
+        removed: the amounts of what was left out, by what hid it.
+        unseen: the texts that were left out, in order.
+        links: the addresses of the links that are seen.
+    """
+
+    text: str = ""
+    removed: Counter[str] = field(default_factory=Counter)
+    unseen: list[UnseenText] = field(default_factory=list)
+    links: dict[str, None] = field(default_factory=dict)
 
 
 def render(
     root: Element,
     quirks: bool,
-    note: Note,
+    budget: Budget,
     without: Callable[[Element], bool] | None = None,
     *,
+    is_cut: bool = False,
     shortens_links: bool = False,
-) -> tuple[str, dict[str, int], tuple[str, ...]]:
-    """The text of a page, the amounts of what was left out by what hid it, and the links."""
-    page = _Page(Cascade(root, quirks, note), without, shortens_links)
-    page.run(root)
-    return page.lines.finish(), dict(page.removed), tuple(page.links)
+) -> Rendered:
+    """The text of a page; where the budget is spent, the rest is unseen.
+
+    Args:
+        root: the root of the tree.
+        quirks: the page is in quirks mode.
+        budget: what the page may still cost.
+        without: elements for which it returns true are left out.
+        is_cut: the page was not read to its end, so that rules for its end say nothing.
+        shortens_links: of a long address the host and the beginning of its path are shown.
+    """
+    page: _Page | None = None
+    try:
+        cascade = Cascade(root, quirks, budget)
+        page = _Page(cascade, budget, without, shortens_links)
+        if cascade.sheets.is_unknown or (is_cut and cascade.sheets):
+            page.give_up(root)
+        else:
+            page.run(root)
+    except BudgetSpentError:
+        if page is None:
+            page = _Page(None, budget, without, shortens_links)
+        page.give_up(root)
+    result = page.result
+    result.text = page.finish()
+    return result
 
 
 @dataclass(slots=True)
@@ -55,8 +105,8 @@ class _Frame:
     """An element that is being written down."""
 
     __slots__ = (
-        "address", "children", "element", "flow", "is_mute", "is_quote", "lines", "start", "style",
-        "table",
+        "address", "children", "collapsed", "column", "element", "flow", "is_mute", "is_quote",
+        "lines", "lowest", "start", "style", "table",
     )  # fmt: skip
 
     def __init__(self, element: Element, style: Style, is_mute: bool, flow: float) -> None:
@@ -64,39 +114,49 @@ class _Frame:
         self.style = style
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
-        self.flow = flow
+        self.flow = self.lowest = flow
         self.address = ""
         self.start = 0
         self.lines: Lines | None = None
         self.table: _Table | None = None
         self.is_quote = False
+        self.collapsed: frozenset[int] = frozenset()
+        self.column = 0
 
 
 class _Page:
     def __init__(
         self,
-        cascade: Cascade,
+        cascade: Cascade | None,
+        budget: Budget,
         without: Callable[[Element], bool] | None,
         shortens_links: bool,
     ) -> None:
-        self.lines = Lines()
-        self.removed: Counter[str] = Counter()
-        self.links: dict[str, None] = {}
-        self._cascade = cascade
-        self._sheets = cascade.sheets
-        self._without = without
         self._shortens_links = shortens_links
+        self.lines = Lines()
+        self.result = Rendered()
+        self._cascade = cascade
+        self._budget = budget
+        self._without = without
         self._table: _Table | None = None
         self._flow = 0.0
+        self._frames: list[_Frame] = []
+        self._frame: _Frame | None = None
+        self._open_details: set[str] = set()
+        self._unseen_size = 0
 
     def run(self, root: Element) -> None:
-        frames: list[_Frame] = []
+        if self._cascade is None:
+            return
+        frames = self._frames
         frame = self._enter(root, self._cascade.start, False)
         while frame is not None:
+            self._frame = frame
             for node in frame.children:
                 if isinstance(node, str):
                     self._text(node, frame)
                     continue
+                self._budget.spend(1)
                 inner = self._enter(node, frame.style, frame.is_mute)
                 if inner is not None:
                     frames.append(frame)
@@ -105,32 +165,46 @@ class _Page:
             else:
                 self._leave(frame)
                 frame = frames.pop() if frames else None
+        self._frame = None
+
+    def give_up(self, root: Element) -> None:
+        """Keep everything that was not reached apart: nothing is known of it."""
+        if self._frame is None and not self._frames:
+            self._keep_all(root, BUDGET)
+        while self._frame is not None:
+            for node in self._frame.children:
+                if isinstance(node, str):
+                    self._keep(node, BUDGET)
+                else:
+                    self._keep_all(node, BUDGET)
+            self._leave(self._frame)
+            self._frame = self._frames.pop() if self._frames else None
+
+    def finish(self) -> str:
+        """All lines."""
+        return self.lines.finish()
 
     # Text
 
     def _text(self, text: str, frame: _Frame) -> None:
         style = frame.style
-        if not style.layout.keeps_blanks and text.isspace():
+        if text.isspace() and not style.layout.keeps_blanks:
             self.lines.space()
             return
-        hidden = style.unseen or self._hidden_by_place(style, frame.is_mute)
+        hidden = style.unseen or ("drawing" if frame.is_mute else "")
+        if not hidden and not is_on_page(style, len(text), self._flow):
+            hidden = "position"
         if hidden:
-            self._count(text, hidden)
+            self._keep(text, hidden)
             self.lines.space()
             return
+        self._budget.spend(1 + (len(text) >> 6))
         self._write(text, style.white_space)
-
-    def _hidden_by_place(self, style: Style, is_mute: bool) -> str:
-        if is_mute:
-            return "drawing"
-        if self._flow and not is_on_page(self._flow + style.down):
-            return "position"
-        return "too much style" if self._sheets.is_spent else ""
 
     def _write(self, text: str, white_space: str = "normal") -> None:
         text, removed = without_invisible(text)
         if removed:
-            self.removed[INVISIBLE] += removed
+            self.result.removed[INVISIBLE] += removed
         if not text:
             return
         if white_space == "normal":
@@ -142,19 +216,27 @@ class _Page:
         else:
             self.lines.text(text)
 
-    def _count(self, text: str, kind: str) -> None:
-        words = len(without_invisible(text)[0].split())
-        if words:
-            self.removed[kind] += words
+    def _keep(self, text: str, reason: str) -> None:
+        """Count and keep a text that is not seen."""
+        words = without_invisible(text)[0].split()
+        if not words:
+            return
+        self.result.removed[reason] += len(words)
+        unseen = self.result.unseen
+        plain = " ".join(words)
+        if unseen and unseen[-1].reason == reason and len(unseen[-1].text) < _JOINED:
+            unseen[-1] = UnseenText(reason, f"{unseen[-1].text} {plain}")
+        elif len(unseen) < _MOST_UNSEEN:
+            unseen.append(UnseenText(reason, plain))
 
-    def _count_all(self, element: Element, kind: str) -> None:
+    def _keep_all(self, element: Element, reason: str) -> None:
         ahead: list[Element | str] = [element]
         while ahead:
             node = ahead.pop()
             if isinstance(node, str):
-                self._count(node, kind)
+                self._keep(node, reason)
             elif node.name not in _NO_WORDS:
-                ahead.extend(node.children)
+                ahead.extend(reversed(node.children))
 
     # Elements
 
@@ -162,41 +244,70 @@ class _Page:
         """Begin ``element``; ``None`` when nothing of it is to be written down."""
         if self._without is not None and self._without(element):
             return None
+        if self._cascade is None:
+            return None
         name = element.name
         style = self._cascade.style_of(element, around)
-        if style.lost:
-            if style.flow and style.lost != "display":
-                self._flow += style.flow
+        hidden = style.lost or (name in _CELLS and self._collapsed(element))
+        if hidden:
             if name not in _NO_WORDS:
-                self._count_all(element, style.lost)
+                self._keep_all(element, hidden)
             return None
         if name == "br":
+            self._flow += _LINE
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
-            if not self._hidden_by_place(style, is_mute):
-                self._replaced(element, style)
+            self._replaced(element, style, is_mute)
             return None
-        frame = _Frame(element, style, is_mute or name == "svg", self._flow)
+        frame = _Frame(element, style, is_mute or name == "svg svg", self._flow)
         layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
             self.lines.space()
+        if not style.is_out:
+            self._flow += style.before
+        if element.shadow is not None:
+            self._enter_shadow(frame, element.shadow)
         if name in _OPENED:
             self._open(frame, name)
         return frame
 
-    def _replaced(self, element: Element, style: Style) -> None:
+    def _enter_shadow(self, frame: _Frame, shadow: Element) -> None:
+        """What a declarative shadow root shows in place of the children of its host."""
+        inside = {node.name for node in shadow.walk()} - {"template"}
+        if "slot" in inside or "style" in inside or "link" in inside:
+            self._keep_all(shadow, "shadow tree")
+            for child in frame.element.children:
+                self._keep(child, "shadow tree") if isinstance(child, str) else self._keep_all(
+                    child, "shadow tree"
+                )
+            frame.children = iter(())
+            return
+        for child in frame.element.children:
+            if isinstance(child, str):
+                self._keep(child, "shadow tree")
+            else:
+                self._keep_all(child, "shadow tree")
+        frame.children = iter(shadow.children)
+
+    def _replaced(self, element: Element, style: Style, is_mute: bool) -> None:
+        """An image by its alternative text, a field by its value."""
+        hidden = is_mute or not is_on_page(style, 20, self._flow)
         if element.name == "img":
             text = element.get("alt").strip()
-            if text and style.has_visibility and not _is_dot(element):
+            is_shown = style.has_visibility and not style.clipped and not hidden
+            if text and is_shown and not _is_dot(element):
                 self._write(f"[{text}]")
+            height = element.get("height").strip().removesuffix("px")
+            if height.isdigit() and len(height) < 5:
+                self._flow += float(height)
             return
         if element.get("type").lower() in ("submit", "button", "reset", "text", "email", ""):
-            shown = element.get("value") or element.get("placeholder")
-            if shown and not style.unseen:
-                self._write(shown)
+            value = element.get("value") or element.get("placeholder")
+            if value and not style.unseen and not hidden:
+                self._write(value)
 
     def _open(self, frame: _Frame, name: str) -> None:
         element = frame.element
@@ -204,6 +315,7 @@ class _Page:
             frame.address = shown_address(element.get("href"))
             frame.start, frame.lines = self.lines.place(), self.lines
         elif name == "table":
+            frame.collapsed = _collapsed_columns(element, self._cascade, frame.style)
             self._open_table(frame)
         elif self._table is not None and name in ("td", "th", "tr"):
             self._open_in_table(frame, self._table)
@@ -217,7 +329,7 @@ class _Page:
         elif name == "blockquote" and not _is_indentation(element):
             frame.is_quote = True
             self.lines.open_quote()
-        elif name == "details" and "open" not in element.attributes:
+        elif name == "details" and not self._is_open(element):
             frame.children = self._summary(element)
         elif name == "select":
             frame.children = self._chosen(element)
@@ -227,55 +339,95 @@ class _Page:
         layout = style.layout
         if name in _OPENED:
             self._close(frame, name)
-        if style.flow is None or name in _CONTAINED:
-            self._flow = frame.flow
-        elif layout.is_block:
-            self._flow += style.flow
+        self._leave_flow(frame)
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
             self.lines.space()
 
+    def _leave_flow(self, frame: _Frame) -> None:
+        """Where the flow goes on below an element."""
+        style = frame.style
+        layout = style.layout
+        around = self._frames[-1] if self._frames else None
+        if style.is_out or layout.is_side_by_side or frame.element.name in _CELLS:
+            if around is not None and not style.is_out:
+                around.lowest = max(around.lowest, self._flow)
+            self._flow = frame.flow
+            return
+        if layout.is_inline:
+            return
+        self._flow = max(self._flow, frame.lowest)
+        if style.height is not None and not layout.grows:
+            self._flow = frame.flow + style.before + style.height
+        elif layout.is_block and _holds_text(frame.element):
+            chars = sum(len(child) for child in frame.element.children if isinstance(child, str))
+            wide = max(style.width, _LINE)
+            self._flow += _LINE * (1 + chars * style.size * _GLYPH // wide)
+        self._flow += style.after
+
     def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:
             is_seen = self.lines.address(frame.start, frame.address, shortens=self._shortens_links)
-            if is_seen and "://" in frame.address and len(self.links) < MAX_LINKS:
-                self.links[frame.address] = None
+            links = self.result.links
+            if is_seen and "://" in frame.address and len(links) < MAX_LINKS:
+                links[frame.address] = None
         elif frame.table is not None:
             self._close_table(frame)
-        elif frame.lines is not None and name in ("td", "th"):
+        elif frame.lines is not None and name in _CELLS:
             self._close_cell(frame)
         elif name in ("ul", "ol", "menu", "dir"):
             self.lines.close_list()
         elif frame.is_quote:
             self.lines.close_quote()
 
+    def _is_open(self, element: Element) -> bool:
+        """Whether a ``<details>`` is open: of those with one name, the first that is."""
+        if "open" not in element.attributes:
+            return False
+        name = element.get("name")
+        if name and name in self._open_details:
+            return False
+        self._open_details.add(name)
+        return True
+
     def _summary(self, element: Element) -> Iterator[Element | str]:
         """Of what is folded away a person sees the summary."""
-        first = next(
-            (one for one in element.children if isinstance(one, Element) and one.name == "summary"),
-            None,
-        )
-        for one in element.children:
-            if one is not first:
-                if isinstance(one, str):
-                    self._count(one, "closed <details>")
-                else:
-                    self._count_all(one, "closed <details>")
+        first = next((child for child in element.elements() if child.name == "summary"), None)
+        for child in element.children:
+            if isinstance(child, str):
+                self._keep(child, "closed <details>")
+            elif child is not first:
+                self._keep_all(child, "closed <details>")
         return iter(() if first is None else (first,))
 
     def _chosen(self, element: Element) -> Iterator[Element | str]:
         """Of a closed list a person sees the option that is chosen."""
-        options = [one for one in element.walk() if one.name == "option"]
+        options = [inner for inner in element.walk() if inner.name == "option"]
+        self._budget.spend(len(options))
         if "multiple" in element.attributes or element.get("size", "1") not in ("", "0", "1"):
             return iter(options)
-        chosen = [one for one in options if "selected" in one.attributes][-1:] or options[:1]
-        for one in options:
-            if one is not chosen[0]:
-                self._count_all(one, "closed <select>")
+        chosen = [option for option in options if "selected" in option.attributes][-1:]
+        chosen = chosen or options[:1]
+        for option in options:
+            if option is not chosen[0]:
+                self._keep_all(option, "closed <select>")
         return iter(chosen)
 
     # Tables
+
+    def _collapsed(self, cell: Element) -> str:
+        """Whether a cell stands in a column that is collapsed."""
+        table = next(
+            (frame for frame in reversed(self._frames) if frame.element.name == "table"), None
+        )
+        row = self._frame
+        if table is None or row is None or not table.collapsed:
+            return ""
+        at = row.column
+        span = cell.get("colspan")
+        row.column += int(span) if span.isdigit() and 0 < len(span) < 4 else 1
+        return "visibility" if at in table.collapsed else ""
 
     def _open_table(self, frame: _Frame) -> None:
         if self._table is not None or frame.element.holds("table"):
@@ -287,6 +439,7 @@ class _Page:
         if frame.element.name == "tr":
             table.rows.append([])
         elif not table.in_cell:
+            self._budget.spend(_CELL_STEPS)
             table.in_cell = True
             frame.lines = self.lines = Lines(around=table.outer.quotes)
 
@@ -307,6 +460,41 @@ class _Page:
         full = sum(1 for row in table.rows if sum(1 for cell in row if cell) > 1)
         is_data = full > 1 and not table.is_layout
         self.lines.rows(table.rows, _DATA if is_data else " ")
+
+
+_JOINED: Final = 2_000
+_MOST_UNSEEN: Final = 10_000
+"""Texts that are kept apart; there are as many reasons as elements."""
+
+
+def _holds_text(element: Element) -> bool:
+    return any(isinstance(child, str) and not child.isspace() for child in element.children)
+
+
+def _collapsed_columns(table: Element, cascade: Cascade | None, style: Style) -> frozenset[int]:
+    """The numbers of the columns of a table that are collapsed."""
+    columns: list[Element] = []
+    for child in table.elements():
+        if child.name == "colgroup":
+            columns += child.elements() or [child]
+        elif child.name == "col":
+            columns.append(child)
+    collapsed: set[int] = set()
+    at = 0
+    for column in columns:
+        span = column.get("span")
+        wide = min(int(span), 100) if span.isdigit() and len(span) < 4 else 1
+        if cascade is not None and _is_collapsed(column, cascade, style):
+            collapsed.update(range(at, at + wide))
+        at += wide
+    return frozenset(collapsed)
+
+
+def _is_collapsed(column: Element, cascade: Cascade, style: Style) -> bool:
+    around = style
+    if column.parent is not None and column.parent.name == "colgroup":
+        around = cascade.style_of(column.parent, style)
+    return not cascade.style_of(column, around).has_visibility and style.has_visibility
 
 
 def _first_number(element: Element) -> int:

@@ -1,4 +1,4 @@
-"""The tree of elements, and how a browser builds it from tags (HTML standard, 13.2.6)."""
+"""The tree of a page: elements, their attributes, and the text in them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from nornmail.html.tokenizer import NO_ATTRIBUTES
-
+NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
+UNREAD: Final = "\0unread"
+"""The attribute of an element of which not all attributes were read: it is not shown."""
 _WORD: Final = re.compile(r"[^\t\n\f\r ]+")
+_NOTHING: Final[Sequence[Element | str]] = ()
 
 
 class Element:
-    """An element: a name in lower case, attributes, and what is in it. To be read only.
+    """An element of the tree. To be read only.
 
     Attributes:
-        name: such as ``"div"``; the root's is ``"html"``.
-        attributes: names in lower case, references resolved; ``""`` where none was given.
+        name: in lower case, such as ``"div"``, and ``"svg text"`` in a drawing; the root's is
+            ``"html"``.
+        attributes: names in lower case, references resolved; ``""`` where there is no value.
         children: elements and text, in order.
         parent: ``None`` for the root.
+        shadow: the ``<template>`` that is shown in place of the children, if there is one.
     """
 
-    __slots__ = ("attributes", "children", "name", "parent")
+    __slots__ = ("attributes", "children", "name", "parent", "shadow")
 
     def __init__(self, name: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> None:
         self.name = name
         self.attributes = attributes
         self.children: Sequence[Element | str] = _NOTHING
         self.parent: Element | None = None
+        self.shadow: Element | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} {dict(self.attributes)!r}: {len(self.children)}>"
@@ -42,7 +47,11 @@ class Element:
         value = self.attributes.get("class")
         if not value:
             return []
-        return list(dict.fromkeys(found[0] for found in _WORD.finditer(value)))
+        return list(dict.fromkeys(_WORD.findall(value)))
+
+    def elements(self) -> list[Element]:
+        """The children that are elements."""
+        return [child for child in self.children if not isinstance(child, str)]
 
     def walk(self) -> Iterator[Element]:
         """This element and all within it, in the order of the document. It does not recurse."""
@@ -50,18 +59,21 @@ class Element:
         while ahead:
             element = ahead.pop()
             yield element
-            ahead.extend(one for one in reversed(element.children) if isinstance(one, Element))
+            if element.children:
+                ahead.extend(
+                    child for child in reversed(element.children) if not isinstance(child, str)
+                )
 
     def holds(self, name: str) -> bool:
         """Whether an element of this name is within."""
         ahead: list[Element] = [self]
         while ahead:
-            for one in ahead.pop().children:
-                if not isinstance(one, str):
-                    if one.name == name:
+            for child in ahead.pop().children:
+                if not isinstance(child, str):
+                    if child.name == name:
                         return True
-                    if one.children:
-                        ahead.append(one)
+                    if child.children:
+                        ahead.append(child)
         return False
 
     def text(self) -> str:
@@ -82,7 +94,7 @@ class Element:
             self.children.append(node)
         else:
             self.children = [node]
-        if isinstance(node, Element):
+        if not isinstance(node, str):
             node.parent = self
 
     def insert(self, at: int, node: Element | str) -> None:
@@ -91,7 +103,7 @@ class Element:
             self.children.insert(at, node)
         else:
             self.children = [node]
-        if isinstance(node, Element):
+        if not isinstance(node, str):
             node.parent = self
 
     def position(self, child: Element) -> int:
@@ -99,13 +111,10 @@ class Element:
         for number in range(len(self.children) - 1, -1, -1):
             if self.children[number] is child:
                 return number
-        raise ValueError("no child of this element")
+        raise ValueError("not a child of this element")
 
     def remove(self, child: Element) -> None:
         """Take ``child`` out."""
         if isinstance(self.children, list):
             del self.children[self.position(child)]
         child.parent = None
-
-
-_NOTHING: Final[Sequence[Element | str]] = ()

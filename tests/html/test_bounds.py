@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from nornmail.html.css import stylesheet as sheet
 from nornmail.html.document import html_to_text, parse_html, visible_text
-from nornmail.html.limits import MAX_HTML_ATTRIBUTES, MAX_HTML_DEPTH, MAX_HTML_NESTING
-from nornmail.html.tree import Element
+from nornmail.html.limits import (
+    MAX_HTML_DEPTH,
+    MAX_HTML_NESTING,
+)
+from nornmail.html.render import UnseenText
 from tests.message.payloads import some_pages
 
 SAMPLE = 10_000
@@ -143,54 +145,100 @@ def test_memory(html: str) -> None:
     ("html", "defect"),
     [
         pytest.param(
-            "<style>" + "a{top:0}" * 10_001 + "</style>x",
-            "more rules of style than the limit",
+            "<style>" + "a{top:0}" * 30_000 + "</style>x",
+            "HTML too costly to tell what is seen: the rest is left out",
             id="rules",
         ),
         pytest.param(
-            "<p><table><td>" + "<i>" * 510 + "<b></b></p>" * 4_000,
-            "HTML nested too wrongly to be read",
-            id="steps",
+            "<p><table><td>" + "<i>" * 510 + "<b></b></p>" * 9_000,
+            "HTML too costly to read",
+            id="crossed tags",
         ),
         pytest.param("a<!--b", "HTML that ends within a tag, a comment or a script", id="the end"),
+        pytest.param("<p " + "a " * 30_000 + ">b", "a tag over the limit", id="attributes"),
     ],
 )
-def test_what_is_over_a_limit_is_told(html: str, defect: str) -> None:
-    told: list[str] = []
-    visible_text(html, told.append)
-    assert defect in told
+def test_what_is_over_a_limit_is_noted(html: str, defect: str) -> None:
+    defects: list[str] = []
+    visible_text(html, defects.append)
+    assert defect in defects
 
 
-def test_where_styles_cost_too_much_the_text_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "MAX_CSS_STEPS", 100)
-    told: list[str] = []
-    page = "<style>i p{color:red}i b{display:none}</style>" + "<p>a</p>" * 200 + "<i><b>hidden"
-    seen = visible_text(page, told.append)
-    assert told == ["style that is too costly to follow"]
-    assert 0 < seen.text.count("a") < 200
+def test_where_the_budget_is_spent_the_text_ends() -> None:
+    rules = "i p{color:red}" * 100 + "i b{display:none}"
+    page = f"<style>{rules}</style>" + "<p>seen</p>" * 2_000 + "<i><b>hidden"
+    defects: list[str] = []
+    seen = visible_text(page, defects.append)
+    assert defects == ["HTML too costly to tell what is seen: the rest is left out"]
+    assert 0 < seen.text.count("seen") < 2_000
     assert "hidden" not in seen.text
+    assert seen.unseen[-1].reason == "too costly"
+    assert "hidden" in seen.unseen[-1].text
 
 
-def test_where_styles_are_too_many_nothing_is_shown() -> None:
-    html = "<style>" + "b{top:0}" * 10_001 + "p{display:none}</style><p>a"
-    assert visible_text(html).removed == {"too much style": 1}
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param(
+            "<style>" + "b{top:0}" * 40_000 + "p{display:none}</style><p>secret", id="rules"
+        ),
+        pytest.param("<style>" + "a{" * 40 + "p{display:none}</style><p>secret", id="nesting"),
+        pytest.param(
+            "<style>" + "a " * 200 + ",p{display:none}</style><p>secret", id="a long selector"
+        ),
+        pytest.param(
+            "<style>p" + ":not(x" * 20 + ")" * 20 + "{display:none}</style><p>secret",
+            id="negations in negations",
+        ),
+        pytest.param(
+            "<p class=x>secret" + "<b></b>" * 20_000 + "<style>.x{display:none}</style>",
+            id="a sheet behind more elements than are read",
+        ),
+        pytest.param(
+            "<p class=x>secret" + " " * 2_200_000 + "<style>.x{display:none}</style>",
+            id="a sheet behind more characters than are read",
+        ),
+        pytest.param("<p " + numbered("a{} ", 60_000) + "hidden>secret", id="attributes"),
+        pytest.param(
+            "<p " + numbered("a{} ", 600_000) + "hidden>secret", id="more attributes than are read"
+        ),
+        pytest.param("<p style='opacity:calc(0" + "+0" * 3_000 + ")'>secret", id="a sum"),
+        pytest.param(
+            "<p style='--a:none;"
+            + "".join(f"--a{n}:var(--a{n - 1 or ''});" for n in range(1, 90))
+            + "display:var(--a89)'>secret",
+            id="variables through variables",
+        ),
+        pytest.param("<div style='filter:invert(1)'>" * 40 + "secret", id="filters in filters"),
+        pytest.param(
+            "<p style='transform:" + "scale(1) " * 9_000 + "scale(0)'>secret", id="transforms"
+        ),
+    ],
+)
+def test_what_is_not_read_makes_nothing_visible(html: str) -> None:
+    seen = visible_text(html)
+    assert "secret" not in seen.text
+
+
+def test_what_is_not_shown_is_kept_with_its_reason() -> None:
+    html = (
+        "<p hidden>one<b>two</b></p>a<p style='color:#fff'>three</p>b<p style='display:if(x)'>four"
+    )
+    assert visible_text(html).unseen == (
+        UnseenText("display", "one two"),
+        UnseenText("color", "three"),
+        UnseenText("unknown style", "four"),
+    )
 
 
 def test_what_is_nested_too_deep_lies_side_by_side() -> None:
-    deep = "<div>" * 10_000 + "a" + "</div>" * 10_000 + "b"
+    deep = "<div>" * 1_000 + "a" + "</div>" * 1_000 + "b"
     element, depth = parse_html(deep), 0
-    while element.children and isinstance(element.children[0], Element):
-        element = element.children[0]
+    while element.elements():
+        element = element.elements()[-1]
         depth += 1
     assert depth == MAX_HTML_NESTING
     assert html_to_text(deep) == "a\nb"
-
-
-def test_attributes_behind_the_limit_are_not_read() -> None:
-    html = "<p " + numbered("a-long-name-{} ", 90 * MAX_HTML_ATTRIBUTES) + ">"
-    (element,) = parse_html(html).children
-    assert isinstance(element, Element)
-    assert len(element.attributes) == MAX_HTML_ATTRIBUTES
 
 
 def test_broken_html_never_raises() -> None:

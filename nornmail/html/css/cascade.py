@@ -5,36 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from nornmail.defects import Note
 from nornmail.html.css.color import BLACK, Color, legacy_color
-from nornmail.html.css.computed import compute
-from nornmail.html.css.properties import IMAGE, Value
-from nornmail.html.css.style import Style, layout_of
-from nornmail.html.css.stylesheet import Block, Rule, StyleSheets, read_block
-from nornmail.html.css.syntax import without_comments
+from nornmail.html.css.computed import compute, what_hides_text
+from nornmail.html.css.properties import IMAGE, INHERITED, Value
+from nornmail.html.css.style import Style
+from nornmail.html.css.stylesheet import Declared, PageRule, StyleSheets, style_attribute
 from nornmail.html.css.values import Length
 from nornmail.html.elements import NEVER_SHOWN
-from nornmail.html.tree import Element
+from nornmail.html.limits import Budget
+from nornmail.html.tree import UNREAD, Element
 
 _REMEMBERED: Final = 1_000
 """Styles and ``style`` attributes that are remembered: those of a newsletter repeat."""
-_NO_RULES: Final[tuple[tuple[Rule, ...], tuple[int, ...]]] = ((), ())
 _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _SHOWN: Final = frozenset(
-    {"background", "bgcolor", "color", "hidden", "link", "open", "popover", "size", "text", "type"}
-)
+    {"background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open", "popover",
+     "size", "text", "type", "width", UNREAD}
+)  # fmt: skip
 """The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
 _PRE: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
 _FONT_SIZES: Final = (10, 10, 13, 16, 18, 24, 32, 48)
-_SIZES: Final = {"big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length(em=5 / 6),
-                 "sup": Length(em=5 / 6)}  # fmt: skip
+_SIZES: Final = {
+    "big": Length(em=1.2), "small": Length(em=5 / 6), "sub": Length(em=5 / 6),
+    "sup": Length(em=5 / 6), "h1": Length(em=2), "h2": Length(em=1.5), "h3": Length(em=1.17),
+    "h5": Length(em=0.83), "h6": Length(em=0.67), "rt": Length(em=0.5),
+}  # fmt: skip
+_NO_RULES: Final[tuple[tuple[PageRule, ...], tuple[int, ...]]] = ((), ())
 _FIELDS: Final = frozenset({"button", "input", "select", "textarea"})
 _MARK: Final[Mapping[str, Value]] = {"color": BLACK, "background-color": Color(255, 255, 0)}
 _FIELD: Final[Mapping[str, Value]] = {
     "color": BLACK, "background-color": Color(240, 240, 240), "font-size": Length(px=13.3),
-    "line-height": Length(em=1.2), "letter-spacing": Length(),
+    "line-height": Length(em=1.2), "letter-spacing": Length(), "text-indent": Length(),
+    "text-shadow": (),
+}  # fmt: skip
+_CLIPPED: Final[Mapping[str, Value]] = {"overflow": "clip"}
+_INDENTED: Final = frozenset({"blockquote", "dd", "dir", "figure", "menu", "ol", "ul"})
+_MARGIN: Final = Length(px=40)
+_LINE_MARGIN: Final = Length(em=1)
+_MARGINS: Final = {
+    **dict.fromkeys(("p", "blockquote", "dl", "figure", "h1", "h2", "h3", "h4", "ol", "pre", "ul"),
+                    _LINE_MARGIN),
+    "body": Length(px=8),
 }  # fmt: skip
 
 
@@ -42,28 +55,30 @@ class Cascade:
     """Gives each element of a page its style, from the root inwards.
 
     Attributes:
-        sheets: the style blocks of the page.
+        sheets: the style sheets of the page.
         start: the style around the root.
     """
 
-    def __init__(self, root: Element, quirks: bool, note: Note) -> None:
+    def __init__(self, root: Element, quirks: bool, budget: Budget) -> None:
         self._quirks = quirks
-        self.sheets = StyleSheets(root, quirks, note)
+        self._budget = budget
+        self.sheets = StyleSheets(root, quirks, budget)
         self._styles: dict[tuple[object, ...], Style] = {}
-        self._attributes: dict[str, Block] = {}
+        self._attributes: dict[str, Declared] = {}
         self._has_rules = bool(self.sheets)
         self.start = Style()
+        self.start.variables = dict(self.sheets.initial)
 
     def style_of(self, element: Element, parent: Style) -> Style:
         """The style of ``element``; ``parent`` is that of the element around it."""
-        rules, rules_key = self.sheets.rules_of(element) if self._has_rules else _NO_RULES
+        rules, numbers = self.sheets.rules_of(element) if self._has_rules else _NO_RULES
         attributes = element.attributes
         key: tuple[object, ...]
         if attributes:
             shown = "href" in attributes if _SHOWN.isdisjoint(attributes) else id(attributes)
-            key = (parent, element.name, attributes.get("style"), shown, rules_key)
+            key = (parent, element.name, attributes.get("style"), shown, numbers)
         else:
-            key = (parent, element.name, rules_key)
+            key = (parent, element.name, numbers)
         style = self._styles.get(key)
         if style is None:
             style = self._computed(element, parent, rules)
@@ -72,44 +87,167 @@ class Cascade:
             self._styles[key] = style
         return style
 
-    def _computed(self, element: Element, parent: Style, rules: Iterable[Rule]) -> Style:
-        sets: dict[str, Value] = dict(_by_element(element, parent))
-        important: dict[str, Value] = {}
-        for rule in rules:
-            sets.update(rule.block.sets)
-            important.update(rule.block.important)
+    def _computed(self, element: Element, parent: Style, rules: tuple[PageRule, ...]) -> Style:
         own = element.attributes.get("style")
-        if own:
-            block = self._style_attribute(own)
-            sets.update(block.sets)
-            important.update(block.important)
-        sets.update(important)
+        block = self._style_attribute(own) if own else _NOTHING
+        self._budget.spend(_COMPUTED_STEPS + 2 * len(rules))
+        hints = _by_element(element, parent)
+        plain = [entry for entry in rules if not entry.rule.selector.pseudo]
+        sets = _cascaded(hints, plain, block, has_layers=self.sheets.has_layers)
         if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
             sets.pop("mso-hide", None)
-        style = compute(parent, sets)
-        _note_links(element, style)
-        style.layout = layout_of(element.name, style.display, parent.display, style.white_space)
+        style = compute(element.name, parent, sets, is_root=element.parent is None)
+        if style.variables is not parent.variables:
+            self._budget.spend(len(style.variables))
+        if any(entry.rule.is_unsure for entry in rules) or UNREAD in element.attributes:
+            style.lost = style.unseen = style.lost or "unknown style"
+        if len(plain) < len(rules) and not style.lost:
+            self._pseudo_elements(element, parent, sets, style, rules)
+        if "animation-name" in sets and not style.lost:
+            self._animate(element, parent, sets, style)
+        if element.name == "body":
+            style.link = legacy_color(element.get("link")) or style.link
         return style
 
-    def _style_attribute(self, css: str) -> Block:
+    def _pseudo_elements(
+        self, element: Element, parent: Style, sets: Mapping[str, Value], style: Style,
+        rules: tuple[PageRule, ...],
+    ) -> None:  # fmt: skip
+        """What is painted before and after an element, and how its first line looks."""
+        for pseudo in ("before", "after", "first-line"):
+            matched = [entry for entry in rules if entry.rule.selector.pseudo == pseudo]
+            if not matched:
+                continue
+            made = _cascaded({}, matched, _NOTHING, has_layers=self.sheets.has_layers)
+            if pseudo == "first-line":
+                first = {name: value for name, value in made.items() if name in _OF_LINES}
+                as_line = compute(element.name, parent, {**sets, **first}, is_root=False)
+                style.unseen = style.unseen or as_line.unseen
+            elif made.get("content", "none") != "none":
+                self._cover(style, made)
+
+    def _cover(self, style: Style, made: Mapping[str, Value]) -> None:
+        """A box of a pseudo-element that fills the element: behind its text, or in front of it."""
+        box = compute("span", style, made, is_root=False)
+        color = made.get("background-color")
+        if box.lost or not box.has_visibility or made.get("position") != "absolute":
+            return
+        if not isinstance(color, Color) or color.alpha * made.get("opacity", 1.0) < 0.5:
+            return
+        if not _fills(made):
+            return
+        if made.get("z-index", 0) < 0:
+            style.group = style.group.painted(color)
+            style.unseen = what_hides_text(style)
+        elif color.alpha * made.get("opacity", 1.0) > 0.9:
+            style.lost = style.unseen = "covered"
+
+    def _animate(
+        self, element: Element, parent: Style, sets: dict[str, Value], style: Style
+    ) -> None:
+        """An element that is hidden by the last frame of an animation that holds it."""
+        for name in sets["animation-name"]:
+            last, frames = self.sheets.keyframes.get(name, (_NOTHING, []))
+            chosen = [last] if sets.get("animation-fill-mode") else frames
+            if sets.get("animation-fill-mode") and not last.sets:
+                chosen = frames
+            for frame in chosen if sets.get("animation-fill-mode") else []:
+                as_frame = compute(element.name, parent, {**sets, **frame.sets}, is_root=False)
+                if as_frame.unseen:
+                    style.lost = style.unseen = as_frame.unseen
+
+    def _style_attribute(self, css: str) -> Declared:
         known = self._attributes.get(css)
         if known is None:
-            known = read_block(without_comments(css), self._quirks)
+            known = style_attribute(css, self._quirks)
+            self._budget.spend(8 * css.count(":") + len(css) // 20)
             if len(self._attributes) < _REMEMBERED:
                 self._attributes[css] = known
         return known
 
 
-def _note_links(element: Element, style: Style) -> None:
-    if element.name == "body":
-        style.link = legacy_color(element.get("link")) or style.link
+_NOTHING: Final = Declared({}, {})
+_COMPUTED_STEPS: Final = 40
+_OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity"}
+
+
+def _fills(made: Mapping[str, Value]) -> bool:
+    """Whether a positioned box is as large as the one around it."""
+
+    def is_at(name: str) -> bool:
+        value = made.get(name)
+        return isinstance(value, Length) and value.pixels() <= 2
+
+    def is_full(name: str) -> bool:
+        value = made.get(name)
+        return isinstance(value, Length) and (value.share >= 0.9 or value.pixels() >= 100)
+
+    return ((is_at("left") and is_at("right")) or is_full("width")) and (
+        (is_at("top") and is_at("bottom")) or is_full("height")
+    )
+
+
+def _cascaded(
+    hints: Mapping[str, Value], rules: Iterable[PageRule], own: Declared, *, has_layers: bool
+) -> dict[str, Value]:
+    """The declarations that win, of rules in the order in which they count."""
+    entries = list(rules)
+    sets: dict[str, Value] = dict(hints)
+    if has_layers or any(_reverts(entry.rule.block) for entry in entries) or _reverts(own):
+        return _cascaded_by_layers(sets, entries, own)
+    for entry in entries:
+        sets.update(entry.rule.block.sets)
+    sets.update(own.sets)
+    for entry in entries:
+        sets.update(entry.rule.block.important)
+    sets.update(own.important)
+    return sets
+
+
+def _reverts(block: Declared) -> bool:
+    return any(
+        isinstance(value, str) and value in ("revert", "revert-layer")
+        for sets in (block.sets, block.important)
+        for value in sets.values()
+    )
+
+
+def _cascaded_by_layers(
+    hints: dict[str, Value], entries: list[PageRule], own: Declared
+) -> dict[str, Value]:
+    """The same where there are layers, and values that go back to those of a lower one."""
+    levels: list[tuple[int, Mapping[str, Value]]] = [
+        (entry.weight[0], entry.rule.block.sets) for entry in entries
+    ]
+    levels.append((_INLINE, own.sets))
+    by_importance = sorted(entries, key=lambda entry: entry.important)
+    levels += [(_IMPORTANT + entry.important[0], entry.rule.block.important)
+               for entry in by_importance]  # fmt: skip
+    levels.append((2 * _IMPORTANT, own.important))
+    result = dict(hints)
+    before = dict(hints)
+    level = -1
+    for number, sets in levels:
+        if number != level:
+            before, level = dict(result), number
+        for name, value in sets.items():
+            if isinstance(value, str) and value == "revert-layer":
+                value = before.get(name, "unset")
+            elif isinstance(value, str) and value == "revert":
+                value = hints.get(name, "unset")
+            result[name] = value
+    return result
+
+
+_INLINE: Final = 1 << 20
+_IMPORTANT: Final = 1 << 21
 
 
 def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
     """What the element's name and its old attributes set (HTML standard, 15.3)."""
     name, attributes = element.name, element.attributes
     sets = _by_name(name)
-    if name in NEVER_SHOWN or _is_closed(element):
+    if name in NEVER_SHOWN or ((attributes or name == "dialog") and _is_closed(element)):
         sets["display"] = "none"
     if not attributes:
         return sets
@@ -117,7 +255,9 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
         sets["color"] = parent.link
     if name in _PAINTED:
         if attributes.get("background"):
-            sets["background-image"] = IMAGE
+            address = attributes["background"].strip().lower()
+            if address.startswith(("http:", "https:", "cid:", "data:", "//")):
+                sets["background-image"] = IMAGE
         painted = legacy_color(attributes.get("bgcolor", ""))
         if painted is not None:
             sets["background-color"] = painted
@@ -125,6 +265,8 @@ def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
         size = _font_size(attributes.get("size", ""))
         if size is not None:
             sets["font-size"] = size
+    if "dir" in attributes and attributes["dir"].lower() in ("ltr", "rtl"):
+        sets["direction"] = attributes["dir"].lower()
     written = _WRITTEN.get(name)
     color = legacy_color(attributes.get(written, "")) if written else None
     if color is not None:
@@ -144,7 +286,15 @@ def _by_name(name: str) -> dict[str, Value]:
     elif name == "mark":
         sets.update(_MARK)
     elif name == "img":  # what has no room is cut off
-        sets["overflow"] = "hidden"
+        sets.update(_CLIPPED)
+    elif name == "table":
+        sets["text-indent"] = Length()
+    if name in _MARGINS:
+        sets["margin-top"] = _MARGINS[name]
+        if name == "body":
+            sets["margin-left"] = _MARGINS[name]
+    if name in _INDENTED:
+        sets["padding-left" if name in ("ol", "ul", "dir", "menu") else "margin-left"] = _MARGIN
     if name in _PRE:
         sets["white-space"] = "pre"
     return sets
@@ -154,6 +304,8 @@ def _is_closed(element: Element) -> bool:
     attributes = element.attributes
     if "hidden" in attributes or "popover" in attributes:
         return True
+    if element.name == "object":  # it shows its data, and what is in it where there are none
+        return bool(attributes.get("data") or attributes.get("type"))
     if element.name == "input":
         return attributes.get("type", "").lower() == "hidden"
     return element.name == "dialog" and "open" not in attributes
@@ -165,6 +317,6 @@ def _font_size(text: str) -> Length | None:
     sign, digits = text[:1], text.lstrip("+-")[:4]
     if not digits[:1].isdigit():
         return None
-    number = int("".join(one for one in digits if one in "0123456789") or "3")
+    number = int("".join(digit for digit in digits if digit in "0123456789") or "3")
     number = 3 + number if sign == "+" else 3 - number if sign == "-" else number
     return Length(px=_FONT_SIZES[max(1, min(7, number))])

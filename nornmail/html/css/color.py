@@ -1,4 +1,4 @@
-"""Colors in every notation (CSS Color Level 4, and the HTML standard's legacy attributes)."""
+"""Colors in every notation (CSS Color Level 4 and 5, and the legacy attributes of HTML)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from nornmail.html.css.syntax import function, split, words
-from nornmail.html.css.values import length_of
+from nornmail.html.css.values import angle_of, length_of
 
 # ---- The named colors of CSS, and those of the system as a light desktop has them.
 
@@ -58,8 +58,6 @@ NAMES: Final = {
 
 
 _HEX: Final = re.compile(r"[0-9a-f]+")
-_ANGLES: Final = {"deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0, "": 1.0}
-_ANGLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(deg|grad|rad|turn|)")
 NEAR: Final = 48.0
 """Two colors this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
 NEAR_CONTRAST: Final = 1.3
@@ -149,6 +147,8 @@ def _from_function(name: str, inside: str) -> Color | None:
         return parse_color(split(inside, ",")[0].strip())
     if name == "color-mix":
         return _mixed(inside)
+    if name == "contrast-color":
+        return _contrasting(inside)
     body, _, alpha = inside.partition("/")
     if inside.lstrip().startswith("from "):
         return _relative(name, inside)
@@ -169,32 +169,67 @@ def _from_function(name: str, inside: str) -> Color | None:
 
 
 def _relative(name: str, inside: str) -> Color | None:
-    """``rgb(from white r g b / 50%)``: the channels are taken as they are."""
-    parts = words(inside.partition("/")[0])
+    """``rgb(from white r g b / 50%)``: of other spaces, the channels as they are."""
+    body, _, alpha = inside.partition("/")
+    parts = words(body)
     base = parse_color(parts[1]) if len(parts) == 5 else None
-    if base is None or not all(one.isalpha() for one in parts[2:]):
+    if base is None:
         return None
-    opacity = _channel(inside.partition("/")[2].strip() or "1", 1.0)
+    opacity = _channel(alpha.strip() or "1", 1.0)
+    if name in ("rgb", "rgba"):
+        channels = {"r": base.red, "g": base.green, "b": base.blue}
+        texts = [_NAMED_CHANNEL.sub(lambda m: f"{channels[m[0]]:.2f}", part) for part in parts[2:]]
+        made = _rgb(*texts)
+        base = Color(*made) if made is not None else base
+        if made is None:
+            return None
+    elif not all(part.isalpha() for part in parts[2:]):
+        return None
     return base._replace(alpha=1.0 if opacity is None else opacity)
+
+
+_NAMED_CHANNEL: Final = re.compile(r"\b[rgb]\b")
+
+
+def _contrasting(inside: str) -> Color | None:
+    """``contrast-color(navy)``: black or white, whichever is told apart better."""
+    base = parse_color(inside.strip().removesuffix("max").strip())
+    if base is None:
+        return None
+    light = _luminance(base)
+    return BLACK if (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) else WHITE
 
 
 def _mixed(inside: str) -> Color | None:
     """``color-mix(in srgb, white 90%, black)``, mixed in RGB whatever the space is."""
-    pieces = [words(piece) for piece in split(inside, ",")[1:]]
-    found: list[tuple[Color, float | None]] = []
-    for piece in pieces:
-        share = next((_channel(one, 1.0) for one in piece if one.endswith("%")), None)
-        color = next(filter(None, (parse_color(one) for one in piece)), None)
+    pieces = split(inside, ",")
+    if pieces[0].split()[:1] == ["in"]:
+        pieces = pieces[1:]
+    mixed: list[tuple[Color, float | None]] = []
+    for piece in map(words, pieces):
+        share = next((_channel(word, 1.0) for word in piece if word.endswith("%")), None)
+        color = next(filter(None, (parse_color(word) for word in piece)), None)
         if color is None:
             return None
-        found.append((color, share))
-    if len(found) != 2:
+        mixed.append((color, share))
+    if len(mixed) != 2:
         return None
-    (one, first), (two, second) = found
+    (one, first), (two, second) = mixed
     if first is None:
         first = 0.5 if second is None else 1 - second
-    mixed = (a * first + b * (1 - first) for a, b in zip(one, two, strict=True))
-    return Color(*mixed)
+    second = 1 - first if second is None else second
+    if first + second <= 0:
+        return None
+    total = first + second
+    first, second = first / total, second / total
+    alpha = one.alpha * first + two.alpha * second
+    if not alpha:
+        return TRANSPARENT
+    red, green, blue = (
+        (a * one.alpha * first + b * two.alpha * second) / alpha
+        for a, b in zip(one[:3], two[:3], strict=True)
+    )
+    return Color(red, green, blue, alpha * min(1.0, total))
 
 
 def _channel(text: str, full: float) -> float | None:
@@ -216,10 +251,8 @@ def _channels(full: tuple[float, float, float], *texts: str) -> tuple[float, flo
 
 
 def _angle(text: str) -> float | None:
-    found = _ANGLE.fullmatch(text)
-    if found is None:
-        return 0.0 if text == "none" else None
-    return float(found[1]) * _ANGLES[found[2]] % 360
+    angle = angle_of(text)
+    return None if angle is None else angle % 360
 
 
 def _rgb(*texts: str) -> tuple[float, float, float] | None:

@@ -6,89 +6,175 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from nornmail.html.css import visibility
-from nornmail.html.css.color import BLACK, Color
+from nornmail.html.css import paint
+from nornmail.html.css.color import BLACK, TRANSPARENT, WHITE, Color
+from nornmail.html.css.filters import is_identity
+from nornmail.html.css.geometry import place, what_moves_away
+from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import (
     CURRENT,
     IMAGE,
     INHERITED,
+    UNKNOWN,
     WIDE_KEYWORDS,
     Pending,
+    Shadow,
     Value,
     read,
 )
-from nornmail.html.css.style import _ROUNDS, _VARIABLE, Style
+from nornmail.html.css.style import Style, layout_of
+from nornmail.html.css.transforms import NO_TRANSFORM
 from nornmail.html.css.values import FONT_SIZE, Length
-from nornmail.html.css.visibility import SMALLEST_TEXT
-from nornmail.html.limits import MAX_CSS_VALUE_CHARS
+from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
+
+SMALLEST_TEXT: Final = 4.0
+"""Pixels of text below which nobody reads it. Preheaders have 0 or 1, small print 8 and more."""
+_OUTSIDE: Final = frozenset({"absolute", "fixed"})
+_UNKNOWN_STYLE: Final = "unknown style"
 
 
-def compute(parent: Style, sets: Mapping[str, Value]) -> Style:
-    """The style of an element within ``parent`` on which the cascade has set ``sets``."""
+def compute(name: str, parent: Style, sets: Mapping[str, Value], *, is_root: bool) -> Style:
+    """The style of the element ``name`` within ``parent`` on which the cascade has set ``sets``."""
     style = parent.child()
-    sets = _resolved(style, sets)
+    sets = _resolved(style, parent, sets)
+    if UNKNOWN in sets:
+        style.lost = style.lost or _UNKNOWN_STYLE
     _text(style, parent, sets)
-    _colors(style, parent, sets)
+    style.is_dark = sets.get("color-scheme", style.is_dark)
+    if is_root and style.is_dark:
+        style.group, style.color = Group(_DARK_CANVAS), WHITE
     style.display = sets.get("display", "")
-    if "float" in sets or sets.get("position") in ("absolute", "fixed"):
-        style.display = style.display or "block"
-    if style.display.startswith("inline-"):  # it stands in the line that the parent indents
-        style.right += min(0.0, parent.indent.pixels(parent.size))
+    is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
+    style.is_out = is_out
+    style.layout = layout_of(name, style.display, parent.display, style.white_space, is_out)
     if not style.lost:
-        style.lost = visibility.what_hides(style, sets)
-    style.is_painted = visibility.covers_what_is_behind(style, sets)
-    style.unseen = style.lost or visibility.what_hides_text(style)
+        style.lost = _what_hides(style, sets)
+    if style.lost:
+        style.unseen = style.lost
+        return style
+    _colors(style, parent, sets)
+    if style.group.depth > paint.MAX_GROUPS:
+        style.lost = style.unseen = _UNKNOWN_STYLE
+    place(style, parent, sets)
+    style.is_painted = _covers_what_is_behind(style, sets)
+    style.unseen = what_hides_text(style)
     return style
 
 
-def _resolved(style: Style, sets: Mapping[str, Value]) -> Mapping[str, Value]:
-    """``sets`` with custom properties put in and without keywords such as ``inherit``."""
+_DARK_CANVAS: Final = Color(18, 18, 18)
+
+
+def _resolved(style: Style, parent: Style, sets: Mapping[str, Value]) -> Mapping[str, Value]:
+    """``sets`` with custom properties substituted and without keywords such as ``inherit``."""
     if not any(name.startswith("--") or isinstance(value, str) for name, value in sets.items()):
         return sets
     own = {name: value for name, value in sets.items() if name.startswith("--")}
     if own:
-        style.variables = {**style.variables, **own}
-    found: dict[str, Value] = {}
+        inherited = style.variables
+        style.variables = {**inherited, **own}
+        for name, value in own.items():
+            if value in WIDE_KEYWORDS:
+                style.variables = {**style.variables, name: inherited.get(name, "")}
+    resolved: dict[str, Value] = {}
     for name, value in sets.items():
         if name in own:
             continue
         if isinstance(value, Pending):
-            text = _filled(value, style.variables)
-            found.update(read(name, text.strip().lower()) if text is not None else ())
+            text = substituted(value, style.variables)
+            if text == UNKNOWN:
+                resolved[UNKNOWN] = True
+            elif text is not None:
+                resolved.update(_keywords(read(name, text.strip().lower()), parent))
+        elif value == UNKNOWN:
+            resolved[UNKNOWN] = True
         elif not isinstance(value, str) or value not in WIDE_KEYWORDS:
-            found[name] = value
+            resolved[name] = value
+        else:
+            resolved.update(_keywords([(name, value)], parent))
+    return {name: value for name, value in resolved.items() if value is not None}
+
+
+def _keywords(pairs: object, parent: Style) -> dict[str, Value]:
+    resolved: dict[str, Value] = {}
+    for name, value in pairs:  # type: ignore[attr-defined]
+        if value == UNKNOWN:
+            resolved[UNKNOWN] = True
+        elif not isinstance(value, str) or value not in WIDE_KEYWORDS:
+            resolved[name] = value
         elif value == "initial" or (value != "inherit" and name not in INHERITED):
-            found[name] = _INITIAL.get(name)
-        elif value == "inherit" and name in ("display", "background-color"):
-            found[name] = None
-    return {name: value for name, value in found.items() if value is not None}
+            resolved[name] = _INITIAL.get(name)
+        elif value == "inherit" and name not in INHERITED:
+            if name == "display":
+                resolved[name] = parent.display or None
+            elif name in _INHERITED_UNKNOWN:
+                resolved[UNKNOWN] = True
+    return resolved
 
 
+_INHERITED_UNKNOWN: Final = frozenset(
+    {"transform", "clip-path", "clip", "filter", "mask-image", "height", "width", "max-height",
+     "max-width", "left", "top", "right", "bottom", "margin-left", "margin-top", "opacity",
+     "translate", "scale", "rotate", "content", "contain", "offset-path"}
+)  # fmt: skip
+"""Properties of which the parent's value is not kept; who inherits one is not shown."""
 _INITIAL: Final[Mapping[str, Value]] = {
     "visibility": "visible", "font-size": Length(px=FONT_SIZE), "line-height": Length(em=1.2),
     "letter-spacing": Length(), "text-indent": Length(), "color": BLACK, "white-space": "normal",
-    "text-fill-color": CURRENT,
+    "text-fill-color": CURRENT, "display": "inline", "text-shadow": (), "direction": "ltr",
 }  # fmt: skip
 
+# Custom properties
 
-def _filled(text: str, variables: Mapping[str, str]) -> str | None:
-    """``text`` with the custom properties put in, ``None`` when one is missing."""
-    missing = False
+_REFERENCE: Final = re.compile(r"(?<![-\w])(var|env)\(", re.I)
+_OTHER: Final = re.compile(r"(?<![-\w])(?:if|attr|inherit|--[-\w]+)\(", re.I)
+_NAME: Final = re.compile(r"\s*(--[^\s,()]+|[-\w]+)\s*([,)]|\Z)")
+_DEEPEST: Final = 64
 
-    def put(found: re.Match[str]) -> str:
-        nonlocal missing
-        value = variables.get(found[1], found[2])
-        missing = missing or value is None
-        return value or ""
 
-    for _ in range(_ROUNDS):
-        filled = _VARIABLE.sub(put, text)
-        if missing or len(filled) > MAX_CSS_VALUE_CHARS:
+def substituted(text: str, variables: Mapping[str, str], depth: int = 0) -> str | None:
+    """``text`` with ``var()`` substituted.
+
+    Returns:
+        ``None`` when a custom property is missing, ``UNKNOWN`` when the value was not computed.
+    """
+    if _OTHER.search(text) or depth > _DEEPEST:
+        return UNKNOWN
+    pieces, at, size = [], 0, len(text)
+    while match := _REFERENCE.search(text, at):
+        pieces.append(text[at : match.start()])
+        inside, at = _arguments(text, match.end())
+        name = _NAME.match(inside)
+        if name is None:
             return None
-        if filled == text:
-            return filled
-        text = filled
-    return None
+        fallback = inside[name.end() :] if name[2] == "," else None
+        value = variables.get(name[1]) if match[1].lower() == "var" else None
+        value = value if value is not None else fallback
+        if value is not None and ("(" in value):
+            value = substituted(value, variables, depth + 1)
+            if value is None and fallback is not None:
+                value = substituted(fallback, variables, depth + 1)
+        if value is None or value == UNKNOWN:
+            return value
+        size += len(value)
+        if size > MAX_CSS_SUBSTITUTED_CHARS:
+            return UNKNOWN
+        pieces.append(value)
+    return "".join((*pieces, text[at:]))
+
+
+def _arguments(text: str, at: int) -> tuple[str, int]:
+    depth = 1
+    for number in range(at, len(text)):
+        if text[number] == "(":
+            depth += 1
+        elif text[number] == ")":
+            depth -= 1
+            if not depth:
+                return text[at:number], number + 1
+    return text[at:], len(text)
+
+
+# Text and colors
 
 
 def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
@@ -98,9 +184,8 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         style.is_set = parent.is_set or bool(size.px)
         if not style.is_set and size.em + size.share >= _MODEST and parent.size >= SMALLEST_TEXT:
             style.size = max(style.size, SMALLEST_BY_STEPS)
-    height = sets.get("line-height")
-    if height is not None:
-        style.line_height = height
+    style.size_adjust = sets.get("font-size-adjust", style.size_adjust)
+    style.line_height = sets.get("line-height", style.line_height)
     spacing = sets.get("letter-spacing")
     if spacing is not None:
         style.spacing = spacing.pixels(style.size, style.size)
@@ -108,11 +193,13 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     if "visibility" in sets:
         style.has_visibility = sets["visibility"] == "visible"
     style.white_space = sets.get("white-space", style.white_space)
+    if "direction" in sets:
+        style.is_rtl = sets["direction"] == "rtl"
 
 
 _MODEST: Final = 0.5
 SMALLEST_BY_STEPS: Final = 6.0
-"""Pixels below which steps of half and more do not lead from the size that nobody has set, as in
+"""Pixels below which steps of half and more do not lead from the size that nothing has set, as in
 Blink: nested quotes take many."""
 
 
@@ -120,25 +207,175 @@ def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     color = sets.get("color")
     if isinstance(color, Color):
         style.color = color
-    fill = sets.get("text-fill-color")
-    if fill is not None:
+    if "text-fill-color" in sets:
+        fill = sets["text-fill-color"]
         style.fill = None if fill == CURRENT else fill
-    own = sets.get("background-color")
-    if own is not None:
-        _paint(style, style.color if own == CURRENT else own)
+    if "text-stroke-width" in sets:
+        style.stroke_width = sets["text-stroke-width"]
+    if "text-stroke-color" in sets:
+        stroke = sets["text-stroke-color"]
+        style.stroke_color = None if stroke == CURRENT else stroke
+    if "text-shadow" in sets:
+        style.shadows = tuple(_colored(shadow, style.color) for shadow in sets["text-shadow"])
+    _group(style, sets)
+    _paint(style, sets)
+
+
+def _colored(shadow: Shadow, current: Color) -> Shadow:
+    return shadow._replace(color=current) if shadow.color == CURRENT else shadow
+
+
+def _group(style: Style, sets: Mapping[str, Value]) -> None:
+    applied, opacity = sets.get("filter"), sets.get("opacity", 1.0)
+    blend = sets.get("mix-blend-mode", "normal")
+    backdrop = sets.get("backdrop-filter")
+    if backdrop is not None and style.group.background is not None:
+        behind = backdrop(style.group.background)
+        style.group = style.group._replace(background=paint.over(behind, WHITE))
+    if applied is not None and is_identity(applied):
+        applied = None
+    if applied is not None or opacity < 1 or blend != "normal":
+        style.group = paint.inner_group(style.group, applied, opacity, blend)
+
+
+def _paint(style: Style, sets: Mapping[str, Value]) -> None:
+    """The element's own background, and shadows that lie on it."""
+    color = sets.get("background-color")
+    color = style.color if color == CURRENT else color
     image = sets.get("background-image")
-    if image == IMAGE:
-        style.backdrop = None
-    elif isinstance(image, Color):
-        _paint(style, image)
+    image = None if image == "none" or sets.get("background-size") is True else image
+    if sets.get("background-clip") is True:
+        style.back_ink = image if image is not None else color
+        return
+    if color is not None:
+        style.group = style.group.painted(color)
+    if image is not None:
+        style.group = style.group.painted(None if image == IMAGE else image)
+    for shadow in sets.get("box-shadow", ()):
+        if shadow.is_inset and shadow.spread + abs(shadow.y) + shadow.blur / 2 >= _FILLING:
+            ink = style.color if shadow.color == CURRENT else shadow.color
+            style.group = style.group.painted(ink)
 
 
-def _paint(style: Style, color: Color) -> None:
-    if style.backdrop is not None:
-        style.backdrop = color.over(style.backdrop)
-    elif color.alpha > _SOLID:
-        style.backdrop = color._replace(alpha=1.0)
+_FILLING: Final = 9.0
+"""Pixels of an inset shadow that fills a box of one line: half of its height."""
 
 
-_SOLID: Final = 0.9
-"""A color as opaque as this covers an image of which nothing is known."""
+# Decisions
+
+
+def _what_hides(style: Style, sets: Mapping[str, Value]) -> str:
+    """What hides the element and all within it, whatever that says; ``""`` if nothing does."""
+    if style.display == "none" or style.display in ("table-column", "table-column-group"):
+        return "display"
+    if sets.get("mso-hide") == "all":
+        return "mso-hide"
+    if sets.get("text-security", "none") != "none":
+        return "visibility"
+    if style.display == "contents":  # it has no box of its own
+        return ""
+    if sets.get("content-visibility") == "hidden" and not style.layout.is_inline:
+        return "visibility"
+    if sets.get("content") == "image":
+        return "content"
+    style.opacity *= sets.get("opacity", 1.0)
+    if style.opacity < FAINTEST or _has_mask(sets):
+        return "opacity"
+    if sets.get("offset-path") is True and not style.layout.is_inline:
+        return "position"
+    if (sets.get("position") in _OUTSIDE and sets.get("clip") is True) or (
+        sets.get("clip-path") is True
+    ):
+        return "clipping"
+    if _is_turned_away(style, sets):
+        return "size"
+    if _is_behind(style, sets):
+        return "position"
+    return ""
+
+
+_MASKS: Final = (
+    "mask-image", "mask-size", "mask-position", "mask-repeat", "mask-clip", "mask-mode",
+    "mask-composite", "mask-box-image",
+)  # fmt: skip
+
+
+def _has_mask(sets: Mapping[str, Value]) -> bool:
+    """Whether a mask is drawn, and leaves nothing of the text as far as is known."""
+    if sets.get("mask-box-image") is True or sets.get("mask-image") is True:
+        return True
+    return "mask-image" in sets and any(sets.get(name) is True for name in _MASKS[1:])
+
+
+def _is_turned_away(style: Style, sets: Mapping[str, Value]) -> bool:
+    """Whether transforms leave a line of the box, or show its back where that is not drawn."""
+    if style.layout.is_inline:
+        return False
+    turned = NO_TRANSFORM
+    for name in ("rotate", "scale", "transform"):
+        if name in sets:
+            turned = turned.times(sets[name])
+    zoom = sets.get("zoom", 1.0) or 1.0
+    if turned is NO_TRANSFORM and zoom == 1.0:
+        return False
+    scale = turned.scale
+    if scale < _EDGE_ON:
+        return True
+    style.scale *= scale * zoom
+    return turned.facing < 0 and sets.get("backface-visibility") == "hidden"
+
+
+_EDGE_ON: Final = 0.05
+
+
+def _is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
+    """``z-index`` below 0 puts it behind the backgrounds of what is around it."""
+    is_placed = sets.get("position", "static") != "static"
+    return style.is_painted and is_placed and sets.get("z-index", 0) < 0
+
+
+def _covers_what_is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
+    """Whether what goes behind this element, or behind one around it, is covered."""
+    is_placed = sets.get("position", "static") != "static"
+    if (is_placed and "z-index" in sets) or not _STACKS.isdisjoint(sets):
+        return False  # it is a stacking context: nothing in it goes behind it
+    color = sets.get("background-color", TRANSPARENT)
+    image = sets.get("background-image", "none")
+    return color == CURRENT or color.alpha > 0.5 or image != "none" or style.is_painted
+
+
+_STACKS: Final = frozenset({"transform", "opacity", "filter", "mix-blend-mode", "scale", "rotate"})
+
+
+def what_hides_text(style: Style) -> str:
+    """What hides a text of this style, which another style within may undo."""
+    if style.clipped:
+        return style.clipped
+    if not style.has_visibility:
+        return "visibility"
+    if style.size * style.scale * (style.size_adjust and 1.0) < SMALLEST_TEXT:
+        return "size"
+    if style.spacing <= -0.7 * style.size:
+        return "size"
+    return what_moves_away(style) or ("" if _is_inked(style) else "color")
+
+
+def _is_inked(style: Style) -> bool:
+    """Whether fill, stroke, shadow, or a background clipped to the text is seen."""
+    fill = style.fill or style.color
+    if paint.is_seen(fill, style.group):
+        return True
+    if style.stroke_width >= 0.3 and paint.is_seen(style.stroke_color or style.color, style.group):
+        return True
+    ink = style.back_ink
+    if ink is not None and fill.alpha < 0.9:
+        return not isinstance(ink, Color) or paint.is_seen(ink, style.group)
+    return any(_is_seen_shadow(shadow, style) for shadow in style.shadows)
+
+
+def _is_seen_shadow(shadow: Shadow, style: Style) -> bool:
+    is_near = abs(shadow.x) < 100 and abs(shadow.y) < 100 and shadow.blur < _WIDE_BLUR
+    return is_near and isinstance(shadow.color, Color) and paint.is_seen(shadow.color, style.group)
+
+
+_WIDE_BLUR: Final = 12.0

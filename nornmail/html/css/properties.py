@@ -1,31 +1,49 @@
 """The properties that can hide a text: how their values are read, and what shorthands set.
 
-A value that is invalid does not count, so that the one before it stays in force.
+A value that is invalid does not count, so that the one before it stays in force. A value that is
+valid and cannot be computed here is :data:`UNKNOWN`: its element is not shown.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
+from nornmail.html.css import transforms
 from nornmail.html.css.color import TRANSPARENT, Color, alike, parse_color
-from nornmail.html.css.syntax import Declaration, split, words
-from nornmail.html.css.transforms import clip, clip_path, transform, turned_away
-from nornmail.html.css.values import Length, length_of, number_of
-from nornmail.html.limits import MAX_CSS_VALUE_CHARS
+from nornmail.html.css.filters import BLENDS, parse_filter
+from nornmail.html.css.syntax import Declaration, function, split, words
+from nornmail.html.css.values import Length, is_too_long, length_of, number_of
 
 CURRENT: Final = "currentcolor"
 IMAGE: Final = "image"
-"""A background of which the color cannot be told."""
+"""A background of which the color is not known."""
+UNKNOWN: Final = "\0unknown"
+"""A value that is valid and was not computed."""
 WIDE_KEYWORDS: Final = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 Value = Any
 """What a property's reader makes of the text: a keyword, a number, a length, a color."""
+Pairs = tuple[tuple[str, Value], ...]
+
+
+class Shadow(NamedTuple):
+    """One shadow of a text or of a box."""
+
+    color: Color | str
+    x: float
+    y: float
+    blur: float
+    spread: float
+    is_inset: bool
+
 
 _DISPLAY: Final = re.compile(
     r"(?:none|contents|block|inline|inline-block|list-item|flow-root|flex|inline-flex|grid"
     r"|inline-grid|ruby(?:-[a-z]+)?|table|inline-table|table-[a-z-]+|-webkit-(?:inline-)?(?:box|flex)"
-    r"|math|run-in|(?:block|inline) (?:flow|flow-root|flex|grid|table|ruby|math)|grid-lanes)"
+    r"|math|(?:block|inline) (?:flow|flow-root|flex|grid|table|ruby|math)|grid-lanes"
+    r"|inline-grid-lanes)"
 )
 _FONT_SIZES: Final = {
     "xx-small": 9, "x-small": 10, "small": 13, "medium": 16, "large": 18, "x-large": 24,
@@ -40,16 +58,18 @@ _SYSTEM_FONTS: Final = frozenset(
     {"caption", "icon", "menu", "message-box", "small-caption", "status-bar"}
 )
 _SIZES: Final = frozenset(
-    {"auto", "none", "min-content", "max-content", "fit-content", "stretch", "normal"}
-)
-_IMAGE: Final = re.compile(r"(?:url|image-set|-webkit-image-set|cross-fade|image|paint)\(")
+    {"auto", "none", "min-content", "max-content", "fit-content", "stretch", "normal",
+     "-webkit-fill-available"}
+)  # fmt: skip
+_IMAGE: Final = re.compile(r"(?:url|image-set|-webkit-image-set|cross-fade|image|paint|element)\(")
+_FETCHED: Final = re.compile(r"""url\(\s*["']?(?:https?|cid|data):|image-set\(|cross-fade\(""")
 _GRADIENT: Final = re.compile(
     r"(?:-webkit-|-moz-|repeating-)*(?:linear|radial|conic)-gradient\((.*)", re.S
 )
 _COLOR: Final = re.compile(r"#[0-9a-f]+|[a-z-]+\((?:[^()]|\([^()]*\))*\)|[a-z]+")
 
 
-def _one_of(*allowed: str) -> Callable[[str], str | None]:
+def _keyword(*allowed: str) -> Callable[[str], str | None]:
     return lambda text: text if text in allowed else None
 
 
@@ -59,11 +79,13 @@ def _font_size(text: str) -> Length | None:
     if text in _RELATIVE:
         return _RELATIVE[text]
     size = length_of(text)
+    if size is not None and "(" in text:  # what math makes of a negative size is 0
+        return size if size.pixels() > 0 else Length()
     return None if size is None or size.pixels() < 0 else size
 
 
 def _size(text: str) -> Length | str | None:
-    if text in _SIZES or text.startswith("fit-content("):
+    if text in _SIZES or text.startswith(("fit-content(", "calc-size(")):
         return "auto"
     size = length_of(text)
     return None if size is None or size.pixels() < 0 else size
@@ -87,84 +109,82 @@ def _line_height(text: str) -> Length | None:
 
 
 def _color(text: str) -> Color | str | None:
-    return CURRENT if text == CURRENT else parse_color(text, quirks=True)
+    if text == CURRENT:
+        return CURRENT
+    color = parse_color(text, quirks=True)
+    if color is None and "(from " in text:
+        return UNKNOWN
+    return color
 
 
 def _zoom(text: str) -> float | None:
     return 1.0 if text in ("normal", "reset") else number_of(text)
 
 
-def _scale(text: str) -> float | None:
-    if text == "none":
-        return 1.0
-    numbers = [number_of(one) for one in words(text)]
-    return (
-        min(abs(one) for one in numbers if one is not None)
-        if numbers and None not in numbers
-        else None
-    )
-
-
-def _translate(text: str) -> tuple[Length, Length] | None:
-    if text == "none":
-        return Length(), Length()
-    lengths = [length_of(one) for one in words(text)]
-    if not lengths or lengths[0] is None:
-        return None
-    return lengths[0], (lengths[1] if len(lengths) > 1 else None) or Length()
-
-
-def _filter(text: str) -> float | None:
-    """How much of the text is left: ``opacity(0)``, ``blur(99px)``."""
-    left = 1.0
-    for called in words(text):
-        name, _, inside = called.partition("(")
-        inside = inside.removesuffix(")").strip()
-        if name == "opacity":
-            share = number_of(inside or "1")
-            left *= 1.0 if share is None else max(0.0, min(1.0, share))
-        elif name == "blur":
-            radius = length_of(inside or "0")
-            left *= 0.0 if radius is not None and radius.pixels() >= _BLURRED else 1.0
-        elif name not in _FILTERS:
-            return None
-    return left
-
-
-_FILTERS: Final = frozenset(
-    {"none", "url", "brightness", "contrast", "drop-shadow", "grayscale", "hue-rotate", "invert",
-     "saturate", "sepia"}
-)  # fmt: skip
-_BLURRED: Final = 8.0
-"""Pixels of blur at which text of ordinary size cannot be read."""
-
-
 def _mask(text: str) -> bool | None:
-    """Whether the mask lets nothing through."""
-    gradient = _GRADIENT.search(text)
-    if gradient is None:
+    """Whether the mask may hide the first words: any that is not plainly opaque may."""
+    if text == "none":
         return False
-    stops = _stops(gradient[1])
-    return bool(stops) and all(one.alpha < 0.1 for one in stops)
+    if split(text, ",")[1:]:
+        return True
+    gradient = _GRADIENT.match(text)
+    if gradient is None:
+        return True if _IMAGE.match(text) else None
+    inside, rest = _up_to_end(gradient[1])
+    stops = _stops(inside)
+    opaque = bool(stops) and all(stop.alpha >= 0.5 for stop in stops)
+    return not opaque or bool(rest.replace("repeat", "").replace("border-box", "").strip())
+
+
+def _up_to_end(text: str) -> tuple[str, str]:
+    """What is in the brackets that were opened before ``text``, and what follows them."""
+    depth = 1
+    for match in re.finditer(r"[()]", text):
+        depth += 1 if match[0] == "(" else -1
+        if not depth:
+            return text[: match.start()], text[match.end() :]
+    return text, ""
+
+
+def _mask_part(*plain: str) -> Callable[[str], bool | None]:
+    """Whether another property of masks makes one that may hide the first words."""
+    return lambda text: text not in plain
 
 
 def _image(text: str) -> Color | str | None:
     """The background's image: none, one of one color, or one of which nothing is known."""
-    gradient = _GRADIENT.search(text)
-    if gradient is not None:
-        stops = _stops(gradient[1])
-        if stops and all(
-            alike(stops[0], one) and abs(one.alpha - stops[0].alpha) < 0.1 for one in stops
-        ):
-            return stops[0]
-        return IMAGE
-    if _IMAGE.search(text):
-        return IMAGE
-    return "none" if text == "none" or "none" in text.split() else None
+    if text == "none":
+        return "none"
+    result: Color | str | None = None
+    for layer in split(text, ","):
+        layer = layer.strip()
+        gradient = _GRADIENT.match(layer)
+        if gradient is not None:
+            stops = _stops(gradient[1])
+            same = stops and all(
+                alike(stops[0], stop) and abs(stop.alpha - stops[0].alpha) < 0.1 for stop in stops
+            )
+            painted: Color | str = stops[0] if same else IMAGE
+        elif _IMAGE.match(layer):
+            painted = IMAGE if _FETCHED.match(layer) else "none"
+        elif layer == "none":
+            painted = "none"
+        else:
+            return None
+        if result is None or result == "none":
+            result = painted
+    return result
 
 
 def _stops(text: str) -> list[Color]:
-    return [one for one in map(parse_color, _COLOR.findall(text)) if one is not None]
+    return [color for color in map(parse_color, _COLOR.findall(text)) if color is not None]
+
+
+def _tiny(text: str) -> bool | None:
+    """Whether a background's image is drawn in no size."""
+    first = words(split(text, ",")[0])
+    lengths = [length_of(word) for word in first]
+    return any(length is not None and length.pixels() < 1 for length in lengths)
 
 
 def _opacity(text: str) -> float | None:
@@ -172,95 +192,223 @@ def _opacity(text: str) -> float | None:
     return None if share is None else max(0.0, min(1.0, share))
 
 
+def _shadows(text: str) -> tuple[Shadow, ...] | None:
+    if text == "none":
+        return ()
+    shadows = []
+    for layer in split(text, ","):
+        color: Color | str = CURRENT
+        lengths: list[float] = []
+        is_inset = False
+        for word in words(layer):
+            length = length_of(word)
+            painted = None if length is not None else _color(word)
+            if word == "inset":
+                is_inset = True
+            elif length is not None:
+                lengths.append(length.pixels())
+            elif painted is not None:
+                color = painted
+            else:
+                return None
+        if not 2 <= len(lengths) <= 4:
+            return None
+        x, y, blur, spread = (*lengths, 0.0, 0.0)[:4]
+        shadows.append(Shadow(color, x, y, blur, spread, is_inset))
+    return tuple(shadows)
+
+
+def _stroke_width(text: str) -> float | None:
+    if text in ("thin", "medium", "thick"):
+        return 1.0
+    length = length_of(text)
+    return None if length is None else length.pixels()
+
+
+def _contain(text: str) -> frozenset[str] | None:
+    named = {"strict": "size paint layout", "content": "paint layout", "none": ""}
+    parts = named.get(text, text).split()
+    allowed = {"size", "paint", "layout", "style", "inline-size", "block-size"}
+    return frozenset(parts) if allowed.issuperset(parts) else None
+
+
+def _content(text: str) -> str | None:
+    """``content`` that replaces an element, or that makes a pseudo-element."""
+    if text in ("normal", "none"):
+        return "none"
+    return "image" if _IMAGE.match(text) or _GRADIENT.match(text) else "text"
+
+
+def _white_space(text: str) -> str | None:
+    parts = text.split()
+    known = {"normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"}
+    if len(parts) == 1 and text in known:
+        return text
+    names = {"collapse": "normal", "preserve": "pre-wrap", "preserve-breaks": "pre-line",
+             "preserve-spaces": "pre-wrap", "wrap": "", "nowrap": ""}  # fmt: skip
+    if not parts or not names.keys() >= set(parts):
+        return None
+    return next((names[part] for part in parts if names[part]), "normal")
+
+
+def _path(text: str) -> bool | None:
+    """Whether the box moves along a path, to a place that is not computed."""
+    return text not in ("none", "auto", "normal")
+
+
+def _size_adjust(text: str) -> float | None:
+    if text == "none":
+        return 1.0
+    number = number_of(words(text)[-1]) if text.strip() else None
+    return 1.0 if number is None else number
+
+
 READERS: Final[dict[str, Callable[[str], Value]]] = {
     "display": lambda text: text if _DISPLAY.fullmatch(text) else None,
-    "visibility": _one_of("visible", "hidden", "collapse"),
-    "content-visibility": _one_of("visible", "hidden", "auto"),
+    "visibility": _keyword("visible", "hidden", "collapse"),
+    "content-visibility": _keyword("visible", "hidden", "auto"),
+    "content": _content,
     "opacity": _opacity,
-    "filter": _filter,
-    "mask-image": _mask,
-    "font-size": _font_size,
+    "filter": parse_filter, "backdrop-filter": parse_filter,
+    "mix-blend-mode": lambda text: text if text in BLENDS else UNKNOWN
+    if text in ("hue", "saturation", "color", "luminosity") else None,
+    "mask-image": _mask, "mask-box-image": lambda text: text != "none",
+    "mask-size": _mask_part("auto", "cover", "100%", "100% 100%", "auto auto"),
+    "mask-position": _mask_part("0 0", "0% 0%", "left top", "center", "top left"),
+    "mask-repeat": _mask_part("repeat", "repeat repeat", "round"),
+    "mask-clip": _mask_part("border-box", "no-clip"),
+    "mask-mode": _mask_part("match-source", "alpha"), "mask-composite": _mask_part("add"),
+    "font-size": _font_size, "font-size-adjust": _size_adjust,
     "line-height": _line_height,
     "letter-spacing": _spacing,
     "text-indent": lambda text: length_of(words(text)[0]) if text.strip() else None,
     "color": _color,
-    "text-fill-color": _color,
+    "text-fill-color": _color, "text-stroke-color": _color, "text-stroke-width": _stroke_width,
+    "text-shadow": _shadows, "box-shadow": _shadows,
     "background-color": _color,
-    "background-image": _image,
+    "background-image": _image, "background-clip": lambda text: "text" in text,
+    "background-size": _tiny,
     "width": _size, "height": _size, "max-width": _size, "max-height": _size,
-    "overflow": _one_of("visible", "hidden", "clip", "scroll", "auto", "overlay"),
-    "position": _one_of("static", "relative", "absolute", "fixed", "sticky"),
+    "min-width": _size, "min-height": _size,
+    "overflow": _keyword("visible", "hidden", "clip", "scroll", "auto", "overlay"),
+    "contain": _contain,
+    "position": _keyword("static", "relative", "absolute", "fixed", "sticky", "-webkit-sticky"),
     "left": _offset, "right": _offset, "top": _offset, "bottom": _offset,
-    "margin-left": _offset, "margin-top": _offset, "margin-bottom": _offset,
+    "margin-left": _offset, "margin-right": _offset, "margin-top": _offset,
+    "margin-bottom": _offset,
     "padding-left": length_of, "padding-right": length_of,
     "padding-top": length_of, "padding-bottom": length_of,
-    "transform": transform, "scale": _scale, "translate": _translate, "rotate": turned_away,
+    "box-sizing": _keyword("border-box", "content-box"),
+    "transform": transforms.transform, "scale": transforms.scale, "rotate": transforms.rotate,
+    "translate": transforms.translate, "transform-origin": transforms.origin,
+    "backface-visibility": _keyword("visible", "hidden"),
+    "offset-path": _path,
     "zoom": _zoom,
-    "clip": clip,
-    "clip-path": clip_path,
-    "white-space": _one_of("normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"),
-    "float": lambda text: text if text in ("left", "right") else None,
-    "text-security": _one_of("none", "disc", "circle", "square"),
+    "clip": transforms.clip,
+    "clip-path": transforms.clip_path,
+    "white-space": _white_space,
+    "float": _keyword("left", "right", "none", "inline-start", "inline-end"),
+    "text-security": _keyword("none", "disc", "circle", "square"),
     "z-index": lambda text: number_of(text) if text != "auto" else None,
-    "mso-hide": _one_of("all", "none", "no", "auto"),
+    "direction": _keyword("ltr", "rtl"),
+    "color-scheme": lambda text: "dark" in text.split() and "light" not in text.split(),
+    "animation-name": lambda text: tuple(name.strip() for name in split(text, ",")),
+    "animation-fill-mode": lambda text: "forwards" in text or "both" in text,
+    "mso-hide": _keyword("all", "none", "no", "auto"),
 }  # fmt: skip
 
 _ALIASES: Final = {
     "overflow-x": "overflow", "overflow-y": "overflow", "overflow-block": "overflow",
-    "overflow-inline": "overflow", "mask": "mask-image", "inline-size": "width",
-    "block-size": "height", "max-inline-size": "max-width", "max-block-size": "max-height",
+    "overflow-inline": "overflow", "inline-size": "width", "block-size": "height",
+    "max-inline-size": "max-width", "max-block-size": "max-height",
+    "min-inline-size": "min-width", "min-block-size": "min-height",
     "inset-inline-start": "left", "inset-inline-end": "right", "inset-block-start": "top",
     "inset-block-end": "bottom", "margin-inline-start": "margin-left",
-    "margin-block-start": "margin-top", "margin-block-end": "margin-bottom",
-    "white-space-collapse": "white-space",
+    "margin-inline-end": "margin-right", "margin-block-start": "margin-top",
+    "margin-block-end": "margin-bottom", "white-space-collapse": "white-space",
     "padding-inline-start": "padding-left", "padding-inline-end": "padding-right",
     "padding-block-start": "padding-top", "padding-block-end": "padding-bottom",
+    "mask-border": "mask-box-image", "mask-border-source": "mask-box-image",
+    "mask-box-image-source": "mask-box-image", "grid-gap": "gap",
 }  # fmt: skip
 _PREFIXES: Final = ("-webkit-", "-moz-", "-ms-", "-o-", "-khtml-")
 INHERITED: Final = frozenset(
-    {"visibility", "font-size", "line-height", "letter-spacing", "text-indent", "color",
-     "text-fill-color", "white-space"}
+    {"visibility", "font-size", "font-size-adjust", "line-height", "letter-spacing", "text-indent",
+     "color", "text-fill-color", "text-stroke-color", "text-stroke-width", "text-shadow",
+     "white-space", "direction", "color-scheme", "text-security"}
 )  # fmt: skip
+_SUBSTITUTED: Final = re.compile(
+    r"(?:\b(?:var|env)|(?<![-\w])(?:if|attr)|(?<![-\w])--[-\w]+)\(", re.I
+)
+_COMPUTED: Final = re.compile(
+    r"(?<![-\w])(?:random|sibling-index|sibling-count|anchor|anchor-size|progress|inherit"
+    r"|interpolate|calc-interpolate|random-item|media-progress|container-progress|ident|toggle"
+    r"|first-valid)\("
+)
+_LONG: Final = 20_000
+"""Characters of a value that are read; the value of a longer one is unknown."""
+_REMEMBERED_CHARS: Final = 300
 
 
-def expand(one: Declaration, *, quirks: bool) -> Iterator[tuple[str, Value]]:
+def expand(entry: Declaration, *, quirks: bool) -> Pairs:
     """The longhands that a declaration sets, with their values; none when it is invalid.
 
     A value with ``var()`` in it is a :class:`Pending` one.
 
     Args:
+        entry: the declaration.
         quirks: take ``1`` for ``1px`` and ``ffffff`` for ``#ffffff``, as browsers do on pages
             without a document type.
     """
-    name, text = one.name, one.value
-    if len(text) > MAX_CSS_VALUE_CHARS:
-        text = _BLANKS.sub(" ", _ADDRESS.sub("url()", text))
-        if len(text) > MAX_CSS_VALUE_CHARS:
-            return
+    if len(entry.value) <= _REMEMBERED_CHARS:
+        return _remembered(entry.name, entry.value, quirks)
+    return tuple(_expanded(entry.name, entry.value, quirks))
+
+
+@lru_cache(4096)
+def _remembered(name: str, text: str, quirks: bool) -> Pairs:
+    return tuple(_expanded(name, text, quirks))
+
+
+def _expanded(name: str, text: str, quirks: bool) -> Iterator[tuple[str, Value]]:
     if name.startswith("--"):
         yield name, text
         return
-    if name.startswith("-"):
+    if name[0] == "-":
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
-    if name == "all" and one.value in WIDE_KEYWORDS:
-        yield from ((each, one.value) for each in READERS)
+    if name == "all":
+        if text in WIDE_KEYWORDS:
+            yield from ((each, text) for each in READERS if each not in ("direction",))
         return
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
         return
-    if "var(" in text or "env(" in text:
+    if len(text) > _LONG:
+        text = _BLANKS.sub(" ", _ADDRESS.sub(_shortened, text))
+    if (
+        len(text) > _LONG
+        or (_COMPUTED.search(text) and "(" in text)
+        or (is_too_long(text) and name in _LENGTHS)
+    ):
+        yield from ((longhand, UNKNOWN) for longhand in _LONGHANDS.get(name, (name,)))
+    elif "(" in text and _SUBSTITUTED.search(text):
         yield name, Pending(text)
-    elif quirks or not _QUIRKY.fullmatch(text) or name in _NUMBERS:
+    elif quirks or name in _NUMBERS or not _QUIRKY.fullmatch(text):
         yield from read(name, text)
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return match[0][:20].rstrip("\"')") + ")"
 
 
 _BLANKS: Final = re.compile(r"\s+")
 _ADDRESS: Final = re.compile(r"""url\(\s*+(?:"[^"]*+"|'[^']*+'|[^()"']*+)\s*+\)""")
-
-
 _QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")
-_NUMBERS: Final = frozenset({"line-height", "opacity", "scale", "z-index", "zoom"})
+_NUMBERS: Final = frozenset(
+    {"line-height", "opacity", "scale", "z-index", "zoom", "font-size-adjust", "animation"}
+)
+_LENGTHS: Final = frozenset({"width", "height", "font-size", "left", "top", "opacity"})
 
 
 def read(name: str, text: str) -> Iterator[tuple[str, Value]]:
@@ -273,7 +421,7 @@ def read(name: str, text: str) -> Iterator[tuple[str, Value]]:
         yield from shorthand(text)
     else:
         if name == "overflow":
-            text = next((one for one in text.split() if one != "visible"), text)
+            text = next((word for word in text.split() if word != "visible"), text)
         value = READERS[name](text)
         if value is not None:
             yield name, value
@@ -290,7 +438,7 @@ def _font(text: str) -> Iterator[tuple[str, Value]]:
         yield "font-size", Length(px=13)
         yield "line-height", Length(em=1.2)
         return
-    parts = re.sub(r"\s*/\s*", "/", text).split()
+    parts = words(re.sub(r"\s*/\s*", "/", text))
     while parts and _FONT_WORDS.fullmatch(parts[0]):
         parts.pop(0)
     if len(parts) < 2:
@@ -311,50 +459,102 @@ _LAYER_WORDS: Final = re.compile(
 def _background(text: str) -> Iterator[tuple[str, Value]]:
     image: Value = "none"
     color: Value = TRANSPARENT
+    clips = tiny = False
     for layer in split(text, ","):
         for word in words(layer):
             painted = _color(word)
             if painted is not None:
                 color = painted
             elif _IMAGE.match(word) or _GRADIENT.match(word):
-                image = _image(word) if image == "none" else image
+                drawn = _image(word)
+                image = drawn if image == "none" and drawn is not None else image
             elif not all(
-                not one or _LAYER_WORDS.fullmatch(one) or length_of(one) is not None
-                for one in word.split("/")
+                not part or _LAYER_WORDS.fullmatch(part) or length_of(part) is not None
+                for part in word.split("/")
             ):
                 return
+            clips = clips or word == "text"
+        size = layer.rpartition("/")[2].split() if "/" in layer else []
+        tiny = tiny or bool(size and _tiny(size[0]))
     yield "background-color", color
     yield "background-image", image
+    yield "background-clip", clips
+    yield "background-size", tiny
 
 
-def _sides(name: str, *longhands: str) -> Callable[[str], Iterator[tuple[str, Value]]]:
+def _mask_shorthand(text: str) -> Iterator[tuple[str, Value]]:
+    value = _mask(text)
+    if value is not None:
+        yield "mask-image", value
+        for name in _LONGHANDS["mask"][1:]:
+            yield name, False
+
+
+def _stroke(text: str) -> Iterator[tuple[str, Value]]:
+    width: float | None = 0.0
+    color: Value = CURRENT
+    for word in words(text):
+        painted = _color(word)
+        if painted is not None and length_of(word) is None:
+            color = painted
+        else:
+            width = _stroke_width(word)
+            if width is None:
+                return
+    yield "text-stroke-width", width
+    yield "text-stroke-color", color
+
+
+def _animation(text: str) -> Iterator[tuple[str, Value]]:
+    yield "animation-name", tuple(word for layer in split(text, ",") for word in words(layer))
+    yield "animation-fill-mode", "forwards" in text or "both" in text
+
+
+def _offset_shorthand(text: str) -> Iterator[tuple[str, Value]]:
+    yield "offset-path", any(function(word) is not None for word in words(text))
+
+
+def _sides(*longhands: str) -> Callable[[str], Iterator[tuple[str, Value]]]:
+    """A shorthand of four sides, or of two: top, right, bottom, left, as CSS fills them up."""
+
     def expanded(text: str) -> Iterator[tuple[str, Value]]:
         parts = words(text)
         values = [_offset(part) for part in parts]
-        if not 1 <= len(values) <= 4 or None in values:
+        if not 1 <= len(values) <= len(longhands) or None in values:
             return
-        top, right = values[0], values[1 % len(values)] if len(values) > 1 else values[0]
-        bottom = values[2] if len(values) > 2 else top
-        left = values[3] if len(values) > 3 else right
-        for side, value in (("top", top), ("right", right), ("bottom", bottom), ("left", left)):
-            longhand = f"{name}{side}"
-            if longhand in longhands and not (value == "auto" and name == "padding-"):
-                yield longhand, value
+        if "auto" in values and longhands[0].startswith("padding"):
+            return
+        for number, longhand in enumerate(longhands):
+            at = number if number < len(values) else (number - 2 if number > 1 else 0)
+            yield longhand, values[at if at < len(values) else 0]
 
     return expanded
 
 
-_LONGHANDS: Final = {
+_LONGHANDS: Final[dict[str, tuple[str, ...]]] = {
     "font": ("font-size", "line-height"),
-    "background": ("background-color", "background-image"),
-    "margin": ("margin-top", "margin-bottom", "margin-left"),
+    "background": ("background-color", "background-image", "background-clip", "background-size"),
+    "margin": ("margin-top", "margin-right", "margin-bottom", "margin-left"),
     "inset": ("top", "right", "bottom", "left"),
     "padding": ("padding-top", "padding-right", "padding-bottom", "padding-left"),
-}
+    "margin-inline": ("margin-left", "margin-right"),
+    "margin-block": ("margin-top", "margin-bottom"),
+    "padding-inline": ("padding-left", "padding-right"),
+    "padding-block": ("padding-top", "padding-bottom"),
+    "inset-inline": ("left", "right"),
+    "inset-block": ("top", "bottom"),
+    "mask": ("mask-image", "mask-size", "mask-position", "mask-repeat", "mask-clip", "mask-mode",
+             "mask-composite", "mask-box-image"),
+    "text-stroke": ("text-stroke-width", "text-stroke-color"),
+    "offset": ("offset-path",),
+    "animation": ("animation-name", "animation-fill-mode"),
+}  # fmt: skip
 _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
-    "font": _font,
-    "background": _background,
-    "margin": _sides("margin-", *_LONGHANDS["margin"]),
-    "inset": _sides("", *_LONGHANDS["inset"]),
-    "padding": _sides("padding-", *_LONGHANDS["padding"]),
-}
+    **{
+        name: _sides(*_LONGHANDS[name])
+        for name in ("margin", "inset", "padding", "margin-inline", "margin-block",
+                     "padding-inline", "padding-block", "inset-inline", "inset-block")
+    },
+    "font": _font, "background": _background, "mask": _mask_shorthand, "text-stroke": _stroke,
+    "offset": _offset_shorthand, "animation": _animation,
+}  # fmt: skip

@@ -3,319 +3,630 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
-from nornmail.html.css.syntax import split, unescape
+from nornmail.html.css.syntax import TooDeepError, split, unescape
+from nornmail.html.limits import Budget
 from nornmail.html.tree import Element
 
-_NAME: Final = r"(?:[-\w]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\[^\n])+"
+_NAME: Final = r"(?:(?:[-\w]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\[^\n])++)"
 _PIECE: Final = re.compile(
-    rf"""(?P<type>\*|{_NAME}|&)
+    rf"""(?P<type>(?:(?:{_NAME}|\*)?\|(?![=|]))?(?:\*|{_NAME})|&)
     |\#(?P<id>{_NAME})
     |\.(?P<class>{_NAME})
     |\[\s*(?:(?:{_NAME}|\*)?\|(?!=))?(?P<attr>{_NAME})\s*
-        (?:(?P<op>[~|^$*]?=)\s*(?:"(?P<dq>(?>(?:[^"\\]|\\.)*))"|'(?P<sq>(?>(?:[^'\\]|\\.)*))'|(?P<bare>{_NAME}))
-        \s*(?P<flag>[iIsS]?)\s*)?\]
-    |::?(?P<pseudo>{_NAME})(?P<open>\()?
+        (?:(?P<op>[~|^$*]?=)\s*(?:"(?P<dq>(?>(?:[^"\\\n]|\\.)*))"|'(?P<sq>(?>(?:[^'\\\n]|\\.)*))'
+        |(?P<bare>(?![0-9]){_NAME}))\s*(?P<flag>[iIsS]?)\s*)?\]
+    |(?P<colons>::?)(?P<pseudo>{_NAME})(?P<open>\()?
     """,
     re.X | re.S,
 )
 _COMBINATOR: Final = re.compile(r"\s*([>+~])\s*|\s+")
-_NTH: Final = re.compile(r"(?:([+-]?[0-9]{0,6})n\s*([+-]\s*[0-9]{1,6})?|([+-]?[0-9]{1,6}))")
-_DEEPEST: Final = 4
-_LONGEST: Final = 64
-"""Compounds of one selector; more are taken for an invalid one."""
+_NTH: Final = re.compile(r"([+-]?[0-9]{0,6})n\s*([+-]\s*[0-9]{1,6})?|([+-]?[0-9]{1,6})")
+_OF: Final = re.compile(r"\s+of\s+")
+_DEEPEST: Final = 8
+_MATCH_STEPS: Final = 3
+_LONGEST: Final = 100
+"""Compounds of one selector. Of a page with a longer one no text is shown."""
+_BAD_NAME: Final = re.compile(r"-?[0-9]|-\Z")
 
 Specificity = tuple[int, int, int]
-Place = tuple[int, int, int, int]
-"""The place of an element among its siblings, and how many there are; the same of its own name."""
 
 
-class Places(Protocol):
-    """What selectors ask of the page."""
+class Place(NamedTuple):
+    """The place of an element among its siblings, and how many there are; the same of its name."""
+
+    number: int
+    total: int
+    number_of_name: int
+    total_of_name: int
+
+
+class Page:
+    """What selectors ask of the page: the places of elements, and steps of its budget."""
+
+    def __init__(self, quirks: bool, budget: Budget) -> None:
+        self.quirks = quirks
+        self.budget = budget
+        self._places: dict[int, dict[int, Place]] = {}
+        self._siblings: dict[int, list[Element]] = {}
 
     def place(self, element: Element) -> Place:
-        """The element's place."""
+        """The place of ``element`` among its siblings."""
+        parent = element.parent
+        if parent is None:
+            return _ALONE
+        places = self._places.get(id(parent))
+        if places is None:
+            places = self._places[id(parent)] = self._numbered(parent)
+        return places.get(id(element), _ALONE)
 
-    def step(self) -> None:
-        """One more step was taken; raises :class:`SpentError` when they were too many."""
+    def siblings(self, element: Element) -> list[Element]:
+        """The element and its siblings."""
+        if element.parent is None:
+            return [element]
+        self.place(element)
+        return self._siblings[id(element.parent)]
+
+    def _numbered(self, parent: Element) -> dict[int, Place]:
+        children = self._siblings[id(parent)] = parent.elements()
+        self.budget.spend(len(children))
+        counts: dict[str, int] = {}
+        numbers = []
+        for element in children:
+            counts[element.name] = number = counts.get(element.name, 0) + 1
+            numbers.append(number)
+        return {
+            id(element): Place(at, len(children), number, counts[element.name])
+            for at, (element, number) in enumerate(zip(children, numbers, strict=True), 1)
+        }
 
 
-class SpentError(Exception):
-    """Selectors have cost more than the limit."""
+_ALONE: Final = Place(1, 1, 1, 1)
+Test = Callable[[Element], bool]
+PlacedTest = Callable[[Element, Page], bool]
 
 
 @dataclass(slots=True)
 class Compound:
-    """What is asked of one element.
+    """What is asked of one element, and by ``before`` of those around it.
 
     Attributes:
         name, ids, classes: such as ``p#a.b``.
         tests: on the attributes alone.
         placed: on more than the attributes.
         before: the compound to the left, and how it is joined: blank, ``>``, ``+`` or ``~``.
+        pseudo: the pseudo-element, ``""`` for the element itself.
+        is_unsure: whether it matches is not known; it is taken to match.
     """
 
     name: str = ""
     ids: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
-    tests: list[Callable[[Element], bool]] = field(default_factory=list)
-    placed: list[Callable[[Element, Places], bool]] = field(default_factory=list)
+    tests: list[Test] = field(default_factory=list)
+    placed: list[PlacedTest] = field(default_factory=list)
     before: Compound | None = None
     joined: str = ""
     specificity: Specificity = (0, 0, 0)
+    pseudo: str = ""
+    is_unsure: bool = False
+    uses_end: bool = False
 
     @property
     def is_plain(self) -> bool:
-        """The attributes of the element decide."""
+        """Whether the attributes of the element decide."""
         return self.before is None and not self.placed
 
     def holds_alone(self, element: Element, quirks: bool) -> bool:
         """Whether name, id, classes and attributes fit."""
-        if self.name and self.name != element.name:
+        if self.name and self.name != element.name.rpartition(" ")[2]:
             return False
         if self.ids or self.classes:
             own_id, classes = element.get("id"), element.classes
             if quirks:
-                own_id, classes = own_id.lower(), [one.lower() for one in classes]
-            if any(one != own_id for one in self.ids):
+                own_id, classes = own_id.lower(), [name.lower() for name in classes]
+            if any(name != own_id for name in self.ids):
                 return False
-            if any(one not in classes for one in self.classes):
+            if any(name not in classes for name in self.classes):
                 return False
         return all(test(element) for test in self.tests)
 
-    def holds(self, element: Element, quirks: bool, places: Places) -> bool:
+    def holds(self, element: Element, page: Page) -> bool:
         """Whether ``element`` fits, without what is to the left."""
-        return self.holds_alone(element, quirks) and all(
-            test(element, places) for test in self.placed
+        return self.holds_alone(element, page.quirks) and all(
+            test(element, page) for test in self.placed
         )
 
 
-def parse_selectors(text: str, *, quirks: bool) -> list[Compound]:
-    """A list of selectors, each as its rightmost compound; empty when one of them is invalid."""
-    return _list(text, quirks, 0) or []
+Selectors = list[Compound]
 
 
-def _list(text: str, quirks: bool, depth: int) -> list[Compound] | None:
-    found = []
-    for one in split(text, ","):
-        selector = _Reader(one.strip(), quirks, depth).read()
-        if selector is None:
-            return None
-        if selector is not _NO_ELEMENT:
-            found.append(selector)
-    return found
+def matches(selector: Compound, element: Element, page: Page) -> bool:
+    """Whether the whole selector matches ``element``."""
+    page.budget.spend(_MATCH_STEPS)
+    if not selector.holds(element, page):
+        return False
+    before = selector.before
+    return before is None or _matches_before(before, selector.joined, element, page)
 
 
-_NO_ELEMENT: Final = Compound()
-"""A selector such as ``p::before``, which is valid and is no element's."""
-_EMPTY_ELEMENTS: Final = frozenset(
-    {"before", "after", "first-line", "first-letter", "marker", "placeholder", "selection",
-     "backdrop", "file-selector-button", "details-content", "hover", "active", "focus",
-     "focus-within", "focus-visible", "visited", "target", "fullscreen", "modal", "popover-open",
-     "playing", "host", "invalid", "user-invalid", "autofill"}
+def _matches_before(before: Compound, joined: str, element: Element, page: Page) -> bool:
+    if joined == ">":
+        return element.parent is not None and matches(before, element.parent, page)
+    if joined == " ":
+        parent = element.parent
+        while parent is not None:
+            if matches(before, parent, page):
+                return True
+            parent = parent.parent
+        return False
+    siblings = page.siblings(element)
+    number = page.place(element).number - 2
+    while number >= 0:
+        if matches(before, siblings[number], page):
+            return True
+        if joined == "+":
+            return False
+        number -= 1
+    return False
+
+
+def any_matches(selectors: Selectors, element: Element, page: Page) -> bool:
+    """Whether one of a list matches ``element``."""
+    return any(matches(selector, element, page) for selector in selectors)
+
+
+def parse_selectors(
+    text: str, *, quirks: bool, nested_in: Selectors | None = None, scope: Selectors | None = None
+) -> Selectors | None:
+    """A list of selectors, each as its rightmost compound; ``None`` when one of them is invalid.
+
+    Args:
+        text: without comments.
+        quirks: classes and ids are compared without case.
+        nested_in: the selectors of the rule around it, which ``&`` stands for.
+        scope: what ``:scope`` matches, in ``@scope``.
+    """
+    return _Reader.read_list(text, _Context(quirks, nested_in, scope), 0)
+
+
+class _Context(NamedTuple):
+    quirks: bool
+    nested_in: Selectors | None = None
+    scope: Selectors | None = None
+
+
+_LEGACY_ELEMENTS: Final = frozenset({"before", "after", "first-line", "first-letter"})
+_ELEMENTS: Final = _LEGACY_ELEMENTS | {
+    "marker", "placeholder", "selection", "backdrop", "file-selector-button", "details-content",
+    "cue", "grammar-error", "spelling-error", "target-text", "highlight", "part", "slotted",
+    "view-transition", "checkmark", "picker-icon", "picker", "scroll-marker", "scroll-button",
+    "scroll-marker-group", "column", "search-text",
+}  # fmt: skip
+_NEVER: Final = frozenset(
+    {"hover", "active", "focus", "focus-within", "focus-visible", "visited", "target", "fullscreen",
+     "modal", "popover-open", "playing", "user-invalid", "user-valid", "autofill", "host", "state",
+     "host-context", "picture-in-picture", "target-current", "active-view-transition",
+     "has-slotted", "seeking", "buffering", "stalled", "muted", "volume-locked", "xr-overlay",
+     "target-before", "target-after", "interest-source", "interest-target",
+     "active-view-transition-type"}
 )  # fmt: skip
-_ALWAYS: Final = frozenset({"defined", "enabled", "read-only", "valid", "scope"})
+_UNSURE: Final = frozenset(
+    {"valid", "invalid", "in-range", "out-of-range", "default", "indeterminate",
+     "placeholder-shown",
+     "paused", "current", "past", "future"}
+)  # fmt: skip
+_FORM: Final = frozenset(
+    {"button", "fieldset", "input", "optgroup", "option", "select", "textarea"}
+)
+_EDITABLE_TYPES: Final = frozenset(
+    {"", "date", "datetime-local", "email", "month", "number", "password", "search", "tel", "text",
+     "time", "url", "week"}
+)  # fmt: skip
+
+
+def _is_link(element: Element) -> bool:
+    return element.name in ("a", "area") and "href" in element.attributes
+
+
+def _is_editable(element: Element) -> bool:
+    attributes = element.attributes
+    if element.name == "textarea" or (
+        element.name == "input" and element.get("type").lower() in _EDITABLE_TYPES
+    ):
+        return "readonly" not in attributes and "disabled" not in attributes
+    at: Element | None = element
+    while at is not None:
+        value = at.attributes.get("contenteditable")
+        if value is not None:
+            return value.lower() in ("", "true", "plaintext-only")
+        at = at.parent
+    return False
+
+
+def _is_checked(element: Element) -> bool:
+    if element.name == "option":
+        return "selected" in element.attributes
+    return "checked" in element.attributes and element.get("type").lower() in ("checkbox", "radio")
+
+
+_STATES: Final[dict[str, Test]] = {
+    "root": lambda element: element.parent is None,
+    "link": _is_link,
+    "any-link": _is_link,
+    "-webkit-any-link": _is_link,
+    "defined": lambda element: "-" not in element.name or " " in element.name,
+    "enabled": lambda element: element.name in _FORM and "disabled" not in element.attributes,
+    "disabled": lambda element: element.name in _FORM and "disabled" in element.attributes,
+    "checked": _is_checked,
+    "required": lambda element: (
+        element.name in ("input", "select", "textarea") and "required" in element.attributes
+    ),
+    "optional": lambda element: (
+        element.name in ("input", "select", "textarea") and "required" not in element.attributes
+    ),
+    "open": lambda element: element.name in ("details", "dialog") and "open" in element.attributes,
+    "read-write": _is_editable,
+    "read-only": lambda element: not _is_editable(element),
+}
 _PLACED: Final[dict[str, Callable[[Place], bool]]] = {
-    "first-child": lambda place: place[0] == 1,
-    "last-child": lambda place: place[0] == place[1],
-    "only-child": lambda place: place[1] == 1,
-    "first-of-type": lambda place: place[2] == 1,
-    "last-of-type": lambda place: place[2] == place[3],
-    "only-of-type": lambda place: place[3] == 1,
+    "first-child": lambda place: place.number == 1,
+    "last-child": lambda place: place.number == place.total,
+    "only-child": lambda place: place.total == 1,
+    "first-of-type": lambda place: place.number_of_name == 1,
+    "last-of-type": lambda place: place.number_of_name == place.total_of_name,
+    "only-of-type": lambda place: place.total_of_name == 1,
 }
 _COUNTED: Final[dict[str, Callable[[Place], int]]] = {
-    "nth-child": lambda place: place[0],
-    "nth-last-child": lambda place: place[1] - place[0] + 1,
-    "nth-of-type": lambda place: place[2],
-    "nth-last-of-type": lambda place: place[3] - place[2] + 1,
+    "nth-child": lambda place: place.number,
+    "nth-last-child": lambda place: place.total - place.number + 1,
+    "nth-of-type": lambda place: place.number_of_name,
+    "nth-last-of-type": lambda place: place.total_of_name - place.number_of_name + 1,
 }
+_CHOICES: Final = frozenset({"not", "is", "where", "-webkit-any", "matches"})
 
 
 class _Reader:
     """Reads one complex selector from left to right."""
 
-    def __init__(self, text: str, quirks: bool, depth: int) -> None:
+    def __init__(self, text: str, context: _Context, depth: int) -> None:
         self._text = text
-        self._quirks = quirks
+        self._context = context
         self._depth = depth
         self._at = 0
-        self._is_no_element = False
+        self._uses_nesting = False
 
-    def read(self) -> Compound | None:
-        compound, length = self._compound(), 1
-        while compound is not None and self._at < len(self._text):
-            found = _COMBINATOR.match(self._text, self._at)
-            length += 1
-            if found is None or length > _LONGEST:
+    @classmethod
+    def read_list(
+        cls, text: str, context: _Context, depth: int, *, is_relative: bool = False
+    ) -> Selectors | None:
+        selectors = []
+        for part in split(text, ","):
+            reader = cls(part.strip(), context, depth)
+            selector = reader._relative() if is_relative else reader._complex()
+            if selector is None:
                 return None
-            self._at = found.end()
+            selectors.append(selector)
+        return selectors
+
+    def _relative(self) -> Compound | None:
+        """A selector of ``:has()``, which may begin with a combinator."""
+        match = _COMBINATOR.match(self._text)
+        joined = (match[1] or " ") if match else " "
+        self._at = match.end() if match else 0
+        anchor = Compound()
+        return self._following(anchor, joined)
+
+    def _complex(self) -> Compound | None:
+        nested_in = self._context.nested_in
+        match = _COMBINATOR.match(self._text) if nested_in is not None and not self._depth else None
+        if match is not None and match[1]:
+            self._at = match.end()
+            return self._following(_parent_of(nested_in or [], self._context.quirks), match[1])
+        compound = self._compound()
+        if compound is None:
+            return None
+        first = compound
+        selector = self._rest(compound)
+        is_nested = nested_in is not None and not self._uses_nesting and not self._depth
+        if selector is not None and nested_in is not None and is_nested:
+            first.before, first.joined = _parent_of(nested_in, self._context.quirks), " "
+            selector.specificity = _sum(selector.specificity, first.before.specificity)
+        return selector
+
+    def _following(self, before: Compound, joined: str) -> Compound | None:
+        compound = self._compound()
+        if compound is None:
+            return None
+        compound.before, compound.joined = before, joined
+        compound.specificity = _sum(compound.specificity, before.specificity)
+        return self._rest(compound)
+
+    def _rest(self, compound: Compound) -> Compound | None:
+        length = 1
+        while self._at < len(self._text):
+            match = _COMBINATOR.match(self._text, self._at)
+            if match is None or compound.pseudo:
+                return None
+            self._at = match.end()
+            length += 1
+            if length > _LONGEST:
+                raise TooDeepError
             following = self._compound()
             if following is None:
                 return None
-            following.before, following.joined = compound, found[1] or " "
+            following.before, following.joined = compound, match[1] or " "
             following.specificity = _sum(following.specificity, compound.specificity)
+            following.is_unsure = following.is_unsure or compound.is_unsure
+            following.uses_end = following.uses_end or compound.uses_end
             compound = following
-        return _NO_ELEMENT if compound is not None and self._is_no_element else compound
+        return compound
 
     def _compound(self) -> Compound | None:
         compound, start = Compound(), self._at
-        while found := _PIECE.match(self._text, self._at):
-            if found["type"] and self._at != start:
-                break
-            self._at = found.end()
-            if not self._add(compound, found):
+        while match := _PIECE.match(self._text, self._at):
+            kind = match["type"]
+            if kind and kind != "&" and self._at != start:
+                return None
+            self._at = match.end()
+            if not self._add(compound, match):
                 return None
         return compound if self._at > start else None
 
-    def _add(self, compound: Compound, found: re.Match[str]) -> bool:
-        if found["type"]:
-            if found["type"] not in "*&":
-                compound.name = unescape(found["type"]).lower()
+    def _add(self, compound: Compound, match: re.Match[str]) -> bool:
+        if compound.pseudo and not match["pseudo"]:
+            return False
+        if match["type"]:
+            name = match["type"]
+            if name == "&":
+                self._uses_nesting = True
+                _nest(compound, self._context)
+                return True
+            prefix, bar, name = name.rpartition("|")
+            if bar and prefix not in ("", "*"):
+                return False
+            if name != "*":
+                compound.name = unescape(name).lower()
                 compound.specificity = _sum(compound.specificity, (0, 0, 1))
-        elif found["id"]:
-            compound.ids.append(self._cased(found["id"]))
+                return not _BAD_NAME.match(name)
+        elif match["id"]:
+            compound.ids.append(self._cased(match["id"]))
             compound.specificity = _sum(compound.specificity, (1, 0, 0))
-        elif found["class"]:
-            compound.classes.append(self._cased(found["class"]))
+        elif match["class"]:
+            compound.classes.append(self._cased(match["class"]))
             compound.specificity = _sum(compound.specificity, (0, 1, 0))
-        elif found["attr"]:
-            compound.tests.append(_attribute(found))
+            return not _BAD_NAME.match(match["class"])
+        elif match["attr"]:
+            compound.tests.append(_attribute(match))
             compound.specificity = _sum(compound.specificity, (0, 1, 0))
         else:
-            return self._pseudo(compound, unescape(found["pseudo"]).lower(), bool(found["open"]))
+            name = unescape(match["pseudo"]).lower()
+            inside = self._inside() if match["open"] else None
+            if match["colons"] == "::" or name in _LEGACY_ELEMENTS:
+                return self._pseudo_element(compound, name)
+            return self._pseudo_class(compound, name, inside)
         return True
 
     def _cased(self, name: str) -> str:
-        return unescape(name).lower() if self._quirks else unescape(name)
+        return unescape(name).lower() if self._context.quirks else unescape(name)
 
-    def _pseudo(self, compound: Compound, name: str, has_arguments: bool) -> bool:
-        inside = self._inside() if has_arguments else ""
+    def _pseudo_element(self, compound: Compound, name: str) -> bool:
+        if self._depth or (name not in _ELEMENTS and not name.startswith("-webkit-")):
+            return False
+        compound.pseudo = name
+        compound.specificity = _sum(compound.specificity, (0, 0, 1))
+        return True
+
+    def _pseudo_class(self, compound: Compound, name: str, inside: str | None) -> bool:
         weight = (0, 1, 0)
-        if name in ("not", "is", "where", "matches", "-webkit-any", "any"):
+        if name in _CHOICES:
             chosen = self._choice(compound, name, inside)
             if chosen is None:
                 return False
             weight = chosen
-        elif name in _PLACED:
+        elif name in _PLACED and inside is None:
             test = _PLACED[name]
-            compound.placed.append(lambda element, places: test(places.place(element)))
+            compound.placed.append(lambda element, page: test(page.place(element)))
+            compound.uses_end = True
         elif name in _COUNTED:
-            nth = _nth(inside)
-            if nth is None:
+            counted = self._nth(compound, name, inside)
+            if counted is None:
                 return False
-            count = _COUNTED[name]
-            compound.placed.append(lambda element, places: nth(count(places.place(element))))
+            weight = counted
         elif name == "has":
             return self._has(compound, inside)
-        elif name in ("link", "any-link"):
-            compound.tests.append(
-                lambda element: element.name == "a" and "href" in element.attributes
-            )
-        elif name == "root":
-            compound.tests.append(lambda element: element.parent is None)
-        elif name == "empty":
+        elif name == "scope" and inside is None:
+            scope = self._context.scope
+            if scope is None:
+                compound.tests.append(_STATES["root"])
+            else:
+                compound.placed.append(lambda element, page: any_matches(scope, element, page))
+        elif name in _STATES and inside is None:
+            compound.tests.append(_STATES[name])
+        elif name == "empty" and inside is None:
             compound.placed.append(lambda element, _: not element.children)
-        elif name in ("checked", "disabled", "required", "open"):
-            compound.tests.append(lambda element: name in element.attributes)
-        elif name == "lang":
-            compound.tests.append(_language(inside))
-        elif name in _EMPTY_ELEMENTS or name.startswith("-webkit-"):
-            self._is_no_element = True
-        elif name not in _ALWAYS:
+            compound.uses_end = True
+        elif name in ("lang", "dir") and inside:
+            compound.tests.append(_language(inside) if name == "lang" else _direction(inside))
+        elif name in _NEVER and (inside is None or name in ("state", "host", "host-context")):
+            compound.tests.append(lambda _: False)
+        elif name in _UNSURE and inside is None:
+            compound.is_unsure = True
+        elif name.startswith("-webkit-") and inside is None:
+            compound.tests.append(lambda _: False)
+        else:
             return False
         compound.specificity = _sum(compound.specificity, weight)
         return True
 
-    def _has(self, compound: Compound, inside: str) -> bool:
-        options = _list(inside, self._quirks, self._depth + 1) if self._depth < _DEEPEST else None
-        if not options:
+    def _has(self, compound: Compound, inside: str | None) -> bool:
+        if inside is None:
             return False
-        quirks = self._quirks
+        if self._depth >= _DEEPEST:
+            raise TooDeepError
+        options = self.read_list(inside, self._context, self._depth + 1, is_relative=True)
+        if not options or any(option.pseudo for option in options):
+            return False
 
-        def test(element: Element, places: Places) -> bool:
-            for one in element.walk():
-                places.step()
-                if one is not element and any(fits(it, one, quirks, places) for it in options):
-                    return True
-            return False
+        def test(element: Element, page: Page) -> bool:
+            return any(_has_relative(option, element, page) for option in options)
 
         compound.placed.append(test)
-        compound.specificity = _sum(compound.specificity, max(one.specificity for one in options))
+        compound.uses_end = True
+        compound.is_unsure = compound.is_unsure or any(option.is_unsure for option in options)
+        weight = max(option.specificity for option in options)
+        compound.specificity = _sum(compound.specificity, weight)
         return True
 
     def _inside(self) -> str:
         depth, start = 1, self._at
-        for found in re.finditer(r"[()]", self._text[start:]):
-            depth += 1 if found[0] == "(" else -1
+        for match in _BRACKETS.finditer(self._text, start):
+            if match[0] not in "()":
+                continue
+            depth += 1 if match[0] == "(" else -1
             if not depth:
-                self._at = start + found.end()
-                return self._text[start : start + found.start()]
+                self._at = match.end()
+                return self._text[start : match.start()]
         self._at = len(self._text)
         return self._text[start:]
 
-    def _choice(self, compound: Compound, name: str, inside: str) -> Specificity | None:
-        if self._depth >= _DEEPEST:
+    def _choice(self, compound: Compound, name: str, inside: str | None) -> Specificity | None:
+        if inside is None:
             return None
+        if self._depth >= _DEEPEST:
+            raise TooDeepError
+        options: Selectors
         if name == "not":
-            options = _list(inside, self._quirks, self._depth + 1)
-            if options is None:
+            strict = self.read_list(inside, self._context, self._depth + 1)
+            if strict is None:
                 return None
+            options = strict
         else:
-            lists = (_list(one, self._quirks, self._depth + 1) for one in split(inside, ","))
-            options = [one for found in lists if found for one in found]
-        quirks, wanted = self._quirks, name != "not"
-        if all(one.is_plain for one in options):
-            compound.tests.append(
-                lambda element: wanted == any(one.holds_alone(element, quirks) for one in options)
+            lists = (
+                self.read_list(part, self._context, self._depth + 1) for part in split(inside, ",")
             )
-        else:
-            compound.placed.append(
-                lambda element, places: (
-                    wanted == any(fits(one, element, quirks, places) for one in options)
-                )
-            )
+            options = [option for parsed in lists if parsed for option in parsed]
+        if "&" in inside:
+            self._uses_nesting = True
+        if any(option.is_unsure for option in options):
+            compound.is_unsure = True
+            options = [option for option in options if not option.is_unsure]
+            if name != "not":
+                return (0, 1, 0)
+        _choose(compound, options, self._context.quirks, wanted=name != "not")
         if name == "where" or not options:
             return (0, 0, 0)
-        return max(one.specificity for one in options)
+        return max(option.specificity for option in options)
 
+    def _nth(self, compound: Compound, name: str, inside: str | None) -> Specificity | None:
+        if inside is None:
+            return None
+        formula, *of = _OF.split(inside.strip(), maxsplit=1)
+        nth = _formula(formula)
+        if nth is None:
+            return None
+        compound.uses_end = True
+        if not of:
+            count = _COUNTED[name]
+            compound.placed.append(lambda element, page: nth(count(page.place(element))))
+            return (0, 1, 0)
+        options = self.read_list(of[0], self._context, self._depth + 1)
+        if options is None or not name.endswith("child"):
+            return None
+        is_last = name == "nth-last-child"
 
-def fits(selector: Compound, element: Element, quirks: bool, places: Places) -> bool:
-    """Whether the whole selector fits ``element``."""
-    if not selector.holds(element, quirks, places):
-        return False
-    before = selector.before
-    if before is None:
-        return True
-    if selector.joined in "> ":
-        parent = element.parent
-        while parent is not None:
-            places.step()
-            if fits(before, parent, quirks, places):
-                return True
-            if selector.joined == ">":
+        def test(element: Element, page: Page) -> bool:
+            if not any_matches(options, element, page):
                 return False
-            parent = parent.parent
-        return False
-    for one in _earlier_siblings(element):
-        places.step()
-        if fits(before, one, quirks, places):
-            return True
-        if selector.joined == "+":
-            return False
+            siblings, at = page.siblings(element), page.place(element).number
+            counted = siblings[at:] if is_last else siblings[: at - 1]
+            return nth(1 + sum(any_matches(options, sibling, page) for sibling in counted))
+
+        compound.placed.append(test)
+        return _sum((0, 1, 0), max(option.specificity for option in options))
+
+
+_BRACKETS: Final = re.compile(r"""[()]|"(?>(?:[^"\\]|\\.)*)"?|'(?>(?:[^'\\]|\\.)*)'?|\\.""", re.S)
+
+
+def _choose(compound: Compound, options: Selectors, quirks: bool, *, wanted: bool) -> None:
+    """Add the test whether one of ``options`` matches, or none of them."""
+    compound.uses_end = compound.uses_end or any(option.uses_end for option in options)
+    if all(option.is_plain for option in options):
+        compound.tests.append(
+            lambda element: wanted == any(option.holds_alone(element, quirks) for option in options)
+        )
+    else:
+        compound.placed.append(lambda element, page: wanted == any_matches(options, element, page))
+
+
+def _parent_of(selectors: Selectors, quirks: bool) -> Compound:
+    """The compound that ``&`` stands for."""
+    compound = Compound()
+    _choose(compound, selectors, quirks, wanted=True)
+    compound.is_unsure = any(selector.is_unsure for selector in selectors)
+    compound.specificity = max((one.specificity for one in selectors), default=(0, 0, 0))
+    return compound
+
+
+def _nest(compound: Compound, context: _Context) -> None:
+    if context.nested_in is None:
+        compound.tests.append(_STATES["root"])
+        return
+    parent = _parent_of(context.nested_in, context.quirks)
+    compound.placed += parent.placed
+    compound.tests += parent.tests
+    compound.is_unsure = compound.is_unsure or parent.is_unsure
+    compound.uses_end = compound.uses_end or parent.uses_end
+    compound.specificity = _sum(compound.specificity, parent.specificity)
+
+
+def _has_relative(selector: Compound, anchor: Element, page: Page) -> bool:
+    """Whether an element relative to ``anchor`` matches a selector of ``:has()``."""
+    first, joined = selector, selector.joined
+    while first.before is not None and first.before.before is not None:
+        first = first.before
+    joined = first.joined
+    if joined in "+~":
+        siblings, at = page.siblings(anchor), page.place(anchor).number
+        roots = siblings[at : at + 1] if joined == "+" else siblings[at:]
+    else:
+        roots = [anchor]
+    for root in roots:
+        for element in root.walk():
+            page.budget.spend(1)
+            if element is not anchor and _matches_within(selector, element, anchor, page):
+                return True
     return False
 
 
-def _earlier_siblings(element: Element) -> Iterator[Element]:
-    """Those before ``element``, the nearest first."""
-    parent = element.parent
-    if parent is not None:
-        for number in range(parent.position(element) - 1, -1, -1):
-            one = parent.children[number]
-            if isinstance(one, Element):
-                yield one
+def _matches_within(selector: Compound, element: Element, anchor: Element, page: Page) -> bool:
+    """Whether ``element`` matches, where the leftmost compound is ``anchor`` itself."""
+    page.budget.spend(_MATCH_STEPS)
+    if selector.before is None:
+        return element is anchor
+    if not selector.holds(element, page):
+        return False
+    before, joined = selector.before, selector.joined
+    if joined in " >":
+        parent = element.parent
+        while parent is not None:
+            if _matches_within(before, parent, anchor, page):
+                return True
+            if joined == ">" or parent is anchor:
+                return False
+            parent = parent.parent
+        return False
+    siblings, number = page.siblings(element), page.place(element).number - 2
+    while number >= 0:
+        if _matches_within(before, siblings[number], anchor, page):
+            return True
+        if joined == "+":
+            return False
+        number -= 1
+    return False
 
 
 def _sum(one: Specificity, two: Specificity) -> Specificity:
@@ -323,17 +634,22 @@ def _sum(one: Specificity, two: Specificity) -> Specificity:
 
 
 _FOLDED: Final = frozenset(
-    {"align", "bgcolor", "color", "dir", "face", "hidden", "lang", "media", "rel", "type", "valign"}
-)
+    {"accept", "align", "alink", "axis", "bgcolor", "charset", "checked", "clear", "color",
+     "compact",
+     "dir", "disabled", "enctype", "face", "frame", "hidden", "hreflang", "http-equiv", "lang",
+     "language", "link", "media", "method", "multiple", "nohref", "noshade", "nowrap", "readonly",
+     "rel", "rev", "rules", "scope", "scrolling", "selected", "shape", "target", "text", "type",
+     "valign", "valuetype", "vlink"}
+)  # fmt: skip
 """Attributes of which the values are compared without case (HTML standard, 4.16.2)."""
 
 
-def _attribute(found: re.Match[str]) -> Callable[[Element], bool]:
-    name, sign = unescape(found["attr"]).lower(), found["op"]
+def _attribute(match: re.Match[str]) -> Test:
+    name, sign = unescape(match["attr"]).lower(), match["op"]
     if not sign:
         return lambda element: name in element.attributes
-    wanted = unescape(found["dq"] or found["sq"] or found["bare"] or "")
-    folds = found["flag"] in ("i", "I") or (name in _FOLDED and found["flag"] not in ("s", "S"))
+    wanted = unescape(match["dq"] or match["sq"] or match["bare"] or "")
+    folds = match["flag"] in ("i", "I") or (name in _FOLDED and match["flag"] not in ("s", "S"))
     if folds:
         wanted = wanted.lower()
     compare = _SIGNS[sign]
@@ -357,30 +673,44 @@ _SIGNS: Final[dict[str, Callable[[str, str], bool]]] = {
 }
 
 
-def _language(inside: str) -> Callable[[Element], bool]:
-    wanted = inside.strip().strip("\"'").lower()
+def _language(inside: str) -> Test:
+    ranges = [part.strip().strip("\"'").lower() for part in split(inside, ",")]
 
     def test(element: Element) -> bool:
         at: Element | None = element
         while at is not None and "lang" not in at.attributes:
             at = at.parent
-        found = at.get("lang").lower() if at is not None else ""
-        return found == wanted or found.startswith(f"{wanted}-")
+        language = at.get("lang").lower() if at is not None else ""
+        return any(
+            language == one or language.startswith(f"{one.removesuffix('-*')}-") for one in ranges
+        )
 
     return test
 
 
-def _nth(inside: str) -> Callable[[int], bool] | None:
-    text = inside.partition(" of ")[0].strip().lower()
-    text = {"odd": "2n+1", "even": "2n"}.get(text, text)
-    found = _NTH.fullmatch(text)
-    if found is None:
+def _direction(inside: str) -> Test:
+    wanted = inside.strip().lower()
+
+    def test(element: Element) -> bool:
+        at: Element | None = element
+        while at is not None and at.get("dir").lower() not in ("ltr", "rtl"):
+            at = at.parent
+        return (at.get("dir").lower() if at is not None else "ltr") == wanted
+
+    return test
+
+
+def _formula(text: str) -> Callable[[int], bool] | None:
+    """``2n+1``, ``odd``, ``3``."""
+    text = text.strip().lower()
+    match = _NTH.fullmatch({"odd": "2n+1", "even": "2n"}.get(text, text))
+    if match is None:
         return None
-    if found[3]:
-        only = int(found[3])
+    if match[3]:
+        only = int(match[3])
         return lambda number: number == only
-    step = int(found[1] + "1") if found[1] in ("", "+", "-") else int(found[1])
-    start = int(found[2].replace(" ", "")) if found[2] else 0
+    step = int(match[1] + "1") if match[1] in ("", "+", "-") else int(match[1])
+    start = int("".join(match[2].split())) if match[2] else 0
     if not step:
         return lambda number: number == start
     return lambda number: (number - start) % step == 0 and (number - start) // step >= 0

@@ -1,26 +1,35 @@
-"""How an element looks, as far as it decides whether a person sees the text in it."""
+"""The computed style of an element, as far as it decides whether a person sees the text in it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from nornmail.html.css.color import BLACK, BLUE, WHITE, Color
-from nornmail.html.css.values import FONT_SIZE, Length
+from nornmail.html.css.color import BLACK, BLUE, Color
+from nornmail.html.css.paint import PAGE, Group
+from nornmail.html.css.properties import Shadow
+from nornmail.html.css.values import CONTAINER, FONT_SIZE, VIEWPORT_HEIGHT, VIEWPORT_WIDTH, Length
 from nornmail.html.elements import BLOCKS, HEADINGS
-
-# ---- Whether an element stands on lines of its own, as its name and its ``display`` say.
 
 _PARAGRAPHS: Final = HEADINGS | {"blockquote", "hr", "ol", "p", "pre", "ul", "xmp"}
 _BLOCK_DISPLAYS: Final = frozenset(
     {"block", "flex", "flow-root", "grid", "list-item", "table", "table-caption", "table-row",
-     "-webkit-box", "-webkit-flex"}
+     "-webkit-box", "-webkit-flex", "block flow", "block flow-root", "block flex", "block grid",
+     "block table", "grid-lanes", "table-row-group", "table-header-group", "table-footer-group"}
 )  # fmt: skip
 _FLEX: Final = frozenset(
-    {"flex", "grid", "inline-flex", "inline-grid", "-webkit-box", "-webkit-flex"}
-)
+    {"flex", "grid", "inline-flex", "inline-grid", "-webkit-box", "-webkit-flex", "grid-lanes",
+     "-webkit-inline-box", "-webkit-inline-flex", "block flex", "block grid", "inline flex"}
+)  # fmt: skip
 _SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
+_INLINE_BOXES: Final = frozenset(
+    {"button", "fieldset", "iframe", "img", "input", "meter", "object", "progress", "select",
+     "textarea", "marquee", "video"}
+)  # fmt: skip
+_TABLE_BOXES: Final = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
+_PLAIN_INLINE: Final = frozenset(
+    {"inline", "inline flow", "ruby", "ruby-base", "ruby-text", "contents"}
+)
 
 
 class Layout(NamedTuple):
@@ -29,17 +38,23 @@ class Layout(NamedTuple):
     Attributes:
         is_block: it begins and ends a line.
         gap: the line ends around it, one more than there are empty lines.
-        is_spaced: it is not joined to the words beside it.
+        is_spaced: it is not joined to the words on either side.
         keeps_blanks: white space in it is text.
+        is_inline: it has no box of its own: sizes and overflow do not apply.
+        grows: it is as large as what is in it, whatever its size says, as parts of tables are.
+        is_side_by_side: it stands on a line with its siblings.
     """
 
     is_block: bool = False
     gap: int = 1
     is_spaced: bool = False
     keeps_blanks: bool = False
+    is_inline: bool = True
+    grows: bool = False
+    is_side_by_side: bool = False
 
 
-def layout_of(name: str, display: str, around: str, white_space: str) -> Layout:
+def layout_of(name: str, display: str, around: str, white_space: str, is_out: bool) -> Layout:
     """The layout of an element.
 
     Args:
@@ -47,25 +62,50 @@ def layout_of(name: str, display: str, around: str, white_space: str) -> Layout:
         display: its ``display``, ``""`` when the name alone decides.
         around: the ``display`` of the element around it.
         white_space: its ``white-space``.
+        is_out: it floats, or it is positioned outside of the flow.
     """
-    if around in _FLEX:
+    in_flex = around in _FLEX and not is_out
+    if in_flex:
         is_block = True
     elif display:
-        is_block = display in _BLOCK_DISPLAYS
+        is_block = display in _BLOCK_DISPLAYS or (is_out and display in _PLAIN_INLINE)
     else:
-        is_block = name in BLOCKS
+        is_block = name in BLOCKS or is_out
+    is_inline = not is_block and (
+        display in _PLAIN_INLINE
+        or (not display and name not in _INLINE_BOXES and name not in _TABLE_BOXES)
+    )
+    grows = display.startswith("table") or (not display and name in _TABLE_BOXES)
     return Layout(
         is_block,
         2 if name in _PARAGRAPHS else 1,
         not is_block and (name in _SPACED or display in _SPACED),
         white_space.startswith(("pre", "break")),
+        is_inline,
+        grows or display == "inline-table",
+        in_flex or (not is_block and not is_inline),
     )
 
 
-_VARIABLE: Final = re.compile(r"\b(?:var|env)\(\s*([-\w]+)\s*(?:,((?:[^()]|\([^()]*\))*))?\)")
-_ROUNDS: Final = 8
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
-_INLINE: Final = Layout()
+
+
+class Containing(NamedTuple):
+    """The box that positions are counted from.
+
+    Attributes:
+        right, down: where it begins.
+        width, height: its size; the height is ``None`` when it is not known.
+        clipped: what cuts off everything in it.
+        is_page: its place is known, and not just how it was moved.
+    """
+
+    right: float = 0.0
+    down: float = 0.0
+    width: float = VIEWPORT_WIDTH
+    height: float | None = VIEWPORT_HEIGHT
+    clipped: str = ""
+    is_page: bool = True
 
 
 class Style:
@@ -73,52 +113,75 @@ class Style:
 
     Attributes:
         lost: what hides the element and all within it, ``""`` if nothing does.
-        is_painted: between this element and what it is stacked in there is a background.
-        flow: pixels by which the element moves what follows, ``None`` when it stands outside.
         unseen: what keeps its own text from being seen; what is within may be seen.
-        layout: how it stands among the others; set where the element's name is known.
+        clipped: what cuts off its text; what is positioned within may leave the box.
+        right, down: by how many pixels it was moved; its place where ``is_placed``.
+        is_fixed: it stands in the window, outside of which nobody can scroll.
+        is_painted: between this element and what it is stacked in there is a background.
+        before, after, height: what it takes in the flow above and below its text, and its height.
+        back_ink: the color of a background that shows through the text alone.
+        layout: how it stands among the others.
     """
 
     __slots__ = (
-        "backdrop", "color", "display", "down", "fill", "flow", "has_visibility", "indent",
-        "is_painted", "is_set", "layout", "line_height", "link", "lost", "opacity", "right",
-        "scale", "size", "spacing", "unseen", "variables", "white_space",
+        "absolute", "after", "back_ink", "before", "clip_depth", "clip_left", "clip_right",
+        "clip_room", "clipped", "color", "display", "down", "fill", "fixed", "group",
+        "has_visibility", "height", "indent", "is_dark", "is_fixed", "is_out", "is_painted",
+        "is_placed", "is_rtl", "is_set", "layout", "line_height", "link", "lost", "opacity",
+        "right", "scale", "shadows", "size", "size_adjust", "spacing", "stroke_color",
+        "stroke_width", "unseen", "variables", "white_space", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.lost = ""
-        self.unseen = ""
-        self.display = ""
+        self.lost = self.unseen = self.display = self.clipped = ""
         self.has_visibility = True
-        self.size = FONT_SIZE
-        self.is_set = False
-        self.is_painted = False
-        self.scale = 1.0
+        self.size, self.size_adjust = FONT_SIZE, 1.0
+        self.is_set = self.is_painted = self.is_dark = self.is_rtl = False
+        self.is_placed = self.is_fixed = self.is_out = False
+        self.scale = self.opacity = 1.0
         self.line_height: Length | None = None
         self.spacing = 0.0
         self.indent = Length()
-        self.color = BLACK
+        self.color: Color = BLACK
         self.fill: Color | None = None
-        self.link = BLUE
-        self.backdrop: Color | None = WHITE
-        self.opacity = 1.0
-        self.right = 0.0
-        self.down = 0.0
-        self.flow: float | None = 0.0
+        self.link: Color = BLUE
+        self.stroke_width = 0.0
+        self.stroke_color: Color | None = None
+        self.shadows: tuple[Shadow, ...] = ()
+        self.back_ink: Color | str | None = None
+        self.group: Group = PAGE
+        self.right = self.down = self.before = self.after = 0.0
+        self.width: float = CONTAINER
+        self.height: float | None = None
+        self.absolute = self.fixed = Containing()
+        self.clip_left, self.clip_right = _FAR_LEFT, _FAR_RIGHT
+        self.clip_room: float | None = None
+        self.clip_depth = 0.0
         self.white_space = "normal"
         self.variables = _NO_VARIABLES
-        self.layout = _INLINE
+        self.layout = Layout()
 
     def child(self) -> Style:
         """A style that has inherited everything and sets nothing."""
         new = Style.__new__(Style)
-        new.lost, new.unseen, new.display = self.lost, "", ""
+        new.lost, new.unseen, new.display, new.clipped = self.lost, "", "", self.clipped
         new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
-        new.is_set, new.is_painted = self.is_set, self.is_painted
+        new.size_adjust, new.is_set, new.is_painted = self.size_adjust, self.is_set, self.is_painted
+        new.is_dark, new.is_rtl, new.is_placed = self.is_dark, self.is_rtl, self.is_placed
+        new.is_fixed, new.is_out, new.opacity = self.is_fixed, False, self.opacity
         new.line_height, new.spacing, new.indent = self.line_height, self.spacing, self.indent
         new.color, new.fill, new.link = self.color, self.fill, self.link
-        new.backdrop, new.opacity = self.backdrop, self.opacity
-        new.right, new.down, new.flow = self.right, self.down, 0.0
+        new.stroke_width, new.stroke_color = self.stroke_width, self.stroke_color
+        new.shadows, new.back_ink, new.group = self.shadows, self.back_ink, self.group
+        new.right, new.down, new.before, new.after = self.right, self.down, 0.0, 0.0
+        new.width, new.height = self.width, None
+        new.absolute, new.fixed = self.absolute, self.fixed
+        new.clip_left, new.clip_right = self.clip_left, self.clip_right
+        new.clip_room, new.clip_depth = self.clip_room, self.clip_depth
         new.white_space, new.variables = self.white_space, self.variables
-        new.layout = _INLINE
+        new.layout = self.layout
         return new
+
+
+_FAR_LEFT: Final = -1e9
+_FAR_RIGHT: Final = 1e9

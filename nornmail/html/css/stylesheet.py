@@ -1,155 +1,44 @@
-"""Style sheets: their rules, and which of them are an element's."""
+"""Style sheets: their rules, the layers of these, and which of them match an element."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
-from nornmail.defects import Note
+from nornmail.html.css.conditions import Answer, container_applies, media_applies, supports
 from nornmail.html.css.properties import Value, expand
 from nornmail.html.css.selectors import (
     Compound,
-    Place,
+    Page,
+    Selectors,
     Specificity,
-    SpentError,
-    fits,
+    any_matches,
+    matches,
     parse_selectors,
 )
-from nornmail.html.css.syntax import declarations, split, statements, unescape, without_comments
-from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, length_of
-from nornmail.html.limits import (
-    MAX_CSS_NESTING,
-    MAX_CSS_RULES,
-    MAX_CSS_SELECTOR_CHARS,
-    MAX_CSS_STEPS,
+from nornmail.html.css.syntax import (
+    Block,
+    Declaration,
+    TooDeepError,
+    declaration,
+    declarations,
+    parse_blocks,
+    split,
+    unescape,
+    without_comments,
 )
+from nornmail.html.limits import HTML_STEPS, Budget, BudgetSpentError
 from nornmail.html.tree import Element
 
-# ---- Media queries and ``@supports``, for a person at a screen (Media Queries Level 4).
-
-_PART: Final = re.compile(r"\(((?>(?:[^()]|\((?>(?:[^()]|\([^()]*+\))*)\))*))\)|[a-z0-9_-]+")
-_RANGE: Final = re.compile(r"(?:(.+?)\s*(<=?|>=?|=)\s*)?([a-z-]+)\s*(?:(<=?|>=?|=)\s*(.+))?")
-_SIZES: Final = {
-    "width": VIEWPORT_WIDTH, "device-width": VIEWPORT_WIDTH, "inline-size": VIEWPORT_WIDTH,
-    "height": VIEWPORT_HEIGHT, "device-height": VIEWPORT_HEIGHT, "block-size": VIEWPORT_HEIGHT,
-    "device-pixel-ratio": 1.0, "resolution": 1.0, "color": 8.0, "color-index": 0.0,
-    "monochrome": 0.0, "grid": 0.0, "aspect-ratio": VIEWPORT_WIDTH / VIEWPORT_HEIGHT,
-    "device-aspect-ratio": VIEWPORT_WIDTH / VIEWPORT_HEIGHT,
-}  # fmt: skip
-_WORDS: Final = {
-    "orientation": "landscape", "hover": "hover", "any-hover": "hover", "pointer": "fine",
-    "any-pointer": "fine", "prefers-color-scheme": "light", "prefers-reduced-motion":
-    "no-preference", "prefers-contrast": "no-preference", "scripting": "none", "update": "fast",
-    "overflow-block": "scroll", "overflow-inline": "scroll", "color-gamut": "srgb",
-    "display-mode": "browser", "scan": "progressive", "forced-colors": "none",
-    "inverted-colors": "none", "dynamic-range": "standard",
-}  # fmt: skip
-_DEEPEST: Final = 5
+Layer = tuple[str, ...]
 
 
-def media_applies(query: str) -> bool:
-    """Whether a list of media queries holds; an empty one does."""
-    query = query.strip().lower()
-    return not query or any(_query(one.strip(), 0) for one in split(query, ","))
-
-
-def _query(text: str, depth: int) -> bool:
-    """``not``, a medium, and conditions; what cannot be understood does not hold."""
-    result, negate, either = True, False, False
-    found = _PART.findall(text)
-    for whole in _PART.finditer(text):
-        word, inside = whole[0], whole[1]
-        if word == "not":
-            negate = True
-            continue
-        if word in ("only", "and"):
-            continue
-        if word == "or":
-            either = True
-            continue
-        holds = _condition(inside, depth) if inside is not None else word in ("all", "screen")
-        if inside is not None and negate:
-            holds, negate = not holds, False
-        result = (result or holds) if either else (result and holds)
-        either = False
-    return bool(found) and result != negate
-
-
-def _condition(text: str, depth: int) -> bool:
-    text = text.strip()
-    if depth < _DEEPEST and (text.startswith("(") or text.startswith("not ")):
-        return _query(text, depth + 1)
-    name, colon, value = (part.strip() for part in text.partition(":"))
-    if not colon:
-        return _range(text)
-    name = name.removeprefix("-webkit-").removeprefix("-moz-")
-    wanted = _WORDS.get(name)
-    if wanted is not None:
-        return value == wanted
-    bound = (
-        "min"
-        if name.startswith(("min-", "min--moz-"))
-        else "max"
-        if name.startswith("max-")
-        else ""
-    )
-    size = _SIZES.get(name.removeprefix("min-").removeprefix("max-"))
-    number = _media_number(value)
-    if size is None or number is None:
-        return False
-    return size >= number if bound == "min" else size <= number if bound else size == number
-
-
-def _range(text: str) -> bool:
-    found = _RANGE.fullmatch(text)
-    if found is None:
-        return False
-    low, first, name, second, high = found.groups()
-    size = _SIZES.get(name)
-    if first is None and second is None:
-        return _WORDS.get(name, "none") not in ("none", "no-preference") or bool(size)
-    if size is None:
-        return False
-    checks = []
-    if first:
-        checks.append(_compare(_media_number(low), first, size))
-    if second:
-        checks.append(_compare(size, second, _media_number(high)))
-    return all(checks)
-
-
-def _compare(one: float | None, sign: str, two: float | None) -> bool:
-    if one is None or two is None:
-        return False
-    if sign == "=":
-        return one == two
-    bigger, smaller = (one, two) if sign[0] == ">" else (two, one)
-    return bigger > smaller or (len(sign) == 2 and bigger == smaller)
-
-
-def _media_number(text: str) -> float | None:
-    text = text.strip()
-    for unit, factor in (("dppx", 1.0), ("dpi", 1 / 96), ("dpcm", 2.54 / 96), ("x", 1.0)):
-        if text.endswith(unit) and text[: -len(unit)].replace(".", "").isdigit():
-            return float(text[: -len(unit)]) * factor if text.count(".") < 2 else None
-    if "/" in text and "(" not in text:
-        over, _, under = text.partition("/")
-        first, second = length_of(over), length_of(under)
-        return first.px / second.px if first and second and second.px else None
-    length = length_of(text)
-    return None if length is None else length.pixels()
-
-
-def supports(condition: str) -> bool:
-    """``@supports``: a browser supports what is asked for, unless the question is negated."""
-    condition = condition.strip().lower()
-    if condition.startswith("not"):
-        return not supports(condition[3:]) if len(condition) < 1_000 else False
-    return "-ms-" not in condition and "-moz-" not in condition
-
-
-class Block(NamedTuple):
+class Declared(NamedTuple):
     """What a block of declarations sets, of the properties that matter here."""
 
     sets: dict[str, Value]
@@ -159,202 +48,520 @@ class Block(NamedTuple):
         return bool(self.sets or self.important)
 
 
-class Rule(NamedTuple):
-    """A selector and what it sets."""
-
-    selector: Compound
-    order: int
-    block: Block
-
-
-def read_block(css: str, quirks: bool) -> Block:
-    """The declarations of ``css``, of which the later ones count; it is without comments."""
-    block = Block({}, {})
-    for one in declarations(css):
-        into = block.important if one.important else block.sets
-        into.update(expand(one, quirks=quirks))
+def declared(entries: list[Declaration], quirks: bool) -> Declared:
+    """The properties that declarations set, of which the later ones count."""
+    block = Declared({}, {})
+    for entry in entries:
+        into = block.important if entry.important else block.sets
+        into.update(expand(entry, quirks=quirks))
     return block
 
 
-class StyleSheets:
-    """All ``<style>`` blocks of a page.
+def style_attribute(css: str, quirks: bool) -> Declared:
+    """The value of a ``style`` attribute."""
+    return declared(declarations(without_comments(css)), quirks)
+
+
+class Scope(NamedTuple):
+    """``@scope (roots) to (limits)``."""
+
+    roots: Selectors
+    limits: Selectors
+
+
+class Rule(NamedTuple):
+    """A selector and what it sets.
 
     Attributes:
-        is_spent: deciding became too costly, so that no more can be told of this page.
+        is_unsure: it is not known whether the rule applies, so that elements which it matches are
+            not shown.
     """
 
-    def __init__(self, root: Element, quirks: bool, note: Note) -> None:
-        self.is_spent = False
+    selector: Compound
+    block: Declared
+    layer: Layer
+    order: int
+    scopes: tuple[Scope, ...]
+    is_unsure: bool
+
+
+class Sheet(NamedTuple):
+    """A style sheet that was read: it depends on its text alone, and is remembered by it.
+
+    Attributes:
+        steps: what reading it costs of the budget, whether it was remembered or not.
+        layers: the cascade layers, in order.
+        keyframes: the declarations of each animation, by its name: the last frame, and all.
+        initial: the values of registered custom properties that are not set.
+    """
+
+    rules: tuple[Rule, ...]
+    steps: int
+    layers: tuple[Layer, ...]
+    keyframes: dict[str, tuple[Declared, list[Declared]]]
+    initial: dict[str, str]
+
+
+class TooMuchError(Exception):
+    """A sheet has more rules than its page has steps for."""
+
+
+_NO_LAYER: Final[Layer] = ()
+_IMPORT_DEPTH: Final = 4
+_RULE_STEPS: Final = 12
+_SELECTOR_STEPS: Final = 10
+_STEPS_PER_CHAR: Final = 2
+"""Steps of a sheet for each of its characters: three times those of an ordinary one."""
+_REMEMBERED_CHARS: Final = 300_000
+"""Characters of the longest sheet that is remembered; those of newsletters have 5,000 to 60,000."""
+
+
+class _Place(NamedTuple):
+    """Where rules stand: within what selectors, layer, scopes and conditions."""
+
+    parents: Selectors | None = None
+    layer: Layer = _NO_LAYER
+    scopes: tuple[Scope, ...] = ()
+    is_unsure: bool = False
+
+
+class _Compiler:
+    """Makes rules of blocks."""
+
+    def __init__(self, quirks: bool, limit: float) -> None:
+        self._limit = limit
+        self.rules: list[Rule] = []
+        self.layers: dict[Layer, None] = {}
+        self.keyframes: dict[str, tuple[Declared, list[Declared]]] = {}
+        self.initial: dict[str, str] = {}
+        self.steps = 0
         self._quirks = quirks
-        self._note = note
-        self._rules = 0
-        self._steps = 0
-        self._by_id: dict[str, list[Rule]] = {}
-        self._by_class: dict[str, list[Rule]] = {}
-        self._by_name: dict[str, list[Rule]] = {}
-        self._any: list[Rule] = []
-        self._plain: dict[tuple[str, int], tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
-        self._places: dict[int, dict[int, Place]] = {}
-        for element in root.walk() if root.holds("style") else ():
-            if element.name == "style" and _is_css(element):
-                self._read(without_comments(element.text()), "", 0)
+        self._anonymous = 0
 
-    def __bool__(self) -> bool:
-        return self._rules > 0
+    def spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > self._limit:
+            raise TooMuchError
 
-    def _read(self, css: str, above: str, depth: int) -> None:
-        """Add the rules of ``css``; ``above`` is the selector around nested ones."""
-        for prelude, body in statements(css, is_sheet=not above):
-            if body is None or not prelude or self.is_spent:
+    def read(self, css: str, place: _Place, depth: int = 0) -> None:
+        """Compile a whole sheet; ``depth`` counts imports."""
+        root, steps = parse_blocks(without_comments(css), is_sheet=True)
+        self.spend(steps + len(css) // 20)
+        may_import = True
+        for item in root.items:
+            if isinstance(item, str):
                 continue
-            if prelude.startswith("@"):
-                if depth < MAX_CSS_NESTING and _is_entered(prelude):
-                    if above:
-                        self._add(above, body)
-                    self._read(body, above, depth + 1)
+            name = _at_name(item.prelude)
+            if name == "@import" and may_import and not item.has_body:
+                self._import(item.prelude, place, depth)
                 continue
-            selector = _nested(prelude, above) if above else prelude
-            self._add(selector, body)
-            if "{" in body and depth < MAX_CSS_NESTING and len(selector) < _LONG:
-                self._read(body, selector, depth + 1)
+            may_import = may_import and (
+                name == "@charset" or (name == "@layer" and not item.has_body)
+            )
+            self._block(item, place)
 
-    def _add(self, selectors: str, body: str) -> None:
-        block = read_block(body, self._quirks)
+    def _block(self, block: Block, place: _Place) -> None:
+        prelude = block.prelude
+        if not prelude.startswith("@"):
+            if prelude and not prelude.startswith("--"):
+                self._rule(block, place)
+            return
+        name, rest = _at_rule(prelude)
+        if not block.has_body:
+            if name == "@layer":
+                for part in split(rest, ","):
+                    self._enter_layer(place.layer, part.strip())
+            return
+        if name == "@keyframes" or name == "@-webkit-keyframes":
+            self._keyframes(rest.strip("\"'"), block)
+        elif name == "@property":
+            entries = dict(_pairs(block))
+            if "initial-value" in entries:
+                self.initial[rest] = entries["initial-value"]
+        else:
+            inner = self._inner_place(name, rest, place)
+            if inner is not None:
+                self._items(block, inner)
+
+    def _inner_place(self, name: str, rest: str, place: _Place) -> _Place | None:
+        """Where the rules of an at-rule stand; ``None`` where they do not apply."""
+        answer: Answer
+        if name == "@media":
+            answer = media_applies(rest)
+        elif name == "@supports":
+            answer = supports(rest)
+        elif name == "@container":
+            answer = container_applies(rest)
+        elif name == "@layer":
+            return place._replace(layer=self._enter_layer(place.layer, rest))
+        elif name == "@scope":
+            return self._scoped(rest, place)
+        elif name == "@starting-style":
+            return None
+        else:
+            return None
+        if answer is False:
+            return None
+        return place if answer else place._replace(is_unsure=True)
+
+    def _enter_layer(self, outer: Layer, name: str) -> Layer:
+        if not name:
+            self._anonymous += 1
+            name = f"\0{self._anonymous}"
+        layer = outer
+        for part in name.split("."):
+            layer = (*layer, part.strip())
+            self.layers.setdefault(layer)
+        return layer
+
+    def _scoped(self, rest: str, place: _Place) -> _Place | None:
+        text = rest.strip()
+        roots_text, _, limits_text = (
+            text.partition(" to ") if not text.startswith("to ") else ("", "", text[3:])
+        )
+        roots = self._selectors(_unwrapped(roots_text), place) if roots_text.strip() else []
+        limits = self._selectors(_unwrapped(limits_text), place) if limits_text.strip() else []
+        if roots is None or limits is None:
+            return None
+        if (
+            not roots
+        ):  # its root is the element around the <style>, which a cached sheet cannot know
+            return place._replace(is_unsure=True)
+        scope = Scope(roots, limits)
+        return place._replace(scopes=(*place.scopes, scope), parents=None)
+
+    def _selectors(self, text: str, place: _Place) -> Selectors | None:
+        scope = place.scopes[-1].roots if place.scopes else None
+        nested_in = place.parents
+        if nested_in is None and scope is not None and "&" in text:
+            nested_in = scope
+        return parse_selectors(text, quirks=self._quirks, nested_in=nested_in, scope=scope)
+
+    def _rule(self, block: Block, place: _Place) -> None:
+        self.spend(_RULE_STEPS + _SELECTOR_STEPS * (1 + block.prelude.count(",")))
+        selectors = self._selectors(block.prelude, place)
+        if selectors is not None:
+            self._items(block, place._replace(parents=selectors))
+
+    def _items(self, block: Block, place: _Place) -> None:
+        """The declarations and the blocks in a block, in order."""
+        entries: list[Declaration] = []
+        for item in block.items:
+            self.spend(1)
+            if isinstance(item, str):
+                entry = declaration(item) if place.parents is not None else None
+                if entry is not None:
+                    entries.append(entry)
+                continue
+            if entries:
+                self._add(entries, place)
+                entries = []
+            self._block(item, place)
+        if entries:
+            self._add(entries, place)
+
+    def _add(self, entries: list[Declaration], place: _Place) -> None:
+        self.spend(sum(4 + len(entry.value) // 20 for entry in entries))
+        block = declared(entries, self._quirks)
         if not block:
             return
-        if selectors.count(",") > MAX_CSS_RULES or max(map(len, selectors.split(","))) > (
-            MAX_CSS_SELECTOR_CHARS
-        ):
-            self._spend("more rules of style than the limit")
+        for selector in place.parents or ():
+            self.spend(3)
+            self.rules.append(
+                Rule(
+                    selector, block, place.layer, len(self.rules), place.scopes,
+                    place.is_unsure or selector.is_unsure,
+                )
+            )  # fmt: skip
+
+    def _keyframes(self, name: str, block: Block) -> None:
+        last = Declared({}, {})
+        frames = []
+        for item in block.items:
+            if isinstance(item, str):
+                continue
+            entries = [entry for text in item.items if isinstance(text, str)
+                       if (entry := declaration(text)) is not None]  # fmt: skip
+            frame = declared(entries, self._quirks)
+            self.spend(_RULE_STEPS)
+            frames.append(frame)
+            if any(step.strip() in ("to", "100%") for step in item.prelude.lower().split(",")):
+                last.sets.update(frame.sets)
+        self.keyframes[name] = (last, frames)
+
+    def _import(self, prelude: str, place: _Place, depth: int) -> None:
+        """``@import`` of a sheet that stands in its own address; no other is fetched."""
+        match = _IMPORT.match(prelude)
+        css = _from_data(unescape(next(filter(None, match.groups()[:5]), ""))) if match else None
+        if match is None or css is None or depth >= _IMPORT_DEPTH:
             return
-        for selector in parse_selectors(selectors, quirks=self._quirks):
-            self._rules += 1
-            if self._rules > MAX_CSS_RULES:
-                self._spend("more rules of style than the limit")
+        rest = match[6].strip()
+        layer = _LAYER.match(rest)
+        if layer:
+            place = place._replace(layer=self._enter_layer(place.layer, (layer[1] or "").strip()))
+            rest = rest[layer.end() :].strip()
+        condition = _SUPPORTS.match(rest)
+        if condition:
+            answer = supports(condition[1] if condition[1].startswith("(") else f"({condition[1]})")
+            if answer is False:
                 return
-            rule = Rule(selector, self._rules, block)
-            if selector.ids:
-                self._by_id.setdefault(selector.ids[0], []).append(rule)
-            elif selector.classes:
-                self._by_class.setdefault(selector.classes[0], []).append(rule)
-            elif selector.name:
-                self._by_name.setdefault(selector.name, []).append(rule)
-            else:
-                self._any.append(rule)
+            place = place._replace(is_unsure=place.is_unsure or answer is None)
+            rest = rest[condition.end() :].strip()
+        if media_applies(rest):
+            self.read(css, place, depth + 1)
 
-    def _spend(self, why: str) -> None:
-        self.is_spent = True
-        self._note(why)
 
-    def rules_of(self, element: Element) -> tuple[tuple[Rule, ...], tuple[int, ...]]:
-        """The rules for ``element``, those that count more behind those that count less.
+_IMPORT: Final = re.compile(
+    r"""@import\s*+(?:url\(\s*+(?:"([^"]*)"|'([^']*)'|([^)"']*?))\s*\)|"([^"]*)"|'([^']*)')(.*)""",
+    re.I | re.S,
+)
+_LAYER: Final = re.compile(r"layer(?:\(([^)]*)\))?(?![-\w])", re.I)
+_SUPPORTS: Final = re.compile(r"supports\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", re.I)
+_DATA: Final = re.compile(r"data:\s*(text/css)?[^,]*?(;\s*base64)?\s*,(.*)", re.I | re.S)
 
-        The numbers beside them are the same for elements of the same rules.
-        """
-        if self.is_spent:
-            return (), ()
+
+def _from_data(address: str) -> str | None:
+    """The sheet in a ``data:`` address; ``None`` for any other address."""
+    match = _DATA.match(address.strip())
+    if match is None:
+        return None
+    data = unquote_to_bytes(match[3].split("#")[0])
+    if match[2]:
         try:
-            return self._rules_of(element)
-        except SpentError:
-            self._spend("style that is too costly to follow")
-            return (), ()
-
-    def _rules_of(self, element: Element) -> tuple[tuple[Rule, ...], tuple[int, ...]]:
-        key = (element.name, id(element.attributes))
-        known = self._plain.get(key)
-        if known is None:
-            known = self._plain[key] = self._split(element)
-        sure, unsure = known
-        found = []
-        for rule in unsure:
-            self.step()
-            if fits(rule.selector, element, self._quirks, self):
-                found.append(rule)
-        rules = tuple(sorted((*sure, *found), key=_weight)) if found else sure
-        if (
-            len(rules) > _MANY
-        ):  # the numbers would be as many; these tuples live as long as the page
-            return rules, (-id(sure), *(rule.order for rule in found))
-        return rules, tuple(rule.order for rule in rules)
-
-    def _split(self, element: Element) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-        """Those that fit by the element's own attributes, and those that may by its place."""
-        sure: list[Rule] = []
-        unsure: list[Rule] = []
-        for rule in self._candidates(element):
-            self.step()
-            if rule.selector.holds_alone(element, self._quirks):
-                (sure if rule.selector.is_plain else unsure).append(rule)
-        return tuple(sorted(sure, key=_weight)), tuple(unsure)
-
-    def step(self) -> None:
-        """One more test of a selector."""
-        self._steps += 1
-        if self._steps > MAX_CSS_STEPS:
-            raise SpentError
-
-    def _candidates(self, element: Element) -> Iterator[Rule]:
-        own_id, classes = element.get("id"), element.classes
-        if self._quirks:
-            own_id, classes = own_id.lower(), [one.lower() for one in classes]
-        yield from self._any
-        yield from self._by_name.get(element.name, ())
-        for one in dict.fromkeys(classes):
-            yield from self._by_class.get(one, ())
-        if own_id:
-            yield from self._by_id.get(own_id, ())
-
-    def place(self, element: Element) -> Place:
-        """The place of ``element`` among its siblings."""
-        parent = element.parent
-        if parent is None:
-            return 1, 1, 1, 1
-        places = self._places.get(id(parent))
-        if places is None:
-            places = self._places[id(parent)] = _number(parent)
-        return places[id(element)]
+            data = base64.b64decode(data + b"==", validate=False)
+        except (binascii.Error, ValueError):
+            return None
+    return data.decode("utf-8", "replace")
 
 
-def _weight(rule: Rule) -> tuple[Specificity, int]:
-    return rule.selector.specificity, rule.order
+def _at_name(prelude: str) -> str:
+    return _at_rule(prelude)[0] if prelude.startswith("@") else ""
 
 
-_LONG: Final = 1_000
+_AT_NAME: Final = re.compile(r"@(?:[-\w]|\\[0-9a-fA-F]{1,6}\s?|\\.|[^\x00-\x7f])+")
+
+
+def _at_rule(prelude: str) -> tuple[str, str]:
+    match = _AT_NAME.match(prelude)
+    if match is None:
+        return "", ""
+    return unescape(match[0]).lower(), prelude[match.end() :].strip()
+
+
+def _unwrapped(text: str) -> str:
+    return text.strip().removeprefix("(").removesuffix(")")
+
+
+def _pairs(block: Block) -> Iterator[tuple[str, str]]:
+    for item in block.items:
+        entry = declaration(item) if isinstance(item, str) else None
+        if entry is not None:
+            yield entry.name, entry.value
+
+
+def parse_sheet(css: str, quirks: bool) -> Sheet:
+    """The rules of a sheet.
+
+    Raises:
+        TooDeepError: it is nested deeper than the limit.
+        TooMuchError: it has more rules than any page may have.
+    """
+    if len(css) <= _REMEMBERED_CHARS:
+        return _remembered(css, quirks)
+    return _parse_sheet(css, quirks)
+
+
+def _parse_sheet(css: str, quirks: bool) -> Sheet:
+    compiler = _Compiler(quirks, HTML_STEPS + _STEPS_PER_CHAR * len(css))
+    try:
+        compiler.read(css, _Place())
+    except RecursionError as error:
+        raise TooDeepError from error
+    return Sheet(
+        tuple(compiler.rules), compiler.steps, tuple(compiler.layers), compiler.keyframes,
+        compiler.initial,
+    )  # fmt: skip
+
+
+_remembered: Final[Callable[[str, bool], Sheet]] = lru_cache(16)(_parse_sheet)
+
+Weight = tuple[int, Specificity, int]
+
+
+class PageRule(NamedTuple):
+    """A rule of a page, with its place in the cascade."""
+
+    weight: Weight
+    important: Weight
+    rule: Rule
+
+
+Rules = tuple[PageRule, ...]
 _MANY: Final = 50
 
 
-def _is_css(element: Element) -> bool:
-    kind = element.get("type").strip().lower()
-    return kind in ("", "text/css") and media_applies(element.get("media"))
+class _Known(NamedTuple):
+    """Rules that match by an element's attributes, and those that may match by its place."""
+
+    sure: Rules
+    numbers: tuple[int, ...]
+    unsure: Rules
 
 
-def _is_entered(prelude: str) -> bool:
-    name, _, condition = unescape(prelude).partition(" ")
-    name, bracket, rest = name.lower().partition("(")
-    condition = bracket + rest + " " + condition
-    if name == "@media":
-        return media_applies(condition)
-    if name == "@supports":
-        return supports(condition)
-    return name in ("@layer", "@scope", "@container")
+class StyleSheets:
+    """All sheets of a page.
+
+    Attributes:
+        is_unknown: a sheet was not read to its end, so that nothing is known of what is seen.
+        uses_end: a selector asks for what comes later in the page.
+    """
+
+    def __init__(self, root: Element, quirks: bool, budget: Budget) -> None:
+        self.is_unknown = False
+        self.uses_end = False
+        self.keyframes: dict[str, tuple[Declared, list[Declared]]] = {}
+        self.initial: dict[str, str] = {}
+        self.has_layers = False
+        self.page = Page(quirks, budget)
+        self._budget = budget
+        self._by_id: dict[str, list[PageRule]] = {}
+        self._by_class: dict[str, list[PageRule]] = {}
+        self._by_name: dict[str, list[PageRule]] = {}
+        self._any: list[PageRule] = []
+        self._pseudo: list[PageRule] = []
+        self._count = 0
+        self._known: dict[tuple[str, int], _Known] = {}
+        sheets: list[Sheet] = []
+        for css in _sheet_texts(root):
+            try:
+                sheet = parse_sheet(css, quirks)
+                budget.spend(sheet.steps)
+            except (TooDeepError, TooMuchError, BudgetSpentError):
+                self.is_unknown = True
+                return
+            sheets.append(sheet)
+        self._assemble(sheets)
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def _assemble(self, sheets: list[Sheet]) -> None:
+        layers = list(dict.fromkeys(layer for sheet in sheets for layer in sheet.layers))
+        self.has_layers = bool(layers)
+        ranks = _ranks(layers)
+        unlayered = len(layers)
+        for sheet in sheets:
+            self.keyframes.update(sheet.keyframes)
+            self.initial.update(sheet.initial)
+            for rule in sheet.rules:
+                self._count += 1
+                rank = ranks.get(rule.layer, unlayered)
+                specificity = rule.selector.specificity
+                entry = PageRule(
+                    (rank, specificity, self._count), (-rank, specificity, self._count), rule
+                )
+                self.uses_end = self.uses_end or rule.selector.uses_end
+                self._index(entry, rule.selector)
+
+    def _index(self, entry: PageRule, selector: Compound) -> None:
+        if selector.ids:
+            self._by_id.setdefault(selector.ids[0], []).append(entry)
+        elif selector.classes:
+            self._by_class.setdefault(selector.classes[0], []).append(entry)
+        elif selector.name:
+            self._by_name.setdefault(selector.name, []).append(entry)
+        else:
+            self._any.append(entry)
+
+    def rules_of(self, element: Element) -> tuple[Rules, tuple[int, ...]]:
+        """The rules for ``element``, those that count more behind those that count less.
+
+        The numbers are the same for elements with the same rules.
+        """
+        key = (element.name, id(element.attributes))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._divided(element)
+        self._budget.spend(1 + len(known.unsure))
+        if not known.unsure:
+            return known.sure, known.numbers
+        matched = [
+            entry
+            for entry in known.unsure
+            if matches(entry.rule.selector, element, self.page)
+            and all(_is_in_scope(scope, element, self.page) for scope in entry.rule.scopes)
+        ]
+        if not matched:
+            return known.sure, known.numbers
+        rules = tuple(sorted((*known.sure, *matched)))
+        return rules, (*known.numbers, -1, *(entry.weight[2] for entry in matched))
+
+    def _divided(self, element: Element) -> _Known:
+        sure: list[PageRule] = []
+        unsure: list[PageRule] = []
+        for entry in self._candidates(element):
+            self._budget.spend(2)
+            selector = entry.rule.selector
+            if selector.holds_alone(element, self.page.quirks):
+                is_sure = selector.is_plain and not entry.rule.scopes
+                (sure if is_sure else unsure).append(entry)
+        sure.sort()
+        numbers = tuple(entry.weight[2] for entry in sure)
+        # Of many rules the numbers would take as much memory as the page.
+        known = _Known(tuple(sure), numbers, tuple(unsure))
+        return known._replace(numbers=(-id(known.sure),)) if len(sure) > _MANY else known
+
+    def _candidates(self, element: Element) -> Iterator[PageRule]:
+        own_id, classes = element.get("id"), element.classes
+        self._budget.spend(len(classes))
+        if self.page.quirks:
+            own_id, classes = own_id.lower(), [name.lower() for name in classes]
+        yield from self._any
+        yield from self._by_name.get(element.name.rpartition(" ")[2], ())
+        for name in dict.fromkeys(classes):
+            yield from self._by_class.get(name, ())
+        if own_id:
+            yield from self._by_id.get(own_id, ())
 
 
-def _nested(selector: str, above: str) -> str:
-    """``& > b`` within ``.a`` is ``.a > b``."""
-    whole = f":is({above})" if "," in above else above
-    return ",".join(
-        one.replace("&", whole) if "&" in one else f"{whole} {one}" for one in selector.split(",")
-    )
+def _ranks(layers: list[Layer]) -> dict[Layer, int]:
+    """The order of the layers: what a layer holds itself counts more than the layers in it."""
+    order: dict[Layer, tuple[int, ...]] = {}
+    numbers = {layer: number for number, layer in enumerate(layers)}
+    for layer in layers:
+        order[layer] = (*(numbers[layer[: at + 1]] for at in range(len(layer))), len(layers) + 1)
+    ordered = sorted(layers, key=lambda layer: order[layer])
+    return {layer: rank for rank, layer in enumerate(ordered)}
 
 
-def _number(parent: Element) -> dict[int, Place]:
-    children = [one for one in parent.children if isinstance(one, Element)]
-    by_name: dict[str, int] = {}
-    numbered = []
-    for element in children:
-        by_name[element.name] = by_name.get(element.name, 0) + 1
-        numbered.append((element, by_name[element.name]))
-    return {
-        id(element): (number, len(children), of_name, by_name[element.name])
-        for number, (element, of_name) in enumerate(numbered, 1)
-    }
+def _is_in_scope(scope: Scope, element: Element, page: Page) -> bool:
+    at: Element | None = element
+    while at is not None:
+        page.budget.spend(1)
+        if scope.limits and any_matches(scope.limits, at, page):
+            return False
+        if any_matches(scope.roots, at, page):
+            return True
+        at = at.parent
+    return False
+
+
+def _sheet_texts(root: Element) -> Iterator[str]:
+    """The texts of the sheets of a page, in order."""
+    ahead = [root]
+    while ahead:
+        element = ahead.pop()
+        if element.name == "template":  # what it holds is not on the page
+            continue
+        ahead.extend(reversed(element.elements()))
+        if element.name in ("style", "svg style"):
+            kind = element.get("type").strip().lower()
+            if kind in ("", "text/css") and media_applies(element.get("media")):
+                yield element.text()
+        elif element.name == "link" and "stylesheet" in element.get("rel").lower().split():
+            css = _from_data(element.get("href"))
+            is_on = "alternate" not in element.get("rel").lower() and "disabled" not in (
+                element.attributes
+            )
+            if css is not None and is_on and media_applies(element.get("media")):
+                yield css

@@ -1,19 +1,24 @@
-"""CSS cut into statements and declarations (CSS Syntax Level 3). Linear."""
+"""CSS cut into rules and declarations (CSS Syntax Level 3): in one pass, so that it is linear."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from nornmail.html.limits import MAX_CSS_NESTING
+
 _STRING: Final = r"""\"(?>(?:[^"\\\n]|\\.)*)\"?|'(?>(?:[^'\\\n]|\\.)*)'?"""
-_COMMENTS: Final = re.compile(rf"({_STRING})|/\*.*?(?:\*/|\Z)", re.S)
-_PIECES: Final = re.compile(rf"{_STRING}|\\.|[(){{}}\[\];]|<!--|-->", re.S)
+_URL: Final = r"""[uU][rR][lL]\(\s*+(?!["'\s])(?>(?:[^)\\]|\\.)*)\)?"""
+_COMMENTS: Final = re.compile(rf"({_STRING}|{_URL})|/\*.*?(?:\*/|\Z)", re.S)
+_PIECES: Final = re.compile(rf"{_STRING}|{_URL}|\\.|[(){{}}\[\]]|;[;\s]*+|<!--|-->", re.S)
+_SPLIT: Final = re.compile(rf"{_STRING}|{_URL}|\\.|[(){{}}\[\],;]", re.S)
 _ESCAPE: Final = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|\n|(.)|\Z)", re.S)
 _IMPORTANT: Final = re.compile(r"!\s*+important\s*+\Z", re.I)
 _WORDS: Final = re.compile(rf"(?:{_STRING}|[^\s()\"'])+|\(|\)|\s+", re.S)
-_OPEN: Final = "([{"
-_CLOSE: Final = ")]}"
+_CUSTOM: Final = re.compile(r"\s*+--[^\s:{]*+\s*+:")
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
+_PARTED: Final = "\0"
+"""Stands for a comment between two names: they are two in a value, and an error in a selector."""
 
 
 class Declaration(NamedTuple):
@@ -24,16 +29,41 @@ class Declaration(NamedTuple):
     important: bool
 
 
-class Statement(NamedTuple):
-    """``prelude { body }``, or ``prelude;`` where the body is ``None``."""
+class Block:
+    """``prelude { items }``: a rule, an at-rule, or a whole sheet, of which the prelude is empty.
 
-    prelude: str
-    body: str | None
+    Attributes:
+        prelude: the selector, or the at-rule's name and what follows it.
+        items: declarations and at-rules without a block as text, rules as blocks, in order.
+        has_body: false for an at-rule that ends with a semicolon.
+    """
+
+    __slots__ = ("has_body", "items", "prelude")
+
+    def __init__(self, prelude: str, has_body: bool = True) -> None:
+        self.prelude = prelude
+        self.items: list[str | Block] = []
+        self.has_body = has_body
+
+
+class TooDeepError(Exception):
+    """Blocks are nested deeper than the limit."""
 
 
 def without_comments(css: str) -> str:
-    """Comments become a blank: they part words."""
-    return _COMMENTS.sub(lambda found: found[1] or " ", css) if "/*" in css else css
+    """``css`` without its comments."""
+    return _COMMENTS.sub(_part, css) if "/*" in css else css
+
+
+def _part(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
+    before, after = (
+        match.string[match.start() - 1 : match.start()],
+        match.string[match.end() : match.end() + 1],
+    )
+    parts = before.isalnum() or before in ("-", "_"), after.isalnum() or after in ("-", "_")
+    return f" {_PARTED} " if all(parts) else ""
 
 
 def unescape(text: str) -> str:
@@ -41,110 +71,141 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(_escaped, text) if "\\" in text else text
 
 
-def _escaped(found: re.Match[str]) -> str:
-    if found[1]:
-        number = int(found[1], 16)
-        ok = 0 < number < 0x110000 and not 0xD800 <= number < 0xE000
-        return chr(number) if ok else "\ufffd"
-    return found[2] or ""
+def _escaped(match: re.Match[str]) -> str:
+    if match[1]:
+        number = int(match[1], 16)
+        is_character = 0 < number < 0x110000 and not 0xD800 <= number < 0xE000
+        return chr(number) if is_character else "\ufffd"
+    return match[2] or ""
 
 
-def statements(css: str, *, is_sheet: bool = False) -> Iterator[Statement]:
-    """Rules and declarations, one level deep. ``css`` is without comments.
+def parse_blocks(css: str, *, is_sheet: bool) -> tuple[Block, int]:
+    """The blocks and declarations of ``css``, which is without comments, and the steps it took.
 
     Args:
+        css: a sheet, or the declarations of a ``style`` attribute.
         is_sheet: on the outermost level of a sheet a semicolon ends nothing but an at-rule.
+
+    Raises:
+        TooDeepError: blocks are nested deeper than the limit.
     """
-    start = level = body = 0
-    closing: list[str] = []
-    for found in _PIECES.finditer(css):
-        piece = found[0]
-        if piece in ("<!--", "-->"):
-            if not closing and not css[start : found.start()].strip():
-                start = found.end()
-        elif piece in _OPEN:
-            if piece == "{" and not closing:
-                body = found.end()
-                level = 1
-            closing.append(_CLOSE[_OPEN.index(piece)])
-        elif piece in _CLOSE:
-            if piece in closing:
-                while closing.pop() != piece:
-                    pass
-            if level and not closing:
-                yield Statement(css[start : body - 1].strip(), css[body : found.start()])
-                start, level = found.end(), 0
-        elif piece == ";" and not closing:
-            if is_sheet and not css[start : found.start()].lstrip().startswith("@"):
+    root = current = Block("")
+    outer: list[Block] = []
+    brackets: list[str] = []
+    start = steps = 0
+    for match in _PIECES.finditer(css):
+        piece = match[0]
+        steps += 1
+        first = piece[0]
+        if first in _CLOSING and len(piece) == 1:
+            is_rule = first == "{" and not brackets and (is_sheet or outer)
+            if is_rule and (not outer or not _CUSTOM.match(css, start, match.start())):
+                block = Block(css[start : match.start()].strip())
+                current.items.append(block)
+                outer.append(current)
+                current, start = block, match.end()
+                if len(outer) > MAX_CSS_NESTING:
+                    raise TooDeepError
+            else:
+                brackets.append(_CLOSING[first])
+        elif first in ")]}" and len(piece) == 1:
+            if brackets:
+                if brackets[-1] == first:
+                    brackets.pop()
+            elif first == "}" and outer:
+                _add(current, css[start : match.start()])
+                current, start = outer.pop(), match.end()
+        elif first == ";":
+            if brackets:
                 continue
-            yield Statement(css[start : found.start()].strip(), None)
-            start = found.end()
-    if level:
-        yield Statement(css[start : body - 1].strip(), css[body:])
-    elif css[start:].strip():
-        yield Statement(css[start:].strip(), None)
+            text = css[start : match.start()]
+            if is_sheet and not outer and not text.lstrip().startswith("@"):
+                continue
+            _add(current, text)
+            start = match.end()
+        elif piece in ("<!--", "-->") and not outer and not css[start : match.start()].strip():
+            start = match.end()
+    _add(current, css[start:])
+    return root, steps
+
+
+def _add(block: Block, text: str) -> None:
+    text = text.strip()
+    if not text:
+        return
+    if text[0] == "@":
+        block.items.append(Block(text, has_body=False))
+    else:
+        block.items.append(text)
 
 
 def declaration(text: str) -> Declaration | None:
     """``text`` is what stands between two semicolons."""
     name, colon, value = text.partition(":")
-    name = unescape(name).strip()
+    name = name.strip()
+    if "\\" in name:
+        name = unescape(name)
     if not colon or not name:
         return None
     value = value.strip()
     important = False
     if "!" in value:
         plain = unescape(value)
-        found = _IMPORTANT.search(plain)
-        if found:
+        match = _IMPORTANT.search(plain)
+        if match:
             important = True
-            value = plain[: found.start()].rstrip()
+            value = plain[: match.start()].rstrip()
+    if _PARTED in value:
+        value = value.replace(_PARTED, " ")
     if name.startswith("--"):
         return Declaration(name, value, important)
     return Declaration(name.lower(), unescape(value).lower(), important)
 
 
-def declarations(css: str) -> Iterator[Declaration]:
-    """Those of a block or of a ``style`` attribute; ``css`` is without comments."""
-    for prelude, body in statements(css):
-        one = declaration(prelude) if body is None else None
-        if one is not None:
-            yield one
+def declarations(css: str) -> list[Declaration]:
+    """The declarations of a ``style`` attribute; ``css`` is without comments."""
+    root, _ = parse_blocks(css, is_sheet=False)
+    parsed = (declaration(item) for item in root.items if isinstance(item, str))
+    return [entry for entry in parsed if entry is not None]
 
 
 def split(text: str, separator: str) -> list[str]:
-    """``text`` at each ``separator`` that is in no brackets and no string."""
+    """``text`` at each ``separator``, a comma or a semicolon, outside of brackets and strings."""
     if separator not in text:
         return [text]
-    pieces, start, depth = [], 0, 0
-    for found in re.finditer(rf"{_STRING}|\\.|[(){{}}\[\]]|{re.escape(separator)}", text, re.S):
-        piece = found[0]
+    pieces, start = [], 0
+    brackets: list[str] = []
+    for match in _SPLIT.finditer(text):
+        piece = match[0]
         if piece == separator:
-            if depth <= 0:
-                pieces.append(text[start : found.start()])
-                start = found.end()
-        elif piece in _OPEN:
-            depth += 1
-        elif piece in _CLOSE:
-            depth -= 1
+            if not brackets:
+                pieces.append(text[start : match.start()])
+                start = match.end()
+        elif piece in _CLOSING:
+            brackets.append(_CLOSING[piece])
+        elif brackets and piece == brackets[-1]:
+            brackets.pop()
     pieces.append(text[start:])
     return pieces
 
 
 def words(text: str) -> list[str]:
     """``text`` at the blanks that are in no brackets; ``a/b`` is one word."""
+    if "(" not in text and '"' not in text and "'" not in text:
+        return text.split()
     out: list[str] = []
-    current, depth = "", 0
-    for found in _WORDS.finditer(text):
-        piece = found[0]
+    current: list[str] = []
+    depth = 0
+    for match in _WORDS.finditer(text):
+        piece = match[0]
         depth += (piece == "(") - (piece == ")")
         if depth <= 0 and piece.isspace():
             if current:
-                out.append(current)
-            current = ""
+                out.append("".join(current))
+            current = []
         else:
-            current += piece
-    return [*out, current] if current else out
+            current.append(piece)
+    return [*out, "".join(current)] if current else out
 
 
 def function(text: str) -> tuple[str, str] | None:

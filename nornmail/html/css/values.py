@@ -1,32 +1,37 @@
-"""Lengths and numbers of CSS, ``calc()`` and its kin among them (CSS Values Level 4)."""
+"""Lengths, numbers and angles of CSS, with the math functions (CSS Values Level 4)."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
-
-from nornmail.html.limits import MAX_CSS_VALUE_CHARS
 
 VIEWPORT_WIDTH: Final = 1024.0
 VIEWPORT_HEIGHT: Final = 768.0
 """Pixels of the window that a mail is imagined in."""
-CONTAINER: Final = 800.0
+CONTAINER: Final = 1008.0
 """Pixels that a percentage is taken of."""
 FONT_SIZE: Final = 16.0
-"""Pixels of text that nobody has set."""
+"""Pixels of text that nothing has set."""
 _HUGE: Final = 1e7
-_DEEPEST: Final = 20
+_DEEPEST: Final = 40
+_MAX_MATH_CHARS: Final = 4_000
+"""Characters of one expression. Longer ones are not computed: the element is not shown."""
 
 _PX: Final = {
     "": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54,
-    "q": 2.4 / 2.54, "rem": FONT_SIZE, "rlh": 1.2 * FONT_SIZE, "twip": 1 / 15,
+    "q": 2.4 / 2.54, "rem": FONT_SIZE, "rlh": 1.2 * FONT_SIZE, "rex": 8.0, "rch": 8.0,
+    "ric": 16.0, "rcap": 11.2, "twip": 1 / 15,
 }  # fmt: skip
 _EM: Final = {"em": 1.0, "ex": 0.5, "ch": 0.5, "cap": 0.7, "ic": 1.0, "lh": 1.2}
+_ANGLES: Final = {"deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0}
 _WIDE: Final = re.compile(r"([sld]?v|cq)(w|h|i|b|min|max)")
 _TOKEN: Final = re.compile(
-    r"\s*+(?:([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(%|[a-z]*)|([a-z-]+)(?=\()|([a-z]+)|(.))"
+    r"\s*+(?:([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(%|[a-z]*)"
+    r"|(-?[a-z][-a-z0-9]*)(?=\()|(-?[a-z][-a-z]*)|(.))"
 )
+_SIMPLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+)(px|em|%|pt|)")
 
 
 class Length(NamedTuple):
@@ -66,9 +71,25 @@ def number_of(text: str) -> float | None:
 
 def length_of(text: str) -> Length | None:
     """A length, a percentage, or a number, which counts as pixels; ``None`` for anything else."""
-    if len(text) > MAX_CSS_VALUE_CHARS:
+    match = _SIMPLE.fullmatch(text)
+    if match is not None:
+        return _unit(match[1], match[2])
+    if not text or len(text) > _MAX_MATH_CHARS:
         return None
-    return _Maths(text).whole()
+    return _Expression(text).whole()
+
+
+def angle_of(text: str) -> float | None:
+    """An angle in degrees: ``90deg``, ``.25turn``, ``calc(45deg * 2)``, and a number as degrees."""
+    if text == "none":
+        return 0.0
+    value = _Expression(text).whole() if text and len(text) < _MAX_MATH_CHARS else None
+    return None if value is None or value.em or value.share else value.px
+
+
+def is_too_long(text: str) -> bool:
+    """Whether an expression is over the limit, so that its value is unknown."""
+    return len(text) > _MAX_MATH_CHARS
 
 
 def _unit(number: str, unit: str) -> Length | None:
@@ -79,6 +100,8 @@ def _unit(number: str, unit: str) -> Length | None:
         return Length(px=value * _PX[unit], is_number=not unit)
     if unit in _EM:
         return Length(em=value * _EM[unit])
+    if unit in _ANGLES:
+        return Length(px=value * _ANGLES[unit])
     wide = _WIDE.fullmatch(unit)
     if wide:
         side = VIEWPORT_HEIGHT if wide[2] in ("h", "b", "min") else VIEWPORT_WIDTH
@@ -86,18 +109,22 @@ def _unit(number: str, unit: str) -> Length | None:
     return None
 
 
-class _Maths:
+class _InvalidError(Exception):
+    """Not an expression of CSS."""
+
+
+class _Expression:
     """Reads one value by recursive descent; ``_InvalidError`` ends it."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = [found.groups() for found in _TOKEN.finditer(text.strip())]
+        self._tokens = [match.groups() for match in _TOKEN.finditer(text.strip())]
         self._at = 0
         self._depth = 0
 
     def whole(self) -> Length | None:
         try:
             value = self._operand()
-        except _InvalidError:
+        except (_InvalidError, ValueError, OverflowError, ZeroDivisionError):
             return None
         return value if self._at == len(self._tokens) else None
 
@@ -116,31 +143,26 @@ class _Maths:
         if name:
             self._at += 1
             return self._call(name)
-        if self._depth and word in ("pi", "e", "infinity"):
-            return Length(px={"pi": math.pi, "e": math.e}.get(word, _HUGE), is_number=True)
+        if self._depth and word in _CONSTANTS:
+            return Length(px=_CONSTANTS[word], is_number=True)
         raise _InvalidError
 
     def _call(self, name: str) -> Length:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _InvalidError
+        strategy = self._tokens[self._at][3] if self._at < len(self._tokens) else ""
+        if name == "round" and strategy in ("up", "down", "nearest", "to-zero"):
+            name = f"round {strategy}"
+            self._at += 1
+            if not self._next(","):
+                raise _InvalidError
         arguments = [self._sum()]
         while self._next(","):
             arguments.append(self._sum())
         self._closed(arguments)
         self._depth -= 1
-        if name in ("calc", "-webkit-calc", "-moz-calc", "round", "anchor-size"):
-            return arguments[-1 if name == "round" and len(arguments) == 1 else 0]
-        if name == "min":
-            return min(arguments, key=Length.pixels)
-        if name == "max":
-            return max(arguments, key=Length.pixels)
-        if name == "clamp" and len(arguments) == 3:
-            low, value, high = arguments
-            return max(low, min(value, high, key=Length.pixels), key=Length.pixels)
-        if name == "abs":
-            return arguments[0] if arguments[0].pixels() >= 0 else arguments[0].scaled(-1)
-        raise _InvalidError
+        return _called(name, arguments)
 
     def _closed(self, value: list[Length]) -> list[Length]:
         if not self._next(")") and self._at < len(self._tokens):
@@ -158,18 +180,20 @@ class _Maths:
                 return value
 
     def _product(self) -> Length:
-        value = self._operand_in()
+        value = self._nested()
         while True:
             if self._next("*"):
-                other = self._operand_in()
+                other = self._nested()
                 value = value.scaled(other.px) if other.is_number else other.scaled(value.px)
             elif self._next("/"):
-                other = self._operand_in()
-                value = value.scaled(1 / other.px if other.px else _HUGE)
+                other = self._nested()
+                divisor = other.pixels()
+                result = value.scaled(1 / divisor if divisor else _HUGE)
+                value = result if other.is_number else Length(result.pixels(), is_number=True)
             else:
                 return value
 
-    def _operand_in(self) -> Length:
+    def _nested(self) -> Length:
         self._depth += 1
         if self._depth > 2 * _DEEPEST:
             raise _InvalidError
@@ -184,5 +208,52 @@ class _Maths:
         return False
 
 
-class _InvalidError(Exception):
-    pass
+def _called(name: str, arguments: list[Length]) -> Length:
+    first = arguments[0]
+    if name in ("calc", "-webkit-calc", "-moz-calc"):
+        return first
+    if name == "min":
+        return min(arguments, key=Length.pixels)
+    if name == "max":
+        return max(arguments, key=Length.pixels)
+    if name == "clamp" and len(arguments) == 3:
+        low, value, high = arguments
+        return max(low, min(value, high, key=Length.pixels), key=Length.pixels)
+    if name == "abs":
+        return first if first.pixels() >= 0 else first.scaled(-1)
+    function = _FUNCTIONS.get(name)
+    if function is None:
+        raise _InvalidError
+    numbers = [argument.pixels() for argument in arguments]
+    is_number = first.is_number or name in _NUMERIC
+    return Length(px=max(-_HUGE, min(_HUGE, function(*numbers))), is_number=is_number)
+
+
+def _rounded(rounding: Callable[[float], float]) -> Callable[..., float]:
+    def rounded(value: float, step: float = 1.0) -> float:
+        return rounding(value / step) * step if step else _HUGE
+
+    return rounded
+
+
+def _radians(number: float) -> float:
+    # A number is in radians, an angle in degrees: who writes sin(0) and sin(0deg) means the same.
+    return math.radians(number) if abs(number) > 7 else number
+
+
+def _mod(value: float, step: float) -> float:
+    return value - step * math.floor(value / step)
+
+
+_CONSTANTS: Final = {"pi": math.pi, "e": math.e, "infinity": _HUGE, "-infinity": -_HUGE, "nan": 0.0}
+_FUNCTIONS: Final[dict[str, Callable[..., float]]] = {
+    "sin": lambda x: math.sin(_radians(x)), "cos": lambda x: math.cos(_radians(x)),
+    "tan": lambda x: math.tan(_radians(x)), "asin": lambda x: math.degrees(math.asin(x)),
+    "acos": lambda x: math.degrees(math.acos(x)), "atan": lambda x: math.degrees(math.atan(x)),
+    "atan2": lambda y, x: math.degrees(math.atan2(y, x)), "pow": math.pow, "sqrt": math.sqrt,
+    "hypot": math.hypot, "log": math.log, "exp": math.exp, "mod": _mod, "rem": math.fmod,
+    "sign": lambda x: (x > 0) - (x < 0), "round": _rounded(round), "round nearest": _rounded(round),
+    "round up": _rounded(math.ceil), "round down": _rounded(math.floor),
+    "round to-zero": _rounded(math.trunc),
+}  # fmt: skip
+_NUMERIC: Final = frozenset({"sin", "cos", "tan", "sign", "pow", "sqrt", "log", "exp"})

@@ -1,0 +1,304 @@
+"""Where a box stands and how large it is, as far as that is known without laying out the page.
+
+What stands to the left of a text and above it is counted as little as it may be, so that a text of
+which the place is not known is nearer to the edge here than it is on a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from nornmail.html.css.properties import Value
+from nornmail.html.css.style import Containing, Style
+from nornmail.html.css.transforms import LINE, NO_TRANSFORM, SLIT
+from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
+
+FAR_RIGHT: Final = 1_000.0
+FAR_DOWN: Final = 5_000.0
+"""Pixels by which a text is moved when nobody scrolls to it."""
+_DEEPEST_STEP: Final = 900.0
+_OUTSIDE: Final = frozenset({"absolute", "fixed"})
+_MOVING: Final = frozenset(
+    {"bottom", "box-sizing", "contain", "filter", "height", "left", "margin-bottom", "margin-left",
+     "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
+     "padding-bottom", "padding-left", "padding-right", "padding-top", "position", "right",
+     "rotate", "scale", "top", "transform", "transform-origin", "translate", "width"}
+)  # fmt: skip
+_HALF: Final = Length(share=0.5)
+_CENTER: Final = (_HALF, _HALF)
+
+
+def place(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+    """Compute where the box of ``style`` stands, how large it is, and what it cuts off."""
+    style.height = None
+    if style.display == "contents" or _MOVING.isdisjoint(sets):
+        if not style.layout.is_inline:
+            _limit_depth(style, 0.0)
+        return
+    box = _Box(style, parent, sets)
+    box.locate()
+    box.size()
+    box.turn()
+    box.clip()
+    box.contain()
+
+
+class _Box:
+    """The box of one element while its place is computed."""
+
+    def __init__(self, style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+        self.style = style
+        self.sets = sets
+        self.position = sets.get("position", "static")
+        self.is_out = self.position in _OUTSIDE
+        self.containing = parent.fixed if self.position == "fixed" else parent.absolute
+        self.base = self.containing.width if self.is_out else parent.width
+        self.parent_height = self.containing.height if self.is_out else parent.height
+        self.is_inline = style.layout.is_inline
+
+    def pixels(self, name: str) -> float:
+        """A margin, padding or offset in pixels; 0 for ``auto``."""
+        value = self.sets.get(name, ZERO)
+        if not isinstance(value, Length):
+            return 0.0
+        return value.pixels(self.style.size, self.base)
+
+    def has(self, name: str) -> bool:
+        return isinstance(self.sets.get(name), Length)
+
+    def extent(self, name: str) -> float | None:
+        """A width or height in pixels, ``None`` when what is in the box decides."""
+        value = self.sets.get(name)
+        if not isinstance(value, Length):
+            return None
+        if name.endswith("width"):
+            return value.pixels(self.style.size, self.base)
+        if value.share:
+            if self.parent_height is None:
+                return None
+            return value.pixels(self.style.size, self.parent_height)
+        return value.pixels(self.style.size)
+
+    # Place
+
+    def locate(self) -> None:
+        style = self.style
+        left = self.pixels("margin-left") + self.pixels("padding-left")
+        top = 0.0 if self.is_inline else self.pixels("margin-top") + self.pixels("padding-top")
+        if self.is_out:
+            self._locate_outside(left, top)
+            return
+        if 0 < left < FAR_RIGHT:  # many honest steps do not lead off the page
+            style.right = max(style.right, min(style.right + left, _DEEPEST_STEP))
+        else:
+            style.right += left
+        if not self.is_inline:
+            style.before = top
+            style.after = self.pixels("padding-bottom") + self.pixels("margin-bottom")
+        _limit_depth(style, top)
+        if (
+            self.position in ("relative", "sticky", "-webkit-sticky")
+            and self.position == "relative"
+        ):
+            across = self.pixels("left") if self.has("left") else -self.pixels("right")
+            along = self._along("top") if self.has("top") else -self._along("bottom")
+            style.right += across
+            style.down += along
+            style.clip_depth += along
+
+    def _along(self, name: str) -> float:
+        """An offset along the page; a share of a height that is not known is nothing."""
+        value = self.sets[name] if self.has(name) else ZERO
+        if value.share and self.parent_height is None:
+            return float(value._replace(share=0.0).pixels(self.style.size))
+        return float(value.pixels(self.style.size, self.parent_height or LINE))
+
+    def _locate_outside(self, left: float, top: float) -> None:
+        style, around = self.style, self.containing
+        style.is_fixed = self.position == "fixed" or (style.is_fixed and not around.is_page)
+        style.clipped = around.clipped
+        style.clip_left, style.clip_right, style.clip_room = -1e9, 1e9, None
+        if self.has("left"):
+            style.right = around.right + self.pixels("left") + left
+        elif self.has("right"):
+            end = around.right + around.width - self.pixels("right") - self.pixels("margin-right")
+            width = self.extent("width")
+            start = end - width if width is not None else end
+            style.right = start if end <= 0 or start > around.width else max(0.0, end - 200.0)
+        else:
+            style.right += left
+        height = self.parent_height if self.parent_height is not None else LINE
+        if self.has("top"):
+            style.down = around.down + self._of(height, "top") + top
+            style.is_placed = around.is_page
+        elif self.has("bottom"):
+            own = self.extent("height")
+            below = self._of(height, "bottom") + self.pixels("margin-bottom")
+            end = (height if around.is_page else LINE) - below
+            style.down = around.down + end - (own if own is not None else LINE)
+            style.is_placed = around.is_page
+        else:
+            style.down += top
+
+    def _of(self, height: float, name: str) -> float:
+        return float(self.sets[name].pixels(self.style.size, height))
+
+    # Size
+
+    def size(self) -> None:
+        style = self.style
+        across = self.pixels("padding-left") + self.pixels("padding-right")
+        width = self._between("width", across)
+        if width is None and not self.is_inline:
+            if self.is_out and self.has("left") and self.has("right"):
+                width = self.base - self.pixels("left") - self.pixels("right") - across
+                width -= self.pixels("margin-left") + self.pixels("margin-right")
+            else:
+                margins = self.pixels("margin-left") + self.pixels("margin-right")
+                width = self.base - margins - across
+            self.has_width = self.is_out and self.has("left") and self.has("right")
+        else:
+            self.has_width = width is not None
+        along = self.pixels("padding-top") + self.pixels("padding-bottom")
+        height = self._between("height", along)
+        if height is None and self.is_out and self.has("top") and self.has("bottom"):
+            whole = self.parent_height if self.parent_height is not None else VIEWPORT_HEIGHT
+            height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
+        if self.is_inline:
+            return
+        style.width = max(0.0, width if width is not None else self.base)
+        if not style.layout.grows:
+            style.height = height
+
+    def _between(self, name: str, paddings: float) -> float | None:
+        """The size of the content between its smallest and its greatest."""
+        if self.is_inline:
+            return None
+        size, least, most = (self.extent(f"{kind}{name}") for kind in ("", "min-", "max-"))
+        if size is None and most is not None and (name == "height" or most < self.base):
+            size = most if name == "width" or most <= LINE else None
+        if size is not None and most is not None:
+            size = min(size, most)
+        if least is not None and size is not None:
+            size = max(size, least)
+        if size is not None and self.sets.get("box-sizing") == "border-box":
+            size = max(0.0, size - paddings)
+        return size
+
+    # Transforms
+
+    def turn(self) -> None:
+        style, sets = self.style, self.sets
+        if self.is_inline:
+            return
+        turned = NO_TRANSFORM
+        for name in ("translate", "rotate", "scale", "transform"):
+            if name in sets:
+                turned = turned.times(sets[name])
+        if turned is NO_TRANSFORM:
+            return
+        shrinks = self.is_out or not style.layout.is_block
+        width = style.width if self.has_width or not shrinks else _SHRUNK
+        if shrinks and not self.has_width and turned.right.share <= -0.95 and style.right < 50:
+            style.right = -FAR_RIGHT * 10
+        across, along = turned.moved(sets.get("transform-origin", _CENTER), width)
+        style.right += across
+        style.down += along
+        style.clip_depth += along
+
+    # Clipping
+
+    def clip(self) -> None:
+        style, sets = self.style, self.sets
+        contain = sets.get("contain", ())
+        cuts = sets.get("overflow", "visible") != "visible" or "paint" in contain
+        if not cuts or self.is_inline or style.layout.grows:
+            return
+        height = style.height
+        if height is None and ("size" in contain or "block-size" in contain):
+            height = 0.0
+        if height is not None and height + self.pixels("padding-bottom") <= self._first_line():
+            style.clipped = style.clipped or "size"
+            return
+        end = self.pixels("padding-left" if style.is_rtl else "padding-right")
+        if self.has_width and style.width + end < SLIT:
+            style.clipped = style.clipped or "size"
+            return
+        indent = style.indent.pixels(style.size, style.width)
+        if indent >= style.width:
+            style.clipped = style.clipped or "position"
+            return
+        style.clip_left = max(style.clip_left, style.right - self.pixels("padding-left"))
+        style.clip_right = min(style.clip_right, style.right + style.width + end)
+        if height is not None:
+            style.clip_room = height + self.pixels("padding-bottom")
+            style.clip_depth = 0.0
+
+    def _first_line(self) -> float:
+        """Pixels of the box that show nothing of its first line."""
+        style = self.style
+        if style.line_height is None:
+            return SLIT - 0.1
+        height = style.line_height.pixels(style.size, style.size)
+        return max(SLIT - 0.1, (height - style.size) / 2)
+
+    def contain(self) -> None:
+        """The box that positions within are counted from."""
+        style, sets = self.style, self.sets
+        holds_fixed = not _HOLDING.isdisjoint(sets) and not self.is_inline
+        if "contain" in sets and not sets["contain"].isdisjoint(("paint", "layout")):
+            holds_fixed = not self.is_inline
+        if self.position != "static" or holds_fixed:
+            paddings = self.pixels("padding-left"), self.pixels("padding-top")
+            around = Containing(
+                style.right - paddings[0], style.down - (paddings[1] if self.is_out else 0.0),
+                style.width + paddings[0] + self.pixels("padding-right"), style.height,
+                style.clipped, style.is_placed,
+            )  # fmt: skip
+            style.absolute = around
+            if holds_fixed:
+                style.fixed = around
+
+
+_SHRUNK: Final = 100.0
+"""Pixels that a box of one's own width is taken to be wide."""
+_HOLDING: Final = frozenset({"transform", "filter", "rotate", "scale", "translate"})
+
+
+def _limit_depth(style: Style, top: float) -> None:
+    """Count how deep the text stands in the box that cuts off what has no room."""
+    if style.clip_room is not None:
+        style.clip_depth += top
+        if style.clip_depth >= style.clip_room:
+            style.clipped = style.clipped or "position"
+
+
+def what_moves_away(style: Style) -> str:
+    """Whether a text of this style has left the page for every length of it."""
+    indent = style.indent.pixels(style.size, style.width)
+    right = style.right + indent
+    if right >= FAR_RIGHT or abs(style.down) >= FAR_DOWN or right >= style.clip_right:
+        return "position"
+    is_below = style.down >= VIEWPORT_HEIGHT or right >= VIEWPORT_WIDTH
+    if style.is_fixed and style.is_placed and is_below:
+        return "position"
+    if style.clip_room is not None and style.clip_depth >= style.clip_room:
+        return "position"
+    return ""
+
+
+def is_on_page(style: Style, chars: int, flow: float) -> bool:
+    """Whether a text of so many characters, ``flow`` pixels below the top, is on the page."""
+    indent = min(0.0, style.indent.pixels(style.size, style.width))
+    wide = chars * style.size * _GLYPH
+    start = style.right + indent
+    if start + wide <= max(0.0, style.clip_left):
+        return False
+    line = max(style.size, LINE)
+    lines = 1 + wide // max(style.width, LINE)
+    return style.down + (0.0 if style.is_placed else flow) + line * lines > 0
+
+
+_GLYPH: Final = 0.65
+"""The width of a character, in sizes of the font, that few exceed."""

@@ -1,0 +1,145 @@
+"""A headless Chromium, driven through a pipe by its DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from types import TracebackType
+from typing import Any, Final
+
+WIDTH: Final = 1024
+HEIGHT: Final = 768
+TALLEST: Final = 6_000
+"""Pixels of a page that are drawn; a person does not scroll for ever."""
+_ARGUMENTS: Final = (
+    "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --disable-dev-shm-usage"
+    " --disable-extensions --disable-background-networking --no-first-run --mute-audio"
+    " --force-color-profile=srgb --disable-lcd-text --blink-settings=scriptEnabled=false"
+    " --remote-debugging-pipe"
+)
+
+
+def find_chromium() -> str | None:
+    """The path of the browser, ``None`` where it is not installed."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Chromium:
+    """One browser with one tab. A context manager."""
+
+    def __init__(self, program: str) -> None:
+        self._profile = tempfile.mkdtemp(prefix="chromium-")
+        commands_out, self._commands = os.pipe()
+        self._replies, replies_in = os.pipe()
+        # The browser reads commands from descriptor 3 and writes replies to descriptor 4.
+        script = (
+            f"exec {program} {_ARGUMENTS} --user-data-dir={self._profile}"
+            f" 3<&{commands_out} 4>&{replies_in}"
+        )
+        self._process = subprocess.Popen(
+            ["bash", "-c", script],
+            pass_fds=(commands_out, replies_in),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(commands_out)
+        os.close(replies_in)
+        self._buffer = b""
+        self._number = 0
+        self._events: list[dict[str, Any]] = []
+        self._session = ""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
+        self.call("Page.enable")
+        self.call("Emulation.setScriptExecutionDisabled", value=True)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=WIDTH,
+            height=HEIGHT,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def __enter__(self) -> Chromium:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+        os.close(self._commands)
+        os.close(self._replies)
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send one command and return its result."""
+        self._number += 1
+        command: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            command["sessionId"] = self._session
+        data = json.dumps(command).encode() + b"\0"
+        while data:
+            data = data[os.write(self._commands, data) :]
+        while True:
+            reply = self._read()
+            if reply.get("id") == self._number:
+                if "error" in reply:
+                    raise RuntimeError(f"{method}: {reply['error']}")
+                result: dict[str, Any] = reply["result"]
+                return result
+            self._events.append(reply)
+
+    def _read(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            data = os.read(self._replies, 1 << 20)
+            if not data:
+                raise RuntimeError("the browser has ended")
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def load(self, html: str) -> None:
+        """Show a page and wait until it is complete."""
+        self._events.clear()
+        data = base64.b64encode(html.encode("utf-8", "surrogatepass")).decode()
+        self.call("Page.navigate", url=f"data:text/html;charset=utf-8;base64,{data}")
+        while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
+            self._events.append(self._read())
+
+    def draw(self, html: str) -> tuple[str, str]:
+        """The pixels of the window, and those of the whole page."""
+        self.load(html)
+        window = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)["data"]
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        if size["width"] <= WIDTH and size["height"] <= HEIGHT:
+            return window, ""
+        page = self.call(
+            "Page.captureScreenshot",
+            format="png",
+            optimizeForSpeed=True,
+            captureBeyondViewport=True,
+            clip={
+                "x": 0,
+                "y": 0,
+                "width": min(size["width"], 2 * WIDTH),
+                "height": min(size["height"], TALLEST),
+                "scale": 1,
+            },
+        )["data"]
+        return window, page
+
+    def document(self) -> dict[str, Any]:
+        """The tree of the page that is shown."""
+        root: dict[str, Any] = self.call("DOM.getDocument", depth=-1, pierce=True)["root"]
+        return root
