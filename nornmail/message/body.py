@@ -11,6 +11,7 @@ from typing import Final
 from nornmail.defects import Note, ignore
 from nornmail.html.document import VisibleText, read_page
 from nornmail.html.invisible_characters import plain_without_invisible
+from nornmail.html.render import UnseenText
 from nornmail.message.charsets import codec_of, decode
 from nornmail.message.limits import MAX_FLOWED_LINES, MAX_LINKS
 from nornmail.message.parser import Part, content_id
@@ -222,6 +223,11 @@ def html_of(body: Body, note: Note = ignore) -> str:
 def html_text(body: Body, note: Note = ignore) -> str:
     """The text that a person sees of the HTML, part after part."""
     return _joined(body.page(part, note).text for part in body.html_parts())
+
+
+def unseen_text(body: Body, note: Note = ignore) -> tuple[UnseenText, ...]:
+    """The texts of the HTML that a person does not see, part after part."""
+    return tuple(text for part in body.html_parts() for text in body.page(part, note).unseen)
 
 
 def links_of(body: Body, note: Note = ignore) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
+from nornmail.html.render import UnseenText
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
 from nornmail.message.authentication import Authentication, read_authentication
@@ -25,6 +26,7 @@ from nornmail.message.body import (
     links_of,
     plain_text,
     shown_text,
+    unseen_text,
 )
 from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
@@ -285,6 +287,15 @@ class Message:
     def html_text(self) -> str:
         """The text that a person sees of the HTML, with or without a plain part; ``""`` if none."""
         return html_text(self._body, self._defects.note)
+
+    @cached_property
+    def unseen_text(self) -> tuple[UnseenText, ...]:
+        """The texts of the HTML that a person does not see: each has a ``reason`` and a ``text``.
+
+        What is kept out of ``text``: what styles hide, and what it was too costly to be sure of. No
+        comments, scripts or style sheets. Meant for a look at it by a person, not for a model.
+        """
+        return unseen_text(self._body, self._defects.note)
 
     @cached_property
     def links(self) -> tuple[str, ...]:
