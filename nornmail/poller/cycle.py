@@ -14,7 +14,7 @@ from nornmail.errors import ConnectionLost, MessageGone
 from nornmail.events import Connected, Found, TakenOver
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message, parse_message
-from nornmail.model import MailboxKey, MessageRef
+from nornmail.model import MailboxKey, MessageRef, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
@@ -128,16 +128,18 @@ class PollCycle:
             connection.close()
 
     def _ensure_lease(self) -> None:
-        """Hold the lease; with a new one, settle what an earlier process left behind."""
-        if self.ledger.held:
-            return
-        ACTIVE_POLLERS.enter(self._active_key(), self)
-        self.ledger.take()
-        if self.standing_by:
-            log.warning("taking over %s", self.ledger.mailbox)
-            self.context.emit(TakenOver(at=self.context.now()))
-        self.standing_by = False
-        self.delivery.recover()
+        """Hold the lease, and settle what an earlier process or a fault left behind."""
+        if not self.ledger.held:
+            ACTIVE_POLLERS.enter(self._active_key(), self)
+            self.ledger.take()
+            # An epoch that another process began, or that could not be written, is entered anew.
+            self.disconnect()
+            if self.standing_by:
+                log.warning("taking over %s", self.ledger.mailbox)
+                self.context.emit(TakenOver(at=self.context.now()))
+            self.standing_by = False
+        if not self.ledger.recovered or self.ledger.open.count(State.CLAIMED):
+            self.delivery.recover()
 
     def _select(self) -> tuple[Connection, Discovery]:
         """A connection with the mailbox selected and the ledger in its epoch."""

@@ -29,6 +29,8 @@ log = logging.getLogger("nornmail.poller")
 
 ENDED = "the process ended while the message was being handled"
 """The reason of a claim that is found at start-up: it counts as a failed attempt."""
+NOT_DELIVERED = "the store failed before the message was delivered"
+"""The reason of a claim that this process could not write: the handler was not called."""
 SET_ASIDE = "delivery stopped before this inbox was reached"
 """The reason of a message that another inbox has had, and this one has not."""
 
@@ -72,16 +74,31 @@ class Delivery:
         return self.runner.overdue >= MAX_OVERDUE
 
     def recover(self) -> None:
-        """Count the claims that an earlier process left as failed attempts.
+        """Settle the claims that nobody works on: those of an earlier process, or of a fault.
 
-        Call it once, with the lease just taken: whatever is claimed then is nobody's.
+        Call it between two messages. A process that ended in the handler counts as a failed
+        attempt. The first is made again at once, since a deployment ends processes too; if the
+        same message was being handled at the next end, it waits.
         """
-        for entry in self.ledger.get(self.ledger.open.keys(State.CLAIMED)):
-            log.warning("%s: %s", self._ref(entry), ENDED)
-            self.ledger.later(PutEntry(self._failed(entry, ENDED)))
         self.ledger.flush()
+        with self.ledger.flushing():
+            for entry in self.ledger.get(self.ledger.open.keys(State.CLAIMED)):
+                self.ledger.later(PutEntry(self._recovered(entry)))
         self.inboxes.apply_changes()
         self._bury_orphans()
+        self.ledger.finish_recovery()
+
+    def _recovered(self, entry: Entry) -> Entry:
+        now = self.ledger.clock.wall()
+        if not self.ledger.was_delivered(entry):
+            log.info("%s: %s", self._ref(entry), NOT_DELIVERED)
+            return replace(
+                entry, state=State.WAITING, due_at=now, reason=NOT_DELIVERED, changed_at=now
+            )
+        log.warning("%s: %s", self._ref(entry), ENDED)
+        failed = self._failed(entry, ENDED)
+        at_once = failed.state is State.WAITING and entry.reason != ENDED
+        return replace(failed, due_at=now) if at_once else failed
 
     def apply_changes(self) -> None:
         """Apply what was added and removed of inboxes, between two messages."""
@@ -108,14 +125,12 @@ class Delivery:
         Ends early when the handler seems to be down or the poller was stopped; what was not claimed
         stays unseen.
         """
-        try:
+        with self.ledger.flushing():
             for fetched in batch:
                 self.apply_changes()
                 if not self.may_claim():
                     return
                 self._deliver(fetched, stats)
-        finally:
-            self.ledger.flush()
 
     def retry_due(self, stats: PollStats) -> None:
         """Try what is due, from its kept bytes; one message if the handler seems to be down."""
@@ -126,7 +141,7 @@ class Delivery:
         if self.breaker.failing():
             self._probe(stats)
             return
-        try:
+        with self.ledger.flushing():
             due = self.ledger.open.due(self.ledger.clock.wall(), self.retry.longest)
             for entry in self.ledger.get(due):
                 self.apply_changes()
@@ -134,8 +149,6 @@ class Delivery:
                     return
                 if not self.inboxes.is_removed(entry):
                     self._retry(entry, stats, counts=True)
-        finally:
-            self.ledger.flush()
 
     def until_due(self) -> float | None:
         """Seconds until a message can be tried that could not be tried now; ``None`` for none."""
@@ -187,7 +200,7 @@ class Delivery:
         if self.breaker.until_probe(self.ledger.clock.monotonic()) > 0:
             return
         tried = set()
-        try:
+        with self.ledger.flushing():
             for entry in self.ledger.get(self.ledger.open.keys(State.WAITING)):
                 name = self._message_name(entry)
                 if self.inboxes.is_removed(entry):
@@ -196,8 +209,6 @@ class Delivery:
                     tried.add(name)
                 elif self._retry(entry, stats, counts=False):
                     return
-        finally:
-            self.ledger.flush()
         self.breaker.end_probe_round(len(tried), self.ledger.clock.monotonic())
         if tried and self.breaker.failing():
             self._probe(stats)  # the first of the next round
@@ -325,7 +336,6 @@ class Delivery:
         self._count(settled, outcome, stats)
         if outcome.stop is not None:
             self._set_aside(rest, raw)
-            self.ledger.flush()
             raise outcome.stop
         return settled
 

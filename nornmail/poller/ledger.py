@@ -7,16 +7,19 @@ so that a message costs one durable write.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
-from nornmail.errors import LeaseLost
+from nornmail.errors import LeaseLost, NornmailError
 from nornmail.events import message_event
 from nornmail.model import (
     KEEPS_RAW,
+    TRANSITIONS,
     Change,
     Entry,
     EntryKey,
@@ -38,6 +41,8 @@ from nornmail.poller.status import Context
 from nornmail.retry import is_due, until_due
 from nornmail.stores.protocol import StateStore
 from nornmail.uidset import UidSet
+
+log = logging.getLogger("nornmail.poller")
 
 NOTE_INTERVAL = 300.0
 """Seconds between two notes of a poll that found nothing: what the time of the last good poll may
@@ -134,6 +139,7 @@ class Ledger:
         absent: the UIDs of the current epoch that are gone, as of the last listing.
         listed: what the last whole listing of the current epoch had, ``None`` before the first.
         open: the entries that still need work.
+        recovered: whether the claims that were found with the lease were settled.
     """
 
     def __init__(
@@ -149,8 +155,11 @@ class Ledger:
         self.absent = UidSet()
         self.listed: UidSet | None = None
         self.open = OpenEntries()
+        self.recovered = False
         self._lease: Lease | None = None
-        self._pending: list[Change] = []
+        self._in_doubt: Lease | None = None
+        self._pending: list[PutEntry] = []
+        self._undelivered: set[EntryKey] = set()
 
     @property
     def held(self) -> bool:
@@ -165,19 +174,23 @@ class Ledger:
         return self.record.epoch
 
     def take(self) -> None:
-        """Take the lease and read what the store knows.
+        """Take the lease, write what could not be written before, and read what the store knows.
 
         Raises:
             LeaseHeld: another poller works on the mailbox.
-            StoreError: the store cannot be read.
+            StoreError: the store cannot be used. The lease is not kept.
         """
-        lease = self.store.acquire(self.mailbox, owner_name())
-        try:
-            self._read()
-        except BaseException:
-            self.store.release(lease)
-            raise
-        self._lease = lease
+        self._give_back()
+        # In doubt until everything is read: what fails here is begun anew by the next call.
+        self._in_doubt = lease = self.store.acquire(self.mailbox, owner_name())
+        unwritten = self._unwritten()
+        if unwritten:
+            self.store.commit(lease, unwritten)
+        self._pending.clear()
+        self._read()
+        self.recovered = False
+        self._lease, self._in_doubt = lease, None
+        self._emit(unwritten)
 
     def _read(self) -> None:
         store, mailbox = self.store, self.mailbox
@@ -192,23 +205,56 @@ class Ledger:
         ]
         self.open = OpenEntries(store.entries(mailbox, OPEN_STATES), without)
 
+    def _unwritten(self) -> list[Change]:
+        """What was put down and is not in the store, although a commit of it may have succeeded."""
+        changes: list[Change] = []
+        for change in self._pending:
+            entry = change.entry
+            stored = self.store.get(self.mailbox, entry.key)
+            before = State.NEW if stored is None else stored.state
+            if stored == entry:
+                continue
+            if entry.state is State.HANDLED and before in (State.WAITING, State.DEAD):
+                # Another poller recovered the claim meanwhile, but the message was handled.
+                changes.append(PutEntry(replace(entry, state=State.CLAIMED)))
+                before = State.CLAIMED
+            if entry.state in TRANSITIONS[before]:
+                changes.append(change)
+        return changes
+
+    def was_delivered(self, entry: Entry) -> bool:
+        """Whether a claimed entry may have reached its handler.
+
+        It did not where this process made the claim and does not know whether it was written.
+        """
+        return entry.key not in self._undelivered
+
+    def finish_recovery(self) -> None:
+        """Note that no claim is left that nobody works on."""
+        self._undelivered.clear()
+        self.recovered = True
+
     def release(self) -> None:
         """Give the lease back, after what is still to be written down."""
-        lease = self._lease
-        if lease is None:
-            return
         try:
             self.flush()
         finally:
-            self._lease = None
-            self._pending.clear()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        lease = self._lease or self._in_doubt
+        if lease is not None:
+            self._lease, self._in_doubt = None, lease
             self.store.release(lease)
+            self._in_doubt = None
 
     def commit(self, *changes: Change) -> None:
         """Write ``changes`` and all that waits for them, durably, in one transaction.
 
-        When it raises, nothing of it is written. What :meth:`later` had put down stays put down,
-        so that a message that was handled is not delivered again because a disk was full.
+        When it raises, whether they were written is not known: an exception of a signal comes right
+        behind the disk's word. So the lease is dropped, and the next :meth:`take` reads the store
+        anew. What :meth:`later` had put down stays put down, so that a message that was handled is
+        not delivered again because a disk was full.
 
         Raises:
             LeaseLost: another poller took over; what was put down is its business now.
@@ -217,31 +263,53 @@ class Ledger:
         everything = [*self._pending, *changes]
         if not everything:
             return
-        if self._lease is None:
+        lease = self._lease
+        if lease is None:
             raise LeaseLost(f"no lease on {self.mailbox} is held")
+        states = {c.entry.key: c.entry.state for c in changes if isinstance(c, PutEntry)}
+        claims = {key for key, state in states.items() if state is State.CLAIMED}
+        self._undelivered |= claims
+        self._lease, self._in_doubt = None, lease
         try:
-            self.store.commit(self._lease, everything)
+            self.store.commit(lease, everything)
         except LeaseLost:
-            self._lease = None
             self._pending.clear()
             raise
-        self._pending.clear()
         for change in everything:
             self._learn(change)
-        for change in everything:
+        self._pending.clear()
+        self._undelivered -= claims
+        self._lease, self._in_doubt = lease, None
+        self._emit(everything)
+
+    def _emit(self, changes: Iterable[Change]) -> None:
+        for change in changes:
             if isinstance(change, PutEntry):
                 event = message_event(self.mailbox.mailbox, change.entry)
                 if event is not None:
                     self.context.emit(event)
 
-    def later(self, *changes: Change) -> None:
+    def later(self, *changes: PutEntry) -> None:
         """Put ``changes`` down for the next commit, before its own."""
         self._pending.extend(changes)
 
     def flush(self) -> None:
-        """Write what was put down, if anything."""
-        if self._pending:
+        """Write what was put down; without a lease it stays put down for the next one."""
+        if self._pending and self.held:
             self.commit()
+
+    @contextmanager
+    def flushing(self) -> Iterator[None]:
+        """Flush at the end of the block; an error of the block comes before one of the flush."""
+        try:
+            yield
+        except BaseException:
+            try:
+                self.flush()
+            except NornmailError as error:
+                log.warning("%s: kept for the next commit: %s", self.mailbox, error)
+            raise
+        self.flush()
 
     def begin_epoch(self, epoch: Epoch, passed: UidSet, *, cut: float | None) -> None:
         """Begin a new epoch, in which ``passed`` counts as looked at."""

@@ -44,17 +44,17 @@ class FairLock:
         if self._inside == me or self._called_back():
             raise HandlerError("a handler must not poll or close the poller that calls it")
         turn = threading.Event()
-        with self._lock:
-            self._queue.append(turn)
-            first = self._queue[0] is turn
-        if not first:
-            try:
+        try:
+            with self._lock:
+                self._queue.append(turn)
+                first = self._queue[0] is turn
+            if not first:
                 self._ring()
                 turn.wait()
-            except BaseException:
-                self._leave(turn)
-                raise
-        self._inside = me
+            self._inside = me
+        except BaseException:
+            self._leave(turn)
+            raise
 
     def __exit__(self, *_exc: object) -> None:
         self._inside = None
@@ -63,7 +63,8 @@ class FairLock:
     def _leave(self, turn: threading.Event) -> None:
         """Step out of the queue, and let in whoever is the first now."""
         with self._lock:
-            self._queue.remove(turn)
+            if turn in self._queue:
+                self._queue.remove(turn)
             if self._queue:
                 self._queue[0].set()
 

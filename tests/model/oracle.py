@@ -51,6 +51,7 @@ class Delivery:
         not_before: the wall time before which it must not be tried again.
         cut_short: the process ended while it was claimed.
         ended_at: when it did so, until that is written down: the delay begins somewhere in between.
+        ended_last: its last attempt ended with the process; the first such attempt has no delay.
     """
 
     letter: Letter
@@ -65,6 +66,7 @@ class Delivery:
     not_before: float = 0.0
     cut_short: bool = False
     ended_at: float | None = None
+    ended_last: bool = False
 
 
 class Oracle:
@@ -329,7 +331,7 @@ class Oracle:
             self.fail(f"{letter} has {entry.attempts} attempts after {delivery.failures} failures")
         delivery.durable = delivery.failures
         if entry.state is not State.DEAD:
-            self._waits(entry, delivery)
+            self._waits(entry, delivery, before)
             return
         copy.unreadable |= entry.digest is None
         there = self.shore.is_there(entry.key.epoch, entry.key.uid) and not copy.hidden
@@ -338,14 +340,17 @@ class Oracle:
             self.fail(f"{letter} is dead after {delivery.failures} failures: {entry.reason}")
         self.check_dead(entry)
 
-    def _waits(self, entry: Entry, delivery: Delivery) -> None:
+    def _waits(self, entry: Entry, delivery: Delivery, before: State | None) -> None:
         """After the end of a process the next one says from when on the delay counts."""
         if delivery.ended_at is not None:
-            begun = entry.due_at - self.plan.delays[delivery.failures - 1]
-            if begun < delivery.ended_at:
+            delay = self.plan.delays[delivery.failures - 1] if delivery.ended_last else 0.0
+            if not delivery.ended_at <= entry.due_at - delay <= self.clock.wall():
                 self.fail(f"{delivery.letter} is due at {entry.due_at}")
             delivery.not_before = entry.due_at
             delivery.ended_at = None
+            delivery.ended_last = True
+        elif before is State.CLAIMED:
+            delivery.ended_last = False
 
     def clock_jumps(self, seconds: float) -> None:
         for delivery in self.deliveries.values():

@@ -778,9 +778,7 @@ def test_a_backfill_that_is_written_down_survives_the_process(
     assert desk.given(SALES) == ["1"]
     again = world.poller(inboxes=desk.inboxes())
     again.poll_once()
-    world.clock.advance(RETRIES[0])
-    again.poll_once()
-    assert desk.given(SALES) == [*numbers(1, 5), "1"]
+    assert desk.given(SALES) == ["1", *numbers(1, 5)]
     assert all(world.flags().values())
 
 

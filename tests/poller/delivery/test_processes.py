@@ -106,10 +106,8 @@ def test_after_a_message_has_ended_its_process_the_rest_flows(world: World, name
     world.use(lambda: STORES[name](path))
     poller = world.poller()
     poller.poll_once()
-    assert world.handed_over == ["three"]
-    world.clock.advance(60)
-    poller.poll_once()
-    assert [(message.subject, message.attempt) for message in world.seen[1:]] == [("poison", 2)]
+    assert sorted(world.handed_over) == ["poison", "three"]  # the first time it is tried at once
+    assert [(m.subject, m.attempt) for m in world.seen if m.attempt > 1] == [("poison", 2)]
     assert list(world.flags().values()) == [{"\\Seen"}] * 3
 
 

@@ -17,8 +17,8 @@ BODIES = r"UID FETCH .*BODY\.PEEK\[\]"
 HEADERS = r"UID FETCH .*BODY\.PEEK\[HEADER\]"
 STORE = r"UID STORE "
 
-_COMMAND = re.compile(rb"([A-Z]{4}[0-9]+) ([A-Z].*?)\r\n", re.DOTALL)
-"""A tag as imaplib makes it, and the rest. What else a client says is a continuation."""
+_COMMAND = re.compile(rb"([A-Z]+[0-9]+) ([A-Z].*?)\r\n", re.DOTALL)
+"""A tag as the client makes it, and the rest. What else a client says is a continuation."""
 
 
 @dataclass
