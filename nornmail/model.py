@@ -307,7 +307,7 @@ class MailboxRecord:
     horizon: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Lease:
     """The right to work on a mailbox.
 

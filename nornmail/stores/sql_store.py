@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -89,7 +90,7 @@ class SqlStateStore(ABC):
         self._mutex = threading.RLock()
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
-        self._leases: dict[MailboxKey, tuple[Lease, Callable[[], object]]] = {}
+        self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
         """The leases that were taken here, each with what gives it back to others."""
 
     # What the stores differ in
@@ -135,9 +136,7 @@ class SqlStateStore(ABC):
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
         """See :meth:`nornmail.stores.protocol.LeaseStore.acquire`."""
         with self._locked():
-            if mailbox in self._leases:
-                holder = self._leases[mailbox][0].owner
-                raise LeaseHeld(f"{mailbox} is worked on by {holder}", holder)
+            self._refuse_second(mailbox)
             let_others = self._exclude_others(mailbox, owner)
             try:
                 with self._transaction() as execute:
@@ -149,22 +148,36 @@ class SqlStateStore(ABC):
                 raise
             lease = Lease(mailbox=mailbox, owner=owner, token=token)
             self._ids[mailbox] = number
-            self._leases[mailbox] = (lease, let_others)
+            self._leases[mailbox] = (weakref.ref(lease), let_others)
             return lease
+
+    def _refuse_second(self, mailbox: MailboxKey) -> None:
+        """Refuse a lease that is held here; free one that nobody has any more.
+
+        The exception of a signal between this store and its caller takes the lease with it.
+        """
+        held, let_others = self._leases.get(mailbox, (None, None))
+        if held is None or let_others is None:
+            return
+        if (lease := held()) is not None:
+            raise LeaseHeld(f"{mailbox} is worked on by {lease.owner}", lease.owner)
+        let_others()
+        del self._leases[mailbox]
 
     def release(self, lease: Lease) -> None:
         """See :meth:`nornmail.stores.protocol.LeaseStore.release`."""
         if self._unusable():
             return  # closing released it
         with self._mutex:
-            current, let_others = self._leases.get(lease.mailbox, (None, None))
-            if let_others is not None and current == lease:
+            held, let_others = self._leases.get(lease.mailbox, (None, None))
+            if let_others is not None and held is not None and held() == lease:
                 del self._leases[lease.mailbox]
                 let_others()
 
     def _check_lease(self, lease: Lease) -> int:
         """The id of the lease's mailbox, where its token is good here and in the database."""
-        current, _ = self._leases.get(lease.mailbox, (None, None))
+        held, _ = self._leases.get(lease.mailbox, (None, None))
+        current = None if held is None else held()
         if current is not None and current.token == lease.token:
             mailbox = self._ids[lease.mailbox]
             (token,) = self._connection.execute(self._fence, (mailbox,)).fetchone()

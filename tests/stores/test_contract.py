@@ -724,21 +724,28 @@ def test_threads_that_commit_at_once_lose_nothing(store: StateStore, lease: Leas
 
 
 def test_of_threads_that_acquire_at_once_one_wins(store: StateStore) -> None:
-    outcomes: list[str] = []
+    refused: list[LeaseHeld] = []
+    leases: list[Lease] = []
     begun = threading.Barrier(5)
 
     def acquire() -> None:
         begun.wait()
         try:
-            store.acquire(INBOX, ME)
-        except LeaseHeld:
-            outcomes.append("held")
-        else:
-            outcomes.append("won")
+            leases.append(store.acquire(INBOX, ME))
+        except LeaseHeld as held:
+            refused.append(held)
 
     threads = [threading.Thread(target=acquire) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["held"] * 4 + ["won"]
+    assert (len(leases), len(refused)) == (1, 4)
+
+
+def test_a_lease_that_nobody_has_any_more_is_free(store: StateStore) -> None:
+    store.acquire(INBOX, ME)  # a signal came before its caller had it
+    lease = store.acquire(INBOX, ME)
+    with pytest.raises(LeaseHeld):
+        store.acquire(INBOX, ME)
+    store.release(lease)
