@@ -74,6 +74,46 @@ def test_what_is_told_is_news_if_it_is_about_a_message(
     assert clock.now - begin == (5 if news else WAIT)
 
 
+@pytest.mark.parametrize("chunk", [None, 1], ids=["at once", "bytewise"])
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        pytest.param(b"\r\n", b"", id="an empty line"),
+        pytest.param(b"\n", b"", id="an empty line of LF alone"),
+        pytest.param(b"\r\n" * 50, b"", id="many empty lines"),
+        pytest.param(b"\r", b"\n", id="half a line end"),
+        pytest.param(b" ", b"\r\n", id="a blank"),
+        pytest.param(b"* 4 EXI", b"STS\r\n", id="an unfinished line"),
+        pytest.param(b"* OK", b"\r\n", id="a line without its end"),
+        pytest.param(b"* 3 FETCH (UID 7 BODY[] {5}\r\nhe", b"llo)\r\n", id="half a literal"),
+        pytest.param(b"* 3 FETCH (UID 7 BODY[] {5}\r\nhello", b")\r\n", id="after a literal"),
+        pytest.param(b"* 3 FETCH (BODY[] {2}\r\n", b"hi)\r\n", id="before a literal"),
+    ],
+)
+def test_nothing_that_is_sent_meanwhile_holds_up_the_end(
+    words: bytes, rest: bytes, chunk: int | None, waker: Waker
+) -> None:
+    one, sock, clock = opened(
+        [b"+ idling\r\n", rest + b"%T OK\r\n"],
+        (5, says(words)),
+        (1, lambda _: waker.wake()),
+        chunk=chunk,
+    )
+    begin = clock.now
+    one.idle(WAIT, wake=waker)
+    assert clock.now - begin == 6
+    assert sock.sent[-1] == b"DONE"
+    one.noop()
+
+
+def test_an_unfinished_line_does_not_hold_up_the_renewal() -> None:
+    one, sock, clock = opened([b"+ idling\r\n", b"ISTS\r\n%T OK\r\n"], (5, says(b"* 4 EX")))
+    begin = clock.now
+    assert one.idle(WAIT)  # the rest came with the answer to DONE
+    assert clock.now - begin == WAIT
+    assert (one.exists, sock.sent[-1]) == (4, b"DONE")
+
+
 def test_without_a_word_it_ends_in_time() -> None:
     one, sock, clock = opened()
     assert one.idle(WAIT) is False

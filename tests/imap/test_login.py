@@ -15,8 +15,9 @@ from nornmail.errors import (
     NornmailError,
     Throttled,
 )
-from tests.imap.fake import GREETING, PASSWORD, FakeSocket, connection
+from tests.imap.fake import GREETING, PASSWORD, Answer, FakeSocket, connection
 
+PLAINEST = b"* OK [CAPABILITY IMAP4rev1] hi\r\n"
 WITH_PLAIN = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n"
 DISABLED = b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN] hi\r\n"
 
@@ -39,6 +40,45 @@ def test_sasl_plain_is_used(greeting: bytes, username: str, password: str) -> No
     connection(sock, select=False, username=username, password=password)
     assert sock.sent[0].endswith(b" AUTHENTICATE PLAIN")
     assert base64.b64decode(sock.sent[1]).decode() == f"\0{username}\0{password}"
+
+
+LITERALS: list[bytes] = [b"+ go on\r\n", b"+ go on\r\n", b"%T OK [CAPABILITY IMAP4rev1] hi\r\n"]
+POUND = "This1sA\u00a3Test"
+
+
+@pytest.mark.parametrize(
+    ("offered", "username", "password", "expected"),
+    [
+        pytest.param(b"", "agent", POUND,
+                     [b"LOGIN {5}", b"agent {13}", POUND.encode()], id="LOGIN with literals"),
+        pytest.param(b" AUTH=XOAUTH2", "j\u00f6rg", "secret",
+                     [b"LOGIN {5}", "j\u00f6rg {6}".encode(), b"secret"], id="a user beyond ASCII"),
+        pytest.param(b" AUTH=LOGIN", "agent", POUND,
+                     [b"AUTHENTICATE LOGIN", b"YWdlbnQ=", b"VGhpczFzQcKjVGVzdA=="],
+                     id="AUTHENTICATE LOGIN where it is offered"),
+        pytest.param(b" LOGINDISABLED AUTH=LOGIN", "agent", "secret",
+                     [b"AUTHENTICATE LOGIN", b"YWdlbnQ=", b"c2VjcmV0"],
+                     id="AUTHENTICATE LOGIN where LOGIN is disabled"),
+        pytest.param(b"", "agent", "abcd\u00a0efgh", [b'LOGIN "agent" "abcdefgh"'],
+                     id="an app password without its no-break spaces"),
+    ],
+)  # fmt: skip
+def test_a_password_goes_the_way_that_the_server_has(
+    offered: bytes, username: str, password: str, expected: list[bytes]
+) -> None:
+    greeting = b"* OK [CAPABILITY IMAP4rev1" + offered + b"] hi\r\n"
+    answers: dict[str, Answer] = {"AUTHENTICATE": list(LITERALS)}
+    if len(expected) > 1:
+        answers["LOGIN"] = list(LITERALS)
+    sock = FakeSocket(answers, greeting=greeting)
+    connection(sock, select=False, username=username, password=password)
+    assert [sock.sent[0].partition(b" ")[2], *sock.sent[1:]] == expected
+
+
+def test_a_refused_password_beyond_ascii_is_said_to_be_utf_8() -> None:
+    sock = FakeSocket({"LOGIN": [*LITERALS[:2], b"%T NO no\r\n"]}, greeting=PLAINEST)
+    with pytest.raises(AuthenticationFailed, match="UTF-8"):
+        connection(sock, select=False, password=POUND)
 
 
 def test_a_second_challenge_does_not_get_the_password_again() -> None:

@@ -223,3 +223,48 @@ def test_a_callback_that_has_no_token(token: Any, error: type[NornmailError]) ->
     with scripted(BEARER) as server:
         assert type(refusal(server, username=USER, token=token)) is error
     assert server.said("AUTH") == []
+
+
+ONE_UNKNOWN = b"504 5.7.4 Unrecognized authentication type\r\n"
+WELCOME = b"235 welcome\r\n"
+ASKED = [b"334 VXNlcm5hbWU6\r\n", b"334 UGFzc3dvcmQ6\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "answers", "verbs"),
+    [
+        pytest.param(b"PLAIN LOGIN", [ONE_UNKNOWN, *ASKED, WELCOME], ["PLAIN", "LOGIN"],
+                     id="LOGIN after PLAIN"),
+        pytest.param(b"LOGIN PLAIN NTLM", [b"504 no\r\n", *ASKED, WELCOME], ["PLAIN", "LOGIN"],
+                     id="whatever the order"),
+        pytest.param(b"PLAIN LOGIN", [WELCOME], ["PLAIN"], id="none is needed"),
+    ],
+)  # fmt: skip
+def test_a_mechanism_that_is_unknown_after_all_is_followed_by_the_next(
+    offered: bytes, answers: list[bytes], verbs: list[str]
+) -> None:
+    script: dict[str, bytes | list[bytes]] = {
+        "EHLO": b"250-ready\r\n250 AUTH " + offered + b"\r\n",
+        "AUTH": answers,
+    }
+    with scripted(script) as server:
+        Session.open(server.settings(**LOGIN)).close()
+    assert [line.split()[1] for line in server.said("AUTH")] == verbs
+
+
+@pytest.mark.parametrize("offered", [b"PLAIN", b"PLAIN LOGIN"])
+def test_where_no_mechanism_is_known_the_password_is_not_blamed(offered: bytes) -> None:
+    script = {"EHLO": b"250-ready\r\n250 AUTH " + offered + b"\r\n", "AUTH": ONE_UNKNOWN}
+    with scripted(script) as server:
+        error = refusal(server, **LOGIN)
+    assert type(error) is AuthenticationFailed
+    assert "SMTP_PASSWORD" not in str(error)
+    assert offered.decode() in str(error)
+
+
+def test_after_a_refusal_no_other_mechanism_is_tried() -> None:
+    """Servers count each refused password."""
+    script = {"EHLO": b"250-ready\r\n250 AUTH PLAIN LOGIN\r\n", "AUTH": b"535 no\r\n"}
+    with scripted(script) as server:
+        assert "SMTP_PASSWORD" in str(refusal(server, **LOGIN))
+    assert len(server.said("AUTH")) == 1
