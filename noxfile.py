@@ -21,6 +21,7 @@ IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
 WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
 PYMAP = "pymap==0.36.7"
+DATABASE_DRIVERS = ("psycopg[binary]==3.3.9",)
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -83,9 +84,10 @@ def interop(session: nox.Session) -> None:
     """Real servers and clients, and TLS; NORNMAIL_REQUIRE=dovecot,... says what must be met.
 
     Besides the machine's Dovecot and Postfix: courier, cyrus and dovecot24, each in a root of its
-    own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; and pymap.
+    own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; pymap; and a
+    PostgreSQL that is started on a socket of its own.
     """
-    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS)
+    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS, *DATABASE_DRIVERS)
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from nornmail.settings.smtp import SmtpSettings as SmtpSettings
     from nornmail.stores import open_store as open_store
     from nornmail.stores.json_store import JsonStateStore as JsonStateStore
+    from nornmail.stores.postgres import PostgresStateStore as PostgresStateStore
     from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import MemoryStateStore as MemoryStateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
@@ -97,6 +98,7 @@ _HOMES = {
     "settings.smtp": "SmtpSettings",
     "stores": "open_store",
     "stores.json_store": "JsonStateStore",
+    "stores.postgres": "PostgresStateStore",
     "stores.protocol": "StateStore",
     "stores.sqlite": "MemoryStateStore SqliteStateStore",
 }

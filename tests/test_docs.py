@@ -37,6 +37,7 @@ from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
 from tests.support.package import package_directory
+from tests.support.postgresql import server
 from tests.support.suite import run_pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,7 +188,11 @@ ALL_EXAMPLES = [
     for line, code, output in examples(page.read_text("utf-8"))
 ]
 PROGRAMS = [
-    pytest.param(code, id=f"{page.relative_to(ROOT)}:{line}")
+    pytest.param(
+        code,
+        id=f"{page.relative_to(ROOT)}:{line}",
+        marks=[pytest.mark.interop] if "psycopg" in code else [],
+    )
     for page in PAGES
     for line, code in python_blocks(page.read_text("utf-8"))
     if code not in {one for _, one, _ in examples(page.read_text("utf-8"))}
@@ -230,6 +235,9 @@ def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
 ) -> None:
     stub = "import nornmail\nnornmail.Poller.run_forever = lambda poller: print('it would run')\n"
     account = {"IMAP_HOST": "imap.example.com", "IMAP_USERNAME": "agent@example.com"}
+    if "psycopg" in code:
+        postgresql = server()
+        account["DATABASE_URL"] = f"postgresql://postgres@/postgres?host={postgresql.directory}"
     assert run(stub + code, tmp_path, **account) == "it would run\n"
 
 

@@ -337,7 +337,7 @@ _OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
 
 SELECT_MESSAGE = f"SELECT id, wish, {_MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
 SELECT_MESSAGES = f"SELECT {_MESSAGE} FROM letter WHERE outbox = ? ORDER BY id"
-INSERT_MESSAGE = _insert("letter", f"outbox, {_MESSAGE}")
+INSERT_MESSAGE = _insert("letter", f"outbox, {_MESSAGE}", "ON CONFLICT (outbox, key) DO NOTHING")
 UPDATE_MESSAGE = f"UPDATE letter SET {_set(_MESSAGE)} WHERE id = ?"
 SELECT_MESSAGE_ID = "SELECT id FROM letter WHERE outbox = ? AND key = ?"
 INSERT_RECIPIENT = _insert(

@@ -114,6 +114,9 @@ class SqlStateStore(ABC):
         """
         return lambda: None
 
+    for_update = ""
+    """What a query of a writing transaction ends with, where others may write beside it."""
+
     def _commit(self) -> None:
         """End the transaction durably."""
         self._connection.execute("COMMIT")
@@ -180,13 +183,14 @@ class SqlStateStore(ABC):
         current = None if held is None else held()
         if current is not None and current.token == lease.token:
             mailbox = self._ids[lease.mailbox]
-            (token,) = self._connection.execute(self._fence, (mailbox,)).fetchone()
-            if token == lease.token:
+            if self._token(mailbox) == lease.token:
                 return mailbox
         raise LeaseLost(f"{lease.owner} no longer holds the lease on {lease.mailbox}")
 
-    _fence = rows.SELECT_FENCE
-    """The query for the token that a commit compares."""
+    def _token(self, mailbox: int) -> int:
+        """The fencing token that a commit compares with its own."""
+        (token,) = self._connection.execute(rows.SELECT_FENCE, (mailbox,)).fetchone()
+        return int(token)
 
     # The state of mailboxes: reading
 
@@ -347,7 +351,8 @@ class SqlStateStore(ABC):
 
     def _state(self, mailbox: int, key: EntryKey) -> State | None:
         arguments = rows.write_key(mailbox, key)
-        selected = self._connection.execute(rows.SELECT_STATE, arguments).fetchone()
+        query = rows.SELECT_STATE + self.for_update
+        selected = self._connection.execute(query, arguments).fetchone()
         return selected and State(selected[0])
 
     def _keep(self, mailbox: int, key: EntryKey, raw: bytes) -> None:
@@ -405,14 +410,23 @@ class SqlStateStore(ABC):
             if known is not None:
                 return known[2]
             check_enqueue(message)
-            number = self._insert(self._known_id(MailboxKey.of_outbox(message.outbox)), message)
+            outbox = self._known_id(MailboxKey.of_outbox(message.outbox))
+            number = self._insert(outbox, message)
+            if number is None:  # another process was faster
+                known = self._find(outbox, message.outbox, message.key)
+                return message if known is None else known[2]
             execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
             return message
 
-    def _insert(self, outbox: int, message: QueuedMessage) -> int:
-        """Make the rows of a message, without its bytes; the id of the message's own."""
+    def _insert(self, outbox: int, message: QueuedMessage) -> int | None:
+        """Make the rows of a message, without its bytes.
+
+        Returns:
+            The id of the message's own row, ``None`` where its key is known.
+        """
         execute = self._connection.execute
-        execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message)))
+        if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
+            return None
         place = (outbox, write_text(message.key))
         (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
         for recipient in message.recipients:
@@ -475,7 +489,8 @@ class SqlStateStore(ABC):
     ) -> tuple[int, OperatorRequest | None, QueuedMessage] | None:
         """The row of a message, the request for it, and the message."""
         arguments = (outbox, write_text(key))
-        selected = self._connection.execute(rows.SELECT_MESSAGE, arguments).fetchone()
+        query = rows.SELECT_MESSAGE + self.for_update
+        selected = self._connection.execute(query, arguments).fetchone()
         if selected is None:
             return None
         number, request, *rest = selected
@@ -583,11 +598,11 @@ class SqlStateStore(ABC):
         with self._mutex, self._translated():
             self._closed = True
             try:
-                self._connection.close()
-            finally:
                 for _, let_others in self._leases.values():
                     let_others()
                 self._leases.clear()
+            finally:
+                self._connection.close()
 
     def _select(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Row]:
         """All rows of a query whose first argument is the mailbox; none where it is not known."""

@@ -1,4 +1,4 @@
-"""A store of each kind, opened and closed."""
+"""A store of each kind, opened and closed; PostgreSQL where its tests are asked for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import pytest
 from nornmail.model import Lease
 from nornmail.stores.protocol import StateStore
 from tests.stores.support import INBOX, ME, OPENERS, PATHS
+from tests.support.postgresql import open_postgres
+
+POSTGRES = pytest.param("postgres", marks=pytest.mark.interop)
+SERVED = {"postgres": open_postgres}
 
 
-@pytest.fixture(params=OPENERS)
+@pytest.fixture(params=[*OPENERS, POSTGRES])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     """Each store in turn."""
-    opened = OPENERS[request.param](tmp_path)
+    opened = {**OPENERS, **SERVED}[request.param](tmp_path)
     yield opened
     opened.close()
 
@@ -25,7 +29,7 @@ def lease(store: StateStore) -> Lease:
     return store.acquire(INBOX, ME)
 
 
-@pytest.fixture(params=PATHS)
+@pytest.fixture(params=[*PATHS, POSTGRES])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], StateStore]]:
     """Opens the same durable store again and again, the one before being closed."""
     opened: list[StateStore] = []
@@ -33,7 +37,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
     def again() -> StateStore:
         if opened:
             opened[-1].close()
-        opened.append(PATHS[request.param](tmp_path))
+        opened.append({**PATHS, **SERVED}[request.param](tmp_path))
         return opened[-1]
 
     yield again

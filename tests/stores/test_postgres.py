@@ -1,0 +1,303 @@
+"""The PostgreSQL store: leases by the database's clock, lost connections, many starters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nornmail import PostgresStateStore
+from nornmail.errors import LeaseHeld, LeaseLost, StoreError
+from nornmail.model import Lease, PutEntry, SaveMailbox, State
+from nornmail.stores import postgres
+from tests.stores.letters import OUTBOX, RAW, letter
+from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record
+from tests.support.postgresql import connect, open_postgres, schema_of, server
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> str:
+    return schema_of(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[PostgresStateStore]:
+    with closing(open_postgres(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def beside(tmp_path: Path, store: PostgresStateStore) -> Iterator[PostgresStateStore]:
+    """The same store in another process."""
+    with closing(open_postgres(tmp_path)) as opened:
+        yield opened
+
+
+def run(schema: str, statement: str) -> None:
+    with connect(schema) as connection:
+        connection.execute(statement)
+
+
+def let_leases_expire(schema: str) -> None:
+    run(schema, "UPDATE nornmail_lease SET expires_at = clock_timestamp() - INTERVAL '1 second'")
+
+
+# Leases
+
+
+def test_a_lease_that_ended_is_taken_over_and_its_holder_cannot_write(
+    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    bring(store, lease, State.CLAIMED)
+    with pytest.raises(LeaseHeld) as held:
+        beside.acquire(INBOX, "other:2")
+    assert held.value.owner == ME
+    let_leases_expire(schema)
+    successor = beside.acquire(INBOX, "other:2")
+    assert successor.token > lease.token
+    for changes in ([PutEntry(entry(State.HANDLED))], []):
+        with pytest.raises(LeaseLost):
+            store.commit(lease, changes)
+    store.renew_leases()
+    with pytest.raises(LeaseHeld):
+        store.acquire(INBOX, ME)
+    store.release(lease)
+    beside.commit(successor, [PutEntry(entry(State.HANDLED))])
+    assert store.count(INBOX, {State.HANDLED}) == 1
+
+
+def test_a_lease_is_renewed_while_its_holder_lives(
+    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    let_leases_expire(schema)
+    store.renew_leases()
+    with pytest.raises(LeaseHeld):
+        beside.acquire(INBOX, "other:2")
+    store.commit(lease, [SaveMailbox(record())])
+
+
+def test_the_store_renews_its_leases_by_itself(tmp_path: Path) -> None:
+    with (
+        closing(open_postgres(tmp_path, lease_seconds=0.3)) as store,
+        closing(open_postgres(tmp_path)) as beside,
+    ):
+        renewed = threading.Barrier(2, timeout=30)
+        renew, count = store.renew_leases, 0
+
+        def counted() -> None:
+            nonlocal count
+            renew()
+            count += 1
+            if count == 5:  # more than a lease lasts
+                renewed.wait()
+
+        store.renew_leases = counted  # type: ignore[method-assign]
+        store.acquire(INBOX, ME)
+        renewed.wait()
+        with pytest.raises(LeaseHeld):
+            beside.acquire(INBOX, "other:2")
+
+
+def test_a_closed_store_gives_its_leases_back(
+    store: PostgresStateStore, beside: PostgresStateStore
+) -> None:
+    store.acquire(INBOX, ME)
+    store.close()
+    beside.acquire(INBOX, "other:2")
+
+
+def test_a_takeover_waits_for_a_commit_under_way(
+    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    let_leases_expire(schema)
+    taken = threading.Event()
+
+    def take_over() -> None:
+        beside.acquire(INBOX, "other:2")
+        taken.set()
+
+    thread = threading.Thread(target=take_over)
+
+    class Changes(list[PutEntry]):
+        """Another process takes the lease over in the middle of the commit."""
+
+        def __iter__(self) -> Iterator[PutEntry]:
+            thread.start()
+            yield PutEntry(entry(State.CLAIMED))
+            assert not taken.wait(0.3)
+
+    store.commit(lease, Changes([PutEntry(entry(State.CLAIMED))]))
+    thread.join(30)
+    assert taken.is_set()
+    assert beside.get(INBOX, key()) == entry(State.CLAIMED)
+    with pytest.raises(LeaseLost):
+        store.commit(lease, [PutEntry(entry(State.HANDLED))])
+
+
+# Many at once
+
+
+def at_once(count: int, work: Callable[[int], object]) -> list[object]:
+    """What ``work`` returned or raised, in threads that begin together."""
+    begun = threading.Barrier(count)
+    outcomes: list[object] = [None] * count
+
+    def one(number: int) -> None:
+        begun.wait()
+        try:
+            outcomes[number] = work(number)
+        except Exception as error:
+            outcomes[number] = error
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_eight_starters_make_the_schema_once(schema: str) -> None:
+    def start(_: int) -> str:
+        PostgresStateStore(lambda: connect(schema)).close()
+        return "started"
+
+    assert at_once(8, start) == ["started"] * 8
+    with closing(PostgresStateStore(lambda: connect(schema))) as store:
+        bring(store, store.acquire(INBOX, ME), State.CLAIMED)
+
+
+def test_a_message_that_is_queued_by_four_at_once_is_queued_once(tmp_path: Path) -> None:
+    stores = [open_postgres(tmp_path) for _ in range(4)]
+    for round_ in range(10):
+        message = letter(f"k{round_}")
+        kept = at_once(4, lambda number, m=message: stores[number].enqueue(m, RAW))  # type: ignore[misc]
+        assert kept == [message] * 4
+        assert stores[0].message_bytes(OUTBOX, message.key) == RAW
+    assert len(stores[0].messages_to(OUTBOX, "ann@example.org", since=0.0, limit=99)) == 10
+    for store in stores:
+        store.close()
+
+
+def test_a_newer_schema_is_refused(store: PostgresStateStore, schema: str) -> None:
+    run(schema, "INSERT INTO nornmail_version (version) VALUES (99)")
+    with pytest.raises(StoreError, match=r"version 99.*update nornmail"):
+        PostgresStateStore(lambda: connect(schema))
+
+
+# Lost connections
+
+
+class Cutting:
+    """Connects, and loses the connection at one statement.
+
+    Args:
+        at: the number of the statement, from 1; 0 for none.
+        after: it is lost when the server has done the statement already.
+    """
+
+    def __init__(self, schema: str, at: int = 0, *, after: bool = False) -> None:
+        self.count, self.at, self.after = 0, at, after
+        self._schema = schema
+
+    def __call__(self) -> Any:
+        connection = connect(self._schema)
+        cutting = self
+
+        class Cursor(connection.cursor_factory):  # type: ignore[misc, name-defined]
+            def execute(self, *arguments: Any, **options: Any) -> Any:
+                cutting.count += 1
+                here = cutting.count == cutting.at
+                if here and not cutting.after:
+                    connection.close()
+                result = super().execute(*arguments, **options)
+                if here:
+                    connection.close()
+                    raise ConnectionResetError("the connection was lost")
+                return result
+
+        connection.cursor_factory = Cursor
+        return connection
+
+
+def work(store: PostgresStateStore) -> list[str]:
+    """Handle three messages; what was acknowledged, in order."""
+    done: list[str] = []
+    leases: list[Lease] = []
+
+    def attempt(name: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except StoreError:
+            return
+        done.append(name)
+
+    attempt("lease", lambda: leases.append(store.acquire(INBOX, ME)))
+    if not leases:
+        return done
+    (lease,) = leases
+    for uid in (1, 2, 3):
+        claim = [PutEntry(entry(State.CLAIMED, uid), b"raw %d" % uid)]
+        attempt(f"claimed {uid}", lambda changes=claim: store.commit(lease, changes))  # type: ignore[misc]
+        if f"claimed {uid}" in done:
+            handled = [PutEntry(entry(State.HANDLED, uid))]
+            attempt(f"handled {uid}", lambda changes=handled: store.commit(lease, changes))  # type: ignore[misc]
+    return done
+
+
+def found(store: PostgresStateStore) -> list[str]:
+    """What :func:`work` did, as it lies in the database."""
+    names = []
+    for one in sorted(store.entries(INBOX, set(State)), key=lambda one: one.key.uid):
+        names.append(f"claimed {one.key.uid}")
+        if one.state is State.HANDLED:
+            names.append(f"handled {one.key.uid}")
+            assert store.raw(INBOX, one.key) is None
+    return names
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+def test_the_connection_may_be_lost_at_any_statement(
+    tmp_path: Path, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "OUTCOME_PAUSE", 0.01)
+    at = 0
+    while True:
+        at += 1
+        place = tmp_path / str(at)
+        schema = schema_of(place)
+        open_postgres(place).close()
+        cutting = Cutting(schema)
+        store = PostgresStateStore(cutting)
+        cutting.at, cutting.after = cutting.count + at, after
+        with closing(store):
+            done = work(store)
+            assert [name for name in done if name != "lease"] == found(store), at
+            if cutting.count < cutting.at:
+                break
+            assert len(done) >= 5 or "lease" not in done, (at, done)
+    assert at > 25
+
+
+def test_the_server_may_be_restarted(store: PostgresStateStore) -> None:
+    lease = store.acquire(INBOX, ME)
+    bring(store, lease, State.CLAIMED, 1)
+    server().stop()
+    with pytest.raises(StoreError, match="check that the server runs"):
+        store.commit(lease, [PutEntry(entry(State.CLAIMED, 2))])
+    server().start()
+    assert store.count(INBOX, {State.CLAIMED}) == 1
+    store.commit(lease, [PutEntry(entry(State.CLAIMED, 2))])
+    store.renew_leases()
+    assert store.count(INBOX, {State.CLAIMED}) == 2
+    store.release(lease)
+    store.release(store.acquire(OTHER, ME))

@@ -1,0 +1,90 @@
+"""A private PostgreSQL on a socket of its own, started with the first test that needs it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from nornmail import PostgresStateStore
+from tests.support.require import missing, module
+
+ADDRESS = "NORNMAIL_TEST_POSTGRESQL"
+"""Where a child process of a test finds the server: the directory of its socket."""
+
+
+class PostgreSQL:
+    """A server. It listens on no port."""
+
+    def __init__(self, programs: Path, directory: Path) -> None:
+        self.directory = directory
+        self._programs = programs
+        self._data = directory / "data"
+        # It refuses to run as root.
+        self._user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(directory, self._user)
+        arguments = ("--auth", "trust", "--username", "postgres", "--encoding", "UTF8", "--no-sync")
+        self._run("initdb", "--pgdata", str(self._data), *arguments)
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), *arguments]
+        subprocess.run(command, user=self._user, cwd="/", check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-k {self.directory} -c listen_addresses='' -c fsync=off"
+        log = str(self.directory / "log")
+        self._run("pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop it at once; what was committed stays."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def remove(self) -> None:
+        """Stop it, and remove its files."""
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@cache
+def server() -> PostgreSQL:
+    """The server of this process; the test is skipped where there is none on this machine."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        missing("postgresql", "it is not installed: apt-get install postgresql")
+    started = PostgreSQL(found[-1].parent, Path(tempfile.mkdtemp(prefix="nornpg-")))
+    atexit.register(started.remove)
+    os.environ[ADDRESS] = str(started.directory)
+    return started
+
+
+def connect(schema: str) -> Any:
+    """A connection to the server of this process, or of the one that started this one."""
+    address = os.environ.get(ADDRESS) or str(server().directory)
+    psycopg = module("psycopg", "postgresql")
+    options = f"-c search_path={schema}"
+    return psycopg.connect(host=address, user="postgres", dbname="postgres", options=options)
+
+
+def schema_of(directory: Path) -> str:
+    """The name of a schema for the tests in a directory, which is made where it is missing."""
+    name = "s" + sha256(str(directory).encode()).hexdigest()[:16]
+    with connect("public") as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+    return name
+
+
+def open_postgres(directory: Path, **options: Any) -> PostgresStateStore:
+    """The store that belongs to a directory."""
+    schema = schema_of(directory)
+    return PostgresStateStore(lambda: connect(schema), **options)
