@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
@@ -28,6 +30,7 @@ from nornmail.imap.responses import (
     ListItem,
     MailboxStatus,
     Status,
+    Unknown,
     Untagged,
 )
 from nornmail.imap.results import (
@@ -58,7 +61,24 @@ minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
+_PERSONAL = re.compile(rb'\* NAMESPACE \(\("([^"\\]*)"', re.IGNORECASE)
+"""The answer to NAMESPACE, up to the first personal prefix. One with a quote in it is not read."""
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMailbox:
+    r"""A mailbox as LIST shows it.
+
+    Attributes:
+        name: decoded.
+        attributes: in lower case, such as ``\sent`` (RFC 6154).
+        delimiter: between the levels of names; ``""`` where there are no levels.
+    """
+
+    name: str
+    attributes: frozenset[str]
+    delimiter: str
 
 
 class Connection:
@@ -187,19 +207,27 @@ class Connection:
 
     def mailboxes(self) -> list[str]:
         """The names of all mailboxes that can be selected, as the server lists them."""
-        return [name for name, _ in self._list()]
+        return [listed.name for listed in self.listed_mailboxes()]
 
-    def mailbox_for(self, use: str) -> str | None:
-        r"""The mailbox that the server says is for a use (RFC 6154), as ``\Sent``, if any."""
-        attribute = use.lower()
-        return next((name for name, attributes in self._list() if attribute in attributes), None)
-
-    def _list(self) -> Iterator[tuple[str, frozenset[str]]]:
+    def listed_mailboxes(self) -> list[ListedMailbox]:
+        """The mailboxes that can be selected, with their attributes in lower case."""
+        listed = []
         for item in self._run("LIST", b'""', b'"*"'):
             if isinstance(item, ListItem):
                 attributes = frozenset(attribute.lower() for attribute in item.attributes)
                 if _UNSELECTABLE.isdisjoint(attributes):
-                    yield decode_mailbox(item.name), attributes
+                    name = decode_mailbox(item.name)
+                    listed.append(ListedMailbox(name, attributes, item.delimiter or ""))
+        return listed
+
+    def personal_prefix(self) -> str:
+        """The prefix of the user's mailboxes (RFC 2342), such as ``INBOX.``; ``""`` for none."""
+        if "NAMESPACE" not in self.capabilities:
+            return ""
+        for item in self._run("NAMESPACE"):
+            if isinstance(item, Unknown) and (prefix := _PERSONAL.match(item.raw)):
+                return decode_mailbox(prefix[1])
+        return ""
 
     def create(self, mailbox: str) -> None:
         """Make a mailbox.

@@ -385,10 +385,26 @@ class QueueRunner:
             if stopped():
                 return
             if transitions.until_copy([message], now) == 0.0:
-                raw = self.store.message_bytes(self.outbox, message.key)
-                after = sync_sent_copy(message, raw, self.sent, self.clock.wall())
+                after = self._sync_sent_copy(message, self.sent)
                 put = self._commit if after.state is message.state else self._settle
                 put(after)
+
+    def _sync_sent_copy(self, message: QueuedMessage, sent: SentMail) -> QueuedMessage:
+        """The message after its copy; a failure never changes the state of the message itself."""
+        raw = self.store.message_bytes(self.outbox, message.key)
+        try:
+            after = sync_sent_copy(message, raw, sent, self.clock.wall())
+        except StoreError:
+            raise
+        except NornmailError as error:
+            after = transitions.copy_deferred(message, self.clock.wall())
+            again = "will be tried again" if after.copy_due_at else "given up"
+            text = f"the copy of {message.message_id} was not saved: {error}; {again}"
+            log.warning("%s", text)
+            self.status.copy_error = text
+        else:
+            self.status.copy_error = ""
+        return after
 
     def _until_next(self, pause: float | None) -> float | None:
         """Seconds until the next message or copy is due, ``None`` if nothing waits."""

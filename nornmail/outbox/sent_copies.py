@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Protocol
 
 from nornmail.clock import utc_datetime
-from nornmail.errors import NornmailError
 from nornmail.outbox import transitions
 from nornmail.outgoing import QueuedMessage, QueueState
 
@@ -42,31 +41,25 @@ def sync_sent_copy(
     """Save (or look for) the copy in the mailbox of sent mail; return the updated message.
 
     A sent message is saved unless it is there already: because the server saved it, or because an
-    earlier attempt was cut off after it had succeeded. An unknown one is looked for. A failure
-    never changes the state of the message itself.
+    earlier attempt was cut off after it had succeeded. An unknown one is looked for.
 
     Args:
         message: sent or unknown, with its copy due.
         raw: its bytes.
         sent: the mailbox.
         now: seconds since 1970 UTC.
+
+    Raises:
+        NornmailError: the mailbox cannot be used.
     """
-    try:
-        is_there = sent.has(message.message_id)
-        if message.state is QueueState.UNKNOWN:
-            if not is_there:
-                return transitions.copy_deferred(message, now)
-            log.info("%s: %s", message.message_id, transitions.FOUND)
-            return transitions.copied(
-                transitions.known_as_sent(message, transitions.FOUND, now), now
-            )
-        if not is_there and not sent.server_saves_sent:
-            if raw is None:
-                return transitions.copy_done(message, now)
-            sent.append(raw, utc_datetime(message.submitted_at or now))
-    except NornmailError as error:
-        later = transitions.copy_deferred(message, now)
-        again = "giving up" if later.copy_due_at == 0 else "will try again later"
-        log.warning("the mailbox of sent mail: %s; %s", error, again)
-        return later
+    is_there = sent.has(message.message_id)
+    if message.state is QueueState.UNKNOWN:
+        if not is_there:
+            return transitions.copy_deferred(message, now)
+        log.info("%s: %s", message.message_id, transitions.FOUND)
+        return transitions.copied(transitions.known_as_sent(message, transitions.FOUND, now), now)
+    if not is_there and not sent.server_saves_sent:
+        if raw is None:
+            return transitions.copy_done(message, now)
+        sent.append(raw, utc_datetime(message.submitted_at or now))
     return transitions.copied(message, now)

@@ -48,6 +48,7 @@ class MailerStatus:
         queued: messages that wait, or are being sent.
         unknown: messages that may have been sent: a person has to find out.
         failed: messages that no recipient got and that were not dropped.
+        copy_error: why the last copy was not saved in the mailbox of sent mail; ``""`` if it was.
     """
 
     state: MailerState
@@ -56,6 +57,7 @@ class MailerStatus:
     queued: int = 0
     unknown: int = 0
     failed: int = 0
+    copy_error: str = ""
 
 
 class StatusTracker:
@@ -63,11 +65,15 @@ class StatusTracker:
 
     Args:
         clock: for the time of changes.
+
+    Attributes:
+        copy_error: as of :class:`MailerStatus`.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self.copy_error = ""
         self._current = (MailerState.STOPPED, clock.wall(), "")
 
     def set(self, state: MailerState, reason: str = "") -> None:
@@ -97,4 +103,5 @@ class StatusTracker:
             queued=queued,
             unknown=unknown,
             failed=failed,
+            copy_error=self.copy_error,
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
 from nornmail import CommandRefused, ImapSettings, SentMailbox
+from nornmail.imap.connection import Connection, ListedMailbox
 from nornmail.imap.results import internal_date, write_internal_date
+from nornmail.imap.sent_mailbox import find_sent
 from nornmail.outbox.sent_copies import SentMail
 from nornmail.settings.providers import PROVIDERS, Provider
 from nornmail.testing import MailServer
@@ -87,6 +91,134 @@ def test_a_date_is_read_as_it_was_written(seconds: int) -> None:
     assert internal_date(write_internal_date(seconds)) == seconds
 
 
+def listed(*names: str, delimiter: str = ".", sent: str = "") -> list[ListedMailbox]:
+    marked = frozenset({"\\sent"})
+    return [ListedMailbox(n, marked if n == sent else frozenset(), delimiter) for n in names]
+
+
+@pytest.mark.parametrize(
+    ("mailboxes", "prefix", "name"),
+    [
+        pytest.param(listed("INBOX", "Sent"), "", "Sent", id="the usual name"),
+        pytest.param(listed("INBOX", "SENT ITEMS"), "", "SENT ITEMS", id="in capitals"),
+        pytest.param(listed("INBOX", "INBOX.Sent"), "INBOX.", "INBOX.Sent", id="below a prefix"),
+        pytest.param(listed("INBOX", "INBOX/Sent", delimiter="/"), "", "INBOX/Sent",
+                     id="below INBOX, from a server that names no prefix"),
+        pytest.param(listed("INBOX", "inbox.Gesendet"), "INBOX.", "inbox.Gesendet",
+                     id="the prefix in another case"),
+        pytest.param(listed("INBOX", "Gesendete Objekte"), "", "Gesendete Objekte", id="German"),
+        pytest.param(listed("INBOX", "Éléments envoyés"), "", "Éléments envoyés", id="French"),
+        pytest.param(listed("INBOX", "Отправленные"), "", "Отправленные", id="Russian"),
+        pytest.param(listed("INBOX", "送信済みメール"), "", "送信済みメール", id="Japanese"),
+        pytest.param(listed("Sent", "Raus", sent="Raus"), "", "Raus", id="the server says which"),
+        pytest.param(listed("Sent Items", "Sent"), "", "Sent", id="the first of the table"),
+        pytest.param(listed("INBOX", "Customers.Sent"), "", "", id="somewhere below another one"),
+        pytest.param(listed("INBOX", "Sentences"), "", "", id="a longer word"),
+        pytest.param(listed("INBOX", delimiter=""), "", "", id="no levels, and none"),
+        pytest.param([], "", "", id="nothing is listed"),
+    ],
+)  # fmt: skip
+def test_the_mailbox_for_sent_mail_is_found(
+    mailboxes: list[ListedMailbox], prefix: str, name: str
+) -> None:
+    assert find_sent(mailboxes, prefix)[:1] == ([name] if name else [])
+
+
+@dataclass
+class FakeConnection:
+    """A server that has mailboxes, and habits of its own about missing ones.
+
+    Attributes:
+        boxes: their names.
+        prefix: of every name but INBOX; others are refused.
+        code: of the refusal of APPEND to a mailbox that is missing.
+        hidden: names that LIST leaves out.
+        broken: a name that LIST shows and nothing opens.
+    """
+
+    boxes: list[str]
+    prefix: str = ""
+    code: str = ""
+    hidden: frozenset[str] = frozenset()
+    broken: str = ""
+    kept: list[str] = field(default_factory=list)
+    exists: int = 0
+
+    def listed_mailboxes(self) -> list[ListedMailbox]:
+        return listed(*(box for box in self.boxes if box not in self.hidden))
+
+    def personal_prefix(self) -> str:
+        return self.prefix
+
+    def examine(self, name: str) -> None:
+        self._find("EXAMINE", name)
+
+    def create(self, name: str) -> None:
+        if not name.startswith(self.prefix):
+            raise CommandRefused("CREATE", "NO", "", "wrong prefix")
+        if name in self.boxes:
+            raise CommandRefused("CREATE", "NO", "ALREADYEXISTS", "it exists")
+        self.boxes.append(name)
+
+    def append(self, name: str, raw: bytes, **_: Any) -> None:
+        self._find("APPEND", name)
+        self.kept.append(name)
+
+    def _find(self, command: str, name: str) -> None:
+        if name not in self.boxes or name == self.broken:
+            raise CommandRefused(command, "NO", self.code, f"no mailbox {name}")
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("code", ["", "TRYCREATE", "NONEXISTENT"])
+@pytest.mark.parametrize(
+    ("connection", "mailbox", "kept"),
+    [
+        pytest.param(FakeConnection(["INBOX"]), None, "Sent", id="none is there"),
+        pytest.param(FakeConnection(["INBOX"], prefix="INBOX."), None, "INBOX.Sent",
+                     id="none is there, and names have a prefix"),
+        pytest.param(FakeConnection(["INBOX", "INBOX.Sent"], prefix="INBOX."), None, "INBOX.Sent",
+                     id="it is below a prefix"),
+        pytest.param(FakeConnection(["INBOX", "Gesendete Objekte"]), None, "Gesendete Objekte",
+                     id="a usual name in another language"),
+        pytest.param(FakeConnection(["INBOX", "Sent Items"], broken="Sent Items"), None, "Sent",
+                     id="a usual name that cannot be opened"),
+        pytest.param(FakeConnection(["INBOX"]), "Copies", "Copies", id="a given name is missing"),
+        pytest.param(FakeConnection(["INBOX", "Copies"]), "Copies", "Copies", id="a given name"),
+        pytest.param(FakeConnection(["INBOX", "Sent"], hidden=frozenset({"Sent"})), None, "Sent",
+                     id="LIST leaves it out"),
+    ],
+)  # fmt: skip
+def test_a_copy_finds_its_mailbox_or_makes_it(
+    connection: FakeConnection, mailbox: str | None, kept: str, code: str
+) -> None:
+    server = replace(connection, boxes=list(connection.boxes), kept=[], code=code)
+    host = ImapSettings(host="imap.example.com")
+    sent = SentMailbox(host, mailbox, connect=lambda _: cast("Connection", server))
+    assert sent.has("<one@example.com>") is False
+    sent.append(MAIL, WHEN)
+    sent.append(MAIL, WHEN)
+    assert server.kept == [kept, kept]
+
+
+def test_a_given_mailbox_that_is_there_and_cannot_be_opened_is_the_error() -> None:
+    """A second copy might be saved else."""
+    server = FakeConnection(["INBOX", "Copies"], broken="Copies")
+    host = ImapSettings(host="imap.example.com")
+    sent = SentMailbox(host, "Copies", connect=lambda _: cast("Connection", server))
+    with pytest.raises(CommandRefused, match="no mailbox Copies"):
+        sent.has("<one@example.com>")
+
+
+def test_a_mailbox_that_cannot_be_made_is_the_error() -> None:
+    server = FakeConnection(["INBOX"], prefix="Private/")
+    host = ImapSettings(host="imap.example.com")
+    sent = SentMailbox(host, "Copies", connect=lambda _: cast("Connection", server))
+    with pytest.raises(CommandRefused, match="no mailbox Copies"):
+        sent.append(MAIL, WHEN)
+
+
 # With a mailer
 
 
@@ -145,6 +277,8 @@ def test_a_copy_that_never_succeeds_is_given_up_and_its_bytes_are_forgotten() ->
     letter = one.store.queued_message(one.mailer.outbox, "k")
     assert letter is not None
     assert (str(letter.state), letter.copied, letter.copy_due_at) == ("sent", False, 0.0)
+    assert "was not saved" in one.mailer.status().copy_error
+    assert one.mailer.status().copy_error.endswith("given up")
     assert one.store.message_bytes(one.mailer.outbox, "k") is None
 
 
