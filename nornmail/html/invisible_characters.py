@@ -21,6 +21,8 @@ _CHARACTERS: Final = re.compile(f"[{_UNSEEN}{_CONTROLS}]+")
 _CHARACTERS_OF_PLAIN: Final = re.compile(f"[{_UNSEEN}]+")
 _ZWNJ: Final = "\u200c"
 _ZWJ: Final = "\u200d"
+_BEHIND_LETTER: Final = re.compile(f"[{_UNSEEN}](?<=[A-Za-z\\s].)[{_UNSEEN}]*+", re.DOTALL)
+"""Those behind an ASCII letter or a blank: none of them is kept, whatever follows."""
 _SELECTORS: Final = frozenset("\ufe0e\ufe0f")
 _JOINERS: Final = frozenset({_ZWNJ, _ZWJ, *_SELECTORS})
 
@@ -47,7 +49,9 @@ def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> t
     """
     if text.isascii() and (text.isprintable() or characters is _CHARACTERS_OF_PLAIN):
         return text, 0
-    removed = 0
+    bare = _BEHIND_LETTER.sub("", text)
+    removed = len(text) - len(bare)
+    text = bare
 
     def drop(found: re.Match[str]) -> str:
         nonlocal removed
@@ -55,8 +59,7 @@ def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> t
         removed += len(found[0]) - len(kept)
         return kept
 
-    seen = characters.sub(drop, text)
-    return seen, removed
+    return characters.sub(drop, text), removed
 
 
 def _kept(text: str, found: re.Match[str]) -> str:

@@ -52,7 +52,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_IN_ADDRESS = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _SPECIALS = re.compile(r"[][()<>@,:;\".\\]")
 _GROUP = re.compile(r"[^@\":]*+:[^;]*+;\Z")
-_BLANKS_AROUND = re.compile(r"\s*+([@.])\s*+")
+_BLANKS_AROUND = re.compile(r"\s++([@.])\s*+|([@.])\s++")
 _SCHEME = re.compile(r"mailto:", re.IGNORECASE)
 _BARE = re.compile(_PLAIN_ADDRESS)
 _NAMED = re.compile(rf"([^<>]*+)<({_PLAIN_ADDRESS})>\s*+")
@@ -333,18 +333,18 @@ def _decoded(text: str, note: Note) -> str:
 
 def _without_blanks(text: str) -> str:
     """``ann . lee @ example . org``, as RFC 822 allowed it; the dots of a name are left alone."""
-    whole = _BLANKS_AROUND.sub(r"\1", text)
+    whole = _BLANKS_AROUND.sub(r"\1\2", text)
     if "@" in whole and " " not in whole:
         return whole
     name, sign, domain = text.partition("@")
-    return name.rstrip() + sign + _BLANKS_AROUND.sub(r"\1", domain.lstrip()) if sign else text
+    return name.rstrip() + sign + _BLANKS_AROUND.sub(r"\1\2", domain.lstrip()) if sign else text
 
 
 def _likely(content: str) -> str:
     """Of several words between the brackets, the one that is an address."""
     if content.startswith('"') or len(content.split()) == 1:
         return content
-    content = _BLANKS_AROUND.sub(r"\1", content)  # as RFC 822 allowed them
+    content = _BLANKS_AROUND.sub(r"\1\2", content)  # as RFC 822 allowed them
     words = [word for word in content.split() if "@" in word[1:-1]]
     return words[0] if len(words) == 1 else content
 

@@ -28,10 +28,12 @@ _META_OCTETS: Final = 4_096
 """Octets of HTML in which a charset is looked for; browsers take 1,024."""
 _SAY_NOTHING: Final = (None, "ascii")
 """A charset that is missing or unknown, or that cannot be true of 8-bit text."""
-_LONE_CR = re.compile(rb"\r(?!\n)")
+_WIDE = re.compile("16|32|ucs", re.IGNORECASE)
 _WORDS = re.compile(r"\w{3,}")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
-_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"]{1,8000}", re.IGNORECASE)
+_URL = re.compile(r"://[^\s<>\"]{1,8000}")
+_LINKS = re.compile(r"\w{2,5}://[^\s<>]{1,8000}")
+_SCHEMES: Final = ("https", "http", "ftp")
 _URL_END = re.compile(r"[.,;:!?'*_\])}]{1,20}\Z")
 _MAX_STUB_CHARS: Final = 600
 """Characters of a plain part that may be there to say that the message is in its HTML."""
@@ -75,11 +77,18 @@ class Body:
     segments: list[Segment] = field(default_factory=list)
     attached: list[tuple[Part, bool]] = field(default_factory=list)
     _pages: dict[Part, VisibleText] = field(default_factory=dict)
+    _texts: dict[Part, str] = field(default_factory=dict)
+
+    def text_of(self, part: Part, note: Note) -> str:
+        """The characters of a textual part, decoded once."""
+        if part not in self._texts:
+            self._texts[part] = text_of(part, note)
+        return self._texts[part]
 
     def page(self, part: Part, note: Note) -> VisibleText:
         """The visible text of an HTML part, read once."""
         if part not in self._pages:
-            self._pages[part] = read_page(text_of(part, note), note)
+            self._pages[part] = read_page(self.text_of(part, note), note)
         return self._pages[part]
 
     def html_parts(self) -> Iterator[Part]:
@@ -100,7 +109,9 @@ def find_body(root: Part) -> Body:
         and part.content_type in ("text/plain", "text/html")
         and "content-id" not in part.headers
     ]
-    if named and not any(map(_has_words, _shown_parts(body))):
+    if named and not any(
+        _TAG.sub("", body.text_of(part, ignore)).strip() for part in _shown_parts(body)
+    ):
         body.segments += [
             Segment(html=[part]) if part.content_type == "text/html" else Segment(plain=part)
             for part in named
@@ -111,10 +122,6 @@ def find_body(root: Part) -> Body:
 def _shown_parts(body: Body) -> Iterator[Part]:
     yield from (segment.plain for segment in body.segments if segment.plain)
     yield from body.html_parts()
-
-
-def _has_words(part: Part) -> bool:
-    return bool(_TAG.sub("", text_of(part)).strip())
 
 
 @dataclass(slots=True)
@@ -180,6 +187,12 @@ def _alternative(part: Part, body: Body, place: _Place) -> list[Segment]:
     """One content in several forms: the plain ones and all that is HTML."""
     plain: list[Segment] = []
     html: list[Part] = []
+    nested = [child for child in part.children if child.content_type == part.content_type]
+    if len(nested) > 1 and _segments(nested[-1], Body(), place):
+        # Of several alternatives that are alternatives themselves the last is shown (RFC 2046).
+        for child in nested[:-1]:
+            _segments(child, body, place)  # what is attached in them
+        return _segments(nested[-1], body, place)
     for child in part.children:
         if not child.children and child.content_type in _FORMS_NOT_SHOWN and not child.filename:
             continue
@@ -212,12 +225,12 @@ def _attach(part: Part, body: Body, place: _Place) -> None:
 
 def plain_text(body: Body, note: Note = ignore) -> str:
     """The plain text as it was sent, part after part, each beginning on a line of its own."""
-    return _joined(text_of(segment.plain, note) for segment in body.segments if segment.plain)
+    return _joined(body.text_of(segment.plain, note) for segment in body.segments if segment.plain)
 
 
 def html_of(body: Body, note: Note = ignore) -> str:
     """All the HTML, part after part."""
-    return _joined(text_of(part, note) for part in body.html_parts())
+    return _joined(body.text_of(part, note) for part in body.html_parts())
 
 
 def html_text(body: Body, note: Note = ignore) -> str:
@@ -232,13 +245,10 @@ def unseen_text(body: Body, note: Note = ignore) -> tuple[UnseenText, ...]:
 
 def links_of(body: Body, note: Note = ignore) -> tuple[str, ...]:
     """The addresses of all links: those seen in the HTML, else those written in the plain text."""
-    parts = list(body.html_parts())
-    if parts:
-        found = (link for part in parts for link in body.page(part, note).links)
-    else:
-        urls = islice(_URL.finditer(plain_text(body, note)), MAX_LINKS)
-        found = (_URL_END.sub("", url[0]) for url in urls)
-    return tuple(dict.fromkeys(found))
+    pages = [body.page(part, note) for part in body.html_parts()]
+    if pages:
+        return tuple(dict.fromkeys(link for page in pages for link in page.links))
+    return tuple(dict.fromkeys(islice(_written_links(plain_text(body, note)), MAX_LINKS)))
 
 
 def shown_text(body: Body, note: Note = ignore) -> str:
@@ -260,7 +270,7 @@ def shown_text(body: Body, note: Note = ignore) -> str:
 def _shown(segment: Segment, body: Body, note: Note) -> str:
     plain = ""
     if segment.plain:
-        plain = text_of(segment.plain, note)
+        plain = body.text_of(segment.plain, note)
         parameters = segment.plain.parameters
         if parameters.get("format", "").lower() == "flowed":
             plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
@@ -279,9 +289,18 @@ def _is_stub(plain: str, shown: str) -> bool:
     if bare.strip("\"'[]()<> ") in _NO_CONTENT:
         return bool(words)
     sentences = [
-        part for part in _SENTENCE_END.split(_URL.sub(" ", bare)) if part.strip(" .!*<>()|-")
+        part for part in _SENTENCE_END.split(_LINKS.sub(" ", bare)) if part.strip(" .!*<>()|-")
     ]
     return is_other and bool(sentences) and all(map(_ABOUT_HTML.search, sentences))
+
+
+def _written_links(text: str) -> Iterator[str]:
+    """The addresses that stand in a text, without the full stops and brackets behind them."""
+    for rest in _URL.finditer(text):
+        before = text[max(rest.start() - 5, 0) : rest.start()].lower()
+        scheme = next((scheme for scheme in _SCHEMES if before.endswith(scheme)), "")
+        if scheme:
+            yield _URL_END.sub("", text[rest.start() - len(scheme) : rest.end()])
 
 
 def _repeats(text: str, words: set[str]) -> bool:
@@ -319,13 +338,13 @@ def text_of(part: Part, note: Note = ignore) -> str:
     label = part.parameters.get("charset", "")
     if not data.isascii() and codec_of(label) in _SAY_NOTHING:
         label = _likely_charset(part, data) or label
-    # The quick way first, on octets: hardly any text has line ends other than CR LF.
-    is_wide = "16" in label or "32" in label or "ucs" in label.lower()
-    if b"\r" in data and not is_wide and not _LONE_CR.search(data):
-        data = data.replace(b"\r", b"")
-    text = decode(data, label, note)
-    if "\r" in text:
+    # The quick way first, on octets: text of four octets a character is not copied so often.
+    if b"\r" in data and not _WIDE.search(label):
         # CR CR LF ends one line, a CR alone one each.
+        data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = decode(data, label, note)
+    del data
+    if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         note("NUL in the text")

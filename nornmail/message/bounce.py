@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.headers import Headers, decode_text, message_ids, read_headers
+from nornmail.message.headers import Headers, decode_text, message_ids, read_headers, unfold
 from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
 from nornmail.message.parser import Part, parse_tree, with_line_feeds
 
@@ -22,7 +22,9 @@ _ORIGINAL_TYPES: Final = frozenset(
 )
 _BLANK_LINES = re.compile(rb"[ \t\r\n]*+")
 _GROUP_END = re.compile(rb"\n[ \t]*+\r?\n")
-_NAMED_ID = re.compile(rb"^x-original-message-id:[ \t]{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
+_NAMED_ID = re.compile(
+    rb"^x-original-message-id:([^\n]{0,2000}(?:\n[ \t][^\n]{0,1000}){0,20})", re.I | re.M
+)
 _BRACKETED = re.compile(r"<([^<>\s]+)>")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _MACHINES = re.compile(
@@ -206,8 +208,9 @@ def _original_id(root: Part, note: Note) -> str:
     for part in root.walk():
         if part.content_type in _STATUS_TYPES:
             named = _NAMED_ID.search(part.content(note)[:MAX_NOTICE_CHARS])
-            if named:
-                return named[1].decode("ascii", "replace")
+            ids = message_ids(unfold(named[1].decode("latin-1"))) if named else ()
+            if ids:
+                return ids[0]
     return ""
 
 
@@ -253,14 +256,16 @@ def _recipient(headers: Headers) -> FailedRecipient | None:
     address = original if "@" in original or not final else final
     if action is None or not address:
         return None
-    status = _STATUS.search(headers.raw("status"))
+    # Exchange has a field of its own for what other servers write into Diagnostic-Code.
+    diagnostic = _typed(headers, "diagnostic-code") or _supplement(headers)
+    status = _STATUS.search(headers.raw("status")) or _STATUS.search(diagnostic)
     return FailedRecipient(
-        address,
-        action,
-        status[0] if status else "",
-        _typed(headers, "diagnostic-code"),
-        final or address,
+        address, action, status[0] if status else "", diagnostic, final or address
     )
+
+
+def _supplement(headers: Headers) -> str:
+    return decode_text(headers.raw("x-supplementary-info")).strip("<> ")[:MAX_REPORT_CHARS]
 
 
 def _address(headers: Headers, name: str) -> str:

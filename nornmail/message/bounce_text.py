@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from nornmail.message.headers import message_ids
 from nornmail.message.limits import (
     MAX_NOTICE_CHARS,
     MAX_NOTICE_LINE_CHARS,
@@ -60,7 +61,10 @@ _COPY = re.compile(
     )""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-_MESSAGE_ID = re.compile(r"^[ \t>|]{0,9}message-id:\s{0,9}(<[^<>\s]{1,990}>)", re.I | re.M)
+_MESSAGE_ID = re.compile(
+    r"^[ \t>|]{0,9}message-id:([^\n]{0,2000}(?:\n[>|]{0,9}[ \t][^\n]{0,1000}){0,20})", re.I | re.M
+)
+_FOLD = re.compile(r"\n[>| \t]*")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
 _BRACKETED = re.compile(rf"[ \t>*]*<({_ADDRESS})>\s*(?:[:(.]|\Z|-)")
@@ -144,12 +148,14 @@ def read_notice(
         return None
     is_delay = bool(_DELAYED.search(region) or _DELAYED.search(subject))
     is_delay = is_delay and not (_GIVEN_UP.search(region) or _GIVEN_UP.search(subject))
+    failures = [(address, *_details(lines, address, at)) for address, at in places]
+    codes = {code for code in _STATUS.findall(region) if code[0] in "45"}
+    if len(codes) == 1 and not any(status for _, status, _ in failures):
+        (code,) = codes  # of the whole report, wherever it stands, as in Office 365's
+        failures = [(address, code, words) for address, _, words in failures]
     original = _MESSAGE_ID.search(text, copy)
-    return Notice(
-        tuple((address, *_details(lines, address, at)) for address, at in places),
-        is_delay,
-        original[1] if original else "",
-    )
+    ids = message_ids(_FOLD.sub(" ", original[1])) if original else ()
+    return Notice(tuple(failures), is_delay, ids[0] if ids else "")
 
 
 def _copy_in(text: str) -> int:

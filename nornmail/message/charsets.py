@@ -180,13 +180,11 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
 def _is_utf_8(data: bytes, codec: str) -> bool:
     """Whether ``data``, which says ``codec``, is UTF-8: longer text hardly is by accident."""
     needed = {"cp1252": 1, "iso8859_15": 1, "cp874": _MIN_WIDE_THAI}.get(codec, _MIN_WIDE)
-    if next(islice(_WIDE_CHAR.finditer(data), needed - 1, None), None) is None:
-        return False
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return True
+    return next(islice(_WIDE_CHAR.finditer(data), needed - 1, None), None) is not None
 
 
 def _decode_japanese(data: bytes, note: Note) -> str:

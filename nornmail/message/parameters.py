@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from nornmail.defects import Note, ignore
-from nornmail.message.charsets import decode
+from nornmail.message.charsets import codec_of, decode
 from nornmail.message.headers import decode_text
 from nornmail.message.limits import MAX_PARAMETERS
 
@@ -159,6 +159,8 @@ def _join(sections: dict[int, tuple[bool, str]], note: Note) -> str:
             head = value.split("'", 2)
             if len(head) == 3:
                 charset, value = head[0], head[2]
+            elif len(head) == 2 and codec_of(head[0]):  # one apostrophe was forgotten
+                charset, value = head
         if is_encoded:
             value = value.strip('"')
         data = value.encode("latin-1", "replace")

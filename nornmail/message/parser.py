@@ -25,6 +25,9 @@ from nornmail.message.transfer_encoding import decode_range, encoding_of
 _AFTER_BOUNDARY = re.compile(
     rb"(?:(--)(?![A-Za-z0-9_=-])[^\r\n]*+|[ \t]*+)(?:\r*+\n|\Z)", re.DOTALL
 )
+_AFTER_BOUNDARY_AND_TEXT = re.compile(
+    rb"(?:(--)(?![A-Za-z0-9_=-])[^\r\n]*+|(?:[ \t][^\r\n]*+)?)(?:\r*+\n|\Z)", re.DOTALL
+)
 _LIKELY_BOUNDARY = re.compile(
     rb"^--([^\r\n]{1,200}?)[ \t]{0,50}\r{0,3}\n(?=content-[a-z-]{1,40}:)",
     re.IGNORECASE | re.MULTILINE,
@@ -164,11 +167,22 @@ class _Splitter:
         delimiter = self._delimiter(part)
         if not delimiter:
             return
-        is_digest = part.content_type == "multipart/digest"
-        default_type = "message/rfc822" if is_digest else DEFAULT_TYPE
+        children = self._children(part, delimiter, _AFTER_BOUNDARY, level)
+        if not children:  # RFC 2046 section 5.1.1: the beginning of the line is enough
+            children = self._children(part, delimiter, _AFTER_BOUNDARY_AND_TEXT, level)
+        if not children:
+            self.note("a multipart in which its boundary does not occur")
+            part._bounds = _without_last_delimiter(part._raw, delimiter, *part._bounds)
+        part.children = tuple(children)
+
+    def _children(
+        self, part: Part, delimiter: bytes, behind: re.Pattern[bytes], level: int
+    ) -> list[Part]:
         children: list[Part] = []
         raw = part._raw
-        for start, end in self._ranges(raw, delimiter, *part._bounds):
+        is_digest = part.content_type == "multipart/digest"
+        default_type = "message/rfc822" if is_digest else DEFAULT_TYPE
+        for start, end in self._ranges(raw, delimiter, behind, *part._bounds):
             if not self.parts:
                 self.note("more parts than the limit")
                 break
@@ -180,7 +194,7 @@ class _Splitter:
             self.charset = self.charset or child.parameters.get("charset", "")
             if child.content_type.startswith("multipart/"):
                 self.open(child, level + 1)
-        part.children = tuple(children)
+        return children
 
     def _delimiter(self, part: Part) -> bytes:
         """The delimiter in front of each part; ``b""`` when the multipart cannot be opened."""
@@ -217,11 +231,11 @@ class _Splitter:
         return True
 
     def _ranges(
-        self, raw: bytes, delimiter: bytes, start: int, end: int
+        self, raw: bytes, delimiter: bytes, behind: re.Pattern[bytes], start: int, end: int
     ) -> Iterator[tuple[int, int]]:
         """The range of each part between the lines that ``delimiter`` makes."""
         opened = closed = -1
-        for at, after, is_last in self._lines(raw, delimiter, start, end):
+        for at, after, is_last in self._lines(raw, delimiter, behind, start, end):
             if opened >= 0:
                 yield opened, _before_line_end(raw, opened, at)
             elif closed >= 0 and (raw[closed:at].strip() or not _HEADER.match(raw, after, end)):
@@ -229,15 +243,13 @@ class _Splitter:
             # A part within can have the same boundary: its last one is not that of the whole.
             opened, closed = (-1, after) if is_last else (after, -1)
         if opened < 0:
-            if closed < 0:
-                self.note("a multipart in which its boundary does not occur")
             return
         self.note("a multipart without its last boundary")
         # At the end of the message the last line end is that of the boundary which is missing.
         yield opened, _before_line_end(raw, opened, end) if end == len(raw) else end
 
     def _lines(
-        self, raw: bytes, delimiter: bytes, start: int, end: int
+        self, raw: bytes, delimiter: bytes, behind: re.Pattern[bytes], start: int, end: int
     ) -> Iterator[tuple[int, int, bool]]:
         """Each boundary line: where it begins, where the next line does, whether it is the last."""
         at = start
@@ -248,11 +260,20 @@ class _Splitter:
             self.hits -= 1
             after = at + len(delimiter)
             if at == start or raw[at - 1] == 0x0A:
-                rest = _AFTER_BOUNDARY.match(raw, after, end)
+                rest = behind.match(raw, after, end)
                 if rest:
                     yield at, rest.end(), rest[1] is not None
                     after = rest.end()
             at = after
+
+
+def _without_last_delimiter(raw: bytes, delimiter: bytes, start: int, end: int) -> tuple[int, int]:
+    """The bounds without a closing delimiter at their end, to which no other belongs."""
+    at = raw.rfind(delimiter + b"--", start, end)
+    is_line = at == start or (at > start and raw[at - 1] == 0x0A)
+    if not is_line or raw[at + len(delimiter) + 2 : end].strip():
+        return start, end
+    return start, _before_line_end(raw, start, at)
 
 
 def _before_line_end(raw: bytes, start: int, at: int) -> int:

@@ -5,17 +5,28 @@ from __future__ import annotations
 import binascii
 import re
 from functools import lru_cache
+from itertools import compress, islice
 from typing import Final
 
 from nornmail.defects import Note, ignore
-from nornmail.message.limits import MAX_PADDED_BREAKS
+from nornmail.message.limits import MAX_BASE64_RUNS, MAX_PADDED_BREAKS
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
 _EXPECTED: Final = _ALPHABET + b"=\r\n"
 _AFTER_PADDING: Final = b"=\r\n\t "
+_NOT_BASE64: Final = bytes(set(_NOT_ALPHABET) - set(b"="))
+_MASK: Final = bytes(ord("A") if octet == ord("=") else ord("/") for octet in range(256))
+_WHOLE: Final = bytes(octet == 0xFF for octet in range(256))
+_IS_PAD: Final = bytes(octet == ord("=") for octet in range(256))
 _RUN = re.compile(rb"[^=]+")
-_LINE = re.compile(rb"(?>(?:[A-Za-z0-9+/]++={0,2}+){1,9999})")
+_FOREIGN = re.compile(rb"[^A-Za-z0-9+/=]")
+_BAD_LINE = re.compile(
+    rb"^[ \t]*+(?:(?:[A-Za-z0-9+/=]{4}){0,5000}+[A-Za-z0-9+/=]{1,3}[ \t\r]*+$"
+    rb"|[A-Za-z0-9+/=]*+[ \t\r]*+[^\n])",
+    re.MULTILINE,
+)
+"""A line with other characters in it, or with a number of digits that four does not divide."""
 _FIRST_LINE = re.compile(
     rb"\s*+(?>(?:[A-Za-z0-9+/]{4})+)(?>(?:[A-Za-z0-9+/]{2,3}=?=?)?)[ \t]*+(?:\r*+\n|\Z)"
 )
@@ -123,11 +134,7 @@ def decode_base64(data: bytes, note: Note = ignore) -> bytes:
     if first_pad >= 0 and data[first_pad:].strip(_AFTER_PADDING):
         # The standard library stops at the first padding and would drop what follows.
         note("base64 that continues after its padding")
-        data = _without_footer(data, first_pad)
-        out = bytearray()
-        for run in _RUN.finditer(data):
-            out += _decode_run(run[0], ignore)
-        return bytes(out)
+        return _decode_runs(_without_footer(data, first_pad), note)
     try:
         return binascii.a2b_base64(data)
     except (binascii.Error, ValueError):
@@ -136,16 +143,36 @@ def decode_base64(data: bytes, note: Note = ignore) -> bytes:
 
 def _without_footer(data: bytes, first_pad: int) -> bytes:
     """``data`` up to the first line behind the padding that is not base64."""
-    at = first_pad
-    while at < len(data):
-        end = data.find(b"\n", at) + 1 or len(data)
-        line = data[at:end].strip(b" \t\r\n")
-        if at == first_pad:
-            line = line.lstrip(b"=")
-        if line and (len(line) % 4 or not _LINE.fullmatch(line)):
-            return data[:at] if at > first_pad else data[:end]
-        at = end
-    return data
+    end = data.find(b"\n", first_pad) + 1 or len(data)
+    rest = data[first_pad:end].strip(b" \t\r\n").lstrip(b"=")
+    if len(rest) % 4 or _FOREIGN.search(rest):
+        return data[:end]
+    footer = _BAD_LINE.search(data, end)
+    return data[: footer.start()] if footer else data
+
+
+def _decode_runs(data: bytes, note: Note) -> bytes:
+    """Several pieces of base64 in a row, each with padding of its own."""
+    digits = data.translate(None, _NOT_BASE64)
+    if _is_in_fours(digits):
+        # Padding counts as zeros; what it stands for is dropped by a mask that was decoded alike.
+        octets = binascii.a2b_base64(digits.replace(b"=", b"A"))
+        mask = binascii.a2b_base64(digits.translate(_MASK)).translate(_WHOLE)
+        return bytes(compress(octets, mask))
+    out = bytearray()
+    for run in islice(_RUN.finditer(data), MAX_BASE64_RUNS):
+        out += _decode_run(run[0], ignore)
+        at = run.end()
+    if data[at:].strip(_AFTER_PADDING):
+        note("more runs of base64 than the limit")
+    return bytes(out)
+
+
+def _is_in_fours(digits: bytes) -> bool:
+    """Padding stands only at the end of groups of four digits, of which each has two at least."""
+    third, fourth = (int.from_bytes(digits[place::4].translate(_IS_PAD)) for place in (2, 3))
+    early = digits[0::4].find(b"=") >= 0 or digits[1::4].find(b"=") >= 0
+    return not early and len(digits) % 4 == 0 and third & ~fourth == 0
 
 
 def _decode_run(data: bytes, note: Note) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from nornmail.html.document import html_to_text
+from nornmail.message.limits import MAX_BASE64_RUNS
 from nornmail.message.message import parse_message
 from nornmail.message.quotes.new_text import new_text
 from nornmail.message.transfer_encoding import decode_transfer
@@ -117,6 +118,39 @@ def test_a_charset_within_the_html_is_found() -> None:
 )
 def test_a_transfer_encoding(encoding: str, data: bytes, content: bytes) -> None:
     assert decode_transfer(data, encoding) == content
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 57])
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n"], ids=repr)
+def test_pieces_of_base64_in_a_row_are_all_decoded(size: int, between: bytes) -> None:
+    pieces = [bytes((number + place) % 256 for place in range(size)) for number in range(20)]
+    data = between.join(base64.b64encode(piece) for piece in pieces)
+    assert decode_transfer(data, "base64") == b"".join(pieces)
+
+
+def test_pieces_of_base64_that_lost_a_sign_of_padding_are_decoded() -> None:
+    assert decode_transfer(b"QQ==QQ=QUI=QQ==", "base64") == b"AAABA"
+
+
+@pytest.mark.parametrize(
+    ("footer", "kept"),
+    [
+        pytest.param(b"", b"AA", id="none"),
+        pytest.param(b"_____\nSent to the list\n", b"AA", id="a rule"),
+        pytest.param(b"Have a nice day now\n", b"AA", id="words that make fours"),
+        pytest.param(b"Regards\nAnnaLeee\n", b"AA", id="a line of seven letters"),
+        pytest.param(b"QUJD\n", b"AAABC", id="more base64"),
+    ],
+)
+def test_a_footer_below_base64_is_left_out(footer: bytes, kept: bytes) -> None:
+    assert decode_transfer(b"QQ==\nQQ==\n" + footer, "base64") == kept
+
+
+def test_base64_of_very_many_torn_pieces_is_read_up_to_a_limit() -> None:
+    notes: list[str] = []
+    content = decode_transfer(b"QQ=" * (MAX_BASE64_RUNS + 10), "base64", notes.append)
+    assert content == b"A" * MAX_BASE64_RUNS
+    assert "more runs of base64 than the limit" in notes
 
 
 def test_every_octet_of_an_attachment_survives() -> None:

@@ -300,3 +300,77 @@ def test_other_mail_of_the_corpus_is_no_report() -> None:
     paths = [path for path in corpus.files() if path.relative_to(corpus.ROOT).parts[0] in names]
     found = [path.name for path in paths if parse_message(path.read_bytes()).bounce]
     assert found == ["delivery-status.eml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        pytest.param(
+            "Your message to ann@x.example could not be delivered.\n\nThere is no such mailbox.\n\n"
+            "For administrators\nStatus code: 550 5.1.10\n\nRecipient address: ann@x.example\n",
+            "5.1.10",
+            id="a code far below",
+        ),
+        pytest.param(
+            "Delivery has failed to these recipients:\n\nann@x.example\nThe mailbox is full.\n\n"
+            "Diagnostic information\n\nann@x.example\nRemote Server returned '554 5.2.2 full'\n",
+            "5.2.2",
+            id="a code in quotes",
+        ),
+        pytest.param(
+            "Could not be delivered:\n\nann@x.example\nno such box\n\nfirst 4.4.1\n\nthen 5.4.4\n",
+            "",
+            id="two codes say nothing",
+        ),
+        pytest.param(
+            "Could not be delivered:\n\nann@x.example\nno such box\n\nSent by version 2.0.12\n",
+            "",
+            id="a version is no code",
+        ),
+    ],
+)
+def test_the_code_of_a_notice_may_stand_anywhere(text: str, status: str) -> None:
+    bounce = read(notice(text, sender="postmaster@x.example", subject="Undeliverable: Offer"))
+    assert [(one.address, one.status) for one in bounce.recipients] == [("ann@x.example", status)]
+
+
+def test_what_Exchange_says_without_a_diagnostic_code() -> None:
+    group = (
+        "Final-Recipient: rfc822;ann@x\nAction: failed\n"
+        "X-Supplementary-Info: <mx.x #5.1.1 SMTP; 550 5.1.1 no such user>\n"
+    )
+    (failed,) = read(report(group)).recipients
+    assert failed.status == "5.1.1"
+    assert failed.diagnostic == "mx.x #5.1.1 SMTP; 550 5.1.1 no such user"
+    both = group + "Status: 5.0.0\nDiagnostic-Code: smtp;550 no\n"
+    (failed,) = read(report(both)).recipients
+    assert (failed.status, failed.diagnostic) == ("5.0.0", "550 no")
+
+
+_GROUP = "Final-Recipient: rfc822;ann@x\nAction: failed\nStatus: 5.1.1\n"
+_ENCODED = "=?utf-8?q?=3C7?=\n =?utf-8?q?=40mine=2Eexample=3E?="
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(report(_GROUP, original=f"Message-ID: {_ENCODED}\n\nx"), id="in the copy"),
+        pytest.param(
+            report(f"X-Original-Message-ID: {_ENCODED}\n", _GROUP, original="Subject: x\n\nx"),
+            id="in a field of the report",
+        ),
+        pytest.param(
+            notice(
+                "<ann@x>:\nnot delivered\n\n--- Below is a copy of the message.\n\n"
+                f"Message-ID: {_ENCODED}\n"
+            ),
+            id="in prose",
+        ),
+        pytest.param(
+            notice("<ann@x>:\nnot delivered", In_Reply_To=_ENCODED.replace("\n", "\r\n").encode()),
+            id="in what it answers",
+        ),
+    ],
+)
+def test_an_id_that_a_program_encoded_is_found_in_a_report(raw: bytes) -> None:
+    assert read(raw).original_message_id == "<7@mine.example>"

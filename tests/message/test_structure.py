@@ -585,3 +585,61 @@ def test_the_plain_text_s_words_are_kept_where_the_html_shortens_its_links() -> 
     )
     both = multipart("alternative", part("text/plain", plain), part("text/html", html))
     assert message(both).new_text == f"Look here: {LONG}"
+
+
+@pytest.mark.parametrize(
+    ("whole", "text", "files"),
+    [
+        pytest.param(
+            multipart(
+                "alternative",
+                multipart("alternative", part("text/plain", "old"), HTML, boundary="y"),
+                multipart("alternative", part("text/plain", "new"), HTML, boundary="z"),
+            ),
+            "new",
+            0,
+            id="alternatives of alternatives",
+        ),
+        pytest.param(
+            multipart(
+                "alternative",
+                multipart("alternative", part("text/plain", "old"), PDF, boundary="y"),
+                multipart("alternative", PDF, boundary="z"),
+            ),
+            "old",
+            2,
+            id="the last of them has no text",
+        ),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\n--b first\n"
+            + part("text/plain", "hello")
+            + "\n--b second\n"
+            + PDF
+            + "\n--b--\n",
+            "hello",
+            1,
+            id="words behind the boundary",
+        ),
+        pytest.param(
+            multipart("mixed", part("text/plain", "hello\n\n--b not a boundary"), PDF),
+            "hello\n\n--b not a boundary",
+            1,
+            id="words behind what is no boundary",
+        ),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\nhello\n\n--b--\n",
+            "hello\n",
+            0,
+            id="an end without a beginning",
+        ),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\nhello\n--b--\nmore",
+            "hello\n--b--\nmore",
+            0,
+            id="text below such an end",
+        ),
+    ],
+)
+def test_multiparts_that_few_programs_write(whole: str, text: str, files: int) -> None:
+    read = message(whole)
+    assert (read.text, len(read.attachments)) == (text, files)

@@ -69,13 +69,13 @@ def new_plain_text(
         The new text without blank lines around it; the whole text, stripped, where nothing would
         be left.
     """
-    seen_uids, beyond = _split(text)
-    layout = read_layout(seen_uids, keeps_headers=is_forward)
+    scanned, end = _scanned(text)
+    layout = read_layout(scanned, keeps_headers=is_forward)
     layout.is_attributed |= is_attributed
     lines = layout.lines
-    end = layout.stop
-    if beyond and layout.stop == len(lines):
+    if end < len(text) and layout.stop == len(lines):
         return text.strip()
+    rest_at, end = end, layout.stop
     for _ in range(_ROUNDS):
         end = _without_quotes(layout, end)
         if not end:
@@ -87,17 +87,17 @@ def new_plain_text(
     start = _past_leading_quote(layout, end)
     new = "\n".join(lines[start:end]).strip()
     if layout.is_forward:
-        new = f"{new}\n\n" + "\n".join(lines[layout.stop :]) + beyond
+        new = f"{new}\n\n" + "\n".join(lines[layout.stop :]) + text[rest_at:]
     return new.strip() or text.strip()
 
 
-def _split(text: str) -> tuple[list[str], str]:
-    """The lines that are looked at, and what lies beyond the limits."""
+def _scanned(text: str) -> tuple[list[str], int]:
+    """The lines that are looked at, and where what is beyond the limits begins."""
     lines = text[:MAX_QUOTE_SCAN_CHARS].split("\n", MAX_QUOTE_LINES)
-    beyond = text[MAX_QUOTE_SCAN_CHARS:]
+    end = min(len(text), MAX_QUOTE_SCAN_CHARS)
     if len(lines) > MAX_QUOTE_LINES:
-        beyond = lines.pop() + beyond
-    return lines, beyond
+        end -= len(lines.pop())
+    return lines, end
 
 
 def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
