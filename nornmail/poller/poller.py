@@ -492,7 +492,7 @@ class Poller:
     def _refuse_after_fork(self) -> None:
         """Refuse to work in a forked process: connection, lease and threads are the parent's."""
         if self._forked():
-            raise NornmailError("this poller belongs to the parent process: make a new one here")
+            raise NornmailError("this poller was made before a fork: make a new one here")
 
     def _forked(self) -> bool:
         return os.getpid() != self._process
