@@ -53,7 +53,10 @@ class ResponseReader:
 
     def feed(self, octets: bytes) -> None:
         """Take octets in."""
-        self._later.append(octets)
+        if self._later or self._at < len(self._data):
+            self._later.append(octets)
+        else:
+            self._data, self._at = octets, 0
         self._pending += len(octets)
         if self._literal is not None:
             self._waits = self._pending < self._literal
