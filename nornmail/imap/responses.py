@@ -149,8 +149,9 @@ Response: TypeAlias = Untagged | Tagged | Continuation
 
 _PLAIN_FETCH = re.compile(
     rb"\* ([0-9]{1,9}) FETCH \((?:UID ([0-9]{1,10}) |FLAGS \(([ !#-'*-Z\\^-~]*+)\) "
-    rb'|INTERNALDATE "([^"\\]*)" |RFC822\.SIZE ([0-9]+) )*(BODY\[(?:HEADER)?\]) ?\Z'
+    rb'|INTERNALDATE "([^"\\]*)" |RFC822\.SIZE ([0-9]+) )*(BODY\[(?:HEADER)?\] ?)?\Z'
 )
+_DATA = re.compile(rb"\* [0-9]+ FETCH")
 _FOR_PEOPLE = re.compile(
     rb"\0*(?:\+|\*[ \t]+(?:OK|NO|BAD|BYE|PREAUTH)(?![^ \t])"
     rb"|[^\0*+ \t][^ \t]*[ \t]+(?:OK|NO|BAD)(?![^ \t]))",
@@ -184,13 +185,18 @@ def is_fetch(line: bytes) -> bool:
 
 
 def _plain_fetch(pieces: Sequence[Piece]) -> Fetch | None:
-    """A FETCH of one body in the form that nearly all servers send; else ``None``.
+    """A FETCH of one body, or of none, in the form that nearly all servers send; else ``None``.
 
     It is what :func:`parse` would return, for a fifth of the time.
     """
-    first, literal, last = pieces
-    match = None if isinstance(first, Literal) or last != b")" else _PLAIN_FETCH.match(first)
-    if match is None or not isinstance(literal, Literal):
+    first, last = pieces[0], pieces[-1]
+    if isinstance(first, Literal) or isinstance(last, Literal) or not _DATA.match(first):
+        return None
+    body = pieces[1] if len(pieces) == 3 and last == b")" else None
+    if body is None and (len(pieces) > 1 or not first.endswith(b")")):
+        return None
+    match = _PLAIN_FETCH.match(first if body is not None else first[:-1] + b" ")
+    if match is None or isinstance(body, bytes) or (match[6] is None) is not (body is None):
         return None
     sequence, uid, flags, date, size, name = match.groups()
     items: dict[str, Value] = {}
@@ -204,7 +210,8 @@ def _plain_fetch(pieces: Sequence[Piece]) -> Fetch | None:
         items["INTERNALDATE"] = date
     if size is not None:
         items["RFC822.SIZE"] = Atom(size)
-    items["BODY[]" if name == b"BODY[]" else "BODY[HEADER]"] = literal.data
+    if body is not None:
+        items["BODY[]" if name.startswith(b"BODY[]") else "BODY[HEADER]"] = body.data
     return Fetch(int(sequence), items)
 
 
@@ -219,7 +226,8 @@ def parse(pieces: Sequence[Piece]) -> Response:
         ProtocolError: something else where a 32-bit number is needed, lists nested too
             deeply, or doubt about where a literal ended.
     """
-    if len(pieces) == 3 and (plain := _plain_fetch(pieces)) is not None:
+    plain = _plain_fetch(pieces)
+    if plain is not None:
         return plain
     first = pieces[0]
     if isinstance(first, Literal):
