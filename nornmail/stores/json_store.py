@@ -151,7 +151,6 @@ class JsonStateStore(SqlStateStore):
             raise store_error(self.path, error) from error
 
     def close(self) -> None:
-        """See :meth:`nornmail.stores.protocol.LeaseStore.close`."""
         if self._closed or not self._lock.held:
             return  # in a forked child the files are the parent's
         with self._mutex:

@@ -293,15 +293,17 @@ class PostgresStateStore(SqlStateStore):
             StoreError: the server cannot be reached.
         """
         with self._locked():
-            if not self._leases:
-                return
+            for held, let_others in list(self._leases.values()):
+                if held() is None:  # its holder is gone without giving it back
+                    let_others()
             execute = self._connection.execute
             execute(_RENEW_LEASES, (self._lease_seconds, self._holder))
-            held = {number for (number,) in execute(_SELECT_LEASES, (self._holder,))}
-            for mailbox in list(self._leases):
-                if self._ids[mailbox] not in held:
-                    log.warning("another process took over %s", mailbox)
+            numbers = {number for (number,) in execute(_SELECT_LEASES, (self._holder,))}
+            for mailbox, (held, _) in list(self._leases.items()):
+                if self._ids[mailbox] not in numbers:
                     del self._leases[mailbox]
+                    if held() is not None:
+                        log.warning("another process took over %s", mailbox)
 
     def _token(self, mailbox: int) -> int:
         # The row is locked until the commit: whoever takes the lease over meanwhile waits for it.
@@ -356,7 +358,6 @@ class PostgresStateStore(SqlStateStore):
             super()._rollback()
 
     def close(self) -> None:
-        """See :meth:`nornmail.stores.protocol.LeaseStore.close`."""
         self._closing.set()
         super().close()
 

@@ -40,6 +40,7 @@ from nornmail.outgoing import (
     still_applies,
 )
 from nornmail.stores import rows
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.stores.transitions import (
     check_enqueue,
@@ -75,7 +76,7 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-class SqlStateStore(ABC):
+class SqlStateStore(StateStore, ABC):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in SQL tables.
 
     A subclass says where they lie, how a commit becomes durable, and what keeps others from a
@@ -137,7 +138,6 @@ class SqlStateStore(ABC):
     # Leases
 
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
-        """See :meth:`nornmail.stores.protocol.LeaseStore.acquire`."""
         with self._locked():
             self._refuse_second(mailbox)
             let_others = self._exclude_others(mailbox, owner)
@@ -168,7 +168,6 @@ class SqlStateStore(ABC):
         del self._leases[mailbox]
 
     def release(self, lease: Lease) -> None:
-        """See :meth:`nornmail.stores.protocol.LeaseStore.release`."""
         if self._unusable():
             return  # closing released it
         with self._mutex:
@@ -195,32 +194,27 @@ class SqlStateStore(ABC):
     # The state of mailboxes: reading
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.load`."""
         with self._locked():
             selected = self._select(rows.SELECT_RECORD, mailbox)
             return rows.read_record(selected[0]) if selected else None
 
     def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.seen_uids`."""
         with self._locked():
             uids = self._select(rows.SELECT_UIDS, mailbox, epoch)
             ranges = self._select(rows.SELECT_RANGES, mailbox, epoch)
             return UidSet([(uid, uid) for (uid,) in uids] + [(low, high) for low, high in ranges])
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.get`."""
         with self._locked():
             selected = self._select(rows.SELECT_ENTRY, mailbox, *rows.write_key(0, key)[1:])
             return rows.read_entry(selected[0]) if selected else None
 
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.siblings`."""
         return self._entries(rows.SELECT_SIBLINGS, mailbox, epoch, uid)
 
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.entries`."""
         most = rows.NO_LIMIT if limit is None else limit
         with self._locked():
             # State by state, since the index has them in order that way.
@@ -232,7 +226,6 @@ class SqlStateStore(ABC):
         return list(merged)[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.count`."""
         with self._locked():
             counts = [
                 self._select(rows.in_state(state, "count(*)"), mailbox, state.value)
@@ -243,22 +236,18 @@ class SqlStateStore(ABC):
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.find_by_digest`."""
         digest = write_text(header_digest)
         return self._entries(rows.SELECT_BY_DIGEST, mailbox, digest, before_epoch)
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.raw`."""
         with self._locked():
             selected = self._select(rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
             return self._raw(selected[0][0]) if selected else None
 
     def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.entries_without_bytes`."""
         return self._entries(rows.entries_without_raw(state), mailbox, state.value)
 
     def mailboxes(self) -> list[MailboxKey]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.mailboxes`."""
         with self._locked():
             selected = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
             known = map(rows.read_mailbox, selected)
@@ -268,7 +257,6 @@ class SqlStateStore(ABC):
             )
 
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.retry_requests`."""
         with self._locked():
             return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
 
@@ -279,7 +267,6 @@ class SqlStateStore(ABC):
     # The state of mailboxes: writing
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.commit`. One transaction."""
         with self._locked():
             if not changes:
                 self._check_lease(lease)
@@ -290,7 +277,6 @@ class SqlStateStore(ABC):
                     self._apply(mailbox, change)
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.forget_entries`. One transaction."""
         with self._locked(), self._transaction() as execute:
             mailbox = self._check_lease(lease)
             arguments = (mailbox, before, before, limit)
@@ -311,7 +297,6 @@ class SqlStateStore(ABC):
             return len(forgotten)
 
     def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """See :meth:`nornmail.stores.protocol.MailboxStore.request_retry`."""
         with self._locked(), self._transaction() as execute:
             number = self._id(mailbox)
             check_retry(key, None if number is None else self._state(number, key))
@@ -385,25 +370,21 @@ class SqlStateStore(ABC):
     # Inboxes
 
     def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
-        """See :meth:`nornmail.stores.protocol.InboxStore.save_inbox`."""
         with self._locked(), self._transaction() as execute:
             execute(rows.REPLACE_INBOX, rows.write_inbox(self._known_id(mailbox), record))
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
-        """See :meth:`nornmail.stores.protocol.InboxStore.forget_inbox`."""
         with self._locked(), self._transaction() as execute:
             deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), write_text(name)))
             return bool(deleted.rowcount)
 
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
-        """See :meth:`nornmail.stores.protocol.InboxStore.inboxes`."""
         with self._locked():
             return list(map(rows.read_inbox, self._select(rows.SELECT_INBOXES, mailbox)))
 
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.enqueue`."""
         with self._locked(), self._transaction() as execute:
             outbox = self._id(MailboxKey.of_outbox(message.outbox))
             known = self._find(outbox, message.outbox, message.key)
@@ -435,7 +416,6 @@ class SqlStateStore(ABC):
         return int(number)
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.commit_messages`. One transaction."""
         with self._locked(), self._transaction():
             outbox = self._check_lease(lease)
             for message in messages:
@@ -455,7 +435,6 @@ class SqlStateStore(ABC):
             execute(rows.UPDATE_REQUEST, (None, number))
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.request`."""
         with self._locked(), self._transaction() as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             check_request(None if known is None else known[2], request)
@@ -463,7 +442,6 @@ class SqlStateStore(ABC):
                 execute(rows.UPDATE_REQUEST, (request.value, known[0]))
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.note_bounce`."""
         with self._locked(), self._transaction() as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             after = None if known is None else bounced(known[2], report)
@@ -473,7 +451,6 @@ class SqlStateStore(ABC):
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.forget_messages`. One transaction."""
         with self._locked(), self._transaction() as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
             forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (number, before, limit)).fetchall()
@@ -499,13 +476,11 @@ class SqlStateStore(ABC):
     # The outbox: reading
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.pending_requests`."""
         with self._locked():
             selected = self._of_outbox(rows.SELECT_REQUESTS, outbox)
             return [(read_text(key), OperatorRequest(request)) for key, request in selected]
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_message`."""
         with self._locked():
             selected = self._of_outbox(rows.SELECT_MESSAGE, outbox, write_text(key))
             return rows.read_message(outbox, tuple(selected[0][2:])) if selected else None
@@ -513,7 +488,6 @@ class SqlStateStore(ABC):
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.queued_messages`."""
         most = rows.NO_LIMIT if limit is None else limit
         with self._locked():
             # State by state, since the index has them in order that way.
@@ -525,7 +499,6 @@ class SqlStateStore(ABC):
         return list(merged)[:limit]
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.count_messages`."""
         with self._locked():
             counts = [
                 self._of_outbox(rows.messages_in(state, "count(*)"), outbox, state.value)
@@ -534,17 +507,14 @@ class SqlStateStore(ABC):
             return sum(selected[0][0] for selected in counts if selected)
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.message_bytes`."""
         with self._locked():
             selected = self._of_outbox(rows.SELECT_BYTES, outbox, write_text(key))
             return self._raw(selected[0][0]) if selected else None
 
     def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to_copy`."""
         return self._messages(rows.SELECT_COPIES, outbox)
 
     def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_with_id`."""
         with self._locked():
             arguments = (write_text(message_id),)
             selected = self._connection.execute(rows.SELECT_BY_MESSAGE_ID, arguments).fetchall()
@@ -553,13 +523,11 @@ class SqlStateStore(ABC):
     def messages_to(
         self, outbox: str, address: str, *, since: float, limit: int
     ) -> list[QueuedMessage]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.messages_to`."""
         return self._messages(rows.SELECT_TO, outbox, write_text(address.lower()), since, limit)
 
     def answers_since(
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
     ) -> int:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.answers_since`."""
         query = rows.COUNT_ANSWERS_IN if thread_id else rows.COUNT_ANSWERS_TO
         with self._locked():
             name = write_text(thread_id or address.lower())
@@ -567,13 +535,11 @@ class SqlStateStore(ABC):
             return int(selected[0][0]) if selected else 0
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.submissions_since`."""
         with self._locked():
             selected = self._of_outbox(rows.SELECT_SUBMISSIONS, outbox, since, limit)
             return [at for (at,) in selected]
 
     def outboxes(self) -> list[str]:
-        """See :meth:`nornmail.stores.protocol.OutboxStore.outboxes`."""
         with self._locked():
             selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,)).fetchall()
             return sorted(read_text(name) for (name,) in selected)

@@ -72,6 +72,19 @@ def translated(path: str) -> Iterator[None]:
         ) from error
 
 
+def require_sqlite() -> None:
+    """Refuse to go on where Python has no sqlite.
+
+    Raises:
+        StoreError: it has none.
+    """
+    if not HAS_SQLITE:
+        raise StoreError(
+            "this Python was built without the sqlite3 module, which this store needs: install it "
+            "(often a package named python3-sqlite or libsqlite3), or use PostgresStateStore"
+        )
+
+
 def open_database(path: str) -> sqlite3.Connection:
     """A connection to a database, on which transactions begin and end where the store says so.
 
@@ -79,11 +92,7 @@ def open_database(path: str) -> sqlite3.Connection:
         StoreError: this Python has no sqlite.
         sqlite3.Error: it cannot be opened.
     """
-    if not HAS_SQLITE:
-        raise StoreError(
-            "this Python was built without the sqlite3 module, which this store needs: install it "
-            "(often a package named python3-sqlite or libsqlite3), or use PostgresStateStore"
-        )
+    require_sqlite()
     return sqlite3.connect(
         path,
         timeout=BUSY_TIMEOUT_SECONDS,
@@ -153,6 +162,7 @@ class SqliteStateStore(SqlStateStore):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if os.fspath(path) == ":memory:":
             raise StoreError("':memory:' is not a file: use MemoryStateStore()")
+        require_sqlite()
         self.path = resolve(path)
         self._process = os.getpid()
         try:

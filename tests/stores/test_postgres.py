@@ -143,6 +143,14 @@ def test_a_takeover_waits_for_a_commit_under_way(
         store.commit(lease, [PutEntry(entry(State.HANDLED))])
 
 
+def test_a_lease_whose_holder_is_gone_is_given_back(
+    store: PostgresStateStore, beside: PostgresStateStore
+) -> None:
+    store.acquire(INBOX, ME)
+    store.renew_leases()
+    beside.acquire(INBOX, "other:2")
+
+
 # Many at once
 
 

@@ -441,3 +441,25 @@ for store in kept:
 
 def test_a_process_may_end_without_closing_its_stores(tmp_path: Path) -> None:
     assert run(DROPPED, tmp_path / "state.db", tmp_path / "state.json") == ""
+
+
+WITHOUT_SQLITE = """
+import sys
+sys.modules["sqlite3"] = None
+import nornmail
+for name in nornmail.__all__:
+    getattr(nornmail, name)
+for make in (
+    nornmail.MemoryStateStore,
+    lambda: nornmail.SqliteStateStore(sys.argv[1] + "/state.db"),
+    lambda: nornmail.JsonStateStore(sys.argv[1] + "/state.json"),
+):
+    try:
+        make()
+    except nornmail.StoreError as error:
+        print("the sqlite3 module" in str(error))
+"""
+
+
+def test_without_sqlite_the_rest_works_and_a_store_says_what_is_missing(tmp_path: Path) -> None:
+    assert run(WITHOUT_SQLITE, tmp_path) == "True\n" * 3
