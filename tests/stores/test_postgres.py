@@ -100,17 +100,19 @@ def test_the_store_renews_its_leases_by_itself(tmp_path: Path) -> None:
                 renewed.wait()
 
         store.renew_leases = counted  # type: ignore[method-assign]
-        store.acquire(INBOX, ME)
+        lease = store.acquire(INBOX, ME)
         renewed.wait()
         with pytest.raises(LeaseHeld):
             beside.acquire(INBOX, "other:2")
+        store.release(lease)
 
 
 def test_a_closed_store_gives_its_leases_back(
     store: PostgresStateStore, beside: PostgresStateStore
 ) -> None:
-    store.acquire(INBOX, ME)
+    lease = store.acquire(INBOX, ME)
     store.close()
+    store.release(lease)
     beside.acquire(INBOX, "other:2")
 
 
