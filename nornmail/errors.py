@@ -84,7 +84,15 @@ class Throttled(NornmailError):
 
 
 class StoreError(NornmailError):
-    """The state store cannot be read or written: nothing is handed over until that is mended."""
+    """The state store cannot be read or written: nothing is delivered until it can.
+
+    Attributes:
+        passing: it may pass by itself: another program locked the file, or the disk is full.
+    """
+
+    def __init__(self, text: str = "", *, passing: bool = False) -> None:
+        self.passing = passing
+        super().__init__(text)
 
 
 class IllegalTransition(StoreError):
@@ -215,7 +223,8 @@ class Defer(NornmailError):
     """Raised by a handler: bring this message again after ``seconds``; the attempt does not count.
 
     Args:
-        seconds: the wait, from now; at most the longest delay of the retry policy is honoured.
+        seconds: the wait, from now; at most eight hours, or the retry policy's longest delay where
+            that is longer.
         reason: shown beside the waiting message.
     """
 

@@ -9,6 +9,8 @@ from nornmail.model import Entry, State
 
 REASON_LENGTH = 2_000
 """Characters of a reason that are kept: the exception's text and its last frames."""
+LONGEST_DEFER = 28_800.0
+"""Seconds that a handler may put a message off for, whatever the policy: its default longest."""
 BY_HAND = "retry requested"
 """The reason of a dead message that is to be tried again."""
 LOST = "retry requested, but the message is neither stored nor on the server any more"
@@ -36,8 +38,8 @@ class RetryPolicy:
 
     @property
     def longest(self) -> float:
-        """The longest delay in seconds; 0.0 when nothing is tried again."""
-        return max(self.delays, default=0.0)
+        """The longest wait in seconds, a handler's :class:`~nornmail.errors.Defer` included."""
+        return max(LONGEST_DEFER, *self.delays, 0.0)
 
     def after(self, failures: int) -> float | None:
         """Seconds to wait after this many failed attempts, ``None`` when it is time to give up."""

@@ -170,7 +170,7 @@ class PollCycle:
             delivery.retry_due(stats)
         self._actions.apply(connection)
         self._backfill.run(connection)
-        while delivery.may_claim() and (uids := self._undelivered(discovery)):
+        while delivery.may_claim() and (uids := self._undelivered(connection, discovery)):
             self.context.emit(Found(at=self.context.now(), count=len(uids)))
             self.backlog.found(len(uids))
             for batch in self._fetcher.batches(connection, uids, stats):
@@ -189,10 +189,12 @@ class PollCycle:
             self.context.status.polled_at = self.ledger.clock.wall()
         self._retention.run()
 
-    def _undelivered(self, discovery: Discovery) -> UidSet:
+    def _undelivered(self, connection: Connection, discovery: Discovery) -> UidSet:
         """What was not looked at, and what was not delivered to all its inboxes."""
+        unseen = discovery.unseen()
+        self._epochs.reconcile_restored(connection, unseen)
         uids = self.ledger.undelivered()
-        uids.update(discovery.unseen())
+        uids.update(unseen - self.ledger.seen)
         return uids
 
     def _active_key(self) -> tuple[str, int, MailboxKey]:

@@ -47,6 +47,13 @@ INTERRUPTED = "interrupted"
 CANCELLED = "the program cancelled the poller while the message was being handled"
 
 
+SYNC_PATIENCE = 60.0
+"""Seconds that another thread waits for a poll while one call of the handler runs. Whether that
+call waits for the thread cannot be known, and then neither would ever end."""
+SYNC_CHECK = 0.5
+"""Seconds between two looks at that."""
+
+
 class Unwanted(Exception):
     """Raised in place of the handler's call: ``accept`` does not want the message."""
 
@@ -241,6 +248,7 @@ class HandlerRunner:
         self._lock = threading.Lock()
         self._overdue: dict[str, HandlerCall] = {}
         self._current: AwaitedCall | None = None
+        self._begun_at: float | None = None
         self._interrupted = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -259,7 +267,19 @@ class HandlerRunner:
 
     def call(self, handler: Handler, message: Message) -> Outcome:
         """Call the handler with a message; nothing is raised."""
-        deadline = None if self._timeout is None else self._clock.monotonic() + self._timeout
+        self._begun_at = now = self._clock.monotonic()
+        try:
+            deadline = None if self._timeout is None else now + self._timeout
+            return self._call(handler, message, deadline)
+        finally:
+            self._begun_at = None
+
+    def running_for(self) -> float:
+        """Seconds for which the present call has been running, 0.0 without one; any thread."""
+        begun_at = self._begun_at
+        return 0.0 if begun_at is None else self._clock.monotonic() - begun_at
+
+    def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
         call = HandlerCall(self, DeliveryContext(message.delivery_id))
         if deadline is None or inspect.iscoroutinefunction(handler):
             call.work(handler, message)
@@ -390,3 +410,19 @@ class HandlerRunner:
         if call.ended.is_set():  # just now, and it may not have seen that nobody waits
             self._on_end()
         return outcome
+
+
+def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
+    """Wait for an event, but not for ever behind one call of the handler.
+
+    Raises:
+        HandlerError: one call has been running for :data:`SYNC_PATIENCE` meanwhile.
+    """
+    waited = 0.0
+    while not event.wait(SYNC_CHECK):
+        waited += SYNC_CHECK
+        if min(waited, runner.running_for()) >= SYNC_PATIENCE:
+            raise HandlerError(
+                f"the handler has been running for {SYNC_PATIENCE:g} s and no poll can begin: a "
+                "handler must not wait for a thread that polls or calls sync()"
+            )

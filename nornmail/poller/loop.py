@@ -19,6 +19,7 @@ from nornmail.errors import (
     LeaseHeld,
     LeaseLost,
     NornmailError,
+    StoreError,
     Throttled,
 )
 from nornmail.events import (
@@ -42,6 +43,8 @@ log = logging.getLogger("nornmail.poller")
 
 UNDECIDED_INTERVAL = 300.0
 """Seconds between two polls while a new UIDVALIDITY waits for the user's decision."""
+STORE_INTERVAL = 15.0
+"""Seconds until a store that is locked or full is tried again."""
 TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a poller that holds the mailbox."""
 
@@ -172,6 +175,8 @@ class Loop:
             seconds = self._backoff.after(error)
         elif isinstance(error, DecisionRequired) and self._cycle.ledger.record is not None:
             seconds = UNDECIDED_INTERVAL
+        elif isinstance(error, StoreError) and error.passing:
+            seconds = STORE_INTERVAL
         else:
             raise error
         return self._back_off(error, seconds)
@@ -239,7 +244,9 @@ class Loop:
         return wait if until_due is None else min(wait, until_due)
 
 
-_NEEDS_A_PERSON = frozenset({PollerState.AUTH_FAILED, PollerState.UNDECIDED})
+_NEEDS_A_PERSON = frozenset(
+    {PollerState.AUTH_FAILED, PollerState.UNDECIDED, PollerState.STORE_TROUBLE}
+)
 """What does not pass by itself."""
 
 
@@ -258,4 +265,6 @@ def _state_and_event(
         return PollerState.UNDECIDED, DecisionPending(
             at=now, reason=reason, seconds=seconds, count=error.count, setting=error.setting
         )
+    if isinstance(error, StoreError):
+        return PollerState.STORE_TROUBLE, Backoff(at=now, reason=reason, seconds=seconds)
     return PollerState.BACKOFF, Backoff(at=now, reason=reason, seconds=seconds)

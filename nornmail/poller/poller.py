@@ -169,7 +169,7 @@ class Poller:
         self._waker = Waker()
         self._stopped = threading.Event()
         self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
-        self._lock = FairLock(self._waker.wake, self._runner.inside)
+        self._lock = FairLock(self._waker.wake, self._runner)
         self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
         self._ledger = Ledger(store, mailbox, self._context, on_change)
@@ -193,7 +193,11 @@ class Poller:
         return PollCycle(
             imap,
             self._connect,
-            Epochs(ledger, start_from),
+            Epochs(
+                ledger,
+                start_from,
+                removes_handled=imap.delete_after_fetch or imap.move_to is not None,
+            ),
             Fetcher(missing, max_message_bytes),
             Actions(ledger, imap, self._connect),
             Delivery(
@@ -376,7 +380,8 @@ class Poller:
             How many new messages were handed over in this pass.
 
         Raises:
-            HandlerError: a handler asked, which would wait for itself.
+            HandlerError: a handler asked, which would wait for itself; or a call of the handler,
+                which may wait for this thread, kept the poll from beginning for a minute.
             ConfigurationError: there is no such inbox.
             AuthenticationFailed, Throttled: the server is being left alone because of this.
             NornmailError: what :meth:`poll_once` raises; or the poller was stopped meanwhile; or
@@ -388,7 +393,7 @@ class Poller:
             raise HandlerError("a handler must not wait for the poller that calls it")
         self._lifecycle.refuse_on_the_event_loop("sync")
         request = self._sync_requests.ask()
-        stats = self._poll() if request is None else request.wait()
+        stats = self._poll() if request is None else request.wait(self._runner)
         return stats.new if key is None else stats.new_in[key]
 
     def find_by_message_id(self, message_id: str) -> Message | None:

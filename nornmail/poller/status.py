@@ -54,6 +54,8 @@ class PollerState(StrEnum):
     """The credentials were refused; they are tried again after a long wait."""
     THROTTLED = "throttled"
     """The server wants to be left alone; that is honoured."""
+    STORE_TROUBLE = "store_trouble"
+    """The state store is locked, or its disk is full; nothing is delivered until it can be used."""
     HANDLER_FAILING = "handler_failing"
     """Different messages failed in a row: nothing new is delivered until one succeeds."""
     STANDING_BY = "standing_by"

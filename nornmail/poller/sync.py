@@ -1,4 +1,4 @@
-"""Passes that other threads ask of the loop: who asks before one has begun shares it."""
+"""Polls that other threads ask of the loop; requests before one has begun share it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,46 @@ import threading
 from collections.abc import Callable
 
 from nornmail.errors import NornmailError
+from nornmail.poller.handler import HandlerRunner, wait_unless_blocked
 from nornmail.poller.status import PollStats
 
 
 class SyncRequest:
-    """A pass that was asked for, and how it ended."""
+    """A poll that another thread asked for, and how it ended."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
-        self._tally = PollStats()
+        self._stats = PollStats()
         self._error: BaseException | None = None
 
     def succeed(self, stats: PollStats) -> None:
-        """The pass succeeded."""
-        self._tally = stats
+        """Answer with what the poll did."""
+        self._stats = stats
         self._ended.set()
 
     def fail(self, error: BaseException) -> None:
-        """The pass did not succeed, or was not made."""
+        """Answer that the poll failed, or was not made."""
         self._error = error
         self._ended.set()
 
-    def wait(self) -> PollStats:
-        """Wait for the end of the pass.
+    def wait(self, handler: HandlerRunner) -> PollStats:
+        """Wait for the end of the poll.
+
+        Args:
+            handler: the poller's.
 
         Raises:
-            BaseException: what ended it.
+            BaseException: what ended the poll.
+            HandlerError: a handler keeps it from beginning, and may itself wait for this thread.
         """
-        self._ended.wait()
+        wait_unless_blocked(self._ended, handler)
         if self._error is not None:
             raise self._error
-        return self._tally
+        return self._stats
 
 
 class SyncRequests:
-    """What stands between those who ask and the loop.
+    """The requests of other threads for a poll.
 
     Args:
         wake: ends the loop's wait.
@@ -53,12 +58,12 @@ class SyncRequests:
         self._next: SyncRequest | None = None
 
     def open(self) -> None:
-        """A loop runs from now on."""
+        """Accept requests: a loop runs from now on."""
         with self._lock:
             self._open = True
 
     def ask(self) -> SyncRequest | None:
-        """Ask for a pass that has not begun yet; ``None`` when no loop runs."""
+        """Ask for a poll that has not begun yet; ``None`` when no loop runs."""
         with self._lock:
             if not self._open:
                 return None
@@ -69,7 +74,7 @@ class SyncRequests:
         return asked
 
     def take(self) -> SyncRequest | None:
-        """What was asked for by now; the pass that begins answers it."""
+        """The request that the poll which begins now answers, if any."""
         with self._lock:
             taken, self._next = self._next, None
         return taken

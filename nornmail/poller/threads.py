@@ -11,11 +11,9 @@ from contextlib import suppress
 from weakref import WeakValueDictionary
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
-from nornmail.poller.handler import HandlerRunner
+from nornmail.poller.handler import HandlerRunner, wait_unless_blocked
 
 log = logging.getLogger("nornmail.poller")
-
-# ---- Who may work: one thread at a time in a poller, one poller of a process on a mailbox.
 
 
 class FairLock:
@@ -25,23 +23,23 @@ class FairLock:
 
     Args:
         ring: called when a thread has to wait, so that one inside that merely waits comes out.
-        called_back: whether whoever asks is in a handler of the poller.
+        runner: calls the handlers, which must not wait for the lock.
     """
 
     def __init__(
         self,
         ring: Callable[[], object] = object,
-        called_back: Callable[[], bool] = lambda: False,
+        runner: HandlerRunner | None = None,
     ) -> None:
         self._ring = ring
-        self._called_back = called_back
+        self._runner = runner
         self._lock = threading.Lock()
         self._queue: deque[threading.Event] = deque()
         self._inside: int | None = None
 
     def __enter__(self) -> None:
         me = threading.get_ident()
-        if self._inside == me or self._called_back():
+        if self._inside == me or (self._runner is not None and self._runner.inside()):
             raise HandlerError("a handler must not poll or close the poller that calls it")
         turn = threading.Event()
         try:
@@ -50,7 +48,10 @@ class FairLock:
                 first = self._queue[0] is turn
             if not first:
                 self._ring()
-                turn.wait()
+                if self._runner is None:
+                    turn.wait()
+                else:
+                    wait_unless_blocked(turn, self._runner)
             self._inside = me
         except BaseException:
             self._leave(turn)

@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from nornmail.errors import DecisionRequired
+from nornmail.errors import CommandRefused, DecisionRequired
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Selected
+from nornmail.message.message import parse_message
 from nornmail.model import Change, Entry, EntryKey, Epoch
 from nornmail.poller.decisions import (
     FIRST_RUN_LIMIT,
+    OPEN,
     UNKNOWN_LIMIT,
     Candidate,
     boundary_of,
@@ -35,6 +37,9 @@ from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.poller")
 
+YOUNG_EPOCH = 7 * 86_400.0
+"""Seconds after the begin of an epoch, or after the last such mail, in which mail that was received
+before the epoch is compared too: a restore or a migration may take days."""
 DATES_AT_ONCE = 5_000
 """INTERNALDATEs asked for in one round trip: about 400 KB."""
 
@@ -45,12 +50,18 @@ class Epochs:
     Args:
         ledger: of the mailbox.
         start_from: what a first run does with mail that is there already (rule 9).
+        removes_handled: handled mail is deleted or moved, so that mail like it is rather new.
     """
 
-    def __init__(self, ledger: Ledger, start_from: StartFrom) -> None:
+    def __init__(
+        self, ledger: Ledger, start_from: StartFrom, *, removes_handled: bool = False
+    ) -> None:
         self._ledger = ledger
+        self._removes_handled = removes_handled
         self._start_from = start_from
         self._reader = HeaderReader()
+        self._unknown_before: dict[int, UidSet] = {}
+        self._restored_at: float | None = None
 
     def enter(self, connection: Connection, selected: Selected) -> None:
         """Find out, after a SELECT, which epoch this is; begin the first or a new one.
@@ -67,10 +78,58 @@ class Epochs:
         reason = new_epoch_reason(
             record.epoch, self._ledger.seen.highest, selected.uid_validity, selected.uid_next
         )
+        if not reason and record.epoch.matched:
+            reason = self._replaced(connection)
         if reason:
             self._begin(connection, selected, reason)
         if not self._ledger.epoch.matched:
             self._reconcile(connection)
+
+    def _replaced(self, connection: Connection) -> str:
+        """Why the highest known UID begins a new epoch: it is another message than before.
+
+        A mailbox that was put back from a backup gives UIDs a second time.
+        """
+        uid = self._ledger.seen.highest
+        entries = self._ledger.siblings(uid) if uid else []
+        known = next((entry for entry in entries if entry.digest and entry.message_id), None)
+        if known is None or known.digest is None:
+            return ""
+        try:
+            header = connection.headers(UidSet.of([uid])).get(uid)
+        except CommandRefused as refused:
+            log.info("UID %d was not compared: %s", uid, refused)
+            return ""
+        if header is None or not header.raw or header_digest_of(header.raw) == known.digest.header:
+            return ""
+        message_id = parse_message(header.raw, truncated=True).message_id
+        if message_id in ("", known.message_id):
+            return ""  # a server that changes header fields of its own
+        return f"UID {uid} was {known.message_id} and is {message_id}"
+
+    def reconcile_restored(self, connection: Connection, uids: UidSet) -> None:
+        """Compare mail that comes in a young epoch although it was received before that began.
+
+        A restore puts messages back after the new UIDVALIDITY was seen, and a replica that lagged
+        behind shows again what it hid.
+
+        Args:
+            uids: what was not looked at.
+
+        Raises:
+            DecisionRequired: too much of it is unknown.
+        """
+        epoch, clock = self._ledger.epoch, self._ledger.clock
+        if epoch.number == 1 or not uids or uids.highest < epoch.boundary:
+            return
+        last = epoch.begun_at if self._restored_at is None else self._restored_at
+        if clock.wall() > last + YOUNG_EPOCH:
+            return
+        late = UidSet.of(uid for uid in uids if uid >= epoch.boundary)
+        old = UidSet.of(_received_before(connection, late, epoch.begun_at))
+        if old:
+            self._restored_at = clock.wall()
+            self._compare(connection, old)
 
     def _first_run(self, connection: Connection, selected: Selected) -> None:
         start = self._start_from
@@ -131,8 +190,11 @@ class Epochs:
         """
         boundary = self._ledger.epoch.boundary
         listed = UidSet.of(uid for uid in connection.list_uids() if uid < boundary)
-        candidates = list(self._candidates(connection, listed - self._ledger.seen))
-        unknown = self._recognise(connection, candidates)
+        self._compare(connection, listed - self._ledger.seen)
+
+    def _compare(self, connection: Connection, uids: UidSet) -> None:
+        """Recognise what earlier epochs knew of ``uids``; pass over or refuse the others."""
+        unknown = self._recognise(connection, list(self._candidates(connection, uids)))
         if self._ledger.on_change == "baseline":
             # Also as the answer to what an epoch brought that began under another choice.
             passed = UidSet.of(message.uid for message in unknown)
@@ -141,7 +203,8 @@ class Epochs:
             return
         old = self._forgotten(unknown)
         self._refuse_too_many([message for message in unknown if message.uid not in old])
-        self._ledger.finish_reconciliation(old)
+        if old or not self._ledger.epoch.matched:
+            self._ledger.finish_reconciliation(old)
 
     def _candidates(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
         """The messages, ascending, with what their headers tell; the headers are let go.
@@ -171,7 +234,7 @@ class Epochs:
                 header = candidate.header_digest
                 known = known_by_digest(self._ledger, header)
                 free = [entry for entry in known if entry.key not in taken]
-                found = _identify(connection, candidate, free, same[header])
+                found = self._identify(connection, candidate, free, same[header])
                 if found is None:
                     unknown.append(candidate)
                     continue
@@ -183,6 +246,30 @@ class Epochs:
             self._ledger.commit(*changes)
         log.info("%d of %d messages were known", len(candidates) - len(unknown), len(candidates))
         return unknown
+
+    def _identify(
+        self,
+        connection: Connection,
+        candidate: Candidate,
+        known: Sequence[Entry],
+        same_header: int,
+    ) -> Entry | None:
+        """The one of ``known`` that a message is, by its headers, or by its body where they lie."""
+        if not known:
+            return None
+        if not needs_body(candidate, known, same_header):
+            entry = recognise(known, None, candidate.size)
+            if entry is None or entry.state in OPEN:
+                return entry
+            same_date = entry.received_at == candidate.received_at is not None
+            if same_date and not self._removes_handled:
+                return entry
+            # It would be passed over and may be new: some devices repeat their headers.
+        uids = UidSet.of([candidate.uid])
+        body = connection.bodies(uids, expected_octets=candidate.size).get(candidate.uid)
+        if body is None or not body.raw:
+            return None
+        return recognise(known, digest_of(body.raw), candidate.size)
 
     def _forgotten(self, unknown: Sequence[Candidate]) -> UidSet:
         """Those whose entries may have been removed since they are old: they count as known."""
@@ -213,14 +300,17 @@ class Epochs:
             and message.received_at < record.polled_at
             and not cut_off(message.received_at, record.cut)
         ]
-        if len(old) <= UNKNOWN_LIMIT:
+        # Counted over the epoch: a restore may come in many small parts.
+        counted = self._unknown_before.setdefault(record.epoch.number, UidSet())
+        counted.update(UidSet.of(message.uid for message in old))
+        if len(counted) <= UNKNOWN_LIMIT:
             return
         raise DecisionRequired(
-            f"a new UIDVALIDITY brought {len(old)} messages that are unknown and older than the "
-            f"last good poll, more than {UNKNOWN_LIMIT}, and none was delivered. Set "
-            'on_uidvalidity_change (IMAP_ON_UIDVALIDITY_CHANGE) to "replay" to have them handed '
-            'over, or to "baseline" to pass them over.',
-            count=len(old),
+            f"a new UIDVALIDITY brought {len(counted)} messages that are unknown and older than "
+            f"the last good poll, more than {UNKNOWN_LIMIT}, and the mailbox waits for your "
+            'decision. Set on_uidvalidity_change (IMAP_ON_UIDVALIDITY_CHANGE) to "replay" to '
+            'have them delivered, or to "baseline" to pass them over.',
+            count=len(counted),
             setting="on_uidvalidity_change",
             choices=("replay", "baseline"),
         )
@@ -244,18 +334,3 @@ def _received_before(connection: Connection, uids: UidSet, instant: float) -> It
         for uid, summary in connection.summaries(part).items():
             if summary.received_at is not None and summary.received_at < instant:
                 yield uid
-
-
-def _identify(
-    connection: Connection, candidate: Candidate, known: Sequence[Entry], same_header: int
-) -> Entry | None:
-    """The one of ``known`` that this message is, by its headers, or by its body where they lie."""
-    if not known:
-        return None
-    if not needs_body(candidate, known, same_header):
-        return recognise(known, None, candidate.size)
-    uids = UidSet.of([candidate.uid])
-    body = connection.bodies(uids, expected_octets=candidate.size).get(candidate.uid)
-    if body is None or not body.raw:
-        return None
-    return recognise(known, digest_of(body.raw), candidate.size)

@@ -31,6 +31,9 @@ _ADVICE = {
 }
 
 
+_PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
+
+
 def store_error(path: str, error: OSError) -> StoreError:
     """The StoreError to raise ``from error``.
 
@@ -43,7 +46,8 @@ def store_error(path: str, error: OSError) -> StoreError:
     if hasattr(error, "__notes__"):
         what = " ".join([what, *error.__notes__])
     advice = _ADVICE.get(error.errno or 0, UNKNOWN)
-    return StoreError(f"the state store {path} cannot be used: {what}: {advice}")
+    text = f"the state store {path} cannot be used: {what}: {advice}"
+    return StoreError(text, passing=advice == FULL or error.errno in _PASSING)
 
 
 def resolve(path: str | os.PathLike[str]) -> str:

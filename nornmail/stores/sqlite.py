@@ -48,6 +48,10 @@ _ADVICE = {
 """By the name of the error's primary code, ``SQLITE_`` left out."""
 
 
+_PASSING = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "PROTOCOL", "NOMEM"})
+"""Errors of sqlite that may pass by themselves."""
+
+
 @contextmanager
 def translated(path: str) -> Iterator[None]:
     """Raise a StoreError in place of an error of sqlite.
@@ -61,7 +65,8 @@ def translated(path: str) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")  # the module's own errors have none
         primary = name.removeprefix("SQLITE_").partition("_")[0]
         advice = _ADVICE.get(primary, UNKNOWN)
-        raise StoreError(f"the state store {path} cannot be used: {error}: {advice}") from error
+        text = f"the state store {path} cannot be used: {error}: {advice}"
+        raise StoreError(text, passing=primary in _PASSING) from error
     except OverflowError as error:
         raise StoreError(
             f"the state store {path} cannot hold a number of more than 64 bits"

@@ -111,13 +111,33 @@ def test_what_failed_when_the_disk_ran_full_still_waits(world: World, disk: Disk
     assert handler.attempts.count(("bad", 1)) == 1
 
 
-def test_run_forever_ends_loudly(world: World, disk: Disk) -> None:
-    disk.full = True
+def test_run_forever_waits_until_there_is_room(world: World, disk: Disk) -> None:
+    """What was handled when the disk ran full is kept, and is not handled again."""
+    world.deliver("one", "two")
+
+    def handle(message: Message) -> None:
+        world.note(message)
+        disk.full = len(world.seen) == 1
+
+    poller = world.poller(handle)
+    told = []
+
+    def it_has_room_again() -> None:
+        status = poller.status()
+        told.append((status.state, "No space left" in status.reason))
+        disk.full = False
+
+    world.run(poller, it_has_room_again, lambda: None, lambda: None)
+    assert told == [("store_trouble", True)]
+    assert world.handed_over == ["one", "two"]
+    assert world.states() == {State.FINISHED: 2}
+
+
+def test_run_forever_ends_when_the_store_is_broken(world: World) -> None:
     world.deliver("one")
-    with pytest.raises(StoreError, match="No space left"):
-        world.poller().run_forever()
-    disk.full = False
-    assert world.poller().poll_once().handled == 1
+    poller = world.poller(lambda _: world.store.close())
+    with pytest.raises(StoreError, match="closed"):
+        poller.run_forever()
 
 
 def test_the_state_on_the_disk_outlives_it_all(world: World, disk: Disk) -> None:

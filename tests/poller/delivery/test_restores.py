@@ -1,0 +1,114 @@
+"""A mailbox is put back from a backup: at once, bit by bit, or by a replica that lags."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from nornmail import DecisionRequired
+from nornmail.model import State
+from nornmail.poller.decisions import UNKNOWN_LIMIT
+from nornmail.testing.mailbox import Mailbox
+from tests.poller.delivery.harness import World, embedded_only, mail, numbered, numbers, subjects
+
+pytestmark = embedded_only  # others cannot be brought to give a UID twice
+
+
+def box(world: World) -> Mailbox:
+    assert world.server is not None
+    return world.server.mailbox()
+
+
+def take_away(world: World, *uids: int) -> list[tuple[bytes, datetime]]:
+    """Messages go without an EXPUNGE that anybody sees; what they were."""
+    mailbox = box(world)
+    with mailbox.lock:
+        taken = [(m.raw, m.internal_date) for m in mailbox.messages if not uids or m.uid in uids]
+        for uid in uids or [message.uid for message in mailbox.messages]:
+            mailbox.epoch.remove(uid)
+    return taken
+
+
+def test_mail_that_comes_back_after_the_new_uidvalidity_was_seen_is_known(world: World) -> None:
+    world.deliver(*numbered(1, 20))
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    taken = take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    poller.poll_once()
+    for part in (taken[:10], taken[10:]):
+        for raw, date in part:
+            box(world).add(raw, date=date)
+        world.clock.advance(86_400)
+        poller.poll_once()
+    world.deliver("new")
+    poller.poll_once()
+    assert subjects(world.seen) == [*numbers(1, 20), "new"]
+
+
+def test_unknown_old_mail_is_counted_over_the_epoch(world: World) -> None:
+    world.deliver("one")
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    poller.poll_once()
+    half = UNKNOWN_LIMIT // 2 + 1
+    old = datetime.fromtimestamp(world.clock.wall() - 86_400, UTC)
+    for number in range(half):
+        box(world).add(mail(f"first {number}"), date=old)
+    assert poller.poll_once().new == half
+    for number in range(half):
+        box(world).add(mail(f"second {number}"), date=old)
+    with pytest.raises(DecisionRequired):
+        poller.poll_once()
+    assert len(world.seen) == 1 + half
+
+
+def test_what_a_lagging_replica_hid_is_known_when_it_comes_back(world: World) -> None:
+    world.deliver(*numbered(1, 10))
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    taken = take_away(world, 9, 10)
+    box(world).uid_next_override = 9
+    world.clock.advance(60)
+    poller.poll_once()
+    poller.close()
+    for uid, (raw, date) in zip((9, 10), taken, strict=True):
+        box(world).add(raw, date=date, uid=uid)
+    box(world).uid_next_override = None
+    world.clock.advance(60)
+    poller.poll_once()
+    assert subjects(world.seen) == numbers(1, 10)
+
+
+def test_uids_that_are_given_a_second_time_are_looked_at(world: World) -> None:
+    world.deliver(*numbered(1, 10))
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    take_away(world, 9, 10)
+    for uid in (9, 10, 11):
+        box(world).add(mail(f"new {uid}"), uid=uid)
+    world.clock.advance(60)
+    poller.poll_once()
+    assert subjects(world.seen) == [*numbers(1, 10), "new 9", "new 10", "new 11"]
+
+
+def test_the_same_headers_and_size_with_another_body_are_new_mail(world: World) -> None:
+    world.deliver(mail("alarm", body="door 1 open"))
+    poller = world.poller(delete_after_fetch=True)
+    poller.poll_once()
+    poller.close()
+    box(world).reset_uid_validity()
+    world.deliver(mail("alarm", body="door 2 open"))
+    world.clock.advance(60)
+    poller.poll_once()
+    assert [message.text.strip() for message in world.seen] == ["door 1 open", "door 2 open"]
+    assert world.states() == {State.FINISHED: 2}
