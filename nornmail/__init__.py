@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nornmail.errors import MessageGone as MessageGone
     from nornmail.errors import NornmailError as NornmailError
     from nornmail.errors import ProtocolError as ProtocolError
+    from nornmail.errors import RecipientNotAllowed as RecipientNotAllowed
     from nornmail.errors import Refusal as Refusal
     from nornmail.errors import Reject as Reject
     from nornmail.errors import ReplyRefused as ReplyRefused
@@ -75,8 +76,8 @@ _HOMES = {
     "errors": (
         "AuthenticationFailed CommandRefused ComposeError ConfigurationError ConnectionLost "
         "DecisionRequired Defer HandlerError LeaseHeld LeaseLost MessageGone NornmailError "
-        "ProtocolError Refusal Reject ReplyRefused SendFailed SendUnknown SendingDisabled "
-        "StoreError Throttled"
+        "ProtocolError RecipientNotAllowed Refusal Reject ReplyRefused SendFailed SendUnknown "
+        "SendingDisabled StoreError Throttled"
     ),
     "imap.sent_mailbox": "SentMailbox",
     "message.addresses": "Address",

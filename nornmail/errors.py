@@ -156,6 +156,18 @@ class ComposeError(NornmailError, ValueError):
         super().__init__(f"{field}: {why}")
 
 
+class RecipientNotAllowed(ComposeError):
+    """A recipient is not among ``Mailer(allowed_recipients=...)``: nothing was sent or queued.
+
+    Attributes:
+        address: of the recipient.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__("to", f"{address} is not an allowed recipient")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One reason not to answer a message by itself (RFC 3834).

@@ -77,6 +77,7 @@ def refusal_reasons(
     now: datetime,
     max_age: timedelta | None = MAX_REPLY_AGE,
     allow: Collection[str] = (),
+    to_author: bool = False,
 ) -> list[Refusal]:
     """Every reason not to answer, one of each kind, in the order of :data:`REFUSALS`.
 
@@ -91,6 +92,7 @@ def refusal_reasons(
         max_age: how long ago it may have been received (``received_at``, else the Date field);
             ``None`` is no limit.
         allow: names of refusals to ignore.
+        to_author: the answer goes to From, whatever Reply-To says.
 
     Raises:
         ConfigurationError: ``allow`` has a name that is none of :data:`REFUSALS`.
@@ -101,7 +103,7 @@ def refusal_reasons(
     reasons: dict[str, Refusal] = {}
     for reason in (
         *(Refusal(sign.kind, sign.reason) for sign in message.automatic_signs),
-        *_from_ourselves(message, own, own_message_ids),
+        *_from_ourselves(message, own, own_message_ids, to_author),
         *_too_many(answered, limits or AnswerLimits()),
         *_too_old(message, now, max_age),
     ):
@@ -110,13 +112,16 @@ def refusal_reasons(
 
 
 def _from_ourselves(
-    message: Message, own: Collection[str], own_message_ids: Callable[[str], bool]
+    message: Message,
+    own: Collection[str],
+    own_message_ids: Callable[[str], bool],
+    to_author: bool,
 ) -> Iterator[Refusal]:
     """Mail that is ours, or whose answer would go to us or to no one.
 
     A form on a web page may write From our own address, with the customer in Reply-To.
     """
-    recipients = correspondents(message)
+    recipients = correspondents(message, to_author=to_author)
     if not recipients:
         yield Refusal("nobody", "it has no address to answer to")
     elif all(is_own(recipient.address, own) for recipient in recipients):

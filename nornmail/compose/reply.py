@@ -137,6 +137,7 @@ def reply_draft(
     sender: AddressLike,
     own: Collection[str] = (),
     reply_all: bool = False,
+    to_author: bool = False,
     quote: bool = False,
     attachments: Sequence[OutgoingAttachment] = (),
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
@@ -151,6 +152,7 @@ def reply_draft(
         own: all addresses of ours, which a reply to all leaves out; case and plus-tags do not
             matter. ``sender`` is one of them.
         reply_all: also to everyone in To and Cc.
+        to_author: to From, whatever Reply-To says.
         quote: with the message's text below, each line behind ``>``.
         attachments: files that were read already.
         headers: further fields.
@@ -161,7 +163,7 @@ def reply_draft(
             :data:`MAX_REPLY_ALL`.
     """
     ours = (*own, to_address(sender, "sender").address)
-    to, cc = _recipients(message, ours, reply_all=reply_all)
+    to, cc = _recipients(message, ours, reply_all=reply_all, to_author=to_author)
     if quote:
         text, html = _with_quote(message, text, html)
     return Draft(
@@ -181,10 +183,10 @@ def reply_draft(
 
 
 def _recipients(
-    message: Message, ours: Collection[str], *, reply_all: bool
+    message: Message, ours: Collection[str], *, reply_all: bool, to_author: bool
 ) -> tuple[list[Address], list[Address]]:
     """To and Cc: each address once, and ours only if there are no others."""
-    to = list(correspondents(message))
+    to = list(correspondents(message, to_author=to_author))
     if len(to) > MAX_REPLY_TO:
         raise ComposeError("to", f"a reply would go to more than {MAX_REPLY_TO} addresses")
     seen = {canonical(who.address) for who in to}
@@ -247,12 +249,13 @@ def _with_quote(
     return f"{(text or '').rstrip()}\n\n{quoted_text(message)}", None
 
 
-def correspondents(message: Message) -> tuple[Address, ...]:
+def correspondents(message: Message, *, to_author: bool = False) -> tuple[Address, ...]:
     """The recipients of a reply: Reply-To, or From where that has none (RFC 5322, 3.6.2).
 
-    Only those that can be written to, each once.
+    Only those that can be written to, each once. ``to_author`` ignores Reply-To.
     """
-    return tuple(_usable(message.reply_to, set())) or tuple(_usable((message.from_,), set()))
+    reply_to = () if to_author else message.reply_to
+    return tuple(_usable(reply_to, set())) or tuple(_usable((message.from_,), set()))
 
 
 def is_own(address: str, own: Collection[str]) -> bool:

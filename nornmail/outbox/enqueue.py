@@ -13,6 +13,7 @@ from typing import Any
 
 from nornmail import context
 from nornmail.clock import Clock, utc_datetime
+from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.reply import correspondents
@@ -76,6 +77,7 @@ class Enqueuer:
         dry_run: nothing is stored or sent.
         receive_only: everything is refused.
         answer_limits, max_reply_age: of replies.
+        allowed: recipients; ``None`` allows all.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Enqueuer:
         receive_only: bool,
         answer_limits: AnswerLimits | None,
         max_reply_age: timedelta | None,
+        allowed: AllowedRecipients | None,
     ) -> None:
         self._store = store
         self._outbox = outbox
@@ -100,9 +103,17 @@ class Enqueuer:
         self._receive_only = receive_only
         self._answer_limits = answer_limits
         self._max_reply_age = max_reply_age
+        self._allowed = allowed
         self._process = os.getpid()
 
-    def refuse_loops(self, message: Message, own: Collection[str], allow: Collection[str]) -> None:
+    def refuse_loops(
+        self,
+        message: Message,
+        own: Collection[str],
+        allow: Collection[str],
+        *,
+        to_author: bool = False,
+    ) -> None:
         """Check that a program may answer a message.
 
         Raises:
@@ -118,6 +129,7 @@ class Enqueuer:
             now=utc_datetime(now),
             max_age=self._max_reply_age,
             allow=allow,
+            to_author=to_author,
         )
         if reasons:
             raise ReplyRefused(reasons)
@@ -134,7 +146,12 @@ class Enqueuer:
             )
 
     def enqueue(
-        self, key: str | None, draft: Callable[[], Draft], *, answers: Message | None = None
+        self,
+        key: str | None,
+        draft: Callable[[], Draft],
+        *,
+        answers: Message | None = None,
+        handling: Message | None = None,
     ) -> SendResult:
         """Compose a message and queue it, unless its key is known.
 
@@ -142,11 +159,12 @@ class Enqueuer:
             key: as the caller gave it.
             draft: makes the draft; called only where the key is new.
             answers: the message that it answers.
+            handling: the message being handled, where the context does not know it.
         """
         if self._receive_only:
             raise SendingDisabled("this mailer is receive_only: it sends nothing")
         self.refuse_after_fork()
-        name, default_of = self._key(key, answers)
+        name, default_of = self._key(key, answers, handling)
         if default_of is None:
             return self._put(name, draft, is_answer=answers is not None)
         default_of.take(self._outbox)
@@ -157,7 +175,7 @@ class Enqueuer:
             raise
 
     def _key(
-        self, key: str | None, answers: Message | None
+        self, key: str | None, answers: Message | None, handling: Message | None
     ) -> tuple[str, context.DeliveryContext | None]:
         """The key in the store, and the delivery whose default key it is."""
         if key is not None and not (len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key)):
@@ -170,6 +188,8 @@ class Enqueuer:
             if key is None:
                 return delivery.delivery_id, delivery
             return f"{delivery.delivery_id}/{key}", None
+        if handling is not None and handling.delivery_id:
+            return handling.delivery_id + ("" if key is None else f"/{key}"), None
         if key is None and answers is not None:
             key = answers.delivery_id or None
         return key or secrets.token_hex(16), None
@@ -189,6 +209,8 @@ class Enqueuer:
             return result_of(known)
         now = self._clock.wall()
         composed = compose(draft(), now=utc_datetime(now), unique=secrets.token_hex(16))
+        if self._allowed is not None:
+            self._allowed.check(composed.envelope)
         message = _queued(self._outbox, key, composed, now, is_answer=is_answer)
         if self._dry_run:
             addresses = ", ".join(recipient.address for recipient in message.recipients)

@@ -13,10 +13,11 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, Literal, ParamSpec, Self
 
 from nornmail.clock import Clock, SystemClock, system_random
 from nornmail.compose.addresses import AddressesLike, AddressLike, sender_of, to_address
+from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.attachments import AttachmentSource, read_attachments
 from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
@@ -99,6 +100,9 @@ class Mailer:
         send_limits: how many messages go out per minute and hour; those above wait.
         answer_limits: how many replies a correspondent, and a thread, gets per hour and day.
         max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
+        allowed_recipients: addresses, and domains as ``@example.com``, that mail may go to; others
+            raise :class:`~nornmail.errors.RecipientNotAllowed`. An empty list refuses all; ``None``
+            takes those of the settings, else allows all.
         account: the outbox's name in the store; by default ``username@host``.
         on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
@@ -123,6 +127,7 @@ class Mailer:
         send_limits: SendLimits | None = None,
         answer_limits: AnswerLimits | None = None,
         max_reply_age: timedelta | None = MAX_REPLY_AGE,
+        allowed_recipients: Iterable[str] | None = None,
         account: str | None = None,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
@@ -178,6 +183,7 @@ class Mailer:
             receive_only=receive_only,
             answer_limits=answer_limits,
             max_reply_age=max_reply_age,
+            allowed=_allowed(settings, allowed_recipients),
         )
         if self._drains():
             registry.register(self._store, self._worker)
@@ -220,6 +226,7 @@ class Mailer:
         in_reply_to: str = "",
         references: Sequence[str] = (),
         key: str | None = None,
+        handling: Message | None = None,
     ) -> SendResult:
         """Send a message, once per key.
 
@@ -234,6 +241,8 @@ class Mailer:
             key: identifies it: a second send with the same key sends nothing. In a handler the
                 default is the message's ``delivery_id``, and a key counts within that message.
                 Elsewhere, without one, each call sends a message of its own.
+            handling: the message that a handler has, for a call from a thread that the handler
+                started itself: the key counts as it does in the handler.
 
         Returns:
             Its result so far; with a store mostly ``queued``. Where a message with this key exists,
@@ -262,6 +271,7 @@ class Mailer:
                 in_reply_to=in_reply_to,
                 references=references,
             ),
+            handling=handling,
         )
 
     def reply(
@@ -270,6 +280,7 @@ class Mailer:
         text: str | None,
         html: str | None = None,
         *,
+        to: Literal["reply-to", "author"] = "reply-to",
         reply_all: bool = False,
         quote: bool = False,
         attachments: Iterable[AttachmentSource] = (),
@@ -278,12 +289,14 @@ class Mailer:
         allow: Collection[str] = (),
         approved: bool = False,
         key: str | None = None,
+        handling: Message | None = None,
     ) -> SendResult:
         """Reply to a message, in its thread, once per key.
 
         Args:
             message: to answer.
             text, html: the body.
+            to: ``"author"`` answers From, whatever Reply-To says.
             reply_all: also to everyone else that the message went to.
             quote: with the message's text below.
             attachments, headers: as in :meth:`send`.
@@ -291,7 +304,8 @@ class Mailer:
                 inboxes, else the mailer's sender.
             allow: names of refusals (:data:`nornmail.compose.autoreply.REFUSALS`) that are lifted.
             approved: a person has read it: it is not marked as automatic (RFC 3834).
-            key: as in :meth:`send`; outside of a handler the message's ``delivery_id``.
+            key, handling: as in :meth:`send`; outside of a handler the default key is the message's
+                ``delivery_id``.
 
         Returns:
             Its result so far, as of :meth:`send`.
@@ -300,10 +314,12 @@ class Mailer:
             ReplyRefused: a program must not answer this message; nothing was sent or kept.
             NornmailError: as :meth:`send`.
         """
+        if to not in ("reply-to", "author"):
+            raise ConfigurationError("to", to, 'must be "reply-to" or "author"')
         own = self._own | ({message.inbox} if message.inbox else set())
 
         def draft() -> Draft:
-            self._enqueuer.refuse_loops(message, own, allow)
+            self._enqueuer.refuse_loops(message, own, allow, to_author=to == "author")
             return reply_draft(
                 message,
                 text,
@@ -311,13 +327,14 @@ class Mailer:
                 sender=from_ or message.inbox or self._sender,
                 own=own,
                 reply_all=reply_all,
+                to_author=to == "author",
                 quote=quote,
                 attachments=read_attachments(attachments),
                 headers=headers,
                 approved=approved,
             )
 
-        return self._enqueuer.enqueue(key, draft, answers=message)
+        return self._enqueuer.enqueue(key, draft, answers=message, handling=handling)
 
     asend = _in_thread(send)
     areply = _in_thread(reply)
@@ -490,3 +507,9 @@ class Mailer:
         if html is None and text is not None and self._render_html is not None:
             return self._render_html(text)
         return html
+
+
+def _allowed(settings: SmtpSettings, allowed: Iterable[str] | None) -> AllowedRecipients | None:
+    if allowed is None and settings.allowed_recipients is not None:
+        allowed = settings.allowed_recipients.split(",")
+    return None if allowed is None else AllowedRecipients(allowed)

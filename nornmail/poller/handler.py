@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from nornmail.clock import Clock
 from nornmail.context import DeliveryContext, within
-from nornmail.errors import Defer, HandlerError, Reject, ReplyRefused
+from nornmail.errors import Defer, HandlerError, RecipientNotAllowed, Reject, ReplyRefused
 from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
@@ -93,7 +93,7 @@ def raised(error: BaseException) -> Outcome:
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
         return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
-    if isinstance(error, Reject | ReplyRefused):
+    if isinstance(error, Reject | ReplyRefused | RecipientNotAllowed):
         # What must not be answered now must not be later. It shows nothing wrong with the handler:
         # five newsletters in a row are no outage.
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)

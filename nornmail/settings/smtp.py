@@ -50,6 +50,8 @@ class SmtpSettings:
             the password included, and cannot be combined with port 465 [SMTP_USE_TLS, true].
         ca_file: a private certification authority in PEM [SMTP_CA_FILE].
         timeout: seconds that the server may take to answer [SMTP_TIMEOUT, 60].
+        allowed_recipients: addresses and domains (``@example.com``) that mail may go to, separated
+            by commas; without it, all [SMTP_ALLOWED_RECIPIENTS].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -64,6 +66,7 @@ class SmtpSettings:
     use_tls: bool = setting("SMTP_USE_TLS", True, SWITCH)
     ca_file: str | None = setting("SMTP_CA_FILE", None, OPTIONAL_TEXT)
     timeout: float = setting("SMTP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
+    allowed_recipients: str | None = setting("SMTP_ALLOWED_RECIPIENTS", None, OPTIONAL_TEXT)
 
     def __post_init__(self) -> None:
         check_settings(self)

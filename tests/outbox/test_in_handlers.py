@@ -565,3 +565,34 @@ def test_sync_without_a_loop_sends_as_well(office: Office) -> None:
     office.deliver()
     assert office.poller(lambda message: office.one.mailer.reply(message, "42")).sync() == 1
     assert office.subjects() == ["Re: question"]
+
+
+def test_a_thread_of_the_handlers_own_sends_once_when_it_names_the_message(office: Office) -> None:
+    runs = []
+
+    def handle(message: Message) -> None:
+        runs.append(message)
+
+        def work() -> None:
+            office.one.mailer.send("kim@example.org", "s", "t", handling=message)
+            office.one.mailer.send("lee@example.org", "s", "t", key="copy", handling=message)
+            office.one.mailer.reply(message, "t", key="answer", handling=message)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if len(runs) == 1:
+            raise RuntimeError("after it")
+
+    poller = office.poller(handle)
+    office.deliver()
+    poller.poll_once()
+    office.one.clock.advance(120)
+    poller.poll_once()
+    assert len(runs) == 2
+    assert sorted(office.one.server.addresses()) == [
+        "ann@example.org", "kim@example.org", "lee@example.org"
+    ]  # fmt: skip
+    delivery_id = runs[0].delivery_id
+    keys = {m.key for m in office.store.queued_messages(OUTBOX, frozenset(QueueState))}
+    assert keys == {delivery_id, f"{delivery_id}/copy", f"{delivery_id}/answer"}
