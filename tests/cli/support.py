@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nornmail import ImapSettings, Message, Poller, Reject, SqliteStateStore
 from nornmail.testing import MailServer
+from tests.cli.zygote import Forked, Zygote
 from tests.support.package import package_directory
 
 USER = "agent@example.com"
@@ -46,6 +49,14 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+@cache
+def zygote() -> Zygote:
+    """The zygote of this run, which ends with it."""
+    running = Zygote()
+    atexit.register(running.close)
+    return running
+
+
 class User:
     """Somebody at a terminal, in a directory of their own.
 
@@ -67,10 +78,6 @@ class User:
                 ``nornmail`` than this one.
         """
         program = options.pop("program", None)
-        start = [program] if program else [sys.executable, "-m", "nornmail"]
-        command = [*start, *arguments]
-        if closed is not None:
-            command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command]
         more = {name: options.pop(name) for name in list(options) if name.isupper()}
         kept = {
             name: value
@@ -78,12 +85,21 @@ class User:
             if not name.startswith(("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_"))
         }
         paths = {"PYTHONPATH": str(package_directory().parent), "PYTHONWARNINGS": "error"}
+        environment = {**kept, **paths, **self.environment, **more}
+        of_python = any(name.startswith("PYTHON") for name in {**self.environment, **more})
+        if not (program or of_python or closed is not None or options.keys() - {"stdout"}):
+            stdout = options.get("stdout", subprocess.PIPE)
+            return Running(zygote().start(arguments, self.directory, environment, stdout))
+        start = [program] if program else [sys.executable, "-m", "nornmail"]
+        command = [*start, *arguments]
+        if closed is not None:
+            command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return Running(
             subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env={**kept, **paths, **self.environment, **more},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 bufsize=0,  # what a test reads of a line is not kept from communicate()
                 **{**pipes, **options},
@@ -99,7 +115,7 @@ class User:
 class Running:
     """A process that runs; killed at the end of the block, or when it takes for ever."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked) -> None:
         self.process = process
         self._guard = threading.Timer(SECONDS, process.kill)
 

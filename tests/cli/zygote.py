@@ -1,0 +1,166 @@
+"""A process that has imported the package, and becomes ``nornmail`` in a fork: in milliseconds.
+
+The fork has the environment, directory and pipes that it is given, runs in its own main thread, and
+leaves by the interpreter's own end: it differs from ``python -m nornmail`` only in what it needed to
+start. The zygote has one thread and nothing open, so a fork is clean. Between it and each child
+stands a process that reports the child's number and end, since only a parent can wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from tests.support.package import package_directory
+
+PROGRAM = (
+    "from tests.cli.zygote import become_child; become_child(); "
+    "import sys; from nornmail.cli import main; sys.exit(main())"
+)
+ORDER_BYTES = 1 << 20
+"""Octets of an order: arguments and the environment."""
+
+
+class Forked:
+    """A child of the zygote, as `subprocess.Popen` has it, as far as these tests use that.
+
+    Attributes:
+        returncode: as Popen has it: a signal's number below zero; None while it runs.
+    """
+
+    def __init__(
+        self, pid: int, ends: IO[str], stdout: IO[bytes] | None, stderr: IO[bytes] | None
+    ) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self.stderr = stderr
+        self.returncode: int | None = None
+        self._ends = ends
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, and return the exit status."""
+        if self.returncode is None:
+            if not select.select([self._ends], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("nornmail", timeout or 0.0)
+            self.returncode = int(self._ends.readline())
+            self._ends.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the child has ended."""
+        if self.returncode is None and not select.select([self._ends], [], [], 0)[0]:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL, unless the child has ended."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[bytes, bytes]:
+        """What it still writes to both pipes, and its end."""
+        written = {pipe: b"" for pipe in (self.stdout, self.stderr) if pipe is not None}
+        open_pipes = list(written)
+        while open_pipes:
+            ready = select.select(open_pipes, [], [], timeout)[0]
+            if not ready:
+                raise subprocess.TimeoutExpired("nornmail", timeout or 0.0)
+            for pipe in ready:
+                octets = pipe.read(65536)
+                written[pipe] += octets
+                if not octets:
+                    open_pipes.remove(pipe)
+        self.wait(timeout)
+        out = written[self.stdout] if self.stdout is not None else b""
+        return out, written[self.stderr] if self.stderr is not None else b""
+
+
+class Zygote:
+    """The zygote of a run of pytest, which starts with the first order."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        paths = [str(package_directory().parent), str(Path(__file__).parents[2])]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", PROGRAM],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def start(
+        self, arguments: tuple[str, ...], directory: Path, environment: dict[str, str], stdout: int
+    ) -> Forked:
+        """Start ``nornmail``.
+
+        Args:
+            stdout: a descriptor for its standard output, or PIPE.
+        """
+        ends, theirs = os.pipe()
+        err, their_err = os.pipe()
+        out, their_out = os.pipe() if stdout == subprocess.PIPE else (None, os.dup(stdout))
+        order = json.dumps([arguments, str(directory), environment]).encode()
+        descriptors = [their_out, their_err, theirs]
+        socket.send_fds(self._socket, [order], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        report = open(ends, encoding="ascii", buffering=1)  # noqa: SIM115
+        pid = int(report.readline())
+        return Forked(
+            pid,
+            report,
+            None if out is None else open(out, "rb", buffering=0),
+            open(err, "rb", buffering=0),
+        )
+
+    def close(self) -> None:
+        """End the zygote."""
+        self._socket.close()
+        assert self._process.wait() == 0
+
+
+def become_child() -> None:
+    """The zygote itself. It returns in every child, and nowhere else."""
+    import nornmail.cli.http_server  # noqa: F401
+    from nornmail.cli import main  # noqa: F401
+
+    orders = socket.socket(fileno=0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those between are reaped by the system
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(orders, ORDER_BYTES, 3)
+        if not order:
+            os._exit(0)
+        if os.fork() == 0:
+            break
+        for descriptor in descriptors:
+            os.close(descriptor)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    orders.close()
+    out, err, report = descriptors
+    child = os.fork()
+    if child:
+        for descriptor in (out, err):
+            os.close(descriptor)
+        os.write(report, b"%d\n" % child)
+        _, status = os.waitpid(child, 0)
+        os.write(report, b"%d\n" % os.waitstatus_to_exitcode(status))
+        os._exit(0)
+    os.close(report)
+    for descriptor, number in ((out, 1), (err, 2)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null:
+        os.dup2(null, 0)
+        os.close(null)
+    arguments, directory, environment = json.loads(order)
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv[1:] = arguments
