@@ -89,6 +89,7 @@ class User:
         of_python = any(name.startswith("PYTHON") for name in {**self.environment, **more})
         if not (program or of_python or closed is not None or options.keys() - {"stdout"}):
             stdout = options.get("stdout", subprocess.PIPE)
+            stdout = stdout if isinstance(stdout, int) else stdout.fileno()
             return Running(zygote().start(arguments, self.directory, environment, stdout))
         start = [program] if program else [sys.executable, "-m", "nornmail"]
         command = [*start, *arguments]
@@ -168,7 +169,7 @@ class Running:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=SECONDS)
         ended = Ended(
-            self.process.returncode, (out or b"").decode("utf-8"), (err or b"").decode("utf-8")
+            self.process.wait(), (out or b"").decode("utf-8"), (err or b"").decode("utf-8")
         )
         assert "Traceback" not in ended.err, ended.err
         assert PASSWORD not in ended.out + ended.err

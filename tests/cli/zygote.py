@@ -1,9 +1,9 @@
 """A process that has imported the package, and becomes ``nornmail`` in a fork: in milliseconds.
 
-The fork has the environment, directory and pipes that it is given, runs in its own main thread, and
-leaves by the interpreter's own end: it differs from ``python -m nornmail`` only in what it needed to
-start. The zygote has one thread and nothing open, so a fork is clean. Between it and each child
-stands a process that reports the child's number and end, since only a parent can wait for it.
+The fork has the environment, directory and pipes that it is given, and leaves by the interpreter's
+own end: it differs from ``python -m nornmail`` only in what it needed to start. The zygote has one
+thread and nothing open, so a fork is clean. Between it and each child stands a process that reports
+the child's number and end, since only a parent can wait for it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Zygote:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-c", PROGRAM],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
             )
 

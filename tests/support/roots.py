@@ -20,8 +20,8 @@ from tests.support.require import VARIABLE, missing, required
 
 PLACE_VARIABLE = "NORNMAIL_ROOTS"
 DEFAULT_PLACE = "/var/cache/nornmail"
-RETRIES = 3
-"""How often a package that could not be fetched is asked for again."""
+OPTIONS = ("-o", "Acquire::Retries=3", "-o", "Acquire::Check-Valid-Until=false")
+"""Ask again for a package that could not be fetched; take a mirror whose index has run out."""
 TOOLS = ("chroot", "debootstrap", "mount", "unshare")
 MADE = "nornmail-made"
 """The file in a root that says that it is whole."""
@@ -109,7 +109,7 @@ def _make(recipe: Recipe, path: Path) -> None:
         policy = fresh / "usr/sbin/policy-rc.d"
         policy.write_text(_POLICY)
         policy.chmod(0o755)
-        apt = ("chroot", str(fresh), "apt-get", "-q", "-y", "-o", f"Acquire::Retries={RETRIES}")
+        apt = ("chroot", str(fresh), "apt-get", "-q", "-y", *OPTIONS)
         _do(recipe, *apt, "update")
         _do(recipe, *apt, "install", "--no-install-recommends", *recipe.packages)
         _do(recipe, *apt, "clean")
