@@ -228,7 +228,7 @@ def test_no_way_in(
 def test_starttls_that_is_missing(postfix: Postfix) -> None:
     before = len(postfix.logins)
     login = {"username": "me", "password": postfix.password}
-    with pytest.raises(ConnectionLost, match="no STARTTLS"):
+    with pytest.raises(ConnectionLost, match="not offer STARTTLS"):
         Session.open(settings(postfix, postfix.plain_port, **login))
     assert len(postfix.logins) == before
 
