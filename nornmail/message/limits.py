@@ -62,7 +62,7 @@ MAX_NESTING: Final = 50
 MAX_ENCODED_MULTIPARTS: Final = 3
 """Multiparts of one message whose own transfer encoding is undone: each holds its bytes again."""
 
-MAX_BASE64_RUNS: Final = 500_000
+MAX_ENCODED_RUNS: Final = 500_000
 """Pieces of base64 in one part that end somewhere within four digits. A file of 25 MB, of which a
 program encoded each line alone, has 330,000 pieces; theirs end where they should."""
 

@@ -9,7 +9,7 @@ from itertools import compress, islice
 from typing import Final
 
 from nornmail.defects import Note, ignore
-from nornmail.message.limits import MAX_BASE64_RUNS, MAX_PADDED_BREAKS
+from nornmail.message.limits import MAX_ENCODED_RUNS, MAX_PADDED_BREAKS
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
@@ -160,7 +160,7 @@ def _decode_runs(data: bytes, note: Note) -> bytes:
         mask = binascii.a2b_base64(digits.translate(_MASK)).translate(_WHOLE)
         return bytes(compress(octets, mask))
     out = bytearray()
-    for run in islice(_RUN.finditer(data), MAX_BASE64_RUNS):
+    for run in islice(_RUN.finditer(data), MAX_ENCODED_RUNS):
         out += _decode_run(run[0], ignore)
         at = run.end()
     if data[at:].strip(_AFTER_PADDING):

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from nornmail.html.document import html_to_text
-from nornmail.message.limits import MAX_BASE64_RUNS
+from nornmail.message.limits import MAX_ENCODED_RUNS
 from nornmail.message.message import parse_message
 from nornmail.message.quotes.new_text import new_text
 from nornmail.message.transfer_encoding import decode_transfer
@@ -148,8 +148,8 @@ def test_a_footer_below_base64_is_left_out(footer: bytes, kept: bytes) -> None:
 
 def test_base64_of_very_many_torn_pieces_is_read_up_to_a_limit() -> None:
     notes: list[str] = []
-    content = decode_transfer(b"QQ=" * (MAX_BASE64_RUNS + 10), "base64", notes.append)
-    assert content == b"A" * MAX_BASE64_RUNS
+    content = decode_transfer(b"QQ=" * (MAX_ENCODED_RUNS + 10), "base64", notes.append)
+    assert content == b"A" * MAX_ENCODED_RUNS
     assert "more runs of base64 than the limit" in notes
 
 
