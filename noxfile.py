@@ -92,6 +92,12 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Chromium judges what a person sees: the forms, and NORNMAIL_BROWSER_PAGES random pages."""
+    run_pytest(session, "-m", "browser", "-s")
+
+
+@nox.session
 def long(session: nox.Session) -> None:
     """The whole enumerations; minutes. The soak is a session of its own."""
     run_pytest(session, "-m", "long", "-k", "not soak")

@@ -27,6 +27,7 @@ _OPENED: Final = frozenset(
 BUDGET: Final = "too costly"
 """The reason of text that was not reached before the budget was spent."""
 _CELL_STEPS: Final = 6
+_FAR: Final = 1e9
 _LINE: Final = 18.0
 _GLYPH: Final = 0.5
 _ALONE: Final = frozenset({"shadow"})
@@ -114,7 +115,8 @@ class _Frame:
         self.style = style
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
-        self.flow = self.lowest = flow
+        self.flow = flow
+        self.lowest = -_FAR
         self.address = ""
         self.start = 0
         self.lines: Lines | None = None

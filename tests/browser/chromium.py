@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -21,11 +22,6 @@ _ARGUMENTS: Final = (
     " --force-color-profile=srgb --disable-lcd-text --blink-settings=scriptEnabled=false"
     " --remote-debugging-pipe"
 )
-
-
-def find_chromium() -> str | None:
-    """The path of the browser, ``None`` where it is not installed."""
-    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Chromium:
@@ -117,9 +113,24 @@ class Chromium:
         while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._events.append(self._read())
 
-    def draw(self, html: str) -> tuple[str, str]:
-        """The pixels of the window, and those of the whole page."""
+    def hidden_words(self, html: str, words: Mapping[str, str]) -> dict[str, bool]:
+        """Whether each word is hidden: the page has the same pixels with the other word."""
         self.load(html)
+        pixels = self.draw()
+        nodes = list(_texts(self.document()))
+        hidden = {}
+        for word, other in words.items():
+            changed = [node for node in nodes if word in node["nodeValue"]]
+            for node in changed:
+                text = node["nodeValue"].replace(word, other)
+                self.call("DOM.setNodeValue", nodeId=node["nodeId"], value=text)
+            hidden[word] = self.draw() == pixels
+            for node in changed:
+                self.call("DOM.setNodeValue", nodeId=node["nodeId"], value=node["nodeValue"])
+        return hidden
+
+    def draw(self) -> tuple[str, str]:
+        """The pixels of the window, and those of the whole page."""
         window = self.call("Page.captureScreenshot", format="png", optimizeForSpeed=True)["data"]
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         if size["width"] <= WIDTH and size["height"] <= HEIGHT:
@@ -143,3 +154,13 @@ class Chromium:
         """The tree of the page that is shown."""
         root: dict[str, Any] = self.call("DOM.getDocument", depth=-1, pierce=True)["root"]
         return root
+
+
+def _texts(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if node["nodeType"] == _TEXT_NODE:
+        yield node
+    for child in (*node.get("children", ()), *node.get("shadowRoots", ())):
+        yield from _texts(child)
+
+
+_TEXT_NODE: Final = 3

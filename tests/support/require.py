@@ -21,7 +21,9 @@ IMAP_CLIENTS = frozenset({"aioimaplib", "fetchmail", "imap-tools", "imapclient",
 SMTP_CLIENTS = frozenset({"aiosmtplib"})
 WSGI_SERVERS = frozenset({"gunicorn", "waitress"})
 
-NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS | WSGI_SERVERS
+BROWSERS = frozenset({"chromium"})
+
+NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS | WSGI_SERVERS | BROWSERS
 """Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 

@@ -40,6 +40,9 @@ _FIELD: Final[Mapping[str, Value]] = {
     "line-height": Length(em=1.2), "letter-spacing": Length(), "text-indent": Length(),
     "text-shadow": (),
 }  # fmt: skip
+_QUIRKY_TABLE: Final[Mapping[str, Value]] = {
+    "font-size": Length(px=16), "line-height": Length(em=1.2), "white-space": "normal",
+}  # fmt: skip
 _CLIPPED: Final[Mapping[str, Value]] = {"overflow": "clip"}
 _INDENTED: Final = frozenset({"blockquote", "dd", "dir", "figure", "menu", "ol", "ul"})
 _MARGIN: Final = Length(px=40)
@@ -92,6 +95,9 @@ class Cascade:
         block = self._style_attribute(own) if own else _NOTHING
         self._budget.spend(_COMPUTED_STEPS + 2 * len(rules))
         hints = _by_element(element, parent)
+        if self._quirks and element.name == "table":  # it inherits neither color nor font
+            hints.update(_QUIRKY_TABLE)
+            hints["color"] = parent.page_color
         plain = [entry for entry in rules if not entry.rule.selector.pseudo]
         sets = _cascaded(hints, plain, block, has_layers=self.sheets.has_layers)
         if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
@@ -106,6 +112,7 @@ class Cascade:
         if "animation-name" in sets and not style.lost:
             self._animate(element, parent, sets, style)
         if element.name == "body":
+            style.page_color = style.color
             style.link = legacy_color(element.get("link")) or style.link
         return style
 
@@ -146,15 +153,16 @@ class Cascade:
         self, element: Element, parent: Style, sets: dict[str, Value], style: Style
     ) -> None:
         """An element that is hidden by the last frame of an animation that holds it."""
+        if not sets.get("animation-fill-mode"):
+            return
         for name in sets["animation-name"]:
-            last, frames = self.sheets.keyframes.get(name, (_NOTHING, []))
-            chosen = [last] if sets.get("animation-fill-mode") else frames
-            if sets.get("animation-fill-mode") and not last.sets:
-                chosen = frames
-            for frame in chosen if sets.get("animation-fill-mode") else []:
-                as_frame = compute(element.name, parent, {**sets, **frame.sets}, is_root=False)
-                if as_frame.unseen:
-                    style.lost = style.unseen = as_frame.unseen
+            last = self.sheets.keyframes.get(name)
+            if last is None:
+                continue
+            self._budget.spend(_COMPUTED_STEPS)
+            as_last = compute(element.name, parent, {**sets, **last}, is_root=False)
+            if as_last.unseen:
+                style.lost = style.unseen = as_last.unseen
 
     def _style_attribute(self, css: str) -> Declared:
         known = self._attributes.get(css)
@@ -243,7 +251,7 @@ _INLINE: Final = 1 << 20
 _IMPORTANT: Final = 1 << 21
 
 
-def _by_element(element: Element, parent: Style) -> Mapping[str, Value]:
+def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     """What the element's name and its old attributes set (HTML standard, 15.3)."""
     name, attributes = element.name, element.attributes
     sets = _by_name(name)

@@ -217,7 +217,11 @@ def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         style.stroke_color = None if stroke == CURRENT else stroke
     if "text-shadow" in sets:
         style.shadows = tuple(_colored(shadow, style.color) for shadow in sets["text-shadow"])
+    if not style.layout.is_inline and style.block_group is not None:
+        style.group, style.block_group = style.block_group, None
     _group(style, sets)
+    if style.layout.is_inline and style.block_group is None:
+        style.block_group = style.group
     _paint(style, sets)
 
 
@@ -236,6 +240,7 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
         applied = None
     if applied is not None or opacity < 1 or blend != "normal":
         style.group = paint.inner_group(style.group, applied, opacity, blend)
+        style.block_group = None
 
 
 def _paint(style: Style, sets: Mapping[str, Value]) -> None:
@@ -274,7 +279,8 @@ def _what_hides(style: Style, sets: Mapping[str, Value]) -> str:
         return "visibility"
     if style.display == "contents":  # it has no box of its own
         return ""
-    if sets.get("content-visibility") == "hidden" and not style.layout.is_inline:
+    is_box = not style.layout.is_inline and not style.layout.grows
+    if sets.get("content-visibility") == "hidden" and is_box:
         return "visibility"
     if sets.get("content") == "image":
         return "content"

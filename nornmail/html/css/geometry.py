@@ -32,8 +32,11 @@ _CENTER: Final = (_HALF, _HALF)
 def place(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     """Compute where the box of ``style`` stands, how large it is, and what it cuts off."""
     style.height = None
+    if not style.layout.is_inline:
+        style.line_indent = style.indent
     if style.display == "contents" or _MOVING.isdisjoint(sets):
         if not style.layout.is_inline:
+            _leave_line(style)
             _limit_depth(style, 0.0)
         return
     box = _Box(style, parent, sets)
@@ -84,18 +87,28 @@ class _Box:
 
     def locate(self) -> None:
         style = self.style
+        if not self.is_inline:
+            _leave_line(style)
         left = self.pixels("margin-left") + self.pixels("padding-left")
         top = 0.0 if self.is_inline else self.pixels("margin-top") + self.pixels("padding-top")
+        if style.layout.is_table_part and not self.is_out:
+            left, top = max(0.0, self.pixels("padding-left")), self.pixels("padding-top")
         if self.is_out:
             self._locate_outside(left, top)
             return
+        if self.is_inline:
+            style.shift += left
         if 0 < left < FAR_RIGHT:  # many honest steps do not lead off the page
             style.right = max(style.right, min(style.right + left, _DEEPEST_STEP))
         else:
             style.right += left
-        if not self.is_inline:
+        if style.is_out:
+            style.down += top
+        elif not self.is_inline:
             style.before = top
-            style.after = self.pixels("padding-bottom") + self.pixels("margin-bottom")
+            style.after = self.pixels("padding-bottom")
+            if not style.layout.is_table_part:
+                style.after += self.pixels("margin-bottom")
         _limit_depth(style, top)
         if (
             self.position in ("relative", "sticky", "-webkit-sticky")
@@ -266,6 +279,12 @@ _SHRUNK: Final = 100.0
 _HOLDING: Final = frozenset({"transform", "filter", "rotate", "scale", "translate"})
 
 
+def _leave_line(style: Style) -> None:
+    """A block in an inline element does not begin where the text of that would."""
+    style.right -= style.shift
+    style.shift = 0.0
+
+
 def _limit_depth(style: Style, top: float) -> None:
     """Count how deep the text stands in the box that cuts off what has no room."""
     if style.clip_room is not None:
@@ -276,7 +295,7 @@ def _limit_depth(style: Style, top: float) -> None:
 
 def what_moves_away(style: Style) -> str:
     """Whether a text of this style has left the page for every length of it."""
-    indent = style.indent.pixels(style.size, style.width)
+    indent = style.line_indent.pixels(style.size, style.width)
     right = style.right + indent
     if right >= FAR_RIGHT or abs(style.down) >= FAR_DOWN or right >= style.clip_right:
         return "position"
@@ -290,7 +309,7 @@ def what_moves_away(style: Style) -> str:
 
 def is_on_page(style: Style, chars: int, flow: float) -> bool:
     """Whether a text of so many characters, ``flow`` pixels below the top, is on the page."""
-    indent = min(0.0, style.indent.pixels(style.size, style.width))
+    indent = min(0.0, style.line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     start = style.right + indent
     if start + wide <= max(0.0, style.clip_left):

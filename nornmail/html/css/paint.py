@@ -84,7 +84,8 @@ def is_seen(ink: Color, group: Group | None) -> bool:
             behind = behind._replace(alpha=behind.alpha * group.opacity)
         if group.blend != "normal" and group.parent is not None:
             back = group.parent.background
-            if back is not None and back.alpha > _SOLID:
+            # The white of an empty page is not drawn, so that nothing is blended with it.
+            if back is not None and back is not WHITE and back.alpha > _SOLID:
                 glyph = blended(group.blend, glyph, back)
                 behind = blended(group.blend, behind, back)
         group = group.parent

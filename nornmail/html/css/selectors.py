@@ -52,6 +52,28 @@ class Page:
         self.budget = budget
         self._places: dict[int, dict[int, Place]] = {}
         self._siblings: dict[int, list[Element]] = {}
+        self._lineages: dict[int, frozenset[str]] = {}
+
+    def lineage(self, element: Element) -> frozenset[str]:
+        """The names, classes and ids of the ancestors of ``element``."""
+        path = []
+        at = element.parent
+        while at is not None and id(at) not in self._lineages:
+            path.append(at)
+            at = at.parent
+        lineage = self._lineages[id(at)] if at is not None else _NO_LINEAGE
+        for ancestor in reversed(path):
+            own_id, classes = ancestor.get("id"), ancestor.classes
+            if self.quirks:
+                own_id, classes = own_id.lower(), [name.lower() for name in classes]
+            own = {ancestor.name.rpartition(" ")[2], *(f".{name}" for name in classes)}
+            if own_id:
+                own.add(f"#{own_id}")
+            if not own <= lineage:
+                self.budget.spend(len(lineage) >> 3)
+                lineage |= own
+            self._lineages[id(ancestor)] = lineage
+        return lineage
 
     def place(self, element: Element) -> Place:
         """The place of ``element`` among its siblings."""
@@ -84,6 +106,7 @@ class Page:
         }
 
 
+_NO_LINEAGE: Final[frozenset[str]] = frozenset()
 _ALONE: Final = Place(1, 1, 1, 1)
 Test = Callable[[Element], bool]
 PlacedTest = Callable[[Element, Page], bool]
@@ -131,13 +154,31 @@ class Compound:
                 return False
             if any(name not in classes for name in self.classes):
                 return False
-        return all(test(element) for test in self.tests)
+        for test in self.tests:  # noqa: SIM110 - a generator for each test takes longer
+            if not test(element):
+                return False
+        return True
 
     def holds(self, element: Element, page: Page) -> bool:
         """Whether ``element`` fits, without what is to the left."""
-        return self.holds_alone(element, page.quirks) and all(
-            test(element, page) for test in self.placed
-        )
+        if not self.holds_alone(element, page.quirks):
+            return False
+        for test in self.placed:  # noqa: SIM110
+            if not test(element, page):
+                return False
+        return True
+
+    def needs(self) -> tuple[str, ...]:
+        """Names, classes and ids that the ancestors of a matching element must have."""
+        tokens: list[str] = []
+        joined, compound = self.joined, self.before
+        while compound is not None and joined in (" ", ">"):
+            if compound.name:
+                tokens.append(compound.name)
+            tokens += (f".{name}" for name in compound.classes)
+            tokens += (f"#{name}" for name in compound.ids)
+            joined, compound = compound.joined, compound.before
+        return tuple(dict.fromkeys(tokens))
 
 
 Selectors = list[Compound]

@@ -27,6 +27,7 @@ _INLINE_BOXES: Final = frozenset(
      "textarea", "marquee", "video"}
 )  # fmt: skip
 _TABLE_BOXES: Final = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
+_TABLE_PARTS: Final = _TABLE_BOXES - {"table"}
 _PLAIN_INLINE: Final = frozenset(
     {"inline", "inline flow", "ruby", "ruby-base", "ruby-text", "contents"}
 )
@@ -43,6 +44,7 @@ class Layout(NamedTuple):
         is_inline: it has no box of its own: sizes and overflow do not apply.
         grows: it is as large as what is in it, whatever its size says, as parts of tables are.
         is_side_by_side: it stands on a line with its siblings.
+        is_table_part: it is a row, a cell or the like, which have no margins.
     """
 
     is_block: bool = False
@@ -52,6 +54,7 @@ class Layout(NamedTuple):
     is_inline: bool = True
     grows: bool = False
     is_side_by_side: bool = False
+    is_table_part: bool = False
 
 
 def layout_of(name: str, display: str, around: str, white_space: str, is_out: bool) -> Layout:
@@ -84,6 +87,8 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         is_inline,
         grows or display == "inline-table",
         in_flex or (not is_block and not is_inline),
+        (display.startswith("table-") and display != "table-caption")
+        or (not display and name in _TABLE_PARTS),
     )
 
 
@@ -117,18 +122,24 @@ class Style:
         clipped: what cuts off its text; what is positioned within may leave the box.
         right, down: by how many pixels it was moved; its place where ``is_placed``.
         is_fixed: it stands in the window, outside of which nobody can scroll.
+        line_indent: the indent of the line that its text is in.
+        page_color: the color of the body, which tables have in quirks mode.
+        block_group: what lies behind blocks in an inline element, whose background is not there.
         is_painted: between this element and what it is stacked in there is a background.
+        shift: by how many pixels margins of inline elements have moved the text of this line.
         before, after, height: what it takes in the flow above and below its text, and its height.
         back_ink: the color of a background that shows through the text alone.
         layout: how it stands among the others.
     """
 
     __slots__ = (
-        "absolute", "after", "back_ink", "before", "clip_depth", "clip_left", "clip_right",
-        "clip_room", "clipped", "color", "display", "down", "fill", "fixed", "group",
+        "absolute", "after", "back_ink", "before", "block_group", "clip_depth",
+        "clip_left", "clip_right", "clip_room", "clipped", "color", "display", "down", "fill",
+        "fixed", "group",
         "has_visibility", "height", "indent", "is_dark", "is_fixed", "is_out", "is_painted",
-        "is_placed", "is_rtl", "is_set", "layout", "line_height", "link", "lost", "opacity",
-        "right", "scale", "shadows", "size", "size_adjust", "spacing", "stroke_color",
+        "is_placed", "is_rtl", "is_set", "layout", "line_height", "line_indent", "link",
+        "lost", "opacity", "page_color",
+        "right", "scale", "shadows", "shift", "size", "size_adjust", "spacing", "stroke_color",
         "stroke_width", "unseen", "variables", "white_space", "width",
     )  # fmt: skip
 
@@ -141,7 +152,9 @@ class Style:
         self.scale = self.opacity = 1.0
         self.line_height: Length | None = None
         self.spacing = 0.0
-        self.indent = Length()
+        self.indent = self.line_indent = Length()
+        self.page_color: Color = BLACK
+        self.block_group: Group | None = None
         self.color: Color = BLACK
         self.fill: Color | None = None
         self.link: Color = BLUE
@@ -150,7 +163,7 @@ class Style:
         self.shadows: tuple[Shadow, ...] = ()
         self.back_ink: Color | str | None = None
         self.group: Group = PAGE
-        self.right = self.down = self.before = self.after = 0.0
+        self.right = self.down = self.before = self.after = self.shift = 0.0
         self.width: float = CONTAINER
         self.height: float | None = None
         self.absolute = self.fixed = Containing()
@@ -174,6 +187,8 @@ class Style:
         new.stroke_width, new.stroke_color = self.stroke_width, self.stroke_color
         new.shadows, new.back_ink, new.group = self.shadows, self.back_ink, self.group
         new.right, new.down, new.before, new.after = self.right, self.down, 0.0, 0.0
+        new.shift, new.line_indent, new.page_color = self.shift, self.line_indent, self.page_color
+        new.block_group = self.block_group
         new.width, new.height = self.width, None
         new.absolute, new.fixed = self.absolute, self.fixed
         new.clip_left, new.clip_right = self.clip_left, self.clip_right

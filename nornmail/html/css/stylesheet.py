@@ -32,7 +32,7 @@ from nornmail.html.css.syntax import (
     unescape,
     without_comments,
 )
-from nornmail.html.limits import HTML_STEPS, Budget, BudgetSpentError
+from nornmail.html.limits import HTML_STEPS, HTML_STEPS_PER_CHAR, Budget, BudgetSpentError
 from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
@@ -91,14 +91,14 @@ class Sheet(NamedTuple):
     Attributes:
         steps: what reading it costs of the budget, whether it was remembered or not.
         layers: the cascade layers, in order.
-        keyframes: the declarations of each animation, by its name: the last frame, and all.
+        keyframes: what the last frame of each animation sets, by its name.
         initial: the values of registered custom properties that are not set.
     """
 
     rules: tuple[Rule, ...]
     steps: int
     layers: tuple[Layer, ...]
-    keyframes: dict[str, tuple[Declared, list[Declared]]]
+    keyframes: dict[str, dict[str, Value]]
     initial: dict[str, str]
 
 
@@ -110,8 +110,6 @@ _NO_LAYER: Final[Layer] = ()
 _IMPORT_DEPTH: Final = 4
 _RULE_STEPS: Final = 12
 _SELECTOR_STEPS: Final = 10
-_STEPS_PER_CHAR: Final = 2
-"""Steps of a sheet for each of its characters: three times those of an ordinary one."""
 _REMEMBERED_CHARS: Final = 300_000
 """Characters of the longest sheet that is remembered; those of newsletters have 5,000 to 60,000."""
 
@@ -132,7 +130,7 @@ class _Compiler:
         self._limit = limit
         self.rules: list[Rule] = []
         self.layers: dict[Layer, None] = {}
-        self.keyframes: dict[str, tuple[Declared, list[Declared]]] = {}
+        self.keyframes: dict[str, dict[str, Value]] = {}
         self.initial: dict[str, str] = {}
         self.steps = 0
         self._quirks = quirks
@@ -275,19 +273,16 @@ class _Compiler:
             )  # fmt: skip
 
     def _keyframes(self, name: str, block: Block) -> None:
-        last = Declared({}, {})
-        frames = []
-        for item in block.items:
-            if isinstance(item, str):
+        last: dict[str, Value] = {}
+        for frame in block.items:
+            if isinstance(frame, str):
                 continue
-            entries = [entry for text in item.items if isinstance(text, str)
-                       if (entry := declaration(text)) is not None]  # fmt: skip
-            frame = declared(entries, self._quirks)
             self.spend(_RULE_STEPS)
-            frames.append(frame)
-            if any(step.strip() in ("to", "100%") for step in item.prelude.lower().split(",")):
-                last.sets.update(frame.sets)
-        self.keyframes[name] = (last, frames)
+            if any(step.strip() in ("to", "100%") for step in frame.prelude.lower().split(",")):
+                entries = (declaration(item) for item in frame.items if isinstance(item, str))
+                chosen = [entry for entry in entries if entry is not None]
+                last.update(declared(chosen, self._quirks).sets)
+        self.keyframes[name] = last
 
     def _import(self, prelude: str, place: _Place, depth: int) -> None:
         """``@import`` of a sheet that stands in its own address; no other is fetched."""
@@ -372,7 +367,7 @@ def parse_sheet(css: str, quirks: bool) -> Sheet:
 
 
 def _parse_sheet(css: str, quirks: bool) -> Sheet:
-    compiler = _Compiler(quirks, HTML_STEPS + _STEPS_PER_CHAR * len(css))
+    compiler = _Compiler(quirks, HTML_STEPS + HTML_STEPS_PER_CHAR * len(css))
     try:
         compiler.read(css, _Place())
     except RecursionError as error:
@@ -389,11 +384,12 @@ Weight = tuple[int, Specificity, int]
 
 
 class PageRule(NamedTuple):
-    """A rule of a page, with its place in the cascade."""
+    """A rule of a page, with its place in the cascade, and what its selector needs above."""
 
     weight: Weight
     important: Weight
     rule: Rule
+    needs: tuple[str, ...]
 
 
 Rules = tuple[PageRule, ...]
@@ -419,7 +415,7 @@ class StyleSheets:
     def __init__(self, root: Element, quirks: bool, budget: Budget) -> None:
         self.is_unknown = False
         self.uses_end = False
-        self.keyframes: dict[str, tuple[Declared, list[Declared]]] = {}
+        self.keyframes: dict[str, dict[str, Value]] = {}
         self.initial: dict[str, str] = {}
         self.has_layers = False
         self.page = Page(quirks, budget)
@@ -458,7 +454,10 @@ class StyleSheets:
                 rank = ranks.get(rule.layer, unlayered)
                 specificity = rule.selector.specificity
                 entry = PageRule(
-                    (rank, specificity, self._count), (-rank, specificity, self._count), rule
+                    (rank, specificity, self._count),
+                    (-rank, specificity, self._count),
+                    rule,
+                    rule.selector.needs() if rule.selector.before is not None else (),
                 )
                 self.uses_end = self.uses_end or rule.selector.uses_end
                 self._index(entry, rule.selector)
@@ -485,10 +484,12 @@ class StyleSheets:
         self._budget.spend(1 + len(known.unsure))
         if not known.unsure:
             return known.sure, known.numbers
+        lineage = self.page.lineage(element)
         matched = [
             entry
             for entry in known.unsure
-            if matches(entry.rule.selector, element, self.page)
+            if lineage.issuperset(entry.needs)
+            and matches(entry.rule.selector, element, self.page)
             and all(_is_in_scope(scope, element, self.page) for scope in entry.rule.scopes)
         ]
         if not matched:

@@ -1,0 +1,191 @@
+"""Forms in which a text is hidden from a person, and forms that look so and show it.
+
+``{t}`` is the text. A browser has confirmed each of them: ``nox -s browser`` does so again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+def _styles(*styles: str) -> dict[str, str]:
+    return {style: f'<div style="{style}">{{t}}</div>' for style in styles}
+
+
+def _rules(**rules: str) -> dict[str, str]:
+    return {
+        name.replace("_", " "): f"<style>{css}</style><p class=k>{{t}}</p>"
+        for name, css in rules.items()
+    }
+
+
+_HIDES: Final = ".k{display:none}"
+_SHOWS: Final = ".k{display:block}"
+_LONG: Final = ",".join(f".w{number}" for number in range(300))
+
+HIDDEN: Final = {
+    **_styles(
+        "filter:invert(100%)", "filter:brightness(0%) invert(100%)", "filter:opacity(0)",
+        "filter:opacity(90%) opacity(0%)", "filter:invert(1) brightness(1)",
+        "mask-image:linear-gradient(transparent,transparent)",
+        "-webkit-mask-image:linear-gradient(black,black);-webkit-mask-size:0 9px",
+        "mask:linear-gradient(red,red) -5000px 0 no-repeat",
+        "max-height:0;contain:strict", "height:1px;contain:paint", "contain:strict",
+        "box-shadow:inset 0 0 0 50em red;color:red", "box-shadow:inset 0 40px 0 0 #000",
+        "backface-visibility:hidden;transform:rotateX(180deg)",
+        "backface-visibility:hidden;transform:rotate3d(0,1,0,170deg)",
+        "rotate:y 90deg", "rotate:0 1 0 90deg", "transform:rotate3d(1,0,0,.25turn)",
+        "transform:skew(90deg)", "transform:scale3d(1,0,1)", "transform:matrix(1,0,0,0,0,0)",
+        "transform:translate(-200vw)", "translate:-100vw", "transform:scale(1,.001)",
+        "transform-origin:-5000px 0;transform:rotateZ(.5turn)",
+        "offset-path:path('M -9000 0 L -9001 0')", "offset:path('M-5000 -5000h1')",
+        "font-size:calc(1em - 1em)", "font-size:min(0px,1em)", "font-size:clamp(0px,0px,20px)",
+        "font-size:calc(1px*cos(90deg))", "font-size:round(down,3px,10px)",
+        "font-size:rem(9px,3px)",
+        "font-size:max(-5px,0px)", "font-size:calc(10px*sign(0))", "font-size-adjust:0",
+        "content:url(data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==)",
+        "position:absolute;inset-inline-start:-4000px", "position:absolute;inset:auto auto 200% 0",
+        "position:absolute;inset-block:-3000px auto", "margin-inline:-4000px 0",
+        "margin-block-start:-4000px", "position:fixed;top:100vh", "position:fixed;left:100vw",
+        "position:fixed;bottom:-200px", "position:fixed;inset:110% 0 auto",
+        "position:absolute;left:0;right:100%;overflow:hidden",
+        "position:absolute;inset:30% 60% 70% 40%;overflow:hidden",
+        "height:18px;line-height:300px;overflow:hidden", "height:30px;padding-top:90px;"
+        "box-sizing:border-box;overflow:hidden", "width:0;white-space:nowrap;overflow:clip",
+        "color:hsl(0 0% 100%)", "color:lab(100% 0 0)", "color:color(srgb 1 1 1)",
+        "color:color-mix(in srgb,white,white)", "color:rgb(from black 255 255 255)",
+        "color:light-dark(white,black)", "color:contrast-color(#111)", "color:#fff0",
+        "color:rgb(0 0 0/0%)", "background:#000;color:rgb(0 0 0)",
+        "background:conic-gradient(green,green);color:green", "color:Canvas",
+        "-webkit-text-fill-color:white", "background:#fff;mix-blend-mode:normal;color:#fff",
+        "backdrop-filter:invert(1)", "clip-path:circle(0px)", "clip-path:inset(0 0 100% 0)",
+        "clip-path:polygon(0 0,0 0)", "clip-path:ellipse(0 0)", "clip-path:xywh(0 0 0 0)",
+        "clip-path:path('M 900 900 h 5')", "clip-path:rect(0 0 0 0)", "text-indent:-50em",
+        "display:if(style(--a:b):block;else:none)", "all:unset;display:none", "zoom:.01",
+        "--k:none;display:var(--k)", "display:var(--unset,none)", "opacity:calc(1 - 1)",
+        "-webkit-text-security:disc;display:none", "content-visibility:hidden",
+    ),
+    **_rules(
+        a_written_body=f"body {_HIDES}",
+        implied_html="html > body > .k{display:none}",
+        a_layer_that_is_important=f"@layer l{{.k{{display:none!important}}}}{_SHOWS}",
+        a_layer_counts_less=f"@layer l{{#q,.k.k.k{{display:block}}}}{_HIDES}",
+        the_order_of_layers=f"@layer l,m;@layer m{{{_HIDES}}}@layer l{{.k.k{{display:block}}}}",
+        revert_layer=f"@layer l{{{_HIDES}}}.k{{display:revert-layer}}",
+        revert_to_what_browsers_do=".k{display:none}.k{color:revert;visibility:revert}",
+        a_scope_that_is_elsewhere=f"{_HIDES}@scope (.other){{.k{{display:block}}}}",
+        a_scope_with_a_limit=f"{_HIDES}@scope (body) to (.k){{.k{{display:block}}}}",
+        a_scope_that_holds="@scope (body){.k{display:none}}",
+        a_container_without_a_size=f"{_HIDES}@container (width>1px){{{_SHOWS}}}",
+        a_support_that_nobody_has=f"{_HIDES}@supports (flying:pigs){{{_SHOWS}}}",
+        a_support_of_a_selector=f"{_HIDES}@supports selector(:flying){{{_SHOWS}}}",
+        a_support_that_is_there="@supports (display:flex) and (color:red){.k{display:none}}",
+        an_invalid_medium=f"{_HIDES}@media screen or print{{{_SHOWS}}}",
+        a_medium_with_an_unknown_feature=f"{_HIDES}@media (pigs:flying){{{_SHOWS}}}",
+        no_medium_that_is_unknown=f"{_HIDES}@media not (pigs:flying){{{_SHOWS}}}",
+        an_invalid_selector=f"{_HIDES}.k:flying,.k{{display:block}}",
+        an_invalid_argument=f"{_HIDES}.k:nth-child(x){{display:block}}",
+        a_pseudo_class_with_arguments_it_does_not_take=f"{_HIDES}.k:root(x){{display:block}}",
+        media_in_media="@media all{@media screen{@media (min-width:1px){@media all{" + _HIDES
+        + "}}}}",
+        nested_rules="html{& body{& .k{&{display:none}}}}",
+        a_nested_list="body,.z{.q,.k{display:none}}",
+        a_long_list=f"{_LONG},.k{{display:none}}",
+        declarations_behind_nested_rules=".k{display:block;b{color:red}display:none}",
+        an_import_in_its_address="@import url(\"data:text/css,.k{display:none}\");",
+        an_import_in_base64="@import 'data:text/css;base64,Lmt7ZGlzcGxheTpub25lfQ==';",
+        a_comment_in_a_selector="body/**/ .k{display:none}",
+        a_comment_between_classes=".k/**/:not(.q){display:none}",
+        not_focused=".k:not(:focus){display:none}",
+        read_only=".k:read-only{display:none}",
+        from_left_to_right=":dir(ltr) > .k{display:none}",
+        defined=".k:defined{display:none}",
+        has_nothing=".k:not(:has(*)){display:none}",
+        a_registered_property="@property --q{syntax:'*';inherits:false;initial-value:none}"
+        ".k{display:var(--q)}",
+        an_animation_that_stays="@keyframes f{to{opacity:0}}.k{animation:f 1ms forwards}",
+        a_box_in_front=".k{position:relative}.k::after{content:'';position:absolute;inset:0;"
+        "background:#fff}",
+        the_first_line=".k::first-line{color:#fff}",
+    ),
+    "the second child": "<style>p:nth-child(2){display:none}</style><i>a</i><p>{t}",
+    "a sheet counts as a child": "<p>a</p><style>style + p{display:none}</style><p>{t}",
+    "a linked sheet": "<link rel=stylesheet href='data:text/css,p{display:none}'><p>{t}",
+    "a closed template": "<template>{t}</template>",
+    "a template in a table": "<table><template><tr><td>{t}</template></table>",
+    "an object with data": "<object data=x type=image/png>{t}</object>",
+    "the second details of a name": "<details name=n open>a</details><details name=n open>{t}",
+    "a collapsed column": "<table><colgroup><col><col style=visibility:collapse></colgroup><tr>"
+    "<td>a<td>{t}</table>",
+    "a hidden ancestor by a filter": "<body bgcolor=#000000><p"
+    " style='color:#fff;filter:invert(1)'>{t}",
+    "an inset shadow around": "<div style='box-shadow:inset 0 0 9px 99em #fff'><b"
+    " style='color:#fff'>"
+    "{t}</b></div>",
+    "many attributes": "<p " + " ".join(f"q{n}=1" for n in range(300)) + " hidden>{t}",
+    "deep": "<div>" * 700 + "<p style='visibility:hidden'>{t}",
+    "a long value": f"<p style=\"transform:{'rotate(0deg) ' * 400}scale(0)\">{{t}}",
+    "a long font": f"<p style=\"font:0px {','.join(f'f{n}' for n in range(600))}\">{{t}}",
+    "variables through variables": "<p style='--v0:none;"
+    + "".join(f"--v{n + 1}:var(--v{n});" for n in range(20))
+    + "display:var(--v20)'>{t}",
+    "a drawing without text": "<svg><g>{t}</g></svg>",
+    "in a select": "<select><option>a<option>{t}</select>",
+    "a child of a box that is closed": "<div style='height:0;overflow:hidden'><p>{t}",
+    "a child of a box that is closed and holds it": "<div style='height:0;overflow:hidden;"
+    "position:relative'><p style='position:absolute;top:0'>{t}",
+    "a blend with what is behind": "<div style='background:#fff'>"
+    "<p style='mix-blend-mode:screen'>{t}",
+    "a blend that takes the lighter": "<body bgcolor=#ffffff><p style='mix-blend-mode:lighten'>{t}",
+    "faded twice": "<div style='opacity:.25'><p style='filter:opacity(.25)'>{t}",
+}  # fmt: skip
+
+SHOWN: Final = {
+    **_styles(
+        "color:transparent;background:linear-gradient(red,navy);background-clip:text",
+        "color:transparent;background:red;-webkit-background-clip:text",
+        "color:transparent;text-shadow:0 0 1px black", "color:#fff;text-shadow:0 1px 3px #000",
+        "color:#fff;-webkit-text-stroke:1px #000", "color:#fff;filter:invert(100%)",
+        "max-height:0", "height:0", "max-height:0;min-height:40px;overflow:hidden",
+        "max-width:0;min-width:300px;overflow:hidden", "line-height:0", "width:0",
+        "background:#000;color:#fff", "background:#fff;background:#000;color:#eee",
+        "transform:rotate(360deg)", "transform:rotateY(30deg)", "transform:scale(-1) scale(-1)",
+        "backface-visibility:hidden", "clip:rect(0,0,0,0)", "clip-path:inset(0)",
+        "mask:none", "filter:none", "filter:grayscale(1)", "opacity:.9", "contain:content",
+        "font-size:max(0px,14px)", "font-size:calc(1px*sin(90deg)*16)", "position:fixed;top:0",
+        "left:-9999px", "content:'x'", "text-indent:3em", "letter-spacing:-1px", "zoom:1",
+        "mix-blend-mode:multiply", "mix-blend-mode:screen", "overflow:hidden",
+        "padding-top:30px;height:20px;overflow:hidden",
+        "display:none;display:block", "display:none;display:inherit", "color:wrong(1)",
+        "box-shadow:inset 0 0 0 1px #000", "box-shadow:0 0 0 99em #eee", "visibility:visible",
+    ),
+    **_rules(
+        a_scope_that_is_elsewhere="@scope (.other){.k{display:none}}",
+        a_print_medium="@media print{.k{display:none}}",
+        an_invalid_medium="@media screen or print{.k{display:none}}",
+        an_invalid_selector=".k,:flying{display:none}",
+        an_older_layer="@layer l{.k{display:none}}.k{display:block}",
+        another_child="p:nth-child(7){display:none}",
+        a_sheet_is_no_paragraph="p + .k{display:none}",
+        a_box_behind=".k{position:relative;z-index:0;color:#fff}.k::before{content:'';"
+        "position:absolute;inset:0;background:#000;z-index:-1}",
+        an_animation_that_ends="@keyframes f{from{opacity:0}}.k{animation:f 1ms both}",
+        hovered=".k:hover{display:none}",
+        a_fetched_sheet="@import url(x.css);",
+        a_semicolon_too_many="x;.k{display:none}",
+    ),
+    "fixed in a closed box": "<div style='height:0;overflow:hidden'><b"
+    " style='position:fixed;top:9px'>"
+    "{t}",
+    "absolute in a closed box": "<div style='height:0;overflow:hidden'><p style='position:absolute;"
+    "top:9px'>{t}",
+    "a shadow root": "<div><template shadowrootmode=open>{t}</template>light</div>",
+    "what stands in for an object": "<object>{t}</object>",
+    "behind a paragraph that a table does not end": "<!doctype html><p hidden>a<table><tr><td>{t}",
+    "a column that is not collapsed": "<table><col"
+    " style=visibility:collapse><tr><td>a<td>{t}</table>",
+    "visible in hidden": "<div style='visibility:hidden'><b style='visibility:visible'>{t}",
+    "closed inline": "<span style='height:0;overflow:hidden'>{t}</span>",
+    "a cell of no height": "<table><tr><td style='height:0;overflow:hidden'>{t}</table>",
+    "text of a drawing": "<p>{t}<svg width=5 height=5></svg>",
+}  # fmt: skip
