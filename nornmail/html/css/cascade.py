@@ -168,14 +168,14 @@ class Cascade:
         known = self._attributes.get(css)
         if known is None:
             known = style_attribute(css, self._quirks)
-            self._budget.spend(8 * css.count(":") + len(css) // 20)
+            self._budget.spend(12 * css.count(":") + len(css) // 20)
             if len(self._attributes) < _REMEMBERED:
                 self._attributes[css] = known
         return known
 
 
 _NOTHING: Final = Declared({}, {})
-_COMPUTED_STEPS: Final = 40
+_COMPUTED_STEPS: Final = 60
 _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity"}
 
 

@@ -108,8 +108,9 @@ class TooMuchError(Exception):
 
 _NO_LAYER: Final[Layer] = ()
 _IMPORT_DEPTH: Final = 4
-_RULE_STEPS: Final = 12
-_SELECTOR_STEPS: Final = 10
+_RULE_STEPS: Final = 20
+_IMPORT_STEPS: Final = 30
+_SELECTOR_STEPS: Final = 15
 _REMEMBERED_CHARS: Final = 300_000
 """Characters of the longest sheet that is remembered; those of newsletters have 5,000 to 60,000."""
 
@@ -208,6 +209,7 @@ class _Compiler:
             name = f"\0{self._anonymous}"
         layer = outer
         for part in name.split("."):
+            self.spend(_RULE_STEPS)
             layer = (*layer, part.strip())
             self.layers.setdefault(layer)
         return layer
@@ -286,6 +288,7 @@ class _Compiler:
 
     def _import(self, prelude: str, place: _Place, depth: int) -> None:
         """``@import`` of a sheet that stands in its own address; no other is fetched."""
+        self.spend(_IMPORT_STEPS)
         match = _IMPORT.match(prelude)
         css = _from_data(unescape(next(filter(None, match.groups()[:5]), ""))) if match else None
         if match is None or css is None or depth >= _IMPORT_DEPTH:
