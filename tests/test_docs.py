@@ -434,7 +434,7 @@ def test_all_errors_but_one_are_public_names() -> None:
 def numbers(module: str) -> dict[str, float]:
     """The constants that a module defines itself and that are numbers."""
     loaded = importlib.import_module(f"nornmail.{module}")
-    defined = re.findall(r"^([A-Z][A-Z_]*)\b.*? = ", inspect.getsource(loaded), re.M)
+    defined = re.findall(r"^([A-Z][A-Z0-9_]*)\b.*? = ", inspect.getsource(loaded), re.M)
     return {
         f"{module}.{name}": vars(loaded)[name]
         for name in defined
