@@ -387,9 +387,11 @@ class Ledger:
         handled = {k.uid for k in self.open.keys(State.HANDLED) if not self._is_earlier(k)}
         if not handled:
             return []
-        unsettled = self.open.unsettled()
-        uids = (uid for uid in sorted(handled) if (self.epoch.number, uid) not in unsettled)
-        messages = [self.siblings(uid) for uid in islice(uids, limit)]
+        uids = sorted(handled)
+        if len(uids) > limit:  # messages that wait for an inbox must not take all the places
+            unsettled = self.open.unsettled()
+            uids = [uid for uid in uids if (self.epoch.number, uid) not in unsettled]
+        messages = [self.siblings(uid) for uid in uids[:limit]]
         return [siblings for siblings in messages if may_touch(siblings) is not None]
 
     def stranded_actions(self, limit: int) -> list[Entry]:
