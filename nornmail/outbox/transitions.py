@@ -61,7 +61,7 @@ NO_ANSWER = "the connection or the process ended before the server's reply to th
 """Reason of a message that was found SENDING."""
 BY_HAND = "retry requested by an operator"
 REJECTED = "rejected by before_send"
-NO_BYTES = "its bytes are no longer in the store"
+NO_BYTES = "its bytes are missing or damaged in the store"
 FOUND = "found in the mailbox of sent mail"
 
 

@@ -312,3 +312,20 @@ def test_a_message_that_is_not_read_as_it_was_meant_does_not_go_out(
     with pytest.raises(ComposeError) as caught:
         compose_module.read_back(raw, named | {"cc": [], "reply_to": []}, fields)
     assert caught.value.field == field
+
+
+def test_ids_are_never_written_as_encoded_words_however_long_they_are() -> None:
+    domain = ".".join(["a" * 60] * 3)
+    long_id = f"<{'x' * 300}@{domain}>"
+    raw = write(
+        sender=f"agent@{domain}", in_reply_to=long_id, references=[long_id, "<b@example.org>"]
+    ).raw
+    head = raw.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")
+    ids = [
+        line
+        for line in head.split(b"\r\n")
+        if line.lower().startswith((b"message-id:", b"in-reply-to:", b"references:"))
+    ]
+    assert len(ids) == 3
+    assert not any(b"=?" in line for line in ids)
+    assert f"In-Reply-To: {long_id}".encode() in ids

@@ -663,10 +663,10 @@ def test_a_letter_whose_bytes_are_damaged_holds_up_no_other(tmp_path: Path) -> N
         queue(one, key)
     sorted((tmp_path / "state.json.raw").iterdir())[0].write_bytes(b"x")
     one.mailer.flush()
-    assert (one.state("a"), one.state("b")) == ("queued", "sent")
+    assert (one.state("a"), one.state("b")) == ("failed", "sent")
     result = one.mailer.result("a")
     assert result is not None
-    assert "damaged" in result.reason
+    assert "missing or damaged" in result.reason
     one.mailer.close()
     store.close()
 

@@ -96,7 +96,7 @@ def test_an_agent_does_not_answer_its_own_message_that_comes_back(office: PostOf
 
 @pytest.mark.parametrize(
     "breach",
-    [lambda mailer: setattr(mailer._enqueuer, "refuse_loops", lambda *_: None)],
+    [lambda mailer: setattr(mailer._enqueuer, "refuse_loops", lambda *_, **__: None)],
     ids=["no check at all"],
 )
 def test_without_the_check_they_would_not_stop(
