@@ -63,6 +63,9 @@ PATIENCE = 3.0
 LEAST_PATIENCE = 30.0
 """Seconds that even the shortest tests may take, on a machine that is busy."""
 
+RUNNING: set[subprocess.Popen[bytes]] = set()
+"""The tests that run now, to be ended with this process."""
+
 IGNORED = shutil.ignore_patterns(
     *(".git", ".nox", ".venv", ".mypy_cache", ".ruff_cache", ".mutants", "__pycache__", "build"),
     *("venv", "*.egg-info", "dist"),
@@ -333,6 +336,7 @@ class Checkout:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        RUNNING.add(process)
         try:
             return process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
@@ -341,6 +345,7 @@ class Checkout:
             with suppress(ProcessLookupError):  # it has ended, and everything that it started
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            RUNNING.discard(process)
 
     def run(self, mutant: Mutant, limits: dict[str, float]) -> Result:
         """Run the tests of the mutant's room until one of them notices it."""
@@ -482,7 +487,14 @@ def main() -> int:
         result = results.get(mutant.key)
         if result is None or (options.again and not result.by and mutant.name not in ACCEPTED):
             waiting.put(mutant)
-    run_all(waiting, options.processes, options.results, results)
+    # Its end is an exception like that of Ctrl-C, so that no process of a mutant outlives it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        run_all(waiting, options.processes, options.results, results)
+    finally:
+        for process in list(RUNNING):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     share = report(chosen, results)
     return 0 if options.sample is not None or share >= AIM else 1
 
