@@ -261,87 +261,21 @@ def _media_number(text: str) -> float | None:
     return length.pixels()
 
 
-_KNOWN: Final = frozenset(
-    [
-        "align-content",
-        "align-items",
-        "align-self",
-        "animation",
-        "appearance",
-        "aspect-ratio",
-        "background",
-        "border",
-        "border-collapse",
-        "border-radius",
-        "box-decoration-break",
-        "break-inside",
-        "caret-color",
-        "column-count",
-        "columns",
-        "column-gap",
-        "columns",
-        "cursor",
-        "flex",
-        "flex-basis",
-        "flex-direction",
-        "flex-flow",
-        "flex-grow",
-        "flex-wrap",
-        "font-family",
-        "font-feature-settings",
-        "font-style",
-        "font-variant",
-        "font-weight",
-        "gap",
-        "grid",
-        "grid-area",
-        "grid-column",
-        "grid-gap",
-        "grid-row",
-        "grid-template",
-        "grid-template-areas",
-        "grid-template-columns",
-        "grid-template-rows",
-        "hyphens",
-        "inset",
-        "isolation",
-        "justify-content",
-        "justify-items",
-        "justify-self",
-        "line-clamp",
-        "list-style",
-        "margin",
-        "object-fit",
-        "object-position",
-        "order",
-        "outline",
-        "overflow-wrap",
-        "padding",
-        "place-content",
-        "place-items",
-        "pointer-events",
-        "resize",
-        "row-gap",
-        "scroll-behavior",
-        "scroll-snap-type",
-        "table-layout",
-        "text-align",
-        "text-decoration",
-        "text-overflow",
-        "text-rendering",
-        "text-size-adjust",
-        "text-transform",
-        "touch-action",
-        "transition",
-        "user-select",
-        "vertical-align",
-        "will-change",
-        "word-break",
-        "word-spacing",
-        "word-wrap",
-        "writing-mode",
-    ]
+_KNOWN_NAMES: Final = (
+    "align-content align-items align-self animation appearance aspect-ratio background"
+    " border border-collapse border-radius box-decoration-break break-inside caret-color"
+    " column-count column-gap columns cursor flex flex-basis flex-direction flex-flow"
+    " flex-grow flex-wrap font-family font-feature-settings font-style font-variant"
+    " font-weight gap grid grid-area grid-column grid-gap grid-row grid-template"
+    " grid-template-areas grid-template-columns grid-template-rows hyphens inset isolation"
+    " justify-content justify-items justify-self line-clamp list-style margin object-fit"
+    " object-position order outline overflow-wrap padding place-content place-items"
+    " pointer-events resize row-gap scroll-behavior scroll-snap-type table-layout"
+    " text-align text-decoration text-overflow text-rendering text-size-adjust"
+    " text-transform touch-action transition user-select vertical-align will-change"
+    " word-break word-spacing word-wrap writing-mode"
 )
+_KNOWN: Final = frozenset(_KNOWN_NAMES.split())
 """Properties that a browser knows and that say nothing of visibility, as far as mail asks."""
 _FOREIGN: Final = ("-ms-", "-moz-", "-o-", "mso-", "-khtml-")
 _PREFIXED: Final = frozenset({"text-size-adjust", "overflow-scrolling", "touch-callout"})
