@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
-from nornmail.html.document import VisibleText, read_page
 from nornmail.html.invisible_characters import plain_without_invisible
 from nornmail.html.render import UnseenText
 from nornmail.message.charsets import codec_of, decode
 from nornmail.message.limits import MAX_FLOWED_LINES, MAX_LINKS
 from nornmail.message.parser import Part, content_id
+
+if TYPE_CHECKING:
+    from nornmail.html.document import VisibleText
 
 _FLOWED_LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
 _SIGNATURE: Final = "-- "
@@ -88,6 +90,8 @@ class Body:
     def page(self, part: Part, note: Note) -> VisibleText:
         """The visible text of an HTML part, read once."""
         if part not in self._pages:
+            from nornmail.html.document import read_page  # only mail with HTML loads the engine
+
             self._pages[part] = read_page(self.text_of(part, note), note)
         return self._pages[part]
 

@@ -9,14 +9,13 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.html.render import UnseenText
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment
-from nornmail.message.authentication import Authentication, read_authentication
 from nornmail.message.automatic import PERSON, Automatic, find_signs
 from nornmail.message.body import (
     Body,
@@ -28,7 +27,6 @@ from nornmail.message.body import (
     shown_text,
     unseen_text,
 )
-from nornmail.message.bounce import Bounce, read_bounce
 from nornmail.message.dates import parse_date
 from nornmail.message.headers import (
     Headers,
@@ -39,8 +37,11 @@ from nornmail.message.headers import (
 )
 from nornmail.message.limits import MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
-from nornmail.message.quotes.new_text import new_text
 from nornmail.model import MessageRef
+
+if TYPE_CHECKING:
+    from nornmail.message.authentication import Authentication
+    from nornmail.message.bounce import Bounce
 
 RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
 """The fields in which a sender names the recipients."""
@@ -313,6 +314,9 @@ class Message:
         Answers between quotes stay with what they answer, and so does a message that is passed on.
         ``text`` itself where nothing else would be left. See ``docs/explanation/new-text.md``.
         """
+        # Loaded on first use, as the readers below: its patterns take long to compile.
+        from nornmail.message.quotes.new_text import new_text
+
         html = self.html if len(self._body.segments) == 1 else ""
         return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
 
@@ -352,6 +356,8 @@ class Message:
     @cached_property
     def authentication(self) -> Authentication:
         """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
+        from nornmail.message.authentication import read_authentication
+
         return read_authentication(self.headers, self.authserv_id)
 
     @cached_property
@@ -360,6 +366,8 @@ class Message:
 
         By the standard (RFC 3464), in X-Failed-Recipients, or in the words of a mail server.
         """
+        from nornmail.message.bounce import read_bounce
+
         note = self._defects.note
         return read_bounce(self._root, self.headers, self.from_, lambda: self.text, note)
 
