@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import MemoryStateStore as MemoryStateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
+    from nornmail.stores.summary import MailboxSummary as MailboxSummary
+    from nornmail.stores.summary import OutboxSummary as OutboxSummary
+    from nornmail.stores.summary import StoreSummary as StoreSummary
+    from nornmail.stores.summary import summarize as summarize
 
 _HOMES = {
     "compose.attachments": "OutgoingAttachment",
@@ -102,6 +106,7 @@ _HOMES = {
     "stores.postgres": "PostgresStateStore",
     "stores.protocol": "StateStore",
     "stores.sqlite": "MemoryStateStore SqliteStateStore",
+    "stores.summary": "MailboxSummary OutboxSummary StoreSummary summarize",
 }
 """The public names by their modules; the imports above are for the type checker alone."""
 _HOME_OF = {name: f"nornmail.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nornmail import ImapSettings, SmtpSettings, StoreError, open_store, read_environment
+from nornmail import (
+    ConfigurationError,
+    ImapSettings,
+    SmtpSettings,
+    StoreError,
+    open_store,
+    read_environment,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from nornmail import Mailer, StateStore
@@ -53,9 +61,14 @@ class Parser(argparse.ArgumentParser):
 ENV_FILE = ".env"
 """The file of settings in the current directory, read if it exists and no other is named."""
 DEFAULT_STATE = "nornmail.db"
+"""The name that programs use as well."""
+WATCH_STATE = "nornmail-watch.db"
+"""The store of ``watch`` and ``poll``: what they print counts as handled, for themselves alone."""
 PRESET = "EMAIL_PRESET"
 DESTINATION = ("HOST", "PORT", "USE_SSL", "STARTTLS", "USE_TLS", "CA_FILE")
 """The variables, behind IMAP_ or SMTP_, that decide where a password is sent and how safely."""
+MAX_NAMED = 3
+"""Inboxes that an error names."""
 LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -66,6 +79,7 @@ def add_settings(
     mailbox: bool = False,
     start: bool = False,
     log_level: str = "",
+    state: str = DEFAULT_STATE,
 ) -> None:
     """Add the options that name settings.
 
@@ -74,6 +88,7 @@ def add_settings(
         mailbox: adds ``--mailbox``.
         start: adds ``--start-from``.
         log_level: adds ``--log-level`` with this default.
+        state: the store where neither ``--state`` nor NORNMAIL_STATE names one.
     """
     parser.add_argument(
         "--env-file",
@@ -85,8 +100,9 @@ def add_settings(
         "--state",
         metavar="PATH",
         help="the state store; a name that ends in .json is a JSON store (NORNMAIL_STATE; default: "
-        f"{DEFAULT_STATE})",
+        f"{state})",
     )
+    parser.set_defaults(default_state=state)
     if mailbox:
         parser.add_argument(
             "--mailbox", metavar="NAME", help="the mailbox (IMAP_MAILBOX; default: INBOX)"
@@ -118,6 +134,7 @@ class Settings:
     """
 
     def __init__(self, chosen: argparse.Namespace) -> None:
+        self._default_state: str = getattr(chosen, "default_state", DEFAULT_STATE)
         self.env_file: str | None = chosen.env_file or None
         if chosen.env_file is None and os.path.exists(ENV_FILE):
             self.env_file = ENV_FILE
@@ -149,6 +166,29 @@ class Settings:
 
         return Mailer(SmtpSettings.from_env(self._environ), store, **options)
 
+    def store_of_its_own(self) -> StateStore:
+        """The state store of a command that reads mail and knows no inboxes.
+
+        Raises:
+            ConfigurationError: messages in it belong to the inboxes of a program, which would never
+                receive them.
+            StoreError: it cannot be used.
+        """
+        if os.path.exists(self.state):
+            mailboxes = summarize(self.state).mailboxes
+            inboxes = sorted({name for mailbox in mailboxes for name in mailbox.inboxes})
+            if inboxes:
+                names = ", ".join(inboxes[:MAX_NAMED]) + (
+                    ", ..." if len(inboxes) > MAX_NAMED else ""
+                )
+                raise ConfigurationError(
+                    "NORNMAIL_STATE",
+                    self.state,
+                    f"it belongs to a program with the inboxes {names}: name another store with "
+                    "--state, or use `nornmail status` to see what waits",
+                )
+        return open_store(self.state)
+
     def existing_store(self) -> StateStore:
         """The state store, which must exist.
 
@@ -167,7 +207,7 @@ class Settings:
     @property
     def state(self) -> str:
         """The path of the state store."""
-        path = self._environ.get("NORNMAIL_STATE", "").strip() or DEFAULT_STATE
+        path = self._environ.get("NORNMAIL_STATE", "").strip() or self._default_state
         return str(Path(path).expanduser())
 
 

@@ -1,4 +1,4 @@
-"""``nornmail outbox list | show | retry | drop | resolve``: messages on their way out."""
+"""``nornmail outbox list | show | send | retry | drop | resolve``: messages on their way out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import closing
 
 from nornmail import ConfigurationError, Outbox, OutboxMessage
-from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Commands, Parser, Settings, add_settings
+from nornmail.cli.exit_codes import FAILED, OK, QUEUED
+from nornmail.cli.options import Commands, Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.table import (
     NAME_WIDTH,
     Column,
@@ -31,6 +31,7 @@ COLUMNS = (
     Column("REASON", 100),
 )
 Act = Callable[[argparse.Namespace, Outbox], None]
+UNSETTLED = ("queued", "sending")
 STATES = ("queued", "sending", "sent", "failed", "unknown")
 
 
@@ -44,10 +45,46 @@ def add(parser: Parser) -> None:
         "Exit status: 0 done, 1 the message is in a state that does not allow it, 2 no message has "
         "this KEY, 3 the\nstate store cannot be used."
     )
-    for command, act in _commands(parser.add_commands()):
+    commands = parser.add_commands()
+    for command, act in _commands(commands):
         command.add_argument("--account", metavar="NAME", help="only in the outbox of this name")
         add_settings(command)
         command.set_defaults(run=_run, act=act)
+    sending = commands.add_parser(
+        "send",
+        help="send what is due now",
+        description="Sends the queued messages that are due, of the account of the SMTP settings, "
+        "and ends. While a program\nsends from this outbox, that one sends them.\n\n"
+        "Exit status: 0 nothing is queued any more, 1 a message failed or is unknown, or a program "
+        "is sending,\n4 a message is still queued.",
+    )
+    add_settings(sending, log_level="warning")
+    sending.set_defaults(run=_send)
+
+
+def _send(chosen: argparse.Namespace) -> int:
+    set_up_logging(chosen.log_level)
+    settings = Settings(chosen)
+    with closing(settings.existing_store()) as store, closing(settings.mailer(store)) as mailer:
+        before = [
+            message for message in Outbox(store).list(UNSETTLED) if message.account == mailer.outbox
+        ]
+        mailer.flush()
+        after = [Outbox(store).find(message.key, mailer.outbox) for message in before]
+    for message in after:
+        due = f", due at {format_time(message.due_at)}" if message.due_at else ""
+        reason = message.reason.partition("\n")[0]
+        print(
+            printable(
+                f"{message.state}: {message.key}  {message.message_id}  {reason}{due}".rstrip()
+            )
+        )
+    if not after:
+        print(f"nothing is queued in the outbox of {mailer.outbox}", file=sys.stderr)
+    states = {str(message.state) for message in after}
+    if states & {"failed", "unknown"}:
+        return FAILED
+    return QUEUED if states & set(UNSETTLED) else OK
 
 
 def _commands(commands: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:

@@ -7,13 +7,22 @@ import json
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nornmail import ConfigurationError, LeaseHeld, Mailer, SendResult, open_store
+from nornmail import (
+    ConfigurationError,
+    LeaseHeld,
+    Mailer,
+    Outbox,
+    SendResult,
+    open_store,
+    summarize,
+)
 from nornmail.cli.exit_codes import FAILED, OK, QUEUED
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.table import json_fields, printable
+from nornmail.cli.table import format_time, json_fields, printable
 
 WAIT = 60.0
 """Seconds to wait for the server's reply."""
@@ -25,8 +34,8 @@ def add(parser: Parser) -> None:
     """Add the command's options."""
     parser.description = (
         "Keeps a message in the state store, sends it, and waits for the server's reply. It is "
-        "tried once. If it\nis deferred or its connection is lost it stays in the outbox: a "
-        "program with a mailer and the same\nstore sends it, or this command with the same --key."
+        "tried once. If it\nis deferred or its connection is lost it stays in the outbox: "
+        "`nornmail outbox send` sends it, or a program\nwith a mailer and the same store."
         "\n\nExit status: 0 accepted for every recipient, 1 refused for a recipient or unknown, "
         "2 a mistake in the\narguments or settings, 3 the state store cannot be used, 4 queued, "
         "not sent yet."
@@ -114,8 +123,27 @@ def run(chosen: argparse.Namespace) -> int:
         why = ""
         if not chosen.no_wait:
             result, why = _sent(mailer, result, chosen.timeout)
+        due_at = Outbox(store).find(result.key, mailer.outbox).due_at
     _print(result, why, as_json=chosen.json)
+    if result.state == "queued" and not chosen.json:
+        print(_next_try(settings.state, mailer.outbox, due_at))
     return exit_status(result)
+
+
+def _next_try(state: str, account: str, due_at: datetime | None) -> str:
+    """Who sends a queued message, and when."""
+    outboxes = {outbox.account: outbox for outbox in summarize(state).outboxes}
+    due = (
+        f"it is due at {format_time(due_at)}"
+        if due_at and due_at > datetime.now(UTC)
+        else "it is due"
+    )
+    if account in outboxes and outboxes[account].held_by:
+        return f"  {due}; {outboxes[account].held_by} sends it"
+    return (
+        f"  {due}, but no program sends from {state} now: run `nornmail outbox send`, or a program "
+        "with a mailer and this store, such as `nornmail serve`"
+    )
 
 
 def _sent(mailer: Mailer, result: SendResult, timeout: float) -> tuple[SendResult, str]:

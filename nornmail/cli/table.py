@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,9 @@ from typing import Any
 
 from nornmail import MessageRef
 
+GAP = "  "
+LEAST_WIDTH = 8
+"""Characters to which a column may shrink on a narrow terminal."""
 NAME_WIDTH = 12
 """Characters of a field's name."""
 
@@ -20,7 +24,7 @@ class Column:
 
     Attributes:
         title: its heading.
-        width: its characters; the last column is not padded.
+        width: the most characters that it may have.
         is_key: a longer value is cut without a mark, since its beginning is enough to name it.
     """
 
@@ -29,23 +33,34 @@ class Column:
     is_key: bool = False
 
 
-def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> Iterable[str]:
-    """The lines of a table, its headings first."""
-    yield _line(columns, [column.title for column in columns])
-    for row in rows:
-        yield _line(columns, row)
+def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table, its headings first; on a terminal they fit its width."""
+    cells = [[column.title for column in columns]]
+    cells += [list(map(printable, row)) for row in rows]
+    widths = [
+        min(column.width, max(len(row[number]) for row in cells))
+        for number, column in enumerate(columns)
+    ]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 1000
+    while sum(widths) + len(GAP) * (len(widths) - 1) > room:
+        widest = max(range(len(widths)), key=lambda number: widths[number])
+        if widths[widest] <= LEAST_WIDTH:
+            break  # the terminal is too narrow for any table
+        widths[widest] -= 1
+    return [_line(columns, widths, row) for row in cells]
 
 
-def _line(columns: Sequence[Column], row: Iterable[str]) -> str:
-    cells = zip(columns, row, strict=True)
-    return "  ".join(f"{_cut(text, column):{column.width}}" for column, text in cells).rstrip()
+def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) -> str:
+    parts = zip(columns, widths, row, strict=True)
+    return GAP.join(
+        f"{_cut(text, width, column):{width}}" for column, width, text in parts
+    ).rstrip()
 
 
-def _cut(text: str, column: Column) -> str:
-    text = printable(text)
-    if len(text) <= column.width:
+def _cut(text: str, width: int, column: Column) -> str:
+    if len(text) <= width:
         return text
-    return text[: column.width] if column.is_key else text[: column.width - 1] + "…"
+    return text[:width] if column.is_key else text[: width - 1] + "…"
 
 
 def print_fields(fields: dict[str, Any]) -> None:

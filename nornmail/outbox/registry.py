@@ -69,6 +69,13 @@ class StoreMailers:
         # Strong references, so that a mailer that the program dropped is stopped too.
         self._sending: list[Worker] = []
 
+    @property
+    def exist(self) -> bool:
+        """Whether the store has a mailer in this process."""
+        with _lock:
+            users = _stores.get(self._store)
+            return users is not None and bool(users.workers)
+
     def start(self) -> None:
         """Start the thread of every mailer of the store, and of those made later."""
         with _lock:

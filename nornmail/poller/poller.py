@@ -185,6 +185,13 @@ class Poller:
         )
         self._lifecycle = Lifecycle(self._run_loop, self._stopped, self._waker.wake, self._runner)
 
+    def _may_answer(self) -> bool:
+        """Whether a first run could answer mail of the past.
+
+        Inboxes that are made while the program runs have no old mail, so theirs is no question.
+        """
+        return not self._inboxes.several and self._mailers.exist
+
     def _make_cycle(
         self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int, retention: float
     ) -> PollCycle:
@@ -196,6 +203,7 @@ class Poller:
             Epochs(
                 ledger,
                 start_from,
+                self._may_answer,
                 removes_handled=imap.delete_after_fetch or imap.move_to is not None,
             ),
             Fetcher(missing, max_message_bytes),

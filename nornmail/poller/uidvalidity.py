@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from nornmail.errors import CommandRefused, DecisionRequired
@@ -50,15 +50,22 @@ class Epochs:
     Args:
         ledger: of the mailbox.
         start_from: what a first run does with mail that is there already (rule 9).
+        may_answer: whether that mail could be answered, so that a person must decide about it.
         removes_handled: handled mail is deleted or moved, so that mail like it is rather new.
     """
 
     def __init__(
-        self, ledger: Ledger, start_from: StartFrom, *, removes_handled: bool = False
+        self,
+        ledger: Ledger,
+        start_from: StartFrom,
+        may_answer: Callable[[], bool],
+        *,
+        removes_handled: bool = False,
     ) -> None:
         self._ledger = ledger
         self._removes_handled = removes_handled
         self._start_from = start_from
+        self._may_answer = may_answer
         self._reader = HeaderReader()
         self._unknown_before: dict[int, UidSet] = {}
         self._restored_at: float | None = None
@@ -133,12 +140,14 @@ class Epochs:
 
     def _first_run(self, connection: Connection, selected: Selected) -> None:
         start = self._start_from
-        if start is None and selected.exists > FIRST_RUN_LIMIT:
+        may_answer = self._may_answer() and selected.exists > 0
+        if start is None and (may_answer or selected.exists > FIRST_RUN_LIMIT):
+            reason = "that could be answered" if may_answer else f"more than {FIRST_RUN_LIMIT:,}"
             raise DecisionRequired(
-                f"{selected.exists} messages are in {selected.mailbox} at the first run, more than "
-                f"{FIRST_RUN_LIMIT:,}, and none was delivered. Set start_from (IMAP_START_FROM) to "
-                '"all" to have them all, to "new" to begin with what comes from now on, or to a '
-                "date to begin there.",
+                f"{selected.exists} messages are in {selected.mailbox} at the first run, {reason}, "
+                'and none was delivered. Set start_from (IMAP_START_FROM) to "new" to leave them '
+                'alone and begin with new mail, to "all" to have them all, or to a date to begin '
+                "there.",
                 count=selected.exists,
                 setting="start_from",
                 choices=("all", "new", "a date"),

@@ -202,22 +202,9 @@ class JsonStateStore(SqlStateStore):
 
     def _open(self) -> None:
         snapshot, lines = self._read()
+        self._replay_all(snapshot, lines)
         execute = self._connection.execute
-        execute("BEGIN")
-        try:
-            for value in snapshot.mailboxes:
-                self._replay(value)
-            self._sequence = snapshot.sequence
-            for number, value in enumerate(lines.values, start=1):
-                if value["n"] <= snapshot.sequence:
-                    continue  # cut off after the snapshot was in place, before this was cleared
-                if value["n"] != self._sequence + 1:
-                    raise damaged(self._journal_path, f"a line is missing before line {number}")
-                self._replay(value)
-                self._sequence += 1
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        for statement in (_NOTE, *_triggers(), "COMMIT"):
+        for statement in (_NOTE, *_triggers()):
             execute(statement)
         selected = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw")
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
@@ -235,6 +222,24 @@ class JsonStateStore(SqlStateStore):
         except BaseException:
             self._journal.close()
             raise
+
+    def _replay_all(self, snapshot: Snapshot, lines: Lines) -> None:
+        """Fill the tables with a snapshot and the lines of the journal that follow it."""
+        self._connection.execute("BEGIN")
+        try:
+            for value in snapshot.mailboxes:
+                self._replay(value)
+            self._sequence = snapshot.sequence
+            for number, value in enumerate(lines.values, start=1):
+                if value["n"] <= snapshot.sequence:
+                    continue  # cut off after the snapshot was in place, before this was cleared
+                if value["n"] != self._sequence + 1:
+                    raise damaged(self._journal_path, f"a line is missing before line {number}")
+                self._replay(value)
+                self._sequence += 1
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise damaged(self.path, f"it cannot be understood ({error!r})") from error
+        self._connection.execute("COMMIT")
 
     def _read(self) -> tuple[Snapshot, Lines]:
         """The snapshot, and the journal's lines."""

@@ -7,6 +7,7 @@ so two holders within one process exclude each other as well.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import weakref
@@ -94,6 +95,39 @@ class FileLock:
             self._closer()
 
 
+def holder_of(path: str) -> str:
+    """The process that holds the lock on the file at ``path``; ``""`` if there is none.
+
+    The file keeps the name of the last holder. Trying the lock could be in the way of a process
+    that takes it at this instant, so it is tried only if the last holder may be alive.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:  # nobody has ever locked it, or it is another user's
+        return ""
+    try:
+        holder = _read_holder(fd)
+        host, _, process = holder.rpartition(":")
+        is_here = host == socket.gethostname() and process.isdigit()
+        if is_here and not _is_alive(int(process)):
+            return ""
+        return holder if _is_locked(fd) else ""
+    finally:
+        os.close(fd)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # os.kill() would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
+
+
 def _read_holder(fd: int) -> str:
     os.lseek(fd, 0, os.SEEK_SET)
     return os.read(fd, HOLDER_BYTES).decode("utf-8", "replace")
@@ -109,6 +143,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_locked(fd: int) -> bool:
+        return True  # a file that is open for reading cannot be tried
+
 else:
 
     def _try_lock(fd: int) -> bool:
@@ -117,6 +154,13 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _is_locked(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False  # closing the file gives it back
 
 
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()

@@ -80,6 +80,7 @@ _RECORD = (
 SELECT_RECORD = f"SELECT {_RECORD} FROM mailbox WHERE id = ?"
 UPDATE_RECORD = f"UPDATE mailbox SET {_set(_RECORD)} WHERE id = ?"
 SELECT_MAILBOXES = "SELECT account, mailbox FROM mailbox"
+SELECT_INBOX_KEYS = "SELECT DISTINCT inbox FROM entry WHERE mailbox = ?"
 SELECT_OUTBOXES = "SELECT account FROM mailbox WHERE mailbox = ?"
 SELECT_MAILBOX = "SELECT id FROM mailbox WHERE account = ? AND mailbox = ?"
 INSERT_MAILBOX = _insert(

@@ -256,6 +256,11 @@ class SqlStateStore(StateStore, ABC):
                 key=lambda mailbox: (mailbox.account, mailbox.mailbox),
             )
 
+    def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
+        """The inboxes that a mailbox has entries for, by their addresses; for a person."""
+        with self._locked():
+            return {read_text(key) for (key,) in self._select(rows.SELECT_INBOX_KEYS, mailbox)}
+
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
         with self._locked():
             return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))

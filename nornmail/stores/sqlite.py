@@ -90,7 +90,7 @@ def require_sqlite() -> None:
         )
 
 
-def open_database(path: str) -> sqlite3.Connection:
+def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
     """A connection to a database, on which transactions begin and end where the store says so.
 
     Raises:
@@ -102,6 +102,7 @@ def open_database(path: str) -> sqlite3.Connection:
         path,
         timeout=BUSY_TIMEOUT_SECONDS,
         isolation_level=None,
+        uri=uri,
         check_same_thread=False,  # a store has a lock of its own
     )
 
@@ -116,7 +117,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     execute = connection.execute
     execute("BEGIN IMMEDIATE")
     try:
-        for statements in MIGRATIONS[_version(connection, path) :]:
+        for statements in MIGRATIONS[schema_version(connection, path) :]:
             for statement in statements:
                 execute(statement)
         execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -130,8 +131,12 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection, path: str) -> int:
-    """The schema's version, 0 for an empty database."""
+def schema_version(connection: sqlite3.Connection, path: str) -> int:
+    """The schema's version, 0 for an empty database.
+
+    Raises:
+        StoreError: it is another program's, or of a newer version.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -146,6 +151,12 @@ def _version(connection: sqlite3.Connection, path: str) -> int:
             f"{len(MIGRATIONS)} at most: update nornmail"
         )
     return int(version)
+
+
+def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
+    """The lock file of a mailbox's lease, beside the database at ``path``."""
+    name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
+    return f"{path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}"
 
 
 class SqliteStateStore(SqlStateStore):
@@ -193,7 +204,7 @@ class SqliteStateStore(SqlStateStore):
         # FULL: with NORMAL the log is not synced at a commit, and a loss of power takes the last
         # ones back, so that mail that was handled is handled again.
         execute("PRAGMA synchronous = FULL")
-        _version(connection, self.path)
+        schema_version(connection, self.path)
         if os.path.getsize(self.path) <= QUICK_CHECK_BYTES:
             (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
@@ -208,8 +219,7 @@ class SqliteStateStore(SqlStateStore):
             )
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
-        name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
-        lock = FileLock(f"{self.path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}")
+        lock = FileLock(lease_lock_path(self.path, mailbox))
         try:
             lock.acquire(owner)
         except LockTaken as error:

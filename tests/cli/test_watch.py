@@ -6,14 +6,16 @@ import json
 import os
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nornmail import ImapSettings, Inbox, Message, Poller
 from nornmail.model import State
 from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.testing import MailServer
-from tests.cli.support import SECONDS, User, mail
+from tests.cli.support import PASSWORD, SECONDS, USER, User, mail
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as POSIX has them")
 PIPE = 1 << 20
@@ -24,7 +26,7 @@ WATCHING = "IMAP poller starting"
 
 def states(user: User) -> dict[State, int]:
     """How many entries of the store are in each state."""
-    store = SqliteStateStore(user.directory / "nornmail.db")
+    store = SqliteStateStore(user.directory / "nornmail-watch.db")
     try:
         (mailbox,) = store.mailboxes()
         return {state: found for state in State if (found := store.count(mailbox, {state}))}
@@ -229,3 +231,50 @@ def test_a_second_watch_waits_and_takes_over(server: MailServer, user: User) -> 
             assert second.line()["subject"] == "two"
             second.tell(signal.SIGTERM)
             assert second.end().status == 0
+
+
+@pytest.mark.parametrize("command", ["poll", "watch"])
+def test_the_store_of_a_programs_inboxes_is_refused(
+    command: str, server: MailServer, user: User
+) -> None:
+    server.deliver(mail("one"))
+    path = user.directory / "agent.db"
+    settings = ImapSettings.from_env(user.environment)
+    with closing(SqliteStateStore(path)) as store:
+        inboxes = [Inbox("agent@example.com")]
+        with closing(Poller(settings, store=store, on_message=refuse, inboxes=inboxes)) as poller:
+            poller.poll_once()
+        server.deliver(mail("two"))
+        (mailbox,) = store.mailboxes()
+        before = list(map(str, store.entries(mailbox, set(State))))
+        flags = [message.flags for message in server.mailbox().messages]
+        ended = user.run(command, "--state", "agent.db")
+        assert (ended.status, ended.out) == (2, "")
+        assert "agent@example.com" in ended.err
+        assert "nornmail status" in ended.err
+        assert list(map(str, store.entries(mailbox, set(State)))) == before
+    assert [message.flags for message in server.mailbox().messages] == flags
+
+
+def refuse(message: Message) -> None:
+    raise RuntimeError("the language model is down")
+
+
+def test_looking_uses_a_store_of_its_own(server: MailServer, user: User) -> None:
+    server.deliver(mail("one"))
+    assert user.run("poll").status == 0
+    assert not (user.directory / "nornmail.db").exists()
+    assert (user.directory / "nornmail-watch.db").exists()
+
+
+def test_a_poll_sends_what_is_queued_in_its_store(server: MailServer, user: User) -> None:
+    smtp = {
+        "SMTP_HOST": server.host, "SMTP_PORT": str(server.smtp_port), "SMTP_USE_TLS": "false",
+        "SMTP_USERNAME": USER, "SMTP_PASSWORD": PASSWORD, "NORNMAIL_STATE": "one.db",
+    }  # fmt: skip
+    to = ("--to", "kim@example.org", "--subject", "x", "--no-wait", "hello")
+    queued = user.run("send", *to, **smtp)
+    assert queued.status == 4
+    assert "no program sends from one.db now: run `nornmail outbox send`" in queued.out
+    assert user.run("poll", **smtp).status == 0
+    assert [message.rcpt_tos for message in server.outbox] == [("kim@example.org",)]

@@ -1,0 +1,99 @@
+"""Read-only views of a store: nothing is locked, written or upgraded, so a program may run."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nornmail.errors import StoreError
+from nornmail.stores.errors import damaged, resolve
+from nornmail.stores.json_files import Files, RawFiles
+from nornmail.stores.json_journal import Damaged, check_opening, read_lines, read_snapshot
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.schema import MIGRATIONS
+from nornmail.stores.sql_store import SqlStateStore
+from nornmail.stores.sqlite import migrate, open_database, schema_version, translated
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
+    """What the store at ``path`` holds; it can be read, and refuses to be written.
+
+    Raises:
+        StoreError: it does not exist, or cannot be read.
+    """
+    if not os.path.exists(path):
+        raise StoreError(f"there is no state store at {os.fspath(path)}")
+    view = JsonView(path) if os.fspath(path).endswith(".json") else SqliteView(path)
+    view._connection.execute("PRAGMA query_only = 1")
+    return view
+
+
+class SqliteView(SqlStateStore):
+    """A sqlite store, read only. One of an older version is upgraded in a copy in memory."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = resolve(path)
+        with self._translated():
+            connection = _connect(self.path)
+            closer = weakref.finalize(self, connection.close)
+            if schema_version(connection, self.path) < len(MIGRATIONS):
+                copy = open_database(":memory:")
+                weakref.finalize(self, copy.close)
+                connection.backup(copy)
+                closer()
+                migrate(copy, self.path)
+                connection = copy
+        super().__init__(connection)
+
+    def _unusable(self) -> str | None:
+        return f"the state store {self.path} was closed" if self._closed else None
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.path)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """Open the database for reading, without leaving files of sqlite beside it.
+
+    A program that has it open has a log there, which is read as well. Without one the database is
+    complete, and stays so for the moment: what a program that starts now commits goes into a log.
+    """
+    mode = "mode=ro" if os.path.exists(path + "-wal") else "immutable=1"
+    return open_database(f"{Path(path).absolute().as_uri()}?{mode}", uri=True)
+
+
+class JsonView(JsonStateStore):
+    """A JSON store, read only, also while the process that has it open writes."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = resolve(path)
+        self._files = Files()
+        self._settled = True
+        self._raws = RawFiles(self.path + ".raw", self._files)
+        connection = open_database(":memory:")
+        weakref.finalize(self, connection.close)
+        SqlStateStore.__init__(self, connection)
+        migrate(connection, self.path)
+        # The journal first: what is folded into the snapshot meanwhile is in both.
+        try:
+            with open(self._journal_path, "rb") as file:
+                lines = read_lines(file.read())
+        except FileNotFoundError as error:
+            raise damaged(self._journal_path, "it is missing") from error
+        except Damaged as error:
+            raise damaged(self._journal_path, error) from error
+        if check_opening(self.path):
+            self._replay_all(read_snapshot(self.path), lines)
+
+    def close(self) -> None:
+        """Close the view."""
+        SqlStateStore.close(self)
+
+    def _unusable(self) -> str | None:
+        return f"the state store {self.path} was closed" if self._closed else None
