@@ -19,7 +19,7 @@ from tests.cli.support import Ended, User, mail
 posix = pytest.mark.skipif(os.name != "posix", reason="descriptors as POSIX has them")
 FULL = Path("/dev/full")
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("demo", "check", "watch", "poll", "dead")
+COMMANDS = ("demo", "check", "status", "watch", "poll", "dead")
 
 
 def test_the_help_names_every_command_and_status(stranger: User) -> None:

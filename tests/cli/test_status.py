@@ -80,7 +80,7 @@ def test_it_runs_beside_a_program(server: MailServer, user: User) -> None:
     assert (ended.status, ended.err) == (0, "")
     (found,) = json.loads(ended.out)["mailboxes"]
     assert (found["dead"], found["waiting"], found["held_by"]) == (1, 0, "")
-    assert datetime.fromisoformat(found["last_poll_at"])
+    assert datetime.fromisoformat(found["last_poll_at"]).tzinfo is not None
 
 
 def test_no_store_is_made(stranger: User, tmp_path: Path) -> None:
