@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -397,3 +399,37 @@ def test_the_sender_does_what_was_asked_for(
     assert [one.request for one in found.values()] == [""] * 5
     assert [to for _, to, _ in office.envelopes] == [["ann@example.org"]]
     assert run("outbox", "list", "--json")[1].count("\n") == 1, "what was dropped is not shown"
+
+
+def test_the_outbox_is_sent_on_request(office: PostOffice, run: Callable[..., Said]) -> None:
+    for key in ("k1", "k2"):
+        assert run("send", *TO, "--no-wait", "--key", key, "hello")[0] == 4
+    status, out, err = run("outbox", "send")
+    assert (status, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()] == [["sent:", "k1"], ["sent:", "k2"]]
+    assert len(office.envelopes) == 2
+    assert run("outbox", "send") == (0, "", f"nothing is queued in the outbox of {OUTBOX}\n")
+
+
+def test_what_stays_queued_is_said_with_its_time(nowhere: Path, run: Callable[..., Said]) -> None:
+    status, out, _ = run("send", *TO, "--key", "k1", "hello")
+    assert status == 4
+    assert "no program sends from" in out
+    assert "nornmail outbox send" in out
+    status, out, _ = run("outbox", "send")
+    assert status == 4
+    assert out.startswith("queued: k1 ")
+    assert "due at 20" in out
+
+
+def test_a_program_that_sends_is_named(
+    office: PostOffice, run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    with closing(SqliteStateStore("nornmail.db")) as store:
+        lease = store.acquire(MailboxKey.of_outbox(OUTBOX), holder)
+        _, out, _ = run("send", *TO, "--no-wait", "hello")
+        assert f"{holder} sends it" in out
+        status, _, err = run("outbox", "send")
+        assert (status, holder in err) == (1, True)
+        store.release(lease)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
-from nornmail import DecisionRequired
+from nornmail import DecisionRequired, Mailer, SmtpSettings
 from tests.poller.delivery.harness import World, embedded_only, numbered, numbers
 
 DAY = 86_400.0
@@ -131,3 +132,46 @@ def test_an_empty_mailbox_needs_no_decision(world: World) -> None:
     assert poller.poll_once().new == 0
     world.deliver("first")
     assert poller.poll_once().new == 1
+
+
+SMTP = SmtpSettings(host="smtp.example.com", sender="agent@example.com")
+
+
+@embedded_only
+def test_mail_that_could_be_answered_needs_a_decision(world: World) -> None:
+    world.deliver("old")
+    poller = world.poller()
+    mailer = Mailer(SMTP, poller.store)
+    with pytest.raises(DecisionRequired) as needed:
+        poller.poll_once()
+    assert needed.value.count == 1
+    for word in ("1 message", "start_from", '"new"', "answered"):
+        assert word in str(needed.value)
+    assert (world.seen, world.entries()) == ([], [])
+    mailer.close()
+    poller.poll_once()
+    assert world.handed_over == ["old"]
+
+
+@embedded_only
+@pytest.mark.parametrize("start_from", ["new", "all"])
+def test_with_a_decision_it_is_answered_or_not(world: World, start_from: Any) -> None:
+    world.deliver("old")
+    poller = world.poller(start_from=start_from)
+    mailer = Mailer(SMTP, poller.store)
+    poller.poll_once()
+    world.deliver("new")
+    poller.poll_once()
+    mailer.close()
+    assert world.handed_over == (["new"] if start_from == "new" else ["old", "new"])
+
+
+@embedded_only
+def test_an_empty_mailbox_and_inboxes_to_come_need_none(world: World) -> None:
+    poller = world.poller()
+    mailer = Mailer(SMTP, poller.store)
+    poller.poll_once()
+    world.deliver("new")
+    poller.poll_once()
+    mailer.close()
+    assert world.handed_over == ["new"]
