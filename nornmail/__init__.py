@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nornmail.compose.attachments import OutgoingAttachment as OutgoingAttachment
     from nornmail.compose.autoreply import AnswerLimits as AnswerLimits
     from nornmail.diagnostics import diagnose as diagnose
+    from nornmail.diagnostics import diagnose_settings as diagnose_settings
     from nornmail.errors import AuthenticationFailed as AuthenticationFailed
     from nornmail.errors import CommandRefused as CommandRefused
     from nornmail.errors import ComposeError as ComposeError
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "compose.attachments": "OutgoingAttachment",
     "compose.autoreply": "AnswerLimits",
-    "diagnostics": "diagnose",
+    "diagnostics": "diagnose diagnose_settings",
     "errors": (
         "AuthenticationFailed CommandRefused ComposeError ConfigurationError ConnectionLost "
         "DecisionRequired Defer HandlerError LeaseHeld LeaseLost MessageGone NornmailError "

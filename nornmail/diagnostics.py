@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 
-from nornmail.errors import StoreError
+from nornmail.compose.addresses import sender_of
+from nornmail.errors import ConfigurationError, StoreError
 from nornmail.imap.diagnose import diagnose_imap
 from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
@@ -18,9 +22,18 @@ from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import describe, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
-from nornmail.stores import open_store
-from nornmail.stores.locks import LockTaken
+from nornmail.stores.views import open_view
 
+PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_")
+"""Beginnings of the settings' names."""
+_VARIABLES = frozenset(
+    {field.metadata["env"] for cls in (ImapSettings, SmtpSettings) for field in fields(cls)}
+    | {"EMAIL_PRESET", "EMAIL_PROVIDER", "EMAIL_DOMAIN"}
+    | {"NORNMAIL_STATE", "NORNMAIL_BIND", "NORNMAIL_API_TOKEN"}
+)
+"""The settings of the library, ``nornmail serve`` and the command line."""
+SIMILAR = 0.8
+"""How alike two names are, from 0 to 1, if one is taken for a misspelling of the other."""
 NEWEST = 20
 """Messages whose recipients are compared with the inboxes."""
 SHOWN_ADDRESSES = 10
@@ -50,6 +63,55 @@ def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
             yield _inboxes(store.inboxes, reached.newest)
     if smtp is not None:
         yield from diagnose_smtp(smtp)
+
+
+def diagnose_settings(
+    imap: ImapSettings, smtp: SmtpSettings | None, names: Iterable[str]
+) -> Iterator[Check]:
+    """Check what a start would find wrong with the settings, without a connection.
+
+    Args:
+        imap: the mailbox.
+        smtp: the SMTP server; ``None`` where none is set.
+        names: the variables that are set, for those that are misspelt.
+    """
+    known = _VARIABLES
+    for name in sorted(set(names) - known):
+        if not name.startswith(PREFIXES):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=SIMILAR)
+        if near:
+            detail = f"{name} is not a setting and is ignored"
+            yield Check("settings", False, detail, f"did you mean {near[0]}?")
+    for service, settings in (("IMAP", imap), ("SMTP", smtp)):
+        if settings is not None:
+            yield from _login(service, settings)
+    if smtp is not None:
+        try:
+            yield Check("SMTP sender", True, str(sender_of(smtp)))
+        except ConfigurationError as error:
+            yield Check("SMTP sender", False, str(error))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Check]:
+    """Whether a login can be tried, and where its password is visible."""
+    if settings.username and settings.password is None and settings.token is None:
+        detail = f"{service}_PASSWORD is missing, and {service}_USERNAME is set"
+        yield Check(f"{service} login", False, detail, f"set {service}_PASSWORD")
+    if isinstance(settings, ImapSettings):
+        is_clear, remedy = not (settings.use_ssl or settings.starttls), "IMAP_USE_SSL=true"
+    else:
+        is_clear, remedy = not settings.use_tls, "SMTP_USE_TLS=true"
+    if is_clear and settings.password is not None and not _is_loopback(settings.host):
+        detail = f"the {service} password crosses the network unencrypted to {settings.host}"
+        yield Check(f"{service} security", True, detail, f"set {remedy}")
 
 
 class _StoreCheck:
@@ -82,14 +144,10 @@ class _StoreCheck:
             )
             return Check(name, not advice, f"{self._state} {finding}", advice)
         except StoreError as error:
-            if isinstance(error.__cause__, LockTaken):
-                holder = error.__cause__.holder or "another process"
-                finding = f"{self._state} is in use by {holder}, so it was not read"
-                return Check(name, True, finding)
             return Check(name, False, str(error))
 
     def _read(self) -> str:
-        with closing(open_store(self._state)) as store:
+        with closing(open_view(self._state)) as store:
             self.record = store.load(self._mailbox)
             self.inboxes = [Inbox(inbox.address) for inbox in store.inboxes(self._mailbox)]
         self.is_known = True

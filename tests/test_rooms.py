@@ -47,7 +47,8 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "backoff", "context", "clock"},
     "stores": _VALUES | {"outgoing", "clock"},
-    "diagnostics": _VALUES | {"net", "settings", "imap", "smtp", "stores", "message", "poller"},
+    "diagnostics": _VALUES
+    | {"compose", "net", "settings", "imap", "smtp", "stores", "message", "poller"},
     # In front of the package: only what a user can import.
     "testing": set(),
     "pytest_plugin": {"testing"},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 
-from nornmail import Check, diagnose
+from nornmail import Check, diagnose, diagnose_settings
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 
@@ -29,8 +30,12 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
+    print(format_check(Check("settings", True, settings.origin)), flush=True)
     status = OK
-    for check in diagnose(imap, smtp, settings.state):
+    checks = chain(
+        diagnose_settings(imap, smtp, settings.names), diagnose(imap, smtp, settings.state)
+    )
+    for check in checks:
         print(format_check(check), flush=True)
         if not check.ok:
             status = FAILED
@@ -40,7 +45,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def format_check(check: Check) -> str:
-    """A check on one line, with the advice where it failed."""
-    verdict = "ok" if check.ok else "FAILED"
+    """A check on one line, with the advice where it failed or could be better."""
+    verdict = "FAILED" if not check.ok else "warn" if check.advice else "ok"
     advice = f" -> {check.advice}" if check.advice else ""
     return f"{verdict:6}  {check.name:{NAME_WIDTH}}  {check.detail}{advice}"

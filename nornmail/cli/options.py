@@ -149,9 +149,31 @@ class Settings:
             if value is not None:
                 self._environ[variable] = value
 
+    @property
+    def names(self) -> set[str]:
+        """The variables that environment and file set."""
+        return set(self._environ)
+
+    @property
+    def origin(self) -> str:
+        """Where the settings come from."""
+        if self.env_file is not None:
+            return f"from the environment and {self.env_file}"
+        return f"from the environment alone; no {ENV_FILE} in this directory was read"
+
     def imap(self) -> ImapSettings:
-        """Where the mailbox is."""
-        return ImapSettings.from_env(self._environ)
+        """Where the mailbox is.
+
+        Raises:
+            ConfigurationError: a setting is wrong or missing.
+        """
+        try:
+            return ImapSettings.from_env(self._environ)
+        except ConfigurationError as error:
+            if error.value is not None:
+                raise
+            allowed = f"{error.allowed} (settings are read {self.origin})"
+            raise ConfigurationError(error.variable, None, allowed) from error
 
     def smtp(self) -> SmtpSettings | None:
         """Where mail is submitted; ``None`` where neither SMTP_HOST nor EMAIL_PRESET says so."""

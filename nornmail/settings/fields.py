@@ -108,6 +108,11 @@ def check_server(service: str, host: str, port: int) -> None:
         raise ConfigurationError(
             f"{service}_HOST", None, f"set it to the name of the {service} server"
         )
+    name, colon, number = host.partition(":")
+    if colon and name and number.isdigit():
+        raise ConfigurationError(
+            f"{service}_HOST", host, f"must be a host name alone: set {service}_PORT={number}"
+        )
     if host != host.strip() or "/" in host or " " in host:
         raise ConfigurationError(f"{service}_HOST", host, "must be a host name and nothing more")
     if not 0 < port <= HIGHEST_PORT:
@@ -167,6 +172,9 @@ OPTIONAL_TEXT = Kind(
     _read_text, lambda value: value is None or isinstance(value, str), "must be text"
 )
 SWITCH = Kind(_read_bool, lambda value: isinstance(value, bool), "must be True or False")
+OPTIONAL_SWITCH = Kind(
+    _read_bool, lambda value: value is None or isinstance(value, bool), "must be True or False"
+)
 PORT = Kind(_read_port, lambda value: _is_number(value, int), "must be a whole number")
 SECONDS = Kind(
     _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"

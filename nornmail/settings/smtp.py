@@ -10,6 +10,7 @@ from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
     FUNCTION,
     MAX_TIMEOUT,
+    OPTIONAL_SWITCH,
     OPTIONAL_TEXT,
     PORT,
     SECONDS,
@@ -48,6 +49,8 @@ class SmtpSettings:
             <agent@example.com>``; without it the user name, if that is an address [SMTP_FROM].
         use_tls: certificate and host name are always checked; false sends everything in clear,
             the password included, and cannot be combined with port 465 [SMTP_USE_TLS, true].
+        use_ssl: TLS from the first octet, as on port 465, or not; not set, the port decides
+            [SMTP_USE_SSL].
         ca_file: a private certification authority in PEM [SMTP_CA_FILE].
         timeout: seconds that the server may take to answer [SMTP_TIMEOUT, 60].
         allowed_recipients: addresses and domains (``@example.com``) that mail may go to, separated
@@ -64,6 +67,7 @@ class SmtpSettings:
     token: Callable[[], str] | None = setting("", None, FUNCTION, secret=True)
     sender: str | None = setting("SMTP_FROM", None, OPTIONAL_TEXT)
     use_tls: bool = setting("SMTP_USE_TLS", True, SWITCH)
+    use_ssl: bool | None = setting("SMTP_USE_SSL", None, OPTIONAL_SWITCH)
     ca_file: str | None = setting("SMTP_CA_FILE", None, OPTIONAL_TEXT)
     timeout: float = setting("SMTP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     allowed_recipients: str | None = setting("SMTP_ALLOWED_RECIPIENTS", None, OPTIONAL_TEXT)
@@ -73,12 +77,13 @@ class SmtpSettings:
         check_server("SMTP", self.host, self.port)
         if self.sender is not None and "@" not in self.sender:
             raise ConfigurationError("SMTP_FROM", self.sender, "must be an address")
-        if self.port == SUBMISSIONS_PORT and not self.use_tls:
+        if self.implicit_tls and not self.use_tls:
+            cause = "SMTP_USE_SSL=true" if self.use_ssl else f"SMTP_PORT={SUBMISSIONS_PORT}"
             raise ConfigurationError(
                 "SMTP_USE_TLS",
                 "false",
-                f"cannot be combined with SMTP_PORT={SUBMISSIONS_PORT}, which is TLS from the "
-                "first octet: use another port, or leave TLS on",
+                f"cannot be combined with {cause}, which is TLS from the first octet: change one "
+                "of the two",
             )
         if self.password is not None and self.username is None:
             raise ConfigurationError(
@@ -91,7 +96,7 @@ class SmtpSettings:
     @property
     def implicit_tls(self) -> bool:
         """Whether TLS begins with the first octet."""
-        return self.port == SUBMISSIONS_PORT
+        return self.port == SUBMISSIONS_PORT if self.use_ssl is None else self.use_ssl
 
     @classmethod
     def for_provider(cls, name: str, **settings: Any) -> SmtpSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -104,7 +105,12 @@ def _attempt(
     names = redact(" ".join(offered)) or "nothing"
     if not mechanisms:
         kind = "token" if is_token else "password"
-        raise AuthenticationFailed(f"the server takes no {kind} here (it offers: {names})")
+        hint = (
+            ""
+            if isinstance(wire.sock, ssl.SSLSocket)
+            else "; it may accept one inside TLS: set SMTP_USE_TLS=true"
+        )
+        raise AuthenticationFailed(f"the server accepts no {kind} here (it offers: {names}){hint}")
     for mechanism in mechanisms:
         redact.hide(*mechanism.encoded())
         reply, reason = _exchange(wire, mechanism)

@@ -43,6 +43,10 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
         pytest.param({"SMTP_PORT": " "}, "port", 587, id="set to nothing is not set"),
         pytest.param({"SMTP_PORT": "465"}, "implicit_tls", True, id="TLS first on 465"),
         pytest.param({"SMTP_PORT": "587"}, "implicit_tls", False, id="STARTTLS on 587"),
+        pytest.param({"SMTP_PORT": "3465", "SMTP_USE_SSL": "true"}, "implicit_tls", True,
+                     id="TLS first on another port"),
+        pytest.param({"SMTP_PORT": "465", "SMTP_USE_SSL": "false"}, "implicit_tls", False,
+                     id="STARTTLS on 465"),
     ],
 )  # fmt: skip
 def test_a_variable_sets_a_field(variables: dict[str, str], field: str, value: object) -> None:
@@ -61,6 +65,10 @@ def test_a_variable_sets_a_field(variables: dict[str, str], field: str, value: o
         pytest.param({"SMTP_TIMEOUT": "soon"}, ["SMTP_TIMEOUT", "soon"], id="a timeout in words"),
         pytest.param({"SMTP_PORT": "465", "SMTP_USE_TLS": "false"}, ["SMTP_USE_TLS", "465"],
                      id="465 without TLS"),
+        pytest.param({"SMTP_USE_SSL": "true", "SMTP_USE_TLS": "false"},
+                     ["SMTP_USE_TLS", "SMTP_USE_SSL"], id="TLS and no TLS"),
+        pytest.param({"SMTP_HOST": "smtp.example.com:587"}, ["SMTP_HOST", "set SMTP_PORT=587"],
+                     id="a port in the host"),
         pytest.param({"SMTP_PASSWORD": "hush"}, ["SMTP_USERNAME", "SMTP_PASSWORD"],
                      id="a password of nobody"),
         pytest.param({"SMTP_FROM": "agent"}, ["SMTP_FROM", "agent"],
