@@ -27,6 +27,7 @@ from nornmail import (
 from nornmail.model import State
 from nornmail.stores.locks import FileLock, holder_of
 from nornmail.stores.schema import MIGRATIONS
+from nornmail.stores.sqlite import APPLICATION_ID
 from nornmail.stores.views import open_view
 from nornmail.testing import MailServer
 
@@ -130,19 +131,18 @@ def test_a_file_of_another_program_is_left_alone(name: str, tmp_path: Path) -> N
 
 def test_an_older_database_is_upgraded_in_a_copy_alone(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
-    with closing(open_store(path)) as store:
-        fill(store)
-    _downgrade(path)
+    with closing(sqlite3.connect(path)) as connection:
+        for statements in MIGRATIONS[:-1]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute("INSERT INTO mailbox (account, mailbox, token) VALUES ('a', 'INBOX', 1)")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+        connection.commit()
     before = files(tmp_path)
     (mailbox,) = summarize(path).mailboxes
-    assert (mailbox.waiting, mailbox.dead) == (1, 1)
+    assert (mailbox.account, mailbox.mailbox) == ("a", "INBOX")
     assert files(tmp_path) == before
-
-
-def _downgrade(path: Path) -> None:
-    """Make a database look as if the last migration had not been made, which adds what it lacks."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
 
 
 def test_the_holder_of_a_lock_is_seen_for_as_long_as_it_holds_it(tmp_path: Path) -> None:
