@@ -18,7 +18,7 @@ from nornmail.cli.options import (
 )
 from nornmail.cli.output import standard_output
 from nornmail.cli.progress import on_standard_error
-from nornmail.cli.signals import Interrupted, Work
+from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
 
 
 def add(parser: Parser) -> None:
@@ -42,15 +42,20 @@ def run(chosen: argparse.Namespace) -> int:
     settings = Settings(chosen)
     imap = settings.imap()
     output = standard_output()
+    in_hand = MessagesInHand()
     with ExitStack() as stack:
         store = stack.enter_context(closing(settings.store_of_its_own()))
         if settings.smtp() is not None:
             stack.enter_context(closing(settings.mailer(store)))  # the poller has it send
-        poller = Poller(imap, store=store, on_message=output.message, on_event=progress)
+        handler = in_hand.counting(output.message)
+        poller = Poller(imap, store=store, on_message=handler, on_event=progress)
         output.on_error = poller.stop
-        work = Work(lambda: _once(poller), poller.stop)
+        work = Work(lambda: _once(poller), poller.stop, lambda: in_hand or is_sending(store))
         try:
             result = work.run()
+        except Hanging:
+            progress.clear()
+            end_now(INTERRUPTED)
         except Interrupted:
             print("nornmail: interrupted", file=sys.stderr)
             return INTERRUPTED

@@ -19,7 +19,7 @@ from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import Address, serving
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import Output, output_file, standard_output
-from nornmail.cli.signals import Interrupted, Work
+from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
 from nornmail.web import application
 
 log = logging.getLogger("nornmail.web")
@@ -75,8 +75,9 @@ def run(chosen: argparse.Namespace) -> int:
         raise ConfigurationError("NORNMAIL_API_TOKEN", None, allowed)
     with ExitStack() as stack:
         handler, output = _receiver(chosen, stack)
+        in_hand = MessagesInHand()
         store = stack.enter_context(closing(open_store(settings.state)))
-        poller = Poller(imap, store=store, on_message=handler, inboxes=[])
+        poller = Poller(imap, store=store, on_message=in_hand.counting(handler), inboxes=[])
         if output is not None:
             output.on_error = poller.stop
         mailer = None if smtp is None else stack.enter_context(closing(Mailer(smtp, store)))
@@ -91,7 +92,9 @@ def run(chosen: argparse.Namespace) -> int:
                 "NORNMAIL_API_TOKEN, or listen on a socket of your own with --bind unix:PATH"
             )
         try:
-            Work(_loop(poller, handler), poller.stop).run()
+            Work(_loop(poller, handler), poller.stop, lambda: in_hand or is_sending(store)).run()
+        except Hanging:
+            end_now(OK if output is None else output.exit_status())
         except Interrupted:
             print("nornmail: interrupted", file=sys.stderr)
             return INTERRUPTED

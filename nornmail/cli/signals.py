@@ -1,5 +1,7 @@
 """Signals: the first one ends the work after the current message, the second one ends it now.
 
+Without a message in hand the first one ends it within a second, whatever a server does.
+
 Work is done in a thread, and the main thread, in which Python runs signal handlers, waits. So a
 handler never interrupts the work, and never meets a lock that the work holds.
 
@@ -11,21 +13,30 @@ to.
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 import queue
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
+
+from nornmail import Message, Outbox, StateStore
 
 log = logging.getLogger("nornmail.cli")
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+GRACE_SECONDS = 0.6
+"""Seconds that the work has to end, once no message is in hand: a commit takes milliseconds."""
+CHECK_SECONDS = 0.1
+"""Seconds between two looks at whether a message is in hand."""
 RINGS = 64
 """Octets read from the bell at once: one for each signal, and one for the end."""
 
@@ -34,20 +45,77 @@ class Interrupted(Exception):
     """A second signal came: the work is abandoned."""
 
 
+class Hanging(Exception):
+    """Some time after a signal the work still waits for a server, with no message in hand."""
+
+
+class MessagesInHand:
+    """Counts the messages that a handler is working on, which a signal must not cut off."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def counting(self, handler: Callable[[Message], Any]) -> Callable[[Message], Any]:
+        """The handler, with each of its calls counted."""
+        if inspect.iscoroutinefunction(handler):
+
+            async def counted_later(message: Message) -> Any:
+                with self._one_more():
+                    return await handler(message)
+
+            return counted_later
+
+        def counted(message: Message) -> Any:
+            with self._one_more():
+                return handler(message)
+
+        return counted
+
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        with self._lock:
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+
+def end_now(status: int) -> NoReturn:
+    """End the process, whatever its threads wait for.
+
+    Every store is made for that: what was committed is on disk, and nothing is in hand.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader has left, or it is closed
+            stream.flush()
+    os._exit(status)
+
+
 class Work(Generic[T]):
     """A function that runs in a thread until it is done or a signal ends it.
 
     Args:
         function: the work.
         stop: makes ``function`` return soon; called at the first signal.
+        busy: whether a message is in hand; without one, a function that does not return within
+            :data:`GRACE_SECONDS` is abandoned.
 
     Attributes:
         signalled: the first signal, ``None`` if there was none.
     """
 
-    def __init__(self, function: Callable[[], T], stop: Callable[[], object]) -> None:
+    def __init__(
+        self, function: Callable[[], T], stop: Callable[[], object], busy: Callable[[], object]
+    ) -> None:
         self._function = function
         self._stop = stop
+        self._busy = busy
         # A forked child may ring as well, so only the queue says what happened.
         self._events: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
         self._result: list[T] = []
@@ -59,6 +127,7 @@ class Work(Generic[T]):
 
         Raises:
             Interrupted: a second signal came before it was done.
+            Hanging: it waits for a server, some time after the first signal.
             BaseException: raised by the function.
         """
         # A daemon: at a second signal the process ends, whatever the thread waits for.
@@ -72,19 +141,37 @@ class Work(Generic[T]):
                     raise Interrupted
                 self.signalled = event
                 self._stop()
-                log.info("%s: stopping after the current message", event.name)
+                if self._busy():
+                    log.warning(
+                        "%s: stopping after the current message; a second signal stops now",
+                        event.name,
+                    )
+                else:
+                    log.info("%s: stopping", event.name)
         thread.join()
         if self._error is not None:
             raise self._error
         return self._result[0]
 
     def _next(self, bell: socket.socket) -> signal.Signals | None:
-        """The next signal, ``None`` at the end of the work."""
+        """The next signal, ``None`` at the end of the work.
+
+        Raises:
+            Hanging: nothing is in hand, and the work does not end.
+        """
+        idle = 0.0
+        bell.settimeout(None if self.signalled is None else CHECK_SECONDS)
         while True:
             try:
                 return self._events.get_nowait()
             except queue.Empty:
+                pass
+            try:
                 bell.recv(RINGS)
+            except TimeoutError:
+                idle = 0.0 if self._busy() else idle + CHECK_SECONDS
+                if idle >= GRACE_SECONDS:
+                    raise Hanging from None
 
     def _work(self, rope: socket.socket) -> None:
         try:
@@ -119,3 +206,8 @@ class Work(Generic[T]):
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(fd)
+
+
+def is_sending(store: StateStore) -> bool:
+    """Whether a message of this store is on its way to a server, which must not be cut off."""
+    return bool(Outbox(store).list(["sending"]))

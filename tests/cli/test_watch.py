@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -278,3 +279,25 @@ def test_a_poll_sends_what_is_queued_in_its_store(server: MailServer, user: User
     assert "no program sends from one.db now: run `nornmail outbox send`" in queued.out
     assert user.run("poll", **smtp).status == 0
     assert [message.rcpt_tos for message in server.outbox] == [("kim@example.org",)]
+
+
+@posix
+@pytest.mark.parametrize("command", ["watch", "poll", "serve --bind 127.0.0.1:0"])
+@pytest.mark.parametrize("greeting", [b"", b"* OK hello\r\n"], ids=["no greeting", "no answer"])
+def test_a_server_that_hangs_does_not_hold_up_the_end(
+    command: str, greeting: bytes, user: User
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        with user.start(*command.split(), "--log-level", "info", IMAP_PORT=port) as running:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
+                if greeting:
+                    connection.recv(100)
+                begin = time.monotonic()
+                running.tell(signal.SIGINT)
+                ended = running.end()
+                took = time.monotonic() - begin
+    assert ended.status == (130 if command == "poll" else 0)
+    assert took < 5, "it takes less than a second on a machine that has nothing else to do"
