@@ -134,6 +134,7 @@ class Settings:
     """
 
     def __init__(self, chosen: argparse.Namespace) -> None:
+        self._start_from: str | None = getattr(chosen, "start_from", None)
         self._default_state: str = getattr(chosen, "default_state", DEFAULT_STATE)
         self.env_file: str | None = chosen.env_file or None
         if chosen.env_file is None and os.path.exists(ENV_FILE):
@@ -210,6 +211,21 @@ class Settings:
                     "--state, or use `nornmail status` to see what waits",
                 )
         return open_store(self.state)
+
+    def warn_of_late_start(self, imap: ImapSettings) -> None:
+        """Say that ``--start-from`` comes too late, where a first run has been."""
+        if self._start_from is None or not os.path.exists(self.state):
+            return
+        for mailbox in summarize(self.state).mailboxes:
+            place = (mailbox.account, mailbox.mailbox)
+            if place == (imap.account, imap.mailbox) and mailbox.last_poll_at is not None:
+                log.warning(
+                    "--start-from %s has no effect: the first run of %s has made that choice, and "
+                    "%s keeps it. Name a new store with --state to choose again",
+                    self._start_from,
+                    imap.mailbox,
+                    self.state,
+                )
 
     def existing_store(self) -> StateStore:
         """The state store, which must exist.

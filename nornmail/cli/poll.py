@@ -41,6 +41,7 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level, progress.clear)
     settings = Settings(chosen)
     imap = settings.imap()
+    settings.warn_of_late_start(imap)
     output = standard_output()
     in_hand = MessagesInHand()
     with ExitStack() as stack:

@@ -68,6 +68,7 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
+    settings.warn_of_late_start(imap)
     address = _address(chosen.bind or settings.get("NORNMAIL_BIND") or ADDRESS)
     token = settings.get("NORNMAIL_API_TOKEN") or None
     if token is None and not address.path and not _is_loopback(address.host):

@@ -301,3 +301,13 @@ def test_a_server_that_hangs_does_not_hold_up_the_end(
                 took = time.monotonic() - begin
     assert ended.status == (130 if command == "poll" else 0)
     assert took < 5, "it takes less than a second on a machine that has nothing else to do"
+
+
+def test_a_start_that_was_chosen_is_not_chosen_again(server: MailServer, user: User) -> None:
+    server.deliver(mail("old"))
+    first = user.run("poll", "--start-from", "new")
+    assert "has no effect" not in first.err
+    second = user.run("poll", "--start-from", "all")
+    assert [line["result"]["new"] for line in second.json] == [0]
+    assert "--start-from all has no effect" in second.err
+    assert "--state" in second.err
