@@ -155,6 +155,7 @@ def test_a_bounce_that_comes_back_is_matched_by_a_poller_that_reads_it(
             store=store,
             on_message=lambda message: seen.append(message.subject),
             on_event=told.append,
+            start_from="all",
         )
         with closing(poller):
             poller.poll_once()

@@ -66,7 +66,8 @@ class Office:
             use_ssl=False,
         )
         given: dict[str, Any] = {
-            "store": self.store, "clock": self.one.clock, "on_event": self.told.append
+            "store": self.store, "clock": self.one.clock, "on_event": self.told.append,
+            "start_from": "all",
         }  # fmt: skip
         if handler is not None:
             given["on_message"] = handler
@@ -204,7 +205,9 @@ def handle(message):
 imap = ImapSettings(
     host="127.0.0.1", port=port, username="agent@example.com", password="secret", use_ssl=False
 )
-poller = Poller(imap, store=store, on_message=handle, retry=RetryPolicy((0.001,)))
+poller = Poller(
+    imap, store=store, on_message=handle, retry=RetryPolicy((0.001,)), start_from="all"
+)
 poller.poll_once()
 time.sleep(0.002)
 poller.poll_once()

@@ -36,7 +36,9 @@ class Agent:
             sender=address,
             answer_limits=AnswerLimits(per_hour=LIMIT),
         )
-        self.poller = Poller(office.add(address), store=store, on_message=self._handle)
+        self.poller = Poller(
+            office.add(address), store=store, on_message=self._handle, start_from="all"
+        )
 
     def _handle(self, message: Message) -> None:
         try:
