@@ -63,7 +63,7 @@ def to_address(value: AddressLike, field: str) -> Address:
     elif isinstance(value, str):
         name, address = _split(value, field)
     else:
-        raise ComposeError(field, f"{type(value).__name__} is no address")
+        raise ComposeError(field, f"{type(value).__name__} is not an address")
     return Address(_checked_name(name, field), checked_address(address, field))
 
 
@@ -76,7 +76,7 @@ def sender_of(settings: SmtpSettings) -> Address:
     address = settings.sender or settings.username or ""
     if settings.sender is None and "@" not in address:
         raise ConfigurationError(
-            "SMTP_FROM", None, "set it to your address, as SMTP_USERNAME is none"
+            "SMTP_FROM", None, "set it to your address: SMTP_USERNAME is not one"
         )
     try:
         return to_address(address, "sender")
@@ -108,7 +108,7 @@ def _several(value: AddressesLike, field: str) -> Iterable[AddressLike]:
     if isinstance(value, str | Address):
         return (value,)
     if not isinstance(value, Iterable):
-        raise ComposeError(field, f"{type(value).__name__} is no address")
+        raise ComposeError(field, f"{type(value).__name__} is not an address")
     if not isinstance(value, tuple) or len(value) != 2:
         return value
     first, second = value
@@ -163,7 +163,7 @@ def checked_address(address: str, field: str) -> str:
         raise ComposeError(field, f"control characters in the address {_escaped_text(address)}")
     local, at, domain = address.rpartition("@")
     if not at or not local or not domain:
-        raise ComposeError(field, f"{_escaped_text(address)} is no address")
+        raise ComposeError(field, f"{_escaped_text(address)} is not an address")
     checked = f"{_checked_local(local, address, field)}@{_checked_domain(domain, address, field)}"
     if len(checked.encode()) > MAX_ADDRESS_OCTETS:
         raise ComposeError(field, f"an address of more than {MAX_ADDRESS_OCTETS} octets")
@@ -226,7 +226,7 @@ def _ascii_domain(domain: str, field: str) -> str:
         return domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
         raise ComposeError(
-            field, f"{_escaped_text(domain)} is no domain: give its xn-- form"
+            field, f"{_escaped_text(domain)} is not a domain: give its xn-- form"
         ) from None
 
 

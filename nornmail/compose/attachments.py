@@ -261,7 +261,7 @@ def _type_of(attachment: OutgoingAttachment) -> tuple[str, dict[str, str]]:
         )
     media_type = attachment.content_type or guessed_type(attachment.filename)
     if not _MEDIA_TYPE.fullmatch(media_type):
-        raise ComposeError("attachments", f"{media_type[:80]!a} is no media type")
+        raise ComposeError("attachments", f"{media_type[:80]!a} is not a media type")
     kind, parameters = parse_content_type(media_type)
     if kind.startswith("multipart/"):
         raise ComposeError("attachments", f"{kind} cannot be the type of a file")

@@ -126,7 +126,7 @@ def _from_ourselves(
         yield Refusal("nobody", "it has no address to answer to")
     elif all(is_own(recipient.address, own) for recipient in recipients):
         address = recipients[0].address[:MAX_SHOWN]
-        yield Refusal("self", f"an answer goes to {address}, which is ours")
+        yield Refusal("self", f"a reply goes to {address}, which is ours")
     if message.message_id and own_message_ids(message.message_id):
         yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
 

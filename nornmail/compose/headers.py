@@ -49,7 +49,7 @@ def checked_ids(ids: Iterable[str], field: str) -> tuple[str, ...]:
     unique = tuple(dict.fromkeys(ids))
     for id_ in unique:
         if not is_message_id(id_):
-            raise ComposeError(field, f"{str(id_)[:80]!a} is no Message-ID in angle brackets")
+            raise ComposeError(field, f"{str(id_)[:80]!a} is not a Message-ID in angle brackets")
     return unique
 
 

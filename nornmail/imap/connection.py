@@ -56,7 +56,7 @@ LISTING_SLACK = 10_000
 """UIDs that a listing may have beyond twice EXISTS: a server that names four thousand million of
 them in one range is wrong, and a loop over that set would never end."""
 STATUS_INTERVAL = 240.0
-"""Seconds between two looks whether the selected mailbox was deleted and made anew: with a poll a
+"""Seconds between two looks whether the selected mailbox was deleted and made again: with a poll a
 minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
@@ -490,7 +490,7 @@ class Connection:
                 uid_validity = response.items.get("UIDVALIDITY") or selected.uid_validity
                 if selected.uid_validity and uid_validity != selected.uid_validity:
                     with self._wire.closing_on_error("STATUS"):
-                        raise ConnectionLost(f"{selected.mailbox} was deleted and made anew")
+                        raise ConnectionLost(f"{selected.mailbox} was deleted and created again")
 
     def _select(self, command: str, mailbox: str) -> Selected:
         argument = mailbox_argument(mailbox)

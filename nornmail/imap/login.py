@@ -52,7 +52,7 @@ def start_tls(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
         )
     if logged_in and settings.username:
         raise ConnectionLost(
-            "the server says PREAUTH: it takes us for somebody without asking for IMAP_USERNAME"
+            "the server says PREAUTH: it has logged in an account without asking for IMAP_USERNAME"
         )
     if not settings.starttls:
         return
@@ -181,7 +181,7 @@ def _send_token(
     mechanisms = token_mechanisms(offered, username, token, settings.host, settings.port)
     if not mechanisms:
         raise AuthenticationFailed(
-            f"the server takes no token here (it offers: {_names(offered)}): "
+            f"the server accepts no token here (it offers: {_names(offered)}): "
             "use IMAP_PASSWORD instead of token="
         )
     redact.hide(*mechanisms[0].encoded())
@@ -219,7 +219,7 @@ def _send_password(
         literals = Literal(username.encode()), Literal(password.encode())
         return wire.run("LOGIN", *literals, budget=budget, hidden=True)
     raise AuthenticationFailed(
-        f"the server takes no password here (it offers: {_names(offered)}); "
+        f"the server accepts no password here (it offers: {_names(offered)}); "
         "it may want TLS first (IMAP_STARTTLS), or OAuth2 (token=); "
         + login_hint(settings.host, with_token=False)
     )

@@ -175,7 +175,7 @@ def _signs(
     yield from _suppressed(headers)
     for address in answers_to:
         if _NOBODY.search(address.rpartition("@")[0]):
-            yield "noreply", f"an answer goes to {address}"
+            yield "noreply", f"a reply goes to {address}"
 
 
 def _submitted(headers: Headers) -> Iterator[tuple[str, str]]:

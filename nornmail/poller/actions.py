@@ -232,7 +232,7 @@ def _alike(connection: Connection, entry: Entry) -> UidSet:
             # Some servers ignore a search key that they do not know, and every message matches.
             return _last(connection.find_message_id(entry.message_id))
         except CommandRefused as refused:
-            log.debug("%s; looked for by its size", refused)  # mail.ru: unsupported criterion
+            log.debug("%s; searching by size instead", refused)  # mail.ru: unsupported criterion
     recent = _last(connection.list_uids())
     sizes = connection.summaries(recent) if recent else {}
     return UidSet.of(uid for uid, one in sizes.items() if one.size == entry.size)

@@ -172,7 +172,7 @@ class Epochs:
         cut = record.cut if record else None
         listed = connection.list_uids()
         log.warning(
-            "%s in %s: its %d messages are looked at again (%s)",
+            "%s in %s: its %d messages are processed again (%s)",
             reason,
             selected.mailbox,
             len(listed),

@@ -127,8 +127,8 @@ def _attempt(
         raise Throttled(f"the server refuses all logins (temporary): {text}", kind=kind)
     if reply.code == UNKNOWN_MECHANISM:
         raise AuthenticationFailed(
-            f"the server offers {names} for AUTH and then refuses what we know of it: {text}; "
-            "ask its owner, the credentials were not looked at"
+            f"the server offers {names} for AUTH and then refuses each that nornmail supports: "
+            f"{text}; ask its owner; the credentials were not tested"
         )
     status = redact(refusal_status(reason))
     suffix = f" (status {status})" if status else ""

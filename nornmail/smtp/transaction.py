@@ -44,7 +44,7 @@ def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes
         return "the message has octets beyond ASCII, and the server has no 8BITMIME (RFC 6152)"
     limit = size_limit(features)
     if limit and len(raw) > limit:
-        return f"the message has {len(raw)} octets, and the server takes {limit} at most"
+        return f"the message has {len(raw)} octets, and the server accepts {limit} at most"
     return ""
 
 

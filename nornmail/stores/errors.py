@@ -8,12 +8,12 @@ import os
 from nornmail.errors import StoreError
 
 FULL = "make room on that disk (or raise the quota), then start again"
-READ_ONLY = "let this user write there, or name another path"
-NO_DIRECTORY = "make the directory first, or name another path"
+READ_ONLY = "let this user write there, or choose another path"
+NO_DIRECTORY = "create the directory first, or choose another path"
 IS_DIRECTORY = "name a file, not a directory"
 NO_LOCKS = "this file system has no locks: put the store on a local disk"
-RESTORE = "put it back from a backup, or move it away to begin anew (known mail may come again)"
-UNKNOWN = "look at the disk and at the system's log"
+RESTORE = "restore it from a backup, or move it away to start over (known mail may come again)"
+UNKNOWN = "check the disk and the system's log"
 
 _ADVICE = {
     errno.ENOSPC: FULL,
@@ -76,6 +76,6 @@ def damaged(path: str, what: object) -> StoreError:
     """The error for a file of a store that is not what was written."""
     return StoreError(
         f"the state store {path} is damaged: {what}: "
-        "put it back from a backup, together with the files beside it; "
-        "to begin anew, move all of them away (known mail may be delivered again)"
+        "restore it from a backup, together with the files beside it; "
+        "to start over, move all of them away (known mail may be delivered again)"
     )

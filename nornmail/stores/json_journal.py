@@ -214,7 +214,7 @@ def check_opening(path: str) -> bool:
     if not opening.startswith(_OPENING):
         raise StoreError(
             f"{path} is not a state store of nornmail (or its beginning is damaged): "
-            "name another path, or put it back from a backup"
+            "choose another path, or restore it from a backup"
         )
     digits = re.match(rb"\d+", opening[len(_OPENING) :])
     if digits and int(digits[0]) > VERSION:

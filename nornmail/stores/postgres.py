@@ -153,7 +153,7 @@ class Reconnecting:
                 if self._is_alive() or last:
                     raise StoreError(
                         f"the state store in PostgreSQL cannot be used: {str(error).strip()}: "
-                        "check that the server runs and takes this user's connections"
+                        "check that the server runs and accepts this user's connections"
                     ) from error
             except BaseException:
                 self.close()  # what it is in the middle of is not known
@@ -264,7 +264,7 @@ class PostgresStateStore(SqlStateStore):
             if not execute(_TAKE_LEASE, arguments).rowcount:
                 holder = execute(_SELECT_HOLDER, (number,)).fetchone()
                 name = holder[0] if holder else ""
-                raise LeaseHeld(f"{mailbox} is worked on by {name or 'another process'}", name)
+                raise LeaseHeld(f"{mailbox} is in use by {name or 'another process'}", name)
         if self._heartbeat is None:
             self._heartbeat = threading.Thread(
                 target=self._beat, name="nornmail-leases", daemon=True
@@ -385,5 +385,5 @@ def _understood() -> Iterator[None]:
     except ValueError as error:
         raise StoreError(
             f"the state store in PostgreSQL has a value that cannot be understood: {error}: "
-            "put it back from a backup"
+            "restore it from a backup"
         ) from error

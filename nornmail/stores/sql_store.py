@@ -163,7 +163,7 @@ class SqlStateStore(StateStore, ABC):
         if held is None or let_others is None:
             return
         if (lease := held()) is not None:
-            raise LeaseHeld(f"{mailbox} is worked on by {lease.owner}", lease.owner)
+            raise LeaseHeld(f"{mailbox} is in use by {lease.owner}", lease.owner)
         let_others()
         del self._leases[mailbox]
 

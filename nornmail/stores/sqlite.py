@@ -42,7 +42,7 @@ _ADVICE = {
     "PERM": READ_ONLY,
     "CANTOPEN": "see that its directory is there and can be written to",
     "CORRUPT": RESTORE,
-    "NOTADB": f"it is not an sqlite database: name another path, or {RESTORE}",
+    "NOTADB": f"it is not an SQLite database: choose another path, or {RESTORE}",
     "IOERR": f"{UNKNOWN}, whether it is full, and the limit on the size of files",
 }
 """By the name of the error's primary code, ``SQLITE_`` left out."""
@@ -143,7 +143,7 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     if application != APPLICATION_ID and (application or version or objects):
         raise StoreError(
             f"{path} is a database of another program and not a state store of nornmail: "
-            "name another path"
+            "choose another path"
         )
     if version > len(MIGRATIONS):
         raise StoreError(
@@ -223,7 +223,7 @@ class SqliteStateStore(SqlStateStore):
         try:
             lock.acquire(owner)
         except LockTaken as error:
-            text = f"{mailbox} is worked on by {error.holder or 'another process'}"
+            text = f"{mailbox} is in use by {error.holder or 'another process'}"
             raise LeaseHeld(text, error.holder) from error
         except OSError as error:
             raise store_error(lock.path, error) from error

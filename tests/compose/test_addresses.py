@@ -148,7 +148,7 @@ def test_whom_mail_is_from(settings: dict[str, Any], expected: Address) -> None:
     ("settings", "variable"),
     [
         pytest.param({}, "SMTP_FROM", id="nothing says it"),
-        pytest.param({"username": "login"}, "SMTP_FROM", id="the user name is no address"),
+        pytest.param({"username": "login"}, "SMTP_FROM", id="the user name is not an address"),
         pytest.param({"username": "a@b@c"}, "SMTP_USERNAME", id="the user name is nearly one"),
         pytest.param({"sender": "a@x.example, b@x.example"}, "SMTP_FROM", id="SMTP_FROM is two"),
     ],

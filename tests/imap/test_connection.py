@@ -527,7 +527,7 @@ def test_a_mailbox_that_was_made_anew_is_seen_within_five_minutes(answer: bytes)
     opened = _looked(sock, clock, polls=3)
     assert "STATUS" not in sock.names
     clock.now += 60
-    with pytest.raises(ConnectionLost, match="INBOX was deleted and made anew"):
+    with pytest.raises(ConnectionLost, match="INBOX was deleted and created again"):
         opened.noop()
     assert sock.closed
 

@@ -39,7 +39,7 @@ FAILED = "Final-Recipient: rfc822; ann@x\nAction: failed\nStatus: 5.1.1"
         pytest.param("Original-Recipient: rfc822; bob@y\n" + FAILED, "bob@y", "ann@x",
                      id="the original one, which is whom the message was sent to"),
         pytest.param("Original-Recipient: rfc822;unknown\n" + FAILED, "ann@x", "ann@x",
-                     id="an original one that is no address"),
+                     id="an original one that is not an address"),
         pytest.param(FAILED.replace("rfc822; ann@x", "rfc822;<ann@x>"), "ann@x", "ann@x",
                      id="in brackets"),
         pytest.param(FAILED.replace("rfc822; ann@x", "RFC822; ann@x (her)"), "ann@x", "ann@x",

@@ -186,7 +186,7 @@ def test_a_migration_that_fails_changes_nothing(
 )
 def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    refused(path, "name another path")
+    refused(path, "choose another path")
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
