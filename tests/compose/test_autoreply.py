@@ -179,7 +179,7 @@ def test_the_error_says_every_reason() -> None:
     error = ReplyRefused(found)
     assert [one.kind for one in error.refusals] == ["list", "noreply"]
     assert str(error) == (
-        "not answered: List-Id is present (list); an answer goes to noreply@example.org (noreply)"
+        "not answered: List-Id is present (list); a reply goes to noreply@example.org (noreply)"
     )
 
 

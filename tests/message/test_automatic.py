@@ -128,24 +128,24 @@ SUPPRESS = b"DR, OOF, AutoReply"
             id="a bounce of Exim",
         ),
         pytest.param(
-            {"From": b"X <no-reply@x>"}, "noreply", "an answer goes to no-reply@x", id="no-reply"
+            {"From": b"X <no-reply@x>"}, "noreply", "a reply goes to no-reply@x", id="no-reply"
         ),
         pytest.param(
             {"From": b"DoNotReply+1@x"},
             "noreply",
-            "an answer goes to DoNotReply+1@x",
+            "a reply goes to DoNotReply+1@x",
             id="DoNotReply",
         ),
         pytest.param(
             {"From": b"shop.noreply@x"},
             "noreply",
-            "an answer goes to shop.noreply@x",
+            "a reply goes to shop.noreply@x",
             id="noreply behind a name",
         ),
         pytest.param(
             {"From": b"nicht-antworten@x"},
             "noreply",
-            "an answer goes to nicht-antworten@x",
+            "a reply goes to nicht-antworten@x",
             id="noreply in German",
         ),
         pytest.param(
@@ -166,7 +166,7 @@ SUPPRESS = b"DR, OOF, AutoReply"
         pytest.param(
             {"From": b"a@x", "Reply_To": b"noreply@x"},
             "noreply",
-            "an answer goes to noreply@x",
+            "a reply goes to noreply@x",
             id="a Reply-To that reaches nobody",
         ),
     ],

@@ -351,12 +351,12 @@ def test_sound_lines_that_make_no_sense_are_refused(path: Path) -> None:
 def test_a_directory_and_a_missing_directory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is a directory"):
         JsonStateStore(tmp_path)
-    with pytest.raises(StoreError, match="make the directory"):
+    with pytest.raises(StoreError, match="create the directory"):
         JsonStateStore(tmp_path / "missing" / "state.json")
     with pytest.raises(StoreError, match="no path"):
         JsonStateStore("")
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="make the directory"):
+    with pytest.raises(StoreError, match="create the directory"):
         JsonStateStore(tmp_path / "file" / "state.json")
 
 

@@ -273,7 +273,7 @@ def test_a_value_that_makes_no_sense_is_a_store_error(
 def test_a_directory_and_a_missing_directory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is a directory"):
         SqliteStateStore(tmp_path)
-    with pytest.raises(StoreError, match="make the directory"):
+    with pytest.raises(StoreError, match="create the directory"):
         SqliteStateStore(tmp_path / "missing" / "state.db")
     with pytest.raises(StoreError, match="MemoryStateStore"):
         SqliteStateStore(":memory:")
