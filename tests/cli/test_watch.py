@@ -88,7 +88,7 @@ def test_the_message_at_hand_is_finished_before_it_ends(server: MailServer, user
         # The first line is stuck in the pipe: as long as nobody reads, the message is at hand.
         watch.octet()
         watch.tell(signal.SIGTERM)
-        watch.complaint("SIGTERM: it ends")
+        watch.complaint("SIGTERM: stopping after the current message")
         ended = watch.end()
     assert ended.status == 0
     assert [json.loads("{" + line)["subject"] for line in ended.out.splitlines()] == ["one"]
@@ -177,7 +177,7 @@ def test_a_poll_that_a_signal_ends_early_says_so(
     with user.start("poll", "--log-level", "info") as poll:
         poll.octet()
         poll.tell(number)
-        poll.complaint(f"{number.name}: it ends")
+        poll.complaint(f"{number.name}: stopping")
         ended = poll.end()
     assert ended.status == 130
     assert '"handled": 1' in ended.out.splitlines()[-1]
