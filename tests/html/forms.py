@@ -137,7 +137,7 @@ HIDDEN: Final = {
     "a blend with what is behind": "<div style='background:#fff'>"
     "<p style='mix-blend-mode:screen'>{t}",
     "a blend that takes the lighter": "<body bgcolor=#ffffff><p style='mix-blend-mode:lighten'>{t}",
-    "faded twice": "<div style='opacity:.25'><p style='filter:opacity(.25)'>{t}",
+    "faded twice": "<div style='opacity:.05'><p style='filter:opacity(.05)'>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
