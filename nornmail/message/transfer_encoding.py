@@ -22,7 +22,7 @@ _IS_PAD: Final = bytes(octet == ord("=") for octet in range(256))
 _RUN = re.compile(rb"[^=]+")
 _FOREIGN = re.compile(rb"[^A-Za-z0-9+/=]")
 _BAD_LINE = re.compile(
-    rb"^[ \t]*+(?:(?:[A-Za-z0-9+/=]{4}){0,5000}+[A-Za-z0-9+/=]{1,3}[ \t\r]*+$"
+    rb"^[ \t]*+(?:(?>(?:[A-Za-z0-9+/=]{4}){0,5000})[A-Za-z0-9+/=]{1,3}[ \t\r]*+$"
     rb"|[A-Za-z0-9+/=]*+[ \t\r]*+[^\n])",
     re.MULTILINE,
 )

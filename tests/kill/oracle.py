@@ -7,6 +7,7 @@ these counts as a failed attempt.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,10 @@ SETTLED = frozenset({State.HANDLED.value, State.WAITING.value, State.DEAD.value}
 """What an outcome may make of a claim."""
 ASKING = ("LOGIN", "AUTHENTICATE", "CAPABILITY", "ID", "SELECT", "NOOP", "UID SEARCH", "LOGOUT")
 """The commands of a poller that has nothing to do."""
+NEWEST = re.compile(
+    r"UID FETCH [0-9]+ \(UID FLAGS INTERNALDATE RFC822\.SIZE BODY\.PEEK\[HEADER\]\)"
+)
+"""Its look at the highest UID: another message there means that the mailbox was put back."""
 DONE_WITH = frozenset({"returned", "rejected"})
 """The outcomes after which a message is not handed over again."""
 
@@ -246,7 +251,9 @@ def _unrest(extra: Run, end: Ending, still: Ending) -> Iterator[str]:
     for event in extra.events:
         if event.kind == "call":
             yield f"one more process handed over UID {event.uid}"
-        elif event.kind == "command" and not event.text.startswith(ASKING):
+        elif event.kind == "command" and not (
+            event.text.startswith(ASKING) or NEWEST.match(event.text)
+        ):
             yield f"one more process said {event.text!r}"
         elif event.kind == "commit":
             yield f"one more process wrote {event.text}"

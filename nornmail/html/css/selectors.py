@@ -11,7 +11,7 @@ from nornmail.html.css.syntax import TooDeepError, split, unescape
 from nornmail.html.limits import Budget
 from nornmail.html.tree import Element
 
-_NAME: Final = r"(?:(?:[-\w]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\[^\n])++)"
+_NAME: Final = r"(?>(?:[-\w]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}\s?|\\[^\n])+)"
 _PIECE: Final = re.compile(
     rf"""(?P<type>(?:(?:{_NAME}|\*)?\|(?![=|]))?(?:\*|{_NAME})|&)
     |\#(?P<id>{_NAME})
