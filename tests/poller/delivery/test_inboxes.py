@@ -759,7 +759,7 @@ def test_a_backfill_that_is_cut_off_goes_on(world: World, desk: Desk) -> None:
     world.deliver(*(letter(number, SALES) for number in numbers(1, 10)))
     poller = world.poller(inboxes=desk.inboxes(SUPPORT))
     poller.poll_once()
-    world.wire.cut("UID FETCH .*HEADER", times=2)
+    world.wire.cut("UID FETCH [0-9]+:.*HEADER", times=2)
     poller.add_inbox(desk.inbox(SALES), backfill=True)
     poller.poll_once()
     assert world.wire.pending == []
