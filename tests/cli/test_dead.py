@@ -64,7 +64,7 @@ def test_only_those_of_a_mailbox(user: User, ids: list[str]) -> None:
 
 
 def test_nothing_is_dead(server: MailServer, user: User) -> None:
-    user.run("poll")
+    user.run("poll", "--state", "nornmail.db")
     for arguments in (["list"], ["retry", "--all"]):
         ended = user.run("dead", *arguments)
         assert (ended.status, ended.out, ended.err) == (0, "", "there are no dead letters\n")
@@ -111,7 +111,7 @@ def test_what_was_asked_for_is_handed_over_at_the_next_start(user: User, ids: li
     asked = [letter["is_asked_for"] for letter in user.run("dead", "list", "--json").json]
     assert asked == [False, True]
     assert "(retry requested) no two" in user.run("dead", "list").out
-    line, result = user.run("poll").json
+    line, result = user.run("poll", "--state", "nornmail.db").json
     assert (line["subject"], line["delivery_id"], line["attempt"]) == ("two", ids[1], 1)
     assert result["result"] == {
         "new": 0, "handled": 1, "failed": 0, "passed_over": 0, "gone": 0, "waiting": 0, "dead": 1,
@@ -120,7 +120,7 @@ def test_what_was_asked_for_is_handed_over_at_the_next_start(user: User, ids: li
 
 def test_a_running_watch_takes_them_up(server: MailServer, user: User, ids: list[str]) -> None:
     server.deliver(mail("three"))
-    with user.start("watch") as watch:
+    with user.start("watch", "--state", "nornmail.db") as watch:
         assert watch.line()["subject"] == "three"
         assert len(user.run("dead", "list", "--json").json) == 2
         assert user.run("dead", "retry", "--all").out.count("retry requested") == 2

@@ -52,7 +52,7 @@ def seconds_for(item: pytest.Item) -> float | None:
     """The limit of a test; None for the whole enumerations, which take as long as they take."""
     if item.get_closest_marker("long"):
         return None
-    if item.get_closest_marker("interop") or item.get_closest_marker("tls"):
+    if any(map(item.get_closest_marker, ("interop", "tls", "browser"))):
         return PATIENT_SECONDS
     return float(os.environ.get(ENVIRONMENT, SECONDS))
 
