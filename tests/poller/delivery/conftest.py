@@ -103,11 +103,15 @@ def listening(world: World) -> Iterator[None]:
 
 @contextmanager
 def nothing_left_open() -> Iterator[None]:
-    """No thread and no descriptor outlives a test."""
-    threads, files = threading.active_count(), open_files()
+    """No thread and no descriptor outlives a test.
+
+    What a server of the whole run had open before may end meanwhile: Postfix leaves its
+    authentication service when it likes.
+    """
+    threads, files = set(threading.enumerate()), open_files()
     yield
-    assert threading.active_count() == threads, threading.enumerate()
-    assert open_files() == files
+    assert not set(threading.enumerate()) - threads
+    assert open_files() <= files
 
 
 def open_files() -> int:
