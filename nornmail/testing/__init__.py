@@ -16,13 +16,12 @@ It knows nothing of the client in this package and shares no parser with it, so 
 cannot hide in both.
 """
 
-from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap import faults
-from nornmail.testing.mailbox import MISSING, Mailbox
+from nornmail.testing.mailbox import MISSING, Mailbox, StoredMessage
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
 from nornmail.testing.smtp import faults as smtp_faults
-from nornmail.testing.smtp.transaction import SentMessage
+from nornmail.testing.smtp.delivery import SentMessage
 from nornmail.testing.vendors import VENDORS
 
 __all__ = [

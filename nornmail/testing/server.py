@@ -11,14 +11,13 @@ from typing import Self, TypeVar
 
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Connection
-from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.fault_plan import FaultPlan
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import COMMANDS, Session
-from nornmail.testing.mailbox import Mailbox
+from nornmail.testing.mailbox import Mailbox, StoredMessage
 from nornmail.testing.service import Service
+from nornmail.testing.smtp.delivery import SentMessage
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
-from nornmail.testing.smtp.transaction import SentMessage
 from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
 from nornmail.testing.vendors import profile_of
 from nornmail.testing.waiting import WAIT_SECONDS, Waiting

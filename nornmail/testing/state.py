@@ -5,17 +5,20 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from nornmail.testing.accounts import Account
-from nornmail.testing.epoch import Changes
 from nornmail.testing.fault_plan import Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
 from nornmail.testing.transcript import Transcript
 from nornmail.testing.vendors import PLAIN, Profile
+
+AnyFault = TypeVar("AnyFault", bound=Fault)
+T = TypeVar("T")
 
 _FOLDER = Path(__file__).parent / "tls"
 
@@ -46,6 +49,41 @@ def server_context(kind: CertificateKind = "good") -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_FILES[kind], CERTIFICATE_FILES[1])
     return context
+
+
+class Changes:
+    """Counts changes of the server, and wakes the tests that wait for one. Thread-safe.
+
+    `announce` takes no other lock than its own, so it may be called while others are held; a
+    predicate is evaluated with none.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+
+    def announce(self) -> None:
+        """Count a change and wake all waits."""
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait_for(self, predicate: Callable[[], T], seconds: float) -> T:
+        """The first true value of ``predicate``, or its last false one after ``seconds``.
+
+        It is asked now, and again after each change.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._condition:
+                seen = self._count
+            value = predicate()
+            if value:
+                return value
+            with self._condition:
+                left = deadline - time.monotonic()
+                if not self._condition.wait_for(lambda seen=seen: self._count != seen, left):  # type: ignore[misc]
+                    return value
 
 
 class Idler:
@@ -109,8 +147,6 @@ ALL_CAPABILITIES = frozenset(
 
 _FOR_LOGIN = frozenset({"STARTTLS", "LOGINDISABLED", "SASL-IR"})
 """Capabilities that mean nothing after the login; AUTH= as well."""
-
-AnyFault = TypeVar("AnyFault", bound=Fault)
 
 
 class ServerState:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from nornmail.testing.epoch import StoredMessage
-from nornmail.testing.smtp.transaction import SentMessage
+from nornmail.testing.mailbox import StoredMessage
+from nornmail.testing.smtp.delivery import SentMessage
 from nornmail.testing.state import ServerState
 
 T = TypeVar("T")

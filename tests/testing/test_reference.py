@@ -11,8 +11,8 @@ import pytest
 
 from nornmail.testing import MailServer, SentMessage, faults, smtp_faults
 from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.smtp.session import MAX_COMMAND_LINE
-from nornmail.testing.smtp.settings import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.waiting import WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "testing.md"

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from nornmail.testing import MailServer, smtp_faults
-from nornmail.testing.epoch import Changes
+from nornmail.testing.state import Changes
 from tests.testing.raw_client import PASSWORD, USER
 
 MAIL = b"Subject: hello\r\n\r\nbody\r\n"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_date_time, render_string
 from nornmail.testing.imap.mailbox_view import render_flags
+from nornmail.testing.imap.mime_parts import Part, fields, parse_parts
 from nornmail.testing.imap.structure import render_envelope, render_structure
-from nornmail.testing.mime.parts import Part, fields, parse_parts
+from nornmail.testing.mailbox import StoredMessage
 
 Text = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
 """The text of a part that is asked for; ``""`` is its content."""

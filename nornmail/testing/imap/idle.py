@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.command import Command
+from nornmail.testing.imap.client import Client, Command
 from nornmail.testing.imap.fault_injection import arrange
 from nornmail.testing.imap.faults import IDLING
 from nornmail.testing.imap.grammar import BadSyntax, Cursor

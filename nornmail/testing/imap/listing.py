@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 
 from nornmail.testing.accounts import Account
-from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.command import Command
+from nornmail.testing.imap.client import Client, Command
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_quoted, render_string
 from nornmail.testing.mailbox import Mailbox
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from nornmail.testing import sasl
 from nornmail.testing.accounts import Account
 from nornmail.testing.connection import Dropped
-from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap.client import Client, Command, No
 from nornmail.testing.imap.faults import RejectLogin
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.sasl import MAX_SASL_LINE

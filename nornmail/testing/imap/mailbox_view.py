@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nornmail.testing.epoch import Epoch
+from nornmail.testing.mailbox import Epoch
 
 
 def render_flags(flags: frozenset[str]) -> bytes:

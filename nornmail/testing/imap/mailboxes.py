@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap.client import Client, Command, No
 from nornmail.testing.imap.grammar import MAX_NUMBER, BadSyntax, Cursor, render_string
 from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.mailbox import Mailbox

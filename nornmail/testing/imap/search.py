@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 
-from nornmail.testing.epoch import StoredMessage
 from nornmail.testing.imap.grammar import MONTHS, BadSyntax, Cursor, Ranges, render_set
 from nornmail.testing.imap.mailbox_view import View
-from nornmail.testing.mime.parts import (
+from nornmail.testing.imap.mime_parts import (
     Field,
     Part,
     decoded_body,
@@ -20,6 +19,7 @@ from nornmail.testing.mime.parts import (
     known_charset,
     parse_parts,
 )
+from nornmail.testing.mailbox import StoredMessage
 
 Test = Callable[[int, StoredMessage], bool]
 """Whether a message, with its sequence number, matches."""

@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nornmail.testing.connection import Dropped, LineTooLong
-from nornmail.testing.imap import idle, listing, login, mailboxes, selected, store
-from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.command import Command, No
+from nornmail.testing.imap import idle, listing, login, mailboxes, selected
+from nornmail.testing.imap.client import Client, Command, No
 from nornmail.testing.imap.fault_injection import arrange
 from nornmail.testing.imap.faults import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
@@ -19,7 +18,6 @@ COMMANDS: dict[str, Command] = {
     **mailboxes.COMMANDS,
     **listing.COMMANDS,
     **selected.COMMANDS,
-    **store.COMMANDS,
     **idle.COMMANDS,
 }
 """Every command, by its upper-case name."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from nornmail.testing.imap.grammar import render_nstring as nstring
 from nornmail.testing.imap.grammar import render_quoted as quoted
-from nornmail.testing.mime.addresses import MAX_ADDRESSES, Address, parse_addresses
-from nornmail.testing.mime.parameters import Parameters, parse_disposition, parse_word, parse_words
-from nornmail.testing.mime.parts import Part
+from nornmail.testing.imap.mime_fields import (
+    MAX_ADDRESSES,
+    Address,
+    Parameters,
+    parse_addresses,
+    parse_disposition,
+    parse_word,
+    parse_words,
+)
+from nornmail.testing.imap.mime_parts import Part
 
 EMPTY = b'"text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
 """The content of a multipart without parts, which the grammar does not allow."""

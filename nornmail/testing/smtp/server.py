@@ -7,11 +7,9 @@ from typing import Literal
 
 from nornmail.testing.connection import Connection
 from nornmail.testing.service import Service
-from nornmail.testing.smtp.client import Client
-from nornmail.testing.smtp.local_delivery import addressee, with_trace
+from nornmail.testing.smtp.client import Client, SmtpSettings
+from nornmail.testing.smtp.delivery import SentMessage, Transaction, addressee, with_trace
 from nornmail.testing.smtp.session import Session
-from nornmail.testing.smtp.settings import SmtpSettings
-from nornmail.testing.smtp.transaction import SentMessage, Transaction
 from nornmail.testing.state import ServerState
 
 SmtpSecurity = Literal["plain", "starttls", "tls"]

@@ -1,28 +1,78 @@
-"""One SMTP connection from greeting to end: reads a command, lets the faults have it, answers."""
+"""One SMTP connection from greeting to end: reads a command, applies the faults, answers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from nornmail.testing.connection import Dropped, LineTooLong
 from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.smtp import faults
 from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.commands import COMMANDS
-from nornmail.testing.smtp.fault_injection import arrange
-from nornmail.testing.smtp.faults import BadCertificate, DropInMessage, DropTotal
+from nornmail.testing.smtp.delivery import Transaction
 from nornmail.testing.smtp.grammar import (
     BadSyntax,
     MessageReader,
     Refused,
     Reply,
+    encode_reply,
     has_bare_line_end,
     longest_line,
     parse_path,
 )
-from nornmail.testing.smtp.transaction import Transaction
 from nornmail.testing.state import server_context
 from nornmail.testing.transcript import HIDDEN
+
+
+@dataclass
+class Plan:
+    """The combined effect of the faults of one stage.
+
+    Attributes:
+        instead: octets to send instead of the real answer; None is the real answer.
+        act: carry the command out although there is something instead.
+        close: end the connection after the answer.
+    """
+
+    instead: bytes | None = None
+    act: bool = False
+    close: bool = False
+
+
+def arrange(client: Client, stage: str, recipient: str | None) -> Plan:
+    """Carry out the faults that fire at this stage."""
+    plan = Plan()
+    for fault in client.state.faults.take(
+        faults.StageFault, lambda fault: fault.matches(stage, recipient)
+    ):
+        match fault:
+            case faults.Call():
+                fault.function()
+            case faults.Silent(act=False):
+                client.conn.swallow()
+            case faults.Drop(act=False):
+                raise Dropped("cut before acting", reset=fault.reset)
+            case faults.Reply():
+                plan.instead = encode_reply(fault.code, fault.text.split("\n"))
+                plan.act = fault.act
+                plan.close = fault.code == faults.CLOSING if fault.close is None else fault.close
+                if stage == "CONNECT" and fault.code == faults.GREETING_REFUSED:
+                    client.refused = True
+            case faults.Garbage():
+                plan.instead, plan.act = fault.data, fault.act
+            case faults.Extra():
+                client.conn.write(fault.data)
+            case faults.Silent():
+                client.conn.shape.cut_after, client.conn.shape.stall = fault.after_bytes, True
+            case faults.Drop():
+                client.conn.shape.cut_after = fault.after_bytes
+                client.conn.shape.reset = fault.reset
+            case _:
+                client.conn.shape.apply(fault)
+    return plan
+
 
 MAX_COMMAND_LINE = 2048
 """Octets of a command. RFC 5321, 4.5.3.1.4, wants 512, and extensions add to it; Postfix takes
@@ -56,7 +106,7 @@ class Session:
         Args:
             tls: TLS comes before the greeting.
         """
-        for total in self.state.faults.take(DropTotal, lambda _: True):
+        for total in self.state.faults.take(faults.DropTotal, lambda _: True):
             self.conn.total_left, self.conn.total_reset = total.after_bytes, total.reset
         if tls:
             self._handshake()
@@ -71,7 +121,7 @@ class Session:
 
     def _read_message(self) -> None:
         """Take what follows DATA, and answer its final dot."""
-        drops = self.state.faults.take(DropInMessage, lambda _: True)
+        drops = self.state.faults.take(faults.DropInMessage, lambda _: True)
         reader = MessageReader(self.settings.max_message_bytes)
         rest: bytes | None = None
         while rest is None:
@@ -94,7 +144,7 @@ class Session:
     def _handshake(self) -> None:
         """Do the TLS handshake, with a bad certificate where a fault wants one."""
         self._perform("HANDSHAKE", lambda: None)
-        bad = self.state.faults.take(BadCertificate, lambda _: True)
+        bad = self.state.faults.take(faults.BadCertificate, lambda _: True)
         self.conn.start_tls(server_context(bad[0].kind if bad else "good"))
 
     def _serve_one(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from nornmail.testing.mime.parameters import ContentType, parse_content_type, parse_word
+from nornmail.testing.imap.mime_fields import ContentType, parse_content_type, parse_word
 
 # ---- A header block: its fields, and where it ends.
 
