@@ -29,8 +29,6 @@ nox.options.error_on_missing_interpreters = False
 
 
 def install_wheel(session: nox.Session) -> None:
-    # setuptools packs whatever an earlier build left in build/, deleted modules included.
-    shutil.rmtree(ROOT / "build", ignore_errors=True)
     # Not session.create_tmp(): it moves TMPDIR to a path too long for the sockets that tests open.
     dist = Path(session.virtualenv.location) / "dist"
     shutil.rmtree(dist, ignore_errors=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,13 @@ def test_importing_the_package_imports_no_room() -> None:
         check=True,
     )
     assert ended.stdout.split() == ["nornmail._version"]
+
+
+def test_the_sbom_of_the_wheel_lists_this_version_without_components() -> None:
+    path = Path(__file__).parent.parent / "docs" / "nornmail.cdx.json"
+    sbom = json.loads(path.read_text("utf-8"))
+    component = sbom["metadata"]["component"]
+    assert component["version"] == nornmail.__version__
+    assert component["purl"] == f"pkg:pypi/nornmail@{nornmail.__version__}"
+    assert sbom["components"] == []
+    assert sbom["dependencies"] == [{"ref": component["bom-ref"], "dependsOn": []}]
