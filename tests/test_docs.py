@@ -42,7 +42,12 @@ from tests.support.suite import run_pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+REFERENCE = ROOT / "docs" / "reference"
+SETTINGS = REFERENCE / "settings.md"
+POLLER = REFERENCE / "poller.md"
+MAILER = REFERENCE / "mailer.md"
+ERRORS = REFERENCE / "errors.md"
+LIMITS = REFERENCE / "limits.md"
 SENDING = ROOT / "docs" / "reference" / "sending.md"
 STATUS = ROOT / "docs" / "reference" / "status-and-events.md"
 DELIVERY = ROOT / "docs" / "explanation" / "delivery.md"
@@ -100,7 +105,7 @@ LIMITED = (
     "web.messages",
     "html.limits",
 )
-"""The modules of which every number is on the page of settings."""
+"""The modules of which every number is on the page of limits."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
 EXAMPLE_SECONDS = 60
 """Every example ends in a second or two; one that does not has gone wrong."""
@@ -281,13 +286,13 @@ def test_every_state_of_a_letter_is_explained() -> None:
 
 
 def test_the_arguments_and_methods_on_the_page_are_those_of_the_mailer() -> None:
-    told = [tuple(row[:2]) for row in table(SETTINGS, "mailer's argument", "default", "meaning")]
+    told = [tuple(row[:2]) for row in table(MAILER, "mailer's argument", "default", "meaning")]
     assert told == [
         (one.name, "required" if one.default is one.empty else repr(one.default))
         for one in inspect.signature(Mailer).parameters.values()
     ]
     methods = {
-        row[0].removesuffix("()") for row in table(SETTINGS, "mailer's method", "what it does")
+        row[0].removesuffix("()") for row in table(MAILER, "mailer's method", "what it does")
     }
     assert methods == {
         name for name in dir(Mailer) if not name.startswith("_") and callable(getattr(Mailer, name))
@@ -295,13 +300,13 @@ def test_the_arguments_and_methods_on_the_page_are_those_of_the_mailer() -> None
 
 
 def test_the_fields_on_the_page_are_those_of_a_send_result() -> None:
-    told = [row[0] for row in table(SETTINGS, "of a SendResult", "meaning")]
+    told = [row[0] for row in table(MAILER, "of a SendResult", "meaning")]
     assert told == [one.name for one in fields(SendResult)]
 
 
 def test_the_limits_of_sending_on_the_page_are_the_defaults() -> None:
-    assert f"`{SendLimits()}`" in SETTINGS.read_text("utf-8")
-    assert f"`{AnswerLimits()}`" in SETTINGS.read_text("utf-8")
+    assert f"`{SendLimits()}`" in MAILER.read_text("utf-8")
+    assert f"`{AnswerLimits()}`" in MAILER.read_text("utf-8")
 
 
 def test_the_status_of_a_mailer_on_the_page_is_that_of_the_code() -> None:
@@ -372,7 +377,7 @@ def test_the_plain_port_on_the_page_is_the_default_without_tls() -> None:
 
 
 def test_the_arguments_on_the_page_are_those_of_the_poller() -> None:
-    told = [tuple(row[:2]) for row in table(SETTINGS, "argument", "default", "meaning")]
+    told = [tuple(row[:2]) for row in table(POLLER, "argument", "default", "meaning")]
     arguments = inspect.signature(Poller).parameters.values()
     assert told == [
         (one.name, "required" if one.default is one.empty else repr(one.default))
@@ -381,17 +386,17 @@ def test_the_arguments_on_the_page_are_those_of_the_poller() -> None:
 
 
 def test_the_retry_policy_on_the_page_is_the_default_one() -> None:
-    (told,) = re.findall(r"`(RetryPolicy\(delays=.*?\)\))`", SETTINGS.read_text("utf-8"))
+    (told,) = re.findall(r"`(RetryPolicy\(delays=.*?\)\))`", POLLER.read_text("utf-8"))
     assert ast.literal_eval(told.partition("=")[2][:-1]) == nornmail.RetryPolicy().delays
 
 
 def test_the_methods_on_the_page_are_those_of_the_poller() -> None:
-    told = {row[0].removesuffix("()") for row in table(SETTINGS, "method", "what it does")}
+    told = {row[0].removesuffix("()") for row in table(POLLER, "method", "what it does")}
     assert told == {name for name in vars(Poller) if not name.startswith("_")}
 
 
 def test_the_fields_on_the_page_are_those_of_a_poll_result() -> None:
-    told = [row[0] for row in table(SETTINGS, "field", "meaning")]
+    told = [row[0] for row in table(POLLER, "field", "meaning")]
     assert told == [one.name for one in fields(PollResult)]
 
 
@@ -418,7 +423,7 @@ def test_the_events_on_the_page_are_those_there_are() -> None:
 
 
 def test_every_error_is_on_the_page() -> None:
-    rows = table(SETTINGS, "error", "when", "under `run_forever()", "what to do")
+    rows = table(ERRORS, "error", "when", "under `run_forever()", "what to do")
     assert [row[0] for row in rows] == [
         name
         for name, one in vars(errors).items()
@@ -427,7 +432,7 @@ def test_every_error_is_on_the_page() -> None:
 
 
 def test_all_errors_but_one_are_public_names() -> None:
-    rows = table(SETTINGS, "error", "when", "under `run_forever()", "what to do")
+    rows = table(ERRORS, "error", "when", "under `run_forever()", "what to do")
     assert {row[0] for row in rows} - set(nornmail.__all__) == {"IllegalTransition"}
 
 
@@ -454,7 +459,7 @@ def test_the_fields_on_the_page_are_those_of_a_draft() -> None:
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
-    told = {row[0]: number(row[1]) for row in table(SETTINGS, "constant", "value", "why")}
+    told = {row[0]: number(row[1]) for row in table(LIMITS, "constant", "value", "why")}
     assert told == {name: value for module in LIMITED for name, value in numbers(module).items()}
 
 
