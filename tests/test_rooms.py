@@ -30,7 +30,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "backoff": {"errors"},
     "events": {"model", "outgoing", "clock"},
     "settings": {"errors"},
-    "net": {"errors", "settings", "clock"},
+    "net": {"errors", "settings", "clock", "waker"},
     # Mail comes in.
     "imap": _VALUES | {"net", "settings", "clock", "waker", "_version"},
     "html": {"defects"},

@@ -46,6 +46,7 @@ from nornmail.imap.tokens import HIGHEST_NUMBER, Literal
 from nornmail.imap.wire import Observer, Reply, Wire, endpoint_of
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
+from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 from nornmail.waker import Waker
@@ -125,6 +126,7 @@ class Connection:
         clock: Clock | None = None,
         limits: Limits | None = None,
         on_command: Observer | None = None,
+        abort: Abort | None = None,
     ) -> Connection:
         """Connect, with TLS as the settings say, and log in.
 
@@ -134,6 +136,7 @@ class Connection:
             limits: what is taken from the server.
             on_command: called with ``("before", command)`` and ``("after", command)`` around the
                 sending of every command; for tests.
+            abort: ends every wait for the server, from another thread.
 
         Raises:
             ConnectionLost: no answer, TLS failed, or the server cannot be trusted with
@@ -158,6 +161,7 @@ class Connection:
             budget=budget,
             redact=redact,
             observer=on_command,
+            abort=abort,
         )
         try:
             connection = cls(wire, settings, limits=limits, redact=redact)

@@ -35,7 +35,7 @@ from nornmail.imap.responses import (
 )
 from nornmail.imap.tokens import Literal
 from nornmail.net.redact import MASK, Redactor, map_exceptions
-from nornmail.net.tls import Endpoint, connect, wrap
+from nornmail.net.tls import Abort, Endpoint, connect, wrap
 from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
@@ -85,6 +85,7 @@ class Wire(imaplib.IMAP4):
         budget: for connecting, TLS, the greeting and the capabilities together.
         redact: makes the server's words fit to be shown.
         observer: see :data:`Observer`.
+        abort: ends every wait for the server, from another thread.
 
     Attributes:
         clock: as it was given.
@@ -106,12 +107,14 @@ class Wire(imaplib.IMAP4):
         budget: Budget,
         redact: Redactor,
         observer: Observer | None = None,
+        abort: Abort | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._context = context
         self.clock = clock
         self._redact = redact
         self._observer = observer
+        self._abort = abort or Abort()
         self._socket: socket.socket | None = None
         self._deadline = Deadline(clock, budget.timeout)
         self._budget = budget
@@ -135,15 +138,17 @@ class Wire(imaplib.IMAP4):
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         """Connect."""
         self.debug = 0  # imaplib.Debug of another part of the program would print passwords.
-        sock = connect(self._endpoint, self._deadline.remaining)
+        remaining = self._deadline.remaining
+        sock = connect(self._endpoint, remaining, self._abort)
         if self._context is not None:
-            sock = wrap(sock, self._endpoint, self._context, self._deadline.remaining)
+            sock = wrap(sock, self._endpoint, self._context, remaining, self._abort)
         self.sock = self._socket = sock
 
     def shutdown(self) -> None:
         """Close the socket. Once it is closed, nothing happens."""
         sock, self._socket = self._socket, None
         if sock is not None:
+            self._abort.detach()
             with suppress(OSError):  # The other side may have gone first; closing is what counts.
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
@@ -190,6 +195,7 @@ class Wire(imaplib.IMAP4):
         """Close our descriptor alone; the connection belongs to the process that we come from."""
         sock, self._socket = self._socket, None
         if sock is not None:
+            self._abort.detach()
             sock.close()
             self.close_reason = "it belongs to another process"
 
@@ -360,7 +366,7 @@ class Wire(imaplib.IMAP4):
             context = self._endpoint.context()
             plain, self._socket = self._open_socket(), None
             remaining = self._deadline.remaining
-            self.sock = self._socket = wrap(plain, self._endpoint, context, remaining)
+            self.sock = self._socket = wrap(plain, self._endpoint, context, remaining, self._abort)
         except BaseException:
             self.shutdown()
             raise

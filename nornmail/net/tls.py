@@ -7,12 +7,15 @@ import os
 import selectors
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.net.redact import error_text
+from nornmail.waker import Waker
 
 ATTEMPT_DELAY: Final = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, 5 and 8)."""
@@ -95,8 +98,91 @@ class Unreachable(OSError):
         return "; ".join(f"{address}: {_failure_text(error)}" for address, error in self.failures)
 
 
-def connect(endpoint: Endpoint, remaining: Remaining) -> socket.socket:
+def wait_for_any(
+    socks: Collection[socket.socket], seconds: float, waker: Waker | None = None
+) -> list[socket.socket]:
+    """Those of ``socks`` whose connecting has ended, once one has or ``seconds`` have passed.
+
+    Args:
+        waker: ends the wait early.
+    """
+    with selectors.DefaultSelector() as selector:
+        for sock in socks:
+            selector.register(sock, selectors.EVENT_WRITE)
+        if waker is not None:
+            selector.register(waker.fileno(), selectors.EVENT_READ)
+        ready = {key.fileobj for key, _ in selector.select(seconds)}
+        return [sock for sock in socks if sock in ready]
+
+
+class Abort:
+    """Ends whatever a connection waits for: connecting, TLS, the greeting, the answer to a command.
+
+    It serves the connections that one thread makes one after another; any thread may abort. From
+    then on every call on the connection, and every new connection, is a ConnectionLost at once.
+    """
+
+    def __init__(self) -> None:
+        self._waker = Waker()
+        # Reentrant: a signal's handler may abort while its own thread is inside one of these.
+        self._lock = threading.RLock()
+        self._sock: socket.socket | None = None
+
+    @property
+    def aborted(self) -> bool:
+        """Whether :meth:`abort` was called since the last :meth:`clear`."""
+        return self._waker.awake
+
+    def abort(self) -> None:
+        """End the wait that is under way, and all that would follow. Never blocks."""
+        with self._lock:
+            self._waker.wake()
+            self._shut_down()
+
+    def clear(self) -> None:
+        """Let connections be made again."""
+        self._waker.clear()
+
+    def attach(self, sock: socket.socket) -> None:
+        """Watch this socket instead of the one before."""
+        with self._lock:
+            self._sock = sock
+            if self.aborted:
+                self._shut_down()
+
+    def detach(self) -> None:
+        """Watch no socket: before it is closed, or while its work must not be cut off."""
+        with self._lock:
+            self._sock = None
+
+    def wait(self, socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
+        """As :func:`wait_for_any`.
+
+        Raises:
+            ConnectionLost: it was aborted.
+        """
+        try:
+            ready = wait_for_any(socks, seconds, self._waker)
+        finally:
+            self._waker.close()  # no descriptor is held between two connections
+        if self.aborted:
+            raise ConnectionLost("connecting was aborted")
+        return ready
+
+    def _shut_down(self) -> None:
+        if self._sock is not None:
+            with suppress(OSError):  # the other side went first
+                # Not SSLSocket.shutdown(), which would let its thread continue in plain text.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
+def connect(endpoint: Endpoint, remaining: Remaining, abort: Abort) -> socket.socket:
     """A TCP connection to the first address of the host that answers.
+
+    Args:
+        endpoint: the server.
+        remaining: the time that is left.
+        abort: ends it early, and watches the socket from then on.
 
     Raises:
         ConfigurationError: the host cannot be a host's name.
@@ -104,7 +190,7 @@ def connect(endpoint: Endpoint, remaining: Remaining) -> socket.socket:
     """
     where = f"cannot connect to {endpoint.host}:{endpoint.port}"
     try:
-        return dial(endpoint.host, endpoint.port, remaining)[0]
+        sock, _ = dial(endpoint.host, endpoint.port, remaining, abort.wait)
     except UnicodeError as error:
         name = f"{endpoint.protocol}_HOST"
         raise ConfigurationError(name, endpoint.host, "a host name") from error
@@ -112,15 +198,8 @@ def connect(endpoint: Endpoint, remaining: Remaining) -> socket.socket:
         raise ConnectionLost(f"{where}: {error}") from error
     except OSError as error:
         raise ConnectionLost(f"{where}: {_failure_text(error)}") from error
-
-
-def wait_for_any(socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
-    """Those of ``socks`` whose connecting has ended, once one has or ``seconds`` have passed."""
-    with selectors.DefaultSelector() as selector:
-        for sock in socks:
-            selector.register(sock, selectors.EVENT_WRITE)
-        ready = {key.fileobj for key, _ in selector.select(seconds)}
-        return [sock for sock in socks if sock in ready]
+    abort.attach(sock)
+    return sock
 
 
 def dial(
@@ -212,7 +291,11 @@ def _has_connected(
 
 
 def wrap(
-    sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext, remaining: Remaining
+    sock: socket.socket,
+    endpoint: Endpoint,
+    context: ssl.SSLContext,
+    remaining: Remaining,
+    abort: Abort,
 ) -> ssl.SSLSocket:
     """The same connection inside TLS. The socket is closed on every error.
 
@@ -221,8 +304,15 @@ def wrap(
     """
     try:
         sock.settimeout(remaining())
-        return context.wrap_socket(sock, server_hostname=endpoint.host)
+        # The handshake is a step of its own, so that it can be aborted.
+        sock = tls = context.wrap_socket(
+            sock, server_hostname=endpoint.host, do_handshake_on_connect=False
+        )
+        abort.attach(tls)
+        tls.do_handshake()
+        return tls
     except BaseException as error:
+        abort.detach()
         sock.close()
         if not isinstance(error, OSError | ValueError):
             raise

@@ -25,6 +25,7 @@ from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import EventEmitter, OnEvent, OutboxBounced
 from nornmail.message.message import Message
+from nornmail.net.tls import Abort
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.enqueue import Enqueuer
@@ -153,8 +154,10 @@ class Mailer:
         self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
+        abort = Abort()
         connection = CachedSession(
-            open_session or partial(Session.open, settings, clock=self._clock), self._clock
+            open_session or partial(Session.open, settings, clock=self._clock, abort=abort),
+            self._clock,
         )
         self._worker = Worker(
             QueueRunner(
@@ -172,6 +175,7 @@ class Mailer:
             ),
             self._clock,
             self._status,
+            abort,
         )
         self._enqueuer = Enqueuer(
             self._store,

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
+from nornmail.net.tls import Abort
 from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outgoing import QueuedMessage
@@ -24,6 +25,9 @@ TAKEOVER_INTERVAL = 5.0
 """Seconds between two attempts to take over from a sender that holds the outbox."""
 TICK = 0.01
 """Seconds by which a connection is closed late rather than early."""
+ABORT_AFTER = 0.5
+"""Seconds that :meth:`Worker.stop` gives the current message before it aborts what still waits for
+the server: the end of a program waits for no server that hangs."""
 EXIT_PATIENCE = 10.0
 """Seconds that an ending program waits for the message being sent: one that is cut off is unknown,
 and a person would have to find out."""
@@ -61,12 +65,16 @@ class Worker:
         runner: of the queue.
         clock: for the waits.
         status: shows the state of the mailer.
+        abort: ends what the connection of the queue waits for.
     """
 
-    def __init__(self, runner: QueueRunner, clock: Clock, status: StatusTracker) -> None:
+    def __init__(
+        self, runner: QueueRunner, clock: Clock, status: StatusTracker, abort: Abort
+    ) -> None:
         self._runner = runner
         self._clock = clock
         self._status = status
+        self._abort = abort
         self._work = threading.Lock()
         self._thread_id: int | None = None
         self._lock = threading.RLock()
@@ -131,8 +139,14 @@ class Worker:
         self._bell.set()
         if thread is threading.current_thread():
             return False
-        thread.join(timeout)
-        return not thread.is_alive()
+        thread.join(ABORT_AFTER if timeout is None else min(timeout, ABORT_AFTER))
+        if thread.is_alive() and (timeout is None or timeout > ABORT_AFTER):
+            self._abort.abort()  # a server that hangs; a message whose content goes out is finished
+            thread.join(None if timeout is None else timeout - ABORT_AFTER)
+        if thread.is_alive():
+            return False
+        self._abort.clear()
+        return True
 
     def close_thread(self, timeout: float = 0.0) -> None:
         """Tell the thread to end, whoever uses it, and wait for that."""
@@ -242,6 +256,7 @@ class Worker:
     def _loop(self, stopped: threading.Event, before: threading.Thread | None) -> None:
         if before is not None:
             before.join()  # it is ending, and uses the queue runner until it has
+            self._abort.clear()
         try:
             while not stopped.is_set():
                 self._bell.clear()

@@ -13,7 +13,7 @@ from nornmail.clock import Clock, Deadline, SystemClock
 from nornmail.errors import ConnectionLost, NornmailError, ProtocolError, Throttled
 from nornmail.net import tls
 from nornmail.net.redact import Redactor
-from nornmail.net.tls import Endpoint
+from nornmail.net.tls import Abort, Endpoint
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
@@ -71,13 +71,16 @@ def endpoint_of(settings: SmtpSettings) -> Endpoint:
     )
 
 
-def connect(settings: SmtpSettings, clock: Clock, seconds: float) -> Wire:
+def connect(
+    settings: SmtpSettings, clock: Clock, seconds: float, abort: Abort | None = None
+) -> Wire:
     """A connection, inside TLS where it begins with the first octet.
 
     Args:
         settings: where to.
         clock: for deadlines.
         seconds: that connecting, TLS and the greeting may take together, and then each command.
+        abort: ends every wait for the server, from another thread.
 
     Raises:
         ConnectionLost: no answer, or the certificate is not to be trusted.
@@ -86,10 +89,12 @@ def connect(settings: SmtpSettings, clock: Clock, seconds: float) -> Wire:
     endpoint = endpoint_of(settings)
     context = endpoint.context() if settings.implicit_tls else None
     deadline = Deadline(clock, seconds)
-    sock = tls.connect(endpoint, deadline.remaining)
+    abort = abort or Abort()
+    sock = tls.connect(endpoint, deadline.remaining, abort)
     if context is not None:
-        sock = tls.wrap(sock, endpoint, context, deadline.remaining)
-    return Wire(sock, settings.host, helo_name(socket.gethostname()), seconds, clock, deadline)
+        sock = tls.wrap(sock, endpoint, context, deadline.remaining, abort)
+    helo = helo_name(socket.gethostname())
+    return Wire(sock, settings.host, helo, seconds, clock, deadline, abort)
 
 
 def read_greeting(wire: Wire, redact: Redactor) -> None:
@@ -153,9 +158,7 @@ def start_tls(wire: Wire, settings: SmtpSettings, redact: Redactor) -> None:
         raise ConnectionLost(f"the server refused STARTTLS, and nothing secret was sent: {text}")
     if not wire.is_quiet:
         raise ProtocolError("the server sent something between STARTTLS and TLS")
-    if wire.sock is None:
-        raise ConnectionLost("the connection is closed")
-    wire.begin_tls(tls.wrap(wire.sock, endpoint, context, wire.deadline.remaining))
+    wire.begin_tls(endpoint, context)
     _hello(wire, redact)
 
 
@@ -173,6 +176,7 @@ class Session:
         *,
         token: Callable[[], str] | None = None,
         clock: Clock | None = None,
+        abort: Abort | None = None,
     ) -> Session:
         """Connect, begin TLS as the settings demand it, and log in.
 
@@ -180,6 +184,7 @@ class Session:
             settings: where, and as whom.
             token: instead of that of the settings.
             clock: for deadlines.
+            abort: ends every wait for the server, from another thread, but for a message's content.
 
         Raises:
             ConnectionLost: no answer, the server refuses connections, or TLS failed.
@@ -189,7 +194,7 @@ class Session:
             ConfigurationError: a setting cannot be used.
         """
         redact = Redactor(settings.password or "")
-        wire = connect(settings, clock or SystemClock(), settings.timeout)
+        wire = connect(settings, clock or SystemClock(), settings.timeout, abort)
         try:
             read_greeting(wire, redact)
             if settings.use_tls and not settings.implicit_tls:

@@ -186,8 +186,9 @@ class Transaction:
         reply = self._wire.command("DATA")
         if reply_kind(Phase.DATA, reply) is not ReplyKind.INTERMEDIATE:
             return self._settle(Phase.DATA, reply) and self._reset()
-        before_content(tuple(self._recipients))
-        return self._send_content()
+        with self._wire.not_aborted():
+            before_content(tuple(self._recipients))
+            return self._send_content()
 
     def _name_recipients(self) -> bool:
         """RCPT for each; whether the connection stays open."""

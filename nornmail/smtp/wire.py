@@ -11,11 +11,14 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from nornmail.clock import Clock, Deadline
 from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.net.redact import map_exceptions
+from nornmail.net.tls import Abort, Endpoint, wrap
 from nornmail.smtp.reply_codes import CLOSING, Reply, ReplyReader
 
 CHUNK: Final = 64 * 1024
@@ -34,6 +37,7 @@ class Wire(smtplib.SMTP):
         seconds: that a command may take.
         clock: for deadlines.
         deadline: of the greeting.
+        abort: ends every wait for the server, from another thread.
     """
 
     sock: socket.socket | None
@@ -46,6 +50,7 @@ class Wire(smtplib.SMTP):
         seconds: float,
         clock: Clock,
         deadline: Deadline,
+        abort: Abort | None = None,
     ) -> None:
         super().__init__(local_hostname=helo)
         self.sock = sock
@@ -53,7 +58,23 @@ class Wire(smtplib.SMTP):
         self.seconds = seconds
         self.deadline = deadline
         self._clock = clock
+        self._abort = abort or Abort()
         self._reader = ReplyReader()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._abort.detach()
+        super().close()
+
+    @contextmanager
+    def not_aborted(self) -> Iterator[None]:
+        """Within it nothing is aborted: content may be taken when its connection is cut off."""
+        self._abort.detach()
+        try:
+            yield
+        finally:
+            if self.sock is not None:
+                self._abort.attach(self.sock)
 
     def set_deadline(self, seconds: float | None = None) -> None:
         """From now on the server has this long to answer; ``None`` for the time of a command."""
@@ -149,9 +170,14 @@ class Wire(smtplib.SMTP):
 
     # TLS
 
-    def begin_tls(self, wrapped: ssl.SSLSocket) -> None:
-        """Continue inside TLS: nothing from before counts any more (RFC 3207, 4.2)."""
-        self.sock = wrapped
+    def begin_tls(self, endpoint: Endpoint, context: ssl.SSLContext) -> None:
+        """Continue inside TLS: nothing from before counts any more (RFC 3207, 4.2).
+
+        Raises:
+            ConnectionLost: the handshake failed or the certificate is not to be trusted.
+        """
+        plain = self._open_socket()
+        self.sock = wrap(plain, endpoint, context, self.deadline.remaining, self._abort)
         self._reader = ReplyReader()
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}

@@ -19,7 +19,7 @@ from nornmail.errors import (
 )
 from nornmail.imap.connection import Connection
 from nornmail.imap.wire import Observer
-from nornmail.net.tls import Endpoint, connect
+from nornmail.net.tls import Abort, Endpoint, connect
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -373,8 +373,8 @@ def test_a_failure_on_the_way_in_leaves_no_socket_open(
     """ResourceWarning is an error in this run; and the socket is closed without its destructor."""
     sockets: list[socket.socket] = []
 
-    def noted(endpoint: Endpoint, remaining: Callable[[], float]) -> socket.socket:
-        sockets.append(connect(endpoint, remaining))
+    def noted(endpoint: Endpoint, remaining: Callable[[], float], abort: Abort) -> socket.socket:
+        sockets.append(connect(endpoint, remaining, abort))
         return sockets[-1]
 
     monkeypatch.setattr("nornmail.imap.wire.connect", noted)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,15 @@ import pytest
 from nornmail.clock import Deadline
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.imap.connection import Connection
-from nornmail.net.tls import ATTEMPT_DELAY, Endpoint, Unreachable, connect, dial, tls_failure
+from nornmail.net.tls import (
+    ATTEMPT_DELAY,
+    Abort,
+    Endpoint,
+    Unreachable,
+    connect,
+    dial,
+    tls_failure,
+)
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Session
@@ -175,7 +184,7 @@ def test_a_name_that_is_not_a_host_is_a_configuration_error() -> None:
         tls_advice="",
     )  # fmt: skip
     with pytest.raises((ConfigurationError, ConnectionLost), match=r"SMTP_HOST|cannot connect"):
-        connect(endpoint, lambda: 1.0)
+        connect(endpoint, lambda: 1.0, Abort())
 
 
 # Both protocols, over real sockets: a name whose addresses are dead.
@@ -219,15 +228,95 @@ def test_dead_addresses_have_one_deadline_in_both_protocols(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
     waits: list[float] = []
 
-    def counted(socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
+    def counted(_: Abort, socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
         waits.append(seconds)
         return []
 
-    monkeypatch.setattr(dial, "__defaults__", (counted,))
+    monkeypatch.setattr(Abort, "wait", counted)
     with pytest.raises(ConnectionLost, match="no answer in time"):
         open_session(60.0)
     assert waits[:-1] == [ATTEMPT_DELAY] * 3
     assert sum(waits) <= 61.0
+
+
+# A server that hangs, and another thread that has had enough.
+
+
+@pytest.fixture
+def silent() -> Iterator[Callable[[bytes], tuple[str, int]]]:
+    """Makes servers that take connections, send what is given, and say nothing more."""
+    listeners, accepted = [], []
+
+    def serve(listener: socket.socket, greeting: bytes) -> None:
+        with suppress(OSError):  # the test is over
+            sock = listener.accept()[0]
+            accepted.append(sock)
+            sock.sendall(greeting)
+
+    def make(greeting: bytes) -> tuple[str, int]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=serve, args=(listener, greeting), daemon=True).start()
+        address: tuple[str, int] = listener.getsockname()
+        return address
+
+    yield make
+    for sock in (*listeners, *accepted):
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+
+
+def open_imap(address: tuple[str, int], tls: bool, abort: Abort) -> object:
+    host, port = address
+    settings = ImapSettings(host=host, port=port, username="a", password="b", use_ssl=tls)
+    return Connection.open(settings, abort=abort)
+
+
+def open_smtp(address: tuple[str, int], tls: bool, abort: Abort) -> object:
+    host, port = address
+    return Session.open(SmtpSettings(host=host, port=port, use_tls=tls, use_ssl=tls), abort=abort)
+
+
+@pytest.mark.parametrize("open_session", [open_imap, open_smtp])
+@pytest.mark.parametrize(
+    ("greeting", "tls"),
+    [
+        pytest.param(None, False, id="connecting"),
+        pytest.param(b"", False, id="the greeting"),
+        pytest.param(b"", True, id="the TLS handshake"),
+        pytest.param(b"* OK ready\r\n", False, id="a command"),
+    ],
+)
+def test_whatever_a_server_leaves_waiting_can_be_aborted(
+    open_session: Callable[[tuple[str, int], bool, Abort], object],
+    greeting: bytes | None,
+    tls: bool,
+    silent: Callable[[bytes], tuple[str, int]],
+    hole: tuple[str, int],
+) -> None:
+    if open_session is open_smtp and greeting:
+        greeting = b"220 ready\r\n"
+    address = hole if greeting is None else silent(greeting)
+    abort = Abort()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            open_session(address, tls, abort)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(0.1)  # it waits for the server; the timeout of the settings is a minute
+    assert thread.is_alive()
+    abort.abort()
+    thread.join(1.0)
+    assert not thread.is_alive()
+    assert isinstance(errors[0], ConnectionLost)
+    with pytest.raises(ConnectionLost, match="aborted"):  # until it is cleared
+        open_session(address, tls, abort)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from nornmail import (
     HandlerError,
+    Mailer,
     MemoryStateStore,
     NornmailError,
     SendLimits,
@@ -25,6 +26,7 @@ from nornmail.model import MailboxKey
 from nornmail.outbox import worker
 from nornmail.outgoing import Recipient, RecipientStatus
 from tests.outbox.fake import OUTBOX, UNREACHABLE, World, world
+from tests.smtp.scripted import SILENCE, scripted
 
 SECONDS = 10.0
 """How long a test waits for what takes milliseconds."""
@@ -272,3 +274,17 @@ def test_what_waits_is_known_within_the_time_that_is_given() -> None:
     assert 5.0 <= one.clock.monotonic() - 1_000.0 < 5.2
     with pytest.raises(NornmailError, match="no message has this key"):
         one.mailer.wait("nobody's", 1.0)
+
+
+def test_stop_waits_for_no_server_that_hangs() -> None:
+    with scripted({"MAIL": SILENCE}) as server:
+        settings = server.settings(sender="agent@example.com", timeout=60.0)
+        mailer = Mailer(settings, MemoryStateStore())
+        mailer.send(TO, "s", "t", key="k")
+        mailer.start()
+        until(lambda: bool(server.said("MAIL")))
+        assert mailer.stop(timeout=SECONDS)
+        mailer.close()
+        result = mailer.result("k")
+        assert result is not None
+        assert result.state == "queued"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.errors import ConnectionLost
+from nornmail.net.tls import Abort
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.session import Session
 from nornmail.smtp.transaction import Outcome, Submission
@@ -120,6 +121,15 @@ def test_before_the_content_the_recipients_are_told_as_they_would_stand() -> Non
             Recipient(CAT, RecipientStatus.UNKNOWN, 250, "2.1.5 ok"),
         )
     ]
+
+
+def test_content_that_goes_out_is_not_aborted_and_what_follows_is() -> None:
+    abort, one = Abort(), letter(ANN)
+    with scripted() as server:
+        session = Session.open(server.settings(), abort=abort)
+        sent = session.submit(one.envelope, one.raw, before_content=lambda _: abort.abort())
+        after = session.submit(one.envelope, one.raw, before_content=lambda _: None)
+    assert (sent.outcome, after.outcome) == (Outcome.ACCEPTED, Outcome.DEFERRED)
 
 
 def test_what_is_raised_before_the_content_goes_on_and_nothing_is_sent() -> None:

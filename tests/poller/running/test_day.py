@@ -250,11 +250,13 @@ def counted(trouble: Trouble, cost: Cost) -> Iterator[None]:
     with socket.socket() as bound, pytest.MonkeyPatch.context() as patch:
         bound.bind(("127.0.0.1", 0))
 
-        def connect(endpoint: tls.Endpoint, remaining: Callable[[], float]) -> socket.socket:
+        def connect(
+            endpoint: tls.Endpoint, remaining: Callable[[], float], abort: tls.Abort
+        ) -> socket.socket:
             cost.connections += 1
             if trouble.down:
                 endpoint = replace(endpoint, port=bound.getsockname()[1])
-            return real(endpoint, remaining)
+            return real(endpoint, remaining, abort)
 
         patch.setattr(wire_module, "connect", connect)
         yield
