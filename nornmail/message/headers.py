@@ -88,6 +88,13 @@ class Headers:
         value = self._first.get(name.lower())
         return default if value is None else self._decoded(value)
 
+    def __getitem__(self, name: str) -> str:
+        """The first (topmost) field called ``name``; raises KeyError when there is none."""
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every field called ``name``, topmost first."""
         return tuple(self._decoded(value) for value in self._all(name.lower()))

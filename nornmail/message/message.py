@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,9 +35,12 @@ from nornmail.message.headers import (
 )
 from nornmail.message.limits import MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
+from nornmail.message.prompt import DEFAULT_MODEL_CHARS, Prompt, shortened
 from nornmail.model import MessageRef
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
+
     from nornmail.message.authentication import Authentication
     from nornmail.message.bounce import Bounce
 
@@ -61,6 +62,8 @@ _PLAIN_VALUES: Final = (
     "inbox", "delivery_id", "attempt", "truncated", "automatic_reason",
 )  # fmt: skip
 """Fields that JSON takes as they are."""
+_LONG_VALUES: Final = ("subject", "text", "plain_text", "html", "new_text")
+"""Those of them that may be as long as the message."""
 _ATTACHMENT_VALUES: Final = (
     "filename", "original_filename", "content_type", "disposition", "size", "content_id",
     "is_inline",
@@ -328,18 +331,26 @@ class Message:
 
     # Judgements
 
-    @cached_property
-    def is_automatic(self) -> Automatic:
-        """A list, a report, a newsletter or an automatic answer (RFC 3834); true if it is one.
+    @property
+    def is_automatic(self) -> bool:
+        """Whether a machine sent this: a list, a report, a newsletter, an automatic answer.
 
-        ``kind`` says which (see :data:`nornmail.message.automatic.KINDS`) and ``reason`` how it is
-        known. Do not answer such mail by a program, unless that kind is what it is for.
+        A program should not answer such mail, unless that kind is its task; see :attr:`automatic`.
+        """
+        return bool(self.automatic)
+
+    @property
+    def automatic(self) -> Automatic:
+        """The kind of machine that sent this, and the reason to think so (RFC 3834).
+
+        ``kind`` is a key of :data:`nornmail.message.automatic.KINDS`, ``reason`` is for a log; both
+        are ``""`` where nothing shows a machine.
         """
         return self.automatic_signs[0] if self.automatic_signs else PERSON
 
     @cached_property
     def automatic_signs(self) -> tuple[Automatic, ...]:
-        """Every sign that a machine sent this, of which :attr:`is_automatic` is the first."""
+        """Every sign that a machine sent this, of which :attr:`automatic` is the first."""
         return find_signs(
             self.headers,
             self._root.content_type,
@@ -350,8 +361,8 @@ class Message:
 
     @property
     def automatic_reason(self) -> str:
-        """The sign that a machine sent this, in words; ``""`` when there is none."""
-        return self.is_automatic.reason
+        """The ``reason`` of :attr:`automatic`."""
+        return self.automatic.reason
 
     @cached_property
     def authentication(self) -> Authentication:
@@ -422,17 +433,64 @@ class Message:
             NornmailError: the standard library cannot parse these bytes. The attributes of what is
                 returned may raise as well, on mail that this class reads without complaint.
         """
+        from email import message_from_bytes, policy
+
         try:
             return message_from_bytes(self.raw, policy=policy.default)
         except Exception as error:
             raise NornmailError(f"the standard library cannot parse this: {error!r}") from error
 
-    def to_dict(self) -> dict[str, Any]:
+    def for_model(self, max_chars: int = DEFAULT_MODEL_CHARS) -> str:
+        """The message as one string for a language model; the same bytes give the same string.
+
+        It says who wrote (verified or not, automatic or not), when, the subject, and each
+        attachment by name, type and size. Then comes ``new_text`` between two lines with a mark
+        that the text does not contain, and how much was left out or is hidden. What the sender
+        chose stands in quotes, on one line, or between the marks.
+
+        Args:
+            max_chars: characters of the whole string, never exceeded. The text is cut at the end of
+                a line or word; where not even the lines above it fit, some of those are returned.
+        """
+        prompt = Prompt(
+            self.raw,
+            self.from_,
+            self.authentication.is_aligned(),
+            self.automatic,
+            self.date,
+            self.subject,
+            self.truncated,
+            self.attachments,
+            self.new_text,
+            history=max(len(self.text.strip()) - len(self.new_text), 0),
+            hidden=sum(len(unseen.text) for unseen in self.unseen_text),
+        )
+        return prompt.within(max_chars)
+
+    def to_dict(self, max_text: int | None = None) -> dict[str, Any]:
         """All fields as values that :mod:`json` writes.
 
         Instants are ISO 8601 with an offset. Attachments come without their content, and the raw
         bytes are left out.
+
+        Args:
+            max_text: characters of each of ``subject``, ``text``, ``plain_text``, ``html``,
+                ``new_text`` and the value of a header field, cut at the end of a line or word;
+                ``left_out`` says how many characters of which are missing. ``None``: all.
         """
+        fields = self._all_fields()
+        if max_text is None:
+            return fields
+        left_out: dict[str, int] = {}
+        for name in _LONG_VALUES:
+            short = shortened(fields[name], max_text)
+            if len(short) < len(fields[name]):
+                left_out[name] = len(fields[name]) - len(short)
+            fields[name] = short
+        headers = [[name, shortened(value, max_text)] for name, value in fields["headers"]]
+        return fields | {"headers": headers, "left_out": left_out}
+
+    def _all_fields(self) -> dict[str, Any]:
         authentication = self.authentication
         addresses = ("to", "cc", "bcc", "reply_to")
         return {
@@ -448,8 +506,8 @@ class Message:
             "headers": [list(item) for item in self.headers.items()],
             "flags": sorted(self.flags),
             "ref": asdict(self.ref) if self.ref else None,
-            "is_automatic": bool(self.is_automatic),
-            "automatic_kind": self.is_automatic.kind,
+            "is_automatic": self.is_automatic,
+            "automatic_kind": self.automatic.kind,
             "attachments": [
                 {name: getattr(attachment, name) for name in _ATTACHMENT_VALUES}
                 for attachment in self.attachments
@@ -467,7 +525,7 @@ def _bounce_dict(bounce: Bounce) -> dict[str, Any]:
 
 
 def parse_message(
-    raw: bytes,
+    raw: bytes | str,
     *,
     ref: MessageRef | None = None,
     inbox: str = "",
@@ -479,14 +537,22 @@ def parse_message(
     fetch_rest: Callable[[], bytes] | None = None,
     authserv_id: str | None = None,
 ) -> Message:
-    """Make a :class:`Message` from bytes. It never raises, and costs next to nothing.
+    """Make a :class:`Message` from bytes. It costs next to nothing, and no bytes make it raise.
 
     Args:
-        raw: the message as it was received (RFC 5322), with CRLF, LF or CR.
+        raw: the message as it was received (RFC 5322), with CRLF, LF or CR. A string, as one types
+            it in a console, is taken as UTF-8.
         fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
         ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
+
+    Raises:
+        TypeError: ``raw`` is neither.
     """
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "surrogateescape")
+    elif not isinstance(raw, bytes | bytearray | memoryview):
+        raise TypeError(f"parse_message takes the bytes of a message, not {type(raw).__name__}")
     facts = (
         bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
         authserv_id,

@@ -111,6 +111,19 @@ def test_line_ends_do_not_matter(end: bytes) -> None:
     assert message.raw == PLAIN.replace(b"\r\n", end)
 
 
+def test_a_message_typed_in_a_console_is_read_as_utf_8() -> None:
+    message = parse_message("Subject: Café\n\nYes: \N{EURO SIGN}1\n")
+    assert (message.headers["subject"], message.text) == ("Café", "Yes: \N{EURO SIGN}1\n")
+    with pytest.raises(KeyError, match="Cc"):
+        message.headers["Cc"]
+
+
+@pytest.mark.parametrize("value", [None, 5, ["From: x"]])
+def test_what_is_no_message_is_refused_in_a_sentence(value: object) -> None:
+    with pytest.raises(TypeError, match=r"^parse_message takes the bytes of a message, not \w+$"):
+        parse_message(value)  # type: ignore[arg-type]
+
+
 def test_html_alone_becomes_text() -> None:
     message = parse_message(mail(b"<p>Hi <b>you</b></p>\n", Content_Type=b"text/html"))
     assert message.text == "Hi you"
