@@ -291,7 +291,7 @@ def test_what_the_standard_library_cannot_parse_is_an_error_of_the_library(
     def fails(*_: object, **__: object) -> None:
         raise IndexError("list index out of range")
 
-    monkeypatch.setattr("nornmail.message.message.message_from_bytes", fails)
+    monkeypatch.setattr("email.message_from_bytes", fails)
     with pytest.raises(NornmailError, match="IndexError"):
         parse_message(PLAIN).as_email()
 
