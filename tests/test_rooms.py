@@ -21,6 +21,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "waker": set(),
+    "locks": {"errors"},
     "uidset": set(),
     "defects": set(),
     "model": {"errors", "uidset"},
@@ -46,7 +47,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "outbox": _VALUES
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "backoff", "context", "clock"},
-    "stores": _VALUES | {"outgoing", "clock"},
+    "stores": _VALUES | {"outgoing", "clock", "locks"},
     "diagnostics": _VALUES
     | {"compose", "net", "settings", "imap", "smtp", "stores", "message", "poller"},
     # In front of the package: only what a user can import.

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from nornmail.locks import FILE_MODE
 from nornmail.stores.errors import store_error
-from nornmail.stores.locks import FILE_MODE
 
 if sys.platform == "darwin":
     import fcntl

@@ -27,6 +27,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nornmail.errors import StoreError
+from nornmail.locks import FileLock, LockTaken
 from nornmail.outgoing import OperatorRequest
 from nornmail.stores import json_codec as codec
 from nornmail.stores import rows
@@ -45,7 +46,6 @@ from nornmail.stores.json_journal import (
     write_line,
     write_snapshot,
 )
-from nornmail.stores.locks import FileLock, LockTaken
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import migrate, open_database, translated

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from nornmail.errors import LeaseHeld, StoreError
+from nornmail.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.model import MailboxKey
 from nornmail.stores.errors import FULL, READ_ONLY, RESTORE, UNKNOWN, damaged, resolve, store_error
-from nornmail.stores.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 

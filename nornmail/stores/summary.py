@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nornmail.clock import utc_datetime
+from nornmail.locks import holder_of
 from nornmail.model import UNROUTED, MailboxKey, State
 from nornmail.outgoing import QueueState
 from nornmail.stores.errors import resolve
-from nornmail.stores.locks import holder_of
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import lease_lock_path
 from nornmail.stores.views import open_view

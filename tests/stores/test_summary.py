@@ -24,8 +24,8 @@ from nornmail import (
     open_store,
     summarize,
 )
+from nornmail.locks import FileLock, holder_of
 from nornmail.model import State
-from nornmail.stores.locks import FileLock, holder_of
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sqlite import APPLICATION_ID
 from nornmail.stores.views import open_view

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import LeaseHeld, StoreError
+from nornmail.locks import HOLDER_BYTES, FileLock, LockTaken
 from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.locks import HOLDER_BYTES, FileLock, LockTaken
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, run, start
 
@@ -106,7 +106,7 @@ def test_a_lock_in_a_missing_directory_is_an_error(tmp_path: Path) -> None:
 
 HOLD = """
 import os, sys, time
-from nornmail.stores.locks import FileLock
+from nornmail.locks import FileLock
 lock = FileLock(sys.argv[1])
 lock.acquire("the child")
 print("held", flush=True)
@@ -130,7 +130,7 @@ def test_the_lock_of_a_process_that_is_killed_is_free_at_once(path: str) -> None
 # A parent that takes the lock, forks and dies; the child lives until its stdin ends.
 FORK = """
 import os, sys
-from nornmail.stores.locks import FileLock
+from nornmail.locks import FileLock
 lock = FileLock(sys.argv[1])
 lock.acquire("the parent")
 child = os.fork()
@@ -164,7 +164,7 @@ def test_a_forked_child_that_outlives_its_parent_does_not_keep_the_lock(path: st
 
 EXEC = """
 import subprocess, sys
-from nornmail.stores.locks import FileLock
+from nornmail.locks import FileLock
 lock = FileLock(sys.argv[1])
 lock.acquire("the parent")
 subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_fds=False)
