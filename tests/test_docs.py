@@ -41,7 +41,12 @@ from tests.support.postgresql import server
 from tests.support.suite import run_pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+INDEX = ROOT / "docs" / "README.md"
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CHANGELOG.md"),
+    *sorted((ROOT / ".github").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 REFERENCE = ROOT / "docs" / "reference"
 SETTINGS = REFERENCE / "settings.md"
 POLLER = REFERENCE / "poller.md"
@@ -269,6 +274,23 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
         if not target.exists() or (fragment and fragment not in anchors(target.read_text("utf-8"))):
             dead.append(link)
     assert not dead, "\n".join(dead)
+
+
+def test_the_index_lists_every_page_once() -> None:
+    rows = re.findall(r"^\| \[[^]]+\]\(([^)]+\.md)\) \| [^|]+ \|$", INDEX.read_text("utf-8"), re.M)
+    pages = [str(page.relative_to(INDEX.parent)) for page in INDEX.parent.rglob("*.md")]
+    assert sorted(rows) == sorted(set(pages) - {INDEX.name})
+
+
+QUESTIONS = ROOT / "docs" / "how-to" / "questions.md"
+
+
+def test_the_lines_of_the_log_that_are_explained_are_in_the_code() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in package_directory().rglob("*.py"))
+    for row in table(QUESTIONS, "the line has", "meaning"):
+        for words in re.findall(r"[^`,]+", row[0].replace("`, `", "`")):
+            state = words.removeprefix("is ").removesuffix(":")
+            assert state in set(State) or words in sources, words
 
 
 def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
