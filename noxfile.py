@@ -137,7 +137,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation's site and check its links; warnings are errors. Its examples run in `tests`."""
+    """Build the documentation's site and check its links; warnings are errors."""
     session.install(*SITE, str(ROOT))
     # The build writes a page for each public name next to the pages: into a copy.
     pages = Path(session.create_tmp()) / "docs"

@@ -85,6 +85,7 @@ def link_to_repository(text: str, page: str) -> str:
 
 
 def read_page(app: Any, page: str, source: list[str]) -> None:
+    """Adapt a page to the site: links out of `docs/`, and the navigation."""
     text = link_to_repository(source[0], page)
     source[0] = add_navigation(text) if page == root_doc else text
 
@@ -99,7 +100,9 @@ def write_names(app: Any) -> None:
         kind = "autoclass" if isinstance(value, type) else "autofunction"
         if not callable(value):
             kind = "autodata"
-        members = "\n:members:\n:inherited-members: BaseException\n" if kind == "autoclass" else "\n"
+        members = (
+            "\n:members:\n:inherited-members: BaseException\n" if kind == "autoclass" else "\n"
+        )
         directive = f".. {kind}:: nornmail.{name}" + members.replace("\n:", "\n   :")
         (directory / f"{name}.md").write_text(
             f"# {name}\n\n```{{eval-rst}}\n{directive}```\n", encoding="utf-8"
@@ -126,6 +129,7 @@ def write_llms(app: Any, failure: Exception | None) -> None:
 
 
 def setup(app: Any) -> None:
+    """Connect the steps above to the build."""
     app.connect("builder-inited", write_names)
     app.connect("source-read", read_page)
     app.connect("build-finished", write_llms)
