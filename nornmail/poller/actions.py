@@ -1,8 +1,9 @@
-r"""What happens on the server to mail that was handled: ``\\Seen``, delete, move.
+r"""The actions on the server for handled mail: ``\\Seen``, delete, move.
 
 The store knows it first: a handled message is an open action until the server has confirmed it,
-and what did not get through is done again. Only UIDs of our own are ever touched (UID EXPUNGE of
-RFC 4315, MOVE of RFC 6851); a plain EXPUNGE, which takes others' mail with it, is never sent.
+and what did not get through is repeated. Only UIDs of handled messages are ever touched (UID
+EXPUNGE of RFC 4315, MOVE of RFC 6851); a plain EXPUNGE, which takes others' mail with it, is never
+sent.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ RECENT_COPIES = 1_000
 
 
 class Actions:
-    """Does on the server what the settings say, for every message that was handled.
+    """Flags, deletes and moves handled messages as the settings say.
 
     Args:
         ledger: of the mailbox.
@@ -58,22 +59,24 @@ class Actions:
         self._begun_before = True
 
     def apply(self, connection: Connection) -> None:
-        """Touch what was handled and not touched yet; finish it.
+        """Carry out the open actions and finish their entries.
 
-        A refusal is logged; what was refused stays open, and is tried again after a growing wait.
+        A refusal is logged; a refused action stays open and is tried again after a growing wait.
 
         Args:
             connection: with the mailbox selected, in the ledger's epoch.
 
         Raises:
-            ConnectionLost: what was not confirmed stays open.
+            ConnectionLost: unconfirmed actions stay open.
             Throttled: the same; that there is no room for another connection is only a refusal.
         """
         if self._ledger.clock.monotonic() < self._not_before:
             return
         while messages := self._ledger.open_actions(AT_ONCE):
             try:
-                self._touch(connection, [_as_one(one) for one in messages if may_touch(one)])
+                self._touch(
+                    connection, [_as_one(entries) for entries in messages if may_touch(entries)]
+                )
             except (CommandRefused, Throttled) as refused:
                 if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
                     raise
@@ -82,15 +85,15 @@ class Actions:
                 self._not_before = self._ledger.clock.monotonic() + wait
                 log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
                 return
-            self._finish([entry for one in messages for entry in one])
+            self._finish([entry for entries in messages for entry in entries])
             self._refusals = 0
         # What an earlier epoch left open may have been begun, and be found again.
         self._begun_before = bool(self._ledger.stranded_actions(1))
 
     def forget_stranded(self) -> None:
-        """Finish what was handled in an epoch that is over and is not in the mailbox any more.
+        """Finish entries of earlier epochs whose messages are no longer in the mailbox.
 
-        Call it when everything that is listed was looked at, and was had.
+        Call it when every listed message was fetched.
         """
         while stranded := self._ledger.stranded_actions(AT_ONCE):
             self._finish(stranded)
@@ -102,11 +105,11 @@ class Actions:
         self._ledger.commit(*map(PutEntry, finished))
 
     def _touch(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """One pass over open actions, an entry of each message."""
+        """Carry out the actions for one entry of each message."""
         if not entries:
             return
         current = list(entries)
-        # What was handed over with its headers alone was not handled as a whole: it stays.
+        # A message delivered with its headers alone was not handled as a whole: it stays.
         whole = [entry for entry in current if not entry.truncated]
         again, self._begun_before = self._begun_before, True
         if self._settings.delete_after_fetch:
@@ -163,7 +166,7 @@ class Actions:
         self._expunge(connection, uids)
 
     def _copied_before(self, entries: Sequence[Entry], target: str) -> UidSet:
-        """Which messages are in the destination although they are still here.
+        """The messages that are in the destination and still in the mailbox.
 
         A move that was cut off may have copied them. Each message there stands for one here, or
         for an equal one that was moved before: where that one's copy went away since, a message
@@ -187,9 +190,9 @@ class Actions:
 
 
 def _as_one(siblings: Sequence[Entry]) -> Entry:
-    """The handled entry that stands for a message in all its inboxes."""
-    one = next(entry for entry in siblings if entry.state is State.HANDLED)
-    return replace(one, truncated=any(entry.truncated for entry in siblings))
+    """The handled entry that represents a message in all its inboxes."""
+    handled = next(entry for entry in siblings if entry.state is State.HANDLED)
+    return replace(handled, truncated=any(entry.truncated for entry in siblings))
 
 
 def _uids(entries: Sequence[Entry]) -> UidSet:
@@ -226,7 +229,7 @@ def _twins(connection: Connection, entry: Entry, taken: UidSet) -> Iterator[int]
 
 
 def _alike(connection: Connection, entry: Entry) -> UidSet:
-    """Which messages of the selected mailbox may be the same, at its end."""
+    """The messages at the end of the selected mailbox that may be the same."""
     if entry.message_id:
         try:
             # Some servers ignore a search key that they do not know, and every message matches.
@@ -235,4 +238,4 @@ def _alike(connection: Connection, entry: Entry) -> UidSet:
             log.debug("%s; searching by size instead", refused)  # mail.ru: unsupported criterion
     recent = _last(connection.list_uids())
     sizes = connection.summaries(recent) if recent else {}
-    return UidSet.of(uid for uid, one in sizes.items() if one.size == entry.size)
+    return UidSet.of(uid for uid, summary in sizes.items() if summary.size == entry.size)

@@ -1,8 +1,8 @@
 """Older mail for an inbox that was added later.
 
-What was looked at before is looked at once more, headers first. Whatever is addressed to the inbox
-is written down as new for it, in one commit; from there it is fetched and handed over as what a
-process left behind that ended between two inboxes, so a kill costs nothing.
+The headers of all seen messages are read again. Messages addressed to the inbox get a new entry for
+it, all in one commit. From there they are fetched and delivered like those that a killed process
+left between two inboxes.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Backfill:
         self._found: list[Entry] = []
 
     def run(self, connection: Connection) -> None:
-        """Write down what is theirs; nothing is done where no inbox waits for that.
+        """Write the entries of these inboxes; does nothing if none waits for its older mail.
 
         Raises:
-            ConnectionLost: the next call goes on where this one was.
+            ConnectionLost: the next call continues where this one ended.
         """
         inboxes = self._inboxes.backfills()
         if not inboxes:
@@ -96,7 +96,7 @@ class Backfill:
         log.info("%d older messages are for inboxes that were added", len(new))
 
     def _is_new(self, entry: Entry) -> bool:
-        """Whether the inbox has not had the message, and somebody has: else it is routed yet."""
+        """Whether the inbox has no entry of the message, and the message was routed already."""
         siblings = self._ledger.siblings(entry.key.uid)
-        unread = any(one.key.inbox == "" and one.digest is None for one in siblings)
-        return not unread and all(one.key != entry.key for one in siblings)
+        unread = any(other.key.inbox == "" and other.digest is None for other in siblings)
+        return not unread and all(other.key != entry.key for other in siblings)

@@ -7,6 +7,7 @@ parts in their order. When to poll is ``loop.py``'s business.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import closing
 
@@ -20,7 +21,7 @@ from nornmail.poller.backfill import Backfill
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
 from nornmail.poller.fetch import Fetcher
-from nornmail.poller.retention import Retention
+from nornmail.poller.ledger import Ledger
 from nornmail.poller.status import Backlog, PollerState, PollStats
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
@@ -35,7 +36,53 @@ RECONNECTS = 2
 LOOKED_AT = 5
 """Messages that are looked at for one Message-ID, the newest first: copies of one message."""
 
+DAY = 86_400.0
+OUTBOX_DAYS = 30.0
+"""Days for which sent messages are kept at least: delivery reports come within a week, and the
+longest limit on answers counts over a day."""
+RETENTION_PAUSE = 3_600.0
+"""Seconds between two looks that found nothing left to remove: each reads what is kept."""
+REMOVED_AT_ONCE = 1_000
+"""Entries removed in one transaction: some 20 ms, which a handler's commit may have to wait for."""
+REMOVALS = 5
+"""Transactions between two polls, so that a first run over a long history does not delay mail."""
+
 Opener = Callable[[], Connection]
+
+
+class Retention:
+    """Removes finished and passed-over entries, and sent messages, that are old.
+
+    What waits, is dead, queued or unknown stays, and UIDs stay known.
+
+    Args:
+        ledger: of the mailbox.
+        days: how long they are kept; 0 keeps all.
+    """
+
+    def __init__(self, ledger: Ledger, days: float) -> None:
+        self._ledger = ledger
+        self._days = days
+        self._next = -math.inf
+
+    def run(self) -> None:
+        """Remove a part of what is old, if anything; what is left is for the next poll.
+
+        Raises:
+            LeaseLost, StoreError: as the ledger has it.
+        """
+        clock = self._ledger.clock
+        if not self._days or clock.monotonic() < self._next:
+            return
+        store, now = self._ledger.store, clock.wall()
+        for _ in range(REMOVALS):
+            removed = self._ledger.forget(now - self._days * DAY, REMOVED_AT_ONCE)
+            before = now - max(self._days, OUTBOX_DAYS) * DAY
+            for outbox in store.outboxes():
+                removed += store.forget_messages(outbox, before=before, limit=REMOVED_AT_ONCE)
+            if not removed:
+                self._next = clock.monotonic() + RETENTION_PAUSE
+                return
 
 
 class PollCycle:

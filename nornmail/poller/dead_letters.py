@@ -1,4 +1,4 @@
-"""What was given up and is kept: seen, read and asked for again, beside a running poller too."""
+"""Dead letters: listing, reading and retrying them, also while a poller runs."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class DeadLetters:
             ConfigurationError: there is none, or more than one.
             StoreError: the store cannot be read.
         """
-        wanted = letter_id.lower()
-        found = [letter for _, letter in self._all() if letter.id.startswith(wanted)]
-        if len(wanted) < SHORTEST_ID or not found:
+        prefix = letter_id.lower()
+        letters = [letter for _, letter in self._all() if letter.id.startswith(prefix)]
+        if len(prefix) < SHORTEST_ID or not letters:
             raise ConfigurationError("ID", letter_id, "no dead letter has this id")
-        if len(found) > 1:
-            raise ConfigurationError("ID", letter_id, f"{len(found)} dead letters begin with it")
-        return found[0]
+        if len(letters) > 1:
+            raise ConfigurationError("ID", letter_id, f"{len(letters)} dead letters begin with it")
+        return letters[0]
 
     def raw(self, letter: DeadLetter) -> bytes:
         """Its bytes.
@@ -121,7 +121,7 @@ class DeadLetters:
             asked = set(self._store.retry_requests(mailbox))
             lost = {entry.key for entry in self._store.entries_without_bytes(mailbox, State.DEAD)}
             entries = self._store.entries(mailbox, {State.DEAD})
-            for entry in sorted(entries, key=lambda one: (one.changed_at, one.key)):
+            for entry in sorted(entries, key=lambda entry: (entry.changed_at, entry.key)):
                 is_asked_for, is_kept = entry.key in asked, entry.key not in lost
                 yield entry.key, _letter(mailbox, entry, is_kept, is_asked_for)
 

@@ -1,4 +1,4 @@
-"""What a first run and a new UIDVALIDITY mean, and which messages were known before."""
+"""Pure decisions of a poll: batches, actions, the first run, a new UIDVALIDITY, recognition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nornmail.model import UNROUTED, Digest, Entry, Epoch, State
-
-# ---- What to ask of a mailbox, how much at once, and how often to ask for all of it.
 
 BATCH_MESSAGES = 100
 """Bodies asked for in one round trip: the gain per message is spent at about fifty."""
@@ -42,8 +40,6 @@ def batches(
     if batch:
         yield batch
 
-
-# ---- When the mailbox is touched for a message, and when that is tried again.
 
 FIRST_ACTION_DELAY = 60.0
 """Seconds after the first refusal of a flag, a deletion or a move."""
@@ -84,7 +80,7 @@ UNKNOWN_LIMIT = 100
 """Unknown messages older than the last good poll that a new epoch delivers unasked."""
 CLOCK_SKEW = 300.0
 """Seconds by which the server's clock may lag behind ours when the first run's cut is applied
-again: mail of those minutes is rather delivered than passed over."""
+again: mail of those minutes is delivered rather than passed over."""
 OPEN = frozenset({State.NEW, State.CLAIMED, State.WAITING, State.DEAD})
 """States in which the handler's work on a message is not done."""
 
@@ -146,21 +142,21 @@ def counts_as_known(state: State, on_change: str) -> bool:
 
 def of_one_message(known: Sequence[Entry], found: Entry) -> list[Entry]:
     """The entries among ``known`` that are the same message as ``found``, one for each inbox."""
-    wanted = (found.key.epoch, found.key.uid)
-    return [entry for entry in known if (entry.key.epoch, entry.key.uid) == wanted]
+    message = (found.key.epoch, found.key.uid)
+    return [entry for entry in known if (entry.key.epoch, entry.key.uid) == message]
 
 
 def one_for_each(known: Iterable[Entry]) -> list[Entry]:
-    """One entry of each message: of several inboxes', the one by which it is recognised best.
+    """One entry of each message: the best to recognise it by.
 
-    That is one whose digest has the body, and which has yet to be handled.
+    That is one whose digest has the body, and that is not handled yet.
     """
-    found: dict[tuple[int, int], Entry] = {}
+    best: dict[tuple[int, int], Entry] = {}
     for entry in known:
         name = (entry.key.epoch, entry.key.uid)
-        if name not in found or _worth(entry) > _worth(found[name]):
-            found[name] = entry
-    return list(found.values())
+        if name not in best or _worth(entry) > _worth(best[name]):
+            best[name] = entry
+    return list(best.values())
 
 
 def _worth(entry: Entry) -> tuple[bool, bool]:

@@ -16,14 +16,20 @@ from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
 from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
-from nornmail.poller.circuit_breaker import OUTAGE_AFTER, CircuitBreaker
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
 from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
-from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, revived
+from nornmail.retry import (
+    OUTAGE_AFTER,
+    REASON_LENGTH,
+    CircuitBreaker,
+    RetryPolicy,
+    after_failure,
+    revived,
+)
 
 log = logging.getLogger("nornmail.poller")
 

@@ -1,4 +1,4 @@
-"""What is in the mailbox and was not looked at: new mail, gaps, UIDs that a listing hid.
+"""Finding unseen messages: new mail, gaps, UIDs that a listing hid.
 
 The truth is the set of UIDs that were looked at. The fast path asks only for what lies above it;
 the whole listing is compared with it at the start, once an hour, and whenever EXISTS disagrees.
@@ -20,9 +20,6 @@ from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.poller")
 
-# ---- Header blocks in bounded parts, whatever the server does to some of them.
-
-
 HEADERS_AT_ONCE = 500
 """Header blocks asked for in one round trip: about 2 MB of ordinary mail."""
 HEADER_OCTETS = 4 * 1024
@@ -43,7 +40,7 @@ class HeaderReader:
     def read(self, connection: Connection, uids: UidSet) -> Iterator[tuple[int, Body]]:
         """The header blocks, ascending, each with its UID.
 
-        One that cannot be had is left out, and the log says so.
+        One that cannot be fetched is left out, and the log says so.
 
         Raises:
             ConnectionLost: the next time a smaller part is asked for.
@@ -71,7 +68,7 @@ class HeaderReader:
         except (ConnectionLost, CommandRefused) as error:
             self._at_once = max(1, len(uids) // 2)
             if len(uids) == 1:
-                log.warning("the headers of UID %s cannot be had: %s", uids, error)
+                log.warning("the headers of UID %s cannot be fetched: %s", uids, error)
                 self._unreadable.update(uids)
             if isinstance(error, ConnectionLost):
                 raise
@@ -121,7 +118,7 @@ class Discovery:
         if self._listed_at is None:
             self._list(now)
         else:
-            # Also before a listing: Dovecot lists what it has told of, and tells of news after it.
+            # NOOP first: Dovecot only lists messages that it has announced.
             errors = self._connection.untagged_errors
             self._connection.noop()
             self._in_doubt = self._connection.untagged_errors > errors
@@ -175,6 +172,8 @@ class Discovery:
         highest = self._ledger.seen.highest
         missed = UidSet((low, min(high, highest)) for low, high in unseen.ranges if low < highest)
         if missed:
-            log.warning("%s were not listed before and are now: UID %s", len(missed), missed)
+            log.warning(
+                "%s messages appeared below the highest seen UID: UID %s", len(missed), missed
+            )
             now = utc_datetime(self._ledger.clock.wall())
             self._ledger.context.emit(LateListed(at=now, uids=str(missed), count=len(missed)))

@@ -1,7 +1,9 @@
-"""Messages that the server listed and did not give: gone, tried again, or dead in the end.
+"""Fetching messages: sizes first, then bodies in bounded batches.
 
-What is still listed is never "gone": it waits, like a message whose handler failed, and is fetched
-again when it is due. What is no longer listed, confirmed by a second listing, is gone.
+A message was fetched when its UID, the full literal and the tagged OK arrived, or it was not
+fetched. A batch that fails is halved until the message at fault is alone. A message that the server
+lists but does not return waits, like one whose handler failed, and is fetched again when it is due;
+one that a second listing no longer has is gone. Nothing is skipped.
 """
 
 from __future__ import annotations
@@ -26,8 +28,6 @@ from nornmail.retry import RetryPolicy, after_failure, is_due
 from nornmail.uidset import UidSet
 
 log = logging.getLogger("nornmail.poller")
-
-# ---- A message as it came from the server, before anything is known of it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,12 @@ Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, FetchedMessage]]
 
 
 class MissingMessages:
-    """Settles messages that could not be had.
+    """Settles messages that could not be fetched.
 
     Args:
         ledger: of the mailbox.
-        retry: when such a message is asked for again.
-        inboxes: whom a message is for.
+        retry: when such a message is fetched again.
+        inboxes: the recipients of a message.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class MissingMessages:
     def settle(
         self, connection: Connection, uids: UidSet, stats: PollStats, *, reason: str = NOT_RETURNED
     ) -> None:
-        """Settle UIDs that were listed and not given, by a second listing."""
+        """Settle UIDs that were listed but not returned, by a second listing."""
         if not uids:
             return
         listed = connection.still_listed(uids)
@@ -96,7 +96,7 @@ class MissingMessages:
         return replace(entry, state=State.GONE, reason=EXPUNGED)
 
     def _entries_of(self, uid: int) -> list[Entry]:
-        """The entries of a message that was to be fetched: new ones, or one for nobody so far."""
+        """The new entries of a message to be fetched; one without an inbox before it was routed."""
         if uid not in self._ledger.seen:
             return [self._ledger.new_entry(uid)]
         return [entry for entry in self._ledger.siblings(uid) if entry.state is State.NEW]
@@ -105,8 +105,8 @@ class MissingMessages:
         """Settle a message at which the connection is lost each time."""
         log.warning("UID %d: %s", uid, CUT_OFF)
         for entry in self._entries_of(uid):
-            had = replace(entry, size=summary.size, received_at=summary.received_at)
-            self._ledger.later(PutEntry(self._failed(had, CUT_OFF)))
+            fetched = replace(entry, size=summary.size, received_at=summary.received_at)
+            self._ledger.later(PutEntry(self._failed(fetched, CUT_OFF)))
         self._ledger.flush()
 
     def fetch_due(self, connection: Connection, fetch: Fetch, stats: PollStats) -> bool:
@@ -136,8 +136,7 @@ class MissingMessages:
     def forget_stranded(self, stats: PollStats) -> None:
         """Settle messages of earlier epochs that were not found again and whose bytes are lost.
 
-        Call it when everything that is listed was looked at, and was had: until then each may
-        still be found.
+        Call it when every listed message was fetched: until then each may still be found.
         """
         epoch = self._ledger.epoch.number
         for entry in self._ledger.entries_without_bytes():
@@ -150,71 +149,70 @@ class MissingMessages:
         uids = UidSet.of([entry.key.uid])
         try:
             summaries = connection.summaries(uids)
-            arrival = fetch(connection, summaries).get(entry.key.uid) if summaries else None
+            message = fetch(connection, summaries).get(entry.key.uid) if summaries else None
         except (ConnectionLost, CommandRefused) as error:
             self._failed_again(entry, str(error))
             if isinstance(error, ConnectionLost):
                 raise
             return
-        if arrival is not None:
-            self._keep(entry, arrival, stats)
+        if message is not None:
+            self._keep(entry, message, stats)
         elif uids - connection.still_listed(uids):
             self._vanished(entry, VANISHED, stats)
         else:
             self._failed_again(entry, NOT_RETURNED)
 
     def _failed_again(self, entry: Entry, reason: str) -> None:
-        """The fetch failed again: an attempt, once it was due; before, nothing changed."""
+        """Count a fetch that failed again as an attempt, if the entry was due."""
         if is_due(entry.due_at, self._ledger.clock.wall(), self._retry.longest):
             self._ledger.commit(PutEntry(self._failed(entry, reason)))
 
-    def _keep(self, entry: Entry, arrival: FetchedMessage, stats: PollStats) -> None:
-        """Put the bytes beside the entry; from there the next attempt is fed.
+    def _keep(self, entry: Entry, message: FetchedMessage, stats: PollStats) -> None:
+        """Keep the bytes with the entry, for its next attempt.
 
-        Bytes that came for the first time may show that the message is known.
+        Bytes that arrive for the first time may show that the message is known.
         """
         now = self._ledger.clock.wall()
-        had = replace(
+        fetched = replace(
             entry,
-            digest=digest_of(arrival.raw, truncated=arrival.truncated),
-            size=arrival.size,
-            received_at=arrival.received_at,
-            truncated=arrival.truncated,
+            digest=digest_of(message.raw, truncated=message.truncated),
+            size=message.size,
+            received_at=message.received_at,
+            truncated=message.truncated,
             due_at=entry.due_at if entry.digest is not None else now,
             changed_at=now,
         )
-        known = changes_if_known(self._ledger, had, arrival.raw) if entry.digest is None else []
+        known = changes_if_known(self._ledger, fetched, message.raw) if entry.digest is None else []
         if known:
             # What waits under this UID gives way to what is known.
-            gone = replace(had, state=State.GONE, due_at=0.0, reason=KNOWN)
+            gone = replace(fetched, state=State.GONE, due_at=0.0, reason=KNOWN)
             self._ledger.commit(PutEntry(gone), *known)
             stats.passed_over += 1
         elif entry.digest is None and self._inboxes.several:
-            self._route(entry, had, arrival.raw, stats)
+            self._route(entry, fetched, message.raw, stats)
         else:
-            self._ledger.commit(PutEntry(had), KeepRaw(entry.key, arrival.raw))
+            self._ledger.commit(PutEntry(fetched), KeepRaw(entry.key, message.raw))
 
-    def _route(self, entry: Entry, had: Entry, raw: bytes, stats: PollStats) -> None:
-        """Let a message that came at last wait for those whom it is for.
-
-        Until now it was nobody's: the entry that stood for it gives way to theirs.
-        """
+    def _route(self, entry: Entry, fetched: Entry, raw: bytes, stats: PollStats) -> None:
+        """Route a message whose bytes arrived late: an entry for each inbox replaces its own."""
         gone = replace(entry, state=State.GONE, due_at=0.0, reason=ROUTED)
         changes = [PutEntry(gone)]
-        for one in self._inboxes.entries_of(had, raw, self._ledger.new_entry):
-            if one.state is State.PASSED_OVER:
-                changes.append(PutEntry(one))
+        for routed in self._inboxes.entries_of(fetched, raw, self._ledger.new_entry):
+            if routed.state is State.PASSED_OVER:
+                changes.append(PutEntry(routed))
                 stats.passed_over += 1
             else:
-                waiting = replace(one, state=State.WAITING, due_at=had.changed_at, reason=ROUTED)
+                waiting = replace(
+                    routed, state=State.WAITING, due_at=fetched.changed_at, reason=ROUTED
+                )
                 changes.append(PutEntry(waiting, raw=raw))
         self._ledger.commit(*changes)
 
     def _vanished(self, entry: Entry, reason: str, stats: PollStats) -> None:
-        """A message went away before its bytes could be kept.
+        """Settle a message that was expunged before its bytes were kept.
 
-        If it was never handed over it is gone, like any other that was expunged in time; if its
-        handler may have seen half of it, a person should know.
+        One that was never delivered is gone. One whose handler may have started is dead, so that a
+        person sees it.
         """
         if entry.digest is not None:
             self._ledger.commit(PutEntry(self._dead(entry, reason)))
@@ -238,19 +236,14 @@ class MissingMessages:
         return after_failure(entry, reason, self._retry, self._ledger.clock.wall())
 
 
-# ---- UIDs in, whole messages out: sizes first, then bodies in bounded batches.
-# A message was fetched when its UID, the full literal and the tagged OK have come, or it was not
-# fetched. A batch that fails is cut smaller until the message that is to blame stands alone; what
-# becomes of that one is ``missing.py``'s business. Nothing is ever skipped.
-
 SUMMARIES_AT_ONCE = 1_000
 """Sizes asked for in one round trip: about 100 KB, and ten batches of bodies."""
 HEADER_OCTETS = 64 * 1024
 """What a too large message's header block is expected to measure, for the deadline."""
 SUSPECT_AFTER = 2
-"""Connections lost while one message alone was fetched, before the message is blamed."""
+"""Connections lost while one message alone was fetched, before the message is at fault."""
 REFUSALS_IN_A_ROW = 3
-"""Different messages refused one after the other, before the account and not they is blamed."""
+"""Different messages refused one after the other, before the account is at fault and not they."""
 
 
 class Fetcher:
@@ -302,25 +295,27 @@ class Fetcher:
     def fetch(
         self, connection: Connection, summaries: Mapping[int, Summary]
     ) -> dict[int, FetchedMessage]:
-        """What of these messages came whole, or with its headers if it is too large.
+        """Fetch messages: whole, or the headers of those over the limit.
 
-        What did not is left out, as is what was expunged in between.
+        Incomplete and expunged messages are left out of the result.
         """
-        large = UidSet.of(uid for uid, one in summaries.items() if one.size > self._most_octets)
+        large = UidSet.of(u for u, summary in summaries.items() if summary.size > self._most_octets)
         whole = UidSet.of(summaries) - large
-        found: dict[int, FetchedMessage] = {}
+        messages: dict[int, FetchedMessage] = {}
         if whole:
             expected = sum(summaries[uid].size for uid in whole)
             for uid, body in connection.bodies(whole, expected_octets=expected).items():
                 summary = summaries[uid]
                 if body.raw is not None and _is_whole(uid, body.raw, summary.size):
-                    found[uid] = _arrival(uid, body.raw, summary)
+                    messages[uid] = _fetched_message(uid, body.raw, summary)
         if large:
             expected = HEADER_OCTETS * len(large)
             for uid, header in connection.headers(large, expected_octets=expected).items():
                 if header.raw:
-                    found[uid] = _arrival(uid, header.raw, summaries[uid], truncated=True)
-        return _without_expunged(connection, found)
+                    messages[uid] = _fetched_message(
+                        uid, header.raw, summaries[uid], truncated=True
+                    )
+        return _without_expunged(connection, messages)
 
     def _cost(self, summary: Summary) -> int:
         return HEADER_OCTETS if summary.size > self._most_octets else summary.size
@@ -330,7 +325,7 @@ class Fetcher:
     ) -> list[FetchedMessage] | None:
         """Fetch one batch; ``None`` when it is to be cut smaller and fetched again."""
         try:
-            found = self.fetch(connection, summaries)
+            messages = self.fetch(connection, summaries)
         except ConnectionLost:
             self._cut_off(summaries)
             raise
@@ -339,11 +334,11 @@ class Fetcher:
         self._suspects.clear()
         self._refused_in_a_row = 0
         self._at_once = min(self._at_once * 2, BATCH_MESSAGES)
-        self.missing.settle(connection, UidSet.of(summaries) - UidSet.of(found), stats)
-        return [found[uid] for uid in sorted(found)]
+        self.missing.settle(connection, UidSet.of(summaries) - UidSet.of(messages), stats)
+        return [messages[uid] for uid in sorted(messages)]
 
     def _cut_off(self, summaries: Mapping[int, Summary]) -> None:
-        """The connection was lost in a batch: fetch fewer, down to the message that did it."""
+        """Halve the batch size after a lost connection, down to the message at fault."""
         self._at_once = max(1, len(summaries) // 2)
         if len(summaries) > 1:
             return
@@ -360,7 +355,7 @@ class Fetcher:
         refused: CommandRefused,
         stats: PollStats,
     ) -> list[FetchedMessage] | None:
-        """A FETCH was refused: ask for each message alone, and settle the one that is to blame."""
+        """Fetch each message alone after a refused FETCH, and settle the one at fault."""
         self._at_once = max(1, len(summaries) // 2)
         if len(summaries) > 1:
             return None
@@ -372,7 +367,9 @@ class Fetcher:
         return []
 
 
-def _arrival(uid: int, raw: bytes, summary: Summary, *, truncated: bool = False) -> FetchedMessage:
+def _fetched_message(
+    uid: int, raw: bytes, summary: Summary, *, truncated: bool = False
+) -> FetchedMessage:
     return FetchedMessage(
         uid=uid,
         raw=raw,
@@ -384,7 +381,7 @@ def _arrival(uid: int, raw: bytes, summary: Summary, *, truncated: bool = False)
 
 
 def _is_whole(uid: int, raw: bytes, size: int) -> bool:
-    """Whether what came is the message, and neither nothing nor something in its place."""
+    """Whether ``raw`` is the message, rather than nothing or a placeholder."""
     if not raw:
         return size == 0
     reason = placeholder_reason(raw)
@@ -394,18 +391,18 @@ def _is_whole(uid: int, raw: bytes, size: int) -> bool:
 
 
 def _without_expunged(
-    connection: Connection, found: dict[int, FetchedMessage]
+    connection: Connection, messages: dict[int, FetchedMessage]
 ) -> dict[int, FetchedMessage]:
-    """Leave out what came in another size and is no longer listed.
+    """Leave out messages of unexpected size that are no longer listed.
 
-    Some servers give a text of their own in the place of an expunged message.
+    Some servers return a text of their own instead of an expunged message.
     """
     odd = UidSet.of(
-        arrival.uid
-        for arrival in found.values()
-        if not arrival.truncated and len(arrival.raw) != arrival.size
+        message.uid
+        for message in messages.values()
+        if not message.truncated and len(message.raw) != message.size
     )
     if not odd:
-        return found
+        return messages
     vanished = odd - connection.still_listed(odd)
-    return {uid: arrival for uid, arrival in found.items() if uid not in vanished}
+    return {uid: message for uid, message in messages.items() if uid not in vanished}

@@ -1,7 +1,7 @@
-"""How a handler is called: in the thread that polls, in one of its own, or on an event loop.
+"""Calling a handler: in the polling thread, in a worker, in one of its own, or on an event loop.
 
 Whatever a handler does becomes an :class:`Outcome`. A call that outlives its timeout is not
-forgotten: until it ends its message is not tried again, and if it ends well after all, that counts.
+forgotten: until it ends its message is not tried again, and a late success counts.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ LOOP_CHECK = 1.0
 """Seconds between two looks at whether the event loop, on which a handler runs, is still there."""
 FRAMES = 5
 """Frames of a traceback that are kept: the handler's own are the last ones."""
-SAID_LENGTH = 800
-"""Characters of an exception's words that are kept, so that there is room for its frames."""
+ERROR_TEXT_LENGTH = 800
+"""Characters of an exception's text that are kept, so that there is room for its frames."""
 NOT_AWAITED = (
     "on_message returned an awaitable, which nothing here can await: make it a plain function, or "
     "run the poller by `await poller.run()`"
 )
 FILTERED = "filtered"
-"""Why a message is passed over that ``accept`` did not want."""
+"""The reason of a message that ``accept`` refused."""
 INTERRUPTED = "interrupted"
-"""Why a message waits during whose call a person ended the program."""
+"""The reason of a message whose handler was interrupted when the program ended."""
 CANCELLED = "the program cancelled the poller while the message was being handled"
 
 
@@ -55,7 +55,7 @@ SYNC_CHECK = 0.5
 
 
 class Unwanted(Exception):
-    """Raised in place of the handler's call: ``accept`` does not want the message."""
+    """Raised instead of calling the handler: ``accept`` refused the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def returned(result: object) -> Outcome:
-    """What it means that the handler returned ``result``, where nothing can await."""
+    """The outcome of a handler that returned ``result``, where nothing can await."""
     if not inspect.isawaitable(result):
         return Outcome(State.HANDLED, works=True)
     if inspect.iscoroutine(result):
@@ -89,7 +89,7 @@ def returned(result: object) -> Outcome:
 
 
 def raised(error: BaseException) -> Outcome:
-    """What it means that the handler raised ``error``."""
+    """The outcome of a handler that raised ``error``."""
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
         return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
@@ -108,13 +108,13 @@ def raised(error: BaseException) -> Outcome:
 
 
 def account_of(error: BaseException) -> str:
-    """An exception as it is kept beside a message: what it says, then where it came from."""
+    """The text of an exception as the store keeps it: the error, then its last frames."""
     try:
-        said = "".join(traceback.format_exception_only(error)).strip()
+        text = "".join(traceback.format_exception_only(error)).strip()
         frames = "".join(traceback.format_tb(error.__traceback__, limit=-FRAMES))
     except Exception:  # its own __str__ may raise
         return type(error).__name__
-    return f"{said[:SAID_LENGTH]}\n{frames.rstrip()}"[:REASON_LENGTH]
+    return f"{text[:ERROR_TEXT_LENGTH]}\n{frames.rstrip()}"[:REASON_LENGTH]
 
 
 class HandlerCall:
@@ -321,8 +321,8 @@ class HandlerRunner:
         What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
         """
         with self._lock:
-            ended = {one: call for one, call in self._overdue.items() if call.ended.is_set()}
-        return {one: call.outcome() for one, call in ended.items()}
+            ended = {id_: call for id_, call in self._overdue.items() if call.ended.is_set()}
+        return {id_: call.outcome() for id_, call in ended.items()}
 
     def forget(self, delivery_id: str) -> None:
         """Let go of a call that has ended and is settled."""

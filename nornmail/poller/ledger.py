@@ -79,9 +79,11 @@ class OpenEntries:
         """The keys in any of ``states``, ordered by due time."""
         pairs: list[tuple[float, EntryKey]] = []
         for state in states:
-            if keys := self._due[state]:
-                pairs += [(due, key) for key, due in keys.items()]
-        return [key for _, key in sorted(pairs)]
+            for key, due in self._due[state].items():
+                pairs.append((due, key))
+        if len(pairs) > 1:
+            pairs.sort()
+        return [key for _, key in pairs]
 
     def count(self, state: State) -> int:
         """How many are in ``state``."""

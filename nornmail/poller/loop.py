@@ -34,8 +34,7 @@ from nornmail.events import (
 )
 from nornmail.poller.cycle import PollCycle
 from nornmail.poller.status import PollerState, PollStats
-from nornmail.poller.sync import SyncRequests
-from nornmail.poller.threads import FairLock
+from nornmail.poller.threads import FairLock, SyncRequests
 from nornmail.poller.wait import Wait
 from nornmail.waker import Waker
 

@@ -28,17 +28,15 @@ from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
-from nornmail.poller.cycle import PollCycle, fetch_rest, find_by_message_id
+from nornmail.poller.cycle import PollCycle, Retention, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.fetch import Fetcher, MissingMessages
 from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.retention import Retention
 from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Status, StatusTracker
-from nornmail.poller.sync import SyncRequests
-from nornmail.poller.threads import FairLock, Lifecycle
+from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.retry import RetryPolicy

@@ -1,7 +1,8 @@
-"""What a new epoch already knows: a message that an earlier one dealt with is not new.
+"""Recognising a message across epochs, by its digest (rule 8 of the delivery contract).
 
-It goes on under its new UID with everything that is known of it: see rule 8 of the delivery
-contract.
+A digest has two parts: of the header block, and of the body where it was whole. The same message
+gives the same digest after a mailbox was rebuilt: line ends are normalised, and the headers that
+mailbox formats add are left out. It carries a version, so that digests of two recipes never match.
 """
 
 from __future__ import annotations
@@ -24,13 +25,6 @@ from nornmail.poller.decisions import (
 from nornmail.poller.ledger import Ledger
 
 log = logging.getLogger("nornmail.poller")
-
-# ---- What recognises a message when its UID means nothing any more.
-# A digest has two parts: of the header block, and of the body where it was whole. It is made so
-# that
-# the same message gives the same digest after a mailbox was rebuilt: line ends are normalised, and
-# the headers that mailbox formats add for themselves are left out. It carries a version, so that a
-# better recipe never compares unequal things.
 
 VERSION = "1"
 """Raise it with any change of the recipe: digests of different versions never match."""
@@ -124,19 +118,19 @@ def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
     return one_for_each(entry for entry in known if counts_as_known(entry.state, ledger.on_change))
 
 
-def carried_over(ledger: Ledger, found: Entry, uid: int) -> list[Change]:
-    """What is to be written when a message was found again: all its inboxes' entries go on.
+def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
+    """The changes that move all entries of a recognised message to its new UID.
 
     Under "replay" those that were settled begin anew, beside those that were not.
 
     Args:
         ledger: of the mailbox.
-        found: an entry of the message, of an earlier epoch and with a digest.
+        known: an entry of the message, of an earlier epoch and with a digest.
         uid: what the message has now.
     """
     epoch = ledger.epoch
     changes: list[Change] = []
-    for earlier in _entries(ledger, found):
+    for earlier in _entries(ledger, known):
         after = EntryKey(epoch.number, uid, earlier.key.inbox)
         passed_over = earlier.state is State.PASSED_OVER
         if passed_over or counts_as_known(earlier.state, ledger.on_change):
@@ -147,10 +141,10 @@ def carried_over(ledger: Ledger, found: Entry, uid: int) -> list[Change]:
     return changes
 
 
-def _entries(ledger: Ledger, found: Entry) -> Sequence[Entry]:
-    if found.digest is None:
-        return [found]
-    return of_one_message(ledger.find_by_digest(found.digest.header), found)
+def _entries(ledger: Ledger, known: Entry) -> Sequence[Entry]:
+    if known.digest is None:
+        return [known]
+    return of_one_message(ledger.find_by_digest(known.digest.header), known)
 
 
 def _described(entry: Entry, like: Entry) -> Entry:
@@ -164,7 +158,7 @@ def _described(entry: Entry, like: Entry) -> Entry:
 
 
 def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
-    """What is to be written when mail that stood there at the epoch's begin is not new.
+    """The changes for a message from before the epoch that is known or passed over; none if new.
 
     Args:
         ledger: of the mailbox.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.poller.circuit_breaker import FIRST_PROBE, OUTAGE_AFTER, CircuitBreaker
+from nornmail.retry import FIRST_PROBE, OUTAGE_AFTER, CircuitBreaker
 
 
 def test_five_different_messages_in_a_row_are_an_outage() -> None:

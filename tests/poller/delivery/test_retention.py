@@ -8,7 +8,7 @@ import pytest
 
 from nornmail import ConfigurationError, ImapSettings
 from nornmail.model import State
-from nornmail.poller import retention
+from nornmail.poller import cycle
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
 
 DAY = 86_400.0
@@ -81,8 +81,8 @@ def test_nothing_is_removed_where_all_is_to_be_kept(world: World) -> None:
 
 @embedded_only  # it says nothing about the server
 def test_a_long_history_goes_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
-    monkeypatch.setattr(retention, "BATCHES", 2)
+    monkeypatch.setattr(cycle, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(cycle, "REMOVALS", 2)
     world.deliver(*numbers(1, 10))
     poller = world.poller(retention=1)
     poller.poll_once()

@@ -26,9 +26,9 @@ from nornmail.events import (
     Throttling,
 )
 from nornmail.model import Watermark
-from nornmail.poller.circuit_breaker import OUTAGE_AFTER
 from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.status import PollerState
+from nornmail.retry import OUTAGE_AFTER
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life
 
