@@ -60,6 +60,8 @@ STATUS_INTERVAL = 240.0
 """Seconds between two looks whether the selected mailbox was deleted and made again: with a poll a
 minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
+PIECE = 1024 * 1024
+"""Octets asked for at once of a message that is not held as a whole."""
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
 _PERSONAL = re.compile(rb'\* NAMESPACE \(\("([^"\\]*)"', re.IGNORECASE)
@@ -358,6 +360,35 @@ class Connection:
         """
         budget = body_budget(self._limits, self._settings.timeout, expected_octets)
         return self._fetch(uids, BODY_ITEMS, "BODY[]", budget)
+
+    def pieces(self, uid: int, size: int) -> Iterator[bytes]:
+        r"""A whole message in pieces, of which one at a time is held; \Seen stays as it is.
+
+        Args:
+            uid: which.
+            size: its RFC822.SIZE. A message of more than twice that (and 8 MiB) is a ProtocolError,
+                and so is a piece before that is not returned.
+
+        Yields:
+            Octets in their order; nothing for a message that is gone.
+        """
+        uids = UidSet.of([uid])
+        budget = body_budget(self._limits, self._settings.timeout, PIECE)
+        at = 0
+        while at <= 2 * size + self._limits.body_slack:
+            items = b"(UID BODY.PEEK[]<%d.%d>)" % (at, PIECE)
+            piece = self._fetch(uids, items, f"BODY[]<{at}>", budget).get(uid)
+            if piece is None and not at:
+                return
+            if piece is None or (piece.raw is None and at < size):
+                raise ProtocolError(f"the server did not return the octets from {at} of UID {uid}")
+            if piece.raw:
+                yield piece.raw
+            octets = len(piece.raw or b"")
+            at += octets
+            if not octets or (octets < PIECE and at >= size):
+                return
+        raise ProtocolError(f"a message of more than {at} octets that was announced with {size}")
 
     def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, Body]:
         """Header blocks with RFC822.SIZE; as :meth:`bodies`.

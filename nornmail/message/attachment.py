@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
-from typing import Any, Final
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.message.limits import MAX_FILENAME_BYTES, MAX_FILENAME_CHARS_READ
@@ -60,6 +65,26 @@ def safe_filename(name: str, content_type: str) -> str:
     return stem.encode()[:room].decode("utf-8", "ignore").rstrip(" .") + dot + extension
 
 
+def write_new(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file that does not exist yet; what fails half-way leaves none.
+
+    Raises:
+        FileExistsError: there is a file, or a link, whatever it leads to.
+        OSError: it cannot be written.
+    """
+    file = path.open("xb")
+    try:
+        with file:
+            for piece in pieces:
+                file.write(piece)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+_MAX_SAME_NAME: Final = 1_000
+"""Files of one name in a directory, before saving another is given up."""
 _VALUES: Final = (
     "filename", "original_filename", "content_type", "disposition", "content_id", "is_inline",
 )  # fmt: skip
@@ -123,6 +148,27 @@ class Attachment:
     def size(self) -> int:
         """The number of octets in ``content``."""
         return len(self.content)
+
+    def open(self) -> BinaryIO:
+        """The octets as a file open for reading, as :func:`csv.reader` and others take it."""
+        return io.BytesIO(self.content)
+
+    def save(self, directory: str | os.PathLike[str]) -> Path:
+        """Write the octets to a new file in ``directory``, and return its path.
+
+        The file is called ``filename``; where that is taken, by a file or a link, ``name (2).pdf``
+        and so on. Nothing outside of ``directory`` is written, and nothing in it written over.
+
+        Raises:
+            OSError: ``directory`` is not there, or the file cannot be written; none is left then.
+        """
+        first = Path(directory) / self.filename
+        for number in range(1, _MAX_SAME_NAME + 1):
+            path = first if number == 1 else first.with_stem(f"{first.stem} ({number})")
+            with suppress(FileExistsError):
+                write_new(path, [self.content])
+                return path
+        raise FileExistsError(f"{directory} has {_MAX_SAME_NAME} files called {self.filename}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an attachment cannot be changed: {name}")

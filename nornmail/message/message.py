@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.html.render import UnseenText
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.attachment import Attachment
+from nornmail.message.attachment import Attachment, write_new
 from nornmail.message.automatic import PERSON, Automatic, find_signs
 from nornmail.message.body import (
     Body,
@@ -71,7 +73,7 @@ _ATTACHMENT_VALUES: Final = (
 
 
 class Message:
-    """A message as it was received. Inert: it does no I/O but in :meth:`fetch_rest`.
+    """A message as it was received. Inert: no I/O but in :meth:`fetch_rest`.
 
     It is made by :func:`parse_message` or by a poller, and cannot be changed. No attribute raises,
     whatever the bytes are: what cannot be read is empty, and ``defects`` says so. Two messages are
@@ -99,11 +101,11 @@ class Message:
     received_at: datetime | None
     truncated: bool
     authserv_id: str | None
-    _fetch_rest: Callable[[], bytes] | None
+    _fetch_rest: Callable[[], Iterable[bytes]] | None
     _defects: Defects
 
     def __init__(
-        self, facts: dict[str, Any], fetch_rest: Callable[[], bytes] | None = None
+        self, facts: dict[str, Any], fetch_rest: Callable[[], Iterable[bytes]] | None = None
     ) -> None:
         self.__dict__.update(facts, _fetch_rest=fetch_rest, _defects=Defects())
 
@@ -400,29 +402,50 @@ class Message:
 
     # Other shapes
 
-    def fetch_rest(self) -> Message:
+    @overload
+    def fetch_rest(self) -> Message: ...
+    @overload
+    def fetch_rest(self, to: str | os.PathLike[str]) -> Path: ...
+    def fetch_rest(self, to: str | os.PathLike[str] | None = None) -> Message | Path:
         """The whole message: this one unless it is truncated, else fetched from the server.
 
+        Args:
+            to: a file that does not exist yet. The message is written to it piece by piece, so that
+                one of any size takes a few megabytes of memory.
+
         Returns:
-            A new message with the same facts and all of its bytes; this one stays as it is.
+            A new message with the same facts and all of its bytes, this one stays as it is; or the
+            path of the file.
 
         Raises:
             MessageGone: the server no longer has it, or this object is not connected to a mailbox.
             NornmailError: it could not be fetched; another try may succeed.
+            FileExistsError: there is a file ``to`` already.
+            OSError: the file cannot be written; none is left then.
         """
+        if to is not None:
+            write_new(Path(to), self._whole())
+            return Path(to)
         if not self.truncated:
             return self
+        raw = b"".join(self._whole())
+        return Message(self.__getstate__() | {"raw": raw, "truncated": False})
+
+    def _whole(self) -> Iterator[bytes]:
+        """All bytes of the message, in pieces."""
+        if not self.truncated:
+            yield self.raw
+            return
         if self._fetch_rest is None:
             raise MessageGone(
                 "the rest cannot be fetched: this message is not connected to a mailbox"
             )
         try:
-            raw = self._fetch_rest()
+            yield from self._fetch_rest()
         except NornmailError:
             raise
         except Exception as error:
             raise NornmailError(f"the rest of the message could not be fetched: {error}") from error
-        return Message(self.__getstate__() | {"raw": raw, "truncated": False})
 
     def as_email(self) -> EmailMessage:
         """The standard library's object (``policy.default``), made anew at each call.
@@ -534,7 +557,7 @@ def parse_message(
     flags: frozenset[str] = frozenset(),
     received_at: datetime | None = None,
     truncated: bool = False,
-    fetch_rest: Callable[[], bytes] | None = None,
+    fetch_rest: Callable[[], Iterable[bytes]] | None = None,
     authserv_id: str | None = None,
 ) -> Message:
     """Make a :class:`Message` from bytes. It costs next to nothing, and no bytes make it raise.
@@ -542,7 +565,7 @@ def parse_message(
     Args:
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR. A string, as one types
             it in a console, is taken as UTF-8.
-        fetch_rest: gives the whole message's bytes when ``truncated``; raises NornmailError.
+        fetch_rest: yields the whole message's bytes when ``truncated``; raises NornmailError.
         ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
 

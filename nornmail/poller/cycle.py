@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from nornmail.errors import ConnectionLost, MessageGone
@@ -261,18 +261,19 @@ def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Messag
     return None
 
 
-def fetch_rest(connect: Opener, ref: MessageRef) -> bytes:
-    """The whole of a message of which only the headers were delivered.
+def fetch_rest(connect: Opener, ref: MessageRef) -> Iterator[bytes]:
+    """The whole of a message of which only the headers were delivered, in pieces.
 
     On a connection of its own: the handler may be in any thread, and the poller's own connection is
     in the middle of its work.
     """
-    uids = UidSet.of([ref.uid])
+    is_there = False
     with closing(connect()) as connection:
         if connection.examine(ref.mailbox).uid_validity == ref.uid_validity:
-            summary = connection.summaries(uids).get(ref.uid)
+            summary = connection.summaries(UidSet.of([ref.uid])).get(ref.uid)
             if summary is not None:
-                body = connection.bodies(uids, expected_octets=summary.size).get(ref.uid)
-                if body is not None and body.raw:
-                    return body.raw
-    raise MessageGone(f"{ref} is no longer on the server")
+                for piece in connection.pieces(ref.uid, summary.size):
+                    is_there = True
+                    yield piece
+    if not is_there:
+        raise MessageGone(f"{ref} is no longer on the server")

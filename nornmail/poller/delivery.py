@@ -8,7 +8,7 @@ from there, whatever becomes of the message on the server.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nornmail.clock import utc_datetime
@@ -50,7 +50,7 @@ class Delivery:
         inboxes: whom a message is for, and what is called with it.
         runner: how they are called.
         retry: when a failed message is tried again.
-        fetch_rest: gets a truncated message's bytes from the server; it raises
+        fetch_rest: gets a truncated message from the server, in pieces; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: whether to claim nothing more; asked before each message.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
@@ -64,7 +64,7 @@ class Delivery:
     inboxes: Inboxes
     runner: HandlerRunner
     retry: RetryPolicy
-    fetch_rest: Callable[[MessageRef], bytes]
+    fetch_rest: Callable[[MessageRef], Iterator[bytes]]
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
     before_handler: Callable[[Message], object] = lambda _: None
@@ -367,16 +367,20 @@ class Delivery:
             authserv_id=self.authserv_id,
         )
 
-    def _rest(self, ref: MessageRef, header: bytes) -> bytes:
-        """The whole of a truncated message.
+    def _rest(self, ref: MessageRef, header: bytes) -> Iterator[bytes]:
+        """The whole of a truncated message, in pieces.
 
         The UID alone does not say that it is the same one: a server may have no UIDVALIDITY, or
         have given its UIDs anew under the old one.
         """
-        whole = self.fetch_rest(ref)
-        if header_digest_of(whole) != header_digest_of(header):
+        pieces = self.fetch_rest(ref)
+        begin = b""
+        while len(begin) < len(header) and (piece := next(pieces, b"")):
+            begin += piece
+        if header_digest_of(begin) != header_digest_of(header):
             raise MessageGone(f"{ref} is another message now")
-        return whole
+        yield begin
+        yield from pieces
 
     def _settled(self, entry: Entry, outcome: Outcome) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address
+from nornmail.message.attachment import Attachment
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MessageRef
 from tests.message.reading import mail, touch
@@ -261,7 +264,8 @@ def test_a_message_cannot_be_changed() -> None:
 
 def test_the_rest_of_a_truncated_message_is_fetched() -> None:
     head = PLAIN[: PLAIN.index(b"\r\n\r\n") + 4]
-    message = parse_message(head, truncated=True, delivery_id="d1", fetch_rest=lambda: PLAIN)
+    pieces = [PLAIN[:100], PLAIN[100:]]
+    message = parse_message(head, truncated=True, delivery_id="d1", fetch_rest=lambda: pieces)
     whole = message.fetch_rest()
     assert (message.text, whole.text) == ("", "Hello,\n\nyes.\n")
     assert (whole.truncated, whole.delivery_id) == (False, "d1")
@@ -273,12 +277,74 @@ def test_without_a_way_to_the_server_the_rest_is_gone() -> None:
         parse_message(b"", truncated=True).fetch_rest()
 
 
-def test_any_failure_to_fetch_is_an_error_of_the_library() -> None:
-    def fails() -> bytes:
+def test_any_failure_to_fetch_is_an_error_of_the_library(tmp_path: Path) -> None:
+    def fails() -> Iterator[bytes]:
+        yield b"half of it"
         raise OSError("no route")
 
+    message = parse_message(b"", truncated=True, fetch_rest=fails)
     with pytest.raises(NornmailError, match="no route"):
-        parse_message(b"", truncated=True, fetch_rest=fails).fetch_rest()
+        message.fetch_rest()
+    with pytest.raises(NornmailError, match="no route"):
+        message.fetch_rest(to=tmp_path / "rest.eml")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+def test_the_whole_message_goes_to_a_new_file(tmp_path: Path, truncated: bool) -> None:
+    raw = b"" if truncated else PLAIN
+    message = parse_message(raw, truncated=truncated, fetch_rest=lambda: [PLAIN[:9], PLAIN[9:]])
+    path = message.fetch_rest(to=tmp_path / "whole.eml")
+    assert path.read_bytes() == PLAIN
+    path.write_bytes(b"mine")
+    with pytest.raises(FileExistsError):
+        message.fetch_rest(to=path)
+    assert path.read_bytes() == b"mine"
+
+
+def attached(name: str) -> Attachment:
+    disposition = f'attachment; filename="{name}"'.encode()
+    (attachment,) = parse_message(mail(b"new", Content_Disposition=disposition)).attachments
+    return attachment
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../up.txt",
+        "/etc/passwd",
+        "..\\..\\up.txt",
+        "a/../../b",
+        "..",
+        "C:up",
+        "x" * 300 + ".pdf",
+        "",
+    ],
+)
+def test_a_file_is_saved_in_its_directory_and_nowhere_else(tmp_path: Path, name: str) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    paths = [attached(name).save(inner), attached(name).save(str(inner))]
+    assert len(set(paths)) == 2
+    assert [path.read_bytes() for path in paths] == [b"new", b"new"]
+    assert sorted(inner.iterdir()) == sorted(paths)
+    assert list(tmp_path.iterdir()) == [inner]
+
+
+def test_a_file_is_saved_over_no_file_and_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"mine")
+    (tmp_path / "a (2).pdf").symlink_to(tmp_path / "a.pdf")
+    (tmp_path / "a (3).pdf").symlink_to(tmp_path / "nowhere")
+    assert attached("a.pdf").save(tmp_path) == tmp_path / "a (4).pdf"
+    assert (tmp_path / "a.pdf").read_bytes() == b"mine"
+    assert not (tmp_path / "nowhere").exists()
+    with pytest.raises(FileNotFoundError):
+        attached("a.pdf").save(tmp_path / "no directory")
+
+
+def test_an_attachment_opens_as_a_file() -> None:
+    with attached("a.csv").open() as file:
+        assert file.read(2) + file.read() == b"new"
 
 
 def test_the_standard_library_s_object() -> None:

@@ -44,7 +44,7 @@ def public(kind: type) -> set[str]:
     [(Attachment, "Attachment"), (Bounce, "Bounce"), (FailedRecipient, "FailedRecipient")],
 )
 def test_every_field_of_a_value_is_described(kind: type, heading: str) -> None:
-    assert documented(heading) == public(kind)
+    assert documented(heading, f"{heading}'s method") == public(kind)
 
 
 def test_every_field_of_a_message_is_described() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nornmail import ConnectionLost, Message, MessageGone
+from nornmail import ConnectionLost, Message, MessageGone, NornmailError
 from nornmail.model import State
 from tests.poller.delivery.harness import RETRIES, World, mail, numbered, numbers, poll_in_spite_of
 from tests.poller.delivery.wire import BODIES, SUMMARIES, literal, with_body, without
@@ -200,6 +201,32 @@ def test_a_message_of_30_mb_comes_with_its_headers_and_its_rest_on_demand(
     assert len(world.seen[1].raw) < 1_000
     assert rests == [LARGE]
     assert world.flags() == {"large": {"\\Seen"}}
+
+
+def test_the_rest_goes_to_a_file_in_pieces(world: World, tmp_path: Path) -> None:
+    world.deliver(LARGE)
+
+    def handle(message: Message) -> None:
+        world.note(message)
+        message.fetch_rest(to=tmp_path / "large.eml")
+
+    assert world.poller(handle).poll_once().handled == 1
+    assert (tmp_path / "large.eml").read_bytes() == LARGE
+    assert world.wire.count(r"BODY\.PEEK\[\]<\d+\.1048576>") == 29
+    assert world.wire.count(r"BODY\.PEEK\[\]\)") == 0
+
+
+def test_a_rest_that_ends_early_leaves_no_file(world: World, tmp_path: Path) -> None:
+    (uid,) = world.deliver(LARGE)
+
+    def handle(message: Message) -> None:
+        world.note(message)
+        world.wire.call(BODIES, lambda: world.others.expunge(uid, "INBOX"), nth=3)
+        with pytest.raises(NornmailError):
+            message.fetch_rest(to=tmp_path / "large.eml")
+
+    assert world.poller(handle).poll_once().handled == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_message_of_30_mb_comes_whole_where_the_limit_is_raised(world: World) -> None:

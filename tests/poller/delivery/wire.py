@@ -96,14 +96,16 @@ class Wire:
 
         self._add(pattern, act, times)
 
-    def call(self, pattern: str, function: Callable[[], object], *, times: int = 1) -> None:
+    def call(
+        self, pattern: str, function: Callable[[], object], *, times: int = 1, nth: int = 1
+    ) -> None:
         """Call ``function`` before a command is passed on: the world changes at this point."""
 
         def act(_tag: bytes, line: bytes) -> bytes:
             function()
             return line
 
-        self._add(pattern, act, times)
+        self._add(pattern, act, times, nth)
 
     def hide(self, *capabilities: str) -> None:
         """Leave these out of what the server says that it can do."""
