@@ -173,22 +173,34 @@ class Candidate:
     received_at: float | None
     header_digest: str
     has_message_id: bool
+    has_date: bool = False
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether its header block is expected to be like no other message's."""
+        return self.has_message_id and self.has_date
 
 
 def needs_body(candidate: Candidate, known: Sequence[Entry], same_header: int) -> bool:
     """Whether the headers alone cannot tell that this message is one of ``known``.
 
-    They can when a Message-ID makes the header block unique in the world, the size agrees, and
-    there are no more such messages in the mailbox than were known.
+    They can when a Message-ID makes the header block unique in the world, the size agrees, there
+    are no more such messages in the mailbox than were known, and the message is not passed over for
+    it: some devices repeat their headers, and then only the body shows that a message is new.
 
     Args:
         candidate: the message.
         known: entries of earlier epochs with its header digest that nobody has taken yet.
         same_header: how many messages of the new epoch have this header digest.
     """
+    if not known:
+        return False
     if not candidate.has_message_id or same_header > len(known):
         return True
-    return all(entry.size != candidate.size for entry in known)
+    match = recognise(known, None, candidate.size)
+    if match is None or match.state in OPEN:
+        return match is None
+    return match.digest is not None and match.digest.body is not None
 
 
 def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:

@@ -159,6 +159,7 @@ class Poller:
         self._settings = imap
         self._process = os.getpid()
         self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept)
+        self._has_recipients = inboxes is None or len(inboxes) > 0 or on_unrouted is not None
         self._context = Context(
             clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)
         )
@@ -186,9 +187,9 @@ class Poller:
     def _may_answer(self) -> bool:
         """Whether a first run could answer mail of the past.
 
-        Inboxes that are made while the program runs have no old mail, so theirs is no question.
+        Inboxes that are added later get older mail only where :meth:`add_inbox` says so.
         """
-        return not self._inboxes.several and self._mailers.exist
+        return self._has_recipients and self._mailers.exist
 
     def _make_cycle(
         self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int, retention: float
@@ -202,7 +203,6 @@ class Poller:
                 ledger,
                 start_from,
                 self._may_answer,
-                removes_handled=imap.delete_after_fetch or imap.move_to is not None,
             ),
             Fetcher(missing, max_message_bytes),
             Actions(ledger, imap, self._connect),

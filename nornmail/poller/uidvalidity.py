@@ -8,20 +8,22 @@ UID with its state, its attempts and its delivery id.
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from nornmail.errors import CommandRefused, DecisionRequired
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
-from nornmail.model import Change, Entry, EntryKey, Epoch
+from nornmail.model import Change, Digest, EntryKey, Epoch, State, delivery_id_of
 from nornmail.poller.decisions import (
+    BATCH_MESSAGES,
     FIRST_RUN_LIMIT,
-    OPEN,
     UNKNOWN_LIMIT,
     Candidate,
+    batches,
     boundary_of,
     cut_off,
     forgotten,
@@ -43,6 +45,9 @@ before the epoch is compared too: a restore or a migration may take days."""
 DATES_AT_ONCE = 5_000
 """INTERNALDATEs asked for in one round trip: about 400 KB."""
 
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
 
 class Epochs:
     """Keeps the ledger in the epoch that the server is in.
@@ -51,7 +56,6 @@ class Epochs:
         ledger: of the mailbox.
         start_from: what a first run does with mail that is there already (rule 9).
         may_answer: whether that mail could be answered, so that a person must decide about it.
-        removes_handled: handled mail is deleted or moved, so that mail like it is rather new.
     """
 
     def __init__(
@@ -59,11 +63,8 @@ class Epochs:
         ledger: Ledger,
         start_from: StartFrom,
         may_answer: Callable[[], bool],
-        *,
-        removes_handled: bool = False,
     ) -> None:
         self._ledger = ledger
-        self._removes_handled = removes_handled
         self._start_from = start_from
         self._may_answer = may_answer
         self._reader = HeaderReader()
@@ -76,7 +77,7 @@ class Epochs:
         Afterwards the ledger has an epoch in which everything that was known is known again.
 
         Raises:
-            DecisionNeeded: nothing is delivered before the user has chosen.
+            DecisionRequired: nothing is delivered before the user has chosen.
         """
         record = self._ledger.record
         if record is None:
@@ -115,10 +116,11 @@ class Epochs:
         return f"UID {uid} was {known.message_id} and is {message_id}"
 
     def reconcile_restored(self, connection: Connection, uids: UidSet) -> None:
-        """Compare mail that comes in a young epoch although it was received before that began.
+        """Compare mail that arrives in a young epoch with what earlier epochs knew.
 
         A restore puts messages back after the new UIDVALIDITY was seen, and a replica that lagged
-        behind shows again what it hid.
+        behind shows again what it hid. A server may give restored mail a new arrival date: it is
+        recognised by its digest, and mail that is not recognised is new.
 
         Args:
             uids: what was not looked at.
@@ -137,6 +139,10 @@ class Epochs:
         if old:
             self._restored_at = clock.wall()
             self._compare(connection, old)
+        # Mail of today without a date or an id of its own may well be like other mail.
+        redated = [c for c in self._candidates(connection, late - old) if c.is_unique]
+        if redated and len(self._recognise(connection, redated)) < len(redated):
+            self._restored_at = clock.wall()
 
     def _first_run(self, connection: Connection, selected: Selected) -> None:
         start = self._start_from
@@ -227,28 +233,38 @@ class Epochs:
                     size=header.size,
                     received_at=header.received_at,
                     header_digest=header_digest_of(header.raw),
-                    has_message_id=b"message-id:" in header.raw.lower(),
+                    has_message_id=_MESSAGE_ID.search(header.raw) is not None,
+                    has_date=_DATE.search(header.raw) is not None,
                 )
 
     def _recognise(
         self, connection: Connection, candidates: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Give every old acquaintance its new key; return the others."""
+        """Give every known message its new key; return the others."""
         same = Counter(candidate.header_digest for candidate in candidates)
+        by_uid = {candidate.uid: candidate for candidate in candidates}
         taken: set[EntryKey] = set()
         unknown = []
         changes: list[Change] = []
         try:
-            for candidate in candidates:
-                header = candidate.header_digest
-                known = known_by_digest(self._ledger, header)
-                free = [entry for entry in known if entry.key not in taken]
-                found = self._identify(connection, candidate, free, same[header])
-                if found is None:
-                    unknown.append(candidate)
-                    continue
-                taken.add(found.key)
-                changes += carried_over(self._ledger, found, candidate.uid)
+            for batch in batches({c.uid: c.size for c in candidates}, most_messages=BATCH_MESSAGES):
+                group = [by_uid[uid] for uid in batch]
+                known = {c.uid: known_by_digest(self._ledger, c.header_digest) for c in group}
+                compared = UidSet.of(
+                    c.uid for c in group if needs_body(c, known[c.uid], same[c.header_digest])
+                )
+                digests = self._digests(connection, compared, by_uid)
+                for candidate in group:
+                    uid = candidate.uid
+                    free = [entry for entry in known[uid] if entry.key not in taken]
+                    match = None
+                    if uid not in compared or uid in digests:
+                        match = recognise(free, digests.get(uid), candidate.size)
+                    if match is None:
+                        unknown.append(candidate)
+                        continue
+                    taken.add(match.key)
+                    changes += carried_over(self._ledger, match, uid)
         finally:
             # Not put down for later: when the connection or the disk fails here all of it is
             # compared again, and a new key cannot be given twice.
@@ -256,29 +272,14 @@ class Epochs:
         log.info("%d of %d messages were known", len(candidates) - len(unknown), len(candidates))
         return unknown
 
-    def _identify(
-        self,
-        connection: Connection,
-        candidate: Candidate,
-        known: Sequence[Entry],
-        same_header: int,
-    ) -> Entry | None:
-        """The one of ``known`` that a message is, by its headers, or by its body where they lie."""
-        if not known:
-            return None
-        if not needs_body(candidate, known, same_header):
-            entry = recognise(known, None, candidate.size)
-            if entry is None or entry.state in OPEN:
-                return entry
-            same_date = entry.received_at == candidate.received_at is not None
-            if same_date and not self._removes_handled:
-                return entry
-            # It would be passed over and may be new: some devices repeat their headers.
-        uids = UidSet.of([candidate.uid])
-        body = connection.bodies(uids, expected_octets=candidate.size).get(candidate.uid)
-        if body is None or not body.raw:
-            return None
-        return recognise(known, digest_of(body.raw), candidate.size)
+    def _digests(
+        self, connection: Connection, uids: UidSet, candidates: Mapping[int, Candidate]
+    ) -> dict[int, Digest]:
+        """The digests of whole messages; without those that the server does not return."""
+        if not uids:
+            return {}
+        bodies = connection.bodies(uids, expected_octets=sum(candidates[uid].size for uid in uids))
+        return {uid: digest_of(body.raw) for uid, body in bodies.items() if body.raw}
 
     def _forgotten(self, unknown: Sequence[Candidate]) -> UidSet:
         """Those whose entries may have been removed since they are old: they count as known."""
@@ -309,8 +310,7 @@ class Epochs:
             and message.received_at < record.polled_at
             and not cut_off(message.received_at, record.cut)
         ]
-        # Counted over the epoch: a restore may come in many small parts.
-        counted = self._unknown_before.setdefault(record.epoch.number, UidSet())
+        counted = self._unknown_so_far(record.epoch)
         counted.update(UidSet.of(message.uid for message in old))
         if len(counted) <= UNKNOWN_LIMIT:
             return
@@ -323,6 +323,25 @@ class Epochs:
             setting="on_uidvalidity_change",
             choices=("replay", "baseline"),
         )
+
+    def _unknown_so_far(self, epoch: Epoch) -> UidSet:
+        """The unknown old messages of this epoch: a restore may come in many small parts.
+
+        After a restart those that were delivered are found in the store, by their delivery ids: one
+        that was recognised keeps the id of an earlier epoch.
+        """
+        if epoch.number not in self._unknown_before:
+            mailbox = self._ledger.mailbox
+            self._unknown_before[epoch.number] = UidSet.of(
+                entry.key.uid
+                for entry in self._ledger.entries(*(set(State) - {State.PASSED_OVER, State.GONE}))
+                if entry.key.epoch == epoch.number
+                and entry.key.uid >= epoch.boundary
+                and entry.received_at is not None
+                and entry.received_at < epoch.begun_at
+                and entry.delivery_id == delivery_id_of(mailbox, epoch, entry.key)
+            )
+        return self._unknown_before[epoch.number]
 
 
 def _parts(uids: UidSet, size: int) -> Iterator[UidSet]:

@@ -180,6 +180,21 @@ KNOWN = entry(size=100, digest=Digest("h", "b"))
         pytest.param(NEWCOMER, [KNOWN], 2, True, id="more such messages than were known"),
         pytest.param(replace(NEWCOMER, size=99), [KNOWN], 1, True, id="another size"),
         pytest.param(NEWCOMER, [KNOWN, KNOWN], 2, False, id="two known and two there"),
+        pytest.param(NEWCOMER, [], 1, False, id="nothing is known that is like it"),
+        pytest.param(
+            NEWCOMER,
+            [replace(KNOWN, state=State.FINISHED)],
+            1,
+            True,
+            id="it would be passed over",
+        ),
+        pytest.param(
+            NEWCOMER,
+            [replace(KNOWN, state=State.FINISHED, digest=Digest("h"))],
+            1,
+            False,
+            id="its body was never whole",
+        ),
     ],
 )
 def test_when_headers_do_not_tell(

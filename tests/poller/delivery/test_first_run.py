@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nornmail import DecisionRequired, Mailer, SmtpSettings
+from nornmail import DecisionRequired, Inbox, Mailer, SmtpSettings
 from tests.poller.delivery.harness import World, embedded_only, numbered, numbers
 
 DAY = 86_400.0
@@ -138,9 +138,11 @@ SMTP = SmtpSettings(host="smtp.example.com", sender="agent@example.com")
 
 
 @embedded_only
-def test_mail_that_could_be_answered_needs_a_decision(world: World) -> None:
+@pytest.mark.parametrize("several", [False, True], ids=["one callback", "inboxes"])
+def test_mail_that_could_be_answered_needs_a_decision(world: World, several: bool) -> None:
     world.deliver("old")
-    poller = world.poller()
+    inboxes: dict[str, Any] = {"inboxes": [Inbox("agent@example.com", world.note)]}
+    poller = world.poller(**inboxes if several else {})
     mailer = Mailer(SMTP, poller.store)
     with pytest.raises(DecisionRequired) as needed:
         poller.poll_once()

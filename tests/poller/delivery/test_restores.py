@@ -70,6 +70,48 @@ def test_unknown_old_mail_is_counted_over_the_epoch(world: World) -> None:
     assert len(world.seen) == 1 + half
 
 
+def test_the_count_of_unknown_old_mail_outlives_the_process(world: World) -> None:
+    world.deliver("one")
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    half = UNKNOWN_LIMIT // 2 + 1
+    old = datetime.fromtimestamp(world.clock.wall() - 86_400, UTC)
+    for run in ("first", "second"):
+        poller = world.poller()
+        poller.poll_once()
+        for number in range(half):
+            box(world).add(mail(f"{run} {number}"), date=old)
+        if run == "first":
+            assert poller.poll_once().new == half
+        else:
+            with pytest.raises(DecisionRequired):
+                poller.poll_once()
+        poller.close()
+    assert len(world.seen) == 1 + half
+
+
+def test_mail_that_comes_back_with_a_new_arrival_date_is_known(world: World) -> None:
+    world.deliver(*numbered(1, 3), BARE)
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    poller.poll_once()
+    world.clock.advance(3_600)
+    world.deliver(*numbered(1, 4), BARE)  # a message of a device, which has no date, is new
+    assert poller.poll_once().new == 2
+    assert [message.text.strip() for message in world.seen[4:]] == ["the text of 4", "door open"]
+
+
+BARE = b"From: device@example.org\r\nMessage-ID: <alarm@example.org>\r\n\r\ndoor open\r\n"
+
+
 def test_what_a_lagging_replica_hid_is_known_when_it_comes_back(world: World) -> None:
     world.deliver(*numbered(1, 10))
     poller = world.poller()
@@ -101,11 +143,15 @@ def test_uids_that_are_given_a_second_time_are_looked_at(world: World) -> None:
     assert subjects(world.seen) == [*numbers(1, 10), "new 9", "new 10", "new 11"]
 
 
-def test_the_same_headers_and_size_with_another_body_are_new_mail(world: World) -> None:
+@pytest.mark.parametrize("deletes", [True, False], ids=["deleted", "left"])
+def test_the_same_headers_and_size_with_another_body_are_new_mail(
+    world: World, deletes: bool
+) -> None:
     world.deliver(mail("alarm", body="door 1 open"))
-    poller = world.poller(delete_after_fetch=True)
+    poller = world.poller(delete_after_fetch=deletes)
     poller.poll_once()
     poller.close()
+    take_away(world)
     box(world).reset_uid_validity()
     world.deliver(mail("alarm", body="door 2 open"))
     world.clock.advance(60)
