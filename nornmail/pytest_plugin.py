@@ -36,8 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def mail_server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
     """A ``nornmail.testing.MailServer`` that has started, with no account and no mail.
 
-    ``@pytest.mark.mail_server(tls=True)`` gives its arguments. It is stopped when the test ends,
-    and what went wrong inside it is an error of the test.
+    ``@pytest.mark.mail_server(tls=True)`` gives its arguments. It is stopped when the test ends.
+    An error inside it, or a fault that has never fired, is an error of the test.
     """
     from nornmail.testing import MailServer
 
@@ -48,17 +48,47 @@ def mail_server(request: pytest.FixtureRequest) -> Iterator[MailServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def session_mail_server() -> Iterator[MailServer]:
+    """One ``nornmail.testing.MailServer`` for all tests; ``reset()`` makes it a new one.
+
+    A fault that a test has added ends with the test, which fails if the fault has never fired.
+    """
+    from nornmail.testing import MailServer
+
+    with MailServer() as server:
+        yield server
+
+
 @pytest.hookimpl(hookwrapper=True)  # the newer kind is not in every pytest that is in use
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None]:
     """Add the transcript of each server among the fixtures of a failed test to its report."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
     module = sys.modules.get("nornmail.testing.server")
-    if module is None or not report.failed:
+    if module is None:
         return
-    for name, value in getattr(item, "funcargs", {}).items():
-        if isinstance(value, module.MailServer):
-            report.sections.append((f"transcript of {name}", _shown(value.transcript)))
+    fixtures = getattr(item, "funcargs", None) or {}
+    servers = {name: one for name, one in fixtures.items() if isinstance(one, module.MailServer)}
+    if report.when == "teardown" and "session_mail_server" in servers:
+        _check_faults(servers["session_mail_server"], report)
+    if not report.failed:
+        return
+    shown: list[MailServer] = []
+    for name, server in servers.items():
+        if server not in shown:  # a fixture may return another one
+            shown.append(server)
+            report.sections.append((f"transcript of {name}", _shown(server.transcript)))
+            server.faults.clear()  # the test has failed already
+
+
+def _check_faults(server: MailServer, report: pytest.TestReport) -> None:
+    """Have the test fail if one of its faults has never fired; the server lives on."""
+    try:
+        server.faults.check_fired()
+    except AssertionError as error:
+        if not report.failed:
+            report.outcome, report.longrepr = "failed", str(error)
 
 
 def _shown(lines: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import itertools
+import re
 import threading
 from collections.abc import Callable
 
@@ -11,6 +13,25 @@ from nornmail.testing.vendors import PLAIN, Profile
 
 FIRST_UID_VALIDITY = 1000
 """The UIDVALIDITY of an account's first mailbox; later ones count up, so that every run repeats."""
+
+
+class UnknownName(KeyError):
+    """A test names a user or a mailbox that is not there."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def to_wire(name: str) -> bytes:
+    """A mailbox's name in modified UTF-7 (RFC 3501, 5.1.3)."""
+    return re.sub(r"&|[^\x20-\x7e]+", _encoded_run, name).encode("ascii")
+
+
+def _encoded_run(run: re.Match[str]) -> str:
+    if run[0] == "&":
+        return "&-"
+    octets = binascii.b2a_base64(run[0].encode("utf-16-be", "surrogatepass"), newline=False)
+    return f"&{octets.decode('ascii').rstrip('=').replace('/', ',')}-"
 
 
 class Account:
@@ -57,6 +78,10 @@ class Account:
         with self.lock:
             box = self._mailboxes.get(self.canonical(name))
             return None if box is None or "\\Noselect" in box.attributes else box
+
+    def named(self, name: str) -> Mailbox | None:
+        """The mailbox that people call so; the wire's form of a name is understood as well."""
+        return self.find(to_wire(name)) or (self.find(name.encode()) if name.isascii() else None)
 
     def all(self) -> list[Mailbox]:
         """Every mailbox, INBOX first, those that cannot be opened included."""

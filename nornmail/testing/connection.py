@@ -200,15 +200,25 @@ class Connection:
         if data or self.total_left == 0:
             self._send(data)
 
+    def flush_part(self) -> None:
+        """Send what has gathered, each part rewritten alone: in IDLE the client waits for it."""
+        self._rewrite()
+        functions, self.shape.rewrite = self.shape.rewrite, []
+        self.flush()
+        self.shape.rewrite = functions
+
+    def _rewrite(self) -> None:
+        if self._output and self.shape.rewrite:
+            answer = b"".join(self._output)
+            for function in self.shape.rewrite:
+                answer = function(answer)
+            self._output = [answer]
+
     def finish_answer(self) -> None:
         """Send the rest of the answer and forget the faults that shaped it."""
         shape = self.shape
-        if shape.rewrite:
-            answer = b"".join(self._output)
-            for function in shape.rewrite:
-                answer = function(answer)
-            self._output = [answer]
-            shape.rewrite = []
+        self._rewrite()
+        shape.rewrite = []
         if shape.trailing:
             self.write(shape.trailing)
         self.flush()

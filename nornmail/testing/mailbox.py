@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+import re
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
@@ -12,14 +14,26 @@ from email.parser import BytesParser
 from email.policy import default
 from typing import Protocol
 
+from nornmail.testing.fault_plan import MAX_UID, suggestion
+
+
+class FixedAttributes:
+    """Base class of what tests configure: a misspelt attribute is an error, not a new one."""
+
+    _is_set_up = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        ours = type(self).__module__.startswith("nornmail.testing.")
+        if ours and self._is_set_up and not hasattr(self, name):
+            known = [other for other in dir(self) if not other.startswith("_")]
+            kind = type(self).__name__
+            raise AttributeError(f"{kind} has no attribute {name!r}{suggestion(name, known)}")
+        super().__setattr__(name, value)
+
 
 def parsed(raw: bytes) -> EmailMessage:
     """A message as the standard library's object, under the policy with decoded headers."""
     return BytesParser(EmailMessage, policy=default).parsebytes(raw)
-
-
-MAX_UID = 2**32 - 1
-"""The largest UID and UIDVALIDITY (RFC 3501, nz-number)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ def normal_flags(flags: Iterable[str]) -> frozenset[str]:
     )
 
 
-class Mailbox:
+class Mailbox(FixedAttributes):
     r"""One mailbox. Every method may be called from any thread, while clients are connected.
 
     Args:
@@ -171,11 +185,14 @@ class Mailbox:
         self._next_validity = next_validity
         self._changed = changed
         self._hidden: dict[int, int] = {}
+        self._is_set_up = True
 
     @property
     def name(self) -> str:
-        """The name on the wire as text."""
-        return self.raw_name.decode("latin-1")
+        """The name as people write it; ``raw_name`` is its form on the wire."""
+        return re.sub(rb"&([A-Za-z0-9+,]*)-", _decoded_run, self.raw_name).decode(
+            "utf-8", "replace"
+        )
 
     @property
     def messages(self) -> list[StoredMessage]:
@@ -303,6 +320,17 @@ class Mailbox:
             else:
                 self._hidden[uid] = left - 1
         return kept
+
+
+def _decoded_run(run: re.Match[bytes]) -> bytes:
+    """A part of a name in modified UTF-7 (RFC 3501, 5.1.3) as UTF-8; itself if it is malformed."""
+    if not run[1]:
+        return b"&"
+    try:
+        padded = run[1].replace(b",", b"/") + b"=" * (-len(run[1]) % 4)
+        return binascii.a2b_base64(padded).decode("utf-16-be").encode()
+    except ValueError:
+        return run[0]
 
 
 def _shown(override: int | Missing | None, true: int) -> int | None:

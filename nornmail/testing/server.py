@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.message import Message
 from email.policy import Policy
+from importlib import import_module
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from nornmail.testing.accounts import Account
+from nornmail.testing.accounts import Account, to_wire
 from nornmail.testing.connection import Connection
 from nornmail.testing.fault_plan import FaultPlan
 from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import COMMANDS, Session
-from nornmail.testing.mailbox import Mailbox, StoredMessage
+from nornmail.testing.mailbox import FixedAttributes, Mailbox, StoredMessage
 from nornmail.testing.service import Service
 from nornmail.testing.smtp.delivery import SentMessage
 from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
 from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
 from nornmail.testing.vendors import profile_of
-from nornmail.testing.waiting import WAIT_SECONDS, Waiting
 
 __all__ = ["CA_FILE", "CERTIFICATE_FILES", "IDLE_SECONDS", "MailServer"]
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 10.0
+"""Seconds that a test waits by default: far longer than anything takes in one process."""
+
+LINES_REPORTED = 20
+"""Lines of the transcript in the message of a TimeoutError."""
+
 IDLE_SECONDS = 20.0
 """Seconds that a test waits for a client to idle, before it fails."""
 
 
-class MailServer:
+class MailServer(FixedAttributes):
     """An IMAP and SMTP server in this process, on free ports of the loopback.
 
     A context manager: the ports are open when ``__enter__`` returns; on exit every connection is
-    closed and every thread joined.
+    closed and every thread joined, and a fault that has never fired is an AssertionError.
 
     Args:
         tls: TLS from the first octet on.
@@ -43,6 +50,7 @@ class MailServer:
         smtp: ``"plain"``, ``"starttls"`` or ``"tls"`` where SMTP differs from IMAP.
         like: talk as this vendor's server does, as ``"gmail"``; see `VENDORS`. None is a server
             as the standards describe it. An unknown name is a ValueError.
+        imap_port, smtp_port: fixed ports; 0 is a free one.
 
     Attributes:
         capabilities: may be changed at will; a connection has what was in it when it began. The
@@ -61,25 +69,29 @@ class MailServer:
         host: str = "127.0.0.1",
         smtp: SmtpSecurity | None = None,
         like: str | None = None,
+        imap_port: int = 0,
+        smtp_port: int = 0,
     ) -> None:
         if tls and starttls:
             raise ValueError("tls and starttls exclude each other")
         self.host = host
         self.ca_file = CA_FILE
         self._implicit_tls = tls
+        self._offers_starttls = starttls
         self._state = ServerState(tls=tls, starttls=starttls, profile=profile_of(like))
         self.faults: FaultPlan = self._state.faults
         same: SmtpSecurity = "tls" if tls else "starttls" if starttls else "plain"
-        self.smtp = SmtpServer(host, smtp or same, self._state)
-        self._waiting = Waiting(self._state, lambda: self.smtp.outbox)
+        self.smtp = SmtpServer(host, smtp_port, smtp or same, self._state)
         self._imap = Service(
             "imap",
             host,
+            imap_port,
             self._state,
             self._serve,
             label=lambda number: number,
             counted=self._state.note_live,
         )
+        self._is_set_up = True
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,9 +106,11 @@ class MailServer:
         self.stop()
         if error is None:
             self.raise_errors()
+            self.faults.check_fired()
 
     def start(self) -> None:
-        """Open the ports."""
+        """Open the ports: after a stop, the same ones."""
+        self._state.stopping.clear()
         self._imap.start()
         try:
             self.smtp.start()
@@ -109,6 +123,18 @@ class MailServer:
         self._state.stopping.set()
         self.smtp.stop()
         self._imap.stop()
+
+    def reset(self) -> None:
+        """Close every connection, and forget accounts, mail, outbox, faults, settings, transcript.
+
+        The ports stay open. So one server can serve many tests.
+        """
+        self._imap.disconnect()
+        self.smtp.disconnect()
+        self._imap.refuse_connections = self.smtp.refuse_connections = False
+        self.smtp.restore()
+        self.smtp.clear()
+        self._state.reset()
 
     def raise_errors(self) -> None:
         """Raise what went wrong inside the server, a Call fault's own exception included."""
@@ -143,6 +169,52 @@ class MailServer:
     def smtp_port(self) -> int:
         """The TCP port of SMTP."""
         return self.smtp.port
+
+    @property
+    def imap_url(self) -> str:
+        """The address of IMAP, as ``imap://127.0.0.1:3143``; ``imaps`` with TLS."""
+        return f"imap{'s' * self._implicit_tls}://{_in_url(self.host)}:{self.imap_port}"
+
+    @property
+    def smtp_url(self) -> str:
+        """The address of SMTP, as ``smtp://127.0.0.1:3025``; ``smtps`` with TLS."""
+        security = "s" * (self.smtp.security == "tls")
+        return f"smtp{security}://{_in_url(self.host)}:{self.smtp_port}"
+
+    def imap_settings(self, user: str | None = None, **others: Any) -> Any:
+        """``nornmail.ImapSettings`` of a user, to read this server's mail with nornmail's poller.
+
+        Args:
+            user: may be left out where there is one.
+            others: other arguments of ``ImapSettings``, as ``mailbox="Sent"``.
+        """
+        account = self._state.account(user)
+        tls = {
+            "use_ssl": self._implicit_tls,
+            "starttls": self._offers_starttls,
+            "ca_file": self.ca_file if self._implicit_tls or self._offers_starttls else None,
+        }
+        login = {"username": account.user, "password": account.password}
+        place = {"host": self.host, "port": self.imap_port}
+        return _public("ImapSettings")(**{**place, **login, **tls, **others})
+
+    def smtp_settings(self, user: str | None = None, **others: Any) -> Any:
+        """``nornmail.SmtpSettings`` of a user, to send through this server with nornmail's mailer.
+
+        Args:
+            user: may be left out where there is one.
+            others: other arguments of ``SmtpSettings``, as ``timeout=5``.
+        """
+        account = self._state.account(user)
+        tls = {
+            "use_ssl": self.smtp.security == "tls",
+            "use_tls": self.smtp.security != "plain",
+            "ca_file": self.ca_file if self.smtp.security != "plain" else None,
+        }
+        login = {"username": account.user, "password": account.password}
+        sender = account.user if "@" in account.user else f"{account.user}@localhost"
+        place = {"host": self.host, "port": self.smtp_port, "sender": sender}
+        return _public("SmtpSettings")(**{**place, **login, **tls, **others})
 
     @property
     def outbox(self) -> list[SentMessage]:
@@ -205,26 +277,24 @@ class MailServer:
         return self._state.account(user).tokens
 
     def mailbox(self, name: str = "INBOX", *, user: str | None = None) -> Mailbox:
-        """An existing mailbox. ``user`` may be left out where there is one.
+        """An existing mailbox.
 
         Args:
-            name: the name as it is on the wire: modified UTF-7 for what is not ASCII.
+            name: the name as people write it, as ``Entwürfe``.
+            user: may be left out where there is one.
 
         Raises:
-            KeyError: there is no such user or mailbox.
+            KeyError: there is no such user or mailbox; the text has those that there are.
         """
-        box = self._state.account(user).find(name.encode("ascii"))
-        if box is None:
-            raise KeyError(name)
-        return box
+        return self._state.mailbox(name, user)
 
     def create_mailbox(self, name: str, *, user: str | None = None) -> Mailbox:
         """Make a mailbox. ValueError when it is there."""
-        return self._state.account(user).create(name.encode("ascii"))
+        return self._state.account(user).create(to_wire(name))
 
     def deliver(
         self,
-        message: bytes | Message[str, str],
+        message: bytes | str | Message[str, str],
         *,
         user: str | None = None,
         mailbox: str = "INBOX",
@@ -235,8 +305,10 @@ class MailServer:
         r"""Put a message into a mailbox, which is made when it is not there.
 
         Args:
-            message: octets are kept as they are; an email message is written with CRLF.
+            message: octets are kept as they are, so write CRLF as real servers give it; a str or
+                an email message is written with CRLF.
             user: may be left out where there is one.
+            mailbox: its name as people write it.
             flags: as ``"\\Seen"``.
             date: INTERNALDATE; None is now, a naive one is UTC.
             uid: None is UIDNEXT; see `Mailbox.add`.
@@ -245,10 +317,46 @@ class MailServer:
             The message's UID.
         """
         account = self._state.account(user)
-        name = mailbox.encode("ascii")
+        raw = _octets(message)
         with account.lock:
-            box = account.find(name) or account.create(name)
-            return box.add(_octets(message), flags, date, uid)
+            box = account.named(mailbox) or account.create(to_wire(mailbox))
+            return box.add(raw, flags, date, uid)
+
+    def assert_sent(
+        self,
+        *,
+        to: str | None = None,
+        subject: str | None = None,
+        text: str | None = None,
+        sender: str | None = None,
+        count: int | None = None,
+    ) -> SentMessage:
+        """Check that such a message was sent by SMTP, and return the last one.
+
+        Args:
+            to: one of its recipients, as in the envelope.
+            subject: its whole subject, decoded.
+            text: a part of its text.
+            sender: the envelope's sender.
+            count: how many such messages there are; None is at least one. With 0 there must be
+                none, and what is returned is the last message of all.
+
+        Raises:
+            AssertionError: with what was sent instead.
+        """
+        asked = {"to": to, "subject": subject, "text": text, "sender": sender}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        sent = self.outbox
+        matching = [mail for mail in sent if mail.matches(**wanted)]
+        if not matching if count is None else len(matching) != count:
+            number = "no message was sent" if not matching else f"{len(matching)} were sent"
+            criteria = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            expected = "" if count is None else f", expected {count}"
+            lines = ["The outbox has:", *(f"  {mail.summary()}" for mail in sent)]
+            raise AssertionError(
+                "\n".join([f"{number} with {criteria or 'any'}{expected}", *lines])
+            )
+        return (matching or sent)[-1]
 
     def wait_for(self, predicate: Callable[[MailServer], T], *, seconds: float = WAIT_SECONDS) -> T:
         """Wait until something is true of this server, and return it.
@@ -262,7 +370,7 @@ class MailServer:
         Raises:
             TimeoutError: it was not; with what was there instead, and the end of the transcript.
         """
-        return self._waiting.wait_for(lambda: predicate(self), seconds)
+        return self._wait(lambda: predicate(self), seconds, "what was")
 
     def wait_for_sent(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[SentMessage]:
         """The outbox, as soon as there are at least ``count`` messages in it.
@@ -270,7 +378,8 @@ class MailServer:
         Raises:
             TimeoutError: there were not, within ``seconds``.
         """
-        return self._waiting.wait_for_sent(count, seconds)
+        what = f"{count} in the outbox"
+        return self._wait(lambda: _at_least(count, self.outbox), seconds, what)[0]
 
     def wait_for_messages(
         self,
@@ -287,7 +396,13 @@ class MailServer:
         Raises:
             TimeoutError: there were not, within ``seconds``.
         """
-        return self._waiting.wait_for_messages(count, mailbox, user, seconds)
+        account = self._state.account(user)
+
+        def enough() -> tuple[list[StoredMessage]] | None:
+            box = account.named(mailbox)
+            return _at_least(count, box.messages if box is not None else [])
+
+        return self._wait(enough, seconds, f"{count} in {mailbox} of {account.user}")[0]
 
     def wait_for_idle(self, count: int = 1, *, seconds: float = IDLE_SECONDS) -> None:
         """Return when ``count`` clients are in IDLE, and have its answer.
@@ -315,14 +430,54 @@ class MailServer:
         """Close every live connection of IMAP, without BYE. ``server.smtp`` has its own `kick`."""
         self._imap.kick()
 
+    def _wait(self, predicate: Callable[[], T | None], seconds: float, what: str) -> T:
+        """The first true value of ``predicate``. TimeoutError after ``seconds``."""
+        value = self._state.changes.wait_for(predicate, seconds)
+        if not value:
+            last = "" if value is None else f", the last value was {value!r}"
+            raise TimeoutError(
+                f"{what} waited for did not come within {seconds:g} s{last}\n{self._report()}"
+            )
+        return value
+
+    def _report(self) -> str:
+        """The mail that is there, and the end of the transcript."""
+        lines = ["There is:"]
+        for account in list(self._state.accounts.values()):
+            for box in account.all():
+                lines.append(f"  {len(box.messages)} in {box.name} of {account.user}")
+        sent = self.outbox
+        lines.append(f"  {len(sent)} in the outbox")
+        lines += [f"    from {mail.mail_from} to {', '.join(mail.rcpt_tos)}" for mail in sent]
+        transcript = self.transcript[-LINES_REPORTED:]
+        return "\n".join([*lines, "The transcript ends:", *(f"  {line}" for line in transcript)])
+
     def _serve(self, conn: Connection) -> None:
         if self._implicit_tls and self._state.tls is not None:
             conn.start_tls(self._state.tls)
         Session(Client(self._state, conn), COMMANDS).run()
 
 
-def _octets(message: bytes | Message[str, str]) -> bytes:
+def _octets(message: bytes | str | Message[str, str]) -> bytes:
     if isinstance(message, bytes):
         return message
+    if isinstance(message, str):
+        return re.sub(r"\r\n|\r|\n", "\r\n", message).encode("utf-8", "surrogateescape")
+    if not isinstance(message, Message):
+        raise TypeError(f"deliver takes bytes, a str or an email message, not {message!r}")
     policy: Policy[Message[str, str]] = message.policy
     return message.as_bytes(policy=policy.clone(linesep="\r\n"))
+
+
+def _at_least(count: int, messages: list[T]) -> tuple[list[T]] | None:
+    """The messages if there are so many; in a tuple, since an empty list is false."""
+    return (messages,) if len(messages) >= count else None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _public(name: str) -> Any:
+    """A name of the package above, for who uses both; this folder imports nothing of it."""
+    return getattr(import_module("nornmail"), name)

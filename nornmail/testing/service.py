@@ -19,13 +19,16 @@ class Listener:
 
     Args:
         host: the address to bind to, as ``127.0.0.1``.
+        port: the port; 0 is a free one.
         on_connection: called in the accepting thread with each new socket, which it then owns.
     """
 
-    def __init__(self, host: str, on_connection: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, host: str, on_connection: Callable[[socket.socket], None], port: int = 0
+    ) -> None:
         self._on_connection = on_connection
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, 0), family=family, backlog=BACKLOG)
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         # A closed socket wakes no accept() on Linux, and shutdown() of a listening one fails
         # elsewhere: a pair of sockets wakes the thread everywhere.
         self._wake, self._woken = socket.socketpair()
@@ -67,6 +70,7 @@ class Service:
     Args:
         name: of the protocol, for the threads.
         host: the address to listen on.
+        port: the port; 0 is a free one, which it keeps when it is started again.
         state: the transcript, the errors and the stop of the whole server.
         serve: talks to one client, until Dropped or an OSError says that the connection is over.
         label: what the transcript calls a connection, of its number.
@@ -81,6 +85,7 @@ class Service:
         self,
         name: str,
         host: str,
+        port: int,
         state: ServerState,
         serve: Callable[[Connection], None],
         *,
@@ -92,6 +97,7 @@ class Service:
         self.connections = 0
         self._name = name
         self._host = host
+        self._port = port
         self._state = state
         self._serve_client = serve
         self._label = label
@@ -102,9 +108,9 @@ class Service:
     @property
     def port(self) -> int:
         """The TCP port. RuntimeError before the start."""
-        if self._listener is None:
+        if not self._port:
             raise RuntimeError("the server has not been started")
-        return self._listener.port
+        return self._port
 
     @property
     def live_connections(self) -> int:
@@ -115,12 +121,18 @@ class Service:
     def start(self) -> None:
         """Open the port."""
         if self._listener is None:
-            self._listener = Listener(self._host, self._take)
+            self._listener = Listener(self._host, self._take, self._port)
+            self._port = self._listener.port
 
     def stop(self) -> None:
         """Close the port and every connection, and join the threads. A second call does nothing."""
         if self._listener is not None:
             self._listener.stop()
+            self._listener = None
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close every connection, and join the threads."""
         self.kick()
         with self._state.lock:
             threads = list(self._live.values())

@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from nornmail.testing.accounts import Account
+from nornmail.testing.accounts import Account, UnknownName
 from nornmail.testing.fault_plan import Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
+from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.transcript import Transcript
 from nornmail.testing.vendors import PLAIN, Profile
 
@@ -160,12 +161,8 @@ class ServerState:
 
     def __init__(self, *, tls: bool, starttls: bool, profile: Profile = PLAIN) -> None:
         self._offers_tls = tls or starttls
+        self._offered = {"STARTTLS"} if starttls else set[str]()
         self.profile = profile
-        self.capabilities = set(ALL_CAPABILITIES)
-        if profile.before is not None and profile.after is not None:
-            self.capabilities = set(profile.before | profile.after)
-        if starttls:
-            self.capabilities.add("STARTTLS")
         self.changes = Changes()
         self.faults = FaultPlan(self.changes.announce)
         self._quirks = FaultPlan()
@@ -175,12 +172,24 @@ class ServerState:
         self.lock = threading.Lock()
         self.idling = threading.Condition()
         self.idlers: set[Idler] = set()
+        self.live = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Have the state of a new server; no connection may be open."""
+        profile = self.profile
+        self.capabilities = set(ALL_CAPABILITIES)
+        if profile.before is not None and profile.after is not None:
+            self.capabilities = set(profile.before | profile.after)
+        self.capabilities |= self._offered
+        self.faults.clear()
+        self.transcript.clear()
         self.accounts: dict[str, Account] = {}
         self.read_only_mailboxes: set[str] = set()
         self.commands: list[bytes] = []
         self.errors: list[Exception] = []
         self.logins = 0
-        self.live = 0
+        self.changes.announce()
 
     def note_live(self, live: int) -> None:
         """Note how many IMAP connections are open; ``lock`` is held."""
@@ -223,14 +232,34 @@ class ServerState:
         """The user's account; with None the only one.
 
         Raises:
-            KeyError: there is no such user.
+            UnknownName: there is no such user.
             ValueError: None, and the server has no user or several.
         """
+        names = ", ".join(self.accounts)
+        there = f"the server has {len(self.accounts)}" + f": {names}" * bool(names)
         if user is not None:
+            if user not in self.accounts:
+                raise UnknownName(f"no user {user!r}; {there}. add_user() makes one")
             return self.accounts[user]
         if len(self.accounts) != 1:
-            raise ValueError(f"name the user: the server has {len(self.accounts)}")
+            raise ValueError(f"name the user: {there}")
         return next(iter(self.accounts.values()))
+
+    def mailbox(self, name: str, user: str | None) -> Mailbox:
+        """The user's mailbox of this name.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        account = self.account(user)
+        box = account.named(name)
+        if box is None:
+            there = ", ".join(other.name for other in account.all())
+            raise UnknownName(
+                f"{account.user} has no mailbox {name!r}; there is {there}. "
+                "create_mailbox() makes one"
+            )
+        return box
 
     def check_password(self, user: bytes, password: bytes) -> Account | None:
         """The account when user and password are right."""

@@ -68,6 +68,12 @@ class Transcript:
                 self._dropped += dropped
         self._on_change()
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._chunks.clear()
+            self._size = self._dropped = 0
+
     def lines(self) -> list[str]:
         """Every line so far. Octets are shown as Latin-1."""
         with self._lock:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from nornmail.testing.fault_plan import Fault
+from nornmail.testing.fault_plan import Fault, suggestion
 from nornmail.testing.imap.faults import ConnectionLimit, Rewrite
 
 
@@ -416,11 +416,11 @@ def profile_of(name: str | None) -> Profile:
     """The profile of this name, in any case; None is that of the standards.
 
     Raises:
-        ValueError: the name is unknown; the text lists the known ones.
+        ValueError: the name is unknown; the text has the nearest one, or all.
     """
     if name is None:
         return PLAIN
     found = VENDORS.get(name.lower())
     if found is None:
-        raise ValueError(f"like={name!r} is not a known server; use {', '.join(sorted(VENDORS))}")
+        raise ValueError(f"like={name!r} is not a known server{suggestion(name, VENDORS)}")
     return found

@@ -139,7 +139,7 @@ class Mirror:
             server.smtp.max_message_bytes = MESSAGE_SIZE_LIMIT
             for name, answer in REFUSALS.items():
                 server.faults.add(
-                    smtp_faults.Reply(
+                    smtp_faults.Answer(
                         "RCPT",
                         int(answer[:3]),
                         answer[4:],

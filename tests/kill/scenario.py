@@ -150,7 +150,7 @@ def prepare(server: MailServer, action: str) -> None:
         if action == "epoch":
             server.mailbox().reset_uid_validity(renumber=False)
 
-    server.faults.add(faults.Call("NOOP", function=between_polls))
+    server.faults.add(faults.Call("NOOP", function=between_polls, optional=True))
 
 
 def handle(message: Message, mended: bool = False) -> None:

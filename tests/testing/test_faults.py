@@ -6,10 +6,13 @@ import imaplib
 import ssl
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from nornmail.testing import MailServer, faults
+from nornmail.testing import VENDORS, MailServer, faults
+from nornmail.testing.imap.session import COMMANDS
+from nornmail.testing.state import ALL_CAPABILITIES
 from tests.testing.raw_client import USER, RawClient
 
 RAW = b"Subject: hello\r\n\r\nbody\r\n"
@@ -303,7 +306,84 @@ def test_when_a_fault_fires(
     assert [n for n, answer in enumerate(answers, 1) if answer.startswith(b"tag NO")] == refused
 
 
-@pytest.mark.parametrize("wrong", [{"times": 0}, {"on_nth": 0}], ids=["times", "on_nth"])
-def test_a_fault_counts_from_one(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="count from 1"):
-        faults.Silent("NOOP", **wrong)
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        pytest.param(lambda: faults.Silent("NOOP", times=0), "times must count from 1", id="times"),
+        pytest.param(
+            lambda: faults.Silent("NOOP", on_nth=0), "on_nth must count from 1", id="on_nth"
+        ),
+        pytest.param(
+            lambda: faults.Cut("UIDFETCH"), "did you mean 'UID FETCH'", id="a misspelt command"
+        ),
+        pytest.param(
+            lambda: faults.HideUid(1, "UID SERCH"), "did you mean 'UID SEARCH'", id="of a listing"
+        ),
+        pytest.param(lambda: faults.FetchFault(1, any_("nul")), "did you mean 'nil'", id="a kind"),
+        pytest.param(lambda: faults.FetchFault(any_("nil")), "by kind=", id="a kind for a UID"),
+        pytest.param(lambda: faults.FetchFault(0), "uid must count from 1", id="a UID of 0"),
+        pytest.param(
+            lambda: faults.NoCapability("IDLE UIDPLS"), "did you mean 'UIDPLUS'", id="a capability"
+        ),
+        pytest.param(lambda: faults.ConnectionLimit(1, any_("by")), "mean 'bye'", id="how"),
+        pytest.param(lambda: faults.Cut("NOOP", -1), "must count from 0", id="octets"),
+        pytest.param(lambda: faults.Drip("NOOP", chunk=0), "must count from 1", id="a chunk"),
+        pytest.param(lambda: faults.Cut(any_(7)), "must be str or None, not 7", id="a number"),
+        pytest.param(lambda: faults.Call("NOOP", any_(7)), "must be a function", id="no function"),
+        pytest.param(lambda: faults.Cut("NOOP", any_(True)), "must be int", id="a bool"),
+    ],
+)
+def test_a_fault_that_could_never_fire_is_a_mistake(
+    make: Callable[[], faults.Fault], complaint: str
+) -> None:
+    with pytest.raises((ValueError, TypeError), match=complaint):
+        make()
+
+
+def any_(value: Any) -> Any:
+    """A value of a type that the checker would refuse."""
+    return value
+
+
+def test_a_class_is_not_a_fault(server: MailServer) -> None:
+    with pytest.raises(TypeError, match=r"is not a fault: call it, Cut\(\.\.\.\)"):
+        server.faults.add(any_(faults.Cut))
+
+
+def test_the_commands_of_faults_are_those_of_the_server() -> None:
+    assert set(faults.COMMANDS) == {*COMMANDS, "DONE"}
+    vendors = [profile.before or frozenset[str]() for profile in VENDORS.values()]
+    assert faults.CAPABILITIES.issuperset(ALL_CAPABILITIES.union(*vendors))
+
+
+def test_a_fault_that_never_fired_fails_the_test() -> None:
+    def run(*ordered: faults.Fault) -> None:
+        with MailServer() as server:
+            server.faults.add(*ordered)
+            with RawClient.to(server, login=False) as client:
+                client.command(b"NOOP")
+
+    run(faults.Answer("NOOP", times=9), faults.Cut("CHECK", optional=True))
+    with pytest.raises(AssertionError, match=r"never fired.*Cut\(.*'CHECK'"):
+        run(faults.Answer("NOOP"), faults.Cut("CHECK", times=None))
+    with pytest.raises(AssertionError, match="never fired"):
+        run(faults.Answer("NOOP", on_nth=2))
+
+    def fail() -> None:
+        with MailServer() as server:
+            server.faults.add(faults.Cut("CHECK"))
+            raise LookupError
+
+    with pytest.raises(LookupError):  # which is not hidden
+        fail()
+
+
+def test_a_uid_may_be_left_out(filled: MailServer) -> None:
+    filled.deliver(RAW)
+    filled.faults.add(
+        faults.FetchFault(kind="nil", times=2), faults.HideUid(), faults.Expunge("CHECK")
+    )
+    with RawClient.to(filled) as client:
+        assert client.command(b"UID SEARCH ALL").startswith(b"* SEARCH 2\r\n")
+        assert client.command(FETCH.replace(b"1", b"1:*", 1)).count(b" NIL") == 2
+        assert client.command(b"CHECK").startswith(b"* 1 EXPUNGE")

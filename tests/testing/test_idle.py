@@ -126,3 +126,20 @@ def test_a_server_stops_while_a_client_idles(client: RawClient, server: MailServ
     begin(client, server)
     server.stop()
     assert client.all() == b""
+
+
+def test_a_rewrite_changes_what_is_said_within_idle(server: MailServer, client: RawClient) -> None:
+    def rename(part: bytes) -> bytes:
+        return part.replace(b"EXISTS", b"EXISTED").replace(b"OK IDLE", b"NO IDLE")
+
+    server.faults.add(faults.Rewrite("IDLE", rename))
+    tag = begin(client, server)
+    for number in (1, 2):
+        server.deliver(b"x")
+        assert client.line() == b"* %d EXISTED\r\n" % number
+    assert finish(client, tag) == b"tag NO IDLE terminated\r\n"
+    assert b"1 EXISTS" not in client.command(b"NOOP")
+    tag = begin(client, server)
+    server.deliver(b"x")
+    assert client.line() == b"* 3 EXISTS\r\n"
+    finish(client, tag)

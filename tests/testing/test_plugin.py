@@ -19,7 +19,7 @@ import smtplib
 
 import pytest
 
-from nornmail.testing import MailServer
+from nornmail.testing import MailServer, smtp_faults
 
 
 def test_it_has_started_with_nothing_in_it(mail_server):
@@ -67,9 +67,33 @@ def test_with_a_mistake_in_the_marker(mail_server):
     raise AssertionError("never run")
 
 
-def test_that_breaks_the_server(mail_server):
-    from nornmail.testing import smtp_faults
+def test_whose_fault_never_fires(mail_server):
+    mail_server.faults.add(smtp_faults.Cut("QUIT"), smtp_faults.Cut("HELP", optional=True))
 
+
+@pytest.fixture
+def same(mail_server):
+    return mail_server
+
+
+def test_that_fails_with_a_fault_that_never_fired(mail_server, same):
+    mail_server.faults.add(smtp_faults.Cut("QUIT"))
+    raise SystemError("the first failure")
+
+
+def test_the_session_has_one_server(session_mail_server):
+    session_mail_server.add_user("kim", "secret")
+    session_mail_server.faults.add(smtp_faults.Cut("VRFY"))
+
+
+def test_the_session_goes_on(session_mail_server):
+    assert session_mail_server.faults.pending == []
+    session_mail_server.deliver("Subject: x", user="kim")
+    session_mail_server.reset()
+    assert session_mail_server.outbox == []
+
+
+def test_that_breaks_the_server(mail_server):
     mail_server.faults.add(smtp_faults.Call("EHLO", lambda: 1 / 0))
     with pytest.raises(smtplib.SMTPServerDisconnected), smtplib.SMTP(
         mail_server.host, mail_server.smtp_port
@@ -96,6 +120,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("test_with_a_server_of_its_own_that_fails", "FAILED"),
         ("test_with_a_mistake_in_the_marker", "ERROR"),
         ("test_that_breaks_the_server", "ERROR"),
+        ("test_whose_fault_never_fires", "ERROR"),
+        ("test_that_fails_with_a_fault_that_never_fired", "FAILED"),
+        ("test_the_session_has_one_server", "PASSED"),
+        ("test_the_session_has_one_server", "ERROR"),
+        ("test_the_session_goes_on", "PASSED"),
     ],
 )
 def test_the_fixture_and_the_marker(told: str, name: str, outcome: str) -> None:
@@ -121,6 +150,16 @@ def test_a_long_transcript_is_cut_at_its_beginning(told: str) -> None:
 def test_what_went_wrong_in_the_server_is_an_error_of_the_test(told: str) -> None:
     assert "ZeroDivisionError" in told
     assert "the marker mail_server takes arguments by name only" in told
+
+
+def test_a_fault_that_never_fired_is_an_error_of_the_test(told: str) -> None:
+    for name in ("test_whose_fault_never_fires", "test_the_session_has_one_server"):
+        section = told.partition(f"ERROR at teardown of {name} ")[2].partition("\n___")[0]
+        assert "faults that never fired" in section
+        assert "HELP" not in section
+    assert "teardown of test_that_fails_with_a_fault_that_never_fired" not in told
+    failed = told.partition("___ test_that_fails_with_a_fault_that_never_fired ___")[2]
+    assert failed.partition("\n___")[0].count("- transcript of") == 1
 
 
 def test_a_suite_that_wants_no_server_does_not_import_one(tmp_path: Path) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
+from typing import get_args
 
 import pytest
 
-from nornmail.testing import MailServer, SentMessage, faults, smtp_faults
+from nornmail.testing import VENDORS, MailServer, SentMessage, faults, smtp_faults
+from nornmail.testing.fault_plan import Fault
 from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.server import WAIT_SECONDS
 from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.smtp.session import MAX_COMMAND_LINE
-from nornmail.testing.waiting import WAIT_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "testing.md"
 TEXT = PAGE.read_text("utf-8")
@@ -42,7 +45,11 @@ def public(kind: type) -> set[str]:
 
 
 def test_the_arguments_of_the_server() -> None:
-    told = {names(row[0])[0]: names(row[1])[0] for row in table("argument", "default", "meaning")}
+    told = {
+        name: names(row[1])[0]
+        for row in table("argument", "default", "meaning")
+        for name in names(row[0])
+    }
     found = inspect.signature(MailServer).parameters.values()
     assert told == {one.name: repr(one.default) for one in found}
 
@@ -71,33 +78,49 @@ def test_the_attributes_of_the_smtp_side() -> None:
     assert settings.extensions == DEFAULT_EXTENSIONS
 
 
-FAULTS = {
-    name: one
-    for name, one in vars(smtp_faults).items()
-    if isinstance(one, type) and issubclass(one, faults.Fault) and not one.__subclasses__()
-}
+def kinds(module: ModuleType) -> dict[str, type[Fault]]:
+    """The faults that a test can order, by their names."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Fault) and value.__name__ == name
+        if value.__module__ == module.__name__ and not value.__name__.endswith("Fault")
+    } | ({"FetchFault": faults.FetchFault} if module is faults else {})
 
 
-def argument(field: object) -> str:
-    default = getattr(field, "default", MISSING)
-    name = getattr(field, "name", "")
-    return name if name == "stage" or callable(default) else f"{name}={default!r}"
+def arguments(kind: type[Fault]) -> set[str]:
+    """The arguments of a fault as the page writes them, without those of all faults."""
+    written = set()
+    for field in fields(kind):
+        bare = field.name in ("command", "stage") or callable(field.default)
+        written.add(field.name if bare else f"{field.name}={field.default!r}")
+    return written - {"times=1", "on_nth=1", "optional=False", "recipient=None"}
 
 
-def test_the_faults_of_smtp() -> None:
-    told = {
-        names(row[0])[0]: set(names(row[1])) for row in table("fault", "arguments", "what it does")
-    }
-    assert told == {
-        name: {argument(one) for one in fields(kind)} - {"times=1", "on_nth=1"}
-        for name, kind in FAULTS.items()
-    }
+@pytest.mark.parametrize(
+    ("module", "column"), [(faults, 1), (smtp_faults, 2)], ids=["of IMAP", "of SMTP"]
+)
+def test_the_faults(module: ModuleType, column: int) -> None:
+    rows = table("fault", "IMAP", "SMTP", "what it does")
+    told = {names(row[0])[0]: set(names(row[column])) for row in rows if row[column] != "–"}
+    assert told == {name: arguments(kind) for name, kind in kinds(module).items()}
 
 
-def test_the_faults_of_imap() -> None:
-    told = [name for row in table("IMAP fault", "what it does") for name in names(row[0])]
-    assert told
-    assert all(issubclass(getattr(faults, name), faults.Fault) for name in told)
+def test_a_name_means_the_same_in_both_protocols() -> None:
+    imap, smtp = kinds(faults), kinds(smtp_faults)
+    for name in (imap.keys() & smtp.keys()) - {"Answer", "Extra", "Trailing"}:
+        assert arguments(imap[name]) - {"command"} == arguments(smtp[name]) - {"stage"}
+    assert imap.keys() & smtp.keys() >= {"Answer", "Cut", "CutTotal", "Silent", "Call", "Drip"}
+
+
+def test_the_kinds_of_a_fetch_fault() -> None:
+    told = [names(row[0])[0] for row in table("kind", "the answer to FETCH")]
+    assert tuple(told) == get_args(faults.FetchFaultKind)
+
+
+def test_the_vendors() -> None:
+    sentence = TEXT.partition("`like` is one of ")[2].partition(":")[0]
+    assert names(sentence) == sorted(VENDORS)
 
 
 def test_the_stages_of_smtp() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import imaplib
+import re
 import smtplib
 import socket
 import ssl
 import threading
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, closing, nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
+from nornmail import Mailer, MemoryStateStore, Poller
 from nornmail.testing import MISSING, MailServer, StoredMessage, smtp_faults
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 from tests.testing.smtp.raw import RawClient as SmtpClient
@@ -88,7 +92,7 @@ def test_tls_from_the_first_octet_has_a_certificate_of_the_test_authority(name: 
 )
 def test_tls_ends_in_an_orderly_way_unless_a_fault_cuts_it(farewell: bytes, clean: bool) -> None:
     with MailServer(tls=True) as server:
-        server.faults.add(smtp_faults.Drop("NOOP"))
+        server.faults.add(smtp_faults.Cut("NOOP", before=True, optional=clean))
         context = ssl.create_default_context(cafile=server.ca_file)
         # Before Python 3.11.4 a context takes every end for an orderly one unless it is told.
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
@@ -308,3 +312,172 @@ def test_the_transcript_has_everything_but_the_passwords(server: MailServer) -> 
     assert server.commands[0] == b't1 LOGIN "other" ****'
     assert server.commands[-1] == b"t6 NOOP"
     assert "[1] S: t6 OK completed" in everything
+
+
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        ("Entwürfe", b"Entw&APw-rfe"),
+        ("A&B", b"A&-B"),
+        ("已发送", b"&XfJT0ZAB-"),
+        ("Sent Items/ü", b"Sent Items/&APw-"),
+        ("📧", b"&2D3c5w-"),
+        ("inbox", b"INBOX"),
+    ],
+)
+def test_mailboxes_have_the_names_that_people_write(name: str, wire: bytes) -> None:
+    with MailServer() as server:
+        server.add_user(USER, PASSWORD)
+        server.deliver("Subject: x", mailbox=name)
+        box = server.mailbox(name)
+        assert box.raw_name == wire
+        assert box.name == ("INBOX" if name == "inbox" else name)
+        assert len(server.wait_for_messages(mailbox=name, seconds=0)) == 1
+        server.read_only_mailboxes.add(box.name)
+        with RawClient.to(server, mailbox=None) as client:
+            assert b"READ-ONLY" in client.command(b'SELECT "' + wire + b'"')
+
+
+def test_a_malformed_name_is_shown_as_it_is() -> None:
+    with MailServer() as server:
+        server.add_user(USER, PASSWORD)
+        with RawClient.to(server, mailbox=None) as client:
+            client.command(b'CREATE "a&AA-b"')
+        assert server.mailbox("a&AA-b").name == "a&AA-b"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "complaint"),
+    [
+        pytest.param(
+            lambda server: server.deliver("x", user="nobody"),
+            KeyError,
+            f"no user 'nobody'; the server has 1: {USER}",
+            id="an unknown user",
+        ),
+        pytest.param(
+            lambda server: server.mailbox("Nope"),
+            KeyError,
+            f"{USER} has no mailbox 'Nope'; there is INBOX",
+            id="an unknown mailbox",
+        ),
+        pytest.param(
+            lambda server: server.deliver(7), TypeError, "not 7", id="what is not a message"
+        ),
+        pytest.param(
+            lambda server: setattr(server.smtp, "require_tsl", True),
+            AttributeError,
+            "no attribute 'require_tsl'; did you mean 'require_tls'?",
+            id="a misspelt setting of SMTP",
+        ),
+        pytest.param(
+            lambda server: setattr(server, "refuse_conections", True),
+            AttributeError,
+            "did you mean 'refuse_connections'?",
+            id="a misspelt setting of IMAP",
+        ),
+        pytest.param(
+            lambda server: setattr(server.mailbox(), "uid_next_overide", 1),
+            AttributeError,
+            "did you mean 'uid_next_override'?",
+            id="a misspelt override",
+        ),
+        pytest.param(
+            lambda server: MailServer(like="gmial"),
+            ValueError,
+            "did you mean 'gmail'?",
+            id="a misspelt vendor",
+        ),
+    ],
+)
+def test_a_mistake_of_the_test_is_a_sentence(
+    server: MailServer,
+    attempt: Callable[[MailServer], object],
+    error: type[Exception],
+    complaint: str,
+) -> None:
+    with pytest.raises(error, match=re.escape(complaint)):
+        attempt(server)
+
+
+@pytest.mark.parametrize(
+    ("message", "raw"),
+    [
+        ("Subject: ä\n\nb\r\nc\rd", "Subject: ä\r\n\r\nb\r\nc\r\nd".encode()),
+        (b"Subject: a\n\nb", b"Subject: a\n\nb"),
+    ],
+    ids=["text has CRLF", "octets are kept"],
+)
+def test_what_is_delivered(server: MailServer, message: str | bytes, raw: bytes) -> None:
+    server.deliver(message)
+    assert server.mailbox().messages[0].raw == raw
+
+
+@pytest.mark.parametrize(
+    ("arguments", "schemes"),
+    [
+        ({}, ("imap", "smtp")),
+        ({"tls": True}, ("imaps", "smtps")),
+        ({"starttls": True}, ("imap", "smtp")),
+        ({"tls": True, "smtp": "starttls"}, ("imaps", "smtp")),
+    ],
+    ids=["plain", "TLS", "STARTTLS", "TLS and STARTTLS"],
+)
+def test_its_settings_are_those_of_nornmail(
+    arguments: dict[str, Any], schemes: tuple[str, str]
+) -> None:
+    with MailServer(**arguments) as server:
+        server.add_user(USER, PASSWORD)
+        server.smtp.require_auth = True
+        server.deliver("From: kim@example.org\nSubject: A lamp\n\nHow much?")
+        imap_settings, smtp_settings = server.imap_settings(), server.smtp_settings(USER)
+        with closing(Mailer(smtp_settings)) as mailer:
+            poller = Poller(
+                imap_settings,
+                store=MemoryStateStore(),
+                on_message=lambda message: mailer.reply(message, "12 euros"),
+            )
+            with closing(poller):
+                assert poller.poll_once().handled == 1
+        sent = server.assert_sent(
+            to="Kim@example.org", subject="Re: A lamp", text="12 euros", sender=USER, count=1
+        )
+        assert sent.tls is (arguments != {})
+        assert server.imap_url == f"{schemes[0]}://127.0.0.1:{server.imap_port}"
+        assert server.smtp_url == f"{schemes[1]}://127.0.0.1:{server.smtp_port}"
+        assert server.imap_settings(mailbox="Sent").mailbox == "Sent"
+        with pytest.raises(
+            AssertionError, match="no message was sent with to='x'\nThe outbox"
+        ) as e:
+            server.assert_sent(to="x")
+        assert f"from {USER} to kim@example.org: Re: A lamp" in str(e.value)
+        with pytest.raises(AssertionError, match="1 were sent with any, expected 0"):
+            server.assert_sent(count=0)
+
+
+def test_it_keeps_its_ports_when_it_is_started_again() -> None:
+    server = MailServer()
+    with server:
+        server.add_user(USER, PASSWORD)
+        ports = server.imap_port, server.smtp_port
+    with server, RawClient.to(server) as client:
+        assert (server.imap_port, server.smtp_port) == ports
+        assert client.command(b"NOOP") == b"tag OK completed\r\n"
+    with MailServer(imap_port=ports[0], smtp_port=ports[1]) as other:
+        assert (other.imap_port, other.smtp_port) == ports
+
+
+def test_reset_makes_it_a_new_server(server: MailServer) -> None:
+    client = RawClient.to(server)
+    server.deliver("Subject: x")
+    server.capabilities.discard("IDLE")
+    server.smtp.require_auth = True
+    server.faults.add(smtp_faults.Cut("NOOP"))
+    server.reset()
+    assert client.all() == b""
+    client.sock.close()
+    assert (server.transcript, server.faults.pending, server.outbox) == ([], [], [])
+    assert "IDLE" in server.capabilities
+    assert not server.smtp.require_auth
+    server.add_user(USER, "another")
+    assert server.mailbox().messages == []

@@ -117,9 +117,10 @@ def _happens(client: Client, fault: CommandFault) -> bool:
         case Expunge():
             if client.box is not None:
                 with client.box.lock:
-                    client.box.epoch.remove(fault.uid)
+                    uids = client.box.epoch.uids
+                    client.box.epoch.remove(fault.uid or next(iter(uids), 0))
         case NewUidValidity():
-            box = client.account.find(fault.mailbox.encode("ascii")) if client.account else None
+            box = client.account.named(fault.mailbox) if client.account else None
             if box is not None:
                 box.reset_uid_validity(fault.value, renumber=fault.renumber, quiet=True)
         case _:

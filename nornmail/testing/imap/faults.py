@@ -5,7 +5,10 @@ r"""The faults of IMAP, as values.
     server.faults.add(faults.Silent.in_idle(times=None))
 
 A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match, on
-whichever connection that is. ``server.faults.pending`` holds what has not fired yet.
+whichever connection that is. ``server.faults.pending`` holds those that can still fire. One
+that has not fired at all when the server stops is an error, unless it is ``optional=True``.
+
+`nornmail.testing.smtp_faults` has the same names for the same ideas.
 
 | what goes wrong | fault |
 |---|---|
@@ -29,43 +32,60 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from nornmail.testing import fault_plan
-from nornmail.testing.fault_plan import Fault, FaultPlan
+from nornmail.testing.fault_plan import Fault as Fault
+from nornmail.testing.fault_plan import FaultPlan as FaultPlan
+from nornmail.testing.fault_plan import suggestion
 
-__all__ = [
-    "IDLING",
-    "Answer",
-    "Bad",
-    "Bye",
-    "Call",
-    "CommandFault",
-    "ConnectionLimit",
-    "Cut",
-    "CutTotal",
-    "Drip",
-    "ExpireToken",
-    "Expunge",
-    "Extra",
-    "Fault",
-    "FaultPlan",
-    "FetchFault",
-    "FetchFaultKind",
-    "Garbage",
-    "Greeting",
-    "HideUid",
-    "NewUidValidity",
-    "No",
-    "NoCapability",
-    "PreAuth",
-    "RejectLogin",
-    "Rewrite",
-    "Silent",
-    "Throttle",
-    "Trailing",
-    "WrongUidNext",
-]
+COMMANDS = (
+    *("CAPABILITY", "NOOP", "LOGOUT", "ID", "STARTTLS", "LOGIN", "AUTHENTICATE", "ENABLE"),
+    *("SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST"),
+    *("LSUB", "NAMESPACE", "STATUS", "APPEND", "IDLE", "DONE", "CHECK", "CLOSE", "UNSELECT"),
+    *("EXPUNGE", "UID EXPUNGE", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE"),
+    *("UID STORE", "COPY", "UID COPY", "MOVE", "UID MOVE"),
+)
+"""The commands of the server, at which a fault can fire; ``DONE`` is the end of an IDLE."""
+
+OTHER_COMMANDS = (
+    *("COMPRESS", "GETACL", "GETMETADATA", "GETQUOTA", "GETQUOTAROOT", "NOTIFY", "SETMETADATA"),
+    *("SORT", "THREAD", "UID SORT", "UID THREAD", "XLIST"),
+)
+"""Commands of extensions that this server does not have; a fault may answer them."""
+
+CAPABILITIES = frozenset(
+    [
+        "IMAP4",
+        "IMAP4rev1",
+        "AUTH=LOGIN",
+        "AUTH=OAUTHBEARER",
+        "AUTH=PLAIN",
+        "AUTH=XOAUTH2",
+        "CHILDREN",
+        "CONDSTORE",
+        "ENABLE",
+        "ESEARCH",
+        "ID",
+        "IDLE",
+        "LITERAL+",
+        "LITERAL-",
+        "LOGINDISABLED",
+        "MOVE",
+        "NAMESPACE",
+        "SASL-IR",
+        "SPECIAL-USE",
+        "STARTTLS",
+        "UIDPLUS",
+        "UNSELECT",
+    ]
+)
+"""The capabilities that a server here can have."""
 
 
-# ---- Faults of a connection as a whole: how it begins, how long it lasts, what it offers.
+def check_command(fault: Fault, command: str | None) -> None:
+    """Raise ValueError if no client sends a command of this name."""
+    known = (*COMMANDS, *OTHER_COMMANDS)
+    if command is not None and command.upper() not in known:
+        hint = suggestion(command, known)
+        raise ValueError(f"{type(fault).__name__}: {command!r} is not an IMAP command{hint}")
 
 
 @dataclass(frozen=True)
@@ -117,6 +137,14 @@ class NoCapability(Fault):
 
     names: str = "UIDPLUS"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.names.split():
+            if name not in CAPABILITIES:
+                raise ValueError(
+                    f"NoCapability: {name!r} is not a capability{suggestion(name, CAPABILITIES)}"
+                )
+
 
 IDLING = b"+ idling\r\n"
 """The server's immediate answer to IDLE."""
@@ -134,6 +162,10 @@ class CommandFault(Fault):
     """
 
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_command(self, self.command)
 
     def matches(self, name: str) -> bool:
         """Whether the fault is meant for the command of this (upper-case) name."""
@@ -233,7 +265,10 @@ class Trailing(fault_plan.Trailing, CommandFault):
 
 @dataclass(frozen=True)
 class Rewrite(fault_plan.Rewrite, CommandFault):
-    """Act, then send what ``function`` makes of the whole answer."""
+    """Act, then send what ``function`` makes of the whole answer.
+
+    At ``IDLE`` it gets each part as it is sent: ``+ idling``, every piece of news, the end.
+    """
 
 
 @dataclass(frozen=True)
@@ -262,9 +297,6 @@ class Call(fault_plan.Call, CommandFault):
     """Run ``function`` before acting, in the connection's thread and with no lock held."""
 
 
-# ---- Faults of the login.
-
-
 @dataclass(frozen=True)
 class RejectLogin(Fault):
     """Answer NO to LOGIN or AUTHENTICATE, with this text and response code (None: no code)."""
@@ -281,9 +313,6 @@ class ExpireToken(CommandFault):
     """
 
     text: bytes = b"Session invalidated - AccessTokenExpired"
-
-
-# ---- Faults of a mailbox: its UIDVALIDITY changes, its UIDNEXT is wrong.
 
 
 @dataclass(frozen=True)
@@ -327,8 +356,6 @@ class WrongUidNext(CommandFault):
         return super().matches(name) if self.command else name in ("SELECT", "EXAMINE", "STATUS")
 
 
-# ---- Faults of one message: it is hidden, spoilt in a FETCH, or gone between two commands.
-
 FetchFaultKind = Literal[
     "missing",
     "no_body",
@@ -349,7 +376,7 @@ class FetchFault(Fault):
     """Spoil the answer to a FETCH that asks for one message's text, whole or in part.
 
     Args:
-        uid: the message.
+        uid: the message; None is any.
         kind: ``missing`` OK without the message; ``no_body`` the message without its text;
             ``nil`` the text is NIL; ``empty`` it is ``{0}``; ``short`` it is its first half, in a
             literal of that size; ``wrong_uid`` the UID is ``other_uid``; ``no_uid`` there is no
@@ -359,10 +386,20 @@ class FetchFault(Fault):
         command: ``"FETCH"`` or ``"UID FETCH"``; None is both.
     """
 
-    uid: int = 0
+    uid: int | None = None
     kind: FetchFaultKind = "missing"
     other_uid: int | None = None
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.uid, str):
+            raise ValueError(f"FetchFault: {self.uid!r} is not a UID; give the kind by kind=")
+        super().__post_init__()
+        check_command(self, self.command)
+
+    def spoils(self, uid: int, name: str) -> bool:
+        """Whether it is meant for this message in the answer to this (upper-case) command."""
+        return self.uid in (None, uid) and (self.command or name).upper() == name
 
 
 @dataclass(frozen=True)
@@ -372,16 +409,20 @@ class HideUid(Fault):
     A listing is a SEARCH, or a FETCH that asks for nothing of the message's text.
 
     Args:
-        uid: the message.
+        uid: the message; None is any.
         command: the only command that counts, as ``"UID SEARCH"``; None is every listing.
     """
 
-    uid: int = 0
+    uid: int | None = None
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_command(self, self.command)
 
     def hides(self, uid: int, name: str) -> bool:
         """Whether it is meant for this message in the answer to this (upper-case) command."""
-        return self.uid == uid and (self.command or name).upper() == name
+        return self.uid in (None, uid) and (self.command or name).upper() == name
 
 
 @dataclass(frozen=True)
@@ -389,7 +430,7 @@ class Expunge(CommandFault):
     """Take a message out of the selected mailbox just before the command acts, as another would.
 
     Args:
-        uid: the message; nothing happens when it is not there.
+        uid: the message; nothing happens when it is not there. None is the first one.
     """
 
-    uid: int = 0
+    uid: int | None = None

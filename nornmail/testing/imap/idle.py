@@ -37,7 +37,7 @@ def _listening(client: Client) -> Iterator[Idler]:
     state, idler = client.state, Idler()
     try:
         _ring(client, idler.ring)
-        client.conn.flush()
+        client.conn.flush_part()
         with state.idling:
             state.idlers.add(idler)
             state.idling.notify_all()
@@ -62,7 +62,7 @@ def _send_news_until_input(client: Client, idler: Idler) -> None:
             words = idler.hear()
         gone, news = _news(client)
         client.conn.write(words + news)
-        client.conn.flush()
+        client.conn.flush_part()
         if gone:
             client.hang_up(b"IMAP session state is inconsistent, please relogin.")
         if client.conn.wait_for_client(idler.bell):

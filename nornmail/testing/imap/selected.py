@@ -110,11 +110,7 @@ class _FetchRun:
         return Rendering(number, message, 1).line(self._items)
 
     def _fault(self, uid: int) -> FetchFault | None:
-        name = self._name
-        taken = self._state.take(
-            FetchFault,
-            lambda fault: fault.uid == uid and (fault.command or name).upper() == name,
-        )
+        taken = self._state.take(FetchFault, lambda fault: fault.spoils(uid, self._name))
         return taken[0] if taken else None
 
 

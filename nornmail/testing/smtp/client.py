@@ -6,6 +6,7 @@ import threading
 from typing import Literal
 
 from nornmail.testing.connection import AnswerShape, Connection, LineTooLong
+from nornmail.testing.mailbox import FixedAttributes
 from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.smtp.delivery import Transaction
 from nornmail.testing.smtp.faults import Strip
@@ -33,7 +34,7 @@ MAX_RECIPIENTS = 1000
 """Recipients of a message. RFC 5321, 4.5.3.1.8, wants 100; Postfix takes 1,000."""
 
 
-class SmtpSettings:
+class SmtpSettings(FixedAttributes):
     """The behaviour of an SMTP server. All of it may be changed at any time.
 
     Attributes:
@@ -59,6 +60,13 @@ class SmtpSettings:
     """
 
     def __init__(self, *, starttls: bool) -> None:
+        self._starttls = starttls
+        self._lock = threading.Lock()
+        self.restore()
+
+    def restore(self) -> None:
+        """Set everything as on a new server."""
+        starttls = self._starttls
         self.extensions = set(DEFAULT_EXTENSIONS) | ({"STARTTLS"} if starttls else set())
         self.name = "localhost"
         self.max_message_bytes = MAX_MESSAGE_BYTES
@@ -71,7 +79,6 @@ class SmtpSettings:
         self.local_domains: set[str] = set()
         self.logins = 0
         self.commands: list[bytes] = []
-        self._lock = threading.Lock()
 
     def count_login(self) -> None:
         """Another login succeeded."""

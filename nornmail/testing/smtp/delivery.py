@@ -46,6 +46,29 @@ class SentMessage:
         """The message as the standard library parses it. It is made anew at each call."""
         return parsed(self.raw)
 
+    def matches(
+        self,
+        *,
+        to: str | None = None,
+        subject: str | None = None,
+        text: str | None = None,
+        sender: str | None = None,
+    ) -> bool:
+        """Whether it has this recipient, subject and sender, and this within its text."""
+        mail = self.as_email()
+        body = mail.get_body(("plain", "html")) if text is not None else None
+        return (
+            (to is None or to.casefold() in map(str.casefold, self.rcpt_tos))
+            and (sender is None or sender.casefold() == self.mail_from.casefold())
+            and (subject is None or subject == mail["Subject"])
+            and (text is None or (body is not None and text in body.get_content()))
+        )
+
+    def summary(self) -> str:
+        """Sender, recipients and subject on one line."""
+        subject = self.as_email()["Subject"] or "(no subject)"
+        return f"from {self.mail_from or '<>'} to {', '.join(self.rcpt_tos)}: {subject}"
+
 
 @dataclass
 class Transaction:

@@ -1,17 +1,20 @@
-"""The faults of SMTP, as values.
+"""The faults of SMTP, as values, with the names of those of IMAP for the same ideas.
 
-    server.faults.add(smtp_faults.Reply("RCPT", 550, "5.1.1 No such user", recipient="x@y.example"))
-    server.faults.add(smtp_faults.Drop("DOT", act=True))  # accepted, and the client does not know
+    server.faults.add(
+        smtp_faults.Answer("RCPT", 550, "5.1.1 No such user", recipient="x@y.example")
+    )
+    server.faults.add(smtp_faults.Cut("DOT"))  # accepted, and the client does not know
 
 A fault fires ``times`` times (None: always), for the first time at the ``on_nth`` match. Where it
-fires is a stage of the conversation: see `STAGES`.
+fires is a stage of the conversation: see `STAGES`. One that has not fired at all when the server
+stops is an error, unless it is ``optional=True``.
 
 | what goes wrong | fault |
 |---|---|
-| a command, the greeting or the message is refused, or answered in any other way | `Reply` |
-| the connection ends before, in or behind an answer | `Drop` |
-| it ends before the final dot, or after so many octets of all that is sent | `DropInMessage`, |
-| | `DropTotal` |
+| a command, the greeting or the message is refused, or answered in any other way | `Answer` |
+| the connection ends before, in or behind an answer | `Cut` |
+| it ends before the final dot, or after so many octets of all that is sent | `CutInMessage`, |
+| | `CutTotal` |
 | the server falls silent | `Silent` |
 | the answer is not SMTP, has lines too many, is altered or slow | `Garbage`, `Extra`, `Trailing`, |
 | | `Rewrite`, `Drip` |
@@ -23,9 +26,10 @@ fires is a stage of the conversation: see `STAGES`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from nornmail.testing import fault_plan
-from nornmail.testing.fault_plan import Fault
+from nornmail.testing.fault_plan import Fault, suggestion
 from nornmail.testing.state import CertificateKind
 
 STAGES = (
@@ -48,6 +52,26 @@ STAGES = (
 """The places where a fault can fire. A command's name is the command; ``CONNECT`` is the greeting,
 ``HANDSHAKE`` the moment before a TLS handshake, and ``DOT`` the end of the message, which is
 answered after the final dot."""
+
+EXTENSIONS = frozenset(
+    [
+        "8BITMIME",
+        "AUTH",
+        "AUTH=LOGIN",
+        "AUTH=OAUTHBEARER",
+        "AUTH=PLAIN",
+        "AUTH=XOAUTH2",
+        "BINARYMIME",
+        "CHUNKING",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        "PIPELINING",
+        "SIZE",
+        "SMTPUTF8",
+        "STARTTLS",
+    ]
+)
+"""The extensions that EHLO can offer."""
 
 CLOSING = 421
 """A server that says this closes the connection (RFC 5321, 3.8)."""
@@ -72,7 +96,10 @@ class StageFault(Fault):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.stage is not None and self.stage.upper() not in STAGES:
-            raise ValueError(f"{self.stage!r} is not a stage; use one of {', '.join(STAGES)}")
+            raise ValueError(
+                f"{type(self).__name__}: {self.stage!r} is not a stage of SMTP"
+                + suggestion(self.stage, STAGES)
+            )
         if self.recipient is not None and (self.stage or "").upper() != "RCPT":
             raise ValueError("recipient is for the stage RCPT")
 
@@ -86,58 +113,29 @@ class StageFault(Fault):
 
 
 @dataclass(frozen=True)
-class InsteadFault(StageFault):
-    """A fault that replaces the answer.
+class Cut(StageFault):
+    """Drop the connection in or after the answer; the server has acted.
+
+    At DOT the message is accepted, and the client does not know.
 
     Args:
-        act: the server does first what it was asked for, and only the answer is spoilt. At DOT the
-            message is accepted, and the client does not know. False is not to act at all.
-    """
-
-    act: bool = field(default=False, kw_only=True)
-
-
-@dataclass(frozen=True)
-class Reply(InsteadFault):
-    r"""Answer with this code and text: ``Reply("RCPT", 550, "5.1.1 No such user")``.
-
-    Args:
-        code: three digits. 421 closes the connection, and 554 at CONNECT refuses all that follows.
-        text: what stands behind the code, an enhanced status code included; ``\n`` begins another
-            line of the reply.
-        close: close the connection after the answer; None does so for 421.
-    """
-
-    code: int = 550
-    text: str = "refused by the test"
-    close: bool | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 100 <= self.code <= 999:
-            raise ValueError(f"{self.code} does not have three digits")
-
-
-@dataclass(frozen=True)
-class Drop(InsteadFault):
-    """Drop the connection instead of answering.
-
-    Args:
-        after_bytes: with ``act``: octets of the answer that are sent first.
+        after_bytes: octets of the answer that are sent first; a shorter answer is sent whole.
+        before: drop it before acting, with nothing sent.
         reset: drop it with a TCP reset instead of an orderly end.
     """
 
     after_bytes: int = 0
+    before: bool = False
     reset: bool = False
 
 
 @dataclass(frozen=True)
-class DropTotal(fault_plan.CutTotal):
+class CutTotal(fault_plan.CutTotal):
     """Drop the next connection once this many octets, from the greeting on, were sent on it."""
 
 
 @dataclass(frozen=True)
-class DropInMessage(Fault):
+class CutInMessage(Fault):
     """Drop the connection before the final dot: DATA was answered 354, and the message is coming.
 
     Args:
@@ -151,19 +149,42 @@ class DropInMessage(Fault):
 
 
 @dataclass(frozen=True)
-class Silent(InsteadFault):
-    """Fall silent until the client hangs up or the server stops; what it says is ignored.
+class Answer(StageFault):
+    r"""Answer with this code and text: ``Answer("RCPT", 550, "5.1.1 No such user")``.
 
     Args:
-        after_bytes: with ``act``: octets of the answer that are sent first.
+        code: three digits. 421 closes the connection, and 554 at CONNECT refuses all that follows.
+        text: what stands behind the code, an enhanced status code included; ``\n`` begins another
+            line of the reply.
+        close: close the connection after the answer; None does so for 421.
+        act: carry the command out first, and only answer otherwise.
     """
 
-    after_bytes: int = 0
+    code: int = 550
+    text: str = "refused by the test"
+    close: bool | None = None
+    act: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 100 <= self.code <= 999:
+            raise ValueError(f"Answer: {self.code} does not have three digits")
 
 
 @dataclass(frozen=True)
-class Garbage(fault_plan.Garbage, InsteadFault):
-    """Send these octets as they are instead of an answer; the connection stays."""
+class Silent(StageFault):
+    """Fall silent until the client hangs up or the server stops; what it says is ignored.
+
+    Args:
+        after_bytes: act, and send this many octets of the answer first; None is not to act.
+    """
+
+    after_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Garbage(fault_plan.Garbage, StageFault):
+    """Send these octets as they are instead of acting; the connection stays."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +229,14 @@ class Strip(Fault):
 
     extension: str = "STARTTLS"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.extension.upper() not in EXTENSIONS:
+            raise ValueError(
+                f"Strip: {self.extension!r} is not an extension"
+                + suggestion(self.extension, EXTENSIONS)
+            )
+
 
 @dataclass(frozen=True)
 class BadCertificate(Fault):
@@ -224,3 +253,12 @@ def _folded(address: str) -> str:
     """An address with its domain in lower case."""
     local, at, domain = address.rpartition("@")
     return local + at + domain.lower()
+
+
+Reply, DropTotal, DropInMessage = Answer, CutTotal, CutInMessage
+"""Their names before the faults of both protocols had one vocabulary."""
+
+
+def Drop(stage: str | None = None, *, act: bool = False, **arguments: Any) -> Cut:
+    """`Cut` with ``before`` turned round: its name before both protocols had one vocabulary."""
+    return Cut(stage, before=not act, **arguments)

@@ -24,16 +24,17 @@ class SmtpServer(SmtpSettings, Service):
     here.
     """
 
-    def __init__(self, host: str, security: SmtpSecurity, state: ServerState) -> None:
+    def __init__(self, host: str, port: int, security: SmtpSecurity, state: ServerState) -> None:
         if security not in ("plain", "starttls", "tls"):
             raise ValueError(f"smtp is 'plain', 'starttls' or 'tls', not {security!r}")
         SmtpSettings.__init__(self, starttls=security == "starttls")
         Service.__init__(
-            self, "smtp", host, state, self._serve_smtp, label=lambda number: f"smtp {number}"
+            self, "smtp", host, port, state, self._serve_smtp, label=lambda number: f"smtp {number}"
         )
-        self._security = security
+        self.security = security
         self._sent: list[SentMessage] = []
         self._number = 0
+        self._is_set_up = True
 
     @property
     def outbox(self) -> list[SentMessage]:
@@ -47,7 +48,7 @@ class SmtpServer(SmtpSettings, Service):
             self._sent.clear()
 
     def _serve_smtp(self, conn: Connection) -> None:
-        Session(Client(self._state, self, conn), self._accept).run(tls=self._security == "tls")
+        Session(Client(self._state, self, conn), self._accept).run(tls=self.security == "tls")
 
     def _accept(self, client: Client, transaction: Transaction, raw: bytes) -> str:
         """Keep a message, and deliver it to the accounts among its recipients."""

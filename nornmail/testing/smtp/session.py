@@ -50,23 +50,23 @@ def arrange(client: Client, stage: str, recipient: str | None) -> Plan:
         match fault:
             case faults.Call():
                 fault.function()
-            case faults.Silent(act=False):
+            case faults.Silent(after_bytes=None):
                 client.conn.swallow()
-            case faults.Drop(act=False):
+            case faults.Cut(before=True):
                 raise Dropped("cut before acting", reset=fault.reset)
-            case faults.Reply():
+            case faults.Answer():
                 plan.instead = encode_reply(fault.code, fault.text.split("\n"))
                 plan.act = fault.act
                 plan.close = fault.code == faults.CLOSING if fault.close is None else fault.close
                 if stage == "CONNECT" and fault.code == faults.GREETING_REFUSED:
                     client.refused = True
             case faults.Garbage():
-                plan.instead, plan.act = fault.data, fault.act
+                plan.instead = fault.data
             case faults.Extra():
                 client.conn.write(fault.data)
             case faults.Silent():
                 client.conn.shape.cut_after, client.conn.shape.stall = fault.after_bytes, True
-            case faults.Drop():
+            case faults.Cut():
                 client.conn.shape.cut_after = fault.after_bytes
                 client.conn.shape.reset = fault.reset
             case _:
@@ -106,7 +106,7 @@ class Session:
         Args:
             tls: TLS comes before the greeting.
         """
-        for total in self.state.faults.take(faults.DropTotal, lambda _: True):
+        for total in self.state.faults.take(faults.CutTotal, lambda _: True):
             self.conn.total_left, self.conn.total_reset = total.after_bytes, total.reset
         if tls:
             self._handshake()
@@ -121,7 +121,7 @@ class Session:
 
     def _read_message(self) -> None:
         """Take what follows DATA, and answer its final dot."""
-        drops = self.state.faults.take(faults.DropInMessage, lambda _: True)
+        drops = self.state.faults.take(faults.CutInMessage, lambda _: True)
         reader = MessageReader(self.settings.max_message_bytes)
         rest: bytes | None = None
         while rest is None:

@@ -69,7 +69,7 @@ def test_a_mechanism_that_is_not_offered_is_refused(server: MailServer) -> None:
 
 
 def test_nor_is_one_that_a_fault_has_asked_for(server: MailServer) -> None:
-    server.faults.add(smtp_faults.Reply("AUTH", 334, "VXNlcm5hbWU6"))
+    server.faults.add(smtp_faults.Answer("AUTH", 334, "VXNlcm5hbWU6"))
     with RawClient.to(server) as client:
         assert client.codes(b"AUTH LOGIN", encoded(PASSWORD), b"NOOP") == [334, 500, 250]
     assert encoded(PASSWORD).decode() not in "\n".join(server.transcript)

@@ -68,7 +68,7 @@ class At:
 
 @stages
 def test_a_reply_of_any_code_comes_at_any_stage(server: MailServer, stage: str) -> None:
-    server.faults.add(faults.Reply(stage.lower(), 471, "4.7.9 first\n4.7.9 second"))
+    server.faults.add(faults.Answer(stage.lower(), 471, "4.7.9 first\n4.7.9 second"))
     with server:
         at = At(server, stage)
         with at.client as client:
@@ -81,7 +81,7 @@ def test_a_reply_of_any_code_comes_at_any_stage(server: MailServer, stage: str) 
 
 @stages
 def test_421_closes_the_connection_at_any_stage(server: MailServer, stage: str) -> None:
-    server.faults.add(faults.Reply(stage, 421, "4.3.2 going down"))
+    server.faults.add(faults.Answer(stage, 421, "4.3.2 going down"))
     with server:
         at = At(server, stage)
         with at.client as client:
@@ -91,7 +91,7 @@ def test_421_closes_the_connection_at_any_stage(server: MailServer, stage: str) 
 
 @stages
 def test_a_drop_at_any_stage(server: MailServer, stage: str) -> None:
-    server.faults.add(faults.Drop(stage))
+    server.faults.add(faults.Cut(stage, before=True))
     with server:
         at = At(server, stage)
         with at.client as client:
@@ -155,21 +155,21 @@ def test_a_drip_at_any_stage(server: MailServer, stage: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "accepted", "heard"),
     [
-        pytest.param(faults.Drop("DOT"), 0, b"", id="dropped before it was accepted"),
-        pytest.param(faults.Drop("DOT", act=True), 1, b"", id="dropped after"),
-        pytest.param(faults.Drop("DOT", act=True, after_bytes=3), 1, b"250", id="in the answer"),
+        pytest.param(faults.Cut("DOT", before=True), 0, b"", id="dropped before it was accepted"),
+        pytest.param(faults.Cut("DOT"), 1, b"", id="dropped after"),
+        pytest.param(faults.Cut("DOT", after_bytes=3), 1, b"250", id="in the answer"),
         pytest.param(
-            faults.Reply("DOT", 451, "4.3.0 oops", act=True, close=True),
+            faults.Answer("DOT", 451, "4.3.0 oops", act=True, close=True),
             1,
             b"451 4.3.0 oops\r\n",
             id="accepted and denied",
         ),
         pytest.param(
-            faults.Reply("DOT", 250, "fine", close=True), 0, b"250 fine\r\n", id="lost and praised"
+            faults.Answer("DOT", 250, "fine", close=True), 0, b"250 fine\r\n", id="lost and praised"
         ),
-        pytest.param(faults.DropInMessage(), 0, b"", id="dropped when it begins"),
-        pytest.param(faults.DropInMessage(after_bytes=10), 0, b"", id="dropped within"),
-        pytest.param(faults.DropInMessage(after_bytes=10**6), 0, b"", id="dropped at the dot"),
+        pytest.param(faults.CutInMessage(), 0, b"", id="dropped when it begins"),
+        pytest.param(faults.CutInMessage(after_bytes=10), 0, b"", id="dropped within"),
+        pytest.param(faults.CutInMessage(after_bytes=10**6), 0, b"", id="dropped at the dot"),
     ],
 )
 def test_what_becomes_of_the_message(
@@ -190,15 +190,15 @@ def test_a_connection_can_end_at_every_octet(server: MailServer) -> None:
         whole = RawClient.hear(server, said)
         assert whole.endswith(b"221 2.0.0 Bye\r\n")
         for size in range(0, len(whole), 7):
-            server.faults.add(faults.DropTotal(after_bytes=size))
+            server.faults.add(faults.CutTotal(after_bytes=size))
             assert RawClient.hear(server, said) == whole[:size]
-        server.faults.add(faults.DropTotal(reset=True))
+        server.faults.add(faults.CutTotal(reset=True))
         with pytest.raises(ConnectionResetError):
             RawClient.hear(server)
 
 
 def test_a_message_accepted_in_silence(server: MailServer) -> None:
-    server.faults.add(faults.Silent("DOT", act=True, after_bytes=4))
+    server.faults.add(faults.Silent("DOT", after_bytes=4))
     with server:
         at = At(server, "DOT")
         with at.client as client:
@@ -208,12 +208,14 @@ def test_a_message_accepted_in_silence(server: MailServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [faults.Drop("NOOP", reset=True), faults.DropInMessage(reset=True)], ids=repr
+    "fault",
+    [faults.Cut("NOOP", reset=True, before=True), faults.CutInMessage(reset=True)],
+    ids=repr,
 )
 def test_a_reset_is_a_connection_error(server: MailServer, fault: Fault) -> None:
     server.faults.add(fault)
     with server:
-        at = At(server, "NOOP" if isinstance(fault, faults.Drop) else "DOT")
+        at = At(server, "NOOP" if isinstance(fault, faults.Cut) else "DOT")
         with at.client as client:
             at.say()
             with pytest.raises(ConnectionResetError):
@@ -222,8 +224,8 @@ def test_a_reset_is_a_connection_error(server: MailServer, fault: Fault) -> None
 
 def test_one_recipient_is_refused(server: MailServer) -> None:
     server.faults.add(
-        faults.Reply("RCPT", 550, "5.1.1 no such user", recipient="x@EXAMPLE.org", times=None),
-        faults.Reply("RCPT", 452, "4.2.2 full", recipient="y@example.org"),
+        faults.Answer("RCPT", 550, "5.1.1 no such user", recipient="x@EXAMPLE.org", times=None),
+        faults.Answer("RCPT", 452, "4.2.2 full", recipient="y@example.org"),
     )
     lines = [b"RCPT TO:<%b@example.org>" % name for name in (b"x", b"y", b"z", b"x", b"y", b"X")]
     with server, RawClient.to(server) as client:
@@ -234,23 +236,23 @@ def test_one_recipient_is_refused(server: MailServer) -> None:
 
 
 def test_a_fault_fires_so_many_times_from_the_nth_on(server: MailServer) -> None:
-    server.faults.add(faults.Reply("NOOP", 450, times=2, on_nth=3))
+    server.faults.add(faults.Answer("NOOP", 450, times=2, on_nth=3))
     with server, RawClient.to(server) as client:
         assert client.codes(*[b"NOOP"] * 6) == [250, 250, 450, 450, 250, 250]
 
 
 def test_a_fault_of_no_stage_is_for_all(server: MailServer) -> None:
-    server.faults.add(faults.Reply(code=499, times=3))
+    server.faults.add(faults.Answer(code=499, times=3))
     with server, RawClient(server) as client:
         assert client.reply().startswith(b"499 ")
         assert client.codes(b"EHLO me", b"NOOP", b"NOOP") == [499, 499, 250]
 
 
 def test_a_server_that_greets_with_554_takes_nothing_but_quit(server: MailServer) -> None:
-    server.faults.add(faults.Reply("CONNECT", 554, "no"))
+    server.faults.add(faults.Answer("CONNECT", 554, "no"))
     with server, RawClient(server) as client:
         assert client.reply() == b"554 no\r\n"
-        server.faults.add(faults.Reply("QUIT", 421))
+        server.faults.add(faults.Answer("QUIT", 421))
         assert client.codes(b"EHLO me", b"NOOP", b"QUIT") == [503, 503, 421]
 
 
@@ -332,7 +334,9 @@ def test_a_bad_certificate_is_refused(security: str, kind: CertificateKind, comp
             client.sock.close()
 
 
-@pytest.mark.parametrize("fault", [faults.Drop("HANDSHAKE"), faults.Garbage("HANDSHAKE")], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [faults.Cut("HANDSHAKE", before=True), faults.Garbage("HANDSHAKE")], ids=repr
+)
 def test_a_handshake_that_fails(fault: Fault) -> None:
     with MailServer(tls=True) as server:
         server.faults.add(fault)
@@ -345,12 +349,15 @@ def test_a_handshake_that_fails(fault: Fault) -> None:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        pytest.param(lambda: faults.Reply("RCTP"), "'RCTP' is not a stage", id="a misspelt stage"),
-        pytest.param(lambda: faults.Reply("RCPT", 5), "three digits", id="a code of one digit"),
+        pytest.param(lambda: faults.Answer("RCTP"), "did you mean 'RCPT'", id="a misspelt stage"),
+        pytest.param(lambda: faults.Answer("RCPT", 5), "three digits", id="a code of one digit"),
         pytest.param(
-            lambda: faults.Drop("DATA", recipient="a@b"), "for the stage RCPT", id="a recipient"
+            lambda: faults.Cut("DATA", recipient="a@b", before=True),
+            "for the stage RCPT",
+            id="a recipient",
         ),
         pytest.param(lambda: faults.Strip(times=0), "count from 1", id="times"),
+        pytest.param(lambda: faults.Strip("STARTLS"), "mean 'STARTTLS'", id="an extension"),
     ],
 )
 def test_a_fault_that_could_never_fire_is_a_mistake(make: object, complaint: str) -> None:
