@@ -142,6 +142,7 @@ class _Page:
         self._without = without
         self._table: _Table | None = None
         self._flow = 0.0
+        self._shift = 0.0
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
         self._open_details: set[str] = set()
@@ -194,7 +195,7 @@ class _Page:
             self.lines.space()
             return
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
-        if not hidden and not is_on_page(style, len(text), self._flow):
+        if not hidden and not is_on_page(style, len(text), self._flow, self._shift):
             hidden = "position"
         if hidden:
             self._keep(text, hidden)
@@ -257,6 +258,7 @@ class _Page:
             return None
         if name == "br":
             self._flow += _LINE
+            self._shift = 0.0
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
@@ -266,8 +268,11 @@ class _Page:
         layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
+            self._shift = 0.0
         elif layout.is_spaced:
             self.lines.space()
+        if layout.is_table_part:
+            self._shift = 0.0
         if not style.is_out:
             self._flow += style.before
         if element.shadow is not None:
@@ -296,7 +301,7 @@ class _Page:
 
     def _replaced(self, element: Element, style: Style, is_mute: bool) -> None:
         """An image by its alternative text, a field by its value."""
-        hidden = is_mute or not is_on_page(style, 20, self._flow)
+        hidden = is_mute or not is_on_page(style, 20, self._flow, self._shift)
         if element.name == "img":
             text = element.get("alt").strip()
             is_shown = style.has_visibility and not style.clipped and not hidden
@@ -344,6 +349,7 @@ class _Page:
         self._leave_flow(frame)
         if layout.is_block:
             self.lines.block(layout.gap)
+            self._shift = 0.0
         elif layout.is_spaced:
             self.lines.space()
 
@@ -358,6 +364,8 @@ class _Page:
             self._flow = frame.flow
             return
         if layout.is_inline:
+            if around is not None:  # text behind an inline element stands next to it
+                self._shift += style.shift - around.style.shift
             return
         self._flow = max(self._flow, frame.lowest)
         if style.height is not None and not layout.grows:

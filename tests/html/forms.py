@@ -64,6 +64,32 @@ HIDDEN: Final = {
         "display:if(style(--a:b):block;else:none)", "all:unset;display:none", "zoom:.01",
         "--k:none;display:var(--k)", "display:var(--unset,none)", "opacity:calc(1 - 1)",
         "-webkit-text-security:disc;display:none", "content-visibility:hidden",
+        "content-visibility:auto;max-height:0", "-webkit-mask-image:-webkit-gradient(linear,0 0,"
+        "0 100%,from(transparent),to(transparent))", "box-shadow:inset -2000px 0 #000",
+        "backface-visibility:hidden;transform:scaleZ(-1)", "transform:scaleZ(0)",
+        "transform:perspective(9px) translateZ(9px)", "transform:perspective(1px) "
+        "translateZ(-9000px)", "transform:matrix3d(1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,999)",
+        "rotate:90deg 0 1 0", "font:oblique 5deg 0px serif", "font-size-adjust:.002",
+        "line-height:0;overflow:hidden", "font:16px/0 serif;contain:paint", "line-height:99999px",
+        "position:absolute;right:100%", "position:fixed;right:100vw", "-webkit-margin-start:-99em",
+        "-webkit-margin-before:-99em", "padding-top:90px;max-height:50px;overflow:hidden;"
+        "box-sizing:border-box", "border-top:60px solid;height:50px;overflow:hidden;"
+        "box-sizing:border-box", "border-left:9000px solid", "float:right;margin-right:-9000px",
+        "display:grid;grid-template-rows:0;overflow:hidden", "aspect-ratio:2000;overflow:hidden",
+        "direction:rtl;margin-right:-9000px", "text-align:right;margin-right:-9000px",
+        "color:color(xyz 0.95 1 1.09)", "color:color-mix(in srgb,white,white)",
+        "color:rgb(from black r g b/calc(alpha*0))", "color:HighlightText",
+        "background:red;color:color(display-p3 .9175 .2003 .1386)",
+        "background:-webkit-gradient(linear,0 0,0 100%,from(#000),to(#000))",
+        "background:linear-gradient(currentcolor,currentcolor)",
+        "background:image-set(linear-gradient(#000,#000) 1x)", "color:transparent;"
+        "background:linear-gradient(red,red) -9999px 0 no-repeat;-webkit-background-clip:text",
+        "color-scheme:dark;color:CanvasText", "color-scheme:dark;color:light-dark(black,white)",
+        "clip-path:border-box;height:0", "clip-path:inset(0);line-height:0",
+        "clip-path:inset(0);width:0", "-webkit-text-stroke:9px #fff", "outline:99px solid #000;"
+        "outline-offset:-99px", "border-image:linear-gradient(#000,#000) 1 fill",
+        "height:0;background:#000;color:#fff", "max-height:0;background:#fff;filter:invert(1)",
+        "width:0;background:#000;color:#fff",
     ),
     **_rules(
         a_written_body=f"body {_HIDES}",
@@ -108,6 +134,21 @@ HIDDEN: Final = {
         "background:#fff}",
         the_first_line=".k::first-line{color:#fff}",
     ),
+    "a cell without its content": "<table><td style=content-visibility:hidden>{t}",
+    "a collapsed row around a visible cell": "<table><tr style=visibility:collapse><td"
+    " style=visibility:visible>{t}",
+    "behind what is moved on its line": "<b style=margin-left:-9000px>a</b>{t}",
+    "a cell on a line that is moved": "<b style=margin-left:-9000px><i style=display:table-cell>"
+    "{t}",
+    "a float in a box without height": "<div style=background:#000><p style=float:left;color:#fff>"
+    "{t}",
+    "alone in a box without height": "<div style=background:#000><p"
+    " style=position:absolute;color:#fff>{t}",
+    "turned in space with what is around it": "<div style=transform-style:preserve-3d;"
+    "transform:rotateY(180deg)><p style=backface-visibility:hidden>{t}",
+    "nearer than the reader": "<div style=perspective:9px><p style=transform:translateZ(9px)>{t}",
+    "a row of a grid that is closed": "<div style=display:grid;grid-template-rows:0fr><p"
+    " style=margin:0;overflow:hidden>{t}",
     "the second child": "<style>p:nth-child(2){display:none}</style><i>a</i><p>{t}",
     "a sheet counts as a child": "<p>a</p><style>style + p{display:none}</style><p>{t}",
     "a linked sheet": "<link rel=stylesheet href='data:text/css,p{display:none}'><p>{t}",
@@ -158,6 +199,10 @@ SHOWN: Final = {
         "padding-top:30px;height:20px;overflow:hidden",
         "display:none;display:block", "display:none;display:inherit", "color:wrong(1)",
         "box-shadow:inset 0 0 0 1px #000", "box-shadow:0 0 0 99em #eee", "visibility:visible",
+        "text-align:right;text-indent:-9999px", "-webkit-text-stroke:1px #fff", "outline-offset:-2px"
+        ";outline:1px solid", "border-top:20px solid", "display:grid;grid-template-rows:auto",
+        "aspect-ratio:2000", "transform:perspective(900px) translateZ(9px)",
+        "direction:rtl;text-align:right", "content-visibility:auto", "filter:sepia(1)",
     ),
     **_rules(
         a_scope_that_is_elsewhere="@scope (.other){.k{display:none}}",
@@ -174,6 +219,10 @@ SHOWN: Final = {
         a_fetched_sheet="@import url(x.css);",
         a_semicolon_too_many="x;.k{display:none}",
     ),
+    "a float in a box that holds it": "<div style=background:#000;overflow:hidden><p"
+    " style=float:left;color:#fff>{t}",
+    "a float in a box without height": "<div style=background:#000><p style=float:left>{t}",
+    "a box that is not there": "<div style=display:contents;filter:opacity(0)>{t}</div>",
     "fixed in a closed box": "<div style='height:0;overflow:hidden'><b"
     " style='position:fixed;top:9px'>"
     "{t}",

@@ -21,7 +21,7 @@ _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _SHOWN: Final = frozenset(
-    {"background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open", "popover",
+    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open", "popover",
      "size", "text", "type", "width", UNREAD}
 )  # fmt: skip
 """The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
@@ -82,15 +82,20 @@ class Cascade:
             key = (parent, element.name, attributes.get("style"), shown, numbers)
         else:
             key = (parent, element.name, numbers)
+        is_alone = parent.absolute_group is not parent.group and _is_alone(element)
+        if is_alone:
+            key = (*key, True)
         style = self._styles.get(key)
         if style is None:
-            style = self._computed(element, parent, rules)
+            style = self._computed(element, parent, rules, is_alone)
             if len(self._styles) >= _REMEMBERED:
                 self._styles.clear()
             self._styles[key] = style
         return style
 
-    def _computed(self, element: Element, parent: Style, rules: tuple[PageRule, ...]) -> Style:
+    def _computed(
+        self, element: Element, parent: Style, rules: tuple[PageRule, ...], is_alone: bool
+    ) -> Style:
         own = element.attributes.get("style")
         block = self._style_attribute(own) if own else _NOTHING
         self._budget.spend(_COMPUTED_STEPS + 2 * len(rules))
@@ -102,7 +107,9 @@ class Cascade:
         sets = _cascaded(hints, plain, block, has_layers=self.sheets.has_layers)
         if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
             sets.pop("mso-hide", None)
-        style = compute(element.name, parent, sets, is_root=element.parent is None)
+        style = compute(
+            element.name, parent, sets, is_root=element.parent is None, is_alone=is_alone
+        )
         if style.variables is not parent.variables:
             self._budget.spend(len(style.variables))
         if any(entry.rule.is_unsure for entry in rules) or UNREAD in element.attributes:
@@ -128,14 +135,14 @@ class Cascade:
             made = _cascaded({}, matched, _NOTHING, has_layers=self.sheets.has_layers)
             if pseudo == "first-line":
                 first = {name: value for name, value in made.items() if name in _OF_LINES}
-                as_line = compute(element.name, parent, {**sets, **first}, is_root=False)
+                as_line = compute(element.name, parent, {**sets, **first})
                 style.unseen = style.unseen or as_line.unseen
             elif made.get("content", "none") != "none":
                 self._cover(style, made)
 
     def _cover(self, style: Style, made: Mapping[str, Value]) -> None:
         """A box of a pseudo-element that fills the element: behind its text, or in front of it."""
-        box = compute("span", style, made, is_root=False)
+        box = compute("span", style, made)
         color = made.get("background-color")
         if box.lost or not box.has_visibility or made.get("position") != "absolute":
             return
@@ -160,7 +167,7 @@ class Cascade:
             if last is None:
                 continue
             self._budget.spend(_COMPUTED_STEPS)
-            as_last = compute(element.name, parent, {**sets, **last}, is_root=False)
+            as_last = compute(element.name, parent, {**sets, **last})
             if as_last.unseen:
                 style.lost = style.unseen = as_last.unseen
 
@@ -177,6 +184,17 @@ class Cascade:
 _NOTHING: Final = Declared({}, {})
 _COMPUTED_STEPS: Final = 60
 _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity"}
+
+
+def _is_alone(element: Element) -> bool:
+    """Whether there is nothing but blanks in the element around it, apart from it."""
+    around = element.parent.children if element.parent is not None else ()
+    return (
+        all(
+            child is element or (isinstance(child, str) and child.isspace()) for child in around[:9]
+        )
+        and len(around) < 9
+    )
 
 
 def _fills(made: Mapping[str, Value]) -> bool:
@@ -273,6 +291,9 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
         size = _font_size(attributes.get("size", ""))
         if size is not None:
             sets["font-size"] = size
+    if "align" in attributes and name not in ("img", "table"):
+        align = attributes["align"].strip().lower()
+        sets["text-align"] = {"center": 0.5, "middle": 0.5, "right": 1.0}.get(align, 0.0)
     if "dir" in attributes and attributes["dir"].lower() in ("ltr", "rtl"):
         sets["direction"] = attributes["dir"].lower()
     written = _WRITTEN.get(name)
@@ -297,6 +318,8 @@ def _by_name(name: str) -> dict[str, Value]:
         sets.update(_CLIPPED)
     elif name == "table":
         sets["text-indent"] = Length()
+    elif name == "center":
+        sets["text-align"] = 0.5
     if name in _MARGINS:
         sets["margin-top"] = _MARGINS[name]
         if name == "body":

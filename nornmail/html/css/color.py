@@ -42,13 +42,10 @@ seagreen 2e8b57 seashell fff5ee sienna a0522d silver c0c0c0 skyblue 87ceeb slate
 slategray 708090 slategrey 708090 snow fffafa springgreen 00ff7f steelblue 4682b4 tan d2b48c
 teal 008080 thistle d8bfd8 tomato ff6347 turquoise 40e0d0 violet ee82ee wheat f5deb3 white ffffff
 whitesmoke f5f5f5 yellow ffff00 yellowgreen 9acd32
-canvas ffffff canvastext 000000 linktext 0000ee visitedtext 551a8b activetext ff0000
-buttonface f0f0f0 buttontext 000000 buttonborder 000000 field ffffff fieldtext 000000
-highlight b5d5ff highlighttext 000000 selecteditem 1967d2 selecteditemtext ffffff mark ffff00
-marktext 000000 graytext 808080 accentcolor 0075ff accentcolortext ffffff window ffffff
-windowtext 000000 background ffffff menu ffffff menutext 000000 infobackground ffffff
-infotext 000000 captiontext 000000 activecaption ffffff inactivecaption ffffff
-inactivecaptiontext 808080 threedface f0f0f0 threedhighlight f0f0f0 scrollbar ffffff
+canvas ffffff linktext 0000ee buttonface f0f0f0 buttonborder 000000 field ffffff mark ffff00
+graytext 808080 window ffffff background ffffff menu ffffff infobackground ffffff
+activecaption ffffff inactivecaption ffffff inactivecaptiontext 808080 threedface f0f0f0
+threedhighlight f0f0f0 scrollbar ffffff
 """
 _WORDS: Final = _TABLE.split()
 
@@ -57,6 +54,10 @@ NAMES: Final = {
 }
 
 
+_SYSTEM: Final = frozenset(
+    {"canvastext", "buttontext", "fieldtext", "marktext", "windowtext", "menutext", "infotext",
+     "captiontext"}
+)  # fmt: skip
 _HEX: Final = re.compile(r"[0-9a-f]+")
 NEAR: Final = 48.0
 """Two colors this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
@@ -83,6 +84,8 @@ class Color(NamedTuple):
 
 WHITE: Final = Color(255, 255, 255)
 BLACK: Final = Color(0, 0, 0)
+SYSTEM_BLACK: Final = Color(0, 0, 0)
+"""The text of the system, which is black on a light desktop: no other object is this one."""
 BLUE: Final = Color(0, 0, 238)
 TRANSPARENT: Final = Color(0, 0, 0, 0)
 
@@ -121,6 +124,8 @@ def parse_color(text: str, *, quirks: bool = False) -> Color | None:
         return Color(value >> 16, value >> 8 & 255, value & 255)
     if text == "transparent":
         return TRANSPARENT
+    if text in _SYSTEM:
+        return SYSTEM_BLACK
     if text.startswith("#"):
         return _from_hex(text[1:])
     called = function(text) if text.endswith(")") else None
@@ -143,19 +148,8 @@ def _from_hex(digits: str) -> Color | None:
 
 
 def _from_function(name: str, inside: str) -> Color | None:
-    if name == "light-dark":
-        return parse_color(split(inside, ",")[0].strip())
-    if name == "color-mix":
-        return _mixed(inside)
-    if name == "contrast-color":
-        return _contrasting(inside)
     body, _, alpha = inside.partition("/")
-    if inside.lstrip().startswith("from "):
-        return _relative(name, inside)
     parts = [part.strip() for part in split(body, ",")] if "," in body else words(body)
-    if name == "color" and parts:
-        space, *parts = parts
-        name = f"color {space}"
     if not alpha and len(parts) == 4:
         alpha = parts.pop()
     maker = _MAKERS.get(name)
@@ -166,70 +160,6 @@ def _from_function(name: str, inside: str) -> Color | None:
     if red_green_blue is None:
         return None
     return Color(*red_green_blue, max(0.0, min(1.0, opacity)))
-
-
-def _relative(name: str, inside: str) -> Color | None:
-    """``rgb(from white r g b / 50%)``: of other spaces, the channels as they are."""
-    body, _, alpha = inside.partition("/")
-    parts = words(body)
-    base = parse_color(parts[1]) if len(parts) == 5 else None
-    if base is None:
-        return None
-    opacity = _channel(alpha.strip() or "1", 1.0)
-    if name in ("rgb", "rgba"):
-        channels = {"r": base.red, "g": base.green, "b": base.blue}
-        texts = [_NAMED_CHANNEL.sub(lambda m: f"{channels[m[0]]:.2f}", part) for part in parts[2:]]
-        made = _rgb(*texts)
-        base = Color(*made) if made is not None else base
-        if made is None:
-            return None
-    elif not all(part.isalpha() for part in parts[2:]):
-        return None
-    return base._replace(alpha=1.0 if opacity is None else opacity)
-
-
-_NAMED_CHANNEL: Final = re.compile(r"\b[rgb]\b")
-
-
-def _contrasting(inside: str) -> Color | None:
-    """``contrast-color(navy)``: black or white, whichever is told apart better."""
-    base = parse_color(inside.strip().removesuffix("max").strip())
-    if base is None:
-        return None
-    light = _luminance(base)
-    return BLACK if (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) else WHITE
-
-
-def _mixed(inside: str) -> Color | None:
-    """``color-mix(in srgb, white 90%, black)``, mixed in RGB whatever the space is."""
-    pieces = split(inside, ",")
-    if pieces[0].split()[:1] == ["in"]:
-        pieces = pieces[1:]
-    mixed: list[tuple[Color, float | None]] = []
-    for piece in map(words, pieces):
-        share = next((_channel(word, 1.0) for word in piece if word.endswith("%")), None)
-        color = next(filter(None, (parse_color(word) for word in piece)), None)
-        if color is None:
-            return None
-        mixed.append((color, share))
-    if len(mixed) != 2:
-        return None
-    (one, first), (two, second) = mixed
-    if first is None:
-        first = 0.5 if second is None else 1 - second
-    second = 1 - first if second is None else second
-    if first + second <= 0:
-        return None
-    total = first + second
-    first, second = first / total, second / total
-    alpha = one.alpha * first + two.alpha * second
-    if not alpha:
-        return TRANSPARENT
-    red, green, blue = (
-        (a * one.alpha * first + b * two.alpha * second) / alpha
-        for a, b in zip(one[:3], two[:3], strict=True)
-    )
-    return Color(red, green, blue, alpha * min(1.0, total))
 
 
 def _channel(text: str, full: float) -> float | None:
@@ -263,16 +193,6 @@ def _rgb(*texts: str) -> tuple[float, float, float] | None:
     return red, green, blue
 
 
-def _srgb(*texts: str) -> tuple[float, float, float] | None:
-    found = _channels((1, 1, 1), *texts)
-    return None if found is None else _bytes(*found)
-
-
-def _srgb_linear(*texts: str) -> tuple[float, float, float] | None:
-    found = _channels((1, 1, 1), *texts)
-    return None if found is None else _bytes(*(_gamma(one) for one in found))
-
-
 def _hsl(hue: str, saturation: str, lightness: str) -> tuple[float, float, float] | None:
     turned = _angle(hue)
     found = _channels((100, 100, 100), "0", saturation, lightness)
@@ -280,31 +200,6 @@ def _hsl(hue: str, saturation: str, lightness: str) -> tuple[float, float, float
         return None
     share, light = (max(0.0, min(100.0, one)) / 100 for one in found[1:])
     return _bytes(*colorsys.hls_to_rgb(turned / 360, light, share))
-
-
-def _hwb(hue: str, white: str, black: str) -> tuple[float, float, float] | None:
-    turned = _angle(hue)
-    found = _channels((100, 100, 100), "0", white, black)
-    if turned is None or found is None:
-        return None
-    pale, dark = found[1] / 100, found[2] / 100
-    if pale + dark >= 1:
-        gray = pale / (pale + dark)
-        return _bytes(gray, gray, gray)
-    pure = colorsys.hls_to_rgb(turned / 360, 0.5, 1.0)
-    return _bytes(*(one * (1 - pale - dark) + pale for one in pure))
-
-
-def _lab(light: str, a: str, b: str) -> tuple[float, float, float] | None:
-    found = _channels((100, 125, 125), light, a, b)
-    return None if found is None else _from_lab(*found)
-
-
-def _lch(light: str, chroma: str, hue: str) -> tuple[float, float, float] | None:
-    found, turned = _channels((100, 150, 1), light, chroma, "0"), _angle(hue)
-    if found is None or turned is None:
-        return None
-    return _from_lab(found[0], *_polar(found[1], turned))
 
 
 def _oklab(light: str, a: str, b: str) -> tuple[float, float, float] | None:
@@ -321,22 +216,6 @@ def _oklch(light: str, chroma: str, hue: str) -> tuple[float, float, float] | No
 
 def _polar(chroma: float, degrees: float) -> tuple[float, float]:
     return chroma * math.cos(math.radians(degrees)), chroma * math.sin(math.radians(degrees))
-
-
-def _from_lab(light: float, a: float, b: float) -> tuple[float, float, float]:
-    """CIE Lab (D50) by way of XYZ (D65, adapted by Bradford's matrix folded into one)."""
-    y = (light + 16) / 116
-    x, z = y + a / 500, y - b / 200
-    x, y, z = (
-        one**3 if one**3 > 216 / 24389 else (116 * one - 16) * 27 / 24389 for one in (x, y, z)
-    )
-    x, z = x * 0.96422, z * 0.82521
-    linear = (
-        3.1338561 * x - 1.6168667 * y - 0.4906146 * z,
-        -0.9787684 * x + 1.9161415 * y + 0.0334540 * z,
-        0.0719453 * x - 0.2289914 * y + 1.4052427 * z,
-    )
-    return _bytes(*(_gamma(one) for one in linear))
 
 
 def _from_oklab(light: float, a: float, b: float) -> tuple[float, float, float]:
@@ -356,10 +235,7 @@ def _bytes(red: float, green: float, blue: float) -> tuple[float, float, float]:
 
 
 _MAKERS: Final[dict[str, Callable[..., tuple[float, float, float] | None]]] = {
-    "rgb": _rgb, "rgba": _rgb, "hsl": _hsl, "hsla": _hsl, "hwb": _hwb, "lab": _lab, "lch": _lch,
-    "oklab": _oklab, "oklch": _oklch, "color srgb": _srgb, "color display-p3": _srgb,
-    "color a98-rgb": _srgb, "color rec2020": _srgb, "color prophoto-rgb": _srgb,
-    "color srgb-linear": _srgb_linear,
+    "rgb": _rgb, "rgba": _rgb, "hsl": _hsl, "hsla": _hsl, "oklab": _oklab, "oklch": _oklch,
 }  # fmt: skip
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from nornmail.html.css import paint
-from nornmail.html.css.color import BLACK, TRANSPARENT, WHITE, Color
+from nornmail.html.css.color import BLACK, SYSTEM_BLACK, TRANSPARENT, WHITE, Color
 from nornmail.html.css.filters import is_identity
-from nornmail.html.css.geometry import place, what_moves_away
+from nornmail.html.css.clipping import SLIT
+from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import (
     CURRENT,
@@ -23,8 +24,7 @@ from nornmail.html.css.properties import (
     read,
 )
 from nornmail.html.css.style import Style, layout_of
-from nornmail.html.css.transforms import NO_TRANSFORM
-from nornmail.html.css.values import FONT_SIZE, Length
+from nornmail.html.css.values import FONT_SIZE, ZERO, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 
 SMALLEST_TEXT: Final = 4.0
@@ -33,8 +33,23 @@ _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
 
 
-def compute(name: str, parent: Style, sets: Mapping[str, Value], *, is_root: bool) -> Style:
-    """The style of the element ``name`` within ``parent`` on which the cascade has set ``sets``."""
+def compute(
+    name: str,
+    parent: Style,
+    sets: Mapping[str, Value],
+    *,
+    is_root: bool = False,
+    is_alone: bool = False,
+) -> Style:
+    """The style of the element ``name`` within ``parent`` on which the cascade has set ``sets``.
+
+    Args:
+        name: of the element.
+        parent: the style of the element around it.
+        sets: the declarations that win.
+        is_root: it is the root of the page.
+        is_alone: there is nothing else in the element around it.
+    """
     style = parent.child()
     sets = _resolved(style, parent, sets)
     if UNKNOWN in sets:
@@ -46,16 +61,24 @@ def compute(name: str, parent: Style, sets: Mapping[str, Value], *, is_root: boo
     style.display = sets.get("display", "")
     is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
     style.is_out = is_out
-    style.layout = layout_of(name, style.display, parent.display, style.white_space, is_out)
+    around = "flex" if is_root else parent.display  # both make a block of what is in them
+    style.layout = layout_of(name, style.display, around, style.white_space, is_out)
     if not style.lost:
-        style.lost = _what_hides(style, sets)
+        style.lost = _what_hides(name, style, sets)
     if style.lost:
         style.unseen = style.lost
         return style
-    _colors(style, parent, sets)
-    if style.group.depth > paint.MAX_GROUPS:
-        style.lost = style.unseen = _UNKNOWN_STYLE
     place(style, parent, sets)
+    if is_alone and is_out:
+        is_absolute = sets.get("position") in _OUTSIDE
+        style.group = parent.absolute_group if is_absolute else parent.float_group
+    _colors(style, parent, sets)
+    _set_hollow_groups(style, parent, sets, is_alone=is_alone)
+    if style.group.depth > paint.MAX_GROUPS:
+        style.lost = _UNKNOWN_STYLE
+    if style.lost:
+        style.unseen = style.lost
+        return style
     style.is_painted = _covers_what_is_behind(style, sets)
     style.unseen = what_hides_text(style)
     return style
@@ -192,7 +215,9 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     style.indent = sets.get("text-indent", style.indent)
     if "visibility" in sets:
         style.has_visibility = sets["visibility"] == "visible"
+        style.is_collapsed = sets["visibility"] == "collapse"
     style.white_space = sets.get("white-space", style.white_space)
+    style.align = sets.get("text-align", style.align)
     if "direction" in sets:
         style.is_rtl = sets["direction"] == "rtl"
 
@@ -205,6 +230,8 @@ Blink: nested quotes take many."""
 
 def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     color = sets.get("color")
+    if style.is_dark and any(value is SYSTEM_BLACK for value in sets.values()):
+        style.lost = _UNKNOWN_STYLE
     if isinstance(color, Color):
         style.color = color
     if "text-fill-color" in sets:
@@ -219,10 +246,35 @@ def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         style.shadows = tuple(_colored(shadow, style.color) for shadow in sets["text-shadow"])
     if not style.layout.is_inline and style.block_group is not None:
         style.group, style.block_group = style.block_group, None
+    if style.display == "contents":  # it has no box of its own
+        return
     _group(style, sets)
     if style.layout.is_inline and style.block_group is None:
         style.block_group = style.group
     _paint(style, sets)
+
+
+def _set_hollow_groups(
+    style: Style, parent: Style, sets: Mapping[str, Value], *, is_alone: bool
+) -> None:
+    """A box with nothing in the flow has no height, and no background behind its text."""
+    layout = style.layout
+    style.float_group = style.absolute_group = style.group
+    padding = sum(
+        sets.get(name, ZERO).pixels(style.size) for name in ("padding-top", "padding-bottom")
+    )
+    if style.height is not None or padding > 2 * _FILLING:
+        return
+    style.absolute_group = parent.absolute_group if is_alone else parent.group
+    holds_floats = (
+        style.is_out or layout.grows or layout.is_inline or layout.is_side_by_side
+        or style.display in _HOLDING_FLOATS or sets.get("overflow", "visible") != "visible"
+    )  # fmt: skip
+    if not holds_floats:
+        style.float_group = parent.float_group if is_alone else parent.group
+
+
+_HOLDING_FLOATS: Final = frozenset({"flow-root", "flex", "grid", "inline-block"})
 
 
 def _colored(shadow: Shadow, current: Color) -> Shadow:
@@ -245,10 +297,13 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
 
 def _paint(style: Style, sets: Mapping[str, Value]) -> None:
     """The element's own background, and shadows that lie on it."""
+    if _is_beside_text(style, sets):
+        return
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
     image = sets.get("background-image")
-    image = None if image == "none" or sets.get("background-size") is True else image
+    is_away = sets.get("background-size") is True or sets.get("background-position") is True
+    image = None if image == "none" or is_away else image
     if sets.get("background-clip") is True:
         style.back_ink = image if image is not None else color
         return
@@ -257,11 +312,27 @@ def _paint(style: Style, sets: Mapping[str, Value]) -> None:
     if image is not None:
         style.group = style.group.painted(None if image == IMAGE else image)
     for shadow in sets.get("box-shadow", ()):
-        if shadow.is_inset and shadow.spread + abs(shadow.y) + shadow.blur / 2 >= _FILLING:
+        if shadow.is_inset and _depth(shadow) >= _FILLING:
             ink = style.color if shadow.color == CURRENT else shadow.color
             style.group = style.group.painted(ink)
 
 
+def _is_beside_text(style: Style, sets: Mapping[str, Value]) -> bool:
+    """Whether a box is too small for its background to lie behind its text."""
+    if style.layout.is_inline or style.layout.grows or sets.get("background-clip") is True:
+        return False
+    below = sets.get("padding-bottom", ZERO).pixels(style.size)
+    height = line_height(style) if style.height is None else style.height
+    return height + below < SLIT or (style.has_set_width and style.width < SLIT)
+
+
+def _depth(shadow: Shadow) -> float:
+    """How far an inset shadow reaches into the first words."""
+    return shadow.spread + max(abs(shadow.y), abs(shadow.x) / _WORD * 9) + shadow.blur / 2
+
+
+_WORD: Final = 300.0
+"""Pixels of an inset shadow from the side that cover the first words."""
 _FILLING: Final = 9.0
 """Pixels of an inset shadow that fills a box of one line: half of its height."""
 
@@ -269,17 +340,22 @@ _FILLING: Final = 9.0
 # Decisions
 
 
-def _what_hides(style: Style, sets: Mapping[str, Value]) -> str:
+def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
     """What hides the element and all within it, whatever that says; ``""`` if nothing does."""
     if style.display == "none" or style.display in ("table-column", "table-column-group"):
         return "display"
     if sets.get("mso-hide") == "all":
         return "mso-hide"
+    if sets.get("outline-offset", 0.0) <= -_OVER and sets.get("outline", 0.0) >= _OVER:
+        return "covered"
     if sets.get("text-security", "none") != "none":
         return "visibility"
     if style.display == "contents":  # it has no box of its own
         return ""
-    is_box = not style.layout.is_inline and not style.layout.grows
+    if style.is_collapsed and (style.display in _ROWS or (not style.display and name in _ROWS)):
+        return "visibility"
+    is_cell = style.display == "table-cell" or (not style.display and name in _CELLS)
+    is_box = is_cell or not (style.layout.is_inline or style.layout.grows)
     if sets.get("content-visibility") == "hidden" and is_box:
         return "visibility"
     if sets.get("content") == "image":
@@ -293,13 +369,18 @@ def _what_hides(style: Style, sets: Mapping[str, Value]) -> str:
         sets.get("clip-path") is True
     ):
         return "clipping"
-    if _is_turned_away(style, sets):
-        return "size"
     if _is_behind(style, sets):
         return "position"
     return ""
 
 
+_CELLS: Final = frozenset({"td", "th"})
+_ROWS: Final = frozenset(
+    {"tr", "tbody", "thead", "tfoot", "table-row", "table-row-group", "table-header-group",
+     "table-footer-group"}
+)  # fmt: skip
+_OVER: Final = 50.0
+"""Pixels of an outline that is drawn over the box."""
 _MASKS: Final = (
     "mask-image", "mask-size", "mask-position", "mask-repeat", "mask-clip", "mask-mode",
     "mask-composite", "mask-box-image",
@@ -311,27 +392,6 @@ def _has_mask(sets: Mapping[str, Value]) -> bool:
     if sets.get("mask-box-image") is True or sets.get("mask-image") is True:
         return True
     return "mask-image" in sets and any(sets.get(name) is True for name in _MASKS[1:])
-
-
-def _is_turned_away(style: Style, sets: Mapping[str, Value]) -> bool:
-    """Whether transforms leave a line of the box, or show its back where that is not drawn."""
-    if style.layout.is_inline:
-        return False
-    turned = NO_TRANSFORM
-    for name in ("rotate", "scale", "transform"):
-        if name in sets:
-            turned = turned.times(sets[name])
-    zoom = sets.get("zoom", 1.0) or 1.0
-    if turned is NO_TRANSFORM and zoom == 1.0:
-        return False
-    scale = turned.scale
-    if scale < _EDGE_ON:
-        return True
-    style.scale *= scale * zoom
-    return turned.facing < 0 and sets.get("backface-visibility") == "hidden"
-
-
-_EDGE_ON: Final = 0.05
 
 
 def _is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
@@ -359,7 +419,7 @@ def what_hides_text(style: Style) -> str:
         return style.clipped
     if not style.has_visibility:
         return "visibility"
-    if style.size * style.scale * (style.size_adjust and 1.0) < SMALLEST_TEXT:
+    if style.size * style.scale * min(1.0, 3 * style.size_adjust) < SMALLEST_TEXT:
         return "size"
     if style.spacing <= -0.7 * style.size:
         return "size"
@@ -369,14 +429,21 @@ def what_hides_text(style: Style) -> str:
 def _is_inked(style: Style) -> bool:
     """Whether fill, stroke, shadow, or a background clipped to the text is seen."""
     fill = style.fill or style.color
+    stroke = style.stroke_color or style.color
+    if style.stroke_width >= _COVERING * style.size:
+        return paint.is_seen(stroke, style.group)
     if paint.is_seen(fill, style.group):
         return True
-    if style.stroke_width >= 0.3 and paint.is_seen(style.stroke_color or style.color, style.group):
+    if style.stroke_width >= 0.3 and paint.is_seen(stroke, style.group):
         return True
     ink = style.back_ink
     if ink is not None and fill.alpha < 0.9:
         return not isinstance(ink, Color) or paint.is_seen(ink, style.group)
     return any(_is_seen_shadow(shadow, style) for shadow in style.shadows)
+
+
+_COVERING: Final = 0.3
+"""The width of a stroke, in sizes of the font, that leaves nothing of the letter."""
 
 
 def _is_seen_shadow(shadow: Shadow, style: Style) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.properties import Value
 from nornmail.html.css.style import Containing, Style
-from nornmail.html.css.transforms import LINE, NO_TRANSFORM, SLIT
+from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
 
 FAR_RIGHT: Final = 1_000.0
@@ -20,11 +21,16 @@ FAR_DOWN: Final = 5_000.0
 _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
-    {"bottom", "box-sizing", "contain", "filter", "height", "left", "margin-bottom", "margin-left",
+    {"aspect-ratio", "border-left-width", "border-top-width", "bottom", "box-sizing", "clip-path", "contain", "content-visibility", "filter", "grid-template-rows", "height", "left", "margin-bottom", "margin-left",
      "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
-     "padding-bottom", "padding-left", "padding-right", "padding-top", "position", "right",
-     "rotate", "scale", "top", "transform", "transform-origin", "translate", "width"}
+     "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
+     "right", "rotate", "scale", "top", "transform", "transform-origin", "translate", "width",
+     "zoom"}
 )  # fmt: skip
+_TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
+_EDGE_ON: Final = 0.05
+"""The part of the size of letters that is left where nobody reads them."""
+_GRIDS: Final = frozenset({"grid", "inline-grid"})
 _HALF: Final = Length(share=0.5)
 _CENTER: Final = (_HALF, _HALF)
 
@@ -34,9 +40,12 @@ def place(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     style.height = None
     if not style.layout.is_inline:
         style.line_indent = style.indent
-    if style.display == "contents" or _MOVING.isdisjoint(sets):
-        if not style.layout.is_inline:
+    if style.display == "contents" or (
+        _MOVING.isdisjoint(sets) and parent.space is None and not parent.has_flat_row
+    ):
+        if style.layout.is_block:
             _leave_line(style)
+        if not style.layout.is_inline:
             _limit_depth(style, 0.0)
         return
     box = _Box(style, parent, sets)
@@ -52,6 +61,7 @@ class _Box:
 
     def __init__(self, style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         self.style = style
+        self.parent = parent
         self.sets = sets
         self.position = sets.get("position", "static")
         self.is_out = self.position in _OUTSIDE
@@ -87,15 +97,20 @@ class _Box:
 
     def locate(self) -> None:
         style = self.style
-        if not self.is_inline:
+        if style.layout.is_block:
             _leave_line(style)
         left = self.pixels("margin-left") + self.pixels("padding-left")
         top = 0.0 if self.is_inline else self.pixels("margin-top") + self.pixels("padding-top")
         if style.layout.is_table_part and not self.is_out:
             left, top = max(0.0, self.pixels("padding-left")), self.pixels("padding-top")
+        if not self.is_inline:
+            left += self.pixels("border-left-width")
+            top += self.pixels("border-top-width")
         if self.is_out:
             self._locate_outside(left, top)
             return
+        if self.sets.get("float") in ("right", "inline-end"):
+            left -= min(0.0, self.pixels("margin-right"))
         if self.is_inline:
             style.shift += left
         if 0 < left < FAR_RIGHT:  # many honest steps do not lead off the page
@@ -138,7 +153,10 @@ class _Box:
             end = around.right + around.width - self.pixels("right") - self.pixels("margin-right")
             width = self.extent("width")
             start = end - width if width is not None else end
-            style.right = start if end <= 0 or start > around.width else max(0.0, end - 200.0)
+            if end <= 1:
+                style.right = start - FAR_RIGHT
+            else:
+                style.right = start if start > around.width else max(0.0, end - 200.0)
         else:
             style.right += left
         height = self.parent_height if self.parent_height is not None else LINE
@@ -174,12 +192,20 @@ class _Box:
         else:
             self.has_width = width is not None
         along = self.pixels("padding-top") + self.pixels("padding-bottom")
+        along += self.pixels("border-top-width")
         height = self._between("height", along)
         if height is None and self.is_out and self.has("top") and self.has("bottom"):
             whole = self.parent_height if self.parent_height is not None else VIEWPORT_HEIGHT
             height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
         if self.is_inline:
             return
+        if height is None and "aspect-ratio" in self.sets and width is not None:
+            height = width / self.sets["aspect-ratio"]
+        is_filling = style.layout.is_block and not style.is_out and not style.layout.grows
+        style.has_set_width = self.has_width
+        style.has_width = self.has_width or (is_filling and self.parent.has_width)
+        if self.sets.get("display", "") in _GRIDS and "grid-template-rows" in self.sets:
+            style.has_flat_row = self.sets["grid-template-rows"]
         style.width = max(0.0, width if width is not None else self.base)
         if not style.layout.grows:
             style.height = height
@@ -189,36 +215,56 @@ class _Box:
         if self.is_inline:
             return None
         size, least, most = (self.extent(f"{kind}{name}") for kind in ("", "min-", "max-"))
+        if self.sets.get("box-sizing") == "border-box":
+            size, least, most = (
+                None if value is None else max(0.0, value - paddings)
+                for value in (size, least, most)
+            )
         if size is None and most is not None and (name == "height" or most < self.base):
             size = most if name == "width" or most <= LINE else None
         if size is not None and most is not None:
             size = min(size, most)
         if least is not None and size is not None:
             size = max(size, least)
-        if size is not None and self.sets.get("box-sizing") == "border-box":
-            size = max(0.0, size - paddings)
         return size
 
     # Transforms
 
     def turn(self) -> None:
+        """Move and shrink the box as its transforms do; they may leave nothing of it."""
         style, sets = self.style, self.sets
+        style.scale *= sets.get("zoom", 1.0) or 1.0
+        around, style.space = self.parent.space, None
         if self.is_inline:
             return
-        turned = NO_TRANSFORM
-        for name in ("translate", "rotate", "scale", "transform"):
-            if name in sets:
-                turned = turned.times(sets[name])
-        if turned is NO_TRANSFORM:
-            return
+        steps: Steps = ()
+        for name in _TRANSFORMS:
+            steps += sets.get(name, ())
+        if steps or around is not None:
+            self._transform(steps, around)
+        if "perspective" in sets and isinstance(sets["perspective"], Length):
+            style.space = perspective(sets["perspective"])
+
+    def _transform(self, steps: Steps, around: Matrix | None) -> None:
+        style, sets = self.style, self.sets
         shrinks = self.is_out or not style.layout.is_block
         width = style.width if self.has_width or not shrinks else _SHRUNK
-        if shrinks and not self.has_width and turned.right.share <= -0.95 and style.right < 50:
-            style.right = -FAR_RIGHT * 10
-        across, along = turned.moved(sets.get("transform-origin", _CENTER), width)
-        style.right += across
-        style.down += along
-        style.clip_depth += along
+        if shrinks and not self.has_width and style.right < 50:
+            share = sum(step.right.share for step in steps if isinstance(step, Move))
+            if share <= -0.95:
+                style.right = -FAR_RIGHT * 10
+        origin = sets.get("transform-origin", _CENTER)
+        result = turned(steps, origin, width)
+        style.right += result.across
+        style.down += result.along
+        style.clip_depth += result.along
+        style.scale *= result.scale
+        whole = result if around is None else turned(steps, origin, width, around)
+        hides_back = sets.get("backface-visibility") == "hidden"
+        if whole.scale < _EDGE_ON or (whole.shows_back and hides_back):
+            style.lost = style.lost or "size"
+        if sets.get("transform-style") == "preserve-3d":
+            style.space = whole.matrix
 
     # Clipping
 
@@ -226,11 +272,15 @@ class _Box:
         style, sets = self.style, self.sets
         contain = sets.get("contain", ())
         cuts = sets.get("overflow", "visible") != "visible" or "paint" in contain
+        cuts = cuts or sets.get("content-visibility") == "auto" or sets.get("clip-path") is False
         if not cuts or self.is_inline or style.layout.grows:
             return
         height = style.height
         if height is None and ("size" in contain or "block-size" in contain):
             height = 0.0
+        if self.parent.has_flat_row or style.has_flat_row:
+            height = 0.0 if height is None else height
+        style.is_flat = height is None and self._line_height() < SLIT
         if height is not None and height + self.pixels("padding-bottom") <= self._first_line():
             style.clipped = style.clipped or "size"
             return
@@ -250,11 +300,10 @@ class _Box:
 
     def _first_line(self) -> float:
         """Pixels of the box that show nothing of its first line."""
-        style = self.style
-        if style.line_height is None:
-            return SLIT - 0.1
-        height = style.line_height.pixels(style.size, style.size)
-        return max(SLIT - 0.1, (height - style.size) / 2)
+        return max(SLIT - 0.1, (self._line_height() - self.style.size) / 2)
+
+    def _line_height(self) -> float:
+        return line_height(self.style)
 
     def contain(self) -> None:
         """The box that positions within are counted from."""
@@ -293,9 +342,21 @@ def _limit_depth(style: Style, top: float) -> None:
             style.clipped = style.clipped or "position"
 
 
+def line_height(style: Style) -> float:
+    """The height of a line of text in pixels."""
+    height = style.line_height
+    return style.size * 1.2 if height is None else height.pixels(style.size, style.size)
+
+
 def what_moves_away(style: Style) -> str:
     """Whether a text of this style has left the page for every length of it."""
     indent = style.line_indent.pixels(style.size, style.width)
+    if style.is_flat and line_height(style) < SLIT:
+        return "size"
+    if line_height(style) > 2 * FAR_DOWN:
+        return "position"
+    if style.align and style.has_width:
+        indent = max(0.0, indent)
     right = style.right + indent
     if right >= FAR_RIGHT or abs(style.down) >= FAR_DOWN or right >= style.clip_right:
         return "position"
@@ -307,11 +368,23 @@ def what_moves_away(style: Style) -> str:
     return ""
 
 
-def is_on_page(style: Style, chars: int, flow: float) -> bool:
-    """Whether a text of so many characters, ``flow`` pixels below the top, is on the page."""
+def is_on_page(style: Style, chars: int, flow: float, shift: float) -> bool:
+    """Whether a text is on the page.
+
+    Args:
+        style: of the text.
+        chars: how long it is.
+        flow: how many pixels below the top it begins.
+        shift: by how many pixels what stands before it on the line has moved it.
+    """
     indent = min(0.0, style.line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
-    start = style.right + indent
+    start = style.right + indent + min(0.0, shift)
+    if style.has_width and (style.align or style.is_rtl):
+        align = 1 - style.align if style.is_rtl else style.align
+        start = style.right + (style.width - min(wide, style.width)) * align + indent * (1 - align)
+        if start >= FAR_RIGHT:
+            return False
     if start + wide <= max(0.0, style.clip_left):
         return False
     line = max(style.size, LINE)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from nornmail.html.css import transforms
+from nornmail.html.css import clipping, transforms
 from nornmail.html.css.color import TRANSPARENT, Color, alike, parse_color
 from nornmail.html.css.filters import BLENDS, parse_filter
 from nornmail.html.css.syntax import Declaration, function, split, words
@@ -51,7 +51,7 @@ _FONT_SIZES: Final = {
 }  # fmt: skip
 _RELATIVE: Final = {"smaller": Length(em=5 / 6), "larger": Length(em=1.2)}
 _FONT_WORDS: Final = re.compile(
-    r"normal|italic|oblique|small-caps|bold|bolder|lighter|[1-9][0-9]{0,2}|1000"
+    r"normal|italic|oblique|-?[0-9.]+deg|small-caps|bold|bolder|lighter|[1-9][0-9]{0,2}|1000"
     r"|(?:ultra-|extra-|semi-)?(?:condensed|expanded)"
 )
 _SYSTEM_FONTS: Final = frozenset(
@@ -61,11 +61,15 @@ _SIZES: Final = frozenset(
     {"auto", "none", "min-content", "max-content", "fit-content", "stretch", "normal",
      "-webkit-fill-available"}
 )  # fmt: skip
-_IMAGE: Final = re.compile(r"(?:url|image-set|-webkit-image-set|cross-fade|image|paint|element)\(")
-_FETCHED: Final = re.compile(r"""url\(\s*["']?(?:https?|cid|data):|image-set\(|cross-fade\(""")
-_GRADIENT: Final = re.compile(
-    r"(?:-webkit-|-moz-|repeating-)*(?:linear|radial|conic)-gradient\((.*)", re.S
+_IMAGE: Final = re.compile(
+    r"(?:url|image-set|-webkit-image-set|(?:-webkit-)?cross-fade|image|paint|element)\("
 )
+_FETCHED: Final = re.compile(r"""url\(\s*["']?(?:https?|cid|data):|image-set\(|cross-fade\(""")
+_MIXED: Final = re.compile(r"(?:image-set|cross-fade)\(")
+_GRADIENT: Final = re.compile(
+    r"(?:-webkit-|-moz-|repeating-)*(?:(?:linear|radial|conic)-)?gradient\((.*)", re.S
+)
+_STOP: Final = re.compile(r"(?:from|to|color-stop)\(")
 _COLOR: Final = re.compile(r"#[0-9a-f]+|[a-z-]+\((?:[^()]|\([^()]*\))*\)|[a-z]+")
 
 
@@ -112,9 +116,14 @@ def _color(text: str) -> Color | str | None:
     if text == CURRENT:
         return CURRENT
     color = parse_color(text, quirks=True)
-    if color is None and "(from " in text:
-        return UNKNOWN
-    return color
+    return UNKNOWN if color is None and _OTHER_COLOR.match(text) else color
+
+
+_OTHER_COLOR: Final = re.compile(
+    r"(?:color|color-mix|contrast-color|light-dark|lab|lch|hwb|alpha|device-cmyk)\(|[a-z]+\(from "
+    r"|(?:active|visited)text|accentcolor(?:text)?|selecteditem(?:text)?|highlight(?:text)?\Z"
+)
+"""Colors that are not computed here: mail is written without them."""
 
 
 def _zoom(text: str) -> float | None:
@@ -156,6 +165,8 @@ def _image(text: str) -> Color | str | None:
     if text == "none":
         return "none"
     result: Color | str | None = None
+    if "currentcolor" in text or ("gradient(" in text and _MIXED.search(text)):
+        return UNKNOWN
     for layer in split(text, ","):
         layer = layer.strip()
         gradient = _GRADIENT.match(layer)
@@ -177,7 +188,8 @@ def _image(text: str) -> Color | str | None:
 
 
 def _stops(text: str) -> list[Color]:
-    return [color for color in map(parse_color, _COLOR.findall(text)) if color is not None]
+    texts = _COLOR.findall(_STOP.sub(" ", text))
+    return [color for color in map(parse_color, texts) if color is not None]
 
 
 def _tiny(text: str) -> bool | None:
@@ -185,6 +197,15 @@ def _tiny(text: str) -> bool | None:
     first = words(split(text, ",")[0])
     lengths = [length_of(word) for word in first]
     return any(length is not None and length.pixels() < 1 for length in lengths)
+
+
+def _is_far(text: str) -> bool:
+    """Whether a background's image stands far from the first words."""
+    lengths = (length_of(word) for word in words(text))
+    return any(length is not None and abs(length.px) >= _FAR for length in lengths)
+
+
+_FAR: Final = 500.0
 
 
 def _opacity(text: str) -> float | None:
@@ -225,10 +246,56 @@ def _stroke_width(text: str) -> float | None:
     return None if length is None else length.pixels()
 
 
+_ALIGNED: Final = {
+    "center": 0.5, "-webkit-center": 0.5, "right": 1.0, "-webkit-right": 1.0, "end": 1.0
+}  # fmt: skip
+"""How much of the room that a line leaves is in front of it, in text from left to right."""
+
+
+def _border_width(text: str) -> Length | None:
+    return Length(px=3) if text in ("thin", "medium", "thick") else length_of(text)
+
+
+def _border(*longhands: str) -> Callable[[str], Iterator[tuple[str, Value]]]:
+    """A shorthand of borders, of which the width of those above and to the left counts."""
+
+    def expanded(text: str) -> Iterator[tuple[str, Value]]:
+        parts = words(text)
+        width = next(filter(None, map(_border_width, parts)), Length(px=3))
+        is_drawn = any(part in _BORDERS for part in parts)
+        for longhand in longhands:
+            yield longhand, width if is_drawn else Length()
+
+    return expanded
+
+
+_BORDERS: Final = frozenset(
+    {"solid", "dashed", "dotted", "double", "groove", "ridge", "inset", "outset"}
+)
+
+
+def _ratio(text: str) -> float | None:
+    """How many times as wide as high a box is."""
+    wide, _, high = text.removeprefix("auto").partition("/")
+    numbers = number_of(wide.strip()), number_of(high.strip() or "1")
+    return numbers[0] / numbers[1] if numbers[0] and numbers[1] else None
+
+
+def _has_flat_row(text: str) -> bool:
+    """Whether the first row of a grid is no higher than what may be cut off of it."""
+    first = words(text.partition("/")[0])[:1]
+    return bool(first) and first[0] in ("0", "0px", "0fr", "0%", "0em", "minmax(0,0)")
+
+
+def _outline(text: str) -> float:
+    """The width of an outline in pixels."""
+    return next(filter(None, map(_stroke_width, words(text))), 0.0)
+
+
 def _contain(text: str) -> frozenset[str] | None:
     named = {"strict": "size paint layout", "content": "paint layout", "none": ""}
     parts = named.get(text, text).split()
-    allowed = {"size", "paint", "layout", "style", "inline-size", "block-size"}
+    allowed = {"size", "paint", "layout", "style", "inline-size"}
     return frozenset(parts) if allowed.issuperset(parts) else None
 
 
@@ -287,7 +354,9 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "text-shadow": _shadows, "box-shadow": _shadows,
     "background-color": _color,
     "background-image": _image, "background-clip": lambda text: "text" in text,
-    "background-size": _tiny,
+    "background-size": _tiny, "background-position": _is_far,
+    "outline": _outline, "outline-offset": _stroke_width,
+    "border-image": lambda text: UNKNOWN if "fill" in text.split() else None,
     "width": _size, "height": _size, "max-width": _size, "max-height": _size,
     "min-width": _size, "min-height": _size,
     "overflow": _keyword("visible", "hidden", "clip", "scroll", "auto", "overlay"),
@@ -301,11 +370,15 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "box-sizing": _keyword("border-box", "content-box"),
     "transform": transforms.transform, "scale": transforms.scale, "rotate": transforms.rotate,
     "translate": transforms.translate, "transform-origin": transforms.origin,
-    "backface-visibility": _keyword("visible", "hidden"),
+    "text-align": lambda text: _ALIGNED.get(text, 0.0),
+    "border-top-width": _border_width, "border-left-width": _border_width,
+    "aspect-ratio": _ratio, "grid-template-rows": _has_flat_row,
+    "backface-visibility": _keyword("visible", "hidden"), "perspective": _offset,
+    "transform-style": _keyword("flat", "preserve-3d"),
     "offset-path": _path,
     "zoom": _zoom,
-    "clip": transforms.clip,
-    "clip-path": transforms.clip_path,
+    "clip": clipping.clip,
+    "clip-path": clipping.clip_path,
     "white-space": _white_space,
     "float": _keyword("left", "right", "none", "inline-start", "inline-end"),
     "text-security": _keyword("none", "disc", "circle", "square"),
@@ -328,14 +401,20 @@ _ALIASES: Final = {
     "margin-block-end": "margin-bottom", "white-space-collapse": "white-space",
     "padding-inline-start": "padding-left", "padding-inline-end": "padding-right",
     "padding-block-start": "padding-top", "padding-block-end": "padding-bottom",
+    "outline-width": "outline", "border-image-slice": "border-image",
     "mask-border": "mask-box-image", "mask-border-source": "mask-box-image",
-    "mask-box-image-source": "mask-box-image", "grid-gap": "gap",
+    "mask-box-image-source": "mask-box-image", "margin-start": "margin-left",
+    "margin-end": "margin-right", "margin-before": "margin-top", "margin-after": "margin-bottom",
+    "padding-start": "padding-left", "padding-before": "padding-top", "logical-width": "width",
+    "logical-height": "height", "max-logical-height": "max-height",
+    "max-logical-width": "max-width", "border-block-start": "border-top",
+    "border-inline-start": "border-left",
 }  # fmt: skip
 _PREFIXES: Final = ("-webkit-", "-moz-", "-ms-", "-o-", "-khtml-")
 INHERITED: Final = frozenset(
     {"visibility", "font-size", "font-size-adjust", "line-height", "letter-spacing", "text-indent",
      "color", "text-fill-color", "text-stroke-color", "text-stroke-width", "text-shadow",
-     "white-space", "direction", "color-scheme", "text-security"}
+ "white-space", "direction", "color-scheme", "text-security"}
 )  # fmt: skip
 _SUBSTITUTED: Final = re.compile(
     r"(?:\b(?:var|env)|(?<![-\w])(?:if|attr)|(?<![-\w])--[-\w]+)\(", re.I
@@ -475,7 +554,7 @@ def _background(text: str) -> Iterator[tuple[str, Value]]:
                 return
             clips = clips or word == "text"
         size = layer.rpartition("/")[2].split() if "/" in layer else []
-        tiny = tiny or bool(size and _tiny(size[0]))
+        tiny = tiny or bool(size and _tiny(size[0])) or _is_far(layer)
     yield "background-color", color
     yield "background-image", image
     yield "background-clip", clips
@@ -514,6 +593,10 @@ def _offset_shorthand(text: str) -> Iterator[tuple[str, Value]]:
     yield "offset-path", any(function(word) is not None for word in words(text))
 
 
+def _grid(text: str) -> Iterator[tuple[str, Value]]:
+    yield "grid-template-rows", _has_flat_row(text)
+
+
 def _sides(*longhands: str) -> Callable[[str], Iterator[tuple[str, Value]]]:
     """A shorthand of four sides, or of two: top, right, bottom, left, as CSS fills them up."""
 
@@ -547,6 +630,9 @@ _LONGHANDS: Final[dict[str, tuple[str, ...]]] = {
              "mask-composite", "mask-box-image"),
     "text-stroke": ("text-stroke-width", "text-stroke-color"),
     "offset": ("offset-path",),
+    "border": ("border-top-width", "border-left-width"), "border-top": ("border-top-width",),
+    "border-left": ("border-left-width",), "grid": ("grid-template-rows",),
+    "grid-template": ("grid-template-rows",),
     "animation": ("animation-name", "animation-fill-mode"),
 }  # fmt: skip
 _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
@@ -556,5 +642,7 @@ _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
                      "padding-inline", "padding-block", "inset-inline", "inset-block")
     },
     "font": _font, "background": _background, "mask": _mask_shorthand, "text-stroke": _stroke,
-    "offset": _offset_shorthand, "animation": _animation,
+    "offset": _offset_shorthand, "border": _border(*_LONGHANDS["border"]),
+    "border-top": _border("border-top-width"), "border-left": _border("border-left-width"),
+    "grid": _grid, "grid-template": _grid, "animation": _animation,
 }  # fmt: skip

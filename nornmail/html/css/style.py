@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from nornmail.html.css.color import BLACK, BLUE, Color
 from nornmail.html.css.paint import PAGE, Group
 from nornmail.html.css.properties import Shadow
+from nornmail.html.css.transforms import Matrix
 from nornmail.html.css.values import CONTAINER, FONT_SIZE, VIEWPORT_HEIGHT, VIEWPORT_WIDTH, Length
 from nornmail.html.elements import BLOCKS, HEADINGS
 
@@ -128,18 +129,28 @@ class Style:
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
         before, after, height: what it takes in the flow above and below its text, and its height.
+        align: how much of the room that a line leaves is in front of it.
+        has_set_width: its own width was set.
+        has_width: the width is known, and not just the most that it may be.
+        is_flat: text is cut off unless its lines are higher than those of the box around it.
+        float_group, absolute_group: what lies behind floats, and behind what is positioned, where
+            it is all there is in the box.
+        is_collapsed: rows of tables are not there.
+        has_flat_row: what is in the box and may be cut off has no height.
+        space: the transform of the space that the boxes within are turned in.
         back_ink: the color of a background that shows through the text alone.
         layout: how it stands among the others.
     """
 
     __slots__ = (
-        "absolute", "after", "back_ink", "before", "block_group", "clip_depth",
+        "absolute", "absolute_group", "after", "align", "back_ink", "before", "block_group", "clip_depth",
         "clip_left", "clip_right", "clip_room", "clipped", "color", "display", "down", "fill",
-        "fixed", "group",
-        "has_visibility", "height", "indent", "is_dark", "is_fixed", "is_out", "is_painted",
+        "fixed", "float_group", "group",
+        "has_flat_row", "has_set_width", "has_visibility", "has_width", "height", "indent", "is_dark", "is_fixed",
+        "is_collapsed", "is_flat", "is_out", "is_painted",
         "is_placed", "is_rtl", "is_set", "layout", "line_height", "line_indent", "link",
         "lost", "opacity", "page_color",
-        "right", "scale", "shadows", "shift", "size", "size_adjust", "spacing", "stroke_color",
+        "right", "scale", "shadows", "shift", "size", "size_adjust", "space", "spacing", "stroke_color",
         "stroke_width", "unseen", "variables", "white_space", "width",
     )  # fmt: skip
 
@@ -149,6 +160,11 @@ class Style:
         self.size, self.size_adjust = FONT_SIZE, 1.0
         self.is_set = self.is_painted = self.is_dark = self.is_rtl = False
         self.is_placed = self.is_fixed = self.is_out = False
+        self.space: Matrix | None = None
+        self.align = 0.0
+        self.is_flat = self.has_flat_row = self.has_set_width = False
+        self.has_width = True
+        self.is_collapsed = False
         self.scale = self.opacity = 1.0
         self.line_height: Length | None = None
         self.spacing = 0.0
@@ -162,7 +178,7 @@ class Style:
         self.stroke_color: Color | None = None
         self.shadows: tuple[Shadow, ...] = ()
         self.back_ink: Color | str | None = None
-        self.group: Group = PAGE
+        self.group = self.float_group = self.absolute_group = PAGE
         self.right = self.down = self.before = self.after = self.shift = 0.0
         self.width: float = CONTAINER
         self.height: float | None = None
@@ -189,7 +205,11 @@ class Style:
         new.right, new.down, new.before, new.after = self.right, self.down, 0.0, 0.0
         new.shift, new.line_indent, new.page_color = self.shift, self.line_indent, self.page_color
         new.block_group = self.block_group
-        new.width, new.height = self.width, None
+        new.width, new.height, new.space = self.width, None, None
+        new.align, new.is_flat, new.has_flat_row = self.align, self.is_flat, False
+        new.has_set_width = False
+        new.has_width, new.is_collapsed = self.has_width, self.is_collapsed
+        new.float_group, new.absolute_group = self.float_group, self.absolute_group
         new.absolute, new.fixed = self.absolute, self.fixed
         new.clip_left, new.clip_right = self.clip_left, self.clip_right
         new.clip_room, new.clip_depth = self.clip_room, self.clip_depth
