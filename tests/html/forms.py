@@ -199,8 +199,9 @@ SHOWN: Final = {
         "padding-top:30px;height:20px;overflow:hidden",
         "display:none;display:block", "display:none;display:inherit", "color:wrong(1)",
         "box-shadow:inset 0 0 0 1px #000", "box-shadow:0 0 0 99em #eee", "visibility:visible",
-        "text-align:right;text-indent:-9999px", "-webkit-text-stroke:1px #fff", "outline-offset:-2px"
-        ";outline:1px solid", "border-top:20px solid", "display:grid;grid-template-rows:auto",
+        "text-align:right;text-indent:-9999px", "-webkit-text-stroke:1px #fff",
+        "outline-offset:-2px;outline:1px solid", "border-top:20px solid",
+        "display:grid;grid-template-rows:auto",
         "aspect-ratio:2000", "transform:perspective(900px) translateZ(9px)",
         "direction:rtl;text-align:right", "content-visibility:auto", "filter:sepia(1)",
     ),

@@ -143,14 +143,13 @@ class Style:
     """
 
     __slots__ = (
-        "absolute", "absolute_group", "after", "align", "back_ink", "before", "block_group", "clip_depth",
-        "clip_left", "clip_right", "clip_room", "clipped", "color", "display", "down", "fill",
-        "fixed", "float_group", "group",
-        "has_flat_row", "has_set_width", "has_visibility", "has_width", "height", "indent", "is_dark", "is_fixed",
-        "is_collapsed", "is_flat", "is_out", "is_painted",
-        "is_placed", "is_rtl", "is_set", "layout", "line_height", "line_indent", "link",
-        "lost", "opacity", "page_color",
-        "right", "scale", "shadows", "shift", "size", "size_adjust", "space", "spacing", "stroke_color",
+        "absolute", "absolute_group", "after", "align", "back_ink", "before", "block_group",
+        "clip_depth", "clip_left", "clip_right", "clip_room", "clipped", "color", "display",
+        "down", "fill", "fixed", "float_group", "group", "has_flat_row", "has_set_width",
+        "has_visibility", "has_width", "height", "indent", "is_collapsed", "is_dark", "is_fixed",
+        "is_flat", "is_out", "is_painted", "is_placed", "is_rtl", "is_set", "layout",
+        "line_height", "line_indent", "link", "lost", "opacity", "page_color", "right", "scale",
+        "shadows", "shift", "size", "size_adjust", "space", "spacing", "stroke_color",
         "stroke_width", "unseen", "variables", "white_space", "width",
     )  # fmt: skip
 
