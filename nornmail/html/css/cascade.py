@@ -21,8 +21,8 @@ _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _SHOWN: Final = frozenset(
-    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open", "popover",
-     "size", "text", "type", "width", UNREAD}
+    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open",
+     "popover", "size", "text", "type", "width", UNREAD}
 )  # fmt: skip
 """The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
 _PRE: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from nornmail.html.css import paint
+from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.color import BLACK, SYSTEM_BLACK, TRANSPARENT, WHITE, Color
 from nornmail.html.css.filters import is_identity
-from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import (

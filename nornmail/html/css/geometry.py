@@ -21,11 +21,12 @@ FAR_DOWN: Final = 5_000.0
 _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
-    {"aspect-ratio", "border-left-width", "border-top-width", "bottom", "box-sizing", "clip-path", "contain", "content-visibility", "filter", "grid-template-rows", "height", "left", "margin-bottom", "margin-left",
-     "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
-     "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
-     "right", "rotate", "scale", "top", "transform", "transform-origin", "translate", "width",
-     "zoom"}
+    {"aspect-ratio", "border-left-width", "border-top-width", "bottom", "box-sizing", "clip-path",
+     "contain", "content-visibility", "filter", "grid-template-rows", "height", "left",
+     "margin-bottom", "margin-left", "margin-right", "margin-top", "max-height", "max-width",
+     "min-height", "min-width", "overflow", "padding-bottom", "padding-left", "padding-right",
+     "padding-top", "perspective", "position", "right", "rotate", "scale", "top", "transform",
+     "transform-origin", "translate", "width", "zoom"}
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
