@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
-    from nornmail.outbox.results import OutgoingMessage as OutgoingMessage
-    from nornmail.outbox.results import SendResult as SendResult
+    from nornmail.outbox.send_result import OutgoingMessage as OutgoingMessage
+    from nornmail.outbox.send_result import SendResult as SendResult
     from nornmail.outbox.status import MailerStatus as MailerStatus
     from nornmail.outbox.transitions import SendLimits as SendLimits
     from nornmail.poller.dead_letters import DeadLetter as DeadLetter
@@ -92,7 +92,7 @@ _HOMES = {
     "net.diagnose": "Check",
     "outbox.admin": "Outbox OutboxMessage",
     "outbox.mailer": "Mailer",
-    "outbox.results": "OutgoingMessage SendResult",
+    "outbox.send_result": "OutgoingMessage SendResult",
     "outbox.status": "MailerStatus",
     "outbox.transitions": "SendLimits",
     "poller.dead_letters": "DeadLetter DeadLetters",

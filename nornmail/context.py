@@ -10,6 +10,7 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from nornmail.errors import ConfigurationError
 
@@ -23,10 +24,12 @@ class DeliveryContext:
 
     Args:
         delivery_id: the message's, the same at every attempt.
+        message: the message.
     """
 
-    def __init__(self, delivery_id: str) -> None:
+    def __init__(self, delivery_id: str, message: Any = None) -> None:
         self.delivery_id = delivery_id
+        self.message = message
         self._lock = threading.Lock()
         self._used: set[str] = set()
 

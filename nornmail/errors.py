@@ -200,7 +200,7 @@ class SendFailed(NornmailError):
     """A message that was to be sent at once was taken for nobody; it will not be tried again.
 
     Attributes:
-        result: a :class:`~nornmail.outbox.results.SendResult`, with each recipient's answer.
+        result: a :class:`~nornmail.outbox.send_result.SendResult`, with each recipient's answer.
     """
 
     def __init__(self, text: str, result: Any) -> None:
@@ -212,7 +212,7 @@ class SendUnknown(NornmailError):
     """The connection fell when the message may have been taken: sending it again may double it.
 
     Attributes:
-        result: a :class:`~nornmail.outbox.results.SendResult`.
+        result: a :class:`~nornmail.outbox.send_result.SendResult`.
     """
 
     def __init__(self, text: str, result: Any) -> None:

@@ -60,6 +60,10 @@ class QueueState(StrEnum):
     UNKNOWN = "unknown"
     """The connection, or the process, ended after the content began to go out: it may have been
     sent. It is never tried again by itself."""
+    HELD = "held"
+    """Durable, and not sent until a person approves it."""
+    DRAFT = "draft"
+    """In the mailbox of drafts, or about to be saved there, for a person to edit and send."""
 
 
 QUEUE_TRANSITIONS: Mapping[QueueState, frozenset[QueueState]] = MappingProxyType(
@@ -75,13 +79,21 @@ QUEUE_TRANSITIONS: Mapping[QueueState, frozenset[QueueState]] = MappingProxyType
         QueueState.UNKNOWN: frozenset(
             {QueueState.QUEUED, QueueState.SENT, QueueState.FAILED, QueueState.UNKNOWN}
         ),
+        # Approved, or rejected.
+        QueueState.HELD: frozenset({QueueState.QUEUED, QueueState.FAILED}),
+        # To itself: it was saved, or is still there.
+        QueueState.DRAFT: frozenset({QueueState.DRAFT, QueueState.SENT, QueueState.FAILED}),
         # By an operator: tried again, or dropped with its bytes.
-        QueueState.FAILED: frozenset({QueueState.QUEUED, QueueState.FAILED}),
+        QueueState.FAILED: frozenset(
+            {QueueState.QUEUED, QueueState.HELD, QueueState.DRAFT, QueueState.FAILED}
+        ),
         # A copy was saved in the mailbox of sent mail, or could not be.
         QueueState.SENT: frozenset({QueueState.SENT}),
     }
 )
 """From each state, the states that may follow. Stores refuse every other change."""
+INITIAL_STATES: Final = frozenset({QueueState.QUEUED, QueueState.HELD, QueueState.DRAFT})
+"""The states that a new message may be in."""
 
 
 def check_queue_transition(before: QueueState, after: QueueState) -> None:
@@ -166,11 +178,13 @@ class QueuedMessage:
         changed_at: when this value was made, in seconds since 1970 UTC.
         reason: why it is in this state; for a person.
         size: octets of the message.
-        copied: a copy is in the mailbox of sent mail.
+        copied: a copy is in the mailbox of sent mail; of a draft, in that of drafts.
         copy_due_at: when that mailbox is asked next, to save a copy or to look for what is
-            unknown; 0.0 where it is not.
-        copy_tries: how often that failed.
+            unknown or a draft; 0.0 where it is not.
+        copy_tries: how often that failed; of a draft, how often it was missing.
         dropped: an operator gave it up; its bytes are not kept.
+        approval: ``"queue"`` or ``"draft"`` where a person decides whether it is sent, else ``""``.
+        decision: what that person decided, with name and reason; ``""`` before.
     """
 
     outbox: str
@@ -195,6 +209,8 @@ class QueuedMessage:
     copy_due_at: float = 0.0
     copy_tries: int = 0
     dropped: bool = False
+    approval: str = ""
+    decision: str = ""
 
     def keeps_bytes(self) -> bool:
         """Whether its bytes may still be needed: for an attempt, or for the copy."""
@@ -219,7 +235,7 @@ REQUESTABLE: Mapping[OperatorRequest, frozenset[QueueState]] = MappingProxyType(
         OperatorRequest.RETRY: frozenset(
             {QueueState.QUEUED, QueueState.FAILED, QueueState.UNKNOWN}
         ),
-        OperatorRequest.DROP: frozenset({QueueState.QUEUED, QueueState.FAILED, QueueState.UNKNOWN}),
+        OperatorRequest.DROP: frozenset(QueueState) - {QueueState.SENDING, QueueState.SENT},
         OperatorRequest.SENT: frozenset({QueueState.UNKNOWN}),
     }
 )
@@ -249,6 +265,49 @@ def still_applies(request: OperatorRequest, before: QueuedMessage, after: Queued
     if request is OperatorRequest.DROP:
         return after.state is not QueueState.SENT and not after.dropped
     return after.state is before.state and after.state is not QueueState.QUEUED
+
+
+APPROVED: Final = "approved"
+REJECTED: Final = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's decision about a held message.
+
+    Attributes:
+        approved: it may be sent. If not, it has failed.
+        text: ``approved by Ann: fine``, or ``rejected by`` and so on.
+        at: when, in seconds since 1970 UTC.
+    """
+
+    approved: bool
+    text: str
+    at: float
+
+
+def decided(message: QueuedMessage | None, decision: Decision) -> QueuedMessage | None:
+    """The message after a decision; ``None`` where the same was decided before.
+
+    Raises:
+        IllegalTransition: there is no message (``None``), it does not wait for a decision, or the
+            opposite was decided before.
+    """
+    verdict = APPROVED if decision.approved else REJECTED
+    if message is None:
+        raise IllegalTransition(f"{verdict}: there is no such message in the outbox")
+    if message.state is not QueueState.HELD:
+        if message.decision.startswith(f"{verdict} "):
+            return None
+        why = f"was {message.decision}" if message.decision else f"is {message.state}, not held"
+        raise IllegalTransition(f"the message {message.key} cannot be {verdict}: it {why}")
+    message = replace(message, decision=decision.text, changed_at=decision.at)
+    if decision.approved:
+        return replace(message, state=QueueState.QUEUED, due_at=decision.at)
+    recipients = tuple(
+        replace(r, status=RecipientStatus.REFUSED, text=decision.text) for r in message.recipients
+    )
+    return replace(message, state=QueueState.FAILED, recipients=recipients, reason=decision.text)
 
 
 def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:

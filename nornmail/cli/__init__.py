@@ -34,7 +34,7 @@ COMMANDS = {
     "serve": "run poller and mailer with a control interface over HTTP",
     "dead": "list, show and retry messages that were given up",
     "send": "send a message, and print the server's reply",
-    "outbox": "list, show, retry, drop and resolve messages on their way out",
+    "outbox": "list, show, approve, reject, retry, drop and resolve messages on their way out",
 }
 """The commands, each a module of this package, with a line of help."""
 EPILOG = """\

@@ -1,8 +1,9 @@
-"""``nornmail outbox list | show | send | retry | drop | resolve``: messages on their way out."""
+"""``nornmail outbox``: lists messages on their way out, and settles what a person decides."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -32,14 +33,15 @@ COLUMNS = (
 )
 Act = Callable[[argparse.Namespace, Outbox], None]
 UNSETTLED = ("queued", "sending")
-STATES = ("queued", "sending", "sent", "failed", "unknown")
+STATES = ("queued", "held", "draft", "sending", "sent", "failed", "unknown")
 
 
 def add(parser: Parser) -> None:
     """Add the commands below this one, and their options."""
     parser.description = (
-        "The outbox keeps messages that are to be sent, that could not be sent, or whose outcome "
-        "is unknown.\nThese commands work on the state store alone, even while a program sends (a "
+        "The outbox keeps messages that are to be sent, that wait for approval, that could not be "
+        "sent, or whose\noutcome is unknown.\n"
+        "These commands work on the state store alone, even while a program sends (a "
         "JSON store can be open in\none process only). They leave a request in the store; the "
         "sending program carries it out within two\nseconds, or when it starts.\n\n"
         "Exit status: 0 done, 1 the message is in a state that does not allow it, 2 no message has "
@@ -101,6 +103,11 @@ def _commands(commands: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
     form = showing.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as a JSON object")
     form.add_argument("--raw", action="store_true", help="its bytes")
+    approving = commands.add_parser("approve", help="let held messages go out")
+    rejecting = commands.add_parser("reject", help="do not let held messages go out")
+    for command in (approving, rejecting):
+        command.add_argument("--by", metavar="NAME", help="who decides (default: the login name)")
+        command.add_argument("--why", metavar="TEXT", default="", help="the reason")
     retrying = commands.add_parser(
         "retry",
         help="request another try now",
@@ -112,11 +119,13 @@ def _commands(commands: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
     verdict = resolving.add_mutually_exclusive_group(required=True)
     verdict.add_argument("--sent", action="store_true", help="they were: do not try them again")
     verdict.add_argument("--not-sent", action="store_true", help="they were not: try them again")
-    for command in (retrying, dropping, resolving):
+    for command in (approving, rejecting, retrying, dropping, resolving):
         command.add_argument("keys", metavar="KEY", nargs="+", help="a key, or a unique beginning")
     return [
         (listing, _list),
         (showing, _show),
+        (approving, _approve),
+        (rejecting, _reject),
         (retrying, _retry),
         (dropping, _drop),
         (resolving, _resolve),
@@ -177,6 +186,25 @@ def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
         reply = f"{recipient.code or ''} {recipient.text}".strip()
         line = f"{recipient.status:{NAME_WIDTH}}  {recipient.address}  {reply}"
         print(printable(line.rstrip()))
+
+
+def _approve(chosen: argparse.Namespace, outbox: Outbox) -> None:
+    for message in _messages(chosen, outbox):
+        news = outbox.approve(message, chosen.by or _login_name(), chosen.why)
+        _confirm("approved" if news else "approved before", message)
+
+
+def _reject(chosen: argparse.Namespace, outbox: Outbox) -> None:
+    for message in _messages(chosen, outbox):
+        news = outbox.reject(message, chosen.by or _login_name(), chosen.why)
+        _confirm("rejected" if news else "rejected before", message)
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:  # a user without a name
+        raise ConfigurationError("--by", None, "must name who decides") from error
 
 
 def _retry(chosen: argparse.Namespace, outbox: Outbox) -> None:

@@ -84,6 +84,8 @@ def _advice(summary: StoreSummary) -> list[str]:
         advice.append("unknown: `nornmail outbox resolve` records whether they were sent")
     if any(outbox.failed for outbox in summary.outboxes):
         advice.append("failed: `nornmail outbox list` shows why")
+    if any(outbox.held for outbox in summary.outboxes):
+        advice.append("held or draft: `nornmail outbox list` shows what a person has to decide")
     if any(outbox.queued and not outbox.held_by for outbox in summary.outboxes):
         advice.append("queued, and no program sends: `nornmail outbox send` does")
     return ["", *advice] if advice else []

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from nornmail.compose.addresses import checked_address
+from nornmail.compose.reply import participants
 from nornmail.errors import ComposeError, ConfigurationError, RecipientNotAllowed
+from nornmail.message.message import Message
 from nornmail.outgoing import Envelope
 
 _LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 """ASCII alone: the lower case of a Kelvin sign is a k, and would be another address."""
+CORRESPONDENTS: Final = "correspondents"
+"""Stands for whoever wrote to us with a verified sender, or is in the thread."""
 _RELAYED: Final = re.compile(r"[%!@:,;<>\\\s]")
 """Signs by which a server of the domain may pass mail on to another one: ``eve%evil.example@``."""
 
@@ -21,8 +25,8 @@ class AllowedRecipients:
     """The addresses and domains that mail may go to.
 
     Args:
-        entries: addresses, and domains as ``@example.com``, which do not cover their subdomains;
-            none of them refuses every recipient.
+        entries: addresses, domains as ``@example.com``, which do not cover their subdomains, and
+            :data:`CORRESPONDENTS`; none of them refuses every recipient.
 
     Raises:
         ConfigurationError: an entry is neither.
@@ -33,32 +37,54 @@ class AllowedRecipients:
             entries = (entries,)
         self._addresses: set[str] = set()
         self._domains: set[str] = set()
+        self._correspondents = False
         for entry in entries:
             try:
                 self._add(entry)
             except (ComposeError, AttributeError) as error:
-                must = "must be of addresses and domains, as ann@example.com or @example.com"
+                must = "must be ann@example.com, @example.com or correspondents, or a list of these"
                 raise ConfigurationError("allowed_recipients", entry, must) from error
 
     def _add(self, entry: str) -> None:
         entry = entry.strip()
-        if entry.startswith("@"):
+        if entry == CORRESPONDENTS:
+            self._correspondents = True
+        elif entry.startswith("@"):
             address = checked_address(f"x{entry}", "allowed_recipients")
-            self._domains.add(_comparable(address).rpartition("@")[2])
+            self._domains.add(comparable(address).rpartition("@")[2])
         else:
-            self._addresses.add(_comparable(checked_address(entry, "allowed_recipients")))
+            self._addresses.add(comparable(checked_address(entry, "allowed_recipients")))
 
-    def check(self, envelope: Envelope) -> None:
+    def check(
+        self,
+        envelope: Envelope,
+        messages: Iterable[Message] = (),
+        is_in_thread: Callable[[str], bool] = lambda address: False,
+    ) -> None:
         """Check every recipient of a composed message.
 
         The envelope decides where mail goes; whatever headers, names and tags say, only these
         addresses get it.
 
+        Args:
+            envelope: of the message.
+            messages: those that it answers, or that are being handled. Only one whose sender is
+                verified names correspondents: From, To and Cc; Reply-To does not.
+            is_in_thread: whether an address got mail of ours in the same thread before.
+
         Raises:
             RecipientNotAllowed: one of them is not allowed.
         """
+        known = {
+            comparable(who.address)
+            for message in (messages if self._correspondents else ())
+            if message.authentication.is_aligned()
+            for who in participants(message)
+        }
         for address in envelope.recipients:
-            if not self._covers(_comparable(address)):
+            form = comparable(address)
+            is_known = form in known or (self._correspondents and is_in_thread(form))
+            if not is_known and not self._covers(form):
                 raise RecipientNotAllowed(address)
 
     def _covers(self, address: str) -> bool:
@@ -69,6 +95,6 @@ class AllowedRecipients:
         return domain in self._domains and not _RELAYED.search(plain)
 
 
-def _comparable(address: str) -> str:
+def comparable(address: str) -> str:
     """The form in which addresses are compared: the case of ASCII letters does not matter."""
     return address.translate(_LOWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
@@ -214,6 +215,8 @@ def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -
         # RFC 2046 (5.2.1) forbids encoding it. One that would need it goes as a file.
         lines = _LINE_END.sub(b"\r\n", content)
         plain = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+        if not plain.isascii():
+            plain = _in_seven_bits(plain)
         if plain.isascii() and not check_line_endings(plain):
             encoding, body = "7bit", plain
         else:
@@ -228,6 +231,21 @@ def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -
     if attachment.content_id:
         fields.append(structured("Content-ID", f"<{checked_content_id(attachment)}>"))
     return Entity(tuple(fields), body)
+
+
+def _in_seven_bits(raw: bytes) -> bytes:
+    """A message with its 8-bit parts encoded; as it was where the standard library cannot do it."""
+    from email import message_from_bytes, policy
+    from email.generator import BytesGenerator
+
+    rules = policy.compat32.clone(cte_type="7bit", linesep="\r\n", max_line_length=None)
+    file = io.BytesIO()
+    try:
+        parsed = message_from_bytes(raw, policy=rules)
+        BytesGenerator(file, mangle_from_=False, policy=rules).flatten(parsed)
+    except Exception:  # mail that it cannot parse is sent as a file
+        return raw
+    return file.getvalue()
 
 
 def checked_content_id(attachment: OutgoingAttachment) -> str:

@@ -5,7 +5,7 @@ Their names are those of :data:`REFUSALS`; ``allow`` lifts them one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -13,7 +13,8 @@ from typing import Final
 
 from nornmail.compose.reply import correspondents, is_own
 from nornmail.errors import ConfigurationError, Refusal
-from nornmail.message.automatic import KINDS
+from nornmail.message.addresses import Address
+from nornmail.message.automatic import KINDS, noreply_signs
 from nornmail.message.message import Message
 
 MAX_REPLY_AGE: Final = timedelta(days=7)
@@ -36,6 +37,8 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Every name of a refusal, and what it means."""
+NOT_OF_FORWARDS: Final = frozenset({"list", "bulk", "suppress", "noreply", "nobody"})
+"""Reasons not to answer a sender, which no forwarded message reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ def refusal_reasons(
     max_age: timedelta | None = MAX_REPLY_AGE,
     allow: Collection[str] = (),
     to_author: bool = False,
+    forwarded_to: Sequence[Address] | None = None,
 ) -> list[Refusal]:
     """Every reason not to answer, one of each kind, in the order of :data:`REFUSALS`.
 
@@ -93,6 +97,8 @@ def refusal_reasons(
             ``None`` is no limit.
         allow: names of refusals to ignore.
         to_author: the answer goes to From, whatever Reply-To says.
+        forwarded_to: the message is not answered but forwarded to these: a loop may lead through
+            them as well.
 
     Raises:
         ConfigurationError: ``allow`` has a name that is none of :data:`REFUSALS`.
@@ -100,33 +106,46 @@ def refusal_reasons(
     for name in allow:
         if name not in REFUSALS:
             raise ConfigurationError("allow", name, "must be of " + ", ".join(REFUSALS))
+    recipients = forwarded_to
+    if recipients is None:
+        recipients = correspondents(message, to_author=to_author)
     reasons: dict[str, Refusal] = {}
     for reason in (
-        *(Refusal(sign.kind, sign.reason) for sign in message.automatic_signs),
-        *_from_ourselves(message, own, own_message_ids, to_author),
+        *_automatic(message, to_author),
+        *_from_ourselves(message, own, own_message_ids, recipients),
         *_too_many(answered, limits or AnswerLimits()),
         *_too_old(message, now, max_age),
     ):
         reasons.setdefault(reason.kind, reason)
-    return [reasons[kind] for kind in REFUSALS if kind in reasons and kind not in allow]
+    lifted = {*allow, *(NOT_OF_FORWARDS if forwarded_to is not None else ())}
+    return [reasons[kind] for kind in REFUSALS if kind in reasons and kind not in lifted]
+
+
+def _automatic(message: Message, to_author: bool) -> Iterator[Refusal]:
+    """The signs of a machine. Whether its address is read is asked of the one that is answered."""
+    for sign in message.automatic_signs:
+        if sign.kind != "noreply" or not to_author:
+            yield Refusal(sign.kind, sign.reason)
+    if to_author:
+        for kind, reason in noreply_signs([message.from_.address]):
+            yield Refusal(kind, reason[:MAX_SHOWN])
 
 
 def _from_ourselves(
     message: Message,
     own: Collection[str],
     own_message_ids: Callable[[str], bool],
-    to_author: bool,
+    recipients: Sequence[Address],
 ) -> Iterator[Refusal]:
     """Mail that is ours, or whose answer would go to us or to no one.
 
     A form on a web page may write From our own address, with the customer in Reply-To.
     """
-    recipients = correspondents(message, to_author=to_author)
     if not recipients:
         yield Refusal("nobody", "it has no address to answer to")
     elif all(is_own(recipient.address, own) for recipient in recipients):
         address = recipients[0].address[:MAX_SHOWN]
-        yield Refusal("self", f"a reply goes to {address}, which is ours")
+        yield Refusal("self", f"it would go to {address}, which is ours")
     if message.message_id and own_message_ids(message.message_id):
         yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
 

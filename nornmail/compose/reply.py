@@ -8,7 +8,13 @@ from datetime import datetime
 from html import escape
 from typing import Final
 
-from nornmail.compose.addresses import MAX_NAME_CHARS, NOT_IN_A_LINE, AddressLike, to_address
+from nornmail.compose.addresses import (
+    MAX_NAME_CHARS,
+    NOT_IN_A_LINE,
+    AddressesLike,
+    AddressLike,
+    to_address,
+)
 from nornmail.compose.attachments import OutgoingAttachment
 from nornmail.compose.compose import Draft
 from nornmail.compose.headers import is_message_id
@@ -91,6 +97,7 @@ _MARK = re.compile(
     r"(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4}|\*\d{1,4})?[\s\u00a0]{0,3}[:\uff1a]\s*",
     re.IGNORECASE,
 )
+_FORWARD_MARK = re.compile(r"(?:fwd?|wg|tr|rv|i|enc)\s?:", re.IGNORECASE)
 _LIST_TAG = re.compile(r"\s*(\[[^\[\]]{1,60}\])\s*")
 
 
@@ -182,6 +189,49 @@ def reply_draft(
     )
 
 
+def forward_draft(
+    message: Message,
+    text: str | None,
+    html: str | None = None,
+    *,
+    sender: AddressLike,
+    to: AddressesLike,
+    cc: AddressesLike = None,
+    bcc: AddressesLike = None,
+    attachments: Sequence[OutgoingAttachment] = (),
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+    approved: bool = False,
+) -> Draft:
+    """The draft that forwards a message as an attachment (RFC 2046, 5.2.1).
+
+    Args:
+        message: to forward, whole.
+        text, html: the body.
+        sender: the From address.
+        to, cc, bcc: the recipients.
+        attachments: further files that were read already.
+        headers: further fields.
+        approved: a person decided about it: it is not marked as automatic (RFC 3834, 5).
+    """
+    subject = reply_subject(message.subject).removeprefix("Re:").strip()
+    if not _FORWARD_MARK.match(subject):
+        subject = f"Fwd: {subject}".strip()
+    return Draft(
+        sender=sender,
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        subject=subject,
+        text=text,
+        html=html,
+        attachments=(*attachments, OutgoingAttachment("message.eml", message.raw)),
+        headers=headers,
+        references=_chain(message),
+        thread_id=message.thread_id,
+        auto_submitted="" if approved else "auto-generated",
+    )
+
+
 def _recipients(
     message: Message, ours: Collection[str], *, reply_all: bool, to_author: bool
 ) -> tuple[list[Address], list[Address]]:
@@ -256,6 +306,11 @@ def correspondents(message: Message, *, to_author: bool = False) -> tuple[Addres
     """
     reply_to = () if to_author else message.reply_to
     return tuple(_usable(reply_to, set())) or tuple(_usable((message.from_,), set()))
+
+
+def participants(message: Message) -> tuple[Address, ...]:
+    """Everyone in From, To and Cc who can be written to, each once."""
+    return tuple(_usable((message.from_, *message.to, *message.cc), set()))
 
 
 def is_own(address: str, own: Collection[str]) -> bool:

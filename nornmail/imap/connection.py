@@ -305,7 +305,7 @@ class Connection:
         # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
         return self._checked(intersection(uids, UidSet([(uid, HIGHEST_NUMBER)])))
 
-    def find_message_id(self, message_id: str) -> UidSet:
+    def find_message_id(self, message_id: str, field: str = "Message-ID") -> UidSet:
         """The messages of the selected mailbox with this in their Message-ID header.
 
         The server decides what matches: some find parts of the header, and some that do not know
@@ -313,16 +313,18 @@ class Connection:
 
         Args:
             message_id: with its angle brackets.
+            field: the header that it is looked for in.
 
         Raises:
             ConfigurationError: it holds NUL, CR or LF.
             CommandRefused: as when the server cannot search for what is not ASCII.
         """
         if message_id.isascii() or not {"\0", "\r", "\n"}.isdisjoint(message_id):
-            key = b"HEADER Message-ID " + quote(message_id, name="Message-ID")
+            key = b"HEADER %s " % field.encode() + quote(message_id, name=field)
             return self._checked(self._search(key))
         octets = message_id.encode("utf-8", "surrogateescape")
-        return self._checked(self._search(b"CHARSET UTF-8 HEADER Message-ID", Literal(octets)))
+        key = b"CHARSET UTF-8 HEADER %s" % field.encode()
+        return self._checked(self._search(key, Literal(octets)))
 
     def still_listed(self, uids: UidSet) -> UidSet:
         """Those of ``uids`` that are still in the mailbox.
@@ -439,7 +441,7 @@ class Connection:
         self._copy_or_move("UID COPY", uids, mailbox)
 
     def append(self, mailbox: str, raw: bytes, *, flags: Iterable[str], at: float) -> None:
-        r"""Put a message into a mailbox, as ``\Seen``, selected or not.
+        """Put a message into a mailbox, selected or not.
 
         Args:
             raw: the message, lines ended by CRLF.

@@ -1,45 +1,80 @@
-"""The mailbox of sent mail, where a mailer saves copies, on connections of its own."""
+"""The mailboxes of sent mail and of drafts, which a mailer uses on connections of its own."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from nornmail.errors import CommandRefused
 from nornmail.imap.connection import Connection, ListedMailbox
+from nornmail.imap.results import Body
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.settings.providers import provider_of
 
 log = logging.getLogger("nornmail.imap")
 
-FALLBACK = "Sent"
-"""The mailbox that is made where there is none for sent mail."""
-USUAL_NAMES = (
-    "sent", "sent items", "sent messages", "sent mail", "sent-mail", "sent objects",
-    "gesendet", "gesendete objekte", "gesendete elemente", "gesendete nachrichten",
-    "envoyés", "messages envoyés", "éléments envoyés", "courrier envoyé",
-    "enviados", "elementos enviados", "itens enviados", "mensajes enviados",
-    "inviati", "posta inviata", "messaggi inviati", "verzonden", "verzonden items",
-    "verzonden berichten", "skickat", "skickade objekt", "sendt", "sendte elementer", "sendt post",
-    "lähetetyt", "wysłane", "elementy wysłane", "odeslané", "odeslaná pošta", "elküldött üzenetek",
-    "trimise", "отправленные", "надіслані", "απεσταλμένα", "gönderilenler", "gönderilmiş öğeler",
-    "送信済み", "送信済みメール", "已发送", "已发送邮件", "已傳送", "寄件備份",
-    "보낸 편지함", "보낸편지함",
+
+@dataclass(frozen=True, slots=True)
+class SpecialUse:
+    """A mailbox that every account has for one purpose.
+
+    Attributes:
+        attribute: by which a server marks it (RFC 6154), in lower case.
+        names: of servers that do not mark theirs, in lower case: those of common mail programs and
+            providers. The first that is there counts.
+        fallback: the name of the mailbox that is made where there is none.
+    """
+
+    attribute: str
+    names: tuple[str, ...]
+    fallback: str
+
+
+SENT = SpecialUse(
+    "\\sent",
+    (
+        "sent", "sent items", "sent messages", "sent mail", "sent-mail", "sent objects",
+        "gesendet", "gesendete objekte", "gesendete elemente", "gesendete nachrichten", "envoyés",
+        "messages envoyés", "éléments envoyés", "courrier envoyé", "enviados",
+        "elementos enviados", "itens enviados", "mensajes enviados", "inviati", "posta inviata",
+        "messaggi inviati", "verzonden", "verzonden items", "verzonden berichten", "skickat",
+        "skickade objekt", "sendt", "sendte elementer", "sendt post", "lähetetyt", "wysłane",
+        "elementy wysłane", "odeslané", "odeslaná pošta", "elküldött üzenetek", "trimise",
+        "отправленные", "надіслані", "απεσταλμένα", "gönderilenler", "gönderilmiş öğeler",
+        "送信済み", "送信済みメール", "已发送", "已发送邮件", "已傳送", "寄件備份", "보낸 편지함", "보낸편지함",
+    ),
+    "Sent",
 )  # fmt: skip
-"""Names of mailboxes for sent mail, in lower case, of servers that do not mark theirs (RFC 6154):
-those of common mail programs and providers. The first that is there counts."""
+DRAFTS = SpecialUse(
+    "\\drafts",
+    (
+        "drafts", "draft", "draft messages", "entwürfe", "entwurf", "brouillons", "borradores",
+        "rascunhos", "bozze", "concepten", "utkast", "kladder", "luonnokset", "kopie robocze",
+        "wersje robocze", "szkice", "koncepty", "rozepsané", "piszkozatok", "ciorne", "schițe",
+        "черновики", "чернетки", "πρόχειρα", "taslaklar", "下書き", "草稿", "草稿箱", "草稿匣",
+        "임시 보관함", "임시보관함",
+    ),
+    "Drafts",
+)  # fmt: skip
+Place: TypeAlias = Literal["sent", "draft"]
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_ID = re.compile(rb"<[^<>]+>")
 
 
 class SentMailbox:
-    r"""The mailbox for copies of sent mail, for ``Mailer(sent_mailbox=...)``.
+    r"""The mailboxes for copies of sent mail, and for drafts, for ``Mailer(sent_mailbox=...)``.
 
     Args:
         imap: the account; each use makes a connection of its own.
-        mailbox: its name; ``None`` takes the one that the server says is for sent mail (RFC 6154),
-            else one with a usual name (``Sent Items``, ``Gesendet``, ...), else ``Sent``, which is
-            made where it is missing.
+        mailbox: the name of the one for sent mail; ``None`` takes the one that the server says is
+            for sent mail (RFC 6154), else one with a usual name (``Sent Items``, ``Gesendet``,
+            ...), else ``Sent``, which is made where it is missing.
+        drafts: the same for drafts.
         saved_by_server: whether the SMTP server puts each message there itself; ``None`` knows
             Gmail, Outlook.com, Microsoft 365 and Proton's bridge by host and port. Nothing is put
             there then, and a message of unknown outcome is still looked for.
@@ -51,11 +86,12 @@ class SentMailbox:
         imap: ImapSettings,
         mailbox: str | None = None,
         *,
+        drafts: str | None = None,
         saved_by_server: bool | None = None,
         connect: Callable[[ImapSettings], Connection] | None = None,
     ) -> None:
         self._imap = imap
-        self._mailbox = mailbox
+        self._names = {SENT: mailbox, DRAFTS: drafts}
         if saved_by_server is None:
             saved_by_server = provider_of(imap.host, imap.port).keeps_sent
         self._saved_by_server = saved_by_server
@@ -67,44 +103,80 @@ class SentMailbox:
         return self._saved_by_server
 
     def has(self, message_id: str) -> bool:
-        """Whether a message with this Message-ID is there.
+        """Whether a message with this Message-ID is among sent mail.
 
         Raises:
             NornmailError: the mailbox cannot be searched.
         """
         with closing(self._connect(self._imap)) as connection:
-            if not self._open(connection)[1]:
-                return False
-            if connection.exists == 0:
-                return False
-            uids = connection.find_message_id(message_id)
-            if not uids:
-                return False
-            # Some servers find parts of a header, or answer what they do not understand with all.
-            headers = connection.headers(uids)
-            octets = message_id.encode("utf-8", "surrogateescape")
-            return any(body.raw is not None and octets in body.raw for body in headers.values())
+            _, exists = self._open(connection, SENT)
+            return exists and any(self._find(connection, "Message-ID", message_id))
 
     def append(self, raw: bytes, at: datetime) -> None:
-        r"""Save a message there, with ``\Seen``; the mailbox is made where it is missing.
+        r"""Save a message in the mailbox of sent mail, with ``\Seen``.
+
+        A mailbox that is missing is made.
 
         Raises:
             NornmailError: it was not saved, or may not have been.
         """
+        self._append(SENT, raw, ["\\Seen"], at)
+
+    def append_draft(self, raw: bytes, at: datetime) -> None:
+        r"""Save a message in the mailbox of drafts, with ``\Draft``.
+
+        A mailbox that is missing is made.
+
+        Raises:
+            NornmailError: it was not saved, or may not have been.
+        """
+        self._append(DRAFTS, raw, ["\\Draft", "\\Seen"], at)
+
+    def find_draft(
+        self, message_id: str, in_reply_to: str, since: datetime, is_other: Callable[[str], bool]
+    ) -> Literal["sent", "draft", ""]:
+        """Where a draft is now.
+
+        Mail programs may give a draft another Message-ID when a person edits or sends it. So a
+        message that answers the same one, and was put there after the draft, counts as well.
+
+        Args:
+            message_id: of the draft.
+            in_reply_to: the Message-ID that it answers; ``""`` for none.
+            since: when the draft was made.
+            is_other: whether a Message-ID is that of another message of ours.
+
+        Returns:
+            ``"sent"``, ``"draft"``, or ``""`` where it is in neither mailbox.
+
+        Raises:
+            NornmailError: the mailboxes cannot be searched.
+        """
+        mailboxes: tuple[tuple[SpecialUse, Place], ...] = ((SENT, "sent"), (DRAFTS, "draft"))
+        places: list[Place] = []
         with closing(self._connect(self._imap)) as connection:
-            name, exists = self._open(connection)
+            for use, place in mailboxes:
+                if not self._open(connection, use)[1]:
+                    continue
+                if any(self._find(connection, "Message-ID", message_id)):
+                    return place
+                edited = self._find(connection, "In-Reply-To", in_reply_to) if in_reply_to else ()
+                if any(_was_edited(body, since.timestamp(), is_other) for body in edited):
+                    places.append(place)
+        return places[-1] if places else ""
+
+    def _append(self, use: SpecialUse, raw: bytes, flags: Sequence[str], at: datetime) -> None:
+        with closing(self._connect(self._imap)) as connection:
+            name, exists = self._open(connection, use)
             if not exists:
                 self._create(connection, name)
             try:
-                self._put(connection, name, raw, at)
+                connection.append(name, raw, flags=flags, at=at.timestamp())
             except CommandRefused as refused:
                 if refused.code != "TRYCREATE" or not exists:
                     raise
                 self._create(connection, name)
-                self._put(connection, name, raw, at)
-
-    def _put(self, connection: Connection, name: str, raw: bytes, at: datetime) -> None:
-        connection.append(name, raw, flags=["\\Seen"], at=at.timestamp())
+                connection.append(name, raw, flags=flags, at=at.timestamp())
 
     def _create(self, connection: Connection, name: str) -> None:
         try:
@@ -112,31 +184,61 @@ class SentMailbox:
         except CommandRefused as refused:
             log.info("%s", refused)  # the APPEND shows whether it is there now
 
-    def _open(self, connection: Connection) -> tuple[str, bool]:
-        """Open the mailbox.
+    def _open(self, connection: Connection, use: SpecialUse) -> tuple[str, bool]:
+        """Open the mailbox for a purpose.
 
         Returns:
             Its name, and whether it exists. A usual name that cannot be opened is not taken.
         """
+        given = self._names[use]
         listed = connection.listed_mailboxes()
-        prefix = "" if self._mailbox else connection.personal_prefix()
-        for name in [self._mailbox] if self._mailbox else find_sent(listed, prefix):
+        prefix = "" if given else connection.personal_prefix()
+        for name in [given] if given else find_mailboxes(use, listed, prefix):
             try:
                 connection.examine(name)
             except CommandRefused as refused:
-                if self._mailbox and any(same_mailbox(m.name, name) for m in listed):
+                if given and any(same_mailbox(m.name, name) for m in listed):
                     raise
                 log.debug("%s", refused)
             else:
                 return name, True
-        return self._mailbox or prefix + FALLBACK, False
+        return given or prefix + use.fallback, False
+
+    def _find(self, connection: Connection, field: str, message_id: str) -> Iterator[Body]:
+        """The messages of the opened mailbox that have an id in a header; none where none is."""
+        if not connection.exists:
+            return
+        uids = connection.find_message_id(message_id, field)
+        # Some servers find parts of a header, or answer what they do not understand with all.
+        for body in connection.headers(uids).values() if uids else ():
+            octets = message_id.encode("utf-8", "surrogateescape")
+            if octets in _field(body.raw or b"", field):
+                yield body
 
 
-def find_sent(listed: Sequence[ListedMailbox], prefix: str) -> list[str]:
-    r"""The mailboxes for sent mail among those that a server lists, the likeliest first.
+def _field(header: bytes, name: str) -> bytes:
+    """The value of a header's first field of this name, unfolded; ``b""`` where there is none."""
+    for line in _FOLD.sub(b" ", header).splitlines():
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name.lower().encode():
+            return value
+    return b""
+
+
+def _was_edited(body: Body, since: float, is_other: Callable[[str], bool]) -> bool:
+    """Whether a message that answers the same one may be the draft as a person edited it."""
+    message_id = _ID.search(_field(body.raw or b"", "Message-ID"))
+    if message_id is not None and is_other(message_id[0].decode("utf-8", "replace")):
+        return False
+    return body.received_at is None or body.received_at >= since
+
+
+def find_mailboxes(use: SpecialUse, listed: Sequence[ListedMailbox], prefix: str) -> list[str]:
+    r"""The mailboxes for a purpose among those that a server lists, the likeliest first.
 
     Args:
-        listed: with their attributes; one with ``\Sent`` (RFC 6154) is it.
+        use: the purpose.
+        listed: with their attributes; one with the attribute of the purpose is it.
         prefix: of the user's own mailboxes. Usual names count at its top, and below INBOX.
     """
     names: dict[str, str] = {}
@@ -145,5 +247,5 @@ def find_sent(listed: Sequence[ListedMailbox], prefix: str) -> list[str]:
             if start and mailbox.name[: len(start)].upper() == start.upper():
                 names.setdefault(mailbox.name[len(start) :].casefold(), mailbox.name)
         names.setdefault(mailbox.name.casefold(), mailbox.name)
-    marked = [mailbox.name for mailbox in listed if "\\sent" in mailbox.attributes]
-    return marked + [names[usual] for usual in USUAL_NAMES if usual in names]
+    marked = [mailbox.name for mailbox in listed if use.attribute in mailbox.attributes]
+    return marked + [names[usual] for usual in use.names if usual in names]

@@ -8,7 +8,7 @@ as the notifications of a tracker, which are a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -173,7 +173,12 @@ def _signs(
     if feedback and not any(service in feedback for service in _PERSONAL_FEEDBACK):
         yield "bulk", "Feedback-ID is present"
     yield from _suppressed(headers)
-    for address in answers_to:
+    yield from noreply_signs(answers_to)
+
+
+def noreply_signs(addresses: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """A sign, as its kind and its words, for each address whose mail nobody reads."""
+    for address in addresses:
         if _NOBODY.search(address.rpartition("@")[0]):
             yield "noreply", f"a reply goes to {address}"
 

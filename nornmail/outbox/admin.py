@@ -1,19 +1,32 @@
-"""Outgoing mail as operators see it: list, read, retry, drop, resolve; also beside a sender."""
+"""Outgoing mail for operators: list, read, approve, reject, retry, drop, resolve."""
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import ConfigurationError, IllegalTransition, NornmailError
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import (
+    APPROVED,
+    REJECTED,
+    Decision,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+)
 from nornmail.stores.protocol import StateStore
 
+MAX_REASON = 500
+"""Characters of a name, or of a reason, in a decision."""
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SHORTEST_KEY = 4
 """Characters of a key that are enough to name a message, if no other begins with them."""
-UNSENT = frozenset({QueueState.QUEUED, QueueState.SENDING, QueueState.UNKNOWN, QueueState.FAILED})
+UNSENT = frozenset(QueueState) - {QueueState.SENT}
 """The states of what was not sent; the rest is history."""
 
 
@@ -24,7 +37,7 @@ class OutboxMessage:
     Attributes:
         key: identifies it within its outbox.
         account: the outbox that it is in, as the store names it.
-        state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``.
+        state: ``queued``, ``sending``, ``sent``, ``failed``, ``unknown``, ``held`` or ``draft``.
         message_id: its Message-ID with the angle brackets.
         sender: the envelope's sender.
         recipients: everyone of the envelope, with status, code and text.
@@ -38,6 +51,8 @@ class OutboxMessage:
         size: octets.
         copied: a copy is in the mailbox of sent mail.
         dropped: an operator gave it up; its bytes are not kept.
+        approval: ``queue`` or ``draft`` where a person decides whether it is sent, else ``""``.
+        decision: of that person, with name and reason: ``approved by Ann: fine``; ``""`` before.
         request: of an operator, which no sender has applied yet: ``retry``, ``drop``, ``sent`` or
             ``""``.
     """
@@ -58,6 +73,8 @@ class OutboxMessage:
     size: int
     copied: bool
     dropped: bool
+    approval: str
+    decision: str
     request: str
 
 
@@ -126,10 +143,47 @@ class Outbox:
             raise NornmailError(f"no bytes of the message {message.key} are kept")
         return raw
 
+    def approve(self, message: OutboxMessage | str, who: str, why: str = "") -> bool:
+        """Let a held message go out; durable on return. Approved twice, it is sent once.
+
+        Args:
+            message: the message, or its key.
+            who: the person who approves, for the record.
+            why: the reason, for the record.
+
+        Returns:
+            Whether it was held: false where it was approved before.
+
+        Raises:
+            ConfigurationError: no message has this key, or ``who`` is empty.
+            NornmailError: it is not held, or was rejected.
+            StoreError: the store cannot be written.
+        """
+        return self._decide(message, True, who, why)
+
+    def reject(self, message: OutboxMessage | str, who: str, why: str = "") -> bool:
+        """Make a held message failed, with the reason; its bytes stay. As :meth:`approve`."""
+        return self._decide(message, False, who, why)
+
+    def _decide(self, message: OutboxMessage | str, approved: bool, who: str, why: str) -> bool:
+        if isinstance(message, str):
+            message = self.find(message)
+        who, why = (" ".join(_BREAKS.sub(" ", text).split())[:MAX_REASON] for text in (who, why))
+        if not who:
+            raise ConfigurationError("who", None, "must name the person who decides")
+        verdict = APPROVED if approved else REJECTED
+        text = f"{verdict} by {who}" + (f": {why}" if why else "")
+        try:
+            decision = Decision(approved, text, time.time())
+            return self._store.decide(message.account, message.key, decision)
+        except IllegalTransition as error:
+            raise NornmailError(str(error)) from error
+
     def retry(self, message: OutboxMessage) -> None:
         """Request another attempt now; durable on return.
 
-        A failed message gets another three days. An unknown one is sent again, perhaps for the
+        A failed message gets another three days; one that was rejected is held again, and a draft
+        is saved again. An unknown one is sent again, perhaps for the
         second time.
 
         Raises:
@@ -187,5 +241,7 @@ def _view(message: QueuedMessage, request: OperatorRequest | None) -> OutboxMess
         size=message.size,
         copied=message.copied,
         dropped=message.dropped,
+        approval=message.approval,
+        decision=message.decision,
         request="" if request is None else request.value,
     )

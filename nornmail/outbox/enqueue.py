@@ -1,4 +1,4 @@
-"""The way of a draft into the outbox: its key, its bytes, and whether it may be sent at all."""
+"""Puts a message into the outbox: its key, its bytes, whether it may be sent, and who decides."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from nornmail import context
 from nornmail.clock import Clock, utc_datetime
-from nornmail.compose.allowed import AllowedRecipients
+from nornmail.compose.addresses import to_addresses
+from nornmail.compose.allowed import AllowedRecipients, comparable
 from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
+from nornmail.compose.headers import address_list
 from nornmail.compose.reply import correspondents
 from nornmail.errors import (
     ConfigurationError,
@@ -25,8 +27,9 @@ from nornmail.errors import (
     SendingDisabled,
     SendUnknown,
 )
+from nornmail.message.addresses import Address
 from nornmail.message.message import Message
-from nornmail.outbox.results import SendResult, result_of
+from nornmail.outbox.send_result import OutgoingMessage, SendResult, result_of
 from nornmail.outbox.transitions import CLOCK_SLACK
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
@@ -42,17 +45,26 @@ MAX_KEY_CHARS = 200
 REMEMBERED = 2 * 86_400.0
 """Seconds that a mailer without a store remembers what it sent, for the limits and against loops:
 the longest limit counts over a day."""
+MOST_TO_ONE = 200
+"""Messages to one address that are looked through for one in the same thread: the newest."""
 FORGET_AT_ONCE = 100
 """Messages that such a mailer forgets with each one that it sends."""
+Approval: TypeAlias = Literal["queue", "draft"] | None
+"""The approval that a message needs: a person's for each one that is queued, or as a draft that a
+person sends; ``None`` for none."""
+_IN_THREAD = frozenset({QueueState.QUEUED, QueueState.SENDING, QueueState.SENT, QueueState.UNKNOWN})
+"""States of messages that make their recipients members of a thread."""
 _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def reply_counts(store: StateStore, outbox: str, message: Message, now: float) -> ReplyCounts:
-    """The replies sent to the correspondents of a message, or in its thread: the largest count.
+def reply_counts(
+    store: StateStore, outbox: str, message: Message, recipients: Sequence[Address], now: float
+) -> ReplyCounts:
+    """The replies sent to the recipients, or in the thread of a message: the largest count.
 
     Replies in the future were written before the clock was set back, and do not count.
     """
-    by: list[dict[str, Any]] = [{"address": who.address} for who in correspondents(message)]
+    by: list[dict[str, Any]] = [{"address": who.address} for who in recipients]
     by.append({"thread_id": message.thread_id})
 
     def count(window: float) -> int:
@@ -78,6 +90,8 @@ class Enqueuer:
         receive_only: everything is refused.
         answer_limits, max_reply_age: of replies.
         allowed: recipients; ``None`` allows all.
+        approval: that messages need, or a function that says which one needs what.
+        has_drafts: there is a mailbox of drafts.
     """
 
     def __init__(
@@ -93,7 +107,13 @@ class Enqueuer:
         answer_limits: AnswerLimits | None,
         max_reply_age: timedelta | None,
         allowed: AllowedRecipients | None,
+        approval: Approval | Callable[[OutgoingMessage], Approval],
+        has_drafts: bool,
     ) -> None:
+        if approval is not None and not keeps:
+            raise ConfigurationError("approval", approval, "needs a store, which keeps messages")
+        if not callable(approval):
+            _check_approval(approval, has_drafts)
         self._store = store
         self._outbox = outbox
         self._clock = clock
@@ -104,6 +124,8 @@ class Enqueuer:
         self._answer_limits = answer_limits
         self._max_reply_age = max_reply_age
         self._allowed = allowed
+        self._approval = approval
+        self._has_drafts = has_drafts
         self._process = os.getpid()
 
     def refuse_loops(
@@ -113,8 +135,9 @@ class Enqueuer:
         allow: Collection[str],
         *,
         to_author: bool = False,
+        recipients: Sequence[Address] | None = None,
     ) -> None:
-        """Check that a program may answer a message.
+        """Check that a program may answer a message, or forward it to ``recipients``.
 
         Raises:
             ReplyRefused: it may not.
@@ -124,12 +147,19 @@ class Enqueuer:
             message,
             own=own,
             own_message_ids=lambda message_id: bool(self._store.messages_with_id(message_id)),
-            answered=reply_counts(self._store, self._outbox, message, now),
+            answered=reply_counts(
+                self._store,
+                self._outbox,
+                message,
+                correspondents(message, to_author=to_author) if recipients is None else recipients,
+                now,
+            ),
             limits=self._answer_limits,
             now=utc_datetime(now),
             max_age=self._max_reply_age,
             allow=allow,
             to_author=to_author,
+            forwarded_to=recipients,
         )
         if reasons:
             raise ReplyRefused(reasons)
@@ -152,6 +182,7 @@ class Enqueuer:
         *,
         answers: Message | None = None,
         handling: Message | None = None,
+        approval: Approval = None,
     ) -> SendResult:
         """Compose a message and queue it, unless its key is known.
 
@@ -160,16 +191,24 @@ class Enqueuer:
             draft: makes the draft; called only where the key is new.
             answers: the message that it answers.
             handling: the message being handled, where the context does not know it.
+            approval: that it needs, whatever the mailer's other messages do.
         """
         if self._receive_only:
             raise SendingDisabled("this mailer is receive_only: it sends nothing")
         self.refuse_after_fork()
+        if approval is not None and not self._keeps:
+            raise ConfigurationError("approval", approval, "needs a store, which keeps messages")
         name, default_of = self._key(key, answers, handling)
+        delivery = context.current()
+        messages = (answers, handling, None if delivery is None else delivery.message)
+        order = _Order(
+            name, draft, answers is not None, [m for m in messages if m is not None], approval
+        )
         if default_of is None:
-            return self._put(name, draft, is_answer=answers is not None)
+            return self._put(order)
         default_of.take(self._outbox)
         try:
-            return self._put(name, draft, is_answer=answers is not None)
+            return self._put(order)
         except BaseException:
             default_of.give_back(self._outbox)
             raise
@@ -194,24 +233,13 @@ class Enqueuer:
             key = answers.delivery_id or None
         return key or secrets.token_hex(16), None
 
-    def _put(self, key: str, draft: Callable[[], Draft], *, is_answer: bool) -> SendResult:
-        known = self._store.queued_message(self._outbox, key)
+    def _put(self, order: _Order) -> SendResult:
+        known = self._store.queued_message(self._outbox, order.key)
         if known is not None:
-            log.info("%s was queued before, as %s", key, known.message_id)
-            if known.is_answer is not is_answer:
-                kinds = ("a reply", "a message")
-                had, has = kinds if known.is_answer else reversed(kinds)
-                log.warning(
-                    "%s is the key of %s that was queued before; %s with the same key is not sent: "
-                    "give each a key= of its own",
-                    *(key, had, has),
-                )
-            return result_of(known)
+            return _known_before(known, order)
         now = self._clock.wall()
-        composed = compose(draft(), now=utc_datetime(now), unique=secrets.token_hex(16))
-        if self._allowed is not None:
-            self._allowed.check(composed.envelope)
-        message = _queued(self._outbox, key, composed, now, is_answer=is_answer)
+        composed, approval = self._compose(order, now)
+        message = _queued(self._outbox, order, composed, now, approval)
         if self._dry_run:
             addresses = ", ".join(recipient.address for recipient in message.recipients)
             log.info("dry run: %s to %s", composed.message_id, addresses)
@@ -221,6 +249,43 @@ class Enqueuer:
         stored = self._store.enqueue(message, composed.raw)
         self._worker.wake()
         return result_of(stored)
+
+    def _compose(self, order: _Order, now: float) -> tuple[Composed, Approval]:
+        """The message, whose recipients are allowed, and the approval that it needs."""
+        draft, when, unique = order.draft(), utc_datetime(now), secrets.token_hex(16)
+        composed = compose(draft, now=when, unique=unique)
+        if self._allowed is not None:
+            thread = composed.thread_id
+            self._allowed.check(
+                composed.envelope, order.messages, lambda address: self._wrote_to(address, thread)
+            )
+        approval = order.approval or self._needed_approval(order, composed)
+        _check_approval(approval, self._has_drafts)
+        if approval is None:
+            return composed, approval
+        # A person decides, so it is not an automatic message (RFC 3834, 5).
+        composed = compose(replace(draft, auto_submitted=""), now=when, unique=unique)
+        if approval == "draft" and (bcc := to_addresses(draft.bcc, "bcc")):
+            composed = replace(composed, raw=address_list("Bcc", bcc) + composed.raw)
+        return composed, approval
+
+    def _needed_approval(self, order: _Order, composed: Composed) -> Approval:
+        if not callable(self._approval):
+            return self._approval
+        recipients = composed.envelope.recipients
+        return self._approval(
+            OutgoingMessage(order.key, recipients, composed.raw, 0, order.is_answer)
+        )
+
+    def _wrote_to(self, address: str, thread_id: str) -> bool:
+        """Whether an address got mail of ours in this thread."""
+        messages = self._store.messages_to(self._outbox, address, since=0.0, limit=MOST_TO_ONE)
+        return any(
+            message.thread_id == thread_id
+            and message.state in _IN_THREAD
+            and any(comparable(recipient.address) == address for recipient in message.recipients)
+            for message in messages
+        )
 
     def _send_now(self, message: QueuedMessage, raw: bytes) -> SendResult:
         """Send without a store; remember what the limits and the loop rules need."""
@@ -239,21 +304,66 @@ class Enqueuer:
         raise SendFailed(f"{message.message_id} was not sent: {why}", result) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A message that is to be put into the outbox.
+
+    Attributes:
+        key: in the store.
+        draft: makes its contents.
+        is_answer: it answers a message.
+        messages: those that it answers, or that are being handled.
+        approval: that it needs in any case.
+    """
+
+    key: str
+    draft: Callable[[], Draft]
+    is_answer: bool
+    messages: Sequence[Message]
+    approval: Approval
+
+
+def _check_approval(approval: object, has_drafts: bool) -> None:
+    if approval not in (None, "queue", "draft"):
+        must = "must be None, 'queue' or 'draft', or a function that returns one of these"
+        raise ConfigurationError("approval", approval, must)
+    if approval == "draft" and not has_drafts:
+        must = "needs sent_mailbox=SentMailbox(imap), the account with the mailbox of drafts"
+        raise ConfigurationError("approval", approval, must)
+
+
+def _known_before(known: QueuedMessage, order: _Order) -> SendResult:
+    log.info("%s was queued before, as %s", order.key, known.message_id)
+    if known.is_answer is not order.is_answer:
+        kinds = ("a reply", "a message")
+        had, has = kinds if known.is_answer else reversed(kinds)
+        log.warning(
+            "%s is the key of %s that was queued before; %s with the same key is not sent: "
+            "give each a key= of its own",
+            *(order.key, had, has),
+        )
+    return result_of(known)
+
+
 def _queued(
-    outbox: str, key: str, composed: Composed, now: float, *, is_answer: bool
+    outbox: str, order: _Order, composed: Composed, now: float, approval: Approval
 ) -> QueuedMessage:
+    states = {None: QueueState.QUEUED, "queue": QueueState.HELD, "draft": QueueState.DRAFT}
     return QueuedMessage(
         outbox=outbox,
-        key=key,
+        key=order.key,
         message_id=composed.message_id,
         sender=composed.envelope.sender,
         recipients=tuple(map(Recipient, composed.envelope.recipients)),
         smtputf8=composed.envelope.smtputf8,
         subject=composed.subject,
         thread_id=composed.thread_id,
-        is_answer=is_answer,
+        is_answer=order.is_answer,
+        state=states[approval],
+        approval=approval or "",
         queued_at=now,
-        due_at=now,
+        due_at=now if approval is None else 0.0,
+        copy_due_at=now if approval == "draft" else 0.0,
         changed_at=now,
         size=len(composed.raw),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import random
@@ -15,23 +14,30 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self
 
+from nornmail import context
 from nornmail.clock import Clock, SystemClock, system_random
-from nornmail.compose.addresses import AddressesLike, AddressLike, sender_of, to_address
+from nornmail.compose.addresses import (
+    AddressesLike,
+    AddressLike,
+    sender_of,
+    to_address,
+    to_addresses,
+)
 from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.attachments import AttachmentSource, read_attachments
 from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
-from nornmail.compose.reply import reply_draft
+from nornmail.compose.reply import forward_draft, reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import EventEmitter, OnEvent, OutboxBounced
 from nornmail.message.message import Message
 from nornmail.net.tls import Abort
 from nornmail.outbox import registry
 from nornmail.outbox.bounces import note_bounce
-from nornmail.outbox.enqueue import Enqueuer
+from nornmail.outbox.enqueue import Approval, Enqueuer
+from nornmail.outbox.mailboxes import Drafts, SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.results import BeforeSend, SendResult, result_of
-from nornmail.outbox.sent_copies import SentMail
+from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, SendResult, result_of
 from nornmail.outbox.status import STUCK, MailerStatus, StatusTracker
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
@@ -62,6 +68,8 @@ def _in_thread(
 
     @wraps(method)
     async def run(self: Mailer, /, *args: P.args, **kwargs: P.kwargs) -> SendResult:
+        import asyncio  # here, since most programs have no event loop
+
         task = asyncio.ensure_future(asyncio.to_thread(method, self, *args, **kwargs))
         try:
             return await asyncio.shield(task)
@@ -91,19 +99,25 @@ class Mailer:
             address.
         own_addresses: further addresses of ours; mail from them is never answered.
         render_html: a function that makes HTML of the text, where no HTML is given.
-        sent_mailbox: saves copies of sent mail, such as a
+        sent_mailbox: saves copies of sent mail, and drafts, such as a
             :class:`~nornmail.imap.sent_mailbox.SentMailbox`.
-        before_send: called with an :class:`~nornmail.outbox.results.OutgoingMessage` before each
-            attempt: True sends it, False (or ``raise Reject(why)``) makes it failed, and
-            ``raise Defer(seconds)`` asks again later. Any other exception is a failed attempt.
+        approval: ``"queue"`` holds every message until a person approves it
+            (:meth:`~nornmail.outbox.admin.Outbox.approve`), ``"draft"`` saves it in the mailbox of
+            drafts for a person to send, and a function of an
+            :class:`~nornmail.outbox.send_result.OutgoingMessage` returns one of these, or ``None``
+            for a message that goes out at once. It needs a store.
+        before_send: called with the same before each attempt: True sends it, False (or
+            ``raise Reject(why)``) makes it failed, and ``raise Defer(seconds)`` asks again later.
+            Any other exception is a failed attempt.
         dry_run: compose and check, and neither keep nor send anything.
         receive_only: every attempt to send raises :class:`~nornmail.errors.SendingDisabled`.
         send_limits: how many messages go out per minute and hour; those above wait.
         answer_limits: how many replies a correspondent, and a thread, gets per hour and day.
         max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
-        allowed_recipients: addresses, and domains as ``@example.com``, that mail may go to; others
-            raise :class:`~nornmail.errors.RecipientNotAllowed`. An empty list refuses all; ``None``
-            takes those of the settings, else allows all.
+        allowed_recipients: addresses, and domains as ``@example.com``, that mail may go to, and
+            ``"correspondents"`` for whoever wrote with a verified sender or is in the thread;
+            others raise :class:`~nornmail.errors.RecipientNotAllowed`. An empty list refuses all;
+            ``None`` takes those of the settings, else allows all.
         account: the outbox's name in the store; by default ``username@host``.
         on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
@@ -123,6 +137,7 @@ class Mailer:
         render_html: Callable[[str], str] | None = None,
         sent_mailbox: SentMail | None = None,
         before_send: BeforeSend | None = None,
+        approval: Approval | Callable[[OutgoingMessage], Approval] = None,
         dry_run: bool = False,
         receive_only: bool = False,
         send_limits: SendLimits | None = None,
@@ -188,6 +203,8 @@ class Mailer:
             answer_limits=answer_limits,
             max_reply_age=max_reply_age,
             allowed=_allowed(settings, allowed_recipients),
+            approval=approval,
+            has_drafts=isinstance(sent_mailbox, Drafts),
         )
         if self._drains():
             registry.register(self._store, self._worker)
@@ -249,7 +266,8 @@ class Mailer:
                 started itself: the key counts as it does in the handler.
 
         Returns:
-            Its result so far; with a store mostly ``queued``. Where a message with this key exists,
+            Its result so far; with a store mostly ``queued``, or ``held`` or ``draft`` where a
+            person decides. Where a message with this key exists,
             that one's result, and nothing is sent.
 
         Raises:
@@ -318,9 +336,86 @@ class Mailer:
             ReplyRefused: a program must not answer this message; nothing was sent or kept.
             NornmailError: as :meth:`send`.
         """
+        return self._answer(
+            message,
+            text,
+            html,
+            to=to,
+            reply_all=reply_all,
+            quote=quote,
+            attachments=attachments,
+            headers=headers,
+            from_=from_,
+            allow=allow,
+            approved=approved,
+            key=key,
+            handling=handling,
+        )
+
+    def draft(
+        self,
+        message: Message,
+        text: str | None,
+        html: str | None = None,
+        *,
+        to: Literal["reply-to", "author"] = "reply-to",
+        reply_all: bool = False,
+        quote: bool = False,
+        attachments: Iterable[AttachmentSource] = (),
+        headers: Headers = (),
+        from_: AddressLike | None = None,
+        allow: Collection[str] = (),
+        key: str | None = None,
+        handling: Message | None = None,
+    ) -> SendResult:
+        """Save a reply in the mailbox of drafts, once per key, for a person to edit and send.
+
+        The arguments are those of :meth:`reply`. It is saved when the queue is run. When a person
+        has sent it, it counts as sent; when a person has deleted it, it has failed.
+
+        Returns:
+            Its result so far: mostly ``draft``.
+
+        Raises:
+            ReplyRefused: a program must not answer this message; nothing was kept.
+            ConfigurationError: there is no store, or no mailbox of drafts.
+            NornmailError: as :meth:`send`.
+        """
+        return self._answer(
+            message,
+            text,
+            html,
+            to=to,
+            reply_all=reply_all,
+            quote=quote,
+            attachments=attachments,
+            headers=headers,
+            from_=from_,
+            allow=allow,
+            approved=True,
+            key=key,
+            handling=handling,
+            approval="draft",
+        )
+
+    def _answer(
+        self,
+        message: Message,
+        text: str | None,
+        html: str | None,
+        *,
+        to: Literal["reply-to", "author"],
+        allow: Collection[str],
+        from_: AddressLike | None,
+        attachments: Iterable[AttachmentSource],
+        key: str | None,
+        handling: Message | None,
+        approval: Approval = None,
+        **options: Any,
+    ) -> SendResult:
         if to not in ("reply-to", "author"):
             raise ConfigurationError("to", to, 'must be "reply-to" or "author"')
-        own = self._own | ({message.inbox} if message.inbox else set())
+        own = self._own_addresses(message)
 
         def draft() -> Draft:
             self._enqueuer.refuse_loops(message, own, allow, to_author=to == "author")
@@ -330,18 +425,77 @@ class Mailer:
                 self._html(text, html),
                 sender=from_ or message.inbox or self._sender,
                 own=own,
-                reply_all=reply_all,
                 to_author=to == "author",
-                quote=quote,
+                attachments=read_attachments(attachments),
+                **options,
+            )
+
+        return self._enqueuer.enqueue(
+            key, draft, answers=message, handling=handling, approval=approval
+        )
+
+    def forward(
+        self,
+        message: Message,
+        to: AddressesLike,
+        text: str | None = None,
+        html: str | None = None,
+        *,
+        cc: AddressesLike = None,
+        bcc: AddressesLike = None,
+        attachments: Iterable[AttachmentSource] = (),
+        headers: Headers = (),
+        from_: AddressLike | None = None,
+        allow: Collection[str] = (),
+        approved: bool = False,
+        key: str | None = None,
+        handling: Message | None = None,
+    ) -> SendResult:
+        """Forward a message as an attachment (``message/rfc822``), once per key.
+
+        Args:
+            message: to forward, whole; what is left of a truncated one is fetched.
+            to, cc, bcc: one or several addresses.
+            text, html: the body; either may be left out.
+            attachments, headers: as in :meth:`send`.
+            from_, allow, approved: as in :meth:`reply`.
+            key, handling: as in :meth:`send`; outside of a handler the default key is the message's
+                ``delivery_id`` with ``/forward``.
+
+        Returns:
+            Its result so far, as of :meth:`send`.
+
+        Raises:
+            ReplyRefused: it may come from a loop: it is an automatic reply, a report or a
+                notification, we sent it, it would go to ourselves alone, or too many went there.
+            NornmailError: as :meth:`send`.
+        """
+        own = self._own_addresses(message)
+
+        def draft() -> Draft:
+            to_all = [*to_addresses(to, "to"), *to_addresses(cc, "cc"), *to_addresses(bcc, "bcc")]
+            self._enqueuer.refuse_loops(message, own, allow, recipients=to_all)
+            return forward_draft(
+                message.fetch_rest() if message.truncated else message,
+                text,
+                self._html(text, html),
+                sender=from_ or message.inbox or self._sender,
+                to=to,
+                cc=cc,
+                bcc=bcc,
                 attachments=read_attachments(attachments),
                 headers=headers,
                 approved=approved,
             )
 
+        if key is None and handling is None and context.current() is None and message.delivery_id:
+            key = f"{message.delivery_id}/forward"
         return self._enqueuer.enqueue(key, draft, answers=message, handling=handling)
 
     asend = _in_thread(send)
     areply = _in_thread(reply)
+    aforward = _in_thread(forward)
+    adraft = _in_thread(draft)
 
     # What became of messages that were sent before.
 
@@ -506,6 +660,9 @@ class Mailer:
     def _drains(self) -> bool:
         """Whether queued messages of the store may go out by this mailer."""
         return self._kept is not None and not self._silent
+
+    def _own_addresses(self, message: Message) -> frozenset[str]:
+        return self._own | ({message.inbox} if message.inbox else set())
 
     def _html(self, text: str | None, html: str | None) -> str | None:
         if html is None and text is not None and self._render_html is not None:

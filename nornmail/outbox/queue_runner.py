@@ -26,8 +26,8 @@ from nornmail.errors import (
 from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
-from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask_before_send
-from nornmail.outbox.sent_copies import SentMail, sync_sent_copy
+from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_copy
+from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, ask_before_send
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
@@ -56,7 +56,7 @@ class QueueRunner:
         clock, rng: time and jitter.
         limits: how many messages go out.
         before_send: called before each attempt.
-        sent: the mailbox of sent mail, ``None`` for none.
+        sent: the mailbox of sent mail, and of drafts; ``None`` for none.
         emit: called with an event for each durable change.
         status: shows what is being done.
         retries: a message that could not be sent is tried again; false for a mailer without a
@@ -366,7 +366,7 @@ class QueueRunner:
         self.status.set(state, str(error))
         return seconds
 
-    # The mailbox of sent mail.
+    # The mailboxes of sent mail and of drafts.
 
     def _with_copy(self, message: QueuedMessage) -> QueuedMessage:
         """The message, with its copy due if it has just become sent or unknown."""
@@ -391,13 +391,23 @@ class QueueRunner:
 
     def _sync_sent_copy(self, message: QueuedMessage, sent: SentMail) -> QueuedMessage:
         """The message after its copy; a failure never changes the state of the message itself."""
+        now = self.clock.wall()
+        is_draft = message.state is QueueState.DRAFT
+        if is_draft and not isinstance(sent, Drafts):  # the mailer was made anew, without one
+            return transitions.draft_deferred(message, "no mailbox of drafts is configured", now)
         raw = self.store.message_bytes(self.outbox, message.key)
         try:
-            after = sync_sent_copy(message, raw, sent, self.clock.wall())
+            if isinstance(sent, Drafts) and is_draft:
+                after = sync_draft(message, raw, sent, self._is_other(message), now)
+            else:
+                after = sync_sent_copy(message, raw, sent, now)
         except StoreError:
             raise
         except NornmailError as error:
-            after = transitions.copy_deferred(message, self.clock.wall())
+            if is_draft:
+                log.warning("the draft %s: %s; it will be tried again", message.message_id, error)
+                return transitions.draft_deferred(message, str(error), now)
+            after = transitions.copy_deferred(message, now)
             again = "will be tried again" if after.copy_due_at else "given up"
             text = f"the copy of {message.message_id} was not saved: {error}; {again}"
             log.warning("%s", text)
@@ -405,6 +415,12 @@ class QueueRunner:
         else:
             self.status.copy_error = ""
         return after
+
+    def _is_other(self, message: QueuedMessage) -> Callable[[str], bool]:
+        """A function that says whether a Message-ID is that of another message of the store."""
+        return lambda message_id: (
+            message_id != message.message_id and bool(self.store.messages_with_id(message_id))
+        )
 
     def _until_next(self, pause: float | None) -> float | None:
         """Seconds until the next message or copy is due, ``None`` if nothing waits."""

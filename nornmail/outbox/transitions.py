@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from nornmail.errors import ConfigurationError
 from nornmail.outgoing import (
+    APPROVED,
     REQUESTABLE,
     Envelope,
     OperatorRequest,
@@ -63,6 +64,14 @@ BY_HAND = "retry requested by an operator"
 REJECTED = "rejected by before_send"
 NO_BYTES = "its bytes are missing or damaged in the store"
 FOUND = "found in the mailbox of sent mail"
+DRAFT_REMOVED = "draft removed"
+DRAFT_GRACE = 30.0
+"""Seconds for which a draft may be missing: mail programs save what a person sends, and remove the
+draft, one after the other."""
+FIRST_DRAFT_LOOK = 5.0
+"""Seconds until a draft is looked for; the wait grows with its age."""
+LONGEST_DRAFT_LOOK = 900.0
+"""Seconds between two looks at most: each one is a login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +355,11 @@ def apply_request(
     recipients = tuple(Recipient(r.address) if r.status in again else r for r in message.recipients)
     # Three days anew: the first attempt may be years ago.
     message = replace(message, recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
+    if message.approval == "draft":
+        message = _move(message, QueueState.DRAFT, BY_HAND, now)
+        return replace(with_copy_due(message, now), copied=False)
+    if message.approval == "queue" and not message.decision.startswith(APPROVED):
+        return replace(_move(message, QueueState.HELD, BY_HAND, now), decision="")
     return _move(message, QueueState.QUEUED, BY_HAND, now, due_at=now)
 
 
@@ -393,6 +407,36 @@ def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
     delay = min(FIRST_RETRY * 2.0 ** min(tries - 1, 30), LONGEST_COPY_WAIT)
     due_at = now + delay if tries < COPY_TRIES else 0.0
     return replace(message, copy_tries=tries, copy_due_at=due_at, changed_at=now)
+
+
+# A draft, which a person sends.
+
+
+def draft_seen(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message as a draft that is in its mailbox, to be looked for again."""
+    wait = min(max((now - message.queued_at) / 4, FIRST_DRAFT_LOOK), LONGEST_DRAFT_LOOK)
+    changed_at = message.changed_at if message.copied else now
+    message = replace(message, copied=True, copy_tries=0, attempts=0, reason="")
+    return replace(message, copy_due_at=now + wait, changed_at=changed_at)
+
+
+def draft_missing(message: QueuedMessage, now: float) -> QueuedMessage:
+    """The message as a draft that is not in its mailbox: failed when it stays missing."""
+    if message.copy_tries:
+        return draft_removed(message, DRAFT_REMOVED, now)
+    return replace(message, copy_tries=1, copy_due_at=now + DRAFT_GRACE, changed_at=now)
+
+
+def draft_removed(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    """The message as a draft that is not there any more, and was not sent."""
+    return replace(_given_up(message, reason, now), copied=False, copy_due_at=0.0)
+
+
+def draft_deferred(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
+    """The message as a draft whose mailbox could not be used; it is tried until it can."""
+    wait = FIRST_RETRY if message.attempts < 10 else LONGEST_DRAFT_LOOK
+    message = replace(message, attempts=message.attempts + 1, copy_due_at=now + wait)
+    return noted(message, reason, now)
 
 
 def until_copy(messages: Collection[QueuedMessage], now: float) -> float | None:

@@ -280,7 +280,7 @@ class HandlerRunner:
         return 0.0 if begun_at is None else self._clock.monotonic() - begun_at
 
     def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
-        call = HandlerCall(self, DeliveryContext(message.delivery_id))
+        call = HandlerCall(self, DeliveryContext(message.delivery_id, message))
         if deadline is None or inspect.iscoroutinefunction(handler):
             call.work(handler, message)
         elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:

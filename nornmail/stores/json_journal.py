@@ -176,9 +176,9 @@ class Journal:
 
 # The snapshot: the whole state as one JSON document with a checksum.
 
-VERSION = 2
+VERSION = 3
 """The format's version: a program refuses a higher one than it knows. 2 added the letters and the
-inboxes."""
+inboxes, 3 the letters that a person decides about."""
 LINED = ("entries", "letters")
 """What is written with a line for each, for people and their tools."""
 CHUNK_BYTES = 1 << 20

@@ -20,7 +20,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import Decision, OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.uidset import UidSet
 
 
@@ -158,7 +158,7 @@ class OutboxStore(LeaseStore, Protocol):
         It takes no lease. A message that is kept makes its outbox known to the store.
 
         Args:
-            message: queued; ``message.outbox`` and ``message.key`` name it.
+            message: queued, held or a draft; ``message.outbox`` and ``message.key`` name it.
             raw: the message as it is to go out.
 
         Returns:
@@ -166,7 +166,7 @@ class OutboxStore(LeaseStore, Protocol):
             stands, with nothing written, else this one.
 
         Raises:
-            IllegalTransition: it is new and not QUEUED.
+            IllegalTransition: it is new and in another state.
         """
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
@@ -191,6 +191,18 @@ class OutboxStore(LeaseStore, Protocol):
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
         """The requests that were not carried out yet, with the keys of their messages, in order."""
+
+    def decide(self, outbox: str, key: str, decision: Decision) -> bool:
+        """Approve or reject a held message (:func:`nornmail.outgoing.decided`), durably.
+
+        It takes no lease: no sender touches a message that is held.
+
+        Returns:
+            Whether it was news.
+
+        Raises:
+            IllegalTransition: there is no such message, or it is not to be decided.
+        """
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         """Note what a delivery report says of a recipient (:func:`nornmail.outgoing.bounced`).

@@ -155,6 +155,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             WHERE is_answer = 1""",
         "ALTER TABLE mailbox ADD COLUMN horizon REAL",
     ),
+    (
+        # What a person decides about mail on its way out.
+        "ALTER TABLE letter ADD COLUMN approval TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE letter ADD COLUMN decision TEXT NOT NULL DEFAULT ''",
+    ),
 )
 """The steps from each version of the schema to the next; their number is the version. A step that
 was released is never changed: another one is added."""

@@ -30,12 +30,14 @@ from nornmail.model import (
     State,
 )
 from nornmail.outgoing import (
+    Decision,
     OperatorRequest,
     QueuedMessage,
     QueueState,
     Recipient,
     bounced,
     check_request,
+    decided,
     replaced,
     still_applies,
 )
@@ -446,10 +448,22 @@ class SqlStateStore(StateStore, ABC):
             if known is not None and known[1] is not request:
                 execute(rows.UPDATE_REQUEST, (request.value, known[0]))
 
+    def decide(self, outbox: str, key: str, decision: Decision) -> bool:
+        return self._amend(outbox, key, lambda message: decided(message, decision))
+
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
+        return self._amend(outbox, key, lambda message: message and bounced(message, report))
+
+    def _amend(
+        self,
+        outbox: str,
+        key: str,
+        amended: Callable[[QueuedMessage | None], QueuedMessage | None],
+    ) -> bool:
+        """Change a message without the lease; return whether there was anything to change."""
         with self._locked(), self._transaction() as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
-            after = None if known is None else bounced(known[2], report)
+            after = amended(None if known is None else known[2])
             if known is None or after is None:
                 return False
             execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), known[0]))

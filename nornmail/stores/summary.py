@@ -55,6 +55,7 @@ class OutboxSummary:
         sending: messages that are being sent, or whose sender was interrupted.
         unknown: messages that the server may have accepted.
         failed: messages that were given up.
+        held: messages that wait for a person: for approval, or as drafts.
         next_due_at: when the next queued message is tried; ``None`` if none is queued.
         held_by: the process that sends from it, as ``host:pid``; ``""`` if there is none.
     """
@@ -64,6 +65,7 @@ class OutboxSummary:
     sending: int
     unknown: int
     failed: int
+    held: int = 0
     next_due_at: datetime | None
     held_by: str
 
@@ -123,6 +125,7 @@ def _outbox(view: SqlStateStore, path: str, outbox: str) -> OutboxSummary:
         sending=view.count_messages(outbox, {QueueState.SENDING}),
         unknown=view.count_messages(outbox, {QueueState.UNKNOWN}),
         failed=view.count_messages(outbox, {QueueState.FAILED}),
+        held=view.count_messages(outbox, {QueueState.HELD, QueueState.DRAFT}),
         next_due_at=utc_datetime(min(message.due_at for message in queued)) if queued else None,
         held_by=_holder(path, MailboxKey.of_outbox(outbox)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nornmail.errors import IllegalTransition
 from nornmail.model import KEEPS_RAW, EntryKey, State, check_transition
-from nornmail.outgoing import QueuedMessage, QueueState
+from nornmail.outgoing import INITIAL_STATES, QueuedMessage
 
 
 def check_put(before: State | None, after: State) -> None:
@@ -41,13 +41,15 @@ def check_retry(key: EntryKey, state: State | None) -> None:
 
 
 def check_enqueue(message: QueuedMessage) -> None:
-    """Refuse a new message that is not queued.
+    """Refuse a new message that is past its beginning.
 
     Raises:
         IllegalTransition: it is in another state.
     """
-    if message.state is not QueueState.QUEUED:
-        raise IllegalTransition(f"a new message must be queued, and this one is {message.state}")
+    if message.state not in INITIAL_STATES:
+        raise IllegalTransition(
+            f"a new message must be queued, held or a draft, and this one is {message.state}"
+        )
 
 
 def check_rekey(

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from nornmail import Address, ConfigurationError, Mailer, NornmailError, RecipientNotAllowed
+from nornmail import (
+    Address,
+    ConfigurationError,
+    Mailer,
+    NornmailError,
+    Outbox,
+    RecipientNotAllowed,
+)
 from nornmail.message.message import parse_message
 from nornmail.outgoing import QueueState
 from nornmail.settings.smtp import SmtpSettings
@@ -180,3 +187,84 @@ def test_the_environment_sets_it() -> None:
 def test_an_entry_that_is_no_address_and_no_domain_is_refused(entry: str) -> None:
     with pytest.raises(ConfigurationError, match="allowed_recipients"):
         Mailer(SETTINGS, allowed_recipients=[entry])
+
+
+# Correspondents
+
+TRUSTED = "mx.example.com"
+
+
+def verified(head: str = "", *, result: str = "pass", sender: str = "ann@example.org") -> Any:
+    """A message whose sender the trusted server has checked."""
+    domain = sender.partition("@")[2]
+    text = (
+        f"Authentication-Results: {TRUSTED}; dmarc={result} header.from={domain}\r\n"
+        f"From: Ann <{sender}>\r\nTo: agent@example.com\r\nMessage-ID: <q@x.example>\r\n{head}\r\n"
+        "hello\r\n"
+    )
+    return parse_message(text.encode(), authserv_id=TRUSTED, delivery_id="d1")
+
+
+def answers(message: Any, **options: Any) -> list[str]:
+    one = world(allowed_recipients="correspondents")
+    one.mailer.reply(message, "t", **options)
+    one.mailer.flush()
+    return one.server.addresses()
+
+
+def test_a_verified_sender_is_answered_and_whoever_is_in_the_thread() -> None:
+    assert answers(verified()) == ["ann@example.org"]
+    copied = verified("Cc: bob@example.net\r\n")
+    assert answers(copied, reply_all=True) == ["ann@example.org", "bob@example.net"]
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        pytest.param(verified(result="fail"), {}, id="a sender that failed"),
+        pytest.param(question(), {}, id="a sender that nobody checked"),
+        pytest.param(verified("Reply-To: eve@evil.example\r\n"), {}, id="Reply-To"),
+        pytest.param(
+            verified("Cc: bob@example.net\r\n", result="none"), {"reply_all": True},
+            id="copies of a sender that nobody vouches for",
+        ),
+    ],
+)  # fmt: skip
+def test_nobody_else_is_answered(message: Any, options: Any) -> None:
+    with pytest.raises(RecipientNotAllowed):
+        answers(message, **options)
+
+
+@pytest.mark.parametrize("address", [*ESCAPES, "ann@example.org.evil.example"], ids=ascii)
+def test_no_attempt_gets_out_to_who_is_no_correspondent(address: str) -> None:
+    one = world(allowed_recipients=["correspondents"])
+    with pytest.raises(NornmailError):
+        one.mailer.send(["ann@example.org", address], "s", "t", handling=verified())
+    assert one.store.queued_messages(one.mailer.outbox, frozenset(QueueState)) == []
+
+
+def test_who_got_mail_in_the_thread_before_may_get_more() -> None:
+    one = world(allowed_recipients=["correspondents"])
+    one.mailer.reply(verified("Cc: bob@example.net\r\n"), "t", reply_all=True)
+    later: dict[str, Any] = {"in_reply_to": "<q@x.example>", "references": ["<q@x.example>"]}
+    one.mailer.send("BOB@example.net", "s", "t", **later)
+    with pytest.raises(RecipientNotAllowed, match="bob@"):
+        one.mailer.send("bob@example.net", "s", "t")
+    with pytest.raises(RecipientNotAllowed, match="eve@"):
+        one.mailer.send("eve@evil.example", "s", "t", **later)
+    # A stranger who names the thread is not in it.
+    forged = parse_message(
+        b"From: eve@evil.example\r\nMessage-ID: <f@x>\r\nReferences: <q@x.example>\r\n\r\nhi\r\n"
+    )
+    with pytest.raises(RecipientNotAllowed, match="eve@"):
+        one.mailer.reply(forged, "t")
+
+
+def test_what_a_person_rejected_puts_nobody_in_the_thread() -> None:
+    one = world(allowed_recipients=["correspondents"], approval="queue")
+    one.mailer.reply(verified("Cc: bob@example.net\r\n"), "t", reply_all=True, key="k")
+    for decide in (Outbox(one.store).reject, None):
+        with pytest.raises(RecipientNotAllowed, match="bob@"):
+            one.mailer.send("bob@example.net", "s", "t", references=["<q@x.example>"])
+        if decide is not None:
+            decide("k", "Kim")

@@ -12,8 +12,8 @@ import pytest
 from nornmail import CommandRefused, ImapSettings, SentMailbox
 from nornmail.imap.connection import Connection, ListedMailbox
 from nornmail.imap.results import internal_date, write_internal_date
-from nornmail.imap.sent_mailbox import find_sent
-from nornmail.outbox.sent_copies import SentMail
+from nornmail.imap.sent_mailbox import SENT, find_mailboxes
+from nornmail.outbox.mailboxes import SentMail
 from nornmail.settings.providers import PROVIDERS, Provider
 from nornmail.testing import MailServer
 from tests.outbox.fake import lose, world
@@ -121,7 +121,7 @@ def listed(*names: str, delimiter: str = ".", sent: str = "") -> list[ListedMail
 def test_the_mailbox_for_sent_mail_is_found(
     mailboxes: list[ListedMailbox], prefix: str, name: str
 ) -> None:
-    assert find_sent(mailboxes, prefix)[:1] == ([name] if name else [])
+    assert find_mailboxes(SENT, mailboxes, prefix)[:1] == ([name] if name else [])
 
 
 @dataclass

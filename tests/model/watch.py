@@ -16,7 +16,7 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import Decision, OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -209,6 +209,9 @@ class WatchedStore:
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
         return self._alive().pending_requests(outbox)
+
+    def decide(self, outbox: str, key: str, decision: Decision) -> bool:
+        return self._alive().decide(outbox, key, decision)
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         return self._alive().note_bounce(outbox, key, report)

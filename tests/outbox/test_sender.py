@@ -21,7 +21,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.model import Lease, MailboxKey
-from nornmail.outbox.results import OutgoingMessage
+from nornmail.outbox.send_result import OutgoingMessage
 from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
 from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState, RecipientStatus
 from nornmail.smtp.session import ASK_AFTER, CLOSE_AFTER

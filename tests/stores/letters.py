@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nornmail.model import Lease
-from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
+from nornmail.outgoing import INITIAL_STATES, QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.stores.protocol import StateStore
 
 OUTBOX = "agent@example.com@smtp.example.com"
@@ -17,6 +17,8 @@ STEPS: dict[QueueState, tuple[QueueState, ...]] = {
     QueueState.SENT: (QueueState.SENDING, QueueState.SENT),
     QueueState.FAILED: (QueueState.FAILED,),
     QueueState.UNKNOWN: (QueueState.SENDING, QueueState.UNKNOWN),
+    QueueState.HELD: (),
+    QueueState.DRAFT: (),
 }
 """For every state, the states by which a queued letter comes there."""
 
@@ -57,6 +59,7 @@ def accepted(one: QueuedMessage) -> QueuedMessage:
 
 def bring(store: StateStore, lease: Lease, one: QueuedMessage, state: QueueState) -> QueuedMessage:
     """Queue a letter and bring it to ``state``."""
+    one = replace(one, state=state) if state in INITIAL_STATES else one
     store.enqueue(one, RAW)
     for step in STEPS[state]:
         one = replace(one, state=step)

@@ -120,7 +120,7 @@ def test_the_outbox_is_found(reopen: Callable[[], StateStore]) -> None:
     for _ in range(2):
         with closing(reopen()) as store:
             assert store.outboxes() == [OUTBOX]
-            for number, state in enumerate(QueueState):
+            for number, state in enumerate(list(QueueState)[:5]):  # those that there were
                 message = store.queued_message(OUTBOX, f"k-{state}")
                 assert message is not None
                 assert message.state is state

@@ -14,6 +14,7 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import (
     QUEUE_TRANSITIONS,
     REQUESTABLE,
+    Decision,
     OperatorRequest,
     QueuedMessage,
     QueueState,
@@ -82,6 +83,8 @@ def test_every_field_comes_back(reopen: Callable[[], StateStore]) -> None:
         copy_due_at=6.5,
         copy_tries=2,
         dropped=False,
+        approval="queue",
+        decision="approved by Ann: fine",
     )
     plain = {one.name: one.default for one in fields(QueuedMessage)}
     same = {name for name, default in plain.items() if getattr(full, name) == default}
@@ -431,6 +434,54 @@ def test_a_wish_goes_with_what_it_was_about(
     assert store.pending_requests(OUTBOX) == ([("k", wish)] if stays else [])
 
 
+# Approval
+
+APPROVAL = Decision(True, "approved by Ann: fine", 200.0)
+REJECTION = Decision(False, "rejected by Bob: too long", 300.0)
+
+
+def test_a_held_message_is_approved_once(reopen: Callable[[], StateStore]) -> None:
+    reopen().enqueue(replace(letter(), state=QueueState.HELD, approval="queue"), RAW)
+    store = reopen()
+    store.acquire(KEY, ME)  # a sender may be at work
+    assert store.decide(OUTBOX, "k", APPROVAL)
+    assert not store.decide(OUTBOX, "k", replace(APPROVAL, text="approved by Eve", at=400.0))
+    with pytest.raises(IllegalTransition, match="was approved by Ann: fine"):
+        store.decide(OUTBOX, "k", REJECTION)
+    found = reopen().queued_message(OUTBOX, "k")
+    assert found is not None
+    assert (found.state, found.due_at, found.changed_at) == (QueueState.QUEUED, 200.0, 200.0)
+    assert (found.decision, reopen().message_bytes(OUTBOX, "k")) == ("approved by Ann: fine", RAW)
+
+
+def test_a_held_message_is_rejected_and_keeps_its_bytes(reopen: Callable[[], StateStore]) -> None:
+    reopen().enqueue(replace(letter(), state=QueueState.HELD, approval="queue"), RAW)
+    assert reopen().decide(OUTBOX, "k", REJECTION)
+    store = reopen()
+    assert not store.decide(OUTBOX, "k", REJECTION)
+    found = store.queued_message(OUTBOX, "k")
+    assert found is not None
+    assert (found.state, found.reason) == (QueueState.FAILED, "rejected by Bob: too long")
+    assert [r.status for r in found.recipients] == [RecipientStatus.REFUSED]
+    assert store.message_bytes(OUTBOX, "k") == RAW
+    with pytest.raises(IllegalTransition, match="was rejected by Bob"):
+        store.decide(OUTBOX, "k", APPROVAL)
+
+
+@pytest.mark.parametrize("state", [state for state in ALL if state is not QueueState.HELD])
+def test_only_a_held_message_is_decided_about(
+    store: StateStore, lease: Lease, state: QueueState
+) -> None:
+    bring(store, lease, letter(), state)
+    before = everything(store)
+    for decision in (APPROVAL, REJECTION):
+        with pytest.raises(IllegalTransition, match=f"it is {state}, not held"):
+            store.decide(OUTBOX, "k", decision)
+        with pytest.raises(IllegalTransition, match="no such message"):
+            store.decide(OUTBOX, "another", decision)
+    assert everything(store) == before
+
+
 # Bounces
 
 REPORT = Recipient("ANN@example.org", RecipientStatus.BOUNCED, 550, "5.1.1 no such user")
@@ -492,6 +543,7 @@ def test_a_closed_store_says_so(store: StateStore, lease: Lease) -> None:
         lambda: store.commit_messages(lease, []),
         lambda: store.request(OUTBOX, "k", OperatorRequest.DROP),
         lambda: store.note_bounce(OUTBOX, "k", REPORT),
+        lambda: store.decide(OUTBOX, "k", APPROVAL),
         lambda: store.outboxes(),
     ):
         with pytest.raises(StoreError, match="closed"):

@@ -90,7 +90,7 @@ def test_the_database_is_of_the_newest_version(
         opening = (tmp_path / "state.json").read_bytes()[:80]
         found = re.search(rb'"version": (\d+)', opening)
         assert found is not None, opening
-        assert found[1] == b"2"
+        assert found[1] == b"3"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])

@@ -21,8 +21,8 @@ class SendResult:
 
     Attributes:
         key: identifies it; :meth:`~nornmail.outbox.mailer.Mailer.result` takes it.
-        state: ``queued``, ``sending``, ``sent``, ``failed`` or ``unknown``; it compares equal to
-            its text.
+        state: ``queued``, ``sending``, ``sent``, ``failed``, ``unknown``, ``held`` or ``draft``;
+            it compares equal to its text.
         message_id: its Message-ID with the angle brackets.
         recipients: everyone of the envelope, with status, code and text.
         code: of the server's reply to it, 0 where there was none yet.
