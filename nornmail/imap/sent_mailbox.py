@@ -46,7 +46,8 @@ SENT = SpecialUse(
         "skickade objekt", "sendt", "sendte elementer", "sendt post", "lähetetyt", "wysłane",
         "elementy wysłane", "odeslané", "odeslaná pošta", "elküldött üzenetek", "trimise",
         "отправленные", "надіслані", "απεσταλμένα", "gönderilenler", "gönderilmiş öğeler",
-        "送信済み", "送信済みメール", "已发送", "已发送邮件", "已傳送", "寄件備份", "보낸 편지함", "보낸편지함",
+        "送信済み", "送信済みメール", "已发送", "已发送邮件", "已傳送", "寄件備份",
+        "보낸 편지함", "보낸편지함",
     ),
     "Sent",
 )  # fmt: skip
