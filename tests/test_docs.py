@@ -301,7 +301,7 @@ def test_the_table_of_a_letters_states_is_that_of_the_code() -> None:
 
 
 def test_every_state_of_a_letter_is_explained() -> None:
-    told = [row[0] for row in table(OUTBOX, "state", "meaning", "what follows")]
+    told = [row[0] for row in table(OUTBOX, "state", "meaning", "what to do")]
     assert sorted(told) == sorted(map(str, QueueState))
 
 
