@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nornmail.errors import StoreError as StoreError
     from nornmail.errors import Throttled as Throttled
     from nornmail.imap.sent_mailbox import SentMailbox as SentMailbox
+    from nornmail.login import OAuthLogin as OAuthLogin
     from nornmail.message.addresses import Address as Address
     from nornmail.message.attachment import Attachment as Attachment
     from nornmail.message.message import Message as Message
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from nornmail.model import InboxRecord as InboxRecord
     from nornmail.model import MessageRef as MessageRef
     from nornmail.net.diagnose import Check as Check
+    from nornmail.net.oauth import OAuthTokens as OAuthTokens
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
@@ -85,11 +87,13 @@ _HOMES = {
         "SendingDisabled StoreError Throttled"
     ),
     "imap.sent_mailbox": "SentMailbox",
+    "login": "OAuthLogin",
     "message.addresses": "Address",
     "message.attachment": "Attachment",
     "message.message": "Message parse_message",
     "model": "Inbox InboxRecord MessageRef",
     "net.diagnose": "Check",
+    "net.oauth": "OAuthTokens",
     "outbox.admin": "Outbox OutboxMessage",
     "outbox.mailer": "Mailer",
     "outbox.send_result": "OutgoingMessage SendResult",

@@ -16,10 +16,16 @@ from nornmail.imap.results import Selected
 from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
 from nornmail.net.diagnose import Check
+from nornmail.net.oauth import OAuthTokens, TokenRecord
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
-from nornmail.settings.providers import describe, provider_of
+from nornmail.settings.providers import (
+    ANY_LOGIN,
+    describe,
+    password_hint,
+    provider_of,
+)
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores.views import open_view
@@ -29,7 +35,7 @@ PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_")
 _VARIABLES = frozenset(
     {field.metadata["env"] for cls in (ImapSettings, SmtpSettings) for field in fields(cls)}
     | {"EMAIL_PRESET", "EMAIL_PROVIDER", "EMAIL_DOMAIN"}
-    | {"NORNMAIL_STATE", "NORNMAIL_BIND", "NORNMAIL_API_TOKEN"}
+    | {"NORNMAIL_OAUTH_FILE", "NORNMAIL_STATE", "NORNMAIL_BIND", "NORNMAIL_API_TOKEN"}
 )
 """The settings of the library, ``nornmail serve`` and the command line."""
 SIMILAR = 0.8
@@ -104,7 +110,11 @@ def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Chec
     """Whether a login can be tried, and where its password is visible."""
     if settings.username and settings.password is None and settings.token is None:
         detail = f"{service}_PASSWORD is missing, and {service}_USERNAME is set"
-        yield Check(f"{service} login", False, detail, f"set {service}_PASSWORD")
+        hint = password_hint(provider_of(settings.host, settings.port))
+        advice = f"set {service}_PASSWORD" if hint == ANY_LOGIN else hint
+        yield Check(f"{service} login", False, detail, advice.replace("IMAP_", f"{service}_"))
+    if isinstance(settings.token, OAuthTokens):
+        yield _token(service, settings.token.record())
     if isinstance(settings, ImapSettings):
         is_clear, remedy = not (settings.use_ssl or settings.starttls), "IMAP_USE_SSL=true"
     else:
@@ -112,6 +122,15 @@ def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Chec
     if is_clear and settings.password is not None and not _is_loopback(settings.host):
         detail = f"the {service} password crosses the network unencrypted to {settings.host}"
         yield Check(f"{service} security", True, detail, f"set {remedy}")
+
+
+def _token(service: str, record: TokenRecord) -> Check:
+    """Whether the token file has what the login needs."""
+    if record.missing_scopes:
+        detail = f"the scope {', '.join(record.missing_scopes)} was not granted"
+        return Check(f"{service} token", False, detail, f"consent to it: run `{record.login}`")
+    scopes = record.granted or record.scopes or "the provider's own"
+    return Check(f"{service} token", True, f"for {record.account}, with the scopes {scopes}")
 
 
 class _StoreCheck:

@@ -28,6 +28,7 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": "deliver, poll, handle and answer mail on a mail server inside this process",
     "check": "test the settings step by step, with advice for each step that fails",
+    "login": "log in by OAuth2, and write the token file that IMAP and SMTP use",
     "status": "show what waits in the state store, and which program works on it",
     "watch": "print a JSON line for each new message, until interrupted",
     "poll": "print the messages that are new now, and the counts of the poll",

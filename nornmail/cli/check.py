@@ -21,6 +21,12 @@ def add(parser: Parser) -> None:
         "for each. Nothing is delivered,\nsent or changed.\n\n"
         "Exit status: 0 every check succeeded, 1 a check failed, 2 a setting is wrong or missing."
     )
+    parser.add_argument(
+        "address",
+        nargs="?",
+        help="an address, whose provider and login name stand in for EMAIL_PRESET and "
+        "IMAP_USERNAME where they are not set",
+    )
     add_settings(parser, mailbox=True, start=True, log_level="error")
     parser.set_defaults(run=run)
 

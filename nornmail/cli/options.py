@@ -90,12 +90,7 @@ def add_settings(
         log_level: adds ``--log-level`` with this default.
         state: the store where neither ``--state`` nor NORNMAIL_STATE names one.
     """
-    parser.add_argument(
-        "--env-file",
-        metavar="PATH",
-        help="a file of NAME=value lines for variables that the environment does not set (default: "
-        ".env in the current directory, if it exists; '' reads none)",
-    )
+    add_environment(parser)
     parser.add_argument(
         "--state",
         metavar="PATH",
@@ -123,6 +118,16 @@ def add_settings(
         )
 
 
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a file of settings."""
+    parser.add_argument(
+        "--env-file",
+        metavar="PATH",
+        help="a file of NAME=value lines for variables that the environment does not set (default: "
+        ".env in the current directory, if it exists; '' reads none)",
+    )
+
+
 class Settings:
     """The settings of arguments, environment and file; the first of them wins.
 
@@ -142,12 +147,15 @@ class Settings:
             _warn_of_redirection(read_environment(ENV_FILE, {}))
         self._environ = read_environment(self.env_file)
         for option, variable in (
+            ("address", "EMAIL_PRESET"),
+            ("address", "IMAP_USERNAME"),
             ("state", "NORNMAIL_STATE"),
             ("mailbox", "IMAP_MAILBOX"),
             ("start_from", "IMAP_START_FROM"),
         ):
             value = getattr(chosen, option, None)
-            if value is not None:
+            # An address only stands in for what is not set.
+            if value is not None and not (option == "address" and self.get(variable)):
                 self._environ[variable] = value
 
     @property

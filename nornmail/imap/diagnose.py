@@ -175,6 +175,11 @@ class _Diagnosis:
 
 
 def _login_advice(error: NornmailError) -> str:
+    if isinstance(error, Throttled) and error.kind == "account":
+        return (
+            "the login is good, and there is no mailbox behind it: IMAP is switched off for it, it "
+            "has no licence, or IMAP_USERNAME is another one"
+        )
     if isinstance(error, Throttled):
         return "the settings may be right: wait, and close other programs on this account"
     return ""  # what else goes wrong here says itself what to check

@@ -89,6 +89,9 @@ def log_in(
         return asked_capabilities(wire, budget, redact)
     if not settings.username:
         raise AuthenticationFailed("IMAP_USERNAME is missing: the server wants a login")
+    if settings.password is None and settings.token is None:
+        hint = login_hint(settings.host, settings.port, with_token=False)
+        raise AuthenticationFailed(f"IMAP_PASSWORD is missing, and there is no token; {hint}")
     before = frozenset(wire.capabilities) or asked_capabilities(wire, budget, redact)
     _warn_of_plain_text(wire, settings)
     if token is not None and settings.token is not None:

@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 from nornmail._version import __version__
 from nornmail.errors import AuthenticationFailed
+from nornmail.net.sasl import refusal_advice
 from nornmail.settings.imap import ImapSettings
-from nornmail.settings.providers import provider_of
+from nornmail.settings.providers import password_hint, provider_of
 
 COREMAIL_CAPABILITY = "X-CM-EXT-1"
 """Coremail, the software of NetEase (163.com, 126.com) and of many Chinese companies."""
@@ -26,7 +27,7 @@ def ignores_noop(capabilities: Collection[str]) -> bool:
 def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
     """The advice when this server refused the login."""
     provider = provider_of(host, port)
-    return (provider.oauth_hint or ANY_OAUTH) if with_token else provider.hint
+    return (provider.oauth_hint or ANY_OAUTH) if with_token else password_hint(provider)
 
 
 def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> AuthenticationFailed:
@@ -39,7 +40,9 @@ def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> Au
         settings: whose host and kind of credentials decide the advice.
     """
     reason = f"[{code}] {text}" if code else text
-    hint = login_hint(settings.host, settings.port, with_token=settings.token is not None)
+    hint = refusal_advice(text) or login_hint(
+        settings.host, settings.port, with_token=settings.token is not None
+    )
     return AuthenticationFailed(f"{what}: {reason.rstrip('. ') or 'it gave no reason'}; {hint}")
 
 

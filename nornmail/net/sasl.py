@@ -11,10 +11,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from nornmail.errors import AuthenticationFailed, ConfigurationError, ConnectionLost
+from nornmail.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ConnectionLost,
+    NornmailError,
+)
 
 MAX_CHALLENGE: Final = 4_096
 """Octets of a challenge that are decoded. The reasons of servers for a refusal have about 100."""
+MAX_SCOPE: Final = 100
+"""Characters of the scope that a refusal names."""
 MAX_STATUS: Final = 40
 """Characters of a refusal's status that are shown: ``400``, ``invalid_token``."""
 _APP_PASSWORD: Final = re.compile(r"\s*[0-9A-Za-z]+(?:\s+[0-9A-Za-z]+)+\s*")
@@ -130,14 +137,43 @@ def secret_forms(username: str, password: str) -> list[str]:
 def refusal_status(challenge: str) -> str:
     """The status in the challenge that carries the reason of a refusal; ``""`` if it has none.
 
-    Google sends ``{"status":"400",…}``, RFC 7628 has ``{"status":"invalid_token",…}``.
+    Google sends ``{"status":"400","scope":…}``, RFC 7628 has ``{"status":"invalid_token",…}``. The
+    scope that the server wants is part of it.
     """
     try:
         reason = json.loads(b64decode(challenge[:MAX_CHALLENGE], validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return ""
     status = reason.get("status", "") if isinstance(reason, dict) else ""
-    return str(status)[:MAX_STATUS] if isinstance(status, str | int) else ""
+    if not isinstance(status, str | int) or status == "":
+        return ""
+    scope = reason.get("scope")
+    wanted = f"; it wants the scope {scope[:MAX_SCOPE]}" if scope and isinstance(scope, str) else ""
+    return str(status)[:MAX_STATUS] + wanted
+
+
+def refusal_advice(text: str) -> str:
+    """The advice for a refused login, by the server's own words; ``""`` where they say nothing."""
+    return next((advice for words, advice in _ADVICE if re.search(words, text, re.I)), "")
+
+
+_ADVICE: Final = (
+    (
+        r"SmtpClientAuthentication is disabled",
+        "SMTP AUTH is switched off: an administrator switches it on for the mailbox with "
+        "Set-CASMailbox -SmtpClientAuthenticationDisabled $false, or for the tenant with "
+        "Set-TransportConfig",
+    ),
+    (
+        r"not enabled for IMAP|IMAP (?:access |use )?is (?:disabled|not enabled)|enable IMAP",
+        "IMAP is switched off for this account: switch it on in its web settings",
+    ),
+    (
+        r"basic authentication is disabled",
+        "it takes no password: run `nornmail login` and set NORNMAIL_OAUTH_FILE",
+    ),
+)
+"""Words with which servers say what is switched off."""
 
 
 def ask_token(ask: Callable[[], str], hide: Callable[[str], object]) -> str:
@@ -150,10 +186,13 @@ def ask_token(ask: Callable[[], str], hide: Callable[[str], object]) -> str:
     Raises:
         ConnectionLost: the callback raised, or returned no token: a trouble that passes. Its words
             are not repeated, since they may hold secrets; the cause is chained.
+        NornmailError: raised by the callback.
         ConfigurationError: it returned an awaitable.
     """
     try:
         token: object = ask()
+    except NornmailError:  # our own token file, whose words are safe
+        raise
     except Exception as error:
         name = type(error).__name__
         raise ConnectionLost(f"the token callback raised {name}; no token, no login") from error
@@ -189,7 +228,8 @@ def log_in_with_token(
     result = attempt(token)
     if not isinstance(result, AuthenticationFailed):
         return result
-    fresh = ask_token(ask, hide)
+    # A token file is told of the refusal; any other callback has to find out by itself.
+    fresh = ask_token(getattr(ask, "renew", ask), hide)
     if fresh == token:
         raise result
     try:

@@ -22,6 +22,8 @@ MAX_TIMEOUT = 3_600.0
 """Seconds. A command that may hang for longer than an hour has no useful deadline."""
 PROVIDER = "imap-smtp"
 """The value of EMAIL_PROVIDER that means this package; the setup guide knows others."""
+OAUTH_FILE = "NORNMAIL_OAUTH_FILE"
+"""The variable of the token file that IMAP and SMTP share."""
 HIDDEN = "(hidden)"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -72,8 +74,12 @@ def read_settings(cls: Any, environ: Mapping[str, str] | None) -> dict[str, Any]
     for entry in fields(cls):
         variable = entry.metadata["env"]
         text = source.get(variable, "") if variable else ""
+        if entry.name == "token" and not text.strip() and "password" not in values:
+            variable, text = OAUTH_FILE, source.get(OAUTH_FILE, "")
         if text.strip():
             values[entry.name] = entry.metadata["kind"].read(variable, text)
+    if "token" in values and not values.get("username"):
+        values["username"] = values["token"].account
     return values
 
 
@@ -88,7 +94,8 @@ def check_settings(settings: Any) -> None:
         kind = entry.metadata["kind"]
         if not kind.fits(value):
             hidden = HIDDEN if entry.metadata["secret"] else value
-            raise ConfigurationError(entry.metadata["env"] or entry.name, hidden, kind.allowed)
+            named = entry.name if kind is TOKEN else entry.metadata["env"]
+            raise ConfigurationError(named, hidden, kind.allowed)
     for entry, value in entries:
         variable, most = entry.metadata["env"], entry.metadata["most"]
         if isinstance(value, str) and any(char in value for char in "\0\r\n"):
@@ -127,7 +134,9 @@ def check_one_secret(service: str, password: str | None, token: object) -> None:
     """
     if token is not None and password is not None:
         raise ConfigurationError(
-            "token", HIDDEN, f"cannot be combined with {service}_PASSWORD: choose one of the two"
+            "token",
+            HIDDEN,
+            f"(or {service}_OAUTH_FILE) cannot be combined with {service}_PASSWORD: choose one",
         )
 
 
@@ -163,6 +172,13 @@ def _read_days(variable: str, text: str) -> float:
         raise ConfigurationError(variable, text, "must be a number of days") from None
 
 
+def _read_token_file(variable: str, text: str) -> Callable[[], str]:
+    # Most accounts have a password, and need not wait for this import.
+    from nornmail.net.oauth import OAuthTokens
+
+    return OAuthTokens(text.strip(), setting=variable)
+
+
 def _is_number(value: object, types: type | tuple[type, ...]) -> bool:
     return isinstance(value, types) and not isinstance(value, bool)
 
@@ -180,8 +196,8 @@ SECONDS = Kind(
     _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"
 )
 DAYS = Kind(_read_days, lambda value: _is_number(value, (int, float)), "must be a number of days")
-FUNCTION = Kind(
-    _read_text,
+TOKEN = Kind(
+    _read_token_file,
     lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),
     "must be a plain function without arguments",
 )

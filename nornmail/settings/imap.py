@@ -15,13 +15,13 @@ from typing import Any, Literal
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
     DAYS,
-    FUNCTION,
     MAX_TIMEOUT,
     OPTIONAL_TEXT,
     PORT,
     SECONDS,
     SWITCH,
     TEXT,
+    TOKEN,
     Kind,
     check_one_secret,
     check_server,
@@ -73,7 +73,7 @@ _POLICY = Kind(lambda _variable, text: text, lambda _value: True, "")
 class ImapSettings:
     r"""IMAP settings: where the mailbox is, and what happens there to mail that was handled.
 
-    Each attribute but ``token`` is also a variable of the environment (in brackets) for
+    Each attribute is also a variable of the environment (in brackets) for
     :meth:`from_env`.
 
     Attributes:
@@ -83,8 +83,10 @@ class ImapSettings:
         password: hidden in ``repr`` [IMAP_PASSWORD].
         token: instead of a password, a function that returns an OAuth2 access token. It is called
             before each connection, in the thread that makes it, and once more when the server
-            refuses the token. If it raises, the connection is tried again later. Hidden in
-            ``repr``.
+            refuses the token. If it raises, the connection is tried again later. In the environment
+            it is a token file, which :class:`~nornmail.net.oauth.OAuthTokens` reads; without a
+            user name it is for the account of that file. Hidden in ``repr``
+            [IMAP_OAUTH_FILE, or NORNMAIL_OAUTH_FILE for IMAP and SMTP].
         use_ssl: TLS from the first octet; certificate and host name are always checked
             [IMAP_USE_SSL, true].
         starttls: upgrade a plain port to TLS, and fail where that is impossible; needs
@@ -119,7 +121,7 @@ class ImapSettings:
     port: int = setting("IMAP_PORT", 0, PORT)
     username: str | None = setting("IMAP_USERNAME", None, OPTIONAL_TEXT)
     password: str | None = setting("IMAP_PASSWORD", None, OPTIONAL_TEXT, secret=True)
-    token: Callable[[], str] | None = setting("", None, FUNCTION, secret=True)
+    token: Callable[[], str] | None = setting("IMAP_OAUTH_FILE", None, TOKEN, secret=True)
     use_ssl: bool = setting("IMAP_USE_SSL", True, SWITCH)
     starttls: bool = setting("IMAP_STARTTLS", False, SWITCH)
     ca_file: str | None = setting("IMAP_CA_FILE", None, OPTIONAL_TEXT)
@@ -162,6 +164,19 @@ class ImapSettings:
             ConfigurationError: there is no such preset, or a value is wrong.
         """
         return cls(**(imap_preset(name) | settings))
+
+    @classmethod
+    def for_address(cls, address: str, **settings: Any) -> ImapSettings:
+        """The settings of an address at a known provider: its servers, and the user name.
+
+        Args:
+            address: as ``"you@gmx.de"``.
+            settings: attributes of this class, as ``password=`` or ``token=``; they win.
+
+        Raises:
+            ConfigurationError: the domain is not that of a known provider, or a value is wrong.
+        """
+        return cls.for_provider(address, **{"username": address, **settings})
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ImapSettings:

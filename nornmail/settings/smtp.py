@@ -8,7 +8,6 @@ from typing import Any
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
-    FUNCTION,
     MAX_TIMEOUT,
     OPTIONAL_SWITCH,
     OPTIONAL_TEXT,
@@ -16,6 +15,7 @@ from nornmail.settings.fields import (
     SECONDS,
     SWITCH,
     TEXT,
+    TOKEN,
     check_one_secret,
     check_server,
     check_settings,
@@ -34,7 +34,7 @@ SUBMISSIONS_PORT = 465
 class SmtpSettings:
     """SMTP settings: where mail is submitted, and as whom.
 
-    Each attribute but ``token`` is also a variable of the environment (in brackets) for
+    Each attribute is also a variable of the environment (in brackets) for
     :meth:`from_env`.
 
     Attributes:
@@ -44,7 +44,9 @@ class SmtpSettings:
         username: the login name; without one there is no login [SMTP_USERNAME].
         password: hidden in ``repr`` [SMTP_PASSWORD].
         token: instead of a password, a function that returns an OAuth2 access token. It is called
-            at each connect, and once more when the server refuses the token. Hidden in ``repr``.
+            at each connect, and once more when the server refuses the token. In the environment it
+            is a token file, as for IMAP. Hidden in ``repr``
+            [SMTP_OAUTH_FILE, or NORNMAIL_OAUTH_FILE for IMAP and SMTP].
         sender: the default sender, as ``agent@example.com`` or ``Agent
             <agent@example.com>``; without it the user name, if that is an address [SMTP_FROM].
         use_tls: certificate and host name are always checked; false sends everything in clear,
@@ -64,7 +66,7 @@ class SmtpSettings:
     port: int = setting("SMTP_PORT", SUBMISSION_PORT, PORT)
     username: str | None = setting("SMTP_USERNAME", None, OPTIONAL_TEXT)
     password: str | None = setting("SMTP_PASSWORD", None, OPTIONAL_TEXT, secret=True)
-    token: Callable[[], str] | None = setting("", None, FUNCTION, secret=True)
+    token: Callable[[], str] | None = setting("SMTP_OAUTH_FILE", None, TOKEN, secret=True)
     sender: str | None = setting("SMTP_FROM", None, OPTIONAL_TEXT)
     use_tls: bool = setting("SMTP_USE_TLS", True, SWITCH)
     use_ssl: bool | None = setting("SMTP_USE_SSL", None, OPTIONAL_SWITCH)
@@ -115,6 +117,19 @@ class SmtpSettings:
         if provider is not None:
             filled = {"host": provider.smtp[0], "port": provider.smtp[1]}
         return cls(**(filled | settings))
+
+    @classmethod
+    def for_address(cls, address: str, **settings: Any) -> SmtpSettings:
+        """The settings of an address at a known provider: its servers, and the user name.
+
+        Args:
+            address: as ``"you@gmx.de"``.
+            settings: attributes of this class, as ``password=`` or ``token=``; they win.
+
+        Raises:
+            ConfigurationError: the domain is not that of a known provider, or a value is wrong.
+        """
+        return cls.for_provider(address, **{"username": address, **settings})
 
     @staticmethod
     def named_in(environ: Mapping[str, str]) -> bool:

@@ -14,11 +14,13 @@ from nornmail.net.sasl import (
     ask_token,
     log_in_with_token,
     password_mechanisms,
+    refusal_advice,
     refusal_status,
     secret_forms,
     sendable_password,
     token_mechanisms,
 )
+from nornmail.settings.providers import password_hint, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import (
     UNKNOWN_MECHANISM,
@@ -71,7 +73,10 @@ def log_in(
     offered = wire.esmtp_features.get("auth", "").upper().split()
     if token is None:
         if settings.password is None:
-            raise AuthenticationFailed("SMTP_PASSWORD is missing, and there is no token")
+            hint = password_hint(provider_of(settings.host))
+            raise AuthenticationFailed(
+                f"SMTP_PASSWORD is missing, and there is no token; {hint.replace('IMAP_', 'SMTP_')}"
+            )
         redact.hide(*secret_forms(username, settings.password))
         mechanisms = password_mechanisms(offered, username, sendable_password(settings.password))
         refused = _attempt(wire, mechanisms, offered, redact)
@@ -132,7 +137,7 @@ def _attempt(
         )
     status = redact(refusal_status(reason))
     suffix = f" (status {status})" if status else ""
-    advice = OAUTH_HINT if is_token else LOGIN_HINT
+    advice = refusal_advice(reply.text) or (OAUTH_HINT if is_token else LOGIN_HINT)
     return AuthenticationFailed(f"the server refused the login: {text}{suffix}; {advice}")
 
 

@@ -18,6 +18,7 @@ cannot hide in both.
 
 from nornmail.testing.imap import faults
 from nornmail.testing.mailbox import MISSING, Mailbox, StoredMessage
+from nornmail.testing.oauth import OAuthServer
 from nornmail.testing.proxy import Proxy
 from nornmail.testing.server import MailServer
 from nornmail.testing.smtp import faults as smtp_faults
@@ -29,6 +30,7 @@ __all__ = [
     "VENDORS",
     "MailServer",
     "Mailbox",
+    "OAuthServer",
     "Proxy",
     "SentMessage",
     "StoredMessage",

@@ -51,6 +51,7 @@ class Account:
         self._newest_first = profile.numbers_newest_first
         self.lock = threading.RLock()
         self.tokens: set[str] = set()
+        self.used_tokens: set[str] = set()
         self.subscriptions: set[bytes] = set()
         self._changed = changed
         self._validities = itertools.count(FIRST_UID_VALIDITY)

@@ -268,6 +268,15 @@ class MailServer(FixedAttributes):
         state = self._state
         state.accounts[user] = Account(user, password, state.profile, state.changes.announce)
 
+    @property
+    def users(self) -> list[str]:
+        """The names of the accounts, in the order in which they were made."""
+        return list(self._state.accounts)
+
+    def used_tokens(self, user: str | None = None) -> set[str]:
+        """The OAuth2 tokens with which this user has logged in, by IMAP or SMTP: a copy."""
+        return set(self._state.account(user).used_tokens)
+
     def tokens(self, user: str | None = None) -> set[str]:
         """The OAuth2 tokens with which this user may log in: a set to be edited.
 

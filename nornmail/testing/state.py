@@ -273,7 +273,10 @@ class ServerState:
         """The account when the token is one of this user's."""
         user, token = credentials or ("", "")
         account = self.accounts.get(user)
-        return account if account and token in account.tokens else None
+        if account is None or token not in account.tokens:
+            return None
+        account.used_tokens.add(token)
+        return account
 
 
 def _serves_login(capability: str) -> bool:

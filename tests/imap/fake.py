@@ -184,7 +184,7 @@ Plug = Callable[[FakeSocket], FakeSocket]
 def plugged(sock: FakeSocket) -> Iterator[FakeSocket]:
     """Whoever connects meanwhile gets ``sock``."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nornmail.imap.wire.connect", lambda endpoint, remaining: sock)
+        patch.setattr("nornmail.imap.wire.connect", lambda *_: sock)
         yield sock
 
 

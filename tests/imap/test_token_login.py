@@ -289,7 +289,9 @@ def test_an_observer_does_not_see_the_token() -> None:
     ("challenge", "status"),
     [
         pytest.param(b"eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIiwic2NvcGUiOiJodHRwczovL21h"
-                     b"aWwuZ29vZ2xlLmNvbS8ifQ==", "400", id="Google's"),
+                     b"aWwuZ29vZ2xlLmNvbS8ifQ==",
+                     "400; it wants the scope https://mail.google.com/", id="Google's"),
+        pytest.param(base64.b64encode(b'{"status":"400","scope":[1]}'), "400", id="an odd scope"),
         pytest.param(base64.b64encode(b'{"status":"invalid_token"}'), "invalid_token",
                      id="that of RFC 7628"),
         pytest.param(base64.b64encode(b'{"status":401}'), "401", id="a number"),

@@ -11,6 +11,7 @@ from nornmail.net.sasl import (
     oauthbearer,
     password_mechanisms,
     plain,
+    refusal_advice,
     sendable_password,
     token_mechanisms,
     xoauth2,
@@ -66,3 +67,31 @@ def test_challenges_get_each_message_once(
 
 def test_no_repr_shows_a_secret() -> None:
     assert "hush" not in repr(plain("agent", "hush-hush"))
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        pytest.param(
+            "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the "
+            "Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.",
+            "Set-CASMailbox",
+            id="SMTP AUTH is off at Office 365",
+        ),
+        pytest.param(
+            "Your account is not enabled for IMAP use. Please visit your Gmail settings page",
+            "IMAP is switched off",
+            id="IMAP is off at Gmail",
+        ),
+        pytest.param(
+            "LOGIN Invalid credentials or IMAP is disabled sc=ebI8JB0ug4Y1",
+            "IMAP is switched off",
+            id="IMAP is off at Yandex",
+        ),
+        pytest.param("Basic authentication is disabled.", "nornmail login", id="Outlook.com 2026"),
+        pytest.param("AUTHENTICATE failed.", "", id="words that say nothing"),
+    ],
+)
+def test_the_advice_goes_by_the_servers_words(text: str, advice: str) -> None:
+    assert advice in refusal_advice(text)
+    assert bool(advice) == bool(refusal_advice(text))

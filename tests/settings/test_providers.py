@@ -140,7 +140,7 @@ def test_a_server_is_known_by_its_address(host: str, port: int, title: str) -> N
     ("name", "words"),
     [
         pytest.param("gmail", ["app password", "15 connections", "[Gmail]/Trash"], id="Gmail"),
-        pytest.param("office365", ["OAuth2", "passwords are switched off"], id="Office 365"),
+        pytest.param("office365", ["OAuth2", "December 2026"], id="Office 365"),
         pytest.param("yahoo", ["no IDLE", "10,000"], id="Yahoo"),
         pytest.param("icloud", ["5 connections", "app-specific"], id="iCloud"),
         pytest.param("163", ["no IDLE", "ID", "authorisation code"], id="163"),
@@ -160,7 +160,7 @@ def test_check_says_it_first() -> None:
 
 def test_the_table_on_the_page_is_that_of_the_code() -> None:
     rows = re.findall(
-        r"^\| `([\w-]+)` \| ([^|`]+) \| `([^`]+)`([^|]*) \| `([^`]+)` \| (yes|no) "
+        r"^\| `([\w.-]+)` \| ([^|`]+) \| `([^`]+)`([^|]*) \| `([^`]+)` \| (yes|no) "
         r"\| `([^`]+)` \| `([^`]+)` \|$",
         PAGE.read_text("utf-8"),
         re.M,
@@ -173,3 +173,43 @@ def test_the_table_on_the_page_is_that_of_the_code() -> None:
         )
         for name, one in PRESETS.items()
     ]
+
+
+def test_what_each_provider_takes_is_on_the_page_with_its_source() -> None:
+    rows = re.findall(
+        r"^\| `([\w.-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| \[source\]\((https://[^)]+)\) \|$",
+        PAGE.read_text("utf-8"),
+        re.M,
+    )
+    assert rows == [
+        (name, one.login, one.takes, ", ".join(one.domains or one.hosts), one.source)
+        for name, one in PRESETS.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "imap", "smtp"),
+    [
+        pytest.param("you@gmx.de", "imap.gmx.net", "mail.gmx.net", id="GMX"),
+        pytest.param("You@Hotmail.com", "outlook.office365.com", "smtp-mail.outlook.com", id="MSN"),
+        pytest.param("a.b@agentmail.to", "imap.agentmail.to", "smtp.agentmail.to", id="AgentMail"),
+        pytest.param("a@bk.ru", "imap.mail.ru", "smtp.mail.ru", id="another domain of Mail.ru"),
+    ],
+)
+def test_an_address_finds_its_provider(address: str, imap: str, smtp: str) -> None:
+    reading = ImapSettings.for_address(address, password="x")
+    sending = SmtpSettings.for_address(address, password="x")
+    assert (reading.host, reading.username) == (imap, address)
+    assert (sending.host, sending.username) == (smtp, address)
+    environ = {"EMAIL_PRESET": address, "IMAP_USERNAME": address, "IMAP_PASSWORD": "x"}
+    assert ImapSettings.from_env(environ) == reading
+
+
+def test_no_two_providers_have_one_domain() -> None:
+    domains = [name for one in PRESETS.values() for name in one.domains or one.hosts]
+    assert len(domains) == len(set(domains))
+
+
+def test_an_address_of_another_domain_says_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match=r"example\.com is known.*SRV.*IMAP_HOST"):
+        ImapSettings.for_address("you@example.com", password="x")

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from nornmail.testing import VENDORS, MailServer, SentMessage, faults, smtp_faults
+from nornmail.testing import VENDORS, MailServer, OAuthServer, SentMessage, faults, smtp_faults
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.server import WAIT_SECONDS
@@ -59,6 +59,20 @@ def test_the_names_of_the_server() -> None:
     with MailServer() as server:
         assert set(told) == public(type(server)) | {one for one in vars(server) if one[0] != "_"}
     assert len(told) == len(set(told))
+
+
+def test_the_arguments_and_names_of_the_provider_of_oauth2() -> None:
+    rows = table("argument of OAuthServer", "default", "meaning")
+    told = {names(row[0])[0]: (names(row[1]) or [row[1]])[0] for row in rows}
+    parameters = inspect.signature(OAuthServer).parameters.values()
+    assert told == {
+        one.name: "required" if one.default is one.empty else repr(one.default)
+        for one in parameters
+    }
+    rows = table("name in OAuthServer", "what it is")
+    listed = [name for row in rows for name in names(row[0])]
+    provider = OAuthServer(MailServer())
+    assert set(listed) == public(OAuthServer) | {one for one in vars(provider) if one[0] != "_"}
 
 
 def test_the_fields_of_a_sent_message() -> None:

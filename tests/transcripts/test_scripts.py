@@ -156,7 +156,7 @@ def _start_from(word: str) -> StartFrom:
 def stage(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with Player(scene) as player:
 
-        def connect(endpoint: object, remaining: Callable[[], float]) -> socket.socket:
+        def connect(_: object, remaining: Callable[[], float], *__: object) -> socket.socket:
             return socket.create_connection(("127.0.0.1", player.port), remaining())
 
         # Whatever host is named, it is this one: some of what the client does goes by the name.

@@ -83,8 +83,7 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
     if len(lines[end]) > MAX_MARK_CHARS:
         return None
     if not last.endswith((":", "\uff1a", "--")):
-        is_open = "@" in last and (_is_bare(last) or is_strong(f"{last}:"))
-        return Attribution(end, False) if is_open else None
+        return Attribution(end, False) if last.endswith(">") and _is_bare(last) else None
     weak = None
     text = ""
     is_parted = False
