@@ -106,7 +106,9 @@ def _commands(commands: Commands) -> list[tuple[argparse.ArgumentParser, Act]]:
     approving = commands.add_parser("approve", help="let held messages go out")
     rejecting = commands.add_parser("reject", help="do not let held messages go out")
     for command in (approving, rejecting):
-        command.add_argument("--by", metavar="NAME", help="who decides (default: the login name)")
+        command.add_argument(
+            "--who", metavar="NAME", help="the person who decides (default: the login name)"
+        )
         command.add_argument("--why", metavar="TEXT", default="", help="the reason")
     retrying = commands.add_parser(
         "retry",
@@ -190,13 +192,13 @@ def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
 
 def _approve(chosen: argparse.Namespace, outbox: Outbox) -> None:
     for message in _messages(chosen, outbox):
-        news = outbox.approve(message, chosen.by or _login_name(), chosen.why)
+        news = outbox.approve(message, chosen.who or _login_name(), chosen.why)
         _confirm("approved" if news else "approved before", message)
 
 
 def _reject(chosen: argparse.Namespace, outbox: Outbox) -> None:
     for message in _messages(chosen, outbox):
-        news = outbox.reject(message, chosen.by or _login_name(), chosen.why)
+        news = outbox.reject(message, chosen.who or _login_name(), chosen.why)
         _confirm("rejected" if news else "rejected before", message)
 
 
@@ -204,7 +206,7 @@ def _login_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:  # a user without a name
-        raise ConfigurationError("--by", None, "must name who decides") from error
+        raise ConfigurationError("--who", None, "must name who decides") from error
 
 
 def _retry(chosen: argparse.Namespace, outbox: Outbox) -> None:

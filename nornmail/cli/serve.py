@@ -20,7 +20,7 @@ from nornmail.cli.http_server import Address, serving
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
 from nornmail.cli.output import Output, output_file, standard_output
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
-from nornmail.web import application
+from nornmail.web import Metrics, application
 
 log = logging.getLogger("nornmail.web")
 
@@ -78,12 +78,25 @@ def run(chosen: argparse.Namespace) -> int:
         handler, output = _receiver(chosen, stack)
         in_hand = MessagesInHand()
         store = stack.enter_context(closing(open_store(settings.state)))
-        poller = Poller(imap, store=store, on_message=in_hand.counting(handler), inboxes=[])
+        metrics = Metrics()
+        poller = Poller(
+            imap,
+            store=store,
+            on_message=metrics.timing(in_hand.counting(handler)),
+            inboxes=[],
+            on_event=metrics,
+        )
         if output is not None:
             output.on_error = poller.stop
-        mailer = None if smtp is None else stack.enter_context(closing(Mailer(smtp, store)))
+        mailer = None
+        if smtp is not None:
+            mailer = stack.enter_context(closing(Mailer(smtp, store, on_event=metrics)))
         interface = application(
-            poller, mailer, domain=settings.get("EMAIL_DOMAIN") or None, token=token
+            poller,
+            mailer,
+            domain=settings.get("EMAIL_DOMAIN") or None,
+            token=token,
+            metrics=metrics,
         )
         bound = stack.enter_context(serving(interface, address))
         log.info("listening on %s", bound if bound.path else f"http://{bound}")

@@ -105,6 +105,36 @@ class Outbox:
                 rows.append(_view(message, requests.get(message.key)))
         return rows
 
+    def counts(self) -> dict[str, int]:
+        """The number of messages in each state.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        outboxes = self._store.outboxes()
+        return {
+            str(state): sum(self._store.count_messages(outbox, {state}) for outbox in outboxes)
+            for state in QueueState
+        }
+
+    def get(self, name: str) -> OutboxMessage | None:
+        """The message with this key, or this Message-ID with its angle brackets, if there is one.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        for outbox in self._store.outboxes():
+            message = self._store.queued_message(outbox, name)
+            if message is not None:
+                return self._with_request(message)
+        for message in self._store.messages_with_id(name):
+            return self._with_request(message)
+        return None
+
+    def _with_request(self, message: QueuedMessage) -> OutboxMessage:
+        requests = dict(self._store.pending_requests(message.outbox))
+        return _view(message, requests.get(message.key))
+
     def find(self, key: str, account: str | None = None) -> OutboxMessage:
         """The message with this key.
 

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller, Status
+from nornmail.web.dead import DeadLetterResources
 from nornmail.web.http import (
-    JSON,
     BodyBudget,
     HTTPError,
     Request,
@@ -23,6 +23,8 @@ from nornmail.web.http import (
 )
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
+from nornmail.web.metrics import CONTENT_TYPE, Metrics
+from nornmail.web.openapi import document
 
 log = logging.getLogger("nornmail.web")
 
@@ -78,6 +80,7 @@ def application(
     domain: str | None = None,
     token: str | None = None,
     hosts: Collection[str] = (),
+    metrics: Metrics | None = None,
     max_body: int = MAX_BODY,
     max_body_with_attachments: int = MAX_BODY_WITH_ATTACHMENTS,
 ) -> WsgiApplication:
@@ -96,6 +99,8 @@ def application(
         hosts: further names under which it can be reached without a token. Without one, the
             ``Host`` of every request must be this machine's, or the address that the server listens
             on: else any web page could use it through a browser here.
+        metrics: shown at /metrics; it counts what the poller and the mailer give to ``on_event``.
+            ``None`` shows what the store has.
         max_body: octets that the body of a request may have.
         max_body_with_attachments: the same for a request that sends mail.
 
@@ -107,11 +112,10 @@ def application(
     if token is not None and not token.strip():
         raise ConfigurationError("NORNMAIL_API_TOKEN", "", "must not be empty")
     inboxes = Inboxes(poller, domain or _domain_of(poller))
-    messages = Messages(poller, inboxes, mailer)
     names = None if token is not None else LOOPBACK | {host.lower() for host in hosts}
-    return _Application(
-        poller, inboxes, messages, token, names, max_body, max_body_with_attachments
-    )
+    application = _Application(poller, token, names, max_body, max_body_with_attachments)
+    application.route_all(inboxes, Messages(poller, inboxes, mailer), mailer, metrics or Metrics())
+    return application
 
 
 def url_host(name: str) -> str:
@@ -127,12 +131,15 @@ def _domain_of(poller: Poller) -> str:
     return domain
 
 
+def _pattern(path: str) -> str:
+    """The pattern of a path. Only the id of a message may have slashes, as a handler's key has."""
+    return path.replace("{id}", "(.+)" if path.startswith(_MESSAGES) else "([^/]+)")
+
+
 class _Application:
     def __init__(
         self,
         poller: Poller,
-        inboxes: Inboxes,
-        messages: Messages,
         token: str | None,
         hosts: Collection[str] | None,
         max_body: int,
@@ -146,13 +153,38 @@ class _Application:
         )
         self._max_body = max_body
         self._max_body_with_attachments = max_body_with_attachments
-        self._routes: tuple[tuple[re.Pattern[str], Mapping[str, Resource]], ...] = (
-            (re.compile(r"/healthz"), {"GET": self._health}),
-            (re.compile(r"/v1/inboxes"), {"GET": inboxes.list, "POST": inboxes.create}),
-            (re.compile(r"/v1/inboxes/([^/]+)"), {"GET": inboxes.get, "DELETE": inboxes.delete}),
-            (re.compile(r"/v1/inboxes/([^/]+)/sync"), {"POST": inboxes.sync}),
-            (re.compile(_MESSAGES), {"POST": messages.create}),
-        )
+        self.routes: dict[tuple[str, str], Resource] = {}
+
+    def route_all(
+        self, inboxes: Inboxes, messages: Messages, mailer: Mailer | None, metrics: Metrics
+    ) -> None:
+        """Connect methods and paths with the resources."""
+        dead = DeadLetterResources(self._poller.store)
+        description = document()
+        self.routes = {
+            ("GET", "/healthz"): self._health,
+            ("GET", "/metrics"): lambda request: Response(
+                HTTPStatus.OK, metrics.text(self._poller, mailer), content_type=CONTENT_TYPE
+            ),
+            ("GET", "/v1/openapi.json"): lambda request: Response(HTTPStatus.OK, description),
+            ("GET", "/v1/inboxes"): inboxes.list,
+            ("POST", "/v1/inboxes"): inboxes.create,
+            ("GET", "/v1/inboxes/{id}"): inboxes.get,
+            ("DELETE", "/v1/inboxes/{id}"): inboxes.delete,
+            ("POST", "/v1/inboxes/{id}/sync"): inboxes.sync,
+            ("GET", "/v1/outbox"): messages.list,
+            ("POST", _MESSAGES): messages.create,
+            ("POST", f"{_MESSAGES}/{{id}}/approve"): messages.approve,
+            ("POST", f"{_MESSAGES}/{{id}}/reject"): messages.reject,
+            ("GET", f"{_MESSAGES}/{{id}}"): messages.get,
+            ("GET", "/v1/dead"): dead.list,
+            ("GET", "/v1/dead/{id}"): dead.get,
+            ("POST", "/v1/dead/{id}/retry"): dead.retry,
+        }
+        self._patterns = [
+            (re.compile(_pattern(path)), method, resource)
+            for (method, path), resource in self.routes.items()
+        ]
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -167,7 +199,7 @@ class _Application:
         octets = response.octets()
         headers = [*response.headers, ("Content-Length", str(len(octets)))]
         if octets:
-            headers += [("Content-Type", JSON), ("Cache-Control", "no-store")]
+            headers += [("Content-Type", response.content_type), ("Cache-Control", "no-store")]
         start_response(f"{response.status.value} {reason_phrase(response.status)}", headers)
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [octets]
 
@@ -181,24 +213,28 @@ class _Application:
         if path != "/healthz" and not self._authorized(environ):
             detail = "send the token of this server: Authorization: Bearer ..."
             raise HTTPError(HTTPStatus.UNAUTHORIZED, detail, (("WWW-Authenticate", "Bearer"),))
-        resources, path_params = self._route(path)
         method = str(environ["REQUEST_METHOD"]).upper()
-        resource = resources.get("GET" if method == "HEAD" else method)
-        if resource is None:
-            allow = ", ".join(sorted(resources))
-            detail = f"{path[:200]} supports {allow}"
-            raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, detail, (("Allow", allow),))
+        resource, path_params = self._route("GET" if method == "HEAD" else method, path)
         most = self._max_body_with_attachments if path == _MESSAGES else self._max_body
         with self._bodies.reserve(body_size(environ, most)):
             return resource(read_request(environ, most, path_params))
 
-    def _route(self, path: str) -> tuple[Mapping[str, Resource], tuple[str, ...]]:
-        """The resources of a path, by method, and the parameters in the path."""
-        for pattern, resources in self._routes:
-            match = pattern.fullmatch(path)
+    def _route(self, method: str, path: str) -> tuple[Resource, tuple[str, ...]]:
+        """The resource of a method and a path, and the parameters in the path."""
+        # PEP 3333: octets of the path, each as the character of its number.
+        decoded = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        allowed = set()
+        for pattern, its_method, resource in self._patterns:
+            match = pattern.fullmatch(decoded)
+            if match is not None and its_method == method:
+                return resource, match.groups()
             if match is not None:
-                return resources, match.groups()
-        raise HTTPError(HTTPStatus.NOT_FOUND, f"{path[:200]} does not exist")
+                allowed.add(its_method)
+        if not allowed:
+            raise HTTPError(HTTPStatus.NOT_FOUND, f"{path[:200]} does not exist")
+        allow = ", ".join(sorted(allowed))
+        detail = f"{path[:200]} supports {allow}"
+        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, detail, (("Allow", allow),))
 
     def _authorized(self, environ: Mapping[str, Any]) -> bool:
         if self._token is None:

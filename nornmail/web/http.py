@@ -17,6 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 JSON = "application/json"
+PAGE = 50
+"""Entries of a list, unless ``limit`` says otherwise."""
+LONGEST_PAGE = 1_000
+"""The most that ``limit`` may be."""
+LONGEST_SHOWN = 200
+"""Characters of a name in a refusal."""
 HIGHEST_NUMBER = 10**9
 """The highest number in a query: no list is longer."""
 
@@ -37,16 +43,20 @@ class Response:
         status: of HTTP.
         body: a value for JSON; ``None`` for no body.
         headers: in addition to Content-Type and Content-Length.
+        content_type: of the body; if it is not JSON, the body is text.
     """
 
     status: HTTPStatus
     body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = JSON
 
     def octets(self) -> bytes:
         """The body, encoded."""
         if self.body is None:
             return b""
+        if self.content_type != JSON:
+            return str(self.body).encode("utf-8", "replace")
         return json.dumps(self.body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
@@ -276,7 +286,18 @@ def check_browser(environ: Mapping[str, Any], hosts: Collection[str] | None) -> 
         raise HTTPError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
 
 
-def page_of(items: Iterable[Any], *, limit: int, offset: int) -> dict[str, Any]:
-    """A page of a list, and the length of the whole list."""
+def unknown(noun: str, name: object) -> HTTPError:
+    """The refusal of a request for something that does not exist."""
+    return HTTPError(HTTPStatus.NOT_FOUND, f"there is no {noun} {str(name)[:LONGEST_SHOWN]!r}")
+
+
+def page_of(items: Iterable[Any], request: Request) -> dict[str, Any]:
+    """The page of a list that a request asks for, and the length of the whole list.
+
+    Raises:
+        HTTPError: ``limit`` or ``offset`` is out of bounds.
+    """
+    limit = request.number("limit", PAGE, 1, LONGEST_PAGE)
+    offset = request.number("offset", 0, 0)
     everything = list(items)
     return {"items": everything[offset : offset + limit], "count": len(everything)}

@@ -22,12 +22,8 @@ from nornmail import (
     Poller,
     Throttled,
 )
-from nornmail.web.http import HTTPError, Request, Response, page_of
+from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 
-PAGE = 50
-"""Inboxes in a list, unless ``limit`` says otherwise."""
-LONGEST_PAGE = 1_000
-"""The most that ``limit`` may be."""
 LONGEST_NAME = 200
 """Characters of an inbox's name, which is for people."""
 LONGEST_LOCAL_PART = 64
@@ -92,9 +88,7 @@ class Inboxes:
 
     def list(self, request: Request) -> Response:
         """``GET /v1/inboxes``: a page of inboxes, in the order of creation."""
-        limit = request.number("limit", PAGE, 1, LONGEST_PAGE)
-        offset = request.number("offset", 0, 0)
-        page = page_of(map(inbox_body, self._records()), limit=limit, offset=offset)
+        page = page_of(map(inbox_body, self._records()), request)
         return Response(HTTPStatus.OK, page)
 
     def get(self, request: Request) -> Response:
@@ -117,7 +111,7 @@ class Inboxes:
         except (ConnectionLost, AuthenticationFailed, Throttled, CommandRefused) as error:
             raise HTTPError(HTTPStatus.BAD_GATEWAY, f"the mail server failed: {error}") from error
         except ConfigurationError as error:  # it was removed meanwhile
-            raise _unknown(request.path_params[0]) from error
+            raise unknown("inbox", request.path_params[0]) from error
         except NornmailError as error:
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
         return Response(HTTPStatus.OK, {"status": "synced", "new_messages": new})
@@ -131,7 +125,7 @@ class Inboxes:
         for record in self._records():
             if record.id == inbox_id:
                 return record
-        raise _unknown(inbox_id)
+        raise unknown("inbox", inbox_id)
 
     def _records(self) -> Sequence[InboxRecord]:
         return self._poller.store.inboxes(self._poller.mailbox)
@@ -159,7 +153,3 @@ class Inboxes:
 def inbox_body(record: InboxRecord) -> dict[str, Any]:
     """An inbox as a response has it."""
     return {"id": record.id, "name": record.name, "email_address": record.address}
-
-
-def _unknown(inbox_id: Any) -> HTTPError:
-    return HTTPError(HTTPStatus.NOT_FOUND, f"there is no inbox {str(inbox_id)[:LONGEST_NAME]!r}")

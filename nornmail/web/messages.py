@@ -6,12 +6,22 @@ import base64
 import binascii
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-from nornmail import Address, Mailer, NornmailError, OutgoingAttachment, Poller
-from nornmail.web.http import HTTPError, Request, Response
+from nornmail import (
+    Address,
+    Mailer,
+    NornmailError,
+    Outbox,
+    OutboxMessage,
+    OutgoingAttachment,
+    Poller,
+    StoreError,
+)
+from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 from nornmail.web.inboxes import Inboxes
 
 log = logging.getLogger("nornmail.web")
@@ -22,6 +32,10 @@ LONGEST_ID = 998
 """Characters of a Message-ID: a line of a header has no more (RFC 5322, 2.1.1)."""
 MOST_RECIPIENTS = 100
 """Of one message: every server accepts as many in one transaction (RFC 5321, 4.5.3.1.8)."""
+LONGEST_REASON = 500
+"""Characters of a name, or of a reason, in a decision."""
+SOMEBODY = "the control interface"
+"""The name under which a request without ``who`` decides."""
 _BLANKS = re.compile(r"\s")
 KEYS = "api/"
 """Prefix of a caller's own key, which keeps it apart from the keys of replies."""
@@ -40,6 +54,7 @@ class Messages:
         self._poller = poller
         self._inboxes = inboxes
         self._mailer = mailer
+        self._outbox = Outbox(poller.store)
 
     def create(self, request: Request) -> Response:
         """``POST /v1/messages``: 202 and the Message-ID; the outbox sends it."""
@@ -77,6 +92,51 @@ class Messages:
         body = {"message_id": result.message_id, "id": result.key, "status": str(result.state)}
         return Response(HTTPStatus.ACCEPTED, body)
 
+    def list(self, request: Request) -> Response:
+        """``GET /v1/outbox``: a page of outgoing messages that were not sent yet, or all.
+
+        ``state`` names one state, or ``all``.
+        """
+        state = request.query.get("state", "")
+        states = tuple(self._outbox.counts())
+        if state not in ("", "all", *states):
+            raise _invalid(f"state must be one of {', '.join(states)}, or all")
+        chosen = [name for name in states if name == state or state == "all"]
+        messages = self._outbox.list(chosen) if chosen else self._outbox.list()
+        return Response(HTTPStatus.OK, page_of(map(_message_body, messages), request))
+
+    def get(self, request: Request) -> Response:
+        """``GET /v1/messages/{id}``: what became of an outgoing message, or 404."""
+        return Response(HTTPStatus.OK, _message_body(self._message(request)))
+
+    def approve(self, request: Request) -> Response:
+        """``POST /v1/messages/{id}/approve``: 200 and the message; 404; 409 if it is not held."""
+        return self._decide(request, self._outbox.approve)
+
+    def reject(self, request: Request) -> Response:
+        """``POST /v1/messages/{id}/reject``: 200 and the message; 404; 409 if it is not held."""
+        return self._decide(request, self._outbox.reject)
+
+    def _decide(
+        self, request: Request, decide: Callable[[OutboxMessage, str, str], bool]
+    ) -> Response:
+        message = self._message(request)
+        who = request.text("who", LONGEST_REASON, default=SOMEBODY)
+        why = request.text("why", LONGEST_REASON, default="")
+        try:
+            decide(message, who, why)
+        except StoreError:
+            raise
+        except NornmailError as error:
+            raise HTTPError(HTTPStatus.CONFLICT, str(error)) from error
+        return self.get(request)
+
+    def _message(self, request: Request) -> OutboxMessage:
+        message = self._outbox.get(request.path_params[0])
+        if message is None:
+            raise unknown("message", request.path_params[0])
+        return message
+
     def _thread(self, parent: str) -> tuple[str, tuple[str, ...]]:
         """In-Reply-To and References of a reply to the message with this Message-ID.
 
@@ -94,6 +154,14 @@ class Messages:
             log.warning("cannot look up the thread of %s: %s", parent, error)
             message = None
         return parent, (*(message.references if message is not None else ()), parent)
+
+
+def _message_body(message: OutboxMessage) -> dict[str, Any]:
+    fields = asdict(message)
+    fields["id"], fields["status"] = fields.pop("key"), fields.pop("state")
+    for name in ("queued_at", "due_at", "changed_at"):
+        fields[name] = fields[name] and fields[name].isoformat()
+    return fields
 
 
 def _invalid(detail: str) -> HTTPError:
