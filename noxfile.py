@@ -21,6 +21,7 @@ IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
 WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
 PYMAP = "pymap==0.36.7"
+NODE_CLIENTS = ("imapflow@2.10.2", "nodemailer@10.6.1")
 DATABASE_DRIVERS = ("psycopg[binary]==3.3.9",)
 SITE = ("sphinx==9.0.4", "myst-parser==5.2.0", "furo==2025.12.19")
 
@@ -87,6 +88,11 @@ def interop(session: nox.Session) -> None:
     PostgreSQL that is started on a socket of its own.
     """
     session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS, *DATABASE_DRIVERS)
+    if shutil.which("npm"):
+        place = Path(session.virtualenv.location) / "node"
+        install = ("install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place))
+        session.run("npm", *install, *NODE_CLIENTS, external=True)
+        session.env["NODE_PATH"] = str(place / "node_modules")
     run_pytest(session, "-m", "(interop or tls) and not long")
 
 

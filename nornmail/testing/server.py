@@ -261,6 +261,11 @@ class MailServer(FixedAttributes):
         with self._state.lock:
             return list(self._state.commands)
 
+    @property
+    def accounts(self) -> list[Account]:
+        """The accounts, in the order in which they were made: a copy."""
+        return list(self._state.accounts.values())
+
     def add_user(self, user: str, password: str) -> None:
         """Make an account with an empty INBOX. ValueError when there is one of this name."""
         if user in self._state.accounts:
@@ -381,6 +386,12 @@ class MailServer(FixedAttributes):
         """
         return self._wait(lambda: predicate(self), seconds, "what was")
 
+    def wait_for_change(self, after: int = 0, *, seconds: float = WAIT_SECONDS) -> int:
+        """The number of changes so far, as soon as it is not ``after`` or ``seconds`` are over."""
+        changes = self._state.changes
+        changes.wait_for(lambda: changes.count != after, seconds)
+        return changes.count
+
     def wait_for_sent(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[SentMessage]:
         """The outbox, as soon as there are at least ``count`` messages in it.
 
@@ -452,7 +463,7 @@ class MailServer(FixedAttributes):
     def _report(self) -> str:
         """The mail that is there, and the end of the transcript."""
         lines = ["There is:"]
-        for account in list(self._state.accounts.values()):
+        for account in self.accounts:
             for box in account.all():
                 lines.append(f"  {len(box.messages)} in {box.name} of {account.user}")
         sent = self.outbox

@@ -63,6 +63,11 @@ class Changes:
         self._condition = threading.Condition()
         self._count = 0
 
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self._count
+
     def announce(self) -> None:
         """Count a change and wake all waits."""
         with self._condition:

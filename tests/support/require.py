@@ -22,8 +22,9 @@ SMTP_CLIENTS = frozenset({"aiosmtplib"})
 WSGI_SERVERS = frozenset({"gunicorn", "waitress"})
 
 BROWSERS = frozenset({"chromium"})
+RUNTIMES = frozenset({"node"})
 
-NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS | WSGI_SERVERS | BROWSERS
+NAMES = SERVERS | IMAP_CLIENTS | SMTP_CLIENTS | WSGI_SERVERS | BROWSERS | RUNTIMES
 """Every name that may be required: a misspelt one would require nothing, and is an error."""
 
 

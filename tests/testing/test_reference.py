@@ -12,7 +12,9 @@ from typing import get_args
 import pytest
 
 from nornmail.testing import VENDORS, MailServer, OAuthServer, SentMessage, faults, smtp_faults
+from nornmail.testing.__main__ import parser
 from nornmail.testing.fault_plan import Fault
+from nornmail.testing.http_interface import RESOURCES
 from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.server import WAIT_SECONDS
 from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpSettings
@@ -130,6 +132,20 @@ def test_a_name_means_the_same_in_both_protocols() -> None:
 def test_the_kinds_of_a_fetch_fault() -> None:
     told = [names(row[0])[0] for row in table("kind", "the answer to FETCH")]
     assert tuple(told) == get_args(faults.FetchFaultKind)
+
+
+def test_the_resources_over_http() -> None:
+    told = [names(row[0])[0] for row in table("resource", "arguments", "what it does")]
+    assert set(told) == {" ".join(resource) for resource in RESOURCES} | {"GET /"}
+    assert len(told) == len(set(told))
+
+
+def test_the_options_of_the_command() -> None:
+    page = PAGE.parents[1] / "how-to" / "run-a-test-server.md"
+    rows = re.findall(r"^\| (`--.*?) \|", page.read_text("utf-8"), re.MULTILINE)
+    told = [name for row in rows for name in names(row)]
+    known = {"--help", *told}
+    assert known == {option for option in parser()._option_string_actions if option[:2] == "--"}
 
 
 def test_the_vendors() -> None:
