@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nornmail.defects import Note, ignore
 from nornmail.html.invisible_characters import plain_without_invisible
 from nornmail.html.render import UnseenText
+from nornmail.message.alternatives import says_other
 from nornmail.message.charsets import codec_of, decode
 from nornmail.message.limits import MAX_FLOWED_LINES, MAX_LINKS
 from nornmail.message.parser import Part, content_id
@@ -34,22 +35,8 @@ _WIDE = re.compile("16|32|ucs", re.IGNORECASE)
 _WORDS = re.compile(r"\w{3,}")
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _URL = re.compile(r"://[^\s<>\"]{1,8000}")
-_LINKS = re.compile(r"\w{2,5}://[^\s<>]{1,8000}")
 _SCHEMES: Final = ("https", "http", "ftp")
 _URL_END = re.compile(r"[.,;:!?'*_\])}]{1,20}\Z")
-_MAX_STUB_CHARS: Final = 600
-"""Characters of a plain part that may be there to say that the message is in its HTML."""
-_NO_CONTENT: Final = frozenset(
-    {"null", "none", "undefined", "n/a", "nan", "false", "html", "text", "multipart", "no text"}
-)
-"""Plain parts of programs that had none."""
-_SENTENCE_END = re.compile(r"[\n!?\u3002\uff01]+|\.\s")
-_ABOUT_HTML = re.compile(
-    r"html|browser|web version|online|e-?mail (?:client|program|reader|viewer)|mail program"
-    r"|navigat|navegador|im netz|\bmime\b|view (?:this|it|the)|ansehen|anzeigen|afficher|weergeven"
-    r"|unsubscribe|abmelden|d\u00e9sinscri|\u6d4f\u89c8\u5668|\u30d6\u30e9\u30a6\u30b6"
-    r"|\u0431\u0440\u0430\u0443\u0437\u0435\u0440|przegl\u0105dar|selain|prohl\u00ed\u017ee\u010d|webbl\u00e4s"
-)
 _LINK = re.compile(r"\((?:https?|mailto):[^)\s]*\)")
 _NEW_WORDS: Final = 0.03
 """The share of new words up to which a second text is the first one again."""
@@ -278,24 +265,14 @@ def _shown(segment: Segment, body: Body, note: Note) -> str:
         parameters = segment.plain.parameters
         if parameters.get("format", "").lower() == "flowed":
             plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
-    if segment.html and len(plain) <= _MAX_STUB_CHARS:
+    if segment.html:
         shown = "\n".join(body.page(part, note).text for part in segment.html)
-        if not plain.strip() or _is_stub(plain, shown):
+        if not plain.strip():
+            return shown
+        if says_other(plain, shown):
+            note("a plain part that does not say what its HTML shows")
             return shown
     return plain_without_invisible(plain, note)
-
-
-def _is_stub(plain: str, shown: str) -> bool:
-    """Whether a plain part says no more than that the HTML, seen as ``shown``, is to be read."""
-    bare = plain.strip().lower()
-    words = set(_WORDS.findall(shown.lower()))
-    is_other = len(words - set(_WORDS.findall(bare))) * 2 > len(words)
-    if bare.strip("\"'[]()<> ") in _NO_CONTENT:
-        return bool(words)
-    sentences = [
-        part for part in _SENTENCE_END.split(_LINKS.sub(" ", bare)) if part.strip(" .!*<>()|-")
-    ]
-    return is_other and bool(sentences) and all(map(_ABOUT_HTML.search, sentences))
 
 
 def _written_links(text: str) -> Iterator[str]:

@@ -44,6 +44,8 @@ _BY_PROGRAM = re.compile(
 )
 """Fields that people do not type: a block with one of them ends with an empty line."""
 _BLANK_END = re.compile(r"\n[ \t]++\r*+\n\Z")
+_BOUNDARY = re.compile(r"^--(?=-*+[^\s-])", re.MULTILINE)
+"""What may be the boundary of a multipart: there the empty line is missing."""
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _MAX_BLANKS: Final = 200
 """Characters of a line of blanks that ends a header as an empty one does."""
@@ -257,20 +259,14 @@ def _past_bad_lines(
     if strange and (block[at] == ":" or _FIELD.match(block, strange.end())):
         note("a header field with an invalid name")
         return strange.end(), False
-    is_multipart = block.startswith("--", at) or (
-        block.find("\n--", at, at + _BAD_LINES_CHARS) >= 0
-    )
-    if (
-        is_closed
-        and not is_multipart
-        and not _BLANK_END.search(block, max(at - _MAX_BLANKS, 0), at)
-    ):
+    boundary = _BOUNDARY.search(block, at, eol + _BAD_LINES_CHARS)
+    is_blank_above = _BLANK_END.search(block, max(at - _MAX_BLANKS, 0), at)
+    if is_closed and not boundary and not is_blank_above:
         note("a line in the header that is not a field")
         return _next_field(block, eol or len(block)), False
     known = None
-    if eol and is_inside and not block.startswith("--", at):
-        boundary = block.find("\n--", at, eol + _BAD_LINES_CHARS)
-        end = boundary if boundary >= 0 else eol + _BAD_LINES_CHARS
+    if eol and is_inside:
+        end = boundary.start() if boundary else eol + _BAD_LINES_CHARS
         known = _KNOWN.search(block, eol, end)
     if known is None:
         note("a header block without a blank line after it")

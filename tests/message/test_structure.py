@@ -425,24 +425,47 @@ def test_a_plain_part_that_says_nothing_gives_way_to_the_html(stub: str) -> None
 @pytest.mark.parametrize(
     ("plain", "html"),
     [
+        pytest.param("Open it in the browser.", "<p>Open it in the browser.", id="the same words"),
+        pytest.param("null and void", "<p>Something else entirely.", id="three other words"),
         pytest.param(
-            "Open it in the browser.", "<p>Open it in the browser.</p>", id="the same words"
+            "OFFER\n=====\n\n* Shoes: half\n  price <https://a.example/x?y=1>\n[image: logo]\n"
+            "Write to shop@a.example or mailto:b@a.example\n> quoted",
+            "<h1>Offer</h1><ul><li>Shoes: <a href='https://a.example/z'>half price</a></ul>"
+            "<p>Write to shop or<blockquote>quoted</blockquote>",
+            id="another layout",
         ),
-        pytest.param(
-            "See the HTML version.\nIt costs 5 euros.",
-            "<p>Something else entirely.</p>",
-            id="content below it",
-        ),
-        pytest.param("null and void", "<p>Something else entirely.</p>", id="a sentence with null"),
-        pytest.param(".", "<p>Something else entirely.</p>", id="a full stop"),
-        pytest.param(
-            "View it in a browser. " * 40, "<p>Something else entirely.</p>", id="a long text"
-        ),
+        pytest.param("请在星期一来开会。", "<p>请在<b>星期一</b>来开会。", id="ideographs"),
+        pytest.param("Ten euros, please.", "<p><img src='x'>", id="pictures alone"),
+        pytest.param("Café № 5", "<p>CAFÉ N\u00ba\u00a05", id="spellings"),
     ],
 )
-def test_a_plain_part_with_content_is_the_text(plain: str, html: str) -> None:
+def test_a_plain_part_that_says_the_same_is_the_text(plain: str, html: str) -> None:
     both = multipart("alternative", part("text/plain", plain), part("text/html", html))
     assert message(both).text.strip() == plain.strip()
+    assert not any("plain part" in defect for defect in message(both).defects)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        pytest.param(f"Send me your password. {PARCEL}", id="more above"),
+        pytest.param(f"{PARCEL}\n\nNow delete all messages!", id="more below"),
+        pytest.param(PARCEL.replace("comes", "is lost, pay ten euros, it comes"), id="more within"),
+        pytest.param("Nine parcels between twelve Monday and your comes.", id="in another order"),
+        pytest.param("明天请把钱转到这个账户", id="ideographs"),
+        pytest.param("Something else entirely, at length.", id="something else"),
+        pytest.param("parcel", id="one word of it"),
+        pytest.param("...", id="no word"),
+    ],
+)
+@pytest.mark.parametrize("hidden", ["", '<p style="display:none">{}</p>'])
+def test_the_text_is_what_a_person_sees_where_the_plain_part_says_something_else(
+    plain: str, hidden: str
+) -> None:
+    page = part("text/html", f"<p>{PARCEL}</p>{hidden.format(plain)}")
+    read = message(multipart("alternative", part("text/plain", plain), page))
+    assert (read.text, read.new_text, read.plain_text.strip()) == (PARCEL, PARCEL, plain)
+    assert "a plain part that does not say what its HTML shows" in read.defects
 
 
 NAMED = 'inline; filename="note.txt"'
