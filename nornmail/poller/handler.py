@@ -40,6 +40,10 @@ NOT_AWAITED = (
     "on_message returned an awaitable, which nothing here can await: make it a plain function, or "
     "run the poller by `await poller.run()`"
 )
+NOT_RUN = (
+    "on_message is a generator function (it contains `yield`), so that calling it runs nothing: "
+    "make it a plain function"
+)
 FILTERED = "filtered"
 """The reason of a message that ``accept`` refused."""
 INTERRUPTED = "interrupted"
@@ -81,6 +85,9 @@ class Outcome:
 
 def returned(result: object) -> Outcome:
     """The outcome of a handler that returned ``result``, where nothing can await."""
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        # Nothing of its body has run: counted as handled, the message would be lost.
+        return Outcome(State.WAITING, NOT_RUN, counts=False, stop=HandlerError(NOT_RUN))
     if not inspect.isawaitable(result):
         return Outcome(State.HANDLED, works=True)
     if inspect.iscoroutine(result):

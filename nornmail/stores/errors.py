@@ -72,6 +72,39 @@ def resolve(path: str | os.PathLike[str]) -> str:
     return resolved
 
 
+class FileIdentity:
+    """The identity of a store's file while it is open.
+
+    A file that is removed or replaced under an open store can still be written to. Everything
+    that is written then is lost with the last descriptor, after mail was marked as handled.
+
+    Args:
+        path: the file; it must be there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._stat = os.stat(path)
+
+    def check(self) -> None:
+        """Return if the path still leads to the file.
+
+        Raises:
+            StoreError: it was removed or replaced.
+        """
+        try:
+            if os.path.samestat(os.stat(self._path), self._stat):
+                return
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise store_error(self._path, error) from error
+        raise StoreError(
+            f"the state store {self._path} was removed or replaced while it was open: "
+            "stop the program, put the file back, and start again"
+        )
+
+
 def damaged(path: str, what: object) -> StoreError:
     """The error for a file of a store that is not what was written."""
     return StoreError(

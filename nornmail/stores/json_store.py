@@ -31,7 +31,7 @@ from nornmail.locks import FileLock, LockTaken
 from nornmail.outgoing import OperatorRequest
 from nornmail.stores import json_codec as codec
 from nornmail.stores import rows
-from nornmail.stores.errors import damaged, resolve, store_error
+from nornmail.stores.errors import FileIdentity, damaged, resolve, store_error
 from nornmail.stores.json_files import Files, RawFile, RawFiles
 from nornmail.stores.json_journal import (
     VERSION,
@@ -167,6 +167,10 @@ class JsonStateStore(SqlStateStore):
             )
         return None
 
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        self._identity.check()
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         with super()._locked():
@@ -209,6 +213,7 @@ class JsonStateStore(SqlStateStore):
         selected = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw")
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
         self._journal = Journal(self._journal_path, lines, self._files)
+        self._identity = FileIdentity(self._journal_path)
         self._snapshot_size = snapshot.size
         self._fold_at = self._threshold()
         try:

@@ -11,7 +11,16 @@ from contextlib import AbstractContextManager, contextmanager
 from nornmail.errors import LeaseHeld, StoreError
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.model import MailboxKey
-from nornmail.stores.errors import FULL, READ_ONLY, RESTORE, UNKNOWN, damaged, resolve, store_error
+from nornmail.stores.errors import (
+    FULL,
+    READ_ONLY,
+    RESTORE,
+    UNKNOWN,
+    FileIdentity,
+    damaged,
+    resolve,
+    store_error,
+)
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 
@@ -192,6 +201,7 @@ class SqliteStateStore(SqlStateStore):
             super().__init__(connection)
             try:
                 self._configure(connection)
+                self._identity = FileIdentity(self.path)
             except BaseException:
                 closer()
                 raise
@@ -237,6 +247,10 @@ class SqliteStateStore(SqlStateStore):
                 "open a store after the fork"
             )
         return None
+
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        self._identity.check()
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self.path)

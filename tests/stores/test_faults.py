@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nornmail.errors import StoreError
 from nornmail.model import PutEntry, State
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import (
@@ -28,6 +29,26 @@ pytestmark = pytest.mark.skipif(
 )
 
 KINDS = sorted(PATHS)
+
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced by another file"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_whose_file_is_removed_while_it_is_open_takes_no_commit(
+    kind: str, replaced: bool, tmp_path: Path
+) -> None:
+    store = PATHS[kind](tmp_path)
+    lease = store.acquire(INBOX, ME)
+    store.commit(lease, [PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
+    for path in tmp_path.iterdir():
+        if path.is_file():
+            path.unlink()
+            if replaced:
+                path.touch()
+    with pytest.raises(StoreError, match="removed or replaced"):
+        store.commit(lease, [PutEntry(entry(State.HANDLED, 1))])
+    store.close()
+
 
 # Claims and handles one message after the other, and says which one is through.
 LOOP = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -239,6 +240,29 @@ def test_a_callback_that_returns_an_awaitable_stops_the_poller(world: World) -> 
     plain.poll_once()
     assert sorted(world.handed_over) == ["one", "two"]
     assert {message.attempt for message in world.seen} == {1}
+
+
+def generator(_message: Message) -> Iterator[None]:
+    raise AssertionError("this is not run")
+    yield
+
+
+async def async_generator(_message: Message) -> AsyncIterator[None]:
+    raise AssertionError("this is not run")
+    yield
+
+
+@pytest.mark.parametrize("callback", [generator, async_generator])
+def test_a_generator_function_as_callback_handles_nothing_and_stops_the_poller(
+    world: World, callback: Callable[[Message], object]
+) -> None:
+    world.deliver("one")
+    poller = world.poller(callback)
+    with pytest.raises(HandlerError, match="generator function"):
+        poller.poll_once()
+    poller.close()
+    assert world.states() == {State.WAITING: 1}
+    assert world.flags() == {"one": set()}
 
 
 def test_run_forever_ends_with_the_error_of_a_callback_that_returns_an_awaitable(
