@@ -31,7 +31,6 @@ pytestmark = pytest.mark.skipif(
 KINDS = sorted(PATHS)
 
 
-
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced by another file"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_store_whose_file_is_removed_while_it_is_open_takes_no_commit(

@@ -243,13 +243,13 @@ def test_a_callback_that_returns_an_awaitable_stops_the_poller(world: World) -> 
 
 
 def generator(_message: Message) -> Iterator[None]:
-    raise AssertionError("this is not run")
     yield
+    raise AssertionError("this is not run")
 
 
 async def async_generator(_message: Message) -> AsyncIterator[None]:
-    raise AssertionError("this is not run")
     yield
+    raise AssertionError("this is not run")
 
 
 @pytest.mark.parametrize("callback", [generator, async_generator])
