@@ -218,7 +218,7 @@ def test_two_names_of_one_database_are_one_store(tmp_path: Path) -> None:
 HOLD_LEASE = """
 import sys
 from nornmail.model import MailboxKey
-from nornmail.stores import SqliteStateStore
+from nornmail import SqliteStateStore
 store = SqliteStateStore(sys.argv[1])
 lease = store.acquire(MailboxKey(sys.argv[2], sys.argv[3]), "the child:1")
 print(lease.token, flush=True)
@@ -245,7 +245,7 @@ FORKED_STORES = """
 import os, sys
 from nornmail.errors import StoreError
 from nornmail.model import MailboxKey, SaveMailbox
-from nornmail.stores import JsonStateStore, SqliteStateStore
+from nornmail import JsonStateStore, SqliteStateStore
 key = MailboxKey("a", "b")
 stores = [JsonStateStore(sys.argv[1]), SqliteStateStore(sys.argv[2])]
 leases = [store.acquire(key, "parent") for store in stores]
@@ -287,7 +287,7 @@ def test_a_json_store_is_open_once(tmp_path: Path) -> None:
 
 OPEN_JSON = """
 import sys
-from nornmail.stores import JsonStateStore
+from nornmail import JsonStateStore
 store = JsonStateStore(sys.argv[1])
 print("open", flush=True)
 sys.stdin.read()

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import NornmailError, StoreError
 from nornmail.events import OutboxBounced
-from nornmail.message.message import Message
-from nornmail.outbox.bounces import note_bounce
-from nornmail.outbox.worker import Worker
 from nornmail.stores.protocol import StateStore
+
+if TYPE_CHECKING:
+    from nornmail.message.message import Message
+    from nornmail.outbox.worker import Worker
 
 log = logging.getLogger("nornmail.outbox")
 
@@ -124,6 +126,8 @@ class StoreMailers:
             The events to emit. A store that cannot be used does not hold the message up: whoever
             handles it meets the error again.
         """
+        from nornmail.outbox.bounces import note_bounce
+
         try:
             return note_bounce(self._store, message, now=self._clock.wall())
         except StoreError as error:

@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from nornmail.errors import CommandRefused, Throttled
-from nornmail.imap.connection import Connection
 from nornmail.model import Entry, PutEntry, State
 from nornmail.poller.decisions import action_delay, may_touch
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import digest_of, header_digest_of
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
 
 log = logging.getLogger("nornmail.poller")
 

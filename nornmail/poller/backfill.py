@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from nornmail.imap.connection import Connection
-from nornmail.imap.results import Body
-from nornmail.message.message import parse_message
 from nornmail.model import Entry, Inbox, PutEntry
 from nornmail.poller.decisions import cut_off
 from nornmail.poller.discovery import HeaderReader
@@ -21,6 +19,10 @@ from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import digest_of
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.imap.results import Body
 
 log = logging.getLogger("nornmail.poller")
 
@@ -76,6 +78,8 @@ class Backfill:
             return
         if uid < record.epoch.boundary and cut_off(header.received_at, record.cut):
             return  # older than start_from, which holds for every inbox
+        from nornmail.message.message import parse_message
+
         message = parse_message(header.raw)
         for inbox in self._inboxes.inboxes_of(message):
             if inbox in inboxes:

@@ -10,11 +10,10 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from nornmail.errors import ConnectionLost, MessageGone
 from nornmail.events import Connected, Found, TakenOver
-from nornmail.imap.connection import Connection
-from nornmail.message.message import Message, parse_message
 from nornmail.model import MailboxKey, MessageRef, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
@@ -27,6 +26,10 @@ from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.message.message import Message
 
 log = logging.getLogger("nornmail.poller")
 
@@ -47,7 +50,7 @@ REMOVED_AT_ONCE = 1_000
 REMOVALS = 5
 """Transactions between two polls, so that a first run over a long history does not delay mail."""
 
-Opener = Callable[[], Connection]
+Opener = Callable[[], "Connection"]
 
 
 class Retention:
@@ -250,6 +253,8 @@ class PollCycle:
 
 def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Message | None:
     """The headers of the newest message with a Message-ID; on a connection of its own."""
+    from nornmail.message.message import parse_message
+
     with closing(connect()) as connection:
         connection.examine(mailbox)
         for uid in sorted(connection.find_message_id(message_id), reverse=True)[:LOOKED_AT]:

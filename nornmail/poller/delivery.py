@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import MessageGone
 from nornmail.events import HandlerFailing
-from nornmail.message.message import Message, parse_message
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
@@ -30,6 +30,9 @@ from nornmail.retry import (
     after_failure,
     revived,
 )
+
+if TYPE_CHECKING:
+    from nornmail.message.message import Message
 
 log = logging.getLogger("nornmail.poller")
 
@@ -352,6 +355,8 @@ class Delivery:
         return handler
 
     def _message(self, entry: Entry, raw: bytes, flags: frozenset[str]) -> Message:
+        from nornmail.message.message import parse_message
+
         ref = self._ref(entry)
         received = entry.received_at
         return parse_message(

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.events import LateListed
-from nornmail.imap.connection import Connection
-from nornmail.imap.results import Body
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL, SEARCH_INTERVAL
 from nornmail.poller.ledger import Ledger
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.imap.results import Body
 
 log = logging.getLogger("nornmail.poller")
 

@@ -13,11 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap.connection import Connection
-from nornmail.imap.quirks import placeholder_reason
-from nornmail.imap.results import Summary
 from nornmail.model import Entry, KeepRaw, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, batches
 from nornmail.poller.inboxes import Inboxes
@@ -26,6 +24,10 @@ from nornmail.poller.recognition import changes_if_known, digest_of
 from nornmail.poller.status import PollStats
 from nornmail.retry import RetryPolicy, after_failure, is_due
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.imap.results import Summary
 
 log = logging.getLogger("nornmail.poller")
 
@@ -50,7 +52,7 @@ KNOWN = "known from before the UIDVALIDITY changed"
 ROUTED = "fetched at last; waiting for its inboxes"
 REBUILT = "not found after the mailbox was rebuilt, and its bytes were not kept"
 
-Fetch = Callable[[Connection, Mapping[int, Summary]], dict[int, FetchedMessage]]
+Fetch = Callable[["Connection", Mapping[int, "Summary"]], dict[int, FetchedMessage]]
 
 
 class MissingMessages:
@@ -384,6 +386,8 @@ def _is_whole(uid: int, raw: bytes, size: int) -> bool:
     """Whether ``raw`` is the message, rather than nothing or a placeholder."""
     if not raw:
         return size == 0
+    from nornmail.imap.quirks import placeholder_reason
+
     reason = placeholder_reason(raw)
     if reason is not None:
         log.warning("UID %d: %s", uid, reason)

@@ -6,26 +6,31 @@ forgotten: until it ends its message is not tried again, and a late success coun
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import logging
+import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nornmail.clock import Clock
 from nornmail.context import DeliveryContext, within
 from nornmail.errors import Defer, HandlerError, RecipientNotAllowed, Reject, ReplyRefused
-from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from nornmail.message.message import Message
+
 log = logging.getLogger("nornmail.poller")
 
-Handler = Callable[[Message], object]
+Handler = Callable[["Message"], object]
 
 MAX_OVERDUE = 4
 """Calls that may run on beyond their timeout before nothing new is handed over: each holds a thread
@@ -106,12 +111,29 @@ def raised(error: BaseException) -> Outcome:
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
     if isinstance(error, Defer):
         return Outcome(State.WAITING, str(error), delay=error.seconds, counts=False, works=True)
-    if isinstance(error, Exception | asyncio.CancelledError):
+    if isinstance(error, Exception) or _is_cancellation(error):
         return Outcome(State.WAITING, account_of(error))
     if isinstance(error, KeyboardInterrupt):
         # A person stopped the program: the message has no part in that.
         return Outcome(State.WAITING, INTERRUPTED, counts=False, works=None, stop=error)
     return Outcome(State.WAITING, account_of(error), stop=error)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of this thread.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    from asyncio import get_running_loop
+
+    return get_running_loop()
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
+    """Whether asyncio cancelled a handler; without asyncio nothing did."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def account_of(error: BaseException) -> str:
@@ -197,7 +219,7 @@ class AwaitedCall(HandlerCall):
         marked = _CALLS.set((*_CALLS.get(), self))
         try:
             with within(self.handling):
-                self._task = asyncio.get_running_loop().create_task(self._contained())
+                self._task = running_loop().create_task(self._contained())
         finally:
             _CALLS.reset(marked)
         self._task.add_done_callback(self._done)
@@ -206,7 +228,9 @@ class AwaitedCall(HandlerCall):
         """End without having begun."""
         if inspect.iscoroutine(self._awaitable):
             self._awaitable.close()
-        self.error = asyncio.CancelledError()
+        from asyncio import CancelledError
+
+        self.error = CancelledError()
         self.end()
 
     def cancel(self) -> None:
@@ -216,7 +240,7 @@ class AwaitedCall(HandlerCall):
             self._task.cancel()
 
     def outcome(self) -> Outcome:
-        if self.interrupted and isinstance(self.error, asyncio.CancelledError):
+        if self.interrupted and _is_cancellation(self.error):
             return Outcome(State.WAITING, CANCELLED, counts=False, works=None)
         return super().outcome()
 
@@ -268,7 +292,7 @@ class HandlerRunner:
     def attached_here(self) -> bool:
         """Whether this is the thread of that event loop."""
         try:
-            return self._loop is not None and asyncio.get_running_loop() is self._loop
+            return self._loop is not None and running_loop() is self._loop
         except RuntimeError:  # no event loop runs here
             return False
 

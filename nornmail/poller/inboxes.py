@@ -10,24 +10,21 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nornmail.errors import ConfigurationError
-from nornmail.message.addresses import canonical, parse_addresses
-from nornmail.message.message import (
-    DELIVERY_FIELDS,
-    RECIPIENT_FIELDS,
-    Message,
-    parse_message,
-)
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
+
+if TYPE_CHECKING:
+    from nornmail.message.message import Message
 
 REMOVED = "inbox removed"
 """The reason of dead mail of an inbox that was removed before it had it."""
 UNROUTED_REASON = "unrouted"
 """The reason of mail for no inbox, where there is no ``on_unrouted``."""
 
-Accept = Callable[[Message], object]
+Accept = Callable[["Message"], object]
 
 
 class Inboxes:
@@ -105,7 +102,7 @@ class Inboxes:
             raise ConfigurationError("Inbox.on_message", None, problem)
         with self._lock:
             if any(
-                canonical(other.address) == canonical(inbox.address) for other in self._configured
+                _canonical(other.address) == _canonical(inbox.address) for other in self._configured
             ):
                 raise ConfigurationError("inboxes", inbox.address, "each address can come once")
             self._configured = (*self._configured, inbox)
@@ -123,7 +120,7 @@ class Inboxes:
             left = [
                 other
                 for other in self._configured
-                if canonical(other.address) != canonical(address)
+                if _canonical(other.address) != _canonical(address)
             ]
             if len(left) == len(self._configured):
                 raise ConfigurationError("inboxes", address, "must be the address of an inbox")
@@ -140,7 +137,7 @@ class Inboxes:
         self._check_several()
         with self._lock:
             for inbox in self._configured:
-                if canonical(inbox.address) == canonical(address):
+                if _canonical(inbox.address) == _canonical(address):
                     return inbox.key
         raise ConfigurationError("inboxes", address, "must be the address of an inbox")
 
@@ -205,6 +202,8 @@ class Inboxes:
         """
         if not self.several:
             return [entry]
+        from nornmail.message.message import parse_message
+
         message = parse_message(raw)
         keys = [inbox.key for inbox in self.inboxes_of(message)]
         entries = [
@@ -274,7 +273,9 @@ def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
         message: its headers suffice.
         inboxes: all that there are.
     """
-    owners = {canonical(inbox.address): inbox for inbox in inboxes}
+    from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS
+
+    owners = {_canonical(inbox.address): inbox for inbox in inboxes}
     for names in (RECIPIENT_FIELDS, DELIVERY_FIELDS):
         addressed = {
             id(owner)
@@ -288,10 +289,14 @@ def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
 
 def addressed_to(message: Message) -> list[str]:
     """Every address that :func:`route` looks at, in its order."""
+    from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS
+
     return list(_addresses(message, (*RECIPIENT_FIELDS, *DELIVERY_FIELDS)))
 
 
 def _addresses(message: Message, names: Iterable[str]) -> Iterable[str]:
+    from nornmail.message.addresses import parse_addresses
+
     for name in names:
         for value in message.headers.raw_all(name):
             for mailbox in parse_addresses(value):
@@ -299,8 +304,14 @@ def _addresses(message: Message, names: Iterable[str]) -> Iterable[str]:
                     yield mailbox.address
 
 
+def _canonical(address: str) -> str:
+    from nornmail.message.addresses import canonical
+
+    return canonical(address)
+
+
 def _owner(address: str, owners: dict[str, Inbox]) -> Inbox | None:
-    key = canonical(address)
+    key = _canonical(address)
     if key in owners:
         return owners[key]
     local, _, domain = key.rpartition("@")

@@ -16,14 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import Clock, SystemClock, system_random, utc_datetime
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
 from nornmail.events import EventEmitter, OnEvent, Stopped
-from nornmail.imap.connection import Connection
-from nornmail.message.message import Message
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
@@ -53,13 +51,24 @@ from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
 from nornmail.waker import Waker
 
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.message.message import Message
+
 log = logging.getLogger("nornmail.poller")
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 """Octets above which a message is handed over with its headers alone: what the large providers
 accept, and a bound on what one message takes in memory."""
 
-Connector = Callable[[ImapSettings], Connection]
+Connector = Callable[[ImapSettings], "Connection"]
+
+
+def open_connection(settings: ImapSettings, *, clock: Clock) -> Connection:
+    """Connect and log in. The client is loaded here, at the first poll, and not with the poller."""
+    from nornmail.imap.connection import Connection
+
+    return Connection.open(settings, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +173,7 @@ class Poller:
             clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)
         )
         self._mailers = StoreMailers(store, clock)
-        self._connect = partial(connect or partial(Connection.open, clock=clock), imap)
+        self._connect = partial(connect or partial(open_connection, clock=clock), imap)
         self._waker = Waker()
         self._stopped = threading.Event()
         self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
 from nornmail.poller.handler import HandlerRunner, wait_unless_blocked
 from nornmail.poller.status import PollStats
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("nornmail.poller")
 
@@ -269,6 +272,8 @@ class Lifecycle:
         When this is cancelled, the body is stopped and the handler that is awaited is cancelled;
         the cancellation goes on when all is given back.
         """
+        import asyncio
+
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
         errors: list[BaseException] = []

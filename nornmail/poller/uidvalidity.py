@@ -12,11 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from nornmail.errors import CommandRefused, DecisionRequired
-from nornmail.imap.connection import Connection
-from nornmail.imap.results import Selected
-from nornmail.message.message import parse_message
 from nornmail.model import Change, Digest, EntryKey, Epoch, State, delivery_id_of
 from nornmail.poller.decisions import (
     BATCH_MESSAGES,
@@ -36,6 +34,10 @@ from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import carried_over, digest_of, header_digest_of, known_by_digest
 from nornmail.settings.imap import StartFrom, start_instant
 from nornmail.uidset import UidSet
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
+    from nornmail.imap.results import Selected
 
 log = logging.getLogger("nornmail.poller")
 
@@ -110,6 +112,8 @@ class Epochs:
             return ""
         if header is None or not header.raw or header_digest_of(header.raw) == known.digest.header:
             return ""
+        from nornmail.message.message import parse_message
+
         message_id = parse_message(header.raw, truncated=True).message_id
         if message_id in ("", known.message_id):
             return ""  # a server that changes header fields of its own

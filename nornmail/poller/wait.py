@@ -7,12 +7,15 @@ wait is longer than the poller's interval, so a server that forgets to tell cost
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from nornmail.backoff import backoff
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.imap.connection import Connection
 from nornmail.poller.status import Context
 from nornmail.waker import Waker
+
+if TYPE_CHECKING:
+    from nornmail.imap.connection import Connection
 
 log = logging.getLogger("nornmail.poller")
 

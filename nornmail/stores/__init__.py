@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 
 from nornmail.errors import StoreError
-from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
-
-# ---- A store by its file's name, as a setting has it.
+from nornmail.stores.sqlite import SqliteStateStore
 
 DEFAULT_STATE = "nornmail.db"
 """Where the state is kept if nobody says otherwise."""
@@ -28,15 +25,7 @@ def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> Sta
     if must_exist and not os.path.exists(path):
         raise StoreError(f"there is no state store at {os.fspath(path)}")
     if os.fspath(path).endswith(".json"):
+        from nornmail.stores.json_store import JsonStateStore
+
         return JsonStateStore(path)
     return SqliteStateStore(path)
-
-
-__all__ = [
-    "DEFAULT_STATE",
-    "JsonStateStore",
-    "MemoryStateStore",
-    "SqliteStateStore",
-    "StateStore",
-    "open_store",
-]

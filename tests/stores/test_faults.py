@@ -225,7 +225,7 @@ def test_a_new_store_in_a_read_only_directory_is_refused() -> None:
 READER = """
 import sys
 from nornmail.model import MailboxKey, State
-from nornmail.stores import SqliteStateStore
+from nornmail import SqliteStateStore
 store = SqliteStateStore(sys.argv[1])
 key = MailboxKey(sys.argv[2], sys.argv[3])
 print("open", flush=True)

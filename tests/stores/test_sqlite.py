@@ -386,7 +386,7 @@ def test_an_illegal_change_leaves_the_database_unlocked(
 OPEN_AND_WRITE = """
 import sys
 from nornmail.model import Entry, EntryKey, MailboxKey, PutEntry, State
-from nornmail.stores import SqliteStateStore
+from nornmail import SqliteStateStore
 print("ready", flush=True)
 sys.stdin.readline()
 store = SqliteStateStore(sys.argv[1])
@@ -432,7 +432,7 @@ def test_a_store_that_was_dropped_closes_without_a_warning(path: Path) -> None:
 DROPPED = """
 import sys
 from nornmail.model import MailboxKey
-from nornmail.stores import JsonStateStore, SqliteStateStore
+from nornmail import JsonStateStore, SqliteStateStore
 kept = [SqliteStateStore(sys.argv[1]), JsonStateStore(sys.argv[2])]
 for store in kept:
     store.acquire(MailboxKey("a", "b"), "me")
