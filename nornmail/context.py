@@ -17,6 +17,8 @@ from nornmail.errors import ConfigurationError
 _CURRENT: contextvars.ContextVar[DeliveryContext | None] = contextvars.ContextVar(
     "nornmail_handling", default=None
 )
+_TAKING = threading.Lock()
+"""Held for the moment in which a key is taken: one lock for all messages, of which few send."""
 
 
 class DeliveryContext:
@@ -30,7 +32,6 @@ class DeliveryContext:
     def __init__(self, delivery_id: str, message: Any = None) -> None:
         self.delivery_id = delivery_id
         self.message = message
-        self._lock = threading.Lock()
         self._used: set[str] = set()
 
     def take(self, outbox: str) -> None:
@@ -40,7 +41,7 @@ class DeliveryContext:
             ConfigurationError: one did already in this attempt: two letters would share a key, and
                 the second be taken for the first.
         """
-        with self._lock:
+        with _TAKING:
             if outbox in self._used:
                 raise ConfigurationError(
                     "key",
@@ -52,7 +53,7 @@ class DeliveryContext:
 
     def give_back(self, outbox: str) -> None:
         """Take the note back: the letter was not kept."""
-        with self._lock:
+        with _TAKING:
             self._used.discard(outbox)
 
 

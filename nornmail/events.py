@@ -352,6 +352,13 @@ class EventEmitter:
         self._on_event = on_event
         self.handled = 0
 
+    def entry(self, mailbox: str, entry: Entry) -> None:
+        """Emit the event of an entry that was just written; see :func:`message_event`."""
+        if self._on_event is None:
+            self.handled += entry.state is State.HANDLED
+        elif (event := message_event(mailbox, entry)) is not None:
+            self(event)
+
     def __call__(self, event: Event) -> None:
         self.handled += isinstance(event, Handled)
         if self._on_event is None:

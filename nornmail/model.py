@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from nornmail.errors import ConfigurationError, IllegalTransition
 from nornmail.uidset import UidSet
@@ -116,8 +116,7 @@ class MessageRef:
         return f"{self.mailbox};UIDVALIDITY={self.uid_validity};UID={self.uid}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EntryKey:
+class EntryKey(NamedTuple):
     """One entry of a mailbox: a message for an inbox.
 
     ``epoch`` and not UIDVALIDITY, since a server may start over under the same UIDVALIDITY or name

@@ -99,7 +99,7 @@ class UidSet:
     def __contains__(self, uid: object) -> bool:
         if not isinstance(uid, int):
             return False
-        at = bisect_right(self._lows, uid)
+        at = bisect_right(self._lows, uid) if self._lows else 0
         return at > 0 and uid <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:

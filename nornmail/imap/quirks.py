@@ -75,6 +75,7 @@ _EXCHANGE_SUBJECT = re.compile(
     rb"[ \t\r\n]*[0-9]+[ \t]*\r?$",
     re.MULTILINE | re.IGNORECASE,
 )
+_EXCHANGE_WORDS = b"failed for the following message:"
 _EXCHANGE_FROM = re.compile(rb'^From:[ \t]*"?Microsoft Exchange Server', re.MULTILINE | re.I)
 _TRAVELLED = re.compile(rb"^(?:Received|Message-ID|DKIM-Signature):", re.MULTILINE | re.IGNORECASE)
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -84,7 +85,9 @@ def placeholder_reason(raw: bytes) -> str | None:
     """Why ``raw`` is a placeholder, or ``None`` when it is the message itself."""
     if len(raw) <= COURIER_OCTETS and _COURIER.fullmatch(raw):
         return "Courier returned its placeholder for an expunged message"
-    if len(raw) <= EXCHANGE_OCTETS and _is_exchange(_HEADER_END.split(raw, maxsplit=1)[0]):
+    if len(raw) > EXCHANGE_OCTETS or _EXCHANGE_WORDS not in raw.lower():  # nearly always
+        return None
+    if _is_exchange(_HEADER_END.split(raw, maxsplit=1)[0]):
         return "Exchange returned its placeholder for a message that it could not convert"
     return None
 

@@ -69,7 +69,7 @@ class Expunge:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there are two for each message
 class Fetch:
     """Data of one message.
 
@@ -151,7 +151,7 @@ _PLAIN_FETCH = re.compile(
     rb"\* ([0-9]{1,9}) FETCH \((?:UID ([0-9]{1,10}) |FLAGS \(([ !#-'*-Z\\^-~]*+)\) "
     rb'|INTERNALDATE "([^"\\]*)" |RFC822\.SIZE ([0-9]+) )*(BODY\[(?:HEADER)?\] ?)?\Z'
 )
-_DATA = re.compile(rb"\* [0-9]+ FETCH")
+_DATA = re.compile(rb"\* [0-9]+ FETCH \(")
 _FOR_PEOPLE = re.compile(
     rb"\0*(?:\+|\*[ \t]+(?:OK|NO|BAD|BYE|PREAUTH)(?![^ \t])"
     rb"|[^\0*+ \t][^ \t]*[ \t]+(?:OK|NO|BAD)(?![^ \t]))",
@@ -180,6 +180,8 @@ def ends_in_text(line: bytes) -> bool:
 
 def is_fetch(line: bytes) -> bool:
     """Whether a response's first line begins a FETCH."""
+    if _DATA.match(line) is not None:  # as nearly all servers write it
+        return True
     match = _UNTAGGED.match(line.lstrip(b"\0"))
     return match is not None and match[1] is not None and match[2].upper() == b"FETCH"
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import ProtocolError
@@ -186,9 +187,12 @@ def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str,
 
 def _flags(items: dict[str, Value]) -> frozenset[str]:
     flags = items.get("FLAGS")
-    if not isinstance(flags, tuple):
-        return frozenset()
+    if not flags or not isinstance(flags, tuple):
+        return _NO_FLAGS
     return frozenset(flag.decode("utf-8", "replace") for flag in flags if isinstance(flag, bytes))
+
+
+_NO_FLAGS: frozenset[str] = frozenset()
 
 
 def _received_at(items: dict[str, Value]) -> float | None:
@@ -214,6 +218,7 @@ def write_internal_date(seconds: float) -> bytes:
     return b"%02d-%s-%04d %s +0000" % (when.day, month, when.year, clock)
 
 
+@lru_cache(2_048)  # a date comes with the summary and with the body
 def internal_date(raw: bytes) -> float | None:
     """Seconds since 1970 UTC, or ``None`` for anything but a date; a missing zone counts as UTC.
 

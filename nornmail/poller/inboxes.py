@@ -150,6 +150,8 @@ class Inboxes:
 
     def apply_changes(self) -> bool:
         """Apply what was added and removed; return whether an inbox was removed."""
+        if self._current is self._configured:  # nearly always
+            return False
         with self._lock:
             before, self._current = self._current, self._configured
         return any(inbox not in self._current for inbox in before)

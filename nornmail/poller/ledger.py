@@ -16,7 +16,6 @@ from dataclasses import replace
 from itertools import islice
 
 from nornmail.errors import LeaseLost, NornmailError
-from nornmail.events import message_event
 from nornmail.model import (
     KEEPS_RAW,
     TRANSITIONS,
@@ -49,6 +48,9 @@ NOTE_INTERVAL = 300.0
 lag behind."""
 OPEN_STATES = (State.NEW, State.CLAIMED, State.WAITING, State.HANDLED)
 """States in which a poller has something left to do for an entry by itself."""
+_MAY_HAVE_RAW = KEEPS_RAW | {State.NEW}
+_SEEN_BEFORE = frozenset({State.HANDLED, State.FINISHED})
+"""States that an entry only has after it was claimed."""
 
 
 def owner_name() -> str:
@@ -74,6 +76,8 @@ class OpenEntries:
         for entry in entries:
             self._due[entry.state][entry.key] = entry.due_at
         self.without_bytes = set(without_bytes)
+        # Of a poller with one callback. They are finished with the batch, so there are few.
+        self._alone: dict[EntryKey, Entry] = {}
 
     def keys(self, *states: State) -> list[EntryKey]:
         """The keys in any of ``states``, ordered by due time."""
@@ -102,18 +106,30 @@ class OpenEntries:
     def put(self, change: PutEntry) -> None:
         """Learn of an entry that was written."""
         entry = change.entry
+        key, state = entry.key, entry.state
         known = False
         for keys in self._due.values():
-            known = keys.pop(entry.key, None) is not None or known
-        if entry.state in self._due:
-            self._due[entry.state][entry.key] = entry.due_at
-        if change.raw is not None or entry.state not in {*KEEPS_RAW, State.NEW}:
-            self.without_bytes.discard(entry.key)
-        elif not known and entry.state in self._due:
-            self.without_bytes.add(entry.key)
+            if key in keys:
+                del keys[key]
+                known = True
+                break
+        self._alone.pop(key, None)
+        if state in self._due:
+            self._due[state][key] = entry.due_at
+            if state is State.HANDLED and not key.inbox:
+                self._alone[key] = entry
+        if change.raw is not None or state not in _MAY_HAVE_RAW:
+            self.without_bytes.discard(key)
+        elif not known and state in self._due:
+            self.without_bytes.add(key)
+
+    def handled_alone(self, key: EntryKey) -> Entry | None:
+        """The handled entry under ``key``, if it is at hand and its message has no other."""
+        return self._alone.get(key)
 
     def move(self, before: EntryKey, after: EntryKey) -> None:
         """Learn of an entry that goes on under another key."""
+        self._alone.pop(before, None)
         for keys in self._due.values():
             if (due := keys.pop(before, None)) is not None:
                 keys[after] = due
@@ -287,9 +303,7 @@ class Ledger:
     def _emit(self, changes: Iterable[Change]) -> None:
         for change in changes:
             if isinstance(change, PutEntry):
-                event = message_event(self.mailbox.mailbox, change.entry)
-                if event is not None:
-                    self.context.emit(event)
+                self.context.emit.entry(self.mailbox.mailbox, change.entry)
 
     def later(self, *changes: PutEntry) -> None:
         """Put ``changes`` down for the next commit, before its own."""
@@ -393,7 +407,10 @@ class Ledger:
         if len(uids) > limit:  # messages that wait for an inbox must not take all the places
             unsettled = self.open.unsettled()
             uids = [uid for uid in uids if (self.epoch.number, uid) not in unsettled]
-        messages = [self.siblings(uid) for uid in uids[:limit]]
+        number, messages = self.epoch.number, []
+        for uid in uids[:limit]:
+            alone = self.open.handled_alone(EntryKey(number, uid))
+            messages.append(self.siblings(uid) if alone is None else [alone])
         return [siblings for siblings in messages if may_touch(siblings) is not None]
 
     def stranded_actions(self, limit: int) -> list[Entry]:
@@ -482,7 +499,8 @@ class Ledger:
                 self._see(change.after)
             case PutEntry(entry):
                 self.open.put(change)
-                self._see(entry.key, gone=entry.state is State.GONE)
+                if entry.state not in _SEEN_BEFORE:
+                    self._see(entry.key, gone=entry.state is State.GONE)
             case KeepRaw(key):
                 self.open.without_bytes.discard(key)
 

@@ -23,7 +23,6 @@ import os
 import socket
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nornmail.errors import StoreError
@@ -48,7 +47,7 @@ from nornmail.stores.json_journal import (
 )
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import migrate, open_database, translated
+from nornmail.stores.sqlite import migrate, open_database, sqlite_error
 from nornmail.uidset import UidSet
 
 JOURNAL_FLOOR_BYTES = 1 << 20
@@ -170,16 +169,11 @@ class JsonStateStore(SqlStateStore):
     def _check_usable(self) -> None:
         super()._check_usable()
         self._identity.check()
+        if not self._settled:
+            raise StoreError("the state store was interrupted while it wrote: open it again")
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with super()._locked():
-            if not self._settled:
-                raise StoreError("the state store was interrupted while it wrote: open it again")
-            yield
-
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.path)
+    def _store_error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(self.path, error)
 
     # Opening
 

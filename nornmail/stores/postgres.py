@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -80,6 +80,7 @@ def translate(statement: str) -> str:
     """A statement of :mod:`nornmail.stores.rows` in PostgreSQL's words, with ``%s`` for ``?``."""
     statement = re.sub(r"CAST\((\S+) AS BLOB\)", r"\1", statement)
     statement = re.sub(r"INDEXED BY \w+ ", "", statement)
+    statement = statement.replace(" IS ?", " IS NOT DISTINCT FROM ?")
     return statement.replace("BEGIN IMMEDIATE", "BEGIN").replace("?", "%s")
 
 
@@ -371,19 +372,10 @@ class PostgresStateStore(SqlStateStore):
             )
         return None
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return _understood()
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Raise a StoreError for a value that cannot be understood."""
-    try:
-        yield
-    except NornmailError:
-        raise
-    except ValueError as error:
-        raise StoreError(
-            f"the state store in PostgreSQL has a value that cannot be understood: {error}: "
-            "restore it from a backup"
-        ) from error
+    def _store_error(self, error: Exception) -> StoreError | None:
+        if isinstance(error, ValueError) and not isinstance(error, NornmailError):
+            return StoreError(
+                f"the state store in PostgreSQL has a value that cannot be understood: {error}: "
+                "restore it from a backup"
+            )
+        return None

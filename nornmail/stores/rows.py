@@ -197,11 +197,12 @@ def put_entry(after: State) -> tuple[str, bool]:
     """The statement that puts an entry in the state ``after`` where nothing else is to be done.
 
     It changes no row where the table of states does not allow it, and none where kept bytes or a
-    request would have to be removed too.
+    request would have to be removed too. One that makes no entries changes none whose facts are
+    others, so that the index of digests is not touched.
 
     Returns:
         The statement, and whether it makes missing entries. If so its arguments are those of
-        :data:`REPLACE_ENTRY`, else those of :data:`UPDATE_ENTRY`.
+        :data:`REPLACE_ENTRY`, else those of :func:`progress`.
     """
     before = [s for s in State if after in TRANSITIONS[s] and s is not State.DEAD]
     condition = f"state IN ({', '.join(repr(s.value) for s in before)})"
@@ -211,7 +212,21 @@ def put_entry(after: State) -> tuple[str, bool]:
         return _insert("entry", f"{KEY}, {_VALUES}", f"ON CONFLICT ({KEY}) DO NOTHING"), True
     if State.NEW in before:
         return f"{REPLACE_ENTRY} WHERE entry.{condition}", True
-    return f"{UPDATE_ENTRY} AND {condition}", False
+    facts = "uid_validity = ? AND delivery_id = ? AND size = ? AND truncated = ?"
+    facts += " AND header_digest IS ? AND body_digest IS ? AND received_at IS ?"
+    return f"UPDATE entry SET {_set(_PROGRESS)} WHERE {_IS_KEY} AND {facts} AND {condition}", False
+
+
+_PROGRESS = "state, attempts, due_at, reason, message_id, changed_at"
+
+
+def progress(row: Row) -> Row:
+    """The columns that change with an entry's state, its key, and its facts; of a whole row."""
+    mailbox, epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, *rest = row
+    reason, header, body, message_id, size, received_at, truncated, changed_at = rest
+    changing = (state, attempts, due_at, reason, message_id, changed_at)
+    facts = (uid_validity, delivery_id, size, truncated, header, body, received_at)
+    return (*changing, mailbox, epoch, uid, inbox, *facts)
 
 
 @cache
@@ -249,43 +264,49 @@ def read_key(row: Row) -> EntryKey:
 
 def write_entry(mailbox: int, entry: Entry) -> Row:
     """All columns of ``entry``, in the table's order."""
-    digest = entry.digest
-    body = None if digest is None else digest.body
-    return (
-        *write_key(mailbox, entry.key),
+    key, digest = entry.key, entry.digest
+    header, body = (None, None) if digest is None else (digest.header, digest.body)
+    row = (
+        mailbox,
+        key.epoch,
+        key.uid,
+        key.inbox,
         entry.uid_validity,
-        entry.state.value,
-        write_text(entry.delivery_id),
+        entry.state._value_,
+        entry.delivery_id,
         entry.attempts,
         entry.due_at,
-        write_text(entry.reason),
-        None if digest is None else write_text(digest.header),
-        None if body is None else write_text(body),
-        write_text(entry.message_id),
+        entry.reason,
+        header,
+        body,
+        entry.message_id,
         entry.size,
         entry.received_at,
-        int(entry.truncated),
+        1 if entry.truncated else 0,
         entry.changed_at,
     )
+    texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
+    if texts.isascii():  # nearly always
+        return row
+    return tuple(write_text(value) if isinstance(value, str) else value for value in row)
 
 
 def read_entry(row: Row) -> Entry:
     """The entry, from :data:`COLUMNS`."""
+    if bytes in map(type, row):
+        row = tuple(read_text(value) if isinstance(value, bytes) else value for value in row)
     epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, reason, *rest = row
     header, body, message_id, size, received_at, truncated, changed_at = rest
-    digest = None
-    if header is not None:
-        digest = Digest(read_text(header), None if body is None else read_text(body))
     return Entry(
-        key=EntryKey(epoch, uid, read_text(inbox)),
+        key=EntryKey(epoch, uid, inbox),
         uid_validity=uid_validity,
         state=State(state),
-        delivery_id=read_text(delivery_id),
+        delivery_id=delivery_id,
         attempts=attempts,
         due_at=due_at,
-        reason=read_text(reason),
-        digest=digest,
-        message_id=read_text(message_id),
+        reason=reason,
+        digest=None if header is None else Digest(header, body),
+        message_id=message_id,
         size=size,
         received_at=received_at,
         truncated=bool(truncated),

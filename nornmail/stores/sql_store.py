@@ -7,7 +7,6 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -91,6 +90,8 @@ class SqlStateStore(StateStore, ABC):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._mutex = threading.RLock()
+        self._guard = _Guard(self)
+        self._within = _Transaction(self)
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
         self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
@@ -103,8 +104,8 @@ class SqlStateStore(StateStore, ABC):
         """The reason for which nothing can be done with the store, ``None`` where it can."""
 
     @abstractmethod
-    def _translated(self) -> AbstractContextManager[None]:
-        """Raise the database's errors as StoreError."""
+    def _store_error(self, error: Exception) -> StoreError | None:
+        """The StoreError to raise in place of an error of the database, ``None`` for others."""
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
         """Keep others from taking the lease; no others can reach a store in memory.
@@ -281,7 +282,10 @@ class SqlStateStore(StateStore, ABC):
             with self._transaction():
                 mailbox = self._check_lease(lease)
                 for change in changes:
-                    self._apply(mailbox, change)
+                    if isinstance(change, PutEntry):  # nearly all there are
+                        self._put(mailbox, change.entry, change.raw)
+                    else:
+                        self._apply(mailbox, change)
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
         with self._locked(), self._transaction() as execute:
@@ -329,9 +333,9 @@ class SqlStateStore(StateStore, ABC):
         """Put an entry: in one statement as a rule, and else in four."""
         execute = self._connection.execute
         row = rows.write_entry(mailbox, entry)
-        key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
         statement, makes = rows.put_entry(entry.state)
-        if not execute(statement, row if makes else (*values, *key)).rowcount:
+        if not execute(statement, row if makes else rows.progress(row)).rowcount:
+            key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
             before = self._state(mailbox, entry.key)
             check_put(before, entry.state)
             execute(rows.UPDATE_ENTRY, (*values, *key))
@@ -580,7 +584,7 @@ class SqlStateStore(StateStore, ABC):
         """
         if self._unusable():
             return  # in a forked child the files are the parent's
-        with self._mutex, self._translated():
+        with self._mutex:
             self._closed = True
             try:
                 for _, let_others in self._leases.values():
@@ -618,29 +622,75 @@ class SqlStateStore(StateStore, ABC):
             raise StoreError(f"the state store could not keep {mailbox}")
         return number
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> _Guard:
         """No other thread reads or writes within; errors of the database become StoreError."""
-        # Before the lock too: in a forked child it may be held by a thread that is not there.
-        self._check_usable()
-        with self._mutex:
-            self._check_usable()
-            with self._translated():
-                yield
+        return self._guard
 
     def _check_usable(self) -> None:
         if reason := self._unusable():
             raise StoreError(reason)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Callable[..., Cursor]]:
+    def _transaction(self) -> _Transaction:
         """All that is executed within, or nothing: it is durable at the end."""
-        # IMMEDIATE: a transaction that began by reading may find at its first write that another
-        # process wrote in between, and cannot go on.
-        self._connection.execute("BEGIN IMMEDIATE")
+        return self._within
+
+
+class _Guard:
+    """Lets one thread at a time work with a store. One object serves all, also nested."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SqlStateStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        mutex = self._store._mutex
+        if not mutex.acquire(blocking=False):
+            # In a forked child it may be held by a thread that is not there.
+            SqlStateStore._check_usable(self._store)
+            mutex.acquire()
         try:
-            yield self._connection.execute
-            self._commit()
+            self._store._check_usable()
         except BaseException:
-            self._rollback()
+            mutex.release()
             raise
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._store._mutex.release()
+        if isinstance(error, Exception):
+            translated = self._store._store_error(error)
+            if translated is not None:
+                raise translated from error
+
+
+class _Transaction:
+    """A writing transaction of a store, which is locked already."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SqlStateStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> Callable[..., Cursor]:
+        connection = self._store._connection
+        try:
+            if connection.in_transaction:
+                # The exception of a signal, right behind BEGIN or within ROLLBACK, left one open.
+                self._store._rollback()
+            # IMMEDIATE: a transaction that began by reading may find at its first write that
+            # another process wrote in between, and cannot go on.
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._store._rollback()
+            raise
+        return connection.execute
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            try:
+                self._store._commit()
+            except BaseException:
+                self._store._rollback()
+                raise
+        else:
+            self._store._rollback()

@@ -6,9 +6,9 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
-from nornmail.errors import LeaseHeld, StoreError
+from nornmail.errors import LeaseHeld, NornmailError, StoreError
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.model import MailboxKey
 from nornmail.stores.errors import (
@@ -61,29 +61,39 @@ _PASSING = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "PROTOCOL", "NOMEM"})
 """Errors of sqlite that may pass by themselves."""
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Raise a StoreError in place of an error of sqlite.
+def sqlite_error(path: str, error: Exception) -> StoreError | None:
+    """The StoreError to raise in place of an error of sqlite; ``None`` for any other error.
 
     Args:
         path: the database.
+        error: what was raised while it was used.
     """
-    try:
-        yield
-    except sqlite3.Error as error:
+    if isinstance(error, NornmailError):
+        return None
+    if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", "")  # the module's own errors have none
         primary = name.removeprefix("SQLITE_").partition("_")[0]
         advice = _ADVICE.get(primary, UNKNOWN)
         text = f"the state store {path} cannot be used: {error}: {advice}"
-        raise StoreError(text, passing=primary in _PASSING) from error
-    except OverflowError as error:
-        raise StoreError(
-            f"the state store {path} cannot hold a number of more than 64 bits"
-        ) from error
-    except ValueError as error:
-        raise StoreError(
+        return StoreError(text, passing=primary in _PASSING)
+    if isinstance(error, OverflowError):
+        return StoreError(f"the state store {path} cannot hold a number of more than 64 bits")
+    if isinstance(error, ValueError):
+        return StoreError(
             f"the state store {path} has a value that cannot be understood: {error}: {RESTORE}"
-        ) from error
+        )
+    return None
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Raise a StoreError in place of an error of sqlite, while a database is opened."""
+    try:
+        yield
+    except Exception as error:
+        if (ours := sqlite_error(path, error)) is not None:
+            raise ours from error
+        raise
 
 
 def require_sqlite() -> None:
@@ -194,7 +204,7 @@ class SqliteStateStore(SqlStateStore):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, FILE_MODE))
         except OSError as error:
             raise store_error(self.path, error) from error
-        with self._translated():
+        with translated(self.path):
             connection = open_database(self.path)
             # Closes the connection of a store that was dropped without close().
             closer = weakref.finalize(self, connection.close)
@@ -252,8 +262,8 @@ class SqliteStateStore(SqlStateStore):
         super()._check_usable()
         self._identity.check()
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.path)
+    def _store_error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(self.path, error)
 
 
 class MemoryStateStore(SqlStateStore):
@@ -272,5 +282,5 @@ class MemoryStateStore(SqlStateStore):
     def _unusable(self) -> str | None:
         return "the state store in memory was closed" if self._closed else None
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(":memory:")
+    def _store_error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(":memory:", error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import weakref
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from nornmail.stores.json_journal import Damaged, check_opening, read_lines, rea
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import migrate, open_database, schema_version, translated
+from nornmail.stores.sqlite import migrate, open_database, schema_version, sqlite_error, translated
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,7 +38,7 @@ class SqliteView(SqlStateStore):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = resolve(path)
-        with self._translated():
+        with translated(self.path):
             connection = _connect(self.path)
             closer = weakref.finalize(self, connection.close)
             if schema_version(connection, self.path) < len(MIGRATIONS):
@@ -54,8 +53,8 @@ class SqliteView(SqlStateStore):
     def _unusable(self) -> str | None:
         return f"the state store {self.path} was closed" if self._closed else None
 
-    def _translated(self) -> AbstractContextManager[None]:
-        return translated(self.path)
+    def _store_error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(self.path, error)
 
 
 def _connect(path: str) -> sqlite3.Connection:
