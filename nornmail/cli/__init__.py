@@ -1,7 +1,7 @@
 """The command line: reads arguments and settings, prints, and leaves the work to other rooms.
 
-Every command is a file with ``add(parser)``, which adds its options and names the function that
-returns the exit status; only the file of the chosen command is imported. ``main`` turns errors into
+A command is a function ``add(parser)``, which adds its options and names the function that returns
+the exit status; only the file of the chosen command is imported. ``main`` turns errors into
 a line on standard error and an exit status.
 """
 
@@ -30,7 +30,7 @@ COMMANDS = {
     "check": "test the settings step by step, with advice for each step that fails",
     "login": "log in by OAuth2, and write the token file that IMAP and SMTP use",
     "status": "show what waits in the state store, and which program works on it",
-    "watch": "print a JSON line for each new message, until interrupted",
+    "watch": "print a line for each new message, until interrupted",
     "poll": "print the messages that are new now, and the counts of the poll",
     "serve": "run poller and mailer with a control interface over HTTP",
     "dead": "list, show and retry messages that were given up",
@@ -38,6 +38,8 @@ COMMANDS = {
     "outbox": "list, show, approve, reject, retry, drop and resolve messages on their way out",
 }
 """The commands, each a module of this package, with a line of help."""
+HOMES = {"demo": "nornmail.demo:add", "poll": "nornmail.cli.watch:add_poll"}
+"""The function that adds a command, where it is not ``add`` of the module of its name."""
 EPILOG = """\
 Settings come from the environment (IMAP_HOST, IMAP_USERNAME, IMAP_PASSWORD, ...) and from a file
 .env in the current directory. Start with `nornmail demo`, which needs none, then `nornmail check`.
@@ -60,8 +62,8 @@ def _parser(arguments: Sequence[str]) -> Parser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == chosen:
-            home = "nornmail.demo" if name == "demo" else f"nornmail.cli.{name}"
-            import_module(home).add(command)
+            home, _, function = HOMES.get(name, f"nornmail.cli.{name}:add").partition(":")
+            getattr(import_module(home), function)(command)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""One JSON line per message, written before the message counts as handled."""
+"""One line per message, written before the message counts as handled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from nornmail import Defer, Message, NornmailError
@@ -22,15 +22,30 @@ NOT_WRITTEN = "its line could not be written"
 """Reason recorded when the output line could not be written."""
 
 
-def standard_output() -> Output:
+def json_line(value: dict[str, Any]) -> str:
+    """A value as a line of JSON.
+
+    ASCII: a message may hold lone surrogates, and the reader's encoding is unknown.
+    """
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _whole_message(message: Message) -> str:
+    return json_line(message.to_dict())
+
+
+def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Output:
     """Lines on standard output.
+
+    Args:
+        line_of: the line for a message.
 
     Raises:
         NornmailError: it is closed.
     """
     if sys.stdout is None:
         raise NornmailError("standard output is closed, so messages cannot be written to it")
-    return Output(sys.stdout.fileno())
+    return Output(sys.stdout.fileno(), line_of=line_of)
 
 
 @contextmanager
@@ -85,27 +100,39 @@ class Output:
     Args:
         fd: the descriptor.
         name: its name in error texts.
+        line_of: the line for a message.
 
     Attributes:
+        around: a context in which each line is written, for what else is on the terminal.
         on_error: called once, at the first error.
         error: that error.
     """
 
-    def __init__(self, fd: int, name: str = "standard output") -> None:
+    def __init__(
+        self,
+        fd: int,
+        name: str = "standard output",
+        line_of: Callable[[Message], str] = _whole_message,
+    ) -> None:
         self._fd = fd
         self._name = name
+        self._line_of = line_of
+        self.around: Callable[[], AbstractContextManager[object]] = nullcontext
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
         self.on_error: Callable[[], object] = lambda: None
         self.error: OSError | None = None
 
-    def write(self, value: dict[str, Any]) -> None:
-        """Write a value as a line.
+    def write(self, line: str) -> None:
+        """Write a line.
 
         Raises:
             OSError: it could not be written, or not whole.
         """
-        # ASCII: a message may hold lone surrogates, and the reader's encoding is unknown.
-        rest = memoryview(json.dumps(value, ensure_ascii=True).encode("ascii") + b"\n")
+        encoding = sys.stdout.encoding if sys.stdout is not None else "ascii"
+        with self.around():
+            self._write(memoryview(f"{line}\n".encode(encoding, "replace")))
+
+    def _write(self, rest: memoryview) -> None:
         if not self._is_file:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
@@ -135,7 +162,7 @@ class Output:
         """
         if self.error is None:
             try:
-                self.write(message.to_dict())
+                self.write(self._line_of(message))
                 return
             except OSError as error:
                 self.error = error

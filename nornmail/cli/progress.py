@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from nornmail.events import Event, Found, Handled
 
@@ -55,6 +56,20 @@ class Progress:
                 self._show(_CLEAR)
                 self._visible = False
 
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Clear the line while another one is written, and show it below that one again."""
+        was_visible = self._visible
+        self.clear()
+        yield
+        with self._lock:
+            if was_visible and self._show is not None and self._done < self._total:
+                self._show(self._line())
+                self._visible = True
+
+    def _line(self) -> str:
+        return format_progress(self._done, self._total, self._clock() - self._began)
+
     def _begin(self, count: int) -> None:
         if self._done < self._total:
             self._total = self._done + count  # it continues after a lost connection
@@ -69,9 +84,7 @@ class Progress:
         if self._show is None or (now - self._shown_at < INTERVAL and not over):
             return
         self._shown_at = now
-        self._show(
-            _CLEAR + ("" if over else format_progress(self._done, self._total, now - self._began))
-        )
+        self._show(_CLEAR + ("" if over else self._line()))
         self._visible = not over
 
 

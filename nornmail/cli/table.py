@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from nornmail import MessageRef
+from nornmail import Message, MessageRef
 
 GAP = "  "
 LEAST_WIDTH = 8
 """Characters to which a column may shrink on a narrow terminal."""
+TIME_WIDTH, SENDER_WIDTH = 16, 28
+"""Columns of a message's line before its subject."""
 NAME_WIDTH = 12
 """Characters of a field's name."""
 
@@ -38,10 +41,10 @@ def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> list[str]
     cells = [[column.title for column in columns]]
     cells += [list(map(printable, row)) for row in rows]
     widths = [
-        min(column.width, max(len(row[number]) for row in cells))
+        min(column.width, max(sum(map(columns_of, row[number])) for row in cells))
         for number, column in enumerate(columns)
     ]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 1000
+    room = terminal_width() if sys.stdout.isatty() else sum(widths) + 1000
     while sum(widths) + len(GAP) * (len(widths) - 1) > room:
         widest = max(range(len(widths)), key=lambda number: widths[number])
         if widths[widest] <= LEAST_WIDTH:
@@ -53,14 +56,47 @@ def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> list[str]
 def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) -> str:
     parts = zip(columns, widths, row, strict=True)
     return GAP.join(
-        f"{_cut(text, width, column):{width}}" for column, width, text in parts
+        f"{text[:width]:{width}}" if column.is_key else fit(text, width)
+        for column, width, text in parts
     ).rstrip()
 
 
-def _cut(text: str, width: int, column: Column) -> str:
-    if len(text) <= width:
-        return text
-    return text[:width] if column.is_key else text[: width - 1] + "…"
+def message_line(message: Message) -> str:
+    """A message on one line: when it was received, its sender, its subject and its files."""
+    received = message.received_at or message.date
+    when = format_time(received) if received is not None else ""
+    subject = printable(message.subject) or "(no subject)"
+    files = len(message.attachments)
+    marks = f"  [{files} file{'s' * (files > 1)}]" if files else ""
+    sender = fit(printable(message.from_.address), SENDER_WIDTH)
+    line = f"{when:{TIME_WIDTH}}{GAP}{sender}{GAP}{subject}{marks}"
+    return line if not sys.stdout.isatty() else fit(line, terminal_width() - 1).rstrip()
+
+
+def terminal_width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def fit(text: str, width: int) -> str:
+    """A text in so many columns of a terminal: filled with blanks, or cut with an ellipsis."""
+    columns, kept = 0, ""
+    for char in text:
+        wide = columns_of(char)
+        if columns + wide > width:
+            while columns + 1 > width:
+                columns -= columns_of(kept[-1])
+                kept = kept[:-1]
+            return kept + "…" + " " * (width - columns - 1)
+        columns, kept = columns + wide, kept + char
+    return kept + " " * (width - columns)
+
+
+def columns_of(char: str) -> int:
+    """Columns that a character takes: CJK and emoji take two, combining marks none."""
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def print_fields(fields: dict[str, Any]) -> None:

@@ -1,12 +1,15 @@
-"""``nornmail watch``: a line for each new message, until a signal stops it."""
+"""``nornmail watch`` and ``nornmail poll``: a line for each new message."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import asdict
+from typing import TypeVar
 
-from nornmail import Poller
+from nornmail import ConfigurationError, Poller, PollResult
 from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
     WATCH_STATE,
@@ -15,23 +18,27 @@ from nornmail.cli.options import (
     add_settings,
     set_up_logging,
 )
-from nornmail.cli.output import standard_output
-from nornmail.cli.progress import on_standard_error
+from nornmail.cli.output import Output, json_line, standard_output
+from nornmail.cli.progress import Progress, on_standard_error
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
+from nornmail.cli.table import message_line
+
+T = TypeVar("T")
 
 
 def add(parser: Parser) -> None:
-    """Add the command's options."""
+    """Add the options of ``watch``."""
     parser.description = (
-        "Prints one JSON object per line for each new message, until SIGINT (Ctrl-C) or SIGTERM. A "
-        "message counts\nas handled, in the command's own store, once its line is written, and by "
-        "default is marked as read; if\nthe reader of the output leaves, the message waits, and is "
-        "printed after the next start. If SMTP_HOST is\nset, it also sends what is queued in that "
-        "store.\n\n"
+        "Prints each new message, until SIGINT (Ctrl-C) or SIGTERM: one line on a terminal, one "
+        "JSON object per\nline elsewhere. A message counts as handled, in the command's own store, "
+        "once its line is written, and by\ndefault is marked as read; if the reader of the output "
+        "leaves, the message waits, and is printed after\nthe next start. If SMTP_HOST is set, it "
+        "also sends what is queued in that store.\n\n"
         "Exit status: 0 stopped by a signal, 1 it failed or the reader of its output left, 2 a "
         "setting is wrong,\n3 the state store cannot be used, 130 a second signal came before it "
         "had stopped."
     )
+    _add_output(parser)
     add_settings(parser, mailbox=True, start=True, log_level="info", state=WATCH_STATE)
     parser.add_argument(
         "--no-idle",
@@ -41,35 +48,132 @@ def add(parser: Parser) -> None:
     parser.set_defaults(run=run)
 
 
+def add_poll(parser: Parser) -> None:
+    """Add the options of ``poll``."""
+    parser.description = (
+        "Prints the new messages as `nornmail watch` does, and ends. The last line has the counts "
+        'of the poll; in\nJSON it is an object with nothing but "result". Messages count as '
+        "handled in the command's own store, and by\ndefault are marked as read. If SMTP_HOST is "
+        "set, it also sends what is queued in that store.\n\n"
+        "Exit status: 0 the poll is complete, 1 it failed or the reader of its output left, 2 a "
+        "setting is wrong,\n3 the state store cannot be used, 130 a signal ended it early."
+    )
+    _add_output(parser)
+    add_settings(parser, mailbox=True, start=True, log_level="warning", state=WATCH_STATE)
+    parser.set_defaults(run=run_poll, no_idle=True)
+
+
+def _add_output(parser: Parser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("line", "json"),
+        help="a line of time, sender and subject for each message, or its JSON object (default: "
+        "line on a terminal, json elsewhere)",
+    )
+    parser.add_argument(
+        "--max-text",
+        metavar="CHARACTERS",
+        type=int,
+        help="the most characters of each long field of the JSON object; left_out says what is "
+        "missing (default: all)",
+    )
+
+
 def run(chosen: argparse.Namespace) -> int:
-    """Run the command; return the exit status."""
-    progress = on_standard_error()
-    set_up_logging(chosen.log_level, progress.clear)
-    settings = Settings(chosen)
-    imap = settings.imap()
-    settings.warn_of_late_start(imap)
-    output = standard_output()
-    in_hand = MessagesInHand()
-    with ExitStack() as stack:
-        store = stack.enter_context(closing(settings.store_of_its_own()))
-        if settings.smtp() is not None:
-            stack.enter_context(closing(settings.mailer(store)))  # the poller has it send
-        poller = Poller(
-            imap,
-            store=store,
-            on_message=in_hand.counting(output.message),
-            on_event=progress,
-            idle=not chosen.no_idle,
+    """Run ``watch``; return the exit status."""
+    reading = _Reading(chosen)
+    try:
+        reading.run(lambda poller: poller.run_forever())
+    except Hanging:
+        end_now(reading.output.exit_status())
+    except Interrupted:
+        return _interrupted()
+    return reading.output.exit_status()
+
+
+def run_poll(chosen: argparse.Namespace) -> int:
+    """Run ``poll``; return the exit status."""
+    reading = _Reading(chosen)
+    try:
+        result = reading.run(_once)
+    except Hanging:
+        end_now(INTERRUPTED)
+    except Interrupted:
+        return _interrupted()
+    if reading.output.error is None:
+        reading.print_result(result)
+    return INTERRUPTED if reading.was_signalled else reading.output.exit_status()
+
+
+class _Reading:
+    """A poller whose messages are printed, with the command's store and settings."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        if chosen.max_text is not None and chosen.max_text < 1:
+            raise ConfigurationError("--max-text", chosen.max_text, "must be at least 1 character")
+        self.was_signalled = False
+        self._idle = not chosen.no_idle
+        self._progress = on_standard_error()
+        set_up_logging(chosen.log_level, self._progress.clear)
+        self._settings = Settings(chosen)
+        self._imap = self._settings.imap()
+        self._settings.warn_of_late_start(self._imap)
+        self.output, self._is_json = _output(chosen, self._progress)
+
+    def run(self, function: Callable[[Poller], T]) -> T:
+        """What ``function`` returns for the poller, unless a signal ends it."""
+        in_hand = MessagesInHand()
+        with ExitStack() as stack:
+            store = stack.enter_context(closing(self._settings.store_of_its_own()))
+            if self._settings.smtp() is not None:
+                stack.enter_context(closing(self._settings.mailer(store)))  # the poller drains it
+            poller = Poller(
+                self._imap,
+                store=store,
+                on_message=in_hand.counting(self.output.message),
+                on_event=self._progress,
+                idle=self._idle,
+            )
+            self.output.on_error = poller.stop
+            work = Work(lambda: function(poller), poller.stop, lambda: in_hand or is_sending(store))
+            try:
+                return work.run()
+            finally:
+                self._progress.clear()
+                self.was_signalled = work.signalled is not None
+
+    def print_result(self, result: PollResult) -> None:
+        """Write the counts of the poll as the last line."""
+        counts = asdict(result)
+        words = ", ".join(
+            f"{counts[name]} {name.replace('_', ' ')}"
+            for name in ("new", "handled", "failed", "passed_over", "waiting", "dead")
+            if counts[name] or name in ("new", "handled")
         )
-        output.on_error = poller.stop
         try:
-            Work(poller.run_forever, poller.stop, lambda: in_hand or is_sending(store)).run()
-        except Hanging:
-            progress.clear()
-            end_now(output.exit_status())
-        except Interrupted:
-            print("nornmail: interrupted", file=sys.stderr)
-            return INTERRUPTED
-        finally:
-            progress.clear()
-    return output.exit_status()
+            self.output.write(json_line({"result": counts}) if self._is_json else words)
+        except OSError as error:
+            self.output.error = error
+
+
+def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
+    """Where messages are printed, and whether as JSON."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal)
+    if is_json:
+        output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))
+    else:
+        output = standard_output(message_line)
+    if is_terminal:
+        output.around = progress.set_aside
+    return output, is_json
+
+
+def _once(poller: Poller) -> PollResult:
+    with closing(poller):
+        return poller.poll_once()
+
+
+def _interrupted() -> int:
+    print("nornmail: interrupted", file=sys.stderr)
+    return INTERRUPTED
