@@ -7,6 +7,7 @@ a line on standard error and an exit status.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -49,8 +50,28 @@ store cannot be used, 130 interrupted.
 """
 
 
-def _parser(arguments: Sequence[str]) -> Parser:
-    """The parser of all commands, with the options of the chosen one."""
+SYNONYMS = {"help": "--help", "version": "--version", "-V": "--version"}
+"""First words that people try; ``help`` takes a command behind it."""
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments as the chosen command understands them. SystemExit at a mistake."""
+    if words and words[0] in SYNONYMS:
+        words = [*words[1:], SYNONYMS[words[0]]]
+    parser, command = _parsers(words)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(BAD_SETTINGS)
+    if command is None and words[0] not in ("-h", "--help", "--version"):
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    chosen, unknown = parser.parse_known_args(words)
+    if unknown:
+        (command or parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+    return chosen
+
+
+def _parsers(arguments: Sequence[str]) -> tuple[Parser, Parser | None]:
+    """The parser of all commands, and that of the chosen one, which has its options."""
     parser = Parser(
         prog="nornmail",
         description="A mailbox for a program: new mail arrives at a callback, once.",
@@ -58,13 +79,15 @@ def _parser(arguments: Sequence[str]) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"nornmail {__version__}")
     commands = parser.add_commands()
-    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    words = (word for word in arguments if not word.startswith("-"))
+    chosen, chosen_parser = next(words, None), None
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
         if name == chosen:
             home, _, function = HOMES.get(name, f"nornmail.cli.{name}:add").partition(":")
             getattr(import_module(home), function)(command)
-    return parser
+            chosen_parser = command
+    return parser, parser if chosen is not None and chosen_parser is None else chosen_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _occupy_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
-    chosen = _parser(words).parse_args(words)
+    chosen = _parsed(words)
     try:
         status: int = chosen.run(chosen)
         if sys.stdout is not None:

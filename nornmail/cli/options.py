@@ -33,11 +33,19 @@ log = logging.getLogger("nornmail.cli")
 _INVALID = re.compile(r"invalid choice: '([^']*)'")
 
 
+class _Paragraphs(argparse.HelpFormatter):
+    """Fills each paragraph of a text to the width of the terminal, as options are filled."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n\n".join(fill(part, width, indent) for part in text.split("\n\n"))
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser that keeps the line breaks of its texts and suggests the right command."""
+    """A parser that fills the paragraphs of its texts and suggests the right command."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Paragraphs)
         # Off: an abbreviation that works today is ambiguous with the next option.
         super().__init__(allow_abbrev=False, **options)
         self.suggest_on_error = False  # argparse's own, from Python 3.14 on; ours is on all

@@ -37,6 +37,32 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: nornmail {command} " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("help", "usage: nornmail "),
+        ("help poll", "usage: nornmail poll "),
+        ("version", f"nornmail {__version__}"),
+        ("-V", f"nornmail {__version__}"),
+    ],
+)
+def test_words_that_people_try(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_the_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_the_version(stranger: User) -> None:
     assert stranger.run("--version") == Ended(0, f"nornmail {__version__}\n", "")
 
@@ -45,6 +71,11 @@ def test_the_version(stranger: User) -> None:
     ("arguments", "said"),
     [
         pytest.param("", "COMMAND", id="no command"),
+        pytest.param("--verion", "unrecognized arguments: --verion", id="a mistyped option alone"),
+        pytest.param("-v", "unrecognized arguments: -v", id="an option that there is not"),
+        pytest.param("poll --nope", "usage: nornmail poll", id="the usage of the command"),
+        pytest.param("poll extra", "unrecognized arguments: extra", id="a word too many"),
+        pytest.param("", "Start with", id="how to begin"),
         pytest.param("wach", "did you mean 'watch'?", id="a mistyped command"),
         pytest.param("POLL", "did you mean 'poll'?", id="a command in capitals"),
         pytest.param("dead lst", "did you mean 'list'?", id="a mistyped command below another"),

@@ -11,6 +11,7 @@ import pytest
 
 from nornmail import Defer, parse_message
 from nornmail.cli.output import BLOCK, output_file
+from nornmail.cli.table import fit
 
 MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")
 
@@ -70,3 +71,18 @@ def test_a_line_for_which_there_is_no_room_is_taken_back(
     with output_file(str(path)) as output:
         output.message(MESSAGE)
     assert subjects(path) == ["Hello", "Hello"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("abc", "abc   "),
+        ("abcdefg", "abcde…"),
+        ("日本語", "日本語"),
+        ("日本語文", "日本… "),
+        ("e\u0301x", "e\u0301x    "),
+    ],
+    ids=["short", "long", "wide", "wide and long", "combining"],
+)
+def test_a_text_fills_its_columns(text: str, shown: str) -> None:
+    assert fit(text, 6) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -150,6 +151,52 @@ def test_it_is_shown_on_a_terminal_alone(terminal: bool, server: MailServer, use
     assert ("of 100 messages" in shown) == terminal
     assert shown == "" or shown.endswith("\r\x1b[K")
     assert len((user.directory / "lines").read_text().splitlines()) == 2 * SHOWN_FROM + 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal as POSIX has it")
+def test_messages_are_lines_above_it(server: MailServer, user: User) -> None:
+    for number in range(2 * SHOWN_FROM):
+        server.deliver(mail(f"message {number} " + "x" * 200))
+    try:
+        primary, secondary = os.openpty()
+    except OSError as error:
+        pytest.skip(f"there are no terminals here: {error}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nornmail", "poll"],
+        cwd=user.directory,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(package_directory().parent),
+            "COLUMNS": "80",
+            **user.environment,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=secondary,
+        stderr=secondary,
+    )
+    os.close(secondary)
+    with Running(process):
+        shown = everything(primary)
+        assert process.wait(SECONDS) == 0
+    lines = [line.rpartition("\x1b[K")[2] for line in shown.splitlines()]
+    messages = [line for line in lines if " message " in line]
+    assert len(messages) == 2 * SHOWN_FROM
+    assert max(map(len, messages)) < 80
+    assert re.search(r"\r\n\d+ of 100 messages", shown)  # below a message
+    assert lines[-1] == "100 new, 100 handled"
+
+
+def test_it_is_below_a_line_that_was_written_meanwhile() -> None:
+    screen = Screen()
+    with screen.progress.set_aside():
+        screen.written.append("before")
+    screen.progress(found(100))
+    screen.progress(handled())
+    with screen.progress.set_aside():
+        assert screen.line == ""
+        screen.written.append("a message")
+    assert screen.line.startswith("1 of 100 messages")
+    assert screen.written[-2:-1] == ["a message"]
 
 
 def everything(fd: int) -> str:

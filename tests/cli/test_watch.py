@@ -8,6 +8,8 @@ import signal
 import socket
 import time
 from contextlib import closing
+from datetime import UTC, datetime
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,29 @@ def test_each_message_is_a_line(server: MailServer, user: User) -> None:
     assert f"{WATCHING}: {server.host}:{server.imap_port}/INBOX (interval=0.2s)" in ended.err
     assert states(user) == {State.FINISHED: 2}
     assert [one.flags for one in server.mailbox().messages] == [{"\\Seen"}] * 2
+
+
+def test_a_line_for_people(server: MailServer, user: User) -> None:
+    at = datetime(2026, 1, 31, 8, 31, tzinfo=UTC)
+    letter = EmailMessage()
+    letter["From"], letter["Subject"] = "Kim <kim@example.org>", "Grüße\x1b[2J aus Köln"
+    letter.set_content("x")
+    letter.add_attachment(b"x", "text", "csv", filename="a.csv")
+    server.deliver(letter, date=at)
+    ended = user.run("poll", "--format", "line", TZ="UTC", PYTHONIOENCODING="utf-8")
+    first, counts = ended.out.splitlines()
+    words = " ".join(first.split())
+    assert words == "2026-01-31 08:31 kim@example.org Grüße [2J aus Köln [1 file]"
+    assert "\x1b" not in ended.out
+    assert counts == "1 new, 1 handled"
+
+
+def test_the_lines_of_json_can_be_short(server: MailServer, user: User) -> None:
+    server.deliver(mail("one", size=60_000))
+    ended = user.run("poll", "--max-text", "20")
+    assert len(ended.json[0]["text"]) <= 20
+    assert ended.json[0]["left_out"]["text"] > 50_000
+    assert user.run("poll", "--max-text", "0").status == 2
 
 
 @posix
