@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from nornmail.clock import Clock
 from nornmail.errors import NornmailError, StoreError
-from nornmail.events import OutboxBounced
 from nornmail.stores.protocol import StateStore
 
 if TYPE_CHECKING:
+    from nornmail.events import OutboxBounced
     from nornmail.message.message import Message
     from nornmail.outbox.worker import Worker
 

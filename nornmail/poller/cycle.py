@@ -13,7 +13,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from nornmail.errors import ConnectionLost, MessageGone
-from nornmail.events import Connected, Found, TakenOver
 from nornmail.model import MailboxKey, MessageRef, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
@@ -186,6 +185,8 @@ class PollCycle:
             self.disconnect()
             if self.standing_by:
                 log.warning("taking over %s", self.ledger.mailbox)
+                from nornmail.events import TakenOver
+
                 self.context.emit(TakenOver(at=self.context.now()))
             self.standing_by = False
         if not self.ledger.recovered or self.ledger.open.count(State.CLAIMED):
@@ -202,6 +203,8 @@ class PollCycle:
         try:
             self.connection = self._connect()
             selected = self.connection.select(mailbox)
+            from nornmail.events import Connected
+
             self.context.emit(
                 Connected(at=self.context.now(), mailbox=mailbox, exists=selected.exists)
             )
@@ -221,6 +224,8 @@ class PollCycle:
         self._actions.apply(connection)
         self._backfill.run(connection)
         while delivery.may_claim() and (uids := self._undelivered(connection, discovery)):
+            from nornmail.events import Found
+
             self.context.emit(Found(at=self.context.now(), count=len(uids)))
             self.backlog.found(len(uids))
             for batch in self._fetcher.batches(connection, uids, stats):

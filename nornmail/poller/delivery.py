@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import MessageGone
-from nornmail.events import HandlerFailing
 from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
@@ -432,6 +431,8 @@ class Delivery:
                 OUTAGE_AFTER,
             )
             now = utc_datetime(self.ledger.clock.wall())
+            from nornmail.events import HandlerFailing
+
             self.ledger.context.emit(HandlerFailing(at=now, reason=entry.reason))
 
     def _message_name(self, entry: Entry) -> str:

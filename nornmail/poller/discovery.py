@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import CommandRefused, ConnectionLost
-from nornmail.events import LateListed
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL, SEARCH_INTERVAL
 from nornmail.poller.ledger import Ledger
 from nornmail.uidset import UidSet
@@ -179,4 +178,6 @@ class Discovery:
                 "%s messages appeared below the highest seen UID: UID %s", len(missed), missed
             )
             now = utc_datetime(self._ledger.clock.wall())
+            from nornmail.events import LateListed
+
             self._ledger.context.emit(LateListed(at=now, uids=str(missed), count=len(missed)))

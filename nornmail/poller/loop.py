@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from nornmail.backoff import STALLED_INTERVALS, ServerBackoff
 from nornmail.clock import utc_datetime
@@ -22,21 +23,14 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.events import (
-    AuthFailed,
-    Backoff,
-    DecisionPending,
-    Idle,
-    PollFailed,
-    Stalled,
-    Standby,
-    Throttling,
-)
 from nornmail.poller.cycle import PollCycle
 from nornmail.poller.status import PollerState, PollStats
 from nornmail.poller.threads import FairLock, SyncRequests
 from nornmail.poller.wait import Wait
 from nornmail.waker import Waker
+
+if TYPE_CHECKING:
+    from nornmail.events import PollFailed
 
 log = logging.getLogger("nornmail.poller")
 
@@ -154,6 +148,8 @@ class Loop:
         self._found_new = stats.new + stats.failed + stats.passed_over + stats.gone > 0
         if self._delivery.may_claim():
             self._context.status.set(PollerState.IDLE)
+            from nornmail.events import Idle
+
             self._context.emit(Idle(at=self._context.now(), new=stats.new, handled=stats.handled))
         elif not self._stopped():
             self._context.status.set(PollerState.HANDLER_FAILING, self._delivery.last_failure)
@@ -199,6 +195,8 @@ class Loop:
         elif not self._cycle.standing_by:
             log.warning("%s; waiting to take over", error)
             now = self._context.now()
+            from nornmail.events import Standby
+
             self._context.emit(Standby(at=now, reason=str(error), seconds=TAKEOVER_INTERVAL))
             self._cycle.standing_by = True
         self._context.status.set(PollerState.STANDING_BY, str(error))
@@ -213,6 +211,8 @@ class Loop:
             idle_for = self._context.clock.monotonic() - self._succeeded_at
             since = utc_datetime(self._context.clock.wall() - idle_for)
             log.error("no poll has succeeded for %.0f s: %s", idle_for, reason)
+            from nornmail.events import Stalled
+
             self._context.emit(Stalled(at=self._context.now(), since=since, reason=reason))
 
     def _rest(self, seconds: float) -> None:
@@ -253,6 +253,8 @@ def _state_and_event(
     error: NornmailError, now: datetime, seconds: float
 ) -> tuple[PollerState, PollFailed]:
     """The state and the event of an error."""
+    from nornmail.events import AuthFailed, Backoff, DecisionPending, Throttling
+
     reason = str(error)
     if isinstance(error, AuthenticationFailed):
         return PollerState.AUTH_FAILED, AuthFailed(at=now, reason=reason, seconds=seconds)

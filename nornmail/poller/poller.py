@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self
 from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import Clock, SystemClock, system_random, utc_datetime
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
-from nornmail.events import EventEmitter, OnEvent, Stopped
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
@@ -52,6 +51,7 @@ from nornmail.stores.protocol import StateStore
 from nornmail.waker import Waker
 
 if TYPE_CHECKING:
+    from nornmail.events import OnEvent
     from nornmail.imap.connection import Connection
     from nornmail.message.message import Message
 
@@ -163,6 +163,8 @@ class Poller:
         check_retention(retention)
         if on_event is not None and not callable(on_event):
             raise ConfigurationError("on_event", on_event, "must be a function of an event")
+        from nornmail.events import EventEmitter
+
         clock = clock or SystemClock()
         retry = retry or RetryPolicy()
         self._settings = imap
@@ -567,6 +569,8 @@ class Poller:
             reason = "" if ended is None else str(ended) or type(ended).__name__
             state = PollerState.STOPPED if ended is None else PollerState.FAILED
             context.status.set(state, reason)
+            from nornmail.events import Stopped
+
             context.emit(Stopped(at=context.now(), reason=reason))
             self._sync_requests.close(ended)
 

@@ -9,10 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from nornmail.clock import Clock, utc_datetime
-from nornmail.events import BacklogWarning, EventEmitter
 from nornmail.model import Watermark
+
+if TYPE_CHECKING:
+    from nornmail.events import EventEmitter
 
 log = logging.getLogger("nornmail.poller")
 
@@ -203,6 +206,8 @@ class Backlog:
             age = self._age()
             log.warning("%d messages have not been processed for over %.0f s", self._left, age)
             since = utc_datetime(self._context.clock.wall() - age)
+            from nornmail.events import BacklogWarning
+
             self._context.emit(
                 BacklogWarning(at=self._context.now(), since=since, count=self._left)
             )
