@@ -301,7 +301,6 @@ class Ledger:
         self._emit(everything)
 
     def _emit(self, changes: Iterable[Change]) -> None:
-        from nornmail.events import message_event
 
         for change in changes:
             if isinstance(change, PutEntry):
