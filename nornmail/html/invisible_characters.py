@@ -53,13 +53,15 @@ def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> t
     removed = len(text) - len(bare)
     text = bare
 
-    def drop(found: re.Match[str]) -> str:
-        nonlocal removed
-        kept = _kept(text, found)
-        removed += len(found[0]) - len(kept)
-        return kept
-
-    return characters.sub(drop, text), removed
+    kept = bytearray()  # a list of pieces would take thirty times the memory of the text
+    at = 0
+    for match in characters.finditer(text):
+        joiners = _kept(text, match)
+        removed += len(match[0]) - len(joiners)
+        kept += (text[at : match.start()] + joiners).encode("utf-8", "surrogatepass")
+        at = match.end()
+    kept += text[at:].encode("utf-8", "surrogatepass")
+    return kept.decode("utf-8", "surrogatepass"), removed
 
 
 def _kept(text: str, found: re.Match[str]) -> str:

@@ -491,13 +491,17 @@ def _collapsed_columns(table: Element, cascade: Cascade | None, style: Style) ->
             columns.append(child)
     collapsed: set[int] = set()
     at = 0
-    for column in columns:
+    for column in columns[:_MOST_COLUMNS]:
         span = column.get("span")
         wide = min(int(span), 100) if span.isdigit() and len(span) < 4 else 1
         if cascade is not None and _is_collapsed(column, cascade, style):
             collapsed.update(range(at, at + wide))
         at += wide
     return frozenset(collapsed)
+
+
+_MOST_COLUMNS: Final = 100
+"""Columns of one table that are asked for; each may span a hundred."""
 
 
 def _is_collapsed(column: Element, cascade: Cascade, style: Style) -> bool:

@@ -60,6 +60,8 @@ _ATTRIBUTE: Final = re.compile(
 )
 _KEPT: Final = 2_000
 """Tags that are remembered: those of a newsletter repeat."""
+_ALONE_STEPS: Final = 12
+"""Steps of a tag that is not remembered, for the memory that its attributes take."""
 _SHORT: Final = 4_000
 """Characters of an ordinary tag."""
 
@@ -68,7 +70,7 @@ class TagReader:
     """Reads start tags, and remembers those that it has read."""
 
     def __init__(self) -> None:
-        self._tags: dict[str, tuple[str, Mapping[str, str]]] = {}
+        self._tags: dict[str, tuple[str, Mapping[str, str], int]] = {}
         self._names: dict[str, str] = {}
 
     def name(self, written: str) -> str:
@@ -81,8 +83,8 @@ class TagReader:
                 self._names[written] = name
         return name
 
-    def read(self, source: str, name: str) -> tuple[str, Mapping[str, str]]:
-        """The name in lower case and the attributes, of which the first of a name counts.
+    def read(self, source: str, name: str) -> tuple[str, Mapping[str, str], int]:
+        """The name in lower case, the attributes, of which the first counts, and the steps.
 
         Args:
             source: the whole tag, from ``<`` to ``>``.
@@ -91,12 +93,13 @@ class TagReader:
         tag = self._tags.get(source)
         if tag is None:
             has_none = len(source) == len(name) + 2
-            tag = (
-                self.name(name),
-                NO_ATTRIBUTES if has_none else _attributes(source, len(name) + 1),
-            )
+            attributes = NO_ATTRIBUTES if has_none else _attributes(source, len(name) + 1)
+            steps = HTML_ELEMENT_STEPS + len(attributes)
+            tag = self.name(name), attributes, steps
             if len(self._tags) < _KEPT:
                 self._tags[source] = tag
+            else:  # its attributes are kept for it alone
+                tag = self.name(name), attributes, steps + _ALONE_STEPS
         return tag
 
 
@@ -202,8 +205,8 @@ class Tokenizer:
                 budget.spend(_END_STEPS)
                 sink.end(names(name))
                 continue
-            name, attributes = read(source, name)
-            budget.spend(HTML_ELEMENT_STEPS + len(attributes))
+            name, attributes, steps = read(source, name)
+            budget.spend(steps)
             closes = source[-2] == "/" and not _UNQUOTED_END.search(source)
             if sink.start(name, attributes, closes):
                 at = self._raw(name, at)

@@ -9,7 +9,13 @@ from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, what_hides_text
 from nornmail.html.css.properties import IMAGE, INHERITED, Value
 from nornmail.html.css.style import Style
-from nornmail.html.css.stylesheet import Declared, PageRule, StyleSheets, style_attribute
+from nornmail.html.css.stylesheet import (
+    Declared,
+    PageRule,
+    StyleSheets,
+    style_attribute,
+    value_steps,
+)
 from nornmail.html.css.values import Length
 from nornmail.html.elements import NEVER_SHOWN
 from nornmail.html.limits import Budget
@@ -175,7 +181,7 @@ class Cascade:
         known = self._attributes.get(css)
         if known is None:
             known = style_attribute(css, self._quirks)
-            self._budget.spend(12 * css.count(":") + len(css) // 20)
+            self._budget.spend(value_steps(css))
             if len(self._attributes) < _REMEMBERED:
                 self._attributes[css] = known
         return known

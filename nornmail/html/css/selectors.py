@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from nornmail.html.css.syntax import TooDeepError, split, unescape
@@ -126,10 +126,10 @@ class Compound:
     """
 
     name: str = ""
-    ids: list[str] = field(default_factory=list)
-    classes: list[str] = field(default_factory=list)
-    tests: list[Test] = field(default_factory=list)
-    placed: list[PlacedTest] = field(default_factory=list)
+    ids: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    tests: tuple[Test, ...] = ()
+    placed: tuple[PlacedTest, ...] = ()
     before: Compound | None = None
     joined: str = ""
     specificity: Specificity = (0, 0, 0)
@@ -433,15 +433,16 @@ class _Reader:
                 compound.specificity = _sum(compound.specificity, (0, 0, 1))
                 return not _BAD_NAME.match(name)
         elif match["id"]:
-            compound.ids.append(self._cased(match["id"]))
-            compound.specificity = _sum(compound.specificity, (1, 0, 0))
+            compound.ids += (self._cased(match["id"]),)
+            weight = (1, 0, 0)
+            if _BAD_NAME.match(match["id"]):
+                return False
         elif match["class"]:
-            compound.classes.append(self._cased(match["class"]))
-            compound.specificity = _sum(compound.specificity, (0, 1, 0))
-            return not _BAD_NAME.match(match["class"])
+            compound.classes += (self._cased(match["class"]),)
+            if _BAD_NAME.match(match["class"]):
+                return False
         elif match["attr"]:
-            compound.tests.append(_attribute(match))
-            compound.specificity = _sum(compound.specificity, (0, 1, 0))
+            compound.tests += (_attribute(match),)
         else:
             name = unescape(match["pseudo"]).lower()
             inside = self._inside() if match["open"] else None
@@ -453,12 +454,16 @@ class _Reader:
     def _cased(self, name: str) -> str:
         return unescape(name).lower() if self._context.quirks else unescape(name)
 
-    def _pseudo_element(self, compound: Compound, name: str) -> bool:
-        if self._depth or (name not in _ELEMENTS and not name.startswith("-webkit-")):
-            return False
-        compound.pseudo = name
-        compound.specificity = _sum(compound.specificity, (0, 0, 1))
-        return True
+    def _nest(self, compound: Compound) -> Specificity:
+        """Add what ``&`` stands for."""
+        if self._context.nested_in is None:
+            compound.tests += (_is_root,)
+            return (0, 0, 0)
+        parent = _parent_of(self._context.nested_in, self._context.quirks)
+        compound.placed += parent.placed
+        compound.tests += parent.tests
+        compound.is_unsure = compound.is_unsure or parent.is_unsure
+        return parent.specificity
 
     def _pseudo_class(self, compound: Compound, name: str, inside: str | None) -> bool:
         weight = (0, 1, 0)
@@ -469,34 +474,13 @@ class _Reader:
             weight = chosen
         elif name in _PLACED and inside is None:
             test = _PLACED[name]
-            compound.placed.append(lambda element, page: test(page.place(element)))
-            compound.uses_end = True
-        elif name in _COUNTED:
-            counted = self._nth(compound, name, inside)
-            if counted is None:
-                return False
-            weight = counted
-        elif name == "has":
-            return self._has(compound, inside)
-        elif name == "scope" and inside is None:
-            scope = self._context.scope
-            if scope is None:
-                compound.tests.append(_STATES["root"])
-            else:
-                compound.placed.append(lambda element, page: any_matches(scope, element, page))
-        elif name in _STATES and inside is None:
-            compound.tests.append(_STATES[name])
-        elif name == "empty" and inside is None:
-            compound.placed.append(lambda element, _: not element.children)
-            compound.uses_end = True
-        elif name in ("lang", "dir") and inside:
-            compound.tests.append(_language(inside) if name == "lang" else _direction(inside))
-        elif name in _NEVER and (inside is None or name in ("state", "host", "host-context")):
-            compound.tests.append(lambda _: False)
-        elif name in _UNSURE and inside is None:
-            compound.is_unsure = True
-        elif name.startswith("-webkit-") and inside is None:
-            compound.tests.append(lambda _: False)
+            compound.placed += (lambda element, page: test(page.place(element)),)
+        elif name in _STATES:
+            compound.tests += (_STATES[name],)
+        elif name == "empty":
+            compound.placed += (lambda element, _: not element.children,)
+        elif name in _NEVER or name.startswith("-webkit-"):
+            compound.tests += (lambda _: False,)
         else:
             return False
         compound.specificity = _sum(compound.specificity, weight)
@@ -571,22 +555,8 @@ class _Reader:
         compound.uses_end = True
         if not of:
             count = _COUNTED[name]
-            compound.placed.append(lambda element, page: nth(count(page.place(element))))
-            return (0, 1, 0)
-        options = self.read_list(of[0], self._context, self._depth + 1)
-        if options is None or not name.endswith("child"):
-            return None
-        is_last = name == "nth-last-child"
-
-        def test(element: Element, page: Page) -> bool:
-            if not any_matches(options, element, page):
-                return False
-            siblings, at = page.siblings(element), page.place(element).number
-            counted = siblings[at:] if is_last else siblings[: at - 1]
-            return nth(1 + sum(any_matches(options, sibling, page) for sibling in counted))
-
-        compound.placed.append(test)
-        return _sum((0, 1, 0), max(option.specificity for option in options))
+            compound.placed += (lambda element, page: nth(count(page.place(element))),)
+        return (0, 1, 0)
 
 
 _BRACKETS: Final = re.compile(r"""[()]|"(?>(?:[^"\\]|\\.)*)"?|'(?>(?:[^'\\]|\\.)*)'?|\\.""", re.S)
@@ -596,11 +566,13 @@ def _choose(compound: Compound, options: Selectors, quirks: bool, *, wanted: boo
     """Add the test whether one of ``options`` matches, or none of them."""
     compound.uses_end = compound.uses_end or any(option.uses_end for option in options)
     if all(option.is_plain for option in options):
-        compound.tests.append(
-            lambda element: wanted == any(option.holds_alone(element, quirks) for option in options)
+        compound.tests += (
+            lambda element: (
+                wanted == any(option.holds_alone(element, quirks) for option in options)
+            ),
         )
     else:
-        compound.placed.append(lambda element, page: wanted == any_matches(options, element, page))
+        compound.placed += (lambda element, page: wanted == any_matches(options, element, page),)
 
 
 def _parent_of(selectors: Selectors, quirks: bool) -> Compound:

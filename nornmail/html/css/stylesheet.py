@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +24,7 @@ from nornmail.html.css.syntax import (
     Block,
     Declaration,
     TooDeepError,
+    TooMuchError,
     declaration,
     declarations,
     parse_blocks,
@@ -32,7 +32,13 @@ from nornmail.html.css.syntax import (
     unescape,
     without_comments,
 )
-from nornmail.html.limits import HTML_STEPS, HTML_STEPS_PER_CHAR, Budget, BudgetSpentError
+from nornmail.html.limits import (
+    HTML_STEPS,
+    HTML_STEPS_PER_CHAR,
+    MAX_CSS_NESTING,
+    Budget,
+    BudgetSpentError,
+)
 from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
@@ -55,6 +61,14 @@ def declared(entries: list[Declaration], quirks: bool) -> Declared:
         into = block.important if entry.important else block.sets
         into.update(expand(entry, quirks=quirks))
     return block
+
+
+def value_steps(text: str) -> int:
+    """What it costs to read a value, or all of them in a ``style`` attribute."""
+    return 12 * text.count(":") + _FUNCTION_STEPS * text.count("(") + 4 + len(text) // 20
+
+
+_FUNCTION_STEPS: Final = 30
 
 
 def style_attribute(css: str, quirks: bool) -> Declared:
@@ -102,17 +116,9 @@ class Sheet(NamedTuple):
     initial: dict[str, str]
 
 
-class TooMuchError(Exception):
-    """A sheet has more rules than its page has steps for."""
-
-
 _NO_LAYER: Final[Layer] = ()
-_IMPORT_DEPTH: Final = 4
-_RULE_STEPS: Final = 20
-_IMPORT_STEPS: Final = 30
+_RULE_STEPS: Final = 10
 _SELECTOR_STEPS: Final = 15
-_REMEMBERED_CHARS: Final = 300_000
-"""Characters of the longest sheet that is remembered; those of newsletters have 5,000 to 60,000."""
 
 
 class _Place(NamedTuple):
@@ -142,9 +148,9 @@ class _Compiler:
         if self.steps > self._limit:
             raise TooMuchError
 
-    def read(self, css: str, place: _Place, depth: int = 0) -> None:
-        """Compile a whole sheet; ``depth`` counts imports."""
-        root, steps = parse_blocks(without_comments(css), is_sheet=True)
+    def read(self, css: str) -> None:
+        """Compile a whole sheet."""
+        root, steps = parse_blocks(without_comments(css), is_sheet=True, limit=self._limit)
         self.spend(steps + len(css) // 20)
         may_import = True
         for item in root.items:
@@ -208,6 +214,8 @@ class _Compiler:
             self._anonymous += 1
             name = f"\0{self._anonymous}"
         layer = outer
+        if len(layer) + name.count(".") > MAX_CSS_NESTING:
+            raise TooDeepError
         for part in name.split("."):
             self.spend(_RULE_STEPS)
             layer = (*layer, part.strip())
@@ -238,7 +246,8 @@ class _Compiler:
         return parse_selectors(text, quirks=self._quirks, nested_in=nested_in, scope=scope)
 
     def _rule(self, block: Block, place: _Place) -> None:
-        self.spend(_RULE_STEPS + _SELECTOR_STEPS * (1 + block.prelude.count(",")))
+        pieces = 1 + block.prelude.count(",") + block.prelude.count("&") + block.prelude.count(":")
+        self.spend(_RULE_STEPS + _SELECTOR_STEPS * pieces)
         selectors = self._selectors(block.prelude, place)
         if selectors is not None:
             self._items(block, place._replace(parents=selectors))
@@ -261,7 +270,7 @@ class _Compiler:
             self._add(entries, place)
 
     def _add(self, entries: list[Declaration], place: _Place) -> None:
-        self.spend(sum(4 + len(entry.value) // 20 for entry in entries))
+        self.spend(sum(value_steps(entry.value) for entry in entries))
         block = declared(entries, self._quirks)
         if not block:
             return
@@ -346,27 +355,26 @@ def _at_rule(prelude: str) -> tuple[str, str]:
     return unescape(match[0]).lower(), prelude[match.end() :].strip()
 
 
-def _unwrapped(text: str) -> str:
-    return text.strip().removeprefix("(").removesuffix(")")
-
-
-def _pairs(block: Block) -> Iterator[tuple[str, str]]:
-    for item in block.items:
-        entry = declaration(item) if isinstance(item, str) else None
-        if entry is not None:
-            yield entry.name, entry.value
+_remembered: dict[tuple[str, bool], Sheet] = {}
+_REMEMBERED_CHARS: Final = 400_000
+"""Characters of all sheets that are remembered; those of newsletters have 5,000 to 60,000."""
 
 
 def parse_sheet(css: str, quirks: bool) -> Sheet:
-    """The rules of a sheet.
+    """The rules of a sheet, which is read once as long as it is remembered.
 
     Raises:
         TooDeepError: it is nested deeper than the limit.
         TooMuchError: it has more rules than any page may have.
     """
-    if len(css) <= _REMEMBERED_CHARS:
-        return _remembered(css, quirks)
-    return _parse_sheet(css, quirks)
+    sheet = _remembered.get((css, quirks))
+    if sheet is None:
+        sheet = _parse_sheet(css, quirks)
+        if sum(len(text) for text, _ in [*_remembered]) + len(css) > _REMEMBERED_CHARS:
+            _remembered.clear()
+        if len(css) <= _REMEMBERED_CHARS:
+            _remembered[css, quirks] = sheet
+    return sheet
 
 
 def _parse_sheet(css: str, quirks: bool) -> Sheet:
@@ -380,8 +388,6 @@ def _parse_sheet(css: str, quirks: bool) -> Sheet:
         compiler.initial,
     )  # fmt: skip
 
-
-_remembered: Final[Callable[[str, bool], Sheet]] = lru_cache(16)(_parse_sheet)
 
 Weight = tuple[int, Specificity, int]
 

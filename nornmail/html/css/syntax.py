@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final, NamedTuple
 
 from nornmail.html.limits import MAX_CSS_NESTING
 
-_STRING: Final = r"""\"(?>(?:[^"\\\n]|\\.)*)\"?|'(?>(?:[^'\\\n]|\\.)*)'?"""
-_URL: Final = r"""[uU][rR][lL]\(\s*+(?!["'\s])(?>(?:[^)\\]|\\.)*)\)?"""
+_STRING: Final = r"""\"(?>(?:[^"\\\n]+|\\.)*)\"?|'(?>(?:[^'\\\n]+|\\.)*)'?"""
+_URL: Final = r"""[uU][rR][lL]\(\s*+(?!["'\s])(?>(?:[^)\\]+|\\.)*)\)?"""
 _COMMENTS: Final = re.compile(rf"({_STRING}|{_URL})|/\*.*?(?:\*/|\Z)", re.S)
 _PIECES: Final = re.compile(rf"{_STRING}|{_URL}|\\.|[(){{}}\[\]]|;[;\s]*+|<!--|-->", re.S)
 _SPLIT: Final = re.compile(rf"{_STRING}|{_URL}|\\.|[(){{}}\[\],;]", re.S)
@@ -50,6 +51,15 @@ class TooDeepError(Exception):
     """Blocks are nested deeper than the limit."""
 
 
+class TooMuchError(Exception):
+    """A sheet has more in it than its page has steps for, or parts that are not read."""
+
+
+_BLOCK_STEPS: Final = 20
+_ITEM_STEPS: Final = 4
+"""Steps of what is kept, and takes memory."""
+
+
 def without_comments(css: str) -> str:
     """``css`` without its comments."""
     return _COMMENTS.sub(_part, css) if "/*" in css else css
@@ -79,15 +89,17 @@ def _escaped(match: re.Match[str]) -> str:
     return match[2] or ""
 
 
-def parse_blocks(css: str, *, is_sheet: bool) -> tuple[Block, int]:
+def parse_blocks(css: str, *, is_sheet: bool, limit: float = math.inf) -> tuple[Block, int]:
     """The blocks and declarations of ``css``, which is without comments, and the steps it took.
 
     Args:
         css: a sheet, or the declarations of a ``style`` attribute.
+        limit: the steps that it may take.
         is_sheet: on the outermost level of a sheet a semicolon ends nothing but an at-rule.
 
     Raises:
         TooDeepError: blocks are nested deeper than the limit.
+        TooMuchError: it takes more steps.
     """
     root = current = Block("")
     outer: list[Block] = []
@@ -96,12 +108,15 @@ def parse_blocks(css: str, *, is_sheet: bool) -> tuple[Block, int]:
     for match in _PIECES.finditer(css):
         piece = match[0]
         steps += 1
+        if steps > limit:
+            raise TooMuchError
         first = piece[0]
         if first in _CLOSING and len(piece) == 1:
             is_rule = first == "{" and not brackets and (is_sheet or outer)
             if is_rule and (not outer or not _CUSTOM.match(css, start, match.start())):
                 block = Block(css[start : match.start()].strip())
                 current.items.append(block)
+                steps += _BLOCK_STEPS
                 outer.append(current)
                 current, start = block, match.end()
                 if len(outer) > MAX_CSS_NESTING:
@@ -122,6 +137,7 @@ def parse_blocks(css: str, *, is_sheet: bool) -> tuple[Block, int]:
             if is_sheet and not outer and not text.lstrip().startswith("@"):
                 continue
             _add(current, text)
+            steps += _BLOCK_STEPS if text.lstrip()[:1] == "@" else _ITEM_STEPS
             start = match.end()
         elif piece in ("<!--", "-->") and not outer and not css[start : match.start()].strip():
             start = match.end()
