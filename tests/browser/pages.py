@@ -38,7 +38,7 @@ _SELECTORS: Final = (
     ".{c}", "{e}", "#{i}", "{e}.{c}", ".{c} {e}", "body .{c}", "div>{e}", "{e}+{e}", "{e}~.{c}",
     ".{c}>{e}", "{e}:first-child", "{e}:last-child", ".{c}:nth-child(2)", "{e}:not(.{c})", "*",
     "[class={c}]", "td {e}", ":is(.{c},#{i})", "html .{c}", "body>{e}", "{e}:only-child",
-    "{e}:empty", ".{c}:hover", "{e}::before", "a:link", "{e}:nth-of-type(odd)", "div:has(.{c})",
+    "{e}:empty", ".{c}:hover", "{e}::before", "a:link", "{e}:nth-of-type(odd)", ".{c}+.{c}",
 )  # fmt: skip
 _CONDITIONS: Final = (
     "@media screen", "@media print", "@media (max-width:600px)", "@media (min-width:400px)",

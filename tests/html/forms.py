@@ -133,6 +133,46 @@ HIDDEN: Final = {
         a_box_in_front=".k{position:relative}.k::after{content:'';position:absolute;inset:0;"
         "background:#fff}",
         the_first_line=".k::first-line{color:#fff}",
+        a_namespace="@namespace h url(http://www.w3.org/1999/xhtml);h|p{display:none}",
+        a_scope_by_itself="@scope (.k){display:none}",
+        a_scope_and_a_child="@scope (body){> .k{display:none}}",
+        scopes_in_order="@scope (body){.k{display:none}}@scope (html){.k{display:block}}",
+        a_registered_type="@property --q{syntax:'<number>';inherits:false;initial-value:0}"
+        ".k{--q:none;opacity:var(--q)}",
+        a_variable_that_is_undone=".k{--q:initial;display:var(--q,none)}",
+        a_safe_area=".k{font-size:env(safe-area-inset-top,16px)}",
+        an_animation_that_hides_for_good="@keyframes f{from,to{opacity:0}}.k{animation:f 9s "
+        "infinite}",
+        an_animation_that_waits="@keyframes f{from{opacity:0}}.k{animation:f 1s 99s both}",
+        an_animation_that_pauses="@keyframes f{from{opacity:0}}.k{animation:f 99s paused}",
+        an_animation_that_goes_back="@keyframes f{from{opacity:0}to{opacity:1}}"
+        ".k{animation:f 1ms reverse forwards}",
+        a_gradient_in_front=".k{position:relative}.k::after{content:'';position:absolute;inset:0;"
+        "background:linear-gradient(#fff,#fff)}",
+        a_border_in_front=".k{position:relative}.k::after{content:'';position:absolute;inset:0;"
+        "border:99px solid #fff}",
+        a_box_in_front_of_the_window="body::after{content:'';position:fixed;inset:0;"
+        "background:#fff}",
+        a_box_that_pushes=".k{height:20px;overflow:hidden}.k::before{content:'';display:block;"
+        "padding-top:90px}",
+        a_box_that_pulls=".k::before{content:'';margin-left:-9999px}",
+        the_size_of_the_root="html{font-size:0}.k{font-size:1rem}",
+        the_background_of_the_page="body{filter:invert(1);background:#fff}",
+        a_prefix_that_nothing_has=".k{display:none;-webkit-display:block;-moz-opacity:1}",
+        a_display_that_is_none_of_them=".k{display:none;display:table-footer}",
+        a_number_for_a_length=".k{font-size:0;font-size:calc(12)}",
+        an_area_for_a_length=".k{font-size:0;font-size:calc(12px*1px)}",
+        a_font_with_two_sizes=".k{font-size:0;font:12px 12px serif}",
+        numbers_and_shares=".k{color:#fff;color:rgb(0%,0,0)}",
+        pixels_for_a_channel=".k{color:#fff;color:rgb(0px 0 0)}",
+        numbers_for_a_lightness=".k{color:#fff;color:hsl(0,0,0)}",
+        two_backgrounds=".k{color:#fff;background:#000 #000}",
+        five_places=".k{color:#fff;background:#000 0 0 0 0}",
+        a_gradient_without_a_color=".k{color:#fff;background:linear-gradient()}",
+        a_background_that_is_elsewhere=".k{color:#fff;background:linear-gradient(#000,#000)"
+        " no-repeat 9999px 0}",
+        a_background_of_a_pixel=".k{color:#fff;background:linear-gradient(#000,#000)"
+        " no-repeat;background-size:1px 1px}",
     ),
     "a cell without its content": "<table><td style=content-visibility:hidden>{t}",
     "a collapsed row around a visible cell": "<table><tr style=visibility:collapse><td"
@@ -217,6 +257,11 @@ SHOWN: Final = {
         "position:absolute;inset:0;background:#000;z-index:-1}",
         an_animation_that_ends="@keyframes f{from{opacity:0}}.k{animation:f 1ms both}",
         hovered=".k:hover{display:none}",
+        an_animation_that_shows="@keyframes f{from{opacity:0}to{opacity:1}}.k{animation:f 1ms}",
+        another_gradient_in_front=".k{position:relative}.k::after{content:'';position:absolute;"
+        "inset:0;background:rgba(0,0,0,.1)}",
+        the_size_of_the_root="html{font-size:62.5%}.k{font-size:1.4rem}",
+        a_text_in_front="p::before{content:'x '}",
         a_fetched_sheet="@import url(x.css);",
         a_semicolon_too_many="x;.k{display:none}",
     ),

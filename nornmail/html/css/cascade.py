@@ -7,7 +7,8 @@ from typing import Final
 
 from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, what_hides_text
-from nornmail.html.css.properties import IMAGE, INHERITED, Value
+from nornmail.html.css.geometry import push
+from nornmail.html.css.properties import IMAGE, INHERITED, UNKNOWN, Value
 from nornmail.html.css.style import Style
 from nornmail.html.css.stylesheet import (
     Declared,
@@ -144,38 +145,49 @@ class Cascade:
                 as_line = compute(element.name, parent, {**sets, **first})
                 style.unseen = style.unseen or as_line.unseen
             elif made.get("content", "none") != "none":
-                self._cover(style, made)
+                self._paint_around(style, made, is_before=pseudo == "before")
+                style.unseen = style.lost or what_hides_text(style)
 
-    def _cover(self, style: Style, made: Mapping[str, Value]) -> None:
-        """A box of a pseudo-element that fills the element: behind its text, or in front of it."""
+    def _paint_around(self, style: Style, made: Mapping[str, Value], *, is_before: bool) -> None:
+        """The box of a pseudo-element: it pushes text away, lies behind it, or in front of it."""
         box = compute("span", style, made)
-        color = made.get("background-color")
-        if box.lost or not box.has_visibility or made.get("position") != "absolute":
+        if box.lost or not box.has_visibility:
             return
-        if not isinstance(color, Color) or color.alpha * made.get("opacity", 1.0) < 0.5:
+        if made.get("position") not in ("absolute", "fixed"):
+            if is_before:
+                push(style, box)
             return
-        if not _fills(made):
+        ink = _ink(made)
+        if ink is None or ink.alpha * made.get("opacity", 1.0) < 0.5 or not _fills(made):
             return
         if made.get("z-index", 0) < 0:
-            style.group = style.group.painted(color)
+            style.group = style.group.painted(ink)
             style.unseen = what_hides_text(style)
-        elif color.alpha * made.get("opacity", 1.0) > 0.9:
+        elif ink.alpha * made.get("opacity", 1.0) > 0.9:
             style.lost = style.unseen = "covered"
 
     def _animate(
         self, element: Element, parent: Style, sets: dict[str, Value], style: Style
     ) -> None:
-        """An element that is hidden by the last frame of an animation that holds it."""
-        if not sets.get("animation-fill-mode"):
-            return
+        """Hide an element that an animation hides in the frame that a person sees."""
+        fill, direction = (sets.get(f"animation-{name}", "") for name in ("fill-mode", "direction"))
+        waits = sets.get("animation-delay", False) and ("both" in fill or "backwards" in fill)
         for name in sets["animation-name"]:
-            last = self.sheets.keyframes.get(name)
-            if last is None:
+            frames = self.sheets.keyframes.get(name)
+            if frames is None:
                 continue
-            self._budget.spend(_COMPUTED_STEPS)
-            as_last = compute(element.name, parent, {**sets, **last})
-            if as_last.unseen:
-                style.lost = style.unseen = as_last.unseen
+            self._budget.spend(2 * _COMPUTED_STEPS)
+            first, last = (
+                compute(element.name, parent, {**sets, **frame}).unseen if frame else ""
+                for frame in frames
+            )
+            if "alternate" in direction or "reverse" in direction:
+                first = last = first or last
+            ends = "forwards" in fill or "both" in fill
+            waits = waits or "paused" in sets.get("animation-play-state", "")
+            unseen = (first and last) or (first if waits else "") or (last if ends else "")
+            if unseen:
+                style.lost = style.unseen = unseen
 
     def _style_attribute(self, css: str) -> Declared:
         known = self._attributes.get(css)
@@ -203,19 +215,35 @@ def _is_alone(element: Element) -> bool:
     )
 
 
+def _ink(made: Mapping[str, Value]) -> Color | None:
+    """The color that a pseudo-element is filled with."""
+    for shadow in made.get("box-shadow", ()):
+        if shadow.is_inset and shadow.spread > _LINE and isinstance(shadow.color, Color):
+            return shadow.color
+    for name in ("background-image", "background-color"):
+        color = made.get(name)
+        if isinstance(color, Color):
+            return color
+    border = made.get("border-top-width")
+    return BLACK if border is not None and border.pixels() > _LINE else None
+
+
+_LINE: Final = 18.0
+
+
 def _fills(made: Mapping[str, Value]) -> bool:
-    """Whether a positioned box is as large as the one around it."""
+    """Whether a positioned box is as large as the first words."""
 
     def is_at(name: str) -> bool:
         value = made.get(name)
         return isinstance(value, Length) and value.pixels() <= 2
 
-    def is_full(name: str) -> bool:
+    def is_full(name: str, pixels: float) -> bool:
         value = made.get(name)
-        return isinstance(value, Length) and (value.share >= 0.9 or value.pixels() >= 100)
+        return isinstance(value, Length) and (value.share >= 0.9 or value.px >= pixels)
 
-    return ((is_at("left") and is_at("right")) or is_full("width")) and (
-        (is_at("top") and is_at("bottom")) or is_full("height")
+    return ((is_at("left") and is_at("right")) or is_full("width", 100)) and (
+        (is_at("top") and is_at("bottom")) or is_full("height", _LINE)
     )
 
 
@@ -225,54 +253,20 @@ def _cascaded(
     """The declarations that win, of rules in the order in which they count."""
     entries = list(rules)
     sets: dict[str, Value] = dict(hints)
-    if has_layers or any(_reverts(entry.rule.block) for entry in entries) or _reverts(own):
-        return _cascaded_by_layers(sets, entries, own)
     for entry in entries:
         sets.update(entry.rule.block.sets)
     sets.update(own.sets)
+    if has_layers:  # of important ones the first layer counts most
+        entries.sort(key=lambda entry: entry.important)
     for entry in entries:
         sets.update(entry.rule.block.important)
     sets.update(own.important)
+    for name, value in sets.items():
+        if isinstance(value, str) and value == "revert":
+            sets[name] = hints.get(name, "unset")
+        elif isinstance(value, str) and value == "revert-layer":
+            sets[name] = UNKNOWN
     return sets
-
-
-def _reverts(block: Declared) -> bool:
-    return any(
-        isinstance(value, str) and value in ("revert", "revert-layer")
-        for sets in (block.sets, block.important)
-        for value in sets.values()
-    )
-
-
-def _cascaded_by_layers(
-    hints: dict[str, Value], entries: list[PageRule], own: Declared
-) -> dict[str, Value]:
-    """The same where there are layers, and values that go back to those of a lower one."""
-    levels: list[tuple[int, Mapping[str, Value]]] = [
-        (entry.weight[0], entry.rule.block.sets) for entry in entries
-    ]
-    levels.append((_INLINE, own.sets))
-    by_importance = sorted(entries, key=lambda entry: entry.important)
-    levels += [(_IMPORTANT + entry.important[0], entry.rule.block.important)
-               for entry in by_importance]  # fmt: skip
-    levels.append((2 * _IMPORTANT, own.important))
-    result = dict(hints)
-    before = dict(hints)
-    level = -1
-    for number, sets in levels:
-        if number != level:
-            before, level = dict(result), number
-        for name, value in sets.items():
-            if isinstance(value, str) and value == "revert-layer":
-                value = before.get(name, "unset")
-            elif isinstance(value, str) and value == "revert":
-                value = hints.get(name, "unset")
-            result[name] = value
-    return result
-
-
-_INLINE: Final = 1 << 20
-_IMPORTANT: Final = 1 << 21
 
 
 def _by_element(element: Element, parent: Style) -> dict[str, Value]:

@@ -150,6 +150,8 @@ def _from_hex(digits: str) -> Color | None:
 def _from_function(name: str, inside: str) -> Color | None:
     body, _, alpha = inside.partition("/")
     parts = [part.strip() for part in split(body, ",")] if "," in body else words(body)
+    if "," in body and _mixes(name, parts[:3]):
+        return None
     if not alpha and len(parts) == 4:
         alpha = parts.pop()
     maker = _MAKERS.get(name)
@@ -162,12 +164,20 @@ def _from_function(name: str, inside: str) -> Color | None:
     return Color(*red_green_blue, max(0.0, min(1.0, opacity)))
 
 
+def _mixes(name: str, parts: list[str]) -> bool:
+    """Whether an old notation, with commas, has what only the new one may have."""
+    shares = [part.endswith("%") for part in parts]
+    if name.startswith("hsl"):
+        return shares != [False, True, True] or "none" in parts
+    return not name.startswith("rgb") or any(shares) != all(shares) or "none" in parts
+
+
 def _channel(text: str, full: float) -> float | None:
     """A number, or a percentage of ``full``."""
     if text == "none":
         return 0.0
     value = length_of(text)
-    if value is None or value.em or (value.px and not value.is_number):
+    if value is None or value.em or not (value.is_number or text[-1] in "%)"):
         return None
     return value.px + value.share * full
 

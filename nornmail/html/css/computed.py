@@ -56,6 +56,10 @@ def compute(
         style.lost = style.lost or _UNKNOWN_STYLE
     _text(style, parent, sets)
     style.is_dark = sets.get("color-scheme", style.is_dark)
+    if is_root:
+        style.root_size = style.size
+        if sets.get("mix-blend-mode", "normal") != "normal":
+            style.lost = style.lost or _UNKNOWN_STYLE
     if is_root and style.is_dark:
         style.group, style.color = Group(_DARK_CANVAS), WHITE
     style.display = sets.get("display", "")
@@ -72,7 +76,12 @@ def compute(
     if is_alone and is_out:
         is_absolute = sets.get("position") in _OUTSIDE
         style.group = parent.absolute_group if is_absolute else parent.float_group
+    is_canvas = is_root or (name == "body" and not parent.is_painted)
+    if is_canvas:  # what lies behind the page is the background of its root
+        _paint(style, sets)
     _colors(style, parent, sets)
+    if not is_canvas and style.display != "contents":
+        _paint(style, sets)
     _set_hollow_groups(style, parent, sets, is_alone=is_alone)
     if style.group.depth > paint.MAX_GROUPS:
         style.lost = _UNKNOWN_STYLE
@@ -93,11 +102,7 @@ def _resolved(style: Style, parent: Style, sets: Mapping[str, Value]) -> Mapping
         return sets
     own = {name: value for name, value in sets.items() if name.startswith("--")}
     if own:
-        inherited = style.variables
-        style.variables = {**inherited, **own}
-        for name, value in own.items():
-            if value in WIDE_KEYWORDS:
-                style.variables = {**style.variables, name: inherited.get(name, "")}
+        style.variables = _variables(style.variables, own)
     resolved: dict[str, Value] = {}
     for name, value in sets.items():
         if name in own:
@@ -115,6 +120,17 @@ def _resolved(style: Style, parent: Style, sets: Mapping[str, Value]) -> Mapping
         else:
             resolved.update(_keywords([(name, value)], parent))
     return {name: value for name, value in resolved.items() if value is not None}
+
+
+def _variables(inherited: Mapping[str, str], own: Mapping[str, str]) -> Mapping[str, str]:
+    """Custom properties; those that are registered are not computed."""
+    variables = dict(inherited)
+    for name, value in own.items():
+        if value == "initial":
+            variables.pop(name, None)
+        elif value not in WIDE_KEYWORDS and inherited.get(name) != UNKNOWN:
+            variables[name] = value
+    return variables
 
 
 def _keywords(pairs: object, parent: Style) -> dict[str, Value]:
@@ -152,6 +168,10 @@ _REFERENCE: Final = re.compile(r"(?<![-\w])(var|env)\(", re.I)
 _OTHER: Final = re.compile(r"(?<![-\w])(?:if|attr|inherit|--[-\w]+)\(", re.I)
 _NAME: Final = re.compile(r"\s*(--[^\s,()]+|[-\w]+)\s*([,)]|\Z)")
 _DEEPEST: Final = 64
+_ENVIRONMENT: Final = {
+    f"safe-area-{kind}-{side}": "0px"
+    for kind in ("inset", "max-inset") for side in ("top", "right", "bottom", "left")
+}  # fmt: skip
 
 
 def substituted(text: str, variables: Mapping[str, str], depth: int = 0) -> str | None:
@@ -170,7 +190,8 @@ def substituted(text: str, variables: Mapping[str, str], depth: int = 0) -> str 
         if name is None:
             return None
         fallback = inside[name.end() :] if name[2] == "," else None
-        value = variables.get(name[1]) if match[1].lower() == "var" else None
+        is_variable = match[1].lower() == "var"
+        value = variables.get(name[1]) if is_variable else _ENVIRONMENT.get(name[1].lower())
         value = value if value is not None else fallback
         if value is not None and ("(" in value):
             value = substituted(value, variables, depth + 1)
@@ -204,6 +225,7 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     size = sets.get("font-size")
     if size is not None:
         style.size = size.pixels(parent.size, parent.size)
+        style.size += size.rem * (style.root_size - FONT_SIZE)
         style.is_set = parent.is_set or bool(size.px)
         if not style.is_set and size.em + size.share >= _MODEST and parent.size >= SMALLEST_TEXT:
             style.size = max(style.size, SMALLEST_BY_STEPS)
@@ -251,7 +273,6 @@ def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     _group(style, sets)
     if style.layout.is_inline and style.block_group is None:
         style.block_group = style.group
-    _paint(style, sets)
 
 
 def _set_hollow_groups(

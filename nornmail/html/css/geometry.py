@@ -343,6 +343,20 @@ def _limit_depth(style: Style, top: float) -> None:
             style.clipped = style.clipped or "position"
 
 
+def push(style: Style, box: Style) -> None:
+    """Move the text of ``style`` by the box of a ``::before`` that stands in front of it."""
+    if not box.layout.is_block:
+        across = box.right - style.right
+        if box.has_set_width and not box.layout.is_inline:
+            across += box.width
+        style.right += across
+        return
+    depth = box.before + box.after + (line_height(box) if box.height is None else box.height)
+    _limit_depth(style, depth)
+    if depth >= FAR_DOWN:
+        style.down += depth
+
+
 def line_height(style: Style) -> float:
     """The height of a line of text in pixels."""
     height = style.line_height

@@ -41,7 +41,7 @@ class Shadow(NamedTuple):
 
 _DISPLAY: Final = re.compile(
     r"(?:none|contents|block|inline|inline-block|list-item|flow-root|flex|inline-flex|grid"
-    r"|inline-grid|ruby(?:-[a-z]+)?|table|inline-table|table-[a-z-]+|-webkit-(?:inline-)?(?:box|flex)"
+    r"|inline-grid|ruby(?:-[a-z]+)?|table|inline-table|table-(?:row|cell|column|caption|(?:row|column|header|footer)-group)|-webkit-(?:inline-)?(?:box|flex)"
     r"|math|(?:block|inline) (?:flow|flow-root|flex|grid|table|ruby|math)|grid-lanes"
     r"|inline-grid-lanes)"
 )
@@ -82,25 +82,32 @@ def _font_size(text: str) -> Length | None:
         return Length(px=_FONT_SIZES[text])
     if text in _RELATIVE:
         return _RELATIVE[text]
-    size = length_of(text)
+    size = _length(text)
     if size is not None and "(" in text:  # what math makes of a negative size is 0
         return size if size.pixels() > 0 else Length()
     return None if size is None or size.pixels() < 0 else size
 
 
+def _length(text: str) -> Length | None:
+    """A length; what math makes a number is none."""
+    length = length_of(text)
+    is_number = length is not None and length.is_number and "(" in text
+    return None if is_number else length
+
+
 def _size(text: str) -> Length | str | None:
     if text in _SIZES or text.startswith(("fit-content(", "calc-size(")):
         return "auto"
-    size = length_of(text)
+    size = _length(text)
     return None if size is None or size.pixels() < 0 else size
 
 
 def _offset(text: str) -> Length | str | None:
-    return "auto" if text == "auto" else length_of(text)
+    return "auto" if text == "auto" else _length(text)
 
 
 def _spacing(text: str) -> Length | None:
-    return Length() if text == "normal" else length_of(text)
+    return Length() if text == "normal" else _length(text)
 
 
 def _line_height(text: str) -> Length | None:
@@ -172,6 +179,8 @@ def _image(text: str) -> Color | str | None:
         gradient = _GRADIENT.match(layer)
         if gradient is not None:
             stops = _stops(gradient[1])
+            if not stops or "(," in layer or ",)" in layer.replace(" ", ""):
+                return None
             same = stops and all(
                 alike(stops[0], stop) and abs(stop.alpha - stops[0].alpha) < 0.1 for stop in stops
             )
@@ -196,7 +205,7 @@ def _tiny(text: str) -> bool | None:
     """Whether a background's image is drawn in no size."""
     first = words(split(text, ",")[0])
     lengths = [length_of(word) for word in first]
-    return any(length is not None and length.pixels() < 1 for length in lengths)
+    return any(length is not None and length.pixels() < _TINY for length in lengths)
 
 
 def _is_far(text: str) -> bool:
@@ -206,6 +215,10 @@ def _is_far(text: str) -> bool:
 
 
 _FAR: Final = 500.0
+
+
+_TINY: Final = 4.0
+"""Pixels of an image that does not lie behind the first words."""
 
 
 def _opacity(text: str) -> float | None:
@@ -330,6 +343,15 @@ def _size_adjust(text: str) -> float | None:
     return 1.0 if number is None else number
 
 
+_TIME: Final = re.compile(r"-?[0-9.]+m?s")
+
+
+def _is_late(text: str) -> bool:
+    """Whether an animation waits so long that its first frame is what a person sees."""
+    seconds = text.removesuffix("s")
+    return text.endswith("s") and seconds.replace(".", "", 1).isdigit() and float(seconds) > 5
+
+
 READERS: Final[dict[str, Callable[[str], Value]]] = {
     "display": lambda text: text if _DISPLAY.fullmatch(text) else None,
     "visibility": _keyword("visible", "hidden", "collapse"),
@@ -386,7 +408,8 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "direction": _keyword("ltr", "rtl"),
     "color-scheme": lambda text: "dark" in text.split() and "light" not in text.split(),
     "animation-name": lambda text: tuple(name.strip() for name in split(text, ",")),
-    "animation-fill-mode": lambda text: "forwards" in text or "both" in text,
+    "animation-fill-mode": str, "animation-direction": str, "animation-play-state": str,
+    "animation-delay": _is_late,
     "mso-hide": _keyword("all", "none", "no", "auto"),
 }  # fmt: skip
 
@@ -410,7 +433,15 @@ _ALIASES: Final = {
     "max-logical-width": "max-width", "border-block-start": "border-top",
     "border-inline-start": "border-left",
 }  # fmt: skip
-_PREFIXES: Final = ("-webkit-", "-moz-", "-ms-", "-o-", "-khtml-")
+_PREFIXED: Final = re.compile(
+    r"-webkit-(?=filter|mask|box-|transform|backface-|perspective|clip-path|text-|background-|border-|animation"
+    r"|margin-|padding-|opacity|logical-|(?:min|max)-logical-|print-color)"
+)
+_PREFIXED_ALONE: Final = frozenset(
+    {"text-fill-color", "text-stroke", "text-stroke-color", "text-stroke-width", "text-security",
+     "mask-box-image", "margin-start", "padding-start"}
+)  # fmt: skip
+"""Properties that browsers know by their prefix only."""
 INHERITED: Final = frozenset(
     {"visibility", "font-size", "font-size-adjust", "line-height", "letter-spacing", "text-indent",
      "color", "text-fill-color", "text-stroke-color", "text-stroke-width", "text-shadow",
@@ -453,9 +484,10 @@ def _expanded(name: str, text: str, quirks: bool) -> Iterator[tuple[str, Value]]
     if name.startswith("--"):
         yield name, text
         return
-    if name[0] == "-":
-        for prefix in _PREFIXES:
-            name = name.removeprefix(prefix)
+    plain = _PREFIXED.sub("", name, count=1)
+    if plain in _PREFIXED_ALONE and plain == name:
+        return
+    name = plain
     if name == "all":
         if text in WIDE_KEYWORDS:
             yield from ((each, text) for each in READERS if each not in ("direction",))
@@ -520,7 +552,7 @@ def _font(text: str) -> Iterator[tuple[str, Value]]:
     parts = words(re.sub(r"\s*/\s*", "/", text))
     while parts and _FONT_WORDS.fullmatch(parts[0]):
         parts.pop(0)
-    if len(parts) < 2:
+    if len(parts) < 2 or parts[1][0].isdigit():
         return
     size_text, slash, height_text = parts[0].partition("/")
     size, height = _font_size(size_text), _line_height(height_text if slash else "normal")
@@ -540,13 +572,21 @@ def _background(text: str) -> Iterator[tuple[str, Value]]:
     color: Value = TRANSPARENT
     clips = tiny = False
     for layer in split(text, ","):
+        lengths = 0
         for word in words(layer):
             painted = _color(word)
+            lengths += length_of(word) is not None
+            if (painted is not None and color is not TRANSPARENT) or lengths > 2 + 2 * (
+                "/" in layer
+            ):
+                return
             if painted is not None:
                 color = painted
             elif _IMAGE.match(word) or _GRADIENT.match(word):
                 drawn = _image(word)
-                image = drawn if image == "none" and drawn is not None else image
+                if drawn is None:
+                    return
+                image = drawn if image == "none" else image
             elif not all(
                 not part or _LAYER_WORDS.fullmatch(part) or length_of(part) is not None
                 for part in word.split("/")
@@ -585,8 +625,12 @@ def _stroke(text: str) -> Iterator[tuple[str, Value]]:
 
 
 def _animation(text: str) -> Iterator[tuple[str, Value]]:
-    yield "animation-name", tuple(word for layer in split(text, ",") for word in words(layer))
-    yield "animation-fill-mode", "forwards" in text or "both" in text
+    names = [word for layer in split(text, ",") for word in words(layer)]
+    times = [word for word in names if _TIME.fullmatch(word)]
+    yield "animation-name", tuple(name.strip("\"'") for name in names)
+    yield "animation-delay", _is_late(times[1]) if len(times) > 1 else False
+    for longhand in _LONGHANDS["animation"][2:]:
+        yield longhand, text
 
 
 def _offset_shorthand(text: str) -> Iterator[tuple[str, Value]]:
@@ -633,7 +677,8 @@ _LONGHANDS: Final[dict[str, tuple[str, ...]]] = {
     "border": ("border-top-width", "border-left-width"), "border-top": ("border-top-width",),
     "border-left": ("border-left-width",), "grid": ("grid-template-rows",),
     "grid-template": ("grid-template-rows",),
-    "animation": ("animation-name", "animation-fill-mode"),
+    "animation": ("animation-name", "animation-delay", "animation-fill-mode",
+                  "animation-direction", "animation-play-state"),
 }  # fmt: skip
 _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
     **{

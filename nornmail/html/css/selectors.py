@@ -25,7 +25,6 @@ _PIECE: Final = re.compile(
 )
 _COMBINATOR: Final = re.compile(r"\s*([>+~])\s*|\s+")
 _NTH: Final = re.compile(r"([+-]?[0-9]{0,6})n\s*([+-]\s*[0-9]{1,6})?|([+-]?[0-9]{1,6})")
-_OF: Final = re.compile(r"\s+of\s+")
 _DEEPEST: Final = 8
 _MATCH_STEPS: Final = 3
 _LONGEST: Final = 100
@@ -135,7 +134,6 @@ class Compound:
     specificity: Specificity = (0, 0, 0)
     pseudo: str = ""
     is_unsure: bool = False
-    uses_end: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -167,6 +165,12 @@ class Compound:
             if not test(element, page):
                 return False
         return True
+
+    def follow(self, before: Compound, joined: str) -> None:
+        """Stand to the right of ``before``."""
+        self.before, self.joined = before, joined
+        self.specificity = _sum(self.specificity, before.specificity)
+        self.is_unsure = self.is_unsure or before.is_unsure
 
     def needs(self) -> tuple[str, ...]:
         """Names, classes and ids that the ancestors of a matching element must have."""
@@ -220,7 +224,7 @@ def any_matches(selectors: Selectors, element: Element, page: Page) -> bool:
 
 
 def parse_selectors(
-    text: str, *, quirks: bool, nested_in: Selectors | None = None, scope: Selectors | None = None
+    text: str, *, quirks: bool, nested_in: Selectors | None = None
 ) -> Selectors | None:
     """A list of selectors, each as its rightmost compound; ``None`` when one of them is invalid.
 
@@ -228,15 +232,13 @@ def parse_selectors(
         text: without comments.
         quirks: classes and ids are compared without case.
         nested_in: the selectors of the rule around it, which ``&`` stands for.
-        scope: what ``:scope`` matches, in ``@scope``.
     """
-    return _Reader.read_list(text, _Context(quirks, nested_in, scope), 0)
+    return _read_list(text, _Context(quirks, nested_in), 0)
 
 
 class _Context(NamedTuple):
     quirks: bool
     nested_in: Selectors | None = None
-    scope: Selectors | None = None
 
 
 _LEGACY_ELEMENTS: Final = frozenset({"before", "after", "first-line", "first-letter"})
@@ -247,44 +249,26 @@ _ELEMENTS: Final = _LEGACY_ELEMENTS | {
     "scroll-marker-group", "column", "search-text",
 }  # fmt: skip
 _NEVER: Final = frozenset(
-    {"hover", "active", "focus", "focus-within", "focus-visible", "visited", "target", "fullscreen",
-     "modal", "popover-open", "playing", "user-invalid", "user-valid", "autofill", "host", "state",
-     "host-context", "picture-in-picture", "target-current", "active-view-transition",
-     "has-slotted", "seeking", "buffering", "stalled", "muted", "volume-locked", "xr-overlay",
-     "target-before", "target-after", "interest-source", "interest-target",
-     "active-view-transition-type"}
-)  # fmt: skip
-_UNSURE: Final = frozenset(
-    {"valid", "invalid", "in-range", "out-of-range", "default", "indeterminate",
-     "placeholder-shown",
-     "paused", "current", "past", "future"}
-)  # fmt: skip
-_FORM: Final = frozenset(
-    {"button", "fieldset", "input", "optgroup", "option", "select", "textarea"}
+    {"hover", "active", "focus", "focus-within", "focus-visible", "visited", "target", "autofill"}
 )
-_EDITABLE_TYPES: Final = frozenset(
-    {"", "date", "datetime-local", "email", "month", "number", "password", "search", "tel", "text",
-     "time", "url", "week"}
+"""Pseudo-classes of what a person does, which fit nothing on a page that was just opened."""
+_UNSURE: Final = frozenset(
+    {"active-view-transition", "active-view-transition-type", "buffering", "default", "defined",
+     "dir", "disabled", "enabled", "fullscreen", "has", "has-slotted", "host", "host-context",
+     "in-range", "indeterminate", "interest-source", "interest-target", "invalid", "lang", "modal",
+     "muted", "open", "optional", "out-of-range", "past", "paused", "picture-in-picture",
+     "placeholder-shown", "playing", "popover-open", "read-only", "read-write", "required", "scope",
+     "seeking", "stalled", "state", "target-after", "target-before", "target-current",
+     "user-invalid", "user-valid", "valid", "volume-locked", "xr-overlay", "current", "future"}
 )  # fmt: skip
+"""Pseudo-classes that mail is not written with: whether they fit is not computed."""
+_WITH_ARGUMENT: Final = frozenset(
+    {"active-view-transition-type", "dir", "has", "host", "host-context", "lang", "state"}
+)
 
 
 def _is_link(element: Element) -> bool:
     return element.name in ("a", "area") and "href" in element.attributes
-
-
-def _is_editable(element: Element) -> bool:
-    attributes = element.attributes
-    if element.name == "textarea" or (
-        element.name == "input" and element.get("type").lower() in _EDITABLE_TYPES
-    ):
-        return "readonly" not in attributes and "disabled" not in attributes
-    at: Element | None = element
-    while at is not None:
-        value = at.attributes.get("contenteditable")
-        if value is not None:
-            return value.lower() in ("", "true", "plaintext-only")
-        at = at.parent
-    return False
 
 
 def _is_checked(element: Element) -> bool:
@@ -293,25 +277,14 @@ def _is_checked(element: Element) -> bool:
     return "checked" in element.attributes and element.get("type").lower() in ("checkbox", "radio")
 
 
+def _is_root(element: Element) -> bool:
+    return element.parent is None
+
+
 _STATES: Final[dict[str, Test]] = {
-    "root": lambda element: element.parent is None,
-    "link": _is_link,
-    "any-link": _is_link,
-    "-webkit-any-link": _is_link,
-    "defined": lambda element: "-" not in element.name or " " in element.name,
-    "enabled": lambda element: element.name in _FORM and "disabled" not in element.attributes,
-    "disabled": lambda element: element.name in _FORM and "disabled" in element.attributes,
-    "checked": _is_checked,
-    "required": lambda element: (
-        element.name in ("input", "select", "textarea") and "required" in element.attributes
-    ),
-    "optional": lambda element: (
-        element.name in ("input", "select", "textarea") and "required" not in element.attributes
-    ),
-    "open": lambda element: element.name in ("details", "dialog") and "open" in element.attributes,
-    "read-write": _is_editable,
-    "read-only": lambda element: not _is_editable(element),
-}
+    "root": _is_root, "link": _is_link, "any-link": _is_link,
+    "-webkit-any-link": _is_link, "checked": _is_checked,
+}  # fmt: skip
 _PLACED: Final[dict[str, Callable[[Place], bool]]] = {
     "first-child": lambda place: place.number == 1,
     "last-child": lambda place: place.number == place.total,
@@ -326,7 +299,17 @@ _COUNTED: Final[dict[str, Callable[[Place], int]]] = {
     "nth-of-type": lambda place: place.number_of_name,
     "nth-last-of-type": lambda place: place.total_of_name - place.number_of_name + 1,
 }
-_CHOICES: Final = frozenset({"not", "is", "where", "-webkit-any", "matches"})
+_CHOICES: Final = frozenset({"not", "is", "where", "-webkit-any"})
+
+
+def _read_list(text: str, context: _Context, depth: int) -> Selectors | None:
+    selectors = []
+    for part in split(text, ","):
+        selector = _Reader(part.strip(), context, depth).complex()
+        if selector is None:
+            return None
+        selectors.append(selector)
+    return selectors
 
 
 class _Reader:
@@ -339,70 +322,37 @@ class _Reader:
         self._at = 0
         self._uses_nesting = False
 
-    @classmethod
-    def read_list(
-        cls, text: str, context: _Context, depth: int, *, is_relative: bool = False
-    ) -> Selectors | None:
-        selectors = []
-        for part in split(text, ","):
-            reader = cls(part.strip(), context, depth)
-            selector = reader._relative() if is_relative else reader._complex()
-            if selector is None:
-                return None
-            selectors.append(selector)
-        return selectors
-
-    def _relative(self) -> Compound | None:
-        """A selector of ``:has()``, which may begin with a combinator."""
-        match = _COMBINATOR.match(self._text)
-        joined = (match[1] or " ") if match else " "
-        self._at = match.end() if match else 0
-        anchor = Compound()
-        return self._following(anchor, joined)
-
-    def _complex(self) -> Compound | None:
-        nested_in = self._context.nested_in
-        match = _COMBINATOR.match(self._text) if nested_in is not None and not self._depth else None
-        if match is not None and match[1]:
-            self._at = match.end()
-            return self._following(_parent_of(nested_in or [], self._context.quirks), match[1])
-        compound = self._compound()
-        if compound is None:
-            return None
-        first = compound
-        selector = self._rest(compound)
-        is_nested = nested_in is not None and not self._uses_nesting and not self._depth
-        if selector is not None and nested_in is not None and is_nested:
-            first.before, first.joined = _parent_of(nested_in, self._context.quirks), " "
-            selector.specificity = _sum(selector.specificity, first.before.specificity)
-        return selector
-
-    def _following(self, before: Compound, joined: str) -> Compound | None:
-        compound = self._compound()
-        if compound is None:
-            return None
-        compound.before, compound.joined = before, joined
-        compound.specificity = _sum(compound.specificity, before.specificity)
-        return self._rest(compound)
-
-    def _rest(self, compound: Compound) -> Compound | None:
-        length = 1
-        while self._at < len(self._text):
-            match = _COMBINATOR.match(self._text, self._at)
-            if match is None or compound.pseudo:
-                return None
-            self._at = match.end()
-            length += 1
-            if length > _LONGEST:
-                raise TooDeepError
+    def complex(self) -> Compound | None:
+        """The rightmost compound; ``None`` when the selector is invalid."""
+        nested_in = None if self._depth else self._context.nested_in
+        compound: Compound | None = None
+        joined = _COMBINATOR.match(self._text) if nested_in is not None else None
+        if joined is not None and joined[1]:  # what is nested may begin with a combinator
+            compound = _parent_of(nested_in or [], self._context.quirks)
+            self._uses_nesting = True
+        first = None
+        for _ in range(_LONGEST):
+            if compound is not None:
+                joined = _COMBINATOR.match(self._text, self._at)
+                if joined is None:
+                    return None
+                self._at = joined.end()
             following = self._compound()
             if following is None:
                 return None
-            following.before, following.joined = compound, match[1] or " "
-            following.specificity = _sum(following.specificity, compound.specificity)
-            following.is_unsure = following.is_unsure or compound.is_unsure
-            following.uses_end = following.uses_end or compound.uses_end
+            first = first or following
+            if compound is not None and joined is not None:
+                following.follow(compound, joined[1] or " ")
             compound = following
+            if self._at >= len(self._text):
+                break
+        else:
+            raise TooDeepError
+        if nested_in is not None and not self._uses_nesting:
+            parent = _parent_of(nested_in, self._context.quirks)
+            first.before, first.joined = parent, " "
+            compound.specificity = _sum(compound.specificity, parent.specificity)
+            compound.is_unsure = compound.is_unsure or parent.is_unsure
         return compound
 
     def _compound(self) -> Compound | None:
@@ -419,19 +369,20 @@ class _Reader:
     def _add(self, compound: Compound, match: re.Match[str]) -> bool:
         if compound.pseudo and not match["pseudo"]:
             return False
-        if match["type"]:
-            name = match["type"]
-            if name == "&":
-                self._uses_nesting = True
-                _nest(compound, self._context)
-                return True
-            prefix, bar, name = name.rpartition("|")
+        weight = (0, 1, 0)
+        if match["type"] == "&":
+            self._uses_nesting = True
+            weight = self._nest(compound)
+        elif match["type"]:
+            prefix, bar, name = match["type"].rpartition("|")
             if bar and prefix not in ("", "*"):
                 return False
+            weight = (0, 0, 0)
             if name != "*":
                 compound.name = unescape(name).lower()
-                compound.specificity = _sum(compound.specificity, (0, 0, 1))
-                return not _BAD_NAME.match(name)
+                weight = (0, 0, 1)
+                if _BAD_NAME.match(name):
+                    return False
         elif match["id"]:
             compound.ids += (self._cased(match["id"]),)
             weight = (1, 0, 0)
@@ -447,8 +398,16 @@ class _Reader:
             name = unescape(match["pseudo"]).lower()
             inside = self._inside() if match["open"] else None
             if match["colons"] == "::" or name in _LEGACY_ELEMENTS:
-                return self._pseudo_element(compound, name)
-            return self._pseudo_class(compound, name, inside)
+                if self._depth or (name not in _ELEMENTS and not name.startswith("-webkit-")):
+                    return False
+                compound.pseudo = name
+                weight = (0, 0, 1)
+            else:
+                of_class = self._pseudo_class(compound, name, inside)
+                if of_class is None:
+                    return False
+                weight = of_class
+        compound.specificity = _sum(compound.specificity, weight)
         return True
 
     def _cased(self, name: str) -> str:
@@ -465,14 +424,21 @@ class _Reader:
         compound.is_unsure = compound.is_unsure or parent.is_unsure
         return parent.specificity
 
-    def _pseudo_class(self, compound: Compound, name: str, inside: str | None) -> bool:
-        weight = (0, 1, 0)
+    def _pseudo_class(
+        self, compound: Compound, name: str, inside: str | None
+    ) -> Specificity | None:
+        """Add a pseudo-class and return its specificity; ``None`` when it is invalid."""
         if name in _CHOICES:
-            chosen = self._choice(compound, name, inside)
-            if chosen is None:
-                return False
-            weight = chosen
-        elif name in _PLACED and inside is None:
+            return None if inside is None else self._choice(compound, name, inside)
+        if name in _COUNTED:
+            return None if inside is None else self._nth(compound, name, inside)
+        if name in _UNSURE and (inside is None or name in _WITH_ARGUMENT):
+            if name in ("dir", "lang", "has") and not inside:
+                return None
+            compound.is_unsure = True
+        elif inside is not None:
+            return None
+        elif name in _PLACED:
             test = _PLACED[name]
             compound.placed += (lambda element, page: test(page.place(element)),)
         elif name in _STATES:
@@ -482,28 +448,8 @@ class _Reader:
         elif name in _NEVER or name.startswith("-webkit-"):
             compound.tests += (lambda _: False,)
         else:
-            return False
-        compound.specificity = _sum(compound.specificity, weight)
-        return True
-
-    def _has(self, compound: Compound, inside: str | None) -> bool:
-        if inside is None:
-            return False
-        if self._depth >= _DEEPEST:
-            raise TooDeepError
-        options = self.read_list(inside, self._context, self._depth + 1, is_relative=True)
-        if not options or any(option.pseudo for option in options):
-            return False
-
-        def test(element: Element, page: Page) -> bool:
-            return any(_has_relative(option, element, page) for option in options)
-
-        compound.placed.append(test)
-        compound.uses_end = True
-        compound.is_unsure = compound.is_unsure or any(option.is_unsure for option in options)
-        weight = max(option.specificity for option in options)
-        compound.specificity = _sum(compound.specificity, weight)
-        return True
+            return None
+        return (0, 1, 0)
 
     def _inside(self) -> str:
         depth, start = 1, self._at
@@ -517,43 +463,33 @@ class _Reader:
         self._at = len(self._text)
         return self._text[start:]
 
-    def _choice(self, compound: Compound, name: str, inside: str | None) -> Specificity | None:
-        if inside is None:
-            return None
+    def _choice(self, compound: Compound, name: str, inside: str) -> Specificity | None:
         if self._depth >= _DEEPEST:
             raise TooDeepError
-        options: Selectors
-        if name == "not":
-            strict = self.read_list(inside, self._context, self._depth + 1)
-            if strict is None:
+        options: Selectors = []
+        for part in split(inside, ","):
+            parsed = _read_list(part, self._context, self._depth + 1)
+            if parsed is None and name == "not":
                 return None
-            options = strict
-        else:
-            lists = (
-                self.read_list(part, self._context, self._depth + 1) for part in split(inside, ",")
-            )
-            options = [option for parsed in lists if parsed for option in parsed]
+            options += parsed or []
         if "&" in inside:
             self._uses_nesting = True
         if any(option.is_unsure for option in options):
             compound.is_unsure = True
-            options = [option for option in options if not option.is_unsure]
-            if name != "not":
-                return (0, 1, 0)
-        _choose(compound, options, self._context.quirks, wanted=name != "not")
+        else:
+            _choose(compound, options, self._context.quirks, wanted=name != "not")
         if name == "where" or not options:
             return (0, 0, 0)
         return max(option.specificity for option in options)
 
-    def _nth(self, compound: Compound, name: str, inside: str | None) -> Specificity | None:
-        if inside is None:
-            return None
-        formula, *of = _OF.split(inside.strip(), maxsplit=1)
+    def _nth(self, compound: Compound, name: str, inside: str) -> Specificity | None:
+        formula, of, _ = inside.strip().partition(" of ")
         nth = _formula(formula)
-        if nth is None:
+        if nth is None or (of and not name.endswith("child")):
             return None
-        compound.uses_end = True
-        if not of:
+        if of:
+            compound.is_unsure = True
+        else:
             count = _COUNTED[name]
             compound.placed += (lambda element, page: nth(count(page.place(element))),)
         return (0, 1, 0)
@@ -564,7 +500,6 @@ _BRACKETS: Final = re.compile(r"""[()]|"(?>(?:[^"\\]|\\.)*)"?|'(?>(?:[^'\\]|\\.)
 
 def _choose(compound: Compound, options: Selectors, quirks: bool, *, wanted: bool) -> None:
     """Add the test whether one of ``options`` matches, or none of them."""
-    compound.uses_end = compound.uses_end or any(option.uses_end for option in options)
     if all(option.is_plain for option in options):
         compound.tests += (
             lambda element: (
@@ -580,66 +515,8 @@ def _parent_of(selectors: Selectors, quirks: bool) -> Compound:
     compound = Compound()
     _choose(compound, selectors, quirks, wanted=True)
     compound.is_unsure = any(selector.is_unsure for selector in selectors)
-    compound.specificity = max((one.specificity for one in selectors), default=(0, 0, 0))
+    compound.specificity = max((selector.specificity for selector in selectors), default=(0, 0, 0))
     return compound
-
-
-def _nest(compound: Compound, context: _Context) -> None:
-    if context.nested_in is None:
-        compound.tests.append(_STATES["root"])
-        return
-    parent = _parent_of(context.nested_in, context.quirks)
-    compound.placed += parent.placed
-    compound.tests += parent.tests
-    compound.is_unsure = compound.is_unsure or parent.is_unsure
-    compound.uses_end = compound.uses_end or parent.uses_end
-    compound.specificity = _sum(compound.specificity, parent.specificity)
-
-
-def _has_relative(selector: Compound, anchor: Element, page: Page) -> bool:
-    """Whether an element relative to ``anchor`` matches a selector of ``:has()``."""
-    first, joined = selector, selector.joined
-    while first.before is not None and first.before.before is not None:
-        first = first.before
-    joined = first.joined
-    if joined in "+~":
-        siblings, at = page.siblings(anchor), page.place(anchor).number
-        roots = siblings[at : at + 1] if joined == "+" else siblings[at:]
-    else:
-        roots = [anchor]
-    for root in roots:
-        for element in root.walk():
-            page.budget.spend(1)
-            if element is not anchor and _matches_within(selector, element, anchor, page):
-                return True
-    return False
-
-
-def _matches_within(selector: Compound, element: Element, anchor: Element, page: Page) -> bool:
-    """Whether ``element`` matches, where the leftmost compound is ``anchor`` itself."""
-    page.budget.spend(_MATCH_STEPS)
-    if selector.before is None:
-        return element is anchor
-    if not selector.holds(element, page):
-        return False
-    before, joined = selector.before, selector.joined
-    if joined in " >":
-        parent = element.parent
-        while parent is not None:
-            if _matches_within(before, parent, anchor, page):
-                return True
-            if joined == ">" or parent is anchor:
-                return False
-            parent = parent.parent
-        return False
-    siblings, number = page.siblings(element), page.place(element).number - 2
-    while number >= 0:
-        if _matches_within(before, siblings[number], anchor, page):
-            return True
-        if joined == "+":
-            return False
-        number -= 1
-    return False
 
 
 def _sum(one: Specificity, two: Specificity) -> Specificity:
@@ -684,33 +561,6 @@ _SIGNS: Final[dict[str, Callable[[str, str], bool]]] = {
     "$=": lambda value, wanted: bool(wanted) and value.endswith(wanted),
     "*=": lambda value, wanted: bool(wanted) and wanted in value,
 }
-
-
-def _language(inside: str) -> Test:
-    ranges = [part.strip().strip("\"'").lower() for part in split(inside, ",")]
-
-    def test(element: Element) -> bool:
-        at: Element | None = element
-        while at is not None and "lang" not in at.attributes:
-            at = at.parent
-        language = at.get("lang").lower() if at is not None else ""
-        return any(
-            language == one or language.startswith(f"{one.removesuffix('-*')}-") for one in ranges
-        )
-
-    return test
-
-
-def _direction(inside: str) -> Test:
-    wanted = inside.strip().lower()
-
-    def test(element: Element) -> bool:
-        at: Element | None = element
-        while at is not None and at.get("dir").lower() not in ("ltr", "rtl"):
-            at = at.parent
-        return (at.get("dir").lower() if at is not None else "ltr") == wanted
-
-    return test
 
 
 def _formula(text: str) -> Callable[[int], bool] | None:

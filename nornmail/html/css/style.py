@@ -148,15 +148,16 @@ class Style:
         "down", "fill", "fixed", "float_group", "group", "has_flat_row", "has_set_width",
         "has_visibility", "has_width", "height", "indent", "is_collapsed", "is_dark", "is_fixed",
         "is_flat", "is_out", "is_painted", "is_placed", "is_rtl", "is_set", "layout",
-        "line_height", "line_indent", "link", "lost", "opacity", "page_color", "right", "scale",
-        "shadows", "shift", "size", "size_adjust", "space", "spacing", "stroke_color",
-        "stroke_width", "unseen", "variables", "white_space", "width",
+        "line_height", "line_indent", "link", "lost", "opacity", "page_color", "right",
+        "root_size", "scale", "shadows", "shift", "size", "size_adjust", "space", "spacing",
+        "stroke_color", "stroke_width", "unseen", "variables", "white_space", "width",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.lost = self.unseen = self.display = self.clipped = ""
         self.has_visibility = True
-        self.size, self.size_adjust = FONT_SIZE, 1.0
+        self.size = self.root_size = FONT_SIZE
+        self.size_adjust = 1.0
         self.is_set = self.is_painted = self.is_dark = self.is_rtl = False
         self.is_placed = self.is_fixed = self.is_out = False
         self.space: Matrix | None = None
@@ -194,6 +195,7 @@ class Style:
         new = Style.__new__(Style)
         new.lost, new.unseen, new.display, new.clipped = self.lost, "", "", self.clipped
         new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
+        new.root_size = self.root_size
         new.size_adjust, new.is_set, new.is_painted = self.size_adjust, self.is_set, self.is_painted
         new.is_dark, new.is_rtl, new.is_placed = self.is_dark, self.is_rtl, self.is_placed
         new.is_fixed, new.is_out, new.opacity = self.is_fixed, False, self.opacity

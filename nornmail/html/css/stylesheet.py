@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from nornmail.html.css.conditions import Answer, container_applies, media_applies, supports
-from nornmail.html.css.properties import Value, expand
+from nornmail.html.css.properties import UNKNOWN, Value, expand
 from nornmail.html.css.selectors import (
     Compound,
     Page,
@@ -42,6 +39,8 @@ from nornmail.html.limits import (
 from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
+Frames = tuple[dict[str, Value], dict[str, Value]]
+"""What the first and the last frame of an animation set."""
 
 
 class Declared(NamedTuple):
@@ -76,17 +75,11 @@ def style_attribute(css: str, quirks: bool) -> Declared:
     return declared(declarations(without_comments(css)), quirks)
 
 
-class Scope(NamedTuple):
-    """``@scope (roots) to (limits)``."""
-
-    roots: Selectors
-    limits: Selectors
-
-
 class Rule(NamedTuple):
     """A selector and what it sets.
 
     Attributes:
+        scopes: the roots of the scopes that it is in: it is nothing to elements outside of them.
         is_unsure: it is not known whether the rule applies, so that elements which it matches are
             not shown.
     """
@@ -95,7 +88,7 @@ class Rule(NamedTuple):
     block: Declared
     layer: Layer
     order: int
-    scopes: tuple[Scope, ...]
+    scopes: tuple[Selectors, ...]
     is_unsure: bool
 
 
@@ -105,14 +98,14 @@ class Sheet(NamedTuple):
     Attributes:
         steps: what reading it costs of the budget, whether it was remembered or not.
         layers: the cascade layers, in order.
-        keyframes: what the last frame of each animation sets, by its name.
+        keyframes: what the frames of each animation set, by its name.
         initial: the values of registered custom properties that are not set.
     """
 
     rules: tuple[Rule, ...]
     steps: int
     layers: tuple[Layer, ...]
-    keyframes: dict[str, dict[str, Value]]
+    keyframes: dict[str, Frames]
     initial: dict[str, str]
 
 
@@ -126,8 +119,13 @@ class _Place(NamedTuple):
 
     parents: Selectors | None = None
     layer: Layer = _NO_LAYER
-    scopes: tuple[Scope, ...] = ()
+    scopes: tuple[Selectors, ...] = ()
     is_unsure: bool = False
+
+    @property
+    def selectors(self) -> Selectors:
+        """The selectors of the elements that a declaration here is for."""
+        return self.parents or (self.scopes[-1] if self.scopes else [])
 
 
 class _Compiler:
@@ -137,7 +135,7 @@ class _Compiler:
         self._limit = limit
         self.rules: list[Rule] = []
         self.layers: dict[Layer, None] = {}
-        self.keyframes: dict[str, dict[str, Value]] = {}
+        self.keyframes: dict[str, Frames] = {}
         self.initial: dict[str, str] = {}
         self.steps = 0
         self._quirks = quirks
@@ -152,18 +150,9 @@ class _Compiler:
         """Compile a whole sheet."""
         root, steps = parse_blocks(without_comments(css), is_sheet=True, limit=self._limit)
         self.spend(steps + len(css) // 20)
-        may_import = True
         for item in root.items:
-            if isinstance(item, str):
-                continue
-            name = _at_name(item.prelude)
-            if name == "@import" and may_import and not item.has_body:
-                self._import(item.prelude, place, depth)
-                continue
-            may_import = may_import and (
-                name == "@charset" or (name == "@layer" and not item.has_body)
-            )
-            self._block(item, place)
+            if isinstance(item, Block):
+                self._block(item, _Place())
 
     def _block(self, block: Block, place: _Place) -> None:
         prelude = block.prelude
@@ -176,13 +165,13 @@ class _Compiler:
             if name == "@layer":
                 for part in split(rest, ","):
                     self._enter_layer(place.layer, part.strip())
+            elif name == "@namespace" or (name == "@import" and _DATA.match(unescape(prelude))):
+                raise TooMuchError
             return
         if name == "@keyframes" or name == "@-webkit-keyframes":
             self._keyframes(rest.strip("\"'"), block)
         elif name == "@property":
-            entries = dict(_pairs(block))
-            if "initial-value" in entries:
-                self.initial[rest] = entries["initial-value"]
+            self.initial[rest] = UNKNOWN
         else:
             inner = self._inner_place(name, rest, place)
             if inner is not None:
@@ -202,7 +191,7 @@ class _Compiler:
         elif name == "@scope":
             return self._scoped(rest, place)
         elif name == "@starting-style":
-            return None
+            answer = None
         else:
             return None
         if answer is False:
@@ -223,27 +212,19 @@ class _Compiler:
         return layer
 
     def _scoped(self, rest: str, place: _Place) -> _Place | None:
-        text = rest.strip()
-        roots_text, _, limits_text = (
-            text.partition(" to ") if not text.startswith("to ") else ("", "", text[3:])
-        )
-        roots = self._selectors(_unwrapped(roots_text), place) if roots_text.strip() else []
-        limits = self._selectors(_unwrapped(limits_text), place) if limits_text.strip() else []
-        if roots is None or limits is None:
-            return None
-        if (
-            not roots
-        ):  # its root is the element around the <style>, which a cached sheet cannot know
-            return place._replace(is_unsure=True)
-        scope = Scope(roots, limits)
-        return place._replace(scopes=(*place.scopes, scope), parents=None)
+        """The place in ``@scope``, of which only the root is computed."""
+        text = rest.partition(" to ")[0] if not rest.startswith("to ") else ""
+        place = place._replace(is_unsure=True)
+        if not text.strip():  # its root is the element around the <style>
+            return place
+        roots = self._selectors(text.strip().removeprefix("(").removesuffix(")"), place)
+        return None if roots is None else place._replace(scopes=(*place.scopes, roots))
 
     def _selectors(self, text: str, place: _Place) -> Selectors | None:
-        scope = place.scopes[-1].roots if place.scopes else None
         nested_in = place.parents
-        if nested_in is None and scope is not None and "&" in text:
-            nested_in = scope
-        return parse_selectors(text, quirks=self._quirks, nested_in=nested_in, scope=scope)
+        if nested_in is None and place.scopes and ("&" in text or text[:1] in ">+~"):
+            nested_in = place.scopes[-1]
+        return parse_selectors(text, quirks=self._quirks, nested_in=nested_in)
 
     def _rule(self, block: Block, place: _Place) -> None:
         pieces = 1 + block.prelude.count(",") + block.prelude.count("&") + block.prelude.count(":")
@@ -258,7 +239,7 @@ class _Compiler:
         for item in block.items:
             self.spend(1)
             if isinstance(item, str):
-                entry = declaration(item) if place.parents is not None else None
+                entry = declaration(item) if place.selectors else None
                 if entry is not None:
                     entries.append(entry)
                 continue
@@ -274,7 +255,7 @@ class _Compiler:
         block = declared(entries, self._quirks)
         if not block:
             return
-        for selector in place.parents or ():
+        for selector in place.selectors:
             self.spend(3)
             self.rules.append(
                 Rule(
@@ -284,61 +265,25 @@ class _Compiler:
             )  # fmt: skip
 
     def _keyframes(self, name: str, block: Block) -> None:
+        """What the first and the last frame of an animation set."""
+        first: dict[str, Value] = {}
         last: dict[str, Value] = {}
         for frame in block.items:
             if isinstance(frame, str):
                 continue
             self.spend(_RULE_STEPS)
-            if any(step.strip() in ("to", "100%") for step in frame.prelude.lower().split(",")):
-                entries = (declaration(item) for item in frame.items if isinstance(item, str))
-                chosen = [entry for entry in entries if entry is not None]
-                last.update(declared(chosen, self._quirks).sets)
-        self.keyframes[name] = last
-
-    def _import(self, prelude: str, place: _Place, depth: int) -> None:
-        """``@import`` of a sheet that stands in its own address; no other is fetched."""
-        self.spend(_IMPORT_STEPS)
-        match = _IMPORT.match(prelude)
-        css = _from_data(unescape(next(filter(None, match.groups()[:5]), ""))) if match else None
-        if match is None or css is None or depth >= _IMPORT_DEPTH:
-            return
-        rest = match[6].strip()
-        layer = _LAYER.match(rest)
-        if layer:
-            place = place._replace(layer=self._enter_layer(place.layer, (layer[1] or "").strip()))
-            rest = rest[layer.end() :].strip()
-        condition = _SUPPORTS.match(rest)
-        if condition:
-            answer = supports(condition[1] if condition[1].startswith("(") else f"({condition[1]})")
-            if answer is False:
-                return
-            place = place._replace(is_unsure=place.is_unsure or answer is None)
-            rest = rest[condition.end() :].strip()
-        if media_applies(rest):
-            self.read(css, place, depth + 1)
+            steps = [step.strip() for step in frame.prelude.lower().split(",")]
+            entries = (declaration(item) for item in frame.items if isinstance(item, str))
+            sets = declared([entry for entry in entries if entry is not None], self._quirks).sets
+            if "from" in steps or "0%" in steps:
+                first.update(sets)
+            if "to" in steps or "100%" in steps:
+                last.update(sets)
+        self.keyframes[name] = (first, last)
 
 
-_IMPORT: Final = re.compile(
-    r"""@import\s*+(?:url\(\s*+(?:"([^"]*)"|'([^']*)'|([^)"']*?))\s*\)|"([^"]*)"|'([^']*)')(.*)""",
-    re.I | re.S,
-)
-_LAYER: Final = re.compile(r"layer(?:\(([^)]*)\))?(?![-\w])", re.I)
-_SUPPORTS: Final = re.compile(r"supports\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", re.I)
-_DATA: Final = re.compile(r"data:\s*(text/css)?[^,]*?(;\s*base64)?\s*,(.*)", re.I | re.S)
-
-
-def _from_data(address: str) -> str | None:
-    """The sheet in a ``data:`` address; ``None`` for any other address."""
-    match = _DATA.match(address.strip())
-    if match is None:
-        return None
-    data = unquote_to_bytes(match[3].split("#")[0])
-    if match[2]:
-        try:
-            data = base64.b64decode(data + b"==", validate=False)
-        except (binascii.Error, ValueError):
-            return None
-    return data.decode("utf-8", "replace")
+_DATA: Final = re.compile(r"""(?:@import)?\s*(?:url\()?["'\s]*data:""", re.I)
+"""An address that holds a sheet. Mail is not sent with one: a page with it is not read."""
 
 
 def _at_name(prelude: str) -> str:
@@ -380,7 +325,7 @@ def parse_sheet(css: str, quirks: bool) -> Sheet:
 def _parse_sheet(css: str, quirks: bool) -> Sheet:
     compiler = _Compiler(quirks, HTML_STEPS + HTML_STEPS_PER_CHAR * len(css))
     try:
-        compiler.read(css, _Place())
+        compiler.read(css)
     except RecursionError as error:
         raise TooDeepError from error
     return Sheet(
@@ -418,13 +363,11 @@ class StyleSheets:
 
     Attributes:
         is_unknown: a sheet was not read to its end, so that nothing is known of what is seen.
-        uses_end: a selector asks for what comes later in the page.
     """
 
     def __init__(self, root: Element, quirks: bool, budget: Budget) -> None:
         self.is_unknown = False
-        self.uses_end = False
-        self.keyframes: dict[str, dict[str, Value]] = {}
+        self.keyframes: dict[str, Frames] = {}
         self.initial: dict[str, str] = {}
         self.has_layers = False
         self.page = Page(quirks, budget)
@@ -437,14 +380,13 @@ class StyleSheets:
         self._count = 0
         self._known: dict[tuple[str, int], _Known] = {}
         sheets: list[Sheet] = []
-        for css in _sheet_texts(root):
-            try:
-                sheet = parse_sheet(css, quirks)
-                budget.spend(sheet.steps)
-            except (TooDeepError, TooMuchError, BudgetSpentError):
-                self.is_unknown = True
-                return
-            sheets.append(sheet)
+        try:
+            for css in _sheet_texts(root):
+                sheets.append(parse_sheet(css, quirks))
+                budget.spend(sheets[-1].steps)
+        except (TooDeepError, TooMuchError, BudgetSpentError):
+            self.is_unknown = True
+            return
         self._assemble(sheets)
 
     def __bool__(self) -> bool:
@@ -468,7 +410,6 @@ class StyleSheets:
                     rule,
                     rule.selector.needs() if rule.selector.before is not None else (),
                 )
-                self.uses_end = self.uses_end or rule.selector.uses_end
                 self._index(entry, rule.selector)
 
     def _index(self, entry: PageRule, selector: Compound) -> None:
@@ -499,7 +440,7 @@ class StyleSheets:
             for entry in known.unsure
             if lineage.issuperset(entry.needs)
             and matches(entry.rule.selector, element, self.page)
-            and all(_is_in_scope(scope, element, self.page) for scope in entry.rule.scopes)
+            and all(_is_within(roots, element, self.page) for roots in entry.rule.scopes)
         ]
         if not matched:
             return known.sure, known.numbers
@@ -544,13 +485,12 @@ def _ranks(layers: list[Layer]) -> dict[Layer, int]:
     return {layer: rank for rank, layer in enumerate(ordered)}
 
 
-def _is_in_scope(scope: Scope, element: Element, page: Page) -> bool:
+def _is_within(roots: Selectors, element: Element, page: Page) -> bool:
+    """Whether the element or one around it matches."""
     at: Element | None = element
     while at is not None:
         page.budget.spend(1)
-        if scope.limits and any_matches(scope.limits, at, page):
-            return False
-        if any_matches(scope.roots, at, page):
+        if any_matches(roots, at, page):
             return True
         at = at.parent
     return False
@@ -568,10 +508,5 @@ def _sheet_texts(root: Element) -> Iterator[str]:
             kind = element.get("type").strip().lower()
             if kind in ("", "text/css") and media_applies(element.get("media")):
                 yield element.text()
-        elif element.name == "link" and "stylesheet" in element.get("rel").lower().split():
-            css = _from_data(element.get("href"))
-            is_on = "alternate" not in element.get("rel").lower() and "disabled" not in (
-                element.attributes
-            )
-            if css is not None and is_on and media_applies(element.get("media")):
-                yield css
+        elif element.name == "link" and _DATA.match(element.get("href")):
+            raise TooMuchError

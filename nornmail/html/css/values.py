@@ -26,6 +26,7 @@ _PX: Final = {
 }  # fmt: skip
 _EM: Final = {"em": 1.0, "ex": 0.5, "ch": 0.5, "cap": 0.7, "ic": 1.0, "lh": 1.2}
 _ANGLES: Final = {"deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0}
+_ANGLE: Final = re.compile(r"[-+0-9.e]+(?:deg|grad|rad|turn)?")
 _WIDE: Final = re.compile(r"([sld]?v|cq)(w|h|i|b|min|max)")
 _TOKEN: Final = re.compile(
     r"\s*+(?:([+-]?(?:[0-9]*\.)?[0-9]+(?:e[+-]?[0-9]+)?)(%|[a-z]*)"
@@ -35,12 +36,17 @@ _SIMPLE: Final = re.compile(r"([+-]?(?:[0-9]*\.)?[0-9]+)(px|em|%|pt|)")
 
 
 class Length(NamedTuple):
-    """A sum: pixels, and shares of the font's size and of the container."""
+    """A sum: pixels, and shares of the font's size and of the container.
+
+    Attributes:
+        rem: the share of the root's font size, which is in the pixels as well, for the usual size.
+    """
 
     px: float = 0.0
     em: float = 0.0
     share: float = 0.0
     is_number: bool = False
+    rem: float = 0.0
 
     def pixels(self, font: float = FONT_SIZE, container: float = CONTAINER) -> float:
         """In pixels."""
@@ -48,12 +54,12 @@ class Length(NamedTuple):
 
     def scaled(self, by: float) -> Length:
         """Times a number."""
-        return Length(self.px * by, self.em * by, self.share * by, self.is_number)
+        return Length(self.px * by, self.em * by, self.share * by, self.is_number, self.rem * by)
 
     def plus(self, other: Length) -> Length:
         """The sum."""
         return Length(self.px + other.px, self.em + other.em, self.share + other.share,
-                      self.is_number and other.is_number)  # fmt: skip
+                      self.is_number and other.is_number, self.rem + other.rem)  # fmt: skip
 
 
 ZERO: Final = Length()
@@ -83,6 +89,8 @@ def angle_of(text: str) -> float | None:
     """An angle in degrees: ``90deg``, ``.25turn``, ``calc(45deg * 2)``, and a number as degrees."""
     if text == "none":
         return 0.0
+    if not _ANGLE.fullmatch(text) and "(" not in text:
+        return None
     value = _Expression(text).whole() if text and len(text) < _MAX_MATH_CHARS else None
     return None if value is None or value.em or value.share else value.px
 
@@ -96,6 +104,8 @@ def _unit(number: str, unit: str) -> Length | None:
     value = max(-_HUGE, min(_HUGE, float(number)))
     if unit == "%":
         return Length(share=value / 100)
+    if unit == "rem":
+        return Length(px=value * FONT_SIZE, rem=value)
     if unit in _PX:
         return Length(px=value * _PX[unit], is_number=not unit)
     if unit in _EM:
@@ -118,6 +128,7 @@ class _Expression:
 
     def __init__(self, text: str) -> None:
         self._tokens = [match.groups() for match in _TOKEN.finditer(text.strip())]
+        self._divides = "/" in text
         self._at = 0
         self._depth = 0
 
@@ -184,6 +195,8 @@ class _Expression:
         while True:
             if self._next("*"):
                 other = self._nested()
+                if not (other.is_number or value.is_number or self._divides):
+                    raise _InvalidError
                 value = value.scaled(other.px) if other.is_number else other.scaled(value.px)
             elif self._next("/"):
                 other = self._nested()
@@ -225,7 +238,7 @@ def _called(name: str, arguments: list[Length]) -> Length:
     if function is None:
         raise _InvalidError
     numbers = [argument.pixels() for argument in arguments]
-    is_number = first.is_number or name in _NUMERIC
+    is_number = name in _NUMERIC or (first.is_number and name not in _ANGULAR)
     return Length(px=max(-_HUGE, min(_HUGE, function(*numbers))), is_number=is_number)
 
 
@@ -256,4 +269,5 @@ _FUNCTIONS: Final[dict[str, Callable[..., float]]] = {
     "round up": _rounded(math.ceil), "round down": _rounded(math.floor),
     "round to-zero": _rounded(math.trunc),
 }  # fmt: skip
+_ANGULAR: Final = frozenset({"asin", "acos", "atan", "atan2"})
 _NUMERIC: Final = frozenset({"sin", "cos", "tan", "sign", "pow", "sqrt", "log", "exp"})

@@ -83,7 +83,8 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
     if len(lines[end]) > MAX_MARK_CHARS:
         return None
     if not last.endswith((":", "\uff1a", "--")):
-        return Attribution(end, False) if last.endswith(">") and _is_bare(last) else None
+        is_open = "@" in last and (_is_bare(last) or is_strong(f"{last}:"))
+        return Attribution(end, False) if is_open else None
     weak = None
     text = ""
     is_parted = False

@@ -14,6 +14,7 @@ from nornmail.message.quotes.phrases import (
     FROM,
     ORIGINAL,
     ORIGINAL_STARTS,
+    REPLY_ABOVE,
     SENT,
     SUBJECT,
     TO,
@@ -48,6 +49,8 @@ _DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
 _MAX_RULES: Final = 6
 """Rules and blank lines above a header block that go with it."""
 _MAX_PHRASE_CHARS: Final = 160
+_MAX_PHRASE_WORDS: Final = 6
+"""Words of the line above a message that is passed on, where no dashes are around them."""
 
 
 def field_of(line: str) -> str:
@@ -145,27 +148,19 @@ def _bare(phrase: str) -> str:
     return _BARE.sub(" ", phrase).strip()
 
 
-def _prefix(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Matches a phrase that is telling enough to have a name behind it: "Forwarded by Ann"."""
-    return re.compile("|".join(re.escape(_bare(phrase)) for phrase in phrases if len(phrase) > 8))
-
-
 _ORIGINAL_SET: Final = frozenset(map(_bare, ORIGINAL))
-_ORIGINAL_PREFIX: Final = _prefix(ORIGINAL)
-_FORWARDED_SET: Final = frozenset(map(_bare, FORWARDED))
-_FORWARDED_PREFIX: Final = _prefix(FORWARDED)
+_ORIGINAL_PREFIX = re.compile(
+    "|".join(re.escape(_bare(phrase)) for phrase in ORIGINAL if len(phrase) > 8)
+)
+"""A phrase that is telling enough to have a name behind it: "Original message from Ann"."""
+_FORWARDED = re.compile("|".join(map(re.escape, FORWARDED)))
 
 
-def _says(lines: Sequence[str], at: int, phrases: frozenset[str], prefix: re.Pattern[str]) -> bool:
-    """One of the phrases stands alone between rules, or above a header field or attribution."""
-    line = lines[at]
-    if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(plain(line))):
-        return False
+def _is_ruled(line: str) -> bool:
+    """Dashes stand before or behind the words of a line."""
     text = line.strip()
-    emphasised = text.strip("*_ ")
-    if any(part.startswith(_DASHES) or part.endswith(_DASHES) for part in (text, emphasised)):
-        return inner in phrases or bool(prefix.match(inner))
-    return inner in phrases and _is_head_below(lines, at)
+    parts = (text, text.strip("*_ "))
+    return any(part.startswith(_DASHES) or part.endswith(_DASHES) for part in parts)
 
 
 def _is_head_below(lines: Sequence[str], at: int) -> bool:
@@ -180,14 +175,25 @@ def _is_head_below(lines: Sequence[str], at: int) -> bool:
 
 def is_original(lines: Sequence[str], at: int) -> bool:
     """The line stands above the message that is answered: "-----Original Message-----"."""
-    if plain(lines[at][:_MAX_PHRASE_CHARS]).startswith(ORIGINAL_STARTS):
+    line = lines[at]
+    text = plain(line[:_MAX_PHRASE_CHARS])
+    if text.startswith(ORIGINAL_STARTS) or any(phrase in text for phrase in REPLY_ABOVE):
         return True
-    return _says(lines, at, _ORIGINAL_SET, _ORIGINAL_PREFIX)
+    if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(text)):
+        return False
+    if _is_ruled(line):
+        return inner in _ORIGINAL_SET or bool(_ORIGINAL_PREFIX.match(inner))
+    return inner in _ORIGINAL_SET and _is_head_below(lines, at)
 
 
 def is_forward(lines: Sequence[str], at: int) -> bool:
     """The line stands above a message that is passed on: "Begin forwarded message:"."""
-    return _says(lines, at, _FORWARDED_SET, _FORWARDED_PREFIX)
+    line = lines[at]
+    if len(line) > _MAX_PHRASE_CHARS or not _FORWARDED.search(text := plain(line)):
+        return False
+    if _is_ruled(line):
+        return True
+    return len(text.split()) <= _MAX_PHRASE_WORDS and _is_head_below(lines, at)
 
 
 def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:
@@ -200,7 +206,7 @@ def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:
     inner = [line.lstrip("> ") for line in quoted if line.strip("> \u00a0")]
     if not inner or len(inner[0]) > _MAX_PHRASE_CHARS:
         return False
-    if _bare(plain(inner[0])) in _FORWARDED_SET or is_forward(inner, 0):
+    if is_forward(inner, 0):
         return True
     return has_headers and block_end(inner, 0, below_rule=False) > 0
 

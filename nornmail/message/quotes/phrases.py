@@ -13,9 +13,9 @@ OPENERS: Final = frozenset(
     {
         "am", "am:", "at", "czw", "d.", "den", "den,", "dia", "dn.", "dne", "dnia", "el", "el:",
         "em", "il", "in", "ke", "ke:", "la", "le", "le:", "lo", "ma", "na", "ne", "niedz.", "no",
-        "on", "on,", "op", "op:", "pe", "pn", "po", "pt", "pá", "so", "sob", "st", "ti", "to",
-        "um", "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在", "на", "dana", "în", "vào",
-        "pada", "στις", "เมื่อ", "dňa", "þann", "kuupäev", "o",
+        "on", "on,", "op", "op:", "pe", "pn", "po", "pt", "pá", "so", "sob", "st", "ti", "to", "um",
+        "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在", "на", "dana", "în", "vào", "pada",
+        "στις", "เมื่อ", "dňa", "þann", "kuupäev", "o",
     }
 )  # fmt: skip
 """Words that an attribution begins with, where it does not begin with a date or a name."""
@@ -31,15 +31,15 @@ VERBS: Final = (
     "書きました", "は書きました", "님이 작성", "작성", "이 작성함", "님이 씀", "yazdı", "a scris",
     "írta", "ezt írta", "έγραψε", "viết", "menulis", "a scrit", "said", "geschrieben",
     "folgendes geschrieben", "escribiu", "va escriure", "napisao", "napisala", "napisao/la",
-    "napisao je", "napisala je", "написао", "написала", "написао/ла", "написао је", "написала је",
-    "написа", "напиша", "rašė", "parašė", "rakstīja", "kirjutas", "skrifaði", "เขียนว่า", "เขียน",
-    "ने लिखा", "כתב", "כתבה", "كتب", "كتبت", "نوشت",
+    "napisao je", "napisala je", "написао", "написао/ла", "написао је", "написала је", "написа",
+    "напиша", "rašė", "parašė", "rakstīja", "kirjutas", "skrifaði", "เขียนว่า", "เขียน", "ने लिखा",
+    "כתב", "כתבה", "كتب", "كتبت", "نوشت",
 )  # fmt: skip
 """What somebody did who is quoted. Some stand at the end, some before the name."""
 
 MESSAGES_OF: Final = (
     "missatge de", "mensaje de", "messaggio di", "message de", "mensagem de", "nachricht von",
-    "zitat von", "quoting", "citando", "citando a",
+    "zitat von", "wiadomość napisana przez", "quoting", "citando", "citando a",
 )  # fmt: skip
 """What stands before the name where there is no verb."""
 
@@ -110,61 +110,52 @@ ORIGINAL: Final = (
 )  # fmt: skip
 """What stands between rules above the message that is answered."""
 
-ORIGINAL_STARTS: Final = ("original message processed by", "originalnachricht verarbeitet von")
+ORIGINAL_STARTS: Final = (
+    "original message processed by", "originalnachricht verarbeitet von",
+)  # fmt: skip
 """How such a line begins that needs neither rules around it nor a field below it."""
 
 FORWARDED: Final = (
-    "forwarded message", "forwarded email", "forwarded by", "forwarded mail",
-    "begin forwarded message", "weitergeleitete nachricht", "anfang der weitergeleiteten nachricht",
-    "weitergeleitete e-mail", "weitergeleitet von", "message transféré", "message transfere",
-    "début du message transféré", "début du message réexpédié", "mensaje reenviado",
-    "inicio del mensaje reenviado", "mensagem encaminhada", "mensagem reencaminhada",
-    "início da mensagem reencaminhada", "início da mensagem encaminhada", "messaggio inoltrato",
-    "inizio messaggio inoltrato", "doorgestuurd bericht", "begin doorgestuurd bericht",
-    "wiadomość przekazana dalej", "przekazana wiadomość", "treść przekazanej wiadomości",
-    "początek przekazywanej wiadomości", "vidarebefordrat meddelande", "vidarebefordrat mail",
-    "vidarebefordrat brev", "videresendt meddelelse", "videresendt besked",
-    "start på videresendt besked", "videresendt melding", "videresendt e-post",
-    "starten på den videresendte meldingen", "edelleenlähetetty viesti", "välitetty viesti",
-    "välitetty viesti alkaa", "přeposlaná zpráva", "začátek přeposílané zprávy", "předávaná zpráva",
-    "preposlaná správa", "пересылаемое сообщение", "пересланное сообщение",
-    "начало переадресованного сообщения", "пересланное письмо", "переслане повідомлення",
-    "початок переадресованого листа", "початок листа, що пересилається", "转发的邮件",
-    "转发邮件信息", "转发邮件", "轉寄的郵件", "轉寄郵件", "開始轉寄郵件", "开始转发的邮件",
-    "已轉寄郵件", "轉寄訊息", "転送メッセージ", "転送されたメッセージ", "転送されたメール",
-    "전달된 메시지", "전달된 메일", "전달된 이메일", "iletilen mesaj", "továbbított üzenet",
+    "forwarded", "weitergeleitet", "transféré", "transfere", "réexpédié", "reenviado", "encaminhad",
+    "reencaminhad", "inoltrat", "doorgestuurd", "przekazan", "przekazywan", "vidarebefordra",
+    "videresend", "edelleenlähete", "välitet", "přepos", "předávan", "preposl", "пересыла",
+    "пересила", "переслан", "переадрес", "转发", "轉寄", "轉發", "転送", "전달", "iletilen",
+    "továbbít", "προωθ", "redirecționat", "препрат", "proslijeđen", "прослеђен", "reenviat",
+    "chuyển tiếp", "diteruskan", "ส่งต่อ", "הועבר", "معاد توجيه",
 )  # fmt: skip
-"""What stands above a message that is passed on: the content of this one."""
+"""One of these stands in the line above a message that is passed on: the content of this one."""
 
 FORWARD_SUBJECTS: Final = (
     "fwd", "fw", "wg", "tr", "rv", "reenv", "enc", "res enc", "i", "doorst", "pd", "vb", "vs", "vl",
-    "fs", "videresend", "přep", "přeposláno", "пересл", "转发", "轉寄", "轉發", "転送", "전달",
+    "fs", "videresend", "přep", "přeposláno", "пересл", "reenc", "inoltra", "tov", "ilt", "πρθ",
+    "转发", "轉寄", "轉發", "転送", "전달",
 )  # fmt: skip
 """Prefixes of the subject of a message that is passed on; ``i`` is Italian, ``tr`` French."""
 
 SENT_FROM: Final = (
-    "sent from", "sent via", "sent with", "sent using", "get outlook for", "download outlook for",
-    "von meinem", "gesendet von", "gesendet mit", "gesendet über",
-    "diese nachricht wurde von meinem", "diese nachricht wurde mit", "von unterwegs gesendet",
-    "holen sie sich outlook", "outlook für", "envoyé de", "envoyé depuis", "envoyé à partir de",
-    "envoyé avec", "envoyé via", "télécharger outlook", "obtenez outlook pour",
-    "provenance : courrier", "enviado desde", "enviado con", "enviado mediante",
-    "obtener outlook para", "enviado do", "enviado de", "enviado a partir do",
-    "enviado a partir de", "enviado pelo", "enviado via", "enviado através", "obter o outlook",
-    "inviato da", "inviato dal", "inviato con", "inviato tramite", "ottieni outlook per",
-    "scarica outlook", "verzonden vanaf", "verzonden met", "verstuurd vanaf", "verstuurd met",
-    "verzonden via", "outlook downloaden", "outlook voor", "wysłane z", "wysłano z",
-    "wysłane przez", "pobierz outlook", "pobierz program outlook", "skickat från", "skickat med",
-    "skickades från", "hämta outlook", "sendt fra", "sendt med", "sendt via", "hent outlook",
-    "få outlook", "skaff outlook", "lähetetty", "hanki outlook", "odesláno z", "odesláno ze",
-    "odesláno pomocí", "získat outlook", "stáhnout outlook", "отправлено с", "отправлено из",
-    "отправлено через", "скачать outlook", "загрузить outlook", "надіслано з", "надіслано із",
-    "відправлено з", "надіслано через", "отримати outlook", "发自我的", "发自", "發自我的",
-    "從我的", "从我的", "來自", "获取", "下載", "取得", "傳送自", "发送自", "寄自",
+    "sent from", "sent via", "sent with", "sent using", "typed with thumbs", "get bluemail for",
+    "get outlook for", "download outlook for", "von meinem", "gesendet von", "gesendet mit",
+    "gesendet über", "diese nachricht wurde von meinem", "gesendet von unterwegs",
+    "diese nachricht wurde mit", "von unterwegs gesendet", "holen sie sich outlook", "outlook für",
+    "envoyé de", "envoyé depuis", "envoyé à partir de", "envoyé avec", "envoyé via",
+    "télécharger outlook", "obtenez outlook pour", "provenance : courrier", "enviado desde",
+    "enviado con", "enviado mediante", "obtener outlook para", "enviado do", "enviado de",
+    "enviado a partir do", "enviado a partir de", "enviado pelo", "enviado via", "enviado através",
+    "obter o outlook", "inviato da", "inviato dal", "inviato con", "inviato tramite",
+    "ottieni outlook per", "scarica outlook", "verzonden vanaf", "verzonden met", "verstuurd vanaf",
+    "verstuurd met", "verzonden via", "outlook downloaden", "outlook voor", "wysłane z",
+    "wysłano z", "wysłane przez", "pobierz outlook", "pobierz program outlook", "skickat från",
+    "skickat med", "skickades från", "hämta outlook", "sendt fra", "sendt med", "sendt via",
+    "hent outlook", "få outlook", "skaff outlook", "lähetetty", "hanki outlook", "odesláno z",
+    "odesláno ze", "odesláno pomocí", "získat outlook", "stáhnout outlook", "отправлено с",
+    "отправлено из", "отправлено через", "скачать outlook", "загрузить outlook", "надіслано з",
+    "надіслано із", "відправлено з", "надіслано через", "отримати outlook", "发自我的", "发自",
+    "發自我的", "從我的", "从我的", "來自", "获取", "下載", "取得", "傳送自", "发送自", "寄自",
     "iphoneから送信", "ipadから送信", "から送信", "outlook for", "나의", "내", "에서 보냄",
     "보낸 메일", "gmail 모바일", "androidから", "poslano z", "trimis de pe",
-    "iphone'umdan gönderildi", "gönderildi", "küldve", "poslané z", "изпратено от", "στάλθηκε από",
-    "dikirim dari", "gửi từ", "נשלח מ", "أرسلت من", "trimis din", "enviat des de",
+    "iphone'umdan gönderildi", "gönderildi", "küldve", "elküldve", "poslané z", "odoslané z",
+    "poslano s", "изпратено от", "στάλθηκε από", "dikirim dari", "gửi từ", "נשלח מ", "أرسلت من",
+    "أُرسلت من", "ส่งจาก", "đã gửi từ", "trimis din", "enviat des de",
 )  # fmt: skip
 """How the line begins, or what stands in it, that a mail program adds by itself."""
 
@@ -181,18 +172,36 @@ DEVICES: Final = (
     "смартфон", "планшет", "мобильн", "мобільн", "почты", "пошти", "почта", "wireless", "verizon",
     "t-mobile", "orange", "libero", "free.fr", "laposte", "courrier", "correo", "posta", "mail",
     "app", "device", "gerät", "appareil", "dispositivo", "apparaat", "urządzenia", "laitteesta",
-    "puhelimesta", "iphonesta", "ipadista", "androidista", "iphonea", "iphonu", "iphonen",
-    "iphonem", "ipadu",
+    "puhelimesta", "shortwave", "unterwegs", "thumbs", "메일앱", "iphonesta", "ipadista",
+    "androidista", "iphonea", "iphonu", "iphonen", "iphonem", "ipadu",
 )  # fmt: skip
 """One of these stands in that line."""
 
 EXCUSES: Final = (
     "excuse", "typo", "brevity", "brief", "forgive", "sorry", "apolog", "autocorrect", "spelling",
     "thumb", "kürze", "tippfehler", "rechtschreib", "entschuldig", "autokorrektur", "fautes",
-    "excuse", "brièveté", "disculp", "perdon", "errores", "desculp", "erros", "errori", "scus",
-    "typefout", "beknopt", "kort",
+    "brièveté", "disculp", "perdon", "errores", "desculp", "erros", "errori", "scus", "typefout",
+    "beknopt", "kort", "get the app",
 )  # fmt: skip
 """A word of the sentence that some put behind that line."""
+
+REPLY_ABOVE: Final = (
+    "reply above this line", "type your reply above", "write above this line", "above this line -",
+    "do not write below this line", "above this line to reply", "antwort über dieser zeile",
+    "über dieser zeile antworten", "oberhalb dieser zeile", "au-dessus de cette ligne",
+    "por encima de esta línea", "encima de esta línea", "acima desta linha", "boven deze lijn",
+    "boven deze regel", "sopra questa riga", "powyżej tej linii", "ovanför den här raden",
+)  # fmt: skip
+"""What a help desk writes above the whole history."""
+
+LEAD_IN_ENDS: Final = (
+    "to", "for", "at", "is", "are", "an", "für", "auf", "lautet", "ist", "sind", "lauten", "à",
+    "pour", "est", "sont", "chez", "a", "para", "es", "son", "é", "são", "per", "è", "sono", "naar",
+    "voor", "aan", "do", "dla", "na", "to jest", "till", "til", "för", "är", "er", "pro", "pre",
+    "на", "для", "по", "до", "this", "these", "these people", "here", "diese", "dieser", "hier",
+    "ceci", "ici", "esto", "estos", "estes", "questo", "questi", "deze",
+)  # fmt: skip
+"""What such a sentence may end with as well: it goes on below."""
 
 LEAD_INS: Final = (
     "address", "account", "iban", "invoice", "passenger", "traveller", "traveler", "guest",
@@ -212,19 +221,20 @@ LEAD_INS: Final = (
 """Words of a sentence that leads to somebody's data: what stands below it is no signature."""
 
 CLOSINGS: Final = (
-    "cheers",
-    "best regards", "kind regards", "kindest regards", "warm regards", "warmest regards", "regards",
-    "with kind regards", "with best regards", "with regards", "many regards", "best wishes",
-    "with best wishes", "all the best", "yours sincerely", "sincerely", "sincerely yours",
-    "yours faithfully", "yours truly", "respectfully", "cordially", "best", "br", "rgds", "kr",
-    "mit freundlichen grüßen", "mit freundlichen grüssen", "mit freundlichen gruessen",
-    "mit freundlichem gruß", "mit freundlichem gruss", "freundliche grüße", "freundliche grüsse",
-    "viele grüße", "viele grüsse", "viele gruesse", "beste grüße", "beste grüsse", "schöne grüße",
-    "liebe grüße", "liebe grüsse", "herzliche grüße", "mit besten grüßen", "mit herzlichen grüßen",
-    "herzliche grüsse", "gruß", "gruss", "grüße", "grüsse", "lg", "vg", "mfg", "hochachtungsvoll",
-    "cordialement", "bien cordialement", "très cordialement", "bien à vous", "bien à toi",
-    "salutations", "sincères salutations", "meilleures salutations", "amicalement", "cdt", "cdlt",
-    "sincèrement", "respectueusement", "avec mes meilleures salutations", "saludos", "un saludo",
+    "cheers", "warmly", "talk soon", "take care", "best regards", "kind regards", "kindest regards",
+    "warm regards", "warmest regards", "regards", "with kind regards", "with best regards",
+    "with regards", "many regards", "best wishes", "with best wishes", "all the best",
+    "yours sincerely", "sincerely", "sincerely yours", "yours faithfully", "yours truly",
+    "respectfully", "cordially", "best", "br", "rgds", "kr", "mit freundlichen grüßen",
+    "mit freundlichen grüssen", "mit freundlichen gruessen", "mit freundlichem gruß",
+    "mit freundlichem gruss", "freundliche grüße", "freundliche grüsse", "viele grüße",
+    "viele grüsse", "viele gruesse", "beste grüße", "beste grüsse", "schöne grüße", "schönen gruß",
+    "schönen gruss", "liebe grüße", "liebe grüsse", "herzliche grüße", "mit besten grüßen",
+    "mit herzlichen grüßen", "herzliche grüsse", "gruß", "gruss", "grüße", "grüsse", "lg", "vg",
+    "mfg", "hochachtungsvoll", "cordialement", "bien cordialement", "très cordialement",
+    "bien à vous", "bien à toi", "salutations", "belle journée", "bonne journée", "bonne soirée",
+    "sincères salutations", "meilleures salutations", "amicalement", "cdt", "cdlt", "sincèrement",
+    "respectueusement", "avec mes meilleures salutations", "saludos", "un saludo",
     "saludos cordiales", "cordiales saludos", "un cordial saludo", "atentamente", "atte",
     "un abrazo", "cordialmente", "reciba un cordial saludo", "muy atentamente", "atenciosamente",
     "att", "cumprimentos", "melhores cumprimentos", "com os melhores cumprimentos", "saudações",
@@ -252,12 +262,12 @@ CLOSINGS: Final = (
 
 THANKS: Final = (
     "thanks", "thank you", "many thanks", "thanks and regards", "thanks & regards",
-    "thanks in advance", "thx", "danke", "vielen dank", "vielen dank im voraus",
-    "besten dank", "herzlichen dank", "merci", "merci d'avance", "merci beaucoup", "gracias",
-    "muchas gracias", "obrigado", "obrigada", "muito obrigado", "grazie", "grazie mille", "bedankt",
-    "alvast bedankt", "dank je", "dziękuję", "z góry dziękuję", "dzięki", "tack", "tack på förhand",
-    "tak", "mange tak", "på forhånd tak", "takk", "mange takk", "kiitos", "kiitos etukäteen",
-    "děkuji", "díky", "děkuji předem", "спасибо", "заранее спасибо", "дякую", "谢谢", "謝謝",
+    "thanks in advance", "thx", "danke", "vielen dank", "vielen dank im voraus", "besten dank",
+    "herzlichen dank", "merci", "merci d'avance", "merci beaucoup", "gracias", "muchas gracias",
+    "obrigado", "obrigada", "muito obrigado", "grazie", "grazie mille", "bedankt", "alvast bedankt",
+    "dank je", "dziękuję", "z góry dziękuję", "dzięki", "tack", "tack på förhand", "tak",
+    "mange tak", "på forhånd tak", "takk", "mange takk", "kiitos", "kiitos etukäteen", "děkuji",
+    "díky", "děkuji předem", "спасибо", "заранее спасибо", "дякую", "谢谢", "謝謝",
     "ありがとうございます", "ありがとうございました", "고맙습니다", "감사합니다",
 )  # fmt: skip
 """Says something, and is a closing only above a name with an address or a telephone number."""

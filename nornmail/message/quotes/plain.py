@@ -154,8 +154,8 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
     if mark is not None:
         quoted = _next_line(lines, at + 1)
         if is_quote(quoted) or (is_bar(quoted) and "@" in "".join(lines[mark.start : at + 1])):
-            return mark.start, at + 1
-        return (mark.start, -1) if mark.strong else (at, at)
+            return _above_fields(lines, mark.start), at + 1
+        return (_above_fields(lines, mark.start), -1) if mark.strong else (at, at)
     if keeps_headers:
         return at, at
     begin, behind = at, 0
@@ -173,6 +173,14 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
     if not behind:
         return at, at
     return begin, behind if is_quote(_next_line(lines, behind)) else -1
+
+
+def _above_fields(lines: list[str], at: int) -> int:
+    """The start of the fields and the rule right above an attribution, as Yandex writes them."""
+    start = at
+    while start and field_of(lines[start - 1]) in ("to", "cc", "subject"):
+        start -= 1
+    return rule_above(lines, start) if start < at else at
 
 
 def _is_introduced(lines: list[str], at: int) -> bool:

@@ -15,7 +15,15 @@ from nornmail.message.quotes.lines import (
     is_rule,
     plain,
 )
-from nornmail.message.quotes.phrases import CLOSINGS, DEVICES, EXCUSES, LEAD_INS, SENT_FROM, THANKS
+from nornmail.message.quotes.phrases import (
+    CLOSINGS,
+    DEVICES,
+    EXCUSES,
+    LEAD_IN_ENDS,
+    LEAD_INS,
+    SENT_FROM,
+    THANKS,
+)
 
 SIGNATURE_LINES: Final = 40
 """Lines from the end in which a signature may begin; longer ones are not signatures."""
@@ -40,14 +48,16 @@ _DEVICE = re.compile(
         "|".join(phrase for phrase in _LONGEST_FIRST if phrase >= "\u3000"),
     )
 )
+_LEAD_IN_ENDS: Final = tuple(f" {word}" for word in LEAD_IN_ENDS)
 _CLOSING_SET: Final = frozenset(CLOSINGS)
 _THANKS_SET: Final = frozenset(THANKS)
+_BEFORE_NAME: Final = ("lg", "vg", "mfg", "mvh", "br", "kr", "rgds", "gruß", "gruss", "grüße")
 _CLOSING_AND_NAME = re.compile(
-    "(?:{}) (\\S+(?: \\S+)?)".format(
+    "(?:{})(?: (?:aus|from|vom|von) \\S+(?: \\S+)?| (\\S+(?: \\S+)?))".format(
         "|".join(
             re.escape(phrase)
             for phrase in sorted(CLOSINGS, key=len, reverse=True)
-            if " " in phrase or phrase in {"lg", "vg", "mfg", "mvh", "gruß", "gruss", "grüße"}
+            if " " in phrase or phrase in _BEFORE_NAME
         )
     )
 )
@@ -100,7 +110,7 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
             continue
         if any(is_quote(line) for line in tail):
             continue
-        if line != "-- " and _is_led_in(lines, at):
+        if line != "-- " and _is_led_in(lines, at, delimited=True):
             continue
         if line == "-- " or (not tail and text in _DELIMITERS):
             return at
@@ -192,8 +202,10 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
     head, comma, rest = text.partition(",")
     if comma and head.strip() in _CLOSING_SET and _is_name(rest):
         return True
-    both = _CLOSING_AND_NAME.fullmatch(text)
-    return both is not None and _is_name(both[1]) and line.strip()[both.start(1)].isupper()
+    both = _CLOSING_AND_NAME.fullmatch(bare)
+    if both is None or both[1] is None:  # "Best regards from Cologne"
+        return both is not None and bool(tail) and _is_name(tail[0])
+    return _is_name(both[1]) and line.strip()[both.start(1)].isupper()
 
 
 def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
@@ -204,11 +216,11 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     start = end
     while start > low and lines[start - 1].strip():
         start -= 1
-    if (start == low and lines[start - 1].strip()) or _is_led_in(lines, start):
+    if (start == low and lines[start - 1].strip()) or _is_led_in(lines, start, delimited=False):
         return end
     paragraph = lines[start:end]
     dashed = _DASHED_NAME.match(paragraph[0])
-    first = plain(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS])
+    first = plain(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS]).strip("*_ ")
     if len(paragraph) == 1:
         return start if dashed and first in (sender.lower(), words[0]) else end
     if len(paragraph) > _CLOSING_LINES or any(is_prose(line) for line in paragraph):
@@ -216,17 +228,29 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
     return start if first.startswith(sender.lower()) and len(first) < len(sender) + 40 else end
 
 
-def _is_led_in(lines: Sequence[str], at: int) -> bool:
+def _is_led_in(lines: Sequence[str], at: int, *, delimited: bool) -> bool:
     """The text above line ``at`` leads to what stands there: "Please send the invoice to:"."""
-    above = next((line for line in reversed(lines[max(at - 3, 0) : at]) if line.strip()), "")
+    above_at = next((n for n in range(at - 1, max(at - 4, -1), -1) if lines[n].strip()), 0)
+    above = lines[above_at]
     text = plain(above[-MAX_MARK_CHARS:]).strip("*_ ")
     if text.endswith((":", "\uff1a")):
+        return True
+    is_apart = not above_at or not lines[above_at - 1].strip()
+    goes_on = text.rstrip(".!?\u3002").endswith(_LEAD_IN_ENDS)
+    if not delimited and (goes_on or (is_apart and _is_label(text))):
         return True
     whole = text.rstrip(".!\u3002")
     sentence = re.split(r"[.!?;,\u3002\uff0c] ?", whole)[-1]
     if whole != text:  # a sentence with a full stop leads to something by its last word alone
         sentence = sentence.rpartition(" ")[2]
     return any(word in sentence for word in LEAD_INS)
+
+
+def _is_label(text: str) -> bool:
+    """A word or two without a full stop, such as "Attendees"; not "Thanks"."""
+    if text.count(" ") > 1 or text.endswith(_ENDS_SENTENCE):
+        return False
+    return not {text, *text.split()} & (_CLOSING_SET | _THANKS_SET)
 
 
 def _is_name(line: str) -> bool:

@@ -434,6 +434,13 @@ MARKS = (
     "Начало переадресованного сообщения:",
     "开始转发的邮件：",
     "転送されたメッセージ：",
+    "Start på videresendt melding:",
+    "Začátek přeposlané zprávy:",
+    "Alkaa välitetty viesti:",
+    "Początek przekazanej wiadomości:",
+    "Початок листа, що пересилається:",
+    "以下是转发的邮件：",
+    "시작: 전달된 메시지",
 )
 HEAD = "From: Carl <carl@example.net>\nSubject: The offer\nDate: 5 January 2024 at 09:12\nTo: Ann"
 
@@ -454,6 +461,10 @@ def quoted(text: str) -> str:
         pytest.param(
             "On 5 Jan 2024, at 09:12, Carl\n<carl@example.net> wrote:",
             id="an attribution of two lines",
+        ),
+        pytest.param(
+            "Wiadomość napisana przez Carl <carl@example.net> w dniu 5 sty 2024, o godz. 09:12:",
+            id="a long attribution",
         ),
     ],
 )
@@ -516,6 +527,21 @@ def test_a_person_s_data_below_a_lead_in_is_no_signature(lead: str, gap: str, da
     assert new_text(ruled, sender="Ann Lee") == ruled
 
 
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Attendees",
+        "I want to register these people.",
+        "Can you change the name on the booking to this?",
+        "Favor enviar a nota fiscal para",
+        "Skicka det till",
+    ],
+)
+def test_a_person_s_data_below_a_word_that_goes_on_is_no_signature(lead: str) -> None:
+    for data in DATA:
+        assert new_text(f"{lead}\n\n{data}", sender="Ann Lee") == f"{lead}\n\n{data}"
+
+
 def test_a_card_below_a_sentence_is_a_signature() -> None:
     for sentence in (ANSWER, "I send the invoice tomorrow.", "See you there!"):
         assert new_text(f"{sentence}\n\n{DATA[0]}", sender="Ann Lee") == sentence
@@ -536,6 +562,16 @@ def test_a_card_below_a_sentence_is_a_signature() -> None:
         "Von meinem iPhone gesendet. Tippfehler bitte entschuldigen",
         "iPhone'dan gönderildi",
         "iPhone-ról küldve",
+        "Elküldve az iPhone-omról",
+        "أُرسلت من الـ iPhone",
+        "ส่งจาก iPhone ของฉัน",
+        "Đã gửi từ iPhone của tôi",
+        "Odoslané z iPhonu",
+        "Gesendet von unterwegs",
+        "Get BlueMail for Android",
+        "네이버 메일앱에서 보냄",
+        "Sent from Yahoo Mail. Get the app",
+        "Typed with thumbs, sent from my phone",
     ],
 )
 def test_a_telephone_s_line_in_many_shapes_is_cut(line: str) -> None:
@@ -553,6 +589,35 @@ def test_a_telephone_s_line_in_many_shapes_is_cut(line: str) -> None:
 )
 def test_a_sentence_that_resembles_such_a_line_stays(line: str) -> None:
     assert new_text(f"{ANSWER}\n\n{line}") == f"{ANSWER}\n\n{line}"
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "Beste Grüße aus Köln,\nAnn",
+        "BR Ann",
+        "Talk soon,\nAnn",
+        "Bonne journée,\n\nAnn Lee",
+        "*Ann Lee*\nSales\n+1 555 010 9999",
+    ],
+)
+def test_a_closing_and_a_name_are_cut(closing: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{closing}", sender="Ann Lee") == ANSWER
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "##- Please type your reply above this line -##\n\nCarl (Shop)\n5 Jan 2024, 09:12",
+        "----- Bitte Antwort über dieser Zeile eingeben -----",
+        "----------------\nКому: ann@example.com;\nТема: Offer;\n05.01.2024, 09:12, "
+        '"Carl" <carl@example.net>:',
+        "On 5 Jan 2024, Carl <carl@example.net> wrote\n\n>",
+    ],
+    ids=["a help desk", "a German help desk", "Yandex", "an attribution without a colon"],
+)
+def test_history_below_an_unusual_head_is_cut(head: str) -> None:
+    assert new_text(f"{ANSWER}\n\n{head}\n> Is it done?\n> Carl") == ANSWER
 
 
 @pytest.mark.parametrize("delimiter", ["--", "-- ", "\u2014"])
