@@ -29,13 +29,7 @@ from nornmail.html.css.syntax import (
     unescape,
     without_comments,
 )
-from nornmail.html.limits import (
-    HTML_STEPS,
-    HTML_STEPS_PER_CHAR,
-    MAX_CSS_NESTING,
-    Budget,
-    BudgetSpentError,
-)
+from nornmail.html.limits import MAX_CSS_NESTING, Budget, BudgetSpentError
 from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
@@ -323,7 +317,7 @@ def parse_sheet(css: str, quirks: bool) -> Sheet:
 
 
 def _parse_sheet(css: str, quirks: bool) -> Sheet:
-    compiler = _Compiler(quirks, HTML_STEPS + HTML_STEPS_PER_CHAR * len(css))
+    compiler = _Compiler(quirks, Budget(len(css)).total)
     try:
         compiler.read(css)
     except RecursionError as error:
