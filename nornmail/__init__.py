@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from nornmail.stores.summary import OutboxSummary as OutboxSummary
     from nornmail.stores.summary import StoreSummary as StoreSummary
     from nornmail.stores.summary import summarize as summarize
+    from nornmail.webhook import Webhook as Webhook
 
 _HOMES = {
     "compose.attachments": "OutgoingAttachment",
@@ -112,6 +113,7 @@ _HOMES = {
     "stores.protocol": "StateStore",
     "stores.sqlite": "MemoryStateStore SqliteStateStore",
     "stores.summary": "MailboxSummary OutboxSummary StoreSummary summarize",
+    "webhook": "Webhook",
 }
 """The public names by their modules; the imports above are for the type checker alone."""
 _HOME_OF = {name: f"nornmail.{home}" for home, names in _HOMES.items() for name in names.split()}

@@ -36,6 +36,7 @@ _VARIABLES = frozenset(
     {field.metadata["env"] for cls in (ImapSettings, SmtpSettings) for field in fields(cls)}
     | {"EMAIL_PRESET", "EMAIL_PROVIDER", "EMAIL_DOMAIN"}
     | {"NORNMAIL_OAUTH_FILE", "NORNMAIL_STATE", "NORNMAIL_BIND", "NORNMAIL_API_TOKEN"}
+    | {"NORNMAIL_WEBHOOK_SECRET"}
 )
 """The settings of the library, ``nornmail serve`` and the command line."""
 SIMILAR = 0.8

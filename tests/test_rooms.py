@@ -52,6 +52,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "login": {"errors", "clock", "settings", "net"},
     "diagnostics": _VALUES
     | {"compose", "net", "settings", "imap", "smtp", "stores", "message", "poller"},
+    "webhook": {"errors", "message", "net", "_version"},
     # In front of the package: only what a user can import.
     "testing": set(),
     "pytest_plugin": {"testing"},

@@ -34,6 +34,7 @@ COMMANDS = {
     "watch": "print a line for each new message, until interrupted",
     "poll": "print the messages that are new now, and the counts of the poll",
     "serve": "run poller and mailer with a control interface over HTTP",
+    "webhook": "post a sample message to a webhook, and say what came back",
     "dead": "list, show and retry messages that were given up",
     "send": "send a message, and print the server's reply",
     "outbox": "list, show, approve, reject, retry, drop and resolve messages on their way out",

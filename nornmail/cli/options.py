@@ -81,6 +81,24 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+def add_max_text(parser: argparse.ArgumentParser) -> None:
+    """Add the option that bounds the texts of a message in the output."""
+    parser.add_argument(
+        "--max-text",
+        metavar="CHARACTERS",
+        type=_at_least_one,
+        help="the most characters of each long field of a message; left_out says what is missing "
+        "(default: all)",
+    )
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1 character")
+    return value
+
+
 def add_settings(
     parser: argparse.ArgumentParser,
     *,

@@ -49,8 +49,14 @@ def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Outpu
 
 
 @contextmanager
-def output_file(path: str) -> Iterator[Output]:
+def output_file(
+    path: str, line_of: Callable[[Message], str] = _whole_message
+) -> Iterator[Output]:
     """Lines at the end of a file; a new file is readable by its owner only.
+
+    Args:
+        path: the file.
+        line_of: the line for a message.
 
     Raises:
         NornmailError: it cannot be opened.
@@ -62,7 +68,7 @@ def output_file(path: str) -> Iterator[Output]:
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             _complete_last_line(fd, path)
-        yield Output(fd, path)
+        yield Output(fd, path, line_of)
     finally:
         os.close(fd)
 

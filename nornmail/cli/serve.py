@@ -17,9 +17,10 @@ from typing import Any
 from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
 from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import Address, serving
-from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.output import Output, output_file, standard_output
+from nornmail.cli.options import Parser, Settings, add_max_text, add_settings, set_up_logging
+from nornmail.cli.output import Output, json_line, output_file, standard_output
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
+from nornmail.cli.webhook import add_webhook_hosts, webhook_of
 from nornmail.web import Metrics, application
 
 log = logging.getLogger("nornmail.web")
@@ -35,9 +36,10 @@ def add(parser: Parser) -> None:
     """Add the command's options."""
     parser.description = (
         "Polls the mailbox, sends queued messages, and serves an HTTP interface: create and remove "
-        "inboxes, send\nmail, and GET /healthz. Mail goes to the function of --handler, or as one "
-        "JSON line per message to\n--output. SIGINT and SIGTERM end it after the current message."
-        "\n\nExit status: 0 stopped by a signal, 1 it failed, 2 a setting is wrong or a decision "
+        "inboxes, send\nmail, and GET /healthz. Mail goes to the function of --handler, to the URL "
+        "of --webhook, or as one\nJSON line per message to --output. SIGINT and SIGTERM end it "
+        "after the current message.\n\n"
+        "Exit status: 0 stopped by a signal, 1 it failed, 2 a setting is wrong or a decision "
         "is required, 3 the\nstate store cannot be used, 130 a second signal came before it had "
         "stopped."
     )
@@ -56,10 +58,18 @@ def add(parser: Parser) -> None:
         help="the function that is called with each message, such as shop.mail:handle",
     )
     destination.add_argument(
+        "--webhook",
+        metavar="URL",
+        help="the URL to post each message to, signed with NORNMAIL_WEBHOOK_SECRET (whsec_ and "
+        "base64; two, with a blank between, while they change)",
+    )
+    destination.add_argument(
         "--output",
         metavar="PATH",
         help="the file to append one JSON line per message to (default: standard output)",
     )
+    add_webhook_hosts(parser)
+    add_max_text(parser)
     parser.set_defaults(run=run)
 
 
@@ -75,7 +85,7 @@ def run(chosen: argparse.Namespace) -> int:
         allowed = f"must be set to listen on {address.host}, which other machines can reach"
         raise ConfigurationError("NORNMAIL_API_TOKEN", None, allowed)
     with ExitStack() as stack:
-        handler, output = _receiver(chosen, stack)
+        handler, output = _receiver(chosen, settings, stack)
         in_hand = MessagesInHand()
         store = stack.enter_context(closing(open_store(settings.state)))
         metrics = Metrics()
@@ -122,14 +132,22 @@ def _loop(poller: Poller, handler: Handler) -> Callable[[], None]:
     return poller.run_forever
 
 
-def _receiver(chosen: argparse.Namespace, stack: ExitStack) -> tuple[Handler, Output | None]:
-    """The handler of the mail: the user's function, or lines of output."""
+def _receiver(
+    chosen: argparse.Namespace, settings: Settings, stack: ExitStack
+) -> tuple[Handler, Output | None]:
+    """The handler of the mail: the user's function, a webhook, or lines of output."""
     if chosen.handler is not None:
         return load_handler(chosen.handler), None
+    if chosen.webhook is not None:
+        return webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text), None
+
+    def line_of(message: Message) -> str:
+        return json_line(message.to_dict(chosen.max_text))
+
     output = (
-        standard_output()
+        standard_output(line_of)
         if chosen.output is None
-        else stack.enter_context(output_file(chosen.output))
+        else stack.enter_context(output_file(chosen.output, line_of))
     )
     return output.message, output
 

@@ -9,12 +9,13 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TypeVar
 
-from nornmail import ConfigurationError, Poller, PollResult
+from nornmail import Poller, PollResult
 from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
     WATCH_STATE,
     Parser,
     Settings,
+    add_max_text,
     add_settings,
     set_up_logging,
 )
@@ -70,13 +71,7 @@ def _add_output(parser: Parser) -> None:
         help="a line of time, sender and subject for each message, or its JSON object (default: "
         "line on a terminal, json elsewhere)",
     )
-    parser.add_argument(
-        "--max-text",
-        metavar="CHARACTERS",
-        type=int,
-        help="the most characters of each long field of the JSON object; left_out says what is "
-        "missing (default: all)",
-    )
+    add_max_text(parser)
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -109,8 +104,6 @@ class _Reading:
     """A poller whose messages are printed, with the command's store and settings."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
-        if chosen.max_text is not None and chosen.max_text < 1:
-            raise ConfigurationError("--max-text", chosen.max_text, "must be at least 1 character")
         self.was_signalled = False
         self._idle = not chosen.no_idle
         self._progress = on_standard_error()

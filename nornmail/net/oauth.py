@@ -22,6 +22,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
+from nornmail.net.https import HttpRequest, exchange
 from nornmail.net.redact import Redactor, error_text, map_exceptions
 
 log = logging.getLogger("nornmail.oauth")
@@ -419,63 +420,28 @@ def fetch_json(
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK)):
         raise ConfigurationError("OAuth2 URL", url, "must begin with https://")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    body = None if form is None else urlencode(form)
+    body = None if form is None else urlencode(form).encode("ascii")
     sent = {"Accept": "application/json", "Connection": "close", **(headers or {})}
     if body is not None:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
     with map_exceptions(f"asking {host} for a token"):
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        status, retry_after, octets = _exchange(host, port, parts.scheme, path, body, sent)
+        request = HttpRequest(
+            scheme=parts.scheme, host=host, port=port, path=path, headers=sent, body=body
+        )
+        answer = exchange(request, seconds=REQUEST_SECONDS, most=MAX_ANSWER + 1)
+    status, retry_after = answer.status, answer.retry_after
+    if len(answer.octets) > MAX_ANSWER:
+        raise ProtocolError(f"{host} answers with more than {MAX_ANSWER} octets")
     if status == 429 or status >= 500:
         wait = float(retry_after) if re.fullmatch("[0-9]{1,6}", retry_after) else 0.0
         kind = "rate" if status == 429 else "unavailable"
         text = f"{host} has too much to do, or is in trouble (HTTP status {status})"
         raise Throttled(text, kind=kind, wait=wait)
     try:
-        answer = json.loads(octets)
+        value = json.loads(answer.octets)
     except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict) or (status != 200 and "error" not in answer):
+        value = None
+    if not isinstance(value, dict) or (status != 200 and "error" not in value):
         raise ProtocolError(f"{host} does not answer as an OAuth2 provider (HTTP status {status})")
-    return answer
-
-
-def _exchange(
-    host: str, port: int, scheme: str, path: str, body: str | None, headers: Mapping[str, str]
-) -> tuple[int, str, bytes]:
-    """One HTTP request: the status, the Retry-After header, and the body."""
-    import http.client
-    import ssl
-
-    from nornmail.net.tls import Abort, dial
-
-    abort = Abort()
-    deadline = Deadline(SystemClock(), REQUEST_SECONDS)
-    # A provider that drips would hold up every read for its whole time-out.
-    alarm = threading.Timer(REQUEST_SECONDS, abort.abort)
-    alarm.daemon = True
-    alarm.start()
-    connection = http.client.HTTPConnection(host, port)
-    try:
-        sock, _ = dial(host, port, deadline.remaining, abort.wait)
-        connection.sock = sock
-        abort.attach(sock)
-        sock.settimeout(REQUEST_SECONDS)
-        if scheme == "https":
-            context = ssl.create_default_context()
-            tls = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            connection.sock = tls
-            abort.attach(tls)
-            tls.do_handshake()
-        connection.request("GET" if body is None else "POST", path, body, dict(headers))
-        with connection.getresponse() as response:
-            octets = response.read(MAX_ANSWER + 1)
-        if len(octets) > MAX_ANSWER:
-            raise ProtocolError(f"{host} answers with more than {MAX_ANSWER} octets")
-        return response.status, response.headers.get("Retry-After", ""), octets
-    except http.client.HTTPException as error:
-        raise ProtocolError(f"{host} does not answer in HTTP ({type(error).__name__})") from None
-    finally:
-        alarm.cancel()
-        abort.detach()
-        connection.close()
+    return value

@@ -207,6 +207,7 @@ def dial(
     port: int,
     remaining: Remaining,
     wait: Callable[[Collection[socket.socket], float], list[socket.socket]] = wait_for_any,
+    permits: Callable[[str], bool] = lambda address: True,
 ) -> tuple[socket.socket, list[tuple[str, OSError]]]:
     """Connect to a host by its addresses, in the resolver's order ("Happy Eyeballs", RFC 8305).
 
@@ -215,6 +216,7 @@ def dial(
 
     Args:
         wait: as :func:`wait_for_any`.
+        permits: whether an address may be connected to.
 
     Returns:
         The connection, and the addresses before it that failed or have not answered.
@@ -223,7 +225,10 @@ def dial(
         Unreachable: no address answered.
         OSError: the name cannot be resolved.
     """
-    untried = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    untried = [info for info in resolved if permits(str(info[4][0]))]
+    if resolved and not untried:
+        raise OSError(f"its address {resolved[0][4][0]} is not allowed")
     pending: dict[socket.socket, str] = {}
     failures: list[tuple[str, OSError]] = []
     winner = None

@@ -1,0 +1,104 @@
+"""One HTTP request with one deadline, without redirections, proxies or kept connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nornmail.clock import Deadline, SystemClock
+from nornmail.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to an HTTP request.
+
+    Attributes:
+        status: of HTTP.
+        retry_after: the header of this name, ``""`` where there is none.
+        octets: the body, or its beginning.
+    """
+
+    status: int
+    retry_after: str
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """An HTTP request.
+
+    Attributes:
+        scheme: ``https`` or ``http``.
+        host: the server's name or address.
+        port: its port.
+        path: with the query.
+        headers: besides Host and Content-Length.
+        body: sent by POST; ``None`` for GET.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+def exchange(
+    request: HttpRequest,
+    *,
+    seconds: float,
+    most: int,
+    permits: Callable[[str], bool] = lambda address: True,
+) -> Answer:
+    """Make a request.
+
+    Args:
+        request: to make.
+        seconds: the deadline of the whole exchange.
+        most: octets of the answer's body that are read; the rest is left.
+        permits: whether an address of the host may be connected to.
+
+    Raises:
+        ProtocolError: the answer is not HTTP.
+        ConnectionLost, OSError: there is none within the deadline.
+    """
+    import http.client
+    import ssl
+
+    from nornmail.net.tls import Abort, dial
+
+    abort = Abort()
+    deadline = Deadline(SystemClock(), seconds)
+    # A server that drips would hold up every read for its whole time-out.
+    alarm = threading.Timer(seconds, abort.abort)
+    alarm.daemon = True
+    alarm.start()
+    connection = http.client.HTTPConnection(request.host, request.port)
+    try:
+        sock, _ = dial(request.host, request.port, deadline.remaining, abort.wait, permits)
+        connection.sock = sock
+        abort.attach(sock)
+        sock.settimeout(seconds)
+        if request.scheme == "https":
+            context = ssl.create_default_context()
+            tls = context.wrap_socket(
+                sock, server_hostname=request.host, do_handshake_on_connect=False
+            )
+            connection.sock = tls
+            abort.attach(tls)
+            tls.do_handshake()
+        method = "GET" if request.body is None else "POST"
+        connection.request(method, request.path, request.body, dict(request.headers))
+        with connection.getresponse() as response:
+            octets = response.read(most)
+        return Answer(response.status, response.headers.get("Retry-After", ""), octets)
+    except http.client.HTTPException as error:
+        what = f"{request.host} does not answer in HTTP ({type(error).__name__})"
+        raise ProtocolError(what) from None
+    finally:
+        alarm.cancel()
+        abort.detach()
+        connection.close()
