@@ -49,9 +49,7 @@ def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Outpu
 
 
 @contextmanager
-def output_file(
-    path: str, line_of: Callable[[Message], str] = _whole_message
-) -> Iterator[Output]:
+def output_file(path: str, line_of: Callable[[Message], str] = _whole_message) -> Iterator[Output]:
     """Lines at the end of a file; a new file is readable by its owner only.
 
     Args:

@@ -22,6 +22,7 @@ from nornmail.cli.serve import load_handler
 from nornmail.errors import ConfigurationError
 from nornmail.testing import MailServer
 from nornmail.web import MAX_BODY
+from tests.test_webhook import SECRET, receiving, verify
 from tests.cli.support import SECONDS, Running, User, mail
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -122,15 +123,33 @@ def test_mail_to_an_inbox_is_a_line(server: MailServer, user: User) -> None:
 
 @posix
 def test_mail_goes_to_a_file(server: MailServer, user: User) -> None:
-    with service(user, "--output", "mail.jsonl") as running:
+    with service(user, "--output", "mail.jsonl", "--max-text", "200") as running:
         inbox = running.create()
         server.deliver(mail("one").replace(b"agent@", b"test@"))
         running.ask("POST", f"/v1/inboxes/{inbox['id']}/sync")
         running.running.tell(signal.SIGTERM)
         assert running.running.end().status == 0
     path = user.directory / "mail.jsonl"
-    assert json.loads(path.read_text())["subject"] == "one"
+    line = json.loads(path.read_text())
+    assert (line["subject"], line["left_out"]) == ("one", {})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix
+def test_mail_goes_to_a_webhook(server: MailServer, user: User) -> None:
+    options = ("--webhook-allow", "127.0.0.1", "--max-text", "200")
+    with (
+        receiving() as receiver,
+        service(
+            user, "--webhook", receiver.url, *options, NORNMAIL_WEBHOOK_SECRET=SECRET
+        ) as running,
+    ):
+        inbox = running.create()
+        server.deliver(mail("one").replace(b"agent@", b"test@"))
+        running.ask("POST", f"/v1/inboxes/{inbox['id']}/sync")
+        ((headers, body),) = receiver.posts
+        assert verify(headers, body, SECRET)
+        assert json.loads(body)["data"]["left_out"] == {}
 
 
 @posix
