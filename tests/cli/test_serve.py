@@ -22,8 +22,8 @@ from nornmail.cli.serve import load_handler
 from nornmail.errors import ConfigurationError
 from nornmail.testing import MailServer
 from nornmail.web import MAX_BODY
-from tests.test_webhook import SECRET, receiving, verify
 from tests.cli.support import SECONDS, Running, User, mail
+from tests.test_webhook import SECRET, receiving, verify
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 STARTING = "IMAP poller starting: {}:{}/INBOX (interval=0.2s)"
