@@ -130,15 +130,32 @@ class CircuitBreaker:
         self._half_open = False
         self._probes = 0
 
-    def failed(self, delivery_id: str, now: float) -> None:
-        """An attempt failed at ``now``; while failing it was a probe."""
+    def failed(self, delivery_id: str, now: float, *, probe: bool = True) -> None:
+        """An attempt failed at ``now``.
+
+        Args:
+            delivery_id: of the message.
+            now: monotonic seconds.
+            probe: while failing it was a probe; else it began before that was known.
+        """
         was_failing = self.failing()
-        self._probes = self._probes + 1 if was_failing else 0
         self._failed_in_a_row.add(delivery_id)
+        if was_failing and not probe:
+            return
+        self._probes = self._probes + 1 if was_failing else 0
         self._next_probe = now + probe_delay(self._probes)
         self._half_open = False
         if was_failing:
             self._probed.add(delivery_id)
+
+    def let_in(self) -> bool:
+        """Note that a new message is claimed; return whether it is one that is let in to probe."""
+        half_open, self._half_open = self._half_open, False
+        return half_open
+
+    def undecided(self) -> None:
+        """The message that was let in says nothing of the handler: another may be."""
+        self._half_open = True
 
     def was_probed(self, message: str) -> bool:
         """Whether this message was tried in the present round of probes."""

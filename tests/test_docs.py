@@ -72,6 +72,7 @@ LIMITED = (
     "poller.loop",
     "poller.cycle",
     "poller.decisions",
+    "poller.delivery",
     "backoff",
     "retry",
     "poller.wait",

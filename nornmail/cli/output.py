@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
@@ -99,7 +100,7 @@ class Output:
 
     When :meth:`write` returns, the line is with the reader, in the pipe or on the disk (a file is
     synced). So a message that counts as handled has been written; one whose line could not be
-    written waits.
+    written waits. Any thread may write.
 
     Args:
         fd: the descriptor.
@@ -122,6 +123,7 @@ class Output:
         self._name = name
         self._line_of = line_of
         self.around: Callable[[], AbstractContextManager[object]] = nullcontext
+        self._lock = threading.Lock()
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
         self.on_error: Callable[[], object] = lambda: None
         self.error: OSError | None = None
@@ -133,7 +135,7 @@ class Output:
             OSError: it could not be written, or not whole.
         """
         encoding = sys.stdout.encoding if sys.stdout is not None else "ascii"
-        with self.around():
+        with self._lock, self.around():
             self._write(memoryview(f"{line}\n".encode(encoding, "replace")))
 
     def _write(self, rest: memoryview) -> None:

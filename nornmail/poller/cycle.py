@@ -10,12 +10,14 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from nornmail.errors import ConnectionLost, MessageGone
-from nornmail.model import MailboxKey, MessageRef, State
+from nornmail.errors import ConnectionLost, MessageGone, NornmailError
+from nornmail.model import MailboxKey, MessageRef
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
+from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
 from nornmail.poller.fetch import Fetcher
@@ -154,8 +156,26 @@ class PollCycle:
         self._ensure_lease()
         self.delivery.retry_due(stats)
 
+    def finish(self, stats: PollStats) -> None:
+        """Let the calls that go on come to their end, and touch the mailbox for them."""
+        if self.delivery.pool is None:
+            return
+        busy = self.delivery.busy
+        self.delivery.finish(stats)
+        if busy and self.connection is not None:
+            try:
+                self._actions.apply(self.connection)
+            except NornmailError as error:
+                log.warning("%s: kept for the next connection: %s", self.ledger.mailbox, error)
+
     def release(self) -> None:
-        """Give back the connection and the lease. Harmless twice."""
+        """Give back the connection and the lease, once no call goes on. Harmless twice."""
+        try:
+            self.finish(PollStats())
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         try:
             self.disconnect()
         finally:
@@ -189,7 +209,7 @@ class PollCycle:
 
                 self.context.emit(TakenOver(at=self.context.now()))
             self.standing_by = False
-        if not self.ledger.recovered or self.ledger.open.count(State.CLAIMED):
+        if not self.ledger.recovered or self.delivery.orphans():
             self.delivery.recover()
 
     def _select(self) -> tuple[Connection, Discovery]:
@@ -223,18 +243,27 @@ class PollCycle:
             delivery.retry_due(stats)
         self._actions.apply(connection)
         self._backfill.run(connection)
-        while delivery.may_claim() and (uids := self._undelivered(connection, discovery)):
-            from nornmail.events import Found
+        complete = False
+        while not complete and (room := delivery.room()):
+            uids = self._undelivered(connection, discovery)
+            complete = not uids
+            if uids:
+                from nornmail.events import Found
 
-            self.context.emit(Found(at=self.context.now(), count=len(uids)))
-            self.backlog.found(len(uids))
+                self.context.emit(Found(at=self.context.now(), count=len(uids)))
+                self.backlog.found(len(uids))
+            if room < BATCH_MESSAGES:  # the workers have the rest of a window
+                uids = UidSet.of(islice(uids, room))
             for batch in self._fetcher.batches(connection, uids, stats):
                 delivery.deliver_new(batch, stats)
                 self.backlog.processed(sum(m.uid in self.ledger.seen for m in batch))
                 self._actions.apply(connection)
-                if not delivery.may_claim():
+                if delivery.must_pause():
                     break
-        if delivery.may_claim():  # else mail is left that was not looked at
+            if delivery.pool is not None:
+                delivery.linger(stats)
+                self._actions.apply(connection)
+        if complete and not delivery.is_behind:  # else mail is left that was not looked at
             self.backlog.found(0)
             if missing.none_left():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
@@ -247,10 +276,13 @@ class PollCycle:
     def _undelivered(self, connection: Connection, discovery: Discovery) -> UidSet:
         """What was not looked at, and what was not delivered to all its inboxes."""
         unseen = discovery.unseen()
+        in_hand = None if self.delivery.pool is None else self.delivery.in_hand()
+        if in_hand:
+            unseen = unseen - in_hand
         self._epochs.reconcile_restored(connection, unseen)
         uids = self.ledger.undelivered()
         uids.update(unseen - self.ledger.seen)
-        return uids
+        return uids - in_hand if in_hand else uids
 
     def _active_key(self) -> tuple[str, int, MailboxKey]:
         return (self._settings.host, self._settings.port, self.ledger.mailbox)

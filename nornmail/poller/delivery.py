@@ -1,26 +1,33 @@
-"""The delivery of one message: claim, parse, call the handler, settle.
+"""The delivery of messages: claim, parse, call the handler, settle.
 
 The claim is durable before the callback is called, and its outcome is durable before anything else
 happens. What raises, what is rejected and what is deferred is kept with its bytes and comes back
 from there, whatever becomes of the message on the server.
+
+With one worker the polling thread calls the handler itself. With several it claims and settles,
+and the threads of a :class:`~nornmail.poller.workers.WorkerPool` call the handlers: calls may be
+running from one poll to the next.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
-from nornmail.errors import MessageGone
-from nornmail.model import KEEPS_RAW, UNROUTED, Entry, MessageRef, PutEntry, State
+from nornmail.errors import MessageGone, NornmailError
+from nornmail.model import KEEPS_RAW, UNROUTED, Entry, EntryKey, MessageRef, PutEntry, State
+from nornmail.poller.decisions import BATCH_MESSAGES, BATCH_OCTETS
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
 from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
+from nornmail.poller.workers import Job, OrderBy, Schedule, WorkerPool, order_key
 from nornmail.retry import (
     OUTAGE_AFTER,
     REASON_LENGTH,
@@ -29,6 +36,7 @@ from nornmail.retry import (
     after_failure,
     revived,
 )
+from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
     from nornmail.message.message import Message
@@ -41,6 +49,9 @@ NOT_DELIVERED = "the store failed before the message was delivered"
 """The reason of a claim that this process could not write: the handler was not called."""
 SET_ASIDE = "delivery stopped before this inbox was reached"
 """The reason of a message that another inbox has had, and this one has not."""
+LINGER = 0.01
+"""Seconds that the polling thread waits for calls to end before it does something else: quick calls
+share a commit and cost no round trip each."""
 
 
 @dataclass(slots=True)
@@ -57,9 +68,13 @@ class Delivery:
         stopped: whether to claim nothing more; asked before each message.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
         before_handler: called with each message, once it is claimed and before its handler is.
+        pool: the workers; ``None`` for one, which is the polling thread.
+        order_by: what keeps its order with several.
+        schedule: the messages that the workers have, and those that wait for one.
 
     Attributes:
         last_failure: why the last attempt failed.
+        due: waiting messages that are due and have yet to be given to a worker.
     """
 
     ledger: Ledger
@@ -70,12 +85,54 @@ class Delivery:
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
     before_handler: Callable[[Message], object] = lambda _: None
+    pool: WorkerPool | None = None
+    order_by: OrderBy = "conversation"
+    schedule: Schedule[Job] = field(default_factory=lambda: Schedule(1))
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     last_failure: str = ""
+    due: deque[EntryKey] = field(default_factory=deque)
 
     def may_claim(self) -> bool:
         """Whether another message may be claimed now."""
         return self.breaker.allows() and not (self.stopped() or self._full())
+
+    def room(self) -> int:
+        """How many new messages may be fetched: a window, less what waits for a worker."""
+        if not self.may_claim():
+            return 0
+        if self.pool is None or not self.schedule.waiting:
+            return BATCH_MESSAGES
+        waiting = self._waiting()
+        if sum(len(job.raw) for job in waiting) > BATCH_OCTETS // 2:
+            return 0
+        return max(BATCH_MESSAGES - len(waiting), 0)
+
+    def must_pause(self) -> bool:
+        """Whether no other batch is to be fetched before the workers have this one."""
+        return not self.may_claim() or (self.pool is not None and self.schedule.waiting > 0)
+
+    def _waiting(self) -> list[Job]:
+        """The new messages that wait for a worker."""
+        return [job for job in self.schedule if job.new and job.claimed is None]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether new mail is left that was not claimed."""
+        return not self.may_claim() or (self.pool is not None and bool(self._waiting()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker has a message, or one waits for a worker."""
+        return self.pool is not None and bool(self.pool.jobs or self.schedule.waiting or self.due)
+
+    def in_hand(self) -> UidSet:
+        """The messages of this epoch that the workers have, or that wait for one."""
+        epoch = self.ledger.epoch.number
+        return UidSet.of(job.key.uid for job in self.schedule if job.key.epoch == epoch)
+
+    def is_open(self, stats: PollStats) -> bool:
+        """Whether a message that was found by the poll of these counts is in hand."""
+        return any(job.stats is stats for job in self.schedule)
 
     def _full(self) -> bool:
         """Whether so many calls are overdue that no other may begin."""
@@ -90,11 +147,19 @@ class Delivery:
         """
         self.ledger.flush()
         with self.ledger.flushing():
-            for entry in self.ledger.get(self.ledger.open.keys(State.CLAIMED)):
+            for entry in self.ledger.get(self.orphans()):
                 self.ledger.later(PutEntry(self._recovered(entry)))
         self.inboxes.apply_changes()
         self._bury_orphans()
         self.ledger.finish_recovery()
+
+    def orphans(self) -> list[EntryKey]:
+        """The claims that nobody works on."""
+        claims = self.ledger.open.keys(State.CLAIMED)
+        if not claims or self.pool is None:
+            return claims
+        mine = {self.ledger.current(job.key) for job in self.pool.jobs}
+        return [key for key in claims if key not in mine]
 
     def _recovered(self, entry: Entry) -> Entry:
         now = self.ledger.clock.wall()
@@ -111,6 +176,7 @@ class Delivery:
     def apply_changes(self) -> None:
         """Apply what was added and removed of inboxes, between two messages."""
         if self.inboxes.apply_changes():
+            self._drop_waiting()  # it was routed to other inboxes
             self._bury_orphans()
 
     def _bury_orphans(self) -> None:
@@ -131,26 +197,194 @@ class Delivery:
         """Deliver new mail, in the order of UIDs.
 
         Ends early when the handler seems to be down or the poller was stopped; what was not claimed
-        stays unseen.
+        stays unseen. With workers it ends as well when they have been busy for a moment: what waits
+        for them is delivered by :meth:`work`.
         """
         with self.ledger.flushing():
             for fetched in batch:
                 self.apply_changes()
                 if not self.may_claim():
-                    return
-                self._deliver(fetched, stats)
+                    break
+                job = self._prepare(fetched, stats)
+                if job is not None:
+                    self._put_to_work(job, stats)
+        if self.pool is not None:
+            self.work(stats)
+
+    def work(self, stats: PollStats) -> None:
+        """Settle what the workers have done and give them what waits, as long as that goes on."""
+        while self._turn(stats) and (self.schedule.waiting or self.due):
+            if self.pool is None or not self.pool.wait(LINGER):
+                return
+
+    def linger(self, stats: PollStats) -> None:
+        """Settle calls that end at once, so that the poll is over with them."""
+        while self._turn(stats) and self.pool is not None and self.pool.wait(LINGER):
+            pass
+
+    def wait(self) -> None:
+        """Wait until a worker is through with a message."""
+        if self.pool is not None and self.pool.jobs:
+            self.pool.wait()
+
+    def finish(self, stats: PollStats) -> None:
+        """Claim nothing more, wait for the calls that go on, and settle them.
+
+        What cannot be written down stays put down for the next time the lease is taken.
+
+        Raises:
+            BaseException: what a handler asked for by raising it, such as SystemExit.
+        """
+        self._drop_waiting()
+        if self.pool is None:
+            return
+        stop: BaseException | None = None
+        try:
+            while self.pool.jobs:
+                self.pool.wait()
+                try:
+                    going_on, stop = self._settle_ended(stats, stop)
+                    self._give_up(going_on)
+                    self.ledger.flush()
+                except NornmailError as error:
+                    log.warning("%s: kept for the next commit: %s", self.ledger.mailbox, error)
+        finally:
+            self.pool.close()
+        if stop is not None:
+            raise stop
+
+    def _put_to_work(self, job: Job, stats: PollStats) -> None:
+        """Deliver a message, or let it wait for a worker."""
+        if self.pool is None:
+            self._deliver_here(job, stats)
+            return
+        message = self._message(job.entries[0], job.raw, job.flags)
+        self.schedule.add(job, order_key(message, self.order_by))
+
+    def _turn(self, stats: PollStats) -> bool:
+        """Settle the calls that have ended, and start the next ones: all in one commit.
+
+        Returns:
+            Whether a worker has a message.
+        """
+        if self.pool is None:
+            return False
+        starting, stop = self._settle_ended(stats)
+        if stop is not None or not self.may_claim():
+            self._give_up(starting)
+            starting = []
+            self._drop_waiting()
+        if stop is not None:
+            self.ledger.flush()
+            raise stop
+        self._take_due(stats)
+        while self.may_claim() and (job := self.schedule.start()) is not None:
+            if self._is_current(job):
+                job.counts = not self.breaker.failing()
+                job.let_in = job.new and self.breaker.let_in()
+                stats.claimed += job.new
+                starting.append(job)
+            else:
+                self.schedule.end(job)
+        self._start(starting)
+        return bool(self.pool.jobs)
+
+    def _drop_waiting(self) -> None:
+        """Let go of what waits for a worker: it is fetched again, or kept in the store."""
+        self.schedule.clear()
+        self.due.clear()
+
+    def _take_due(self, stats: PollStats) -> None:
+        """Let due messages wait for a worker, with their bytes: no more than there are workers."""
+        room = 0
+        if self.pool is not None and self.due:
+            waiting = [job for job in self.schedule if not job.new and job.claimed is None]
+            room = self.pool.size - len(waiting)
+        while self.due and room > 0 and self.may_claim():
+            key = self.due.popleft()
+            if self.ledger.open.has(State.WAITING, key):
+                for entry in self.ledger.get([key]):
+                    room -= self._retry(entry, stats, counts=True)
+
+    def _is_current(self, job: Job) -> bool:
+        """Whether a message that waited for a worker is still to be delivered as it was found."""
+        entry = job.entries[0]
+        if self.inboxes.is_removed(entry):
+            return False
+        if not job.new:
+            return self.ledger.open.has(State.WAITING, entry.key)
+        unseen = entry.key.uid not in self.ledger.seen
+        is_new = unseen or self.ledger.open.has(State.NEW, entry.key)
+        return is_new and entry.key.epoch == self.ledger.epoch.number
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        """Claim messages for the workers, in one commit with what was settled."""
+        if self.pool is None or not jobs:
+            self.ledger.flush()
+            return
+        changes = [change for job in jobs for change in self._claim(job)]
+        try:
+            self.ledger.commit(*changes)
+            for job in jobs:
+                if job.claimed is not None:
+                    message = self._claimed_message(job.claimed, job)
+                    self.pool.submit(job, self._handler(job.claimed), message)
+        finally:
+            for job in jobs:
+                if job not in self.pool.jobs:  # its claim is found by the next poll
+                    self.schedule.end(job)
+
+    def _settle_ended(
+        self, stats: PollStats, stop: BaseException | None = None
+    ) -> tuple[list[Job], BaseException | None]:
+        """Settle the calls that have ended.
+
+        Returns:
+            The messages that have another inbox to go to; and what a handler asked for by raising
+            it, else ``stop``.
+        """
+        going_on: list[Job] = []
+        for job in self.pool.ended() if self.pool is not None else ():
+            if job.outcome is not None:
+                stop = self._settle(job, job.outcome, stats) or stop
+            if self.pool is not None:
+                self.pool.forget(job)
+            number = self.ledger.epoch.number
+            job.entries = [
+                entry
+                for entry in job.entries
+                if entry.key.epoch == number and not self.inboxes.is_removed(entry)
+            ]
+            if job.entries:
+                going_on.append(job)
+            else:
+                self.schedule.end(job)
+        return going_on, stop
+
+    def _give_up(self, jobs: Sequence[Job]) -> None:
+        """Keep messages for the inboxes that have yet to get them."""
+        for job in jobs:
+            self._set_aside(job.entries, job.raw)
+            self.schedule.end(job)
 
     def retry_due(self, stats: PollStats) -> None:
         """Try what is due, from its kept bytes; one message if the handler seems to be down."""
         self.apply_changes()
+        if self.pool is not None:
+            self._turn(stats)
         self._settle_late(stats)
         if not self.stopped():
             self._apply_retry_requests()
         if self.breaker.failing():
             self._probe(stats)
             return
+        due = self.ledger.open.due(self.ledger.clock.wall(), self.retry.longest)
+        if self.pool is not None:
+            in_hand = {job.key for job in self.schedule}
+            self.due = deque(key for key in due if key not in in_hand)
+            self.work(stats)
+            return
         with self.ledger.flushing():
-            due = self.ledger.open.due(self.ledger.clock.wall(), self.retry.longest)
             for entry in self.ledger.get(due):
                 self.apply_changes()
                 if not self.may_claim():
@@ -197,13 +431,13 @@ class Delivery:
                 claimed = replace(entry, state=State.CLAIMED)
                 settled = self._settled(claimed, outcome)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
-                self._count(settled, outcome, stats)
+                self._count(settled, outcome, Job([], b"", stats, new=False), stats)
         for delivery_id in late:
             self.runner.forget(delivery_id)
 
     def _probe(self, stats: PollStats) -> None:
         """Try one message although the handler seems to be down: its failure does not count."""
-        if self.stopped() or self._full():
+        if self.stopped() or self._full() or self.busy:
             return
         if self.breaker.until_probe(self.ledger.clock.monotonic()) > 0:
             return
@@ -221,8 +455,8 @@ class Delivery:
         if tried and self.breaker.failing():
             self._probe(stats)  # the first of the next round
 
-    def _deliver(self, fetched: FetchedMessage, stats: PollStats) -> None:
-        """Settle a new message: recognised, before the cut, or to be handled."""
+    def _prepare(self, fetched: FetchedMessage, stats: PollStats) -> Job | None:
+        """The job that delivers a message; ``None`` for one that is recognised or passed over."""
         is_known = fetched.uid in self.ledger.seen
         if is_known:
             entries = self._undelivered(fetched)
@@ -232,54 +466,52 @@ class Delivery:
             if known:
                 self.ledger.commit(*known)
                 stats.passed_over += 1
-                return
+                return None
             entries = self.inboxes.entries_of(entry, fetched.raw, self.ledger.new_entry)
             if entries[0].state is State.PASSED_OVER:
                 log.info("%s is passed over: %s", self._ref(entries[0]), entries[0].reason)
                 self.ledger.commit(PutEntry(entries[0]))
                 stats.passed_over += 1
-                return
+                return None
         # The routing decision is one commit: the first inbox's claim, and the others' entries.
         others = [] if is_known else [PutEntry(entry) for entry in entries[1:]]
-        self._deliver_to(entries, others, fetched, stats)
+        if not entries:
+            return None
+        return Job(entries, fetched.raw, stats, flags=fetched.flags, others=others)
 
     def _undelivered(self, fetched: FetchedMessage) -> list[Entry]:
         """The entries of inboxes that have not had a message yet, or that came later."""
         siblings = self.ledger.siblings(fetched.uid)
         return [self._with_facts(entry, fetched) for entry in siblings if entry.state is State.NEW]
 
-    def _deliver_to(
-        self,
-        entries: Sequence[Entry],
-        others: Sequence[PutEntry],
-        fetched: FetchedMessage,
-        stats: PollStats,
-    ) -> None:
-        """Deliver a message to one inbox after the other.
+    def _deliver_here(self, job: Job, stats: PollStats) -> None:
+        """Deliver a message to one inbox after the other, in this thread.
 
         Where nothing may be claimed any more the others wait, with its bytes.
-
-        Args:
-            entries: of the inboxes, new.
-            others: to be written with the first claim.
-            fetched: the message.
         """
-        delivered = 0
-        for at, entry in enumerate(entries):
-            if at and not self.may_claim():
-                self._set_aside(entries[at:], fetched.raw)
-                break
-            claimed = replace(entry, state=State.CLAIMED, changed_at=self.ledger.clock.wall())
-            self.ledger.commit(PutEntry(claimed), *(others if at == 0 else ()))
-            rest = entries[at + 1 :]
-            counts = not self.breaker.failing()  # what is let in then is a probe
-            settled = self._call(
-                claimed, fetched.raw, fetched.flags, stats, counts=counts, rest=rest
-            )
-            was_delivered = settled.state is not State.PASSED_OVER
-            delivered += was_delivered
-            stats.new_in[entry.key.inbox] += was_delivered
-        stats.new += delivered > 0
+        while job.entries:
+            if job.claimed is not None and not self.may_claim():
+                self._set_aside(job.entries, job.raw)
+                return
+            if job.new:
+                job.counts = not self.breaker.failing()  # what is let in then is a probe
+            self.ledger.commit(*self._claim(job))
+            if job.claimed is None:
+                return
+            message = self._claimed_message(job.claimed, job)
+            outcome = self.runner.call(self._handler(job.claimed), message)
+            stop = self._settle(job, outcome, stats)
+            if stop is not None:
+                self._set_aside(job.entries, job.raw)
+                raise stop
+
+    def _claim(self, job: Job) -> list[PutEntry]:
+        """The changes that claim a message for its next inbox."""
+        entry = job.entries.pop(0)
+        now = self.ledger.clock.wall()
+        job.claimed = replace(entry, state=State.CLAIMED, changed_at=now)
+        others, job.others = job.others, []
+        return [PutEntry(job.claimed), *others]
 
     def _set_aside(self, entries: Sequence[Entry], raw: bytes) -> None:
         """Make a message wait for inboxes that have not had it, due now."""
@@ -300,9 +532,10 @@ class Delivery:
         raw = self.ledger.raw(entry.key)
         if raw is None:
             return False
-        claimed = replace(entry, state=State.CLAIMED, changed_at=self.ledger.clock.wall())
-        self.ledger.commit(PutEntry(claimed))
-        self._call(claimed, raw, frozenset(), stats, counts=counts)
+        job = Job([entry], raw, stats, new=False, counts=counts)
+        self._put_to_work(job, stats)
+        if not counts and self.pool is not None and self.schedule.start() is job:
+            self._start([job])  # a probe: no other message may be claimed
         return True
 
     def _with_facts(self, entry: Entry, fetched: FetchedMessage) -> Entry:
@@ -314,38 +547,28 @@ class Delivery:
             truncated=fetched.truncated,
         )
 
-    def _call(
-        self,
-        entry: Entry,
-        raw: bytes,
-        flags: frozenset[str],
-        stats: PollStats,
-        *,
-        counts: bool,
-        rest: Sequence[Entry] = (),
-    ) -> Entry:
-        """Call the handler and put its outcome down for the next commit.
+    def _claimed_message(self, entry: Entry, job: Job) -> Message:
+        """The message that a handler is called with."""
+        message = self._message(entry, job.raw, job.flags)
+        self.before_handler(message)
+        job.claimed = replace(entry, message_id=message.message_id)
+        return message
 
-        Args:
-            entry: claimed.
-            rest: of the message's other inboxes, whose turn is next.
+    def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:
+        """Put the outcome of a call down for the next commit.
 
         Returns:
-            The entry as it is settled.
+            An exception that the poller is to raise once the outcome is durable.
         """
-        message = self._message(entry, raw, flags)
-        self.before_handler(message)
-        outcome = self.runner.call(self._handler(entry), message)
-        if not counts:
+        if job.claimed is None:
+            return None
+        if not job.counts:
             outcome = replace(outcome, counts=False)
-        settled = self._settled(replace(entry, message_id=message.message_id), outcome)
-        keep = raw if settled.state in KEEPS_RAW else None
-        self.ledger.later(PutEntry(settled, raw=keep))
-        self._count(settled, outcome, stats)
-        if outcome.stop is not None:
-            self._set_aside(rest, raw)
-            raise outcome.stop
-        return settled
+        settled = self._settled(job.claimed, outcome)
+        keep = job.raw if settled.state in KEEPS_RAW else None
+        self.ledger.settle(PutEntry(settled, raw=keep))
+        self._count(settled, outcome, job, stats)
+        return outcome.stop
 
     def _handler(self, entry: Entry) -> Handler:
         handler = self.inboxes.handler(entry.key.inbox)
@@ -406,34 +629,42 @@ class Delivery:
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self.retry, self.ledger.clock.wall())
 
-    def _count(self, entry: Entry, outcome: Outcome, stats: PollStats) -> None:
-        if outcome.state is State.HANDLED:
-            stats.handled += 1
-        elif outcome.state is State.PASSED_OVER:
-            stats.passed_over += 1
+    def _count(self, entry: Entry, outcome: Outcome, job: Job, stats: PollStats) -> None:
+        state, delivered = outcome.state, outcome.state is not State.PASSED_OVER
+        first = job.new and delivered and not job.delivered
+        job.delivered = job.delivered or delivered
+        for counts in (stats,) if job.stats is stats else (stats, job.stats):
+            counts.count(entry.key.inbox, state, new=job.new, first=first)
+        if job.let_in and outcome.works is None:
+            self.breaker.undecided()
+        if not delivered:  # the handler was not called
             log.info("%s is passed over: %s", self._ref(entry), outcome.reason)
-            return  # the handler was not called
-        else:
-            stats.failed += 1
+            return
+        if state is not State.HANDLED:
             self.last_failure = entry.reason
             log.warning("%s is %s: %s", self._ref(entry), entry.state, outcome.reason)
+        self._note_health(entry, outcome, job)
+
+    def _note_health(self, entry: Entry, outcome: Outcome, job: Job) -> None:
+        """Learn from an outcome whether the handler works."""
         if outcome.works is None:
             return
         if outcome.works:
             self.breaker.succeeded()
             return
         was_failing = self.breaker.failing()
-        self.breaker.failed(self._message_name(entry), self.ledger.clock.monotonic())
+        name, now = self._message_name(entry), self.ledger.clock.monotonic()
+        self.breaker.failed(name, now, probe=self.pool is None or not job.counts)
         if self.breaker.failing() and not was_failing:
             log.error(
                 "%d different messages failed in a row: the handler seems to be down; new messages "
                 "wait, and one is tried at growing intervals",
                 OUTAGE_AFTER,
             )
-            now = utc_datetime(self.ledger.clock.wall())
+            at = utc_datetime(self.ledger.clock.wall())
             from nornmail.events import HandlerFailing
 
-            self.ledger.context.emit(HandlerFailing(at=now, reason=entry.reason))
+            self.ledger.context.emit(HandlerFailing(at=at, reason=entry.reason))
 
     def _message_name(self, entry: Entry) -> str:
         """The same for a message in all its inboxes, in whatever epoch."""

@@ -259,7 +259,7 @@ class AwaitedCall(HandlerCall):
 
 
 class HandlerRunner:
-    """Calls handlers for one poller, one at a time.
+    """Calls handlers for one poller, from as many threads as it has workers.
 
     Args:
         clock: for the timeout.
@@ -278,8 +278,9 @@ class HandlerRunner:
         self._on_end = on_end
         self._lock = threading.Lock()
         self._overdue: dict[str, HandlerCall] = {}
-        self._current: AwaitedCall | None = None
-        self._begun_at: float | None = None
+        self._awaited: set[AwaitedCall] = set()
+        self._begun_at: dict[int, float] = {}
+        """When the call that each thread makes began."""
         self._interrupted = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -298,16 +299,17 @@ class HandlerRunner:
 
     def call(self, handler: Handler, message: Message) -> Outcome:
         """Call the handler with a message; nothing is raised."""
-        self._begun_at = now = self._clock.monotonic()
+        thread = threading.get_ident()
+        self._begun_at[thread] = now = self._clock.monotonic()
         try:
             deadline = None if self._timeout is None else now + self._timeout
             return self._call(handler, message, deadline)
         finally:
-            self._begun_at = None
+            del self._begun_at[thread]
 
     def running_for(self) -> float:
-        """Seconds for which the present call has been running, 0.0 without one; any thread."""
-        begun_at = self._begun_at
+        """Seconds for which the oldest call has been running, 0.0 without one; any thread."""
+        begun_at = min(self._begun_at.copy().values(), default=None)
         return 0.0 if begun_at is None else self._clock.monotonic() - begun_at
 
     def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
@@ -325,13 +327,13 @@ class HandlerRunner:
         return any(call.owner is self and not call.ended.is_set() for call in _CALLS.get())
 
     def interrupt(self) -> None:
-        """Cancel the handler that is awaited now, and any that would be; in the loop's thread."""
+        """Cancel the handlers that are awaited now, and any that would be; in the loop's thread."""
         with self._lock:
             self._interrupted = True
-            current = self._current
-        if current is not None:
-            current.interrupted = True
-            current.cancel()
+            awaited = list(self._awaited)
+        for call in awaited:
+            call.interrupted = True
+            call.cancel()
 
     # Calls that outlived their timeout.
 
@@ -401,7 +403,7 @@ class HandlerRunner:
         """Let the event loop await, and wait for that here."""
         call = AwaitedCall(self, handling, awaitable)
         with self._lock:
-            self._current = call
+            self._awaited.add(call)
             call.interrupted = self._interrupted
         if call.interrupted:
             call.cancel()  # it has not begun: this only keeps it from it
@@ -422,7 +424,7 @@ class HandlerRunner:
             return call.outcome()
         finally:
             with self._lock:
-                self._current = None
+                self._awaited.discard(call)
 
     def _outlived(self, call: HandlerCall, message: Message, deadline: float) -> Outcome | None:
         """Wait for a call until its deadline; ``None`` when it has ended by then.

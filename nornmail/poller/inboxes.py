@@ -149,12 +149,12 @@ class Inboxes:
     # In the polling thread.
 
     def apply_changes(self) -> bool:
-        """Apply what was added and removed; return whether an inbox was removed."""
+        """Apply what was added and removed; return whether there was anything."""
         if self._current is self._configured:  # nearly always
             return False
         with self._lock:
             before, self._current = self._current, self._configured
-        return any(inbox not in self._current for inbox in before)
+        return before is not self._current
 
     def backfills(self) -> list[Inbox]:
         """The added inboxes that are to get their older mail."""

@@ -93,6 +93,10 @@ class OpenEntries:
         """How many are in ``state``."""
         return len(self._due[state])
 
+    def has(self, state: State, key: EntryKey) -> bool:
+        """Whether an entry is in ``state``."""
+        return key in self._due[state]
+
     def due(self, now: float, longest: float) -> list[EntryKey]:
         """The waiting entries that are due, in their order."""
         waiting = self._due[State.WAITING].items()
@@ -176,8 +180,10 @@ class Ledger:
         self.recovered = False
         self._lease: Lease | None = None
         self._in_doubt: Lease | None = None
-        self._pending: list[PutEntry] = []
+        self._pending: dict[EntryKey, PutEntry] = {}
         self._undelivered: set[EntryKey] = set()
+        self._moved: dict[EntryKey, tuple[EntryKey, int]] = {}
+        """The claims that go on under another key, with their UIDVALIDITY."""
 
     @property
     def held(self) -> bool:
@@ -201,7 +207,7 @@ class Ledger:
         self._give_back()
         # In doubt until everything is read: what fails here is begun anew by the next call.
         self._in_doubt = lease = self.store.acquire(self.mailbox, owner_name())
-        unwritten = self._unwritten()
+        unwritten = self._unwritten(self._pending.values())
         if unwritten:
             self.store.commit(lease, unwritten)
         self._pending.clear()
@@ -223,10 +229,13 @@ class Ledger:
         ]
         self.open = OpenEntries(store.entries(mailbox, OPEN_STATES), without)
 
-    def _unwritten(self) -> list[Change]:
-        """What was put down and is not in the store, although a commit of it may have succeeded."""
+    def _unwritten(self, outcomes: Iterable[PutEntry]) -> list[Change]:
+        """The changes for those ``outcomes`` that the store does not have.
+
+        A commit of them may have succeeded, or another poller recovered the claim meanwhile.
+        """
         changes: list[Change] = []
-        for change in self._pending:
+        for change in outcomes:
             entry = change.entry
             stored = self.store.get(self.mailbox, entry.key)
             before = State.NEW if stored is None else stored.state
@@ -278,7 +287,7 @@ class Ledger:
             LeaseLost: another poller took over; what was put down is its business now.
             StoreError: the store cannot be written.
         """
-        everything = [*self._pending, *changes]
+        everything = [*self._pending.values(), *changes]
         if not everything:
             return
         lease = self._lease
@@ -306,9 +315,39 @@ class Ledger:
             if isinstance(change, PutEntry):
                 self.context.emit.entry(self.mailbox.mailbox, change.entry)
 
-    def later(self, *changes: PutEntry) -> None:
-        """Put ``changes`` down for the next commit, before its own."""
-        self._pending.extend(changes)
+    def later(self, change: PutEntry) -> None:
+        """Put a change down for the next commit, before its own; the last one of an entry counts.
+
+        It may be a message's outcome that comes a second time: an exception of a signal came
+        between this and its caller.
+        """
+        key = change.entry.key
+        earlier = self._pending.get(key)
+        if earlier is not None and change.raw is None and change.entry.state in KEEPS_RAW:
+            change = replace(change, raw=earlier.raw)
+        self._pending[key] = change
+
+    def settle(self, outcome: PutEntry) -> None:
+        """Put the outcome of a call down that began before other things happened to the mailbox.
+
+        The lease may have been lost and taken again since, and another poller have recovered the
+        claim.
+        """
+        key = outcome.entry.key
+        if key in self._moved:  # under its new UID
+            key = self.current(key)
+            entry = replace(outcome.entry, key=key, uid_validity=self._moved[outcome.entry.key][1])
+            outcome = replace(outcome, entry=entry)
+        if not self.held or self.open.has(State.CLAIMED, key):
+            self.later(outcome)
+        elif changes := self._unwritten([outcome]):
+            self.commit(*changes)
+
+    def current(self, key: EntryKey) -> EntryKey:
+        """The key under which a claimed entry goes on: a new UIDVALIDITY may have given another."""
+        while key in self._moved:
+            key = self._moved[key][0]
+        return key
 
     def flush(self) -> None:
         """Write what was put down; without a lease it stays put down for the next one."""
@@ -481,7 +520,7 @@ class Ledger:
     def raw(self, key: EntryKey) -> bytes | None:
         """The bytes that are kept with an entry; what the store lost is fetched again."""
         raw = self.store.raw(self.mailbox, key)
-        if raw is None and key in self.open.keys(State.WAITING):
+        if raw is None and self.open.has(State.WAITING, key):
             self.open.without_bytes.add(key)
         return raw
 
@@ -496,6 +535,8 @@ class Ledger:
             case PassOver():
                 self.seen.update(change.uids)
             case Rekey():
+                if self.open.has(State.CLAIMED, change.before):
+                    self._moved[change.before] = (change.after, change.uid_validity)
                 self.open.move(change.before, change.after)
                 self._see(change.after)
             case PutEntry(entry):

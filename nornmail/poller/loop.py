@@ -25,7 +25,7 @@ from nornmail.errors import (
 )
 from nornmail.poller.cycle import PollCycle
 from nornmail.poller.status import PollerState, PollStats
-from nornmail.poller.threads import FairLock, SyncRequests
+from nornmail.poller.threads import FairLock, SyncRequest, SyncRequests
 from nornmail.poller.wait import Wait
 from nornmail.waker import Waker
 
@@ -38,6 +38,7 @@ UNDECIDED_INTERVAL = 300.0
 """Seconds between two polls while a new UIDVALIDITY waits for the user's decision."""
 STORE_INTERVAL = 15.0
 """Seconds until a store that is locked or full is tried again."""
+STOPPED_FIRST = "the poller was stopped before it was through with the mail it found"
 TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a poller that holds the mailbox."""
 
@@ -80,6 +81,7 @@ class Loop:
     def _reset(self) -> None:
         """Forget all that happened before."""
         self._backoff = ServerBackoff(self._context.rng)
+        self._unanswered: list[SyncRequest] = []
         self._server_at = 0.0
         self._refused_by: NornmailError | None = None
         self._may_idle = False
@@ -89,8 +91,18 @@ class Loop:
     def run(self) -> None:
         """Poll and wait, until it is stopped or something needs a person."""
         self._reset()
-        while not self._stopped():
-            self._rest(self._step())
+        ended: BaseException | None = None
+        try:
+            while not self._stopped():
+                self._rest(self._step())
+            with self._lock:
+                self._cycle.finish(PollStats())
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            for request in self._unanswered:
+                request.fail(ended or NornmailError(STOPPED_FIRST))
 
     def stalled(self) -> bool:
         """Whether no poll has succeeded for many intervals; from any thread."""
@@ -114,15 +126,24 @@ class Loop:
         stats = PollStats()
         try:
             wait, trouble = self._attempt(stats, asked=request is not None)
+            if request is not None and trouble is not None:
+                request.fail(trouble)
+            elif request is not None:
+                request.stats = stats
+                self._unanswered.append(request)
+            self._answer()
         except BaseException as error:
             if request is not None:
                 request.fail(error)
             raise
-        if request is not None and trouble is not None:
-            request.fail(trouble)
-        elif request is not None:
-            request.succeed(stats)
         return wait
+
+    def _answer(self) -> None:
+        """Answer the sync requests of which nothing is in the workers' hands any more."""
+        for request in list(self._unanswered):
+            if not self._delivery.is_open(request.stats):
+                self._unanswered.remove(request)
+                request.succeed()
 
     def _attempt(self, stats: PollStats, *, asked: bool) -> tuple[float, NornmailError | None]:
         """Poll; return the seconds to wait, and the error that was survived.
@@ -145,7 +166,7 @@ class Loop:
     def _succeeded(self, stats: PollStats) -> float:
         self._refused_by = None
         self._may_idle = True
-        self._found_new = stats.new + stats.failed + stats.passed_over + stats.gone > 0
+        self._found_new = stats.progress > stats.handled
         if self._delivery.may_claim():
             self._context.status.set(PollerState.IDLE)
             from nornmail.events import Idle

@@ -36,6 +36,7 @@ from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Sta
 from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
+from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import RetryPolicy
 from nornmail.settings.env import read_environment
 from nornmail.settings.imap import (
@@ -45,6 +46,7 @@ from nornmail.settings.imap import (
     check_retention,
     check_start_from,
     check_uidvalidity_policy,
+    check_workers,
 )
 from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
@@ -119,6 +121,15 @@ class Poller:
         handler_timeout: seconds after which a call of ``on_message`` counts as failed. Calls are
             made in threads of their own then. A call that goes on keeps its message to itself, and
             counts if it succeeds after all. ``None`` sets no limit.
+        workers: how many calls of ``on_message`` may run side by side; ``None`` takes it from
+            ``imap``, which has 1 unless it is told otherwise. With more than one they are made in
+            threads of the poller's own, and coroutine functions run on the event loop of
+            :meth:`run`, as many at a time. The poller goes on fetching and setting flags meanwhile.
+        order_by: what keeps its order with several workers: of the messages with one key the next
+            is delivered when the one before has been. ``"conversation"`` is the thread, or the
+            sender to one inbox where a message names none; ``"sender"`` the address in From;
+            ``"none"`` keeps no order; a function of the message returns a key, or ``None``. A
+            message that waits for a retry does not hold up the others of its key.
         idle: wait for new mail with IDLE where the server has it; the poll interval is then the
             longest wait between two looks, and new mail ends it.
         retention: days after which entries of handled and passed-over messages, and sent messages,
@@ -146,6 +157,8 @@ class Poller:
         retry: RetryPolicy | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         handler_timeout: float | None = None,
+        workers: int | None = None,
+        order_by: OrderBy = "conversation",
         idle: bool = True,
         retention: float | None = None,
         on_event: OnEvent | None = None,
@@ -159,6 +172,9 @@ class Poller:
         check_start_from(start_from)
         check_uidvalidity_policy(on_change)
         _check_limits(max_message_bytes, handler_timeout)
+        workers = imap.workers if workers is None else workers
+        check_workers(workers)
+        check_order(order_by)
         retention = imap.retention if retention is None else retention
         check_retention(retention)
         if on_event is not None and not callable(on_event):
@@ -179,6 +195,8 @@ class Poller:
         self._waker = Waker()
         self._stopped = threading.Event()
         self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
+        pool = WorkerPool(workers, self._runner, self._waker.wake) if workers > 1 else None
+        self._workers = (pool, order_by)
         self._lock = FairLock(self._waker.wake, self._runner)
         self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
@@ -226,6 +244,9 @@ class Poller:
                 stopped=self._stopped.is_set,
                 authserv_id=imap.authserv_id,
                 before_handler=self._before_handler,
+                pool=self._workers[0],
+                order_by=self._workers[1],
+                schedule=Schedule(self._workers[0].size if self._workers[0] else 1),
             ),
             Backfill(ledger, self._inboxes),
             Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
@@ -533,6 +554,10 @@ class Poller:
         with self._lock:
             try:
                 self._cycle.run(stats)
+                while self._cycle.delivery.busy and not self._stopped.is_set():
+                    self._cycle.delivery.wait()
+                    self._cycle.run(stats)
+                self._cycle.finish(stats)
             finally:
                 if not self._lifecycle.running:
                     self._context.status.set(PollerState.STOPPED)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from nornmail.clock import Clock, utc_datetime
-from nornmail.model import Watermark
+from nornmail.model import State, Watermark
 
 if TYPE_CHECKING:
     from nornmail.events import EventEmitter
@@ -24,7 +24,8 @@ log = logging.getLogger("nornmail.poller")
 class PollStats:
     """Counts of one poll; :class:`~nornmail.poller.poller.PollResult` is made from them.
 
-    ``new_in`` counts, for each inbox, the messages that were new for it.
+    ``new_in`` counts, for each inbox, the messages that were new for it; ``claimed`` the new
+    messages that were claimed, whose calls may go on after the poll where there are workers.
     """
 
     new: int = 0
@@ -32,12 +33,33 @@ class PollStats:
     failed: int = 0
     passed_over: int = 0
     gone: int = 0
+    claimed: int = 0
     new_in: Counter[str] = field(default_factory=Counter)
+
+    def count(self, inbox: str, state: State, *, new: bool, first: bool) -> None:
+        """Count a call of a handler that has ended.
+
+        Args:
+            inbox: whose.
+            state: of the entry, as it is settled.
+            new: the message was new for the inbox.
+            first: it is the first inbox that has it.
+        """
+        if state is State.PASSED_OVER:
+            self.passed_over += 1
+            return
+        self.new_in[inbox] += new
+        self.new += first
+        if state is State.HANDLED:
+            self.handled += 1
+        else:
+            self.failed += 1
 
     @property
     def progress(self) -> int:
         """A figure that rises whenever anything came to an end."""
-        return self.new + self.handled + self.failed + self.passed_over + self.gone
+        ended = self.new + self.handled + self.failed + self.passed_over + self.gone
+        return ended + self.claimed
 
 
 class PollerState(StrEnum):

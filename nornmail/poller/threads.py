@@ -75,16 +75,19 @@ class FairLock:
 
 
 class SyncRequest:
-    """A poll that another thread asked for, and how it ended."""
+    """A poll that another thread asked for, and how it ended.
+
+    Attributes:
+        stats: of the poll; it is answered when the workers are through with what that found.
+    """
 
     def __init__(self) -> None:
         self._ended = threading.Event()
-        self._stats = PollStats()
         self._error: BaseException | None = None
+        self.stats = PollStats()
 
-    def succeed(self, stats: PollStats) -> None:
-        """Answer with what the poll did."""
-        self._stats = stats
+    def succeed(self) -> None:
+        """Answer with what was done."""
         self._ended.set()
 
     def fail(self, error: BaseException) -> None:
@@ -105,7 +108,7 @@ class SyncRequest:
         wait_unless_blocked(self._ended, handler)
         if self._error is not None:
             raise self._error
-        return self._stats
+        return self.stats
 
 
 class SyncRequests:

@@ -172,6 +172,13 @@ def _read_days(variable: str, text: str) -> float:
         raise ConfigurationError(variable, text, "must be a number of days") from None
 
 
+def _read_count(variable: str, text: str) -> int:
+    word = text.strip()
+    if not (word.isascii() and word.isdigit()):
+        raise ConfigurationError(variable, text, "must be a whole number")
+    return int(word[:9])
+
+
 def _read_token_file(variable: str, text: str) -> Callable[[], str]:
     # Most accounts have a password, and need not wait for this import.
     from nornmail.net.oauth import OAuthTokens
@@ -195,6 +202,7 @@ PORT = Kind(_read_port, lambda value: _is_number(value, int), "must be a whole n
 SECONDS = Kind(
     _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"
 )
+COUNT = Kind(_read_count, lambda value: _is_number(value, int), "must be a whole number")
 DAYS = Kind(_read_days, lambda value: _is_number(value, (int, float)), "must be a number of days")
 TOKEN = Kind(
     _read_token_file,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
+    COUNT,
     DAYS,
     MAX_TIMEOUT,
     OPTIONAL_TEXT,
@@ -45,6 +46,8 @@ IDLE_RENEWAL = 540.0
 minutes without a word."""
 MAX_IDLE_RENEWAL = 1_740.0
 """Seconds. RFC 2177 wants an IDLE renewed at least every 29 minutes: servers hang up after 30."""
+MAX_WORKERS = 256
+"""Calls of a handler at a time: each has a thread, and a message in memory."""
 RETENTION_DAYS = 90.0
 """Days for which handled mail is remembered: more than a restored backup is likely to be old."""
 UIDVALIDITY_POLICIES: tuple[UidValidityPolicy, ...] = ("dedupe", "replay", "baseline")
@@ -112,6 +115,7 @@ class ImapSettings:
             "unverified" [IMAP_AUTHSERV_ID].
         retention: days for which the store keeps what is known of handled and passed-over mail;
             0 keeps it for ever [NORNMAIL_RETENTION, 90].
+        workers: how many calls of ``on_message`` may run side by side [NORNMAIL_WORKERS, 1].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -138,6 +142,7 @@ class ImapSettings:
     timeout: float = setting("IMAP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     authserv_id: str | None = setting("IMAP_AUTHSERV_ID", None, OPTIONAL_TEXT)
     retention: float = setting("NORNMAIL_RETENTION", RETENTION_DAYS, DAYS)
+    workers: int = setting("NORNMAIL_WORKERS", 1, COUNT)
 
     def __post_init__(self) -> None:
         if self.port == 0:
@@ -216,6 +221,18 @@ def _check_values(settings: ImapSettings) -> None:
     check_uidvalidity_policy(settings.on_uidvalidity_change)
     check_start_from(settings.start_from)
     check_retention(settings.retention)
+    check_workers(settings.workers)
+
+
+def check_workers(workers: object) -> None:
+    """Refuse a number of ``workers`` that is not a number, or out of bounds.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if type(workers) is not int or not 1 <= workers <= MAX_WORKERS:
+        accepted = f"must be a whole number from 1 to {MAX_WORKERS}"
+        raise ConfigurationError("NORNMAIL_WORKERS", workers, accepted)
 
 
 def check_retention(days: float) -> None:

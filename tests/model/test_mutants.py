@@ -42,7 +42,7 @@ def handled_is_not_written_down(patch: Patch) -> None:
 
     def forget(ledger: Ledger, *changes: Any) -> None:
         # A write that went no further than the page cache when the process was killed.
-        ledger._pending = [one for one in ledger._pending if not _is(one, State.HANDLED)]
+        ledger._pending = {k: c for k, c in ledger._pending.items() if not _is(c, State.HANDLED)}
         commit(ledger, *changes)
 
     patch.setattr(Ledger, "commit", forget)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -336,6 +337,28 @@ def test_an_interruption_in_a_commit_undoes_it(store: SqliteStateStore) -> None:
     with pytest.raises(KeyboardInterrupt):
         store.commit(lease, Changes([PutEntry(entry(State.CLAIMED))]))
     assert store.entries(INBOX, tuple(State)) == []
+    bring(store, lease, State.CLAIMED)
+
+
+def test_an_interruption_right_behind_begin_leaves_a_store_that_can_be_used(
+    store: SqliteStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    connection = store._connection
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(connection, name)
+
+        def execute(self, statement: str, *arguments: Any) -> Any:
+            connection.execute(statement, *arguments)
+            raise KeyboardInterrupt  # also within the ROLLBACK that follows
+
+    monkeypatch.setattr(store, "_connection", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        store.commit(lease, [PutEntry(entry(State.CLAIMED))])
+    monkeypatch.undo()
+    connection.execute("BEGIN")  # as if it had come before the block that rolls back
     bring(store, lease, State.CLAIMED)
 
 

@@ -8,6 +8,7 @@ who is behind it.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
 from collections import Counter
@@ -187,6 +188,7 @@ class World:
         rest = {name: value for name, value in options.items() if name not in _SETTINGS}
         rng = random.Random(1)
         own: dict[str, Any] = {"store": self.store, "clock": self.clock, "rng": rng}
+        own["workers"] = int(os.environ.get("NORNMAIL_TEST_WORKERS", "1"))
         if on_message is None and "inboxes" not in options:
             on_message = self.note
         poller = Poller(self.settings(**chosen), on_message=on_message, **{**own, **rest})

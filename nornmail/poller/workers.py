@@ -1,0 +1,269 @@
+"""Side by side: which messages may be in their handlers at the same time, and the threads for it.
+
+:class:`Schedule` decides and does nothing else. :class:`WorkerPool` calls handlers and does nothing
+else: the polling thread alone claims, settles and talks to the server, so that the delivery
+contract needs no locks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from nornmail.errors import ConfigurationError
+from nornmail.model import Entry, EntryKey, PutEntry, State
+from nornmail.poller.handler import Handler, HandlerRunner, Outcome, account_of
+from nornmail.poller.status import PollStats
+
+if TYPE_CHECKING:
+    from nornmail.message.message import Message
+
+log = logging.getLogger("nornmail.poller")
+
+OrderBy = Literal["conversation", "sender", "none"] | Callable[["Message"], object]
+"""What keeps its order although several messages are handled at a time."""
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Schedule(Generic[T]):
+    """Items that wait for a worker: at most so many at a time, and one at a time of each key.
+
+    Items of one key begin in the order in which they were added; all others as soon as they can.
+
+    Args:
+        size: how many items may be running.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._number = count()
+        self._ready: list[tuple[int, T]] = []
+        """A heap of the items whose key is free."""
+        self._behind: dict[Hashable, deque[tuple[int, T]]] = {}
+        """For each key that is taken, by an item that runs or is ready: those that follow it."""
+        self._keys: dict[T, Hashable | None] = {}
+        self._running: set[T] = set()
+
+    @property
+    def running(self) -> int:
+        """How many items run."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many items were added and do not run yet."""
+        return len(self._keys) - len(self._running)
+
+    def __iter__(self) -> Iterator[T]:
+        """All items, running or waiting."""
+        return iter(list(self._keys))
+
+    def add(self, item: T, key: Hashable | None) -> None:
+        """Let an item wait; one without a key waits for no other."""
+        self._keys[item] = key
+        entry = (next(self._number), item)
+        if key is None:
+            heapq.heappush(self._ready, entry)
+        elif key in self._behind:
+            self._behind[key].append(entry)
+        else:
+            self._behind[key] = deque()
+            heapq.heappush(self._ready, entry)
+
+    def start(self) -> T | None:
+        """Start the next item that may run, ``None`` when there is none."""
+        if not self._ready or len(self._running) >= self._size:
+            return None
+        _, item = heapq.heappop(self._ready)
+        self._running.add(item)
+        return item
+
+    def end(self, item: T) -> None:
+        """Note that an item has ended; the next one of its key may run."""
+        self._running.discard(item)
+        self._release(self._keys.pop(item, None))
+
+    def clear(self) -> None:
+        """Drop all items that wait."""
+        for item in set(self._keys) - self._running:
+            del self._keys[item]
+        self._ready.clear()
+        taken = {self._keys[item] for item in self._running}
+        self._behind = {key: deque() for key in taken if key is not None}
+
+    def _release(self, key: Hashable | None) -> None:
+        if key is None or key not in self._behind:
+            return
+        if self._behind[key]:
+            heapq.heappush(self._ready, self._behind[key].popleft())
+        else:
+            del self._behind[key]
+
+
+def check_order(order_by: object) -> None:
+    """Refuse an ``order_by`` that cannot be used.
+
+    Raises:
+        ConfigurationError: it is none of the names, and not a function.
+    """
+    if not callable(order_by) and order_by not in _KEYS:
+        accepted = 'must be "conversation", "sender", "none" or a function of a message'
+        raise ConfigurationError("order_by", order_by, accepted)
+
+
+def order_key(message: Message, order_by: OrderBy) -> Hashable | None:
+    """The key of a message: messages with one key are handled one after the other, in their order.
+
+    Args:
+        message: its headers suffice, but for a function that looks at more.
+        order_by: as :class:`~nornmail.poller.poller.Poller` has it.
+
+    Returns:
+        ``None`` for a message that waits for no other. Where a function of the program fails, or
+        returns what cannot be a key, all such messages share one.
+    """
+    if not callable(order_by):
+        return _KEYS[order_by](message)
+    try:
+        key = order_by(message)
+        hash(key)
+    except Exception as error:
+        log.warning("order_by failed for %s: %s", message.ref, account_of(error))
+        return _FAILED
+    return None if key is None else ("function", key)
+
+
+def _conversation(message: Message) -> Hashable:
+    root = next(iter(message.references), "") or message.in_reply_to or message.message_id
+    return ("thread", root) if root else (*_sender(message), message.inbox)
+
+
+def _sender(message: Message) -> tuple[str, str]:
+    return ("sender", message.from_.address.lower())
+
+
+_KEYS: dict[str, Callable[[Message], Hashable | None]] = {
+    "conversation": _conversation,
+    "sender": _sender,
+    "none": lambda _: None,
+}
+_FAILED = ("failed", "")
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A message on its way through its inboxes, one call of a handler after the other.
+
+    Attributes:
+        entries: of the inboxes that have yet to get it; the first one is next, or is claimed.
+        raw: the message.
+        stats: of the poll that found it.
+        flags: on the server.
+        new: it was not delivered before; else it is a retry.
+        counts: whether a failure counts as an attempt; a probe's does not.
+        others: changes that are written with its first claim.
+        claimed: the entry whose handler is being called.
+        outcome: of that call, once it has ended.
+        delivered: an inbox has had it.
+        let_in: it was claimed to find out whether a handler that is down works again.
+    """
+
+    entries: list[Entry]
+    raw: bytes
+    stats: PollStats
+    flags: frozenset[str] = frozenset()
+    new: bool = True
+    counts: bool = True
+    others: list[PutEntry] = field(default_factory=list)
+    claimed: Entry | None = None
+    outcome: Outcome | None = None
+    delivered: bool = False
+    let_in: bool = False
+
+    @property
+    def key(self) -> EntryKey:
+        """Of the entry that is claimed, or is the next to be."""
+        return (self.claimed or self.entries[0]).key
+
+
+class WorkerPool:
+    """Threads that call handlers; what comes of a call is put on its job.
+
+    Args:
+        size: how many threads there are at most; it is :attr:`size`.
+        runner: calls a handler.
+        wake: called, in a worker's thread, when a call has ended.
+    """
+
+    def __init__(self, size: int, runner: HandlerRunner, wake: Callable[[], object]) -> None:
+        self.size = size
+        self._runner = runner
+        self._wake = wake
+        self._calls: SimpleQueue[tuple[Job, Handler, Message] | None] = SimpleQueue()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.jobs: dict[Job, None] = {}
+        """Those whose handlers were called and whose outcomes were not settled, in that order."""
+
+    def submit(self, job: Job, handler: Handler, message: Message) -> None:
+        """Call a handler in a worker's thread, as soon as one is free."""
+        job.outcome = None
+        self.jobs[job] = None
+        if len(self._threads) < min(self.size, len(self.jobs)) and not self._start_thread(job):
+            return
+        self._calls.put((job, handler, message))
+
+    def ended(self) -> list[Job]:
+        """The jobs whose calls have ended; they stay in :attr:`jobs` until they are forgotten."""
+        self._ended.clear()
+        return [job for job in self.jobs if job.outcome is not None]
+
+    def forget(self, job: Job) -> None:
+        """Let go of a job that is settled."""
+        self.jobs.pop(job, None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until a call has ended; return whether one has."""
+        return any(job.outcome is not None for job in self.jobs) or self._ended.wait(seconds)
+
+    def close(self) -> None:
+        """End the threads, each after its present call. The pool can be used again."""
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._calls.put(None)
+        if not self.jobs:
+            for thread in threads:
+                thread.join()
+
+    def _start_thread(self, job: Job) -> bool:
+        thread = threading.Thread(target=self._work, name="nornmail-worker", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads: fewer have to do
+            if self._threads:
+                return True
+            job.outcome = Outcome(
+                State.WAITING, account_of(error), counts=False, works=None, stop=error
+            )
+            self._ended.set()
+            return False
+        self._threads.append(thread)
+        return True
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            job, handler, message = call
+            outcome = self._runner.call(handler, message)
+            del call, handler, message  # the next one may be long in coming
+            job.outcome = outcome
+            self._ended.set()
+            self._wake()
+            del job, outcome
