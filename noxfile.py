@@ -128,9 +128,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Small changes of the code that the tests must notice: see tests/mutants.py."""
+    """Small changes of the code that the tests must notice: see tests/mutants."""
     session.install("pytest>=8.3", "aiosmtpd>=1.4.6")
-    session.run("python", str(ROOT / "tests" / "mutants.py"), *session.posargs)
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.mutants import ROOMS, ROOT, Result, earlier_results, fitting_tests, mutants, mutated
+from tests.mutants.__main__ import ROOMS, TESTS, earlier_results, files_of
+from tests.mutants.changes import Mutant, mutants, mutated
+from tests.mutants.plugin import can_be_patched, patch
+from tests.mutants.runs import ROOT, KnownTest, Result, fitting_tests
 
 
 @pytest.mark.parametrize(
@@ -18,7 +23,9 @@ from tests.mutants import ROOMS, ROOT, Result, earlier_results, fitting_tests, m
         ),
         pytest.param("x = a < b\n", ["x = a >= b", "x = a <= b"], id="a comparison is turned"),
         pytest.param("x = a is None\n", ["x = a is not None"], id="an identity is turned"),
-        pytest.param("x = a and b\n", ["x = b", "x = a"], id="a condition is left out"),
+        pytest.param(
+            "x = a and b\n", ["x = True and b", "x = True and a"], id="a condition is left out"
+        ),
         pytest.param("x = not a\n", ["x = not not a"], id="a negation is left out"),
         pytest.param("while a:\n    b = 1\n", ["while False:\n    b = 1"], id="no endless loop"),
         pytest.param(
@@ -26,6 +33,21 @@ from tests.mutants import ROOMS, ROOT, Result, earlier_results, fitting_tests, m
             ["if True:\n    b = 1", "if False:\n    b = 1"],
             id="a condition is made constant",
         ),
+        pytest.param(
+            "try:\n    a = b\nexcept E:\n    return None\n",
+            ["try:\n    a = b\nexcept E:\n    raise"],
+            id="an exception is not handled",
+        ),
+        pytest.param(
+            'f = "UPDATE t SET a = 1 WHERE b <= 2 AND c"\n',
+            [
+                "f = 'UPDATE t SET a = 1 WHERE b < 2 AND c'",
+                "f = 'UPDATE t SET a = 1 WHERE b <= 2 OR c'",
+            ],
+            id="a condition in SQL is changed",
+        ),
+        pytest.param('f = "BEGIN IMMEDIATE"\n', ["f = 'BEGIN'"], id="a lock in SQL is left out"),
+        pytest.param('f = "more AND more"\n', [], id="other texts stay"),
         pytest.param("raise A\n", ["pass"], id="an exception is swallowed"),
         pytest.param("self.a = b()\n", ["pass"], id="an attribute is not set"),
         pytest.param("self._a = a\n", [], id="a kept argument stays"),
@@ -48,18 +70,19 @@ from tests.mutants import ROOMS, ROOT, Result, earlier_results, fitting_tests, m
 )
 def test_the_changes(code: str, expected: list[str]) -> None:
     made = mutants("poller/ledger.py", code)
-    assert sorted(mutated(code, mutant.number) for mutant in made) == sorted(expected)
+    texts = [ast.unparse(mutated(code, mutant.number)) for mutant in made]
+    assert sorted(texts) == sorted(expected)
 
 
 def test_equal_changes_have_names_of_their_own() -> None:
     code = "def f():\n    g(1)\n    g(1)\n"
     made = mutants("poller/ledger.py", code)
     assert len({mutant.name for mutant in made}) == len(made)
-    assert [mutant.line for mutant in made] == [2, 3, 3]
+    assert [mutant.lines[0] for mutant in made] == [2, 3, 2]
 
 
 def test_every_change_of_a_room_can_be_made() -> None:
-    source = (ROOT / "nornmail" / "poller" / "uidvalidity.py").read_text("utf-8")
+    (source,) = files_of(["poller/uidvalidity.py"]).values()
     for mutant in mutants("poller/uidvalidity.py", source)[::10]:
         compile(mutated(source, mutant.number), mutant.path, "exec")
 
@@ -72,11 +95,74 @@ def test_a_changed_file_has_other_keys() -> None:
 
 
 def test_the_rooms_and_their_tests_are_there() -> None:
-    for pattern, tests in ROOMS.items():
+    for pattern in ROOMS:
         assert list((ROOT / "nornmail").glob(pattern)), pattern
-        for path in tests:
-            assert (ROOT / path).exists(), path
-    assert fitting_tests("stores/sqlite.py") == ROOMS["stores/*.py"]
+    for path in TESTS:
+        assert (ROOT / path).is_dir(), path
+    assert {"stores/sqlite.py", "poller/ledger.py"} < set(files_of([]))
+
+
+CODE = """
+class A:
+    @staticmethod
+    def f(x):
+        return [y for y in x if y > 1]
+
+def g():
+    def inner():
+        return 1 + 1
+    return inner
+
+B = g()()
+"""
+
+
+def changed(words: str) -> Mutant:
+    (mutant,) = [mutant for mutant in mutants("a.py", CODE) if words in mutant.name]
+    return mutant
+
+
+@pytest.mark.parametrize(
+    ("words", "call", "before", "after"),
+    [("y > 1 -> y >= 1", "A.f([1, 2])", [2], [1, 2]), ("1 + 1 -> 1 - 1", "g()()", 2, 0)],
+)
+def test_a_function_that_was_imported_gets_the_code_of_the_mutant(
+    words: str, call: str, before: object, after: object
+) -> None:
+    module = ModuleType("a")
+    old = compile(CODE, "/nowhere/a.py", "exec")
+    exec(old, module.__dict__)  # noqa: S102
+    assert eval(call, module.__dict__) == before  # noqa: S307
+    new = compile(mutated(CODE, changed(words).number), "/nowhere/a.py", "exec")
+    assert can_be_patched(old, new, set())
+    patch("/nowhere/a.py", new)
+    assert eval(call, module.__dict__) == after  # noqa: S307
+
+
+def test_what_an_import_does_cannot_be_patched() -> None:
+    old = compile(CODE, "a.py", "exec")
+    in_inner = compile(mutated(CODE, changed("1 + 1").number), "a.py", "exec")
+    assert not can_be_patched(old, in_inner, imported={9})  # B was made by it
+    assert not can_be_patched(old, compile(CODE.replace("B = ", "B = 1 + "), "a.py", "exec"), set())
+
+
+def test_the_quickest_tests_of_a_line_come_first_and_processes_last() -> None:
+    def of(name: str, seconds: float, *lines: int, processes: bool = False) -> KnownTest:
+        return KnownTest(name, seconds, processes, {"a.py": frozenset(lines)})
+
+    tests = [
+        of("a::1", 3.0, 9),
+        of("a::2", 1.0, 9),
+        of("a::3", 2.0, 9),
+        of("b::1", 0.5, 9, 10),
+        of("b::2", 0.1, 11),
+        of("c::1", 0.1, processes=True),
+    ]
+    mutant = Mutant("a.py", (9, 9), (8, 11), "", "", 0)
+    names = [test.name for test in fitting_tests(tests, mutant)]
+    assert names == ["b::1", "a::2", "a::3", "a::1", "c::1"]
+    nowhere = Mutant("a.py", (7, 7), (7, 11), "", "", 0)
+    assert "b::2" in [test.name for test in fitting_tests(tests, nowhere)]
 
 
 def test_the_last_result_of_a_mutant_counts(tmp_path: Path) -> None:
