@@ -30,7 +30,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
 
 
-def install_wheel(session: nox.Session) -> None:
+def build_wheel(session: nox.Session) -> Path:
     # Not session.create_tmp(): it moves TMPDIR to a path too long for the sockets that tests open.
     dist = Path(session.virtualenv.location) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -38,7 +38,23 @@ def install_wheel(session: nox.Session) -> None:
         "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist), str(ROOT)
     )
     (wheel,) = dist.glob("nornmail-*.whl")
-    session.install("--force-reinstall", f"{wheel}[test]")
+    return wheel
+
+
+def install_wheel(session: nox.Session) -> None:
+    session.install("--force-reinstall", f"{build_wheel(session)}[test]")
+
+
+def run_in_root(session: nox.Session, which: str) -> None:
+    """Run the default tests in a root of their own, which is made the first time, as root."""
+    wheel = build_wheel(session)
+    session.install("pytest>=8.3")
+    wheels = wheel.parent
+    # The root fetches nothing: what the tests need is in pure Python, the same for every version.
+    session.run("python", "-m", "pip", "download", "-q", "-d", str(wheels), f"{wheel}[test]")
+    files = [str(file) for file in wheels.glob("*.whl")]
+    arguments = ["python", "-m", "tests.support.pythons", which, *files, "--", *session.posargs]
+    session.run(*arguments)
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
@@ -61,6 +77,18 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
 def tests(session: nox.Session) -> None:
     """The default tests, on every Python that is here."""
     run_pytest(session)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The default tests on the oldest Python, in a Debian of its own."""
+    run_in_root(session, "oldest")
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """The default tests on the newest Python of Debian sid, in a root of its own."""
+    run_in_root(session, "newest")
 
 
 @nox.session

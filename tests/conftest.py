@@ -7,10 +7,10 @@ its name in the processes that a test starts, too.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))
+
+# Half of the time until the first test goes into compiling. It is done once for a checkout, in one
+# folder of it, also where Python shall leave no bytecode beside the code; and processes that tests
+# start have it, too.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".bytecode")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Only now can they be found.
 from tests.support.courier import start_courier  # noqa: E402
@@ -37,9 +44,6 @@ PACKAGE = package_directory()
 EXPECT_INSTALLED = "NORNMAIL_EXPECT_INSTALLED"
 
 
-BYTECODE = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
-
-
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(EXPECT_INSTALLED) and "site-packages" not in PACKAGE.parts:
         raise pytest.UsageError(f"{EXPECT_INSTALLED} is set, and nornmail comes from {PACKAGE}")
@@ -47,15 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
         required()
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    # Processes that tests start compile the package once in a run, and not once each.
-    folder = config.stash[BYTECODE] = tempfile.TemporaryDirectory(prefix="nornmail-bytecode-")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+    gc.disable()  # nothing of what is collected is garbage
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if BYTECODE in config.stash:
-        config.stash[BYTECODE].cleanup()
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the modules and tests again: there are a million."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header() -> str:

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from contextlib import closing, suppress
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
@@ -111,6 +112,7 @@ class Work:
             self._waiting.put(mutant)
         self.done: Queue[Result | BaseException] = Queue()
         self._first = threading.Lock()
+        self._checkouts: list[Checkout] = []
         self._paths = sorted(files_of([]))
 
     def run(self) -> None:
@@ -118,28 +120,29 @@ class Work:
         try:
             with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
                 checkout = Checkout(Path(folder), TESTS, self._paths)
-                try:
-                    with self._first:  # the others take what the first has noted
-                        tests = lines_of_tests(checkout)
+                self._checkouts.append(checkout)
+                with self._first:  # the others take what the first has noted
+                    tests = lines_of_tests(checkout)
+                with suppress(Empty):
                     while True:
                         self.done.put(checkout.run(self._waiting.get_nowait(), tests))
-                finally:
-                    checkout.close()
-        except Empty:
-            return
         except BaseException as error:
             self.done.put(error)
+
+    def close(self) -> None:
+        """End every process, although its mutant may still run."""
+        for checkout in self._checkouts:
+            checkout.close()
 
 
 def run_all(waiting: list[Mutant], processes: int, file: Path, results: dict[str, Result]) -> None:
     """Run the mutants that wait, and write every result down as it comes."""
     work = Work(waiting)
     count = len(waiting)
-    workers = [threading.Thread(target=work.run) for _ in range(min(processes, count))]
-    for worker in workers:
-        worker.start()
+    for _ in range(min(processes, count)):
+        threading.Thread(target=work.run, daemon=True).start()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as lines:
+    with closing(work), file.open("a", encoding="utf-8") as lines:
         for number in range(1, count + 1):
             result = work.done.get()
             if isinstance(result, BaseException):
@@ -149,8 +152,6 @@ def run_all(waiting: list[Mutant], processes: int, file: Path, results: dict[str
             lines.flush()
             verdict = f"killed by {result.by}" if result.by else "SURVIVED"
             print(f"{number}/{count} {result.seconds:5.1f} s {verdict}: {result.name}", flush=True)
-    for worker in workers:
-        worker.join()
 
 
 def report(chosen: list[Mutant], results: dict[str, Result]) -> float:

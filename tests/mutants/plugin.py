@@ -176,6 +176,7 @@ class Runner:
     def _fork(self, work: Callable[[Path], None], seconds: float) -> bool:
         """Whether a fork did its work in this time. Nothing that it started outlives it."""
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
+        folder.chmod(0o755)  # a test may become another user
         results = folder / "results"
         child = os.fork()
         if child == 0:

@@ -24,6 +24,7 @@ from tests.mutants.plugin import ORDERS
 ROOT = Path(__file__).resolve().parents[2]
 IGNORED = shutil.ignore_patterns(
     *(".git", ".nox", ".venv", ".mypy_cache", ".ruff_cache", ".mutants", "__pycache__", "build"),
+    ".bytecode",
     *("venv", "*.egg-info", "dist"),
 )
 TEST_SECONDS = 30
@@ -83,7 +84,8 @@ class KnownTest:
 def fitting_tests(tests: Sequence[KnownTest], mutant: Mutant) -> list[KnownTest]:
     """The tests that run the mutant's lines, the quickest of each file first.
 
-    Tests whose code runs in processes of their own come last. Where no test runs the lines
+    Tests whose code runs in processes of their own come last, of the files that have to do with
+    that file of the package, or run nothing themselves. Where no test runs the lines
     themselves, as with those of an import, the function's, class's or file's tests fit.
     """
     hits = [test for test in tests if test.runs(mutant.path, mutant.lines)]
@@ -100,7 +102,9 @@ def fitting_tests(tests: Sequence[KnownTest], mutant: Mutant) -> list[KnownTest]
     first.sort(key=lambda test: test.seconds)
     by_speed = sorted(files.values(), key=lambda group: sum(test.seconds for test in group))
     rest = [test for group in by_speed for test in group]
-    elsewhere = [test for test in tests if test.processes]
+    near = {test.file for test in tests if mutant.path in test.lines}
+    near |= {test.file for test in tests} - {test.file for test in tests if test.lines}
+    elsewhere = [test for test in tests if test.processes and test.file in near]
     return list(dict.fromkeys([*first, *(test for test in rest if not test.processes), *elsewhere]))
 
 

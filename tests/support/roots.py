@@ -1,7 +1,7 @@
-"""Debians of their own, for servers that cannot stand beside the machine's Dovecot.
+"""Debians of their own, for servers and Pythons that cannot stand beside the machine's own.
 
-Cyrus and Courier conflict with Debian's ``dovecot-imapd``, and Dovecot 2.4 is newer than what most
-machines have. Each lives in a directory that holds a small Debian, made once and kept; what runs
+Cyrus and Courier conflict with Debian's ``dovecot-imapd``, and Dovecot 2.4 and the newest Python are
+newer than what most machines have. Each lives in a directory that holds a small Debian, made once and kept; what runs
 in it has mounts and process ids of its own, so nothing of it outlives the process that started it.
 """
 
@@ -49,7 +49,7 @@ class Recipe:
     """What a root holds.
 
     Attributes:
-        name: of the server, as NORNMAIL_REQUIRE has it, and of the root's directory.
+        name: of the root's directory, and of a server as NORNMAIL_REQUIRE has it.
         suite: Debian's.
         packages: what is installed, with nothing that is only recommended.
     """
@@ -81,18 +81,36 @@ class Root:
         return [*unshare, "--kill-child", *enter, *command]
 
 
+class RootError(Exception):
+    """No root can be made or entered here; the text says why."""
+
+
 def find_root(recipe: Recipe) -> Root:
-    """The server's root, which is made if need be.
+    """The server's root for a test, which is made if need be.
 
     Making one takes about a minute and some hundred megabytes, and a suite on one more server takes
     minutes, so the test is skipped unless the run was told to require the server.
     """
     if recipe.name not in required():
         missing(recipe.name, f"{VARIABLE}={recipe.name} makes and runs it")
+    try:
+        return root_of(recipe)
+    except RootError as error:
+        missing(recipe.name, str(error))
+
+
+def root_of(recipe: Recipe) -> Root:
+    """The root of a recipe, which is made if need be.
+
+    Raises:
+        RootError: this machine cannot have one.
+    """
     if platform.system() != "Linux" or os.geteuid() != 0:
-        missing(recipe.name, "it needs a root directory of its own: Linux, as root")
+        raise RootError("it needs a root directory of its own: Linux, as root")
     if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
-        missing(recipe.name, f"not here: {', '.join(lacking)}")
+        raise RootError(f"not here: {', '.join(lacking)}")
+    if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], check=False).returncode:
+        raise RootError("nothing can be mounted here, so that no root can be entered")
     path = Path(os.environ.get(PLACE_VARIABLE, DEFAULT_PLACE)) / recipe.name
     if not (path / MADE).exists():
         _make(recipe, path)
@@ -105,14 +123,14 @@ def _make(recipe: Recipe, path: Path) -> None:
     fresh = Path(tempfile.mkdtemp(prefix=f"{recipe.name}-", dir=path.parent))
     try:
         fresh.chmod(0o755)
-        _do(recipe, "debootstrap", "--variant=minbase", recipe.suite, str(fresh))
+        _do("debootstrap", "--variant=minbase", recipe.suite, str(fresh))
         policy = fresh / "usr/sbin/policy-rc.d"
         policy.write_text(_POLICY)
         policy.chmod(0o755)
         apt = ("chroot", str(fresh), "apt-get", "-q", "-y", *OPTIONS)
-        _do(recipe, *apt, "update")
-        _do(recipe, *apt, "install", "--no-install-recommends", *recipe.packages)
-        _do(recipe, *apt, "clean")
+        _do(*apt, "update")
+        _do(*apt, "install", "--no-install-recommends", *recipe.packages)
+        _do(*apt, "clean")
         (fresh / MADE).touch()
         if not (path / MADE).exists():  # another run may have been faster
             shutil.rmtree(path, ignore_errors=True)
@@ -121,7 +139,7 @@ def _make(recipe: Recipe, path: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _do(recipe: Recipe, *command: str) -> None:
+def _do(*command: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         command,
@@ -132,4 +150,4 @@ def _do(recipe: Recipe, *command: str) -> None:
         text=True,
     )
     if done.returncode:
-        missing(recipe.name, f"{command[0]} failed:\n" + "\n".join(done.stdout.splitlines()[-10:]))
+        raise RootError(f"{command[0]} failed:\n" + "\n".join(done.stdout.splitlines()[-10:]))

@@ -1,8 +1,8 @@
 """A time limit for every test: one that hangs fails with the stacks of all threads, and no other.
 
 A pytest plugin of the standard library alone. A signal interrupts the main thread, which runs the
-test, in whatever it waits for. What no signal interrupts, as a loop in C, ends the whole run a
-little later, with the stacks as well.
+test, in whatever it waits for. What no signal interrupts, as a loop in C, ends the whole run
+later, with the stacks as well.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Generator
 from types import FrameType
@@ -28,9 +29,15 @@ ENVIRONMENT = "NORNMAIL_TEST_SECONDS"
 """Overrides `SECONDS`, for a machine under a debugger and for the test of this plugin."""
 
 GRACE = 30.0
-"""Seconds after the limit until the whole run ends, where a test cannot be interrupted."""
+"""Seconds after the limit until the whole run may end, where a test cannot be interrupted."""
+
+RENEWED = 0.5
+"""The part of the time until that end after which it is put off again: to do so means a thread that
+ends and another that starts, which is too dear for every phase of every test."""
 
 _hung: list[str] = []
+_ends: list[tuple[float, float]] = []
+"""When the end of the run was put off last, and by how much: in seconds."""
 _STDERR = pytest.StashKey[int]()
 """A copy of the standard error that pytest does not capture, for stacks at a hard end."""
 
@@ -42,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the process although a thread of a test that hung is still there."""
+    _never_end()
     if _hung:
         faulthandler.dump_traceback_later(GRACE, exit=True, file=config.stash[_STDERR])
     else:
@@ -69,6 +77,7 @@ def stacks() -> str:
 def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
     seconds = seconds_for(item)
     if seconds is None or not hasattr(signal, "SIGALRM"):  # Windows has none
+        _never_end()
         return (yield)
 
     def fail(_number: int, _frame: FrameType | None) -> None:
@@ -77,13 +86,28 @@ def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
 
     before = signal.signal(signal.SIGALRM, fail)
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=item.config.stash[_STDERR])
+    _put_off_the_end((seconds + GRACE) / RENEWED, item.config)
     try:
         return (yield)
     finally:
-        faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _never_end() -> None:
+    if _ends:
+        faulthandler.cancel_dump_traceback_later()
+        _ends.clear()
+
+
+def _put_off_the_end(seconds: float, config: pytest.Config) -> None:
+    now = time.monotonic()
+    if _ends:
+        before, length = _ends[-1]
+        if length == seconds and now < before + length * RENEWED:
+            return
+    _ends[:] = [(now, seconds)]
+    faulthandler.dump_traceback_later(seconds, exit=True, file=config.stash[_STDERR])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

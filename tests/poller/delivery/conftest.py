@@ -16,7 +16,7 @@ from nornmail.testing import MailServer, Proxy
 from nornmail.testing.server import CERTIFICATE_FILES
 from tests.poller.delivery.backends import Backend
 from tests.poller.delivery.differences import difference
-from tests.poller.delivery.harness import SERVERS, ServerKind, World
+from tests.poller.delivery.harness import EMBEDDED, SERVERS, ServerKind, World
 from tests.support.server import PrivateServer
 
 USER = "agent@example.com"
@@ -31,7 +31,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(differs.mark())
 
 
-@pytest.fixture(params=SERVERS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test on every server; on the embedded ones where the real are left out anyway."""
+    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "world" in metafunc.fixturenames and "world" not in named:
+        servers = EMBEDDED if "not interop" in metafunc.config.option.markexpr else SERVERS
+        metafunc.parametrize("world", servers, indirect=True)
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A server with an empty mailbox, what stands before it, and nothing handed over yet."""
     kind: ServerKind = request.param
