@@ -8,7 +8,6 @@ import inspect
 import os
 import re
 import subprocess
-import sys
 import textwrap
 from dataclasses import fields
 from pathlib import Path
@@ -36,7 +35,7 @@ from nornmail.model import TRANSITIONS, State
 from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
-from tests.support.package import package_directory
+from tests.cli.support import Running, zygote
 from tests.support.postgresql import server
 from tests.support.suite import run_pytest
 
@@ -111,8 +110,6 @@ LIMITED = (
 )
 """The modules of which every number is on the page of limits."""
 UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
-EXAMPLE_SECONDS = 60
-"""Every example ends in a second or two; one that does not has gone wrong."""
 
 _BLOCK = re.compile(r"^(?P<indent> *)```python\b[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.M | re.S)
 _RUN = "<!-- run -->\n"
@@ -219,18 +216,11 @@ def test_python_blocks_compile(page: Path) -> None:
 
 def run(code: str, directory: Path, **environment: str) -> str:
     """What a program prints in an empty directory; it must end well, and without a warning."""
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "utf8", "-c", code],
-        cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(package_directory().parent)} | environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=EXAMPLE_SECONDS,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    program = zygote().start(("-c", code), directory, os.environ | environment, subprocess.PIPE)
+    with Running(program) as running:
+        ended = running.end()
+    assert ended.status == 0, ended.err
+    return ended.out.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(("code", "output"), ALL_EXAMPLES)

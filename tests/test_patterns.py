@@ -15,11 +15,15 @@ import pytest
 
 from tests.support.package import package_directory
 
+_POSSESSIVE = re.compile(r"[*+?}](?:[\"']\s*[a-z]*[\"'])?\+")
+"""The end of a possessive quantifier, in the text of a module: in one literal or in two."""
 _POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+")
 
 
 def possessive_groups(source: str) -> list[str]:
     """The strings of a module that have a possessive quantifier over a group."""
+    if not _POSSESSIVE.search(source):
+        return []  # nothing to parse for
     return [
         str(node.value)
         for node in ast.walk(ast.parse(source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,26 @@ ONLY_IN = {"imaplib": "imap", "smtplib": "smtp", "pytest": "pytest_plugin"}
 ALLOWED = sys.stdlib_module_names | {"pytest"}
 
 
+@cache
+def imports(source: str) -> list[ast.Import | ast.ImportFrom]:
+    """The statements of ``source`` that import, wherever they stand."""
+    found = []
+    blocks: list[ast.AST] = [ast.parse(source)]
+    while blocks:
+        for node in ast.iter_child_nodes(blocks.pop()):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found.append(node)
+            elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+                blocks.append(node)  # no statement stands within an expression
+    return found
+
+
 def imported(source: str, module: str) -> Iterator[str]:
     """The full names that ``source``, the text of ``module``, imports anywhere."""
-    for node in ast.walk(ast.parse(source)):
+    for node in imports(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             above = module.split(".")[: -node.level] if node.level else []
             base = ".".join([*above, node.module] if node.module else above)
             yield from (f"{base}.{alias.name}" for alias in node.names)

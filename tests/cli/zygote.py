@@ -20,10 +20,14 @@ from typing import IO
 
 from tests.support.package import package_directory
 
-PROGRAM = (
-    "from tests.cli.zygote import become_child; become_child(); "
-    "import sys; from nornmail.cli import main; sys.exit(main())"
-)
+PROGRAM = """
+from tests.cli.zygote import become_child; become_child()
+import sys
+if sys.argv[1:2] != ["-c"]:
+    from nornmail.cli import main
+    sys.exit(main())
+exec(sys.argv.pop(2))
+"""
 ORDER_BYTES = 1 << 20
 """Octets of an order: arguments and the environment."""
 
@@ -88,7 +92,7 @@ class Zygote:
         paths = [str(package_directory().parent), str(Path(__file__).parents[2])]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", PROGRAM],
+                [sys.executable, "-W", "error", "-X", "utf8", "-c", PROGRAM],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -97,7 +101,7 @@ class Zygote:
     def start(
         self, arguments: tuple[str, ...], directory: Path, environment: dict[str, str], stdout: int
     ) -> Forked:
-        """Start ``nornmail``.
+        """Start ``nornmail``, or Python where the arguments are ``-c`` and a program.
 
         Args:
             stdout: a descriptor for its standard output, or PIPE.
@@ -127,9 +131,12 @@ class Zygote:
 
 def become_child() -> None:
     """The zygote itself. It returns in every child, and nowhere else."""
-    import nornmail.cli.http_server  # noqa: F401
+    import nornmail.cli.http_server
+    import nornmail.testing
     from nornmail.cli import main  # noqa: F401
 
+    for name in nornmail.__all__:
+        getattr(nornmail, name)  # which imports it
     orders = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those between are reaped by the system
     while True:

@@ -92,15 +92,23 @@ def stores(tmp_path: Path) -> dict[str, Callable[[], StateStore]]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "behind its effect"])
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("memory", 4),
+        ("sqlite", 41),
+        pytest.param("memory", 1, marks=pytest.mark.long),
+        pytest.param("sqlite", 13, marks=pytest.mark.long),
+    ],
+)
 def test_ctrl_c_at_any_call_of_the_store_loses_and_doubles_nothing(
-    kind: str, after: bool, tmp_path: Path
+    kind: str, step: int, after: bool, tmp_path: Path
 ) -> None:
     make = stores(tmp_path)[kind]
     whole = Interrupting(make(), 0, after=after)
     run(whole)
     calls, seen = whole.calls, set()
-    for at in range(1, calls + 1, 1 if kind == "memory" else 13):
+    for at in range(1, calls + 1, step):
         store = Interrupting(make(), at, after=after)
         one = run(store)
         try:

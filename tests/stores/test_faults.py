@@ -71,7 +71,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(KILLS, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(KILLS, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_acknowledged_commit_is_lost_to_kill_9(kind: str, kills: int, tmp_path: Path) -> None:
     acknowledged = 0

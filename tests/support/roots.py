@@ -1,8 +1,9 @@
 """Debians of their own, for servers and Pythons that cannot stand beside the machine's own.
 
-Cyrus and Courier conflict with Debian's ``dovecot-imapd``, and Dovecot 2.4 and the newest Python are
-newer than what most machines have. Each lives in a directory that holds a small Debian, made once and kept; what runs
-in it has mounts and process ids of its own, so nothing of it outlives the process that started it.
+Cyrus and Courier conflict with Debian's ``dovecot-imapd``, and Dovecot 2.4 and the newest Python
+are newer than what most machines have. Each lives in a directory that holds a small Debian, made
+once and kept; what runs in it has mounts and process ids of its own, so nothing of it outlives the
+process that started it.
 """
 
 from __future__ import annotations

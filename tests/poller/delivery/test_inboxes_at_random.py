@@ -19,7 +19,7 @@ from tests.poller.delivery.harness import World, embedded_only, mail
 
 ADDRESSES = ("a@example.com", "b@example.com", "c@example.com")
 LATER = "d@example.com"
-SEEDS = [pytest.param(seed, marks=pytest.mark.long if seed >= 12 else ()) for seed in range(40)]
+SEEDS = [pytest.param(seed, marks=pytest.mark.long if seed >= 4 else ()) for seed in range(40)]
 """The first twelve in the default run."""
 STEPS = 40
 DELAYS = (60.0,) * 40

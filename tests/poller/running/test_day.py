@@ -230,6 +230,16 @@ SCENES: dict[str, tuple[Callable[[Trouble], None], Bounds]] = {
 }  # fmt: skip
 """What goes wrong, and what a day of it may cost."""
 
+LONG_DAYS = {
+    "the server does not answer",  # each of its four hundred connections waits for a real time-out
+    "the connection is cut at each SELECT",
+    "BYE every half an hour",
+    "tokens last an hour",
+    "each answer takes 20 seconds",
+    "connections are reset",
+}
+"""Those with the most commands; their bounds are looked at in the long run."""
+
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "explanation" / "trouble.md"
 
 
@@ -317,11 +327,7 @@ def live(arrange: Callable[[Trouble], None]) -> Cost:
 
 @pytest.mark.parametrize(
     "scene",
-    [
-        # Each of its four hundred connections waits for a real time-out.
-        pytest.param(name, marks=pytest.mark.long if name == "the server does not answer" else ())
-        for name in SCENES
-    ],
+    [pytest.param(name, marks=pytest.mark.long if name in LONG_DAYS else ()) for name in SCENES],
 )
 def test_what_a_day_of_trouble_costs(scene: str) -> None:
     arrange, bounds = SCENES[scene]
