@@ -39,7 +39,7 @@ if REPLAYED:
 BY_TURNS = [
     pytest.param(store, action, id=f"{store}-{action}", marks=marks)
     for store, action in CASES
-    for by_turns in [(ACTIONS.index(action) + list(PATHS).index(store)) % 2 == 0]
+    for by_turns in [(list(ACTIONS).index(action) + list(PATHS).index(store)) % 2 == 0]
     for marks in [() if by_turns or action == "standby" or REPLAYED else pytest.mark.long]
 ]
 every_case = pytest.mark.parametrize(("store", "action"), CASES, ids=map("-".join, CASES))
