@@ -36,6 +36,7 @@ from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
 from tests.cli.support import Running, zygote
+from tests.support.package import package_directory
 from tests.support.postgresql import server
 from tests.support.suite import run_pytest
 
