@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from nornmail.html.css.color import BLACK, Color, legacy_color
-from nornmail.html.css.computed import compute, what_hides_text
+from nornmail.html.css.computed import compute, is_inked, what_hides_text
 from nornmail.html.css.geometry import push
 from nornmail.html.css.properties import IMAGE, INHERITED, UNKNOWN, Value
 from nornmail.html.css.style import Style
@@ -162,7 +162,7 @@ class Cascade:
             return
         if made.get("z-index", 0) < 0:
             style.group = style.group.painted(ink)
-            style.unseen = what_hides_text(style)
+            style.has_ink = is_inked(style)
         elif ink.alpha * made.get("opacity", 1.0) > 0.9:
             style.lost = style.unseen = "covered"
 

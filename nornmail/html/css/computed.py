@@ -55,7 +55,8 @@ def compute(
     if UNKNOWN in sets:
         style.lost = style.lost or _UNKNOWN_STYLE
     _text(style, parent, sets)
-    style.is_dark = sets.get("color-scheme", style.is_dark)
+    if "color-scheme" in sets:
+        style.is_dark = sets["color-scheme"]
     if is_root:
         style.root_size = style.size
         if sets.get("mix-blend-mode", "normal") != "normal":
@@ -64,7 +65,8 @@ def compute(
         style.group, style.color = Group(_DARK_CANVAS), WHITE
     style.display = sets.get("display", "")
     is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
-    style.is_out = is_out
+    if is_out:
+        style.is_out = True
     around = "flex" if is_root else parent.display  # both make a block of what is in them
     style.layout = layout_of(name, style.display, around, style.white_space, is_out)
     if not style.lost:
@@ -89,8 +91,16 @@ def compute(
         style.unseen = style.lost
         return style
     style.is_painted = _covers_what_is_behind(style, sets)
+    if style.group is not parent.group or not _INKS.isdisjoint(sets):
+        style.has_ink = is_inked(style)
     style.unseen = what_hides_text(style)
     return style
+
+
+_INKS: Final = frozenset(
+    {"background-clip", "color", "text-fill-color", "text-shadow", "text-stroke-color",
+     "text-stroke-width"}
+)  # fmt: skip
 
 
 _DARK_CANVAS: Final = Color(18, 18, 18)
@@ -222,6 +232,8 @@ def _arguments(text: str, at: int) -> tuple[str, int]:
 
 
 def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+    if _TEXT.isdisjoint(sets):
+        return
     size = sets.get("font-size")
     if size is not None:
         style.size = size.pixels(parent.size, parent.size)
@@ -244,6 +256,10 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         style.is_rtl = sets["direction"] == "rtl"
 
 
+_TEXT: Final = frozenset(
+    {"direction", "font-size", "font-size-adjust", "letter-spacing", "line-height", "text-align",
+     "text-indent", "visibility", "white-space"}
+)  # fmt: skip
 _MODEST: Final = 0.5
 SMALLEST_BY_STEPS: Final = 6.0
 """Pixels below which steps of half and more do not lead from the size that nothing has set, as in
@@ -303,6 +319,9 @@ def _colored(shadow: Shadow, current: Color) -> Shadow:
 
 
 def _group(style: Style, sets: Mapping[str, Value]) -> None:
+    """The group that an element makes which is drawn apart."""
+    if _GROUPING.isdisjoint(sets):
+        return
     applied, opacity = sets.get("filter"), sets.get("opacity", 1.0)
     blend = sets.get("mix-blend-mode", "normal")
     backdrop = sets.get("backdrop-filter")
@@ -316,9 +335,12 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
         style.block_group = None
 
 
+_GROUPING: Final = frozenset({"backdrop-filter", "filter", "mix-blend-mode", "opacity"})
+
+
 def _paint(style: Style, sets: Mapping[str, Value]) -> None:
     """The element's own background, and shadows that lie on it."""
-    if _is_beside_text(style, sets):
+    if _PAINTING.isdisjoint(sets) or _is_beside_text(style, sets):
         return
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
@@ -336,6 +358,11 @@ def _paint(style: Style, sets: Mapping[str, Value]) -> None:
         if shadow.is_inset and _depth(shadow) >= _FILLING:
             ink = style.color if shadow.color == CURRENT else shadow.color
             style.group = style.group.painted(ink)
+
+
+_PAINTING: Final = frozenset(
+    {"background-clip", "background-color", "background-image", "box-shadow"}
+)
 
 
 def _is_beside_text(style: Style, sets: Mapping[str, Value]) -> bool:
@@ -365,6 +392,9 @@ def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
     """What hides the element and all within it, whatever that says; ``""`` if nothing does."""
     if style.display == "none" or style.display in ("table-column", "table-column-group"):
         return "display"
+    is_collapsed = style.is_collapsed and (style.display or name) in _ROWS
+    if is_collapsed or _HIDING.isdisjoint(sets):
+        return "visibility" if is_collapsed else ""
     if sets.get("mso-hide") == "all":
         return "mso-hide"
     if sets.get("outline-offset", 0.0) <= -_OVER and sets.get("outline", 0.0) >= _OVER:
@@ -373,8 +403,6 @@ def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
         return "visibility"
     if style.display == "contents":  # it has no box of its own
         return ""
-    if style.is_collapsed and (style.display in _ROWS or (not style.display and name in _ROWS)):
-        return "visibility"
     is_cell = style.display == "table-cell" or (not style.display and name in _CELLS)
     is_box = is_cell or not (style.layout.is_inline or style.layout.grows)
     if sets.get("content-visibility") == "hidden" and is_box:
@@ -402,6 +430,10 @@ _ROWS: Final = frozenset(
 )  # fmt: skip
 _OVER: Final = 50.0
 """Pixels of an outline that is drawn over the box."""
+_HIDING: Final = frozenset(
+    {"clip", "clip-path", "content", "content-visibility", "mask-box-image", "mask-image",
+     "mso-hide", "offset-path", "opacity", "outline", "text-security", "z-index"}
+)  # fmt: skip
 _MASKS: Final = (
     "mask-image", "mask-size", "mask-position", "mask-repeat", "mask-clip", "mask-mode",
     "mask-composite", "mask-box-image",
@@ -444,10 +476,10 @@ def what_hides_text(style: Style) -> str:
         return "size"
     if style.spacing <= -0.7 * style.size:
         return "size"
-    return what_moves_away(style) or ("" if _is_inked(style) else "color")
+    return what_moves_away(style) or ("" if style.has_ink else "color")
 
 
-def _is_inked(style: Style) -> bool:
+def is_inked(style: Style) -> bool:
     """Whether fill, stroke, shadow, or a background clipped to the text is seen."""
     fill = style.fill or style.color
     stroke = style.stroke_color or style.color

@@ -117,107 +117,81 @@ class Containing(NamedTuple):
 class Style:
     """The style of an element, computed from that of its parent. Not to be changed.
 
+    The attributes are those of CSS, with the values that they have where nothing is set, and:
+
     Attributes:
         lost: what hides the element and all within it, ``""`` if nothing does.
         unseen: what keeps its own text from being seen; what is within may be seen.
         clipped: what cuts off its text; what is positioned within may leave the box.
-        right, down: by how many pixels it was moved; its place where ``is_placed``.
-        is_fixed: it stands in the window, outside of which nobody can scroll.
+        has_ink: its text is told from what lies behind it.
+        is_collapsed: rows of tables are not there.
+        is_set: a length has set the font's size, or that of an element around it.
+        scale: how much smaller transforms make it.
         line_indent: the indent of the line that its text is in.
         page_color: the color of the body, which tables have in quirks mode.
         block_group: what lies behind blocks in an inline element, whose background is not there.
+        float_group, absolute_group: what lies behind floats, and behind what is positioned, where
+            it is all there is in the box.
+        back_ink: the color of a background that shows through the text alone.
+        right, down: by how many pixels it was moved; its place where ``is_placed``.
+        is_fixed: it stands in the window, outside of which nobody can scroll.
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
         before, after, height: what it takes in the flow above and below its text, and its height.
+        absolute, fixed: the boxes that positions within are counted from.
         align: how much of the room that a line leaves is in front of it.
-        has_set_width: its own width was set.
         has_width: the width is known, and not just the most that it may be.
-        is_flat: text is cut off unless its lines are higher than those of the box around it.
-        float_group, absolute_group: what lies behind floats, and behind what is positioned, where
-            it is all there is in the box.
-        is_collapsed: rows of tables are not there.
+        has_set_width: its own width was set.
         has_flat_row: what is in the box and may be cut off has no height.
+        is_flat: text is cut off unless its lines are higher than those of the box around it.
         space: the transform of the space that the boxes within are turned in.
-        back_ink: the color of a background that shows through the text alone.
         layout: how it stands among the others.
     """
 
-    __slots__ = (
-        "absolute", "absolute_group", "after", "align", "back_ink", "before", "block_group",
-        "clip_depth", "clip_left", "clip_right", "clip_room", "clipped", "color", "display",
-        "down", "fill", "fixed", "float_group", "group", "has_flat_row", "has_set_width",
-        "has_visibility", "has_width", "height", "indent", "is_collapsed", "is_dark", "is_fixed",
-        "is_flat", "is_out", "is_painted", "is_placed", "is_rtl", "is_set", "layout",
-        "line_height", "line_indent", "link", "lost", "opacity", "page_color", "right",
-        "root_size", "scale", "shadows", "shift", "size", "size_adjust", "space", "spacing",
-        "stroke_color", "stroke_width", "unseen", "variables", "white_space", "width",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.lost = self.unseen = self.display = self.clipped = ""
-        self.has_visibility = True
-        self.size = self.root_size = FONT_SIZE
-        self.size_adjust = 1.0
-        self.is_set = self.is_painted = self.is_dark = self.is_rtl = False
-        self.is_placed = self.is_fixed = self.is_out = False
-        self.space: Matrix | None = None
-        self.align = 0.0
-        self.is_flat = self.has_flat_row = self.has_set_width = False
-        self.has_width = True
-        self.is_collapsed = False
-        self.scale = self.opacity = 1.0
-        self.line_height: Length | None = None
-        self.spacing = 0.0
-        self.indent = self.line_indent = Length()
-        self.page_color: Color = BLACK
-        self.block_group: Group | None = None
-        self.color: Color = BLACK
-        self.fill: Color | None = None
-        self.link: Color = BLUE
-        self.stroke_width = 0.0
-        self.stroke_color: Color | None = None
-        self.shadows: tuple[Shadow, ...] = ()
-        self.back_ink: Color | str | None = None
-        self.group = self.float_group = self.absolute_group = PAGE
-        self.right = self.down = self.before = self.after = self.shift = 0.0
-        self.width: float = CONTAINER
-        self.height: float | None = None
-        self.absolute = self.fixed = Containing()
-        self.clip_left, self.clip_right = _FAR_LEFT, _FAR_RIGHT
-        self.clip_room: float | None = None
-        self.clip_depth = 0.0
-        self.white_space = "normal"
-        self.variables = _NO_VARIABLES
-        self.layout = Layout()
+    lost = unseen = display = clipped = ""
+    has_visibility = has_ink = True
+    is_collapsed = is_set = is_dark = is_rtl = False
+    size = root_size = FONT_SIZE
+    size_adjust = scale = opacity = 1.0
+    line_height: Length | None = None
+    spacing = 0.0
+    indent = line_indent = Length()
+    align = 0.0
+    color = page_color = BLACK
+    link = BLUE
+    fill: Color | None = None
+    stroke_width = 0.0
+    stroke_color: Color | None = None
+    shadows: tuple[Shadow, ...] = ()
+    back_ink: Color | str | None = None
+    group = float_group = absolute_group = PAGE
+    block_group: Group | None = None
+    right = down = before = after = shift = 0.0
+    width: float = CONTAINER
+    height: float | None = None
+    has_width = True
+    has_set_width = has_flat_row = is_flat = False
+    is_placed = is_fixed = is_out = is_painted = False
+    space: Matrix | None = None
+    absolute = fixed = Containing()
+    clip_left, clip_right = -1e9, 1e9
+    clip_room: float | None = None
+    clip_depth = 0.0
+    white_space = "normal"
+    variables: Mapping[str, str] = _NO_VARIABLES
+    layout = Layout()
 
     def child(self) -> Style:
         """A style that has inherited everything and sets nothing."""
-        new = Style.__new__(Style)
-        new.lost, new.unseen, new.display, new.clipped = self.lost, "", "", self.clipped
-        new.has_visibility, new.size, new.scale = self.has_visibility, self.size, self.scale
-        new.root_size = self.root_size
-        new.size_adjust, new.is_set, new.is_painted = self.size_adjust, self.is_set, self.is_painted
-        new.is_dark, new.is_rtl, new.is_placed = self.is_dark, self.is_rtl, self.is_placed
-        new.is_fixed, new.is_out, new.opacity = self.is_fixed, False, self.opacity
-        new.line_height, new.spacing, new.indent = self.line_height, self.spacing, self.indent
-        new.color, new.fill, new.link = self.color, self.fill, self.link
-        new.stroke_width, new.stroke_color = self.stroke_width, self.stroke_color
-        new.shadows, new.back_ink, new.group = self.shadows, self.back_ink, self.group
-        new.right, new.down, new.before, new.after = self.right, self.down, 0.0, 0.0
-        new.shift, new.line_indent, new.page_color = self.shift, self.line_indent, self.page_color
-        new.block_group = self.block_group
-        new.width, new.height, new.space = self.width, None, None
-        new.align, new.is_flat, new.has_flat_row = self.align, self.is_flat, False
-        new.has_set_width = False
-        new.has_width, new.is_collapsed = self.has_width, self.is_collapsed
-        new.float_group, new.absolute_group = self.float_group, self.absolute_group
-        new.absolute, new.fixed = self.absolute, self.fixed
-        new.clip_left, new.clip_right = self.clip_left, self.clip_right
-        new.clip_room, new.clip_depth = self.clip_room, self.clip_depth
-        new.white_space, new.variables = self.white_space, self.variables
-        new.layout = self.layout
+        new = Style()
+        own = new.__dict__
+        own.update(self.__dict__)  # what nothing has set is an attribute of the class
+        for name in _NOT_INHERITED:
+            own.pop(name, None)
         return new
 
 
-_FAR_LEFT: Final = -1e9
-_FAR_RIGHT: Final = 1e9
+_NOT_INHERITED: Final = (
+    "unseen", "display", "before", "after", "height", "has_set_width", "has_flat_row", "is_out",
+    "space",
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from nornmail.html.css.conditions import Answer, container_applies, media_applies, supports
@@ -64,9 +65,20 @@ def value_steps(text: str) -> int:
 _FUNCTION_STEPS: Final = 30
 
 
+@lru_cache(1024)
+def _remembered_attribute(css: str, quirks: bool) -> Declared:
+    return declared(declarations(without_comments(css)), quirks)
+
+
 def style_attribute(css: str, quirks: bool) -> Declared:
     """The value of a ``style`` attribute."""
-    return declared(declarations(without_comments(css)), quirks)
+    if len(css) > _LONG_ATTRIBUTE:
+        return declared(declarations(without_comments(css)), quirks)
+    return _remembered_attribute(css, quirks)
+
+
+_LONG_ATTRIBUTE: Final = 500
+"""Characters of a ``style`` attribute that is not remembered."""
 
 
 class Rule(NamedTuple):
