@@ -30,7 +30,7 @@ from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores.views import open_view
 
-PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_")
+PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_", "INBOUND_", "OUTBOUND_", "GLOBAL_SEND_")
 """Beginnings of the settings' names."""
 _VARIABLES = frozenset(
     {field.metadata["env"] for cls in (ImapSettings, SmtpSettings) for field in fields(cls)}

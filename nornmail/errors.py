@@ -157,7 +157,9 @@ class ComposeError(NornmailError, ValueError):
 
 
 class RecipientNotAllowed(ComposeError):
-    """A recipient is not among ``Mailer(allowed_recipients=...)``: nothing was sent or queued.
+    """A recipient is not one that the settings allow: nothing was sent or queued.
+
+    ``Mailer(allowed_recipients=...)`` and the rules for domains decide.
 
     Attributes:
         address: of the recipient.

@@ -12,6 +12,7 @@ from nornmail.compose.reply import participants
 from nornmail.errors import ComposeError, ConfigurationError, RecipientNotAllowed
 from nornmail.message.message import Message
 from nornmail.outgoing import Envelope
+from nornmail.settings.domains import DomainRules
 
 _LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 """ASCII alone: the lower case of a Kelvin sign is a k, and would be another address."""
@@ -26,19 +27,22 @@ class AllowedRecipients:
 
     Args:
         entries: addresses, domains as ``@example.com``, which do not cover their subdomains, and
-            :data:`CORRESPONDENTS`; none of them refuses every recipient.
+            :data:`CORRESPONDENTS`; none of them refuses every recipient, and ``None`` refuses none.
+        domains: rules for the domains, which every recipient must fulfil as well.
 
     Raises:
         ConfigurationError: an entry is neither.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str] | None, domains: DomainRules | None = None) -> None:
         if isinstance(entries, str):
             entries = (entries,)
+        self._all = entries is None
+        self._domain_rules = domains or DomainRules()
         self._addresses: set[str] = set()
         self._domains: set[str] = set()
         self._correspondents = False
-        for entry in entries:
+        for entry in entries or ():
             try:
                 self._add(entry)
             except (ComposeError, AttributeError) as error:
@@ -83,16 +87,23 @@ class AllowedRecipients:
         }
         for address in envelope.recipients:
             form = comparable(address)
+            local, _, domain = form.rpartition("@")
+            is_relayed = self._domain_rules.allow and _RELAYED.search(_plain(local))
+            if is_relayed or self._domain_rules.refusal(domain):
+                raise RecipientNotAllowed(address)
             is_known = form in known or (self._correspondents and is_in_thread(form))
-            if not is_known and not self._covers(form):
+            if not is_known and not self._all and not self._covers(form):
                 raise RecipientNotAllowed(address)
 
     def _covers(self, address: str) -> bool:
         if address in self._addresses:
             return True
         local, _, domain = address.rpartition("@")
-        plain = unicodedata.normalize("NFKC", local)
-        return domain in self._domains and not _RELAYED.search(plain)
+        return domain in self._domains and not _RELAYED.search(_plain(local))
+
+
+def _plain(local: str) -> str:
+    return unicodedata.normalize("NFKC", local)
 
 
 def comparable(address: str) -> str:

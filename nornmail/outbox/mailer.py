@@ -181,7 +181,7 @@ class Mailer:
                 connection=connection,
                 clock=self._clock,
                 rng=rng or system_random(),
-                limits=send_limits or SendLimits(),
+                limits=send_limits or limits_of(settings),
                 before_send=before_send,
                 sent=sent_mailbox,
                 emit=self._emit,
@@ -673,4 +673,11 @@ class Mailer:
 def _allowed(settings: SmtpSettings, allowed: Iterable[str] | None) -> AllowedRecipients | None:
     if allowed is None and settings.allowed_recipients is not None:
         allowed = settings.allowed_recipients.split(",")
-    return None if allowed is None else AllowedRecipients(allowed)
+    rules = settings.domain_rules
+    return None if allowed is None and not rules else AllowedRecipients(allowed, rules)
+
+
+def limits_of(settings: SmtpSettings) -> SendLimits:
+    """The limits of the settings, in which 0 is no limit, and the defaults."""
+    limits = {"per_minute": settings.per_minute, "per_hour": settings.per_hour}
+    return SendLimits(**{name: most or None for name, most in limits.items() if most is not None})

@@ -64,7 +64,7 @@ SYNC_CHECK = 0.5
 
 
 class Unwanted(Exception):
-    """Raised instead of calling the handler: ``accept`` refused the message."""
+    """Raised instead of calling the handler, with the reason; without one it is ``accept``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def raised(error: BaseException) -> Outcome:
     """The outcome of a handler that raised ``error``."""
     if isinstance(error, Unwanted):
         # It shows nothing of the handler, which was not called.
-        return Outcome(State.PASSED_OVER, FILTERED, counts=False, works=None)
+        return Outcome(State.PASSED_OVER, str(error) or FILTERED, counts=False, works=None)
     if isinstance(error, Reject | ReplyRefused | RecipientNotAllowed):
         # What must not be answered now must not be later. It shows nothing wrong with the handler:
         # five newsletters in a row are no outage.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nornmail.errors import ConfigurationError
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
+from nornmail.settings.domains import DomainRules
 
 if TYPE_CHECKING:
     from nornmail.message.message import Message
@@ -37,6 +38,7 @@ class Inboxes:
             ``on_message``.
         on_unrouted: called with mail that is for no inbox; without it that is passed over.
         accept: asked about every message, before an inbox's own is.
+        domains: rules for the senders' domains, which come first.
 
     Raises:
         ConfigurationError: there is nothing to call; an address comes twice; something cannot be
@@ -49,6 +51,7 @@ class Inboxes:
         inboxes: Sequence[Inbox] | None = None,
         on_unrouted: Handler | None = None,
         accept: Accept | None = None,
+        domains: DomainRules | None = None,
     ) -> None:
         _check_callable("on_message", on_message)
         _check_callable("on_unrouted", on_unrouted)
@@ -64,6 +67,7 @@ class Inboxes:
         self._on_message = on_message
         self._on_unrouted = on_unrouted
         self._accept = accept
+        self._admit = _admission(domains) if domains else None
         self._lock = threading.Lock()
         self._configured: tuple[Inbox, ...] = ()
         self._current: tuple[Inbox, ...] = ()
@@ -171,13 +175,13 @@ class Inboxes:
     def handler(self, key: str) -> Handler | None:
         """The callback of an inbox, by its name in the store; ``None`` once it was removed."""
         if not self.several:
-            return _guarded(self._on_message, self._accept) if key == "" else None
+            return _guarded(self._on_message, self._admit, self._accept) if key == "" else None
         if key == UNROUTED:
-            return _guarded(self._on_unrouted, self._accept)
+            return _guarded(self._on_unrouted, self._admit, self._accept)
         for inbox in self._current:
             if inbox.key == key:
                 handler = self._on_message if inbox.on_message is None else inbox.on_message
-                return _guarded(handler, self._accept, inbox.accept)
+                return _guarded(handler, self._admit, self._accept, inbox.accept)
         return None
 
     def is_removed(self, entry: Entry) -> bool:
@@ -249,6 +253,18 @@ def _guarded(handler: Handler | None, *questions: Accept | None) -> Handler | No
         return wrapped(message)
 
     return guarded
+
+
+def _admission(domains: DomainRules) -> Accept:
+    """An ``accept`` function that names the reason of the rules for domains."""
+
+    def admit(message: Message) -> bool:
+        reason = domains.refusal(message.from_.address.rpartition("@")[2].lower())
+        if reason:
+            raise Unwanted(reason)
+        return True
+
+    return admit
 
 
 def _check_callable(name: str, value: object) -> None:

@@ -310,7 +310,6 @@ class Ledger:
         self._emit(everything)
 
     def _emit(self, changes: Iterable[Change]) -> None:
-
         for change in changes:
             if isinstance(change, PutEntry):
                 self.context.emit.entry(self.mailbox.mailbox, change.entry)

@@ -185,7 +185,7 @@ class Poller:
         retry = retry or RetryPolicy()
         self._settings = imap
         self._process = os.getpid()
-        self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept)
+        self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept, imap.domain_rules)
         self._has_recipients = inboxes is None or len(inboxes) > 0 or on_unrouted is not None
         self._context = Context(
             clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)

@@ -18,6 +18,8 @@ from nornmail.settings.providers import with_preset
 
 HIGHEST_PORT = 65_535
 """TCP has no more."""
+MAX_COUNT = 1_000_000
+"""Messages within a minute or an hour. A higher limit is none."""
 MAX_TIMEOUT = 3_600.0
 """Seconds. A command that may hang for longer than an hour has no useful deadline."""
 PROVIDER = "imap-smtp"
@@ -158,6 +160,13 @@ def _read_port(variable: str, text: str) -> int:
     return int(word)
 
 
+def _read_count(variable: str, text: str) -> int:
+    word = text.strip()
+    if not (word.isascii() and word.isdigit()) or int(word[:10]) > MAX_COUNT:
+        raise ConfigurationError(variable, text, f"must be 0 (no limit) to {MAX_COUNT}")
+    return int(word)
+
+
 def _read_seconds(variable: str, text: str) -> float:
     try:
         return float(text)
@@ -197,6 +206,11 @@ OPTIONAL_TEXT = Kind(
 SWITCH = Kind(_read_bool, lambda value: isinstance(value, bool), "must be True or False")
 OPTIONAL_SWITCH = Kind(
     _read_bool, lambda value: value is None or isinstance(value, bool), "must be True or False"
+)
+OPTIONAL_COUNT = Kind(
+    _read_count,
+    lambda value: value is None or (_is_number(value, int) and 0 <= value <= MAX_COUNT),
+    "must be a whole number, 0 for no limit",
 )
 PORT = Kind(_read_port, lambda value: _is_number(value, int), "must be a whole number")
 SECONDS = Kind(

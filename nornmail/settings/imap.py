@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
+from nornmail.settings.domains import DomainRules, read_domain_rules
 from nornmail.settings.fields import (
     COUNT,
     DAYS,
@@ -113,6 +114,11 @@ class ImapSettings:
         authserv_id: the name under which the account's own server writes Authentication-Results
             (RFC 8601), as ``mx.google.com``; without it ``message.authentication`` is always
             "unverified" [IMAP_AUTHSERV_ID].
+        domain_allowlist: regular expressions, separated by commas, one of which must match the
+            whole domain of the sender; other mail is passed over and left as it is
+            [INBOUND_DOMAIN_ALLOWLIST].
+        domain_blocklist: the same for domains whose mail is passed over; it wins
+            [INBOUND_DOMAIN_BLOCKLIST].
         retention: days for which the store keeps what is known of handled and passed-over mail;
             0 keeps it for ever [NORNMAIL_RETENTION, 90].
         workers: how many calls of ``on_message`` may run side by side [NORNMAIL_WORKERS, 1].
@@ -141,6 +147,8 @@ class ImapSettings:
     idle_renewal: float = setting("IMAP_IDLE_RENEWAL", IDLE_RENEWAL, SECONDS, most=MAX_IDLE_RENEWAL)
     timeout: float = setting("IMAP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     authserv_id: str | None = setting("IMAP_AUTHSERV_ID", None, OPTIONAL_TEXT)
+    domain_allowlist: str | None = setting("INBOUND_DOMAIN_ALLOWLIST", None, OPTIONAL_TEXT)
+    domain_blocklist: str | None = setting("INBOUND_DOMAIN_BLOCKLIST", None, OPTIONAL_TEXT)
     retention: float = setting("NORNMAIL_RETENTION", RETENTION_DAYS, DAYS)
     workers: int = setting("NORNMAIL_WORKERS", 1, COUNT)
 
@@ -150,6 +158,11 @@ class ImapSettings:
         check_settings(self)
         _check_values(self)
         _check_pairs(self)
+
+    @property
+    def domain_rules(self) -> DomainRules:
+        """Which senders' domains are allowed."""
+        return read_domain_rules("INBOUND", self.domain_allowlist, self.domain_blocklist)
 
     @property
     def account(self) -> str:
@@ -222,6 +235,7 @@ def _check_values(settings: ImapSettings) -> None:
     check_start_from(settings.start_from)
     check_retention(settings.retention)
     check_workers(settings.workers)
+    read_domain_rules("INBOUND", settings.domain_allowlist, settings.domain_blocklist)
 
 
 def check_workers(workers: object) -> None:

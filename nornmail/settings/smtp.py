@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nornmail.errors import ConfigurationError
+from nornmail.settings.domains import DomainRules, read_domain_rules
 from nornmail.settings.fields import (
     MAX_TIMEOUT,
+    OPTIONAL_COUNT,
     OPTIONAL_SWITCH,
     OPTIONAL_TEXT,
     PORT,
@@ -57,6 +59,13 @@ class SmtpSettings:
         timeout: seconds that the server may take to answer [SMTP_TIMEOUT, 60].
         allowed_recipients: addresses and domains (``@example.com``) that mail may go to, separated
             by commas; without it, all [SMTP_ALLOWED_RECIPIENTS].
+        domain_allowlist: regular expressions, separated by commas, one of which must match the
+            whole domain of each recipient [OUTBOUND_DOMAIN_ALLOWLIST].
+        domain_blocklist: the same for domains that get nothing; it wins
+            [OUTBOUND_DOMAIN_BLOCKLIST].
+        per_minute: messages that go out within any minute; 0 is no limit; not set, that of
+            :class:`~nornmail.outbox.transitions.SendLimits` [GLOBAL_SEND_RATE_LIMIT_PER_MINUTE].
+        per_hour: the same for an hour [GLOBAL_SEND_RATE_LIMIT_PER_HOUR].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -73,6 +82,10 @@ class SmtpSettings:
     ca_file: str | None = setting("SMTP_CA_FILE", None, OPTIONAL_TEXT)
     timeout: float = setting("SMTP_TIMEOUT", 60.0, SECONDS, most=MAX_TIMEOUT)
     allowed_recipients: str | None = setting("SMTP_ALLOWED_RECIPIENTS", None, OPTIONAL_TEXT)
+    domain_allowlist: str | None = setting("OUTBOUND_DOMAIN_ALLOWLIST", None, OPTIONAL_TEXT)
+    domain_blocklist: str | None = setting("OUTBOUND_DOMAIN_BLOCKLIST", None, OPTIONAL_TEXT)
+    per_minute: int | None = setting("GLOBAL_SEND_RATE_LIMIT_PER_MINUTE", None, OPTIONAL_COUNT)
+    per_hour: int | None = setting("GLOBAL_SEND_RATE_LIMIT_PER_HOUR", None, OPTIONAL_COUNT)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -94,6 +107,12 @@ class SmtpSettings:
         if self.token is not None and self.username is None:
             raise ConfigurationError("SMTP_USERNAME", None, "token= is given and needs a user name")
         check_one_secret("SMTP", self.password, self.token)
+        read_domain_rules("OUTBOUND", self.domain_allowlist, self.domain_blocklist)
+
+    @property
+    def domain_rules(self) -> DomainRules:
+        """Which recipients' domains are allowed."""
+        return read_domain_rules("OUTBOUND", self.domain_allowlist, self.domain_blocklist)
 
     @property
     def implicit_tls(self) -> bool:
