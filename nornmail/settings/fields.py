@@ -19,7 +19,7 @@ from nornmail.settings.providers import with_preset
 HIGHEST_PORT = 65_535
 """TCP has no more."""
 MAX_COUNT = 1_000_000
-"""Messages within a minute or an hour. A higher limit is none."""
+"""Of workers, or of messages within a minute or an hour: a higher number is a mistake."""
 MAX_TIMEOUT = 3_600.0
 """Seconds. A command that may hang for longer than an hour has no useful deadline."""
 PROVIDER = "imap-smtp"
@@ -160,13 +160,6 @@ def _read_port(variable: str, text: str) -> int:
     return int(word)
 
 
-def _read_count(variable: str, text: str) -> int:
-    word = text.strip()
-    if not (word.isascii() and word.isdigit()) or int(word[:10]) > MAX_COUNT:
-        raise ConfigurationError(variable, text, f"must be 0 (no limit) to {MAX_COUNT}")
-    return int(word)
-
-
 def _read_seconds(variable: str, text: str) -> float:
     try:
         return float(text)
@@ -183,9 +176,9 @@ def _read_days(variable: str, text: str) -> float:
 
 def _read_count(variable: str, text: str) -> int:
     word = text.strip()
-    if not (word.isascii() and word.isdigit()):
-        raise ConfigurationError(variable, text, "must be a whole number")
-    return int(word[:9])
+    if not (word.isascii() and word.isdigit()) or int(word[:10]) > MAX_COUNT:
+        raise ConfigurationError(variable, text, f"must be a whole number, {MAX_COUNT} at most")
+    return int(word)
 
 
 def _read_token_file(variable: str, text: str) -> Callable[[], str]:
