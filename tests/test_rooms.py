@@ -42,6 +42,8 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"imap", "message", "stores", "settings"}
     # Its registry: a poller drains the mailers of its store, and notes bounces of their mail.
     | {"outbox"}
+    # What ends a wait for the server when the poller is stopped.
+    | {"net"}
     | {"events", "retry", "backoff", "context", "clock", "waker"},
     # Mail goes out.
     "smtp": _VALUES | {"net", "settings", "outgoing", "clock"},

@@ -25,7 +25,7 @@ from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
-from nornmail.poller.cycle import PollCycle, Retention, fetch_rest, find_by_message_id
+from nornmail.poller.cycle import Opener, PollCycle, Retention, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.fetch import Fetcher, MissingMessages
 from nornmail.poller.handler import Handler, HandlerRunner
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from nornmail.events import OnEvent
     from nornmail.imap.connection import Connection
     from nornmail.message.message import Message
+    from nornmail.net.tls import Abort
 
 log = logging.getLogger("nornmail.poller")
 
@@ -66,11 +67,13 @@ accept, and a bound on what one message takes in memory."""
 Connector = Callable[[ImapSettings], "Connection"]
 
 
-def open_connection(settings: ImapSettings, *, clock: Clock) -> Connection:
+def open_connection(
+    settings: ImapSettings, *, clock: Clock, abort: Abort | None = None
+) -> Connection:
     """Connect and log in. The client is loaded here, at the first poll, and not with the poller."""
     from nornmail.imap.connection import Connection
 
-    return Connection.open(settings, clock=clock)
+    return Connection.open(settings, clock=clock, abort=abort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,8 @@ class Poller:
         )
         self._mailers = StoreMailers(store, clock)
         self._connect = partial(connect or partial(open_connection, clock=clock), imap)
+        self._abort: Abort | None = None
+        open_mailbox = self._open_mailbox if connect is None else self._connect
         self._waker = Waker()
         self._stopped = threading.Event()
         self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
@@ -201,7 +206,9 @@ class Poller:
         self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
         self._ledger = Ledger(store, mailbox, self._context, on_change)
-        self._cycle = self._make_cycle(start_from, retry, max_message_bytes, retention)
+        self._cycle = self._make_cycle(
+            open_mailbox, start_from, retry, max_message_bytes, retention
+        )
         self._loop = Loop(
             self._cycle,
             Wait(self._context, self._waker, renewal=imap.idle_renewal, enabled=idle),
@@ -211,7 +218,9 @@ class Poller:
             imap.poll_interval,
             stopped=self._stopped.is_set,
         )
-        self._lifecycle = Lifecycle(self._run_loop, self._stopped, self._waker.wake, self._runner)
+        self._lifecycle = Lifecycle(
+            self._run_loop, self._stopped, self._waker.wake, self._runner, self._abort_wait
+        )
 
     def _may_answer(self) -> bool:
         """Whether a first run could answer mail of the past.
@@ -220,14 +229,32 @@ class Poller:
         """
         return self._has_recipients and self._mailers.exist
 
+    def _open_mailbox(self) -> Connection:
+        """A connection of the polling thread, whose waits end when the poller is stopped."""
+        if self._abort is None:
+            from nornmail.net.tls import Abort
+
+            self._abort = Abort()
+        return open_connection(self._settings, clock=self._context.clock, abort=self._abort)
+
+    def _abort_wait(self, aborted: bool) -> None:
+        """End what the polling thread waits for from the server, or let it wait again."""
+        if self._abort is not None:
+            (self._abort.abort if aborted else self._abort.clear)()
+
     def _make_cycle(
-        self, start_from: StartFrom, retry: RetryPolicy, max_message_bytes: int, retention: float
+        self,
+        connect: Opener,
+        start_from: StartFrom,
+        retry: RetryPolicy,
+        max_message_bytes: int,
+        retention: float,
     ) -> PollCycle:
         imap, ledger = self._settings, self._ledger
         missing = MissingMessages(ledger, retry, self._inboxes)
         return PollCycle(
             imap,
-            self._connect,
+            connect,
             Epochs(
                 ledger,
                 start_from,
@@ -389,7 +416,8 @@ class Poller:
     def stop(self, timeout: float | None = None) -> bool:
         """End what is running, after the message it is at; from any thread.
 
-        It waits for the thread that :meth:`start` made, and for no other: :meth:`run_forever` and
+        A call of the handler is waited for; a server that does not answer is not. It waits for the
+        thread that :meth:`start` made, and for no other: :meth:`run_forever` and
         :meth:`run` return by themselves soon after. From a handler it does not wait. When nothing
         is running, the next :meth:`run_forever` returns at once.
 

@@ -190,6 +190,9 @@ class ActivePollers:
 ACTIVE_POLLERS = ActivePollers()
 
 
+ABORT_AFTER = 0.5
+"""Seconds that a loop that was stopped has to end by itself; then no server is waited for."""
+
 ALREADY_RUNNING = "the poller is running already"
 
 
@@ -200,7 +203,8 @@ class Lifecycle:
         body: the loop; it returns soon after ``stopped`` was set, and gives everything back.
         stopped: tells the body to end.
         wake: ends the body's wait.
-        runner: calls the handlers; it is told of the event loop.
+        runner: calls the handlers; it learns of the event loop.
+        abort: ends what the body waits for from the server, given True; False ends that.
     """
 
     def __init__(
@@ -209,7 +213,11 @@ class Lifecycle:
         stopped: threading.Event,
         wake: Callable[[], object],
         runner: HandlerRunner,
+        abort: Callable[[bool], object],
     ) -> None:
+        self._abort = abort
+        self._ended = threading.Event()
+        self._aborting: threading.Thread | None = None
         self._body = body
         self._stopped = stopped
         self._wake = wake
@@ -255,6 +263,10 @@ class Lifecycle:
             thread = self._thread
             if thread is None or self._running:
                 self._stopped.set()
+            if self._running and self._aborting is None:
+                # A thread, since run_forever() and run() have nobody who waits for their end.
+                self._aborting = threading.Thread(target=self._abort_if_it_hangs, daemon=True)
+                self._aborting.start()
         self._wake()
         if thread is None or self.inside or self._runner.inside():
             return not self._running
@@ -268,6 +280,12 @@ class Lifecycle:
         if error is not None:
             raise error
         return True
+
+    def _abort_if_it_hangs(self) -> None:
+        """Abort what the body waits for, unless a handler is at work or it ends by itself."""
+        while not self._ended.wait(ABORT_AFTER):
+            if not self._runner.running_for():
+                self._abort(True)
 
     async def run(self) -> None:
         """Run the body in a thread of its own, awaiting on this event loop what handlers return.
@@ -301,8 +319,7 @@ class Lifecycle:
                     await asyncio.wait([ended])
                 except asyncio.CancelledError as again:
                     cancelled = again
-                    self._stopped.set()
-                    self._wake()
+                    self.stop(0)
                     self._runner.interrupt()
             thread.join()  # it has nothing left to do
         finally:
@@ -329,6 +346,7 @@ class Lifecycle:
             if self._running:
                 raise NornmailError(ALREADY_RUNNING)
             self._running = True
+            self._ended.clear()
             self._thread, self._error = None, None
             if forget_stop:
                 self._stopped.clear()
@@ -338,6 +356,7 @@ class Lifecycle:
             thread.start()
         except BaseException:
             self._running = False
+            self._ended.set()
             self._thread = None
             self._runner.attach(None)
             raise
@@ -355,6 +374,12 @@ class Lifecycle:
         try:
             self._body()
         finally:
+            self._ended.set()
+            with self._lock:
+                aborting, self._aborting = self._aborting, None
+            if aborting is not None:
+                aborting.join()
+                self._abort(False)
             with self._lock:
                 self._inside = None
                 self._stopped.clear()

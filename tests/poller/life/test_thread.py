@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +22,7 @@ from nornmail import (
 )
 from nornmail.events import Idle, Stopped
 from nornmail.model import State
+from nornmail.testing import faults
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
 from tests.support.package import package_directory
 
@@ -46,6 +49,35 @@ def test_with_starts_and_stops_it(life: Life) -> None:
     assert names_of(threading.enumerate()) == []
     assert poller.status().state == "stopped"
     assert life.poller().poll_once().new == 0, "the lease was given back"
+
+
+@pytest.mark.parametrize("command", ["LOGIN", "SELECT", "UID SEARCH", "UID FETCH", "UID STORE"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_waits_for_no_server_that_hangs(life: Life, command: str, workers: int) -> None:
+    reached = threading.Event()
+    life.server.faults.add(
+        faults.Call(command, function=reached.set), faults.Silent(command, times=None)
+    )
+    life.deliver("one")
+    poller = life.poller(workers=workers).start()
+    assert reached.wait(SECONDS)
+    begin = time.monotonic()
+    assert poller.stop() is True
+    assert time.monotonic() - begin < 5, "half a second, on a machine that is not busy"
+    life.server.faults.clear()
+    poller.poll_once()
+    assert life.subjects == ["one"]
+    assert [entry.state for entry in life.entries()] == [State.FINISHED]
+
+
+def test_stop_waits_for_no_greeting(life: Life) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        poller = life.poller(imap={"host": "127.0.0.1", "port": port}).start()
+        connection, _ = listener.accept()
+        with connection:
+            assert poller.stop() is True
+    assert names_of(threading.enumerate()) == []
 
 
 def test_it_can_be_started_again(life: Life) -> None:
