@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nornmail.message.message import parse_message
-from tests.message.benchmark import with_compat32, with_nornmail, with_policy_default
+from tests.bench.parsing import with_compat32, with_nornmail, with_policy_default
 from tests.message.made_mail import Maker
 
 

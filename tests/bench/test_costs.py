@@ -1,0 +1,147 @@
+"""What does not depend on the machine: calls, round trips, octets and memory for a message."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from nornmail import ImapSettings, Message, Poller, SqliteStateStore
+from nornmail.imap.connection import Connection
+from nornmail.testing import MailServer, Proxy
+from tests.bench.plot import plot
+from tests.bench.run import PASSWORD, USER, embedded
+
+MESSAGES = 100
+CALLS = 260
+"""Python functions that are called for a small message, with an empty handler."""
+ROUND_TRIPS = 10
+"""Commands for a poll with 100 new messages, once connected."""
+OCTETS = 350
+"""Octets on the wire for a message, beyond its own."""
+LARGE = 30
+"""Messages of 1 MB in the mailbox."""
+PEAK = 20
+"""Peak of traced memory, in such messages: eight make a batch, and one is parsed."""
+
+
+def small(number: int) -> bytes:
+    return (
+        b"Received: from a.example.org by b.example.com; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+        b"From: Ann <ann@example.org>\r\nTo: Bob <bob@example.com>\r\nSubject: Hello %d\r\n"
+        b"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%d@example.org>\r\n\r\n"
+        b"Hello.\r\n" % (number, number)
+    )
+
+
+class Handled:
+    """An empty handler, and how often it was called."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, message: Message) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        server.add_user(USER, PASSWORD)
+        yield server
+
+
+@contextmanager
+def polling(port: int, directory: Path, handler: Handled, **options: Any) -> Iterator[Poller]:
+    settings = ImapSettings(
+        host="127.0.0.1",
+        port=port,
+        username=USER,
+        password=PASSWORD,
+        use_ssl=False,
+    )
+    with closing(SqliteStateStore(directory / "state.db")) as store:
+        poller = Poller(settings, store=store, on_message=handler, start_from="all", **options)
+        yield poller
+        poller.close()
+
+
+def test_a_small_message_costs_few_calls(server: MailServer, tmp_path: Path) -> None:
+    handler = Handled()
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            calls[f"{frame.f_code.co_filename}:{frame.f_code.co_name}"] += 1
+
+    with polling(server.imap_port, tmp_path, handler) as poller:
+        for number in range(MESSAGES):  # what is imported and compiled once is not counted
+            server.deliver(small(number))
+        poller.poll_once()
+        for number in range(MESSAGES):
+            server.deliver(small(number + MESSAGES))
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            poller.poll_once()
+        finally:
+            sys.setprofile(before)
+    assert handler.count == 2 * MESSAGES
+    each = calls.total() / MESSAGES
+    assert each <= CALLS, calls.most_common(20)
+
+
+def test_a_hundred_messages_cost_few_round_trips_and_octets(
+    server: MailServer, tmp_path: Path
+) -> None:
+    handler = Handled()
+    commands: list[bytes] = []
+
+    def observe(when: str, command: bytes) -> None:
+        if when == "before":
+            commands.append(command)
+
+    connect = partial(Connection.open, on_command=observe)
+    with (
+        Proxy(server.host, server.imap_port) as proxy,
+        polling(proxy.port, tmp_path, handler, connect=connect) as poller,
+    ):
+        poller.poll_once()
+        commands.clear()
+        before = proxy.bytes_up + proxy.bytes_down
+        for number in range(MESSAGES):
+            server.deliver(small(number))
+        poller.poll_once()
+        octets = proxy.bytes_up + proxy.bytes_down - before
+    assert handler.count == MESSAGES
+    assert len(commands) <= ROUND_TRIPS, commands
+    own = sum(len(small(number)) for number in range(MESSAGES))
+    assert octets - own <= OCTETS * MESSAGES, octets
+
+
+def test_memory_is_bounded_by_a_few_messages(tmp_path: Path) -> None:
+    handler = Handled()
+    with embedded("large", LARGE) as port, polling(port, tmp_path, handler) as poller:
+        tracemalloc.start()
+        try:
+            poller.poll_once()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert handler.count == LARGE
+    assert peak <= PEAK * 1_000_000, peak
+
+
+def test_the_plot_has_a_line_for_each_peer() -> None:
+    figures = {"messages/s": 10.0, "memory MB": 5.0}
+    drawn = plot({size: {"a & b": figures, "c": figures} for size in ("100", "1000")})
+    assert drawn.count("<polyline") == 4
+    assert "a &amp; b" in drawn
