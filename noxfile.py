@@ -163,10 +163,17 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """How fast mail is read, beside the standard library and three parsers from PyPI."""
+    """Messages a second, memory, growth and replies beside imap_tools; then parsers from PyPI.
+
+    On the machine's Dovecot where there is one. Arguments are those of tests/bench/run.py.
+    """
     install_wheel(session)
     session.install("imap-tools", "mail-parser", "fast-mail-parser")
-    session.run("python", str(ROOT / "tests" / "message" / "benchmark.py"), *session.posargs)
+    figures = Path(session.create_tmp()) / "bench.json"
+    benchmark = ROOT / "tests" / "bench" / "run.py"
+    session.run("python", str(benchmark), "--json", str(figures), *session.posargs)
+    session.run("python", str(ROOT / "tests" / "bench" / "parsing.py"))
+    session.log(f"figures: {figures}")
 
 
 @nox.session

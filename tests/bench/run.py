@@ -66,6 +66,8 @@ USER, PASSWORD = "bench", "secret"
 WINDOW = 100
 """Messages that the peers ask for in one FETCH, as nornmail does."""
 REPLIES = 300
+IN_MEMORY = "/dev/shm"
+SYNCS = 200
 GROWTH = 100_000
 LIVE = 1_000
 """Entries that the retention leaves of them."""
@@ -290,9 +292,14 @@ def compare(port: int, rounds: int, names: list[str], octets: int) -> dict[str, 
 
 
 def growth(name: str, number: int) -> dict[str, float]:
-    """Messages through a store with retention: sizes, and what a commit costs at both ends."""
+    """Messages through a store with retention: sizes, and what a commit costs at both ends.
+
+    In memory where the system has a file system there: what the disk costs is measured by itself.
+    """
     mailbox = MailboxKey("ann@example.com", "INBOX")
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(
+        dir=IN_MEMORY if Path(IN_MEMORY).is_dir() else None
+    ) as directory:
         store = STORES[name](directory)
         lease = store.acquire(mailbox, "bench:1")
         epoch = Epoch(1, 7, 1, matched=True, begun_at=1.0)
@@ -364,6 +371,19 @@ def _memory() -> float:
     with contextlib.suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
     return 0.0
+
+
+def disk() -> dict[str, float]:
+    """Writing and syncing 4 KB, as each commit does."""
+    costs = []
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(SYNCS):
+            at = time.perf_counter()
+            file.write(bytes(4_096))
+            file.flush()
+            os.fsync(file.fileno())
+            costs.append(time.perf_counter() - at)
+    return {"median us": statistics.median(costs) * 1e6, "worst us": max(costs) * 1e6}
 
 
 def replies(number: int) -> dict[str, float]:
@@ -456,6 +476,8 @@ def run(given: argparse.Namespace) -> None:
             figures = compare(port, given.rounds, names, octets)
         result[kind] = ratios(figures, given.messages)
         table(f"{given.messages} {kind} messages", result[kind])
+    result["fsync"] = {"4 KB": disk()}
+    table("What the disk's fsync costs", result["fsync"])
     result["reply to the wire"] = {"sqlite": replies(REPLIES)}
     table(
         "A reply until it is durable, and from there to the server's 250",
