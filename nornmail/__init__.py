@@ -1,8 +1,25 @@
-"""nornmail gives a program a mailbox: new mail arrives at a callback, once.
+"""A mailbox for a program: new mail arrives at a callback, and each answer is sent once.
 
-Names are loaded on first use (PEP 562), so importing one room, or only the pytest plugin, does not
-load the others.
+    from nornmail import ImapSettings, Mailer, Poller, SmtpSettings, open_store
+
+    store = open_store("nornmail.db")
+    login = {"username": "agent@example.com", "password": "..."}
+    mailer = Mailer(SmtpSettings(host="smtp.example.com", **login), store)
+
+    def answer(message):
+        if not message.is_automatic:
+            mailer.reply(message, f"You wrote: {message.new_text}")
+
+    imap = ImapSettings(host="imap.example.com", **login)
+    Poller(imap, store=store, on_message=answer, start_from="new").run_forever()
+
+`Poller` reads, `Mailer` sends, `Message` is what arrives, and `ImapSettings` and `SmtpSettings` say
+where. ``nornmail.testing`` is a mail server for tests, ``nornmail.events`` has what a poller
+reports. On the command line: ``nornmail demo``, then ``nornmail check``.
 """
+
+# The names are loaded on first use (PEP 562), so that importing one room, or only the pytest
+# plugin, does not load the others.
 
 from __future__ import annotations
 
@@ -130,4 +147,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

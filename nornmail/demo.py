@@ -1,174 +1,261 @@
-"""``nornmail demo``: the whole path of a message, on a mail server inside this process.
+"""``nornmail demo``: the way of a message, on a mail server inside this process.
 
-Three messages are delivered, polled and passed to a callback; one fails once and is retried; and
-the callback's reply arrives in the thread of the message that it answers. Every printed line is
-taken from what happened.
+Three messages are delivered, polled and answered; the handler of one fails, and it is tried again.
+A fourth is answered by a process of its own, which is killed in the middle of the answer. Every
+printed line is taken from what happened.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import logging
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 from pathlib import Path
 
-from nornmail import ImapSettings, Message, Poller, PollResult, RetryPolicy, SqliteStateStore
+from nornmail import (
+    ImapSettings,
+    Mailer,
+    Message,
+    Poller,
+    RetryPolicy,
+    SmtpSettings,
+    SqliteStateStore,
+    parse_message,
+)
 from nornmail.cli.exit_codes import OK
 from nornmail.cli.options import Parser
 from nornmail.testing import MailServer
 
-AGENT = "agent@example.com"
-CUSTOMER = "kim@example.org"
+AGENT, CUSTOMER = "agent@example.com", "kim@example.org"
 PASSWORD = "demo"  # noqa: S105 - of a server that lives for a second
 RETRY_AFTER = 0.3
 """Seconds until a failed message is retried; a real schedule would be too slow to watch."""
+PAUSE = 0.7
+"""Seconds between two acts on a terminal, so that a person can follow."""
+ANSWER = "Hello Kim,\n\nwe are on it.\n\nYour agent"
 MAIL = (
     ("Where is my order?", "Hello,\n\nI ordered a lamp on Monday. Where is it?\n\nKim"),
     ("Grüße aus Köln", "Die Lampe ist da, vielen Dank! ☀️\n\nKim"),
     ("The invoice", "Could you send me the invoice once more?\n\nKim"),
 )
+NEXT = (
+    ("nornmail check", "test the settings of your own account"),
+    ("docs/tutorial/first-poller.md", "write your first poller, in ten minutes"),
+    ("python3 -m nornmail.testing", "this mail server, for tests of your own"),
+)
+LATE_MAIL = ("It is broken", "The lamp does not light up. What now?\n\nKim")
+
+BOLD, DIM, GREEN, RED = "1", "2", "32", "31"
+_COLOUR = {"new": DIM, "ok": GREEN, "again": GREEN, "failed": RED, "killed": RED}
+
+
+class Screen:
+    """Standard output of 80 columns, with colours and pauses where it is a terminal."""
+
+    def __init__(self) -> None:
+        is_terminal = sys.stdout.isatty()
+        # https://no-color.org: set and not empty.
+        self._colours = is_terminal and not os.environ.get("NO_COLOR")
+        self._pause = PAUSE if is_terminal else 0.0
+        self._encoding = sys.stdout.encoding or "ascii"
+
+    def act(self, number: str, title: str) -> None:
+        """Begin another part of the demo."""
+        time.sleep(self._pause)
+        self.line()
+        self.line(self._in(BOLD, f"{number:3}{title}"))
+
+    def message(self, mark: str, subject: str, words: str = "") -> None:
+        """A message and what became of it."""
+        line = f"     {self._in(_COLOUR[mark], f'{mark:6}')}  {subject:20}{words}"
+        self.line(line.rstrip())
+
+    def quote(self, lines: list[str]) -> None:
+        """A message as it arrived."""
+        for line in lines:
+            self.line(self._in(DIM, f"     | {line}".rstrip()))
+
+    def line(self, text: str = "") -> None:
+        """A line; characters that the output cannot show become question marks."""
+        print(text.encode(self._encoding, "replace").decode(self._encoding), flush=True)
+
+    def _in(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the agent of the demo works: a mail server and the file of its store."""
+
+    host: str
+    imap_port: int
+    smtp_port: int
+    store: str
+
+    @contextmanager
+    def poller(self, handler: Callable[[Message, Mailer], None]) -> Iterator[Poller]:
+        """The agent's poller and mailer, closed at the end with their store."""
+        imap = ImapSettings(
+            host=self.host,
+            port=self.imap_port,
+            use_ssl=False,
+            username=AGENT,
+            password=PASSWORD,
+            start_from="all",
+        )
+        smtp = SmtpSettings(
+            host=self.host,
+            port=self.smtp_port,
+            use_tls=False,
+            username=AGENT,
+            password=PASSWORD,
+        )
+        with ExitStack() as stack:
+            store = stack.enter_context(closing(SqliteStateStore(self.store)))
+            mailer = stack.enter_context(closing(Mailer(smtp, store)))
+            poller = Poller(
+                imap,
+                store=store,
+                on_message=lambda message: handler(message, mailer),
+                retry=RetryPolicy(delays=(RETRY_AFTER,)),
+            )
+            yield stack.enter_context(closing(poller))
+
+
+class Agent:
+    """A handler that answers each message, and fails at its first attempt at an invoice."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.keys: set[str] = set()
+        self._screen = screen
+
+    def __call__(self, message: Message, mailer: Mailer) -> None:
+        if "invoice" in message.subject and message.attempt == 1:
+            error = RuntimeError("the invoice service is away")
+            self._screen.message("failed", message.subject, f"RuntimeError: {error}")
+            raise error
+        key = mailer.reply(message, ANSWER, quote=True).key
+        if key in self.keys:
+            words = "your function runs once more: same answer"
+            self._screen.message("again", message.subject, words)
+            return
+        self.keys.add(key)
+        attempt = f" at attempt {message.attempt}" if message.attempt > 1 else ""
+        self._screen.message("ok", message.subject, f"answered{attempt}")
 
 
 def run_demo() -> None:
-    """Print how mail is delivered, handled and answered."""
-    say = _Narrator()
+    """Print how mail is delivered, handled and answered, and what a crash costs."""
     log = logging.getLogger("nornmail")
-    log.addHandler(handler := _Log(say))
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)  # the demo tells of the failures in its own words
     try:
-        _run(say)
+        with tempfile.TemporaryDirectory(prefix="nornmail-demo-") as folder, MailServer() as server:
+            _play(Screen(), server, str(Path(folder, "agent.db")))
     finally:
-        log.removeHandler(handler)
+        log.setLevel(before)
 
 
-def _run(say: _Narrator) -> None:
-    with tempfile.TemporaryDirectory(prefix="nornmail-demo-") as folder, MailServer() as server:
-        server.add_user(AGENT, PASSWORD)
-        server.add_user(CUSTOMER, PASSWORD)
-        say(f"An IMAP server listens on {server.host}:{server.imap_port}.")
-        for subject, text in MAIL:
-            uid = server.deliver(_mail(CUSTOMER, AGENT, subject, text), user=AGENT)
-            say(f"  delivered to {AGENT}: UID {uid}, {subject!r}")
-        say("A poller reads the mailbox and calls on_message(message) for each message:")
-        path = Path(folder)
-        agent = _Agent(server, say)
-        with _poller(server, AGENT, path / "agent.db", agent) as poller:
-            say(_counts(poller.poll_once()))
-            say(f"  after {RETRY_AFTER:g} s the failed message is retried, from its stored bytes:")
-            time.sleep(RETRY_AFTER)
-            say(_counts(poller.poll_once()))
-            say(_counts(poller.poll_once()) + " - everything once, nothing twice")
-        unread = sum("\\Seen" not in m.flags for m in server.mailbox("INBOX", user=AGENT).messages)
-        say(f"On the server {unread} of the agent's {len(MAIL)} messages are unread.")
-        say(f"{CUSTOMER} reads the answers:")
-        with _poller(server, CUSTOMER, path / "kim.db", _Reader(say, agent.threads)) as poller:
-            poller.poll_once()
-    say("That was nornmail. The demo's server and store are gone again.")
+def _play(screen: Screen, server: MailServer, store: str) -> None:
+    for user in (AGENT, CUSTOMER):
+        server.add_user(user, PASSWORD)
+    place = Place(server.host, server.imap_port, server.smtp_port, store)
+    agent = Agent(screen)
+    screen.act("1", f"{len(MAIL)} messages arrive at {AGENT}")
+    for subject, text in MAIL:
+        server.deliver(_mail(subject, text), user=AGENT)
+        screen.message("new", subject)
+    with place.poller(agent) as poller:
+        screen.act("2", "Each goes to your function; its outcome is on disk before the next one")
+        poller.poll_once()
+        screen.act("3", f"{RETRY_AFTER:g} s later the failed one comes back, from its kept bytes")
+        time.sleep(RETRY_AFTER)
+        poller.poll_once()
+    screen.act("4", "The process is killed in the middle of an answer, and started again")
+    server.deliver(_mail(*LATE_MAIL), user=AGENT)
+    screen.message("new", LATE_MAIL[0])
+    sent_before = len(server.outbox)
+    agent.keys.add(_answer_until_killed(place))
+    state = "not sent" if len(server.outbox) == sent_before else "sent"
+    screen.message("killed", LATE_MAIL[0], f"kill -9: the answer is on disk, {state}")
+    with place.poller(agent) as poller:
+        poller.poll_once()
+    answers = len(server.outbox) - sent_before
+    screen.message("ok", LATE_MAIL[0], f"sent {'once' if answers == 1 else f'{answers} times'}")
+    _show_answers(screen, server)
 
 
-class _Narrator:
-    """Prints lines, each with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __call__(self, line: str) -> None:
-        print(f"{time.monotonic() - self._began:6.3f}  {line}", flush=True)
-
-
-class _Log(logging.Handler):
-    """Prints the first line of each log record among the demo's own lines."""
-
-    def __init__(self, say: _Narrator) -> None:
-        super().__init__(logging.WARNING)
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._say(f"    (log, {record.name}: {record.getMessage().splitlines()[0]} ...)")
+def _answer_until_killed(place: Place) -> str:
+    """Have another process answer the mail, and kill it before it sends; the answer's key."""
+    words = (place.host, str(place.imap_port), str(place.smtp_port), place.store)
+    command = [sys.executable, "-m", "nornmail.demo", *words]
+    package = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(  # noqa: S603 - this module, with arguments of its own
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        key = process.stdout.readline().strip() if process.stdout is not None else ""
+        process.kill()
+    if not key:
+        raise RuntimeError("the process that was to be killed ended by itself")
+    return key
 
 
-class _Agent:
-    """A handler that answers each message, and fails at its first attempt at an invoice."""
-
-    def __init__(self, server: MailServer, say: _Narrator) -> None:
-        self.threads: dict[str, str] = {}
-        self._server = server
-        self._say = say
-
-    def __call__(self, message: Message) -> None:
-        self._say(f"  attempt {message.attempt}: {message.subject!r} from {message.from_.address}")
-        if "invoice" in message.subject and message.attempt == 1:
-            self._say(
-                "    the handler raises an exception: this message waits, later mail is delivered"
-            )
-            raise RuntimeError("the invoice service is away")
-        answer = _mail(AGENT, message.from_.address, f"Re: {message.subject}", "We are on it.")
-        answer["In-Reply-To"] = message.message_id
-        answer["References"] = " ".join([*message.references, message.message_id])
-        self._server.deliver(answer, user=CUSTOMER)
-        self.threads[message.thread_id] = message.subject
-        self._say(f"    answered in thread {message.thread_id}")
+def _answer_and_wait(message: Message, mailer: Mailer) -> None:
+    """Answer, say so, and wait to be killed: the handler of the other process."""
+    print(mailer.reply(message, ANSWER, quote=True).key, flush=True)
+    sys.stdin.read()  # ends with the demo, whatever becomes of that
 
 
-class _Reader:
-    """A handler that prints the thread that a reply belongs to."""
-
-    def __init__(self, say: _Narrator, threads: dict[str, str]) -> None:
-        self._say = say
-        self._threads = threads
-
-    def __call__(self, message: Message) -> None:
-        first = self._threads[message.thread_id]
-        self._say(f"  {message.subject!r} is in the thread that started with {first!r}")
-
-
-@contextmanager
-def _poller(
-    server: MailServer, user: str, path: Path, handler: Callable[[Message], None]
-) -> Iterator[Poller]:
-    """A poller on the demo's server, closed at the end with its store."""
-    settings = ImapSettings(
-        host=server.host, port=server.imap_port, use_ssl=False, username=user, password=PASSWORD
+def _show_answers(screen: Screen, server: MailServer) -> None:
+    """What the customer has: the list of answers, and the first one in full."""
+    answers = [
+        parse_message(message.raw) for message in server.mailbox("INBOX", user=CUSTOMER).messages
+    ]
+    unread = sum("\\Seen" not in m.flags for m in server.mailbox("INBOX", user=AGENT).messages)
+    read = f"{unread} messages are unread" if unread else "no message is unread"
+    screen.act("", f"Kim has {len(answers)} answers, and {read}. The first answer:")
+    first = answers[0]
+    screen.quote(
+        [
+            f"From: {first.from_.address}",
+            f"To: {first.to[0].address}",
+            f"Subject: {first.subject}",
+            "",
+            *filter(None, map(str.rstrip, first.text.splitlines())),
+        ]
     )
-    retry = RetryPolicy(delays=(RETRY_AFTER,))
-    with (
-        closing(SqliteStateStore(path)) as store,
-        closing(Poller(settings, store=store, on_message=handler, retry=retry)) as poller,
-    ):
-        yield poller
+    screen.act("", "Next")
+    for what, where in NEXT:
+        screen.line(f"     {what:31}{where}")
 
 
-_MESSAGE_IDS = itertools.count(1)
-
-
-def _mail(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+def _mail(subject: str, text: str) -> EmailMessage:
     mail = EmailMessage()
-    mail["From"] = sender
-    mail["To"] = recipient
+    mail["From"] = f"Kim <{CUSTOMER}>"
+    mail["To"] = AGENT
     mail["Subject"] = subject
     mail["Date"] = format_datetime(localtime())
-    mail["Message-ID"] = make_msgid(str(next(_MESSAGE_IDS)), domain=sender.partition("@")[2])
+    mail["Message-ID"] = make_msgid(domain="example.org")
     mail.set_content(text)
     return mail
-
-
-def _counts(result: PollResult) -> str:
-    return (
-        f"  polled: {result.new} new, {result.handled} handled, {result.failed} failed, "
-        f"{result.waiting} waiting"
-    )
 
 
 def add(parser: Parser) -> None:
     """Add the command, which has no options."""
     parser.description = (
-        "Runs the whole path of a message in a few seconds. It needs no account and no network, "
-        "and leaves no\nfiles behind."
+        "Runs the whole way of a message in a few seconds, a killed process included. It needs no "
+        "account and no network, and leaves no files behind."
     )
     parser.set_defaults(run=run)
 
@@ -177,3 +264,10 @@ def run(_chosen: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     run_demo()
     return OK
+
+
+if __name__ == "__main__":  # the process that is killed
+    with Place(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).poller(
+        _answer_and_wait
+    ) as child:
+        child.poll_once()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import textwrap
 from importlib import import_module
 from pathlib import Path
 
@@ -104,3 +106,12 @@ def test_the_first_line_of_a_program_loads_only_what_a_poller_is_made_of() -> No
     assert len(ours) <= MOST_MODULES, ours
     assert not HEAVY & set(modules)
     assert len(made) <= MOST_RECORDS, made
+
+
+def test_dir_and_help_begin_with_the_public_names() -> None:
+    assert dir(nornmail) == sorted(nornmail.__all__)
+    example = textwrap.dedent((nornmail.__doc__ or "").partition("\n\n")[2].partition("\n\n`")[0])
+    assert len(example.splitlines()) >= 10
+    compile(example, "the example", "exec")
+    imported = re.findall(r"from nornmail import (.*)", example)[0].split(", ")
+    assert set(imported) <= set(nornmail.__all__)

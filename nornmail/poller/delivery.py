@@ -640,7 +640,9 @@ class Delivery:
         if not delivered:  # the handler was not called
             log.info("%s is passed over: %s", self._ref(entry), outcome.reason)
             return
-        if state is not State.HANDLED:
+        if state is State.HANDLED:
+            log.info("%s is handled", self._ref(entry))
+        else:
             self.last_failure = entry.reason
             log.warning("%s is %s: %s", self._ref(entry), entry.state, outcome.reason)
         self._note_health(entry, outcome, job)

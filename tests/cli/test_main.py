@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import html
 import importlib
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from nornmail import __version__
 from nornmail.cli import main
 from nornmail.cli.options import Settings
+from nornmail.demo import Screen
 from nornmail.testing import MailServer
 from tests.cli.support import Ended, User, mail
 
@@ -173,11 +176,54 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(
     assert ended.json[0]["subject"] == "two"
 
 
-def test_the_demo_runs(stranger: User) -> None:
-    ended = stranger.run("demo")
+def test_the_demo_runs_as_it_was_recorded(stranger: User) -> None:
+    ended = stranger.run("demo", PYTHONIOENCODING="utf-8")
     assert (ended.status, ended.err) == (0, "")
-    assert "everything once, nothing twice" in ended.out
     assert list(stranger.directory.iterdir()) == []
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in ended.out
+    words = " ".join(ended.out.split())
+    assert "killed It is broken kill -9: the answer is on disk, not sent" in words
+    assert "again It is broken your function runs once more: same answer" in words
+    assert "ok It is broken sent once" in words
+    assert "Kim has 4 answers, and no message is unread" in words
+    svg = (ROOT / "docs" / "pictures" / "demo.svg").read_text("utf-8")
+    texts = re.findall(r"<text [^>]*>(.*)</text>", svg)
+    recorded = [html.unescape(re.sub(r"</?tspan[^>]*>", "", text)) for text in texts]
+    assert [without_date(line) for line in recorded[1:]] == [
+        without_date(line) for line in lines if line
+    ]
+
+
+def without_date(line: str) -> str:
+    """The line of a quotation has the time of its run."""
+    return re.sub(r"On .* Kim wrote:", "On a day, Kim wrote:", line)
+
+
+def test_the_demo_needs_no_utf8(stranger: User) -> None:
+    ended = stranger.run("demo", PYTHONIOENCODING="ascii")
+    assert (ended.status, ended.err) == (0, "")
+    assert "Gr??e aus K?ln" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)],
+    ids=["a terminal", "NO_COLOR is empty", "NO_COLOR"],
+)
+def test_the_demo_has_colours_on_a_terminal(
+    variables: dict[str, str],
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    Screen().message("ok", "a subject", "answered")
+    assert ("\x1b[32m" in capsys.readouterr().out) == coloured
 
 
 def test_a_reader_that_goes_away_is_no_traceback(stranger: User) -> None:

@@ -1,0 +1,58 @@
+"""The programs of the README: what they log, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+import nornmail
+from nornmail.testing import MailServer
+
+README = Path(__file__).parents[2] / "README.md"
+PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+USER, KIM = "agent@example.com", "kim@example.org"
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["the first", "the one that answers"])
+def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
+    program: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.INFO)
+    with MailServer() as server:
+        server.add_user(USER, "secret")
+        server.add_user(KIM, "secret")
+        server.deliver("Subject: old\n\n", user=USER)
+
+        imap, smtp = server.imap_settings(USER), server.smtp_settings(USER)
+        monkeypatch.setattr(nornmail, "ImapSettings", lambda **_arguments: imap)
+        monkeypatch.setattr(nornmail, "SmtpSettings", lambda **_arguments: smtp)
+
+        def on_idle(_event: object) -> None:
+            """New mail comes once the first run is over, and Ctrl-C when it was handled."""
+            if "is handled" in caplog.text:
+                raise KeyboardInterrupt
+            server.deliver(f"From: {KIM}\nSubject: new\n\nhello\n", user=USER)
+
+        poller = nornmail.Poller
+        monkeypatch.setattr(
+            nornmail,
+            "Poller",
+            lambda *arguments, **names: poller(
+                *arguments, **names, on_event=lambda e: on_idle(e) if is_idle(e) else None
+            ),
+        )
+        exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - it is ours
+        handled = [line for line in caplog.messages if line.endswith("is handled")]
+        assert len(handled) == 1
+        assert len(server.outbox) == ("mailer" in program)
+
+
+def is_idle(event: object) -> bool:
+    return type(event).__name__ == "Idle"
