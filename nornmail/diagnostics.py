@@ -92,12 +92,44 @@ def diagnose_settings(
             yield Check("settings", False, detail, f"did you mean {near[0]}?")
     for service, settings in (("IMAP", imap), ("SMTP", smtp)):
         if settings is not None:
+            yield from _port(service, settings)
             yield from _login(service, settings)
     if smtp is not None:
         try:
             yield Check("SMTP sender", True, str(sender_of(smtp)))
         except ConfigurationError as error:
             yield Check("SMTP sender", False, str(error))
+
+
+def _port(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Check]:
+    """Whether the port is one of the service, and begins as the settings say."""
+    if isinstance(settings, ImapSettings):
+        begins_with_tls, usual = settings.use_ssl, "993, or 143 for a plain port"
+    else:
+        begins_with_tls, usual = settings.implicit_tls, "587, or 465"
+    other = _OTHER_PORTS[service].get(settings.port)
+    advice = _MISFITS.get((settings.port, begins_with_tls))
+    if other:
+        detail = f"{service}_PORT={settings.port} is usually the port of {other}"
+        yield Check(f"{service} port", True, detail, f"set {service}_PORT to {usual}")
+    elif advice:
+        begins = "with TLS" if settings.port in (993, 465) else "in plain text"
+        detail = f"port {settings.port} usually begins {begins}, and the settings say otherwise"
+        yield Check(f"{service} port", True, detail, advice)
+
+
+_OTHER_PORTS = {
+    "IMAP": {25: "SMTP", 465: "SMTP", 587: "SMTP", 110: "POP3", 995: "POP3"},
+    "SMTP": {143: "IMAP", 993: "IMAP", 110: "POP3", 995: "POP3", 25: "mail between servers"},
+}
+"""Ports that belong to another service."""
+_MISFITS = {
+    (143, True): "set IMAP_PORT=993, or IMAP_USE_SSL=false and IMAP_STARTTLS=true",
+    (993, False): "set IMAP_USE_SSL=true, or IMAP_PORT=143",
+    (587, True): "leave SMTP_USE_SSL out, or set SMTP_PORT=465",
+    (465, False): "leave SMTP_USE_SSL out, or set SMTP_PORT=587",
+}
+"""What to set where a port and TLS from the first octet do not fit."""
 
 
 def _is_loopback(host: str) -> bool:
@@ -120,8 +152,10 @@ def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Chec
         is_clear, remedy = not (settings.use_ssl or settings.starttls), "IMAP_USE_SSL=true"
     else:
         is_clear, remedy = not settings.use_tls, "SMTP_USE_TLS=true"
-    if is_clear and settings.password is not None and not _is_loopback(settings.host):
-        detail = f"the {service} password crosses the network unencrypted to {settings.host}"
+    has_secret = settings.password is not None or settings.token is not None
+    if is_clear and has_secret and not _is_loopback(settings.host):
+        secret = "token" if settings.password is None else "password"
+        detail = f"the {service} {secret} crosses the network unencrypted to {settings.host}"
         yield Check(f"{service} security", True, detail, f"set {remedy}")
 
 

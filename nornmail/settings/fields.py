@@ -60,12 +60,15 @@ def setting(env: str, default: Any, kind: Kind, *, most: float = 0, secret: bool
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-def read_settings(cls: Any, environ: Mapping[str, str] | None) -> dict[str, Any]:
+def read_settings(cls: Any, environ: Any) -> dict[str, Any]:
     """The values that an environment sets, by the names of the fields.
 
     Raises:
         ConfigurationError: a value cannot be read, or EMAIL_PROVIDER names another provider.
     """
+    if environ is not None and not isinstance(environ, Mapping):
+        allowed = "must be a mapping of names to values; read_environment(path) reads a file"
+        raise ConfigurationError("environ", environ, allowed)
     source = with_preset(os.environ if environ is None else environ)
     provider = source.get("EMAIL_PROVIDER", "").strip() or PROVIDER
     if provider != PROVIDER:

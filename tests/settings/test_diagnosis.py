@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nornmail import ImapSettings, SmtpSettings, diagnose_settings
+from nornmail import ConfigurationError, ImapSettings, SmtpSettings, diagnose_settings
 from nornmail.cli.check import format_check
 
 
@@ -83,3 +83,41 @@ def test_what_a_start_would_find_is_said(
 )
 def test_what_is_well_is_not_worth_a_line(imap: dict[str, Any]) -> None:
     assert lines(imap) == []
+
+
+@pytest.mark.parametrize(
+    ("imap", "smtp", "words"),
+    [
+        pytest.param(
+            {"port": 143}, None, ["port 143", "plain text", "IMAP_STARTTLS=true"], id="143 with TLS"
+        ),
+        pytest.param(
+            {"port": 993, "use_ssl": False}, None, ["993", "IMAP_USE_SSL=true"], id="993 without"
+        ),
+        pytest.param({"port": 587}, None, ["the port of SMTP", "IMAP_PORT to 993"], id="SMTP's"),
+        pytest.param({"port": 995}, None, ["the port of POP3"], id="POP3's"),
+        pytest.param({}, {"port": 993}, ["the port of IMAP", "SMTP_PORT to 587"], id="IMAP's"),
+        pytest.param({}, {"port": 25}, ["between servers", "587"], id="25"),
+        pytest.param({}, {"port": 587, "use_ssl": True}, ["SMTP_PORT=465"], id="587 with TLS"),
+        pytest.param({}, {"port": 465, "use_ssl": False}, ["SMTP_PORT=587"], id="465 without"),
+    ],
+)
+def test_a_port_that_does_not_fit_is_said_before_anything_is_connected(
+    imap: dict[str, Any], smtp: dict[str, Any] | None, words: list[str]
+) -> None:
+    if smtp is not None:
+        smtp = {"sender": "a@b.example", **smtp}
+    (line,) = lines(imap, smtp)
+    assert line.startswith("warn")
+    assert all(word in line for word in words), line
+
+
+def test_a_token_in_clear_is_said_as_a_password_is() -> None:
+    (line,) = lines({"use_ssl": False, "username": "a", "token": str})
+    assert "the IMAP token crosses the network unencrypted" in line
+
+
+@pytest.mark.parametrize("settings", [ImapSettings, SmtpSettings])
+def test_a_path_is_no_environment(settings: Any) -> None:
+    with pytest.raises(ConfigurationError, match="read_environment"):
+        settings.from_env(".env")

@@ -13,6 +13,7 @@ import pytest
 from nornmail.net.diagnose import Check
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
+from tests.smtp.scripted import scripted
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 
 LOGIN = {"username": USER, "password": PASSWORD}
@@ -127,6 +128,16 @@ def test_login_where_there_is_no_plain() -> None:
     with smtp_server(auth_exclude_mechanism=["PLAIN"]) as server:
         assert steps(server)[-1].ok
         assert server.logins == 1
+
+
+def test_a_server_that_offers_auth_only_inside_tls() -> None:
+    with scripted() as server:
+        settings = server.settings(username="agent", password="hush hush", use_tls=False)
+        (*_, last) = diagnose_smtp(settings)
+    assert (last.name, last.ok) == ("SMTP login", False)
+    assert "accepts no password here" in last.detail
+    assert "SMTP_USE_TLS=true" in last.advice
+    assert server.said("AUTH") == []
 
 
 def test_a_server_that_takes_no_password() -> None:
