@@ -132,7 +132,10 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """The whole enumerations; minutes. The soak is a session of its own."""
+    """The whole enumerations: an hour, or NORNMAIL_PART_SECONDS of them in a random order.
+
+    The soak is a session of its own.
+    """
     run_pytest(session, "-m", "long", "-k", "not soak")
 
 
