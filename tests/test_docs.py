@@ -35,10 +35,11 @@ from nornmail.model import TRANSITIONS, State
 from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
-from tests.cli.support import Running, zygote
+from tests.cli.support import Running
 from tests.support.package import package_directory
 from tests.support.postgresql import server
 from tests.support.suite import run_pytest
+from tests.support.zygote import zygote
 
 ROOT = Path(__file__).resolve().parent.parent
 INDEX = ROOT / "docs" / "README.md"

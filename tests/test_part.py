@@ -25,10 +25,9 @@ def test_the_order_goes_by_the_seed(orders: Callable[[int], list[int]]) -> None:
     assert sorted(orders(1)) == list(range(20))
 
 
-def test_what_begins_in_time_runs_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_begins_in_time_runs_and_the_rest_is_left_out() -> None:
     now = [100.0]
-    monkeypatch.setattr(part.time, "monotonic", lambda: now[0])
-    some = part.Part(10.0, 1)
+    some = part.Part(10.0, 1, lambda: now[0])
     some.pytest_runtestloop()
     assert some.pytest_runtest_protocol() is None
     now[0] = 110.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.suite import run_pytest
-from tests.support.watchdog import ENVIRONMENT
 
 SUITE = """
 import socket
@@ -58,7 +57,7 @@ def test_after_them():
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("hanging")
     (folder / "test_hanging.py").write_text(SUITE)
-    return run_pytest(folder, "-p", "tests.support.watchdog", **{ENVIRONMENT: "0.2"})
+    return run_pytest(folder, "-p", "tests.support.watchdog", NORNMAIL_TEST_SECONDS="0.2")
 
 
 @pytest.mark.parametrize(

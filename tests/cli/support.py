@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
@@ -12,15 +11,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nornmail import ImapSettings, Message, Poller, Reject, SqliteStateStore
 from nornmail.testing import MailServer
-from tests.cli.zygote import Forked, Zygote
 from tests.support.package import package_directory
+from tests.support.zygote import Forked, zygote
 
 USER = "agent@example.com"
 PASSWORD = "correct-horse-7%battery"
@@ -47,14 +45,6 @@ class Ended:
     @property
     def json(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
-
-
-@cache
-def zygote() -> Zygote:
-    """The zygote of this run, which ends with it."""
-    running = Zygote()
-    atexit.register(running.close)
-    return running
 
 
 class User:

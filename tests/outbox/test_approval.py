@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ import pytest
 from nornmail import (
     ConfigurationError,
     ImapSettings,
+    Mailer,
     MemoryStateStore,
     Message,
     NornmailError,
@@ -372,25 +370,13 @@ def test_on_dovecot_a_draft_is_saved_edited_sent_and_deleted(dovecot: Dovecot) -
 # Types
 
 
-def test_a_misspelt_argument_of_an_asyncio_form_is_an_error_of_the_type_checker(
-    tmp_path: Path,
-) -> None:
-    """Also that a right one is none."""
-    lines = [
-        "from nornmail import Mailer, Message",
-        "async def use(mailer: Mailer, message: Message) -> None:",
-        '    await mailer.asend("ann@example.org", "s", text="t", key="k")',
-        '    await mailer.areply(message, "t", reply_all=True)',
-        '    await mailer.adraft(message, "t", quote=True)',
-        '    await mailer.aforward(message, "ann@example.org", "t", approved=True)',
-        '    await mailer.asend("ann@example.org", "s", txt="t")',
-        '    await mailer.areply(message, "t", repl_all=True)',
-        '    await mailer.adraft(message, "t", qoute=True)',
-        '    await mailer.aforward(message, "ann@example.org", "t", approvd=True)',
-    ]
-    program = tmp_path / "program.py"
-    program.write_text("\n".join([*lines, ""]), "utf-8")
-    command = [sys.executable, "-m", "mypy", "--cache-dir", ".mypy_cache", str(program)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    found = {int(line) for line in re.findall(r"program\.py:(\d+): error: Unexpected", told)}
-    assert found == {7, 8, 9, 10}, told
+async def _misspelt(mailer: Mailer, message: Message) -> None:
+    """For the strict type checker, to which an ignored line without an error is an error."""
+    await mailer.asend("ann@example.org", "s", text="t", key="k")
+    await mailer.areply(message, "t", reply_all=True)
+    await mailer.adraft(message, "t", quote=True)
+    await mailer.aforward(message, "ann@example.org", "t", approved=True)
+    await mailer.asend("ann@example.org", "s", txt="t")  # type: ignore[call-arg]
+    await mailer.areply(message, "t", repl_all=True)  # type: ignore[call-arg]
+    await mailer.adraft(message, "t", qoute=True)  # type: ignore[call-arg]
+    await mailer.aforward(message, "ann@example.org", "t", approvd=True)  # type: ignore[call-arg]

@@ -26,6 +26,7 @@ from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 from tests.support.package import package_directory
+from tests.support.zygote import zygote
 
 INBOX = MailboxKey("agent@example.com", "INBOX")
 OTHER = MailboxKey("agent@example.com", "Archive")
@@ -122,13 +123,15 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 def run(script: str, *arguments: object) -> str:
     """What ``script`` printed; it must have ended well and have said nothing on stderr."""
-    with start(script, *arguments) as process:
-        try:
-            out, err = process.communicate(timeout=CHILD_SECONDS)
-        finally:
-            process.kill()
-    assert (process.returncode, err) == (0, ""), out + err
-    return out
+    command = ("-c", script, *map(str, arguments))
+    process = zygote().start(command, Path.cwd(), dict(os.environ), subprocess.PIPE)
+    try:
+        out, err = process.communicate(CHILD_SECONDS)
+    finally:
+        process.kill()
+        process.close()
+    assert (process.returncode, err) == (0, b""), out + err
+    return out.decode()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from nornmail.stores import schema as schema
 from nornmail.stores import sqlite
 from nornmail.stores.sqlite import SqliteStateStore
 from nornmail.uidset import UidSet
-from tests.stores.support import INBOX, ME, bring, entry, key, record, run, start
+from tests.stores.support import CHILD_SECONDS, INBOX, ME, bring, entry, key, record, run, start
 
 
 @pytest.fixture
@@ -485,4 +485,6 @@ for make in (
 
 
 def test_without_sqlite_the_rest_works_and_a_store_says_what_is_missing(tmp_path: Path) -> None:
-    assert run(WITHOUT_SQLITE, tmp_path) == "True\n" * 3
+    with start(WITHOUT_SQLITE, tmp_path) as process:  # not one that has imported everything
+        out, err = process.communicate(timeout=CHILD_SECONDS)
+    assert (out, err) == ("True\n" * 3, "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -31,9 +32,12 @@ class Part:
         seed: of the order.
     """
 
-    def __init__(self, seconds: float, seed: int) -> None:
+    def __init__(
+        self, seconds: float, seed: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds = seconds
         self._seed = seed
+        self._clock = clock
         self._end = 0.0
         self._left_out = 0
 
@@ -44,12 +48,12 @@ class Part:
 
     def pytest_runtestloop(self) -> None:
         """Begin to count the seconds, and leave the rest to pytest."""
-        self._end = time.monotonic() + self._seconds
+        self._end = self._clock() + self._seconds
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:
         """Leave a test out once the time is over."""
-        if time.monotonic() < self._end:
+        if self._clock() < self._end:
             return None
         self._left_out += 1
         return True

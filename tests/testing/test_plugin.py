@@ -169,7 +169,7 @@ def test_a_suite_that_wants_no_server_does_not_import_one(tmp_path: Path) -> Non
         "    found = sorted(one for one in sys.modules if one.split('.')[0] == 'nornmail')\n"
         "    print('imported:', found)\n"
     )
-    told = run_pytest(tmp_path, "-q")
+    told = run_pytest(tmp_path, "-q", fresh=True)
     assert "1 passed" in told
     assert "imported: ['nornmail', 'nornmail._version', 'nornmail.pytest_plugin']" in told
 

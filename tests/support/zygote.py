@@ -8,6 +8,7 @@ the child's number and end, since only a parent can wait for it.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -15,18 +16,21 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from tests.support.package import package_directory
 
 PROGRAM = """
-from tests.cli.zygote import become_child; become_child()
+from tests.support.zygote import become_child; become_child()
 import sys
 if sys.argv[1:2] != ["-c"]:
     from nornmail.cli import main
     sys.exit(main())
-exec(sys.argv.pop(2))
+_, code = sys.argv[1:3]
+del sys.argv[1:3]
+exec(code)
 """
 ORDER_BYTES = 1 << 20
 """Octets of an order: arguments and the environment."""
@@ -61,6 +65,12 @@ class Forked:
         """Send a signal, unless the child has ended."""
         if self.returncode is None and not select.select([self._ends], [], [], 0)[0]:
             os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Close the pipes."""
+        for pipe in (self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def kill(self) -> None:
         """Send SIGKILL, unless the child has ended."""
@@ -129,8 +139,18 @@ class Zygote:
         assert self._process.wait() == 0
 
 
+@cache
+def zygote() -> Zygote:
+    """The zygote of this run, which ends with it."""
+    running = Zygote()
+    atexit.register(running.close)
+    return running
+
+
 def become_child() -> None:
     """The zygote itself. It returns in every child, and nowhere else."""
+    import pytest  # noqa: F401
+
     import nornmail.cli.http_server
     import nornmail.testing
     from nornmail.cli import main  # noqa: F401
