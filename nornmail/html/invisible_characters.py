@@ -22,19 +22,19 @@ _CHARACTERS_OF_PLAIN: Final = re.compile(f"[{_UNSEEN}]+")
 _ZWNJ: Final = "\u200c"
 _ZWJ: Final = "\u200d"
 _BEHIND_LETTER: Final = re.compile(f"[{_UNSEEN}](?<=[A-Za-z\\s].)[{_UNSEEN}]*+", re.DOTALL)
-"""Those behind an ASCII letter or a blank: none of them is kept, whatever follows."""
+"""Invisible characters behind an ASCII letter or a blank, of which none is kept."""
 _SELECTORS: Final = frozenset("\ufe0e\ufe0f")
 _JOINERS: Final = frozenset({_ZWNJ, _ZWJ, *_SELECTORS})
 
 
 def left_out(kind: str, amount: int) -> str:
-    """The defect that tells of text that a person does not see."""
+    """The defect for text that was left out because a person does not see it."""
     what = "characters" if kind == INVISIBLE else "words"
     return f"hidden text left out: {amount:,} {what} ({kind})"
 
 
 def plain_without_invisible(text: str, note: Note) -> str:
-    """Plain text without the characters that show nothing, of which ``note`` is told."""
+    """Plain text without the characters that show nothing; ``note`` receives how many they were."""
     seen, removed = without_invisible(text, _CHARACTERS_OF_PLAIN)
     if removed:
         note(left_out(INVISIBLE, removed))
@@ -42,10 +42,10 @@ def plain_without_invisible(text: str, note: Note) -> str:
 
 
 def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> tuple[str, int]:
-    """``text`` without the characters that show nothing, and how many those were.
+    """``text`` without the characters that show nothing, and their number.
 
-    Kept are single ones that change what is seen: the joiners within Arabic, Indic and other words
-    that are written with them and within emoji, and the selector behind a symbol.
+    Single ones that change what is seen are kept: the joiners in Arabic and Indic words and in
+    emoji, and the variation selector behind a symbol.
     """
     if text.isascii() and (text.isprintable() or characters is _CHARACTERS_OF_PLAIN):
         return text, 0

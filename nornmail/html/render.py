@@ -12,7 +12,7 @@ from nornmail.html.css.geometry import is_on_page
 from nornmail.html.css.style import Style
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
 from nornmail.html.limits import MAX_LINKS, Budget, BudgetSpentError
-from nornmail.html.lines import Lines, shown_address
+from nornmail.html.text_writer import TextWriter, shown_address
 from nornmail.html.tree import Element
 
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
@@ -96,7 +96,7 @@ def render(
 class _Table:
     """A table without another one in it: its cells are collected before they are laid out."""
 
-    outer: Lines
+    outer: TextWriter
     rows: list[list[str]]
     is_layout: bool
     in_cell: bool = False
@@ -119,7 +119,7 @@ class _Frame:
         self.lowest = -_FAR
         self.address = ""
         self.start = 0
-        self.lines: Lines | None = None
+        self.lines: TextWriter | None = None
         self.table: _Table | None = None
         self.is_quote = False
         self.collapsed: frozenset[int] = frozenset()
@@ -135,7 +135,7 @@ class _Page:
         shortens_links: bool,
     ) -> None:
         self._shortens_links = shortens_links
-        self.lines = Lines()
+        self.lines = TextWriter()
         self.result = Rendered()
         self._cascade = cascade
         self._budget = budget
@@ -451,7 +451,7 @@ class _Page:
         elif not table.in_cell:
             self._budget.spend(_CELL_STEPS)
             table.in_cell = True
-            frame.lines = self.lines = Lines(around=table.outer.quotes)
+            frame.lines = self.lines = TextWriter(around=table.outer.quotes)
 
     def _close_cell(self, frame: _Frame) -> None:
         table = self._table

@@ -102,7 +102,7 @@ LISTS = [
     pytest.param("<ol start=3><li>a<li>b</ol>", "3. a\n4. b", id="numbers from three"),
     pytest.param("<ol start=x><li>a</ol>", "1. a", id="a start that is none"),
     pytest.param("<ul><li>a<ol><li>b<li>c</ol><li>d</ul>", "- a\n  1. b\n  2. c\n- d", id="nested"),
-    pytest.param("<ul><li><p>a</p><p>b</p></li></ul>", "- a\nb", id="paragraphs in an item"),
+    pytest.param("<ul><li><p>a</p><p>b</p></li></ul>", "- a\n  b", id="paragraphs in an item"),
     pytest.param("<dl><dt>a<dd>b<dt>c<dd>d</dl>", "a\nb\nc\nd", id="definitions"),
     pytest.param(
         "<ul><li style='display:inline'>a</li> <li style='display:inline'>b</ul>",

@@ -12,27 +12,38 @@ from typing import Final
 
 from nornmail.html.css.properties import expand
 from nornmail.html.css.selectors import parse_selectors
-from nornmail.html.css.syntax import Declaration, TooDeepError, declaration, split
+from nornmail.html.css.syntax import (
+    PARTED,
+    Declaration,
+    TooDeepError,
+    declaration,
+    split,
+    unescape,
+    without_comments,
+)
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, length_of
 
 Answer = bool | None
-_RANGE: Final = re.compile(r"(?:(.+?)\s*(<=?|>=?|=)\s*)?([a-z-]+)\s*(?:(<=?|>=?|=)\s*(.+))?")
+_RANGE: Final = re.compile(
+    r"(?:(.+?)\s*(<=?|>=?|=)\s*)?([a-z-][a-z0-9-]*)\s*(?:(<=?|>=?|=)\s*(.+))?"
+)
 _SIZES: Final = {
     "width": VIEWPORT_WIDTH, "device-width": VIEWPORT_WIDTH, "height": VIEWPORT_HEIGHT,
-    "device-height": VIEWPORT_HEIGHT, "device-pixel-ratio": 1.0, "resolution": 1.0, "color": 8.0,
+    "device-height": VIEWPORT_HEIGHT, "resolution": 1.0, "color": 8.0,
     "color-index": 0.0, "monochrome": 0.0, "grid": 0.0,
     "aspect-ratio": VIEWPORT_WIDTH / VIEWPORT_HEIGHT,
     "device-aspect-ratio": VIEWPORT_WIDTH / VIEWPORT_HEIGHT, "horizontal-viewport-segments": 1.0,
-    "vertical-viewport-segments": 1.0, "transform-3d": 1.0,
+    "vertical-viewport-segments": 1.0, "-webkit-transform-3d": 1.0,
+    "-webkit-device-pixel-ratio": 1.0,
 }  # fmt: skip
 _WORDS: Final = {
     "orientation": "landscape", "hover": "hover", "any-hover": "hover", "pointer": "fine",
     "any-pointer": "fine", "prefers-color-scheme": "light", "prefers-reduced-motion":
     "no-preference", "prefers-contrast": "no-preference", "prefers-reduced-transparency":
-    "no-preference", "prefers-reduced-data": "no-preference", "scripting": "none", "update": "fast",
+    "no-preference", "scripting": "none", "update": "fast",
     "overflow-block": "scroll", "overflow-inline": "scroll", "color-gamut": "srgb",
-    "display-mode": "browser", "forced-colors": "none", "inverted-colors": "none",
-    "dynamic-range": "standard", "video-dynamic-range": "standard", "device-posture": "continuous",
+    "display-mode": "browser", "forced-colors": "none",
+    "dynamic-range": "standard", "device-posture": "continuous",
 }  # fmt: skip
 _FALSE_WORDS: Final = frozenset({"none", "no-preference"})
 _DEEPEST: Final = 32
@@ -47,7 +58,11 @@ class _InvalidError(Exception):
 
 def media_applies(query: str) -> bool:
     """Whether a list of media queries holds; an empty one does."""
-    query = query.strip().lower()
+    query = without_comments(query).replace(PARTED, " ").strip().lower()
+    if "\\" in query:
+        query = unescape(query)
+        if not query.isprintable():  # a name for old browsers: screen\9
+            return False
     return not query or any(_media_query(part.strip()) for part in split(query, ","))
 
 
@@ -120,11 +135,12 @@ class _Condition:
 
     def whole(self) -> Answer:
         """A condition that is all there is."""
-        result = self._not() if self._peek() == "not" else self._brackets()
+        negates = self._peek() == "not"
+        result = self._not() if negates else self._brackets()
         joined = ""
         while self._blanks() and self._at < len(self._text):
             word = self._word()
-            if word not in ("and", "or") or (joined and word != joined):
+            if word not in ("and", "or") or (joined and word != joined) or negates:
                 raise _InvalidError
             joined = word
             other = self._brackets()
@@ -199,13 +215,14 @@ def _media_feature(name: str, text: str) -> Answer:
     feature, colon, value = (part.strip() for part in text.partition(":"))
     if not colon:
         return _range(text)
-    feature = feature.removeprefix("-webkit-").replace("min--moz-", "min-").removeprefix("-moz-")
+    if feature.startswith(("-webkit-min-", "-webkit-max-")):
+        feature = f"{feature[8:12]}-webkit-{feature[12:]}"
     wanted = _WORDS.get(feature)
     if wanted is not None:
         return value == wanted
     bound = feature[:4] if feature.startswith(("min-", "max-")) else ""
-    size = _SIZES.get(feature.removeprefix(bound).removeprefix("-webkit-"))
-    number = _media_number(value)
+    size = _SIZES.get(feature.removeprefix(bound))
+    number = _media_number(value, needs_unit=feature.endswith(("width", "height")))
     if size is None or number is None:
         return None
     return size >= number if bound == "min-" else size <= number if bound else size == number
@@ -216,7 +233,7 @@ def _range(text: str) -> Answer:
     if match is None:
         return None
     low, first, name, second, high = match.groups()
-    size = _SIZES.get(name.removeprefix("-webkit-"))
+    size = _SIZES.get(name)
     if first is None and second is None:
         word = _WORDS.get(name)
         return (
@@ -224,7 +241,7 @@ def _range(text: str) -> Answer:
             if word is None and size is not None
             else (None if word is None else word not in _FALSE_WORDS)
         )
-    if size is None:
+    if size is None or (first and second and first[0] != second[0]):
         return None
     result: Answer = True
     if first:
@@ -246,7 +263,7 @@ def _compare(one: float | None, sign: str, two: float | None) -> Answer:
 _DENSITIES: Final = (("dppx", 1.0), ("dpi", 1 / 96), ("dpcm", 2.54 / 96), ("x", 1.0))
 
 
-def _media_number(text: str) -> float | None:
+def _media_number(text: str, *, needs_unit: bool = False) -> float | None:
     text = text.strip()
     for unit, factor in _DENSITIES:
         if text.endswith(unit) and text[: -len(unit)].replace(".", "", 1).isdigit():
@@ -256,7 +273,8 @@ def _media_number(text: str) -> float | None:
         first, second = length_of(over.strip()), length_of(under.strip())
         return first.px / second.px if first and second and second.px else None
     length = length_of(text)
-    if length is None or (length.px and length.is_number and not text.replace(".", "").isdigit()):
+    is_bare = length is not None and length.px and length.is_number
+    if length is None or (is_bare and (needs_unit or not text.replace(".", "").isdigit())):
         return None
     return length.pixels()
 
@@ -268,23 +286,25 @@ _KNOWN_NAMES: Final = (
     " flex-grow flex-wrap font-family font-feature-settings font-style font-variant"
     " font-weight gap grid grid-area grid-column grid-gap grid-row grid-template"
     " grid-template-areas grid-template-columns grid-template-rows hyphens inset isolation"
-    " justify-content justify-items justify-self line-clamp list-style margin object-fit"
+    " justify-content justify-items justify-self list-style margin object-fit"
     " object-position order outline overflow-wrap padding place-content place-items"
     " pointer-events resize row-gap scroll-behavior scroll-snap-type table-layout"
     " text-align text-decoration text-overflow text-rendering text-size-adjust"
     " text-transform touch-action transition user-select vertical-align will-change"
-    " word-break word-spacing word-wrap writing-mode"
+    " word-break word-spacing word-wrap writing-mode -webkit-appearance -webkit-line-clamp"
+    " -webkit-user-select -webkit-text-size-adjust"
 )
 _KNOWN: Final = frozenset(_KNOWN_NAMES.split())
 """Properties that a browser knows and that say nothing of visibility, as far as mail asks."""
 _FOREIGN: Final = ("-ms-", "-moz-", "-o-", "mso-", "-khtml-")
-_PREFIXED: Final = frozenset({"text-size-adjust", "overflow-scrolling", "touch-callout"})
 
 
 def _support(name: str, text: str) -> Answer:
     """Whether a declaration, a selector or a font format is known."""
     if name == "selector":
-        return parse_selectors(text, quirks=False) is not None
+        if parse_selectors(text, quirks=False) is None or "," in text:
+            return False
+        return None if "::-webkit-" in text or ":is(" in text or ":where(" in text else True
     if name or text.startswith("--"):
         return None if name else True
     entry = declaration(text)
@@ -297,12 +317,13 @@ def _knows(entry: Declaration) -> Answer:
     name = entry.name
     if name.startswith(_FOREIGN) or name == "-webkit-overflow-scrolling":
         return False
-    plain = name.removeprefix("-webkit-")
-    if entry.value and plain in _KNOWN:
+    if name.startswith("grid-template"):
+        return None if entry.value in ("masonry", "subgrid") else True
+    if entry.value and name in _KNOWN:
         return True if "(" not in entry.value else None
     if expand(entry, quirks=False):
         return True
-    return False if plain in _READ else None
+    return False if name in _READ else None
 
 
 _READ: Final = frozenset({"display", "position", "color", "opacity", "visibility"})

@@ -126,10 +126,7 @@ class _Box:
             if not style.layout.is_table_part:
                 style.after += self.pixels("margin-bottom")
         _limit_depth(style, top)
-        if (
-            self.position in ("relative", "sticky", "-webkit-sticky")
-            and self.position == "relative"
-        ):
+        if self.position == "relative":
             across = self.pixels("left") if self.has("left") else -self.pixels("right")
             along = self._along("top") if self.has("top") else -self._along("bottom")
             style.right += across
@@ -397,7 +394,8 @@ def is_on_page(style: Style, chars: int, flow: float, shift: float) -> bool:
     start = style.right + indent + min(0.0, shift)
     if style.has_width and (style.align or style.is_rtl):
         align = 1 - style.align if style.is_rtl else style.align
-        start = style.right + (style.width - min(wide, style.width)) * align + indent * (1 - align)
+        start = style.right + (style.width - min(wide, style.width)) * align
+        start += -indent if style.is_rtl else indent * (1 - align)
         if start >= FAR_RIGHT:
             return False
     if start + wide <= max(0.0, style.clip_left):

@@ -42,8 +42,7 @@ class Shadow(NamedTuple):
 _DISPLAY: Final = re.compile(
     r"(?:none|contents|block|inline|inline-block|list-item|flow-root|flex|inline-flex|grid"
     r"|inline-grid|ruby(?:-[a-z]+)?|table|inline-table|table-(?:row|cell|column|caption|(?:row|column|header|footer)-group)|-webkit-(?:inline-)?(?:box|flex)"
-    r"|math|(?:block|inline) (?:flow|flow-root|flex|grid|table|ruby|math)|grid-lanes"
-    r"|inline-grid-lanes)"
+    r"|math|(?:block|inline) (?:flow|flow-root|flex|grid|table|ruby|math))"
 )
 _FONT_SIZES: Final = {
     "xx-small": 9, "x-small": 10, "small": 13, "medium": 16, "large": 18, "x-large": 24,
@@ -383,7 +382,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "min-width": _size, "min-height": _size,
     "overflow": _keyword("visible", "hidden", "clip", "scroll", "auto", "overlay"),
     "contain": _contain,
-    "position": _keyword("static", "relative", "absolute", "fixed", "sticky", "-webkit-sticky"),
+    "position": _keyword("static", "relative", "absolute", "fixed", "sticky"),
     "left": _offset, "right": _offset, "top": _offset, "bottom": _offset,
     "margin-left": _offset, "margin-right": _offset, "margin-top": _offset,
     "margin-bottom": _offset,

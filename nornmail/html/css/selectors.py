@@ -16,9 +16,9 @@ _PIECE: Final = re.compile(
     rf"""(?P<type>(?:(?:{_NAME}|\*)?\|(?![=|]))?(?:\*|{_NAME})|&)
     |\#(?P<id>{_NAME})
     |\.(?P<class>{_NAME})
-    |\[\s*(?:(?:{_NAME}|\*)?\|(?!=))?(?P<attr>{_NAME})\s*
+    |\[\s*(?:\*?\|(?!=))?(?P<attr>{_NAME})\s*
         (?:(?P<op>[~|^$*]?=)\s*(?:"(?P<dq>(?>(?:[^"\\\n]|\\.)*))"|'(?P<sq>(?>(?:[^'\\\n]|\\.)*))'
-        |(?P<bare>(?![0-9]){_NAME}))\s*(?P<flag>[iIsS]?)\s*)?\]
+        |(?P<bare>(?![0-9]){_NAME}))\s*(?P<flag>[iI]?)\s*)?\]
     |(?P<colons>::?)(?P<pseudo>{_NAME})(?P<open>\()?
     """,
     re.X | re.S,
@@ -249,22 +249,32 @@ _ELEMENTS: Final = _LEGACY_ELEMENTS | {
     "scroll-marker-group", "column", "search-text",
 }  # fmt: skip
 _NEVER: Final = frozenset(
-    {"hover", "active", "focus", "focus-within", "focus-visible", "visited", "target", "autofill"}
-)
-"""Pseudo-classes of what a person does, which fit nothing on a page that was just opened."""
-_UNSURE: Final = frozenset(
-    {"active-view-transition", "active-view-transition-type", "buffering", "default", "defined",
-     "dir", "disabled", "enabled", "fullscreen", "has", "has-slotted", "host", "host-context",
-     "in-range", "indeterminate", "interest-source", "interest-target", "invalid", "lang", "modal",
-     "muted", "open", "optional", "out-of-range", "past", "paused", "picture-in-picture",
-     "placeholder-shown", "playing", "popover-open", "read-only", "read-write", "required", "scope",
-     "seeking", "stalled", "state", "target-after", "target-before", "target-current",
-     "user-invalid", "user-valid", "valid", "volume-locked", "xr-overlay", "current", "future"}
+    {"-webkit-autofill", "-webkit-drag", "-webkit-full-page-media", "-webkit-full-screen",
+     "active", "active-view-transition", "active-view-transition-type", "autofill", "current",
+     "focus", "focus-visible", "focus-within", "fullscreen", "future", "horizontal", "host",
+     "host-context", "hover", "interest-source", "interest-target", "modal", "past",
+     "picture-in-picture", "popover-open", "start", "state", "target", "target-after",
+     "target-before", "target-current", "user-invalid", "user-valid", "vertical", "visited",
+     "window-inactive", "xr-overlay"}
 )  # fmt: skip
+"""Pseudo-classes of what a person does, which fit nothing on a page that was just opened."""
+_OF_FIELDS: Final = frozenset(
+    {"default", "disabled", "enabled", "in-range", "indeterminate", "invalid", "open", "optional",
+     "out-of-range", "placeholder-shown", "read-write", "required", "valid"}
+)  # fmt: skip
+_UNSURE: Final = _OF_FIELDS | {
+    "buffering", "dir", "has", "has-slotted", "lang", "muted", "paused", "playing", "read-only",
+    "scope", "seeking", "stalled", "volume-locked",
+}  # fmt: skip
 """Pseudo-classes that mail is not written with: whether they fit is not computed."""
 _WITH_ARGUMENT: Final = frozenset(
     {"active-view-transition-type", "dir", "has", "host", "host-context", "lang", "state"}
 )
+_ARGUMENT_NEEDED: Final = _WITH_ARGUMENT - {"host"}
+_FIELDS: Final = frozenset(
+    {"button", "details", "dialog", "fieldset", "form", "input", "optgroup", "option", "progress",
+     "select", "textarea"}
+)  # fmt: skip
 
 
 def _is_link(element: Element) -> bool:
@@ -281,9 +291,18 @@ def _is_root(element: Element) -> bool:
     return element.parent is None
 
 
+def _is_none(_element: Element) -> bool:
+    return False
+
+
+def _may_be_edited(element: Element) -> bool:
+    return element.name in _FIELDS or "contenteditable" in element.attributes
+
+
 _STATES: Final[dict[str, Test]] = {
     "root": _is_root, "link": _is_link, "any-link": _is_link,
     "-webkit-any-link": _is_link, "checked": _is_checked,
+    "defined": lambda element: "-" not in element.name or " " in element.name,
 }  # fmt: skip
 _PLACED: Final[dict[str, Callable[[Place], bool]]] = {
     "first-child": lambda place: place.number == 1,
@@ -378,6 +397,8 @@ class _Reader:
             if bar and prefix not in ("", "*"):
                 return False
             weight = (0, 0, 0)
+            if bar and not prefix:  # all elements of a page have a namespace
+                compound.tests += (_is_none,)
             if name != "*":
                 compound.name = unescape(name).lower()
                 weight = (0, 0, 1)
@@ -433,9 +454,15 @@ class _Reader:
         if name in _COUNTED:
             return None if inside is None else self._nth(compound, name, inside)
         if name in _UNSURE and (inside is None or name in _WITH_ARGUMENT):
-            if name in ("dir", "lang", "has") and not inside:
+            if name in _WITH_ARGUMENT and not inside:
                 return None
             compound.is_unsure = True
+            if name in _OF_FIELDS:
+                compound.tests += (_may_be_edited,)
+        elif name in _NEVER and (
+            name not in _ARGUMENT_NEEDED if inside is None else name in _WITH_ARGUMENT and inside
+        ):
+            compound.tests += (_is_none,)
         elif inside is not None:
             return None
         elif name in _PLACED:
@@ -445,8 +472,6 @@ class _Reader:
             compound.tests += (_STATES[name],)
         elif name == "empty":
             compound.placed += (lambda element, _: not element.children,)
-        elif name in _NEVER or name.startswith("-webkit-"):
-            compound.tests += (lambda _: False,)
         else:
             return None
         return (0, 1, 0)
@@ -469,7 +494,7 @@ class _Reader:
         options: Selectors = []
         for part in split(inside, ","):
             parsed = _read_list(part, self._context, self._depth + 1)
-            if parsed is None and name == "not":
+            if parsed is None and name in ("not", "-webkit-any"):
                 return None
             options += parsed or []
         if "&" in inside:
@@ -539,7 +564,7 @@ def _attribute(match: re.Match[str]) -> Test:
     if not sign:
         return lambda element: name in element.attributes
     wanted = unescape(match["dq"] or match["sq"] or match["bare"] or "")
-    folds = match["flag"] in ("i", "I") or (name in _FOLDED and match["flag"] not in ("s", "S"))
+    folds = bool(match["flag"]) or name in _FOLDED
     if folds:
         wanted = wanted.lower()
     compare = _SIGNS[sign]

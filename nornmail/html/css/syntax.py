@@ -18,7 +18,7 @@ _IMPORTANT: Final = re.compile(r"!\s*+important\s*+\Z", re.I)
 _WORDS: Final = re.compile(rf"(?:{_STRING}|[^\s()\"'])+|\(|\)|\s+", re.S)
 _CUSTOM: Final = re.compile(r"\s*+--[^\s:{]*+\s*+:")
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
-_PARTED: Final = "\0"
+PARTED: Final = "\0"
 """Stands for a comment between two names: they are two in a value, and an error in a selector."""
 
 
@@ -72,8 +72,8 @@ def _part(match: re.Match[str]) -> str:
         match.string[match.start() - 1 : match.start()],
         match.string[match.end() : match.end() + 1],
     )
-    parts = before.isalnum() or before in ("-", "_"), after.isalnum() or after in ("-", "_")
-    return f" {_PARTED} " if all(parts) else ""
+    parts = before.isalnum() or before in ("-", "_"), after.isalnum() or after in ("-", "_", "(")
+    return f" {PARTED} " if all(parts) else ""
 
 
 def unescape(text: str) -> str:
@@ -171,8 +171,8 @@ def declaration(text: str) -> Declaration | None:
         if match:
             important = True
             value = plain[: match.start()].rstrip()
-    if _PARTED in value:
-        value = value.replace(_PARTED, " ")
+    if PARTED in value:
+        value = value.replace(PARTED, " ")
     if name.startswith("--"):
         return Declaration(name, value, important)
     return Declaration(name.lower(), unescape(value).lower(), important)

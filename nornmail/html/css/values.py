@@ -128,7 +128,6 @@ class _Expression:
 
     def __init__(self, text: str) -> None:
         self._tokens = [match.groups() for match in _TOKEN.finditer(text.strip())]
-        self._divides = "/" in text
         self._at = 0
         self._depth = 0
 
@@ -192,19 +191,21 @@ class _Expression:
 
     def _product(self) -> Length:
         value = self._nested()
+        units = int(not value.is_number)
         while True:
             if self._next("*"):
                 other = self._nested()
-                if not (other.is_number or value.is_number or self._divides):
-                    raise _InvalidError
                 value = value.scaled(other.px) if other.is_number else other.scaled(value.px)
+                units += not other.is_number
             elif self._next("/"):
                 other = self._nested()
                 divisor = other.pixels()
-                result = value.scaled(1 / divisor if divisor else _HUGE)
-                value = result if other.is_number else Length(result.pixels(), is_number=True)
+                value = value.scaled(1 / divisor if divisor else _HUGE)
+                units -= not other.is_number
+            elif units in (0, 1):
+                return value._replace(is_number=not units)
             else:
-                return value
+                raise _InvalidError
 
     def _nested(self) -> Length:
         self._depth += 1

@@ -1,4 +1,4 @@
-"""Text laid out in lines: blocks, quotes, items, links. It knows nothing of HTML."""
+"""The writer of plain text: it lays out blocks, quotes, list items, links and rows in lines."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from urllib.parse import unquote
 from nornmail.html.invisible_characters import without_invisible
 from nornmail.html.limits import MAX_HTML_DEPTH, MAX_SHOWN_URL_CHARS, MAX_URL_CHARS
 
-# ---- What of a link's address is worth reading.
-
 _SHOWN: Final = ("http://", "https://", "ftp://", "tel:", "sms:")
 _SHORT_PATH_CHARS: Final = 24
 _DROPPED: Final = re.compile(r"[\x00-\x20\x7f]+")
 
 
 def shown_address(href: str) -> str:
-    """The address as a person would be told it; ``""`` for scripts, data and places on the page.
+    """The address of a link as it is shown; ``""`` for scripts, data and places on the page.
 
     Of ``mailto:`` the mailbox is left.
     """
@@ -36,7 +34,7 @@ def shortened(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     path = re.split("[?#]", path, maxsplit=1)[0][:_SHORT_PATH_CHARS]
-    # Never less than the host: whose page it is shows there.
+    # The host is always shown: it says whose page it is.
     return f"{scheme}{mark}{host}{slash}{path}\u2026" if mark else url[:MAX_SHOWN_URL_CHARS]
 
 
@@ -60,15 +58,16 @@ _MARKS: Final = tuple("> " * depth for depth in range(MAX_HTML_DEPTH + 1))
 _EMPTY_LINES: Final = tuple("\n" + marks.rstrip() for marks in _MARKS)
 
 
-class Lines:
-    """Takes text and what is between it, and gives the lines.
+class TextWriter:
+    """Writes text in lines.
 
-    ``_gap`` line ends are owed before the next text, ``_space`` a blank; ``_bare`` says that the
-    current line has no text yet, ``_marked`` that it has an item's marker and nothing else.
+    Line ends (``_gap``) and a blank (``_space``) are written when the next text is, so that none
+    stand at the end. ``_bare`` means that the current line has no text yet, ``_marked`` that it has
+    the marker of an item and nothing else.
     """
 
     def __init__(self, around: int = 0) -> None:
-        """``around`` quotes are around all of it, and their marks are written elsewhere."""
+        """Begin a text that stands in ``around`` quotes, of which the marks are written outside."""
         self._deepest = MAX_HTML_DEPTH - around
         self._out: list[str] = []
         self._gap = 0
@@ -78,6 +77,7 @@ class Lines:
         self._marked = False
         self._quotes = 0
         self._lists: list[int] = []
+        self._indents: list[bool] = []
         self._last_link = (0, "")
 
     def text(self, chunk: str) -> None:
@@ -138,33 +138,37 @@ class Lines:
         return self._quotes
 
     def open_list(self, first: int) -> None:
-        """Items are numbered from ``first``, or not at all when it is negative."""
+        """Begin a list; its items are numbered from ``first``, unless that is negative."""
         if len(self._lists) < MAX_HTML_DEPTH:
             self._lists.append(first)
+            self._indents.append(False)
 
     def close_list(self) -> None:
-        """The list ends."""
+        """End the list."""
         if self._lists:
             self._lists.pop()
+            self._indents.pop()
 
     def item(self) -> None:
-        """An item begins, with its marker."""
+        """Begin an item of a list with its marker."""
         self._marked = False
         self.block(1)
         marker = "- "
         if self._lists and self._lists[-1] >= 0:
             marker = f"{self._lists[-1]}. "
             self._lists[-1] += 1
-        self._write("  " * max(len(self._lists) - 1, 0) + marker)
+        self._indents[-1:] = [False] * bool(self._indents)
+        self._write(marker)
+        self._indents[-1:] = [True] * bool(self._indents)
         self._bare = self._marked = True
 
     def open_quote(self) -> None:
-        """Lines that follow are marked with one more ``>``."""
+        """Begin a quote: the lines in it are marked with one more ``>``."""
         if self._quotes < self._deepest:
             self._quotes += 1
 
     def close_quote(self) -> None:
-        """The quote ends."""
+        """End the quote."""
         self._quotes = max(self._quotes - 1, 0)
 
     def place(self) -> int:
@@ -188,7 +192,13 @@ class Lines:
         return True
 
     def rows(self, rows: list[list[str]], between: str) -> None:
-        """A table: a row of cells of one line is a line, in any other each cell has its own."""
+        """Write a table.
+
+        A row of which the cells have one line each is a line; in any other row each cell has its
+        own lines. Columns without any text are left out.
+        """
+        widest = max(map(len, rows), default=0)
+        used = [at for at in range(widest) if any(at < len(row) and row[at] for row in rows)]
         for row in rows:
             cells = [cell for cell in row if cell]
             if any("\n" in cell for cell in cells):
@@ -197,23 +207,29 @@ class Lines:
                     self.preformatted(cell)
             elif cells:
                 self.block(1)
-                self._write(between.join(row).strip() if between.strip() else between.join(cells))
+                if between.strip() and len(row) == widest:
+                    cells = [row[at] for at in used]
+                    while not cells[-1]:
+                        cells.pop()
+                self._write(between.join(cells))
 
     def finish(self) -> str:
-        """All of it."""
+        """The whole text."""
         return "".join(self._out)
 
     def _write(self, text: str) -> None:
-        if self._gap:
-            if self._out:
-                if self._gap > 1:
-                    self._out.append(_EMPTY_LINES[self._gap_quotes])
-                self._out.append("\n")
+        """Write text; on a new line it is indented by the items that it stands in."""
+        is_first = not self._out
+        if self._gap and not is_first:
+            if self._gap > 1:
+                self._out.append(_EMPTY_LINES[self._gap_quotes])
+            self._out.append("\n")
+        if self._gap or is_first:
             if self._quotes:
                 self._out.append(_MARKS[self._quotes])
-            self._gap = 0
-        elif self._quotes and not self._out:
-            self._out.append(_MARKS[self._quotes])
+            if self._indents:
+                self._out.append("  " * sum(self._indents))
+        self._gap = 0
         self._out.append(text)
         self._bare = self._marked = False
 
