@@ -102,6 +102,8 @@ LIMITED = (
     "smtp.reply_codes",
     "net.redact",
     "net.sasl",
+    "net.oauth",
+    "login",
     "net.tls",
     "smtp.wire",
     "web.application",

@@ -363,7 +363,7 @@ def grant_of(record: TokenRecord, answer: Mapping[str, Any], redact: Redactor) -
         ConnectionLost, Throttled: trouble that passes.
     """
     if "error" in answer:
-        redact.hide(record.client_secret)
+        redact.hide(record.client_secret, record.access_token, record.refresh_token)
         raise refusal(answer, record.login, redact)
     grant = _read_grant(answer)
     if grant is None:

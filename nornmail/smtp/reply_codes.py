@@ -19,7 +19,7 @@ MAX_REPLY_LINE: Final = 8_192
 """Octets of a line of a reply; RFC 5321 (4.5.3.1.5) has 512."""
 MAX_REPLY_LINES: Final = 500
 """Lines of one reply. The longest real ones, to EHLO, have some twenty."""
-MAX_TEXT: Final = 2_000
+MAX_REPLY_CHARS: Final = 2_000
 """Characters of a reply's text that are looked at."""
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\n]*?))?\r*")
@@ -42,13 +42,13 @@ class Reply:
     def text(self) -> str:
         """All lines as one, with the enhanced code (RFC 2034) that each of them repeats once.
 
-        At most :data:`MAX_TEXT` characters.
+        At most :data:`MAX_REPLY_CHARS` characters.
         """
         words = [line.decode("utf-8", "replace").strip() for line in self.lines]
         enhanced = self.enhanced
         if enhanced:
             words = [enhanced, *(word.removeprefix(enhanced).strip() for word in words)]
-        return " ".join(filter(None, words))[:MAX_TEXT]
+        return " ".join(filter(None, words))[:MAX_REPLY_CHARS]
 
     @property
     def enhanced(self) -> str:

@@ -152,3 +152,28 @@ def test_the_page_leads_from_login_to_a_message_read_and_answered(
         ended = running.running.end()
     for secret in (record.access_token, record.refresh_token, record.client_secret):
         assert not secret or secret not in ended.out + ended.err
+
+
+def test_poll_watch_and_send_use_the_file_and_without_it_say_what_to_run(
+    here: dict[str, str],
+    post: MailServer,
+    provider: OAuthServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log_in(COMMANDS[1], provider, monkeypatch)
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    post.deliver(mail("question"))
+    assert main(["poll", "--env-file", "", "--format", "json", "--start-from", "all"]) == 0
+    assert "question" in capfd.readouterr().out
+    Path("text").write_text("hi")
+    to = ["--to", "kim@example.org", "--subject", "hello", "--file", "text"]
+    assert main(["send", "--env-file", "", *to]) == 0
+    assert b"hello" in post.wait_for_sent()[0].raw
+    monkeypatch.setenv("EMAIL_PRESET", "office365")
+    monkeypatch.delenv("IMAP_HOST")
+    monkeypatch.setenv("NORNMAIL_OAUTH_FILE", "elsewhere.json")
+    for command in (["poll"], ["watch"], ["check"], ["serve"], ["send", *to]):
+        assert main([*command, "--env-file", ""]) == 2
+        assert "make it with `nornmail login`" in capfd.readouterr().err

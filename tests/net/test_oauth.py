@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +22,14 @@ from nornmail import (
     ConfigurationError,
     ConnectionLost,
     ImapSettings,
+    MemoryStateStore,
     NornmailError,
     OAuthLogin,
     OAuthTokens,
+    Poller,
     SmtpSettings,
     Throttled,
+    events,
 )
 from nornmail.imap.connection import Connection
 from nornmail.net import oauth
@@ -323,6 +328,42 @@ def test_no_secret_is_in_a_repr(path: Path) -> None:
     for shown in (repr(record), repr(settings), repr(OAuthTokens(path)), str(settings.token)):
         for secret in (record.access_token, record.refresh_token, record.client_secret):
             assert secret not in shown
+
+
+def test_no_secret_is_in_a_log_an_event_or_a_traceback_whatever_a_provider_says(
+    path: Path, provider: OAuthServer, mail: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    record = end(path)
+    secrets = (record.access_token, record.refresh_token, record.client_secret)
+    echo = {"error": "invalid_grant", "error_description": " and ".join(secrets), "x": secrets}
+    provider.answers = [Answer(status, echo) for status in (500, 400, 400, 400)]
+    told: list[events.Event] = []
+    refused = threading.Event()
+
+    def on_event(event: events.Event) -> None:
+        told.append(event)
+        if isinstance(event, events.AuthFailed):
+            refused.set()
+
+    shown: list[str] = []
+    poller = Poller(
+        imap(mail, OAuthTokens(path)),
+        store=MemoryStateStore(),
+        on_message=print,
+        on_event=on_event,
+    )
+    for _ in range(2):
+        with pytest.raises(NornmailError) as raised:
+            poller.poll_once()
+        shown += [*traceback.format_exception(raised.value), repr(vars(raised.value))]
+    poller.start()
+    assert refused.wait(10.0)
+    poller.stop()
+    shown += [repr(told), repr(poller.status()), caplog.text, repr(poller)]
+    assert "invalid_grant" in repr(told)
+    for secret in secrets:
+        assert secret not in "\n".join(shown)
 
 
 # A process that is killed: after every call that changes something on the disk.

@@ -176,13 +176,21 @@ def test_the_table_on_the_page_is_that_of_the_code() -> None:
 
 
 def test_what_each_provider_takes_is_on_the_page_with_its_source() -> None:
+    cell = r" ([^|]+) \|"
     rows = re.findall(
-        r"^\| `([\w.-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| \[source\]\((https://[^)]+)\) \|$",
+        r"^\| `([\w.-]+)` \|" + 4 * cell + r" \[source\]\((https://[^)]+)\) \|$",
         PAGE.read_text("utf-8"),
         re.M,
     )
+    minds = {
+        name: [*one.limits, *([f"{one.connections} connections"] if one.connections else [])]
+        for name, one in PRESETS.items()
+    }
     assert rows == [
-        (name, one.login, one.takes, ", ".join(one.domains or one.hosts), one.source)
+        (
+            *(name, one.login, one.takes, ", ".join(one.domains or one.hosts)),
+            *("; ".join(minds[name]) or "–", one.source),
+        )
         for name, one in PRESETS.items()
     ]
 
