@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 from typing import Final
 
 from nornmail.defects import Note
 
 INVISIBLE: Final = "invisible characters"
 
+MAX_JOINERS: Final = 100_000
+"""Places with invisible characters that are looked at one by one; behind them all are left out. A
+Persian book has 50,000."""
+
+_CHUNK: Final = 1_000_000
 _UNSEEN: Final = (
     "\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -50,18 +56,17 @@ def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> t
     if text.isascii() and (text.isprintable() or characters is _CHARACTERS_OF_PLAIN):
         return text, 0
     bare = _BEHIND_LETTER.sub("", text)
-    removed = len(text) - len(bare)
-    text = bare
-
-    kept = bytearray()  # a list of pieces would take thirty times the memory of the text
+    if not characters.search(bare):
+        return bare, len(text) - len(bare)
+    pieces: list[str] = []
     at = 0
-    for match in characters.finditer(text):
-        joiners = _kept(text, match)
-        removed += len(match[0]) - len(joiners)
-        kept += (text[at : match.start()] + joiners).encode("utf-8", "surrogatepass")
-        at = match.end()
-    kept += text[at:].encode("utf-8", "surrogatepass")
-    return kept.decode("utf-8", "surrogatepass"), removed
+    for run in islice(characters.finditer(bare), MAX_JOINERS):
+        pieces += (bare[at : run.start()], _kept(bare, run))
+        at = run.end()
+    for start in range(at, len(bare), _CHUNK):  # a substitution holds every piece of its text
+        pieces.append(characters.sub("", bare[start : start + _CHUNK]))
+    seen = "".join(pieces)
+    return seen, len(text) - len(seen)
 
 
 def _kept(text: str, found: re.Match[str]) -> str:

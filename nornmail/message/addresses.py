@@ -16,7 +16,7 @@ from nornmail.message.headers import decode_words, end_of_comment, to_unicode
 from nornmail.message.limits import (
     MAX_ADDRESS_CHARS,
     MAX_ADDRESSES,
-    MAX_NAME_CHARS,
+    MAX_NAME_WORD_CHARS,
     MAX_NAME_WORDS,
     MAX_UNQUOTED_COMMAS,
 )
@@ -208,7 +208,7 @@ class _Reader:
         self.glued = kind != "word"
 
     def _glue(self, text: str) -> None:
-        if len(self.words[-1]) < MAX_NAME_CHARS:
+        if len(self.words[-1]) < MAX_NAME_WORD_CHARS:
             self.words[-1] += text
         else:
             self.note("a word over the limit in an address field")

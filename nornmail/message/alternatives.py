@@ -17,7 +17,7 @@ _WORD = re.compile(
     re.IGNORECASE,
 )
 _OTHER_WORDS: Final = 4
-"""Words in a row that only the plain part has, from which on it says something else. In 101 real
+"""Words in a row that only the plain part has, from which on it says something else. In 100 real
 alternatives there are three at most where the two forms are of one text."""
 _FEW_WORDS: Final = 30
 """Words of a plain part that may be there only to say that the message is in its HTML."""

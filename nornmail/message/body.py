@@ -13,7 +13,7 @@ from nornmail.html.invisible_characters import plain_without_invisible
 from nornmail.html.render import UnseenText
 from nornmail.message.alternatives import says_other
 from nornmail.message.charsets import codec_of, decode
-from nornmail.message.limits import MAX_FLOWED_LINES, MAX_LINKS
+from nornmail.message.limits import MAX_FLOWED_LINES, MAX_WRITTEN_LINKS
 from nornmail.message.parser import Part, content_id
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def links_of(body: Body, note: Note = ignore) -> tuple[str, ...]:
     pages = [body.page(part, note) for part in body.html_parts()]
     if pages:
         return tuple(dict.fromkeys(link for page in pages for link in page.links))
-    return tuple(dict.fromkeys(islice(_written_links(plain_text(body, note)), MAX_LINKS)))
+    return tuple(dict.fromkeys(islice(_written_links(plain_text(body, note)), MAX_WRITTEN_LINKS)))
 
 
 def shown_text(body: Body, note: Note = ignore) -> str:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from nornmail.defects import Note, ignore
+from nornmail.message.limits import MAX_CHARSET_ESCAPES
 
 _NOT_TEXT: Final = frozenset(
     {
@@ -86,6 +87,16 @@ _TWO_OCTETS: Final = frozenset({"gb18030", "big5hkscs", "cp949"})
 """Codecs in which such a mark and the letter behind it are a character that hardly anyone uses."""
 _ESCAPE = re.compile(rb"\x1b(\$[@B]|\$\([@BD]|\([BJIH])|[\x0e\x0f]")
 _TWO_BYTES = frozenset({b"$@", b"$B", b"$(@", b"$(B"})
+_CONTROL_RUN = re.compile(rb"([\x00-\x20]+)")
+_KATAKANA: Final = bytes(octet | 0x80 if octet > 0x20 else octet for octet in range(256))
+_CELLS: Final = tuple((octet & 0x7F) - 0x21 for octet in range(256))
+"""The row or cell (0 to 93) that an octet names in JIS X 0208. The tables below turn it into Shift
+JIS, where two rows share a first octet."""
+_NO_CELL: Final = bytes(0 if 0 <= cell < 94 else 0xFF for cell in _CELLS)
+_ODD_ROW: Final = bytes(0xFF if row % 2 else 0 for row in _CELLS)
+_LEAD: Final = bytes((row // 2 + (0x81 if row < 62 else 0xC1)) & 0xFF for row in _CELLS)
+_TRAIL_ODD: Final = bytes((cell + 0x9F) & 0xFF for cell in _CELLS)
+_TRAIL_EVEN: Final = bytes((cell + (0x40 if cell < 63 else 0x41)) & 0xFF for cell in _CELLS)
 _WIDE_CHAR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _ONE_OCTET: Final = ("cp125", "iso8859", "koi8", "mac_", "cp437", "cp8", "kz1048")
 """How the names of codecs begin that have one octet for each character."""
@@ -261,7 +272,7 @@ def decode_iso2022jp(data: bytes) -> str:
     pieces: list[str] = []
     mode = b"(B"
     at = 0
-    for escape in _ESCAPE.finditer(data):
+    for escape in islice(_ESCAPE.finditer(data), MAX_CHARSET_ESCAPES):
         if escape.start() > at:
             pieces.append(_run(data[at : escape.start()], mode))
         at = escape.end()
@@ -269,7 +280,10 @@ def decode_iso2022jp(data: bytes) -> str:
             mode = escape[1]
         else:  # shift out and shift in: half-width katakana with seven bits
             mode = b"(I" if escape[0] == b"\x0e" else b"(B"
-    pieces.append(_run(data[at:], mode))
+    if _ESCAPE.search(data, at):
+        pieces.append((b"\x1b" + mode + data[at:]).decode("iso2022_jp_ext", "replace"))
+    else:
+        pieces.append(_run(data[at:], mode))
     return "".join(pieces)
 
 
@@ -279,32 +293,29 @@ def _run(run: bytes, mode: bytes) -> str:
     if mode in _TWO_BYTES:
         # A line end brings ASCII back, though its escape was lost on the way.
         line, end, rest = run.partition(b"\n")
-        text = _to_shift_jis(line).decode("cp932", "replace")
+        words = _CONTROL_RUN.split(line)  # and what parts them, which is not part of a character
+        words[::2] = map(_to_shift_jis, words[::2])
+        text = b"".join(words).decode("cp932", "replace")
         return text + "\n" + _run(rest, b"(B") if end else text
     if mode == b"(I":
-        return bytes(octet | 0x80 if octet > 0x20 else octet for octet in run).decode(
-            "cp932", "replace"
-        )
+        return run.translate(_KATAKANA).decode("cp932", "replace")
     if mode == b"$(D":
         return (b"\x1b$(D" + run + b"\x1b(B").decode("iso2022_jp_1", "replace")
     return run.decode("cp932", "replace")
 
 
 def _to_shift_jis(run: bytes) -> bytes:
-    out = bytearray()
-    pairs = iter(run)
-    for high in pairs:
-        if high <= 0x20:  # a control or a blank between two characters
-            out.append(high)
-            continue
-        low = next(pairs, 0)
-        row, cell = (high & 0x7F) - 0x21, (low & 0x7F) - 0x21
-        if not (0 <= row < 94 and 0 <= cell < 94):
-            out += b"\x81\xfc"  # no character of code page 932
-            continue
-        first = row // 2 + (0x81 if row < 62 else 0xC1)
-        if row % 2:
-            out += bytes((first, cell + 0x9F))
-        else:
-            out += bytes((first, cell + (0x40 if cell < 63 else 0x41)))
+    """Characters of two octets in JIS X 0208 to Shift JIS, all of them at once."""
+    count = (len(run) + 1) // 2
+    high, low = run[0::2], run[1::2].ljust(count, b"\0")
+    odd = int.from_bytes(high.translate(_ODD_ROW), "big")
+    trail = int.from_bytes(low.translate(_TRAIL_ODD), "big") & odd
+    trail |= int.from_bytes(low.translate(_TRAIL_EVEN), "big") & ~odd
+    bad = int.from_bytes(high.translate(_NO_CELL), "big")
+    bad |= int.from_bytes(low.translate(_NO_CELL), "big")
+    out = bytearray(b"\x81\xfc" * count)  # no character of code page 932
+    no_lead, no_trail = (int.from_bytes(out[place::2], "big") for place in (0, 1))
+    lead = int.from_bytes(high.translate(_LEAD), "big") & ~bad | no_lead & bad
+    out[0::2] = lead.to_bytes(count, "big")
+    out[1::2] = (trail & ~bad | no_trail & bad).to_bytes(count, "big")
     return bytes(out)

@@ -29,7 +29,7 @@ MAX_NAME_WORDS: Final = 1_000
 MAX_UNQUOTED_COMMAS: Final = 10
 """Commas in a name without quotes: ``Doe, Jo, Dr.`` has two."""
 
-MAX_NAME_CHARS: Final = 10_000
+MAX_NAME_WORD_CHARS: Final = 10_000
 """Characters of one word of an address field. Longer ones are not names."""
 
 MAX_ADDRESS_CHARS: Final = 1_000
@@ -47,14 +47,22 @@ MAX_MESSAGE_ID_CHARS: Final = 998
 MAX_DATE_CHARS: Final = 128
 """Characters of a Date field that are read; the longest shape in use has about 60."""
 
+MAX_CHARSET_ESCAPES: Final = 200_000
+"""Changes of the character set in one text of ISO-2022-JP that are followed exactly. Behind them
+the standard library reads on, to which the characters of vendors are none."""
+
 MAX_FLOWED_LINES: Final = 200_000
 """Lines of a text that are put together again (format=flowed); each costs a microsecond."""
 
-MAX_LINKS: Final = 2_000
+MAX_WRITTEN_LINKS: Final = 2_000
 """Links read from one plain text; a digest of a mailing list has about 100."""
 
 MAX_PARTS: Final = 1_000
 """Parts of one message, over all levels."""
+
+MAX_PART_FIELDS: Final = 50_000
+"""Header fields of all parts of one message together; behind them no part is opened. Each costs a
+quarter of a kilobyte, however short it is."""
 
 MAX_NESTING: Final = 50
 """Levels of multiparts that are opened. Real mail stays under ten."""
@@ -65,6 +73,12 @@ MAX_ENCODED_MULTIPARTS: Final = 3
 MAX_ENCODED_RUNS: Final = 500_000
 """Pieces of base64 in one part that end somewhere within four digits. A file of 25 MB, of which a
 program encoded each line alone, has 330,000 pieces; theirs end where they should."""
+
+MAX_UU_LINES: Final = 1_000_000
+"""Lines of one uuencoded part. A file of 25 MB has 570,000."""
+
+MAX_BROKEN_UU_LINES: Final = 10_000
+"""Broken lines of one uuencoded part that are repaired; the others are left out."""
 
 MAX_PADDED_BREAKS: Final = 5_000
 """Soft line breaks of one part of quoted-printable that are repaired: about 400 KB of text."""

@@ -66,6 +66,8 @@ _PLAIN_VALUES: Final = (
 """Fields that JSON takes as they are."""
 _LONG_VALUES: Final = ("subject", "text", "plain_text", "html", "new_text")
 """Those of them that may be as long as the message."""
+_MAX_BLANKS: Final = 1_000
+"""Blanks at each end of a text that do not count as left out."""
 _ATTACHMENT_VALUES: Final = (
     "filename", "original_filename", "content_type", "disposition", "size", "content_id",
     "is_inline",
@@ -485,7 +487,7 @@ class Message:
             self.truncated,
             self.attachments,
             self.new_text,
-            history=max(len(self.text.strip()) - len(self.new_text), 0),
+            history=max(len(self.text) - len(self.new_text) - _blanks_around(self.text), 0),
             hidden=sum(len(unseen.text) for unseen in self.unseen_text),
         )
         return prompt.within(max_chars)
@@ -540,6 +542,13 @@ class Message:
             "bounce": _bounce_dict(self.bounce) if self.bounce else None,
             "defects": list(self.defects),
         }
+
+
+def _blanks_around(text: str) -> int:
+    """Blanks at the two ends of a text, without a copy of it."""
+    begin, end = text[:_MAX_BLANKS], text[max(len(text) - _MAX_BLANKS, 0) :]
+    blanks = len(begin) - len(begin.lstrip()) + len(end) - len(end.rstrip())
+    return min(blanks, len(text))
 
 
 def _bounce_dict(bounce: Bounce) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from nornmail.message.limits import (
     MAX_BOUNDARY_HITS,
     MAX_ENCODED_MULTIPARTS,
     MAX_NESTING,
+    MAX_PART_FIELDS,
     MAX_PARTS,
 )
 from nornmail.message.parameters import DEFAULT_TYPE, parse_content_type, parse_disposition
@@ -157,6 +158,7 @@ class _Splitter:
         self.note = note
         self.charset = charset
         self.parts = MAX_PARTS
+        self.fields = MAX_PART_FIELDS
         self.hits = MAX_BOUNDARY_HITS
         self.encoded = MAX_ENCODED_MULTIPARTS
 
@@ -183,11 +185,12 @@ class _Splitter:
         is_digest = part.content_type == "multipart/digest"
         default_type = "message/rfc822" if is_digest else DEFAULT_TYPE
         for start, end in self._ranges(raw, delimiter, behind, *part._bounds):
-            if not self.parts:
+            if not self.parts or self.fields <= 0:
                 self.note("more parts than the limit")
                 break
             self.parts -= 1
             headers, body = read_headers(raw, start, end, self.note, self.charset)
+            self.fields -= len(headers)
             child = Part(raw, (body, end), headers, default_type, self.note)
             children.append(child)
             # For raw octets in the names of files behind it.

@@ -84,17 +84,19 @@ class Prompt:
 
     def within(self, max_chars: int) -> str:
         """The facts and as much of the text as ``max_chars`` characters hold."""
-        text, invisible = _readable(self.new_text)
+        read = 2 * max(max_chars, 0)  # the rest cannot be shown, and may be megabytes
+        text, invisible = _readable(self.new_text[:read])
         text = _LIKE_FENCE.sub(r"\\", text)
         head = self._head(max_chars // 2)
         mark = "0" * _MARK_CHARS
-        tail = self._tail(text, "", invisible)
+        whole = len(text) + max(len(self.new_text) - read, 0)
+        tail = self._tail(whole, whole, invisible)
         room = max_chars - len("\n".join([*head, *_fenced("", mark), *tail]))
         if room < 0:
             return _lines_within(head, max_chars)
         shown = shortened(text, room)
         mark = _mark_for(self.raw, "\n".join([*head, shown]))
-        tail = self._tail(text, shown, invisible)
+        tail = self._tail(whole - len(shown), whole, invisible)
         return "\n".join([*head, *_fenced(shown, mark), *tail])
 
     def _head(self, room: int) -> list[str]:
@@ -122,10 +124,9 @@ class Prompt:
             lines.append(line)
         return lines
 
-    def _tail(self, text: str, shown: str, invisible: int) -> list[str]:
+    def _tail(self, cut: int, whole: int, invisible: int) -> list[str]:
         """The lines below the text, which say how much is not in it."""
-        cut = len(text) - len(shown)
-        left_out = [f"{cut} of {len(text)} characters of the text"] if cut else []
+        left_out = [f"{cut} of {whole} characters of the text"] if cut else []
         if self.history:
             left_out.append(f"{self.history} characters of quoted history and signature")
         lines = [f"Left out: {', '.join(left_out) or 'nothing'}"]

@@ -9,7 +9,12 @@ from itertools import compress, islice
 from typing import Final
 
 from nornmail.defects import Note, ignore
-from nornmail.message.limits import MAX_ENCODED_RUNS, MAX_PADDED_BREAKS
+from nornmail.message.limits import (
+    MAX_BROKEN_UU_LINES,
+    MAX_ENCODED_RUNS,
+    MAX_PADDED_BREAKS,
+    MAX_UU_LINES,
+)
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_ALPHABET: Final = bytes(set(range(256)) - set(_ALPHABET))
@@ -31,6 +36,7 @@ _FIRST_LINE = re.compile(
     rb"\s*+(?>(?:[A-Za-z0-9+/]{4})+)(?>(?:[A-Za-z0-9+/]{2,3}=?=?)?)[ \t]*+(?:\r*+\n|\Z)"
 )
 _PADDED_BREAK = re.compile(rb"=[ \t]++(\r?\n)")
+_UU_LINE = re.compile(rb"[^\n]+")
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\n]*\n", re.MULTILINE)
 _COMMENT = re.compile(r"\A\s*\([^()]*\)")
 _WORD_END = re.compile(r"[;,(\s]")
@@ -193,26 +199,24 @@ def _decode_uu(data: bytes, note: Note) -> bytes:
         note("uuencoded content without a begin line")
         return data
     out = bytearray()
-    at = begin.end()
-    while at < len(data):
-        eol = data.find(b"\n", at)
-        end = len(data) if eol < 0 else eol
-        line = data[at:end].rstrip(b"\r")
-        at = end + 1
+    broken = 0
+    for match in islice(_UU_LINE.finditer(data, begin.end()), MAX_UU_LINES):
+        line = match[0].rstrip(b"\r")
         if line == b"end":
             break
-        out += _decode_uu_line(line, note)
+        try:
+            out += binascii.a2b_uu(line)
+        except binascii.Error:
+            broken += 1
+            if broken <= MAX_BROKEN_UU_LINES:
+                out += _decode_broken_uu_line(line)
+    if broken:
+        note("broken uuencoded lines")
     return bytes(out)
 
 
-def _decode_uu_line(line: bytes, note: Note) -> bytes:
-    if not line:
-        return b""
-    try:
-        return binascii.a2b_uu(line)
-    except binascii.Error:
-        note("broken uuencoded line")
-    # Old encoders pad the last group with rubbish: the length in the first octet is right.
+def _decode_broken_uu_line(line: bytes) -> bytes:
+    """Old encoders pad the last group with rubbish: the length in the first octet is right."""
     octets = ((line[0] - 32) & 63) * 4 + 5
     try:
         return binascii.a2b_uu(line[: octets // 3])

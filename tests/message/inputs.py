@@ -225,6 +225,12 @@ SLOW: dict[str, Build] = {
     "shifts of ISO-2022-JP": _in(b"iso-2022-jp", b"\x0e\x0f"),
     "damaged UTF-8": _in(b"utf-8", b"\xff\xc3\xa9"),
     "UTF-7": _in(b"utf-7", b"+2AA-"),
+    "joiners of emoji": _in(b"utf-8", "\N{GRINNING FACE}\u200d".encode()),
+    "selectors of symbols": _in(b"utf-8", "\u2764\ufe0f".encode()),
+    "fields of parts": _of(_MULTIPART, b"--b\n" + b"A:b\n" * 500 + b"\nx\n"),
+    "a plain part beside a page": _of(
+        b"Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/html\n\n"
+        b"<p>a b c d e\n--b\n\n", b"a.a@a b c d "),
     "HZ": _in(b"hz", b"~{~}"),
     "a report of nothing": _of(_DSN, b"a\n"),
     "a report on many": _of(_DSN, b"Final-Recipient: rfc822; a@b\nAction: failed\n\n"),
