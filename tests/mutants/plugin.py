@@ -81,10 +81,9 @@ class Lines:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch what is imported from here on; in a process without orders, do nothing."""
-    if ORDERS in os.environ:
-        orders, answers, *files = os.environ.pop(ORDERS).split(":")
-        config.pluginmanager.register(Runner(int(orders), int(answers), files), "mutants")
+    """Take orders; in a process that has none, do nothing."""
+    if _runner is not None:
+        config.pluginmanager.register(_runner, "mutants")
 
 
 class Runner:
@@ -259,3 +258,14 @@ def patch(file: str, code: CodeType) -> None:
         if isinstance(function, FunctionType) and function.__code__.co_filename == file:
             own = function.__code__
             function.__code__ = codes.get((own.co_qualname, own.co_firstlineno), own)
+
+
+def _runner_of(order: str | None) -> Runner | None:
+    """What carries orders out, and watches from now on which lines an import runs."""
+    if order is None:
+        return None
+    orders, answers, *files = order.split(":")
+    return Runner(int(orders), int(answers), files)
+
+
+_runner = _runner_of(os.environ.pop(ORDERS, None))

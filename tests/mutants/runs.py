@@ -222,7 +222,7 @@ class Checkout:
     ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"]
         return subprocess.Popen(
-            [*command, "-p", "nornmail.pytest_plugin", "-p", "tests.mutants.plugin", *arguments],
+            [*command, "-p", "tests.mutants.plugin", "-p", "nornmail.pytest_plugin", *arguments],
             cwd=self._root,
             env={**self._environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
