@@ -36,6 +36,7 @@ def test_a_lock_is_held_until_it_is_released(path: str) -> None:
     first.release()
     first.release()
     assert [*states, first.held] == [False, True, False]
+    assert str(LockTaken(path, "")) == f"{path} is locked by another process"
     second.acquire("second")
     with pytest.raises(LockTaken, match="second"):
         first.acquire("first")

@@ -48,13 +48,21 @@ ROOMS = (
     "poller/uidvalidity.py",
     "poller/recognition.py",
     "poller/actions.py",
+    "locks.py",
     "stores/[!p]*.py",  # not PostgreSQL's, whose tests need a server
     "stores/protocol.py",
     "outbox/queue_runner.py",
     "outbox/transitions.py",
 )
 """The rooms that keep the contract, as patterns of files in the package."""
-TESTS = ("tests/poller", "tests/stores", "tests/outbox", "tests/model", "tests/kill")
+TESTS = (
+    "tests/poller",
+    "tests/stores",
+    "tests/outbox",
+    "tests/model",
+    "tests/kill",
+    "tests/test_locks.py",
+)
 """The tests of these rooms."""
 
 

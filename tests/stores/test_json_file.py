@@ -374,3 +374,14 @@ def test_a_link_to_a_store_is_that_store(path: Path) -> None:
         JsonStateStore(path)
     store.close()
     assert link.is_symlink()
+
+
+def test_a_file_that_was_refused_is_locked_by_nobody(path: Path) -> None:
+    filled(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(StoreError) as refusal:
+        JsonStateStore(path)
+    path.write_bytes(whole)
+    JsonStateStore(path).close()  # although the refused one is still there, in the traceback
+    assert refusal.value.__traceback__ is not None

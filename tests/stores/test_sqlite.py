@@ -488,3 +488,22 @@ def test_without_sqlite_the_rest_works_and_a_store_says_what_is_missing(tmp_path
     with start(WITHOUT_SQLITE, tmp_path) as process:  # not one that has imported everything
         out, err = process.communicate(timeout=CHILD_SECONDS)
     assert (out, err) == ("True\n" * 3, "")
+
+
+def test_a_range_is_joined_with_the_nearest_one_below(store: SqliteStateStore) -> None:
+    lease = store.acquire(INBOX, ME)
+    for text in ("1:2", "5:6", "7"):
+        store.commit(lease, [PassOver(1, UidSet.parse(text))])
+    ranges = connection(store).execute("SELECT low, high FROM passed_over ORDER BY low")
+    assert ranges.fetchall() == [(1, 2), (5, 7)]
+
+
+def test_a_lease_that_could_not_be_written_down_is_free_for_others(
+    store: SqliteStateStore, path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "RAISE_FENCE", "UPDATE nowhere SET token = ?")
+        with pytest.raises(StoreError, match="nowhere"):
+            store.acquire(INBOX, ME)
+    with closing(SqliteStateStore(path)) as other:
+        assert other.acquire(INBOX, "another").token == 1
