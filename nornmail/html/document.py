@@ -70,8 +70,8 @@ def visible_text(
     """
     page = _parse(html, note)
     tree, budget = page.tree, page.budget
-    if page.rest and _TELLING.search(page.rest):
-        budget.left = -1  # a rule that was not read may hide anything
+    if tree.has_frames or (page.rest and _TELLING.search(page.rest)):
+        budget.left = -1  # frames, or a rule that was not read, may hide anything
     is_cut = bool(page.rest)
     result = render(
         tree.root, tree.quirks, budget, without, is_cut=is_cut, shortens_links=shortens_links

@@ -7,6 +7,7 @@ rows of a table, the ``<body>`` that nobody has written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -41,57 +42,26 @@ _TABLE_ROW_CONTEXT: Final = frozenset({"html", "template", "tr"})
 _ITEM_BOUNDS: Final = SPECIAL - {"address", "div", "p"}
 _DEFINITIONS: Final = frozenset({"dd", "dt"})
 _OPTIONS: Final = frozenset({"optgroup", "option"})
-_NO_FRAMESET: Final = (VOID | MARKERS) - _TABLE_PARTS | {
-    "button", "dd", "dt", "li", "pre", "listing", "table", "textarea", "select", "xmp", "iframe"
-}  # fmt: skip
 _SHADOW_HOSTS: Final = HEADINGS | {
     "article", "aside", "blockquote", "body", "div", "footer", "header", "main", "nav", "p",
     "section", "span",
 }  # fmt: skip
 _TEMPLATE_CONTENT: Final = HEAD - {"noscript"}
-_QUIRKY: Final = ("-//w3o//dtd w3 html strict 3.0//", "-/w3c/dtd html 4.0 transitional/en", "html")
-_QUIRKY_STARTS: Final = (
-    "+//silmaril//", "-//as//", "-//advasoft ltd//", "-//ietf//", "-//metrius//", "-//microsoft//",
-    "-//netscape", "-//o'reilly", "-//softquad", "-//spyglass", "-//sq//", "-//sun micro",
-    "-//webtechs//", "-//w3c//dtd html 3", "-//w3c//dtd html 4.0 frameset//",
-    "-//w3c//dtd html 4.0 transitional//", "-//w3c//dtd html experimental",
-    "-//w3c//dtd w3 html", "-//w3o//dtd w3 html",
-)  # fmt: skip
-_QUIRKY_WITHOUT_SYSTEM: Final = (
-    "-//w3c//dtd html 4.01 frameset//", "-//w3c//dtd html 4.01 transitional//"
-)  # fmt: skip
+_PUBLIC: Final = re.compile(r"""public\s*(?:"([^"]*)"|'([^']*)')\s*(["']?)""")
+_NOT_QUIRKY: Final = re.compile(r"-//w3c//dtd (?:xhtml|html 4\.01)|(?!-//|\+//|-/w3c/|html\Z)")
+_QUIRKY_ALONE: Final = re.compile(r"-//w3c//dtd html 4\.01 (?:frameset|transitional)//")
 
 
 def is_quirky(doctype: str) -> bool:
-    """Whether a document type asks for quirks mode (13.2.6.4.1)."""
+    """Whether a document type asks for quirks mode, of those that pages have (13.2.6.4.1)."""
     name, *rest = doctype.lower().split(None, 1)[:2] or [""]
-    quoted = _quoted(rest[0]) if rest else []
-    if name != "html":
+    public = _PUBLIC.match(rest[0]) if rest else None
+    if name != "html" or public is None:
+        return name != "html"
+    identifier = public[1] or public[2] or ""
+    if not _NOT_QUIRKY.match(identifier) or "ibmxhtml1" in rest[0]:
         return True
-    if not quoted or not rest[0].startswith("public"):
-        return False
-    public = quoted[0]
-    has_system = len(quoted) > 1
-    if has_system and quoted[1] == "http://www.ibm.com/data/dtd/v11/ibmxhtml1-transitional.dtd":
-        return True
-    if public in _QUIRKY or public.startswith(_QUIRKY_STARTS):
-        return True
-    return not has_system and public.startswith(_QUIRKY_WITHOUT_SYSTEM)
-
-
-def _quoted(text: str) -> list[str]:
-    parts = []
-    while text:
-        starts = [at for at in (text.find('"'), text.find("'")) if at >= 0]
-        if not starts:
-            break
-        start = min(starts)
-        end = text.find(text[start], start + 1)
-        if end < 0:
-            break
-        parts.append(text[start + 1 : end])
-        text = text[end + 1 :]
-    return parts
+    return not public[3] and bool(_QUIRKY_ALONE.match(identifier))
 
 
 class TreeBuilder:
@@ -99,6 +69,7 @@ class TreeBuilder:
 
     Attributes:
         quirks: the page is in quirks mode, as it has no document type.
+        has_frames: there is a frameset, which may stand in place of the body.
         comments: the words in comments, but for those that Outlook reads.
     """
 
@@ -106,13 +77,13 @@ class TreeBuilder:
         self.root = Element("html")
         self.quirks = True
         self.comments = 0
+        self.has_frames = False
         self._budget = budget
         self._open = OpenElements(self.root, budget)
         self._head: Element | None = None
         self._body: Element | None = None
         self._form: Element | None = None
-        self._frameset_ok = True
-        self._templates: list[str] = []
+        self._templates = 0
         self._set_mode("before head")
         self._closes_itself = False
         self._wants_raw = False
@@ -145,8 +116,6 @@ class TreeBuilder:
             if opened.formatting:
                 opened.reconstruct()
             opened.insert(text)
-            if self._frameset_ok and not text.isspace():
-                self._frameset_ok = False
         elif mode in _TEXT_IN_TABLE:
             self._table_text(text)
         elif text.isspace():
@@ -157,7 +126,7 @@ class TreeBuilder:
                 opened.pop()
                 self._set_mode("in table")
                 self._table_text(text)
-        elif mode != "frames":
+        else:
             blank = text[: len(text) - len(text.lstrip("\t\n\f\r "))]
             if blank and mode == "after head":
                 opened.insert(blank)
@@ -338,19 +307,14 @@ class TreeBuilder:
             opened.insert(element)
         opened.push(element)
         opened.mark()
-        self._templates.append("in template")
-        self._set_mode("in template")
-        self._frameset_ok = False
+        self._templates += 1
+        self._set_mode("in body")  # parts of tables in it are not told apart
 
     def _after_head(self, name: str, attributes: Attributes) -> None:
         if name == "html":
             self._merge(self.root, attributes)
         elif name == "body":
             self._begin_body(attributes)
-            self._frameset_ok = False
-        elif name == "frameset":
-            self._push(name, attributes)
-            self._set_mode("frames")
         elif name in _TEMPLATE_CONTENT and self._head is not None:
             # It goes into the head, which is closed.
             head = self._head
@@ -405,16 +369,6 @@ class TreeBuilder:
             self._budget.spend(len(attributes) + len(target.attributes))
             target.attributes = {**attributes, **target.attributes}
 
-    def _frames(self, name: str, attributes: Attributes) -> None:
-        if name == "frameset" and self._open.top.name == "frameset":
-            self._push(name, attributes)
-        elif name == "noframes":
-            self._head_element(name, attributes)
-
-    def _end_frames(self, name: str) -> None:
-        if name == "frameset":
-            self._open.pop()
-
     # In the body
 
     def _push(self, name: str, attributes: Attributes) -> Element:
@@ -440,8 +394,6 @@ class TreeBuilder:
             opened.insert(element)
             if name not in VOID:
                 opened.push(element)
-        if self._frameset_ok and name in _NO_FRAMESET:
-            self._frameset_ok = False
 
     def _start_block(self, name: str, attributes: Attributes) -> None:
         if self._open.count["p"]:
@@ -555,19 +507,13 @@ class TreeBuilder:
             self._open.push(element)
 
     def _start_again(self, name: str, attributes: Attributes) -> None:
-        """``<html>`` and ``<body>`` where they are open already; a frameset instead of the body."""
+        """``<html>`` and ``<body>`` where they are open already; frames, which are not read."""
         if name == "html":
             self._merge(self.root, attributes)
         elif name == "body" and self._body is not None:
-            self._frameset_ok = False
             self._merge(self._body, attributes)
-        elif name == "frameset" and self._frameset_ok and self._body is not None:
-            if self._body.parent is not None:
-                self._body.parent.remove(self._body)
-            while len(self._open.stack) > 1:
-                self._open.pop()
-            self._push(name, attributes)
-            self._set_mode("frames")
+        elif name == "frameset":
+            self.has_frames = True
 
     def _ignored(self, name: str, attributes: Attributes) -> None:
         """Parts of tables outside of tables."""
@@ -820,27 +766,6 @@ class TreeBuilder:
 
     # Templates, and the end
 
-    def _in_template(self, name: str, attributes: Attributes) -> None:
-        if name in _TEMPLATE_CONTENT:
-            self._head_element(name, attributes)
-            return
-        mode = "in body"
-        if name in ("caption", "colgroup", "tbody", "tfoot", "thead"):
-            mode = "in table"
-        elif name == "col":
-            mode = "in column group"
-        elif name == "tr":
-            mode = "in table body"
-        elif name in _CELLS:
-            mode = "in row"
-        self._templates[-1] = mode
-        self._set_mode(mode)
-        self._starts(name, attributes)
-
-    def _end_in_template(self, name: str) -> None:
-        if name == "template":
-            self._end_template()
-
     def _end_template(self) -> None:
         opened = self._open
         if not opened.count["template"]:
@@ -848,7 +773,7 @@ class TreeBuilder:
         opened.imply_end_tags()
         opened.pop_until("template")
         opened.clear_to_marker()
-        self._templates.pop()
+        self._templates -= 1
         self._reset_mode()
 
     def _after_body(self, name: str, attributes: Attributes) -> None:
@@ -864,9 +789,6 @@ class TreeBuilder:
         """The insertion mode of the current node (13.2.4.1)."""
         for number in range(len(self._open.stack) - 1, -1, -1):
             name = self._open.stack[number].name
-            if name == "template":
-                self._set_mode(self._templates[-1])
-                return
             mode = _MODES.get(name)
             if mode is not None:
                 self._set_mode(mode)
@@ -878,28 +800,28 @@ _P: Final = frozenset({"p"})
 _ITEMS: Final = frozenset({"li"})
 _SELECT: Final = frozenset({"select"})
 _DEFINITION_SCOPE: Final = BUTTON_SCOPE - {"button"}
-_BODY_MODES: Final = frozenset({"in body", "in caption", "in cell", "in template"})
+_BODY_MODES: Final = frozenset({"in body", "in caption", "in cell"})
 _BEFORE_BODY: Final = frozenset({"before head", "in head", "in noscript", "after head"})
 _TEXT_IN_TABLE: Final = frozenset({"in table", "in table body", "in row"})
 _MODES: Final = {
     "td": "in cell", "th": "in cell", "tr": "in row", "tbody": "in table body",
     "thead": "in table body", "tfoot": "in table body", "caption": "in caption",
     "colgroup": "in column group", "table": "in table", "head": "in head", "body": "in body",
-    "frameset": "frames",
+    "template": "in body",
 }  # fmt: skip
 _STARTS: Final = {
     "before head": "_before_head", "in head": "_in_head", "in noscript": "_in_head",
     "after head": "_after_head", "in body": "_in_body", "in table": "_in_table",
     "in caption": "_in_caption", "in column group": "_in_columns", "in table body": "_in_table",
-    "in row": "_in_table", "in cell": "_in_cell", "in template": "_in_template",
-    "after body": "_after_body", "frames": "_frames",
+    "in row": "_in_table", "in cell": "_in_cell",
+    "after body": "_after_body",
 }  # fmt: skip
 _ENDS: Final = {
     "before head": "_end_before_head", "in head": "_end_in_head", "in noscript": "_end_in_head",
     "after head": "_end_after_head", "in body": "_end_in_body", "in table": "_end_in_table",
     "in caption": "_end_in_caption", "in column group": "_end_in_columns",
     "in table body": "_end_in_table", "in row": "_end_in_table", "in cell": "_end_in_cell",
-    "in template": "_end_in_template", "after body": "_end_after_body", "frames": "_end_frames",
+    "in template": "_end_in_template", "after body": "_end_after_body",
 }  # fmt: skip
 _Start = Callable[[TreeBuilder, str, Attributes], None]
 

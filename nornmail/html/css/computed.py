@@ -367,8 +367,11 @@ _PAINTING: Final = frozenset(
 
 def _is_beside_text(style: Style, sets: Mapping[str, Value]) -> bool:
     """Whether a box is too small for its background to lie behind its text."""
-    if style.layout.is_inline or style.layout.grows or sets.get("background-clip") is True:
+    if style.layout.is_inline or sets.get("background-clip") is True:
         return False
+    if style.layout.grows:  # a table is as large as its text, but for this
+        most = sets.get("max-width")
+        return isinstance(most, Length) and not most.share and most.pixels(style.size) < SLIT
     below = sets.get("padding-bottom", ZERO).pixels(style.size)
     height = line_height(style) if style.height is None else style.height
     return height + below < SLIT or (style.has_set_width and style.width < SLIT)

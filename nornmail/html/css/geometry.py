@@ -100,7 +100,9 @@ class _Box:
         style = self.style
         if style.layout.is_block:
             _leave_line(style)
-        left = self.pixels("margin-left") + self.pixels("padding-left")
+        left = self.pixels("padding-left")
+        if self.sets.get("float") not in ("right", "inline-end"):
+            left += self.pixels("margin-left")
         top = 0.0 if self.is_inline else self.pixels("margin-top") + self.pixels("padding-top")
         if style.layout.is_table_part and not self.is_out:
             left, top = max(0.0, self.pixels("padding-left")), self.pixels("padding-top")
