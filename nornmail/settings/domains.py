@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from nornmail.errors import ConfigurationError
 
 
-@dataclass(frozen=True, slots=True)
 class DomainRules:
     """The domains that mail may come from, or go to. The blocklist wins.
 
-    Attributes:
+    Args:
         allow: patterns of the allowed domains; with none of them every domain is allowed.
         block: patterns of the refused domains.
     """
 
-    allow: tuple[re.Pattern[str], ...] = ()
-    block: tuple[re.Pattern[str], ...] = ()
+    def __init__(
+        self, allow: Sequence[re.Pattern[str]] = (), block: Sequence[re.Pattern[str]] = ()
+    ) -> None:
+        self.allow = tuple(allow)
+        self.block = tuple(block)
 
     def __bool__(self) -> bool:
         return bool(self.allow or self.block)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.providers import with_preset
 
 HIGHEST_PORT = 65_535
 """TCP has no more."""
@@ -60,6 +59,20 @@ def setting(env: str, default: Any, kind: Kind, *, most: float = 0, secret: bool
     return field(default=default, repr=not secret, metadata=metadata)
 
 
+def completed(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, completed by its EMAIL_PRESET.
+
+    Raises:
+        ConfigurationError: EMAIL_PRESET names no provider.
+    """
+    if not environ.get("EMAIL_PRESET", "").strip():
+        return environ
+    # The table is large, and is loaded where it is needed.
+    from nornmail.settings.providers import with_preset
+
+    return with_preset(environ)
+
+
 def read_settings(cls: Any, environ: Any) -> dict[str, Any]:
     """The values that an environment sets, by the names of the fields.
 
@@ -69,7 +82,7 @@ def read_settings(cls: Any, environ: Any) -> dict[str, Any]:
     if environ is not None and not isinstance(environ, Mapping):
         allowed = "must be a mapping of names to values; read_environment(path) reads a file"
         raise ConfigurationError("environ", environ, allowed)
-    source = with_preset(os.environ if environ is None else environ)
+    source = completed(os.environ if environ is None else environ)
     provider = source.get("EMAIL_PROVIDER", "").strip() or PROVIDER
     if provider != PROVIDER:
         raise ConfigurationError(

@@ -31,7 +31,6 @@ from nornmail.settings.fields import (
     read_settings,
     setting,
 )
-from nornmail.settings.providers import preset
 
 StartFrom = Literal["all", "new"] | date | None
 UidValidityPolicy = Literal["dedupe", "replay", "baseline"]
@@ -216,6 +215,8 @@ def imap_preset(name: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: there is no preset of this name.
     """
+    from nornmail.settings.providers import preset
+
     provider = preset(name)
     if provider is None:
         return {}

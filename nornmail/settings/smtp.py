@@ -21,10 +21,10 @@ from nornmail.settings.fields import (
     check_one_secret,
     check_server,
     check_settings,
+    completed,
     read_settings,
     setting,
 )
-from nornmail.settings.providers import preset, with_preset
 
 SUBMISSION_PORT = 587
 """Submission that begins in plain text and is upgraded by STARTTLS (RFC 6409)."""
@@ -131,6 +131,8 @@ class SmtpSettings:
         Raises:
             ConfigurationError: there is no such preset, or a value is wrong.
         """
+        from nornmail.settings.providers import preset
+
         provider = preset(name)
         filled: dict[str, Any] = {}
         if provider is not None:
@@ -157,7 +159,7 @@ class SmtpSettings:
         Raises:
             ConfigurationError: EMAIL_PRESET names no provider.
         """
-        return bool(with_preset(environ).get("SMTP_HOST", "").strip())
+        return bool(completed(environ).get("SMTP_HOST", "").strip())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> SmtpSettings:
