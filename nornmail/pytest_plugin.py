@@ -17,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from nornmail.testing import MailServer
 
+pytest.register_assert_rewrite("nornmail.testing.stores")
+
 MARKER = "mail_server"
 
 LINES_SHOWN = 200

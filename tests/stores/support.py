@@ -25,6 +25,7 @@ from nornmail.model import (
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
+from nornmail.testing.stores import WAYS as WAYS
 from tests.support.package import package_directory
 from tests.support.zygote import zygote
 
@@ -71,20 +72,6 @@ def record(epoch: int = 1, uid: int = 0) -> MailboxRecord:
     return MailboxRecord(
         epoch=Epoch(epoch, 7, 1, matched=True, begun_at=1.5), watermark=Watermark(7, uid)
     )
-
-
-WAYS: dict[State | None, tuple[State, ...]] = {
-    None: (),
-    State.NEW: (State.NEW,),
-    State.CLAIMED: (State.CLAIMED,),
-    State.HANDLED: (State.CLAIMED, State.HANDLED),
-    State.FINISHED: (State.CLAIMED, State.HANDLED, State.FINISHED),
-    State.WAITING: (State.WAITING,),
-    State.DEAD: (State.CLAIMED, State.DEAD),
-    State.PASSED_OVER: (State.PASSED_OVER,),
-    State.GONE: (State.GONE,),
-}
-"""For every state, the states by which an entry comes there."""
 
 
 def bring(

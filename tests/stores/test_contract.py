@@ -1,4 +1,4 @@
-"""The sentences of ``nornmail/stores/protocol.py``, asked of every store."""
+"""What every store of ours keeps beyond the published contract: odd strings, threads, restarts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ import pytest
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import (
     KEEPS_RAW,
-    TRANSITIONS,
-    Change,
     Digest,
     Entry,
-    EntryKey,
     KeepRaw,
     Lease,
     MailboxKey,
@@ -26,6 +23,7 @@ from nornmail.model import (
     State,
 )
 from nornmail.stores.protocol import StateStore
+from nornmail.testing.stores import StateStoreContract
 from nornmail.uidset import UidSet
 from tests.stores.support import INBOX, ME, OTHER, WAYS, bring, entry, key, record
 
@@ -49,41 +47,22 @@ def everything(store: StateStore, mailbox: MailboxKey = INBOX) -> object:
     )
 
 
+class TestContract(StateStoreContract):
+    """The contract as other people's stores are held to it, over the stores here."""
+
+    @pytest.fixture(autouse=True)
+    def opened(self, store: StateStore) -> None:
+        self.store = store
+
+    def setup_method(self) -> None:
+        """The fixture opens the store."""
+
+
 def test_every_store_keeps_the_protocol(store: StateStore) -> None:
     assert isinstance(store, StateStore)
 
 
 # The lease
-
-
-def test_a_lease_names_mailbox_and_owner(store: StateStore) -> None:
-    lease = store.acquire(INBOX, ME)
-    assert (lease.mailbox, lease.owner) == (INBOX, ME)
-
-
-def test_a_second_lease_is_refused_and_names_the_holder(store: StateStore, lease: Lease) -> None:
-    with pytest.raises(LeaseHeld) as refused:
-        store.acquire(INBOX, "somebody else")
-    assert refused.value.owner == ME
-    store.commit(lease, [SaveMailbox(record())])
-
-
-def test_two_mailboxes_have_two_leases(store: StateStore, lease: Lease) -> None:
-    other = store.acquire(OTHER, ME)
-    store.commit(other, [SaveMailbox(record(epoch=2))])
-    store.commit(lease, [SaveMailbox(record(epoch=1))])
-    assert (store.load(INBOX), store.load(OTHER)) == (record(1), record(2))
-
-
-def test_after_a_release_the_next_acquire_succeeds_with_a_higher_token(
-    store: StateStore, lease: Lease
-) -> None:
-    tokens = [lease.token]
-    for _ in range(3):
-        store.release(lease)
-        lease = store.acquire(INBOX, ME)
-        tokens.append(lease.token)
-    assert tokens == sorted(set(tokens))
 
 
 def test_releasing_a_stale_lease_is_harmless(store: StateStore, lease: Lease) -> None:
@@ -111,53 +90,10 @@ def test_a_stale_lease_writes_nothing(store: StateStore, lease: Lease, taken: bo
     assert everything(store) == before
 
 
-def test_a_lease_of_one_mailbox_is_none_of_another(store: StateStore, lease: Lease) -> None:
-    with pytest.raises(LeaseLost):
-        store.commit(replace(lease, mailbox=OTHER), [SaveMailbox(record())])
-    assert store.load(OTHER) is None
-
-
 # The record
 
 
-def test_there_is_no_record_before_the_first_save(store: StateStore) -> None:
-    assert store.load(INBOX) is None
-    lease = store.acquire(INBOX, ME)
-    store.commit(lease, [PutEntry(entry(State.NEW))])
-    assert store.load(INBOX) is None
-
-
-def test_the_record_is_as_it_was_last_saved(store: StateStore, lease: Lease) -> None:
-    last = replace(record(2, 9), cut=12.25, polled_at=1e9)
-    store.commit(lease, [SaveMailbox(record()), SaveMailbox(record(2))])
-    store.commit(lease, [SaveMailbox(last)])
-    assert store.load(INBOX) == last
-    assert store.load(OTHER) is None
-
-
 # Transitions
-
-
-@pytest.mark.parametrize("before", [None, *ALL], ids=lambda state: str(state or "absent"))
-def test_the_table_of_states_is_kept(store: StateStore, lease: Lease, before: State | None) -> None:
-    for uid, after in enumerate(ALL, 1):
-        if before is not None:
-            bring(store, lease, before, uid)
-        allowed = after in TRANSITIONS[before or State.NEW]
-        changed = replace(entry(after, uid), attempts=3, reason="why")
-        was = everything(store)
-        if allowed or (before is None and after is State.NEW):
-            counts = {state: store.count(INBOX, [state]) for state in ALL}
-            store.commit(lease, [PutEntry(changed)])
-            assert store.get(INBOX, key(uid)) == changed, after
-            if before is not None:
-                counts[before] -= 1
-            counts[after] += 1
-            assert {state: store.count(INBOX, [state]) for state in ALL} == counts, after
-        else:
-            with pytest.raises(IllegalTransition):
-                store.commit(lease, [PutEntry(changed)])
-            assert everything(store) == was, after
 
 
 def test_changes_apply_in_their_order(store: StateStore, lease: Lease) -> None:
@@ -167,47 +103,6 @@ def test_changes_apply_in_their_order(store: StateStore, lease: Lease) -> None:
     with pytest.raises(IllegalTransition):
         store.commit(lease, [PutEntry(entry(State.HANDLED, 2)), PutEntry(entry(State.CLAIMED, 2))])
     assert store.get(INBOX, key(2)) is None
-
-
-ILLEGAL: list[tuple[str, Change]] = [
-    ("a transition that the table lacks", PutEntry(entry(State.NEW, 1))),
-    ("a rekey of an absent entry", Rekey(key(9), key(9, epoch=2))),
-    ("a rekey onto an entry", Rekey(key(1), key(2))),
-    ("a rekey onto itself", Rekey(key(1), key(1))),
-    ("bytes for an absent entry", KeepRaw(key(9), b"x")),
-    ("bytes for an entry that may keep none", KeepRaw(key(3), b"x")),
-    ("a rekey of what an earlier change moved", Rekey(key(5), key(7))),
-    ("bytes for what an earlier change moved", KeepRaw(key(5), b"x")),
-    ("bytes for what an earlier change settled", KeepRaw(key(4), b"x")),
-]
-
-
-@pytest.mark.parametrize("last", [change for _, change in ILLEGAL], ids=[n for n, _ in ILLEGAL])
-def test_a_commit_whose_last_change_is_illegal_writes_nothing(
-    store: StateStore, lease: Lease, last: Change
-) -> None:
-    store.commit(lease, [SaveMailbox(record()), PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
-    for uid, state in enumerate((State.CLAIMED, State.NEW, State.CLAIMED, State.WAITING), start=2):
-        bring(store, lease, state, uid)
-    store.commit(lease, [KeepRaw(key(4), b"raw 4"), KeepRaw(key(5), b"raw 5")])
-    before = everything(store)
-    with pytest.raises(IllegalTransition) as refused:
-        store.commit(
-            lease,
-            [
-                SaveMailbox(record(2)),
-                PutEntry(entry(State.CLAIMED, 8), b"raw 8"),
-                PutEntry(entry(State.HANDLED, 4)),
-                KeepRaw(key(1), b"other bytes"),
-                Rekey(key(5), key(5, epoch=2), 8),
-                PassOver(1, UidSet([(50, 60)])),
-                last,
-            ],
-        )
-    assert isinstance(refused.value, StoreError)
-    assert everything(store) == before
-    store.commit(lease, [PutEntry(entry(State.HANDLED, 1))])
-    assert store.raw(INBOX, key(4)) == b"raw 4"
 
 
 # Entries
@@ -248,13 +143,6 @@ def test_an_entry_comes_back_as_it_went_in(store: StateStore, lease: Lease, one:
     assert found is not None
     assert isinstance(found.state, State)
     assert isinstance(found.truncated, bool)
-
-
-def test_an_entry_is_replaced_whole(store: StateStore, lease: Lease) -> None:
-    store.commit(lease, [PutEntry(FULL)])
-    bare = Entry(key=FULL.key, state=State.DEAD, delivery_id="another")
-    store.commit(lease, [PutEntry(bare)])
-    assert store.get(INBOX, FULL.key) == bare
 
 
 def test_what_is_not_there_is_none(store: StateStore, lease: Lease) -> None:
@@ -409,16 +297,6 @@ def test_siblings_that_were_rekeyed_are_found_where_they_are(
 # What was looked at
 
 
-@pytest.mark.parametrize("state", ALL)
-def test_an_entry_was_looked_at_unless_it_is_gone(
-    store: StateStore, lease: Lease, state: State
-) -> None:
-    bring(store, lease, state, 5)
-    expected = UidSet() if state is State.GONE else UidSet.of([5])
-    assert store.seen_uids(INBOX, 1) == expected
-    assert store.seen_uids(INBOX, 2) == UidSet()
-
-
 def test_gone_for_one_inbox_is_not_gone_for_another(store: StateStore, lease: Lease) -> None:
     bring(store, lease, State.GONE, 5, inbox="a")
     assert not store.seen_uids(INBOX, 1)
@@ -466,31 +344,7 @@ def test_many_that_were_passed_over_one_by_one(store: StateStore, lease: Lease) 
     assert str(store.seen_uids(INBOX, 1)) == "1:3000"
 
 
-def test_the_set_is_the_callers_own(store: StateStore, lease: Lease) -> None:
-    given = UidSet.of([5])
-    store.commit(lease, [PassOver(1, given)])
-    given.add(6)
-    store.seen_uids(INBOX, 1).add(7)
-    assert store.seen_uids(INBOX, 1) == UidSet.of([5])
-
-
 # Acquaintances
-
-
-def test_acquaintances_are_entries_of_earlier_epochs_with_the_header(
-    store: StateStore, lease: Lease
-) -> None:
-    found = [(1, 4, ""), (1, 9, "a"), (1, 9, "b"), (2, 3, "")]
-    for epoch, uid, inbox in (*found[::-1], (3, 1, "")):
-        digest = Digest("h", f"body {uid}")
-        bring(store, lease, State.FINISHED, uid, epoch=epoch, inbox=inbox, digest=digest)
-    bring(store, lease, State.WAITING, 1, digest=Digest("other", "h"))
-    bring(store, lease, State.WAITING, 2)
-    find_by_digest = store.find_by_digest(INBOX, "h", before_epoch=3)
-    assert [one.key for one in find_by_digest] == [EntryKey(*each) for each in found]
-    assert store.find_by_digest(INBOX, "h", before_epoch=2) == find_by_digest[:3]
-    assert store.find_by_digest(INBOX, "h", before_epoch=1) == []
-    assert store.find_by_digest(INBOX, "nobody's", before_epoch=9) == []
 
 
 def test_a_digest_that_changed_is_found_under_the_new_one(store: StateStore, lease: Lease) -> None:
@@ -523,24 +377,6 @@ def test_bytes_can_be_kept_later_and_replaced(store: StateStore, lease: Lease) -
     assert store.raw(INBOX, key()) == b"fourth"
 
 
-KEEPING = [
-    (before, after) for before in ALL if before in KEEPS_RAW for after in TRANSITIONS[before]
-]
-
-
-@pytest.mark.parametrize(("before", "after"), KEEPING, ids=lambda state: state.value)
-@pytest.mark.parametrize("given", [None, b"new bytes"], ids=["none given", "with new ones"])
-def test_bytes_stay_exactly_while_the_state_keeps_them(
-    store: StateStore, lease: Lease, before: State, after: State, given: bytes | None
-) -> None:
-    bring(store, lease, before)
-    store.commit(lease, [KeepRaw(key(), b"bytes")])
-    store.commit(lease, [PutEntry(entry(after), given)])
-    expected = (given or b"bytes") if after in KEEPS_RAW else None
-    assert store.raw(INBOX, key()) == expected
-    assert (store.entries_without_bytes(INBOX, after) == []) == (after in KEEPS_RAW)
-
-
 @pytest.mark.parametrize("state", [state for state in ALL if state not in KEEPS_RAW])
 def test_a_state_that_keeps_no_bytes_takes_none(
     store: StateStore, lease: Lease, state: State
@@ -567,29 +403,6 @@ def test_the_bytes_of_one_inbox_are_not_anothers(store: StateStore, lease: Lease
 
 
 # Rekey
-
-
-@pytest.mark.parametrize("state", ALL)
-def test_a_rekeyed_entry_goes_on_under_its_new_key(
-    store: StateStore, lease: Lease, state: State
-) -> None:
-    bring(store, lease, state, 5, digest=Digest("h"))
-    raw = b"bytes" if state in KEEPS_RAW else None
-    if raw is not None:
-        store.commit(lease, [KeepRaw(key(5), raw)])
-    before, after = key(5), key(8, epoch=2, inbox="a")
-    was = store.get(INBOX, before)
-    assert was is not None
-    store.commit(lease, [Rekey(before, after, 99)])
-    assert store.get(INBOX, before) is None
-    assert store.raw(INBOX, before) is None
-    assert store.get(INBOX, after) == replace(was, key=after, uid_validity=99)
-    assert store.raw(INBOX, after) == raw
-    assert store.seen_uids(INBOX, 1) == UidSet()
-    assert (8 in store.seen_uids(INBOX, 2)) == (state is not State.GONE)
-    assert store.find_by_digest(INBOX, "h", before_epoch=2) == []
-    assert store.find_by_digest(INBOX, "h", before_epoch=3) == [store.get(INBOX, after)]
-    assert store.count(INBOX, ALL) == 1
 
 
 def test_a_rekeyed_entry_can_be_changed_in_the_same_commit(store: StateStore, lease: Lease) -> None:
