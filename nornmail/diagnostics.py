@@ -28,6 +28,7 @@ from nornmail.settings.providers import (
 )
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
+from nornmail.stores import store_exists
 from nornmail.stores.views import open_view
 
 PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_", "INBOUND_", "OUTBOUND_", "GLOBAL_SEND_")
@@ -187,7 +188,7 @@ class _StoreCheck:
     def step(self) -> Check:
         name = "state store"
         try:
-            if os.path.exists(self._state):
+            if store_exists(self._state):
                 return Check(name, True, self._read())
             advice = self._why_not_writable()
             self.is_known = not advice

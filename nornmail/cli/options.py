@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Commands = Any
 """The type that ``add_subparsers`` returns; argparse has no public name for it."""
 
+FUNCTION = re.compile(r"[\w.]{2,}:\w+", re.ASCII)
+"""``module:function``, in the place of a store's path: see :func:`nornmail.open_store`."""
+
 log = logging.getLogger("nornmail.cli")
 
 _INVALID = re.compile(r"invalid choice: '([^']*)'")
@@ -120,8 +123,8 @@ def add_settings(
     parser.add_argument(
         "--state",
         metavar="PATH",
-        help="the state store; a name that ends in .json is a JSON store (NORNMAIL_STATE; default: "
-        f"{state})",
+        help="the state store; a name that ends in .json is a JSON store, and module:function is a "
+        f"function that returns one (NORNMAIL_STATE; default: {state})",
     )
     parser.set_defaults(default_state=state)
     if mailbox:
@@ -231,7 +234,7 @@ class Settings:
                 receive them.
             StoreError: it cannot be used.
         """
-        if os.path.exists(self.state):
+        if self._has_store():
             mailboxes = summarize(self.state).mailboxes
             inboxes = sorted({name for mailbox in mailboxes for name in mailbox.inboxes})
             if inboxes:
@@ -246,9 +249,13 @@ class Settings:
                 )
         return open_store(self.state)
 
+    def _has_store(self) -> bool:
+        """Whether there is a store; one that a function opens is its program's, and is there."""
+        return bool(FUNCTION.fullmatch(self.state)) or os.path.exists(self.state)
+
     def warn_of_late_start(self, imap: ImapSettings) -> None:
         """Say that ``--start-from`` comes too late, where a first run has been."""
-        if self._start_from is None or not os.path.exists(self.state):
+        if self._start_from is None or not self._has_store():
             return
         for mailbox in summarize(self.state).mailboxes:
             place = (mailbox.account, mailbox.mailbox)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 
 from nornmail.errors import StoreError
 from nornmail.stores.protocol import StateStore
@@ -10,10 +12,15 @@ from nornmail.stores.sqlite import SqliteStateStore
 
 DEFAULT_STATE = "nornmail.db"
 """Where the state is kept if nobody says otherwise."""
+_FUNCTION = re.compile(r"([A-Za-z_]\w+(?:\.\w+)*):([A-Za-z_]\w*)", re.ASCII)
+"""``module:function``. A module of one letter would be a drive of Windows."""
 
 
 def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> StateStore:
     """Open the store at ``path``: a JSON store where the name ends in ``.json``, else sqlite.
+
+    ``module:function`` names a function of the program that returns a store, such as a
+    :class:`~nornmail.stores.postgres.PostgresStateStore`, whose driver nornmail does not import.
 
     Args:
         path: the store; made where it is missing.
@@ -22,6 +29,8 @@ def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> Sta
     Raises:
         StoreError: it cannot be used, or is missing and must not be.
     """
+    if (match := _FUNCTION.fullmatch(os.fspath(path))) is not None:
+        return _from_function(*match.groups())
     if must_exist and not os.path.exists(path):
         raise StoreError(f"there is no state store at {os.fspath(path)}")
     if os.fspath(path).endswith(".json"):
@@ -29,3 +38,24 @@ def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> Sta
 
         return JsonStateStore(path)
     return SqliteStateStore(path)
+
+
+def store_exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a store at ``path``; ``module:function`` counts as one."""
+    return _FUNCTION.fullmatch(os.fspath(path)) is not None or os.path.exists(path)
+
+
+def _from_function(module: str, name: str) -> StateStore:
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise StoreError(
+            f"the state store {module}:{name} cannot be used: {error}: install the module, or name "
+            "its directory in PYTHONPATH"
+        ) from error
+    store = function() if callable(function) else function
+    if not isinstance(store, StateStore):
+        raise StoreError(
+            f"{module}:{name} must be a function that returns a state store, not {store!r}"
+        )
+    return store

@@ -65,6 +65,7 @@ _TAKE_LEASE = (
     "WHERE nornmail_lease.expires_at < clock_timestamp()"
 )
 _SELECT_HOLDER = "SELECT owner FROM nornmail_lease WHERE mailbox = ?"
+_SELECT_LIVE_HOLDER = f"{_SELECT_HOLDER} AND expires_at > clock_timestamp()"
 _RENEW_LEASES = f"UPDATE nornmail_lease SET expires_at = {_EXPIRY} WHERE holder = ?"
 _SELECT_LEASES = "SELECT mailbox FROM nornmail_lease WHERE holder = ?"
 _DELETE_LEASE = "DELETE FROM nornmail_lease WHERE mailbox = ? AND holder = ?"
@@ -277,6 +278,11 @@ class PostgresStateStore(SqlStateStore):
                 self._connection.execute(_DELETE_LEASE, (number, self._holder))
 
         return let_others
+
+    def holder(self, mailbox: MailboxKey) -> str:
+        with self._locked():
+            selected = self._select(_SELECT_LIVE_HOLDER, mailbox)
+            return selected[0][0] if selected else ""
 
     def _beat(self) -> None:
         while not self._closing.wait(self._lease_seconds / BEATS):

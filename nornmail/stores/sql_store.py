@@ -264,6 +264,10 @@ class SqlStateStore(StateStore, ABC):
         with self._locked():
             return {read_text(key) for (key,) in self._select(rows.SELECT_INBOX_KEYS, mailbox)}
 
+    def holder(self, mailbox: MailboxKey) -> str:
+        """The process that has the lease, as it named itself; ``""`` for none, or if unknown."""
+        return ""
+
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
         with self._locked():
             return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nornmail.clock import utc_datetime
-from nornmail.locks import holder_of
 from nornmail.model import UNROUTED, MailboxKey, State
 from nornmail.outgoing import QueueState
-from nornmail.stores.errors import resolve
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import lease_lock_path
 from nornmail.stores.views import open_view
 
 
@@ -88,19 +85,21 @@ class StoreSummary:
 def summarize(path: str | os.PathLike[str]) -> StoreSummary:
     """Summarize the store at ``path``, which a program may have open. Nothing is changed.
 
+    Args:
+        path: the store, as :func:`~nornmail.stores.open_store` takes it.
+
     Raises:
         StoreError: it does not exist, or cannot be read.
     """
-    name = resolve(path)
     with closing(open_view(path)) as view:
         return StoreSummary(
             path=os.fspath(path),
-            mailboxes=tuple(_mailbox(view, name, mailbox) for mailbox in view.mailboxes()),
-            outboxes=tuple(_outbox(view, name, outbox) for outbox in sorted(view.outboxes())),
+            mailboxes=tuple(_mailbox(view, mailbox) for mailbox in view.mailboxes()),
+            outboxes=tuple(_outbox(view, outbox) for outbox in sorted(view.outboxes())),
         )
 
 
-def _mailbox(view: SqlStateStore, path: str, mailbox: MailboxKey) -> MailboxSummary:
+def _mailbox(view: SqlStateStore, mailbox: MailboxKey) -> MailboxSummary:
     record = view.load(mailbox)
     keys = {inbox.address.lower() for inbox in view.inboxes(mailbox)}
     keys |= view.inbox_keys(mailbox)
@@ -113,11 +112,11 @@ def _mailbox(view: SqlStateStore, path: str, mailbox: MailboxKey) -> MailboxSumm
         waiting=view.count(mailbox, {State.WAITING}),
         dead=view.count(mailbox, {State.DEAD}),
         last_poll_at=utc_datetime(record.polled_at) if record and record.polled_at else None,
-        held_by=_holder(path, mailbox),
+        held_by=view.holder(mailbox),
     )
 
 
-def _outbox(view: SqlStateStore, path: str, outbox: str) -> OutboxSummary:
+def _outbox(view: SqlStateStore, outbox: str) -> OutboxSummary:
     queued = view.queued_messages(outbox, {QueueState.QUEUED})
     return OutboxSummary(
         account=outbox,
@@ -127,10 +126,5 @@ def _outbox(view: SqlStateStore, path: str, outbox: str) -> OutboxSummary:
         failed=view.count_messages(outbox, {QueueState.FAILED}),
         held=view.count_messages(outbox, {QueueState.HELD, QueueState.DRAFT}),
         next_due_at=utc_datetime(min(message.due_at for message in queued)) if queued else None,
-        held_by=_holder(path, MailboxKey.of_outbox(outbox)),
+        held_by=view.holder(MailboxKey.of_outbox(outbox)),
     )
-
-
-def _holder(path: str, mailbox: MailboxKey) -> str:
-    """The process that has the lease, by the file of its lock."""
-    return holder_of(path + ".lock" if path.endswith(".json") else lease_lock_path(path, mailbox))

@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nornmail.errors import StoreError
+from nornmail.locks import holder_of
+from nornmail.model import MailboxKey
+from nornmail.stores import open_store, store_exists
 from nornmail.stores.errors import damaged, resolve
 from nornmail.stores.json_files import Files, RawFiles
 from nornmail.stores.json_journal import Damaged, check_opening, read_lines, read_snapshot
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import migrate, open_database, schema_version, sqlite_error, translated
+from nornmail.stores.sqlite import (
+    lease_lock_path,
+    migrate,
+    open_database,
+    schema_version,
+    sqlite_error,
+    translated,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,11 +33,19 @@ if TYPE_CHECKING:
 def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
     """What the store at ``path`` holds; it can be read, and refuses to be written.
 
+    One that a function opens (:func:`nornmail.stores.open_store`) is that store itself.
+
     Raises:
         StoreError: it does not exist, or cannot be read.
     """
-    if not os.path.exists(path):
+    if not store_exists(path):
         raise StoreError(f"there is no state store at {os.fspath(path)}")
+    if not os.path.exists(path):
+        store = open_store(path)
+        if not isinstance(store, SqlStateStore):
+            store.close()
+            raise StoreError(f"{os.fspath(path)} is no store of nornmail's, and cannot be shown")
+        return store
     view = JsonView(path) if os.fspath(path).endswith(".json") else SqliteView(path)
     view._connection.execute("PRAGMA query_only = 1")
     return view
@@ -49,6 +67,9 @@ class SqliteView(SqlStateStore):
                 migrate(copy, self.path)
                 connection = copy
         super().__init__(connection)
+
+    def holder(self, mailbox: MailboxKey) -> str:
+        return holder_of(lease_lock_path(self.path, mailbox))
 
     def _unusable(self) -> str | None:
         return f"the state store {self.path} was closed" if self._closed else None
@@ -74,6 +95,7 @@ class JsonView(JsonStateStore):
         self.path = resolve(path)
         self._files = Files()
         self._settled = True
+        self._held = {}
         self._raws = RawFiles(self.path + ".raw", self._files)
         connection = open_database(":memory:")
         weakref.finalize(self, connection.close)
@@ -89,6 +111,12 @@ class JsonView(JsonStateStore):
             raise damaged(self._journal_path, error) from error
         if check_opening(self.path):
             self._replay_all(read_snapshot(self.path), lines)
+
+    def holder(self, mailbox: MailboxKey) -> str:
+        return holder_of(self.path + ".lock")
+
+    def _check_usable(self) -> None:
+        SqlStateStore._check_usable(self)  # a view is as good as it was, whatever becomes of a file
 
     def close(self) -> None:
         """Close the view."""
