@@ -32,6 +32,10 @@ class RetryPolicy:
     delays: tuple[float, ...] = (60.0, 300.0, 1_800.0, 7_200.0, 28_800.0)
 
     def __post_init__(self) -> None:
+        delays: object = self.delays
+        if not isinstance(delays, (tuple, list)):
+            allowed = "must be a sequence of seconds, such as (60, 300)"
+            raise ConfigurationError("delays", delays, allowed)
         for delay in self.delays:
             if not delay > 0:
                 raise ConfigurationError("retry", delay, "each delay must be above 0 seconds")

@@ -44,9 +44,9 @@ from nornmail.settings.imap import (
     StartFrom,
     UidValidityPolicy,
     check_retention,
-    check_start_from,
     check_uidvalidity_policy,
     check_workers,
+    read_start_from,
 )
 from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
@@ -104,7 +104,8 @@ class Poller:
 
     Args:
         imap: where the mailbox is, and what happens to mail that was handled.
-        store: where the poller writes down what became of each message.
+        store: where the poller writes down what became of each message; a path is opened, and
+            closed by :meth:`close`.
         on_message: called with each :class:`~nornmail.message.Message`, in the thread that polls.
             When it returns the message is handled; when it raises, the message waits and is tried
             again (rule 3 of the delivery contract).
@@ -150,9 +151,9 @@ class Poller:
         self,
         imap: ImapSettings,
         *,
-        store: StateStore,
+        store: StateStore | str | os.PathLike[str],
         on_message: Handler | None = None,
-        inboxes: Sequence[Inbox] | None = None,
+        inboxes: Sequence[Inbox | str] | None = None,
         on_unrouted: Handler | None = None,
         accept: Accept | None = None,
         start_from: StartFrom = None,
@@ -170,9 +171,12 @@ class Poller:
         rng: random.Random | None = None,
         connect: Connector | None = None,
     ) -> None:
-        start_from = imap.start_from if start_from is None else start_from
+        _check_types(imap, store, inboxes, retry)
+        self._own_store: StateStore | None = None
+        if isinstance(store, (str, os.PathLike)):
+            store = self._own_store = open_store(store)
+        start_from = read_start_from(imap.start_from if start_from is None else start_from)
         on_change = on_uidvalidity_change or imap.on_uidvalidity_change
-        check_start_from(start_from)
         check_uidvalidity_policy(on_change)
         _check_limits(max_message_bytes, handler_timeout)
         workers = imap.workers if workers is None else workers
@@ -188,7 +192,9 @@ class Poller:
         retry = retry or RetryPolicy()
         self._settings = imap
         self._process = os.getpid()
-        self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept, imap.domain_rules)
+        self._inboxes = Inboxes(
+            on_message, _inboxes(inboxes), on_unrouted, accept, imap.domain_rules
+        )
         self._has_recipients = inboxes is None or len(inboxes) > 0 or on_unrouted is not None
         self._context = Context(
             clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)
@@ -357,7 +363,16 @@ class Poller:
         self._refuse_after_fork()
         if self._lifecycle.running and not self._called_back():
             raise NornmailError("the poller is running: ask it for a poll with sync()")
-        stats = self._poll()
+        try:
+            stats = self._poll()
+        except StoreError:
+            raise
+        except NornmailError:
+            # The traceback may keep this poller alive for long, where nothing can close it.
+            if self._cycle.connection is None and not self._lifecycle.running:
+                with self._lock:
+                    self._cycle.release()
+            raise
         return PollResult(
             new=stats.new,
             handled=stats.handled,
@@ -546,6 +561,8 @@ class Poller:
                 self._lifecycle.stop(None)
         finally:
             self._release()
+            if self._own_store is not None:
+                self._own_store.close()
 
     def __enter__(self) -> Self:
         """:meth:`start`."""
@@ -633,6 +650,32 @@ class Poller:
                 self._cycle.release()
             finally:
                 self._waker.close()
+
+
+def _check_types(imap: object, store: object, inboxes: object, retry: object) -> None:
+    """Refuse arguments that would fail only when they are used. ConfigurationError."""
+    kinds = {name: type(value).__name__ for name, value in locals().items()}
+    if not isinstance(imap, ImapSettings):
+        raise ConfigurationError("imap", kinds["imap"], "must be ImapSettings(host=..., ...)")
+    if not (isinstance(store, (str, os.PathLike)) or hasattr(store, "acquire")):
+        allowed = 'must be a store, such as open_store("nornmail.db"), or its path'
+        raise ConfigurationError("store", kinds["store"], allowed)
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        allowed = "must be a RetryPolicy, such as RetryPolicy(delays=(60, 300))"
+        raise ConfigurationError("retry", kinds["retry"], allowed)
+    if inboxes is None:
+        return
+    addresses = inboxes if isinstance(inboxes, (list, tuple)) else ()
+    if addresses is not inboxes or not all(isinstance(one, (str, Inbox)) for one in addresses):
+        allowed = 'must be a list of addresses or of Inbox("support@example.com", ...)'
+        raise ConfigurationError("inboxes", kinds["inboxes"], allowed)
+
+
+def _inboxes(inboxes: Sequence[Inbox | str] | None) -> list[Inbox] | None:
+    """The inboxes, of which an address alone is one."""
+    if inboxes is None:
+        return None
+    return [Inbox(inbox) if isinstance(inbox, str) else inbox for inbox in inboxes]
 
 
 def _check_limits(max_message_bytes: int, handler_timeout: float | None) -> None:

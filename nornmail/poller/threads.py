@@ -174,10 +174,12 @@ class ActivePollers:
         """
         with self._lock:
             if self._pollers.setdefault(key, poller) is not poller:
+                mailbox = key[-1] if isinstance(key, tuple) else key
                 raise ConfigurationError(
                     "account",
-                    str(key),
-                    "another poller of this process works on this account and mailbox already",
+                    str(mailbox),
+                    "another poller of this process works on this account and mailbox already: "
+                    "close() it first",
                 )
 
     def leave(self, poller: object) -> None:

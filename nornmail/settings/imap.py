@@ -154,6 +154,7 @@ class ImapSettings:
     def __post_init__(self) -> None:
         if self.port == 0:
             object.__setattr__(self, "port", TLS_PORT if self.use_ssl else PLAIN_PORT)
+        object.__setattr__(self, "start_from", read_start_from(self.start_from))
         check_settings(self)
         _check_values(self)
         _check_pairs(self)
@@ -281,6 +282,21 @@ def check_start_from(start: object) -> None:
     if start is None or start in ("all", "new") or isinstance(start, date):
         return
     raise ConfigurationError("IMAP_START_FROM", start, 'must be "all", "new" or a date')
+
+
+def read_start_from(start: object) -> StartFrom:
+    """``start_from`` as a value; a text such as 2026-01-31 is a date.
+
+    Raises:
+        ConfigurationError: it is neither ``None``, ``"all"``, ``"new"`` nor a date.
+    """
+    if isinstance(start, str) and start not in ("all", "new"):
+        try:
+            return _read_start("IMAP_START_FROM", start)
+        except ConfigurationError:
+            check_start_from(start)
+    check_start_from(start)
+    return start  # type: ignore[return-value] # checked just now
 
 
 def start_instant(start: date) -> float:

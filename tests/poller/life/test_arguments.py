@@ -1,0 +1,108 @@
+"""A poller in a REPL: wrong arguments are sentences, and one that failed is no obstacle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nornmail import (
+    AuthenticationFailed,
+    ConfigurationError,
+    Mailer,
+    MemoryStateStore,
+    Poller,
+    RetryPolicy,
+    SqliteStateStore,
+)
+from nornmail.testing import MailServer
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        ({"imap": {"host": "x", "password": "secret"}}, "imap is 'dict': must be ImapSettings("),
+        ({"store": 7}, "store is 'int': must be a store, such as open_store(\"nornmail.db\")"),
+        ({"retry": [1, 2]}, "retry is 'list': must be a RetryPolicy"),
+        ({"inboxes": "a@b.c"}, "inboxes is 'str': must be a list of addresses"),
+        ({"inboxes": [7]}, "inboxes is 'list': must be a list of addresses"),
+        ({"start_from": "soon"}, 'must be "all", "new" or a date'),
+    ],
+    ids=["settings", "a store", "a retry policy", "one address", "no addresses", "a start"],
+)
+def test_a_wrong_type_is_refused_at_once(
+    mail_server: MailServer, make: dict[str, Any], complaint: str
+) -> None:
+    mail_server.add_user("a@b.c", "secret")
+    arguments = {"imap": mail_server.imap_settings(), "store": MemoryStateStore(), **make}
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)) as error:
+        Poller(arguments.pop("imap"), on_message=print, **arguments)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "complaint"),
+    [
+        (lambda: RetryPolicy(any_(5)), ConfigurationError, "must be a sequence of seconds"),
+        (lambda: Mailer.reply(any_(None), any_("k@x.y"), "t"), TypeError, "not str: use send()"),
+    ],
+    ids=["a number of delays", "an address instead of a message"],
+)
+def test_a_mistake_elsewhere(
+    attempt: Callable[[], object], error: type[Exception], complaint: str
+) -> None:
+    with pytest.raises(error, match=re.escape(complaint)):
+        attempt()
+
+
+def any_(value: Any) -> Any:
+    """A value of a type that the checker would refuse."""
+    return value
+
+
+def test_what_people_write_is_understood(mail_server: MailServer, tmp_path: Path) -> None:
+    mail_server.add_user("a@b.c", "secret")
+    mail_server.deliver("To: a@b.c\nSubject: x\n\n")
+    imap = mail_server.imap_settings(start_from="2026-01-31")
+    assert imap.start_from == date(2026, 1, 31)
+    subjects: list[str] = []
+    poller = Poller(
+        imap,
+        store=str(tmp_path / "x.db"),
+        inboxes=["a@b.c"],
+        on_message=lambda message: subjects.append(message.subject),
+        start_from="all",
+    )
+    with closing(poller):
+        assert poller.poll_once().handled == 1
+    assert subjects == ["x"]
+    with closing(SqliteStateStore(tmp_path / "x.db")) as store:  # which is closed by now
+        (mailbox,) = store.mailboxes()
+        assert mailbox.account.startswith("a@b.c@")
+
+
+def test_a_poller_that_could_not_log_in_gives_its_place_back(
+    mail_server: MailServer, tmp_path: Path
+) -> None:
+    mail_server.add_user("a@b.c", "secret")
+
+    def poller(password: str) -> Poller:
+        imap = mail_server.imap_settings(password=password)
+        store = SqliteStateStore(tmp_path / "x.db")
+        return Poller(imap, store=store, on_message=print)
+
+    failed, second, third = poller("wrong"), poller("secret"), poller("secret")
+    with pytest.raises(AuthenticationFailed) as error:
+        failed.poll_once()
+    assert second.poll_once().new == 0
+    with pytest.raises(ConfigurationError, match=r"already: close\(\) it first"):
+        third.poll_once()
+    assert error.value.__traceback__ is not None  # it keeps the first one alive
+    for one in (failed, second, third):
+        one.close()
+        one.store.close()
