@@ -8,7 +8,9 @@ a line on standard error and an exit status.
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -42,6 +44,17 @@ COMMANDS = {
 """The commands, each a module of this package, with a line of help."""
 HOMES = {"demo": "nornmail.demo:add", "poll": "nornmail.cli.watch:add_poll"}
 """The function that adds a command, where it is not ``add`` of the module of its name."""
+OPTIONS = {
+    "attachments": "--attach",
+    "bcc": "--bcc",
+    "cc": "--cc",
+    "env_file": "--env-file",
+    "reply_to": "--reply-to",
+    "sender": "--from",
+    "subject": "--subject",
+    "to": "--to",
+}
+"""The options of arguments that the library names in its errors."""
 EPILOG = """\
 Settings come from the environment (IMAP_HOST, IMAP_USERNAME, IMAP_PASSWORD, ...) and from a file
 .env in the current directory. Start with `nornmail demo`, which needs none, then `nornmail check`.
@@ -98,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; ``None`` takes them from the process.
     """
     _occupy_standard_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that it cannot show is no error
+        sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     chosen = _parsed(words)
     try:
@@ -106,11 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here, where a broken pipe is caught
         return status
     except (ConfigurationError, ComposeError, DecisionRequired) as error:
-        return _failed(error, BAD_SETTINGS)
+        return _failed(_with_options(str(error)), BAD_SETTINGS)
     except StoreError as error:
         return _failed(error, BAD_STORE)
     except NornmailError as error:
-        return _failed(error, FAILED)
+        hint = " (`nornmail check` goes through the connection step by step)"
+        needs_mailbox = chosen.run.__module__ == "nornmail.cli.watch"
+        return _failed(f"{error}{hint if needs_mailbox else ''}", FAILED)
     except BrokenPipeError:  # the reader of our output left, and knows it
         _drop_output()
         return FAILED
@@ -141,6 +158,16 @@ def _drop_output() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def _with_options(text: str) -> str:
+    """An error in the words of the command line: with the option in place of the argument."""
+    word = re.match(r"[a-z_]+", text)
+    option = OPTIONS.get(word[0]) if word else None
+    if word is None or option is None:
+        return text
+    several = option in ("--to", "--cc", "--bcc") and "," in text
+    return option + text[word.end() :] + (f"; repeat {option} for several" if several else "")
 
 
 def _failed(error: object, status: int) -> int:

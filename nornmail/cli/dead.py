@@ -108,7 +108,7 @@ def _show(chosen: argparse.Namespace, dead_letters: DeadLetters) -> None:
 
 def _retry(chosen: argparse.Namespace, dead_letters: DeadLetters) -> None:
     if bool(chosen.ids) == chosen.all:
-        raise ConfigurationError("dead retry", None, "name at least one ID, or --all, not both")
+        raise ConfigurationError("ID", None, "name at least one, or --all, not both")
     if chosen.all:
         letters = dead_letters.list(chosen.mailbox)
     else:

@@ -16,6 +16,7 @@ from nornmail import (
     LeaseHeld,
     Mailer,
     Outbox,
+    OutboxMessage,
     SendResult,
     open_store,
     summarize,
@@ -119,15 +120,33 @@ def run(chosen: argparse.Namespace) -> int:
         closing(open_store(settings.state)) as store,
         closing(settings.mailer(store, **sender)) as mailer,
     ):
+        earlier = _sent_earlier(Outbox(store), mailer.outbox, chosen.key)
         result = mailer.send(**message)
         why = ""
-        if not chosen.no_wait:
+        if not chosen.no_wait and earlier is None:
             result, why = _sent(mailer, result, chosen.timeout)
         due_at = Outbox(store).find(result.key, mailer.outbox).due_at
-    _print(result, why, as_json=chosen.json)
+    if earlier is not None and not chosen.json:
+        when = format_time(earlier.changed_at)
+        print(f"sent before, at {when}: {result.key} {result.message_id}; not sent again")
+    else:
+        _print(result, why, as_json=chosen.json)
+    if not chosen.subject:
+        print(
+            "nornmail: it has no subject: --subject TEXT gives the next one a subject",
+            file=sys.stderr,
+        )
     if result.state == "queued" and not chosen.json:
         print(_next_try(settings.state, mailer.outbox, due_at))
     return exit_status(result)
+
+
+def _sent_earlier(outbox: Outbox, account: str, key: str | None) -> OutboxMessage | None:
+    """The message that an earlier command has sent under this key."""
+    for message in outbox.list(["sent"]):
+        if (message.account, message.key) == (account, key):
+            return message
+    return None
 
 
 def _next_try(state: str, account: str, due_at: datetime | None) -> str:

@@ -166,8 +166,9 @@ def load_handler(name: str) -> Handler:
         sys.path.insert(0, here)
     try:
         value: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigurationError("--handler", name, f"cannot be imported: {error}") from error
+    except Exception as error:  # whatever a module of the user raises
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        raise ConfigurationError("--handler", name, f"cannot be imported: {kind}{error}") from error
     for part in attribute.split("."):
         if not hasattr(value, part):
             reason = f"there is no {part} in {getattr(value, '__name__', module_name)}"

@@ -179,7 +179,8 @@ def _read(source: AttachmentSource) -> OutgoingAttachment:
     try:
         return _read_file(Path(source))
     except (OSError, ValueError, TypeError) as error:
-        raise ComposeError("attachments", f"{str(source)!a} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ComposeError("attachments", f"{str(source)!a} cannot be read: {reason}") from error
 
 
 def _read_file(path: Path) -> OutgoingAttachment:

@@ -115,13 +115,17 @@ def test_a_missing_setting_is_one_line_and_status_2(command: str, stranger: User
         pytest.param("poll", {"IMAP_PORT": "imap"}, "IMAP_PORT", id="a variable"),
         pytest.param("poll --env-file none.env", {}, "none.env", id="a file that is not there"),
         pytest.param("check", {"SMTP_HOST": "x", "SMTP_PORT": "y"}, "SMTP_PORT", id="SMTP's"),
-        pytest.param("dead retry", {}, "--all", id="nothing named"),
+        pytest.param("dead retry", {}, "ID is missing: name at least one", id="nothing named"),
+        pytest.param(
+            "serve --handler broken:handle", {}, "SyntaxError", id="a handler with a mistake"
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_and_is_status_2(
     arguments: str, variables: dict[str, str], said: str, user: User
 ) -> None:
     (user.directory / "nornmail.db").touch()
+    (user.directory / "broken.py").write_text("def handle(:")
     ended = user.run(*arguments.split(), **variables)
     assert (ended.status, ended.out) == (2, "")
     assert said in ended.err

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import socket
 import sys
 import threading
@@ -25,6 +26,13 @@ from tests.outbox.post import PostOffice, post_office
 from tests.stores.letters import RAW, accepted, letter
 
 OUTBOX = "agent@example.com@127.0.0.1"
+LISTED = (
+    QueueState.QUEUED,
+    QueueState.SENDING,
+    QueueState.SENT,
+    QueueState.FAILED,
+    QueueState.UNKNOWN,
+)
 TO = ("--to", "ann@example.org", "--subject", "hello")
 
 
@@ -89,8 +97,38 @@ def test_a_message_is_sent_and_the_servers_word_is_said(
     ((sender, to, raw),) = office.envelopes
     assert (sender, to) == ("agent@example.com", ["ann@example.org"])
     assert parse_message(raw).text.strip() == "hello there"
-    assert run("send", *TO, "--key", "k1", "again")[0] == 0
+    status, out, _ = run("send", *TO, "--key", "k1", "again")
+    assert status == 0
+    assert re.match(r"sent before, at [-0-9: ]{16}: k1 <.*>; not sent again\n", out)
     assert len(office.envelopes) == 1, "the key is known"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (
+            ["--attach", "nope.pdf"],
+            "--attach: 'nope.pdf' cannot be read: No such file or directory",
+        ),
+        (["--cc", "a,b"], "--cc: 'a,b' is not an address; repeat --cc for several"),
+        (["--from", "me"], "--from: 'me' is not an address"),
+        (["--env-file", "nope.env"], "--env-file is 'nope.env': cannot be read"),
+    ],
+    ids=["a file", "two addresses", "a sender", "settings"],
+)
+def test_a_mistake_names_the_option(
+    arguments: list[str], complaint: str, nowhere: Path, run: Callable[..., Said]
+) -> None:
+    status, out, err = run("send", *TO, *arguments, "hi")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"nornmail: {complaint}")
+
+
+def test_a_message_without_a_subject_is_remarked(
+    office: PostOffice, run: Callable[..., Said]
+) -> None:
+    status, _, err = run("send", "--to", "ann@example.org", "hi")
+    assert (status, "it has no subject: --subject" in err) == (0, True)
 
 
 def test_everything_that_can_be_given_is_in_the_message(
@@ -208,7 +246,7 @@ def test_beside_a_process_that_sends_it_is_left_to_that_and_its_word_is_said(
         pytest.param((*TO, "--file", "missing.txt"), "--file", id="a file that is not there"),
         pytest.param((*TO, "--html", "latin.html"), "--html", id="a file that is not UTF-8"),
         pytest.param((*TO, "--file", "a", "x"), "--file", id="two texts"),
-        pytest.param((*TO, "--attach", "missing.pdf", "x"), "attachments", id="an attachment"),
+        pytest.param((*TO, "--attach", "missing.pdf", "x"), "--attach", id="an attachment"),
         pytest.param(("--to", "a b c", "x"), "to:", id="no address"),
         pytest.param((*TO, "--key", "a\nb", "x"), "key", id="a key of two lines"),
     ],
@@ -244,7 +282,7 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     store = SqliteStateStore(tmp_path / "nornmail.db")
     lease = store.acquire(MailboxKey.of_outbox(OUTBOX), "me")
-    for at, state in enumerate(QueueState):
+    for at, state in enumerate(LISTED):
         odd = "\x1b[31mred\u202e" if state is QueueState.FAILED else f"the {state}"
         one = replace(letter(f"{state}-1", outbox=OUTBOX, queued_at=1e9 + at), subject=odd)
         store.enqueue(one, RAW)
