@@ -6,15 +6,18 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nornmail.model import Lease
 from nornmail.outbox import transitions
+from nornmail.outbox.admin import Outbox
+from nornmail.outbox.enqueue import Approval
 from nornmail.outbox.mailer import Mailer
 from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.transitions import Interrupted, SendOutcome
-from nornmail.outgoing import QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import Decision, QueuedMessage, QueueState, Recipient
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.wire import Wire
 from nornmail.stores import json_store
@@ -31,8 +34,12 @@ LETTERS: dict[str, tuple[str, ...]] = {
     "greylisted for one": ("carl@example.org", "grey@example.org"),
     "later": ("dora@example.org",),
     "full": ("full@example.org",),
+    "held": ("hal@example.org",),
+    "draft": ("dan@example.org",),
 }
 """By their keys and subjects, to whom they go."""
+APPROVALS: dict[str, Approval] = {"held": "queue", "draft": "draft"}
+"""By their keys, the letters that a person decides about."""
 OUTBOX = "agent"
 JOURNAL_FLOOR_BYTES = 2_500
 """So that the journal of the JSON store is folded in several times in a run."""
@@ -74,6 +81,44 @@ class WatchedOutbox(WatchedStore):
         with self._around("commit", text):
             self._store.commit_messages(lease, letters)
 
+    def decide(self, outbox: str, key: str, decision: Decision) -> bool:
+        with self._around("commit", f"decide {key}"):
+            return bool(self._store.decide(outbox, key, decision))
+
+
+class Account:
+    """The mailboxes of drafts and of sent mail, as files. A person sends each draft once seen."""
+
+    server_saves_sent = True
+
+    def __init__(self, directory: Path, instants: Instants) -> None:
+        self._directory = directory
+        self._instants = instants
+
+    def has(self, message_id: str) -> bool:
+        return False
+
+    def append(self, raw: bytes, at: datetime) -> None:
+        raise AssertionError("the server saves what is sent")
+
+    def append_draft(self, raw: bytes, at: datetime) -> None:
+        self._instants.reach("wire", "before", "append the draft")
+        number = len(list(self._directory.glob("*.draft")))
+        (self._directory / f"{number}.draft").write_bytes(raw)
+        self._instants.reach("wire", "after", "append the draft")
+
+    def find_draft(
+        self, message_id: str, in_reply_to: str, since: datetime, is_other: object
+    ) -> Literal["sent", "draft", ""]:
+        self._instants.reach("wire", "before", "look for the draft")
+        seen = self._directory / "seen"
+        if not any(message_id.encode() in f.read_bytes() for f in self._directory.glob("*.draft")):
+            return ""
+        if seen.exists():
+            return "sent"
+        seen.touch()
+        return "draft"
+
 
 def run(order: Order) -> None:
     """Carry the order out, in a process of its own: modules are changed."""
@@ -86,7 +131,8 @@ def run(order: Order) -> None:
     _breach(order.breach)
     store = _open(order, instants)
     try:
-        _work(WatchedOutbox(store, instants), order.port, clock)
+        account = Account(Path(order.directory), instants)
+        _work(WatchedOutbox(store, instants), order.port, clock, account)
     finally:
         store.close()
         trace.close()
@@ -100,7 +146,7 @@ def _open(order: Order, instants: Instants) -> StateStore:
     return SqliteStateStore(directory / "state.db")
 
 
-def _work(store: Any, port: int, clock: FakeClock) -> None:
+def _work(store: Any, port: int, clock: FakeClock, account: Account) -> None:
     settings = SmtpSettings(host=HOST, port=port, use_tls=False, sender="agent@example.com")
     mailer = Mailer(
         settings,
@@ -109,11 +155,15 @@ def _work(store: Any, port: int, clock: FakeClock) -> None:
         clock=clock,
         rng=random.Random(1),
         send_limits=transitions.SendLimits(None, None),
+        sent_mailbox=account,
+        approval=lambda outgoing: APPROVALS.get(outgoing.key),
     )
     for key, to in LETTERS.items():
         mailer.send(list(to), key, "hello", key=key)
+    for who in ("Ann", "Bob"):
+        Outbox(store).approve("held", who)
     for _ in range(MOST_FLUSHES):
-        if mailer.flush():
+        if mailer.flush() and not Outbox(store).list([QueueState.DRAFT]):
             break
         clock.advance(BETWEEN)
     else:

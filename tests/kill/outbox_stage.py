@@ -38,6 +38,7 @@ class Story:
         codes: how each ended.
         letters, kept: what the store has at the end: letters, and the keys with bytes.
         files: how many files hold bytes.
+        drafts: how many drafts were saved.
         taken: Message-ID and recipient of all that the server accepted.
         idle_connections: how many connections the last process made.
     """
@@ -48,6 +49,7 @@ class Story:
     letters: dict[str, QueuedMessage] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     files: int = 0
+    drafts: int = 0
     taken: list[tuple[str, str]] = field(default_factory=list)
     idle_connections: int = 0
     errors: str = ""
@@ -97,6 +99,7 @@ def _look(story: Story, place: Path) -> None:
     finally:
         store.close()
     story.files = len(list(place.rglob("*.eml")))
+    story.drafts = len(list(place.glob("*.draft")))
 
 
 def complaints(story: Story) -> list[str]:
@@ -117,6 +120,9 @@ def _letters(story: Story) -> Iterator[str]:
         yield f"there are the letters {sorted(story.letters)}"
     taken = {(message_id, address) for message_id, address in story.taken}
     for key, letter in story.letters.items():
+        if key == "draft":
+            yield from _draft(letter, story, taken)
+            continue
         for one in letter.recipients:
             was_taken = (letter.message_id, one.address) in taken
             unknown = letter.state is QueueState.UNKNOWN
@@ -131,6 +137,14 @@ def _letters(story: Story) -> Iterator[str]:
         states = {QueueState.SENT, QueueState.UNKNOWN}
         if letter.state not in ({QueueState.FAILED} if key == "full" else states):
             yield f"{key!r} is {letter.state}"
+
+
+def _draft(letter: QueuedMessage, story: Story, taken: set[tuple[str, str]]) -> Iterator[str]:
+    """A person sent it; the mailer saved it once, and sent nothing."""
+    if (letter.state, story.drafts) != (QueueState.SENT, 1):
+        yield f"the draft is {letter.state}, and was saved {story.drafts} times"
+    if any(message_id == letter.message_id for message_id, _ in taken):
+        yield "the draft was sent by the mailer"
 
 
 def _once(story: Story) -> Iterator[str]:
@@ -182,7 +196,11 @@ def _bytes(story: Story) -> Iterator[str]:
 def _rest(story: Story) -> Iterator[str]:
     extra = story.runs[-1]
     for event in extra:
-        if event.kind == "wire" or (event.kind == "commit" and not event.text.startswith("queue")):
+        is_news = not event.text.startswith(("queue", "decide")) and (
+            # What is unknown is looked for among sent mail, in vain.
+            not event.text.endswith(": unknown")
+        )
+        if event.kind == "wire" or (event.kind == "commit" and is_news):
             yield f"one more process came by {event}"
     if story.idle_connections:
         yield f"one more process connected {story.idle_connections} times"
