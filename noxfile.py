@@ -20,6 +20,7 @@ MYPY = "mypy==2.4.1"
 IMAP_CLIENTS = ("imap-tools==1.16.0", "IMAPClient==4.1.0", "aioimaplib==2.0.3")
 SMTP_CLIENTS = ("aiosmtplib==5.1.3",)
 WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
+WEBHOOK_VERIFIER = ("standardwebhooks==1.1.0",)
 PYMAP = "pymap==0.36.7"
 NODE_CLIENTS = ("imapflow@2.10.2", "nodemailer@10.6.1")
 DATABASE_DRIVERS = ("psycopg[binary]==3.3.9",)
@@ -115,7 +116,9 @@ def interop(session: nox.Session) -> None:
     own that is made in NORNMAIL_ROOTS (/var/cache/nornmail) the first time, as root; pymap; and a
     PostgreSQL that is started on a socket of its own.
     """
-    session.install(*IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS, *DATABASE_DRIVERS)
+    session.install(
+        *IMAP_CLIENTS, *SMTP_CLIENTS, *WSGI_SERVERS, *DATABASE_DRIVERS, *WEBHOOK_VERIFIER
+    )
     if shutil.which("npm"):
         place = Path(session.virtualenv.location) / "node"
         install = ("install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place))

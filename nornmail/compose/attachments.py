@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Final, TypeAlias, TypeGuard, cast
 
 from nornmail.compose.addresses import NOT_IN_A_LINE
 from nornmail.compose.headers import parameterised, structured
-from nornmail.compose.mime import Entity, base64_lines
+from nornmail.compose.mime import Base64, Entity
 from nornmail.errors import ComposeError
 from nornmail.message.attachment import Attachment
 from nornmail.message.parameters import parse_content_type
@@ -100,6 +101,7 @@ MAX_FILE_OCTETS: Final = 150 * 1024 * 1024
 MAX_CONTENT_ID_CHARS: Final = 200
 """Characters of a Content-ID; it stands on one line."""
 
+_DECODED_AT_ONCE: Final = 64 * 1024
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _CONTENT_ID = re.compile(rf"[A-Za-z0-9!#$&'*+/=^_`{{|}}~.@-]{{1,{MAX_CONTENT_ID_CHARS}}}")
 _MEDIA_TYPE = re.compile(
@@ -211,7 +213,8 @@ def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -
     filename = _checked_filename(attachment.filename)
     kind, parameters = _type_of(attachment)
     content = bytes(attachment.content)
-    encoding, body = "base64", base64_lines(content)
+    encoding: str = "base64"
+    body: bytes | Base64 = Base64(content)
     if kind == "message/rfc822":
         # RFC 2046 (5.2.1) forbids encoding it. One that would need it goes as a file.
         lines = _LINE_END.sub(b"\r\n", content)
@@ -231,7 +234,7 @@ def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -
     ]
     if attachment.content_id:
         fields.append(structured("Content-ID", f"<{checked_content_id(attachment)}>"))
-    return Entity(tuple(fields), body)
+    return Entity(tuple(fields), (body,))
 
 
 def _in_seven_bits(raw: bytes) -> bytes:
@@ -293,8 +296,11 @@ def _charset_of(octets: bytes) -> str:
     """The charset that the octets of a text show; ``""`` where they show none."""
     if octets.isascii():
         return "us-ascii"
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        octets.decode("utf-8")
+        for start in range(0, len(octets), _DECODED_AT_ONCE):
+            decoder.decode(octets[start : start + _DECODED_AT_ONCE])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return ""
     return "utf-8"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from io import BytesIO
 from typing import Final, Literal
 
 from nornmail.compose.addresses import (
@@ -217,7 +218,10 @@ def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
         structured("MIME-Version", "1.0"),
         *content.fields,
     ]
-    raw = b"".join((*fields, b"\r\n", content.body))
+    file = BytesIO()  # which gives its octets away without a copy
+    file.writelines((*fields, b"\r\n"))
+    content.write(file)
+    raw = file.getvalue()
     read_back(raw, people.by_field(), fields)
     envelope = people.envelope()
     if not envelope.smtputf8 and not raw.isascii():

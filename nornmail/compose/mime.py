@@ -8,12 +8,32 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from nornmail.compose.headers import parameterised, structured
 
 _BOUNDARY_DIGITS: Final = 24
 """Hexadecimal digits of a boundary: nobody guesses 96 bits."""
+
+
+_ENCODED_AT_ONCE: Final = 57 * 4_096
+"""Octets of a file that are encoded at a time: whole lines of base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """Octets that become base64 when the message is written: a large file is in memory once.
+
+    Attributes:
+        octets: the file.
+    """
+
+    octets: bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Lines of 76 octets, ended by CRLF (RFC 2045, 6.8), many at a time."""
+        for start in range(0, len(self.octets), _ENCODED_AT_ONCE):
+            yield base64_lines(self.octets[start : start + _ENCODED_AT_ONCE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +42,16 @@ class Entity:
 
     Attributes:
         fields: each whole, with its CRLF.
-        body: encoded for transfer.
+        body: encoded for transfer, in pieces that end with a line.
     """
 
     fields: tuple[bytes, ...]
-    body: bytes
+    body: tuple[bytes | Base64, ...]
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the body."""
+        for piece in self.body:
+            file.writelines([piece] if isinstance(piece, bytes) else piece)
 
 
 class Boundaries:
@@ -47,8 +72,13 @@ class Boundaries:
             seed = f"{self._unique}/{self._count}".encode()
             # No quoted-printable and no base64 has "=_" (RFC 2045, 6.7).
             boundary = f"=_{hashlib.sha256(seed).hexdigest()[:_BOUNDARY_DIGITS]}"
-            if not any(boundary.encode() in part.body for part in parts):
+            if not any(boundary.encode() in piece for part in parts for piece in _texts(part)):
                 return boundary
+
+
+def _texts(part: Entity) -> Iterator[bytes]:
+    """The pieces of a body in which a boundary may stand: base64 has no ``_``."""
+    return (piece for piece in part.body if isinstance(piece, bytes))
 
 
 def multipart(
@@ -66,16 +96,14 @@ def multipart(
     values: Mapping[str, str] = {**parameters, "boundary": boundary}
     return Entity(
         (parameterised("Content-Type", f"multipart/{kind}", values),),
-        b"".join(_delimited(parts, boundary.encode())),
+        tuple(_delimited(parts, boundary.encode())),
     )
 
 
-def _delimited(parts: Sequence[Entity], boundary: bytes) -> Iterator[bytes]:
+def _delimited(parts: Sequence[Entity], boundary: bytes) -> Iterator[bytes | Base64]:
     for part in parts:
-        yield b"--" + boundary + b"\r\n"
-        yield from part.fields
-        yield b"\r\n"
-        yield part.body
+        yield b"".join((b"--" + boundary + b"\r\n", *part.fields, b"\r\n"))
+        yield from part.body
         yield b"\r\n"
     yield b"--" + boundary + b"--\r\n"
 
@@ -118,7 +146,7 @@ def text_entity(text: str, subtype: str) -> Entity:
             parameterised("Content-Type", f"text/{subtype}", {"charset": charset}),
             structured("Content-Transfer-Encoding", encoding),
         ),
-        body,
+        (body,),
     )
 
 

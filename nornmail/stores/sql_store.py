@@ -400,7 +400,7 @@ class SqlStateStore(StateStore, ABC):
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._transaction():
             outbox = self._id(MailboxKey.of_outbox(message.outbox))
             known = self._find(outbox, message.outbox, message.key)
             if known is not None:
@@ -411,8 +411,12 @@ class SqlStateStore(StateStore, ABC):
             if number is None:  # another process was faster
                 known = self._find(outbox, message.outbox, message.key)
                 return message if known is None else known[2]
-            execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
+            self._keep_bytes(number, raw)
             return message
+
+    def _keep_bytes(self, number: int, raw: bytes) -> None:
+        """Keep the bytes of a message, by the id of its row."""
+        self._connection.execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
 
     def _insert(self, outbox: int, message: QueuedMessage) -> int | None:
         """Make the rows of a message, without its bytes.

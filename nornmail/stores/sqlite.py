@@ -38,10 +38,13 @@ BUSY_TIMEOUT_SECONDS = 10.0
 slow disk may take a second or two."""
 HASH_DIGITS = 16
 """Hexadecimal digits of the mailbox's hash in the name of its lock file: 64 bits."""
+WRITTEN_AT_ONCE = 1 << 20
+"""Octets of a message that sqlite is given at once: it holds them in memory three times."""
 QUICK_CHECK_BYTES = 64 << 20
 """Octets up to which a database is read through when it is opened (some 100 ms). A damaged page of
 a bigger one is found when it is used."""
 
+_INSERT_BLANK_BYTES = "INSERT INTO letter_raw (letter, bytes) VALUES (?, zeroblob(?))"
 _HELD = "another process holds it; find out which, or try again"
 _ADVICE = {
     "FULL": FULL,
@@ -209,6 +212,7 @@ class SqliteStateStore(SqlStateStore):
             # Closes the connection of a store that was dropped without close().
             closer = weakref.finalize(self, connection.close)
             super().__init__(connection)
+            self._blob = connection.blobopen
             try:
                 self._configure(connection)
                 self._identity = FileIdentity(self.path)
@@ -237,6 +241,16 @@ class SqliteStateStore(SqlStateStore):
                 f"the state store {self.path} cannot be used: its file system has no shared "
                 "memory for sqlite's write-ahead log: put it on a local disk"
             )
+
+    def _keep_bytes(self, number: int, raw: bytes) -> None:
+        if len(raw) <= WRITTEN_AT_ONCE:
+            super()._keep_bytes(number, raw)
+            return
+        self._connection.execute(_INSERT_BLANK_BYTES, (number, len(raw)))
+        octets = memoryview(raw)
+        with self._blob("letter_raw", "bytes", number) as blob:
+            for start in range(0, len(raw), WRITTEN_AT_ONCE):
+                blob.write(octets[start : start + WRITTEN_AT_ONCE])
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
         lock = FileLock(lease_lock_path(self.path, mailbox))

@@ -7,12 +7,16 @@ response.
 
 from __future__ import annotations
 
+import binascii
 import json
+import re
+import secrets
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,6 +27,14 @@ LONGEST_PAGE = 1_000
 """The most that ``limit`` may be."""
 LONGEST_SHOWN = 200
 """Characters of a name in a refusal."""
+CHUNK = 64 * 1024
+"""Octets of a body that are read at once."""
+LARGE_CONTENT = 64 * 1024
+"""Characters of base64 from which a file is decoded before the JSON around it is read."""
+MAX_JSON = 2 * 1024 * 1024
+"""Octets of a body without such files: JSON takes several times as much memory."""
+DECODED_AT_ONCE = 1024 * 1024
+"""Characters of base64 that are decoded at once."""
 HIGHEST_NUMBER = 10**9
 """The highest number in a query: no list is longer."""
 
@@ -172,9 +184,16 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
     if not octets:
         return {}
     try:
+        files: dict[str, bytes] = {}
+        if len(octets) > LARGE_CONTENT:
+            octets = _without_files(octets, files)
+        if len(octets) > MAX_JSON:
+            raise HTTPError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body may have at most {MAX_JSON:,} octets, besides attachments in base64",
+            )
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
-        del octets  # a large body need not be in memory three times
-        value = json.loads(text)
+        value = json.loads(text, object_hook=lambda item: _with_files(item, files))
     except (ValueError, RecursionError) as error:
         mistake = "too deeply nested" if isinstance(error, RecursionError) else error
         raise HTTPError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {mistake}") from error
@@ -183,13 +202,81 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
     return value
 
 
-def _read_body(environ: Mapping[str, Any], max_body: int) -> bytes:
+# Files in base64 are decoded piece by piece, before JSON is read: as text, and as the text of a
+# JSON value, they would be in memory three times more.
+
+_CONTENT = re.compile(
+    rb'"content"[ \t\r\n]*+:[ \t\r\n]*+'
+    rb'"((?:[A-Za-z0-9+/=]++|\\(?:[/nrt]|u00(?:2[bBfF]|3[dD])))++)"'
+)
+_ESCAPE = re.compile(rb"\\(?:([/nrt])|u00(..))")
+_LONGEST_ESCAPE = 6
+
+
+def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
+    """The body with a name instead of each large file in base64; ``files`` gets them by name."""
+    rest, end = bytearray(), 0
+    # No sender can know the name beforehand.
+    secret = secrets.token_hex(16)
+    for match in _CONTENT.finditer(octets):
+        start, stop = match.span(1)
+        is_large = stop - start > LARGE_CONTENT
+        content = _decoded(memoryview(octets)[start:stop]) if is_large else None
+        if content is None:
+            continue
+        name = f"{secret}/{len(files)}"
+        files[name] = content
+        rest += memoryview(octets)[end:start]
+        rest += name.encode("ascii")
+        end = stop
+    rest += memoryview(octets)[end:]
+    return rest
+
+
+def _decoded(text: memoryview) -> bytes | None:
+    """The octets of base64 within a JSON string; ``None`` where it is not base64."""
+    file = BytesIO()  # which gives its octets away without a copy
+    rest, ended = b"", False
+    for start in range(0, len(text), DECODED_AT_ONCE):
+        piece = rest + bytes(text[start : start + DECODED_AT_ONCE])
+        is_last = start + DECODED_AT_ONCE >= len(text)
+        # An escape, and a group of four, are not cut in two.
+        cut = len(piece) if is_last else piece.find(b"\\", len(piece) - _LONGEST_ESCAPE)
+        cut = len(piece) if cut < 0 else cut
+        clean = _ESCAPE.sub(_unescaped, piece[:cut])
+        whole = len(clean) if is_last else len(clean) - len(clean) % 4
+        rest = clean[whole:] + piece[cut:]
+        try:
+            file.write(binascii.a2b_base64(clean[:whole], strict_mode=True))
+        except binascii.Error:
+            return None
+        if ended and whole:
+            return None
+        ended = clean[:whole].endswith(b"=")
+    return file.getvalue()
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    short, code = match.groups()
+    if code is not None:
+        return bytes.fromhex(code.decode("ascii"))
+    return b"/" if short == b"/" else b""
+
+
+def _with_files(item: dict[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    content = item.get("content")
+    if isinstance(content, str) and content in files:
+        item["content"] = files[content]
+    return item
+
+
+def _read_body(environ: Mapping[str, Any], max_body: int) -> bytearray:
     """The body's octets: as many as Content-Length says, or up to the end of the stream."""
     length = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not length:
         if not environ.get("wsgi.input_terminated"):
-            return b""  # the stream may have no end
-        body = bytes(environ["wsgi.input"].read(max_body + 1))
+            return bytearray()  # the stream may have no end
+        body = _read(environ["wsgi.input"], max_body + 1)
         if len(body) > max_body:
             raise _too_large(max_body)
         return body
@@ -197,9 +284,17 @@ def _read_body(environ: Mapping[str, Any], max_body: int) -> bytes:
         raise HTTPError(HTTPStatus.BAD_REQUEST, "Content-Length must be a number")
     if len(length) > len(str(max_body)) or int(length) > max_body:
         raise _too_large(max_body)
-    body = bytes(environ["wsgi.input"].read(int(length)))
+    body = _read(environ["wsgi.input"], int(length))
     if len(body) < int(length):
         raise HTTPError(HTTPStatus.BAD_REQUEST, "the body ended before its Content-Length")
+    return body
+
+
+def _read(stream: Any, most: int) -> bytearray:
+    """As many octets, or all up to the end of the stream, without a second copy."""
+    body = bytearray()
+    while len(body) < most and (chunk := stream.read(min(CHUNK, most - len(body)))):
+        body += chunk
     return body
 
 

@@ -209,6 +209,8 @@ def _attachment(number: int, value: Any) -> OutgoingAttachment:
     kind = value.get("content_type", "")
     if not isinstance(filename, str) or not filename.strip() or not isinstance(kind, str):
         raise _invalid(f"{name} must have a filename, and may have a content_type")
+    if isinstance(content, bytes):  # a large one was decoded as it was read
+        return OutgoingAttachment(filename, content, kind)
     if not isinstance(content, str):
         raise _invalid(f"{name}.content must be the file in base64")
     try:

@@ -173,8 +173,8 @@ def test_what_looks_like_an_encoded_word_is_read_as_it_was_written(trap: str) ->
 
 def test_a_boundary_stands_in_no_part() -> None:
     first = Boundaries("u").unlike([])
-    part = Entity((), b"--" + first.encode() + b"\r\n")
-    assert Boundaries("u").unlike([Entity((), b"x")]) == first
+    part = Entity((), (b"--" + first.encode() + b"\r\n",))
+    assert Boundaries("u").unlike([Entity((), (b"x",))]) == first
     assert Boundaries("u").unlike([part]) not in (first, "")
     inner = OutgoingAttachment("a.eml", b"A: b\n\n--" + content_boundary().encode() + b"--\n")
     read = parse_message(write(attachments=[inner, OutgoingAttachment("b.txt", b"last")]).raw)

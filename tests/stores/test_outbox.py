@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -55,6 +56,12 @@ def test_a_letter_is_kept_with_its_bytes_and_no_lease(store: StateStore) -> None
     assert store.queued_message(OUTBOX, "k") == one
     assert store.message_bytes(OUTBOX, "k") == RAW
     assert store.outboxes() == [OUTBOX]
+
+
+def test_large_bytes_are_kept_whole(reopen: Callable[[], StateStore]) -> None:
+    raw = random.Random(1).randbytes((2 << 20) + 5)
+    reopen().enqueue(letter(), raw)
+    assert reopen().message_bytes(OUTBOX, "k") == raw
 
 
 def test_every_field_comes_back(reopen: Callable[[], StateStore]) -> None:

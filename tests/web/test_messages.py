@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
+import random
+import tracemalloc
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nornmail import Mailer, Message, SmtpSettings, parse_message
+from nornmail import Mailer, Message, SmtpSettings, SqliteStateStore, parse_message
 from nornmail.outgoing import QueuedMessage, QueueState
-from nornmail.web import WsgiApplication
+from nornmail.web import WsgiApplication, application
 from tests.web.support import ACCOUNT, Reply, World, call
 
 PDF = b"%PDF-1.4 \x00\xff"
@@ -168,3 +174,74 @@ def test_without_a_way_out_nothing_is_accepted(world: World) -> None:
     reply = call(world.app, "POST", "/v1/messages", body)
     assert reply.status == 503
     assert "SMTP_HOST" in reply.detail
+
+
+# Large bodies
+
+
+def escaped(text: str) -> str:
+    """Base64 as the encoders write it that escape what HTML or JavaScript may misread."""
+    return text.replace("/", "\\/").replace("+", "\\u002b").replace("=", "\\u003D")
+
+
+@pytest.mark.parametrize("form", [str, escaped], ids=["as it is", "escaped"])
+@pytest.mark.parametrize("lines", ["", "\\r\\n"], ids=["on one line", "in lines"])
+@pytest.mark.parametrize("size", [49_151, 49_152, 49_153, 1_700_001])
+def test_a_large_file_is_the_same_on_both_sides(
+    desk: Desk, size: int, lines: str, form: Callable[[str], str]
+) -> None:
+    octets = random.Random(size).randbytes(size)
+    text = base64.b64encode(octets).decode()
+    width = 76 if lines else len(text)
+    text = lines.join(form(text[at : at + width]) for at in range(0, len(text), width))
+    body = {"inbox_id": desk.id, "to": "kim@example.org", "body": '"content": "AAAA"'}
+    files = ", ".join(
+        f'{{"filename": "{name}", "content" :\n"{text}"}}' for name in ("a.bin", "b.bin")
+    )
+    raw = json.dumps(body)[:-1] + f', "attachments": [{files}]}}'
+    assert call(desk.app, "POST", "/v1/messages", octets=raw.encode()).status == 202
+    assert [a.content for a in desk.sent.attachments] == [octets, octets]
+    assert desk.sent.text.strip() == '"content": "AAAA"'
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        pytest.param("A" * 70_001, 422, id="a length that is none of base64"),
+        pytest.param("A" * 70_000 + "==AA", 422, id="padding in the middle"),
+        pytest.param("A" * (1 << 20) + "AA==" * 2, 422, id="padding twice"),
+        pytest.param("A" * 70_000 + "\u00e4", 422, id="another character"),
+        pytest.param("A" * (3 << 20) + "!", 413, id="no base64, and too long for text"),
+    ],
+)
+def test_what_is_no_base64_is_refused(desk: Desk, content: str, status: int) -> None:
+    reply = desk.send(attachments=[{"filename": "a.bin", "content": content}])
+    assert reply.status == status
+    assert desk.letters == []
+
+
+def test_a_text_that_is_too_long_is_refused(desk: Desk) -> None:
+    reply = desk.send(body="word " * (1 << 19))
+    assert (reply.status, "besides attachments" in reply.detail) == (413, True)
+
+
+def test_a_large_request_costs_at_most_twice_its_size(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        world = World(stack)
+        world.store = stack.enter_context(closing(SqliteStateStore(tmp_path / "store.db")))
+        world.poller = world.another_poller()
+        world.app = application(world.poller)
+        desk = Desk(world)
+        content = base64.b64encode(bytes(9 << 20)).decode()
+        body: dict[str, Any] = {"inbox_id": desk.id, "to": "kim@example.org", "body": "t"}
+        body["attachments"] = [{"filename": "a.bin", "content": content}]
+        raw = json.dumps(body).encode()
+        tracemalloc.start()
+        try:
+            reply = call(desk.app, "POST", "/v1/messages", octets=raw)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert reply.status == 202
+        assert peak <= 2 * len(raw)
+        assert desk.sent.attachments[0].size == 9 << 20
