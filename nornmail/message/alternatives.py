@@ -10,8 +10,10 @@ from typing import Final
 
 _IDEOGRAPH: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(
-    r"(?:\w{2,20}://|www\.|mailto:)\S{1,8000}"  # addresses, which both forms write as they like
-    r"|[\w.+/=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
+    # Addresses, which both forms write as they like. They are looked for at the beginning of a run
+    # alone: at each of its characters the time would be the square of its length.
+    r"(?<!\w)(?:\w{2,20}://|www\.|mailto:)\S{1,8000}"
+    r"|(?<![\w.+/=-])[\w.+/=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     r"|\[(?:image|cid|logo)[^\]\n]{0,200}\]"  # how programs write an image in plain text
     rf"|([{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]{{1,100}})",
     re.IGNORECASE,
@@ -19,6 +21,8 @@ _WORD = re.compile(
 _OTHER_WORDS: Final = 4
 """Words in a row that only the plain part has, from which on it says something else. In 100 real
 alternatives there are three at most where the two forms are of one text."""
+_MAX_WORDS: Final = 1_000_000
+"""Words of a plain part that are compared. HTML is not read so far as to show more of them."""
 _FEW_WORDS: Final = 30
 """Words of a plain part that may be there only to say that the message is in its HTML."""
 _MANY_TIMES: Final = 8
@@ -45,6 +49,8 @@ def says_other(plain: str, shown: str) -> bool:
     previous = ""
     for word in _words(plain):
         count += 1
+        if count > _MAX_WORDS:
+            return True
         if hash((previous, word)) in neighbours:
             if run - is_open >= _OTHER_WORDS:
                 return True
