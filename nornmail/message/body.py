@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.html.invisible_characters import plain_without_invisible
-from nornmail.html.render import UnseenText
-from nornmail.message.alternatives import says_other
 from nornmail.message.charsets import codec_of, decode
 from nornmail.message.limits import MAX_FLOWED_LINES, MAX_WRITTEN_LINKS
 from nornmail.message.parser import Part, content_id
 
 if TYPE_CHECKING:
     from nornmail.html.document import VisibleText
+    from nornmail.html.render import UnseenText
 
 _FLOWED_LINE = re.compile(r"(>*+)( ?+)([^\n]*+)(\n|\Z)")
 _SIGNATURE: Final = "-- "
@@ -269,6 +268,8 @@ def _shown(segment: Segment, body: Body, note: Note) -> str:
         shown = "\n".join(body.page(part, note).text for part in segment.html)
         if not plain.strip():
             return shown
+        from nornmail.message.alternatives import says_other  # as the engine: only where needed
+
         if says_other(plain, shown):
             note("a plain part that does not say what its HTML shows")
             return shown

@@ -101,6 +101,9 @@ MAX_QUOTE_LINES: Final = 20_000
 MAX_QUOTE_HTML_CHARS: Final = 512 * 1024
 """Characters of HTML whose structure is read for quotes; of a longer one the text alone is."""
 
+DEFAULT_MODEL_CHARS: Final = 20_000
+"""Characters of a message for a model where nothing else is asked for: about 5,000 tokens."""
+
 MAX_REPORT_RECIPIENTS: Final = 1_000
 """Recipients read from one delivery report."""
 

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
-from nornmail.html.render import UnseenText
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment, write_new
-from nornmail.message.automatic import PERSON, Automatic, find_signs
 from nornmail.message.body import (
     Body,
     find_body,
@@ -27,7 +25,6 @@ from nornmail.message.body import (
     shown_text,
     unseen_text,
 )
-from nornmail.message.dates import parse_date
 from nornmail.message.headers import (
     Headers,
     decode_text,
@@ -35,15 +32,16 @@ from nornmail.message.headers import (
     read_headers,
     skip_leading_blanks,
 )
-from nornmail.message.limits import MAX_MESSAGE_BYTES
+from nornmail.message.limits import DEFAULT_MODEL_CHARS, MAX_MESSAGE_BYTES
 from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
-from nornmail.message.prompt import DEFAULT_MODEL_CHARS, Prompt, shortened
 from nornmail.model import MessageRef
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from nornmail.html.render import UnseenText
     from nornmail.message.authentication import Authentication
+    from nornmail.message.automatic import Automatic
     from nornmail.message.bounce import Bounce
 
 RECIPIENT_FIELDS: Final = ("to", "cc", "resent-to")
@@ -218,6 +216,9 @@ class Message:
     @cached_property
     def date(self) -> datetime | None:
         """The date that the sender gives (RFC 5322, 3.6.1): aware, or ``None``."""
+        # Loaded on first use, as the readers below: their patterns take long to compile.
+        from nornmail.message.dates import parse_date
+
         field = self.headers.raw("date")
         instant = parse_date(decode_text(field) if "=?" in field else field) if field else None
         if field and instant is None:
@@ -321,7 +322,6 @@ class Message:
         Answers between quotes stay with what they answer, and so does a message that is passed on.
         ``text`` itself where nothing else would be left. See ``docs/explanation/new-text.md``.
         """
-        # Loaded on first use, as the readers below: its patterns take long to compile.
         from nornmail.message.quotes.new_text import new_text
 
         html = self.html if len(self._body.segments) == 1 else ""
@@ -350,11 +350,15 @@ class Message:
         ``kind`` is a key of :data:`nornmail.message.automatic.KINDS`, ``reason`` is for a log; both
         are ``""`` where nothing shows a machine.
         """
+        from nornmail.message.automatic import PERSON
+
         return self.automatic_signs[0] if self.automatic_signs else PERSON
 
     @cached_property
     def automatic_signs(self) -> tuple[Automatic, ...]:
         """Every sign that a machine sent this, of which :attr:`automatic` is the first."""
+        from nornmail.message.automatic import find_signs
+
         return find_signs(
             self.headers,
             self._root.content_type,
@@ -477,6 +481,8 @@ class Message:
             max_chars: characters of the whole string, never exceeded. The text is cut at the end of
                 a line or word; where not even the lines above it fit, some of those are returned.
         """
+        from nornmail.message.prompt import Prompt
+
         prompt = Prompt(
             self.raw,
             self.from_,
@@ -506,6 +512,8 @@ class Message:
         fields = self._all_fields()
         if max_text is None:
             return fields
+        from nornmail.message.prompt import shortened
+
         left_out: dict[str, int] = {}
         for name in _LONG_VALUES:
             short = shortened(fields[name], max_text)

@@ -19,9 +19,6 @@ from nornmail.message.addresses import Address
 from nornmail.message.attachment import Attachment
 from nornmail.message.automatic import Automatic
 
-DEFAULT_MODEL_CHARS: Final = 20_000
-"""Characters of a message for a model where nothing else is asked for: about 5,000 tokens."""
-
 _MAX_VALUE_CHARS: Final = 300
 """Characters of a subject or an address; a longer one is cut."""
 _MAX_NAME_CHARS: Final = 100
