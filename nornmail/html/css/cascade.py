@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, is_inked, what_hides_text
@@ -39,7 +39,7 @@ _SIZES: Final = {
     "sup": Length(em=5 / 6), "h1": Length(em=2), "h2": Length(em=1.5), "h3": Length(em=1.17),
     "h5": Length(em=0.83), "h6": Length(em=0.67), "rt": Length(em=0.5),
 }  # fmt: skip
-_NO_RULES: Final[tuple[tuple[PageRule, ...], tuple[int, ...]]] = ((), ())
+_NO_RULES: Final[tuple[tuple[PageRule, ...], tuple[object, ...]]] = ((), ())
 _FIELDS: Final = frozenset({"button", "input", "select", "textarea"})
 _MARK: Final[Mapping[str, Value]] = {"color": BLACK, "background-color": Color(255, 255, 0)}
 _FIELD: Final[Mapping[str, Value]] = {
@@ -61,6 +61,26 @@ _MARGINS: Final = {
 }  # fmt: skip
 
 
+class _Shared(NamedTuple):
+    """The styles of pages that have the same sheets: those of newsletters repeat.
+
+    Attributes:
+        start: the style around the root.
+        styles: each with what it has cost to compute.
+    """
+
+    start: Style
+    styles: dict[tuple[object, ...], tuple[Style, int]]
+
+
+_shared: dict[tuple[bool, tuple[str, ...]], _Shared] = {}
+_MOST_SHARED: Final = 4
+_LONG: Final = 1_000
+"""Characters of a ``style`` attribute that is not kept."""
+_SHARED_CHARS: Final = 200_000
+"""Characters of sheets of which the styles are shared."""
+
+
 class Cascade:
     """Gives each element of a page its style, from the root inwards.
 
@@ -73,38 +93,75 @@ class Cascade:
         self._quirks = quirks
         self._budget = budget
         self.sheets = StyleSheets(root, quirks, budget)
-        self._styles: dict[tuple[object, ...], Style] = {}
-        self._attributes: dict[str, Declared] = {}
         self._has_rules = bool(self.sheets)
-        self.start = Style()
-        self.start.variables = dict(self.sheets.initial)
+        self.start, self._styles = self._known_styles(quirks)
+        self._shares = True
+        self._used: set[Style] = set()
+        self._read: set[str] = set()
+        self._looks: dict[int, object] = {}
+
+    def _known_styles(self, quirks: bool) -> _Shared:
+        key = quirks, self.sheets.texts
+        shared = _shared.get(key)
+        if shared is None:
+            shared = _Shared(Style(), {})
+            shared.start.variables = dict(self.sheets.initial)
+            if sum(map(len, self.sheets.texts)) <= _SHARED_CHARS:
+                if len(_shared) >= _MOST_SHARED:
+                    _shared.clear()
+                _shared[key] = shared
+        return shared
 
     def style_of(self, element: Element, parent: Style) -> Style:
         """The style of ``element``; ``parent`` is that of the element around it."""
         rules, numbers = self.sheets.rules_of(element) if self._has_rules else _NO_RULES
         attributes = element.attributes
         key: tuple[object, ...]
+        own = ""
         if attributes:
-            shown = "href" in attributes if _SHOWN.isdisjoint(attributes) else id(attributes)
-            key = (parent, element.name, attributes.get("style"), shown, numbers)
+            own = attributes.get("style", "")
+            look = self._looks.get(id(attributes))
+            if look is None:
+                look = self._looks[id(attributes)] = _look(attributes)
+            key = (parent, element.name, own, look, numbers)
         else:
             key = (parent, element.name, numbers)
         is_alone = parent.absolute_group is not parent.group and _is_alone(element)
         if is_alone:
             key = (*key, True)
-        style = self._styles.get(key)
-        if style is None:
-            style = self._computed(element, parent, rules, is_alone)
-            if len(self._styles) >= _REMEMBERED:
-                self._styles.clear()
-            self._styles[key] = style
+        known = self._styles.get(key)
+        if known is not None:
+            style, cost = known
+            if style not in self._used:  # it costs this page the same as the one before
+                self._used.add(style)
+                self._pay(own, cost)
+            return style
+        self._pay(own, 0)
+        left = self._budget.left
+        style = self._computed(element, parent, rules, is_alone)
+        if len(self._styles) >= _REMEMBERED:
+            self._styles.clear()
+            self._used.clear()
+        takes_memory = style.variables is not self.start.variables or len(own) > _LONG
+        if takes_memory and self._shares:
+            self._styles, self._shares = dict(self._styles), False
+        self._styles[key] = style, left - self._budget.left
+        self._used.add(style)
         return style
+
+    def _pay(self, own: str, cost: int) -> None:
+        """Spend the steps of a style, and those of a ``style`` attribute that was not read yet."""
+        if own and own not in self._read:
+            if len(self._read) < _REMEMBERED:
+                self._read.add(own)
+            cost += value_steps(own)
+        self._budget.spend(cost)
 
     def _computed(
         self, element: Element, parent: Style, rules: tuple[PageRule, ...], is_alone: bool
     ) -> Style:
         own = element.attributes.get("style")
-        block = self._style_attribute(own) if own else _NOTHING
+        block = style_attribute(own, self._quirks) if own else _NOTHING
         self._budget.spend(_COMPUTED_STEPS + 2 * len(rules))
         hints = _by_element(element, parent)
         if self._quirks and element.name == "table":  # it inherits neither color nor font
@@ -189,14 +246,12 @@ class Cascade:
             if unseen:
                 style.lost = style.unseen = unseen
 
-    def _style_attribute(self, css: str) -> Declared:
-        known = self._attributes.get(css)
-        if known is None:
-            known = style_attribute(css, self._quirks)
-            self._budget.spend(value_steps(css))
-            if len(self._attributes) < _REMEMBERED:
-                self._attributes[css] = known
-        return known
+
+def _look(attributes: Mapping[str, str]) -> object:
+    """What attributes say of how an element looks, apart from ``style``."""
+    if _SHOWN.isdisjoint(attributes):
+        return "href" in attributes
+    return ("href" in attributes, *(pair for pair in attributes.items() if pair[0] in _SHOWN))
 
 
 _NOTHING: Final = Declared({}, {})

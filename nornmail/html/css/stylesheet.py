@@ -360,7 +360,7 @@ class _Known(NamedTuple):
     """Rules that match by an element's attributes, and those that may match by its place."""
 
     sure: Rules
-    numbers: tuple[int, ...]
+    numbers: tuple[object, ...]
     unsure: Rules
 
 
@@ -368,6 +368,7 @@ class StyleSheets:
     """All sheets of a page.
 
     Attributes:
+        texts: of the sheets.
         is_unknown: a sheet was not read to its end, so that nothing is known of what is seen.
     """
 
@@ -386,8 +387,10 @@ class StyleSheets:
         self._count = 0
         self._known: dict[tuple[str, int], _Known] = {}
         sheets: list[Sheet] = []
+        self.texts: tuple[str, ...] = ()
         try:
-            for css in _sheet_texts(root):
+            self.texts = tuple(_sheet_texts(root))
+            for css in self.texts:
                 sheets.append(parse_sheet(css, quirks))
                 budget.spend(sheets[-1].steps)
         except (TooDeepError, TooMuchError, BudgetSpentError):
@@ -428,7 +431,7 @@ class StyleSheets:
         else:
             self._any.append(entry)
 
-    def rules_of(self, element: Element) -> tuple[Rules, tuple[int, ...]]:
+    def rules_of(self, element: Element) -> tuple[Rules, tuple[object, ...]]:
         """The rules for ``element``, those that count more behind those that count less.
 
         The numbers are the same for elements with the same rules.
@@ -466,7 +469,7 @@ class StyleSheets:
         numbers = tuple(entry.weight[2] for entry in sure)
         # Of many rules the numbers would take as much memory as the page.
         known = _Known(tuple(sure), numbers, tuple(unsure))
-        return known._replace(numbers=(-id(known.sure),)) if len(sure) > _MANY else known
+        return known._replace(numbers=(object(),)) if len(sure) > _MANY else known
 
     def _candidates(self, element: Element) -> Iterator[PageRule]:
         own_id, classes = element.get("id"), element.classes
