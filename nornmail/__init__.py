@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from nornmail.outbox.transitions import SendLimits as SendLimits
     from nornmail.poller.dead_letters import DeadLetter as DeadLetter
     from nornmail.poller.dead_letters import DeadLetters as DeadLetters
+    from nornmail.poller.group import PollerGroup as PollerGroup
     from nornmail.poller.poller import Poller as Poller
     from nornmail.poller.poller import PollResult as PollResult
     from nornmail.poller.status import Status as Status
@@ -118,6 +119,7 @@ _HOMES = {
     "outbox.status": "MailerStatus",
     "outbox.transitions": "SendLimits",
     "poller.dead_letters": "DeadLetter DeadLetters",
+    "poller.group": "PollerGroup",
     "poller.poller": "PollResult Poller",
     "poller.status": "Status",
     "retry": "RetryPolicy",

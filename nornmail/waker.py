@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 
 
 class Waker:
@@ -18,10 +19,12 @@ class Waker:
 
     Attributes:
         event: set from :meth:`wake` to :meth:`clear`.
+        on_wake: called when the bell rings, for those who wait for many bells.
     """
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self.on_wake: Callable[[], object] | None = None
         # Reentrant: a signal's handler may ring while its own thread is inside one of these.
         self._lock = threading.RLock()
         self._ends: tuple[socket.socket, socket.socket] | None = None
@@ -38,6 +41,8 @@ class Waker:
                 return
             self.event.set()
             self._ring()
+        if self.on_wake is not None:
+            self.on_wake()
 
     def clear(self) -> None:
         """Be quiet again. The waiting thread calls it before it looks for what it was woken for."""

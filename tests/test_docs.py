@@ -74,6 +74,7 @@ LIMITED = (
     "poller.cycle",
     "poller.decisions",
     "poller.delivery",
+    "poller.group",
     "backoff",
     "retry",
     "poller.wait",

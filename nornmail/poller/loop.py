@@ -54,6 +54,10 @@ class Loop:
         lock: lets one thread work at a time.
         interval: seconds between two polls.
         stopped: whether to end.
+
+    Attributes:
+        log_error: says that an error is survived; given its level, itself, and the seconds until
+            the server is asked again.
     """
 
     def __init__(
@@ -76,9 +80,10 @@ class Loop:
         self._lock = lock
         self._interval = interval
         self._stopped = stopped
-        self._reset()
+        self.log_error: Callable[[int, NornmailError, float], object] = _log_error
+        self.begin()
 
-    def _reset(self) -> None:
+    def begin(self) -> None:
         """Forget all that happened before."""
         self._backoff = ServerBackoff(self._context.rng)
         self._unanswered: list[SyncRequest] = []
@@ -90,19 +95,24 @@ class Loop:
 
     def run(self) -> None:
         """Poll and wait, until it is stopped or something needs a person."""
-        self._reset()
+        self.begin()
         ended: BaseException | None = None
         try:
             while not self._stopped():
-                self._rest(self._step())
+                self._rest(self.step())
             with self._lock:
                 self._cycle.finish(PollStats())
         except BaseException as error:
             ended = error
             raise
         finally:
-            for request in self._unanswered:
-                request.fail(ended or NornmailError(STOPPED_FIRST))
+            self.end(ended)
+
+    def end(self, error: BaseException | None) -> None:
+        """Tell those who wait for a sync that the loop has ended."""
+        unanswered, self._unanswered = self._unanswered, []
+        for request in unanswered:
+            request.fail(error or NornmailError(STOPPED_FIRST))
 
     def stalled(self) -> bool:
         """Whether no poll has succeeded for many intervals; from any thread."""
@@ -116,7 +126,7 @@ class Loop:
         self._stalls_at = self._succeeded_at + wait + STALLED_INTERVALS * self._interval
         self._stall_reported = False
 
-    def _step(self) -> float:
+    def step(self) -> float:
         """Poll, unless the server is to be left alone; return the seconds to wait.
 
         A sync request is answered after :meth:`Poller.status` shows how the poll ended.
@@ -160,6 +170,8 @@ class Loop:
             with self._lock:
                 self._cycle.run(stats)
         except NornmailError as error:
+            if self._stopped() and isinstance(error, ConnectionLost):
+                return 0.0, error  # a wait for the server was aborted
             return self._survived(error), error
         return self._succeeded(stats), None
 
@@ -204,7 +216,7 @@ class Loop:
         self._refused_by = error if isinstance(error, AuthenticationFailed | Throttled) else None
         state, event = _state_and_event(error, self._context.now(), seconds)
         level = logging.ERROR if state in _NEEDS_A_PERSON else logging.WARNING
-        log.log(level, "%s; tried again in %.1f s", error, seconds)
+        self.log_error(level, error, seconds)
         self._context.status.set(state, str(error))
         self._context.emit(event)
         self._report_stall()
@@ -262,6 +274,10 @@ class Loop:
         """``wait``, or less when a message is due before that. What is due now had its turn."""
         until_due = self._delivery.until_due()
         return wait if until_due is None else min(wait, until_due)
+
+
+def _log_error(level: int, error: NornmailError, seconds: float) -> None:
+    log.log(level, "%s; tried again in %.1f s", error, seconds)
 
 
 _NEEDS_A_PERSON = frozenset(

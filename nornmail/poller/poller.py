@@ -11,8 +11,8 @@ import math
 import os
 import random
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -611,6 +611,12 @@ class Poller:
 
     def _run_loop(self) -> None:
         """Run the loop with the store's mailers, and give everything back at its end."""
+        with self._running():
+            self._loop.run()
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """The time in which the loop runs, in the block or part by part in a group's threads."""
         imap, context = self._settings, self._context
         log.info(
             "IMAP poller starting: %s:%d/%s (interval=%gs)",
@@ -626,7 +632,7 @@ class Poller:
         try:
             try:
                 self._mailers.start()
-                self._loop.run()
+                yield
             finally:
                 try:
                     self._release()

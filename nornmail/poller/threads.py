@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -237,6 +237,11 @@ class Lifecycle:
         return self._running
 
     @property
+    def has_thread(self) -> bool:
+        """Whether :meth:`start` made a thread, and :meth:`stop` has not waited for it yet."""
+        return self._thread is not None
+
+    @property
     def has_ended(self) -> bool:
         """Whether a thread that :meth:`start` made has ended, and :meth:`stop` has yet to tell."""
         return self._thread is not None and not self._running
@@ -330,6 +335,27 @@ class Lifecycle:
             raise cancelled
         if errors:
             raise errors[0]
+
+    def join(self) -> None:
+        """Let the threads of a group run the body, part by part: see :meth:`part`."""
+        self._begin(forget_stop=True)
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """The block is a part of the body, in this thread."""
+        self._inside = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._inside = None
+
+    def leave(self) -> None:
+        """Note that a group runs the body no more."""
+        self._ended.set()
+        self._abort(False)
+        with self._lock:
+            self._stopped.clear()
+            self._running = False
 
     def refuse_on_the_event_loop(self, name: str) -> None:
         """Refuse what would block the event loop that a handler may be waiting for.

@@ -1,0 +1,472 @@
+"""Many mailboxes in one process: pollers that share a pool of threads.
+
+A thread takes the mailbox that is due next, polls it once, and lets it wait for its interval again.
+Every rule of the delivery contract is kept by the pollers themselves; the group only says when.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from itertools import count
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nornmail.errors import ConfigurationError, HandlerError, NornmailError
+from nornmail.model import MailboxKey
+from nornmail.poller.poller import Poller
+from nornmail.poller.status import Status
+from nornmail.settings.imap import ImapSettings
+from nornmail.settings.providers import provider_of
+from nornmail.stores.protocol import StateStore
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from nornmail.events import Event
+
+log = logging.getLogger("nornmail.poller")
+
+THREADS = 32
+"""Mailboxes that are polled at the same time: most of a poll is a wait for the server."""
+CONNECTS_PER_SECOND = 20.0
+"""Connections that are begun in a second, so that a start is no flood of logins."""
+CONNECTS_PER_HOST = 10.0
+"""The same, to one host."""
+POLLS_PER_HOST = 16
+"""Polls of one host's mailboxes at the same time: a host that hangs holds up no other's."""
+MAX_IDLE = 16
+"""Mailboxes that may wait in IDLE, each in a thread of its own."""
+GIVE_WAY = 0.05
+"""Seconds until a mailbox is looked at again whose host has as many polls as it may."""
+ABORT_AFTER = 0.5
+"""Seconds that polls have to end by themselves when the group is stopped."""
+EQUAL_ERRORS = 60.0
+"""Seconds in which equal errors are one line of the log."""
+
+
+class _Member:
+    """A mailbox of a group.
+
+    Attributes:
+        due_at: when it is to be polled, in monotonic seconds.
+        busy: a thread polls it.
+        removed: it is to be polled no more.
+        resources: gives back what the poller holds; ``None`` while it does not run.
+        error: what ended it.
+    """
+
+    def __init__(self, poller: Poller, settings: ImapSettings, options: dict[str, Any]) -> None:
+        self.poller = poller
+        self.settings = settings
+        self.options = options
+        self.due_at = 0.0
+        self.busy = False
+        self.removed = False
+        self.resources: ExitStack | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def key(self) -> MailboxKey:
+        return self.poller.mailbox
+
+    @property
+    def connected(self) -> bool:
+        return self.poller._cycle.connection is not None
+
+
+class _EqualErrors:
+    """Logs the first of equal errors, and how many followed it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first_at: dict[tuple[str, str], float] = {}
+        self._more: Counter[tuple[str, str]] = Counter()
+
+    def log(self, member: _Member, level: int, error: NornmailError, seconds: float) -> None:
+        kind = (type(error).__name__, member.settings.host)
+        now = time.monotonic()
+        with self._lock:
+            if now < self._first_at.get(kind, -EQUAL_ERRORS) + EQUAL_ERRORS:
+                self._more[kind] += 1
+                return
+            self._first_at[kind], more = now, self._more.pop(kind, 0)
+        text = f" (and {more} more like it in the last minute)" if more else ""
+        log.log(level, "%s: %s; tried again in %.1f s%s", member.key, error, seconds, text)
+
+
+class PollerGroup:
+    """Polls many mailboxes with a shared pool of threads.
+
+    Mailboxes may be added, removed and replaced while it runs. An account with a wrong password, a
+    server that hangs or one that throttles slows no other account. Each mailbox may be polled by
+    one group at a time; one whose lease another process holds is taken over when that ends.
+
+    Args:
+        store: for all of them.
+        on_event: called with the mailbox and each event of its poller, from several threads.
+        threads: mailboxes that are polled at the same time.
+        connects_per_second: connections that are begun in a second, in all.
+        connects_per_host: the same, to one host.
+        max_idle: mailboxes that may wait in IDLE; the others are polled by their interval.
+        defaults: arguments of :class:`~nornmail.poller.poller.Poller` for all mailboxes, such as
+            ``on_message``, which is called from several threads.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        store: StateStore,
+        *,
+        on_event: Callable[[MailboxKey, Event], object] | None = None,
+        threads: int = THREADS,
+        connects_per_second: float = CONNECTS_PER_SECOND,
+        connects_per_host: float = CONNECTS_PER_HOST,
+        max_idle: int = MAX_IDLE,
+        **defaults: Any,
+    ) -> None:
+        for name, value in (
+            ("threads", threads),
+            ("connects_per_second", connects_per_second),
+            ("connects_per_host", connects_per_host),
+        ):
+            if not value > 0:
+                raise ConfigurationError(name, value, "must be above 0")
+        self._store = store
+        self._on_event = on_event
+        self._size = threads
+        self._gaps = {"": 1 / connects_per_second}
+        self._host_gap = 1 / connects_per_host
+        self._max_idle = max_idle
+        self._defaults = defaults
+        # Reentrant: a poller that is woken from within a step asks for its turn.
+        self._more = threading.Condition(threading.RLock())
+        self._members: dict[MailboxKey, _Member] = {}
+        self._due: list[tuple[float, int, _Member]] = []
+        self._number = count()
+        self._polling: Counter[str] = Counter()
+        self._next_connect: defaultdict[str, float] = defaultdict(float)
+        self._threads: list[threading.Thread] = []
+        self._running = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._errors = _EqualErrors()
+
+    def add(self, imap: ImapSettings, *, idle: bool = False, **options: Any) -> Poller:
+        """Add a mailbox; a group that runs polls it soon.
+
+        Args:
+            imap: where it is.
+            idle: wait for its mail in IDLE, in a thread of its own; where as many as the group
+                permits do already, it is polled by its interval like the others.
+            options: arguments of :class:`~nornmail.poller.poller.Poller` for it alone.
+
+        Returns:
+            Its poller, for :meth:`~nornmail.poller.poller.Poller.sync` and inboxes. The group
+            starts and stops it.
+
+        Raises:
+            ConfigurationError: an argument is wrong, or the group has this account and mailbox.
+        """
+        arguments = {"workers": 1, **self._defaults, **options}
+        key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
+        on_event = None if self._on_event is None else partial(self._on_event, key)
+        poller = Poller(imap, store=self._store, idle=idle, on_event=on_event, **arguments)
+        member = _Member(poller, imap, {"idle": idle, **options})
+        poller._loop.log_error = lambda *error: self._errors.log(member, *error)
+        with self._more:
+            if member.key in self._members:
+                raise ConfigurationError("account", str(member.key), "the group has it already")
+            self._members[member.key] = member
+            if self._running:
+                self._start_member(member)
+        return poller
+
+    def remove(self, account: str, mailbox: str = "INBOX") -> None:
+        """Remove a mailbox, after the message it is at; what the store knows of it stays.
+
+        Raises:
+            ConfigurationError: the group does not have it.
+            HandlerError: a handler of this mailbox asked.
+        """
+        member = self._member(account, mailbox)
+        if member.poller._called_back():
+            raise HandlerError("a handler must not remove the mailbox that it works for")
+        with self._more:
+            self._members.pop(member.key, None)
+            member.removed = True
+            self._more.notify_all()
+        self._end_member(member)
+
+    def replace(self, imap: ImapSettings, account: str | None = None, **options: Any) -> Poller:
+        """Go on with other settings of a mailbox, such as a new password.
+
+        Args:
+            imap: the new settings, of the same account and mailbox.
+            account: its name, where it is not that of the settings.
+            options: arguments that change; the others stay as they were.
+
+        Returns:
+            The new poller.
+
+        Raises:
+            ConfigurationError: the group does not have it, or an argument is wrong.
+        """
+        before = self._member(account or imap.account, imap.mailbox).options
+        self.remove(account or imap.account, imap.mailbox)
+        return self.add(imap, **{**before, **options})
+
+    def status(self) -> dict[MailboxKey, Status]:
+        """The status of every mailbox; from any thread."""
+        with self._more:
+            members = list(self._members.values())
+        return {member.key: member.poller.status() for member in members}
+
+    def poller(self, account: str, mailbox: str = "INBOX") -> Poller:
+        """The poller of one mailbox, for its status or a sync.
+
+        Raises:
+            ConfigurationError: the group does not have it.
+        """
+        return self._member(account, mailbox).poller
+
+    def start(self) -> Self:
+        """Poll all mailboxes in threads of the group's own; returns at once.
+
+        Raises:
+            NornmailError: the group runs already.
+        """
+        with self._more:
+            if self._running:
+                raise NornmailError("the group is running already")
+            self._running = True
+            for member in self._members.values():
+                self._start_member(member)
+            self._add_threads()
+        return self
+
+    def stop(self) -> None:
+        """Stop polling: handlers in hand finish, and no server that hangs is waited for.
+
+        Everything is given back afterwards; the group can be started again.
+        """
+        with self._more:
+            self._running = False
+            members = list(self._members.values())
+            threads, self._threads = self._threads, []
+            for member in members:
+                member.poller._stopped.set()
+            self._more.notify_all()
+            self._until_idle(members)
+        for member in members:
+            self._end_member(member)
+        for thread in threads:
+            thread.join()
+        with self._more:
+            self._due.clear()
+
+    async def run(self) -> None:
+        """Poll until this is cancelled, with handlers that may be ``async``."""
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
+        self.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for member in list(self._members.values()):
+                member.poller._runner.interrupt()
+            ended = self._loop.run_in_executor(None, self.stop)
+            while not ended.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(ended)
+            self._loop = None
+
+    def __enter__(self) -> Self:
+        """:meth:`start`."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """:meth:`stop`."""
+        self.stop()
+
+    def __iter__(self) -> Iterator[MailboxKey]:
+        """The mailboxes, in the order in which they were added."""
+        return iter(list(self._members))
+
+    def _member(self, account: str, mailbox: str) -> _Member:
+        with self._more:
+            member = self._members.get(MailboxKey(account, mailbox))
+        if member is None:
+            raise ConfigurationError(
+                "account", f"{account}/{mailbox}", "the group does not have it"
+            )
+        return member
+
+    def _start_member(self, member: _Member) -> None:
+        """Let a mailbox take part; with the lock held."""
+        poller, member.error = member.poller, None
+        if self._loop is not None:
+            poller._runner.attach(self._loop)
+        if member.options["idle"]:
+            idling = [one for one in self._members.values() if one.poller._lifecycle.has_thread]
+            if len(idling) < self._max_idle:
+                poller.start()
+                return
+            log.info("%s is polled: %d mailboxes wait in IDLE already", member.key, len(idling))
+        member.resources = ExitStack()
+        poller._lifecycle.join()
+        member.resources.callback(poller._lifecycle.leave)
+        member.resources.enter_context(poller._running())
+        poller._loop.begin()
+        poller._waker.on_wake = lambda: self._hurry(member)
+        self._push(member, time.monotonic())
+        self._add_threads()
+
+    def _end_member(self, member: _Member) -> None:
+        """Wait until a mailbox is polled no more, and give back what it holds."""
+        member.poller._stopped.set()
+        member.poller._waker.on_wake = None
+        if member.poller._lifecycle.has_thread:
+            member.poller.stop()
+        with self._more:
+            self._until_idle([member])
+            resources, member.resources = member.resources, None
+        if resources is not None:
+            self._leave(member, resources, None)
+
+    def _until_idle(self, members: Sequence[_Member]) -> None:
+        """Wait until no thread polls these mailboxes; with the lock held.
+
+        A handler is waited for; a server that does not answer is not.
+        """
+        abort_at = time.monotonic() + ABORT_AFTER
+        while busy := [member for member in members if member.busy]:
+            self._more.wait(max(abort_at - time.monotonic(), 0))
+            if time.monotonic() >= abort_at:
+                abort_at += ABORT_AFTER
+                for member in busy:
+                    if not member.poller._runner.running_for():
+                        member.poller._abort_wait(True)
+
+    def _leave(self, member: _Member, resources: ExitStack, error: BaseException | None) -> None:
+        """End a member's part, with the error that ended it if there was one."""
+        poller = member.poller
+        try:
+            poller._loop.end(error)
+            resources.__exit__(type(error) if error else None, error, None)
+        except BaseException as raised:
+            if raised is not error:
+                log.warning("%s: %s", member.key, raised)
+        if error is not None:
+            log.error("%s is polled no more: %s", member.key, str(error) or type(error).__name__)
+        poller._runner.attach(None)
+
+    # The threads.
+
+    def _add_threads(self) -> None:
+        """Have as many threads as can be of use; with the lock held."""
+        while self._running and len(self._threads) < min(self._size, len(self._members)):
+            name = f"nornmail-group-{len(self._threads) + 1}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _push(self, member: _Member, at: float) -> None:
+        """Let a mailbox wait for its turn; with the lock held."""
+        member.due_at = at
+        heapq.heappush(self._due, (at, next(self._number), member))
+        self._more.notify()
+
+    def _hurry(self, member: _Member) -> None:
+        """Let a mailbox have its turn now: somebody woke its poller."""
+        with self._more:
+            if self._running and not member.busy and not member.removed and member.resources:
+                self._push(member, 0.0)
+
+    def _work(self) -> None:
+        """Poll one mailbox after the other, until the group is stopped."""
+        while (member := self._next()) is not None:
+            seconds, error = self._poll(member)
+            host = member.settings.host
+            with self._more:
+                member.busy = False
+                self._polling[host] -= 1
+                resources = None
+                if error is not None:
+                    member.error, resources, member.resources = error, member.resources, None
+                elif self._running and not member.removed:
+                    awake = member.poller._waker.awake
+                    self._push(member, 0.0 if awake else time.monotonic() + seconds)
+                self._more.notify_all()
+            if resources is not None and error is not None:
+                self._leave(member, resources, error)
+
+    def _poll(self, member: _Member) -> tuple[float, BaseException | None]:
+        """One poll; the seconds until the next one, or the error that ends the mailbox's part."""
+        poller = member.poller
+        poller._waker.clear()
+        try:
+            with poller._lifecycle.part():
+                seconds = poller._loop.step()
+                if self._has_too_many_connections(member):
+                    with poller._lock:
+                        poller._cycle.disconnect()
+        except BaseException as error:
+            return 0.0, error
+        return seconds, None
+
+    def _has_too_many_connections(self, member: _Member) -> bool:
+        """Whether the provider lets this account have fewer connections than it has mailboxes."""
+        limit = provider_of(member.settings.host).connections
+        if limit is None or not member.connected:
+            return False
+        with self._more:
+            same = [one for one in self._members.values() if one.key.account == member.key.account]
+            return len([one for one in same if one.connected]) > limit // 2
+
+    def _next(self) -> _Member | None:
+        """The mailbox to be polled now, as soon as there is one; ``None`` at the end."""
+        with self._more:
+            while self._running:
+                now = time.monotonic()
+                if self._due and self._due[0][0] <= now:
+                    at, _, member = heapq.heappop(self._due)
+                    if at != member.due_at or member.busy or member.removed or not member.resources:
+                        continue  # it has another turn
+                    wait = self._must_wait(member, now)
+                    if wait > 0:
+                        self._push(member, now + wait)
+                        continue
+                    member.busy = True
+                    self._polling[member.settings.host] += 1
+                    return member
+                self._more.wait(self._due[0][0] - now if self._due else None)
+        return None
+
+    def _must_wait(self, member: _Member, now: float) -> float:
+        """Seconds for which a mailbox gives way: to its host's others, or to other connects."""
+        host = member.settings.host
+        if self._polling[host] >= min(POLLS_PER_HOST, max(self._size - 1, 1)):
+            return GIVE_WAY
+        if member.connected:
+            return 0.0
+        gaps = {"": self._gaps[""], host: self._host_gap}
+        wait = max(self._next_connect[name] - now for name in gaps)
+        if wait > 0:
+            return wait
+        for name, gap in gaps.items():
+            self._next_connect[name] = now + gap
+        return 0.0

@@ -1,0 +1,314 @@
+"""Many mailboxes in one process: a group of pollers over a shared pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nornmail import (
+    ConfigurationError,
+    ImapSettings,
+    MemoryStateStore,
+    Message,
+    PollerGroup,
+    SqliteStateStore,
+)
+from nornmail.events import Event, Handled
+from nornmail.model import MailboxKey
+from nornmail.poller.status import PollerState
+from nornmail.testing import MailServer
+from tests.poller.life.harness import SECONDS, mail, names_of
+
+PASSWORD = "secret"
+
+
+class Post:
+    """Accounts on one server, and what their mail became.
+
+    Attributes:
+        seen: the subjects by account, as they were handled.
+    """
+
+    def __init__(self, server: MailServer, accounts: int) -> None:
+        self.server = server
+        self.names = [f"agent{number}@example.com" for number in range(accounts)]
+        self.seen: dict[str, list[str]] = defaultdict(list)
+        self._more = threading.Condition()
+        for name in self.names:
+            server.add_user(name, PASSWORD)
+
+    def settings(self, name: str, **changes: Any) -> ImapSettings:
+        values: dict[str, Any] = {
+            "host": self.server.host,
+            "port": self.server.imap_port,
+            "use_ssl": False,
+            "username": name,
+            "password": PASSWORD,
+            "poll_interval": 0.2,
+        }
+        return ImapSettings(**{**values, **changes})
+
+    def handle(self, message: Message) -> None:
+        account = message.to[0].address
+        with self._more:
+            self.seen[account].append(message.subject)
+            self._more.notify_all()
+
+    def deliver(self, name: str, subject: str) -> None:
+        self.server.deliver(mail(subject, name), user=name)
+
+    def until(self, count: int, seconds: float = SECONDS) -> None:
+        """Wait until so many messages were handled."""
+
+        def enough() -> bool:
+            return sum(map(len, self.seen.values())) >= count
+
+        with self._more:
+            assert self._more.wait_for(enough, seconds), {k: len(v) for k, v in self.seen.items()}
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with MailServer() as server:
+        yield Post(server, 12)
+    assert names_of(threading.enumerate()) == []
+
+
+def group(post: Post, **more: Any) -> PollerGroup:
+    arguments = {"connects_per_second": 1_000, "connects_per_host": 1_000, "threads": 4, **more}
+    return PollerGroup(MemoryStateStore(), on_message=post.handle, **arguments)
+
+
+def test_every_message_of_every_mailbox_is_handled_once(post: Post) -> None:
+    events: list[tuple[MailboxKey, Event]] = []
+    many = group(post, on_event=lambda key, event: events.append((key, event)))
+    for name in post.names:
+        many.add(post.settings(name))
+        post.deliver(name, "before")
+    with many:
+        post.until(12)
+        assert len([name for name in names_of(threading.enumerate()) if "group" in name]) == 4
+        for name in post.names:
+            post.deliver(name, "after")
+        post.until(24)
+        states = {status.state for status in many.status().values()}
+        assert states <= {PollerState.IDLE, PollerState.POLLING, PollerState.CONNECTING}
+    assert post.seen == {name: ["before", "after"] for name in post.names}
+    handled = Counter(key for key, event in events if isinstance(event, Handled))
+    assert handled == dict.fromkeys(many, 2)
+    assert {status.state for status in many.status().values()} == {PollerState.STOPPED}
+    with many:  # it can be started again
+        post.deliver(post.names[0], "again")
+        post.until(25)
+
+
+def test_a_mailbox_is_added_replaced_and_removed_while_it_runs(post: Post) -> None:
+    first, second = post.names[:2]
+    with group(post) as many:
+        many.add(post.settings(first, password="wrong"))
+        account = post.settings(first).account
+        until(lambda: many.poller(account).status().state == PollerState.AUTH_FAILED)
+        post.deliver(first, "one")
+        many.replace(post.settings(first))
+        post.until(1)
+        many.add(post.settings(second))
+        post.deliver(second, "two")
+        post.until(2)
+        many.remove(post.settings(second).account)
+        post.deliver(second, "three")
+        post.deliver(first, "four")
+        post.until(3)
+        assert [key.account for key in many] == [account]
+        with pytest.raises(ConfigurationError, match="does not have it"):
+            many.remove(post.settings(second).account)
+        with pytest.raises(ConfigurationError, match="has it already"):
+            many.add(post.settings(first))
+    assert post.seen == {first: ["one", "four"], second: ["two"]}
+
+
+def until(condition: Any) -> None:
+    pause = threading.Event()
+    for _ in range(int(SECONDS / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never was so")
+
+
+def test_sync_asks_one_mailbox_at_once(post: Post) -> None:
+    with group(post) as many:
+        poller = many.add(post.settings(post.names[0], poll_interval=3_600))
+        assert poller.sync() == 0
+        post.deliver(post.names[0], "one")
+        assert poller.sync() == 1
+
+
+def test_a_mailbox_in_idle_hears_at_once_and_the_others_are_polled(post: Post) -> None:
+    names = post.names[:3]
+    with group(post, max_idle=1) as many:
+        for name in names:
+            interval = 3_600 if name == names[0] else 0.2
+            many.add(post.settings(name, poll_interval=interval), idle=True)
+        until(lambda: {one.state for one in many.status().values()} == {PollerState.IDLE})
+        for name in names:
+            post.deliver(name, "one")
+        post.until(3)
+        threads = names_of(threading.enumerate())
+        assert threads.count("nornmail-poller") == 1
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A server that takes connections and never says a word; its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_bad_accounts_slow_nobody_and_stop_waits_for_no_server(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    with silent_server() as port:
+        many = group(post)
+        many.add(post.settings("hangs@example.com", port=port, timeout=3_600))
+        for number in range(5):
+            many.add(post.settings(f"nobody{number}@example.com"))
+        for name in post.names:
+            many.add(post.settings(name))
+            post.deliver(name, "one")
+        with many:
+            post.until(len(post.names))
+            failed = PollerState.AUTH_FAILED
+            until(lambda: [one.state for one in many.status().values()].count(failed) == 5)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 10
+    rejected = [record for record in caplog.records if "tried again in" in record.getMessage()]
+    assert len(rejected) == 1, "one line for equal errors"
+
+
+def test_what_ends_one_mailbox_ends_no_other(post: Post) -> None:
+    def broken(_message: Message) -> Any:
+        async def later() -> None: ...
+
+        return later()
+
+    first, second = post.names[:2]
+    with group(post) as many:
+        many.add(post.settings(first), on_message=broken)
+        many.add(post.settings(second))
+        post.deliver(first, "one")
+        post.deliver(second, "two")
+        post.until(1)
+        poller = many.poller(post.settings(first).account)
+        until(lambda: poller.status().state == PollerState.FAILED)
+        assert "awaitable" in poller.status().reason
+        many.replace(post.settings(first), on_message=post.handle)
+        post.until(2)
+    assert post.seen == {first: ["one"], second: ["two"]}
+
+
+def test_coroutines_run_on_the_event_loop(post: Post) -> None:
+    threads = set()
+
+    async def handler(message: Message) -> None:
+        threads.add(threading.get_ident())
+        await asyncio.sleep(0)
+        post.handle(message)
+
+    async def main() -> None:
+        many = group(post)
+        for name in post.names:
+            many.add(post.settings(name), on_message=handler)
+            post.deliver(name, "one")
+        running = asyncio.create_task(many.run())
+        await asyncio.to_thread(post.until, 12)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+    assert threads == {threading.get_ident()}
+
+
+def test_connections_are_begun_one_after_the_other(post: Post) -> None:
+    begun: list[float] = []
+    many = group(post, connects_per_host=20)
+    for name in post.names[:6]:
+        many.add(post.settings(name, poll_interval=60))
+    with many:
+        while len(begun) < 6:
+            connected = sum(one.last_poll_at is not None for one in many.status().values())
+            begun += [time.monotonic()] * (connected - len(begun))
+    assert begun[-1] - begun[0] >= 4 / 20
+
+
+@pytest.mark.parametrize("name", ["threads", "connects_per_second", "connects_per_host"])
+def test_wrong_arguments_are_refused(name: str) -> None:
+    arguments: dict[str, Any] = {name: 0}
+    with pytest.raises(ConfigurationError, match=name):
+        PollerGroup(MemoryStateStore(), **arguments)
+
+
+MAILBOXES = 1_000
+MESSAGES = 10
+
+
+@pytest.mark.long
+def test_a_thousand_mailboxes(tmp_path: Path) -> None:
+    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    store = SqliteStateStore(tmp_path / "state.db")
+    try:
+        with MailServer() as server:
+            post = Post(server, MAILBOXES)
+            many = PollerGroup(store, on_message=post.handle, connects_per_host=20, threads=48)
+            for name in post.names:
+                many.add(replace(post.settings(name), poll_interval=60, timeout=60))
+                for number in range(MESSAGES):
+                    post.deliver(name, str(number))
+            begin = time.monotonic()
+            with many:
+                until_looked_at(many, 75)
+                seconds = time.monotonic() - begin
+                post.until(MAILBOXES * MESSAGES, 120)
+                threads = len(names_of(threading.enumerate()))
+                before, cpu = time.monotonic(), time.process_time()
+                threading.Event().wait(60)
+                idle = (time.process_time() - cpu) / (time.monotonic() - before)
+            print(
+                f"\nlooked at within {seconds:.0f} s, {threads} threads, {memory():.0f} MB, "
+                f"idle {idle:.1%} of a core (the server included)"
+            )
+        assert all(
+            sorted(seen, key=int) == list(map(str, range(MESSAGES))) for seen in post.seen.values()
+        )
+        assert threads <= 64
+    finally:
+        store.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def until_looked_at(many: PollerGroup, seconds: float) -> None:
+    pause, end = threading.Event(), time.monotonic() + seconds
+    while any(one.last_poll_at is None for one in many.status().values()):
+        assert time.monotonic() < end, "some mailboxes were not looked at"
+        pause.wait(0.5)
+
+
+def memory() -> float:
+    """Megabytes that this process holds, the server among them."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
