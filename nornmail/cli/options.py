@@ -188,6 +188,11 @@ class Settings:
                 self._environ[variable] = value
 
     @property
+    def environ(self) -> dict[str, str]:
+        """The variables that environment, file and options set."""
+        return dict(self._environ)
+
+    @property
     def names(self) -> set[str]:
         """The variables that environment and file set."""
         return set(self._environ)

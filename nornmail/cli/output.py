@@ -166,9 +166,13 @@ class Output:
         Raises:
             Defer: it could not be written. The message waits, and the attempt does not count.
         """
+        self.deliver(self._line_of(message))
+
+    def deliver(self, line: str) -> None:
+        """Write the line of a message; raises as :meth:`message` does."""
         if self.error is None:
             try:
-                self.write(self._line_of(message))
+                self.write(line)
                 return
             except OSError as error:
                 self.error = error

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TypeVar
 
-from nornmail import Poller, PollResult
+from nornmail import Message, Poller, PollerGroup, PollResult
 from nornmail.cli.exit_codes import INTERRUPTED
 from nornmail.cli.options import (
     WATCH_STATE,
@@ -46,6 +46,12 @@ def add(parser: Parser) -> None:
         action="store_true",
         help="poll every IMAP_POLL_INTERVAL seconds instead of using IDLE",
     )
+    parser.add_argument(
+        "--accounts",
+        metavar="DIR",
+        help="watch an account for each .env file of a directory; a file that is added, changed or "
+        "removed is taken up while it runs. What a file does not set is taken from the environment",
+    )
     parser.set_defaults(run=run)
 
 
@@ -78,7 +84,10 @@ def run(chosen: argparse.Namespace) -> int:
     """Run ``watch``; return the exit status."""
     reading = _Reading(chosen)
     try:
-        reading.run(lambda poller: poller.run_forever())
+        if chosen.accounts is not None:
+            reading.run_accounts(chosen.accounts)
+        else:
+            reading.run(lambda poller: poller.run_forever())
     except Hanging:
         end_now(reading.output.exit_status())
     except Interrupted:
@@ -109,8 +118,10 @@ class _Reading:
         self._progress = on_standard_error()
         set_up_logging(chosen.log_level, self._progress.clear)
         self._settings = Settings(chosen)
-        self._imap = self._settings.imap()
-        self._settings.warn_of_late_start(self._imap)
+        if getattr(chosen, "accounts", None) is None:
+            self._imap = self._settings.imap()
+            self._settings.warn_of_late_start(self._imap)
+        self._max_text = chosen.max_text
         self.output, self._is_json = _output(chosen, self._progress)
 
     def run(self, function: Callable[[Poller], T]) -> T:
@@ -134,6 +145,33 @@ class _Reading:
             finally:
                 self._progress.clear()
                 self.was_signalled = work.signalled is not None
+
+    def run_accounts(self, directory: str) -> None:
+        """Print the messages of many accounts, until a signal ends it."""
+        # The other commands need not wait for this import.
+        from nornmail.cli.accounts import Accounts
+
+        in_hand = MessagesInHand()
+
+        def handler_of(account: str) -> Callable[[Message], object]:
+            def handle(message: Message) -> None:
+                if self._is_json:
+                    line = json_line({"account": account, **message.to_dict(self._max_text)})
+                else:
+                    line = f"{account}  {message_line(message)}"
+                self.output.deliver(line)
+
+            return in_hand.counting(handle)
+
+        with closing(self._settings.store_of_its_own()) as store:
+            environ = self._settings.environ
+            accounts = Accounts(directory, environ, PollerGroup(store), handler_of)
+            self.output.on_error = accounts.stop
+            work = Work(accounts.run, accounts.stop, lambda: in_hand)
+            try:
+                work.run()
+            finally:
+                self._progress.clear()
 
     def print_result(self, result: PollResult) -> None:
         """Write the counts of the poll as the last line."""

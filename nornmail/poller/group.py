@@ -58,6 +58,7 @@ class _Member:
         due_at: when it is to be polled, in monotonic seconds.
         busy: a thread polls it.
         removed: it is to be polled no more.
+        places: in which rows of connects it has a place.
         resources: gives back what the poller holds; ``None`` while it does not run.
         error: what ended it.
     """
@@ -69,6 +70,7 @@ class _Member:
         self.due_at = 0.0
         self.busy = False
         self.removed = False
+        self.places: list[str] = []
         self.resources: ExitStack | None = None
         self.error: BaseException | None = None
 
@@ -143,7 +145,7 @@ class PollerGroup:
         self._store = store
         self._on_event = on_event
         self._size = threads
-        self._gaps = {"": 1 / connects_per_second}
+        self._gap = 1 / connects_per_second
         self._host_gap = 1 / connects_per_host
         self._max_idle = max_idle
         self._defaults = defaults
@@ -462,11 +464,15 @@ class PollerGroup:
         if self._polling[host] >= min(POLLS_PER_HOST, max(self._size - 1, 1)):
             return GIVE_WAY
         if member.connected:
+            member.places = []
             return 0.0
-        gaps = {"": self._gaps[""], host: self._host_gap}
-        wait = max(self._next_connect[name] - now for name in gaps)
-        if wait > 0:
-            return wait
-        for name, gap in gaps.items():
-            self._next_connect[name] = now + gap
+        # A place among the connects of its host, then one among all; each is kept until it is used.
+        for name, gap in ((host, self._host_gap), ("", self._gap)):
+            if name not in member.places:
+                member.places.append(name)
+                at = max(self._next_connect[name], now)
+                self._next_connect[name] = at + gap
+                if at > now:
+                    return at - now
+        member.places = []
         return 0.0

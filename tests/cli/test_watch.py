@@ -336,3 +336,38 @@ def test_a_start_that_was_chosen_is_not_chosen_again(server: MailServer, user: U
     assert [line["result"]["new"] for line in second.json] == [0]
     assert "--start-from all has no effect" in second.err
     assert "--state" in second.err
+
+
+def test_accounts_follow_a_directory(server: MailServer, user: User, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts"
+    accounts.mkdir()
+
+    def write(name: str, password: str) -> None:
+        text = f"IMAP_USERNAME={name}@example.com\nIMAP_PASSWORD={password}\n"
+        (accounts / f"{name}.env").write_text(text, "utf-8")
+
+    def deliver(name: str, subject: str) -> None:
+        raw = mail(subject).replace(USER.encode(), f"{name}@example.com".encode())
+        server.deliver(raw, user=f"{name}@example.com")
+
+    for name in ("ann", "bob"):
+        server.add_user(f"{name}@example.com", PASSWORD)
+    write("ann", "wrong")
+    deliver("ann", "one")
+    with user.start("watch", "--accounts", str(accounts)) as watch:
+        write("bob", PASSWORD)
+        deliver("bob", "two")
+        line = watch.line()
+        assert (line["account"], line["subject"]) == (f"bob@example.com@{server.host}", "two")
+        write("ann", PASSWORD)
+        line = watch.line()
+        assert (line["account"], line["subject"]) == (f"ann@example.com@{server.host}", "one")
+        watch.tell(signal.SIGTERM)
+        ended = watch.end()
+    assert (ended.status, ended.out) == (0, "")
+
+
+def test_accounts_need_a_directory(user: User) -> None:
+    ended = user.run("watch", "--accounts", "nowhere")
+    assert ended.status == 2
+    assert "directory of .env files" in ended.err

@@ -262,18 +262,18 @@ def test_wrong_arguments_are_refused(name: str) -> None:
         PollerGroup(MemoryStateStore(), **arguments)
 
 
-MAILBOXES = 1_000
 MESSAGES = 10
 
 
 @pytest.mark.long
-def test_a_thousand_mailboxes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mailboxes", [1, 100, 1_000])
+def test_what_many_mailboxes_cost(tmp_path: Path, mailboxes: int) -> None:
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     store = SqliteStateStore(tmp_path / "state.db")
     try:
         with MailServer() as server:
-            post = Post(server, MAILBOXES)
+            post = Post(server, mailboxes)
             many = PollerGroup(store, on_message=post.handle, connects_per_host=20, threads=48)
             for name in post.names:
                 many.add(replace(post.settings(name), poll_interval=60, timeout=60))
@@ -283,7 +283,7 @@ def test_a_thousand_mailboxes(tmp_path: Path) -> None:
             with many:
                 until_looked_at(many, 75)
                 seconds = time.monotonic() - begin
-                post.until(MAILBOXES * MESSAGES, 120)
+                post.until(mailboxes * MESSAGES, 120)
                 threads = len(names_of(threading.enumerate()))
                 before, cpu = time.monotonic(), time.process_time()
                 threading.Event().wait(60)
