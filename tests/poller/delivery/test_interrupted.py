@@ -32,7 +32,7 @@ from nornmail.model import MailboxKey, State
 from nornmail.testing import MailServer
 from tests.poller.delivery.harness import mail
 from tests.support.clock import FakeClock
-from tests.support.faulty import FaultyConnection, FaultyStore, Faults
+from tests.support.faulty import Faults, FaultyConnection, FaultyStore
 
 SEED = 1
 SAMPLE = 1
