@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypedDict, Unpack
 
 from nornmail import context
 from nornmail.clock import Clock, SystemClock, system_random
@@ -83,6 +83,28 @@ def _in_thread(
 
     run.__doc__ = f":meth:`{method.__name__}` under asyncio, in a thread."
     return run
+
+
+class MailerArguments(TypedDict, total=False):
+    """The arguments of `Mailer` by name, for :meth:`Mailer.from_env`."""
+
+    sender: AddressLike | None
+    own_addresses: Iterable[str]
+    render_html: Callable[[str], str] | None
+    sent_mailbox: SentMail | None
+    before_send: BeforeSend | None
+    approval: Approval | Callable[[OutgoingMessage], Approval]
+    dry_run: bool
+    receive_only: bool
+    send_limits: SendLimits | None
+    answer_limits: AnswerLimits | None
+    max_reply_age: timedelta | None
+    allowed_recipients: Iterable[str] | None
+    account: str | None
+    on_event: OnEvent | None
+    clock: Clock | None
+    rng: random.Random | None
+    open_session: OpenSession | None
 
 
 class Mailer:
@@ -215,7 +237,7 @@ class Mailer:
         store: StateStore | None = None,
         *,
         env_file: str | os.PathLike[str] | None = None,
-        **overrides: Any,
+        **overrides: Unpack[MailerArguments],
     ) -> Self:
         """A mailer with the settings of the environment (``SMTP_HOST`` and so on).
 

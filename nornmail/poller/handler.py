@@ -140,7 +140,9 @@ def account_of(error: BaseException) -> str:
     """The text of an exception as the store keeps it: the error, then its last frames."""
     try:
         text = "".join(traceback.format_exception_only(error)).strip()
-        frames = "".join(traceback.format_tb(error.__traceback__, limit=-FRAMES))
+        calls = traceback.extract_tb(error.__traceback__)
+        own = [call for call in calls if call.filename != __file__]
+        frames = "".join(traceback.format_list(own[-FRAMES:]))
     except Exception:  # its own __str__ may raise
         return type(error).__name__
     return f"{text[:ERROR_TEXT_LENGTH]}\n{frames.rstrip()}"[:REASON_LENGTH]

@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import Clock, SystemClock, system_random, utc_datetime
@@ -97,6 +98,30 @@ class PollResult:
     gone: int = 0
     waiting: int = 0
     dead: int = 0
+
+
+class PollerArguments(TypedDict, total=False):
+    """The arguments of `Poller` by name, for :meth:`Poller.from_env`."""
+
+    imap: ImapSettings
+    store: StateStore | str | os.PathLike[str]
+    inboxes: Sequence[Inbox | str] | None
+    on_unrouted: Handler | None
+    accept: Accept | None
+    start_from: StartFrom
+    on_uidvalidity_change: UidValidityPolicy | None
+    retry: RetryPolicy | None
+    max_message_bytes: int
+    handler_timeout: float | None
+    workers: int | None
+    order_by: OrderBy
+    idle: bool
+    retention: float | None
+    on_event: OnEvent | None
+    account: str | None
+    clock: Clock | None
+    rng: random.Random | None
+    connect: Connector | None
 
 
 class Poller:
@@ -292,7 +317,7 @@ class Poller:
         on_message: Handler | None = None,
         *,
         env_file: str | os.PathLike[str] | None = None,
-        **overrides: Any,
+        **overrides: Unpack[PollerArguments],
     ) -> Self:
         """A poller with the settings of the environment.
 
@@ -303,22 +328,25 @@ class Poller:
         Args:
             on_message: as the class has it.
             env_file: a ``.env`` file, for what the environment does not have; ``None`` reads none.
-            overrides: other arguments of the class. A ``store`` is used as it is; one that is
-                opened here is :attr:`store`, and whoever wants it closed closes it.
+            overrides: other arguments of the class, and ``imap``. A ``store`` is used as it is; one
+                that is opened here is :attr:`store`, and whoever wants it closed closes it.
 
         Raises:
             ConfigurationError: a variable is missing or wrong, or the file is.
             StoreError: the store cannot be opened.
         """
+        arguments: dict[str, Any] = {**overrides, "on_message": on_message}
+        for name in overrides.keys() - PollerArguments.__annotations__.keys():
+            near = get_close_matches(name, PollerArguments.__annotations__, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"from_env() has no argument {name!r}{hint}")
         environ = read_environment(env_file)
-        imap = overrides.pop("imap", None) or ImapSettings.from_env(environ)
-        if on_message is not None:
-            overrides["on_message"] = on_message
-        if overrides.get("store") is not None:
-            return cls(imap, **overrides)
+        imap = arguments.pop("imap", None) or ImapSettings.from_env(environ)
+        if arguments.get("store") is not None:
+            return cls(imap, **arguments)
         store = open_store(environ.get("NORNMAIL_STATE", "").strip() or DEFAULT_STATE)
         try:
-            return cls(imap, **{**overrides, "store": store})
+            return cls(imap, **{**arguments, "store": store})
         except BaseException:
             store.close()
             raise

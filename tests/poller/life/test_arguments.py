@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -20,6 +21,9 @@ from nornmail import (
     RetryPolicy,
     SqliteStateStore,
 )
+from nornmail.model import State
+from nornmail.outbox.mailer import MailerArguments
+from nornmail.poller.poller import PollerArguments
 from nornmail.testing import MailServer
 
 
@@ -106,3 +110,42 @@ def test_a_poller_that_could_not_log_in_gives_its_place_back(
     for one in (failed, second, third):
         one.close()
         one.store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "others"),
+    [
+        (Poller, PollerArguments, {"on_message"}),
+        (Mailer, MailerArguments, {"settings", "store"}),
+    ],
+)
+def test_from_env_takes_what_the_class_takes(kind: type, arguments: type, others: set[str]) -> None:
+    assert inspect.signature(kind).parameters.keys() - others == arguments.__annotations__.keys()
+
+
+def test_a_misspelt_argument_of_from_env_opens_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMAP_HOST", "imap.example.com")
+    with pytest.raises(TypeError, match="no argument 'idel'; did you mean 'idle'"):
+        Poller.from_env(print, **any_({"idel": False}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_account_of_a_failure_begins_in_the_handler(mail_server: MailServer) -> None:
+    mail_server.add_user("a@b.c", "secret")
+    mail_server.deliver("Subject: x\n\n")
+
+    def handle(_message: object) -> None:
+        raise LookupError("no such customer")
+
+    store = MemoryStateStore()
+    poller = Poller(mail_server.imap_settings(), store=store, on_message=handle)
+    with closing(poller):
+        poller.poll_once()
+        (mailbox,) = store.mailboxes()
+        (entry,) = store.entries(mailbox, {State.WAITING})
+    first, file, *_ = entry.reason.splitlines()
+    assert first == "LookupError: no such customer"
+    assert "test_arguments.py" in file
