@@ -1,4 +1,4 @@
-"""Time and chance, as things that are handed in, so that no test waits and every run repeats."""
+"""Clocks, deadlines and random numbers, as arguments: tests do not wait, and runs repeat."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Protocol
 
 
 class Readable(Protocol):
-    """What a wait can be for: a socket, or anything else with a descriptor that is one."""
+    """An object that can be waited for: a socket, or anything with the descriptor of one."""
 
     def fileno(self) -> int:
         """The descriptor."""
 
 
 class Clock(Protocol):
-    """What the library needs to know of time."""
+    """The clocks and the waits that the library uses."""
 
     def wall(self) -> float:
         """Seconds since 1970 UTC: for facts that are stored. It may jump."""
@@ -55,7 +55,7 @@ class SystemClock:
 
 
 def system_random() -> random.Random:
-    """A source of chance for jitter; nothing secret is made from it."""
+    """A source of random numbers for jitter; nothing secret is made from it."""
     return random.Random()
 
 

@@ -2,7 +2,7 @@
 
 Errors of the standard library are translated where they arise (``imap/``, ``stores/``); what leaves
 the library is one of these, with its facts as attributes. :class:`Reject` and :class:`Defer` go the
-other way: a handler raises them to say what is to become of a message.
+other way: a handler raises them to decide about a message.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ConnectionLost(NornmailError):
 
 
 class ProtocolError(ConnectionLost):
-    """The server said what cannot be read safely (RFC 3501), or went over a limit.
+    """The server sent what cannot be read safely (RFC 3501), or went over a limit.
 
     The connection was dropped: what follows on it could belong to anything.
     """
@@ -100,7 +100,7 @@ class IllegalTransition(StoreError):
 
 
 class LeaseHeld(NornmailError):
-    """Another poller works on this mailbox.
+    """Another poller is working on this mailbox.
 
     Attributes:
         owner: who holds it, as that poller named itself (``host:pid``), or ``""`` if unknown.
@@ -119,12 +119,12 @@ class LeaseLost(NornmailError):
 
 
 class DecisionRequired(NornmailError):
-    """Nothing is delivered until the user says what is to become of mail that lies there already.
+    """Nothing is delivered until the user decides about the mail that is there already.
 
     Attributes:
         count: how many messages it is about.
-        setting: the setting that answers it.
-        choices: the values that answer it.
+        setting: the setting that decides it.
+        choices: its values.
     """
 
     def __init__(self, text: str, *, count: int, setting: str, choices: tuple[str, ...]) -> None:
@@ -139,7 +139,7 @@ class HandlerError(NornmailError):
 
 
 class MessageGone(NornmailError):
-    """The rest of a truncated message was asked for, and the server has it no more."""
+    """The rest of a truncated message was requested, and the server does not have it any more."""
 
 
 class ComposeError(NornmailError, ValueError):
@@ -199,7 +199,7 @@ class ReplyRefused(NornmailError):
 
 
 class SendFailed(NornmailError):
-    """A message that was to be sent at once was taken for nobody; it will not be tried again.
+    """A message that was to be sent at once was refused for all recipients; it is not tried again.
 
     Attributes:
         result: a :class:`~nornmail.outbox.send_result.SendResult`, with each recipient's answer.
@@ -211,7 +211,7 @@ class SendFailed(NornmailError):
 
 
 class SendUnknown(NornmailError):
-    """The connection fell when the message may have been taken: sending it again may double it.
+    """The connection was lost when the message may have been accepted: a retry may double it.
 
     Attributes:
         result: a :class:`~nornmail.outbox.send_result.SendResult`.
@@ -239,7 +239,7 @@ class Defer(NornmailError):
     Args:
         seconds: the wait, from now; at most eight hours, or the retry policy's longest delay where
             that is longer.
-        reason: shown beside the waiting message.
+        reason: shown with the waiting message.
     """
 
     def __init__(self, seconds: float, reason: str = "") -> None:

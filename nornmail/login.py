@@ -106,7 +106,7 @@ class OAuthLogin:
 
         Raises:
             AuthenticationFailed: the person or the provider refused.
-            ConnectionLost: nobody consented in time, or the provider cannot be reached.
+            ConnectionLost: there was no consent in time, or the provider cannot be reached.
         """
         state = secrets.token_urlsafe(32)
         with _Listener(state, self._provider) as listener:
@@ -154,7 +154,7 @@ class OAuthLogin:
 
         Raises:
             ConfigurationError: the provider has no device code for mail.
-            AuthenticationFailed: refused, or nobody consented in time.
+            AuthenticationFailed: refused, or there was no consent in time.
             ConnectionLost, Throttled: the provider cannot be reached.
         """
         url = self._endpoint(self._provider.device)

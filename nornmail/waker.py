@@ -1,4 +1,4 @@
-"""A bell that any thread may ring to end the wait of another, be it for time or for octets."""
+"""Ending the wait of another thread, for time or for sockets, from any thread."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Waker:
     """Ends a wait early.
 
     A wait for time alone looks at :attr:`event`; a wait for sockets as well takes the waker itself
-    among what it selects. A bell that rings while nobody waits ends the next wait: nothing is
-    missed between two of them.
+    among what it selects. If no thread waits, the next wait ends at once, so nothing is missed
+    between two waits.
 
     The sockets are made at the first :meth:`fileno`, so a waker that is only ever waited for by
     its event costs no descriptor.
@@ -25,17 +25,17 @@ class Waker:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.on_wake: Callable[[], object] | None = None
-        # Reentrant: a signal's handler may ring while its own thread is inside one of these.
+        # Reentrant: a signal's handler may wake while its own thread is inside one of these.
         self._lock = threading.RLock()
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     @property
     def awake(self) -> bool:
-        """Whether the bell was rung since the last :meth:`clear`."""
+        """Whether :meth:`wake` was called since the last :meth:`clear`."""
         return self.event.is_set()
 
     def wake(self) -> None:
-        """Ring: end the wait that is under way, or the next one. From any thread; never blocks."""
+        """End the wait that is under way, or the next one. From any thread; never blocks."""
         with self._lock:
             if self.awake:
                 return
@@ -45,14 +45,14 @@ class Waker:
             self.on_wake()
 
     def clear(self) -> None:
-        """Be quiet again. The waiting thread calls it before it looks for what it was woken for."""
+        """Reset. The waiting thread calls it before it looks for what it was woken for."""
         with self._lock:
             self.event.clear()
             if self._ends is not None:
                 self._drain(self._ends[0])
 
     def fileno(self) -> int:
-        """A descriptor that can be read from while the bell rings."""
+        """A descriptor that can be read from until :meth:`clear`."""
         with self._lock:
             if self._ends is None:
                 self._ends = socket.socketpair()
@@ -78,4 +78,4 @@ class Waker:
         try:
             sock.recv(16)
         except BlockingIOError:
-            return  # it was not rung
+            return  # there was no wake

@@ -228,7 +228,7 @@ def log_in_with_token(
     result = attempt(token)
     if not isinstance(result, AuthenticationFailed):
         return result
-    # A token file is told of the refusal; any other callback has to find out by itself.
+    # A token file learns of the refusal; any other callback is only called again.
     fresh = ask_token(getattr(ask, "renew", ask), hide)
     if fresh == token:
         raise result

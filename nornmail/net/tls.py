@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import queue
 import selectors
 import socket
 import ssl
@@ -19,6 +20,8 @@ from nornmail.waker import Waker
 
 ATTEMPT_DELAY: Final = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, 5 and 8)."""
+RESOLVER_TICK: Final = 0.1
+"""Seconds between two looks whether connecting was aborted while a name is resolved."""
 PLAIN_ANSWERS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
@@ -106,6 +109,8 @@ def wait_for_any(
     Args:
         waker: ends the wait early.
     """
+    if not socks and waker is None:
+        return []
     with selectors.DefaultSelector() as selector:
         for sock in socks:
             selector.register(sock, selectors.EVENT_WRITE)
@@ -144,14 +149,14 @@ class Abort:
         self._waker.clear()
 
     def attach(self, sock: socket.socket) -> None:
-        """Watch this socket instead of the one before."""
+        """Abort this socket from now on, instead of the one before."""
         with self._lock:
             self._sock = sock
             if self.aborted:
                 self._shut_down()
 
     def detach(self) -> None:
-        """Watch no socket: before it is closed, or while its work must not be cut off."""
+        """Abort no socket: before it is closed, or while its work must not be cut off."""
         with self._lock:
             self._sock = None
 
@@ -225,7 +230,7 @@ def dial(
         Unreachable: no address answered.
         OSError: the name cannot be resolved.
     """
-    resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    resolved = _resolve(host, port, remaining, wait)
     untried = [info for info in resolved if permits(str(info[4][0]))]
     if resolved and not untried:
         raise OSError(f"its address {resolved[0][4][0]} is not allowed")
@@ -257,6 +262,42 @@ def dial(
     # A command may go out in two parts, and must not wait for the first one's acknowledgement.
     winner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return winner, failures
+
+
+def _resolve(
+    host: str,
+    port: int,
+    remaining: Remaining,
+    wait: Callable[[Collection[socket.socket], float], list[socket.socket]],
+) -> list[tuple[Any, ...]]:
+    """The addresses of a host, within the time that remains.
+
+    The system's resolver knows no deadline, so it works in a thread of its own, which is left to it
+    when the time is over. ``wait`` raises where the connection is aborted.
+    """
+    results: queue.SimpleQueue[list[tuple[Any, ...]] | BaseException] = queue.SimpleQueue()
+
+    def resolve() -> None:
+        try:
+            results.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:
+            results.put(error)
+
+    try:
+        threading.Thread(target=resolve, name="nornmail-resolver", daemon=True).start()
+    except RuntimeError:  # no more threads
+        resolve()
+    while True:
+        try:
+            result = results.get(timeout=min(remaining(), RESOLVER_TICK))
+        except queue.Empty:
+            wait((), 0.0)
+        except TimeoutError:
+            raise OSError("the name was not resolved in time") from None
+        else:
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
 
 def _begin(

@@ -22,7 +22,7 @@ MAX_SIZE_DIGITS: Final = 15
 
 
 def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
-    """Why this server cannot take a message, decided before anything is sent; ``""`` when it can.
+    """The reason why this server cannot take a message, before anything is sent; ``""`` if it can.
 
     Args:
         features: the server's extensions (RFC 5321, 4.1.1.1), names in lower case.

@@ -68,7 +68,7 @@ class Wire(smtplib.SMTP):
 
     @contextmanager
     def not_aborted(self) -> Iterator[None]:
-        """Within it nothing is aborted: content may be taken when its connection is cut off."""
+        """A block that is not aborted: content that is cut off may have been accepted."""
         self._abort.detach()
         try:
             yield

@@ -13,6 +13,8 @@ import pytest
 
 from nornmail import InboxRecord, JsonStateStore, SqliteStateStore
 from nornmail.cli import main
+from nornmail.cli.check import add
+from nornmail.cli.options import Parser, Settings
 from nornmail.model import MailboxKey
 from nornmail.net.tls import Unreachable
 from nornmail.testing import MailServer
@@ -302,3 +304,36 @@ def test_an_imap_that_fails_does_not_keep_smtp_from_being_checked(desk: Desk) ->
         status, told, line = desk.check()
     assert (status, list(told)[-1]) == (1, "SMTP NOOP")
     assert line.startswith("FAILED  IMAP name")
+
+
+@pytest.mark.parametrize(
+    ("environ", "host", "username"),
+    [
+        pytest.param({}, "imap.gmx.net", "you@gmx.de", id="the address alone"),
+        pytest.param({"IMAP_USERNAME": "me"}, "imap.gmx.net", "me", id="a login name of its own"),
+        pytest.param({"EMAIL_PRESET": "fastmail"}, "imap.fastmail.com", "you@gmx.de", id="preset"),
+        pytest.param({"IMAP_HOST": "mail.test"}, "mail.test", "you@gmx.de", id="a host"),
+    ],
+)
+def test_an_address_stands_in_for_what_is_not_set(
+    environ: dict[str, str],
+    host: str,
+    username: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text("".join(f"{name}={value}\n" for name, value in environ.items()))
+    for name in ("IMAP_USERNAME", "EMAIL_PRESET", "IMAP_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    parser = Parser()
+    add(parser)
+    imap = Settings(parser.parse_args(["you@gmx.de", "--env-file", str(file)])).imap()
+    assert (imap.host, imap.username) == (host, username)
+
+
+def test_an_address_of_an_unknown_domain_says_what_to_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "you@example.com", "--env-file", ""]) == 2
+    assert "no provider of example.com is known" in capsys.readouterr().err

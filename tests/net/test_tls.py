@@ -279,6 +279,25 @@ def open_smtp(address: tuple[str, int], tls: bool, abort: Abort) -> object:
 
 
 @pytest.mark.parametrize("open_session", [open_imap, open_smtp])
+def test_a_resolver_that_hangs_can_be_aborted_and_has_the_deadline_of_connecting(
+    open_session: Callable[[tuple[str, int], bool, Abort], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())
+    try:
+        abort = Abort()
+        thread = threading.Timer(0.05, abort.abort)
+        thread.start()
+        with pytest.raises(ConnectionLost, match="aborted"):
+            open_session((HOST, 993), False, abort)
+        thread.join()
+        with pytest.raises(ConnectionLost, match="not resolved in time"):
+            imap(0.05)
+    finally:
+        released.set()
+
+
+@pytest.mark.parametrize("open_session", [open_imap, open_smtp])
 @pytest.mark.parametrize(
     ("greeting", "tls"),
     [
