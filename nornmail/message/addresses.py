@@ -21,9 +21,6 @@ from nornmail.message.limits import (
     MAX_UNQUOTED_COMMAS,
 )
 
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-
-
 _TOKEN = re.compile(
     r"""
       (?P<word>=\?[^?\s]{0,80}\?[bBqQ]\?(?>(?:[^?="<>]++|=(?!\?[^=])|\?(?!=)){0,9999})\?=)
@@ -368,7 +365,7 @@ def canonical(address: str) -> str:
     """
     local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
     if len(local) > 1 and local[0] == local[-1] == '"':
-        local = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+        local = _ESCAPED.sub(r"\1", local[1:-1])
     return f"{local.lower()}@{_ascii_domain(domain.lower().rstrip('.'))}"
 
 

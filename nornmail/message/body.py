@@ -53,43 +53,109 @@ class Segment:
     html: list[Part] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class Body:
     """The shown segments of a message, in order, and its attachments.
+
+    Args:
+        note: called with what is broken or left out while a text is read.
 
     Attributes:
         segments: what is shown.
         attached: each attached part and whether it is shown within the text (``is_inline``).
     """
 
-    segments: list[Segment] = field(default_factory=list)
-    attached: list[tuple[Part, bool]] = field(default_factory=list)
-    _pages: dict[Part, VisibleText] = field(default_factory=dict)
-    _texts: dict[Part, str] = field(default_factory=dict)
+    def __init__(self, note: Note = ignore) -> None:
+        self.segments: list[Segment] = []
+        self.attached: list[tuple[Part, bool]] = []
+        self._note = note
+        self._pages: dict[Part, VisibleText] = {}
+        self._texts: dict[Part, str] = {}
 
-    def text_of(self, part: Part, note: Note) -> str:
+    def plain_text(self) -> str:
+        """The plain text as it was sent, part after part, each beginning on a line of its own."""
+        return _joined(self._text_of(segment.plain) for segment in self.segments if segment.plain)
+
+    def html(self) -> str:
+        """All the HTML, part after part."""
+        return _joined(map(self._text_of, self._html_parts()))
+
+    def html_text(self) -> str:
+        """The text that a person sees of the HTML, part after part."""
+        return _joined(page.text for page in self._shown_pages())
+
+    def unseen_text(self) -> tuple[UnseenText, ...]:
+        """The texts of the HTML that a person does not see, part after part."""
+        return tuple(text for page in self._shown_pages() for text in page.unseen)
+
+    def links(self) -> tuple[str, ...]:
+        """The addresses of all links: those seen in HTML, else those written in plain text."""
+        pages = self._shown_pages()
+        if pages:
+            return tuple(dict.fromkeys(link for page in pages for link in page.links))
+        return tuple(dict.fromkeys(islice(_written_links(self.plain_text()), MAX_WRITTEN_LINKS)))
+
+    def text(self) -> str:
+        """The text that a person reads: plain, and of the HTML where that says something else."""
+        visible = [(segment, self._shown(segment)) for segment in self.segments]
+        is_mixed = len({bool(segment.plain) for segment, _ in visible}) > 1
+        if is_mixed:  # programs that know no multipart/alternative send both forms in a row
+            words = {
+                word for segment, text in visible if segment.plain for word in _WORDS.findall(text)
+            }
+            visible = [
+                (segment, text)
+                for segment, text in visible
+                if segment.plain or not _repeats(text, words)
+            ]
+        return _joined(text for _, text in visible)
+
+    def has_words(self) -> bool:
+        """Whether a person sees anything but blanks and tags, as far as a quick look shows."""
+        plain = [segment.plain for segment in self.segments if segment.plain]
+        return any(_TAG.sub("", text_of(part)).strip() for part in (*plain, *self._html_parts()))
+
+    def _text_of(self, part: Part) -> str:
         """The characters of a textual part, decoded once."""
         if part not in self._texts:
-            self._texts[part] = text_of(part, note)
+            self._texts[part] = text_of(part, self._note)
         return self._texts[part]
 
-    def page(self, part: Part, note: Note) -> VisibleText:
+    def _page(self, part: Part) -> VisibleText:
         """The visible text of an HTML part, read once."""
         if part not in self._pages:
             from nornmail.html.document import read_page  # only mail with HTML loads the engine
 
-            self._pages[part] = read_page(self.text_of(part, note), note)
+            self._pages[part] = read_page(self._text_of(part), self._note)
         return self._pages[part]
 
-    def html_parts(self) -> Iterator[Part]:
-        """All that is HTML, in order."""
-        for segment in self.segments:
-            yield from segment.html
+    def _html_parts(self) -> list[Part]:
+        return [part for segment in self.segments for part in segment.html]
+
+    def _shown_pages(self) -> list[VisibleText]:
+        return list(map(self._page, self._html_parts()))
+
+    def _shown(self, segment: Segment) -> str:
+        plain = ""
+        if segment.plain:
+            plain = self._text_of(segment.plain)
+            parameters = segment.plain.parameters
+            if parameters.get("format", "").lower() == "flowed":
+                plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", self._note)
+        if segment.html:
+            shown = "\n".join(self._page(part).text for part in segment.html)
+            if not plain.strip():
+                return shown
+            from nornmail.message.alternatives import says_other  # as the engine: where needed
+
+            if says_other(plain, shown):
+                self._note("a plain part that does not say what its HTML shows")
+                return shown
+        return plain_without_invisible(plain, self._note)
 
 
-def find_body(root: Part) -> Body:
+def find_body(root: Part, note: Note = ignore) -> Body:
     """Sort the leaves of ``root``. What is attached as a message is not looked into."""
-    body = Body()
+    body = Body(note)
     body.segments = _segments(root, body, _Place(is_first=True, is_form=True))
     # A text with a file name that is all the text there is; it remains an attachment as well.
     named = [
@@ -99,19 +165,12 @@ def find_body(root: Part) -> Body:
         and part.content_type in ("text/plain", "text/html")
         and "content-id" not in part.headers
     ]
-    if named and not any(
-        _TAG.sub("", body.text_of(part, ignore)).strip() for part in _shown_parts(body)
-    ):
+    if named and not body.has_words():
         body.segments += [
             Segment(html=[part]) if part.content_type == "text/html" else Segment(plain=part)
             for part in named
         ]
     return body
-
-
-def _shown_parts(body: Body) -> Iterator[Part]:
-    yield from (segment.plain for segment in body.segments if segment.plain)
-    yield from body.html_parts()
 
 
 @dataclass(slots=True)
@@ -211,69 +270,6 @@ def _related_root(part: Part) -> Part:
 def _attach(part: Part, body: Body, place: _Place) -> None:
     visible = part.disposition == "inline" or (place.in_related and "content-id" in part.headers)
     body.attached.append((part, visible and part.disposition != "attachment"))
-
-
-def plain_text(body: Body, note: Note = ignore) -> str:
-    """The plain text as it was sent, part after part, each beginning on a line of its own."""
-    return _joined(body.text_of(segment.plain, note) for segment in body.segments if segment.plain)
-
-
-def html_of(body: Body, note: Note = ignore) -> str:
-    """All the HTML, part after part."""
-    return _joined(body.text_of(part, note) for part in body.html_parts())
-
-
-def html_text(body: Body, note: Note = ignore) -> str:
-    """The text that a person sees of the HTML, part after part."""
-    return _joined(body.page(part, note).text for part in body.html_parts())
-
-
-def unseen_text(body: Body, note: Note = ignore) -> tuple[UnseenText, ...]:
-    """The texts of the HTML that a person does not see, part after part."""
-    return tuple(text for part in body.html_parts() for text in body.page(part, note).unseen)
-
-
-def links_of(body: Body, note: Note = ignore) -> tuple[str, ...]:
-    """The addresses of all links: those seen in the HTML, else those written in the plain text."""
-    pages = [body.page(part, note) for part in body.html_parts()]
-    if pages:
-        return tuple(dict.fromkeys(link for page in pages for link in page.links))
-    return tuple(dict.fromkeys(islice(_written_links(plain_text(body, note)), MAX_WRITTEN_LINKS)))
-
-
-def shown_text(body: Body, note: Note = ignore) -> str:
-    """The text that a person reads: the plain parts, and HTML where there is no plain part."""
-    visible = [(segment, _shown(segment, body, note)) for segment in body.segments]
-    is_mixed = len({bool(segment.plain) for segment, _ in visible}) > 1
-    if is_mixed:  # programs that know no multipart/alternative send both forms in a row
-        words = {
-            word for segment, text in visible if segment.plain for word in _WORDS.findall(text)
-        }
-        visible = [
-            (segment, text)
-            for segment, text in visible
-            if segment.plain or not _repeats(text, words)
-        ]
-    return _joined(text for _, text in visible)
-
-
-def _shown(segment: Segment, body: Body, note: Note) -> str:
-    plain = ""
-    if segment.plain:
-        plain = body.text_of(segment.plain, note)
-        parameters = segment.plain.parameters
-        if parameters.get("format", "").lower() == "flowed":
-            plain = unflow(plain, parameters.get("delsp", "").lower() == "yes", note)
-    if segment.html:
-        shown = "\n".join(body.page(part, note).text for part in segment.html)
-        if not plain.strip():
-            return shown
-        from nornmail.message.alternatives import says_other  # as the engine: only where needed
-
-        if says_other(plain, shown):
-            note("a plain part that does not say what its HTML shows")
-            return shown
-    return plain_without_invisible(plain, note)
 
 
 def _written_links(text: str) -> Iterator[str]:

@@ -29,7 +29,8 @@ _BRACKETED = re.compile(r"<([^<>\s]+)>")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _MACHINES = re.compile(
     r"(?:mailer.?daemon|postmaster|mdaemon|mail[._ -]?(?:delivery|administrator|system)"
-    r"|system administrator|[a-z0-9]*_?smtp_|[a-z]+_antivirus_|imss|interscan)",
+    r"|microsoftexchange[0-9a-f]{32}|system administrator|[a-z0-9]*_?smtp_|[a-z]+_antivirus_"
+    r"|imss|interscan)",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
@@ -46,7 +47,7 @@ _SUBJECT = re.compile(
 )
 _SURE_SUBJECT = re.compile(
     r"""undeliver|non-?deliver|returned\ mail|mail\ (?:delivery\ fail|could\ not\ be\ deliver)
-    |delivery\ (?:status\ notification|fail|notification)|failure\ notice|delivery\ has\ failed
+    |delivery\ (?:status\ notification|fail|notification|delayed|has\ failed)|failure\ notice
     |unzustellbar|non\ remis|échec\ de\ la\ remise|no\ se\ puede\ entregar|não\ entreg
     |onbestelbaar|non\ recapitabile|не\ доставлен|nie\ można\ dostarczyć""",
     re.IGNORECASE | re.VERBOSE,

@@ -135,7 +135,7 @@ def read_notice(
         failed: the addresses of X-Failed-Recipients; then only the words about them are looked for.
         is_titled: the subject is that of a report, so that weaker shapes of an address count.
     """
-    text = text[:MAX_NOTICE_CHARS]
+    text = text[:MAX_NOTICE_CHARS].replace("\u2019", "'")
     copy = _copy_in(text)
     lines = [line[:MAX_NOTICE_LINE_CHARS] for line in text[:copy].split("\n")]
     region = "\n".join(lines)

@@ -15,16 +15,7 @@ from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
 from nornmail.message.attachment import Attachment, write_new
-from nornmail.message.body import (
-    Body,
-    find_body,
-    html_of,
-    html_text,
-    links_of,
-    plain_text,
-    shown_text,
-    unseen_text,
-)
+from nornmail.message.body import Body, find_body
 from nornmail.message.headers import (
     Headers,
     decode_text,
@@ -263,7 +254,7 @@ class Message:
 
     @cached_property
     def _body(self) -> Body:
-        return find_body(self._root)
+        return find_body(self._root, self._defects.note)
 
     @cached_property
     def text(self) -> str:
@@ -273,7 +264,7 @@ class Message:
         for transport alone are put together again (format=flowed, RFC 3676). ``""`` when there is
         nothing to read. It is a stranger's text: to a language model it is data.
         """
-        return shown_text(self._body, self._defects.note)
+        return self._body.text()
 
     @cached_property
     def plain_text(self) -> str:
@@ -282,7 +273,7 @@ class Message:
         Neither made from HTML nor put together again. The text of an attached message is not part
         of it.
         """
-        return plain_text(self._body, self._defects.note)
+        return self._body.plain_text()
 
     @cached_property
     def html(self) -> str:
@@ -290,12 +281,12 @@ class Message:
 
         Several HTML parts are joined in their order, each on a line of its own.
         """
-        return html_of(self._body, self._defects.note)
+        return self._body.html()
 
     @cached_property
     def html_text(self) -> str:
         """The text that a person sees of the HTML, with or without a plain part; ``""`` if none."""
-        return html_text(self._body, self._defects.note)
+        return self._body.html_text()
 
     @cached_property
     def unseen_text(self) -> tuple[UnseenText, ...]:
@@ -304,7 +295,7 @@ class Message:
         What is kept out of ``text``: what styles hide, and what it was too costly to be sure of. No
         comments, scripts or style sheets. Meant for a look at it by a person, not for a model.
         """
-        return unseen_text(self._body, self._defects.note)
+        return self._body.unseen_text()
 
     @cached_property
     def links(self) -> tuple[str, ...]:
@@ -313,7 +304,7 @@ class Message:
         ``text`` shows long ones shortened. Those of the HTML; without HTML, those written in the
         plain text. A stranger's addresses: none is opened.
         """
-        return links_of(self._body, self._defects.note)
+        return self._body.links()
 
     @cached_property
     def new_text(self) -> str:

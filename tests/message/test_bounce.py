@@ -334,6 +334,31 @@ def test_the_code_of_a_notice_may_stand_anywhere(text: str, status: str) -> None
     assert [(one.address, one.status) for one in bounce.recipients] == [("ann@x.example", status)]
 
 
+@pytest.mark.parametrize(
+    ("subject", "text", "expected"),
+    [
+        pytest.param(
+            "Non remis : Offre",
+            "Votre message \u00e0 ann@x.example n\u2019a pas pu \u00eatre remis.\n\n"
+            "Code d\u2019\u00e9tat : 550 5.1.10\n",
+            ("failed", "5.1.10"),
+            id="French",
+        ),
+        pytest.param(
+            "Delivery delayed: Offer",
+            "Delivery is delayed to these recipients:\n\nann@x.example (ann@x.example)\n\n"
+            "This message hasn't been delivered yet.\n\nServer error: '451 4.4.0 no answer'\n",
+            ("delayed", "4.4.0"),
+            id="a delay",
+        ),
+    ],
+)
+def test_a_notice_of_Exchange(subject: str, text: str, expected: tuple[str, str]) -> None:
+    sender = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example"
+    bounce = read(notice(text, sender=sender, subject=subject))
+    assert [(failed.action, failed.status) for failed in bounce.recipients] == [expected]
+
+
 def test_what_Exchange_says_without_a_diagnostic_code() -> None:
     group = (
         "Final-Recipient: rfc822;ann@x\nAction: failed\n"

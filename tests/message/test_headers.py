@@ -295,6 +295,7 @@ _WRITTEN: Final = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; cha
             b"X-Long: a\nby mx.example.org; Fri\n", id="a fold of words that lost its blank"
         ),
         pytest.param(b"no field at all\n", id="no colon"),
+        pytest.param(b"--\n", id="two dashes"),
         pytest.param(b"Scan Result: a\nX-Last: b\n", id="a field below it"),
         pytest.param(b"Scan Result: clean\r\n", id="another line end"),
     ],
