@@ -27,11 +27,15 @@ class DeliveryContext:
     Args:
         delivery_id: the message's, the same at every attempt.
         message: the message.
+
+    Attributes:
+        after: what the handler asked for to be done with the message, as text.
     """
 
     def __init__(self, delivery_id: str, message: Any = None) -> None:
         self.delivery_id = delivery_id
         self.message = message
+        self.after = ""
         self._used: set[str] = set()
 
     def take(self, outbox: str) -> None:

@@ -7,6 +7,7 @@ makes new ones. The one rule that is enforced here is the table of states: see :
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -188,6 +189,38 @@ class InboxRecord:
     address: str
     created_at: float
     backfill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What a handler asked for to be done with its message, beyond the settings.
+
+    Attributes:
+        move_to: the mailbox that it is moved to, ``None`` where the settings decide.
+        flags: that it gets as well.
+    """
+
+    move_to: str | None = None
+    flags: tuple[str, ...] = ()
+
+    def to_reason(self) -> str:
+        """The text that is kept as the reason of the handled entry; ``""`` for nothing."""
+        return "" if self == After() else _AFTER + json.dumps([self.move_to, *self.flags])
+
+    @classmethod
+    def from_reason(cls, reason: str) -> After:
+        """What :meth:`to_reason` has kept."""
+        if not reason.startswith(_AFTER):
+            return cls()
+        move_to, *flags = json.loads(reason.removeprefix(_AFTER))
+        return cls(move_to, tuple(flags))
+
+    def and_then(self, other: After) -> After:
+        """Both: what two inboxes of a message asked for; the last mailbox counts."""
+        return After(other.move_to or self.move_to, tuple(dict.fromkeys(self.flags + other.flags)))
+
+
+_AFTER = "after: "
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,16 @@ class Message:
     truncated: bool
     authserv_id: str | None
     _fetch_rest: Callable[[], Iterable[bytes]] | None
+    _on_after: Callable[[str | None, tuple[str, ...]], object] | None
     _defects: Defects
 
     def __init__(
-        self, facts: dict[str, Any], fetch_rest: Callable[[], Iterable[bytes]] | None = None
+        self,
+        facts: dict[str, Any],
+        fetch_rest: Callable[[], Iterable[bytes]] | None = None,
+        on_after: Callable[[str | None, tuple[str, ...]], object] | None = None,
     ) -> None:
-        self.__dict__.update(facts, _fetch_rest=fetch_rest, _defects=Defects())
+        self.__dict__.update(facts, _fetch_rest=fetch_rest, _on_after=on_after, _defects=Defects())
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a message cannot be changed: {name}")
@@ -110,7 +114,7 @@ class Message:
         return {name: self.__dict__[name] for name in _FACTS}
 
     def __setstate__(self, facts: dict[str, Any]) -> None:
-        self.__dict__.update(facts, _fetch_rest=None, _defects=Defects())
+        self.__dict__.update(facts, _fetch_rest=None, _on_after=None, _defects=Defects())
 
     def __repr__(self) -> str:
         where = f" {self.ref}" if self.ref else ""
@@ -397,6 +401,27 @@ class Message:
         )
         return self._defects.all()
 
+    # What becomes of it
+
+    def after(self, *, move_to: str | None = None, flags: Iterable[str] = ()) -> None:
+        r"""Ask for what is done with this one message in the mailbox, once it is handled.
+
+        It is recorded together with the success of the handler, and done as ``\\Seen`` is: after
+        the last inbox, and again until the server has confirmed it. A second call replaces the
+        first; a handler that fails asks for nothing.
+
+        Args:
+            move_to: the mailbox to move it to, in place of what the settings say.
+            flags: to set as well, such as ``"\\Flagged"`` or a keyword.
+
+        Raises:
+            ConfigurationError: a flag or the mailbox cannot be used.
+            NornmailError: this object is not a message that a poller delivers.
+        """
+        if self._on_after is None:
+            raise NornmailError("after() is for the message that a poller delivers to its handler")
+        self._on_after(move_to, tuple(flags))
+
     # Other shapes
 
     @overload
@@ -566,6 +591,7 @@ def parse_message(
     received_at: datetime | None = None,
     truncated: bool = False,
     fetch_rest: Callable[[], Iterable[bytes]] | None = None,
+    on_after: Callable[[str | None, tuple[str, ...]], object] | None = None,
     authserv_id: str | None = None,
 ) -> Message:
     """Make a :class:`Message` from bytes. It costs next to nothing, and no bytes make it raise.
@@ -573,6 +599,7 @@ def parse_message(
     Args:
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR. A string, as one types
             it in a console, is taken as UTF-8.
+        on_after: called with the arguments of :meth:`Message.after`.
         fetch_rest: yields the whole message's bytes when ``truncated``; raises NornmailError.
         ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
@@ -588,4 +615,4 @@ def parse_message(
         bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
         authserv_id,
     )  # fmt: skip
-    return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest)
+    return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest, on_after)

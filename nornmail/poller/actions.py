@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nornmail.errors import CommandRefused, Throttled
-from nornmail.model import Entry, PutEntry, State
+from nornmail.model import After, Entry, PutEntry, State
 from nornmail.poller.decisions import action_delay, may_touch
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import digest_of, header_digest_of
@@ -56,8 +56,8 @@ class Actions:
         self._ledger = ledger
         self._settings = settings
         self._open_other = open_other
-        self._refusals = 0
-        self._not_before = 0.0
+        self._refusals: dict[After, int] = {}
+        self._not_before: dict[After, float] = {}
         # Open actions that an earlier process or connection left may have been begun there.
         self._begun_before = True
 
@@ -73,25 +73,33 @@ class Actions:
             ConnectionLost: unconfirmed actions stay open.
             Throttled: the same; that there is no room for another connection is only a refusal.
         """
-        if self._ledger.clock.monotonic() < self._not_before:
+        if self._ledger.clock.monotonic() < self._not_before.get(After(), 0.0):
             return
         while messages := self._ledger.open_actions(AT_ONCE):
-            try:
-                self._touch(
-                    connection, [_as_one(entries) for entries in messages if may_touch(entries)]
-                )
-            except (CommandRefused, Throttled) as refused:
-                if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
-                    raise
-                self._refusals += 1
-                wait = action_delay(self._refusals)
-                self._not_before = self._ledger.clock.monotonic() + wait
-                log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
+            progress = False
+            for after, alike in _by_request(messages).items():
+                if self._ledger.clock.monotonic() < self._not_before.get(after, 0.0):
+                    continue
+                try:
+                    self._touch(connection, [_as_one(m) for m in alike if may_touch(m)], after)
+                except (CommandRefused, Throttled) as refused:
+                    if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
+                        raise
+                    self._note_refusal(after, refused)
+                    continue
+                self._finish([entry for entries in alike for entry in entries])
+                self._refusals.pop(after, None)
+                progress = True
+            if not progress:
                 return
-            self._finish([entry for entries in messages for entry in entries])
-            self._refusals = 0
         # What an earlier epoch left open may have been begun, and be found again.
         self._begun_before = bool(self._ledger.stranded_actions(1))
+
+    def _note_refusal(self, after: After, refused: Exception) -> None:
+        self._refusals[after] = refusals = self._refusals.get(after, 0) + 1
+        wait = action_delay(refusals)
+        self._not_before[after] = self._ledger.clock.monotonic() + wait
+        log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
 
     def forget_stranded(self) -> None:
         """Finish entries of earlier epochs whose messages are no longer in the mailbox.
@@ -107,21 +115,24 @@ class Actions:
         finished = [replace(e, state=State.FINISHED, changed_at=now) for e in handled]
         self._ledger.commit(*map(PutEntry, finished))
 
-    def _touch(self, connection: Connection, entries: Sequence[Entry]) -> None:
+    def _touch(self, connection: Connection, entries: Sequence[Entry], after: After) -> None:
         """Carry out the actions for one entry of each message."""
         if not entries:
             return
         current = list(entries)
         # A message delivered with its headers alone was not handled as a whole: it stays.
         whole = [entry for entry in current if not entry.truncated]
+        move_to = after.move_to or self._settings.move_to
         again, self._begun_before = self._begun_before, True
-        if self._settings.delete_after_fetch:
+        if self._settings.delete_after_fetch and after.move_to is None:
             self._delete(connection, _uids(whole))
             current = [entry for entry in current if entry.truncated]
-        if self._settings.mark_as_read and current:
-            connection.add_flags(_uids(current), [SEEN])
-        if self._settings.move_to is not None and whole:
-            self._move(connection, whole, self._settings.move_to, again=again)
+        flags = [SEEN] if self._settings.mark_as_read else []
+        flags += [flag for flag in after.flags if flag not in flags]
+        if flags and current:
+            connection.add_flags(_uids(current), flags)
+        if move_to is not None and whole:
+            self._move(connection, whole, move_to, again=again)
         self._begun_before = again
 
     def _delete(self, connection: Connection, uids: UidSet) -> None:
@@ -190,6 +201,18 @@ class Actions:
                     taken.add(twin)
                     copied.append(entry.key.uid)
         return UidSet.of(copied)
+
+
+def _by_request(messages: Sequence[list[Entry]]) -> dict[After, list[list[Entry]]]:
+    """The messages by what their handlers asked for; those that asked for nothing come first."""
+    found: dict[After, list[list[Entry]]] = {After(): []}
+    for entries in messages:
+        after = After()
+        for entry in entries:
+            if entry.reason and entry.state in (State.HANDLED, State.FINISHED):
+                after = after.and_then(After.from_reason(entry.reason))
+        found.setdefault(after, []).append(entries)
+    return {after: alike for after, alike in found.items() if alike}
 
 
 def _as_one(siblings: Sequence[Entry]) -> Entry:

@@ -12,14 +12,16 @@ running from one poll to the next.
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
-from nornmail.errors import MessageGone, NornmailError
-from nornmail.model import KEEPS_RAW, UNROUTED, Entry, EntryKey, MessageRef, PutEntry, State
+from nornmail.context import current
+from nornmail.errors import ConfigurationError, HandlerError, MessageGone, NornmailError
+from nornmail.model import KEEPS_RAW, UNROUTED, After, Entry, EntryKey, MessageRef, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, BATCH_OCTETS
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
@@ -36,6 +38,7 @@ from nornmail.retry import (
     after_failure,
     revived,
 )
+from nornmail.settings.imap import same_mailbox
 from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
@@ -49,6 +52,9 @@ NOT_DELIVERED = "the store failed before the message was delivered"
 """The reason of a claim that this process could not write: the handler was not called."""
 SET_ASIDE = "delivery stopped before this inbox was reached"
 """The reason of a message that another inbox has had, and this one has not."""
+_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[]+")
+"""A flag or a keyword (RFC 3501, section 9)."""
+_NOT_TO_BE_SET = frozenset({"\\recent", "\\deleted"})
 LINGER = 0.01
 """Seconds that the polling thread waits for calls to end before it does something else: quick calls
 share a commit and cost no round trip each."""
@@ -591,6 +597,7 @@ class Delivery:
             received_at=None if received is None else utc_datetime(received),
             truncated=entry.truncated,
             fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
+            on_after=self._note_after,
             authserv_id=self.authserv_id,
         )
 
@@ -608,6 +615,21 @@ class Delivery:
             raise MessageGone(f"{ref} is another message now")
         yield begin
         yield from pieces
+
+    def _note_after(self, move_to: str | None, flags: tuple[str, ...]) -> None:
+        """Note what a handler asks for to be done with its message."""
+        handling = current()
+        if handling is None:
+            raise HandlerError("after() is for the handler that has the message, while it has it")
+        if move_to is not None and (
+            not move_to or same_mailbox(move_to, self.ledger.mailbox.mailbox)
+        ):
+            raise ConfigurationError("move_to", move_to, "must be another mailbox")
+        for flag in flags:
+            if not _FLAG.fullmatch(flag) or flag.lower() in _NOT_TO_BE_SET:
+                accepted = r"must be a flag such as \Flagged, or a keyword such as Later"
+                raise ConfigurationError("flags", flag, accepted)
+        handling.after = After(move_to, flags).to_reason()
 
     def _settled(self, entry: Entry, outcome: Outcome) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:

@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nornmail.clock import Clock
@@ -185,7 +185,11 @@ class HandlerCall:
 
     def outcome(self) -> Outcome:
         """How it ended; call it once :attr:`ended` is set."""
-        return returned(self.result) if self.error is None else raised(self.error)
+        if self.error is not None:
+            return raised(self.error)
+        outcome = returned(self.result)
+        after = self.handling.after
+        return replace(outcome, reason=after) if after and outcome.works else outcome
 
 
 _CALLS: contextvars.ContextVar[tuple[HandlerCall, ...]] = contextvars.ContextVar(

@@ -110,8 +110,8 @@ def deletes_what_is_truncated(patch: Patch) -> None:
     patch.setattr(
         Actions,
         "_touch",
-        lambda self, connection, entries: touch(
-            self, connection, [replace(entry, truncated=False) for entry in entries]
+        lambda self, connection, entries, after: touch(
+            self, connection, [replace(entry, truncated=False) for entry in entries], after
         ),
     )
 

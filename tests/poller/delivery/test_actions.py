@@ -3,12 +3,21 @@ r"""What becomes of handled mail on the server: deleted or moved, and nothing of
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
-from nornmail import ConnectionLost
+from nornmail import ConnectionLost, Message
 from nornmail.model import State
-from tests.poller.delivery.harness import World, failing_at, numbered, numbers, poll_in_spite_of
+from nornmail.testing import faults
+from tests.poller.delivery.harness import (
+    World,
+    embedded_only,
+    failing_at,
+    numbered,
+    numbers,
+    poll_in_spite_of,
+)
 
 FOREIGN = "somebody else's"
 WITHOUT = [
@@ -179,3 +188,80 @@ def test_mail_that_others_removed_before_it_was_flagged_is_no_trouble(world: Wor
     assert poller.poll_once().new == 0
     assert world.flags() == {}
     assert world.states() == {State.FINISHED: 2}
+
+
+def test_a_handler_says_what_becomes_of_its_message(world: World) -> None:
+    def handle(message: Message) -> None:
+        world.note(message)
+        if message.subject == "moved":
+            message.after(move_to="Later", flags=["\\Flagged"])
+        if message.subject == "flagged":
+            message.after(move_to="Nowhere")
+            message.after(flags=["\\Flagged", "Todo"])  # this replaces what was asked before
+
+    world.deliver("plain", "moved", "flagged")
+    world.poller(handle).poll_once()
+    flags = world.flags()
+    assert flags.keys() == {"plain", "flagged"}
+    assert flags["plain"] == {"\\Seen"}
+    assert {"\\Seen", "\\Flagged"} <= flags["flagged"]
+    (moved,) = world.stored("Later")
+    assert moved.flags >= {"\\Seen", "\\Flagged"}
+    assert world.states() == {State.FINISHED: 3}
+
+
+@embedded_only  # it says nothing about the server
+def test_what_a_handler_asked_for_outlives_the_connection_and_the_process(world: World) -> None:
+    def handle(message: Message) -> None:
+        message.after(flags=["\\Flagged"])
+        if message.attempt == 1:
+            raise ValueError("a handler that fails asks for nothing")
+
+    world.deliver("one")
+    first = world.poller(handle)
+    first.poll_once()
+    assert world.flags() == {"one": frozenset()}
+    assert world.server is not None
+    world.server.faults.add(faults.Cut("UID STORE", before=True, times=None))
+    world.clock.advance(60)
+    with pytest.raises(ConnectionLost):
+        first.poll_once()
+    assert world.states() == {State.HANDLED: 1}
+    first.close()
+    world.server.faults.clear()
+    world.poller(lambda _: None).poll_once()
+    assert world.flags() == {"one": {"\\Seen", "\\Flagged"}}
+
+
+@embedded_only
+def test_a_request_that_is_refused_holds_up_no_other_mail(world: World) -> None:
+    def handle(message: Message) -> None:
+        if message.subject == "odd":
+            message.after(flags=["Odd"])
+
+    assert world.server is not None
+    world.server.faults.add(faults.Answer("UID STORE", b"NO not here", on_nth=2))
+    world.deliver("odd", "two", "three")
+    world.poller(handle).poll_once()
+    assert world.flags() == {"odd": frozenset(), "two": {"\\Seen"}, "three": {"\\Seen"}}
+
+
+@embedded_only
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"move_to": "inbox"}, "move_to"),
+        ({"move_to": ""}, "move_to"),
+        ({"flags": ["\\Deleted"]}, "flags"),
+        ({"flags": ["two words"]}, "flags"),
+    ],
+    ids=["the same mailbox", "no mailbox", "a deletion", "no flag"],
+)
+def test_what_cannot_be_done_is_refused_in_the_handler(
+    world: World, asked: dict[str, Any], says: str
+) -> None:
+    world.deliver("one")
+    poller = world.poller(lambda message: message.after(**asked))
+    assert poller.poll_once().failed == 1
+    (entry,) = world.entries()
+    assert says in entry.reason
