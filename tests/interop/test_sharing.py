@@ -1,0 +1,155 @@
+"""Processes that share mailboxes through PostgreSQL: two are killed, one is stopped for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from nornmail.model import MailboxKey, State
+from nornmail.testing import MailServer
+from tests.stores.support import start
+from tests.support.postgresql import open_postgres, schema_of, server
+
+pytestmark = pytest.mark.interop
+
+LEASE_SECONDS = 3.0
+STOPPED_SECONDS = 3 * LEASE_SECONDS
+PROCESSES = 4
+PATIENCE = 240.0
+"""Seconds until everything is handled: a hundred times what it takes."""
+PAUSE = 0.05
+
+WORKER = """
+import os, random, sys, time
+import psycopg
+from nornmail import ImapSettings, LeaseHeld, NornmailError, Poller, PostgresStateStore
+
+number, host, schema, port, mailboxes, log, lease, holds = sys.argv[1:]
+file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+hold = holds == "holds"
+
+def handle(message):
+    global hold
+    os.write(file, f"{number} {message.subject}\\n".encode())
+    if hold:
+        hold = False
+        print("holding", message.subject, flush=True)
+        sys.stdin.readline()
+
+def connect():
+    options = f"-c search_path={schema}"
+    return psycopg.connect(host=host, user="postgres", dbname="postgres", options=options)
+
+store = PostgresStateStore(connect, lease_seconds=float(lease))
+pollers = [
+    Poller(
+        ImapSettings(host="127.0.0.1", port=int(port), username="ann@example.com",
+                     password="secret", use_ssl=False, mailbox=f"Box{at}"),
+        store=store, on_message=handle, start_from="all",
+    )
+    for at in range(int(mailboxes))
+]
+shuffled = random.Random(number)
+while True:
+    shuffled.shuffle(pollers)
+    for poller in pollers:
+        try:
+            poller.poll_once()
+        except LeaseHeld:
+            continue
+        except NornmailError as error:
+            print("refused", type(error).__name__, flush=True)
+        finally:
+            try:
+                poller.close()
+            except NornmailError as error:
+                print("refused", type(error).__name__, flush=True)
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mailboxes", "messages"),
+    [
+        pytest.param(10, 200, id="10 mailboxes"),
+        pytest.param(200, 4_000, id="200 mailboxes", marks=pytest.mark.long),
+    ],
+)
+def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, messages: int) -> None:
+    log, schema = tmp_path / "handled.log", schema_of(tmp_path)
+    log.touch()
+    host = str(server().directory)
+    with ExitStack() as stack:
+        mail = stack.enter_context(MailServer())
+        mail.add_user("ann@example.com", "secret")
+        for number in range(messages):
+            mail.deliver(
+                b"From: bob@example.org\r\nSubject: %d\r\nMessage-ID: <%d@x>\r\n\r\nx\r\n"
+                % (number, number),
+                mailbox=f"Box{number % mailboxes}",
+            )
+        store = stack.enter_context(closing(open_postgres(tmp_path)))
+
+        def begin(number: int) -> subprocess.Popen[str]:
+            process = start(
+                WORKER, number, host, schema, mail.imap_port, mailboxes, log, LEASE_SECONDS,
+                "holds" if number == 0 else "",
+            )  # fmt: skip
+            stack.callback(_end, process)
+            return process
+
+        stopped, *others = [begin(number) for number in range(PROCESSES)]
+        assert stopped.stdout is not None
+        assert stopped.stdin is not None
+        word, held = stopped.stdout.readline().split()
+        assert word == "holding"
+        os.kill(stopped.pid, signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        _until(lambda: len(_handled(log)) > messages // 4)
+        for process in others[:2]:
+            process.kill()
+        others.append(begin(PROCESSES))  # a new one takes its share without anybody being asked
+        # Another process takes the mailbox over, and the message that was in its handler.
+        _until(lambda: Counter(subject for _, subject in _handled(log))[held] == 2)
+        _until(lambda: time.monotonic() > stopped_at + STOPPED_SECONDS)
+        os.kill(stopped.pid, signal.SIGCONT)
+        stopped.stdin.write("\n")
+        stopped.stdin.flush()
+        refusal = stopped.stdout.readline().split()
+        assert refusal == ["refused", "LeaseLost"]  # its late write
+        keys = [MailboxKey("ann@example.com@127.0.0.1", f"Box{at}") for at in range(mailboxes)]
+        _until(lambda: sum(store.count(key, {State.FINISHED}) for key in keys) == messages)
+
+    times = Counter(subject for _, subject in _handled(log))
+    assert set(times) == set(map(str, range(messages)))
+    repeated = {subject: count for subject, count in times.items() if count > 1}
+    # One that stood still and two that were killed had one message in hand each.
+    assert held in repeated
+    assert len(repeated) <= 3, repeated
+    assert max(times.values()) <= 2 + 1, repeated
+
+
+def _handled(log: Path) -> list[tuple[str, str]]:
+    lines = log.read_text().splitlines()
+    return [(number, subject) for number, subject in map(str.split, lines)]
+
+
+def _until(condition: object) -> None:
+    assert callable(condition)
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(PAUSE)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.communicate()
