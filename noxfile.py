@@ -23,7 +23,7 @@ WSGI_SERVERS = ("gunicorn==27.0.1", "waitress==3.0.2")
 WEBHOOK_VERIFIER = ("standardwebhooks==1.1.0",)
 PYMAP = "pymap==0.36.7"
 NODE_CLIENTS = ("imapflow@2.10.2", "nodemailer@10.6.1")
-DATABASE_DRIVERS = ("psycopg[binary]==3.3.9",)
+DATABASE_DRIVERS = ("psycopg[binary]==3.3.9", "psycopg2-binary==2.9.13", "pg8000==1.31.6")
 SITE = ("sphinx==9.0.4", "myst-parser==5.2.0", "furo==2025.12.19")
 
 nox.needs_version = ">=2024.4.15"

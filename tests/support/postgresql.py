@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from nornmail import PostgresStateStore
+from tests.support.foreign import search_path, wait_until
 from tests.support.require import missing, module
 
 ADDRESS = "NORNMAIL_TEST_POSTGRESQL"
 """Where a child process of a test finds the server: the directory of its socket."""
+
+
+START_SECONDS = 20.0
 
 
 class PostgreSQL:
@@ -54,6 +58,49 @@ class PostgreSQL:
             self.stop()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Bouncer:
+    """A PgBouncer in transaction mode before the server of this process, on a socket."""
+
+    PORT = 6543
+
+    def __init__(self, program: str, upstream: Path) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="nornpgb-"))
+        user = "postgres" if os.name == "posix" and os.geteuid() == 0 else None
+        if user:
+            shutil.chown(self.directory, user)
+        config = self.directory / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\npostgres = host={upstream} port=5432 user=postgres\n[pgbouncer]\n"
+            f"unix_socket_dir={self.directory}\nlisten_port={self.PORT}\nauth_type=any\n"
+            "pool_mode=transaction\ndefault_pool_size=3\n"
+        )
+        self._process = subprocess.Popen(
+            [program, str(config)],
+            user=user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        atexit.register(self.remove)
+        socket = self.directory / f".s.PGSQL.{self.PORT}"
+        wait_until(socket.exists, START_SECONDS)
+
+    @classmethod
+    @cache
+    def of_this_process(cls) -> Bouncer:
+        """The one of this process; the test is skipped where there is none on this machine."""
+        program = shutil.which("pgbouncer", path=search_path())
+        if program is None:
+            missing("postgresql", "apt-get install pgbouncer")
+        return cls(program, server().directory)
+
+    def remove(self) -> None:
+        """Stop it, and remove its files."""
+        self._process.terminate()
+        self._process.wait(START_SECONDS)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 @cache
