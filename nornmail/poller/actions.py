@@ -217,6 +217,8 @@ def _by_request(messages: Sequence[list[Entry]]) -> dict[After, list[list[Entry]
 
 def _as_one(siblings: Sequence[Entry]) -> Entry:
     """The handled entry that represents a message in all its inboxes."""
+    if len(siblings) == 1:
+        return siblings[0]
     handled = next(entry for entry in siblings if entry.state is State.HANDLED)
     return replace(handled, truncated=any(entry.truncated for entry in siblings))
 

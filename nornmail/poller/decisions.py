@@ -54,6 +54,9 @@ def action_delay(refusals: int) -> float:
     return min(FIRST_ACTION_DELAY * 2.0 ** min(refusals - 1, 30), LONGEST_ACTION_DELAY)
 
 
+_HANDLED = frozenset({State.HANDLED, State.FINISHED})
+
+
 def may_touch(siblings: Collection[Entry]) -> bool | None:
     """Whether the mailbox is touched for a message that an inbox handled (rules 5 and 12).
 
@@ -64,13 +67,15 @@ def may_touch(siblings: Collection[Entry]) -> bool | None:
         ``None`` while one of them is not settled yet; ``False`` where one is dead, or where nobody
         handled it but ``on_unrouted``: it is left as it is.
     """
+    if len(siblings) == 1:  # nearly always
+        (entry,) = siblings
+        if entry.state in UNSETTLED:
+            return None
+        return entry.state in _HANDLED and entry.key.inbox != UNROUTED
     states = {entry.state for entry in siblings}
     if states & UNSETTLED:
         return None
-    handled = any(
-        entry.state in (State.HANDLED, State.FINISHED) and entry.key.inbox != UNROUTED
-        for entry in siblings
-    )
+    handled = any(entry.state in _HANDLED and entry.key.inbox != UNROUTED for entry in siblings)
     return handled and State.DEAD not in states
 
 
