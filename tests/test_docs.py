@@ -389,7 +389,7 @@ def test_the_plain_port_on_the_page_is_the_default_without_tls() -> None:
     rows = table(SETTINGS, "variable", "field", "default", "meaning")
     (meaning,) = [row[3] for row in rows if row[1] == "port"]
     plain = ImapSettings(host="imap.example.com", use_ssl=False)
-    assert f"`{plain.port}` is the default with `IMAP_USE_SSL=false`" in meaning
+    assert f"`{plain.port}` is the default with `IMAP_USE_SSL=false" in meaning
 
 
 def test_the_arguments_on_the_page_are_those_of_the_poller() -> None:
