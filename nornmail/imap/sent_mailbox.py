@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Literal, TypeAlias
 
 from nornmail.errors import CommandRefused
 from nornmail.imap.connection import Connection, ListedMailbox
 from nornmail.imap.results import Body
+from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.settings.providers import provider_of
 
@@ -80,6 +82,9 @@ class SentMailbox:
             Gmail, Outlook.com, Microsoft 365 and Proton's bridge by host and port. Nothing is put
             there then, and a message of unknown outcome is still looked for.
         connect: the connector, for tests.
+
+    Attributes:
+        abort: ends every wait for the server, from another thread.
     """
 
     def __init__(
@@ -96,7 +101,8 @@ class SentMailbox:
         if saved_by_server is None:
             saved_by_server = provider_of(imap.host, imap.port).keeps_sent
         self._saved_by_server = saved_by_server
-        self._connect = connect or Connection.open
+        self.abort = Abort()
+        self._connect = connect or partial(Connection.open, abort=self.abort)
 
     @property
     def server_saves_sent(self) -> bool:

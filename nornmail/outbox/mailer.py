@@ -191,7 +191,8 @@ class Mailer:
         self._status = StatusTracker(self._clock)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
-        abort = Abort()
+        # Where it has one, a copy of sent mail that hangs is aborted as well.
+        abort, copies = Abort(), getattr(sent_mailbox, "abort", None)
         connection = CachedSession(
             open_session or partial(Session.open, settings, clock=self._clock, abort=abort),
             self._clock,
@@ -212,7 +213,7 @@ class Mailer:
             ),
             self._clock,
             self._status,
-            abort,
+            [abort, *([copies] if isinstance(copies, Abort) else [])],
         )
         self._enqueuer = Enqueuer(
             self._store,

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from nornmail.clock import Clock
@@ -65,16 +65,16 @@ class Worker:
         runner: of the queue.
         clock: for the waits.
         status: shows the state of the mailer.
-        abort: ends what the connection of the queue waits for.
+        aborts: end what the connections of the queue wait for.
     """
 
     def __init__(
-        self, runner: QueueRunner, clock: Clock, status: StatusTracker, abort: Abort
+        self, runner: QueueRunner, clock: Clock, status: StatusTracker, aborts: Sequence[Abort]
     ) -> None:
         self._runner = runner
         self._clock = clock
         self._status = status
-        self._abort = abort
+        self._aborts = tuple(aborts)
         self._work = threading.Lock()
         self._thread_id: int | None = None
         self._lock = threading.RLock()
@@ -141,12 +141,17 @@ class Worker:
             return False
         thread.join(ABORT_AFTER if timeout is None else min(timeout, ABORT_AFTER))
         if thread.is_alive() and (timeout is None or timeout > ABORT_AFTER):
-            self._abort.abort()  # a server that hangs; a message whose content goes out is finished
+            for abort in self._aborts:  # a server hangs; content that goes out is finished
+                abort.abort()
             thread.join(None if timeout is None else timeout - ABORT_AFTER)
         if thread.is_alive():
             return False
-        self._abort.clear()
+        self._clear_aborts()
         return True
+
+    def _clear_aborts(self) -> None:
+        for abort in self._aborts:
+            abort.clear()
 
     def close_thread(self, timeout: float = 0.0) -> None:
         """Tell the thread to end, whoever uses it, and wait for that."""
@@ -256,7 +261,7 @@ class Worker:
     def _loop(self, stopped: threading.Event, before: threading.Thread | None) -> None:
         if before is not None:
             before.join()  # it is ending, and uses the queue runner until it has
-            self._abort.clear()
+            self._clear_aborts()
         try:
             while not stopped.is_set():
                 self._bell.clear()

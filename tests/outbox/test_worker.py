@@ -13,10 +13,13 @@ import pytest
 
 from nornmail import (
     HandlerError,
+    ImapSettings,
     Mailer,
     MemoryStateStore,
     NornmailError,
     SendLimits,
+    SentMailbox,
+    SmtpSettings,
     SqliteStateStore,
     StoreError,
     events,
@@ -25,6 +28,7 @@ from nornmail.clock import SystemClock
 from nornmail.model import MailboxKey
 from nornmail.outbox import worker
 from nornmail.outgoing import Recipient, RecipientStatus
+from nornmail.testing import MailServer, faults
 from tests.outbox.fake import OUTBOX, UNREACHABLE, World, world
 from tests.smtp.scripted import SILENCE, scripted
 
@@ -288,3 +292,23 @@ def test_stop_waits_for_no_server_that_hangs() -> None:
         result = mailer.result("k")
         assert result is not None
         assert result.state == "queued"
+
+
+def test_stop_waits_for_no_server_of_copies_that_hangs() -> None:
+    with MailServer() as server:
+        server.add_user("agent@example.com", "secret")
+        server.faults.add(faults.Silent("APPEND", times=None))
+        account: dict[str, Any] = {"username": "agent@example.com", "password": "secret"}
+        copies = SentMailbox(
+            ImapSettings(host=server.host, port=server.imap_port, use_ssl=False, **account)
+        )
+        smtp = SmtpSettings(host=server.host, port=server.smtp_port, use_tls=False, **account)
+        mailer = Mailer(smtp, MemoryStateStore(), sent_mailbox=copies)
+        mailer.send(TO, "s", "t", key="k")
+        mailer.start()
+        until(lambda: any(b"APPEND" in command for command in server.commands))
+        assert mailer.stop(timeout=SECONDS)
+        mailer.close()
+        result = mailer.result("k")
+    assert result is not None
+    assert result.state == "sent"
