@@ -62,6 +62,7 @@ TESTS = (
     "tests/model",
     "tests/kill",
     "tests/test_locks.py",
+    "tests/imap/test_sent_mailbox.py",
 )
 """The tests of these rooms."""
 

@@ -88,9 +88,9 @@ def fitting_tests(tests: Sequence[KnownTest], mutant: Mutant) -> list[KnownTest]
     that file of the package, or run nothing themselves. Where no test runs the lines
     themselves, as with those of an import, the function's, class's or file's tests fit.
     """
-    hits = [test for test in tests if test.runs(mutant.path, mutant.lines)]
-    if not hits:
-        hits = [test for test in tests if test.runs(mutant.path, mutant.around)]
+    hits: list[KnownTest] = []
+    for lines in (mutant.lines, mutant.around, (1, sys.maxsize)):
+        hits = hits or [test for test in tests if test.runs(mutant.path, lines)]
     files: dict[str, list[KnownTest]] = defaultdict(list)
     for test in hits:
         files[test.file].append(test)
