@@ -140,7 +140,9 @@ def _of_block(block: list[ast.stmt]) -> Iterator[Change]:
         if _can_be_dropped(statement):
             gone = _replace(block, index, [ast.Pass()])
             yield Change(f"{_text(statement)} dropped", _lines(statement), gone)
-        if index and _acts(statement) and _acts(block[index - 1]):
+        # Two assignments of attributes nearly always mean the same in either order.
+        calls = any(isinstance(one, ast.Expr) for one in block[max(0, index - 1) : index + 1])
+        if index and calls and _acts(statement) and _acts(block[index - 1]):
             words = f"{_text(block[index - 1])} and {_text(statement)} swapped"
             swapped = _replace(block, index - 1, [statement, block[index - 1]])
             yield Change(words, (block[index - 1].lineno, _lines(statement)[1]), swapped)

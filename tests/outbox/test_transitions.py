@@ -44,6 +44,20 @@ def test_when_the_next_one_may_go(sent: list[float], limits: SendLimits, wait: f
     assert until_slot([NOW - ago for ago in sent], limits, NOW) == pytest.approx(wait)
 
 
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [(SendLimits(5, None), 5), (SendLimits(None, 7), 7), (SendLimits(5, 100), 100)],
+)
+def test_how_many_submission_times_decide(limits: SendLimits, most: int) -> None:
+    assert limits.most == most
+
+
+@pytest.mark.parametrize(("due", "wait"), [(NOW + 30.0, 30.0), (NOW, 0.0), (NOW - 5.0, 0.0)])
+def test_when_a_message_is_due(due: float, wait: float) -> None:
+    message = replace(letter(QueueState.QUEUED, P), due_at=due)
+    assert transitions.until_due(message, NOW) == wait
+
+
 def test_waits_double_up_to_an_hour_with_some_chance_in_them() -> None:
     dice = random.Random(1)
     for attempts in range(1, 2_000):
