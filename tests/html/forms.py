@@ -190,6 +190,10 @@ HIDDEN: Final = {
         a_background_of_a_pixel=".k{color:#fff;background:linear-gradient(#000,#000)"
         " no-repeat;background-size:1px 1px}",
     ),
+    "a root without a box": "<style>html{display:contents;content-visibility:hidden}</style>{t}",
+    "a narrow cell": "<table><td style='max-width:0;color:#fff;background:#036'>{t}</table>",
+    "a cell in a row that is moved on its line": "<b style=margin-left:-9000px><i"
+    " style=display:table-cell><p>{t}",
     "a cell without its content": "<table><td style=content-visibility:hidden>{t}",
     "a collapsed row around a visible cell": "<table><tr style=visibility:collapse><td"
     " style=visibility:visible>{t}",
@@ -283,6 +287,11 @@ SHOWN: Final = {
         a_fetched_sheet="@import url(x.css);",
         a_semicolon_too_many="x;.k{display:none}",
     ),
+    "a line with a height in a box without one": "<div style=background:#036;line-height:0><p"
+    " style=line-height:20px;color:#fff>{t}",
+    "a line in a cell without one": "<table><td style=background:#036;line-height:0><p"
+    " style=line-height:20px;color:#fff>{t}</table>",
+    "a float to the right": "<p style=float:right;margin-left:-9000px>{t}",
     "a float in a box that holds it": "<div style=background:#000;overflow:hidden><p"
     " style=float:left;color:#fff>{t}",
     "a float in a box without height": "<div style=background:#000><p style=float:left>{t}",

@@ -64,6 +64,8 @@ def compute(
     if is_root and style.is_dark:
         style.group, style.color = Group(_DARK_CANVAS), WHITE
     style.display = sets.get("display", "")
+    if is_root and style.display == "contents":
+        style.display = "block"
     is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
     if is_out:
         style.is_out = True
@@ -98,8 +100,8 @@ def compute(
 
 
 _INKS: Final = frozenset(
-    {"background-clip", "color", "text-fill-color", "text-shadow", "text-stroke-color",
-     "text-stroke-width"}
+    {"background-clip", "color", "font-size", "line-height", "text-fill-color", "text-shadow",
+     "text-stroke-color", "text-stroke-width"}
 )  # fmt: skip
 
 
@@ -332,7 +334,7 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
         applied = None
     if applied is not None or opacity < 1 or blend != "normal":
         style.group = paint.inner_group(style.group, applied, opacity, blend)
-        style.block_group = None
+        style.block_group = style.thin_group = style.cell_group = None
 
 
 _GROUPING: Final = frozenset({"backdrop-filter", "filter", "mix-blend-mode", "opacity"})
@@ -342,6 +344,7 @@ def _paint(style: Style, sets: Mapping[str, Value]) -> None:
     """The element's own background, and shadows that lie on it."""
     if _PAINTING.isdisjoint(sets) or _is_beside_text(style, sets):
         return
+    _set_thin_groups(style, sets)
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
     image = sets.get("background-image")
@@ -365,16 +368,28 @@ _PAINTING: Final = frozenset(
 )
 
 
+def _set_thin_groups(style: Style, sets: Mapping[str, Value]) -> None:
+    """Lines without height make a box without any; a cell may be as large as the one next to it."""
+    is_thin = line_height(style) < SLIT and not style.layout.is_inline
+    most = sets.get("max-width")
+    if style.layout.grows:
+        is_narrow = isinstance(most, Length) and not most.share and most.pixels(style.size) < SLIT
+        style.is_narrow = is_narrow and "width" not in sets
+        style.thin_group = None
+        style.cell_group = style.group if is_thin or style.is_narrow else None
+    elif not is_thin or style.height is not None:
+        style.thin_group = style.cell_group = None
+    elif style.thin_group is None:
+        style.thin_group = style.group
+
+
 def _is_beside_text(style: Style, sets: Mapping[str, Value]) -> bool:
     """Whether a box is too small for its background to lie behind its text."""
-    if style.layout.is_inline or sets.get("background-clip") is True:
+    if style.layout.is_inline or style.layout.grows or sets.get("background-clip") is True:
         return False
-    if style.layout.grows:  # a table is as large as its text, but for this
-        most = sets.get("max-width")
-        return isinstance(most, Length) and not most.share and most.pixels(style.size) < SLIT
     below = sets.get("padding-bottom", ZERO).pixels(style.size)
-    height = line_height(style) if style.height is None else style.height
-    return height + below < SLIT or (style.has_set_width and style.width < SLIT)
+    is_low = style.height is not None and style.height + below < SLIT
+    return is_low or (style.has_set_width and style.width < SLIT)
 
 
 def _depth(shadow: Shadow) -> float:
@@ -486,25 +501,32 @@ def is_inked(style: Style) -> bool:
     """Whether fill, stroke, shadow, or a background clipped to the text is seen."""
     fill = style.fill or style.color
     stroke = style.stroke_color or style.color
+    group = style.group
+    if style.thin_group is not None and line_height(style) < SLIT:
+        group = style.thin_group
     if style.stroke_width >= _COVERING * style.size:
-        return paint.is_seen(stroke, style.group)
-    if paint.is_seen(fill, style.group):
+        return paint.is_seen(stroke, group)
+    is_in_doubt = style.is_narrow or line_height(style) < SLIT
+    cell = style.cell_group if is_in_doubt else None
+    if cell is not None and not paint.is_seen(fill, cell):
+        return False
+    if paint.is_seen(fill, group):
         return True
-    if style.stroke_width >= 0.3 and paint.is_seen(stroke, style.group):
+    if style.stroke_width >= 0.3 and paint.is_seen(stroke, group):
         return True
     ink = style.back_ink
     if ink is not None and fill.alpha < 0.9:
-        return not isinstance(ink, Color) or paint.is_seen(ink, style.group)
-    return any(_is_seen_shadow(shadow, style) for shadow in style.shadows)
+        return not isinstance(ink, Color) or paint.is_seen(ink, group)
+    return any(_is_seen_shadow(shadow, group) for shadow in style.shadows)
 
 
 _COVERING: Final = 0.3
 """The width of a stroke, in sizes of the font, that leaves nothing of the letter."""
 
 
-def _is_seen_shadow(shadow: Shadow, style: Style) -> bool:
+def _is_seen_shadow(shadow: Shadow, group: Group) -> bool:
     is_near = abs(shadow.x) < 100 and abs(shadow.y) < 100 and shadow.blur < _WIDE_BLUR
-    return is_near and isinstance(shadow.color, Color) and paint.is_seen(shadow.color, style.group)
+    return is_near and isinstance(shadow.color, Color) and paint.is_seen(shadow.color, group)
 
 
 _WIDE_BLUR: Final = 12.0

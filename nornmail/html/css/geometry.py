@@ -46,6 +46,8 @@ def place(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     ):
         if style.layout.is_block:
             _leave_line(style)
+        elif not style.layout.is_inline:
+            style.shift = 0.0
         if not style.layout.is_inline:
             _limit_depth(style, 0.0)
         return
@@ -100,6 +102,8 @@ class _Box:
         style = self.style
         if style.layout.is_block:
             _leave_line(style)
+        elif not self.is_inline:  # its lines are its own
+            style.shift = 0.0
         left = self.pixels("padding-left")
         if self.sets.get("float") not in ("right", "inline-end"):
             left += self.pixels("margin-left")

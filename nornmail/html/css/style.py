@@ -130,6 +130,9 @@ class Style:
         line_indent: the indent of the line that its text is in.
         page_color: the color of the body, which tables have in quirks mode.
         block_group: what lies behind blocks in an inline element, whose background is not there.
+        cell_group: what lies behind a cell that may be too small for its text as well.
+        is_narrow: the cell may have no width.
+        thin_group: what lies behind lines that are too low for the background of their box.
         float_group, absolute_group: what lies behind floats, and behind what is positioned, where
             it is all there is in the box.
         back_ink: the color of a background that shows through the text alone.
@@ -166,6 +169,9 @@ class Style:
     back_ink: Color | str | None = None
     group = float_group = absolute_group = PAGE
     block_group: Group | None = None
+    thin_group: Group | None = None
+    cell_group: Group | None = None
+    is_narrow = False
     right = down = before = after = shift = 0.0
     width: float = CONTAINER
     height: float | None = None
