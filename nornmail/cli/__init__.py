@@ -8,7 +8,6 @@ a line on standard error and an exit status.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import re
 import sys
@@ -16,8 +15,11 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from nornmail import (
+    AuthenticationFailed,
+    CommandRefused,
     ComposeError,
     ConfigurationError,
+    ConnectionLost,
     DecisionRequired,
     NornmailError,
     StoreError,
@@ -44,6 +46,8 @@ COMMANDS = {
 """The commands, each a module of this package, with a line of help."""
 HOMES = {"demo": "nornmail.demo:add", "poll": "nornmail.cli.watch:add_poll"}
 """The function that adds a command, where it is not ``add`` of the module of its name."""
+OF_SERVERS = (AuthenticationFailed, CommandRefused, ConnectionLost)
+"""Errors of a connection, which ``nornmail check`` explains."""
 OPTIONS = {
     "attachments": "--attach",
     "bcc": "--bcc",
@@ -111,8 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; ``None`` takes them from the process.
     """
     _occupy_standard_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that it cannot show is no error
-        sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     chosen = _parsed(words)
     try:
@@ -125,9 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoreError as error:
         return _failed(error, BAD_STORE)
     except NornmailError as error:
-        hint = " (`nornmail check` goes through the connection step by step)"
-        needs_mailbox = chosen.run.__module__ == "nornmail.cli.watch"
-        return _failed(f"{error}{hint if needs_mailbox else ''}", FAILED)
+        hint = ""
+        if isinstance(error, OF_SERVERS) and chosen.run.__module__ == "nornmail.cli.watch":
+            hint = " (`nornmail check` goes through the connection step by step)"
+        return _failed(f"{error}{hint}", FAILED)
     except BrokenPipeError:  # the reader of our output left, and knows it
         _drop_output()
         return FAILED

@@ -55,10 +55,11 @@ def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> list[str]
 
 def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) -> str:
     parts = zip(columns, widths, row, strict=True)
-    return GAP.join(
+    line = GAP.join(
         f"{text[:width]:{width}}" if column.is_key else fit(text, width)
         for column, width, text in parts
-    ).rstrip()
+    )
+    return _encodable(line.rstrip())
 
 
 def message_line(message: Message) -> str:
@@ -127,6 +128,10 @@ def format_time(time: datetime) -> str:
 
 def printable(text: str) -> str:
     """Text of a stranger without what a terminal would obey or could not encode."""
-    safe = "".join(char if char.isprintable() else " " for char in text)
+    return _encodable("".join(char if char.isprintable() else " " for char in text))
+
+
+def _encodable(text: str) -> str:
+    """A text with question marks for what standard output cannot encode."""
     encoding = sys.stdout.encoding or "ascii"
-    return safe.encode(encoding, "replace").decode(encoding)
+    return text.encode(encoding, "replace").decode(encoding)

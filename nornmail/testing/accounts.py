@@ -97,17 +97,17 @@ class Account:
             ValueError: it is there, or its name does not begin as all names must.
         """
         with self.lock:
-            wanted = self.canonical(name)
-            if wanted in self._mailboxes or not wanted:
+            canonical = self.canonical(name)
+            if canonical in self._mailboxes or not canonical:
                 raise ValueError(f"mailbox {name!r} exists already")
-            if wanted != b"INBOX" and not wanted.startswith(self.prefix):
+            if canonical != b"INBOX" and not canonical.startswith(self.prefix):
                 raise ValueError(f"mailbox {name!r} does not begin with {self.prefix!r}")
-            parts = wanted.split(self.delimiter)
+            parts = canonical.split(self.delimiter)
             for depth in range(1, len(parts) + 1):
                 path = self.delimiter.join(parts[:depth])
                 if path and path not in self._mailboxes:
                     self._mailboxes[path] = self._new(path)
-            return self._mailboxes[wanted]
+            return self._mailboxes[canonical]
 
     def delete(self, name: bytes) -> bool:
         """Remove a mailbox; sessions that have it open get BYE. Whether it was there."""

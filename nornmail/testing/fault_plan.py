@@ -53,8 +53,8 @@ class Fault:
             elif choices := [word for word in types if isinstance(word, str)]:
                 if value not in choices:
                     raise ValueError(f"{kind}: {name}={value!r}{suggestion(str(value), choices)}")
-            elif not any(_is_a(value, wanted) for wanted in types):
-                words = " or ".join(_described(wanted) for wanted in types)
+            elif not any(_is_a(value, allowed) for allowed in types):
+                words = " or ".join(_described(allowed) for allowed in types)
                 raise TypeError(f"{kind}: {name} must be {words}, not {value!r}")
             elif isinstance(value, int) and value < (least := _LEAST.get(name, value)):
                 raise ValueError(f"{kind}: {name} must count from {least}, not {value}")

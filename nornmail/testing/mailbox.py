@@ -306,12 +306,12 @@ class Mailbox(FixedAttributes):
         """The UIDNEXT that clients get, None for none."""
         return _shown(self.uid_next_override, self.epoch.uid_next)
 
-    def without_hidden(self, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def without_hidden(self, hits: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """A SEARCH answer without the hidden UIDs, whose hiding it uses up by one."""
         if not self._hidden:
-            return found
+            return hits
         kept: list[tuple[int, int]] = []
-        for number, uid in found:
+        for number, uid in hits:
             left = self._hidden.get(uid, 0)
             if left <= 0:
                 kept.append((number, uid))

@@ -359,12 +359,12 @@ class MailServer(FixedAttributes):
             AssertionError: with what was sent instead.
         """
         asked = {"to": to, "subject": subject, "text": text, "sender": sender}
-        wanted = {name: value for name, value in asked.items() if value is not None}
+        given = {name: value for name, value in asked.items() if value is not None}
         sent = self.outbox
-        matching = [mail for mail in sent if mail.matches(**wanted)]
+        matching = [mail for mail in sent if mail.matches(**given)]
         if not matching if count is None else len(matching) != count:
             number = "no message was sent" if not matching else f"{len(matching)} were sent"
-            criteria = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+            criteria = ", ".join(f"{name}={value!r}" for name, value in given.items())
             expected = "" if count is None else f", expected {count}"
             lines = ["The outbox has:", *(f"  {mail.summary()}" for mail in sent)]
             raise AssertionError(

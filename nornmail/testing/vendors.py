@@ -86,9 +86,9 @@ def _names(text: str) -> frozenset[str]:
 
 def _always(commands: str, pattern: bytes, put: bytes) -> tuple[Fault, ...]:
     """Have these octets of the answers to these commands replaced, always."""
-    found = re.compile(pattern)
+    expression = re.compile(pattern)
     return tuple(
-        Rewrite(command, lambda answer: found.sub(put, answer), times=None)
+        Rewrite(command, lambda answer: expression.sub(put, answer), times=None)
         for command in commands.split(", ")
     )
 
@@ -101,21 +101,21 @@ _SEARCHES = re.compile(rb"(?:UID )?SEARCH\b.*\b(FROM|TO|CC|BCC|SUBJECT|HEADER|TE
 
 def _refuse_descending_sets(line: bytes) -> str:
     """QQ refuses a set whose numbers go down."""
-    found = _SET.match(line)
-    numbers = [int(number) for number in re.findall(rb"[0-9]+", found[1])] if found else []
+    match = _SET.match(line)
+    numbers = [int(number) for number in re.findall(rb"[0-9]+", match[1])] if match else []
     return "BAD UID parameters!" if numbers != sorted(numbers) else ""
 
 
 def _refuse_header_searches(line: bytes) -> str:
     """Yahoo fails in searches by header."""
-    found = _SEARCHES.match(line)
-    return "NO [SERVERBUG] Server error" if found and found[1].upper() == b"HEADER" else ""
+    match = _SEARCHES.match(line)
+    return "NO [SERVERBUG] Server error" if match and match[1].upper() == b"HEADER" else ""
 
 
 def _refuse_text_searches(line: bytes) -> str:
     """mail.ru searches by flags, dates and UIDs only."""
-    found = _SEARCHES.match(line)
-    return f"NO Unsupported search criterion: {found[1].decode('ascii').upper()}" if found else ""
+    match = _SEARCHES.match(line)
+    return f"NO Unsupported search criterion: {match[1].decode('ascii').upper()}" if match else ""
 
 
 _GMAIL = Profile(
@@ -420,7 +420,7 @@ def profile_of(name: str | None) -> Profile:
     """
     if name is None:
         return PLAIN
-    found = VENDORS.get(name.lower())
-    if found is None:
+    profile = VENDORS.get(name.lower())
+    if profile is None:
         raise ValueError(f"like={name!r} is not a known server{suggestion(name, VENDORS)}")
-    return found
+    return profile

@@ -28,43 +28,45 @@ PLACEHOLDER = b"Subject: message unavailable\r\n\r\nThis message is no longer av
 """The text of the ``placeholder`` fault, as some servers send it."""
 
 
-def render_spoiled(one: Rendering, items: list[FetchItem], fault: FetchFault) -> bytes:
+def render_spoiled(rendering: Rendering, items: list[FetchItem], fault: FetchFault) -> bytes:
     """A message's line, spoilt; no line at all when the message is missing."""
-    message = one.message
+    message = rendering.message
     plain = [item for item in items if item.section is None]
     match fault.kind:
         case "missing":
             return b""
         case "no_body":
-            return one.line(plain)
+            return rendering.line(plain)
         case "nil":
             bodies = [item.label + b" NIL" for item in items if item.section is not None]
-            return one.joined([*(one.item(item) for item in plain), *bodies])
+            return rendering.joined([*(rendering.item(item) for item in plain), *bodies])
         case "wrong_uid":
             other = message.uid + 1 if fault.other_uid is None else fault.other_uid
-            return Rendering(one.number, replace(message, uid=other), one.modseq).line(items)
+            return Rendering(rendering.number, replace(message, uid=other), rendering.modseq).line(
+                items
+            )
         case "no_uid":
-            return one.line([item for item in items if item.label != b"UID"])
+            return rendering.line([item for item in items if item.label != b"UID"])
         case "wrong_size":
             size, true = b"RFC822.SIZE %d", len(message.raw)
-            return one.line(items).replace(size % true, size % (true + 1), 1)
+            return rendering.line(items).replace(size % true, size % (true + 1), 1)
         case "twice":
-            return one.line(items) * 2
+            return rendering.line(items) * 2
         case "empty" | "short" | "placeholder":
-            return _with_another_text(one, items, fault.kind)
+            return _with_another_text(rendering, items, fault.kind)
 
 
-def _with_another_text(one: Rendering, items: list[FetchItem], kind: str) -> bytes:
+def _with_another_text(rendering: Rendering, items: list[FetchItem], kind: str) -> bytes:
     """The line with a wrong text in a well-formed literal; RFC822.SIZE stays the true one."""
     values: list[bytes] = []
     for item in items:
         if item.section is None:
-            values.append(one.item(item))
+            values.append(rendering.item(item))
             continue
-        text = one.text(item.section)
+        text = rendering.text(item.section)
         wrong = {"empty": b"", "short": text[: len(text) // 2], "placeholder": PLACEHOLDER}[kind]
         values.append(b"%s {%d}\r\n%s" % (item.label, len(wrong), wrong))
-    return one.joined(values)
+    return rendering.joined(values)
 
 
 _UID_NEXT = re.compile(rb"(?<=UIDNEXT )[0-9]+")
@@ -142,4 +144,4 @@ def _shape(shape: AnswerShape, fault: CommandFault) -> None:
 
 
 def _wrong_uid_next(answer: bytes, by: int) -> bytes:
-    return _UID_NEXT.sub(lambda found: b"%d" % max(1, int(found[0]) + by), answer)
+    return _UID_NEXT.sub(lambda match: b"%d" % max(1, int(match[0]) + by), answer)

@@ -48,9 +48,9 @@ class Section:
 def parse_section(cursor: Cursor) -> Section:
     """The section between the brackets, and the closing one."""
     path: tuple[int, ...] = ()
-    found = cursor.match(_PATH)
-    if found is not None:
-        path = tuple(int(number) for number in found[0].split(b"."))
+    match = cursor.match(_PATH)
+    if match is not None:
+        path = tuple(int(number) for number in match[0].split(b"."))
         if not cursor.accept(b"."):
             cursor.expect(b"]")
             return Section(path)
@@ -106,12 +106,12 @@ def _part(message: Part, path: tuple[int, ...]) -> Part | None:
 
 
 def _chosen(message: Part, section: Section) -> bytes:
-    wanted = {name.lower() for name in section.names}
+    names = {name.lower() for name in section.names}
     among = section.text == "HEADER.FIELDS"
     chosen = [
         field.octets if field.octets.endswith(b"\n") else field.octets + b"\r\n"
         for field in fields(message.head_octets)
-        if (field.name.lower() in wanted) == among
+        if (field.name.lower() in names) == among
     ]
     return b"".join(chosen) + b"\r\n"
 
@@ -179,8 +179,8 @@ def parse_items(cursor: Cursor) -> list[FetchItem]:
 
 
 def _parse_item(cursor: Cursor) -> FetchItem:
-    if found := cursor.match(_NAME):
-        name = found[1].upper()
+    if match := cursor.match(_NAME):
+        name = match[1].upper()
         return _WHOLE.get(name, FetchItem(name))
     body = cursor.match(_BODY)
     if body is None:

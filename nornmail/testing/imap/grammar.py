@@ -58,10 +58,10 @@ class Cursor:
 
     def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
         """Go past what the pattern matches here, if it does."""
-        found = pattern.match(self._pieces[self._index], self._at)
-        if found is not None:
-            self._at = found.end()
-        return found
+        match = pattern.match(self._pieces[self._index], self._at)
+        if match is not None:
+            self._at = match.end()
+        return match
 
     def accept(self, text: bytes) -> bool:
         """Go past this text, in any case, if it comes next."""
@@ -110,18 +110,18 @@ class Cursor:
 
     def astring(self) -> bytes:
         """An atom, a quoted string or a literal."""
-        found = self.match(_ASTRING)
-        return found[0] if found else self.string()
+        match = self.match(_ASTRING)
+        return match[0] if match else self.string()
 
     def list_mailbox(self) -> bytes:
         """A mailbox name that may hold the wildcards of LIST."""
-        found = self.match(_LIST_MAILBOX)
-        return found[0] if found else self.string()
+        match = self.match(_LIST_MAILBOX)
+        return match[0] if match else self.string()
 
     def string(self) -> bytes:
         """A quoted string or a literal."""
-        if found := self.match(_QUOTED):
-            return re.sub(rb'\\(["\\])', rb"\1", found[1])
+        if match := self.match(_QUOTED):
+            return re.sub(rb'\\(["\\])', rb"\1", match[1])
         literal = self._literal()
         if literal is None:
             raise BadSyntax("expected a string")
@@ -195,10 +195,10 @@ class Cursor:
 
     def date_time(self) -> datetime | None:
         """A date and time in quotes, if one comes next."""
-        found = self.match(_DATE_TIME)
-        if found is None:
+        match = self.match(_DATE_TIME)
+        if match is None:
             return None
-        day, month, year, hour, minute, second, sign, zone_h, zone_m = found.groups()
+        day, month, year, hour, minute, second, sign, zone_h, zone_m = match.groups()
         offset = timedelta(hours=int(zone_h), minutes=int(zone_m))
         try:
             zone = timezone(-offset if sign == b"-" else offset)
@@ -211,10 +211,10 @@ class Cursor:
         return self._required(_FLAG, "a flag")[0].decode("ascii")
 
     def _required(self, pattern: re.Pattern[bytes], what: str) -> re.Match[bytes]:
-        found = self.match(pattern)
-        if found is None:
+        match = self.match(pattern)
+        if match is None:
             raise BadSyntax(f"expected {what}")
-        return found
+        return match
 
     def _literal(self) -> bytes | None:
         at_end = self._at == len(self._pieces[self._index])

@@ -141,8 +141,8 @@ def _within_levels(name: bytes, starts: set[int], delimiter: bytes) -> set[int]:
     return ends
 
 
-def _same(one: bytes, other: bytes, *, any_case: bool) -> bool:
-    return one.upper() == other.upper() if any_case else one == other
+def _same(name: bytes, other: bytes, *, any_case: bool) -> bool:
+    return name.upper() == other.upper() if any_case else name == other
 
 
 def _attributes(client: Client, listed: _Listed) -> list[str]:

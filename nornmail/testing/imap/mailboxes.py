@@ -23,8 +23,8 @@ def create(client: Client, _: bytes, cursor: Cursor) -> str:
     """CREATE."""
     name = _only_mailbox(cursor)
     account = client.user()
-    wanted = account.canonical(name)
-    if wanted != b"INBOX" and not wanted.startswith(account.prefix):
+    canonical = account.canonical(name)
+    if canonical != b"INBOX" and not canonical.startswith(account.prefix):
         raise No(f"[CANNOT] Names begin with {account.prefix.decode('ascii')}")
     try:
         account.create(name)
@@ -69,8 +69,8 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
     cursor.expect(b"(")
     items: list[bytes] = []
     while not items or cursor.accept(b" "):
-        found = cursor.match(_STATUS_ITEM)
-        name_of = found[0].upper() if found else b""
+        match = cursor.match(_STATUS_ITEM)
+        name_of = match[0].upper() if match else b""
         if not name_of or (name_of == b"HIGHESTMODSEQ" and not client.has("CONDSTORE")):
             raise BadSyntax("unknown status item")
         items.append(name_of)
@@ -127,7 +127,7 @@ def select(client: Client, _: bytes, cursor: Cursor, *, examine: bool) -> str:
 
 def _selected_lines(box: Mailbox, view: View) -> list[bytes]:
     messages = view.epoch.messages
-    keywords = {flag for one in messages.values() for flag in one.flags if flag[:1] != "\\"}
+    keywords = {flag for message in messages.values() for flag in message.flags if flag[:1] != "\\"}
     flags = " ".join([*SYSTEM_FLAGS, *sorted(keywords)]).encode("ascii")
     permanent = b"" if view.read_only else flags + b" \\*"
     lines = [
@@ -150,14 +150,14 @@ def _selected_lines(box: Mailbox, view: View) -> list[bytes]:
 
 def enable(client: Client, _: bytes, cursor: Cursor) -> str:
     """ENABLE (RFC 5161); CONDSTORE is all there is to enable."""
-    wanted: set[bytes] = set()
+    names: set[bytes] = set()
     while not cursor.done():
         cursor.space()
-        wanted.add(cursor.atom().upper())
-    if not wanted:
+        names.add(cursor.atom().upper())
+    if not names:
         raise BadSyntax("nothing to enable")
     enabled = b""
-    if b"CONDSTORE" in wanted and client.has("CONDSTORE"):
+    if b"CONDSTORE" in names and client.has("CONDSTORE"):
         client.enable_condstore()
         enabled = b" CONDSTORE"
     client.conn.write(b"* ENABLED" + enabled + b"\r\n")

@@ -56,8 +56,8 @@ class Lexer:
     def skip(self) -> None:
         """Go past white space and comments."""
         while not self.done:
-            if found := _LWSP.match(self.text, self.at):
-                self.at = found.end()
+            if match := _LWSP.match(self.text, self.at):
+                self.at = match.end()
             elif self.peek() == b"(":
                 self._skip_comment()
             else:
@@ -84,13 +84,13 @@ class Lexer:
 
         A string that does not end is None, and nothing can be read behind it.
         """
-        found = _QUOTED.match(self.text, self.at)
-        if found is None:
+        match = _QUOTED.match(self.text, self.at)
+        if match is None:
             self.broken = True
             return None
-        self.at = found.end()
+        self.at = match.end()
         self.skip()
-        return _ESCAPE.sub(rb"\1", found[1])
+        return _ESCAPE.sub(rb"\1", match[1])
 
     def domain(self) -> bytes | None:
         """A dotted domain or an address in brackets."""
@@ -123,12 +123,12 @@ class Lexer:
         return None if self.broken else b"".join(pieces)
 
     def _run(self, pattern: re.Pattern[bytes]) -> bytes | None:
-        found = None if self.broken else pattern.match(self.text, self.at)
-        if found is None:
+        match = None if self.broken else pattern.match(self.text, self.at)
+        if match is None:
             return None
-        self.at = found.end()
+        self.at = match.end()
         self.skip()
-        return None if self.broken else found[0]
+        return None if self.broken else match[0]
 
     def _skip_comment(self) -> None:
         depth, start = 0, self.at + 1
@@ -206,17 +206,17 @@ def parse_word(value: bytes) -> bytes | None:
 
 
 def _parameters(lexer: Lexer) -> Parameters:
-    found: Parameters = []
+    parameters: Parameters = []
     for _ in range(MAX_PARAMETERS):
         if lexer.done:
             break
         parameter = _parameter(lexer)
         if parameter is not None:
-            found.append(parameter)
+            parameters.append(parameter)
             continue
         semicolon = lexer.text.find(b";", lexer.at + 1)
         lexer.at = len(lexer.text) if semicolon < 0 else semicolon
-    return _joined(found)
+    return _joined(parameters)
 
 
 def _parameter(lexer: Lexer) -> tuple[bytes, bytes] | None:
@@ -232,14 +232,14 @@ def _parameter(lexer: Lexer) -> tuple[bytes, bytes] | None:
     return None if value is None else (name, value)
 
 
-def _joined(found: Parameters) -> Parameters:
+def _joined(parameters: Parameters) -> Parameters:
     """The parameters with those joined that come in numbered parts (RFC 2231, section 3).
 
     Those with an asterisk follow the plain ones, by their names.
     """
     plain: Parameters = []
     starred: dict[bytes, dict[int, tuple[bytes, bytes, bool]]] = {}
-    for name, value in found:
+    for name, value in parameters:
         part = _CONTINUED.fullmatch(name)
         pieces = starred.setdefault(part[1].lower(), {}) if part else {}
         number = int(part[2] or 0) if part else 0

@@ -47,14 +47,14 @@ def behind_blank_line(raw: bytes, start: int, stop: int) -> int | None:
     for line_end in (b"\r\n", b"\n"):
         if raw.startswith(line_end, start, stop):
             return start + len(line_end)
-    found = _BLANK_LINE.search(raw, start, stop)
-    return found.end() if found else None
+    match = _BLANK_LINE.search(raw, start, stop)
+    return match.end() if match else None
 
 
 def fields(header: bytes) -> Iterator[Field]:
     """The fields of a header block, in order. A line without a colon has no name."""
-    for found in _FIELD.finditer(header):
-        octets = found[0]
+    for match in _FIELD.finditer(header):
+        octets = match[0]
         if not octets.strip(b"\r\n"):
             return
         name, colon, _ = octets.partition(b":")
@@ -108,15 +108,15 @@ class Part:
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field of this (lower-case) name, None where there is none."""
-        for one in self.header:
-            if one.name.lower() == name:
-                return one.value
+        for known in self.header:
+            if known.name.lower() == name:
+                return known.value
         return None
 
     def last_value(self, name: bytes) -> bytes | None:
         """The value of the last field of this (lower-case) name."""
-        found = [one.value for one in self.header if one.name.lower() == name]
-        return found[-1] if found else None
+        values = [known.value for known in self.header if known.name.lower() == name]
+        return values[-1] if values else None
 
     @property
     def head_octets(self) -> bytes:
@@ -156,7 +156,7 @@ def parse_parts(raw: bytes) -> Part:
 class _Parser:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
-        self._lines = [(found.start(), found.end()) for found in _DASHES.finditer(raw)]
+        self._lines = [(match.start(), match.end()) for match in _DASHES.finditer(raw)]
         self._next = 0
         self._left = MAX_PARTS
 
@@ -262,8 +262,8 @@ def _opener(line: bytes, open_ones: Sequence[bytes]) -> int | None:
     """The open multipart that the line belongs to: the one of the longest boundary."""
     best: int | None = None
     for depth in range(len(open_ones) - 1, -1, -1):
-        one = open_ones[depth]
-        if line.startswith(one) and (best is None or len(one) > len(open_ones[best])):
+        boundary = open_ones[depth]
+        if line.startswith(boundary) and (best is None or len(boundary) > len(open_ones[best])):
             best = depth
     return best
 

@@ -119,23 +119,23 @@ def search(client: Client, tag: bytes, cursor: Cursor, *, by_uid: bool) -> str:
     box, view = client.selected()
     with box.lock:
         try:
-            wanted = SearchParser(cursor, view, client.capabilities).parse()
+            key = SearchParser(cursor, view, client.capabilities).parse()
         except BadCharset as error:
             raise No("[BADCHARSET (US-ASCII UTF-8)] Unknown charset") from error
-        candidates = wanted.candidates(view)
-    found = wanted.among(candidates)
+        candidates = key.candidates(view)
+    pairs = key.among(candidates)
     with box.lock:
-        found = box.without_hidden(found)
+        pairs = box.without_hidden(pairs)
     if client.state.holds(HideUid):
         name = "UID SEARCH" if by_uid else "SEARCH"
-        found = [pair for pair in found if not client.state.hides(pair[1], name)]
+        pairs = [pair for pair in pairs if not client.state.hides(pair[1], name)]
     highest = None
-    if wanted.by_modseq:
+    if key.by_modseq:
         client.enable_condstore()
         with box.lock:
-            highest = max((view.epoch.modseqs.get(uid, 0) for _, uid in found), default=None)
-    numbers = [uid if by_uid else number for number, uid in found]
-    client.conn.write(render_search(wanted, numbers, highest, tag=tag, by_uid=by_uid))
+            highest = max((view.epoch.modseqs.get(uid, 0) for _, uid in pairs), default=None)
+    numbers = [uid if by_uid else number for number, uid in pairs]
+    client.conn.write(render_search(key, numbers, highest, tag=tag, by_uid=by_uid))
     return "OK SEARCH completed"
 
 
@@ -298,11 +298,11 @@ def store(client: Client, _: bytes, cursor: Cursor, *, by_uid: bool) -> str:
     """STORE and UID STORE."""
     box, view = client.selected()
     with box.lock:
-        wanted = _parse(client, cursor, view, by_uid=by_uid)
+        change = _parse(client, cursor, view, by_uid=by_uid)
         writable(view)
-        if wanted.unchanged_since is not None:
+        if change.unchanged_since is not None:
             client.enable_condstore()
-        lines, gone, modified = _carry_out(view, wanted, by_uid=by_uid)
+        lines, gone, modified = _carry_out(view, change, by_uid=by_uid)
     client.conn.write(b"".join(lines))
     if modified:
         return f"OK [MODIFIED {render_set(modified).decode('ascii')}] Conditional STORE failed"
@@ -334,24 +334,24 @@ def _flag_change(sign: bytes, flags: frozenset[str]) -> Callable[[frozenset[str]
     return lambda _: flags
 
 
-def _carry_out(view: View, wanted: _Store, *, by_uid: bool) -> tuple[list[bytes], bool, list[int]]:
+def _carry_out(view: View, change: _Store, *, by_uid: bool) -> tuple[list[bytes], bool, list[int]]:
     """The lines to send, whether a message was gone, and which had changed since."""
     lines: list[bytes] = []
     modified: list[int] = []
     gone = False
-    for number, uid in wanted.pairs:
+    for number, uid in change.pairs:
         message = view.epoch.messages.get(uid)
         if message is None:
             gone = True
             continue
-        since = wanted.unchanged_since
+        since = change.unchanged_since
         if since is not None and view.epoch.modseqs[uid] > since:
             modified.append(uid if by_uid else number)
             continue
-        view.epoch.set_flags(uid, wanted.change(message.flags), by=view)
+        view.epoch.set_flags(uid, change.change(message.flags), by=view)
         view.changed.pop(uid, None)
-        if not wanted.silent or view.modseqs:
-            lines.append(view.flags_line(number, uid, named=by_uid, silent=wanted.silent))
+        if not change.silent or view.modseqs:
+            lines.append(view.flags_line(number, uid, named=by_uid, silent=change.silent))
     return lines, gone, modified
 
 

@@ -39,13 +39,13 @@ def render_envelope(part: Part) -> bytes:
 
 
 def _addresses(part: Part, name: bytes) -> bytes:
-    found: list[Address] = []
+    addresses: list[Address] = []
     for field in part.header:
         if field.name.lower() == name:
-            found += parse_addresses(field.value)
-            if len(found) >= MAX_ADDRESSES:
+            addresses += parse_addresses(field.value)
+            if len(addresses) >= MAX_ADDRESSES:
                 break
-    return b"(%s)" % b"".join(map(_address, found)) if found else b"NIL"
+    return b"(%s)" % b"".join(map(_address, addresses)) if addresses else b"NIL"
 
 
 def _address(address: Address) -> bytes:
