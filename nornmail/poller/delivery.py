@@ -246,6 +246,7 @@ class Delivery:
             return
         stop: BaseException | None = None
         try:
+            self.pool.give_up_calls()
             while self.pool.jobs:
                 self.pool.wait()
                 try:
@@ -254,8 +255,11 @@ class Delivery:
                     self.ledger.flush()
                 except NornmailError as error:
                     log.warning("%s: kept for the next commit: %s", self.ledger.mailbox, error)
-        finally:
             self.pool.close()
+        except BaseException:  # a second Ctrl-C: what goes on is a claim for the next poll to find
+            self.pool.close()
+            self.pool.jobs.clear()
+            raise
         if stop is not None:
             raise stop
 
@@ -351,10 +355,11 @@ class Delivery:
         """
         going_on: list[Job] = []
         for job in self.pool.ended() if self.pool is not None else ():
+            if self.pool is not None:
+                # Before it is settled: where that is interrupted, the next poll finds the claim.
+                self.pool.forget(job)
             if job.outcome is not None:
                 stop = self._settle(job, job.outcome, stats) or stop
-            if self.pool is not None:
-                self.pool.forget(job)
             number = self.ledger.epoch.number
             job.entries = [
                 entry

@@ -158,6 +158,10 @@ _KEYS: dict[str, Callable[[Message], Hashable | None]] = {
 _FAILED = ("failed", "")
 
 
+NOT_BEGUN = "the poller stopped before the handler was called"
+"""The reason of a message that was claimed for a worker and waits again."""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A message on its way through its inboxes, one call of a handler after the other.
@@ -207,7 +211,10 @@ class WorkerPool:
         self.size = size
         self._runner = runner
         self._wake = wake
-        self._calls: SimpleQueue[tuple[Job, Handler, Message] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._calls: dict[Job, tuple[Handler, Message]] = {}
+        """The calls that no thread has begun. Whoever removes a call decides about its job, so that an
+        interruption at any place of the poller's thread leaves no job that is waited for in vain."""
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self.jobs: dict[Job, None] = {}
@@ -216,10 +223,11 @@ class WorkerPool:
     def submit(self, job: Job, handler: Handler, message: Message) -> None:
         """Call a handler in a worker's thread, as soon as one is free."""
         job.outcome = None
+        self._calls[job] = (handler, message)
         self.jobs[job] = None
-        if len(self._threads) < min(self.size, len(self.jobs)) and not self._start_thread(job):
-            return
-        self._calls.put((job, handler, message))
+        if len(self._threads) < min(self.size, len(self.jobs)):
+            self._start_thread(job)
+        self._queue.put(job)
 
     def ended(self) -> list[Job]:
         """The jobs whose calls have ended; they stay in :attr:`jobs` until they are forgotten."""
@@ -234,36 +242,50 @@ class WorkerPool:
         """Wait until a call has ended; return whether one has."""
         return any(job.outcome is not None for job in self.jobs) or self._ended.wait(seconds)
 
+    def give_up_calls(self) -> None:
+        """Let the calls that no thread has begun end at once, without an attempt."""
+        for job in self.jobs:
+            if self._calls.pop(job, None) is not None:
+                job.outcome = Outcome(State.WAITING, NOT_BEGUN, counts=False, works=None)
+
     def close(self) -> None:
-        """End the threads, each after its present call. The pool can be used again."""
-        threads, self._threads = self._threads, []
+        """End the threads, each after its present call. The pool can be used again.
+
+        Where this is interrupted, the next call does the rest.
+        """
+        threads, queue = self._threads, self._queue
         for _ in threads:
-            self._calls.put(None)
+            queue.put(None)
+        self._threads = []
+        self._queue = SimpleQueue()  # for other threads
         if not self.jobs:
             for thread in threads:
-                thread.join()
+                if thread.is_alive():
+                    thread.join()
 
-    def _start_thread(self, job: Job) -> bool:
-        thread = threading.Thread(target=self._work, name="nornmail-worker", daemon=True)
+    def _start_thread(self, job: Job) -> None:
+        thread = threading.Thread(
+            target=self._work, args=(self._queue,), name="nornmail-worker", daemon=True
+        )
+        self._threads.append(thread)
         try:
             thread.start()
         except RuntimeError as error:  # no more threads: fewer have to do
-            if self._threads:
-                return True
-            job.outcome = Outcome(
-                State.WAITING, account_of(error), counts=False, works=None, stop=error
-            )
-            self._ended.set()
-            return False
-        self._threads.append(thread)
-        return True
+            self._threads.remove(thread)
+            if not self._threads and self._calls.pop(job, None) is not None:
+                reason = account_of(error)
+                job.outcome = Outcome(State.WAITING, reason, counts=False, works=None, stop=error)
+                self._ended.set()
 
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            job, handler, message = call
-            outcome = self._runner.call(handler, message)
-            del call, handler, message  # the next one may be long in coming
-            job.outcome = outcome
-            self._ended.set()
-            self._wake()
-            del job, outcome
+    def _work(self, queue: SimpleQueue[Job | None]) -> None:
+        while (job := queue.get()) is not None:
+            call = self._calls.pop(job, None)
+            if call is not None:
+                handler, message = call
+                outcome = self._runner.call(handler, message)
+                del handler, message  # the next one may be long in coming
+                job.outcome = outcome
+                self._ended.set()
+                self._wake()
+                del outcome
+            del job, call

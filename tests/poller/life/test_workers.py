@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from nornmail import ConfigurationError, ImapSettings, Inbox, MemoryStateStore, Message
+from nornmail import ConfigurationError, ImapSettings, Inbox, MemoryStateStore, Message, Poller
 from nornmail.events import HandlerFailing, Idle
 from nornmail.model import Change, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES
@@ -419,3 +422,68 @@ def test_what_is_fetched_waits_for_no_conversation_that_is_stuck(life: Life) -> 
     until_states(life, State.FINISHED, 4)
     poller.stop()
     assert seen == ["other", "c0 0", "c0 1", "c0 2"]
+
+
+class CtrlC:
+    """Raises KeyboardInterrupt before a line of a file, in the thread that polls.
+
+    Args:
+        file: its name.
+        line: the number among the lines of the file that the thread comes to.
+    """
+
+    def __init__(self, file: str, line: int) -> None:
+        self._file = file
+        self.left = line
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if os.path.basename(frame.f_code.co_filename) != self._file:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+    def poll(self, poller: Poller) -> None:
+        """Poll once, and survive the interruption."""
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            poller.poll_once()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+
+
+LINES = [("workers.py", line) for line in range(1, 250)]
+LINES += [("delivery.py", line) for line in range(1, 1_100, 3)]
+"""The lines that a poll of six messages comes to."""
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        *random.Random(18).sample(LINES[:249], 20),
+        *random.Random(19).sample(LINES[249:], 4),
+        *(pytest.param(*line, marks=pytest.mark.long) for line in LINES),
+    ],
+)
+def test_ctrl_c_at_any_line_leaves_nothing_stuck(life: Life, file: str, line: int) -> None:
+    seen: Counter[str] = Counter()
+    life.deliver(*map(str, range(1, 7)))
+
+    def handler(message: Message) -> None:
+        seen[message.subject] += 1
+
+    poller = life.poller(handler, workers=3)
+    CtrlC(file, line).poll(poller)
+    poller.close()
+    again = life.poller(handler, workers=3)
+    while again.poll_once().waiting:
+        life.clock.advance(60)
+    again.close()
+    assert seen.keys() == set(map(str, range(1, 7)))
+    assert seen.total() <= 6 + 3
+    assert {entry.state for entry in life.entries()} == {State.FINISHED}
