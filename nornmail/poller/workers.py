@@ -213,8 +213,8 @@ class WorkerPool:
         self._wake = wake
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._calls: dict[Job, tuple[Handler, Message]] = {}
-        """The calls that no thread has begun. Whoever removes a call decides about its job, so that an
-        interruption at any place of the poller's thread leaves no job that is waited for in vain."""
+        """The calls that no thread has begun. Whoever removes a call decides about its job, so that
+        an interruption of the poller's thread leaves no job that is waited for in vain."""
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self.jobs: dict[Job, None] = {}
