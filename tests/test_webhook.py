@@ -10,8 +10,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +25,15 @@ from nornmail import (
     NornmailError,
     Poller,
     Reject,
+    SqliteStateStore,
     Webhook,
     parse_message,
 )
 from nornmail.cli import main
-from nornmail.net.https import Answer
+from nornmail.net.https import Answer, exchange
 from nornmail.testing import MailServer
 from nornmail.webhook import check_answer, is_public, retry_seconds, signed_headers
+from tests.support.clock import FakeClock
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 OLD = "whsec_" + base64.b64encode(b"an old secret of 24 byte").decode()
@@ -343,21 +346,117 @@ def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
 
 def test_a_poller_posts_each_message_until_it_is_taken(receiver: Receiver) -> None:
     with MailServer() as server:
-        server.add_user("agent", "secret")
-        imap = ImapSettings(
-            host=server.host, port=server.imap_port, username="agent", password="secret",
-            use_ssl=False,
-        )  # fmt: skip
-        for subject in ("one", "two", "three"):
-            server.deliver(
-                f"Subject: {subject}\r\nMessage-ID: <{subject}@x>\r\n\r\nhi\r\n".encode()
-            )
+        imap = mailbox_with(server, 3)
         receiver.answers = [(500, {}), (410, {}), (204, {})]
         store = MemoryStateStore()
         poller = Poller(imap, store=store, on_message=webhook(receiver.url), idle=False)
         result = poller.poll_once()
         poller.close()
         assert (result.handled, result.waiting, result.dead) == (1, 1, 1)
+
+
+# Killed
+
+ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+STAGES = (-2, -1, *range(0, len(ANSWER), 3))
+"""Where the receiver's first process for a message ends: before it reads, before it answers, and
+after so many octets of its answer."""
+
+
+class Mortal:
+    """A receiver whose process ends at a stage, once for each message."""
+
+    def __init__(self, server: socket.socket) -> None:
+        self._server = server
+        self.posts: dict[str, list[str]] = {}
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            for stage in (*STAGES, *[len(ANSWER)] * 100):
+                connection, _ = self._server.accept()
+                with connection:
+                    self._answer(connection, stage)
+
+    def _answer(self, connection: socket.socket, stage: int) -> None:
+        if stage == -2:
+            return
+        with connection.makefile("rb") as stream:
+            lines = iter(stream.readline, b"\r\n")
+            fields = dict(line.decode().strip().split(": ", 1) for line in lines if b": " in line)
+            body = stream.read(int(fields["Content-Length"]))
+        subject = json.loads(body)["data"]["subject"]
+        self.posts.setdefault(subject, []).append(fields["webhook-id"])
+        connection.sendall(ANSWER[: max(stage, 0)])
+
+
+def mailbox_with(server: MailServer, count: int) -> ImapSettings:
+    server.add_user("agent", "secret")
+    for number in range(count):
+        server.deliver(f"Subject: {number}\r\nMessage-ID: <{number}@x>\r\n\r\nhi\r\n".encode())
+    return ImapSettings(
+        host=server.host, port=server.imap_port, username="agent", password="secret", use_ssl=False
+    )
+
+
+def test_a_receiver_that_is_killed_at_any_instant_gets_each_message_under_one_id() -> None:
+    clock, handled = FakeClock(), 0
+    with (
+        MailServer() as server,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        closing(MemoryStateStore()) as store,
+    ):
+        mortal = Mortal(listener)
+        threading.Thread(target=mortal.serve, daemon=True).start()
+        hook = webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=5)
+        imap = mailbox_with(server, len(STAGES))
+        poller = Poller(imap, store=store, on_message=hook, idle=False, clock=clock)
+        with closing(poller):
+            for _ in range(20):
+                handled += poller.poll_once().handled
+                clock.advance(3_600)
+    assert handled == len(STAGES)
+    assert sorted(mortal.posts, key=int) == [str(number) for number in range(len(STAGES))]
+    assert all(len(set(ids)) == 1 for ids in mortal.posts.values())
+    assert len({ids[0] for ids in mortal.posts.values()}) == len(STAGES)
+
+
+class Killed(BaseException):
+    """Ends a sender as a kill does: nothing that handles errors sees it."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the post", "behind its answer"])
+def test_a_sender_that_is_killed_posts_each_message_under_one_id(
+    receiver: Receiver, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def mortal(*args: Any, **more: Any) -> Answer:
+        nonlocal calls
+        calls += 1
+        is_killed = calls % 2 == 1
+        if is_killed and not after:
+            raise Killed
+        answer = exchange(*args, **more)
+        if is_killed:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr("nornmail.webhook.exchange", mortal)
+    clock = FakeClock()
+    with MailServer() as server:
+        imap = mailbox_with(server, 4)
+        for _ in range(20):
+            store = SqliteStateStore(tmp_path / "store.db")
+            hook = webhook(receiver.url)
+            poller = Poller(imap, store=store, on_message=hook, idle=False, clock=clock)
+            with closing(store), closing(poller), suppress(Killed):
+                poller.poll_once()
+            clock.advance(3_600)
+    posts: dict[str, set[str]] = {}
+    for headers, body in receiver.posts:
+        posts.setdefault(json.loads(body)["data"]["subject"], set()).add(headers["webhook-id"])
+    assert sorted(posts) == ["0", "1", "2", "3"]
+    assert all(len(ids) == 1 for ids in posts.values())
 
 
 # The command
