@@ -10,6 +10,8 @@ from itertools import chain
 _FEW = 16
 """Of two sets, the one with so many times fewer ranges is put into the other range by range; else
 both are sorted together."""
+_PART = 64 * 1024
+"""Characters of a set's text that are split at a time."""
 _LIMIT = 2**64
 """What the arrays hold, which is more than any UID."""
 
@@ -49,7 +51,11 @@ class UidSet:
     @property
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges in ascending order, both ends included, no two adjacent."""
-        return list(zip(self._lows, self._highs, strict=True))
+        return list(self.pairs())
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """The ranges one by one: a million of them are not held as a list."""
+        return zip(self._lows, self._highs, strict=True)
 
     @property
     def highest(self) -> int:
@@ -80,7 +86,7 @@ class UidSet:
             for low, high in zip(other._lows, other._highs, strict=True):
                 self._put(low, high)
         else:
-            merged = UidSet(chain(self.ranges, other.ranges))
+            merged = UidSet(chain(self.pairs(), other.pairs()))
             self._lows, self._highs = merged._lows, merged._highs
 
     def _put(self, low: int, high: int) -> None:
@@ -147,7 +153,7 @@ class UidSet:
 
     def __str__(self) -> str:
         """The set in IMAP's notation (``1:5,9``), ``""`` when it is empty."""
-        return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self.ranges)
+        return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self.pairs())
 
     def __repr__(self) -> str:
         return f"UidSet({str(self)!r})"
@@ -159,12 +165,34 @@ class UidSet:
         Raises:
             ValueError: the text is not such a set.
         """
-        ranges = []
-        for item in filter(None, text.split(",")):
+        made = cls()
+        lows, highs = made._lows, made._highs
+        unordered: list[tuple[int, int]] = []
+        for item in _items(text):
             low, colon, high = item.partition(":")
             first = int(low)
             last = int(high) if colon else first
-            if not (0 <= first < _LIMIT and 0 <= last < _LIMIT):
+            if first > last:
+                first, last = last, first
+            if first < 0 or last >= _LIMIT:
                 raise ValueError(f"{item!r} is not a range of UIDs")
-            ranges.append((min(first, last), max(first, last)))
-        return cls(ranges)
+            if not highs or first > highs[-1] + 1:
+                lows.append(first)
+                highs.append(last)
+            elif first >= lows[-1]:
+                highs[-1] = max(highs[-1], last)
+            else:
+                unordered.append((first, last))
+        if unordered:
+            made.update(cls(unordered))
+        return made
+
+
+def _items(text: str) -> Iterator[str]:
+    """The items between commas, a part of the text at a time: it may be many megabytes."""
+    start = 0
+    while start < len(text):
+        end = text.find(",", start + _PART)
+        end = len(text) if end < 0 else end
+        yield from filter(None, text[start:end].split(","))
+        start = end + 1

@@ -108,7 +108,7 @@ def uid_chunks(uids: UidSet, *, rest: int, count: int) -> Iterator[UidSet]:
     room = max(COMMAND_LINE - TAG_ROOM - rest, SET_ROOM)
     part: list[tuple[int, int]] = []
     octets = held = 0
-    for low, high in uids.ranges:
+    for low, high in uids.pairs():
         while low <= high:
             top = min(high, low + count - held - 1)
             cost = len(str(low)) + (len(str(top)) + 1 if top > low else 0) + 1

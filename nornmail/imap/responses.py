@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -168,7 +169,8 @@ _STATUS_ITEMS = re.compile(rb"\(([^()]*)\)[ \t]*$")
 _STATUS_ITEM = re.compile(r"([A-Z-]+) ([0-9]{1,10})(?= |$)")
 _ATTRIBUTE = re.compile(r"\\?[^\\\s]+")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_SET = re.compile(rb"[0-9]{1,10}(?::[0-9]{1,10})?(?:,[0-9]{1,10}(?::[0-9]{1,10})?)*")
+_SET = re.compile(rb"[0-9][0-9:,]*")
+"""What a set may consist of; a pattern of its items would remember each of a million."""
 _BODIES = ("BODY[", "BINARY[", "RFC822")
 _NO_BODY = frozenset({"RFC822.SIZE"})
 
@@ -350,10 +352,18 @@ def _esearch(keyword: bytes, rest: Sequence[Piece]) -> Response:
     named = items[1:] if by_uid else items
     for name, value in zip(named[::2], named[1::2], strict=False):
         if isinstance(name, Atom) and name.upper() == b"ALL":
-            if not isinstance(value, bytes) or not _SET.fullmatch(value):
-                raise ProtocolError("an ESEARCH response with a set that cannot be read")
-            return Esearch(tag, by_uid, UidSet.parse(value.decode("ascii")))
+            return Esearch(tag, by_uid, _uid_set(value))
     return Esearch(tag, by_uid, UidSet())
+
+
+def _uid_set(value: object) -> UidSet:
+    """The set of an ESEARCH response; it may be millions of octets."""
+    if isinstance(value, bytes) and _SET.fullmatch(value) and b",," not in value:
+        with suppress(ValueError):
+            uids = UidSet.parse(value.decode("ascii"))
+            if value[-1:] != b"," and uids.highest < 10**10:
+                return uids
+    raise ProtocolError("an ESEARCH response with a set that cannot be read")
 
 
 def _list(keyword: bytes, rest: Sequence[Piece]) -> Response:

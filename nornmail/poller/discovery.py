@@ -172,7 +172,7 @@ class Discovery:
 
     def _report_missed(self, unseen: UidSet) -> None:
         highest = self._ledger.seen.highest
-        missed = UidSet((low, min(high, highest)) for low, high in unseen.ranges if low < highest)
+        missed = UidSet((low, min(high, highest)) for low, high in unseen.pairs() if low < highest)
         if missed:
             log.warning(
                 "%s messages appeared below the highest seen UID: UID %s", len(missed), missed

@@ -330,7 +330,7 @@ class SqlStateStore(StateStore, ABC):
             case Rekey(before, after, uid_validity):
                 self._rekey(mailbox, before, after, uid_validity)
             case PassOver(epoch, uids):
-                for low, high in uids.ranges:
+                for low, high in uids.pairs():
                     self._pass_over(mailbox, epoch, low, high)
 
     def _put(self, mailbox: int, entry: Entry, raw: bytes | None) -> None:
