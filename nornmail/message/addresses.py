@@ -116,7 +116,7 @@ def _read_simple(text: str, note: Note) -> tuple[Address, ...] | None:
 
 
 class _Reader:
-    """One pass over the tokens; ``words`` and the rest are those of the address in progress.
+    """A single pass over the tokens; ``words`` and the rest belong to the current address.
 
     ``waiting`` holds what stood in front of a comma and was a name without an address: with a
     bracket behind the comma it was ``Doe, John <john@example.org>`` without its quotes.
@@ -211,7 +211,7 @@ class _Reader:
             self.note("a word over the limit in an address field")
 
     def _is_at(self, end: int, text: str) -> bool:
-        """No blank stands in front of the token that ends there."""
+        """Whether no blank stands in front of the token that ends there."""
         return not self.text[end - len(text) - 1].isspace()
 
     def _comment(self, at: int) -> int:
@@ -338,7 +338,7 @@ def _without_blanks(text: str) -> str:
 
 
 def _likely(content: str) -> str:
-    """Of several words between the brackets, the one that is an address."""
+    """The address among several words between brackets."""
     if content.startswith('"') or len(content.split()) == 1:
         return content
     content = _BLANKS_AROUND.sub(r"\1\2", content)  # as RFC 822 allowed them

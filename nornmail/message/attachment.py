@@ -1,4 +1,4 @@
-"""A part that hangs on a message, decoded when it is asked for."""
+"""An attached part of a message, decoded when it is asked for."""
 
 from __future__ import annotations
 

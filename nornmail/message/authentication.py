@@ -80,7 +80,7 @@ _PIECE = re.compile(r'[ \t\r\n]++|"((?>(?:[^"\\]++|\\.){0,9999}))"|[^ \t\r\n"();
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _METHOD = re.compile(r"([a-z0-9][a-z0-9-]*+)(?:/([0-9]{1,3}))?")
 _VERSION: Final = "1"
-"""Of the field and of every method so far. What another one would mean is not known."""
+"""Version of the field and of every method so far; the meaning of another one is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class Authentication:
     authserv_id: str = ""
 
     def is_aligned(self, *, strict: bool = False) -> bool:
-        """The domain of From is verified.
+        """Whether the domain of From is verified.
 
         DMARC decides where the server checked it: it passed, for the very domain that is read from
         From here, or it did not. Else SPF or DKIM must have passed for a domain that is that of
@@ -276,7 +276,7 @@ class Authentication:
         return any(is_aligned(domain, author, strict=strict) for domain in domains)
 
     def is_from(self, *allowed: str, strict: bool = False) -> bool:
-        """The one address in From is among ``allowed``, and its domain is verified.
+        """Whether the one address in From is among ``allowed`` and its domain is verified.
 
         That the domain is verified says that its owner lets this through; whether the person before
         the ``@`` wrote it is the owner's business.
@@ -411,7 +411,7 @@ def _only_author(headers: Headers) -> str:
 
 
 def _is_group(field: str) -> bool:
-    """A colon or semicolon stands in it, outside of strings, comments and brackets."""
+    """Whether a colon or semicolon stands in it, outside of strings, comments and brackets."""
     at = 0
     inside = ""
     while at < len(field):

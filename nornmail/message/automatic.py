@@ -102,7 +102,7 @@ _WHOLE: Final = tuple(
     for phrase in _AWAY
     if any(w in phrase for w in ("auto", "自动", "自動", "자동", "автомат", "автоотв", "автовідп"))
 )
-"""Those of them that a person would not write as a subject."""
+"""The phrases among them that a person would not write as a subject."""
 
 _NOBODY = re.compile(
     r"""(?:^|[._+=-])(?:

@@ -222,7 +222,7 @@ def _leaf(part: Part, body: Body, place: _Place) -> list[Segment]:
 
 
 def _is_file(part: Part, place: _Place) -> bool:
-    """A text that hangs on the message and is not what the message says."""
+    """Whether a text is attached to the message and is not what the message says."""
     if part.disposition == "attachment":
         return True
     if place.in_related and "content-id" in part.headers:
@@ -282,7 +282,7 @@ def _written_links(text: str) -> Iterator[str]:
 
 
 def _repeats(text: str, words: set[str]) -> bool:
-    """Nearly all that ``text`` says was said in plain text already."""
+    """Whether nearly all that ``text`` says was said in plain text already."""
     here = set(_WORDS.findall(_LINK.sub(" ", text)))
     return bool(words) and len(here - words) <= len(here) * _NEW_WORDS
 

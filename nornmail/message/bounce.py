@@ -53,7 +53,7 @@ _SURE_SUBJECT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _ACTIONS: Final = {"failed": "failed", "failure": "failed", "delayed": "delayed"}
-"""Those that are a failure, and how some servers misspell them."""
+"""Actions that are a failure, with the misspellings of some servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Bounce:
 
     @property
     def is_permanent(self) -> bool:
-        """At least one recipient failed for good."""
+        """Whether at least one recipient failed for good."""
         return any(recipient.action == "failed" for recipient in self.recipients)
 
 

@@ -99,7 +99,7 @@ _TRAIL_ODD: Final = bytes((cell + 0x9F) & 0xFF for cell in _CELLS)
 _TRAIL_EVEN: Final = bytes((cell + (0x40 if cell < 63 else 0x41)) & 0xFF for cell in _CELLS)
 _WIDE_CHAR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _ONE_OCTET: Final = ("cp125", "iso8859", "koi8", "mac_", "cp437", "cp8", "kz1048")
-"""How the names of codecs begin that have one octet for each character."""
+"""Beginnings of the names of codecs with one octet for each character."""
 _MIN_WIDE: Final = 2
 """Characters of UTF-8 that show that text labelled otherwise is UTF-8; of western text one does,
 since there each would be a capital and a sign, as in ``Ã©``."""

@@ -45,7 +45,7 @@ _BY_PROGRAM = re.compile(
 """Fields that people do not type: a block with one of them ends with an empty line."""
 _BLANK_END = re.compile(r"\n[ \t]++\r*+\n\Z")
 _BOUNDARY = re.compile(r"^--(?=-*+[^\s-])", re.MULTILINE)
-"""What may be the boundary of a multipart: there the empty line is missing."""
+"""A line that may be the boundary of a multipart: there the empty line is missing."""
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]")
 _MAX_BLANKS: Final = 200
 """Characters of a line of blanks that ends a header as an empty one does."""
@@ -212,7 +212,7 @@ def read_headers(
 
 
 def _is_whole(fields: list[tuple[str, str]], block: str) -> bool:
-    """Nothing lies between the fields, and none has more in front of its colon than its name."""
+    """Whether the fields are the whole block, without anything between them."""
     lengths = sum([len(name) + len(value) + 2 for name, value in fields])
     return lengths == len(block) and len(fields) <= MAX_HEADERS
 

@@ -54,7 +54,7 @@ _PLAIN_VALUES: Final = (
 )  # fmt: skip
 """Fields that JSON takes as they are."""
 _LONG_VALUES: Final = ("subject", "text", "plain_text", "html", "new_text")
-"""Those of them that may be as long as the message."""
+"""The ones among them that may be as long as the message."""
 _MAX_BLANKS: Final = 1_000
 """Blanks at each end of a text that do not count as left out."""
 _ATTACHMENT_VALUES: Final = (

@@ -68,7 +68,7 @@ def parse_content_type(
 def _remembered(
     raw: str, default: str, charset: str
 ) -> tuple[str, dict[str, str], tuple[str, ...]]:
-    """Most mail says the same few things."""
+    """The result of a field that was read before: most mail has the same few."""
     defects: list[str] = []
     media_type, parameters = _parse_content_type(raw, default, defects.append, charset)
     return media_type, parameters, tuple(defects)

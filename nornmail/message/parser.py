@@ -80,7 +80,7 @@ class Part:
 
     @property
     def is_multipart(self) -> bool:
-        """It has children."""
+        """Whether it has children."""
         return bool(self.children)
 
     @property

@@ -51,7 +51,7 @@ _MAX_FOREIGN: Final = 0.05
 """The share of octets in them that base64 does not have. Damaged ones stay below; of the octets of
 a text, the blanks alone are more."""
 _MIN_FOREIGN: Final = 8
-"""Fewer than these say nothing."""
+"""The number of foreign octets below which they say nothing."""
 
 
 @lru_cache(maxsize=64)
@@ -175,7 +175,7 @@ def _decode_runs(data: bytes, note: Note) -> bytes:
 
 
 def _is_in_fours(digits: bytes) -> bool:
-    """Padding stands only at the end of groups of four digits, of which each has two at least."""
+    """Whether padding stands only at the end of groups of four digits with two at least."""
     third, fourth = (int.from_bytes(digits[place::4].translate(_IS_PAD)) for place in (2, 3))
     early = digits[0::4].find(b"=") >= 0 or digits[1::4].find(b"=") >= 0
     return not early and len(digits) % 4 == 0 and third & ~fourth == 0

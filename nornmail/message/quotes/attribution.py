@@ -108,7 +108,7 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
 
 
 def _is_bare(text: str) -> bool:
-    """A date, a name and an address without a verb or a colon."""
+    """Whether this is a date, a name and an address without a verb or a colon."""
     is_short = len(text.split()) <= _MAX_WORDS and not _SENTENCE.search(text)
     return is_short and bool(_ENDS_AS_ADDRESS.search(text)) and _early_date(text)
 
@@ -123,7 +123,7 @@ def _goes_on_above(text: str, above: str) -> bool:
 
 
 def is_strong(text: str) -> bool:
-    """``text``, one line in lower case, is an attribution and can be nothing else."""
+    """Whether ``text``, one line in lower case, is an attribution and can be nothing else."""
     if len(text) > MAX_MARK_CHARS or not (text := _inner(text)):
         return False
     if not _DATE.search(text) or _SENTENCE.search(text):
@@ -163,7 +163,7 @@ def _verb_in_place(text: str) -> bool:
 
 
 def _early_date(text: str) -> bool:
-    """It opens as an attribution does, or the date is among its first words."""
+    """Whether the text opens as an attribution does, or has the date among its first words."""
     date = _DATE.search(text)
     return date is not None and (_opens(text) or date.start() < 30) and len(text.split()) < 30
 

@@ -137,7 +137,7 @@ def _value(lines: Sequence[str], index: int) -> str:
 
 
 def _past_wrapped(lines: Sequence[str], end: int) -> int:
-    """Behind the rest of a last field that was wrapped: lines up to the blank one."""
+    """The index behind the rest of a wrapped last field: lines up to the blank one."""
     for index in range(end, min(end + _MAX_WRAPPED, len(lines))):
         if not lines[index].strip() or is_quote(lines[index]):
             return index
@@ -157,7 +157,7 @@ _FORWARDED = re.compile("|".join(map(re.escape, FORWARDED)))
 
 
 def _is_ruled(line: str) -> bool:
-    """Dashes stand before or behind the words of a line."""
+    """Whether dashes stand before or behind the words of a line."""
     text = line.strip()
     parts = (text, text.strip("*_ "))
     return any(part.startswith(_DASHES) or part.endswith(_DASHES) for part in parts)
@@ -174,7 +174,7 @@ def _is_head_below(lines: Sequence[str], at: int) -> bool:
 
 
 def is_original(lines: Sequence[str], at: int) -> bool:
-    """The line stands above the message that is answered: "-----Original Message-----"."""
+    """Whether the line stands above the message that is answered: "-----Original Message-----"."""
     line = lines[at]
     text = plain(line[:_MAX_PHRASE_CHARS])
     if text.startswith(ORIGINAL_STARTS) or any(phrase in text for phrase in REPLY_ABOVE):
@@ -187,7 +187,7 @@ def is_original(lines: Sequence[str], at: int) -> bool:
 
 
 def is_forward(lines: Sequence[str], at: int) -> bool:
-    """The line stands above a message that is passed on: "Begin forwarded message:"."""
+    """Whether the line stands above a message that is passed on: "Begin forwarded message:"."""
     line = lines[at]
     if len(line) > _MAX_PHRASE_CHARS or not _FORWARDED.search(text := plain(line)):
         return False
@@ -197,7 +197,7 @@ def is_forward(lines: Sequence[str], at: int) -> bool:
 
 
 def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:
-    """The first line of a quote stands above a message that is passed on, as Apple Mail writes it.
+    """Whether a quote begins with the line above a message that is passed on (Apple Mail).
 
     Args:
         quoted: the first lines of the quote.

@@ -1,4 +1,4 @@
-"""One line of text as the readers of this folder look at it. Pure, and each bounded by its line."""
+"""Predicates on one line of text. Pure, and each bounded by the length of the line."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ def plain(line: str) -> str:
 
 
 def is_quote(line: str) -> bool:
-    """It begins with ``>``, as quoted text does; ``>>>`` at a Python prompt does so as well."""
+    """Whether it begins with ``>``, as quoted text does; so does ``>>>`` at a Python prompt."""
     return line.startswith(">") or (line.startswith(" ") and line[:4].lstrip().startswith(">"))
 
 
 def is_bar(line: str) -> bool:
-    """It begins with ``|``, as some programs mark a quote; a row of a table has more of them."""
+    """Whether it begins with ``|``, as some programs mark a quote; rows of tables have more."""
     return line.startswith("|") and line.count("|") == 1
 
 
 def closes_bracket(line: str, above: str) -> bool:
-    """It begins with ``>`` as the end of an address that the line above begins: no quote."""
+    """Whether its ``>`` ends an address that the line above begins, and marks no quote."""
     if not line.startswith(">") or len(line) > _BRACKET_CHARS:
         return False
     return above.rfind("<") > above.rfind(">") and bool(_BRACKET.match(line))
 
 
 def is_rule(line: str) -> bool:
-    """Nothing but dashes, underscores and the like, two at least."""
+    """Whether it has nothing but dashes, underscores and the like, two at least."""
     text = line.strip()
     return len(text) > 1 and len(text) <= MAX_MARK_CHARS and bool(_RULE.fullmatch(text))
 
 
 def is_prose(line: str) -> bool:
-    """It reads like a part of a sentence: too much for a name, a title or an address."""
+    """Whether it reads like a part of a sentence: too much for a name, a title or an address."""
     text = line.strip()
     if URL.search(text) or ADDRESS.search(text[:MAX_MARK_CHARS]):
         return len(text) > 2 * 80
@@ -76,7 +76,7 @@ def is_prose(line: str) -> bool:
 
 
 def has_contact(line: str) -> bool:
-    """A mail address, a web address or a telephone number stands in it."""
+    """Whether a mail address, a web address or a telephone number stands in it."""
     text = line[:MAX_MARK_CHARS]
     if ADDRESS.search(text) or URL.search(text):
         return True

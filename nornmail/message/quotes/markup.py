@@ -36,7 +36,7 @@ _FROM_HERE: Final = frozenset(
         "divtaglinemicrosoftquote", "hmmessage-quote",
     }
 )  # fmt: skip
-"""The same of elements behind which only history stands."""
+"""Classes, ids and names of elements behind which only history stands."""
 
 _SIGNATURES: Final = frozenset(
     {
@@ -51,15 +51,15 @@ _SIGNATURES: Final = frozenset(
         "ntes-signature",
     }
 )  # fmt: skip
-"""The same of signatures."""
+"""Classes, ids and names of signatures."""
 
 _ATTRIBUTIONS: Final = frozenset(
     {"gmail_attr", "moz-cite-prefix", "reply-intro", "airmail_on", "bloop_reply", "protonmail_attr"}
 )
-"""The same of the line above a quote."""
+"""Classes, ids and names of the line above a quote."""
 
 _FORWARDS: Final = frozenset({"moz-forward-container", "gmail_forward", "forwardbody1"})
-"""The same of what is passed on."""
+"""Classes, ids and names of what is passed on."""
 
 _YAHOO = re.compile(r"(?:^|_|ydp[0-9a-z]*)(?:yahoo_quoted|yqt)(?:_?[0-9]|$)")
 _RULED = re.compile(
@@ -82,7 +82,7 @@ _MAX_LOOK: Final = 2_000
 
 
 def has_structure(html: str) -> bool:
-    """Some name of a mail program's own stands in ``html``: reading its structure may pay."""
+    """Whether ``html`` has a name that a mail program gives: reading its structure may pay."""
     lower = html.lower()
     return any(name in lower for name in _KNOWN)
 
@@ -100,14 +100,14 @@ def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, boo
     """
     history = _History(keeps_headers=keeps_headers)
     text = visible_text(html, without=history, shortens_links=True).text
-    return (text, history.found) if history.found or history.has_cut else None
+    return (text, history.has_quote) if history.has_quote or history.has_cut else None
 
 
 class _History:
-    """Told of each element in the order of the document, says whether it is left out."""
+    """Decides for each element, in the order of the document, whether it is left out."""
 
     def __init__(self, *, keeps_headers: bool) -> None:
-        self.found = False
+        self.has_quote = False
         self.has_cut = False
         self._is_passed_on = False
         self._keeps_headers = keeps_headers
@@ -128,7 +128,7 @@ class _History:
         if self._keeps_headers:
             return False
         if names & _FROM_HERE or (element.name == "div" and _is_ruled_header(element)):
-            self.found = True
+            self.has_quote = True
             _end_before(element)
             return True
         return self._is_quote(element, names)
@@ -139,20 +139,24 @@ class _History:
             if _is_passed_on(_beginning(element).strip()):
                 self._is_passed_on = True
                 return False
-            self.found = True
+            self.has_quote = True
             # One that can be read as text stays: it may be above an answer.
             return not is_strong(plain(text))
         if element.name == "blockquote":
-            if not self.found and not _in_quote(element) and begins_forward(_first_lines(element)):
+            if (
+                not self.has_quote
+                and not _in_quote(element)
+                and begins_forward(_first_lines(element))
+            ):
                 self._is_passed_on = True
                 return False
-            self.found |= bool(names & _CONTAINERS) or element.get("type").lower() == "cite"
+            self.has_quote |= bool(names & _CONTAINERS) or element.get("type").lower() == "cite"
             return False
         if names & _CONTAINERS or any(_YAHOO.search(name) for name in names):
             if _is_passed_on(_beginning(element).strip()):
                 self._is_passed_on = True
                 return False
-            self.found = True
+            self.has_quote = True
             return not _is_answered(element)
         return False
 
@@ -212,7 +216,7 @@ def _beginning(element: Element) -> str:
 
 
 def _is_answered(element: Element) -> bool:
-    """Text stands in this container, outside of the quotes and below the first of them."""
+    """Whether text stands in this container, outside of its quotes and below the first."""
     ahead: list[Element | str] = list(reversed(element.children))
     is_below = False
     for _ in range(_MAX_LOOK):

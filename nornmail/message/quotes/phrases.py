@@ -1,4 +1,4 @@
-"""What mail programs write around quoted text, in the languages that they speak: data, no code.
+"""Phrases of mail programs around quoted text, in many languages: data, no code.
 
 Words are in lower case and are compared so. English, German, French, Spanish, Portuguese, Italian,
 Dutch, Polish, Swedish, Danish, Norwegian, Finnish, Czech, Russian, Ukrainian, Chinese, Japanese and
@@ -35,13 +35,13 @@ VERBS: Final = (
     "напиша", "rašė", "parašė", "rakstīja", "kirjutas", "skrifaði", "เขียนว่า", "เขียน", "ने लिखा",
     "כתב", "כתבה", "كتب", "كتبت", "نوشت",
 )  # fmt: skip
-"""What somebody did who is quoted. Some stand at the end, some before the name."""
+"""Verbs of an attribution. Some stand at its end, some before the name."""
 
 MESSAGES_OF: Final = (
     "missatge de", "mensaje de", "messaggio di", "message de", "mensagem de", "nachricht von",
     "zitat von", "wiadomość napisana przez", "quoting", "citando", "citando a",
 )  # fmt: skip
-"""What stands before the name where there is no verb."""
+"""Words before the name in an attribution without a verb."""
 
 PRONOUNS: Final = (
     "i", "we", "you", "they", "he", "she", "who", "it", "ich", "wir", "du", "er", "sie", "je",
@@ -108,12 +108,12 @@ ORIGINAL: Final = (
     "原始郵件", "原邮件", "原始信件", "邮件原件", "元のメッセージ", "オリジナルメッセージ",
     "원본 메시지", "원본 메일", "원본메세지", "원본 이메일", "orijinal mesaj", "eredeti üzenet",
 )  # fmt: skip
-"""What stands between rules above the message that is answered."""
+"""Lines between rules above the message that is answered."""
 
 ORIGINAL_STARTS: Final = (
     "original message processed by", "originalnachricht verarbeitet von",
 )  # fmt: skip
-"""How such a line begins that needs neither rules around it nor a field below it."""
+"""Beginnings of such a line that need neither rules around it nor a field below it."""
 
 FORWARDED: Final = (
     "forwarded", "weitergeleitet", "transféré", "transfere", "réexpédié", "reenviado", "encaminhad",
@@ -123,7 +123,7 @@ FORWARDED: Final = (
     "továbbít", "προωθ", "redirecționat", "препрат", "proslijeđen", "прослеђен", "reenviat",
     "chuyển tiếp", "diteruskan", "ส่งต่อ", "הועבר", "معاد توجيه",
 )  # fmt: skip
-"""One of these stands in the line above a message that is passed on: the content of this one."""
+"""Words in the line above a message that is passed on, which is the content of this one."""
 
 FORWARD_SUBJECTS: Final = (
     "fwd", "fw", "wg", "tr", "rv", "reenv", "enc", "res enc", "i", "doorst", "pd", "vb", "vs", "vl",
@@ -157,7 +157,7 @@ SENT_FROM: Final = (
     "poslano s", "изпратено от", "στάλθηκε από", "dikirim dari", "gửi từ", "נשלח מ", "أرسلت من",
     "أُرسلت من", "ส่งจาก", "đã gửi từ", "trimis din", "enviat des de",
 )  # fmt: skip
-"""How the line begins, or what stands in it, that a mail program adds by itself."""
+"""Beginnings of the line that a mail program adds by itself, or words in it."""
 
 DEVICES: Final = (
     "iphone", "ipad", "ipod", "apple watch", "mac", "android", "samsung", "galaxy", "huawei",
@@ -175,7 +175,7 @@ DEVICES: Final = (
     "puhelimesta", "shortwave", "unterwegs", "thumbs", "메일앱", "iphonesta", "ipadista",
     "androidista", "iphonea", "iphonu", "iphonen", "iphonem", "ipadu",
 )  # fmt: skip
-"""One of these stands in that line."""
+"""Words of which that line has at least one."""
 
 EXCUSES: Final = (
     "excuse", "typo", "brevity", "brief", "forgive", "sorry", "apolog", "autocorrect", "spelling",
@@ -183,7 +183,7 @@ EXCUSES: Final = (
     "brièveté", "disculp", "perdon", "errores", "desculp", "erros", "errori", "scus", "typefout",
     "beknopt", "kort", "get the app",
 )  # fmt: skip
-"""A word of the sentence that some put behind that line."""
+"""Words of the sentence that some people put behind that line."""
 
 REPLY_ABOVE: Final = (
     "reply above this line", "type your reply above", "write above this line", "above this line -",
@@ -192,7 +192,7 @@ REPLY_ABOVE: Final = (
     "por encima de esta línea", "encima de esta línea", "acima desta linha", "boven deze lijn",
     "boven deze regel", "sopra questa riga", "powyżej tej linii", "ovanför den här raden",
 )  # fmt: skip
-"""What a help desk writes above the whole history."""
+"""Words that a help desk writes above the whole history."""
 
 LEAD_IN_ENDS: Final = (
     "to", "for", "at", "is", "are", "an", "für", "auf", "lautet", "ist", "sind", "lauten", "à",
@@ -201,7 +201,7 @@ LEAD_IN_ENDS: Final = (
     "на", "для", "по", "до", "this", "these", "these people", "here", "diese", "dieser", "hier",
     "ceci", "ici", "esto", "estos", "estes", "questo", "questi", "deze",
 )  # fmt: skip
-"""What such a sentence may end with as well: it goes on below."""
+"""Last words of a sentence that goes on below it."""
 
 LEAD_INS: Final = (
     "address", "account", "iban", "invoice", "passenger", "traveller", "traveler", "guest",
@@ -258,7 +258,7 @@ CLOSINGS: Final = (
     "よろしくお願いいたします", "よろしくお願い致します", "以上、よろしくお願いいたします",
     "何卒よろしくお願いいたします", "감사합니다", "드림", "올림", "감사드립니다", "안녕히 계세요",
 )  # fmt: skip
-"""What somebody writes above the own name at the end, alone on a line."""
+"""Closings: the line above the sender's name at the end of a message."""
 
 THANKS: Final = (
     "thanks", "thank you", "many thanks", "thanks and regards", "thanks & regards",
@@ -270,4 +270,4 @@ THANKS: Final = (
     "díky", "děkuji předem", "спасибо", "заранее спасибо", "дякую", "谢谢", "謝謝",
     "ありがとうございます", "ありがとうございました", "고맙습니다", "감사합니다",
 )  # fmt: skip
-"""Says something, and is a closing only above a name with an address or a telephone number."""
+"""Thanks say something: closings only above a name with an address or telephone number."""

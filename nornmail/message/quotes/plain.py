@@ -137,7 +137,7 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
 
 
 def _begins_forward(layout: Layout, at: int, *, keeps_headers: bool) -> bool:
-    """A quote that no line above it attributes begins with the mark of a forward."""
+    """Whether a quote without an attribution begins with the mark of a forward."""
     above = next((kind for kind in reversed(layout.kinds) if kind is not Kind.BLANK), Kind.TEXT)
     if above is not Kind.TEXT:
         return False
@@ -211,7 +211,7 @@ def _is_wrapped_quote(lines: list[str], at: int) -> bool:
 
 
 def _without_quotes(layout: Layout, end: int) -> int:
-    """Behind the last line of text, where the quotes below it are history."""
+    """The index behind the last line of text, where the quotes below it are history."""
     kinds, lines = layout.kinds, layout.lines
     last = end
     while last and kinds[last - 1] is not Kind.TEXT:

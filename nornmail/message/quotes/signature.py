@@ -120,7 +120,7 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
 
 
 def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
-    """Short lines that are not sentences, and below a mere rule an address or telephone number."""
+    """Whether these are short lines that are no sentences, with an address below a mere rule."""
     if len(tail) > _MOST_LINES or any(is_rule(line) or _FOOTNOTE.match(line) for line in tail):
         return False
     lower = [plain(line[:MAX_MARK_CHARS]) for line in tail]
@@ -229,7 +229,7 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
 
 
 def _is_led_in(lines: Sequence[str], at: int, *, delimited: bool) -> bool:
-    """The text above line ``at`` leads to what stands there: "Please send the invoice to:"."""
+    """Whether the text above line ``at`` leads to it: "Please send the invoice to:"."""
     above_at = next((n for n in range(at - 1, max(at - 4, -1), -1) if lines[n].strip()), 0)
     above = lines[above_at]
     text = plain(above[-MAX_MARK_CHARS:]).strip("*_ ")
