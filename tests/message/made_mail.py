@@ -66,7 +66,8 @@ class Maker:
         text, html = "", ""
         files: tuple[tuple[str, bytes], ...] = ()
         if kind < 60:
-            text, html = self._text(size // 3), self._html(size)
+            text = self._text(size // 3)
+            html = self._html(size, text)
             body = self._multipart(
                 "alternative", self._leaf("plain", text), self._leaf("html", html)
             )
@@ -146,13 +147,14 @@ class Maker:
         ]
         return "\n".join(lines) + "\n"
 
-    def _html(self, size: int) -> str:
+    def _html(self, size: int, text: str = "") -> str:
         rows = [
             f'<tr><td style="font-family: Arial, sans-serif; color: #333"><p>{self._text(210)}</p>'
             f'<a href="https://www.example.com/t/{self._token()}?u=1&amp;v=2">more</a></td></tr>\n'
             for _ in range(size // 420)
         ]
-        return f"<!DOCTYPE html>\n<html><body><table>\n{''.join(rows)}</table></body></html>\n"
+        table = f"<table>\n{''.join(rows)}</table>"
+        return f"<!DOCTYPE html>\n<html><body><p>{text}</p>{table}</body></html>\n"
 
     def _some(self, of: tuple[str, ...], number: int) -> list[str]:
         return self.chance.choices(of, k=number)

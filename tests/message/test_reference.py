@@ -13,7 +13,7 @@ from nornmail.message.bounce import Bounce, FailedRecipient
 from nornmail.message.message import Message
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "message.md"
-METHODS = {"fetch_rest", "as_email", "to_dict", "for_model"}
+METHODS = {"after", "fetch_rest", "as_email", "to_dict", "for_model"}
 
 
 def documented(*headings: str) -> set[str]:

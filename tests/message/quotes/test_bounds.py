@@ -48,8 +48,9 @@ SIZE = 1_000
 
 
 def calls(text: str, html: str = "") -> int:
-    """How many functions are called, those in C included."""
+    """How many functions are called, those in C included, once styles are known and code loaded."""
     number = 0
+    new_text(text, html)
 
     def count(_frame: FrameType, event: str, _argument: object) -> None:
         nonlocal number

@@ -301,9 +301,9 @@ Content-Type: text/html; charset=utf-8
         ),
         pytest.param(
             "Yes.\n\nOn Fri, Jan 5, 2024 at 10:00 Ann <ann@example.com> wrote:\n> Hm?",
-            "<p>Yes.</p><p>Somebody:</p><p>Hm?</p>",
+            "<p>Yes.</p><p>On Fri, Jan 5, 2024 at 10:00 Ann wrote:</p><p>Hm?</p>",
             "Yes.",
-            id="HTML that says nothing",
+            id="HTML that names no quote",
         ),
     ],
 )
