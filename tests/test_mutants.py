@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.mutants.__main__ import ROOMS, TESTS, earlier_results, files_of
+from tests.mutants.accepted import ACCEPTED
 from tests.mutants.changes import Mutant, mutants, mutated
 from tests.mutants.plugin import can_be_patched, patch
 from tests.mutants.runs import ROOT, KnownTest, Result, fitting_tests
@@ -173,3 +174,10 @@ def test_the_last_result_of_a_mutant_counts(tmp_path: Path) -> None:
         '{"key": "a", "name": "n", "line": 1, "by": "tests/kill", "seconds": 3.0}\n'
     )
     assert earlier_results(file) == {"a": Result("a", "n", 1, "tests/kill", 3.0)}
+
+
+def test_every_survivor_that_is_accepted_is_a_mutant_of_today() -> None:
+    files = files_of(sorted({name.partition(" ")[0] for name in ACCEPTED}))
+    names = {mutant.name for path, source in files.items() for mutant in mutants(path, source)}
+    assert ACCEPTED.keys() <= names
+    assert all(ACCEPTED.values())

@@ -138,6 +138,8 @@ def test_who_is_in_doubt_when_the_connection_falls(
         (Outcome.DEFERRED, 450, "greylisted", ""),
         (Outcome.DEFERRED, 0, "the connection fell", ""),
         (Outcome.REFUSED, 550, "too many bad words", ""),
+        (Outcome.REFUSED, 450, "rate limit exceeded", ""),
+        (Outcome.DEFERRED, 354, "rate limit exceeded", ""),
         (Outcome.ACCEPTED, 250, "OK, and not too many", ""),
     ],
 )

@@ -115,9 +115,12 @@ def test_a_rejected_message_is_dead_at_once_and_left_as_it_is(world: World) -> N
 def test_a_deferred_message_comes_back_without_counting(world: World) -> None:
     world.deliver("later", "now")
     attempts: list[tuple[str, int]] = []
+    begun = world.clock.wall()
+    times = []
 
     def handle(message: Message) -> None:
         attempts.append((message.subject, message.attempt))
+        times.append(world.clock.wall() - begun)
         if message.subject == "later" and len(attempts) < 12:
             raise Defer(30, "not yet")
 
@@ -129,6 +132,7 @@ def test_a_deferred_message_comes_back_without_counting(world: World) -> None:
         world.clock.advance(1)
         poller.poll_once()
     assert attempts == [("later", 1), ("now", 1), *[("later", 1)] * 10]
+    assert times == [0, 0, *range(30, 301, 30)]
     assert world.states() == {State.FINISHED: 2}
 
 
