@@ -191,7 +191,10 @@ HIDDEN: Final = {
         " no-repeat;background-size:1px 1px}",
     ),
     "a root without a box": "<style>html{display:contents;content-visibility:hidden}</style>{t}",
-    "a narrow cell": "<table><td style='max-width:0;color:#fff;background:#036'>{t}</table>",
+    "a cell that floats": "<!doctype html><table><tr><td style='float:left;height:0;"
+    "overflow:hidden'>{t}</table>",
+    "a float that is kept from the right": "<p style=float:right;margin-right:9000px>{t}",
+    "a field without height": "<textarea style='height:0;padding:0;border:0'>{t}</textarea>",
     "a cell in a row that is moved on its line": "<b style=margin-left:-9000px><i"
     " style=display:table-cell><p>{t}",
     "a cell without its content": "<table><td style=content-visibility:hidden>{t}",
@@ -291,6 +294,7 @@ SHOWN: Final = {
     " style=line-height:20px;color:#fff>{t}",
     "a line in a cell without one": "<table><td style=background:#036;line-height:0><p"
     " style=line-height:20px;color:#fff>{t}</table>",
+    "a narrow cell": "<table><td style='max-width:0;color:#fff;background:#000'>{t}</table>",
     "a float to the right": "<p style=float:right;margin-left:-9000px>{t}",
     "a float in a box that holds it": "<div style=background:#000;overflow:hidden><p"
     " style=float:left;color:#fff>{t}",

@@ -383,6 +383,8 @@ def _by_name(name: str) -> dict[str, Value]:
         sets["padding-left" if name in ("ol", "ul", "dir", "menu") else "margin-left"] = _MARGIN
     if name in _PRE:
         sets["white-space"] = "pre"
+    if name == "textarea":
+        sets.update(_CLIPPED)
     return sets
 
 

@@ -165,7 +165,7 @@ def _keywords(pairs: object, parent: Style) -> dict[str, Value]:
 _INHERITED_UNKNOWN: Final = frozenset(
     {"transform", "clip-path", "clip", "filter", "mask-image", "height", "width", "max-height",
      "max-width", "left", "top", "right", "bottom", "margin-left", "margin-top", "opacity",
-     "translate", "scale", "rotate", "content", "contain", "offset-path"}
+     "translate", "scale", "rotate", "content", "contain", "offset-path", "overflow"}
 )  # fmt: skip
 """Properties of which the parent's value is not kept; who inherits one is not shown."""
 _INITIAL: Final[Mapping[str, Value]] = {
@@ -344,7 +344,7 @@ def _paint(style: Style, sets: Mapping[str, Value]) -> None:
     """The element's own background, and shadows that lie on it."""
     if _PAINTING.isdisjoint(sets) or _is_beside_text(style, sets):
         return
-    _set_thin_groups(style, sets)
+    _set_thin_groups(style)
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
     image = sets.get("background-image")
@@ -368,15 +368,12 @@ _PAINTING: Final = frozenset(
 )
 
 
-def _set_thin_groups(style: Style, sets: Mapping[str, Value]) -> None:
+def _set_thin_groups(style: Style) -> None:
     """Lines without height make a box without any; a cell may be as large as the one next to it."""
     is_thin = line_height(style) < SLIT and not style.layout.is_inline
-    most = sets.get("max-width")
     if style.layout.grows:
-        is_narrow = isinstance(most, Length) and not most.share and most.pixels(style.size) < SLIT
-        style.is_narrow = is_narrow and "width" not in sets
         style.thin_group = None
-        style.cell_group = style.group if is_thin or style.is_narrow else None
+        style.cell_group = style.group if is_thin else None
     elif not is_thin or style.height is not None:
         style.thin_group = style.cell_group = None
     elif style.thin_group is None:
@@ -506,8 +503,7 @@ def is_inked(style: Style) -> bool:
         group = style.thin_group
     if style.stroke_width >= _COVERING * style.size:
         return paint.is_seen(stroke, group)
-    is_in_doubt = style.is_narrow or line_height(style) < SLIT
-    cell = style.cell_group if is_in_doubt else None
+    cell = style.cell_group if line_height(style) < SLIT else None
     if cell is not None and not paint.is_seen(fill, cell):
         return False
     if paint.is_seen(fill, group):

@@ -116,8 +116,10 @@ class _Box:
         if self.is_out:
             self._locate_outside(left, top)
             return
-        if self.sets.get("float") in ("right", "inline-end"):
-            left -= min(0.0, self.pixels("margin-right"))
+        is_to_the_right = self.sets.get("float") in ("right", "inline-end")
+        if is_to_the_right or self.sets.get("margin-left") == "auto":
+            margin = self.pixels("margin-right")
+            left -= margin if abs(margin) >= FAR_RIGHT else 0.0
         if self.is_inline:
             style.shift += left
         if 0 < left < FAR_RIGHT:  # many honest steps do not lead off the page

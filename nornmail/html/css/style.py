@@ -79,7 +79,12 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         display in _PLAIN_INLINE
         or (not display and name not in _INLINE_BOXES and name not in _TABLE_BOXES)
     )
-    grows = display.startswith("table") or (not display and name in _TABLE_BOXES)
+    is_part = (display.startswith("table-") and display != "table-caption") or (
+        not display and name in _TABLE_PARTS
+    )
+    is_part = is_part and not is_out  # what floats is a block
+    grows = is_part or display.startswith("table") or (not display and name == "table")
+    grows = grows and not (is_out and display.startswith("table-"))
     return Layout(
         is_block,
         2 if name in _PARAGRAPHS else 1,
@@ -88,8 +93,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         is_inline,
         grows or display == "inline-table",
         in_flex or (not is_block and not is_inline),
-        (display.startswith("table-") and display != "table-caption")
-        or (not display and name in _TABLE_PARTS),
+        is_part,
     )
 
 
@@ -131,7 +135,6 @@ class Style:
         page_color: the color of the body, which tables have in quirks mode.
         block_group: what lies behind blocks in an inline element, whose background is not there.
         cell_group: what lies behind a cell that may be too small for its text as well.
-        is_narrow: the cell may have no width.
         thin_group: what lies behind lines that are too low for the background of their box.
         float_group, absolute_group: what lies behind floats, and behind what is positioned, where
             it is all there is in the box.
@@ -171,7 +174,6 @@ class Style:
     block_group: Group | None = None
     thin_group: Group | None = None
     cell_group: Group | None = None
-    is_narrow = False
     right = down = before = after = shift = 0.0
     width: float = CONTAINER
     height: float | None = None
