@@ -41,15 +41,15 @@ from nornmail.outgoing import (
     still_applies,
 )
 from nornmail.stores import rows
-from nornmail.stores.protocol import StateStore
-from nornmail.stores.rows import Row, read_text, write_text
-from nornmail.stores.transitions import (
+from nornmail.stores.protocol import (
+    StateStore,
     check_enqueue,
     check_keep,
     check_put,
     check_rekey,
     check_retry,
 )
+from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
 
 
