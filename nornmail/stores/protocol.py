@@ -23,7 +23,14 @@ from nornmail.model import (
     State,
     check_transition,
 )
-from nornmail.outgoing import Decision, OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import (
+    INITIAL_STATES,
+    Decision,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+)
 from nornmail.uidset import UidSet
 
 
