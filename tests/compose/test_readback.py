@@ -57,7 +57,8 @@ def sent_octets(one: OutgoingAttachment) -> bytes:
 
 def check_with_parse_message(given: Draft, made: Composed) -> None:
     read = parse_message(made.raw)
-    assert read.defects == ()
+    # Drafts at random have HTML that says something else than their text.
+    assert set(read.defects) <= {"a plain part that does not say what its HTML shows"}
     assert [read.from_] == meant(given, "sender")
     assert list(read.to) == meant(given, "to")
     assert list(read.cc) == meant(given, "cc")
@@ -65,7 +66,7 @@ def check_with_parse_message(given: Draft, made: Composed) -> None:
     assert read.message_id == made.message_id
     assert read.in_reply_to == given.in_reply_to
     assert read.date == NOW
-    assert text_lines(read.text) == plain_text(given)
+    assert text_lines(read.plain_text) == plain_text(given)
     assert text_lines(read.html) == text_lines(given.html or "")
     assert dict(given.headers).get("X-Note") == read.headers.get("x-note")
     files = [one for one in given.attachments if not is_image(given, one)]
