@@ -95,6 +95,7 @@ def run(order: Order) -> None:
             retry=scenario.RETRY,
             max_message_bytes=scenario.MAX_MESSAGE_BYTES,
             clock=clock,
+            workers=scenario.WORKERS if order.action == "workers" else 1,
             connect=_connector(clock, instants),
         )
         _work(poller, clock, person)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -78,11 +79,14 @@ class Instants:
         self.trace = trace
         self._kill_at = kill_at
         self._count = 0
+        self._lock = threading.Lock()
 
     def reach(
         self, kind: str, when: str, text: str, states: tuple[tuple[int, str], ...] = ()
     ) -> None:
-        self._count += 1
-        self.trace.note(Event(kind=kind, when=when, text=text, number=self._count, states=states))
-        if self._count == self._kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self._lock:  # no other thread comes by an instant after the last one
+            self._count += 1
+            number = self._count
+            self.trace.note(Event(kind=kind, when=when, text=text, number=number, states=states))
+            if number == self._kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)

@@ -45,12 +45,14 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "epoch": {},
     "dead": {},
     "standby": {"delete_after_fetch": True},
+    "workers": {"delete_after_fetch": True},
 }
 """What the settings say for each action; "copy" is a move on a server without MOVE (RFC 6851),
 "inboxes" a deletion where every message is for both of :data:`INBOXES`, in "epoch" the mailbox gets
 another UIDVALIDITY between the first two polls, in "dead" a message fails until it is dead, and a
-person who has mended why asks for it again, and in "standby" a second process wants the mailbox all
-the while."""
+person who has mended why asks for it again, in "standby" a second process wants the mailbox all
+the while, and in "workers" :data:`WORKERS` calls are made side by side."""
+WORKERS = 4
 ONE_AT_A_TIME = {"json"}
 """The stores that only one process can have open: there is nobody to stand by."""
 SECOND = "second@example.com"
