@@ -18,8 +18,9 @@ from nornmail import (
     StoreError,
 )
 from nornmail.errors import Throttled
-from nornmail.events import AuthFailed, Backoff, Idle, Throttling
+from nornmail.events import AuthFailed, Backoff, Handled, Idle, Throttling
 from nornmail.model import Inbox
+from nornmail.poller import handler as handler_module
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import SECONDS, Gate, Life
 
@@ -211,3 +212,35 @@ def test_it_is_refused_on_the_event_loop_that_the_handlers_need(life: Life) -> N
         return str(error.value)
 
     assert "asyncio.to_thread(poller.sync)" in asyncio.run(main())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_handler_that_waits_for_a_thread_that_syncs_does_not_hang(
+    life: Life, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(handler_module, "SYNC_PATIENCE", 0.2)
+    monkeypatch.setattr(handler_module, "SYNC_CHECK", 0.05)
+    outcomes: list[object] = []
+
+    def ask() -> None:
+        try:
+            outcomes.append(poller.sync())
+        except HandlerError as error:
+            outcomes.append(str(error))
+
+    def handler(_message: Message) -> None:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        life.clock.advance(1)  # the call has lasted for longer than anybody waits
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+    life.deliver("one")
+    poller = life.poller(handler, workers=workers).start()
+    life.events.until(Handled)
+    poller.stop()
+    (outcome,) = outcomes
+    if workers == 1:
+        assert "must not wait for a thread that polls or calls sync()" in str(outcome)
+    else:
+        assert outcome == 0, "another poll can begin, and finds nothing new"
