@@ -158,8 +158,8 @@ class Inbox:
     accept: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
-        local, at, domain = self.address.rpartition("@")
-        odd = any(not char.isprintable() or char in " ,;<>" for char in self.address)
+        local, at, domain = str(self.address).rpartition("@")
+        odd = any(not char.isprintable() or char in " ,;<>" for char in str(self.address))
         if not (local and at and domain) or odd:
             raise ConfigurationError("Inbox.address", self.address, "must be like a@example.com")
         for name, value in (("on_message", self.on_message), ("accept", self.accept)):

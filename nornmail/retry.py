@@ -36,8 +36,8 @@ class RetryPolicy:
         if not isinstance(delays, (tuple, list)):
             allowed = "must be a sequence of seconds, such as (60, 300)"
             raise ConfigurationError("delays", delays, allowed)
-        for delay in self.delays:
-            if not delay > 0:
+        for delay in delays:
+            if not isinstance(delay, (int, float)) or not delay > 0:
                 raise ConfigurationError("retry", delay, "each delay must be above 0 seconds")
 
     @property

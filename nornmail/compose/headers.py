@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from nornmail.compose.addresses import NOT_IN_A_LINE
 from nornmail.errors import ComposeError
@@ -296,8 +296,11 @@ def custom_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> It
     Raises:
         ComposeError: a name is invalid, or one of ours; a value cannot stand on a line.
     """
-    pairs: list[tuple[object, object]]
-    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+    items: Any = headers.items() if isinstance(headers, Mapping) else headers
+    try:
+        pairs: list[tuple[object, object]] = [(name, value) for name, value in items]
+    except (TypeError, ValueError):
+        raise ComposeError("headers", 'must be a mapping, such as {"X-Ticket": "17"}') from None
     if len(pairs) > MAX_EXTRA_FIELDS:
         raise ComposeError("headers", f"more than {MAX_EXTRA_FIELDS}")
     for name, value in pairs:

@@ -217,7 +217,7 @@ class Enqueuer:
         self, key: str | None, answers: Message | None, handling: Message | None
     ) -> tuple[str, context.DeliveryContext | None]:
         """The key in the store, and the delivery whose default key it is."""
-        if key is not None and not (len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key)):
+        if key is not None and not _is_key(key):
             allowed = f"must be 1 to {MAX_KEY_CHARS} printable characters"
             raise ConfigurationError("key", key, allowed)
         if not self._keeps:
@@ -367,3 +367,7 @@ def _queued(
         changed_at=now,
         size=len(composed.raw),
     )
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and len(key) <= MAX_KEY_CHARS and bool(_KEY.fullmatch(key))

@@ -172,6 +172,7 @@ class Mailer:
         rng: random.Random | None = None,
         open_session: OpenSession | None = None,
     ) -> None:
+        _check_types(settings, store)
         for name, hook in (
             ("render_html", render_html), ("before_send", before_send), ("on_event", on_event)
         ):  # fmt: skip
@@ -695,6 +696,16 @@ class Mailer:
         if html is None and text is not None and self._render_html is not None:
             return self._render_html(text)
         return html
+
+
+def _check_types(settings: object, store: object) -> None:
+    """Refuse arguments that would fail only when they are used. ConfigurationError."""
+    if not isinstance(settings, SmtpSettings):
+        allowed = "must be SmtpSettings(host=..., ...)"
+        raise ConfigurationError("settings", type(settings).__name__, allowed)
+    if store is not None and not hasattr(store, "acquire"):
+        allowed = 'must be a store, such as open_store("nornmail.db"), or None'
+        raise ConfigurationError("store", type(store).__name__, allowed)
 
 
 def _allowed(settings: SmtpSettings, allowed: Iterable[str] | None) -> AllowedRecipients | None:

@@ -92,7 +92,7 @@ class SendLimits:
     def __post_init__(self) -> None:
         for name in ("per_minute", "per_hour"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not value >= 1):
+            if value is not None and (not isinstance(value, int) or value is True or value < 1):
                 raise ConfigurationError(f"SendLimits.{name}", value, "must be 1 or more, or None")
 
     @property

@@ -712,9 +712,11 @@ def _inboxes(inboxes: Sequence[Inbox | str] | None) -> list[Inbox] | None:
     return [Inbox(inbox) if isinstance(inbox, str) else inbox for inbox in inboxes]
 
 
-def _check_limits(max_message_bytes: int, handler_timeout: float | None) -> None:
-    if max_message_bytes < 1:
+def _check_limits(max_message_bytes: object, handler_timeout: object) -> None:
+    if not isinstance(max_message_bytes, int) or max_message_bytes < 1:
         raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
-    if handler_timeout is not None and not 0 < handler_timeout < math.inf:
+    if handler_timeout is not None and not (
+        isinstance(handler_timeout, (int, float)) and 0 < handler_timeout < math.inf
+    ):
         accepted = "must be a number of seconds above 0"
         raise ConfigurationError("handler_timeout", handler_timeout, accepted)

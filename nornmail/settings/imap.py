@@ -251,13 +251,13 @@ def check_workers(workers: object) -> None:
         raise ConfigurationError("NORNMAIL_WORKERS", workers, accepted)
 
 
-def check_retention(days: float) -> None:
+def check_retention(days: object) -> None:
     """Refuse a ``retention`` that is negative or not finite.
 
     Raises:
         ConfigurationError: it is.
     """
-    if not math.isfinite(days) or days < 0:
+    if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:
         raise ConfigurationError("NORNMAIL_RETENTION", days, "must be 0 or more days; 0 keeps all")
 
 

@@ -14,11 +14,15 @@ import pytest
 
 from nornmail import (
     AuthenticationFailed,
+    ComposeError,
     ConfigurationError,
+    Inbox,
     Mailer,
     MemoryStateStore,
     Poller,
     RetryPolicy,
+    SendLimits,
+    SmtpSettings,
     SqliteStateStore,
 )
 from nornmail.model import State
@@ -36,8 +40,14 @@ from nornmail.testing import MailServer
         ({"inboxes": "a@b.c"}, "inboxes is 'str': must be a list of addresses"),
         ({"inboxes": [7]}, "inboxes is 'list': must be a list of addresses"),
         ({"start_from": "soon"}, 'must be "all", "new" or a date'),
+        ({"handler_timeout": "5"}, "must be a number of seconds above 0"),
+        ({"max_message_bytes": "5"}, "must be 1 or more"),
+        ({"retention": "x"}, "must be 0 or more days"),
     ],
-    ids=["settings", "a store", "a retry policy", "one address", "no addresses", "a start"],
+    ids=[
+        *("settings", "a store", "a retry policy", "one address", "no addresses", "a start"),
+        *("a timeout", "a size", "a retention"),
+    ],
 )
 def test_a_wrong_type_is_refused_at_once(
     mail_server: MailServer, make: dict[str, Any], complaint: str
@@ -49,13 +59,42 @@ def test_a_wrong_type_is_refused_at_once(
     assert "secret" not in str(error.value)
 
 
+def mailer(**more: Any) -> Mailer:
+    return Mailer(SmtpSettings(host="x", username="a@b.c", password="p"), dry_run=True, **more)
+
+
 @pytest.mark.parametrize(
     ("attempt", "error", "complaint"),
     [
         (lambda: RetryPolicy(any_(5)), ConfigurationError, "must be a sequence of seconds"),
+        (
+            lambda: RetryPolicy(any_(("a",))),
+            ConfigurationError,
+            "each delay must be above 0 seconds",
+        ),
+        (lambda: Inbox(any_(5)), ConfigurationError, "must be like a@example.com"),
+        (lambda: SendLimits(any_("5")), ConfigurationError, "must be 1 or more, or None"),
+        (lambda: Mailer(any_({})), ConfigurationError, "must be SmtpSettings(host=..., ...)"),
+        (lambda: mailer(store="x.db"), ConfigurationError, "store is 'str': must be a store"),
+        (lambda: mailer().send("k@x.y", "s", "t", key=any_(5)), ConfigurationError, "key is 5"),
+        (
+            lambda: mailer().send("k@x.y", "s", "t", headers=any_("X-A: b")),
+            ComposeError,
+            "headers: must be a mapping",
+        ),
         (lambda: Mailer.reply(any_(None), any_("k@x.y"), "t"), TypeError, "not str: use send()"),
     ],
-    ids=["a number of delays", "an address instead of a message"],
+    ids=[
+        "a number of delays",
+        "a delay in words",
+        "an inbox that is a number",
+        "a limit in words",
+        "a dict as settings of a mailer",
+        "a path as store of a mailer",
+        "a number as key",
+        "a line as headers",
+        "an address instead of a message",
+    ],
 )
 def test_a_mistake_elsewhere(
     attempt: Callable[[], object], error: type[Exception], complaint: str
