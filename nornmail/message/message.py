@@ -92,14 +92,14 @@ class Message:
     received_at: datetime | None
     truncated: bool
     authserv_id: str | None
-    _fetch_rest: Callable[[], Iterable[bytes]] | None
+    _fetch_rest: Callable[[], bytes | Iterable[bytes]] | None
     _on_after: Callable[[str | None, tuple[str, ...]], object] | None
     _defects: Defects
 
     def __init__(
         self,
         facts: dict[str, Any],
-        fetch_rest: Callable[[], Iterable[bytes]] | None = None,
+        fetch_rest: Callable[[], bytes | Iterable[bytes]] | None = None,
         on_after: Callable[[str | None, tuple[str, ...]], object] | None = None,
     ) -> None:
         self.__dict__.update(facts, _fetch_rest=fetch_rest, _on_after=on_after, _defects=Defects())
@@ -463,7 +463,8 @@ class Message:
                 "the rest cannot be fetched: this message is not connected to a mailbox"
             )
         try:
-            yield from self._fetch_rest()
+            pieces = self._fetch_rest()
+            yield from (pieces,) if isinstance(pieces, bytes) else pieces
         except NornmailError:
             raise
         except Exception as error:
@@ -590,7 +591,7 @@ def parse_message(
     flags: frozenset[str] = frozenset(),
     received_at: datetime | None = None,
     truncated: bool = False,
-    fetch_rest: Callable[[], Iterable[bytes]] | None = None,
+    fetch_rest: Callable[[], bytes | Iterable[bytes]] | None = None,
     on_after: Callable[[str | None, tuple[str, ...]], object] | None = None,
     authserv_id: str | None = None,
 ) -> Message:
@@ -600,7 +601,8 @@ def parse_message(
         raw: the message as it was received (RFC 5322), with CRLF, LF or CR. A string, as one types
             it in a console, is taken as UTF-8.
         on_after: called with the arguments of :meth:`Message.after`.
-        fetch_rest: yields the whole message's bytes when ``truncated``; raises NornmailError.
+        fetch_rest: gives the bytes of the whole message when ``truncated``, at once or in pieces;
+            it raises NornmailError.
         ref, inbox, delivery_id, attempt, flags, received_at, truncated, authserv_id: see
             :class:`Message`.
 

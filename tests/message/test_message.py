@@ -270,6 +270,8 @@ def test_the_rest_of_a_truncated_message_is_fetched() -> None:
     assert (message.text, whole.text) == ("", "Hello,\n\nyes.\n")
     assert (whole.truncated, whole.delivery_id) == (False, "d1")
     assert whole.fetch_rest() is whole
+    at_once = parse_message(head, truncated=True, fetch_rest=lambda: PLAIN)
+    assert at_once.fetch_rest().raw == PLAIN
 
 
 def test_without_a_way_to_the_server_the_rest_is_gone() -> None:
