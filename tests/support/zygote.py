@@ -182,6 +182,9 @@ def become_child() -> None:
     for descriptor, number in ((out, 1), (err, 2)):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # Those of the zygote remember whether what they wrote to can be moved about in.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     null = os.open(os.devnull, os.O_RDONLY)
     if null:
         os.dup2(null, 0)
