@@ -207,7 +207,7 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
 
 _CONTENT = re.compile(
     rb'"content"[ \t\r\n]*+:[ \t\r\n]*+'
-    rb'"((?:[A-Za-z0-9+/=]++|\\(?:[/nrt]|u00(?:2[bBfF]|3[dD])))++)"'
+    rb'"((?>(?:[A-Za-z0-9+/=]++|\\(?:[/nrt]|u00(?:2[bBfF]|3[dD])))+))"'
 )
 _ESCAPE = re.compile(rb"\\(?:([/nrt])|u00(..))")
 _LONGEST_ESCAPE = 6
