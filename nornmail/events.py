@@ -43,7 +43,7 @@ class Connected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Event):
-    """Messages are listed that nobody has looked at; they are fetched now, in their order.
+    """There are new messages; they are fetched now, in their order.
 
     Attributes:
         count: how many; after a lost connection those that are still left.
@@ -57,7 +57,7 @@ class Idle(Event):
     """A pass is over and nothing new is left.
 
     Attributes:
-        new: messages that this pass handed over for the first time.
+        new: messages that this poll delivered for the first time.
         handled: calls of the handler that returned, in this pass.
     """
 
@@ -121,7 +121,7 @@ class Dead(MessageEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassedOver(MessageEvent):
-    """A message was looked at and deliberately not handed over.
+    """A message was looked at and deliberately not delivered.
 
     Attributes:
         reason: why not.
@@ -224,7 +224,7 @@ class Stalled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogWarning(Event):
-    """Mail has been there for many intervals that nobody has looked at, though nothing failed.
+    """There has been unprocessed mail for many intervals, though nothing failed.
 
     Attributes:
         since: since when there has been some.
@@ -237,7 +237,7 @@ class BacklogWarning(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateListed(Event):
-    """A listing has UIDs that an earlier one left out; they are handed over now.
+    """A listing has UIDs that an earlier one left out; they are delivered now.
 
     Attributes:
         uids: which, as an IMAP set: ``3,7:9``.
@@ -342,7 +342,7 @@ class EventEmitter:
     """Calls ``on_event``; what that raises is logged and harms nothing.
 
     Args:
-        on_event: ``None`` when nobody wants to know.
+        on_event: ``None`` for no notifications.
 
     Attributes:
         handled: how many :class:`Handled` there were.
@@ -370,7 +370,7 @@ class EventEmitter:
 
 
 def message_event(mailbox: str, entry: Entry) -> MessageEvent | None:
-    """What is told of an entry that was just written down; ``None`` when there is no need to."""
+    """The event for an entry that was just stored; ``None`` when there is none."""
     at = utc_datetime(entry.changed_at)
     ref = MessageRef(mailbox, entry.uid_validity, entry.key.uid)
     inbox, delivery_id, reason = entry.key.inbox, entry.delivery_id, entry.reason

@@ -24,7 +24,7 @@ HOLDER_BYTES = 255
 LOCKED_BYTE = 1 << 30
 """Where Windows locks one byte. Its locks keep others from reading, so it lies past the text."""
 FILE_MODE = 0o600
-"""Files of a store are their owner's: beside them, or in them, lies mail."""
+"""Files of a store belong to their owner only: they contain mail."""
 
 
 class LockTaken(StoreError):
@@ -103,7 +103,7 @@ def holder_of(path: str) -> str:
     """
     try:
         fd = os.open(path, os.O_RDONLY)
-    except OSError:  # nobody has ever locked it, or it is another user's
+    except OSError:  # it was never locked, or it is another user's
         return ""
     try:
         holder = _read_holder(fd)

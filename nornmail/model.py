@@ -23,7 +23,7 @@ class State(StrEnum):
     """How far an entry has come; the value is what a store writes down."""
 
     NEW = "new"
-    """Known to be for this inbox, not handed over yet. An entry that is not there counts as new.
+    """Known to be for this inbox, not delivered yet. An entry that is not there counts as new.
 
     It is written down when a message is for several inboxes, in the commit that claims it for the
     first of them, and for older mail that is meant for an inbox that was added."""
@@ -38,7 +38,7 @@ class State(StrEnum):
     DEAD = "dead"
     """Given up; kept with its bytes until a person decides."""
     PASSED_OVER = "passed over"
-    """Looked at and deliberately not handed over; ``reason`` says why."""
+    """Looked at and deliberately not delivered; ``reason`` says why."""
     GONE = "gone"
     """Listed once, and twice not there any more when it was to be fetched."""
 
@@ -250,7 +250,7 @@ class Entry:
         message_id: the Message-ID header with its angle brackets, ``""`` where there is none.
         size: octets, as the server counted them (RFC822.SIZE).
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where the server gave none.
-        truncated: only the headers were handed over.
+        truncated: only the headers were delivered.
         changed_at: when this value was made, in seconds since 1970 UTC.
     """
 
@@ -294,7 +294,7 @@ class Epoch:
         number: 1 for the first, then rising; the store's own name for it.
         uid_validity: what the server named; 0 where it named none.
         boundary: UIDs below it stood in the mailbox when the epoch began; what has a UID of
-            ``boundary`` or more arrived since and is nobody's old acquaintance.
+            ``boundary`` or more arrived since and was not recognised.
         matched: what stood there was compared with what earlier epochs knew, to the end.
         begun_at: seconds since 1970 UTC.
     """
@@ -369,7 +369,7 @@ class SaveMailbox:
 class PutEntry:
     """Replace an entry, or make it (from NEW), along :data:`TRANSITIONS`.
 
-    ``raw`` is kept beside it where given; ``None`` leaves kept bytes as they are.
+    ``raw`` is stored with it where given; ``None`` leaves kept bytes as they are.
     """
 
     entry: Entry
@@ -378,7 +378,7 @@ class PutEntry:
 
 @dataclass(frozen=True, slots=True)
 class KeepRaw:
-    """Keep a message's bytes beside an entry that is there (states in :data:`KEEPS_RAW`)."""
+    """Store a message's bytes with an existing entry (states in :data:`KEEPS_RAW`)."""
 
     key: EntryKey
     raw: bytes

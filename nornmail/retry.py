@@ -112,7 +112,7 @@ def probe_delay(probes: int) -> float:
 class CircuitBreaker:
     """Whether the handler, and not the messages, is the trouble (rule 3 of the contract).
 
-    It is told of every outcome, and asked before new mail is claimed. Instants are monotonic
+    It receives every outcome, and is asked before new mail is claimed. Instants are monotonic
     seconds.
     """
 

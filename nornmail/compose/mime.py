@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from nornmail.compose.headers import parameterised, structured
 
 _BOUNDARY_DIGITS: Final = 24
-"""Hexadecimal digits of a boundary: nobody guesses 96 bits."""
+"""Hexadecimal digits of a boundary: 96 bits cannot be guessed."""
 
 
 _ENCODED_AT_ONCE: Final = 57 * 4_096

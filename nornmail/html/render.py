@@ -517,7 +517,7 @@ def _first_number(element: Element) -> int:
 
 
 def _is_indentation(element: Element) -> bool:
-    """Mail programs indent with quotes that have no border: nobody is quoted."""
+    """Mail programs indent with quotes that have no border: these are no quotes."""
     style = "".join(element.get("style").lower().split())
     return ("border:none" in style or "border:0" in style or "border-left:none" in style) and not (
         element.get("type") or "quote" in element.get("class").lower() or element.get("cite")

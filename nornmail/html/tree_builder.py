@@ -2,7 +2,7 @@
 
 It matters as far as it decides what is within a hidden element and which selectors match: a
 paragraph that is not closed, a ``<font>`` that is reconstructed in the next one, text between the
-rows of a table, the ``<body>`` that nobody has written.
+rows of a table, the ``<body>`` that is implied.
 """
 
 from __future__ import annotations

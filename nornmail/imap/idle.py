@@ -58,7 +58,7 @@ def idle(wire: Wire, seconds: float, budget: Budget, wake: Waker | None) -> Idle
 
     Args:
         wire: with a mailbox selected.
-        seconds: for listening; the beginning and the end have a deadline each besides.
+        seconds: for listening; the beginning and the end have a deadline of their own each.
         budget: of the beginning; its timeout bounds the end as well.
         wake: ends the listening early.
 

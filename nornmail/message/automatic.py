@@ -21,7 +21,7 @@ KINDS: Final[dict[str, str]] = {
     "auto-generated": "a notification that a program sent on its own (RFC 3834)",
     "bulk": "sent to many: Precedence: bulk or junk, or the fields of a campaign",
     "suppress": "its sender asks for no automatic answers (X-Auto-Response-Suppress)",
-    "noreply": "nobody reads an answer: noreply@ and similar addresses",
+    "noreply": "answers are not read: noreply@ and similar addresses",
 }
 """Every kind of automatic mail and what it means. Of several that fit, the first counts."""
 
@@ -177,7 +177,7 @@ def _signs(
 
 
 def noreply_signs(addresses: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """A sign, as its kind and its words, for each address whose mail nobody reads."""
+    """A sign, as its kind and its words, for each address whose mail is not read."""
     for address in addresses:
         if _NOBODY.search(address.rpartition("@")[0]):
             yield "noreply", f"a reply goes to {address}"

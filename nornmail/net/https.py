@@ -34,7 +34,7 @@ class HttpRequest:
         host: the server's name or address.
         port: its port.
         path: with the query.
-        headers: besides Host and Content-Length.
+        headers: in addition to Host and Content-Length.
         body: sent by POST; ``None`` for GET.
     """
 

@@ -406,7 +406,7 @@ def fetch_json(
     Args:
         url: https, or http on this machine. Redirections and proxies are not followed.
         form: sent by POST; ``None`` for GET.
-        headers: besides the usual ones.
+        headers: in addition to the usual ones.
 
     Raises:
         ConfigurationError: the URL is not one that secrets may go to.

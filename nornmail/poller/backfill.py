@@ -56,7 +56,7 @@ class Backfill:
         if scan != self._scan:
             self._begin(scan)
         listed = connection.list_uids()
-        # Mail that nobody has looked at yet is routed to them like any other.
+        # Unprocessed mail is routed to them like any other.
         known = listed - (listed - self._ledger.seen)
         for uid, header in self._reader.read(connection, known - self._looked):
             self._look(uid, header, inboxes)

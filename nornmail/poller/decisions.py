@@ -64,7 +64,7 @@ def may_touch(siblings: Collection[Entry]) -> bool | None:
         siblings: its entries, one for each inbox.
 
     Returns:
-        ``None`` while one of them is not settled yet; ``False`` where one is dead, or where nobody
+        ``None`` while one of them is not settled yet; ``False`` if one is dead, or no inbox
         handled it but ``on_unrouted``: it is left as it is.
     """
     if len(siblings) == 1:  # nearly always
@@ -139,7 +139,7 @@ def forgotten(received_at: float | None, horizon: float | None, on_change: str) 
 def counts_as_known(state: State, on_change: str) -> bool:
     """Whether a message of an earlier epoch in this state is recognised in a new one.
 
-    Under "replay" what was handled is handed over again, so only what has yet to be handled is
+    Under "replay" what was handled is delivered again, so only what has yet to be handled is
     recognised, with its attempts and its delivery id.
     """
     return on_change != "replay" or state in OPEN
@@ -195,7 +195,7 @@ def needs_body(candidate: Candidate, known: Sequence[Entry], same_header: int) -
 
     Args:
         candidate: the message.
-        known: entries of earlier epochs with its header digest that nobody has taken yet.
+        known: entries of earlier epochs with its header digest that are not matched yet.
         same_header: how many messages of the new epoch have this header digest.
     """
     if not known:
@@ -212,7 +212,7 @@ def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry
     """The first of ``known`` that is this message, ``None`` when it is none of them.
 
     One that has yet to be handled comes before one that was: where several equal messages were
-    known and fewer are there, what is missing is rather one that nobody waits for.
+    known and fewer are there, what is missing is rather one that no entry waits for.
 
     Args:
         known: entries of earlier epochs with the message's header digest.

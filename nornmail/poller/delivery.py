@@ -145,7 +145,7 @@ class Delivery:
         return self.runner.overdue >= MAX_OVERDUE
 
     def recover(self) -> None:
-        """Settle the claims that nobody works on: those of an earlier process, or of a fault.
+        """Settle abandoned claims: those of an earlier process, or of a fault.
 
         Call it between two messages. A process that ended in the handler counts as a failed
         attempt. The first is made again at once, since a deployment ends processes too; if the
@@ -160,7 +160,7 @@ class Delivery:
         self.ledger.finish_recovery()
 
     def orphans(self) -> list[EntryKey]:
-        """The claims that nobody works on."""
+        """The abandoned claims."""
         claims = self.ledger.open.keys(State.CLAIMED)
         if not claims or self.pool is None:
             return claims

@@ -33,7 +33,7 @@ log = logging.getLogger("nornmail.poller")
 Handler = Callable[["Message"], object]
 
 MAX_OVERDUE = 4
-"""Calls that may run on beyond their timeout before nothing new is handed over: each holds a thread
+"""Calls that may run on beyond their timeout before nothing new is delivered: each holds a thread
 and a message in memory, and a handler that always hangs would take all there is."""
 LOOP_CHECK = 1.0
 """Seconds between two looks at whether the event loop, on which a handler runs, is still there."""
@@ -369,7 +369,7 @@ class HandlerRunner:
             self._overdue.pop(delivery_id, None)
 
     def finished(self, call: HandlerCall) -> None:
-        """A call has ended: if nobody waits for it any more, say so."""
+        """Note that a call has ended, and report it if no caller waits for it any more."""
         with self._lock:
             late = call in self._overdue.values()
         if late:
@@ -446,7 +446,7 @@ class HandlerRunner:
             if call.ended.is_set() and outcome.stop is None:
                 return None
             self._overdue[message.delivery_id] = call
-        if call.ended.is_set():  # just now, and it may not have seen that nobody waits
+        if call.ended.is_set():  # just now, and it may not have seen that no caller waits
             self._on_end()
         return outcome
 

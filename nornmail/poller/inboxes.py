@@ -202,7 +202,7 @@ class Inboxes:
         """The routing decision: a message's entries, one for each inbox, new or passed over.
 
         Args:
-            entry: the message's, for nobody in particular.
+            entry: the message's, without an inbox.
             raw: its bytes; the headers suffice.
             new_entry: makes the entry of a UID for an inbox.
         """

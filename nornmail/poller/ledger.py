@@ -257,7 +257,7 @@ class Ledger:
         return entry.key not in self._undelivered
 
     def finish_recovery(self) -> None:
-        """Note that no claim is left that nobody works on."""
+        """Note that no abandoned claim is left."""
         self._undelivered.clear()
         self.recovered = True
 

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nornmail.poller")
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
-"""Octets above which a message is handed over with its headers alone: what the large providers
+"""Octets above which a message is delivered with its headers only: what the large providers
 accept, and a bound on what one message takes in memory."""
 
 Connector = Callable[[ImapSettings], "Connection"]
@@ -82,7 +82,7 @@ class PollResult:
     """What one poll did.
 
     Attributes:
-        new: messages handed over for the first time.
+        new: messages delivered for the first time.
         handled: calls of the handler that returned, retries included.
         failed: attempts that did not: the handler raised, or the server did not give a message.
         passed_over: messages that were recognised or lie before ``start_from``.
@@ -145,13 +145,13 @@ class Poller:
             ``imap``.
         on_uidvalidity_change: what a new UIDVALIDITY does; ``None`` takes it from ``imap``.
         retry: when a message whose handler failed is tried again.
-        max_message_bytes: a larger message is handed over with its headers alone,
+        max_message_bytes: a larger message is delivered with its headers only,
             ``truncated=True``.
         handler_timeout: seconds after which a call of ``on_message`` counts as failed. Calls are
             made in threads of their own then. A call that goes on keeps its message to itself, and
             counts if it succeeds after all. ``None`` sets no limit.
         workers: how many calls of ``on_message`` may run side by side; ``None`` takes it from
-            ``imap``, which has 1 unless it is told otherwise. With more than one they are made in
+            ``imap``, which has 1 unless it is set otherwise. With more than one they are made in
             threads of the poller's own, and coroutine functions run on the event loop of
             :meth:`run`, as many at a time. The poller goes on fetching and setting flags meanwhile.
         order_by: what keeps its order with several workers: of the messages with one key the next
@@ -386,7 +386,7 @@ class Poller:
             NornmailError: the poller is running, in whatever thread: use :meth:`sync`.
             LeaseHeld: another poller works on the mailbox.
             DecisionRequired: the user must say what becomes of mail that is there already.
-            StoreError: the store cannot be read or written; nothing is handed over.
+            StoreError: the store cannot be read or written; nothing is delivered.
         """
         self._refuse_after_fork()
         if self._lifecycle.running and not self._called_back():
@@ -486,7 +486,7 @@ class Poller:
             inbox: the address of one inbox, whose mail alone is counted.
 
         Returns:
-            How many new messages were handed over in this pass.
+            How many new messages were delivered in this poll.
 
         Raises:
             HandlerError: a handler asked, which would wait for itself; or a call of the handler,

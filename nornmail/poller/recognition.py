@@ -125,7 +125,7 @@ def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
 def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
     """The changes that move all entries of a recognised message to its new UID.
 
-    Under "replay" those that were settled begin anew, beside those that were not.
+    Under "replay" those that were settled begin anew, as do those that were not.
 
     Args:
         ledger: of the mailbox.

@@ -271,7 +271,7 @@ class Lifecycle:
             if thread is None or self._running:
                 self._stopped.set()
             if self._running and self._aborting is None:
-                # A thread, since run_forever() and run() have nobody who waits for their end.
+                # A thread, since run_forever() and run() have no caller that waits for their end.
                 self._aborting = threading.Thread(target=self._abort_if_it_hangs, daemon=True)
                 self._aborting.start()
         self._wake()

@@ -11,7 +11,7 @@ from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 
 DEFAULT_STATE = "nornmail.db"
-"""Where the state is kept if nobody says otherwise."""
+"""The default path of the store."""
 _FUNCTION = re.compile(r"([A-Za-z_]\w+(?:\.\w+)*):([A-Za-z_]\w*)", re.ASCII)
 """``module:function``. A module of one letter would be a drive of Windows."""
 

@@ -109,6 +109,6 @@ def damaged(path: str, what: object) -> StoreError:
     """The error for a file of a store that is not what was written."""
     return StoreError(
         f"the state store {path} is damaged: {what}: "
-        "restore it from a backup, together with the files beside it; "
+        "restore it from a backup, together with the files next to it; "
         "to start over, move all of them away (known mail may be delivered again)"
     )

@@ -1,4 +1,4 @@
-"""The bytes of waiting and dead mail, a file each, in a directory beside the JSON."""
+"""The bytes of waiting and dead mail, a file each, in a directory next to the JSON."""
 
 from __future__ import annotations
 

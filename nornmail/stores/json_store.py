@@ -11,7 +11,7 @@
 The order of the effects makes a crash harmless at each of them. Bytes are on the disk before the
 line that names them, and are removed after the line that drops them; what no line names is an
 orphan. A snapshot has its name before the journal is cleared; a line of the journal that the
-snapshot holds already is told by its number.
+snapshot holds already is recognised by its number.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class JsonStateStore(SqlStateStore):
     database. The files are readable by their owner only.
 
     Args:
-        path: the snapshot; the other files lie beside it. It is made where it is missing.
+        path: the snapshot; the other files are next to it. It is created if it is missing.
         files: the effects on the disk, for tests.
 
     Raises:
@@ -130,7 +130,7 @@ class JsonStateStore(SqlStateStore):
         self._settled = True
         """False while a commit is written. Ctrl-C may leave it so: memory and disk may differ."""
         try:
-            check_opening(self.path)  # before anything is made beside another program's file
+            check_opening(self.path)  # before anything is created next to another program's file
             self._take_lock()
             try:
                 self._check_rights()
@@ -257,7 +257,7 @@ class JsonStateStore(SqlStateStore):
         if known:
             return read_snapshot(self.path), lines
         if lines.values:
-            raise damaged(self.path, "it is missing, and there is a journal beside it")
+            raise damaged(self.path, "it is missing, and there is a journal next to it")
         return self._begin_files(), Lines([], 0)
 
     def _begin_files(self) -> Snapshot:

@@ -9,12 +9,12 @@ from nornmail.model import State
 from nornmail.outgoing import QueueState
 
 CLOSED_STATES = (State.FINISHED, State.PASSED_OVER)
-"""The states that nearly all entries are in, and that nobody asks for."""
+"""The states that nearly all entries are in, and that no query selects."""
 CLOSED = "('finished', 'passed over')"
 """The same as SQL. It is part of the schema, so it stays as it is if the states should change."""
 
 THROUGH_STATES = (QueueState.SENT,)
-"""The state that nearly all letters are in, and that nobody asks for."""
+"""The state that nearly all letters are in, and that no query selects."""
 THROUGH = "('sent')"
 """The same as SQL, and part of the schema as well."""
 

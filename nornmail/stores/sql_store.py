@@ -119,7 +119,7 @@ class SqlStateStore(StateStore, ABC):
         return lambda: None
 
     for_update = ""
-    """What a query of a writing transaction ends with, where others may write beside it."""
+    """What a query of a writing transaction ends with, where others may write at the same time."""
 
     def _commit(self) -> None:
         """End the transaction durably."""
@@ -158,7 +158,7 @@ class SqlStateStore(StateStore, ABC):
             return lease
 
     def _refuse_second(self, mailbox: MailboxKey) -> None:
-        """Refuse a lease that is held here; free one that nobody has any more.
+        """Refuse a lease that is held here; free one whose holder is gone.
 
         The exception of a signal between this store and its caller takes the lease with it.
         """

@@ -176,7 +176,7 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
 
 
 def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
-    """The lock file of a mailbox's lease, beside the database at ``path``."""
+    """The lock file of a mailbox's lease, next to the database at ``path``."""
     name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
     return f"{path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}"
 
@@ -184,7 +184,7 @@ def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
 class SqliteStateStore(SqlStateStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in a sqlite database.
 
-    A mailbox's lease is a lock of the operating system on a file of its own beside the database
+    A mailbox's lease is a lock of the operating system on a file of its own next to the database
     (``PATH.lock-HASH``), freed when its process dies, and a fencing token in the database, which
     every commit compares. The database must be on a local disk: sqlite's write-ahead log needs
     shared memory.

@@ -79,7 +79,7 @@ class SqliteView(SqlStateStore):
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Open the database for reading, without leaving files of sqlite beside it.
+    """Open the database for reading, without leaving files of sqlite next to it.
 
     A program that has it open has a log there, which is read as well. Without one the database is
     complete, and stays so for the moment: what a program that starts now commits goes into a log.

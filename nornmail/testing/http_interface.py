@@ -304,7 +304,7 @@ def _faults(interface: HttpInterface, _arguments: Arguments) -> object:
 
 
 def _add_fault(interface: HttpInterface, arguments: Arguments) -> object:
-    """Arm a fault by its name; what it takes stands beside it."""
+    """Arm a fault by its name; its arguments are fields of the same object."""
     name, protocol = arguments.need("fault", str), arguments.take("protocol", str)
     rest = arguments.rest()
     if protocol is None:

@@ -286,7 +286,7 @@ class OAuthServer:
         if grant is None:
             return _error("expired_token", "there is no such device")
         if code != "entered":
-            return _error("authorization_pending", "nobody has entered the code yet")
+            return _error("authorization_pending", "the code has not been entered yet")
         if not grant.user:
             return _error("access_denied", "the user said no")
         self._grants.append(grant)

@@ -34,7 +34,7 @@ class Profile:
         unknown: the answer to a command that is not there.
         delimiter: between the levels of mailbox names.
         prefix: what the name of every mailbox but INBOX begins with.
-        mailboxes: those of every account besides INBOX, each with its attributes.
+        mailboxes: those of every account in addition to INBOX, each with its attributes.
         needs_id: the answer to SELECT and EXAMINE where no ID was sent after the login; ``""``
             where none is needed.
         window: how many of its newest messages a mailbox shows when it is opened; older ones slide

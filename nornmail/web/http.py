@@ -190,7 +190,7 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
         if len(octets) > MAX_JSON:
             raise HTTPError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body may have at most {MAX_JSON:,} octets, besides attachments in base64",
+                f"the body may have at most {MAX_JSON:,} octets without base64 attachments",
             )
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         value = json.loads(text, object_hook=lambda item: _with_files(item, files))

@@ -222,7 +222,7 @@ def test_what_is_no_base64_is_refused(desk: Desk, content: str, status: int) -> 
 
 def test_a_text_that_is_too_long_is_refused(desk: Desk) -> None:
     reply = desk.send(body="word " * (1 << 19))
-    assert (reply.status, "besides attachments" in reply.detail) == (413, True)
+    assert (reply.status, "without base64 attachments" in reply.detail) == (413, True)
 
 
 def test_a_large_request_costs_at_most_twice_its_size(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from nornmail.html.css.values import CONTAINER, ZERO, Length, length_of
 SLIT: Final = 4.0
 """Pixels: what is not so wide or so high shows no text."""
 _FIRST_WORDS: Final = ((14.0, 10.0), (44.0, 10.0))
-"""Points of the first words of a box. Where none of them is left, nobody reads the box."""
+"""Points of the first words of a box. Where none of them is left, the box cannot be read."""
 _BOXES: Final = frozenset(
     {"border-box", "padding-box", "content-box", "margin-box", "fill-box", "stroke-box", "view-box"}
 )

@@ -28,7 +28,7 @@ from nornmail.html.css.values import FONT_SIZE, ZERO, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 
 SMALLEST_TEXT: Final = 4.0
-"""Pixels of text below which nobody reads it. Preheaders have 0 or 1, small print 8 and more."""
+"""Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
 

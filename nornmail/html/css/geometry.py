@@ -17,7 +17,7 @@ from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Leng
 
 FAR_RIGHT: Final = 1_000.0
 FAR_DOWN: Final = 5_000.0
-"""Pixels by which a text is moved when nobody scrolls to it."""
+"""Pixels by which a text is moved that is not reached by scrolling."""
 _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
@@ -30,7 +30,7 @@ _MOVING: Final = frozenset(
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
-"""The part of the size of letters that is left where nobody reads them."""
+"""The part of the size of letters that is left where they cannot be read."""
 _GRIDS: Final = frozenset({"grid", "inline-grid"})
 _HALF: Final = Length(share=0.5)
 _CENTER: Final = (_HALF, _HALF)

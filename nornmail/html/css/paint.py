@@ -69,7 +69,7 @@ def over(front: Color, back: Color) -> Color:
 
 
 def is_seen(ink: Color, group: Group | None) -> bool:
-    """Whether text of the color ``ink`` is told from what lies behind it."""
+    """Whether text of the color ``ink`` can be distinguished from what lies behind it."""
     glyph, behind = ink, TRANSPARENT
     is_known = True
     while group is not None:

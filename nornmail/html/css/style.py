@@ -127,7 +127,7 @@ class Style:
         lost: what hides the element and all within it, ``""`` if nothing does.
         unseen: what keeps its own text from being seen; what is within may be seen.
         clipped: what cuts off its text; what is positioned within may leave the box.
-        has_ink: its text is told from what lies behind it.
+        has_ink: its text can be distinguished from what lies behind it.
         is_collapsed: rows of tables are not there.
         is_set: a length has set the font's size, or that of an element around it.
         scale: how much smaller transforms make it.
@@ -140,7 +140,7 @@ class Style:
             it is all there is in the box.
         back_ink: the color of a background that shows through the text alone.
         right, down: by how many pixels it was moved; its place where ``is_placed``.
-        is_fixed: it stands in the window, outside of which nobody can scroll.
+        is_fixed: it stands in the window, outside of which scrolling does not reach.
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
         before, after, height: what it takes in the flow above and below its text, and its height.

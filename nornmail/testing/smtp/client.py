@@ -40,7 +40,7 @@ class SmtpSettings(FixedAttributes):
     Attributes:
         extensions: what EHLO offers; a connection has what was in it when it began. A parameter or
             a command of an extension that is not in it is refused. Mechanisms stand in it as
-            ``"AUTH=PLAIN"``; besides PLAIN and LOGIN there are ``"AUTH=XOAUTH2"`` and
+            ``"AUTH=PLAIN"``; in addition to PLAIN and LOGIN there are ``"AUTH=XOAUTH2"`` and
             ``"AUTH=OAUTHBEARER"``, and ``"DSN"`` lets its parameters pass. Any other name is
             shown as it is.
         name: the server's name in its greeting.
