@@ -55,7 +55,8 @@ def run_in_root(session: nox.Session, which: str) -> None:
     session.run("python", "-m", "pip", "download", "-q", "-d", str(wheels), f"{wheel}[test]")
     files = [str(file) for file in wheels.glob("*.whl")]
     arguments = ["python", "-m", "tests.support.pythons", which, *files, "--", *session.posargs]
-    session.run(*arguments)
+    # 77: this machine can have no such root, and has said so.
+    session.run(*arguments, success_codes=(0, 77))
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
