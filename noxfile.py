@@ -123,7 +123,8 @@ def interop(session: nox.Session) -> None:
     if shutil.which("npm"):
         place = Path(session.virtualenv.location) / "node"
         install = ("install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place))
-        session.run("npm", *install, *NODE_CLIENTS, external=True)
+        # 1: without them, the tests from JavaScript say that they are missing.
+        session.run("npm", *install, *NODE_CLIENTS, external=True, success_codes=(0, 1))
         session.env["NODE_PATH"] = str(place / "node_modules")
     run_pytest(session, "-m", "(interop or tls) and not long")
 
