@@ -321,6 +321,7 @@ def test_a_file_that_redirects_a_password_is_named(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(file)
+    caplog.set_level("WARNING", logger="nornmail")  # whatever a command before has set
     Settings(argparse.Namespace(env_file=None))
     assert (named in caplog.text) if named else not caplog.records
     caplog.clear()

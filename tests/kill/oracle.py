@@ -132,7 +132,9 @@ def calls_of(runs: Sequence[Run]) -> dict[int, list[Call]]:
             if event.kind != "call":
                 continue
             after = run.events[at + 1 :]
-            end = next((i for i, later in enumerate(after) if later.kind == "outcome"), None)
+            # Of the same message: with several workers another call may end first.
+            ends = (i for i, e in enumerate(after) if e.kind == "outcome" and e.uid == event.uid)
+            end = next(ends, None)
             rest = after[end:] if end is not None else []
             committed = any(e.kind == "commit" and e.when == "after" for e in rest)
             outcome, unsettled = rest[0].when if rest else "", run.killed and not committed
