@@ -177,8 +177,13 @@ def test_ctrl_c_lets_the_calls_in_hand_finish(life: Life) -> None:
         seen.append(message.subject)
 
     life.deliver(*map(str, range(1, WORKERS + 1)))
-    with pytest.raises(KeyboardInterrupt):
-        life.poller(handler, workers=WORKERS).run_forever()
+    # A shell's background job ignores SIGINT, and Python then sets no handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            life.poller(handler, workers=WORKERS).run_forever()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(seen) == WORKERS
     assert [entry.state for entry in life.entries(State.CLAIMED, State.WAITING)] == []
     assert names_of(threading.enumerate()) == []
