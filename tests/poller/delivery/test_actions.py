@@ -194,9 +194,9 @@ def test_a_handler_says_what_becomes_of_its_message(world: World) -> None:
     def handle(message: Message) -> None:
         world.note(message)
         if message.subject == "moved":
-            message.after(move_to="Later", flags=["\\Flagged"])
+            message.after(move_to=world.backend.prefix + "Later", flags=["\\Flagged"])
         if message.subject == "flagged":
-            message.after(move_to="Nowhere")
+            message.after(move_to=world.backend.prefix + "Nowhere")
             message.after(flags=["\\Flagged", "Todo"])  # this replaces what was asked before
 
     world.deliver("plain", "moved", "flagged")
