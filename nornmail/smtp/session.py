@@ -213,7 +213,9 @@ class Session:
         *,
         before_content: Callable[[tuple[Recipient, ...]], None],
     ) -> Submission:
-        """Submit a message: MAIL, RCPT one by one, DATA, the content, the final dot.
+        """Submit a message: MAIL, a RCPT for each recipient, DATA, the content, the final dot.
+
+        MAIL and RCPT go out together where the server offers PIPELINING (RFC 2920).
 
         Args:
             envelope: from whom and to whom.
