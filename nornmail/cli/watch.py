@@ -15,6 +15,7 @@ from nornmail.cli.options import (
     WATCH_STATE,
     Parser,
     Settings,
+    add_accounts,
     add_max_text,
     add_settings,
     set_up_logging,
@@ -46,12 +47,7 @@ def add(parser: Parser) -> None:
         action="store_true",
         help="poll every IMAP_POLL_INTERVAL seconds instead of using IDLE",
     )
-    parser.add_argument(
-        "--accounts",
-        metavar="DIR",
-        help="watch an account for each .env file of a directory; a file that is added, changed or "
-        "removed is taken up while it runs. What a file does not set is taken from the environment",
-    )
+    add_accounts(parser, "watch")
     parser.set_defaults(run=run)
 
 
@@ -165,7 +161,7 @@ class _Reading:
 
         with closing(self._settings.store_of_its_own()) as store:
             environ = self._settings.environ
-            accounts = Accounts(directory, environ, PollerGroup(store), handler_of)
+            accounts = Accounts(directory, environ, PollerGroup(store, workers=None), handler_of)
             self.output.on_error = accounts.stop
             work = Work(accounts.run, accounts.stop, lambda: in_hand)
             try:

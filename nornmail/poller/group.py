@@ -122,6 +122,10 @@ class PollerGroup:
         defaults: arguments of :class:`~nornmail.poller.poller.Poller` for all mailboxes, such as
             ``on_message``, which is called from several threads.
 
+    Attributes:
+        store: for all of them.
+        on_add: called with each poller before it is polled.
+
     Raises:
         ConfigurationError: an argument is wrong.
     """
@@ -144,7 +148,8 @@ class PollerGroup:
         ):
             if not value > 0:
                 raise ConfigurationError(name, value, "must be above 0")
-        self._store = store
+        self.store = store
+        self.on_add: Callable[[Poller], object] = lambda _: None
         self._on_event = on_event
         self._size = threads
         self._gap = 1 / connects_per_second
@@ -189,7 +194,8 @@ class PollerGroup:
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)
-        poller = Poller(imap, store=self._store, idle=idle, on_event=on_event, **arguments)
+        poller = Poller(imap, store=self.store, idle=idle, on_event=on_event, **arguments)
+        self.on_add(poller)
         member = _Member(poller, imap, {"idle": idle, **options})
         poller._loop.log_error = lambda *error: self._errors.log(member, *error)
         with self._lock:
@@ -246,6 +252,11 @@ class PollerGroup:
             ConfigurationError: the group does not have it.
         """
         return self._member(account, mailbox).poller
+
+    def pollers(self) -> list[Poller]:
+        """The pollers of all mailboxes, in the order in which they were added."""
+        with self._lock:
+            return [member.poller for member in self._members.values()]
 
     def start(self) -> Self:
         """Poll all mailboxes in threads of the group's own; returns at once.
