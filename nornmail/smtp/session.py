@@ -193,13 +193,13 @@ class Session:
             Throttled: it refuses connections or logins for now (4xx).
             ConfigurationError: a setting cannot be used.
         """
-        redact = Redactor(settings.password or "")
+        redact, abort = Redactor(settings.password or ""), abort or Abort()
         wire = connect(settings, clock or SystemClock(), settings.timeout, abort)
         try:
             read_greeting(wire, redact)
             if settings.use_tls and not settings.implicit_tls:
                 start_tls(wire, settings, redact)
-            log_in(wire, settings, redact, token or settings.token)
+            log_in(wire, settings, redact, token or settings.token, abort)
         except BaseException:
             wire.close()
             raise
