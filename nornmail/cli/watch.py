@@ -23,7 +23,7 @@ from nornmail.cli.options import (
 from nornmail.cli.output import Output, json_line, standard_output
 from nornmail.cli.progress import Progress, on_standard_error
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
-from nornmail.cli.table import message_line
+from nornmail.cli.table import is_terminal, message_line
 
 T = TypeVar("T")
 
@@ -185,13 +185,12 @@ class _Reading:
 
 def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
     """Where messages are printed, and whether as JSON."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal)
+    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal())
     if is_json:
         output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))
     else:
         output = standard_output(message_line)
-    if is_terminal:
+    if is_terminal():
         output.around = progress.set_aside
     return output, is_json
 

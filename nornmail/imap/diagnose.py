@@ -137,7 +137,7 @@ class _Diagnosis:
                 advice = "another account, IMAP_MARK_AS_READ=false, or more rights on the server"
                 yield Check(name, False, f"{mailbox} is read-only", advice)
                 return None
-            detail = f"{mailbox} has {selected.exists:,} messages"
+            detail = f"{mailbox} has {selected.exists:,} message{'s' * (selected.exists != 1)}"
             yield Check(name, True, detail + self._destination(connection))
             return selected
         except CommandRefused as refused:
