@@ -167,10 +167,11 @@ def test_two_processes_that_use_a_file_renew_it_once(path: Path, provider: OAuth
     child = [sys.executable, "-c", SHARER, str(path)]
     children = [subprocess.Popen(child, **pipes) for _ in range(2)]
     for process in children:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in children:
-        process.stdin.write("\n")
-        process.stdin.flush()
+        print(file=process.stdin, flush=True)
     printed = {process.communicate(timeout=60)[0] for process in children}
     assert printed == {read_record(str(path)).access_token + "\n"}
     assert provider.refreshes == 1

@@ -28,7 +28,6 @@ from nornmail.testing import faults
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
 from tests.support.package import package_directory
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -48,9 +47,7 @@ def test_a_signal_stops_it_after_the_current_message(life: Life, number: signal.
 
 def test_a_signal_stops_it_while_it_waits_for_mail(life: Life) -> None:
     timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
-    poller = life.poller(
-        on_event=lambda event: timer.start() if isinstance(event, Idle) else None
-    )
+    poller = life.poller(on_event=lambda event: timer.start() if isinstance(event, Idle) else None)
     poller.run_forever(stop_on=SIGNALS)
     timer.join()
     assert names_of(threading.enumerate()) == []
