@@ -34,7 +34,9 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        shown = "".join(char if char.isprintable() else " " for char in text[: 4 * MAX_TEXT])
+        shown = text[: 4 * MAX_TEXT]
+        if not shown.isprintable():
+            shown = "".join(char if char.isprintable() else " " for char in shown)
         return " ".join(shown.split())[:MAX_TEXT]
 
 

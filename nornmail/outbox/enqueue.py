@@ -68,13 +68,17 @@ def reply_counts(
     by.append({"thread_id": message.thread_id})
 
     def count(window: float) -> int:
-        return max(
-            store.answers_since(outbox, now - window, **which)
-            - store.answers_since(outbox, now + CLOCK_SLACK, **which)
-            for which in by
-        )
+        return max(_answers(store, outbox, now, window, which) for which in by)
 
-    return ReplyCounts(hour=count(HOUR), day=count(DAY))
+    day = count(DAY)
+    return ReplyCounts(hour=count(HOUR) if day else 0, day=day)
+
+
+def _answers(
+    store: StateStore, outbox: str, now: float, window: float, which: dict[str, Any]
+) -> int:
+    number = store.answers_since(outbox, now - window, **which)
+    return number and number - store.answers_since(outbox, now + CLOCK_SLACK, **which)
 
 
 class Enqueuer:

@@ -7,6 +7,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -14,11 +15,21 @@ from typing import Any
 
 import pytest
 
-from nornmail import ImapSettings, Message, Poller, SqliteStateStore
+from nornmail import (
+    ImapSettings,
+    Mailer,
+    Message,
+    Poller,
+    SmtpSettings,
+    SqliteStateStore,
+    parse_message,
+)
 from nornmail.imap.connection import Connection
+from nornmail.smtp.wire import Wire
 from nornmail.testing import MailServer, Proxy
 from tests.bench.plot import plot
 from tests.bench.run import PASSWORD, USER, embedded
+from tests.poller.delivery.test_statements import statements
 
 MESSAGES = 100
 CALLS = 260
@@ -27,6 +38,11 @@ ROUND_TRIPS = 10
 """Commands for a poll with 100 new messages, once connected."""
 OCTETS = 350
 """Octets on the wire for a message, beyond its own."""
+REPLIES = 20
+REPLY_STATEMENTS = 11
+"""Statements for a reply to a new sender until it is durable, BEGIN and COMMIT among them."""
+SEND_STATEMENTS = 17
+"""Statements from there until the server's 250 is durable."""
 LARGE = 30
 """Messages of 1 MB in the mailbox."""
 PEAK = 20
@@ -138,6 +154,50 @@ def test_memory_is_bounded_by_a_few_messages(tmp_path: Path) -> None:
             tracemalloc.stop()
     assert handler.count == LARGE
     assert peak <= PEAK * 1_000_000, peak
+
+
+def test_a_reply_costs_few_statements_and_round_trips(
+    server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    send = Wire.send
+
+    def count(wire: Wire, octets: bytes | str) -> None:
+        writes.append(len(octets))
+        send(wire, octets)
+
+    monkeypatch.setattr(Wire, "send", count)
+    today = formatdate().encode()
+    originals = [
+        parse_message(
+            small(number)
+            .replace(b"Mon, 1 Jan 2024 00:00:00 +0000", today)
+            .replace(b"ann@", b"ann%d@" % number)
+        )
+        for number in range(REPLIES + 1)
+    ]
+    settings = SmtpSettings(
+        host="127.0.0.1", port=server.smtp_port, sender="bob@example.com", use_tls=False
+    )
+    with closing(SqliteStateStore(tmp_path / "state.db")) as store:
+        mailer = Mailer(settings, store=store)
+        mailer.reply(originals.pop(), text="An answer.", key="first")
+        mailer.flush()
+        writes.clear()
+        trace = statements(store)
+        for original in originals:
+            mailer.reply(original, text="An answer.", key=original.message_id)
+        queued, commits = len(trace) / REPLIES, trace.count("COMMIT")
+        trace.clear()
+        mailer.flush()
+        mailer.close()
+    assert queued <= REPLY_STATEMENTS
+    assert commits == REPLIES
+    assert trace.count("COMMIT") == 2 * REPLIES + 1  # and the lease
+    assert len(trace) <= SEND_STATEMENTS * REPLIES
+    # MAIL with RCPT, DATA, the content, the final dot; EHLO and QUIT once.
+    assert len(writes) <= 4 * REPLIES + 2
+    assert len(server.outbox) == REPLIES + 1
 
 
 def test_the_plot_has_a_line_for_each_peer() -> None:
