@@ -11,8 +11,8 @@ import pytest
 from tests.mutants.__main__ import ROOMS, TESTS, earlier_results, files_of
 from tests.mutants.accepted import ACCEPTED
 from tests.mutants.changes import Mutant, mutants, mutated
-from tests.mutants.plugin import can_be_patched, patch
-from tests.mutants.runs import ROOT, KnownTest, Result, fitting_tests
+from tests.mutants.plugin import can_be_patched, functions_of, patch
+from tests.mutants.runs import ROOT, KnownTest, Result, fitting_tests, limited
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_function_that_was_imported_gets_the_code_of_the_mutant(
     assert eval(call, module.__dict__) == before  # noqa: S307
     new = compile(mutated(CODE, changed(words).number), "/nowhere/a.py", "exec")
     assert can_be_patched(old, new, set())
-    patch("/nowhere/a.py", new)
+    patch(functions_of(["/nowhere/a.py"])["/nowhere/a.py"], new)
     assert eval(call, module.__dict__) == after  # noqa: S307
 
 
@@ -147,23 +147,32 @@ def test_what_an_import_does_cannot_be_patched() -> None:
     assert not can_be_patched(old, compile(CODE.replace("B = ", "B = 1 + "), "a.py", "exec"), set())
 
 
-def test_the_quickest_tests_of_a_line_come_first_and_processes_last() -> None:
+def test_the_tests_that_differ_come_first_and_processes_last() -> None:
     def of(name: str, seconds: float, *lines: int, processes: bool = False) -> KnownTest:
         return KnownTest(name, seconds, processes, {"a.py": frozenset(lines)})
 
     tests = [
-        of("a::1", 3.0, 9),
-        of("a::2", 1.0, 9),
-        of("a::3", 2.0, 9),
-        of("b::1", 0.5, 9, 10),
-        of("b::2", 0.1, 11),
-        of("c::1", 0.1, processes=True),
+        of("a::slow", 3.0, 9),
+        of("a::quick", 1.0, 9),
+        of("a::quick, elsewhere too", 1.5, 9, 20),
+        of("a::another way", 2.0, 9, 10),
+        of("b::of another file", 1.2, 9),
+        of("b::another function", 0.1, 12),
+        of("c::process", 0.1, processes=True),
     ]
     mutant = Mutant("a.py", (9, 9), (8, 11), "", "", 0)
-    names = [test.name for test in fitting_tests(tests, mutant)]
-    assert names == ["b::1", "a::2", "a::3", "a::1", "c::1"]
-    nowhere = Mutant("a.py", (7, 7), (7, 11), "", "", 0)
-    assert "b::2" in [test.name for test in fitting_tests(tests, nowhere)]
+    names = [test.name.partition("::")[2] for test in fitting_tests(tests, mutant)]
+    assert names == [
+        *("quick", "another way", "of another file"),
+        *("quick, elsewhere too", "slow", "process"),
+    ]
+    nowhere = Mutant("a.py", (7, 7), (7, 12), "", "", 0)
+    assert "b::another function" in [test.name for test in fitting_tests(tests, nowhere)]
+
+
+def test_a_first_look_takes_some_of_the_tests() -> None:
+    tests = [KnownTest(str(at), 1.0, False, {}) for at in range(5)]
+    assert [len(limited(tests, seconds)) for seconds in (None, 3.5, 0.1)] == [5, 3, 1]
 
 
 def test_the_last_result_of_a_mutant_counts(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from nornmail.imap.wire import Wire, endpoint_of
 from nornmail.net.diagnose import CHECK_SECONDS, Check, check_connectivity, speaks_tls
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
-from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 
@@ -117,11 +116,9 @@ class _Diagnosis:
             if settings.starttls:
                 yield Check(name, True, "the connection continues inside TLS")
             name = "IMAP login"
-            abort, token = Abort(), None
-            if settings.token is not None:
-                token = ask_token(settings.token, self._redact.hide, abort)
+            token = None if settings.token is None else ask_token(settings.token, self._redact.hide)
             connection = Connection(wire, settings, limits=self._limits, redact=self._redact)
-            connection.enter(log_in(wire, settings, self._budget, self._redact, token, abort))
+            connection.enter(log_in(wire, settings, self._budget, self._redact, token))
         except NornmailError as error:
             yield Check(name, False, str(error), _login_advice(error))
             return None
@@ -137,7 +134,7 @@ class _Diagnosis:
                 advice = "another account, IMAP_MARK_AS_READ=false, or more rights on the server"
                 yield Check(name, False, f"{mailbox} is read-only", advice)
                 return None
-            detail = f"{mailbox} has {selected.exists:,} message{'s' * (selected.exists != 1)}"
+            detail = f"{mailbox} has {selected.exists:,} messages"
             yield Check(name, True, detail + self._destination(connection))
             return selected
         except CommandRefused as refused:

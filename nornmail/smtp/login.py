@@ -20,7 +20,6 @@ from nornmail.net.sasl import (
     sendable_password,
     token_mechanisms,
 )
-from nornmail.net.tls import Abort
 from nornmail.settings.providers import password_hint, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import (
@@ -51,8 +50,7 @@ def log_in(
     wire: Wire,
     settings: SmtpSettings,
     redact: Redactor,
-    token: Callable[[], str] | None,
-    abort: Abort,
+    token: Callable[[], str] | None = None,
 ) -> None:
     """Authenticate, if the settings have a user name.
 
@@ -61,7 +59,6 @@ def log_in(
         settings: as whom.
         redact: hides what is secret.
         token: asked for a token, and for another one when the server refuses that.
-        abort: ends the wait for a token.
 
     Raises:
         AuthenticationFailed: the credentials were refused, or the server takes none of this kind.
@@ -91,8 +88,7 @@ def log_in(
         bearers = token_mechanisms(offered, username, token, settings.host, settings.port)
         return _attempt(wire, bearers, offered, redact, is_token=True)
 
-    first = ask_token(token, redact.hide, abort)
-    log_in_with_token(first, token, redact.hide, abort, send)
+    log_in_with_token(ask_token(token, redact.hide), token, redact.hide, send)
 
 
 def _attempt(

@@ -193,13 +193,13 @@ class Session:
             Throttled: it refuses connections or logins for now (4xx).
             ConfigurationError: a setting cannot be used.
         """
-        redact, abort = Redactor(settings.password or ""), abort or Abort()
+        redact = Redactor(settings.password or "")
         wire = connect(settings, clock or SystemClock(), settings.timeout, abort)
         try:
             read_greeting(wire, redact)
             if settings.use_tls and not settings.implicit_tls:
                 start_tls(wire, settings, redact)
-            log_in(wire, settings, redact, token or settings.token, abort)
+            log_in(wire, settings, redact, token or settings.token)
         except BaseException:
             wire.close()
             raise
@@ -213,9 +213,7 @@ class Session:
         *,
         before_content: Callable[[tuple[Recipient, ...]], None],
     ) -> Submission:
-        """Submit a message: MAIL, a RCPT for each recipient, DATA, the content, the final dot.
-
-        MAIL and RCPT go out together where the server offers PIPELINING (RFC 2920).
+        """Submit a message: MAIL, RCPT one by one, DATA, the content, the final dot.
 
         Args:
             envelope: from whom and to whom.

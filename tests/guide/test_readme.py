@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
         def on_idle(_event: object) -> None:
             """New mail comes once the first run is over, and Ctrl-C when it was handled."""
             if "is handled" in caplog.text:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt
             server.deliver(f"From: {KIM}\nSubject: new\n\nhello\n", user=USER)
 
         poller = nornmail.Poller

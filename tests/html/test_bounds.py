@@ -20,7 +20,6 @@ from nornmail.html.limits import (
 )
 from nornmail.html.render import UnseenText
 from tests.message.payloads import some_pages
-from tests.support.table import table
 
 SAMPLE = 5_000
 """Characters of the default run."""
@@ -253,7 +252,7 @@ def test_where_the_budget_is_spent_the_text_ends() -> None:
     assert "hidden" in seen.unseen[-1].text
 
 
-@table(
+@pytest.mark.parametrize(
     "html",
     [
         pytest.param(

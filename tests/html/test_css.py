@@ -14,7 +14,6 @@ from nornmail.html.css.values import Length, length_of, number_of
 from nornmail.html.document import parse_html
 from nornmail.html.limits import Budget
 from nornmail.html.tree import Element
-from tests.support.table import table
 
 
 def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
@@ -22,7 +21,7 @@ def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
     return None if color is None else (*map(round, color[:3]), round(color.alpha * 100))
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "color"),
     [
         ("rebeccapurple", (102, 51, 153, 100)),
@@ -54,7 +53,7 @@ def test_a_color(text: str, color: tuple[int, ...] | None) -> None:
     assert rgb(text) == color
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "color"),
     [
         ("#fff", (255, 255, 255, 100)),
@@ -71,7 +70,7 @@ def test_a_color_of_an_attribute(text: str, color: tuple[int, ...] | None) -> No
     assert rgb(text, legacy=True) == color
 
 
-@table(
+@pytest.mark.parametrize(
     ("one", "two", "same"),
     [
         ("white", "#f0f0f0", True),
@@ -90,7 +89,7 @@ def test_whether_colors_can_be_told_apart(one: str, two: str, same: bool) -> Non
     assert alike(first, second) is same
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "pixels"),
     [
         ("12px", 12), ("0", 0), ("1e1px", 10), (".5in", 48), ("12pt", 16), ("2em", 20),
@@ -106,7 +105,7 @@ def test_a_length(text: str, pixels: float | None) -> None:
     assert (None if length is None else length.pixels(10, 100)) == pixels
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "number"),
     [("1", 1), ("50%", 0.5), ("0%", 0), ("0px", None), ("calc(1 / 4)", 0.25), ("x", None)],
 )
@@ -114,7 +113,7 @@ def test_a_number(text: str, number: float | None) -> None:
     assert number_of(text) == number
 
 
-@table(
+@pytest.mark.parametrize(
     ("css", "found"),
     [
         ("a:b;c:d", ["a:b", "c:d"]),
@@ -133,7 +132,7 @@ def test_declarations(css: str, found: list[str]) -> None:
     assert [f"{one.name}:{one.value}{'!' if one.important else ''}" for one in read] == found
 
 
-@table(
+@pytest.mark.parametrize(
     ("css", "preludes"),
     [
         ("a{b}c{d}", ["a", "c"]),
@@ -150,7 +149,7 @@ def test_statements_of_a_sheet(css: str, preludes: list[str]) -> None:
     assert [item.prelude for item in root.items if isinstance(item, Block)] == preludes
 
 
-@table(
+@pytest.mark.parametrize(
     ("query", "applies"),
     [
         ("", True), ("all", True), ("screen", True), ("print", False), ("print, screen", True),
@@ -167,7 +166,7 @@ def test_a_media_query(query: str, applies: bool) -> None:
     assert media_applies(query) is applies
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "scale"),
     [
         ("none", 1), ("scale(0)", 0), ("scale(2,.5)", 0.5), ("matrix(1,0,0,1,5,5)", 1),
@@ -183,7 +182,7 @@ def test_a_transform(text: str, scale: float | None) -> None:
     assert (None if steps is None else round(turned(steps, corner, 100).scale, 3)) == scale
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "closed"),
     [
         ("none", "none"), ("inset(50%)", True), ("inset(10%)", True), ("inset(0 100% 0 0)", True),
@@ -203,7 +202,7 @@ PAGE = (
 )
 
 
-@table(
+@pytest.mark.parametrize(
     ("selector", "texts"),
     [
         ("p", "1245"), (".x", "1"), ("#d", "123456"), ("div.a.b", "123456"), ("div.c", ""),
@@ -234,7 +233,7 @@ def _applies(sheets: StyleSheets, element: Element) -> bool:
     return is_chosen and element.name not in ("html", "head", "body", "style")
 
 
-@table(
+@pytest.mark.parametrize(
     "css",
     [
         pytest.param("#d p{yes}p.x{no}", id="an id counts more than a class"),

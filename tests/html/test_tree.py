@@ -6,7 +6,6 @@ import pytest
 
 from nornmail.html.document import parse_html
 from nornmail.html.tree import Element
-from tests.support.table import table
 
 
 def shape(node: Element | str) -> str:
@@ -17,7 +16,7 @@ def shape(node: Element | str) -> str:
     return f"{node.name}({inside})"
 
 
-@table(
+@pytest.mark.parametrize(
     ("html", "tree"),
     [
         pytest.param("<p>a<p>b", "p(a) p(b)", id="a paragraph ends the one before"),
@@ -92,7 +91,7 @@ def test_the_tree(html: str, tree: str) -> None:
     assert shape(parse_html(f"<!doctype html>{html}")) == f"html({whole})"
 
 
-@table(
+@pytest.mark.parametrize(
     ("html", "attributes"),
     [
         pytest.param("<p A=1 a=2 b>", {"a": "1", "b": ""}, id="the first counts"),

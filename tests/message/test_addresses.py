@@ -8,7 +8,6 @@ from nornmail.message.addresses import Address
 from nornmail.message.limits import MAX_ADDRESSES
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
-from tests.support.table import table
 
 Found = list[tuple[str, str]]
 
@@ -17,7 +16,7 @@ def read(field: bytes) -> Found:
     return [(one.name, one.address) for one in parse_message(mail(To=field)).to]
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "found"),
     [
         pytest.param(b"Doe, Jo <a@x>", [("Doe, Jo", "a@x")], id="a comma without quotes"),
@@ -104,7 +103,7 @@ def test_a_list(field: bytes, found: Found) -> None:
 EVIL = "evil@bad.example"
 
 
-@table(
+@pytest.mark.parametrize(
     "field",
     [
         b"alice@good.example <evil@bad.example>",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nornmail.message.authentication import domain_of, is_aligned
-from tests.support.table import table
 
 
-@table(
+@pytest.mark.parametrize(
     ("address", "domain"),
     [
         pytest.param("a@Example.COM.", "example.com", id="capitals and a dot"),
@@ -31,7 +30,7 @@ def test_the_domain_of_an_address(address: str, domain: str) -> None:
     assert domain_of(address) == domain
 
 
-@table(
+@pytest.mark.parametrize(
     ("one", "two", "expected"),
     [
         pytest.param("example.com", "example.com", True, id="equal"),

@@ -8,7 +8,6 @@ from nornmail.message.bounce import Bounce
 from nornmail.message.message import parse_message
 from tests.message import corpus
 from tests.message.reading import mail
-from tests.support.table import table
 
 COPY = "Received: from x\nMessage-ID: <mine@x>\nTo: ann@x\nSubject: hello\n\ntext\n"
 
@@ -33,7 +32,7 @@ def read(raw: bytes) -> Bounce:
 FAILED = "Final-Recipient: rfc822; ann@x\nAction: failed\nStatus: 5.1.1"
 
 
-@table(
+@pytest.mark.parametrize(
     ("group", "address", "final"),
     [
         pytest.param(FAILED, "ann@x", "ann@x", id="the final one"),
@@ -148,7 +147,7 @@ EXIM = (
 )
 
 
-@table(
+@pytest.mark.parametrize(
     ("raw", "recipients"),
     [
         pytest.param(notice(QMAIL), [("ann@x", "5.2.2"), ("bob@x", "")], id="qmail"),
@@ -245,7 +244,7 @@ def test_a_notice_of_a_delay_is_not_permanent(text: str) -> None:
     assert not bounce.is_permanent
 
 
-@table(
+@pytest.mark.parametrize(
     "raw",
     [
         pytest.param(notice(QMAIL, sender="bob@x", subject="Re: failure notice"), id="a person"),

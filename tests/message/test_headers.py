@@ -17,10 +17,9 @@ from nornmail.message.limits import MAX_FILENAME_BYTES
 from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from tests.message.reading import mail
-from tests.support.table import table
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "subject"),
     [
         pytest.param(b"plain", "plain", id="plain"),
@@ -46,7 +45,7 @@ def test_a_subject(field: bytes, subject: str) -> None:
     assert parse_message(mail(Subject=field)).subject == subject
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "addresses"),
     [
         pytest.param(b"a@x", [("", "a@x")], id="bare"),
@@ -96,7 +95,7 @@ def test_an_address_for_people_is_quoted_where_needed() -> None:
     assert str(Address("", "a@x")) == "a@x"
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "ids"),
     [
         pytest.param("<a@x> <b@x>", ("<a@x>", "<b@x>"), id="two"),
@@ -118,7 +117,7 @@ def test_message_ids(field: str, ids: tuple[str, ...]) -> None:
 _LONG_ID: Final = "<" + "Aa1" * 30 + "=_x@mail.example.org>"
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "ids"),
     [
         pytest.param("=?utf-8?q?=3Ca=40x=3E?=", ("<a@x>",), id="one word"),
@@ -158,7 +157,7 @@ def test_of_too_many_references_the_root_and_the_newest_are_kept() -> None:
 INSTANT = datetime(2024, 3, 1, 10, 30, 5, tzinfo=UTC)
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "date"),
     [
         pytest.param("Fri, 01 Mar 2024 10:30:05 +0000", INSTANT, id="the usual shape"),
@@ -186,7 +185,7 @@ def test_a_date(field: str, date: datetime | None) -> None:
     assert found is None or isinstance(found.utcoffset(), timedelta)
 
 
-@table(
+@pytest.mark.parametrize(
     ("name", "safe"),
     [
         pytest.param("a.pdf", "a.pdf", id="an ordinary name"),
@@ -221,7 +220,7 @@ def test_a_long_file_name_is_cut_between_characters(name: str, safe: str) -> Non
     assert len(safe.encode()) <= MAX_FILENAME_BYTES
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "filename"),
     [
         pytest.param("attachment; filename=a.pdf", "a.pdf", id="a token"),
@@ -285,7 +284,7 @@ def test_where_the_header_ends(raw: bytes, subject: str, text: str) -> None:
 _WRITTEN: Final = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
 
 
-@table(
+@pytest.mark.parametrize(
     "tail",
     [
         pytest.param(b"Scan Result: clean\n", id="a name of two words"),

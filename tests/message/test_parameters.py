@@ -8,10 +8,9 @@ from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from nornmail.message.transfer_encoding import decode_transfer, encoding_of
 from tests.message.reading import mail
-from tests.support.table import table
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "name"),
     [
         pytest.param("filename=a.pdf", "a.pdf", id="a token"),
@@ -82,7 +81,7 @@ def test_a_raw_name_is_in_the_charset_of_the_text_before_it() -> None:
     assert one.filename == "да.txt"
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "kind", "parameters"),
     [
         pytest.param("text/html; charset=x", "text/html", {"charset": "x"}, id="usual"),
@@ -117,7 +116,7 @@ def test_a_content_type(field: str, kind: str, parameters: dict[str, str]) -> No
     assert parse_content_type(field) == (kind, parameters)
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "disposition", "name"),
     [
         pytest.param("attachment", "attachment", None, id="a word"),
@@ -134,7 +133,7 @@ def test_a_disposition(field: str, disposition: str, name: str | None) -> None:
     assert (found[0], found[1].get("filename")) == (disposition, name)
 
 
-@table(
+@pytest.mark.parametrize(
     ("field", "encoding"),
     [
         pytest.param("BASE64 ", "base64", id="capitals and a blank"),
@@ -157,7 +156,7 @@ def test_the_name_of_an_encoding(field: str, encoding: str) -> None:
 PROSE = b"Dear all,\nthis text is not what its header says that it is. Sorry!\n"
 
 
-@table(
+@pytest.mark.parametrize(
     ("encoding", "data", "content"),
     [
         pytest.param("base64", b" aGVs\n\tbG8=\n", b"hello", id="blanks before the lines"),

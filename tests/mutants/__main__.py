@@ -1,8 +1,9 @@
 """Mutation testing: one small change of the code at a time, and the tests that must notice it.
 
 ``nox -s mutants`` takes the rooms that keep the delivery contract. First every test runs once, and
-the lines that it runs are noted. Then a mutant runs against the tests that run its line, the
-quickest first; one that all of them pass is a survivor. Results are kept in
+the lines that it runs are noted. Then a mutant runs against the tests that run its line, those that
+differ most and the quickest first; one that all of them pass is a survivor, and one that fails a
+test twice, which passes without it, is killed. Results are kept in
 ``.mutants/results.jsonl``, so that a run that was interrupted continues, and a changed file is
 looked at anew.
 
@@ -10,7 +11,9 @@ looked at anew.
     nox -s mutants -- --sample 20                      # a sample, by a seed that is printed
     nox -s mutants -- --sample 20 --seed 7             # the same sample again
     nox -s mutants -- --room poller/ledger.py          # one room
+    nox -s mutants -- --seconds 20                     # a first look: so many seconds of tests
     nox -s mutants -- --again                          # the survivors again, after a new test
+    nox -s mutants -- --again --tests tests/stores     # the same, with these tests alone
     nox -s mutants -- --report                         # the table, without running anything
 """
 
@@ -24,7 +27,9 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from fnmatch import fnmatch
@@ -36,8 +41,8 @@ from tests.mutants.changes import Mutant, mutants
 from tests.mutants.runs import ROOT, Checkout, KnownTest, Result, digest_of_the_tree
 
 RESULTS = ROOT / ".mutants" / "results.jsonl"
-LINES = ROOT / ".mutants" / "lines.json"
-"""What the tests run, as long as neither they nor the package change."""
+LINES = ROOT / ".mutants" / "lines.jsonl"
+"""What the tests of each file run, as long as neither it nor the package changes."""
 AIM = 92
 """Per cent of the mutants that the tests must kill."""
 
@@ -91,31 +96,45 @@ def earlier_results(file: Path) -> dict[str, Result]:
 
 
 def lines_of_tests(checkout: Checkout) -> list[KnownTest]:
-    """What every test runs: as noted before, or noted now."""
-    digest = digest_of_the_tree()
-    kept = json.loads(LINES.read_text("utf-8")) if LINES.exists() else {}
-    if kept.get("digest") == digest:
-        return [
-            KnownTest(
-                **{**test, "lines": {path: frozenset(at) for path, at in test["lines"].items()}}
-            )
-            for test in kept["tests"]
-        ]
-    tests, failed = checkout.map()
-    print(f"{len(tests)} tests; not taken, as they fail without a mutant: {failed or 'none'}")
-    rows = [
-        {**asdict(test), "lines": {path: sorted(at) for path, at in test.lines.items()}}
-        for test in tests
-    ]
+    """What every test runs: as noted before, or noted now, file by file."""
+    noted = {}
+    if LINES.exists():
+        for line in LINES.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            noted[row["digest"]] = row["tests"]
     LINES.parent.mkdir(parents=True, exist_ok=True)
-    LINES.write_text(json.dumps({"digest": digest, "tests": rows}), "utf-8")
+    tests: list[KnownTest] = []
+    files = checkout.files()
+    for number, file in enumerate(files, 1):
+        digest = digest_of_the_tree(file)
+        if digest not in noted:
+            started = time.monotonic()
+            ran = checkout.map(file)
+            noted[digest] = [
+                {**asdict(test), "lines": {path: sorted(at) for path, at in test.lines.items()}}
+                for test in ran
+            ]
+            if ran:
+                with LINES.open("a", encoding="utf-8") as rows:
+                    rows.write(json.dumps({"digest": digest, "tests": noted[digest]}) + "\n")
+            seconds = time.monotonic() - started
+            print(f"{number}/{len(files)} {seconds:5.1f} s {len(ran)} pass: {file}", flush=True)
+        tests += [
+            KnownTest(
+                **{**row, "lines": {name: frozenset(at) for name, at in row["lines"].items()}}
+            )
+            for row in noted[digest]
+        ]
     return tests
 
 
 class Work:
     """The mutants that wait, and the results that come."""
 
-    def __init__(self, waiting: list[Mutant]) -> None:
+    def __init__(self, waiting: list[Mutant], tests: Sequence[str], seconds: float | None) -> None:
+        self._tests = tests
+        self._seconds = seconds
+        self.count = len(waiting)
         self._waiting: Queue[Mutant] = Queue()
         for mutant in waiting:
             self._waiting.put(mutant)
@@ -128,13 +147,14 @@ class Work:
         """One worker: a checkout of its own, and mutants until none wait."""
         try:
             with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-                checkout = Checkout(Path(folder), TESTS, self._paths)
+                checkout = Checkout(Path(folder), self._tests, self._paths)
                 self._checkouts.append(checkout)
                 with self._first:  # the others take what the first has noted
                     tests = lines_of_tests(checkout)
                 with suppress(Empty):
                     while True:
-                        self.done.put(checkout.run(self._waiting.get_nowait(), tests))
+                        mutant = self._waiting.get_nowait()
+                        self.done.put(checkout.run(mutant, tests, self._seconds))
         except BaseException as error:
             self.done.put(error)
 
@@ -144,10 +164,9 @@ class Work:
             checkout.close()
 
 
-def run_all(waiting: list[Mutant], processes: int, file: Path, results: dict[str, Result]) -> None:
+def run_all(work: Work, processes: int, file: Path, results: dict[str, Result]) -> None:
     """Run the mutants that wait, and write every result down as it comes."""
-    work = Work(waiting)
-    count = len(waiting)
+    count = work.count
     for _ in range(min(processes, count)):
         threading.Thread(target=work.run, daemon=True).start()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +178,8 @@ def run_all(waiting: list[Mutant], processes: int, file: Path, results: dict[str
             results[result.key] = result
             lines.write(json.dumps(asdict(result)) + "\n")
             lines.flush()
-            verdict = f"killed by {result.by}" if result.by else "SURVIVED"
+            survived = "SURVIVED" if result.whole else "survived so far"
+            verdict = f"killed by {result.by}" if result.by else survived
             print(f"{number}/{count} {result.seconds:5.1f} s {verdict}: {result.name}", flush=True)
 
 
@@ -198,6 +218,10 @@ def main() -> int:
     parser.add_argument("--room", action="append", default=[], metavar="PATTERN")
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants, by the seed")
     parser.add_argument("--seed", type=int, default=None, help="of the order and the sample")
+    parser.add_argument("--tests", action="append", metavar="PATH", help="of all: only these")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="of tests for a mutant; it survives so far"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="the survivors of earlier runs")
     parser.add_argument("--report", action="store_true", help="print the table, run nothing")
@@ -222,7 +246,8 @@ def main() -> int:
     # Its end is an exception like that of Ctrl-C, so that no process of a mutant outlives it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if waiting:
-        run_all(waiting, options.processes, options.results, results)
+        work = Work(waiting, options.tests or TESTS, options.seconds)
+        run_all(work, options.processes, options.results, results)
     share = report(chosen, results)
     return 0 if options.sample is not None or share >= AIM else 1
 

@@ -37,6 +37,14 @@ STARTS_PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec")
 """Audit events of tests whose code runs in another process, where no line of it is seen."""
 PAUSE = 0.005
 """Seconds between two looks at a fork."""
+TEST_FACTOR = 10.0
+"""How many times as long as without a mutant a test may take; then it counts as hanging."""
+TEST_SECONDS = 20.0
+"""Seconds that even the shortest test may take, on a machine that is busy."""
+RUN_FACTOR = 5.0
+"""The same for many tests in a row, of which hardly any is slower than before."""
+RUN_SECONDS = 60.0
+"""Seconds that even few tests may take."""
 
 Seen = dict[str, set[int]]
 """Lines that ran, by file."""
@@ -95,6 +103,8 @@ class Runner:
         self._lines = Lines(files)
         self._lines.start()
         self._imported: Seen = {}
+        self._files = files
+        self._functions: dict[str, list[FunctionType]] = {}
         self._items: dict[str, pytest.Item] = {}
         self._failed: list[str] = []
         self._said = ""
@@ -109,23 +119,32 @@ class Runner:
         self._lines.stop()
         self._imported = self._lines.seen
         self._items = {item.nodeid: item for item in session.items}
+        # Looked for once: there are a million objects.
+        gc.unfreeze()
+        self._functions = functions_of(self._files)
         gc.freeze()
         # Its end is an exception, so that no fork outlives it.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         for line in self._orders:
             order = json.loads(line)
-            work: Callable[[dict[str, Any]], object] = {"map": self._map, "run": self._run}[
-                order["do"]
-            ]
+            work: Callable[[dict[str, Any]], object] = {
+                "files": self._files_of_tests,
+                "map": self._map,
+                "run": self._run,
+            }[order["do"]]
             self._answers.write(json.dumps(work(order)) + "\n")
             self._answers.flush()
         return True
 
+    def _files_of_tests(self, _order: dict[str, Any]) -> object:
+        return list(dict.fromkeys(name.partition("::")[0] for name in self._items))
+
     def _map(self, order: dict[str, Any]) -> object:
-        """Run every test as it is, and note for each which lines it runs."""
+        """Run every test of a file as it is, and note for each which lines it runs."""
+        own = f"{order['file']}::"
+        items = [item for name, item in self._items.items() if name.startswith(own)]
 
         def look(results: Path) -> None:
-            items = list(self._items.values())
             with results.open("w", encoding="utf-8") as file:
                 for item, following in zip(items, [*items[1:], None], strict=True):
                     started = time.monotonic()
@@ -142,38 +161,66 @@ class Runner:
                     }
                     file.write(json.dumps(found) + "\n")
 
-        self._fork(look, order["seconds"])
-        imported = {name: sorted(lines) for name, lines in self._imported.items()}
-        return {
-            "imported": imported,
-            "tests": [json.loads(line) for line in self._said.splitlines()],
-        }
+        well = self._fork(look, order["seconds"])
+        return [json.loads(line) for line in self._said.splitlines()] if well else []
 
     def _run(self, order: dict[str, Any]) -> object:
-        """Run tests on a mutant until one fails.
+        """Run tests on a mutant, or on the code as it is, until one fails twice.
+
+        A test that fails once and passes alone has seen how busy the machine is, not the mutant.
 
         Returns:
-            The name of that test, "" if none fails, None if the mutant needs a run of its own.
+            The name of the test that failed, "" if none does, None if the mutant needs a run of its
+            own.
         """
-        file, source = order["file"], order["source"]
-        fresh = compile(mutated(source, order["number"]), file, "exec", dont_inherit=True)
-        before = compile(source, file, "exec", dont_inherit=True)
-        if not can_be_patched(before, fresh, self._imported.get(file, set())):
+        file, number = order["file"], order["number"]
+        fresh = None
+        if number is not None:
+            fresh = compile(mutated(order["source"], number), file, "exec", dont_inherit=True)
+            before = compile(order["source"], file, "exec", dont_inherit=True)
+            if not can_be_patched(before, fresh, self._imported.get(file, set())):
+                return None
+
+        def first_failure(tests: Sequence[tuple[str, float]]) -> int | None:
+            return self._first_failure(file, fresh, tests)
+
+        tests = order["tests"]
+        while (at := first_failure(tests)) is not None:
+            if first_failure(tests[at : at + 1]) is not None:
+                return tests[at][0]
+            tests = tests[at + 1 :]
+        return ""
+
+    def _first_failure(
+        self, file: str, fresh: CodeType | None, tests: Sequence[tuple[str, float]]
+    ) -> int | None:
+        """The place of the first test that fails, hangs or ends its process."""
+        if not tests:
             return None
 
         def look(results: Path) -> None:
-            patch(file, fresh)
-            items = [self._items[test] for test in order["tests"]]
-            for item, following in zip(items, [*items[1:], None], strict=True):
+            if fresh is not None:
+                patch(self._functions[file], fresh)
+            items = [self._items[test] for test, _ in tests]
+            for at, item in enumerate(items):
+                results.write_text(str(at), "ascii")
+                limit = max(TEST_SECONDS, TEST_FACTOR * tests[at][1])
+                os.environ["NORNMAIL_TEST_SECONDS"] = str(limit)
+                following = items[at + 1] if at + 1 < len(items) else None
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if self._failed:
-                    break
-            results.write_text(self._failed[0] if self._failed else "", "utf-8")
+                    return
+            results.write_text("", "ascii")
 
-        return self._said if self._fork(look, order["seconds"]) else "a time limit, or a crash"
+        seconds = max(RUN_SECONDS, RUN_FACTOR * sum(seconds for _, seconds in tests))
+        well = self._fork(look, max(seconds, TEST_FACTOR * max(seconds for _, seconds in tests)))
+        return None if well and not self._said else int(self._said or 0)
 
     def _fork(self, work: Callable[[Path], None], seconds: float) -> bool:
-        """Whether a fork did its work in this time. Nothing that it started outlives it."""
+        """Whether a fork ended well in this time; what it wrote is kept.
+
+        Nothing that it started outlives it.
+        """
         folder = Path(tempfile.mkdtemp(prefix="mutant-"))
         folder.chmod(0o755)  # a test may become another user
         results = folder / "results"
@@ -184,9 +231,8 @@ class Runner:
         try:
             while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < deadline:
                 time.sleep(PAUSE)
-            well = ended[0] == child and ended[1] == 0
-            self._said = results.read_text("utf-8") if well else ""
-            return well
+            self._said = results.read_text("utf-8") if results.exists() else ""
+            return ended[0] == child and ended[1] == 0
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
@@ -250,14 +296,21 @@ def can_be_patched(before: CodeType, after: CodeType, imported: set[int]) -> boo
     return True
 
 
-def patch(file: str, code: CodeType) -> None:
-    """Give every function of a file the code of the same name and line."""
-    codes = _by_place(code)
-    gc.unfreeze()
+def functions_of(files: Sequence[str]) -> dict[str, list[FunctionType]]:
+    """Every function there is of these files."""
+    functions: dict[str, list[FunctionType]] = {file: [] for file in files}
     for function in gc.get_objects():
-        if isinstance(function, FunctionType) and function.__code__.co_filename == file:
-            own = function.__code__
-            function.__code__ = codes.get((own.co_qualname, own.co_firstlineno), own)
+        if isinstance(function, FunctionType) and function.__code__.co_filename in functions:
+            functions[function.__code__.co_filename].append(function)
+    return functions
+
+
+def patch(functions: Sequence[FunctionType], code: CodeType) -> None:
+    """Give the functions of a file the code of the same name and line."""
+    codes = _by_place(code)
+    for function in functions:
+        own = function.__code__
+        function.__code__ = codes.get((own.co_qualname, own.co_firstlineno), own)
 
 
 def _runner_of(order: str | None) -> Runner | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from nornmail.errors import ConfigurationError
 from nornmail.outbox import transitions
 from nornmail.outbox.transitions import SendLimits, apply_request, retry_delay, until_slot
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
@@ -32,6 +34,7 @@ def letter(state: QueueState, *standings: RecipientStatus) -> QueuedMessage:
         pytest.param([], SendLimits(1, 1), 0, id="nothing was sent"),
         pytest.param([10], SendLimits(1, None), 50, id="one a minute, and one ten seconds ago"),
         pytest.param([60], SendLimits(1, None), 0, id="one a minute, and one a minute ago"),
+        pytest.param([0], SendLimits(1, None), 60, id="one a minute, and one now"),
         pytest.param([1, 59.5], SendLimits(2, None), 0.5, id="the second slot is free soonest"),
         pytest.param([1, 2, 3], SendLimits(None, 3), 3_597, id="three an hour"),
         pytest.param([1, 2, 3], SendLimits(5, 3), 3_597, id="the stricter limit counts"),
@@ -155,3 +158,362 @@ def test_a_reason_is_kept_within_bounds() -> None:
         letter(QueueState.QUEUED, P), transitions.Deferred("x" * 10_000), NOW, random.Random(1)
     )
     assert len(long.reason) == 2_000
+
+
+def at(status: RecipientStatus, code: int = 0, text: str = "", name: str = "r0") -> Recipient:
+    return Recipient(f"{name}@x.org", status, code, text)
+
+
+QUEUED, SENDING, SENT = QueueState.QUEUED, QueueState.SENDING, QueueState.SENT
+UNKNOWN, FAILED, DRAFT, HELD = (
+    QueueState.UNKNOWN, QueueState.FAILED, QueueState.DRAFT, QueueState.HELD,
+)  # fmt: skip
+FIRST, GIVEN_UP = NOW - 100.0, NOW - transitions.GIVE_UP_AFTER
+BOTH = (at(P, name="r0"), at(P, name="r1"))
+
+
+def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Submission:
+    return Submission(outcome, recipients, code, text, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "changes"),
+    [
+        pytest.param(
+            {"recipients": (at(P),)},
+            transitions.Deferred("no route", 30.0),
+            {"attempts": 1, "tried_at": NOW, "due_at": NOW + 30.0, "reason": "no route"},
+            id="a first attempt is deferred",
+        ),
+        pytest.param(
+            {"recipients": (at(P),), "attempts": 1, "tried_at": FIRST},
+            transitions.Deferred("busy"),
+            {"attempts": 2, "due_at": NOW + retry_delay(2, random.Random(1)), "reason": "busy"},
+            id="the second one doubles the wait",
+        ),
+        pytest.param(
+            {"recipients": (at(P),), "tried_at": GIVEN_UP + 1.0},
+            transitions.Deferred("busy", 5.0),
+            {"attempts": 1, "due_at": NOW + 5.0, "reason": "busy"},
+            id="just before three days it goes on",
+        ),
+        pytest.param(
+            {
+                "recipients": (at(A), at(P, name="r1"), at(P, 450, "busy", "r2")),
+                "tried_at": GIVEN_UP,
+            },
+            transitions.Deferred("busy", 5.0),
+            {
+                "recipients": (
+                    at(A),
+                    at(R, 0, "given up after 3 days: busy", "r1"),
+                    at(R, 450, "busy", "r2"),
+                ),
+                "attempts": 1,
+                "state": SENT,
+                "reason": "refused for 2 of 3 recipients",
+            },
+            id="after three days it is given up for those who wait",
+        ),
+        *(
+            pytest.param(
+                {"recipients": (at(P),), "attempts": 3},
+                transitions.Postponed("later", seconds),
+                {"due_at": NOW + wait, "reason": "later"},
+                id=f"before_send postpones it by {seconds}",
+            )
+            for seconds, wait in (
+                (0.0, 1.0),
+                (5.0, 5.0),
+                (float("nan"), 1.0),
+                (1e9, transitions.LONGEST_DEFER),
+            )
+        ),
+        pytest.param(
+            {"recipients": (at(P),)},
+            transitions.Rejected(""),
+            {
+                "recipients": (at(R, 0, transitions.REJECTED),),
+                "state": FAILED,
+                "reason": transitions.REJECTED,
+            },
+            id="before_send rejects it without a word",
+        ),
+        pytest.param(
+            {"recipients": (at(A), at(B, name="r1"), at(P, name="r2"))},
+            transitions.Rejected("no"),
+            {
+                "recipients": (at(A), at(B, name="r1"), at(R, 0, "no", "r2")),
+                "state": SENT,
+                "reason": "refused for 1 of 3 recipients",
+            },
+            id="before_send rejects what some have got",
+        ),
+        pytest.param(
+            {"state": SENDING, "recipients": BOTH},
+            reply(Outcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(A, 250, "OK", "r1")),
+            {
+                "recipients": (at(A, 250, "OK"), at(A, 250, "OK", "r1")),
+                "state": SENT,
+                "reason": "",
+            },
+            id="the server accepts it",
+        ),
+        pytest.param(
+            {"state": SENDING, "recipients": BOTH},
+            reply(Outcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(P, 450, "full", "r1")),
+            {
+                "recipients": (at(A, 250, "OK"), at(P, 450, "full", "r1")),
+                "state": QUEUED,
+                "attempts": 1,
+                "tried_at": NOW,
+                "due_at": NOW + retry_delay(1, random.Random(1)),
+                "reason": "450 full",
+            },
+            id="the server accepts it for one and defers the other",
+        ),
+        pytest.param(
+            {"recipients": (at(P),)},
+            reply(Outcome.DEFERRED, 0, "the connection was lost", at(P, 451, "later")),
+            {
+                "recipients": (at(P, 451, "later"),),
+                "attempts": 1,
+                "tried_at": NOW,
+                "due_at": NOW + retry_delay(1, random.Random(1)),
+                "reason": "the connection was lost",
+            },
+            id="the reason is that of the submission",
+        ),
+        pytest.param(
+            {"recipients": (at(P),)},
+            reply(Outcome.REFUSED, 550, "no", at(R, 550, "no")),
+            {"recipients": (at(R, 550, "no"),), "state": FAILED, "reason": "550 no"},
+            id="the server refuses it",
+        ),
+        *(
+            pytest.param(
+                {"state": SENDING, "recipients": (at(P),), "due_at": 5.0},
+                reply(Outcome.UNKNOWN, 0, text, at(U)),
+                {"recipients": (at(U),), "state": UNKNOWN, "due_at": 0.0, "reason": reason},
+                id=f"the server's reply is missing: {text!r}",
+            )
+            for text, reason in (("", transitions.NO_ANSWER), ("reset", "reset"))
+        ),
+    ],
+)
+def test_what_an_attempt_makes_of_a_message(
+    before: dict[str, object], outcome: transitions.SendOutcome, changes: dict[str, object]
+) -> None:
+    message = replace(letter(QUEUED), **before)  # type: ignore[arg-type]
+    after = transitions.after(message, outcome, NOW, random.Random(1))
+    assert after == replace(message, changed_at=NOW, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("tried_at", "first"), [(0.0, NOW), (FIRST, FIRST)])
+def test_a_message_whose_content_is_about_to_go_out(tried_at: float, first: float) -> None:
+    message = replace(letter(QUEUED, A, P), tried_at=tried_at, due_at=5.0, reason="busy")
+    assert transitions.envelope_of(message).recipients == ("r1@x.org",)
+    assert transitions.sending(message, [at(U, name="r1")], NOW) == replace(
+        message,
+        recipients=(at(A), at(U, name="r1")),
+        state=SENDING,
+        tried_at=first,
+        submitted_at=NOW,
+        due_at=0.0,
+        changed_at=NOW,
+        reason="",
+    )
+
+
+@pytest.mark.parametrize(
+    ("due_at", "changed_at", "wait"),
+    [
+        pytest.param(NOW + 5.0, NOW - 30.0, 5.0, id="it waits"),
+        pytest.param(NOW, NOW, 0.0, id="it is due now"),
+        pytest.param(NOW + 5.0, NOW + transitions.CLOCK_SLACK, 5.0, id="a clock was corrected"),
+        pytest.param(
+            NOW + 5.0, NOW + transitions.CLOCK_SLACK + 1.0, 0.0, id="a clock was set back"
+        ),
+        pytest.param(
+            NOW + transitions.LONGEST_DEFER, NOW, transitions.LONGEST_DEFER, id="the longest wait"
+        ),
+        pytest.param(NOW + transitions.LONGEST_DEFER + 1.0, NOW, 0.0, id="a wait that cannot be"),
+    ],
+)
+def test_when_a_clock_can_be_trusted(due_at: float, changed_at: float, wait: float) -> None:
+    message = replace(letter(QUEUED, P), due_at=due_at, changed_at=changed_at)
+    assert transitions.until_due(message, NOW) == wait
+    assert transitions.is_due(message, NOW) is (wait == 0.0)
+
+
+DRAWN = replace(letter(DRAFT, P), queued_at=FIRST, copied=True, changed_at=5.0, reason="x")
+REMOVED = {"state": FAILED, "copied": False, "copy_due_at": 0.0, "changed_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("before", "act", "changes"),
+    [
+        pytest.param(
+            {"copy_due_at": 5.0},
+            transitions.copied,
+            {"copied": True, "copy_due_at": 0.0, "changed_at": NOW},
+            id="the copy was saved",
+        ),
+        pytest.param(
+            {"copy_due_at": 5.0},
+            transitions.copy_done,
+            {"copy_due_at": 0.0, "changed_at": NOW},
+            id="there is nothing more to do for it",
+        ),
+        pytest.param(
+            {"copy_tries": 3},
+            transitions.with_copy_due,
+            {"copy_tries": 0, "copy_due_at": NOW},
+            id="it is due",
+        ),
+        *(
+            pytest.param(
+                {"copy_tries": tries - 1},
+                transitions.copy_deferred,
+                {"copy_tries": tries, "copy_due_at": due_at, "changed_at": NOW},
+                id=f"it failed for the {tries}. time",
+            )
+            for tries, due_at in (
+                (1, NOW + 60.0),
+                (6, NOW + 1_920.0),
+                (11, NOW + 21_600.0),
+                (12, 0.0),
+            )
+        ),
+        *(
+            pytest.param(
+                {"queued_at": NOW - age, "copied": copied, "copy_tries": 1, "attempts": 2},
+                transitions.draft_seen,
+                {
+                    **{"copied": True, "copy_tries": 0, "attempts": 0, "reason": ""},
+                    "copy_due_at": NOW + wait,
+                    "changed_at": 5.0 if copied else NOW,
+                },
+                id=f"a draft of {age:g} s is there, {'as before' if copied else 'again'}",
+            )
+            for age, wait, copied in ((0.0, 5.0, False), (100.0, 25.0, True), (1e5, 900.0, True))
+        ),
+        pytest.param(
+            {},
+            transitions.draft_missing,
+            {"copy_tries": 1, "copy_due_at": NOW + 30.0, "changed_at": NOW},
+            id="a draft is missing",
+        ),
+        pytest.param(
+            {"copy_tries": 1},
+            transitions.draft_missing,
+            {**REMOVED, "reason": "draft removed", "recipients": (at(R, 0, "draft removed"),)},
+            id="a draft stays missing",
+        ),
+        *(
+            pytest.param(
+                {"attempts": attempts},
+                lambda message, now: transitions.draft_deferred(message, "y" * 3_000, now),
+                {
+                    "attempts": attempts + 1,
+                    "copy_due_at": NOW + wait,
+                    "changed_at": NOW,
+                    "reason": "y" * 2_000,
+                },
+                id=f"the mailbox of drafts failed {attempts} times before",
+            )
+            for attempts, wait in ((0, 60.0), (9, 60.0), (10, 900.0))
+        ),
+    ],
+)
+def test_what_becomes_of_the_copy_in_a_mailbox(
+    before: dict[str, object],
+    act: Callable[[QueuedMessage, float], QueuedMessage],
+    changes: dict[str, object],
+) -> None:
+    message = replace(DRAWN, **before)  # type: ignore[arg-type]
+    assert act(message, NOW) == replace(message, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("due_at", "wait"),
+    [
+        ([], None),
+        ([NOW - 5.0], 0.0),
+        ([NOW + 20.0, NOW + 10.0], 10.0),
+        ([NOW + transitions.LONGEST_COPY_WAIT], transitions.LONGEST_COPY_WAIT),
+        ([NOW + transitions.LONGEST_COPY_WAIT + 1.0], 0.0),
+    ],
+)
+def test_when_the_mailbox_of_sent_mail_is_asked_next(
+    due_at: list[float], wait: float | None
+) -> None:
+    messages = [replace(letter(SENT, A), copy_due_at=due) for due in due_at]
+    assert transitions.until_copy(messages, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("before", "request_", "changes"),
+    [
+        pytest.param(
+            {"state": FAILED, "approval": "draft", "copied": True, "copy_tries": 3},
+            OperatorRequest.RETRY,
+            {"state": DRAFT, "copied": False, "copy_due_at": NOW, "copy_tries": 0},
+            id="a draft is saved again",
+        ),
+        pytest.param(
+            {"state": FAILED, "approval": "queue", "decision": "rejected by Ann"},
+            OperatorRequest.RETRY,
+            {"state": HELD, "decision": ""},
+            id="what was rejected is held again",
+        ),
+        pytest.param(
+            {"state": FAILED, "approval": "queue", "decision": "approved by Ann"},
+            OperatorRequest.RETRY,
+            {"state": QUEUED, "due_at": NOW},
+            id="what was approved stays so",
+        ),
+        pytest.param(
+            {"state": FAILED, "copy_due_at": 5.0},
+            OperatorRequest.RETRY,
+            {"state": QUEUED, "due_at": NOW, "copy_due_at": 0.0},
+            id="any other is queued",
+        ),
+        pytest.param(
+            {"state": UNKNOWN, "copy_due_at": 5.0},
+            OperatorRequest.DROP,
+            {
+                **{"state": FAILED, "dropped": True, "copy_due_at": 0.0},
+                "reason": "dropped by an operator; it may have been sent",
+            },
+            id="what is dropped may have been sent",
+        ),
+        pytest.param(
+            {"state": QUEUED, "recipients": (at(P),)},
+            OperatorRequest.DROP,
+            {
+                **{"state": FAILED, "dropped": True, "reason": "dropped by an operator"},
+                "recipients": (at(R, 0, "dropped by an operator"),),
+            },
+            id="what is dropped before it was sent has failed",
+        ),
+    ],
+)
+def test_what_a_request_makes_of_a_message(
+    before: dict[str, object], request_: OperatorRequest, changes: dict[str, object]
+) -> None:
+    message = replace(letter(FAILED), **before)  # type: ignore[arg-type]
+    by_hand = {"reason": transitions.BY_HAND} if request_ is OperatorRequest.RETRY else {}
+    after = apply_request(message, request_, NOW)
+    assert after == replace(message, **{"changed_at": NOW, **by_hand, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "3", 2.5])
+@pytest.mark.parametrize("name", ["per_minute", "per_hour"])
+def test_a_limit_is_a_number_of_messages(name: str, limit: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"SendLimits.{name}"):
+        SendLimits(**{name: limit})  # type: ignore[arg-type]
+
+
+def test_the_smallest_limit_is_one() -> None:
+    assert SendLimits(1, 1).most == 1

@@ -7,7 +7,6 @@ import pytest
 from nornmail.message.quotes.new_text import new_text
 from tests.message.quotes.languages import LANGUAGES, Language
 from tests.message.quotes.replies import replies
-from tests.support.table import table
 
 languages = pytest.mark.parametrize(
     "language", [pytest.param(one, id=name) for name, one in LANGUAGES.items()]
@@ -59,7 +58,7 @@ def test_a_header_block_is_content_where_the_subject_says_forward(language: Lang
         assert new_text(text, subject=f"{prefix}x") == text
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "new"),
     [
         pytest.param(
@@ -224,7 +223,7 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
     assert new_text(text) == new
 
 
-@table(
+@pytest.mark.parametrize(
     ("text", "sender", "new"),
     [
         pytest.param(
@@ -260,7 +259,7 @@ def test_the_name_in_from_shows_a_signature(text: str, sender: str, new: str) ->
 ANSWER = "Yes, that works for me."
 
 
-@table(
+@pytest.mark.parametrize(
     "line",
     [
         pytest.param(
@@ -341,7 +340,7 @@ def test_a_line_above_a_quote_in_further_languages(line: str) -> None:
         assert new_text(f"{ANSWER}\n\n{line}\n\n{below}") == ANSWER
 
 
-@table(
+@pytest.mark.parametrize(
     "mark",
     [
         pytest.param("2024/1/5 Ann Lee <ann@example.com>\n\n> Well?", id="no verb and no colon"),
@@ -450,9 +449,9 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
-@table("mark", MARKS)
-@table("subject", ["Fwd: The offer", "Re: The offer", "The offer"])
-@table(
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("subject", ["Fwd: The offer", "Re: The offer", "The offer"])
+@pytest.mark.parametrize(
     "head",
     [
         pytest.param(HEAD, id="a header block"),
@@ -483,7 +482,7 @@ def test_under_a_forward_s_subject_a_quoted_header_block_is_content() -> None:
     assert new_text(text, subject="Re: The offer") == "Have a look."
 
 
-@table("mark", MARKS)
+@pytest.mark.parametrize("mark", MARKS)
 def test_an_answer_to_a_forward_is_cut(mark: str) -> None:
     forward = quoted(f"Have a look.\n\n{quoted(f'{mark}{chr(10)}{chr(10)}{HEAD}')}\n")
     assert new_text(f"{ANSWER}\n\n{forward}", subject="Re: Fwd: The offer") == ANSWER
@@ -500,9 +499,9 @@ DATA = (
 )
 
 
-@table("data", DATA, ids=["an address", "an account", "a passenger"])
-@table("gap", ["\n", "\n\n"], ids=["below", "below an empty line"])
-@table(
+@pytest.mark.parametrize("data", DATA, ids=["an address", "an account", "a passenger"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n"], ids=["below", "below an empty line"])
+@pytest.mark.parametrize(
     "lead",
     [
         "Please send the invoice to:",
@@ -548,7 +547,7 @@ def test_a_card_below_a_sentence_is_a_signature() -> None:
         assert new_text(f"{sentence}\n\n{DATA[0]}", sender="Ann Lee") == sentence
 
 
-@table(
+@pytest.mark.parametrize(
     "line",
     [
         "发自我的iPhone",

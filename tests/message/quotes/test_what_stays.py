@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nornmail.message.quotes.new_text import new_text
-from tests.support.table import table
 
 
-@table(
+@pytest.mark.parametrize(
     "text",
     [
         pytest.param(
