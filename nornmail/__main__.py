@@ -2,7 +2,19 @@
 
 import sys
 
-from nornmail.cli import main
+
+def run() -> int:
+    """Run the command line; return the exit status.
+
+    Its imports take a moment, in which Ctrl-C is no traceback either.
+    """
+    try:
+        from nornmail.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        return 130  # INTERRUPTED, which may not be imported yet
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -66,7 +66,6 @@ class Screen:
         # https://no-color.org: set and not empty.
         self._colours = is_terminal and not os.environ.get("NO_COLOR")
         self._pause = PAUSE if is_terminal else 0.0
-        self._encoding = sys.stdout.encoding or "ascii"
 
     def act(self, number: str, title: str) -> None:
         """Begin another part of the demo."""
@@ -85,8 +84,8 @@ class Screen:
             self.line(self._in(DIM, f"     | {line}".rstrip()))
 
     def line(self, text: str = "") -> None:
-        """A line; characters that the output cannot show become question marks."""
-        print(text.encode(self._encoding, "replace").decode(self._encoding), flush=True)
+        """A line."""
+        print(text, flush=True)
 
     def _in(self, colour: str, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text

@@ -237,7 +237,7 @@ def test_an_example_prints_what_the_page_says(code: str, output: str, tmp_path: 
 def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
     code: str, tmp_path: Path
 ) -> None:
-    stub = "import nornmail\nnornmail.Poller.run_forever = lambda poller: print('it would run')\n"
+    stub = "import nornmail\nnornmail.Poller.run_forever = lambda *_, **__: print('it would run')\n"
     account = {"IMAP_HOST": "imap.example.com", "IMAP_USERNAME": "agent@example.com"}
     if "psycopg" in code:
         postgresql = server()

@@ -8,6 +8,7 @@ a line on standard error and an exit status.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -114,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; ``None`` takes them from the process.
     """
-    _occupy_standard_streams()
+    _prepare_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
     chosen = _parsed(words)
     try:
@@ -142,10 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed("interrupted", INTERRUPTED)
 
 
-def _occupy_standard_streams() -> None:
-    """Open the null device for each standard stream that is closed.
+def _prepare_standard_streams() -> None:
+    """Open the null device for each standard stream that is closed, and print what can be encoded.
 
-    Otherwise the next file gets its descriptor, and printed text goes into that file.
+    Without the first the next file gets the descriptor, and printed text goes into that file.
+    Without the second a name of a server, a file or a person would end a command in ASCII.
     """
     for fd in (0, 1, 2):
         try:
@@ -154,6 +156,8 @@ def _occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # it gets the lowest free descriptor
     if sys.stderr is None:  # print() would use standard output instead
         sys.stderr = os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _drop_output() -> None:

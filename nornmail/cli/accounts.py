@@ -5,10 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nornmail import ConfigurationError, ImapSettings, Message, PollerGroup, read_environment
+from nornmail import (
+    ConfigurationError,
+    ImapSettings,
+    Mailer,
+    Message,
+    PollerGroup,
+    SmtpSettings,
+    read_environment,
+)
 
 log = logging.getLogger("nornmail.cli")
 
@@ -28,6 +37,10 @@ class Accounts:
         environ: variables for what a file does not set.
         group: polls them.
         handler_of: makes the callback of an account, by its name.
+        mailer_of: makes a mailer; without it nothing is sent.
+
+    Attributes:
+        mailers: of the accounts that can send, by name.
 
     Raises:
         ConfigurationError: there is no such directory.
@@ -39,6 +52,7 @@ class Accounts:
         environ: Mapping[str, str],
         group: PollerGroup,
         handler_of: Callable[[str], Callable[[Message], Any]],
+        mailer_of: Callable[[SmtpSettings, str], Mailer] | None = None,
     ) -> None:
         self._directory = Path(directory)
         if not self._directory.is_dir():
@@ -46,22 +60,48 @@ class Accounts:
         self._environ = environ
         self._group = group
         self._handler_of = handler_of
+        self._mailer_of = mailer_of
         self._stopped = threading.Event()
         self._stamps: dict[Path, tuple[int, int]] = {}
-        self._settings: dict[Path, ImapSettings] = {}
+        self._settings: dict[Path, tuple[ImapSettings, SmtpSettings | None]] = {}
+        self._smtp: dict[str, SmtpSettings] = {}
+        self.mailers: dict[str, Mailer] = {}
 
     def run(self) -> None:
         """Poll all accounts, and follow the directory."""
         self.look()
-        if not self._settings:
-            log.warning("%s has no account yet: add a file NAME.env to it", self._directory)
         with self._group:
-            while not self._stopped.wait(LOOK_INTERVAL):
-                self.look()
+            self._follow()
+
+    async def run_async(self) -> None:
+        """The same, with callbacks that are awaited on this event loop."""
+        import asyncio
+
+        self.look()
+        running = asyncio.create_task(self._group.run())
+        try:
+            await asyncio.to_thread(self._follow)
+        finally:
+            self._stopped.set()
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
 
     def stop(self) -> None:
         """End :meth:`run` after the messages in hand."""
         self._stopped.set()
+
+    def close(self) -> None:
+        """Close the mailers."""
+        while self.mailers:
+            _, mailer = self.mailers.popitem()
+            mailer.close()
+
+    def _follow(self) -> None:
+        if not self._settings:
+            log.warning("%s has no account yet: add a file NAME.env to it", self._directory)
+        while not self._stopped.wait(LOOK_INTERVAL):
+            self.look()
 
     def look(self) -> None:
         """Take up what changed in the directory."""
@@ -73,9 +113,8 @@ class Accounts:
                 continue  # removed just now
             stamps[path] = (stat.st_mtime_ns, stat.st_size)
         for path in self._settings.keys() - stamps.keys():
-            settings = self._settings.pop(path)
             log.info("%s was removed", path.name)
-            self._group.remove(settings.account, settings.mailbox)
+            self._remove(path)
         changed = [path for path, stamp in stamps.items() if self._stamps.get(path) != stamp]
         self._stamps = stamps
         for path in changed:
@@ -86,16 +125,43 @@ class Accounts:
 
     def _take_up(self, path: Path) -> None:
         """Poll the account of a new or changed file."""
-        imap = ImapSettings.from_env({**self._environ, **read_environment(path, {})})
+        environ = {**self._environ, **read_environment(path, {})}
+        imap = ImapSettings.from_env(environ)
+        smtp = None
+        if self._mailer_of is not None and SmtpSettings.named_in(environ):
+            smtp = SmtpSettings.from_env(environ)
         before = self._settings.get(path)
-        if before == imap:
+        if before == (imap, smtp):
             return
-        place = (imap.account, imap.mailbox)
-        if before is not None and (before.account, before.mailbox) == place:
-            self._group.replace(imap)
+        if before is not None and _place(before[0]) == _place(imap):
+            self._settings[path] = (imap, smtp)
+            self._send_by(imap.account, smtp)
+            if before[0] != imap:
+                self._group.replace(imap)
         else:
             self._group.add(imap, on_message=self._handler_of(imap.account))
             if before is not None:
-                self._group.remove(before.account, before.mailbox)
-        self._settings[path] = imap
+                self._remove(path)
+            self._settings[path] = (imap, smtp)
+            self._send_by(imap.account, smtp)
         log.info("%s: polling %s", path.name, imap.account)
+
+    def _remove(self, path: Path) -> None:
+        imap, _ = self._settings.pop(path)
+        self._group.remove(*_place(imap))
+        if imap.account not in {other.account for other, _ in self._settings.values()}:
+            self._send_by(imap.account, None)
+
+    def _send_by(self, account: str, smtp: SmtpSettings | None) -> None:
+        """Have an account send with these settings from now on."""
+        if self._smtp.get(account) == smtp:
+            return
+        if self._smtp.pop(account, None) is not None:
+            self.mailers.pop(account).close()
+        if smtp is not None and self._mailer_of is not None:
+            self.mailers[account] = self._mailer_of(smtp, account)
+            self._smtp[account] = smtp
+
+
+def _place(imap: ImapSettings) -> tuple[str, str]:
+    return (imap.account, imap.mailbox)

@@ -8,6 +8,7 @@ from itertools import chain
 from nornmail import Check, diagnose, diagnose_settings
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
+from nornmail.cli.table import printable
 
 NAME_WIDTH = 17
 """Characters of the longest check's name."""
@@ -36,13 +37,13 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
-    print(format_check(Check("settings", True, settings.origin)), flush=True)
+    print(printable(format_check(Check("settings", True, settings.origin))), flush=True)
     status = OK
     checks = chain(
         diagnose_settings(imap, smtp, settings.names), diagnose(imap, smtp, settings.state)
     )
     for check in checks:
-        print(format_check(check), flush=True)
+        print(printable(format_check(check)), flush=True)
         if not check.ok:
             status = FAILED
     if smtp is None:

@@ -84,6 +84,22 @@ LEVELS = ("debug", "info", "warning", "error")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+def add_accounts(parser: Parser, verb: str) -> None:
+    """Add the option.
+
+    Args:
+        parser: of the command.
+        verb: what it does with an account.
+    """
+    parser.add_argument(
+        "--accounts",
+        metavar="DIR",
+        help=f"{verb} an account for each .env file of a directory; a file that is added, changed "
+        "or removed is taken up while it runs. What a file does not set is taken from the "
+        "environment",
+    )
+
+
 def add_max_text(parser: argparse.ArgumentParser) -> None:
     """Add the option that bounds the texts of a message in the output."""
     parser.add_argument(

@@ -26,7 +26,7 @@ COLUMNS = (
     Column("KEY", 20, is_key=True),
     Column("STATE", 8),
     Column("SINCE", 16),
-    Column("TRIES", 5),
+    Column("DEFERRED", 8),
     Column("TO", 28),
     Column("SUBJECT", 36),
     Column("REASON", 100),

@@ -10,14 +10,33 @@ import ipaddress
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from typing import Any
 
-from nornmail import ConfigurationError, Mailer, Message, Poller, open_store
+from nornmail import (
+    ConfigurationError,
+    ImapSettings,
+    Mailer,
+    Message,
+    Poller,
+    PollerGroup,
+    SmtpSettings,
+    StateStore,
+    open_store,
+)
+from nornmail.cli.accounts import Accounts
 from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import Address, serving
-from nornmail.cli.options import Parser, Settings, add_max_text, add_settings, set_up_logging
+from nornmail.cli.options import (
+    Parser,
+    Settings,
+    add_accounts,
+    add_max_text,
+    add_settings,
+    set_up_logging,
+)
 from nornmail.cli.output import Output, json_line, output_file, standard_output
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
 from nornmail.cli.webhook import add_webhook_hosts, webhook_of
@@ -51,6 +70,7 @@ def add(parser: Parser) -> None:
         "can reach needs NORNMAIL_API_TOKEN, which every request must then carry; unix:PATH is a "
         "socket that only this user can reach",
     )
+    add_accounts(parser, "serve")
     destination = parser.add_mutually_exclusive_group()
     destination.add_argument(
         "--handler",
@@ -77,36 +97,29 @@ def run(chosen: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
-    imap, smtp = settings.imap(), settings.smtp()
-    settings.warn_of_late_start(imap)
+    if chosen.accounts is None:
+        imap, smtp = settings.imap(), settings.smtp()
+        settings.warn_of_late_start(imap)
     address = _address(chosen.bind or settings.get("NORNMAIL_BIND") or ADDRESS)
     token = settings.get("NORNMAIL_API_TOKEN") or None
     if token is None and not address.path and not _is_loopback(address.host):
         allowed = f"must be set to listen on {address.host}, which other machines can reach"
         raise ConfigurationError("NORNMAIL_API_TOKEN", None, allowed)
     with ExitStack() as stack:
-        handler, output = _receiver(chosen, settings, stack)
+        receiver = _receiver(chosen, settings, stack)
         in_hand = MessagesInHand()
         store = stack.enter_context(closing(open_store(settings.state)))
-        metrics = Metrics()
-        poller = Poller(
-            imap,
-            store=store,
-            on_message=metrics.timing(in_hand.counting(handler)),
-            inboxes=[],
-            on_event=metrics,
-        )
-        if output is not None:
-            output.on_error = poller.stop
-        mailer = None
-        if smtp is not None:
-            mailer = stack.enter_context(closing(Mailer(smtp, store, on_event=metrics)))
+        if chosen.accounts is None:
+            served = _one(imap, smtp, store, receiver, in_hand, stack)
+        else:
+            served = _several(chosen.accounts, settings.environ, store, receiver, in_hand, stack)
+        receiver.on_error(served.stop)
         interface = application(
-            poller,
-            mailer,
+            served.polled,
+            served.mailer,
             domain=settings.get("EMAIL_DOMAIN") or None,
             token=token,
-            metrics=metrics,
+            metrics=served.metrics,
         )
         bound = stack.enter_context(serving(interface, address))
         log.info("listening on %s", bound if bound.path else f"http://{bound}")
@@ -116,30 +129,107 @@ def run(chosen: argparse.Namespace) -> int:
                 "NORNMAIL_API_TOKEN, or listen on a socket of your own with --bind unix:PATH"
             )
         try:
-            Work(_loop(poller, handler), poller.stop, lambda: in_hand or is_sending(store)).run()
+            Work(served.run, served.stop, lambda: in_hand or is_sending(store)).run()
         except Hanging:
-            end_now(OK if output is None else output.exit_status())
+            end_now(receiver.exit_status())
         except Interrupted:
             print("nornmail: interrupted", file=sys.stderr)
             return INTERRUPTED
-        return OK if output is None else output.exit_status()
+        return receiver.exit_status()
 
 
-def _loop(poller: Poller, handler: Handler) -> Callable[[], None]:
-    """The poller's main loop, on an event loop if the handler needs one."""
-    if inspect.iscoroutinefunction(handler):
-        return lambda: asyncio.run(poller.run())
-    return poller.run_forever
+@dataclass(frozen=True)
+class _Served:
+    """What the interface serves, and how it is run and stopped."""
+
+    polled: Poller | PollerGroup
+    mailer: Mailer | Mapping[str, Mailer] | None
+    metrics: Metrics
+    run: Callable[[], None]
+    stop: Callable[[], object]
 
 
-def _receiver(
-    chosen: argparse.Namespace, settings: Settings, stack: ExitStack
-) -> tuple[Handler, Output | None]:
-    """The handler of the mail: the user's function, a webhook, or lines of output."""
+@dataclass(frozen=True)
+class _Receiver:
+    """Where mail goes: the user's function, a webhook, or lines of output.
+
+    Attributes:
+        handler_of: makes the callback of an account, by its name; ``""`` where there is only one.
+        is_async: the callback is a coroutine function.
+        output: the lines, if there are any.
+    """
+
+    handler_of: Callable[[str], Handler]
+    is_async: bool = False
+    output: Output | None = None
+
+    def on_error(self, stop: Callable[[], object]) -> None:
+        """Stop when the lines cannot be written."""
+        if self.output is not None:
+            self.output.on_error = stop
+
+    def exit_status(self) -> int:
+        """What the command returns in the end."""
+        return OK if self.output is None else self.output.exit_status()
+
+
+def _one(
+    imap: ImapSettings,
+    smtp: SmtpSettings | None,
+    store: StateStore,
+    receiver: _Receiver,
+    in_hand: MessagesInHand,
+    stack: ExitStack,
+) -> _Served:
+    """Serve the account of the settings."""
+    metrics = Metrics()
+    handler = metrics.timing(in_hand.counting(receiver.handler_of("")))
+    poller = Poller(imap, store=store, on_message=handler, inboxes=[], on_event=metrics)
+    mailer = None
+    if smtp is not None:
+        mailer = stack.enter_context(closing(Mailer(smtp, store, on_event=metrics)))
+    run = (lambda: asyncio.run(poller.run())) if receiver.is_async else poller.run_forever
+    return _Served(poller, mailer, metrics, run, poller.stop)
+
+
+def _several(
+    directory: str,
+    environ: Mapping[str, str],
+    store: StateStore,
+    receiver: _Receiver,
+    in_hand: MessagesInHand,
+    stack: ExitStack,
+) -> _Served:
+    """Serve an account for each file of a directory."""
+    metrics = Metrics()
+    group = PollerGroup(
+        store,
+        on_event=lambda key, event: metrics.of(key.account)(event),
+        inboxes=[],
+        workers=None,
+    )
+
+    def handler_of(account: str) -> Handler:
+        return metrics.of(account).timing(in_hand.counting(receiver.handler_of(account)))
+
+    def mailer_of(smtp: SmtpSettings, account: str) -> Mailer:
+        return Mailer(smtp, store, account=account, on_event=metrics.of(account))
+
+    accounts = Accounts(directory, environ, group, handler_of, mailer_of)
+    stack.enter_context(closing(accounts))
+    run = (lambda: asyncio.run(accounts.run_async())) if receiver.is_async else accounts.run
+    return _Served(group, accounts.mailers, metrics, run, accounts.stop)
+
+
+def _receiver(chosen: argparse.Namespace, settings: Settings, stack: ExitStack) -> _Receiver:
+    """Where mail goes, as the options say."""
+    handler: Handler
     if chosen.handler is not None:
-        return load_handler(chosen.handler), None
+        handler = load_handler(chosen.handler)
+        return _Receiver(lambda _: handler, inspect.iscoroutinefunction(handler))
     if chosen.webhook is not None:
-        return webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text), None
+        handler = webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text)
+        return _Receiver(lambda _: handler)
 
     def line_of(message: Message) -> str:
         return json_line(message.to_dict(chosen.max_text))
@@ -149,7 +239,15 @@ def _receiver(
         if chosen.output is None
         else stack.enter_context(output_file(chosen.output, line_of))
     )
-    return output.message, output
+
+    def handler_of(account: str) -> Handler:
+        def write(message: Message) -> None:
+            line = {"account": account, **message.to_dict(chosen.max_text)}
+            output.deliver(json_line(line))
+
+        return write if account else output.message
+
+    return _Receiver(handler_of, output=output)
 
 
 def load_handler(name: str) -> Handler:

@@ -44,7 +44,7 @@ def table(columns: Sequence[Column], rows: Iterable[Iterable[str]]) -> list[str]
         min(column.width, max(sum(map(columns_of, row[number])) for row in cells))
         for number, column in enumerate(columns)
     ]
-    room = terminal_width() if sys.stdout.isatty() else sum(widths) + 1000
+    room = terminal_width() if is_terminal() else sum(widths) + 1000
     while sum(widths) + len(GAP) * (len(widths) - 1) > room:
         widest = max(range(len(widths)), key=lambda number: widths[number])
         if widths[widest] <= LEAST_WIDTH:
@@ -71,7 +71,12 @@ def message_line(message: Message) -> str:
     marks = f"  [{files} file{'s' * (files > 1)}]" if files else ""
     sender = fit(printable(message.from_.address), SENDER_WIDTH)
     line = f"{when:{TIME_WIDTH}}{GAP}{sender}{GAP}{subject}{marks}"
-    return line if not sys.stdout.isatty() else fit(line, terminal_width() - 1).rstrip()
+    return line if not is_terminal() else fit(line, terminal_width() - 1).rstrip()
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def terminal_width() -> int:
@@ -133,5 +138,5 @@ def printable(text: str) -> str:
 
 def _encodable(text: str) -> str:
     """A text with question marks for what standard output cannot encode."""
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"  # None where it is closed
     return text.encode(encoding, "replace").decode(encoding)

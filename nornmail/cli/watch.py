@@ -15,6 +15,7 @@ from nornmail.cli.options import (
     WATCH_STATE,
     Parser,
     Settings,
+    add_accounts,
     add_max_text,
     add_settings,
     set_up_logging,
@@ -22,7 +23,7 @@ from nornmail.cli.options import (
 from nornmail.cli.output import Output, json_line, standard_output
 from nornmail.cli.progress import Progress, on_standard_error
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
-from nornmail.cli.table import message_line
+from nornmail.cli.table import is_terminal, message_line
 
 T = TypeVar("T")
 
@@ -46,12 +47,7 @@ def add(parser: Parser) -> None:
         action="store_true",
         help="poll every IMAP_POLL_INTERVAL seconds instead of using IDLE",
     )
-    parser.add_argument(
-        "--accounts",
-        metavar="DIR",
-        help="watch an account for each .env file of a directory; a file that is added, changed or "
-        "removed is taken up while it runs. What a file does not set is taken from the environment",
-    )
+    add_accounts(parser, "watch")
     parser.set_defaults(run=run)
 
 
@@ -165,7 +161,7 @@ class _Reading:
 
         with closing(self._settings.store_of_its_own()) as store:
             environ = self._settings.environ
-            accounts = Accounts(directory, environ, PollerGroup(store), handler_of)
+            accounts = Accounts(directory, environ, PollerGroup(store, workers=None), handler_of)
             self.output.on_error = accounts.stop
             work = Work(accounts.run, accounts.stop, lambda: in_hand)
             try:
@@ -189,13 +185,12 @@ class _Reading:
 
 def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
     """Where messages are printed, and whether as JSON."""
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal)
+    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal())
     if is_json:
         output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))
     else:
         output = standard_output(message_line)
-    if is_terminal:
+    if is_terminal():
         output.around = progress.set_aside
     return output, is_json
 

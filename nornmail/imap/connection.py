@@ -152,7 +152,8 @@ class Connection:
         limits = limits or Limits()
         redact = Redactor(*secret_forms(settings.username or "", settings.password or ""))
         # Before connecting: a callback may take its time, and servers hang up on the silent.
-        token = None if settings.token is None else ask_token(settings.token, redact.hide)
+        abort = abort or Abort()
+        token = None if settings.token is None else ask_token(settings.token, redact.hide, abort)
         budget = plain_budget(limits, settings.timeout)
         endpoint = endpoint_of(settings)
         wire = Wire(
@@ -168,7 +169,7 @@ class Connection:
         try:
             connection = cls(wire, settings, limits=limits, redact=redact)
             start_tls(wire, settings, budget)
-            connection.enter(log_in(wire, settings, budget, redact, token))
+            connection.enter(log_in(wire, settings, budget, redact, token, abort))
         except BaseException:
             wire.shutdown()
             raise

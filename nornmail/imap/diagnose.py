@@ -16,6 +16,7 @@ from nornmail.imap.wire import Wire, endpoint_of
 from nornmail.net.diagnose import CHECK_SECONDS, Check, check_connectivity, speaks_tls
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
+from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 
@@ -116,9 +117,11 @@ class _Diagnosis:
             if settings.starttls:
                 yield Check(name, True, "the connection continues inside TLS")
             name = "IMAP login"
-            token = None if settings.token is None else ask_token(settings.token, self._redact.hide)
+            abort, token = Abort(), None
+            if settings.token is not None:
+                token = ask_token(settings.token, self._redact.hide, abort)
             connection = Connection(wire, settings, limits=self._limits, redact=self._redact)
-            connection.enter(log_in(wire, settings, self._budget, self._redact, token))
+            connection.enter(log_in(wire, settings, self._budget, self._redact, token, abort))
         except NornmailError as error:
             yield Check(name, False, str(error), _login_advice(error))
             return None
@@ -134,7 +137,7 @@ class _Diagnosis:
                 advice = "another account, IMAP_MARK_AS_READ=false, or more rights on the server"
                 yield Check(name, False, f"{mailbox} is read-only", advice)
                 return None
-            detail = f"{mailbox} has {selected.exists:,} messages"
+            detail = f"{mailbox} has {selected.exists:,} message{'s' * (selected.exists != 1)}"
             yield Check(name, True, detail + self._destination(connection))
             return selected
         except CommandRefused as refused:

@@ -28,7 +28,7 @@ from nornmail.net.sasl import (
     sendable_password,
     token_mechanisms,
 )
-from nornmail.net.tls import is_loopback
+from nornmail.net.tls import Abort, is_loopback
 from nornmail.settings.imap import ImapSettings
 
 log = logging.getLogger("nornmail.imap")
@@ -65,7 +65,12 @@ def start_tls(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
 
 
 def log_in(
-    wire: Wire, settings: ImapSettings, budget: Budget, redact: Redactor, token: str | None = None
+    wire: Wire,
+    settings: ImapSettings,
+    budget: Budget,
+    redact: Redactor,
+    token: str | None,
+    abort: Abort,
 ) -> frozenset[str]:
     """Authenticate, and learn the server's capabilities from then on.
 
@@ -75,6 +80,7 @@ def log_in(
         budget: of each command.
         redact: hides the secrets.
         token: from the callback; ``None`` to use the password.
+        abort: ends the wait for another token.
 
     Returns:
         The capabilities, in upper case.
@@ -99,6 +105,7 @@ def log_in(
             token,
             settings.token,
             redact.hide,
+            abort,
             lambda token: _send_token(wire, settings, before, budget, redact, token),
         )
     else:

@@ -9,6 +9,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
 from nornmail.errors import (
@@ -17,6 +18,7 @@ from nornmail.errors import (
     ConnectionLost,
     NornmailError,
 )
+from nornmail.net.tls import Abort, in_thread
 
 MAX_CHALLENGE: Final = 4_096
 """Octets of a challenge that are decoded. The reasons of servers for a refusal have about 100."""
@@ -176,21 +178,24 @@ _ADVICE: Final = (
 """Words with which servers say what is switched off."""
 
 
-def ask_token(ask: Callable[[], str], hide: Callable[[str], object]) -> str:
+def ask_token(ask: Callable[[], str], hide: Callable[[str], object], abort: Abort) -> str:
     """Ask a program's callback for an OAuth2 token.
 
     Args:
         ask: the callback, which may take its time.
         hide: receives the token before anything is done with it, so that no log shows it.
+        abort: ends the wait for the callback. A token that is being renewed is still written to
+            its file, which a cut request could not: a new refresh token would be lost.
 
     Raises:
-        ConnectionLost: the callback raised, or returned no token: a trouble that passes. Its words
-            are not repeated, since they may hold secrets; the cause is chained.
+        ConnectionLost: the wait was aborted; or the callback raised, or returned no token: a
+            trouble that passes. Its words are not repeated, since they may hold secrets; the cause
+            is chained.
         NornmailError: raised by the callback.
         ConfigurationError: it returned an awaitable.
     """
     try:
-        token: object = ask()
+        token: object = in_thread(ask, "nornmail-token", partial(abort.wait, (), 0.0))
     except NornmailError:  # our own token file, whose words are safe
         raise
     except Exception as error:
@@ -213,13 +218,14 @@ def log_in_with_token(
     token: str,
     ask: Callable[[], str],
     hide: Callable[[str], object],
+    abort: Abort,
     attempt: Callable[[str], T | AuthenticationFailed],
 ) -> T:
     """Send a token; if it is refused, ask for a fresh one once, and send that.
 
     Args:
         token: the first one.
-        ask, hide: as for :func:`ask_token`.
+        ask, hide, abort: as for :func:`ask_token`.
         attempt: logs in with a token, and returns its refusal.
 
     Raises:
@@ -229,7 +235,7 @@ def log_in_with_token(
     if not isinstance(result, AuthenticationFailed):
         return result
     # A token file learns of the refusal; any other callback is only called again.
-    fresh = ask_token(getattr(ask, "renew", ask), hide)
+    fresh = ask_token(getattr(ask, "renew", ask), hide, abort)
     if fresh == token:
         raise result
     try:

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.net.redact import error_text
@@ -20,8 +21,8 @@ from nornmail.waker import Waker
 
 ATTEMPT_DELAY: Final = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, 5 and 8)."""
-RESOLVER_TICK: Final = 0.1
-"""Seconds between two looks whether connecting was aborted while a name is resolved."""
+TICK: Final = 0.1
+"""Seconds between two looks whether the wait for a name, or for a token, was aborted."""
 PLAIN_ANSWERS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
@@ -45,6 +46,8 @@ _OLD_TLS: Final = {
     "WRONG_SIGNATURE_TYPE": "signatures that are too weak",
 }
 """OpenSSL's reasons when the server's TLS is too weak, and what the server has."""
+
+T = TypeVar("T")
 
 Remaining = Callable[[], float]
 """Returns the seconds that are left, more than 0; raises TimeoutError when none are."""
@@ -272,32 +275,51 @@ def _resolve(
 ) -> list[tuple[Any, ...]]:
     """The addresses of a host, within the time that remains.
 
-    The system's resolver knows no deadline, so it works in a thread of its own, which is left to it
-    when the time is over. ``wait`` raises where the connection is aborted.
+    ``wait`` raises where the connection is aborted.
     """
-    results: queue.SimpleQueue[list[tuple[Any, ...]] | BaseException] = queue.SimpleQueue()
 
-    def resolve() -> None:
+    def look() -> None:
+        wait((), 0.0)
         try:
-            results.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except BaseException as error:
-            results.put(error)
-
-    try:
-        threading.Thread(target=resolve, name="nornmail-resolver", daemon=True).start()
-    except RuntimeError:  # no more threads
-        resolve()
-    while True:
-        try:
-            result = results.get(timeout=min(remaining(), RESOLVER_TICK))
-        except queue.Empty:
-            wait((), 0.0)
+            remaining()
         except TimeoutError:
             raise OSError("the name was not resolved in time") from None
-        else:
-            if isinstance(result, BaseException):
-                raise result
-            return result
+
+    resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return in_thread(resolve, "nornmail-resolver", look)
+
+
+def in_thread(function: Callable[[], T], name: str, look: Callable[[], object]) -> T:
+    """The result of a function that knows no deadline and cannot be aborted.
+
+    It runs in a daemon thread, which is left to it when the wait for it ends.
+
+    Args:
+        function: as the system's resolver, or a program's own.
+        name: of the thread.
+        look: called every :data:`TICK`; raises to end the wait.
+    """
+    results: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            results.put((function(), None))
+        except BaseException as error:
+            results.put((None, error))
+
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:  # no more threads
+        work()
+    while True:
+        try:
+            result, error = results.get(timeout=TICK)
+        except queue.Empty:
+            look()
+            continue
+        if error is not None:
+            raise error
+        return cast("T", result)
 
 
 def _begin(

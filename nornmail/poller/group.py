@@ -61,6 +61,7 @@ class _Member:
         places: in which rows of connects it has a place.
         resources: gives back what the poller holds; ``None`` while it does not run.
         error: what ended it.
+        connections: how many the provider permits for the account; ``None`` if that is not known.
     """
 
     def __init__(self, poller: Poller, settings: ImapSettings, options: dict[str, Any]) -> None:
@@ -73,6 +74,7 @@ class _Member:
         self.places: list[str] = []
         self.resources: ExitStack | None = None
         self.error: BaseException | None = None
+        self.connections = provider_of(settings.host).connections
 
     @property
     def key(self) -> MailboxKey:
@@ -120,6 +122,10 @@ class PollerGroup:
         defaults: arguments of :class:`~nornmail.poller.poller.Poller` for all mailboxes, such as
             ``on_message``, which is called from several threads.
 
+    Attributes:
+        store: for all of them.
+        on_add: called with each poller before it is polled.
+
     Raises:
         ConfigurationError: an argument is wrong.
     """
@@ -142,7 +148,8 @@ class PollerGroup:
         ):
             if not value > 0:
                 raise ConfigurationError(name, value, "must be above 0")
-        self._store = store
+        self.store = store
+        self.on_add: Callable[[Poller], object] = lambda _: None
         self._on_event = on_event
         self._size = threads
         self._gap = 1 / connects_per_second
@@ -150,7 +157,14 @@ class PollerGroup:
         self._max_idle = max_idle
         self._defaults = defaults
         # Reentrant: a poller that is woken from within a step asks for its turn.
-        self._more = threading.Condition(threading.RLock())
+        self._lock = lock = threading.RLock()
+        self._ended = threading.Condition(lock)
+        """A poll has ended."""
+        self._clock = threading.Condition(lock)
+        """The next mailbox is due sooner. One thread waits here, until that time."""
+        self._turn = threading.Condition(lock)
+        """There is work, or that thread has some. All other threads wait here, without waking."""
+        self._watched = False
         self._members: dict[MailboxKey, _Member] = {}
         self._due: list[tuple[float, int, _Member]] = []
         self._number = count()
@@ -180,10 +194,11 @@ class PollerGroup:
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)
-        poller = Poller(imap, store=self._store, idle=idle, on_event=on_event, **arguments)
+        poller = Poller(imap, store=self.store, idle=idle, on_event=on_event, **arguments)
+        self.on_add(poller)
         member = _Member(poller, imap, {"idle": idle, **options})
         poller._loop.log_error = lambda *error: self._errors.log(member, *error)
-        with self._more:
+        with self._lock:
             if member.key in self._members:
                 raise ConfigurationError("account", str(member.key), "the group has it already")
             self._members[member.key] = member
@@ -201,10 +216,9 @@ class PollerGroup:
         member = self._member(account, mailbox)
         if member.poller._called_back():
             raise HandlerError("a handler must not remove the mailbox that it works for")
-        with self._more:
+        with self._lock:
             self._members.pop(member.key, None)
             member.removed = True
-            self._more.notify_all()
         self._end_member(member)
 
     def replace(self, imap: ImapSettings, account: str | None = None, **options: Any) -> Poller:
@@ -227,7 +241,7 @@ class PollerGroup:
 
     def status(self) -> dict[MailboxKey, Status]:
         """The status of every mailbox; from any thread."""
-        with self._more:
+        with self._lock:
             members = list(self._members.values())
         return {member.key: member.poller.status() for member in members}
 
@@ -239,13 +253,18 @@ class PollerGroup:
         """
         return self._member(account, mailbox).poller
 
+    def pollers(self) -> list[Poller]:
+        """The pollers of all mailboxes, in the order in which they were added."""
+        with self._lock:
+            return [member.poller for member in self._members.values()]
+
     def start(self) -> Self:
         """Poll all mailboxes in threads of the group's own; returns at once.
 
         Raises:
             NornmailError: the group runs already.
         """
-        with self._more:
+        with self._lock:
             if self._running:
                 raise NornmailError("the group is running already")
             self._running = True
@@ -259,19 +278,20 @@ class PollerGroup:
 
         Everything is given back afterwards; the group can be started again.
         """
-        with self._more:
+        with self._lock:
             self._running = False
             members = list(self._members.values())
             threads, self._threads = self._threads, []
             for member in members:
                 member.poller._stopped.set()
-            self._more.notify_all()
+            self._clock.notify_all()
+            self._turn.notify_all()
             self._until_idle(members)
         for member in members:
             self._end_member(member)
         for thread in threads:
             thread.join()
-        with self._more:
+        with self._lock:
             self._due.clear()
 
     async def run(self) -> None:
@@ -309,7 +329,7 @@ class PollerGroup:
         return iter(list(self._members))
 
     def _member(self, account: str, mailbox: str) -> _Member:
-        with self._more:
+        with self._lock:
             member = self._members.get(MailboxKey(account, mailbox))
         if member is None:
             raise ConfigurationError(
@@ -343,7 +363,7 @@ class PollerGroup:
         member.poller._waker.on_wake = None
         if member.poller._lifecycle.has_thread:
             member.poller.stop()
-        with self._more:
+        with self._lock:
             self._until_idle([member])
             resources, member.resources = member.resources, None
         if resources is not None:
@@ -356,7 +376,7 @@ class PollerGroup:
         """
         abort_at = time.monotonic() + ABORT_AFTER
         while busy := [member for member in members if member.busy]:
-            self._more.wait(max(abort_at - time.monotonic(), 0))
+            self._ended.wait(max(abort_at - time.monotonic(), 0))
             if time.monotonic() >= abort_at:
                 abort_at += ABORT_AFTER
                 for member in busy:
@@ -389,12 +409,14 @@ class PollerGroup:
     def _push(self, member: _Member, at: float) -> None:
         """Let a mailbox wait for its turn; with the lock held."""
         member.due_at = at
+        sooner = not self._due or at < self._due[0][0]
         heapq.heappush(self._due, (at, next(self._number), member))
-        self._more.notify()
+        if sooner:
+            (self._clock if self._watched else self._turn).notify()
 
     def _hurry(self, member: _Member) -> None:
         """Let a mailbox have its turn now: somebody woke its poller."""
-        with self._more:
+        with self._lock:
             if self._running and not member.busy and not member.removed and member.resources:
                 self._push(member, 0.0)
 
@@ -403,7 +425,7 @@ class PollerGroup:
         while (member := self._next()) is not None:
             seconds, error = self._poll(member)
             host = member.settings.host
-            with self._more:
+            with self._lock:
                 member.busy = False
                 self._polling[host] -= 1
                 resources = None
@@ -412,7 +434,7 @@ class PollerGroup:
                 elif self._running and not member.removed:
                     awake = member.poller._waker.awake
                     self._push(member, 0.0 if awake else time.monotonic() + seconds)
-                self._more.notify_all()
+                self._ended.notify_all()
             if resources is not None and error is not None:
                 self._leave(member, resources, error)
 
@@ -432,16 +454,16 @@ class PollerGroup:
 
     def _has_too_many_connections(self, member: _Member) -> bool:
         """Whether the provider lets this account have fewer connections than it has mailboxes."""
-        limit = provider_of(member.settings.host).connections
+        limit = member.connections
         if limit is None or not member.connected:
             return False
-        with self._more:
+        with self._lock:
             same = [one for one in self._members.values() if one.key.account == member.key.account]
             return len([one for one in same if one.connected]) > limit // 2
 
     def _next(self) -> _Member | None:
         """The mailbox to be polled now, as soon as there is one; ``None`` at the end."""
-        with self._more:
+        with self._lock:
             while self._running:
                 now = time.monotonic()
                 if self._due and self._due[0][0] <= now:
@@ -454,9 +476,25 @@ class PollerGroup:
                         continue
                     member.busy = True
                     self._polling[member.settings.host] += 1
+                    if not self._watched:
+                        self._turn.notify()  # another thread watches the time now
                     return member
-                self._more.wait(self._due[0][0] - now if self._due else None)
+                self._wait_for_turn(self._due[0][0] - now if self._due else None)
         return None
+
+    def _wait_for_turn(self, seconds: float | None) -> None:
+        """Wait until there may be work; with the lock held.
+
+        One thread wakes when the next mailbox is due. If all did, an idle group would be busy.
+        """
+        if self._watched:
+            self._turn.wait()
+            return
+        self._watched = True
+        try:
+            self._clock.wait(seconds)
+        finally:
+            self._watched = False
 
     def _must_wait(self, member: _Member, now: float) -> float:
         """Seconds for which a mailbox gives way: to its host's others, or to other connects."""

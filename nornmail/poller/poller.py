@@ -11,7 +11,7 @@ import math
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -34,7 +34,7 @@ from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
 from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Status, StatusTracker
-from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests
+from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests, stopped_by
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
@@ -411,12 +411,17 @@ class Poller:
             dead=self._ledger.count(State.DEAD),
         )
 
-    def run_forever(self) -> None:
+    def run_forever(self, *, stop_on: Collection[int] = ()) -> None:
         """Poll until :meth:`stop` is called, at ``poll_interval``, whatever the server does.
 
         A connection that fails is made again with exponential backoff up to five minutes, and each
         other kind of trouble has a wait of its own (:class:`~nornmail.backoff.ServerBackoff`). The
         connection and the lease are given back at the end.
+
+        Args:
+            stop_on: signals that call :meth:`stop`, as ``{signal.SIGINT, signal.SIGTERM}``: the
+                current message is finished. A second one raises KeyboardInterrupt at once. Their
+                handlers are put back at the end. Only in the main thread.
 
         Raises:
             DecisionRequired: at a first run that needs a decision.
@@ -425,7 +430,8 @@ class Poller:
             ConfigurationError: a setting cannot be used, such as a CA file that is not there.
         """
         self._refuse_after_fork()
-        self._lifecycle.run_here()
+        with stopped_by(stop_on, self.stop):
+            self._lifecycle.run_here()
 
     def start(self) -> Self:
         """Poll in a thread of the poller's own, as :meth:`run_forever` does; returns at once.

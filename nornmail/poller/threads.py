@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -196,6 +198,33 @@ ABORT_AFTER = 0.5
 """Seconds that a loop that was stopped has to end by itself; then no server is waited for."""
 
 ALREADY_RUNNING = "the poller is running already"
+
+
+@contextmanager
+def stopped_by(signals: Collection[int], stop: Callable[[], object]) -> Iterator[None]:
+    """A block that the first of these signals stops, and the second one interrupts.
+
+    Raises:
+        NornmailError: this is not the main thread, where Python runs signal handlers.
+        KeyboardInterrupt: a second signal came.
+    """
+    stopping = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
+            signal.default_int_handler(number, frame)
+        stopping = True
+        stop()
+
+    if signals and threading.current_thread() is not threading.main_thread():
+        raise NornmailError("stop_on works in the main thread only: call stop() instead")
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class Lifecycle:

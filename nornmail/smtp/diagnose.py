@@ -16,6 +16,7 @@ from nornmail.net.diagnose import (
     tls_detail,
 )
 from nornmail.net.redact import Redactor
+from nornmail.net.tls import Abort
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.login import log_in
 from nornmail.smtp.reply_codes import Phase, ReplyKind, reply_kind
@@ -55,7 +56,7 @@ def _converse(settings: SmtpSettings, seconds: float) -> Iterator[Check]:
                 detail = tls_detail(secure) if isinstance(secure, ssl.SSLSocket) else "TLS"
                 yield Check(name, True, detail)
             name = "SMTP login"
-            log_in(wire, settings, redact, settings.token)
+            log_in(wire, settings, redact, settings.token, Abort())
             user = settings.username
             yield Check(name, True, f"as {user}" if user else "no login: SMTP_USERNAME is not set")
             name = "SMTP NOOP"

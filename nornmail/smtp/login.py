@@ -20,6 +20,7 @@ from nornmail.net.sasl import (
     sendable_password,
     token_mechanisms,
 )
+from nornmail.net.tls import Abort
 from nornmail.settings.providers import password_hint, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import (
@@ -50,7 +51,8 @@ def log_in(
     wire: Wire,
     settings: SmtpSettings,
     redact: Redactor,
-    token: Callable[[], str] | None = None,
+    token: Callable[[], str] | None,
+    abort: Abort,
 ) -> None:
     """Authenticate, if the settings have a user name.
 
@@ -59,6 +61,7 @@ def log_in(
         settings: as whom.
         redact: hides what is secret.
         token: asked for a token, and for another one when the server refuses that.
+        abort: ends the wait for a token.
 
     Raises:
         AuthenticationFailed: the credentials were refused, or the server takes none of this kind.
@@ -88,7 +91,8 @@ def log_in(
         bearers = token_mechanisms(offered, username, token, settings.host, settings.port)
         return _attempt(wire, bearers, offered, redact, is_token=True)
 
-    log_in_with_token(ask_token(token, redact.hide), token, redact.hide, send)
+    first = ask_token(token, redact.hide, abort)
+    log_in_with_token(first, token, redact.hide, abort, send)
 
 
 def _attempt(

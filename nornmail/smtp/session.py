@@ -193,13 +193,13 @@ class Session:
             Throttled: it refuses connections or logins for now (4xx).
             ConfigurationError: a setting cannot be used.
         """
-        redact = Redactor(settings.password or "")
+        redact, abort = Redactor(settings.password or ""), abort or Abort()
         wire = connect(settings, clock or SystemClock(), settings.timeout, abort)
         try:
             read_greeting(wire, redact)
             if settings.use_tls and not settings.implicit_tls:
                 start_tls(wire, settings, redact)
-            log_in(wire, settings, redact, token or settings.token)
+            log_in(wire, settings, redact, token or settings.token, abort)
         except BaseException:
             wire.close()
             raise
@@ -213,7 +213,9 @@ class Session:
         *,
         before_content: Callable[[tuple[Recipient, ...]], None],
     ) -> Submission:
-        """Submit a message: MAIL, RCPT one by one, DATA, the content, the final dot.
+        """Submit a message: MAIL, a RCPT for each recipient, DATA, the content, the final dot.
+
+        MAIL and RCPT go out together where the server offers PIPELINING (RFC 2920).
 
         Args:
             envelope: from whom and to whom.

@@ -17,6 +17,10 @@ from nornmail.smtp.wire import Wire
 
 _PATH = re.compile(r"[^\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]+@[^\x00-\x20\x7f-\xa0<>@]+")
 """A path of MAIL and RCPT without its angle brackets: nothing in it ends them or the line."""
+PIPELINED: Final = 50
+"""Commands that are sent before the first reply is read, where the server offers PIPELINING. Their
+replies fit into the buffers of a connection: else both sides could wait for the other to read
+(RFC 2920, 3.1)."""
 MAX_SIZE_DIGITS: Final = 15
 """Digits of a server's SIZE that are read: what is larger is not a limit."""
 
@@ -140,6 +144,8 @@ class Transaction:
         self._raw = raw
         self._redact = redact
         self._recipients = [Recipient(address) for address in envelope.recipients]
+        self._unsent: list[str] = []
+        self._unanswered = 0
         self._last = (0, "")
         self._began = False
         self._may_have_ended = False
@@ -174,7 +180,11 @@ class Transaction:
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
     ) -> bool:
         """The whole exchange; whether the connection can take another message."""
-        reply = self._wire.command(f"MAIL FROM:<{self._sender}>{parameters}")
+        self._unsent = [
+            f"MAIL FROM:<{self._sender}>{parameters}",
+            *(f"RCPT TO:<{recipient.address}>" for recipient in self._recipients),
+        ]
+        reply = self._next_reply()
         if reply_kind(Phase.MAIL, reply) is not ReplyKind.COMPLETION:
             # Without RSET Postfix keeps a refusal of MAIL for the next one.
             return self._settle(Phase.MAIL, reply) and self._reset()
@@ -192,17 +202,35 @@ class Transaction:
 
     def _name_recipients(self) -> bool:
         """RCPT for each; whether the connection stays open."""
+        full: Reply | None = None
         for place, recipient in enumerate(self._recipients):
-            reply = self._wire.command(f"RCPT TO:<{recipient.address}>")
+            if full is not None and not self._unanswered:
+                self._note(Phase.RCPT, full)
+                self._defer(accepted=False)
+                return True
+            reply = self._next_reply()
             status = _STATUSES[self._note(Phase.RCPT, reply)]
             self._recipients[place] = Recipient(recipient.address, status, *self._last)
             if reply.code == CLOSING:
                 self._defer()
                 return False
             if is_full(reply):
-                self._defer(accepted=False)
-                return True
+                full = reply
         return True
+
+    def _next_reply(self) -> Reply:
+        """The reply to the next command of the envelope, which is sent if it was not yet."""
+        if not self._unanswered:
+            most = PIPELINED if self._wire.has_extn("pipelining") else 1
+            commands, self._unsent = self._unsent[:most], self._unsent[most:]
+            closing = self._wire.send_commands(commands)
+            if closing is not None:
+                return closing
+            self._unanswered = len(commands)
+        else:
+            self._wire.set_deadline()
+        self._unanswered -= 1
+        return self._wire.read_reply()
 
     def _send_content(self) -> bool:
         """The content in one go, the final dot apart from it, and the reply.
@@ -240,6 +268,8 @@ class Transaction:
     def _reset(self) -> bool:
         """End the transaction; whether the connection can take another message."""
         try:
+            while self._unanswered:
+                self._next_reply()
             return reply_kind(Phase.OTHER, self._wire.command("RSET")) is ReplyKind.COMPLETION
         except ConnectionLost:  # the outcome of the message is known already
             return False

@@ -11,7 +11,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -93,14 +93,30 @@ class Wire(smtplib.SMTP):
             ConnectionLost: the connection is lost, or the server did not answer in time.
             ProtocolError: it spoke out of turn, or did not send a reply.
         """
+        return self.send_commands([line], seconds) or self.read_reply()
+
+    def send_commands(self, lines: Sequence[str], seconds: float | None = None) -> Reply | None:
+        """Send commands whose replies are read afterwards, one by one (RFC 2920).
+
+        Args:
+            lines: each without its CRLF; one, unless the server offers PIPELINING.
+            seconds: that the first reply may take, at most the time of every command.
+
+        Returns:
+            A reply with which the server closed the connection before: nothing was sent.
+
+        Raises:
+            ConnectionLost: the connection is lost.
+            ProtocolError: the server spoke out of turn.
+        """
         self.set_deadline(None if seconds is None else min(seconds, self.seconds))
         early = self.early_reply()
         if early is not None:
             if early.code == CLOSING:  # idle for too long: it said so before our command
                 return early
             raise ProtocolError("unexpected reply: no command was pending")
-        self.send(f"{line}\r\n")
-        return self.read_reply()
+        self.send("".join(f"{line}\r\n" for line in lines))
+        return None
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]  # nothing else is sent
         """Send octets; text is UTF-8, for addresses that need it.

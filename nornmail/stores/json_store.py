@@ -47,7 +47,7 @@ from nornmail.stores.json_journal import (
 )
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import migrate, open_database, sqlite_error
+from nornmail.stores.sqlite import Template, sqlite_error
 from nornmail.uidset import UidSet
 
 JOURNAL_FLOOR_BYTES = 1 << 20
@@ -102,6 +102,10 @@ def _triggers() -> Iterator[str]:
         )
 
 
+NOTING = Template(_NOTE, *_triggers())
+"""The database of a JSON store, which notes the rows that are touched."""
+
+
 class JsonStateStore(SqlStateStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in files people read.
 
@@ -134,11 +138,10 @@ class JsonStateStore(SqlStateStore):
             self._take_lock()
             try:
                 self._check_rights()
-                connection = open_database(":memory:")
+                connection = NOTING.copy()
                 closer = weakref.finalize(self, connection.close)
                 super().__init__(connection)
                 try:
-                    migrate(connection, self.path)
                     self._open()
                 except BaseException:
                     closer()
@@ -201,10 +204,9 @@ class JsonStateStore(SqlStateStore):
     def _open(self) -> None:
         snapshot, lines = self._read()
         self._replay_all(snapshot, lines)
-        execute = self._connection.execute
-        for statement in (_NOTE, *_triggers()):
-            execute(statement)
-        selected = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw")
+        selected = self._connection.execute(
+            "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
+        )
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
         self._journal = Journal(self._journal_path, lines, self._files)
         self._identity = FileIdentity(self._journal_path)
@@ -238,6 +240,7 @@ class JsonStateStore(SqlStateStore):
                 self._sequence += 1
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
+        self._connection.execute("DELETE FROM touched")
         self._connection.execute("COMMIT")
 
     def _read(self) -> tuple[Snapshot, Lines]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -175,6 +177,50 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     return int(version)
 
 
+class Template:
+    """A database in memory, of the newest version, that is copied for each store in memory.
+
+    A copy costs a tenth of what the statements of the schema cost.
+
+    Args:
+        statements: what is executed when the schema is there.
+    """
+
+    def __init__(self, *statements: str) -> None:
+        self._statements = statements
+        self._lock = threading.Lock()
+        self._made: sqlite3.Connection | None = None
+
+    def copy(self) -> sqlite3.Connection:
+        """A new database in memory.
+
+        Raises:
+            StoreError: this Python has no sqlite.
+        """
+        copy = open_database(":memory:")
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._made is None:
+                    made = open_database(":memory:")
+                    atexit.register(made.close)
+                    self._fill(made)
+                    self._made = made
+                self._made.backup(copy)
+            finally:
+                self._lock.release()
+        else:  # by another thread; in a forked child by one that is not there
+            self._fill(copy)
+        return copy
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        migrate(connection, ":memory:")
+        for statement in self._statements:
+            connection.execute(statement)
+
+
+_IN_MEMORY = Template()
+
+
 def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
     """The lock file of a mailbox's lease, next to the database at ``path``."""
     name = f"{mailbox.account}\0{mailbox.mailbox}".encode("utf-8", "surrogatepass")
@@ -288,8 +334,7 @@ class MemoryStateStore(SqlStateStore):
     """
 
     def __init__(self) -> None:
-        connection = open_database(":memory:")
-        migrate(connection, ":memory:")
+        connection = _IN_MEMORY.copy()
         super().__init__(connection)
         weakref.finalize(self, connection.close)
 

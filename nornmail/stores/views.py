@@ -14,7 +14,7 @@ from nornmail.stores import open_store, store_exists
 from nornmail.stores.errors import damaged, resolve
 from nornmail.stores.json_files import Files, RawFiles
 from nornmail.stores.json_journal import Damaged, check_opening, read_lines, read_snapshot
-from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.json_store import NOTING, JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import (
@@ -97,10 +97,9 @@ class JsonView(JsonStateStore):
         self._settled = True
         self._held = {}
         self._raws = RawFiles(self.path + ".raw", self._files)
-        connection = open_database(":memory:")
+        connection = NOTING.copy()
         weakref.finalize(self, connection.close)
         SqlStateStore.__init__(self, connection)
-        migrate(connection, self.path)
         # The journal first: what is folded into the snapshot meanwhile is in both.
         try:
             with open(self._journal_path, "rb") as file:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from nornmail import ConfigurationError, Mailer, Poller, Status
+from nornmail import ConfigurationError, Mailer, Poller, PollerGroup, Status
+from nornmail.web.accounts import Accounts
 from nornmail.web.dead import DeadLetterResources
 from nornmail.web.http import (
     BodyBudget,
@@ -49,6 +50,36 @@ WELL = frozenset({"starting", "connecting", "polling", "idle", "standing_by"})
 _MESSAGES = "/v1/messages"
 
 
+def is_well(status: Status) -> bool:
+    """Whether a poller does its work."""
+    return status.state in WELL and not status.stalled
+
+
+def health_of_all(accounts: Accounts, *, details: bool) -> Response:
+    """The response to ``GET /healthz`` for a group: 503 when no account of several works.
+
+    One account with a wrong password is no reason to restart a service that serves a hundred.
+
+    Args:
+        accounts: of the group.
+        details: include the accounts that do not work.
+    """
+    states = [(poller.mailbox, poller.status()) for poller in accounts.pollers()]
+    unwell = [(key, status) for key, status in states if not is_well(status)]
+    well = not states or len(unwell) < len(states)
+    body: dict[str, Any] = {"status": "healthy" if well else "unhealthy"}
+    if details:
+        body |= {
+            "accounts": len(states),
+            "unhealthy": [
+                {"id": key.account, "mailbox": key.mailbox, "state": str(status.state),
+                 "reason": status.reason}
+                for key, status in unwell
+            ],
+        }  # fmt: skip
+    return Response(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
 def health(status: Status, *, details: bool) -> Response:
     """The response to ``GET /healthz``: 200 and healthy, or 503 and the reason.
 
@@ -56,7 +87,7 @@ def health(status: Status, *, details: bool) -> Response:
         status: the poller's.
         details: include the reason, which can name hosts and accounts.
     """
-    well = status.state in WELL and not status.stalled
+    well = is_well(status)
     body: dict[str, Any] = {"status": "healthy" if well else "unhealthy"}
     if details:
         why = "" if well else status.reason
@@ -74,8 +105,8 @@ def health(status: Status, *, details: bool) -> Response:
 
 
 def application(
-    poller: Poller,
-    mailer: Mailer | None = None,
+    poller: Poller | PollerGroup,
+    mailer: Mailer | Mapping[str, Mailer] | None = None,
     *,
     domain: str | None = None,
     token: str | None = None,
@@ -86,13 +117,14 @@ def application(
 ) -> WsgiApplication:
     """The control interface as a WSGI application, for any server and any number of threads.
 
-    The inboxes that it created are kept in the poller's store, and are added to the poller here.
-    Starting and stopping is the caller's business.
+    The inboxes that it created are kept in the poller's store, and are added to the poller here, or
+    when it is added to the group. Starting and stopping is the caller's business.
 
     Args:
         poller: with ``inboxes`` (mostly an empty list) and ``on_message``, which is called with
-            the mail of the inboxes that are created here.
-        mailer: sends; without one POST /v1/messages is refused.
+            the mail of the inboxes that are created here; or a group of such pollers.
+        mailer: sends; without one POST /v1/messages is refused. For a group it may be a mapping
+            with a mailer for each account, by its name, which may change.
         domain: of new addresses; ``None`` means the domain of the poller's username.
         token: a bearer token that every request must carry, except for a health check without
             details; ``None`` requires no token.
@@ -111,24 +143,27 @@ def application(
     """
     if token is not None and not token.strip():
         raise ConfigurationError("NORNMAIL_API_TOKEN", "", "must not be empty")
-    inboxes = Inboxes(poller, domain or _domain_of(poller))
+    accounts = Accounts(poller)
+    inboxes = Inboxes(accounts, domain)
+    if isinstance(poller, PollerGroup):
+        poller.on_add = inboxes.restore
+    for one in accounts.pollers():
+        inboxes.restore(one)
+    mailer_of = mailer.get if isinstance(mailer, Mapping) else lambda _: mailer
     names = None if token is not None else LOOPBACK | {host.lower() for host in hosts}
-    application = _Application(poller, token, names, max_body, max_body_with_attachments)
-    application.route_all(inboxes, Messages(poller, inboxes, mailer), mailer, metrics or Metrics())
+    application = _Application(accounts, token, names, max_body, max_body_with_attachments)
+    application.route_all(
+        inboxes,
+        Messages(accounts.store, inboxes, mailer_of),
+        metrics or Metrics(),
+        has_outbox=mailer is not None,
+    )
     return application
 
 
 def url_host(name: str) -> str:
     """A host as a URL has it: an IPv6 address in brackets."""
     return f"[{name.lower()}]" if ":" in name else name.lower()
-
-
-def _domain_of(poller: Poller) -> str:
-    _, at, domain = (poller.settings.username or "").rpartition("@")
-    if not (at and domain):
-        allowed = "set it to the domain of the inboxes: IMAP_USERNAME is not an address with one"
-        raise ConfigurationError("EMAIL_DOMAIN", None, allowed)
-    return domain
 
 
 def _pattern(path: str) -> str:
@@ -139,13 +174,13 @@ def _pattern(path: str) -> str:
 class _Application:
     def __init__(
         self,
-        poller: Poller,
+        accounts: Accounts,
         token: str | None,
         hosts: Collection[str] | None,
         max_body: int,
         max_body_with_attachments: int,
     ) -> None:
-        self._poller = poller
+        self._accounts = accounts
         self._token = token
         self._hosts = hosts
         self._bodies = BodyBudget(
@@ -156,17 +191,27 @@ class _Application:
         self.routes: dict[tuple[str, str], Resource] = {}
 
     def route_all(
-        self, inboxes: Inboxes, messages: Messages, mailer: Mailer | None, metrics: Metrics
+        self, inboxes: Inboxes, messages: Messages, metrics: Metrics, *, has_outbox: bool
     ) -> None:
         """Connect methods and paths with the resources."""
-        dead = DeadLetterResources(self._poller.store)
+        accounts = self._accounts
+        dead = DeadLetterResources(accounts.store)
         description = document()
         self.routes = {
             ("GET", "/healthz"): self._health,
             ("GET", "/metrics"): lambda request: Response(
-                HTTPStatus.OK, metrics.text(self._poller, mailer), content_type=CONTENT_TYPE
+                HTTPStatus.OK,
+                metrics.text(
+                    accounts.pollers(),
+                    accounts.store if has_outbox else None,
+                    by_account=accounts.several,
+                ),
+                content_type=CONTENT_TYPE,
             ),
             ("GET", "/v1/openapi.json"): lambda request: Response(HTTPStatus.OK, description),
+            ("GET", "/v1/accounts"): accounts.list,
+            ("GET", "/v1/accounts/{id}"): accounts.get,
+            ("POST", "/v1/accounts/{id}/sync"): accounts.sync,
             ("GET", "/v1/inboxes"): inboxes.list,
             ("POST", "/v1/inboxes"): inboxes.create,
             ("GET", "/v1/inboxes/{id}"): inboxes.get,
@@ -248,4 +293,7 @@ class _Application:
 
     def _health(self, request: Request) -> Response:
         token = {"HTTP_AUTHORIZATION": request.headers.get("authorization", "")}
-        return health(self._poller.status(), details=self._authorized(token))
+        details = self._authorized(token)
+        if self._accounts.several:
+            return health_of_all(self._accounts, details=details)
+        return health(self._accounts.pollers()[0].status(), details=details)

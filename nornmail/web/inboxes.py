@@ -6,22 +6,13 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any
 
-from nornmail import (
-    AuthenticationFailed,
-    CommandRefused,
-    ConfigurationError,
-    ConnectionLost,
-    Inbox,
-    InboxRecord,
-    NornmailError,
-    Poller,
-    Throttled,
-)
+from nornmail import ConfigurationError, Inbox, InboxRecord, Poller
+from nornmail.web.accounts import Accounts, synced
 from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 
 LONGEST_NAME = 200
@@ -33,20 +24,27 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*
 
 
 class Inboxes:
-    """The inboxes of a poller, kept in its store.
-
-    Those that the store has are added to the poller at construction.
+    """The inboxes of the accounts, kept in their store.
 
     Args:
-        poller: may have inboxes of its own as well.
-        domain: of new addresses.
+        accounts: whose pollers may have inboxes of their own as well.
+        domain: of new addresses; ``None`` means that of the account's user name.
     """
 
-    def __init__(self, poller: Poller, domain: str) -> None:
-        self._poller = poller
+    def __init__(self, accounts: Accounts, domain: str | None) -> None:
+        self._accounts = accounts
         self._domain = domain
         self._lock = threading.Lock()
-        self._syncs: dict[str, Future[int]] = {}
+        self._syncs: dict[str, Future[Response]] = {}
+
+    def restore(self, poller: Poller) -> None:
+        """Add the inboxes that the store has to a poller.
+
+        Raises:
+            ConfigurationError: there is no domain for its inboxes.
+            StoreError: the store cannot be read.
+        """
+        self._domain_of(poller)
         known = {inbox.key for inbox in poller.inboxes}
         for record in poller.store.inboxes(poller.mailbox):
             inbox = Inbox(record.address)
@@ -65,76 +63,94 @@ class Inboxes:
         backfill = request.data.get("backfill", False)
         if not isinstance(backfill, bool):
             raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill must be true or false")
+        poller = self._chosen(request)
         record = InboxRecord(
             id=uuid.uuid4().hex,
             name=name,
-            address=f"{local}@{self._domain}",
+            address=f"{local}@{self._domain_of(poller)}",
             created_at=time.time(),
             backfill=backfill,
         )
         with self._lock:
             try:
-                self._poller.add_inbox(Inbox(record.address), backfill=backfill)
+                poller.add_inbox(Inbox(record.address), backfill=backfill)
             except ConfigurationError as error:
                 detail = f"an inbox {record.address} already exists"
                 raise HTTPError(HTTPStatus.CONFLICT, detail) from error
             try:
-                self._poller.store.save_inbox(self._poller.mailbox, record)
+                poller.store.save_inbox(poller.mailbox, record)
             except BaseException:
-                self._poller.remove_inbox(record.address)
+                poller.remove_inbox(record.address)
                 raise
         location = (("Location", f"/v1/inboxes/{record.id}"),)
-        return Response(HTTPStatus.CREATED, inbox_body(record), location)
+        return Response(HTTPStatus.CREATED, self._body(poller, record), location)
 
     def list(self, request: Request) -> Response:
         """``GET /v1/inboxes``: a page of inboxes, in the order of creation."""
-        page = page_of(map(inbox_body, self._records()), request)
+        page = page_of((self._body(*found) for found in self._records()), request)
         return Response(HTTPStatus.OK, page)
 
     def get(self, request: Request) -> Response:
         """``GET /v1/inboxes/{id}``: 200 or 404."""
-        return Response(HTTPStatus.OK, inbox_body(self.record(request.path_params[0])))
+        return Response(HTTPStatus.OK, self._body(*self.find(request.path_params[0])))
 
     def delete(self, request: Request) -> Response:
         """``DELETE /v1/inboxes/{id}``: 204 or 404. Its waiting messages become dead."""
         with self._lock:
-            record = self.record(request.path_params[0])
-            self._poller.store.forget_inbox(self._poller.mailbox, record.id)
-            self._poller.remove_inbox(record.address)
+            poller, record = self.find(request.path_params[0])
+            poller.store.forget_inbox(poller.mailbox, record.id)
+            poller.remove_inbox(record.address)
         return Response(HTTPStatus.NO_CONTENT)
 
     def sync(self, request: Request) -> Response:
         """``POST /v1/inboxes/{id}/sync``: poll now, and count its new messages."""
-        address = self.record(request.path_params[0]).address
+        poller, record = self.find(request.path_params[0])
         try:
-            new = self._shared(address, lambda: self._poller.sync(address))
-        except (ConnectionLost, AuthenticationFailed, Throttled, CommandRefused) as error:
-            raise HTTPError(HTTPStatus.BAD_GATEWAY, f"the mail server failed: {error}") from error
+            return self._shared(record.id, lambda: synced(lambda: poller.sync(record.address)))
         except ConfigurationError as error:  # it was removed meanwhile
             raise unknown("inbox", request.path_params[0]) from error
-        except NornmailError as error:
-            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
-        return Response(HTTPStatus.OK, {"status": "synced", "new_messages": new})
 
-    def record(self, inbox_id: Any) -> InboxRecord:
-        """The inbox with an id.
+    def find(self, inbox_id: Any) -> tuple[Poller, InboxRecord]:
+        """The inbox with an id, and the poller that delivers to it.
 
         Raises:
             HTTPError: there is no such inbox.
         """
-        for record in self._records():
+        for poller, record in self._records():
             if record.id == inbox_id:
-                return record
+                return poller, record
         raise unknown("inbox", inbox_id)
 
-    def _records(self) -> Sequence[InboxRecord]:
-        return self._poller.store.inboxes(self._poller.mailbox)
+    def _records(self) -> Iterator[tuple[Poller, InboxRecord]]:
+        for poller in self._accounts.pollers():
+            for record in poller.store.inboxes(poller.mailbox):
+                yield poller, record
 
-    def _shared(self, key: str, work: Callable[[], int]) -> int:
+    def _chosen(self, request: Request) -> Poller:
+        """The poller of the account that a request names; of several one must be named."""
+        account = request.data.get("account")
+        if account is None and not self._accounts.several:
+            return self._accounts.pollers()[0]
+        try:
+            return self._accounts.poller(account, request.data.get("mailbox"))
+        except HTTPError as error:
+            detail = "account must be the id of an account: GET /v1/accounts lists them"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+
+    def _domain_of(self, poller: Poller) -> str:
+        _, at, domain = (poller.settings.username or "").rpartition("@")
+        if not self._domain and not (at and domain):
+            allowed = (
+                "set it to the domain of the inboxes: IMAP_USERNAME is not an address with one"
+            )
+            raise ConfigurationError("EMAIL_DOMAIN", None, allowed)
+        return self._domain or domain
+
+    def _shared(self, key: str, work: Callable[[], Response]) -> Response:
         """Do the work, or wait for the result of the request that is doing it."""
         with self._lock:
             pending = self._syncs.get(key)
-            future: Future[int] = Future()
+            future: Future[Response] = Future()
             if pending is None:
                 self._syncs[key] = future
         if pending is not None:
@@ -149,7 +165,7 @@ class Inboxes:
                 del self._syncs[key]
         return future.result()
 
-
-def inbox_body(record: InboxRecord) -> dict[str, Any]:
-    """An inbox as a response has it."""
-    return {"id": record.id, "name": record.name, "email_address": record.address}
+    def _body(self, poller: Poller, record: InboxRecord) -> dict[str, Any]:
+        """An inbox as a response has it."""
+        body = {"id": record.id, "name": record.name, "email_address": record.address}
+        return body | ({"account": poller.mailbox.account} if self._accounts.several else {})

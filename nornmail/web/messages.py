@@ -19,6 +19,7 @@ from nornmail import (
     OutboxMessage,
     OutgoingAttachment,
     Poller,
+    StateStore,
     StoreError,
 )
 from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
@@ -45,23 +46,26 @@ class Messages:
     """The messages resource.
 
     Args:
-        poller: its mailbox has the messages that are answered.
-        inboxes: their addresses are the senders.
-        mailer: with a store, so that an accepted message is durable; ``None`` sends nothing.
+        store: of the outboxes.
+        inboxes: their addresses are the senders, their mailboxes have what is answered.
+        mailer_of: the mailer of an account, by its name, with a store, so that an accepted message
+            is durable; ``None`` where nothing can be sent.
     """
 
-    def __init__(self, poller: Poller, inboxes: Inboxes, mailer: Mailer | None) -> None:
-        self._poller = poller
+    def __init__(
+        self, store: StateStore, inboxes: Inboxes, mailer_of: Callable[[str], Mailer | None]
+    ) -> None:
         self._inboxes = inboxes
-        self._mailer = mailer
-        self._outbox = Outbox(poller.store)
+        self._mailer_of = mailer_of
+        self._outbox = Outbox(store)
 
     def create(self, request: Request) -> Response:
         """``POST /v1/messages``: 202 and the Message-ID; the outbox sends it."""
-        if self._mailer is None:
+        poller, inbox = self._inboxes.find(request.text("inbox_id", LONGEST_ID))
+        mailer = self._mailer_of(poller.mailbox.account)
+        if mailer is None:
             detail = "sending is not configured: set SMTP_HOST"
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-        inbox = self._inboxes.record(request.text("inbox_id", LONGEST_ID))
         recipients = {name: _addresses(request.data, name) for name in ("to", "cc", "bcc")}
         if not 0 < sum(map(len, recipients.values())) <= MOST_RECIPIENTS:
             raise _invalid(f"to, cc and bcc must name 1 to {MOST_RECIPIENTS} addresses")
@@ -69,10 +73,10 @@ class Messages:
         text, html = _texts(request.data)
         attachments = _attachments(request.data)
         parent_id = request.text("reply_to_message_id", LONGEST_ID, default="")
-        parent, references = self._thread(parent_id)
+        parent, references = _thread(poller, parent_id)
         key = request.headers.get("idempotency-key")
         try:
-            result = self._mailer.send(
+            result = mailer.send(
                 recipients["to"],
                 subject,
                 text,
@@ -137,23 +141,24 @@ class Messages:
             raise unknown("message", request.path_params[0])
         return message
 
-    def _thread(self, parent: str) -> tuple[str, tuple[str, ...]]:
-        """In-Reply-To and References of a reply to the message with this Message-ID.
 
-        The chain continues that of the parent (RFC 5322, 3.6.4). If the parent is not in the
-        mailbox, or the server cannot be reached, its Message-ID alone is used: the reply is sent
-        all the same, and a client still shows it below the parent.
-        """
-        if not parent:
-            return "", ()
-        if not parent.startswith("<"):
-            parent = f"<{parent}>"
-        try:
-            message = self._poller.find_by_message_id(parent)
-        except NornmailError as error:
-            log.warning("cannot look up the thread of %s: %s", parent, error)
-            message = None
-        return parent, (*(message.references if message is not None else ()), parent)
+def _thread(poller: Poller, parent: str) -> tuple[str, tuple[str, ...]]:
+    """In-Reply-To and References of a reply to the message with this Message-ID.
+
+    The chain continues that of the parent (RFC 5322, 3.6.4). If the parent is not in the
+    mailbox, or the server cannot be reached, its Message-ID alone is used: the reply is sent
+    all the same, and a client still shows it below the parent.
+    """
+    if not parent:
+        return "", ()
+    if not parent.startswith("<"):
+        parent = f"<{parent}>"
+    try:
+        message = poller.find_by_message_id(parent)
+    except NornmailError as error:
+        log.warning("cannot look up the thread of %s: %s", parent, error)
+        message = None
+    return parent, (*(message.references if message is not None else ()), parent)
 
 
 def _message_body(message: OutboxMessage) -> dict[str, Any]:

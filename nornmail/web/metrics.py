@@ -7,12 +7,12 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from nornmail import Mailer, Message, Outbox, Poller
+from nornmail import Message, Outbox, Poller, StateStore
 from nornmail.events import Event
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,16 +39,23 @@ _COUNTED: Final = {
 }
 """The counter that each event adds to, and the outcome that it stands for."""
 _HELP: Final = {
-    "messages": "attempts to handle incoming messages, by outcome",
-    "sent_messages": "attempts to send messages, by outcome",
-    "connections": "connections to the IMAP server",
-    "throttles": "requests of the IMAP server to be left alone",
-    "failed_polls": "polls that failed, by cause",
+    "messages_total": ("counter", "attempts to handle incoming messages, by outcome"),
+    "sent_messages_total": ("counter", "attempts to send messages, by outcome"),
+    "connections_total": ("counter", "connections to the IMAP server"),
+    "throttles_total": ("counter", "requests of the IMAP server to be left alone"),
+    "failed_polls_total": ("counter", "polls that failed, by cause"),
+    "handler_seconds": ("histogram", "duration of the calls of the handler"),
+    "messages_waiting": ("gauge", "incoming messages that wait for another attempt"),
+    "messages_dead": ("gauge", "incoming messages that were given up"),
+    "last_poll_age_seconds": ("gauge", "seconds since the last successful poll"),
+    "poller_stalled": ("gauge", "1 if no poll has succeeded for many intervals"),
+    "outbox_messages": ("gauge", "outgoing messages, by state"),
 }
+"""The type and the description of each metric, in the order of the text."""
 
 
-class Metrics:
-    """Counts what happens from now on. A poller and a mailer take it as ``on_event``."""
+class AccountMetrics:
+    """Counts what happens to one account. A poller and a mailer take it as ``on_event``."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,56 +97,81 @@ class Metrics:
                 self._calls[bisect_left(BUCKETS, seconds)] += 1
                 self._seconds += seconds
 
-    def text(self, poller: Poller, mailer: Mailer | None) -> str:
-        """All metrics, with those that are read from the poller and its store."""
+    def samples(self, account: str) -> Iterator[tuple[str, str, object]]:
+        """All samples: the metric's name, the sample's name with its labels, and the value."""
         with self._lock:
             counts, calls, seconds = Counter(self._counts), list(self._calls), self._seconds
+        for metric, outcome in _COUNTED.values():
+            labels = _labels(account=account, outcome=outcome)
+            yield f"{metric}_total", f"{metric}_total{labels}", counts[metric, outcome]
+        name, total = "handler_seconds", 0
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), calls, strict=True):
+            total += count
+            yield name, f"{name}_bucket{_labels(account=account, le=bound)}", total
+        yield name, f"{name}_sum{_labels(account=account)}", f"{seconds:.6f}"
+        yield name, f"{name}_count{_labels(account=account)}", total
+
+
+class Metrics(AccountMetrics):
+    """Counts what happens from now on, of one account or of several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accounts: dict[str, AccountMetrics] = {}
+
+    def of(self, account: str) -> AccountMetrics:
+        """The metrics of one account of several, which are shown with its name."""
+        return self._accounts.setdefault(account, AccountMetrics())
+
+    def text(
+        self, pollers: Sequence[Poller], outboxes: StateStore | None, *, by_account: bool
+    ) -> str:
+        """All metrics as text.
+
+        Args:
+            pollers: whose states are shown.
+            outboxes: the store whose outgoing messages are counted, if any are.
+            by_account: show the account of each poller.
+        """
+        named = dict(self._accounts) or {"": self}
+        samples = [sample for name, one in named.items() for sample in one.samples(name)]
+        for poller in pollers:
+            key = poller.mailbox
+            labels = _labels(account=key.account, mailbox=key.mailbox) if by_account else ""
+            samples += _gauges(poller, labels)
+        if outboxes is not None:
+            counts = Outbox(outboxes).counts()
+            for state in STATES:
+                sample = f"outbox_messages{_labels(state=state)}"
+                samples.append(("outbox_messages", sample, counts[state]))
         lines: list[str] = []
-        for name, help_text in _HELP.items():
-            lines += _head(f"{name}_total", "counter", help_text)
-            outcomes = [outcome for metric, outcome in _COUNTED.values() if metric == name]
-            lines += [
-                f"nornmail_{name}_total{_label('outcome', outcome)} {counts[name, outcome]}"
-                for outcome in outcomes
-            ]
-        return "\n".join([*lines, *_histogram(calls, seconds), *_gauges(poller, mailer), ""])
+        for name, (kind, help_text) in _HELP.items():
+            values = [f"nornmail_{sample} {value}" for of, sample, value in samples if of == name]
+            if values:
+                lines += [f"# HELP nornmail_{name} {help_text}", f"# TYPE nornmail_{name} {kind}"]
+                lines += values
+        return "\n".join([*lines, ""])
 
 
-def _histogram(calls: list[int], seconds: float) -> Iterator[str]:
-    name = "nornmail_handler_seconds"
-    yield from _head("handler_seconds", "histogram", "duration of the calls of the handler")
-    total = 0
-    for bound, count in zip((*map(str, BUCKETS), "+Inf"), calls, strict=True):
-        total += count
-        yield f"{name}_bucket{_label('le', bound)} {total}"
-    yield f"{name}_sum {seconds:.6f}"
-    yield f"{name}_count {total}"
-
-
-def _gauges(poller: Poller, mailer: Mailer | None) -> Iterator[str]:
+def _gauges(poller: Poller, labels: str) -> Iterator[tuple[str, str, object]]:
     status = poller.status()
     age = "NaN"
     if status.last_poll_at is not None:
         age = f"{max((datetime.now(UTC) - status.last_poll_at).total_seconds(), 0.0):.3f}"
-    for name, help_text, value in (
-        ("messages_waiting", "incoming messages that wait for another attempt", status.waiting),
-        ("messages_dead", "incoming messages that were given up", status.dead),
-        ("last_poll_age_seconds", "seconds since the last successful poll", age),
-        ("poller_stalled", "1 if no poll has succeeded for many intervals", int(status.stalled)),
+    for name, value in (
+        ("messages_waiting", status.waiting),
+        ("messages_dead", status.dead),
+        ("last_poll_age_seconds", age),
+        ("poller_stalled", int(status.stalled)),
     ):
-        yield from _head(name, "gauge", help_text)
-        yield f"nornmail_{name} {value}"
-    if mailer is None:
-        return
-    yield from _head("outbox_messages", "gauge", "outgoing messages, by state")
-    counts = Outbox(poller.store).counts()
-    for state in STATES:
-        yield f"nornmail_outbox_messages{_label('state', state)} {counts[state]}"
+        yield name, f"{name}{labels}", value
 
 
-def _head(name: str, kind: str, help_text: str) -> list[str]:
-    return [f"# HELP nornmail_{name} {help_text}", f"# TYPE nornmail_{name} {kind}"]
+def _labels(**labels: str) -> str:
+    """Labels as the text format has them; those without a value are left out."""
+    shown = [f'{name}="{_escaped(value)}"' for name, value in labels.items() if value]
+    return f"{{{','.join(shown)}}}" if shown else ""
 
 
-def _label(name: str, value: str) -> str:
-    return f'{{{name}="{value}"}}' if value else ""
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

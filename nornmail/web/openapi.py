@@ -25,8 +25,16 @@ SCHEMAS: Final[Mapping[str, Mapping[str, str]]] = {
         "status": "text", "state": "text", "since": "time", "reason": "text",
         "last_poll_at": "time?", "waiting": "number", "dead": "number",
     },
-    "NewInbox": {"name": "text!", "email_username": "text!", "backfill": "flag"},
-    "Inbox": {"id": "text", "name": "text", "email_address": "text"},
+    "Account": {
+        "id": "text", "mailbox": "text", "state": "text", "since": "time", "reason": "text",
+        "last_poll_at": "time?", "handled": "number", "waiting": "number", "dead": "number",
+        "stalled": "flag",
+    },
+    "NewInbox": {
+        "name": "text!", "email_username": "text!", "backfill": "flag", "account": "text",
+        "mailbox": "text",
+    },
+    "Inbox": {"id": "text", "name": "text", "email_address": "text", "account": "text~"},
     "Synced": {"status": "text", "new_messages": "number"},
     "Attachment": {"filename": "text!", "content": "text!", "content_type": "text"},
     "NewMessage": {
@@ -54,7 +62,7 @@ SCHEMAS: Final[Mapping[str, Mapping[str, str]]] = {
     "Requested": {"id": "text", "status": "text"},
 }  # fmt: skip
 """The objects of requests and responses: their fields and types. ``?`` may be null, ``!`` is
-required."""
+required, ``~`` is there where several accounts are served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,11 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/healthz"): Operation("Whether all is well", {200: "Health", 503: "Health"}),
     ("GET", "/metrics"): Operation("Metrics for Prometheus", {200: "text"}),
     ("GET", "/v1/openapi.json"): Operation("This description", {200: "object"}),
+    ("GET", "/v1/accounts"): Operation("List the accounts", {200: "Account"}, is_list=True),
+    ("GET", "/v1/accounts/{id}"): Operation("Show an account", {200: "Account", 404: "Error"}),
+    ("POST", "/v1/accounts/{id}/sync"): Operation(
+        "Poll an account now", {200: "Synced", 404: "Error", 502: "Error"}
+    ),
     ("GET", "/v1/inboxes"): Operation("List the inboxes", {200: "Inbox"}, is_list=True),
     ("POST", "/v1/inboxes"): Operation(
         "Create an inbox", {201: "Inbox", 409: "Error", 422: "Error"}, "NewInbox"
@@ -184,7 +197,7 @@ def _reference(schema: str) -> dict[str, Any]:
 def _schema(fields: Mapping[str, str]) -> dict[str, Any]:
     properties = {}
     for name, kind in fields.items():
-        described = dict(_TYPES[kind.rstrip("?!")])
+        described = dict(_TYPES[kind.rstrip("?!~")])
         if kind.endswith("?"):
             described["type"] = [described["type"], "null"]
         properties[name] = described

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail import InboxRecord, JsonStateStore, SqliteStateStore
+from nornmail import Check, InboxRecord, JsonStateStore, SqliteStateStore
 from nornmail.cli import main
 from nornmail.cli.check import add
 from nornmail.cli.options import Parser, Settings
@@ -96,7 +96,7 @@ def test_every_step_that_goes_well_is_a_line(
         assert server.mailbox().messages[0].flags == frozenset()
     assert (status, list(told)) == (0, steps)
     assert told["IMAP login"] == f"as {USER}"
-    assert told["IMAP mailbox"] == "INBOX has 1 messages"
+    assert told["IMAP mailbox"] == "INBOX has 1 message"
     assert "1 messages that are there will be delivered" in told["first run"]
 
 
@@ -183,6 +183,15 @@ def test_a_greeting_that_is_no_imap_servers(desk: Desk) -> None:
         _, _, line = desk.check()
     assert line.startswith("FAILED  IMAP greeting")
     assert "IMAP_PORT" in line
+
+
+def test_what_a_server_says_cannot_command_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, here: Desk
+) -> None:
+    check = Check("IMAP greeting", True, "ready \x1b[2J to serve")
+    monkeypatch.setattr("nornmail.cli.check.diagnose", lambda *_: [check])
+    _, told, _ = here.check()
+    assert told["IMAP greeting"] == "ready  [2J to serve"
 
 
 def test_what_the_server_lacks_is_said_with_what_it_means(here: Desk, server: MailServer) -> None:

@@ -41,7 +41,7 @@ def test_check_goes_all_the_way(user: User, dovecot: Dovecot) -> None:
     dovecot.deliver(name(user), mail("one"))
     ended = user.run("check")
     assert (ended.status, ended.err) == (0, "")
-    assert "INBOX has 1 messages" in ended.out
+    assert "INBOX has 1 message" in ended.out
     assert "IDLE, UIDPLUS, MOVE" in ended.out
 
 

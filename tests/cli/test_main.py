@@ -7,6 +7,7 @@ import html
 import importlib
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -239,11 +240,35 @@ def test_a_reader_that_goes_away_is_no_traceback(stranger: User) -> None:
     assert (ended.status, ended.err) == (1, "")
 
 
-def test_the_script_that_is_installed_is_main() -> None:
+def test_an_ascii_terminal_shows_question_marks(server: MailServer, user: User) -> None:
+    name = "März"
+    server.deliver(mail("one"), mailbox=name)
+    environment = {"IMAP_MAILBOX": name, "PYTHONIOENCODING": "ascii"}
+    ended = user.run("check", **environment)
+    assert (ended.status, ended.err) == (0, "")
+    assert "M?rz has 1 message" in ended.out
+    assert user.run("poll", "--state", "s.db", **environment).status == 0
+    ended = user.run("status", "--state", "s.db", **environment)
+    assert (ended.status, ended.err) == (0, "")
+    assert "127.0.0.1 M?rz" in ended.out
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "nornmail.cli":
+                raise KeyboardInterrupt
+
     with (ROOT / "pyproject.toml").open("rb") as file:
-        scripts = tomllib.load(file)["project"]["scripts"]
-    module, _, name = scripts["nornmail"].partition(":")
-    assert getattr(importlib.import_module(module), name) is main
+        script = tomllib.load(file)["project"]["scripts"]["nornmail"]
+    module, _, function = script.partition(":")
+    run = getattr(importlib.import_module(module), function)
+    monkeypatch.delitem(sys.modules, "nornmail.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    assert run() == 130
+    assert capsys.readouterr() == ("", "")
 
 
 @posix

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from nornmail.cli.serve import load_handler
 from nornmail.errors import ConfigurationError
 from nornmail.testing import MailServer
 from nornmail.web import MAX_BODY
-from tests.cli.support import SECONDS, Running, User, mail
+from tests.cli.support import PASSWORD, SECONDS, Running, User, mail
 from tests.test_webhook import SECRET, receiving, verify
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -179,6 +180,72 @@ def test_inboxes_survive_a_restart(server: MailServer, user: User) -> None:
     with service(user) as running:
         assert running.ask("GET", "/v1/inboxes")[1]["items"] == [made]
         assert running.running.line()["subject"] == "meanwhile"
+
+
+def write_account(user: User, server: MailServer, name: str, password: str = PASSWORD) -> None:
+    """A file of the directory ``accounts``, with its user on the server."""
+    if f"{name}@example.com" not in server.users:
+        server.add_user(f"{name}@example.com", PASSWORD)
+    directory = user.directory / "accounts"
+    directory.mkdir(exist_ok=True)
+    lines = {
+        "IMAP_USERNAME": f"{name}@example.com",
+        "IMAP_PASSWORD": password,
+        "SMTP_HOST": server.host,
+        "SMTP_PORT": str(server.smtp_port),
+        "SMTP_USE_TLS": "false",
+        "SMTP_USERNAME": f"{name}@example.com",
+        "SMTP_PASSWORD": PASSWORD,
+        "IMAP_START_FROM": "all",
+    }
+    (directory / f"{name}.env").write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
+
+
+@posix
+@pytest.mark.parametrize("handler", ["", "later:handle_later"], ids=["lines", "a coroutine"])
+def test_accounts_of_a_directory_are_served(server: MailServer, user: User, handler: str) -> None:
+    (user.directory / "later.py").write_text(HANDLER)
+    write_account(user, server, "ann", "wrong")
+    write_account(user, server, "bob")
+    options = ("--handler", handler) if handler else ()
+    ids = {name: f"{name}@example.com@{server.host}" for name in ("ann", "bob", "eve")}
+    with service(user, "--accounts", "accounts", *options) as running:
+
+        def listed() -> dict[str, str]:
+            items = running.ask("GET", "/v1/accounts")[1]["items"]
+            return {item["id"]: item["state"] for item in items}
+
+        until(lambda: listed().get(ids["ann"]) == "auth_failed")
+        body = {"name": "Help", "email_username": "help", "account": ids["bob"]}
+        status, inbox = running.ask("POST", "/v1/inboxes", body)
+        assert (status, inbox["account"]) == (201, ids["bob"])
+        server.deliver(mail("one").replace(b"agent@", b"help@"), user="bob@example.com")
+        running.ask("POST", f"/v1/accounts/{ids['bob']}/sync")
+        if handler:
+            assert json.loads((user.directory / "seen").read_text()) == ["help@example.com", "one"]
+        else:
+            line = running.running.line()
+            assert (line["account"], line["subject"]) == (ids["bob"], "one")
+        message = {"inbox_id": inbox["id"], "to": "kim@example.org", "body": "hello"}
+        assert running.ask("POST", "/v1/messages", message)[0] == 202
+        until(lambda: len(server.outbox) == 1)
+        # Files are changed, added and removed while it runs.
+        write_account(user, server, "ann")
+        write_account(user, server, "eve")
+        (user.directory / "accounts" / "bob.env").unlink()
+        until(lambda: listed() == {ids["ann"]: "idle", ids["eve"]: "idle"})
+        assert running.ask("GET", f"/v1/inboxes/{inbox['id']}")[0] == 404
+        running.running.tell(signal.SIGTERM)
+        assert running.running.end().status == 0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(SECONDS / 0.05)):
+        if condition():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it never was so")
 
 
 @posix

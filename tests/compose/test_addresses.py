@@ -10,9 +10,10 @@ from nornmail.compose.addresses import needs_smtputf8, sender_of, to_address, to
 from nornmail.errors import ComposeError, ConfigurationError
 from nornmail.message.addresses import Address
 from nornmail.settings.smtp import SmtpSettings
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "name", "address"),
     [
         pytest.param("ann@example.org", "", "ann@example.org", id="bare"),
@@ -39,7 +40,7 @@ def test_one_address(given: Any, name: str, address: str) -> None:
     assert to_address(given, "to") == Address(name, address)
 
 
-@pytest.mark.parametrize(
+@table(
     "given",
     [
         pytest.param("", id="nothing"),
@@ -92,7 +93,7 @@ def test_what_is_not_one_address_is_refused(given: Any) -> None:
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "expected"),
     [
         pytest.param(None, [], id="nobody"),

@@ -18,6 +18,7 @@ from nornmail.message.message import parse_message
 from nornmail.outgoing import QueueState
 from nornmail.settings.smtp import SmtpSettings
 from tests.outbox.fake import SETTINGS, world
+from tests.support.table import table
 
 ALLOWED = ("ann@example.com", "@team.example", "büro@bücher.example")
 
@@ -30,7 +31,7 @@ def sends(**values: Any) -> list[str]:
     return one.server.addresses()
 
 
-@pytest.mark.parametrize(
+@table(
     "to",
     [
         pytest.param("ann@example.com", id="the address"),
@@ -96,8 +97,8 @@ ESCAPES = [
 ]
 
 
-@pytest.mark.parametrize("field", ["to", "cc", "bcc"])
-@pytest.mark.parametrize("address", ESCAPES, ids=ascii)
+@table("field", ["to", "cc", "bcc"])
+@table("address", ESCAPES, ids=ascii)
 def test_no_attempt_gets_out(address: str, field: str) -> None:
     one = world(allowed_recipients=ALLOWED)
     values: dict[str, Any] = {"to": "ann@example.com", field: ["ann@example.com", address]}
@@ -183,7 +184,7 @@ def test_the_environment_sets_it() -> None:
         one.mailer.send("eve@evil.example", "s", "t")
 
 
-@pytest.mark.parametrize("entry", ["", "example.com", "ann@", "@", "a@b, c@d", "*@example.com x"])
+@table("entry", ["", "example.com", "ann@", "@", "a@b, c@d", "*@example.com x"])
 def test_an_entry_that_is_no_address_and_no_domain_is_refused(entry: str) -> None:
     with pytest.raises(ConfigurationError, match="allowed_recipients"):
         Mailer(SETTINGS, allowed_recipients=[entry])
@@ -235,7 +236,7 @@ def test_nobody_else_is_answered(message: Any, options: Any) -> None:
         answers(message, **options)
 
 
-@pytest.mark.parametrize("address", [*ESCAPES, "ann@example.org.evil.example"], ids=ascii)
+@table("address", [*ESCAPES, "ann@example.org.evil.example"], ids=ascii)
 def test_no_attempt_gets_out_to_who_is_no_correspondent(address: str) -> None:
     one = world(allowed_recipients=["correspondents"])
     with pytest.raises(NornmailError):

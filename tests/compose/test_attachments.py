@@ -12,6 +12,7 @@ from nornmail.compose.attachments import OutgoingAttachment, read_attachments
 from nornmail.errors import ComposeError
 from nornmail.message.message import parse_message
 from tests.outbox.messages import types, write
+from tests.support.table import table
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 
@@ -42,7 +43,7 @@ def test_an_image_without_html_is_a_file() -> None:
     assert types(made) == ["multipart/mixed", "text/plain", "image/png"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("filename", "content", "content_type"),
     [
         pytest.param("a.pdf", b"x", "application/pdf", id="PDF"),
@@ -98,7 +99,7 @@ def test_a_single_file_needs_no_list(tmp_path: Path) -> None:
         assert (read.filename, read.content) == ("a.txt", b"a")
 
 
-@pytest.mark.parametrize(
+@table(
     "source",
     [
         pytest.param("/nowhere/at/all.pdf", id="a file that is not there"),

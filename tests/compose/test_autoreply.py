@@ -13,6 +13,7 @@ from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, ReplyRefused
 from nornmail.message.message import Message, parse_message
 from tests.outbox.messages import NOW
+from tests.support.table import table
 
 OWN = ("agent@example.com",)
 REPORT = (
@@ -37,7 +38,7 @@ def test_what_a_person_wrote_is_answered() -> None:
     assert kinds(mail("Auto-Submitted: no\r\nX-Auto-Response-Suppress: None")) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("extra", "kind"),
     [
         pytest.param("Auto-Submitted: auto-replied", "auto-reply", id="auto-replied"),
@@ -67,7 +68,7 @@ def test_what_a_machine_sent_is_not_answered(extra: str, kind: str) -> None:
     assert kinds(mail(extra), allow={kind}) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("sender", "kind"),
     [
         ("noreply@example.org", "noreply"),
@@ -97,7 +98,7 @@ def test_every_reason_is_told_so_that_allow_lifts_no_other() -> None:
     assert kinds(both, allow={"list", "auto-reply", "noreply"}) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("sender", "extra", "expected"),
     [
         pytest.param("Agent <AGENT+x@example.com>", "", ["self"], id="from one of ours"),
@@ -144,7 +145,7 @@ def test_the_limits_can_be_set() -> None:
     assert kinds(mail(), limits=limits, answered=ReplyCounts(hour=0, day=2)) == ["rate"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("received", "written", "expected"),
     [
         pytest.param(timedelta(days=7), None, [], id="just young enough"),

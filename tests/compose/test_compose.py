@@ -16,6 +16,7 @@ from nornmail.message.addresses import Address
 from nornmail.message.message import parse_message
 from nornmail.outgoing import check_line_endings
 from tests.outbox.messages import ANN, BOB, NOW, field, types, write
+from tests.support.table import table
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 
@@ -54,7 +55,7 @@ def test_cc_alone_needs_no_to() -> None:
     assert made.envelope.recipients == (ANN,)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "charset", "encoding"),
     [
         pytest.param("Hi.\n", "us-ascii", "7bit", id="ASCII in short lines"),
@@ -126,7 +127,7 @@ CHAINS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("references", "parent", "expected"), CHAINS)
+@table(("references", "parent", "expected"), CHAINS)
 def test_the_chain_of_references(references: list[str], parent: str, expected: str) -> None:
     made = write(references=references, in_reply_to=parent)
     assert field(made, "references") == expected
@@ -256,7 +257,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("values", "named"), REFUSED)
+@table(("values", "named"), REFUSED)
 def test_what_cannot_be_written_is_refused(values: dict[str, Any], named: str) -> None:
     with pytest.raises(ComposeError) as caught:
         write(**values)
@@ -264,7 +265,7 @@ def test_what_cannot_be_written_is_refused(values: dict[str, Any], named: str) -
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("unique", ["", "a b", "a@b", "a>b", ".a", "a..b", "ä", "x" * 129])
+@table("unique", ["", "a b", "a@b", "a>b", ".a", "a..b", "ä", "x" * 129])
 def test_what_cannot_make_a_message_id_is_refused(unique: str) -> None:
     with pytest.raises(ComposeError, match="unique"):
         compose(Draft(sender=ANN, to=BOB, text="x"), now=NOW, unique=unique)

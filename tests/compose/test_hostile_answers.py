@@ -18,6 +18,7 @@ from nornmail.outgoing import check_line_endings
 from nornmail.smtp.transaction import check_extensions
 from tests.compose.hostile import CASES, OWN, Case
 from tests.outbox.messages import NOW
+from tests.support.table import table
 
 FIELDS = {
     *("from", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references"),
@@ -64,7 +65,7 @@ def check(made: Composed, expected: tuple[str, ...]) -> None:
     assert {name.lower() for name in parsed} <= FIELDS
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@table("case", CASES, ids=lambda case: case.name)
 def test_an_answer_goes_to_exactly_those_who_are_meant(case: Case) -> None:
     message = parse_message(case.raw())
     for reply_all, expected in ((False, case.to), (True, case.everyone)):
@@ -75,7 +76,7 @@ def test_an_answer_goes_to_exactly_those_who_are_meant(case: Case) -> None:
                 answer(message, reply_all=reply_all)
 
 
-@pytest.mark.parametrize(
+@table(
     "case",
     [case for case in CASES if case.everyone and case.to[0].isascii()],
     ids=lambda case: case.name,

@@ -21,6 +21,7 @@ from nornmail.message.message import parse_message
 from nornmail.outgoing import check_line_endings
 from tests.compose.drafts import draft
 from tests.outbox.messages import NOW
+from tests.support.table import table
 
 SAMPLE = 30
 """Seeds of the default run."""
@@ -137,7 +138,7 @@ def check(seed: int) -> None:
     check_with_the_standard_library(given, made)
 
 
-@pytest.mark.parametrize("seed", random.Random(1).sample(range(ALL_SEEDS), SAMPLE))
+@table("seed", random.Random(1).sample(range(ALL_SEEDS), SAMPLE))
 def test_a_random_draft_is_read_back_as_it_was_meant(seed: int) -> None:
     check(seed)
 

@@ -11,6 +11,7 @@ from nornmail.compose.reply import correspondents, is_own, reply_draft, reply_su
 from nornmail.errors import ComposeError
 from nornmail.message.message import Message, parse_message
 from tests.outbox.messages import NOW
+from tests.support.table import table
 
 
 def mail(body: str = "How are you?\nBye\n", **fields: str) -> Message:
@@ -37,7 +38,7 @@ def answer(message: Message, text: str | None = "Fine.\n", **values: Any) -> Com
     return compose(reply_draft(message, text, **given), now=NOW, unique="answer-1")
 
 
-@pytest.mark.parametrize(
+@table(
     ("subject", "expected"),
     [
         pytest.param("Plans", "Re: Plans", id="none"),
@@ -165,7 +166,7 @@ def test_the_attribution_is_one_line(name: str, shown: str) -> None:
     assert f"\n\n{shown} wrote:\n>" in parse_message(answer(message, quote=True).raw).text
 
 
-@pytest.mark.parametrize(
+@table(
     ("address", "expected"),
     [
         pytest.param("agent@example.com", True, id="the same"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
         def on_idle(_event: object) -> None:
             """New mail comes once the first run is over, and Ctrl-C when it was handled."""
             if "is handled" in caplog.text:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             server.deliver(f"From: {KIM}\nSubject: new\n\nhello\n", user=USER)
 
         poller = nornmail.Poller

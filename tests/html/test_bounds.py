@@ -20,6 +20,7 @@ from nornmail.html.limits import (
 )
 from nornmail.html.render import UnseenText
 from tests.message.payloads import some_pages
+from tests.support.table import table
 
 SAMPLE = 5_000
 """Characters of the default run."""
@@ -252,7 +253,7 @@ def test_where_the_budget_is_spent_the_text_ends() -> None:
     assert "hidden" in seen.unseen[-1].text
 
 
-@pytest.mark.parametrize(
+@table(
     "html",
     [
         pytest.param(

@@ -14,6 +14,7 @@ from nornmail.html.css.values import Length, length_of, number_of
 from nornmail.html.document import parse_html
 from nornmail.html.limits import Budget
 from nornmail.html.tree import Element
+from tests.support.table import table
 
 
 def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
@@ -21,7 +22,7 @@ def rgb(text: str, *, legacy: bool = False) -> tuple[int, ...] | None:
     return None if color is None else (*map(round, color[:3]), round(color.alpha * 100))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "color"),
     [
         ("rebeccapurple", (102, 51, 153, 100)),
@@ -53,7 +54,7 @@ def test_a_color(text: str, color: tuple[int, ...] | None) -> None:
     assert rgb(text) == color
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "color"),
     [
         ("#fff", (255, 255, 255, 100)),
@@ -70,7 +71,7 @@ def test_a_color_of_an_attribute(text: str, color: tuple[int, ...] | None) -> No
     assert rgb(text, legacy=True) == color
 
 
-@pytest.mark.parametrize(
+@table(
     ("one", "two", "same"),
     [
         ("white", "#f0f0f0", True),
@@ -89,7 +90,7 @@ def test_whether_colors_can_be_told_apart(one: str, two: str, same: bool) -> Non
     assert alike(first, second) is same
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "pixels"),
     [
         ("12px", 12), ("0", 0), ("1e1px", 10), (".5in", 48), ("12pt", 16), ("2em", 20),
@@ -105,7 +106,7 @@ def test_a_length(text: str, pixels: float | None) -> None:
     assert (None if length is None else length.pixels(10, 100)) == pixels
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "number"),
     [("1", 1), ("50%", 0.5), ("0%", 0), ("0px", None), ("calc(1 / 4)", 0.25), ("x", None)],
 )
@@ -113,7 +114,7 @@ def test_a_number(text: str, number: float | None) -> None:
     assert number_of(text) == number
 
 
-@pytest.mark.parametrize(
+@table(
     ("css", "found"),
     [
         ("a:b;c:d", ["a:b", "c:d"]),
@@ -132,7 +133,7 @@ def test_declarations(css: str, found: list[str]) -> None:
     assert [f"{one.name}:{one.value}{'!' if one.important else ''}" for one in read] == found
 
 
-@pytest.mark.parametrize(
+@table(
     ("css", "preludes"),
     [
         ("a{b}c{d}", ["a", "c"]),
@@ -149,7 +150,7 @@ def test_statements_of_a_sheet(css: str, preludes: list[str]) -> None:
     assert [item.prelude for item in root.items if isinstance(item, Block)] == preludes
 
 
-@pytest.mark.parametrize(
+@table(
     ("query", "applies"),
     [
         ("", True), ("all", True), ("screen", True), ("print", False), ("print, screen", True),
@@ -166,7 +167,7 @@ def test_a_media_query(query: str, applies: bool) -> None:
     assert media_applies(query) is applies
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "scale"),
     [
         ("none", 1), ("scale(0)", 0), ("scale(2,.5)", 0.5), ("matrix(1,0,0,1,5,5)", 1),
@@ -182,7 +183,7 @@ def test_a_transform(text: str, scale: float | None) -> None:
     assert (None if steps is None else round(turned(steps, corner, 100).scale, 3)) == scale
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "closed"),
     [
         ("none", "none"), ("inset(50%)", True), ("inset(10%)", True), ("inset(0 100% 0 0)", True),
@@ -202,7 +203,7 @@ PAGE = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("selector", "texts"),
     [
         ("p", "1245"), (".x", "1"), ("#d", "123456"), ("div.a.b", "123456"), ("div.c", ""),
@@ -233,7 +234,7 @@ def _applies(sheets: StyleSheets, element: Element) -> bool:
     return is_chosen and element.name not in ("html", "head", "body", "style")
 
 
-@pytest.mark.parametrize(
+@table(
     "css",
     [
         pytest.param("#d p{yes}p.x{no}", id="an id counts more than a class"),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-
 from nornmail.html.document import visible_text
 from tests.html.forms import HIDDEN, SHOWN
+from tests.support.table import table
 
 WORD = "42735"
 
 
-@pytest.mark.parametrize("html", HIDDEN.values(), ids=HIDDEN.keys())
+@table("html", HIDDEN.values(), ids=HIDDEN.keys())
 def test_what_a_browser_hides_is_not_read(html: str) -> None:
     assert WORD not in visible_text(html.replace("{t}", WORD)).text
 
 
-@pytest.mark.parametrize("html", SHOWN.values(), ids=SHOWN.keys())
+@table("html", SHOWN.values(), ids=SHOWN.keys())
 def test_what_a_browser_shows_is_read(html: str) -> None:
     assert WORD in visible_text(html.replace("{t}", WORD)).text

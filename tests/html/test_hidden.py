@@ -10,6 +10,7 @@ from nornmail.html.document import html_to_text, visible_text
 from nornmail.message.message import parse_message
 from tests.message.payloads import AFTER, BEFORE, PAYLOAD, Page, all_pages, some_pages
 from tests.message.reading import mail
+from tests.support.table import table
 
 SEED = 5
 SAMPLE = 1_000
@@ -180,12 +181,12 @@ SEEN = [
 ]
 
 
-@pytest.mark.parametrize("html", SEEN)
+@table("html", SEEN)
 def test_what_is_seen_is_kept(html: str) -> None:
     assert PAYLOAD in html_to_text(html.replace("{t}", PAYLOAD))
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "removed"),
     [
         pytest.param("<p hidden>a b</p>c", {"display": 2}, id="display"),

@@ -6,6 +6,7 @@ import pytest
 
 from nornmail.html.document import html_to_text, visible_text
 from nornmail.message.message import parse_message
+from tests.support.table import table
 
 BLOCKS = [
     pytest.param("<h1>A</h1>b<h2>C</h2><p>d</p>", "A\n\nb\n\nC\n\nd", id="headings stand apart"),
@@ -206,9 +207,7 @@ CHARACTERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("html", "text"), BLOCKS + LINKS + LISTS + TABLES + QUOTES + SHOWN + CHARACTERS
-)
+@table(("html", "text"), BLOCKS + LINKS + LISTS + TABLES + QUOTES + SHOWN + CHARACTERS)
 def test_what_is_shown(html: str, text: str) -> None:
     assert html_to_text(html).replace("\ufffd", "") == text
 

@@ -6,6 +6,7 @@ import pytest
 
 from nornmail.html.document import parse_html
 from nornmail.html.tree import Element
+from tests.support.table import table
 
 
 def shape(node: Element | str) -> str:
@@ -16,7 +17,7 @@ def shape(node: Element | str) -> str:
     return f"{node.name}({inside})"
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "tree"),
     [
         pytest.param("<p>a<p>b", "p(a) p(b)", id="a paragraph ends the one before"),
@@ -91,7 +92,7 @@ def test_the_tree(html: str, tree: str) -> None:
     assert shape(parse_html(f"<!doctype html>{html}")) == f"html({whole})"
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "attributes"),
     [
         pytest.param("<p A=1 a=2 b>", {"a": "1", "b": ""}, id="the first counts"),

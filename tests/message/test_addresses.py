@@ -8,6 +8,7 @@ from nornmail.message.addresses import Address
 from nornmail.message.limits import MAX_ADDRESSES
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
+from tests.support.table import table
 
 Found = list[tuple[str, str]]
 
@@ -16,7 +17,7 @@ def read(field: bytes) -> Found:
     return [(one.name, one.address) for one in parse_message(mail(To=field)).to]
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "found"),
     [
         pytest.param(b"Doe, Jo <a@x>", [("Doe, Jo", "a@x")], id="a comma without quotes"),
@@ -103,7 +104,7 @@ def test_a_list(field: bytes, found: Found) -> None:
 EVIL = "evil@bad.example"
 
 
-@pytest.mark.parametrize(
+@table(
     "field",
     [
         b"alice@good.example <evil@bad.example>",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nornmail.message.authentication import domain_of, is_aligned
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("address", "domain"),
     [
         pytest.param("a@Example.COM.", "example.com", id="capitals and a dot"),
@@ -30,7 +31,7 @@ def test_the_domain_of_an_address(address: str, domain: str) -> None:
     assert domain_of(address) == domain
 
 
-@pytest.mark.parametrize(
+@table(
     ("one", "two", "expected"),
     [
         pytest.param("example.com", "example.com", True, id="equal"),

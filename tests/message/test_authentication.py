@@ -9,6 +9,7 @@ import pytest
 
 from nornmail.message.authentication import Authentication, read_results
 from nornmail.message.message import parse_message
+from tests.support.table import table
 
 ID = "mx.example.net"
 BOSS = "boss@example.com"
@@ -63,7 +64,7 @@ def test_verdicts_of_the_trusted_server() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "expected"),
     [
         pytest.param([], NOTHING, id="no field"),
@@ -272,14 +273,14 @@ SPOOFS: list[tuple[str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize("fields", [pytest.param(fields, id=name) for name, fields in SPOOFS])
+@table("fields", [pytest.param(fields, id=name) for name, fields in SPOOFS])
 def test_a_spoofed_verdict_makes_nobody_the_boss(fields: list[str]) -> None:
     found = read(*fields)
     assert not found.is_aligned()
     assert not found.is_from(BOSS, "@example.com")
 
 
-@pytest.mark.parametrize(
+@table(
     "sender",
     [
         pytest.param("boss@example.com <eve@evil.example>", id="the address as a display name"),
@@ -308,7 +309,7 @@ def test_who_is_not_the_boss_though_the_server_passed_it(sender: str | None) -> 
     assert not read(GOOD, sender=sender).is_from(BOSS)
 
 
-@pytest.mark.parametrize(
+@table(
     ("sender", "allowed"),
     [
         pytest.param("Boss <boss@example.com>", BOSS, id="the address"),
@@ -357,7 +358,7 @@ def test_a_domain_on_the_list_needs_its_at() -> None:
     assert not read(GOOD).is_from("example.com")
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "relaxed", "strict"),
     [
         pytest.param("dkim=pass header.d=example.com", True, True, id="a signature, no policy"),
@@ -400,7 +401,7 @@ def test_no_text_of_three_pieces_makes_the_reader_raise_or_pass_what_is_inside()
         )
 
 
-@pytest.mark.parametrize(
+@table(
     "make",
     [
         pytest.param(lambda n: f"{ID}; " + "(" * n, id="comments"),

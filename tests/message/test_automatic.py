@@ -10,6 +10,7 @@ import pytest
 from nornmail.message.automatic import KINDS, Automatic
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
+from tests.support.table import table
 
 
 def automatic(**fields: bytes) -> Automatic:
@@ -19,7 +20,7 @@ def automatic(**fields: bytes) -> Automatic:
 SUPPRESS = b"DR, OOF, AutoReply"
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "kind", "reason"),
     [
         pytest.param(
@@ -178,7 +179,7 @@ def test_automatic_mail(fields: dict[str, bytes], kind: str, reason: str) -> Non
     assert kind in KINDS
 
 
-@pytest.mark.parametrize(
+@table(
     "fields",
     [
         pytest.param({"Auto_Submitted": b"No"}, id="a person that says so"),
@@ -272,7 +273,7 @@ AWAY = {
 }
 
 
-@pytest.mark.parametrize("subject", [pytest.param(one, id=name) for name, one in AWAY.items()])
+@table("subject", [pytest.param(one, id=name) for name, one in AWAY.items()])
 def test_away_from_the_desk(subject: str) -> None:
     found = automatic(Subject=subject.encode())
     assert found.kind == "auto-reply"

@@ -13,9 +13,10 @@ from nornmail.message.message import parse_message
 from nornmail.message.quotes.new_text import new_text
 from nornmail.message.transfer_encoding import decode_transfer
 from tests.message.reading import mail
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("label", "data", "text"),
     [
         pytest.param("utf-8", b"\xc3\xa9", "é", id="utf-8"),
@@ -48,7 +49,7 @@ def test_a_charset(label: str, data: bytes, text: str) -> None:
 _POLISH: Final = "Zażółć gęślą jaźń"
 
 
-@pytest.mark.parametrize(
+@table(
     ("label", "text"),
     [
         pytest.param("iso-8859-1", "ein Stück für 5 €", id="western"),
@@ -71,7 +72,7 @@ def test_utf_8_under_another_label_is_read_as_utf_8(label: str, text: str) -> No
     assert any(defect.startswith("UTF-8 labelled ") for defect in message.defects)
 
 
-@pytest.mark.parametrize(
+@table(
     ("label", "text"),
     [
         pytest.param("iso-8859-1", "ein Stück für 5 Euro, naïve", id="western"),
@@ -90,7 +91,7 @@ def test_text_under_its_own_label_is_left_alone(label: str, text: str) -> None:
     assert (message.text, message.defects) == (text, ())
 
 
-@pytest.mark.parametrize("label", ["rot13", "zlib", "hex", "unicode_escape", "undefined", "x" * 99])
+@table("label", ["rot13", "zlib", "hex", "unicode_escape", "undefined", "x" * 99])
 def test_a_label_that_is_no_charset_is_a_defect(label: str) -> None:
     message = parse_message(mail(b"a", Content_Type=f"text/plain; charset={label}".encode()))
     assert any(defect.startswith("unknown charset") for defect in message.defects)
@@ -101,7 +102,7 @@ def test_a_charset_within_the_html_is_found() -> None:
     assert parse_message(mail(html, Content_Type=b"text/html")).text == "да"
 
 
-@pytest.mark.parametrize(
+@table(
     ("encoding", "data", "content"),
     [
         pytest.param("base64", b"aGVs\r\nbG8=\r\n", b"hello", id="base64"),
@@ -120,8 +121,8 @@ def test_a_transfer_encoding(encoding: str, data: bytes, content: bytes) -> None
     assert decode_transfer(data, encoding) == content
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 57])
-@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n"], ids=repr)
+@table("size", [1, 2, 3, 4, 5, 57])
+@table("between", [b"", b"\n", b"\r\n"], ids=repr)
 def test_pieces_of_base64_in_a_row_are_all_decoded(size: int, between: bytes) -> None:
     pieces = [bytes((number + place) % 256 for place in range(size)) for number in range(20)]
     data = between.join(base64.b64encode(piece) for piece in pieces)
@@ -161,7 +162,7 @@ def test_every_octet_of_an_attachment_survives() -> None:
     assert attachment.content == content
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "text"),
     [
         pytest.param("<p>a</p><p>b</p>", "a\n\nb", id="paragraphs"),
@@ -196,7 +197,7 @@ def test_html_to_text(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "new"),
     [
         pytest.param("Yes.\n\nOn Mon, 1 Jan 2024, A <a@x> wrote:\n> No?\n", "Yes.",

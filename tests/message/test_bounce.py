@@ -8,6 +8,7 @@ from nornmail.message.bounce import Bounce
 from nornmail.message.message import parse_message
 from tests.message import corpus
 from tests.message.reading import mail
+from tests.support.table import table
 
 COPY = "Received: from x\nMessage-ID: <mine@x>\nTo: ann@x\nSubject: hello\n\ntext\n"
 
@@ -32,7 +33,7 @@ def read(raw: bytes) -> Bounce:
 FAILED = "Final-Recipient: rfc822; ann@x\nAction: failed\nStatus: 5.1.1"
 
 
-@pytest.mark.parametrize(
+@table(
     ("group", "address", "final"),
     [
         pytest.param(FAILED, "ann@x", "ann@x", id="the final one"),
@@ -147,7 +148,7 @@ EXIM = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "recipients"),
     [
         pytest.param(notice(QMAIL), [("ann@x", "5.2.2"), ("bob@x", "")], id="qmail"),
@@ -244,7 +245,7 @@ def test_a_notice_of_a_delay_is_not_permanent(text: str) -> None:
     assert not bounce.is_permanent
 
 
-@pytest.mark.parametrize(
+@table(
     "raw",
     [
         pytest.param(notice(QMAIL, sender="bob@x", subject="Re: failure notice"), id="a person"),

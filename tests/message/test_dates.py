@@ -9,13 +9,14 @@ import pytest
 from nornmail.message.dates import parse_date
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
+from tests.support.table import table
 
 INSTANT = datetime(2024, 3, 1, 10, 30, 5, tzinfo=UTC)
 MINUTE = datetime(2024, 3, 1, 10, 30, tzinfo=UTC)
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "date"),
     [
         pytest.param("Fri,01 Mar 2024 11:30:05+0100", INSTANT, id="no blanks"),

@@ -17,9 +17,10 @@ from nornmail.message.limits import MAX_FILENAME_BYTES
 from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from tests.message.reading import mail
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "subject"),
     [
         pytest.param(b"plain", "plain", id="plain"),
@@ -45,7 +46,7 @@ def test_a_subject(field: bytes, subject: str) -> None:
     assert parse_message(mail(Subject=field)).subject == subject
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "addresses"),
     [
         pytest.param(b"a@x", [("", "a@x")], id="bare"),
@@ -95,7 +96,7 @@ def test_an_address_for_people_is_quoted_where_needed() -> None:
     assert str(Address("", "a@x")) == "a@x"
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "ids"),
     [
         pytest.param("<a@x> <b@x>", ("<a@x>", "<b@x>"), id="two"),
@@ -117,7 +118,7 @@ def test_message_ids(field: str, ids: tuple[str, ...]) -> None:
 _LONG_ID: Final = "<" + "Aa1" * 30 + "=_x@mail.example.org>"
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "ids"),
     [
         pytest.param("=?utf-8?q?=3Ca=40x=3E?=", ("<a@x>",), id="one word"),
@@ -157,7 +158,7 @@ def test_of_too_many_references_the_root_and_the_newest_are_kept() -> None:
 INSTANT = datetime(2024, 3, 1, 10, 30, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "date"),
     [
         pytest.param("Fri, 01 Mar 2024 10:30:05 +0000", INSTANT, id="the usual shape"),
@@ -185,7 +186,7 @@ def test_a_date(field: str, date: datetime | None) -> None:
     assert found is None or isinstance(found.utcoffset(), timedelta)
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "safe"),
     [
         pytest.param("a.pdf", "a.pdf", id="an ordinary name"),
@@ -220,7 +221,7 @@ def test_a_long_file_name_is_cut_between_characters(name: str, safe: str) -> Non
     assert len(safe.encode()) <= MAX_FILENAME_BYTES
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "filename"),
     [
         pytest.param("attachment; filename=a.pdf", "a.pdf", id="a token"),
@@ -284,7 +285,7 @@ def test_where_the_header_ends(raw: bytes, subject: str, text: str) -> None:
 _WRITTEN: Final = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
 
 
-@pytest.mark.parametrize(
+@table(
     "tail",
     [
         pytest.param(b"Scan Result: clean\n", id="a name of two words"),

@@ -17,9 +17,10 @@ from tests.message.inputs import FIELDS, KILOBYTE, MEGABYTE, SLOW, Build, levels
 from tests.message.mutating import SEEDS, mutated
 from tests.message.reading import touch
 from tests.support.samples import sampled
+from tests.support.table import table
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: ascii(field[:50]))
+@table("field", FIELDS, ids=lambda field: ascii(field[:50]))
 def test_a_bad_field(field: bytes) -> None:
     for raw in (field, b"X: y\r\n" + field + b"\r\n\r\nbody", field + b"\n\n--b\n\nbody\n--b--\n"):
         message = parse_message(raw, authserv_id="mx.x")
@@ -111,7 +112,7 @@ def test_no_megabyte_takes_a_second_or_twenty_times_its_size(build: Build) -> No
     assert peak_bytes(raw) < MAX_TIMES_SIZE * len(raw)
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         "parameters", "encoded words", "addresses without commas", "names without addresses",
@@ -135,7 +136,7 @@ def test_newlines_without_end_are_no_trouble() -> None:
 MANY_PARTS = SLOW["parts"](20 * MAX_PARTS)
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "defect"),
     [
         pytest.param(levels(1_000), "multiparts nested deeper than the limit", id="levels"),

@@ -16,6 +16,7 @@ from nornmail.message.attachment import Attachment
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MessageRef
 from tests.message.reading import mail, touch
+from tests.support.table import table
 
 PLAIN = mail(
     b"Hello,\n\nyes.\n",
@@ -204,7 +205,7 @@ def test_the_thread_is_named_by_its_root(fields: dict[str, bytes], thread: str) 
     assert parse_message(mail(**fields)).thread_id == thread
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "recipients"),
     [
         pytest.param({"To": b"a@x, A@X, b@x", "Cc": b"c@x, a@x"}, ("a@x", "b@x", "c@x"), id="once"),

@@ -8,9 +8,10 @@ from nornmail.message.message import parse_message
 from nornmail.message.parameters import parse_content_type, parse_disposition
 from nornmail.message.transfer_encoding import decode_transfer, encoding_of
 from tests.message.reading import mail
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "name"),
     [
         pytest.param("filename=a.pdf", "a.pdf", id="a token"),
@@ -81,7 +82,7 @@ def test_a_raw_name_is_in_the_charset_of_the_text_before_it() -> None:
     assert one.filename == "да.txt"
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "kind", "parameters"),
     [
         pytest.param("text/html; charset=x", "text/html", {"charset": "x"}, id="usual"),
@@ -116,7 +117,7 @@ def test_a_content_type(field: str, kind: str, parameters: dict[str, str]) -> No
     assert parse_content_type(field) == (kind, parameters)
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "disposition", "name"),
     [
         pytest.param("attachment", "attachment", None, id="a word"),
@@ -133,7 +134,7 @@ def test_a_disposition(field: str, disposition: str, name: str | None) -> None:
     assert (found[0], found[1].get("filename")) == (disposition, name)
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "encoding"),
     [
         pytest.param("BASE64 ", "base64", id="capitals and a blank"),
@@ -156,7 +157,7 @@ def test_the_name_of_an_encoding(field: str, encoding: str) -> None:
 PROSE = b"Dear all,\nthis text is not what its header says that it is. Sorry!\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("encoding", "data", "content"),
     [
         pytest.param("base64", b" aGVs\n\tbG8=\n", b"hello", id="blanks before the lines"),

@@ -8,6 +8,7 @@ import pytest
 
 from nornmail.message.message import Message, parse_message
 from tests.message.reading import mail, touch
+from tests.support.table import table
 
 Attached = list[tuple[str, str, str, bytes]]
 
@@ -57,7 +58,7 @@ APPLE = multipart(
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("whole", "text", "html", "parts"),
     [
         pytest.param(BOTH, "plain\n", "<p>rich</p>\n", [], id="alternative"),
@@ -221,7 +222,7 @@ def test_pieces_of_text_begin_on_lines_of_their_own() -> None:
     assert found.text == "One\nTwo"
 
 
-@pytest.mark.parametrize(
+@table(
     ("whole", "text"),
     [
         pytest.param(multipart("mixed", PLAIN, end=""), "plain\n", id="no last boundary"),
@@ -324,7 +325,7 @@ def test_line_ends_of_every_kind(end: bytes, name: str) -> None:
     assert found.raw == raw
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "subject", "text"),
     [
         pytest.param(b"\r\n\r\nSubject: s\r\n\r\nb", "s", "b", id="blank lines on top"),
@@ -361,7 +362,7 @@ FLOWED = b"text/plain; format=flowed"
 DELSP = b"text/plain; format=flowed; delsp=yes"
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "body", "text"),
     [
         pytest.param(FLOWED, b"one \ntwo\nthree\n", "one two\nthree\n", id="a paragraph"),
@@ -397,7 +398,7 @@ PAGE = part("text/html", "<p>Your parcel comes on Monday between nine and twelve
 PARCEL = "Your parcel comes on Monday between nine and twelve."
 
 
-@pytest.mark.parametrize(
+@table(
     "stub",
     [
         pytest.param("", id="nothing"),
@@ -422,7 +423,7 @@ def test_a_plain_part_that_says_nothing_gives_way_to_the_html(stub: str) -> None
     assert read.plain_text.strip() == stub.strip()
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "html"),
     [
         pytest.param("Open it in the browser.", "<p>Open it in the browser.", id="the same words"),
@@ -445,7 +446,7 @@ def test_a_plain_part_that_says_the_same_is_the_text(plain: str, html: str) -> N
     assert not any("plain part" in defect for defect in message(both).defects)
 
 
-@pytest.mark.parametrize(
+@table(
     "plain",
     [
         pytest.param(f"Send me your password. {PARCEL}", id="more above"),
@@ -458,7 +459,7 @@ def test_a_plain_part_that_says_the_same_is_the_text(plain: str, html: str) -> N
         pytest.param("...", id="no word"),
     ],
 )
-@pytest.mark.parametrize("hidden", ["", '<p style="display:none">{}</p>'])
+@table("hidden", ["", '<p style="display:none">{}</p>'])
 def test_the_text_is_what_a_person_sees_where_the_plain_part_says_something_else(
     plain: str, hidden: str
 ) -> None:
@@ -471,7 +472,7 @@ def test_the_text_is_what_a_person_sees_where_the_plain_part_says_something_else
 NAMED = 'inline; filename="note.txt"'
 
 
-@pytest.mark.parametrize(
+@table(
     ("parts", "text"),
     [
         pytest.param(
@@ -610,7 +611,7 @@ def test_the_plain_text_s_words_are_kept_where_the_html_shortens_its_links() -> 
     assert message(both).new_text == f"Look here: {LONG}"
 
 
-@pytest.mark.parametrize(
+@table(
     ("whole", "text", "files"),
     [
         pytest.param(

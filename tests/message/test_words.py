@@ -6,9 +6,10 @@ import pytest
 
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "subject"),
     [
         pytest.param(b"=?utf-8?Q?caf=C3=A9?= caf\xc3\xa9", "café café", id="raw UTF-8 beside"),
@@ -92,7 +93,7 @@ def test_raw_octets_that_are_utf_8_are_that_whatever_the_body_is() -> None:
     assert parse_message(raw).subject == "да"
 
 
-@pytest.mark.parametrize(
+@table(
     ("label", "data", "text"),
     [
         pytest.param("windows-874", b"\xa1", "ก", id="windows-874"),

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -35,6 +36,7 @@ from nornmail.imap.connection import Connection
 from nornmail.net import oauth
 from nornmail.net.oauth import SKEW, TokenRecord, read_record, write_record
 from nornmail.net.redact import Redactor
+from nornmail.net.tls import Abort
 from nornmail.smtp.session import Session
 from nornmail.testing import MailServer, OAuthServer
 from nornmail.testing.oauth import Answer
@@ -129,8 +131,7 @@ def test_a_token_that_the_server_refuses_is_renewed_once(
     assert provider.refreshes == 1
 
 
-def test_two_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer) -> None:
-    """Two objects exclude each other as two processes do, by the lock on the file."""
+def test_threads_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer) -> None:
     end(path)
     gate = threading.Event()
     got: list[str] = []
@@ -148,6 +149,104 @@ def test_two_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer) ->
     assert len(got) == 4
     assert len(set(got)) == 1
     assert provider.refreshes == 1
+
+
+SHARER = """
+import sys
+from nornmail import OAuthTokens
+tokens = OAuthTokens(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+print(tokens())
+"""
+
+
+def test_two_processes_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer) -> None:
+    end(path)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    child = [sys.executable, "-c", SHARER, str(path)]
+    children = [subprocess.Popen(child, **pipes) for _ in range(2)]
+    for process in children:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in children:
+        print(file=process.stdin, flush=True)
+    printed = {process.communicate(timeout=60)[0] for process in children}
+    assert printed == {read_record(str(path)).access_token + "\n"}
+    assert provider.refreshes == 1
+
+
+def open_imap(mail: MailServer, token: Callable[[], str], abort: Abort) -> object:
+    return Connection.open(imap(mail, token), abort=abort)
+
+
+def open_smtp(mail: MailServer, token: Callable[[], str], abort: Abort) -> object:
+    settings = SmtpSettings(
+        host=mail.host, port=mail.smtp_port, use_tls=False, username=USER, token=token
+    )
+    return Session.open(settings, abort=abort)
+
+
+@pytest.mark.parametrize("open_session", [open_imap, open_smtp])
+def test_an_abort_ends_the_wait_for_a_token_and_the_renewed_one_is_kept(
+    open_session: Callable[[MailServer, Callable[[], str], Abort], object],
+    path: Path,
+    provider: OAuthServer,
+    mail: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old, abort, released = end(path), Abort(), threading.Event()
+    issue = provider._issue
+
+    def issue_late(grant: Any) -> Answer:
+        abort.abort()
+        released.wait()
+        return issue(grant)
+
+    monkeypatch.setattr(provider, "_issue", issue_late)
+    with pytest.raises(ConnectionLost, match="aborted"):
+        open_session(mail, OAuthTokens(path), abort)
+    assert read_record(str(path)) == old
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name == "nornmail-token":
+            thread.join()
+    assert read_record(str(path)).refresh_token != old.refresh_token
+    log_in(mail, path)
+    assert provider.refreshes == 1
+
+
+def test_stop_waits_for_no_token(mail: MailServer) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def token() -> str:
+        asked.set()
+        released.wait()
+        return "token"
+
+    poller = Poller(imap(mail, token), store=MemoryStateStore(), on_message=print)
+    poller.start()
+    asked.wait()
+    try:
+        assert poller.stop(timeout=60)
+    finally:
+        released.set()
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    path: Path, provider: OAuthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        end(path)
+        assert OAuthTokens(path)() == read_record(str(path)).access_token
+        assert provider.refreshes == 1
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 @pytest.mark.parametrize(

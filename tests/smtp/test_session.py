@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from nornmail.errors import ConnectionLost
 from nornmail.net.tls import Abort
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.session import Session
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import PIPELINED, Outcome, Submission
 from nornmail.smtp.wire import Wire
 from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted
@@ -64,6 +66,73 @@ def test_who_was_refused_stays_refused_when_the_connection_falls() -> None:
         found = submit(server)
     assert (found.outcome, standings(found)) == (Outcome.UNKNOWN, "rpu")
     assert [one.code for one in found.recipients] == [550, 450, 0]
+
+
+PIPELINING = b"250-ready\r\n250 PIPELINING\r\n"
+FULL = b"452 4.5.3 too many recipients\r\n"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param({}, id="everything is accepted"),
+        pytest.param({"MAIL": b"451 4.3.0 later\r\n"}, id="MAIL is deferred"),
+        pytest.param({"MAIL": b"550 5.7.1 no\r\n", "RCPT": b"503 no\r\n"}, id="MAIL is refused"),
+        pytest.param({"MAIL": b"421 4.3.0 bye\r\n" + HANG_UP}, id="closed at MAIL"),
+        pytest.param({"RCPT": b"550 5.1.1 who\r\n"}, id="every recipient is refused"),
+        pytest.param({"RCPT": [OK, b"550 5.1.1 who\r\n", OK]}, id="one of three is refused"),
+        pytest.param({"RCPT": [OK, FULL]}, id="full after the first recipient"),
+        pytest.param({"RCPT": [OK, b"421 4.3.0 bye\r\n" + HANG_UP]}, id="closed at RCPT"),
+        pytest.param({"RCPT": [OK, HANG_UP]}, id="lost at RCPT"),
+        pytest.param({"RCPT": [OK, b"no reply\r\n"]}, id="a line that is no reply"),
+        pytest.param({"DATA": b"451 4.3.0 later\r\n"}, id="DATA is deferred"),
+    ],
+)
+def test_pipelining_changes_nothing_in_the_outcome(script: Answers) -> None:
+    outcomes = []
+    for features in (b"250 ready\r\n", PIPELINING):
+        with scripted({"EHLO": features, **script}) as server:
+            submission = submit(server)
+        outcomes.append((submission.outcome, standings(submission), server.contents))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    ("features", "writes"),
+    [
+        pytest.param(b"250 ready\r\n", 1 + 2 * PIPELINED, id="each command waits for its reply"),
+        pytest.param(PIPELINING, 3, id="fifty commands at a time"),
+    ],
+)
+def test_commands_are_sent_together_where_the_server_offers_it(
+    features: bytes, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    send_commands = Wire.send_commands
+
+    def count(self: Wire, lines: Sequence[str], seconds: float | None = None) -> object:
+        if lines[0].startswith(("MAIL", "RCPT")):
+            sent.append(len(lines))
+        return send_commands(self, lines, seconds)
+
+    monkeypatch.setattr(Wire, "send_commands", count)
+    with scripted({"EHLO": features}) as server:
+        submission = submit(server, *(f"user{n}@example.com" for n in range(2 * PIPELINED)))
+    assert submission.outcome is Outcome.ACCEPTED
+    assert (len(sent), sum(sent)) == (writes, 1 + 2 * PIPELINED)
+
+
+def test_the_next_message_follows_one_whose_group_was_refused() -> None:
+    script: Answers = {"EHLO": PIPELINING, "MAIL": [b"451 4.3.0 later\r\n", OK]}
+    with scripted(script) as server:
+        session = Session.open(server.settings(), clock=server.clock)
+        first, second = (
+            session.submit(each.envelope, each.raw, before_content=lambda _: None)
+            for each in (letter(ANN, BOB), letter(CAT))
+        )
+        session.close()
+    assert (first.outcome, first.usable) == (Outcome.DEFERRED, True)
+    assert (second.outcome, len(server.contents)) == (Outcome.ACCEPTED, 1)
 
 
 def test_a_connection_that_falls_between_354_and_the_content_is_known_not_to_have_sent() -> None:

@@ -18,7 +18,7 @@ from nornmail.model import Digest, KeepRaw, PassOver, PutEntry, SaveMailbox, Sta
 from nornmail.stores import rows as rows
 from nornmail.stores import schema as schema
 from nornmail.stores import sqlite
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore, Template
 from nornmail.uidset import UidSet
 from tests.stores.support import CHILD_SECONDS, INBOX, ME, bring, entry, key, record, run, start
 
@@ -59,6 +59,25 @@ def refused(path: Path, words: str) -> None:
 
 
 # How it is set up
+
+
+def test_the_schema_is_made_once_for_all_stores_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    MemoryStateStore().close()
+    monkeypatch.setattr(sqlite, "migrate", None)
+    with closing(MemoryStateStore()) as store, closing(MemoryStateStore()) as another:
+        bring(store, store.acquire(INBOX, ME), State.CLAIMED)
+        assert another.mailboxes() == []
+
+
+def test_a_template_that_another_thread_uses_is_not_waited_for() -> None:
+    template = Template("INSERT INTO mailbox (account, mailbox, token) VALUES ('a', 'b', 3)")
+    copies = [template.copy()]
+    with template._lock:
+        copies.append(template.copy())
+    for copy in copies:
+        assert copy.execute("SELECT account, token FROM mailbox").fetchall() == [("a", 3)]
+        assert sqlite.schema_version(copy, "") == len(schema.MIGRATIONS)
+        copy.close()
 
 
 @pytest.mark.parametrize(

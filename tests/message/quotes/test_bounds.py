@@ -13,6 +13,7 @@ import pytest
 
 from nornmail.message.limits import MAX_QUOTE_SCAN_CHARS
 from nornmail.message.quotes.new_text import new_text
+from tests.support.table import table
 
 PIECES = {
     "blank lines": "\n",
@@ -64,7 +65,7 @@ def calls(text: str, html: str = "") -> int:
     return number
 
 
-@pytest.mark.parametrize("piece", [pytest.param(one, id=name) for name, one in PIECES.items()])
+@table("piece", [pytest.param(one, id=name) for name, one in PIECES.items()])
 def test_four_times_the_text_takes_four_times_as_much(piece: str) -> None:
     small, large = (piece * (size // len(piece)) for size in (SIZE, 4 * SIZE))
     assert calls(large) < 5 * calls(small) + 1_000

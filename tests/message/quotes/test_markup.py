@@ -7,6 +7,7 @@ import pytest
 from nornmail.html.document import html_to_text
 from nornmail.message.message import parse_message
 from nornmail.message.quotes.new_text import new_text
+from tests.support.table import table
 
 QUOTE = "<p>Could we meet?</p><p>Ann</p>"
 BLOCK = (
@@ -155,7 +156,7 @@ for _id in ("divRplyFwdMsg", "appendonsend", "zwchr", "ms-outlook-mobile-body-se
     )
 
 
-@pytest.mark.parametrize("html", [pytest.param(html, id=name) for name, html in CLIENTS.items()])
+@table("html", [pytest.param(html, id=name) for name, html in CLIENTS.items()])
 def test_what_mail_programs_write(html: str) -> None:
     assert new_text(html_to_text(html), html) == "Yes."
 
@@ -320,7 +321,7 @@ _FIELDS = (
 _PRICE = "<div>The price is 4200 euros.</div>"
 
 
-@pytest.mark.parametrize(
+@table(
     "html",
     [
         pytest.param(
@@ -341,7 +342,7 @@ _PRICE = "<div>The price is 4200 euros.</div>"
         ),
     ],
 )
-@pytest.mark.parametrize("subject", ["Fwd: The offer", "Re: The offer"])
+@table("subject", ["Fwd: The offer", "Re: The offer"])
 def test_what_Apple_Mail_passes_on_is_content(html: str, subject: str) -> None:
     page = f"<html><body>Have a look.<br><div><br>{html}</div></body></html>"
     new = new_text(html_to_text(page), page, subject=subject)

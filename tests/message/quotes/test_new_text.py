@@ -7,6 +7,7 @@ import pytest
 from nornmail.message.quotes.new_text import new_text
 from tests.message.quotes.languages import LANGUAGES, Language
 from tests.message.quotes.replies import replies
+from tests.support.table import table
 
 languages = pytest.mark.parametrize(
     "language", [pytest.param(one, id=name) for name, one in LANGUAGES.items()]
@@ -58,7 +59,7 @@ def test_a_header_block_is_content_where_the_subject_says_forward(language: Lang
         assert new_text(text, subject=f"{prefix}x") == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "new"),
     [
         pytest.param(
@@ -223,7 +224,7 @@ def test_shapes_of_a_reply(text: str, new: str) -> None:
     assert new_text(text) == new
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "sender", "new"),
     [
         pytest.param(
@@ -259,7 +260,7 @@ def test_the_name_in_from_shows_a_signature(text: str, sender: str, new: str) ->
 ANSWER = "Yes, that works for me."
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         pytest.param(
@@ -340,7 +341,7 @@ def test_a_line_above_a_quote_in_further_languages(line: str) -> None:
         assert new_text(f"{ANSWER}\n\n{line}\n\n{below}") == ANSWER
 
 
-@pytest.mark.parametrize(
+@table(
     "mark",
     [
         pytest.param("2024/1/5 Ann Lee <ann@example.com>\n\n> Well?", id="no verb and no colon"),
@@ -449,9 +450,9 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
-@pytest.mark.parametrize("mark", MARKS)
-@pytest.mark.parametrize("subject", ["Fwd: The offer", "Re: The offer", "The offer"])
-@pytest.mark.parametrize(
+@table("mark", MARKS)
+@table("subject", ["Fwd: The offer", "Re: The offer", "The offer"])
+@table(
     "head",
     [
         pytest.param(HEAD, id="a header block"),
@@ -482,7 +483,7 @@ def test_under_a_forward_s_subject_a_quoted_header_block_is_content() -> None:
     assert new_text(text, subject="Re: The offer") == "Have a look."
 
 
-@pytest.mark.parametrize("mark", MARKS)
+@table("mark", MARKS)
 def test_an_answer_to_a_forward_is_cut(mark: str) -> None:
     forward = quoted(f"Have a look.\n\n{quoted(f'{mark}{chr(10)}{chr(10)}{HEAD}')}\n")
     assert new_text(f"{ANSWER}\n\n{forward}", subject="Re: Fwd: The offer") == ANSWER
@@ -499,9 +500,9 @@ DATA = (
 )
 
 
-@pytest.mark.parametrize("data", DATA, ids=["an address", "an account", "a passenger"])
-@pytest.mark.parametrize("gap", ["\n", "\n\n"], ids=["below", "below an empty line"])
-@pytest.mark.parametrize(
+@table("data", DATA, ids=["an address", "an account", "a passenger"])
+@table("gap", ["\n", "\n\n"], ids=["below", "below an empty line"])
+@table(
     "lead",
     [
         "Please send the invoice to:",
@@ -547,7 +548,7 @@ def test_a_card_below_a_sentence_is_a_signature() -> None:
         assert new_text(f"{sentence}\n\n{DATA[0]}", sender="Ann Lee") == sentence
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         "发自我的iPhone",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from nornmail.message.quotes.new_text import new_text
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         pytest.param(

@@ -255,6 +255,30 @@ def test_connections_are_begun_one_after_the_other(post: Post) -> None:
     assert begun[-1] - begun[0] >= 4 / 20
 
 
+def test_at_rest_one_thread_wakes_for_a_look_and_the_others_sleep(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: Counter[str] = Counter()
+    wait = threading.Condition.wait
+
+    def counting(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if "group" in threading.current_thread().name:
+            waits["in all"] += 1
+        return wait(condition, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", counting)
+    looks: list[MailboxKey] = []
+    many = group(post, threads=8, on_event=lambda key, _event: looks.append(key))
+    for name in post.names:
+        many.add(post.settings(name))
+    with many:
+        until(lambda: all(one.last_poll_at for one in many.status().values()))
+        waits.clear()
+        before = len(looks)
+        until(lambda: len(looks) >= before + 48)  # an event each, for a look that finds nothing
+        assert waits["in all"] <= 3 * 48 + 24
+
+
 @pytest.mark.parametrize("name", ["threads", "connects_per_second", "connects_per_host"])
 def test_wrong_arguments_are_refused(name: str) -> None:
     arguments: dict[str, Any] = {name: 0}

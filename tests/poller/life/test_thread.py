@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +27,58 @@ from nornmail.model import State
 from nornmail.testing import faults
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
 from tests.support.package import package_directory
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_stops_it_after_the_current_message(life: Life, number: signal.Signals) -> None:
+    def handler(message: Message) -> None:
+        signal.raise_signal(number)
+        life.note(message)
+
+    before = [signal.getsignal(each) for each in SIGNALS]
+    life.deliver("one", "two")
+    life.poller(handler).run_forever(stop_on=SIGNALS)
+    assert life.subjects == ["one"]
+    assert [entry.state for entry in life.entries()] == [State.FINISHED]
+    assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+def test_a_signal_stops_it_while_it_waits_for_mail(life: Life) -> None:
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
+    poller = life.poller(on_event=lambda event: timer.start() if isinstance(event, Idle) else None)
+    poller.run_forever(stop_on=SIGNALS)
+    timer.join()
+    assert names_of(threading.enumerate()) == []
+
+
+def test_a_second_signal_interrupts_the_message(life: Life) -> None:
+    def handler(message: Message) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+        life.note(message)
+
+    life.deliver("one")
+    with pytest.raises(KeyboardInterrupt):
+        life.poller(handler).run_forever(stop_on=SIGNALS)
+    assert life.subjects == []
+    assert [entry.state for entry in life.entries()] == [State.WAITING]
+
+
+def test_signals_are_for_the_main_thread(life: Life) -> None:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            life.poller().run_forever(stop_on=SIGNALS)
+        except NornmailError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(errors[0])
 
 
 def test_it_polls_in_a_thread_of_its_own_until_it_is_stopped(life: Life) -> None:
