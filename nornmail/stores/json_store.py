@@ -27,6 +27,7 @@ from typing import Any
 
 from nornmail.errors import StoreError
 from nornmail.locks import FileLock, LockTaken
+from nornmail.model import MailboxKey
 from nornmail.outgoing import OperatorRequest
 from nornmail.stores import json_codec as codec
 from nornmail.stores import rows
@@ -45,7 +46,7 @@ from nornmail.stores.json_journal import (
     write_line,
     write_snapshot,
 )
-from nornmail.stores.rows import Row, read_text, write_text
+from nornmail.stores.rows import Row, read_text
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import Template, sqlite_error
 from nornmail.uidset import UidSet
@@ -203,7 +204,7 @@ class JsonStateStore(SqlStateStore):
 
     def _open(self) -> None:
         snapshot, lines = self._read()
-        self._replay_all(snapshot, lines)
+        self._fill_all(snapshot, lines)
         selected = self._connection.execute(
             "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
         )
@@ -224,24 +225,28 @@ class JsonStateStore(SqlStateStore):
             self._journal.close()
             raise
 
-    def _replay_all(self, snapshot: Snapshot, lines: Lines) -> None:
+    def _fill_all(self, snapshot: Snapshot, lines: Lines) -> None:
         """Fill the tables with a snapshot and the lines of the journal that follow it."""
         self._connection.execute("BEGIN")
+        self._sequence = snapshot.sequence
         try:
-            for value in snapshot.mailboxes:
-                self._replay(value)
-            self._sequence = snapshot.sequence
-            for number, value in enumerate(lines.values, start=1):
-                if value["n"] <= snapshot.sequence:
-                    continue  # cut off after the snapshot was in place, before this was cleared
-                if value["n"] != self._sequence + 1:
-                    raise damaged(self._journal_path, f"a line is missing before line {number}")
-                self._replay(value)
-                self._sequence += 1
+            for key, whole in _merged(self._in_order(snapshot, lines)).items():
+                self._fill(self._known_id(key), whole)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
         self._connection.execute("DELETE FROM touched")
         self._connection.execute("COMMIT")
+
+    def _in_order(self, snapshot: Snapshot, lines: Lines) -> Iterator[dict[str, Any]]:
+        """The commits: a mailbox of the snapshot is one, and so is a line that follows it."""
+        yield from snapshot.mailboxes
+        for number, value in enumerate(lines.values, start=1):
+            if value["n"] <= snapshot.sequence:
+                continue  # cut off after the snapshot was in place, before this was cleared
+            if value["n"] != self._sequence + 1:
+                raise damaged(self._journal_path, f"a line is missing before line {number}")
+            self._sequence += 1
+            yield value
 
     def _read(self) -> tuple[Snapshot, Lines]:
         """The snapshot, and the journal's lines."""
@@ -287,68 +292,30 @@ class JsonStateStore(SqlStateStore):
 
     # A commit as JSON, and a mailbox as one big commit
 
-    def _replay(self, value: dict[str, Any]) -> None:
-        """Do again what a line of the journal, or a mailbox of the snapshot, says."""
-        if "mailbox" not in value:
-            return
+    def _fill(self, mailbox: int, whole: dict[str, Any]) -> None:
+        """Make the rows of a mailbox, from what :func:`_merged` made of its commits."""
         execute = self._connection.execute
-        key = codec.read_mailbox(value["mailbox"])
-        mailbox = self._known_id(key)
-        if "token" in value:
-            execute("UPDATE mailbox SET token = ? WHERE id = ?", (value["token"], mailbox))
-        if "record" in value:
-            record = codec.read_record(value["record"])
+        execute("UPDATE mailbox SET token = ? WHERE id = ?", (whole.get("token", 0), mailbox))
+        if "record" in whole:
+            record = codec.read_record(whole["record"])
             execute(rows.UPDATE_RECORD, (*rows.write_record(record), mailbox))
-        for removed in value.get("removed", ()):
-            execute(rows.DELETE_ENTRY, rows.write_key(mailbox, codec.read_key(removed)))
-        for entry in value.get("entries", ()):
+        for entry in whole["entries"].values():
             execute(rows.REPLACE_ENTRY, rows.write_entry(mailbox, codec.read_entry(entry)))
-        for raw_key, file in value.get("raw", ()):
-            place = rows.write_key(mailbox, codec.read_key(raw_key))
-            if file is None:
-                execute(rows.DELETE_RAW, place)
-            else:
-                execute(rows.REPLACE_RAW, (*place, json.dumps(file)))
-        for epoch, uids in value.get("passed", ()):
-            for low, high in UidSet.parse(uids).ranges:
-                self._pass_over(mailbox, epoch, low, high)
-        for asked_key, asked in value.get("asked", ()):
-            place = rows.write_key(mailbox, codec.read_key(asked_key))
-            execute(rows.INSERT_ASKED if asked else rows.DELETE_ASKED, place)
-        for name, inbox in value.get("inboxes", ()):
-            if inbox is None:
-                execute(rows.DELETE_INBOX, (mailbox, write_text(codec.read_text(name))))
-            else:
-                execute(rows.REPLACE_INBOX, rows.write_inbox(mailbox, codec.read_inbox(inbox)))
-        self._replay_outbox(mailbox, key.account, value)
-
-    def _replay_outbox(self, outbox: int, name: str, value: dict[str, Any]) -> None:
-        execute = self._connection.execute
-        for key in value.get("forgotten", ()):
-            number = self._message_id(outbox, key)
-            execute("DELETE FROM letter_to WHERE letter = ?", (number,))
-            execute(rows.DELETE_BYTES, (number,))
-            execute(rows.DELETE_MESSAGE, (number,))
-        for message in map(codec.read_message, value.get("letters", ())):
-            known = self._find(outbox, name, message.key)
-            if known is None:
-                self._insert(outbox, message)
-            else:
-                execute(rows.UPDATE_MESSAGE, (*rows.write_message(message), known[0]))
-        for key, file in value.get("letter_raw", ()):
-            number = self._message_id(outbox, key)
-            if file is None:
-                execute(rows.DELETE_BYTES, (number,))
-            else:
+        for key, file in whole["raw"].items():
+            execute(rows.REPLACE_RAW, (*rows.write_key(mailbox, key), json.dumps(file)))
+        for epoch, uids in whole["passed"].items():
+            for low, high in uids.pairs():
+                execute(rows.INSERT_RANGE, (mailbox, epoch, low, high))
+        for key in whole["asked"]:
+            execute(rows.INSERT_ASKED, rows.write_key(mailbox, key))
+        for inbox in whole["inboxes"].values():
+            execute(rows.REPLACE_INBOX, rows.write_inbox(mailbox, codec.read_inbox(inbox)))
+        for name, message in whole["letters"].items():
+            number = self._insert(mailbox, codec.read_message(message))
+            if (file := whole["letter_raw"].get(name)) is not None:
                 execute(rows.REPLACE_BYTES, (number, json.dumps(file)))
-        for key, request in value.get("wishes", ()):
-            kept = None if request is None else OperatorRequest(request).value
-            execute(rows.UPDATE_REQUEST, (kept, self._message_id(outbox, key)))
-
-    def _message_id(self, outbox: int, key: Any) -> int:
-        place = (outbox, write_text(codec.read_text(key)))
-        (number,) = self._connection.execute(rows.SELECT_MESSAGE_ID, place).fetchone()
-        return int(number)
+            if (request := whole["wishes"].get(name)) is not None:
+                execute(rows.UPDATE_REQUEST, (OperatorRequest(request).value, number))
 
     def _line(self, touched: Iterable[Row]) -> tuple[dict[str, Any], set[str], set[str]]:
         """A commit as JSON: the rows that it touched, as they are now.
@@ -544,6 +511,47 @@ class JsonStateStore(SqlStateStore):
         self._journal.clear()
         self._fold_at = self._threshold()
 
+
+def _merged(commits: Iterable[dict[str, Any]]) -> dict[MailboxKey, dict[str, Any]]:
+    """The mailboxes as the last commits have them, each as one big commit with rows by their keys.
+
+    A row that was written a hundred times is read once that way.
+    """
+    mailboxes: dict[MailboxKey, dict[str, Any]] = {}
+    for value in commits:
+        if "mailbox" not in value:
+            continue
+        key = codec.read_mailbox(value["mailbox"])
+        if (whole := mailboxes.get(key)) is None:
+            whole = mailboxes[key] = {name: {} for name in (*_BY_KEY, *_BY_NAME, "passed")}
+        whole.update((name, value[name]) for name in ("token", "record") if name in value)
+        for removed in value.get("removed", ()):
+            whole["entries"].pop(codec.read_key(removed), None)
+        for entry in value.get("entries", ()):
+            whole["entries"][codec.read_key(entry["key"])] = entry
+        for forgotten in map(codec.read_text, value.get("forgotten", ())):
+            for name in ("letters", "letter_raw", "wishes"):
+                whole[name].pop(forgotten, None)
+        for message in value.get("letters", ()):
+            whole["letters"][codec.read_text(message["key"])] = message
+        for name, read in _PAIRS:
+            for place, row in value.get(name, ()):
+                if row in (None, False):
+                    whole[name].pop(read(place), None)
+                else:
+                    whole[name][read(place)] = row
+        for epoch, uids in value.get("passed", ()):
+            whole["passed"].setdefault(epoch, UidSet()).update(UidSet.parse(uids))
+    return mailboxes
+
+
+_BY_KEY = ("entries", "raw", "asked")
+_BY_NAME = ("inboxes", "letters", "letter_raw", "wishes")
+_PAIRS: list[tuple[str, Callable[[Any], Any]]] = [
+    *((name, codec.read_key) for name in ("raw", "asked")),
+    *((name, codec.read_text) for name in ("inboxes", "letter_raw", "wishes")),
+]
+"""The rows of which a commit says ``[key, row]``, with ``null`` or ``false`` for none."""
 
 _SELECT_NAME = "SELECT account, mailbox FROM mailbox WHERE id = ?"
 _SELECT_NAMES = "SELECT id, account, mailbox FROM mailbox ORDER BY id"

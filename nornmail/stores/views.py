@@ -109,7 +109,7 @@ class JsonView(JsonStateStore):
         except Damaged as error:
             raise damaged(self._journal_path, error) from error
         if check_opening(self.path):
-            self._replay_all(read_snapshot(self.path), lines)
+            self._fill_all(read_snapshot(self.path), lines)
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(self.path + ".lock")

@@ -6,12 +6,14 @@ import json
 import os
 import random
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
-from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
+from nornmail.model import Entry, KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
+from nornmail.stores import json_codec as json_codec
 from nornmail.stores import json_store
 from nornmail.stores.json_files import Files
 from nornmail.stores.json_journal import write_line
@@ -97,6 +99,29 @@ def test_a_journal_that_outgrew_its_snapshot_is_folded_in(path: Path, folding: N
     assert uids(store) == list(range(1, 60))
     assert store.acquire(INBOX, ME).token == lease.token + 1
     store.close()
+
+
+def test_a_row_that_was_written_often_is_read_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(JsonStateStore(path)) as store:
+        lease = store.acquire(INBOX, ME)
+        for uid in (1, 2, 3):
+            bring(store, lease, State.DEAD, uid)
+        store.commit(lease, [SaveMailbox(record()), PassOver(1, UidSet.parse("4,6:9"))])
+        store.commit(lease, [PassOver(1, UidSet.parse("5"))])
+    read, count = json_codec.read_entry, 0
+
+    def counted(value: object) -> Entry:
+        nonlocal count
+        count += 1
+        return read(value)
+
+    monkeypatch.setattr(json_codec, "read_entry", counted)
+    with closing(JsonStateStore(path)) as store:
+        assert count == 3
+        assert store.count(INBOX, {State.DEAD}) == 3
+        assert str(store.seen_uids(INBOX, 1)) == "1:9"
 
 
 def test_the_snapshot_is_a_json_document(path: Path, folding: None) -> None:
