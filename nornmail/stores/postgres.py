@@ -62,13 +62,18 @@ _TAKE_LEASE = (
     "INSERT INTO nornmail_lease (mailbox, owner, holder, expires_at) "
     f"VALUES (?, ?, ?, {_EXPIRY}) ON CONFLICT (mailbox) DO UPDATE "
     "SET owner = excluded.owner, holder = excluded.holder, expires_at = excluded.expires_at "
-    "WHERE nornmail_lease.expires_at < clock_timestamp()"
+    "WHERE nornmail_lease.expires_at < clock_timestamp() "
+    "OR nornmail_lease.holder = excluded.holder"  # one that could not be given back
 )
 _SELECT_HOLDER = "SELECT owner FROM nornmail_lease WHERE mailbox = ?"
 _SELECT_LIVE_HOLDER = f"{_SELECT_HOLDER} AND expires_at > clock_timestamp()"
 _RENEW_LEASES = f"UPDATE nornmail_lease SET expires_at = {_EXPIRY} WHERE holder = ?"
 _SELECT_LEASES = "SELECT mailbox FROM nornmail_lease WHERE holder = ?"
 _DELETE_LEASE = "DELETE FROM nornmail_lease WHERE mailbox = ? AND holder = ?"
+
+_PASSING = frozenset({"40", "53", "55", "57"})
+"""Classes of errors that may pass by themselves: a transaction that was rolled back for another's
+sake, a full disk, a lock, an operator's doing."""
 
 _ESCAPE = "\ud7ff"
 """The last character before the surrogates, and no letter: escaped ones are sorted as they were."""
@@ -83,6 +88,14 @@ def translate(statement: str) -> str:
     statement = re.sub(r"INDEXED BY \w+ ", "", statement)
     statement = statement.replace(" IS ?", " IS NOT DISTINCT FROM ?")
     return statement.replace("BEGIN IMMEDIATE", "BEGIN").replace("?", "%s")
+
+
+def sql_state(error: Exception) -> str:
+    """The five characters of an error's SQLSTATE, as each driver has them; ``""`` for none."""
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if state is None and error.args and isinstance(error.args[0], dict):
+        state = error.args[0].get("C")  # pg8000
+    return state or ""
 
 
 def write_value(value: Any) -> Any:
@@ -152,10 +165,12 @@ class Reconnecting:
             try:
                 result = self._run(translated, values)
             except Exception as error:
-                if self._is_alive() or last:
+                alive = self._is_alive()
+                if alive or last:
                     raise StoreError(
                         f"the state store in PostgreSQL cannot be used: {str(error).strip()}: "
-                        "check that the server runs and accepts this user's connections"
+                        "check that the server runs and accepts this user's connections",
+                        passing=not alive or sql_state(error)[:2] in _PASSING,
                     ) from error
             except BaseException:
                 self.close()  # what it is in the middle of is not known
@@ -311,6 +326,8 @@ class PostgresStateStore(SqlStateStore):
                     del self._leases[mailbox]
                     if held() is not None:
                         log.warning("another process took over %s", mailbox)
+            for number in numbers - {self._ids[mailbox] for mailbox in self._leases}:
+                execute(_DELETE_LEASE, (number, self._holder))  # it could not be given back
 
     def _token(self, mailbox: int) -> int:
         # The row is locked until the commit: whoever takes the lease over meanwhile waits for it.
@@ -355,7 +372,8 @@ class PostgresStateStore(SqlStateStore):
             if time.monotonic() > end:
                 raise StoreError(
                     "the connection to PostgreSQL was lost at a commit whose outcome is not known: "
-                    "what was written is read again"
+                    "what was written is read again",
+                    passing=True,
                 )
             time.sleep(OUTCOME_PAUSE)
 
@@ -367,6 +385,8 @@ class PostgresStateStore(SqlStateStore):
     def close(self) -> None:
         self._closing.set()
         super().close()
+        if self._heartbeat is not None:
+            self._heartbeat.join()
 
     def _unusable(self) -> str | None:
         if self._closed:

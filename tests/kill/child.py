@@ -7,12 +7,13 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nornmail.clock import Clock
-from nornmail.errors import LeaseHeld
+from nornmail.errors import LeaseHeld, StoreError
 from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import State
@@ -20,18 +21,17 @@ from nornmail.poller import fetch
 from nornmail.poller.poller import Poller, PollResult
 from nornmail.settings.imap import ImapSettings
 from nornmail.stores import json_store
-from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.postgres import LEASE_SECONDS
+from nornmail.stores.protocol import StateStore
 from tests.kill import scenario
 from tests.kill.breaches import BREACHES, Breach
 from tests.kill.events import Instants, Trace
 from tests.kill.watched import (
-    WatchedFiles,
     WatchedStore,
     change,
+    open_watched,
     watch_commands,
     watch_handler,
-    watch_sqlite,
 )
 from tests.support.clock import FakeClock
 
@@ -41,6 +41,10 @@ MOST_POLLS = 40
 PAUSE = threading.Event()
 PAUSE_SECONDS = 0.001
 """Between two questions of a process that stands by."""
+TAKEOVER_SECONDS = 2.0
+"""A lease in PostgreSQL where a process stands by: it waits so long for one that was killed."""
+
+T = TypeVar("T")
 STANDING_SECONDS = 30.0
 
 
@@ -51,7 +55,7 @@ class Order:
     Attributes:
         directory: where the store and the log lie.
         trace: where its events go; the file is not there yet.
-        store: ``json`` or ``sqlite``.
+        store: a key of :data:`tests.stores.support.DURABLE`.
         action: a key of :data:`tests.kill.scenario.ACTIONS`.
         port: the server's.
         wall: what its clock shows at the start.
@@ -59,6 +63,9 @@ class Order:
         breach: a key of :data:`tests.kill.breaches.BREACHES`, "" to keep the contract.
         behind: the trace of a process that is to have the mailbox first, "" for none.
         behind_pid: that process.
+        server: where PostgreSQL's socket is.
+        cut: the statement at which its connection is lost, as of
+            :func:`tests.kill.watched.watch_postgres`; 0 for none.
     """
 
     directory: str
@@ -71,6 +78,8 @@ class Order:
     breach: str = ""
     behind: str = ""
     behind_pid: int = 0
+    server: str = ""
+    cut: int = 0
 
 
 def run(order: Order) -> None:
@@ -85,7 +94,7 @@ def run(order: Order) -> None:
     if order.behind:
         _stand_behind(order.behind, order.behind_pid)
     instants = Instants(trace, order.kill_at)
-    store = _open(order, instants)
+    store = insist(order, lambda: _open(order, instants))
     try:
         person = Person(order, WatchedStore(store, instants))
         poller = Poller(
@@ -98,20 +107,32 @@ def run(order: Order) -> None:
             workers=scenario.WORKERS if order.action == "workers" else 1,
             connect=_connector(clock, instants),
         )
-        _work(poller, clock, person)
-        poller.close()
+        _work(order, poller, clock, person)
+        insist(order, poller.close)
     finally:
         store.close()
         trace.close()
 
 
-def _open(order: Order, instants: Instants) -> JsonStateStore | SqliteStateStore:
-    """The store, under the name that :data:`tests.stores.support.PATHS` opens too."""
-    directory = Path(order.directory)
-    if order.store == "json":
-        return JsonStateStore(directory / "state.json", files=WatchedFiles(instants))
-    watch_sqlite(instants)
-    return SqliteStateStore(directory / "state.db")
+def _open(order: Order, instants: Instants) -> StateStore:
+    return open_watched(
+        order.store,
+        Path(order.directory),
+        instants,
+        server=order.server,
+        cut=order.cut,
+        lease_seconds=TAKEOVER_SECONDS if order.action == "standby" else LEASE_SECONDS,
+    )
+
+
+def insist(order: Order, action: Callable[[], T]) -> T:
+    """Do something; where the connection to the store is to be lost, once more after that."""
+    try:
+        return action()
+    except StoreError as error:
+        if not (order.cut and error.passing):
+            raise
+    return action()
 
 
 def _connector(clock: Clock, instants: Instants) -> Any:
@@ -145,10 +166,10 @@ class Person:
         return bool(wanted)
 
 
-def _work(poller: Poller, clock: FakeClock, person: Person) -> None:
+def _work(order: Order, poller: Poller, clock: FakeClock, person: Person) -> None:
     for polls in range(1, MOST_POLLS + 1):
-        result = _poll(poller)
-        if polls >= LEAST_POLLS and not result.waiting and not person.asks():
+        result = insist(order, lambda: _poll(poller))
+        if polls >= LEAST_POLLS and not result.waiting and not insist(order, person.asks):
             return
         clock.advance(scenario.BETWEEN_POLLS)
     raise AssertionError(f"messages wait after {MOST_POLLS} polls")

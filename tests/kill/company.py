@@ -97,6 +97,8 @@ class Company:
 
 def _account(plan: Plan, clean: Story, found: list[str]) -> str:
     instants = clean.runs[0].instants
+    if plan.cut:
+        return "\n    ".join([f"{plan}: {clean.runs[0].queries[abs(plan.cut) - 1]}", *found])
     at = plan.kills[0]
     where = str(instants[at - 1]) if at <= len(instants) else "there is no such instant"
     return "\n    ".join(

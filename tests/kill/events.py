@@ -18,7 +18,8 @@ class Event:
 
     Attributes:
         kind: what it is about: ``commit``, ``lease``, ``file``, ``statement``, ``command`` and
-            ``handler`` are instants; ``call`` and ``outcome`` are the handler's own account.
+            ``handler`` are instants; ``call`` and ``outcome`` are the handler's own account, and
+            ``query`` is a statement that PostgreSQL was sent, or was to be.
         when: ``before``, ``within`` or ``after``; of an outcome, which one.
         text: what was done, for a person.
         number: of the instant, from 1; 0 for what is none.

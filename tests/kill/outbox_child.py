@@ -21,12 +21,9 @@ from nornmail.outgoing import Decision, QueuedMessage, QueueState, Recipient
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.wire import Wire
 from nornmail.stores import json_store
-from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill.events import Instants, Trace
 from tests.kill.smtpd import HOST
-from tests.kill.watched import WatchedFiles, WatchedStore, change, watch_sqlite
+from tests.kill.watched import WatchedStore, change, open_watched
 from tests.support.clock import FakeClock
 
 LETTERS: dict[str, tuple[str, ...]] = {
@@ -55,7 +52,8 @@ class Order:
     """What a process is to do.
 
     Attributes:
-        directory, trace, store, port, wall, kill_at: as of :class:`tests.kill.child.Order`.
+        directory, trace, store, port, wall, kill_at, server: as of
+            :class:`tests.kill.child.Order`.
         breach: of :data:`BREACHES`, "" to keep the rules.
     """
 
@@ -66,6 +64,7 @@ class Order:
     wall: float
     kill_at: int = 0
     breach: str = ""
+    server: str = ""
 
 
 class WatchedOutbox(WatchedStore):
@@ -129,21 +128,13 @@ def run(order: Order) -> None:
     instants = Instants(trace, order.kill_at)
     _watch_wire(instants)
     _breach(order.breach)
-    store = _open(order, instants)
+    store = open_watched(order.store, Path(order.directory), instants, server=order.server)
     try:
         account = Account(Path(order.directory), instants)
         _work(WatchedOutbox(store, instants), order.port, clock, account)
     finally:
         store.close()
         trace.close()
-
-
-def _open(order: Order, instants: Instants) -> StateStore:
-    directory = Path(order.directory)
-    if order.store == "json":
-        return JsonStateStore(directory / "state.json", files=WatchedFiles(instants))
-    watch_sqlite(instants)
-    return SqliteStateStore(directory / "state.db")
 
 
 def _work(store: Any, port: int, clock: FakeClock, account: Account) -> None:

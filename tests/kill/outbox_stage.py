@@ -15,8 +15,10 @@ from tests.kill.events import Event, read_trace
 from tests.kill.outbox_child import LETTERS, OUTBOX, Order
 from tests.kill.scenario import START
 from tests.kill.smtpd import Server
+from tests.kill.stage import server_of
 from tests.kill.zygote import Zygote
-from tests.stores.support import PATHS
+from tests.stores.support import DURABLE
+from tests.support import postgresql
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,11 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
                 wall=wall,
                 kill_at=kill_at,
                 breach=plan.breach,
+                server=server_of(plan.store),
             )
             story.codes += zygote.run(order)
+            if plan.store == "postgres":
+                postgresql.let_leases_expire(place)
             server.settle()
             story.runs.append(read_trace(trace))
             wall = max([wall, *(event.wall for event in story.runs[-1])]) + 1
@@ -85,12 +90,14 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
         story.taken = list(server.taken)
     story.errors = (place / "errors").read_text("utf-8")
     _look(story, place)
+    if plan.store == "postgres":
+        postgresql.drop(place)
     rmtree(place)
     return story
 
 
 def _look(story: Story, place: Path) -> None:
-    store = PATHS[story.plan.store](place)
+    store = DURABLE[story.plan.store](place)
     try:
         found = store.queued_messages(OUTBOX, set(QueueState))
         story.letters = {one.key: one for one in found}

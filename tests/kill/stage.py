@@ -17,7 +17,8 @@ from tests.kill.child import Order
 from tests.kill.events import Event, read_trace
 from tests.kill.scenario import DONE, MAILBOX, START, name_of, prepare
 from tests.kill.zygote import Zygote
-from tests.stores.support import PATHS
+from tests.stores.support import DURABLE
+from tests.support import postgresql
 
 PATIENCE = 30.0
 """Seconds within which a server has noticed that its client is gone; it takes a millisecond."""
@@ -34,15 +35,19 @@ class Plan:
         store, action: see :class:`tests.kill.child.Order`.
         kills: the instant at which each process is killed, one process after the other.
         breach: as well.
+        cut: at which statement the first process loses its connection to PostgreSQL, as of
+            :func:`tests.kill.watched.watch_postgres`.
     """
 
     store: str
     action: str
     kills: tuple[int, ...] = ()
     breach: str = ""
+    cut: int = 0
 
     def __str__(self) -> str:
-        return "/".join([self.store, self.action, "+".join(map(str, self.kills))])
+        where = f"cut {self.cut:+}" if self.cut else "+".join(map(str, self.kills))
+        return "/".join([self.store, self.action, where])
 
     @classmethod
     def named(cls, name: str) -> Plan:
@@ -74,6 +79,11 @@ class Run:
     @property
     def instants(self) -> list[Event]:
         return [event for event in self.events if event.number]
+
+    @property
+    def queries(self) -> list[Event]:
+        """The statements for PostgreSQL."""
+        return [event for event in self.events if event.kind == "query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +139,15 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
         end = stage.ending()
         (extra,) = stage.run(0)
         story = Story(plan, runs, end, extra, stage.ending())
+    if plan.store == "postgres":
+        postgresql.drop(directory)
     shutil.rmtree(directory)
     return story
+
+
+def server_of(store: str) -> str:
+    """Where the socket of PostgreSQL is, for its store; it runs then."""
+    return str(postgresql.server().directory) if store == "postgres" else ""
 
 
 class Stage:
@@ -154,6 +171,8 @@ class Stage:
             orders.append(replace(self._order(0), behind=orders[0].trace))
         codes = self._zygote.run(*orders)
         self._wait_for_server()
+        if self._plan.store == "postgres":
+            postgresql.let_leases_expire(self._directory)
         errors = (self._directory / "errors").read_text("utf-8")
         runs = [
             Run(read_trace(Path(order.trace)), order.kill_at, code, errors)
@@ -174,6 +193,8 @@ class Stage:
             wall=self._wall,
             kill_at=kill_at,
             breach=self._plan.breach,
+            server=server_of(self._plan.store),
+            cut=self._plan.cut if self._runs == 1 else 0,
         )
 
     def ending(self) -> Ending:
@@ -186,7 +207,7 @@ class Stage:
             (message.raw, tuple(sorted(message.flags)))
             for message in self._server.mailbox(DONE).messages
         ]
-        store = PATHS[self._plan.store](self._directory)
+        store = DURABLE[self._plan.store](self._directory)
         try:
             record = store.load(MAILBOX)
             entries = {

@@ -14,11 +14,12 @@ import os
 import random
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.kill.company import REPLAY, Company
 from tests.kill.scenario import ACTIONS, ONE_AT_A_TIME
 from tests.kill.stage import Plan
-from tests.stores.support import PATHS
+from tests.stores.support import DURABLE
 
 SEED = 1
 SAMPLE = 1
@@ -29,7 +30,7 @@ PAIRS = 50
 REPLAYED = [Plan.named(name) for name in os.environ.get(REPLAY, "").split()]
 CASES = [
     (store, action)
-    for store in PATHS
+    for store in DURABLE
     for action in ACTIONS
     if not (action == "standby" and store in ONE_AT_A_TIME)
     and action != "workers"  # see test_workers.py: the order of its calls is not fixed
@@ -37,13 +38,25 @@ CASES = [
 if REPLAYED:
     CASES = list(dict.fromkeys((plan.store, plan.action) for plan in REPLAYED))
 
+
+def case(store: str, action: str, *marks: pytest.MarkDecorator) -> ParameterSet:
+    """A case as a parameter; what needs PostgreSQL is marked."""
+    if store == "postgres":
+        marks = (*marks, pytest.mark.interop)
+    return pytest.param(store, action, id=f"{store}-{action}", marks=marks)
+
+
+def is_sampled(store: str, action: str) -> bool:
+    """Whether the default run plays something of a case."""
+    turn = (list(ACTIONS).index(action) + list(DURABLE).index(store)) % 2
+    return not turn or action == "standby" or bool(REPLAYED)
+
+
 BY_TURNS = [
-    pytest.param(store, action, id=f"{store}-{action}", marks=marks)
+    case(store, action, *([] if is_sampled(store, action) else [pytest.mark.long]))
     for store, action in CASES
-    for by_turns in [(list(ACTIONS).index(action) + list(PATHS).index(store)) % 2 == 0]
-    for marks in [() if by_turns or action == "standby" or REPLAYED else pytest.mark.long]
 ]
-every_case = pytest.mark.parametrize(("store", "action"), CASES, ids=map("-".join, CASES))
+every_case = pytest.mark.parametrize(("store", "action"), [case(*one) for one in CASES])
 
 
 def rng(store: str, action: str) -> random.Random:
@@ -93,18 +106,37 @@ def test_many_pairs_of_instants(company: Company, store: str, action: str) -> No
     assert not wrong, wrong
 
 
+@pytest.mark.interop
+@pytest.mark.long
+@pytest.mark.parametrize("action", [action for action in ACTIONS if action != "workers"])
+@pytest.mark.parametrize("side", [1, -1], ids=["before", "behind"])
+def test_the_connection_to_postgresql_is_lost_at_every_statement(
+    company: Company, action: str, side: int
+) -> None:
+    statements = len(company.clean("postgres", action).runs[0].queries)
+    cuts = [side * number for number in range(1, statements + 1)]
+    wrong = company.judge(Plan("postgres", action, cut=cut) for cut in cuts)
+    assert not wrong, wrong
+
+
 @every_case
 def test_the_instants_are_of_every_kind(company: Company, store: str, action: str) -> None:
     events = company.clean(store, action).runs[0].instants
     kinds = {f"{event.when} {event.kind}" for event in events}
     effects = ["commit", "lease", "command", "handler"]
     effects += ["request"] if action == "dead" else []
-    own = {"before file", "within file", "after file"} if store == "json" else {"before statement"}
+    own = OWN[store]
     assert kinds == own | {"within handler"} | {f"{w} {e}" for e in effects for w in WHENS}
     words = {word for event in events for word in event.text.split()}
     assert words >= TOUCHED[action]
 
 
+OWN = {
+    "json": {"before file", "within file", "after file"},
+    "sqlite": {"before statement"},
+    "postgres": {"before statement", "after statement"},
+}
+"""The instants of a store alone."""
 WHENS = ("before", "after")
 TOUCHED: dict[str, set[str]] = {
     "none": set(),

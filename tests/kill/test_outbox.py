@@ -16,7 +16,7 @@ import pytest
 from nornmail.outgoing import QueueState
 from tests.kill.company import Company
 from tests.kill.outbox_stage import Plan, Story, complaints, play
-from tests.stores.support import PATHS
+from tests.stores.support import PATHS, POSTGRES
 
 SEED = 3
 SAMPLE = 1
@@ -24,7 +24,7 @@ SAMPLE = 1
 PAIRS = 100
 """Pairs of instants, in two processes one after the other, for each store."""
 
-every_store = pytest.mark.parametrize("store", PATHS)
+every_store = pytest.mark.parametrize("store", [*PATHS, POSTGRES])
 
 
 def play_all(company: Company, directory: Path, plans: list[Plan]) -> list[Story]:

@@ -15,7 +15,7 @@ from tests.kill.company import Company
 from tests.kill.oracle import SETTLED, _differences, _unrest, calls_of
 from tests.kill.scenario import WORKERS
 from tests.kill.stage import Plan, Run, Story
-from tests.stores.support import PATHS
+from tests.stores.support import PATHS, POSTGRES
 
 SEED = 1
 SAMPLE = 3
@@ -74,12 +74,12 @@ def judge(company: Company, store: str, share: float) -> None:
     assert any(story.runs[0].killed for story in stories)
 
 
-@pytest.mark.parametrize("store", PATHS)
+@pytest.mark.parametrize("store", [*PATHS, POSTGRES])
 def test_a_sample_of_the_instants(company: Company, store: str) -> None:
     judge(company, store, 0)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("store", PATHS)
+@pytest.mark.parametrize("store", [*PATHS, POSTGRES])
 def test_every_instant(company: Company, store: str) -> None:
     judge(company, store, 1)

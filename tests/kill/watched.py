@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from nornmail.errors import Reject
@@ -23,9 +25,13 @@ from nornmail.model import (
     SaveMailbox,
 )
 from nornmail.stores.json_files import Files
+from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.postgres import LEASE_SECONDS, Reconnecting, Rows
 from nornmail.stores.protocol import StateStore
+from nornmail.stores.sqlite import SqliteStateStore
 from tests.kill.events import Event, Instants
 from tests.kill.scenario import name_of
+from tests.support.postgresql import ADDRESS, open_postgres
 
 
 def change(owner: Any, name: str, value: object) -> None:
@@ -156,6 +162,71 @@ def watch_sqlite(instants: Instants) -> None:
             instants.reach("statement", "before", " ".join(words[:3]))
 
     change(sqlite3, "connect", watched)
+
+
+def watch_postgres(instants: Instants, cut: int) -> None:
+    """Make every statement that PostgreSQL is sent, and is not a question, an instant.
+
+    There is one behind COMMIT as well, where the process does not know yet that it was done. What
+    the thread that renews leases says comes when it comes, and is left out.
+
+    Args:
+        instants: where they are counted.
+        cut: the connection is lost before the statement of this number, from 1, or behind that of
+            the number below zero; 0: never.
+    """
+    run = Reconnecting._run
+    count = 0
+
+    def watched(database: Reconnecting, statement: str, values: tuple[Any, ...]) -> Rows:
+        nonlocal count
+        if threading.current_thread().name == "nornmail-leases":
+            return run(database, statement, values)
+        count += 1
+        word, text = statement.split(None, 1)[0], " ".join(statement.split()[:3])
+        instants.trace.note(Event(kind="query", text=text))
+        if word != "SELECT":
+            instants.reach("statement", "before", text)
+        if count == cut and database._connection is not None:
+            database._connection.close()
+        rows = run(database, statement, values)
+        if word == "COMMIT":
+            instants.reach("statement", "after", text)
+        if count == -cut:
+            database._connection.close()
+            raise ConnectionResetError("the connection was lost")
+        return rows
+
+    change(Reconnecting, "_run", watched)
+
+
+def open_watched(
+    kind: str,
+    directory: Path,
+    instants: Instants,
+    *,
+    server: str = "",
+    cut: int = 0,
+    lease_seconds: float = LEASE_SECONDS,
+) -> StateStore:
+    """A store whose effects are instants; :data:`tests.stores.support.DURABLE` opens it too.
+
+    Args:
+        kind: a key of that.
+        directory: where it lies.
+        instants: where they are counted.
+        server: where PostgreSQL's socket is.
+        cut: as of :func:`watch_postgres`.
+        lease_seconds: how long a lease in PostgreSQL outlives its process.
+    """
+    if kind == "json":
+        return JsonStateStore(directory / "state.json", files=WatchedFiles(instants))
+    if kind == "sqlite":
+        watch_sqlite(instants)
+        return SqliteStateStore(directory / "state.db")
+    os.environ[ADDRESS] = server
+    watch_postgres(instants, cut)
+    return open_postgres(directory, lease_seconds=lease_seconds)
 
 
 def watch_commands(instants: Instants) -> Callable[[str, bytes], None]:

@@ -9,17 +9,13 @@ import pytest
 
 from nornmail.model import Lease
 from nornmail.stores.protocol import StateStore
-from tests.stores.support import INBOX, ME, OPENERS, PATHS
-from tests.support.postgresql import open_postgres
-
-POSTGRES = pytest.param("postgres", marks=pytest.mark.interop)
-SERVED = {"postgres": open_postgres}
+from tests.stores.support import DURABLE, INBOX, ME, OPENERS, PATHS, POSTGRES
 
 
 @pytest.fixture(params=[*OPENERS, POSTGRES])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     """Each store in turn."""
-    opened = {**OPENERS, **SERVED}[request.param](tmp_path)
+    opened = {**OPENERS, **DURABLE}[request.param](tmp_path)
     yield opened
     opened.close()
 
@@ -37,7 +33,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
     def again() -> StateStore:
         if opened:
             opened[-1].close()
-        opened.append({**PATHS, **SERVED}[request.param](tmp_path))
+        opened.append(DURABLE[request.param](tmp_path))
         return opened[-1]
 
     yield again

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from nornmail.model import (
     Digest,
     Entry,
@@ -27,6 +29,7 @@ from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 from nornmail.testing.stores import WAYS as WAYS
 from tests.support.package import package_directory
+from tests.support.postgresql import open_postgres
 from tests.support.zygote import zygote
 
 INBOX = MailboxKey("agent@example.com", "INBOX")
@@ -44,6 +47,10 @@ OPENERS: dict[str, Callable[[Path], StateStore]] = {
     "memory": lambda _: MemoryStateStore(),
     **PATHS,
 }
+POSTGRES = pytest.param("postgres", marks=pytest.mark.interop)
+"""PostgreSQL as a parameter: where its tests are asked for."""
+DURABLE: dict[str, Callable[[Path], StateStore]] = {**PATHS, "postgres": open_postgres}
+"""All that outlive their process."""
 
 
 def key(uid: int = 1, *, epoch: int = 1, inbox: str = "") -> EntryKey:

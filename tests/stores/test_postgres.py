@@ -16,7 +16,13 @@ from nornmail.model import Lease, PutEntry, SaveMailbox, State
 from nornmail.stores import postgres
 from tests.stores.letters import OUTBOX, RAW, letter
 from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record
-from tests.support.postgresql import connect, open_postgres, schema_of, server
+from tests.support.postgresql import (
+    connect,
+    let_leases_expire,
+    open_postgres,
+    schema_of,
+    server,
+)
 
 pytestmark = pytest.mark.interop
 
@@ -44,22 +50,18 @@ def run(schema: str, statement: str) -> None:
         connection.execute(statement)
 
 
-def let_leases_expire(schema: str) -> None:
-    run(schema, "UPDATE nornmail_lease SET expires_at = clock_timestamp() - INTERVAL '1 second'")
-
-
 # Leases
 
 
 def test_a_lease_that_ended_is_taken_over_and_its_holder_cannot_write(
-    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+    store: PostgresStateStore, beside: PostgresStateStore, tmp_path: Path
 ) -> None:
     lease = store.acquire(INBOX, ME)
     bring(store, lease, State.CLAIMED)
     with pytest.raises(LeaseHeld) as held:
         beside.acquire(INBOX, "other:2")
     assert held.value.owner == ME
-    let_leases_expire(schema)
+    let_leases_expire(tmp_path)
     successor = beside.acquire(INBOX, "other:2")
     assert successor.token > lease.token
     for changes in ([PutEntry(entry(State.HANDLED))], []):
@@ -74,10 +76,10 @@ def test_a_lease_that_ended_is_taken_over_and_its_holder_cannot_write(
 
 
 def test_a_lease_is_renewed_while_its_holder_lives(
-    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+    store: PostgresStateStore, beside: PostgresStateStore, tmp_path: Path
 ) -> None:
     lease = store.acquire(INBOX, ME)
-    let_leases_expire(schema)
+    let_leases_expire(tmp_path)
     store.renew_leases()
     with pytest.raises(LeaseHeld):
         beside.acquire(INBOX, "other:2")
@@ -117,10 +119,10 @@ def test_a_closed_store_gives_its_leases_back(
 
 
 def test_a_takeover_waits_for_a_commit_under_way(
-    store: PostgresStateStore, beside: PostgresStateStore, schema: str
+    store: PostgresStateStore, beside: PostgresStateStore, tmp_path: Path
 ) -> None:
     lease = store.acquire(INBOX, ME)
-    let_leases_expire(schema)
+    let_leases_expire(tmp_path)
     taken = threading.Event()
 
     def take_over() -> None:
@@ -298,16 +300,66 @@ def test_the_connection_may_be_lost_at_any_statement(
     assert at > 25
 
 
-def test_the_server_may_be_restarted(store: PostgresStateStore) -> None:
-    lease = store.acquire(INBOX, ME)
+def test_the_server_may_be_restarted(store: PostgresStateStore, beside: PostgresStateStore) -> None:
+    lease, other = store.acquire(INBOX, ME), store.acquire(OTHER, ME)
     bring(store, lease, State.CLAIMED, 1)
     server().stop()
-    with pytest.raises(StoreError, match="check that the server runs"):
+    with pytest.raises(StoreError, match="check that the server runs") as error:
         store.commit(lease, [PutEntry(entry(State.CLAIMED, 2))])
+    assert error.value.passing
+    store.release(other)
     server().start()
     assert store.count(INBOX, {State.CLAIMED}) == 1
     store.commit(lease, [PutEntry(entry(State.CLAIMED, 2))])
-    store.renew_leases()
+    with pytest.raises(LeaseHeld):
+        beside.acquire(OTHER, "other:2")
+    store.renew_leases()  # gives back what was released while there was no server
+    beside.acquire(OTHER, "other:2")
     assert store.count(INBOX, {State.CLAIMED}) == 2
     store.release(lease)
-    store.release(store.acquire(OTHER, ME))
+
+
+def test_a_lease_that_could_not_be_given_back_is_taken_again(store: PostgresStateStore) -> None:
+    lease = store.acquire(INBOX, ME)
+    server().stop()
+    store.release(lease)
+    server().start()
+    assert store.acquire(INBOX, ME).token > lease.token
+
+
+@pytest.mark.parametrize(
+    ("statement", "passing"),
+    [
+        pytest.param("ALTER TABLE entry RENAME TO lost", False, id="a table is missing"),
+        pytest.param("ALTER TABLE entry ADD CHECK (uid < 1)", False, id="a constraint"),
+        pytest.param(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$; "
+            "CREATE TRIGGER full_disk BEFORE INSERT ON entry EXECUTE FUNCTION full_disk()",
+            True,
+            id="a full disk",
+        ),
+    ],
+)
+def test_an_error_of_the_server_passes_by_itself_or_does_not(
+    store: PostgresStateStore, schema: str, statement: str, passing: bool
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    run(schema, statement)
+    with pytest.raises(StoreError) as error:
+        store.commit(lease, [PutEntry(entry(State.CLAIMED))])
+    assert error.value.passing is passing
+    store.commit(lease, [SaveMailbox(record())])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"sqlstate": "53100"}, {"pgcode": "53100"}, {"args": ({"C": "53100", "M": "full"},)}],
+    ids=["psycopg 3", "psycopg2", "pg8000"],
+)
+def test_each_driver_says_the_state_of_an_error_in_its_way(attributes: dict[str, Any]) -> None:
+    error = type("DriverError", (Exception,), {})()
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    assert postgres.sql_state(error) == "53100"
+    assert postgres.sql_state(ValueError("?")) == ""

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -103,9 +104,17 @@ class Bouncer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@cache
+_STARTING = threading.Lock()
+
+
 def server() -> PostgreSQL:
     """The server of this process; the test is skipped where there is none on this machine."""
+    with _STARTING:
+        return _started()
+
+
+@cache
+def _started() -> PostgreSQL:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         missing("postgresql", "it is not installed: apt-get install postgresql")
@@ -129,6 +138,20 @@ def schema_of(directory: Path) -> str:
     with connect("public") as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
     return name
+
+
+def drop(directory: Path) -> None:
+    """Remove the schema that belongs to a directory."""
+    with connect("public") as connection:
+        connection.execute(f"DROP SCHEMA {schema_of(directory)} CASCADE")
+
+
+def let_leases_expire(directory: Path) -> None:
+    """Have the time of all leases in the store of a directory be over."""
+    with connect(schema_of(directory)) as connection:
+        (table,) = connection.execute("SELECT to_regclass('nornmail_lease')").fetchone()
+        if table is not None:
+            connection.execute("UPDATE nornmail_lease SET expires_at = '-infinity'")
 
 
 def open_postgres(directory: Path, **options: Any) -> PostgresStateStore:

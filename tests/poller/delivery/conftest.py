@@ -53,7 +53,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
             server = stack.enter_context(MailServer(tls=kind.tls))
             backend = embedded(server, kind)
         proxy = stack.enter_context(before(backend))
-        world = World(backend, proxy, server, tmp_path, stack)
+        world = World(backend, proxy, server, tmp_path, stack, kind.store)
         stack.enter_context(listening(world))
         yield world
 

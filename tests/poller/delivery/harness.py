@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 
-from nornmail import ImapSettings, MemoryStateStore, Message, NornmailError, Poller, StateStore
+from nornmail import ImapSettings, Message, NornmailError, Poller, StateStore
 from nornmail.model import Entry, MailboxKey, State
 from nornmail.testing import MailServer, Proxy
 from tests.poller.delivery.backends import Backend, OtherClient, Stored
 from tests.poller.delivery.wire import Wire
+from tests.stores.support import DURABLE, OPENERS
 from tests.support.clock import FakeClock
 
 Handler = Callable[[Message], object]
@@ -37,15 +38,25 @@ class ServerKind:
 
     Attributes:
         fixture: the name of the real server's fixture; ``""`` for nornmail's own.
+        store: the kind of store that pollers have where the test names none.
     """
 
     fixture: str
     tls: bool
+    store: str = "memory"
 
 
 EMBEDDED = [
     pytest.param(ServerKind("", tls=False), id="embedded plain"),
     pytest.param(ServerKind("", tls=True), id="embedded TLS", marks=pytest.mark.tls),
+    *(
+        pytest.param(ServerKind("", tls=False, store=store), id=store, marks=mark)
+        for store, mark in (
+            ("json", pytest.mark.long),
+            ("sqlite", pytest.mark.long),
+            ("postgres", pytest.mark.interop),
+        )
+    ),
 ]
 REAL = {
     "Dovecot": ServerKind("dovecot", tls=False),
@@ -147,6 +158,7 @@ class World:
         server: MailServer | None,
         directory: Path,
         stack: ExitStack,
+        store: str = "memory",
     ) -> None:
         self.backend = backend
         self._server = server
@@ -154,7 +166,8 @@ class World:
         self.wire = Wire(proxy)
         self.clock = Clock()
         self.directory = directory
-        self.store: StateStore = MemoryStateStore()
+        self.store: StateStore = {**OPENERS, **DURABLE}[store](directory)
+        stack.callback(self.store.close)
         self.seen: list[Message] = []
         self.listener = Listener()
         self._stack = stack

@@ -10,7 +10,9 @@ import pytest
 from nornmail import JsonStateStore, Message, StoreError
 from nornmail.model import State
 from nornmail.stores.json_files import Files
-from tests.poller.delivery.harness import World, failing_at, numbered, numbers
+from tests.poller.delivery.harness import World, embedded_only, failing_at, numbered, numbers
+from tests.support.postgresql import open_postgres
+from tests.support.postgresql import server as postgresql
 
 
 class Disk(Files):
@@ -131,6 +133,31 @@ def test_run_forever_waits_until_there_is_room(world: World, disk: Disk) -> None
     assert told == [("store_trouble", True)]
     assert world.handed_over == ["one", "two"]
     assert world.states() == {State.FINISHED: 2}
+
+
+@pytest.mark.interop
+@embedded_only
+@pytest.mark.parametrize("at", [1, 4, 10])
+def test_run_forever_outlives_a_restart_of_postgresql(world: World, at: int) -> None:
+    world.use(lambda: open_postgres(world.directory / "shared"))
+    world.deliver(*numbered(1, 10))
+
+    def handle(message: Message) -> None:
+        world.note(message)
+        if len(world.seen) == at:
+            postgresql().stop()
+
+    poller = world.poller(handle)
+    states = []
+
+    def it_is_started_again() -> None:
+        states.append(poller.status().state)
+        postgresql().start()
+
+    world.run(poller, it_is_started_again, lambda: world.states() != {State.FINISHED: 10})
+    assert states == ["store_trouble"]
+    assert world.handed_over == numbers(1, 10)
+    assert list(world.flags().values()) == [{"\\Seen"}] * 10
 
 
 def test_run_forever_ends_when_the_store_is_broken(world: World) -> None:
