@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from nornmail.html.limits import (
 )
 from nornmail.html.render import UnseenText
 from tests.message.payloads import some_pages
+from tests.support.calls import count_calls
 from tests.support.table import table
 
 SAMPLE = 5_000
@@ -165,24 +165,17 @@ class Cost(NamedTuple):
 
 
 def cost(html: str) -> Cost:
-    calls = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
+    steps: list[int] = []
     tracemalloc.start()
-    sys.setprofile(count)
     try:
-        steps = visible_text(html).steps
-    finally:
-        sys.setprofile(None)
+        calls = count_calls(lambda: steps.append(visible_text(html).steps))
         _, peak = tracemalloc.get_traced_memory()
+    finally:
         tracemalloc.stop()
-    return Cost(steps, calls, peak)
+    return Cost(*steps, calls, peak)
 
 
-@costly
+@table("make", COSTLY.values(), ids=COSTLY.keys())
 def test_steps_bound_the_cost(make: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HTML_STEPS", 10_000)  # a smaller page is as good a bomb
     html = make(SAMPLE)

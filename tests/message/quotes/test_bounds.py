@@ -6,13 +6,11 @@ itself, since none is tried on a line of more than some hundred characters.
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-
 import pytest
 
 from nornmail.message.limits import MAX_QUOTE_SCAN_CHARS
 from nornmail.message.quotes.new_text import new_text
+from tests.support.calls import count_calls
 from tests.support.table import table
 
 PIECES = {
@@ -49,20 +47,9 @@ SIZE = 1_000
 
 
 def calls(text: str, html: str = "") -> int:
-    """How many functions are called, those in C included, once styles are known and code loaded."""
-    number = 0
+    """How many functions are called once styles are known and code is loaded."""
     new_text(text, html)
-
-    def count(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal number
-        number += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        new_text(text, html)
-    finally:
-        sys.setprofile(None)
-    return number
+    return count_calls(lambda: new_text(text, html))
 
 
 @table("piece", [pytest.param(one, id=name) for name, one in PIECES.items()])
