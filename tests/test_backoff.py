@@ -21,6 +21,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.imap.errors import THROTTLES
+from tests.support.table import table
 
 DAY = 86_400.0
 
@@ -40,7 +41,7 @@ def test_each_kind_that_a_server_can_cause_has_its_wait() -> None:
     assert set(THROTTLE_WAITS) == {kind.value for kind in THROTTLES}
 
 
-@pytest.mark.parametrize("kind", [*THROTTLE_WAITS, "one that a later version knows"])
+@table("kind", [*THROTTLE_WAITS, "one that a later version knows"])
 def test_a_throttle_wait_grows_to_its_end(kind: str) -> None:
     first, longest = THROTTLE_WAITS.get(kind, THROTTLE_WAITS["rate"])
     waits = [throttled_wait(kind, times, 0.0, NoChance()) for times in range(1, 200)]
@@ -49,7 +50,7 @@ def test_a_throttle_wait_grows_to_its_end(kind: str) -> None:
     assert waits == sorted(waits)
 
 
-@pytest.mark.parametrize(
+@table(
     ("times", "hint", "wait"),
     [
         pytest.param(1, 299.6, 299.6, id="what is asked for"),
@@ -109,7 +110,7 @@ def test_a_pass_that_is_not_slowed_ends_the_slowness() -> None:
     assert patience.recovered(60.0, slowed=True) == 120
 
 
-@pytest.mark.parametrize(
+@table(
     "trouble",
     [
         ConnectionLost("x"),

@@ -8,11 +8,12 @@ import re
 import pytest
 
 from nornmail.outgoing import MAX_LINE_OCTETS, check_line_endings
+from tests.support.table import table
 
 FULL = b"x" * MAX_LINE_OCTETS
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "fault"),
     [
         pytest.param(b"a\r\n", "", id="one line"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.package import package_directory
+from tests.support.table import table
 
 _POSSESSIVE = re.compile(r"[*+?}](?:[\"']\s*[a-z]*[\"'])?\+")
 """The end of a possessive quantifier, in the text of a module: in one literal or in two."""
@@ -33,7 +34,7 @@ def possessive_groups(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("source", "found"),
     [
         pytest.param("P = r'(?:ab|c)*+'", 1, id="a repeated group"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.package import package_directory
+from tests.support.table import table
 
 PUBLIC = "nornmail"
 """The names at the top of the package, as a user imports them."""
@@ -133,7 +134,7 @@ def test_no_room_knows_what_it_may_not() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "source"),
     [
         pytest.param("model.py", "from nornmail.settings import X", id="a later room"),
@@ -162,7 +163,7 @@ def test_an_offence_is_seen(path: str, source: str) -> None:
     assert len(offences(source, path)) == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "source"),
     [
         pytest.param("imap/wire.py", "import imaplib", id="imaplib in imap"),

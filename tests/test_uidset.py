@@ -8,9 +8,10 @@ import tracemalloc
 import pytest
 
 from nornmail.uidset import UidSet
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("uids", "ranges", "text"),
     [
         pytest.param([], [], "", id="the empty set has no ranges"),
@@ -28,7 +29,7 @@ def test_a_set_is_kept_as_ranges(uids: list[int], ranges: list[tuple[int, int]],
     assert UidSet.parse(text) == made
 
 
-@pytest.mark.parametrize("seed", range(20))
+@table("seed", range(20))
 def test_it_agrees_with_a_plain_set_in_random_use(seed: int) -> None:
     chance = random.Random(seed)
     one, other = UidSet(), UidSet.of(chance.sample(range(1, 60), 20))

@@ -34,6 +34,7 @@ from nornmail.net.https import Answer, exchange
 from nornmail.testing import MailServer
 from nornmail.webhook import check_answer, is_public, retry_seconds, signed_headers
 from tests.support.clock import FakeClock
+from tests.support.table import table
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 OLD = "whsec_" + base64.b64encode(b"an old secret of 24 byte").decode()
@@ -170,7 +171,7 @@ def test_any_success_is_handled(status: int) -> None:
     check_answer(Answer(status, "5", b""), NOW)
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "retry_after", "error", "seconds"),
     [
         pytest.param(410, "", Reject, None, id="gone"),
@@ -264,7 +265,7 @@ def test_one_deadline_bounds_the_whole_exchange(serve: Callable[[socket.socket],
         assert time.monotonic() - began_at < 1.2
 
 
-@pytest.mark.parametrize(
+@table(
     "octets", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", b"HTTP/1.1 200", b"\xff" * 99]
 )
 def test_what_is_no_answer_is_a_failure(octets: bytes) -> None:
@@ -278,7 +279,7 @@ def test_what_is_no_answer_is_a_failure(octets: bytes) -> None:
 # Where it goes
 
 
-@pytest.mark.parametrize(
+@table(
     "address",
     [
         "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1",  # noqa: S104
@@ -312,7 +313,7 @@ def test_a_name_that_leads_to_this_machine_is_refused(
     assert receiver.posts == []
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "http://example.com/", "http://127.0.0.1.example.com/", "ftp://example.com/", "example.com",
@@ -326,7 +327,7 @@ def test_a_url_that_is_not_meant_is_refused(url: str) -> None:
         webhook(url)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!!!", "c2hvcnQ=", [], [SECRET, "x"]])
+@table("secret", ["", "whsec_", "whsec_!!!", "c2hvcnQ=", [], [SECRET, "x"]])
 def test_a_secret_that_is_none_is_refused_and_not_shown(secret: Any) -> None:
     with pytest.raises(ConfigurationError, match="NORNMAIL_WEBHOOK_SECRET") as raised:
         Webhook("https://example.com/", secret)

@@ -12,6 +12,7 @@ import pytest
 from nornmail import Defer, parse_message
 from nornmail.cli.output import BLOCK, output_file
 from nornmail.cli.table import fit
+from tests.support.table import table
 
 MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")
 
@@ -73,7 +74,7 @@ def test_a_line_for_which_there_is_no_room_is_taken_back(
     assert subjects(path) == ["Hello", "Hello"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "shown"),
     [
         ("abc", "abc   "),

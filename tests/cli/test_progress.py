@@ -16,6 +16,7 @@ from nornmail.events import Found, Handled, Idle
 from nornmail.testing import MailServer
 from tests.cli.support import SECONDS, Running, User, mail
 from tests.support.package import package_directory
+from tests.support.table import table
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -47,7 +48,7 @@ class Screen:
         return self.written[-1].removeprefix("\r\x1b[K") if self.written else ""
 
 
-@pytest.mark.parametrize(
+@table(
     ("seconds", "text"),
     [
         (0, "0 s"),

@@ -16,6 +16,7 @@ from nornmail.model import MailboxKey, State
 from nornmail.stores import open_store, store_exists
 from tests.stores.support import ME, bring
 from tests.support.postgresql import ADDRESS, schema_of, server
+from tests.support.table import table
 
 SQLITE = """
 from nornmail import SqliteStateStore
@@ -64,7 +65,7 @@ def test_what_opens_no_store_is_refused(module: Path, name: str, reason: str) ->
         open_store(name)
 
 
-@pytest.mark.parametrize("path", ["C:state", "state.db", "a/b:c", "dir:sub/x.db", ":memory:"])
+@table("path", ["C:state", "state.db", "a/b:c", "dir:sub/x.db", ":memory:"])
 def test_a_path_is_no_function(path: str) -> None:
     assert not store_exists(path)
 

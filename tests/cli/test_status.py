@@ -13,6 +13,7 @@ from nornmail import MailboxSummary, OutboxSummary, StoreSummary, open_store
 from nornmail.cli.status import lines
 from nornmail.testing import MailServer
 from tests.cli.support import User, let_die, mail
+from tests.support.table import table
 
 THEN = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
 
@@ -57,7 +58,7 @@ def test_people_see_a_table() -> None:
     assert text[4] == "inboxes of INBOX: support@example.com"
 
 
-@pytest.mark.parametrize(
+@table(
     ("part", "advice"),
     [
         pytest.param(mailbox(), "", id="nothing to do"),

@@ -122,7 +122,7 @@ def test_no_value_of_another_type_gets_out(to: Any) -> None:
         sends(to=to)
 
 
-@pytest.mark.parametrize("name", ["Bcc", "Resent-To", "resent-bcc", "To", "Apparently-To"])
+@table("name", ["Bcc", "Resent-To", "resent-bcc", "To", "Apparently-To"])
 def test_no_header_gets_out(name: str) -> None:
     with pytest.raises(NornmailError, match=name):
         sends(to="ann@example.com", headers={name: "eve@evil.example"})

@@ -291,7 +291,7 @@ def test_an_instant_needs_a_zone() -> None:
         compose(Draft(sender=ANN, to=BOB, text="x"), now=datetime(2026, 1, 1), unique="a")
 
 
-@pytest.mark.parametrize(
+@table(
     ("change", "field"),
     [
         pytest.param((b"To: ann@", b"To: evil@"), "to", id="another recipient is read"),

@@ -62,7 +62,7 @@ def test_no_payload_is_read() -> None:
     assert missed(all_pages()) == []
 
 
-@pytest.mark.parametrize("html", KNOWN_LIMITS)
+@table("html", KNOWN_LIMITS)
 def test_what_is_not_claimed(html: str) -> None:
     assert PAYLOAD in html_to_text(html.replace("{t}", PAYLOAD))
 

@@ -15,6 +15,7 @@ from nornmail.imap.arguments import (
     uid_chunks,
 )
 from nornmail.uidset import UidSet
+from tests.support.table import table
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_string_is_quoted(text: str, expected: bytes) -> None:
     assert quote(text, name="x") == expected
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         pytest.param("a\r\nX1 DELETE INBOX", id="a second command"),
@@ -63,13 +64,13 @@ MAILBOXES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "raw"), MAILBOXES)
+@table(("name", "raw"), MAILBOXES)
 def test_a_mailbox_name_is_modified_utf7(name: str, raw: bytes) -> None:
     assert encode_mailbox(name).encode("ascii") == raw
     assert decode_mailbox(raw) == name
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "expected"),
     [
         pytest.param("Entwürfe".encode(), "Entwürfe", id="UTF-8 as it is"),
@@ -97,13 +98,13 @@ def test_flags_are_a_list_in_a_fixed_order() -> None:
     assert flag_list(frozenset({"\\Seen", "$Done", "\\Deleted"})) == b"($Done \\Deleted \\Seen)"
 
 
-@pytest.mark.parametrize("flag", ["", "a b", "a)", "\\", 'a"', "a\r\n", "ü", "a\\b"])
+@table("flag", ["", "a b", "a)", "\\", 'a"', "a\r\n", "ü", "a\\b"])
 def test_what_is_no_flag_is_refused(flag: str) -> None:
     with pytest.raises(ConfigurationError):
         flag_list(frozenset({flag}))
 
 
-@pytest.mark.parametrize(
+@table(
     ("uids", "count"),
     [
         pytest.param(UidSet([(1, 3)]), 100, id="one small range"),

@@ -15,11 +15,12 @@ from nornmail.imap.limits import Limits
 from nornmail.imap.results import Selected
 from nornmail.uidset import UidSet
 from tests.imap.fake import CAPABILITIES, FakeClock, FakeSocket, connection
+from tests.support.table import table
 
 NO_EXTRAS = b"%T OK [CAPABILITY IMAP4rev1] welcome\r\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "expected"),
     [
         pytest.param(
@@ -251,7 +252,7 @@ EMPTY_CALLS: dict[str, Callable[[Connection], object]] = {
 }
 
 
-@pytest.mark.parametrize("call", EMPTY_CALLS.values(), ids=EMPTY_CALLS)
+@table("call", EMPTY_CALLS.values(), ids=EMPTY_CALLS)
 def test_an_empty_set_sends_nothing(call: Callable[[Connection], object]) -> None:
     sock = FakeSocket()
     opened = connection(sock)
@@ -288,9 +289,7 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("call", "sent"), COMMANDS, ids=[sent.decode().split(" (")[0] for _, sent in COMMANDS]
-)
+@table(("call", "sent"), COMMANDS, ids=[sent.decode().split(" (")[0] for _, sent in COMMANDS])
 def test_a_method_is_one_command(call: Callable[[Connection], object], sent: bytes) -> None:
     sock = FakeSocket({"UID MOVE": b"* 1 EXPUNGE\r\n%T OK\r\n"})
     opened = connection(sock)
@@ -463,7 +462,7 @@ def test_an_observer_that_raises_closes_the_connection() -> None:
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     "answer",
     [
         pytest.param(b"* BYE\r\n%T OK\r\n", id="as it should be"),
@@ -532,7 +531,7 @@ def test_a_mailbox_that_was_made_anew_is_seen_within_five_minutes(answer: bytes)
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     "answer",
     [
         pytest.param(b'* STATUS "INBOX" (UIDVALIDITY 7)\r\n%T OK\r\n', id="it is the same one"),

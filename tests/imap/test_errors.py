@@ -7,12 +7,13 @@ import pytest
 from nornmail.errors import CommandRefused, ConnectionLost, NornmailError, Throttled
 from nornmail.imap.errors import THROTTLES, ErrorKind, bye_error, classify, refusal, retry_after
 from tests.imap.fake import FakeSocket, connection
+from tests.support.table import table
 
 HINTED = "Request is throttled. Suggested Backoff Time: 299609 milliseconds"
 NOT_CONNECTED = "User is authenticated but not connected."
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "code", "text", "kind"),
     [
         pytest.param("NO", "AUTHENTICATIONFAILED", "Invalid credentials (Failure)",
@@ -68,7 +69,7 @@ def test_an_answer_to_a_login(status: str, code: str, text: str, kind: ErrorKind
         assert classify(status, code, text, command).kind is kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "code", "text", "kind"),
     [
         pytest.param("NO", "", "System Error (Failure)", ErrorKind.REFUSED,
@@ -99,7 +100,7 @@ def test_an_answer_to_a_fetch(status: str, code: str, text: str, kind: ErrorKind
     assert classify(status, code, text, "UID FETCH").kind is kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("code", "text", "kind"),
     [
         pytest.param("", "Session invalidated - AccessTokenExpired", None, id="a token ran out"),
@@ -129,7 +130,7 @@ def test_a_bye_is_a_lost_connection_or_a_demand_to_stay_away(
         assert error.kind == kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "seconds"),
     [
         pytest.param(HINTED, 299.609, id="milliseconds"),
@@ -161,7 +162,7 @@ def test_what_throttles_is_no_refusal() -> None:
     assert ErrorKind.REFUSED not in THROTTLES
 
 
-@pytest.mark.parametrize(
+@table(
     ("answers", "error"),
     [
         pytest.param({"NOOP": b"%T BAD " + HINTED.encode() + b"\r\n* BYE closed. 14\r\n"},

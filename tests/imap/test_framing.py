@@ -10,6 +10,7 @@ from nornmail.errors import ProtocolError
 from nornmail.imap.framing import ResponseReader
 from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.tokens import Literal, Piece
+from tests.support.table import table
 
 BUDGET = Budget(1.0, 30_000_000, 100_000_000)
 STREAM = (
@@ -47,12 +48,12 @@ def fed(octets: bytes, size: int, line: int = 100) -> list[list[Piece]]:
     return responses
 
 
-@pytest.mark.parametrize("size", [*range(1, 30), 1000])
+@table("size", [*range(1, 30), 1000])
 def test_responses_are_the_same_in_pieces_of_any_size(size: int) -> None:
     assert fed(STREAM, size) == RESPONSES
 
 
-@pytest.mark.parametrize("first", range(len(STREAM)))
+@table("first", range(len(STREAM)))
 def test_a_cut_at_any_place_loses_no_octet(first: int) -> None:
     framing = reader()
     framing.feed(STREAM[:first])

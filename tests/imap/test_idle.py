@@ -17,6 +17,7 @@ from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from nornmail.waker import Waker
 from tests.imap.fake import Answer, FakeClock, FakeSocket, connection
+from tests.support.table import table
 
 IDLING = [b"+ idling\r\n", b"%T OK IDLE terminated\r\n"]
 WAIT = 29.0
@@ -48,8 +49,8 @@ def says(words: bytes) -> Callable[[FakeSocket], object]:
     return lambda sock: sock.say(words)
 
 
-@pytest.mark.parametrize("chunk", [None, 1, 3], ids=["at once", "bytewise", "in tiny reads"])
-@pytest.mark.parametrize(
+@table("chunk", [None, 1, 3], ids=["at once", "bytewise", "in tiny reads"])
+@table(
     ("words", "news"),
     [
         pytest.param(b"* 4 EXISTS\r\n", True, id="EXISTS"),
@@ -202,7 +203,7 @@ def test_words_without_an_end_are_not_gathered_for_ever() -> None:
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "message"),
     [
         pytest.param(b"", "did not answer in time", id="silence instead of a continuation"),

@@ -16,6 +16,7 @@ from nornmail.errors import (
     Throttled,
 )
 from tests.imap.fake import GREETING, PASSWORD, Answer, FakeSocket, connection
+from tests.support.table import table
 
 PLAINEST = b"* OK [CAPABILITY IMAP4rev1] hi\r\n"
 WITH_PLAIN = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n"
@@ -46,7 +47,7 @@ LITERALS: list[bytes] = [b"+ go on\r\n", b"+ go on\r\n", b"%T OK [CAPABILITY IMA
 POUND = "This1sA\u00a3Test"
 
 
-@pytest.mark.parametrize(
+@table(
     ("offered", "username", "password", "expected"),
     [
         pytest.param(b"", "agent", POUND,
@@ -112,7 +113,7 @@ def test_without_a_username_the_error_names_it() -> None:
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "error"),
     [
         pytest.param(b"NO [AUTHENTICATIONFAILED] no", AuthenticationFailed, id="a wrong password"),
@@ -153,7 +154,7 @@ def test_a_refusal_is_final_or_passes(answer: bytes, error: type[NornmailError])
     assert sock.names == ["LOGIN"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("login", "expected", "asked"),
     [
         pytest.param(b"%T OK [CAPABILITY IMAP4rev1 A] x\r\n", "A", False, id="in the code"),
@@ -173,7 +174,7 @@ def test_capabilities_after_login(login: bytes, expected: str, asked: bool) -> N
     assert ("CAPABILITY" in sock.names) is asked
 
 
-@pytest.mark.parametrize(
+@table(
     ("capabilities", "host", "sent"),
     [
         pytest.param(b"IMAP4rev1 ID", "mail.example", True, id="where it is advertised"),

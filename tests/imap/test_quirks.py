@@ -7,11 +7,12 @@ import pytest
 from nornmail.errors import AuthenticationFailed
 from nornmail.imap.quirks import login_hint, sends_id
 from tests.imap.fake import FakeSocket, connection
+from tests.support.table import table
 
 UNKNOWN = "check IMAP_USERNAME and IMAP_PASSWORD"
 
 
-@pytest.mark.parametrize(
+@table(
     ("host", "words"),
     [
         pytest.param("imap.gmail.com", ["Gmail", "app password", "OAuth2"], id="Gmail"),
@@ -55,7 +56,7 @@ def test_what_to_check_after_a_refused_token(host: str, word: str) -> None:
     assert "IMAP_PASSWORD" not in login_hint(host, with_token=True)
 
 
-@pytest.mark.parametrize(
+@table(
     ("capabilities", "host", "wanted"),
     [
         pytest.param({"ID"}, "mail.example.com", True, id="advertised"),

@@ -28,9 +28,10 @@ from nornmail.imap.responses import (
 )
 from nornmail.imap.tokens import Literal, Piece, Value
 from nornmail.uidset import UidSet
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "expected"),
     [
         pytest.param(b"A1 OK done", Tagged(b"A1", "OK", "", "", "done"), id="the end of a command"),
@@ -156,7 +157,7 @@ def test_a_line_is_a_value(line: bytes, expected: Response) -> None:
     assert parse([line]) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("pieces", "items"),
     [
         pytest.param(
@@ -246,7 +247,7 @@ def test_a_fetch_that_cannot_be_read_stands_alone(line: bytes) -> None:
     assert isinstance(parse([line]), Unknown)
 
 
-@pytest.mark.parametrize(
+@table(
     "pieces",
     [
         pytest.param([b"* SEARCH " + b"9" * 5000], id="5,000 digits in a SEARCH"),
@@ -277,7 +278,7 @@ def test_a_mailbox_name_may_be_a_literal() -> None:
     assert told == ListItem(frozenset(), "/", b"Literal Name")
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "expected"),
     [
         pytest.param(b"* OK quota is {40}", True, id="an untagged OK"),

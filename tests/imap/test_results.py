@@ -9,6 +9,7 @@ from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, pars
 from nornmail.imap.results import Body, Summary, bodies, internal_date, size, summaries
 from nornmail.imap.tokens import Atom, Literal, Piece, Value
 from nornmail.uidset import UidSet
+from tests.support.table import table
 
 NONE: frozenset[str] = frozenset()
 
@@ -25,7 +26,7 @@ def _told(*lines: bytes | tuple[bytes, bytes, bytes]) -> list[Untagged]:
     return told
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "expected"),
     [
         pytest.param(b"26-Aug-2021 14:42:56 +0000", 1629988976.0, id="UTC"),
@@ -49,7 +50,7 @@ def test_internaldate_is_seconds_or_nothing(raw: bytes, expected: float | None) 
     assert internal_date(raw) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("token", "expected"),
     [
         pytest.param(Atom(b"75"), 75, id="octets"),
@@ -77,7 +78,7 @@ def test_summaries_are_of_those_that_were_asked_for() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         pytest.param(b"* 1 FETCH (UID 5 FLAGS ())", id="no size"),
@@ -128,7 +129,7 @@ BODY_CASES = [
 ]
 
 
-@pytest.mark.parametrize(("lines", "expected"), BODY_CASES)
+@table(("lines", "expected"), BODY_CASES)
 def test_a_body_is_what_came(
     lines: list[bytes | tuple[bytes, bytes, bytes]], expected: Body
 ) -> None:
@@ -172,7 +173,7 @@ def test_an_invented_message_is_recognised(raw: bytes, server: str) -> None:
     assert reason.startswith(server)
 
 
-@pytest.mark.parametrize(
+@table(
     "raw",
     [
         pytest.param(b"", id="nothing"),

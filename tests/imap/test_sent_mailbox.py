@@ -18,6 +18,7 @@ from nornmail.settings.providers import PROVIDERS, Provider
 from nornmail.testing import MailServer
 from tests.outbox.fake import lose, world
 from tests.support.dovecot import Dovecot
+from tests.support.table import table
 
 WHEN = datetime(2027, 1, 5, 8, 9, 10, tzinfo=UTC)
 MAIL = b"From: a@example.com\r\nMessage-ID: <one@example.com>\r\nSubject: one\r\n\r\nbody\r\n"
@@ -59,7 +60,7 @@ def test_a_name_that_is_given_is_taken(server: MailServer) -> None:
     assert sent.has("<one@example.com>")
 
 
-@pytest.mark.parametrize(
+@table(
     ("host", "port", "saves"),
     [
         ("imap.gmail.com", 993, True),
@@ -79,7 +80,7 @@ def test_it_knows_who_saves_what_is_sent(host: str, port: int, saves: bool) -> N
     assert SentMailbox(settings, saved_by_server=not saves).server_saves_sent is not saves
 
 
-@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.title)
+@table("provider", PROVIDERS, ids=lambda provider: provider.title)
 def test_every_provider_that_keeps_sent_mail_is_known(provider: Provider) -> None:
     """One table: by the name of its preset as by its host."""
     host, port = provider.imap if provider.name else (f"imap.{provider.hosts[0]}", 993)
@@ -96,7 +97,7 @@ def listed(*names: str, delimiter: str = ".", sent: str = "") -> list[ListedMail
     return [ListedMailbox(n, marked if n == sent else frozenset(), delimiter) for n in names]
 
 
-@pytest.mark.parametrize(
+@table(
     ("mailboxes", "prefix", "name"),
     [
         pytest.param(listed("INBOX", "Sent"), "", "Sent", id="the usual name"),
@@ -171,8 +172,8 @@ class FakeConnection:
     def close(self) -> None: ...
 
 
-@pytest.mark.parametrize("code", ["", "TRYCREATE", "NONEXISTENT"])
-@pytest.mark.parametrize(
+@table("code", ["", "TRYCREATE", "NONEXISTENT"])
+@table(
     ("connection", "mailbox", "kept"),
     [
         pytest.param(FakeConnection(["INBOX"]), None, "Sent", id="none is there"),

@@ -16,6 +16,7 @@ import pytest
 from nornmail.errors import ConnectionLost
 from nornmail.imap.connection import Connection
 from nornmail.settings.imap import ImapSettings
+from tests.support.table import table
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 OURS = CERTIFICATES / "ca.pem"
@@ -202,8 +203,8 @@ def settings(server: Server, attack: Attack, kind: str) -> ImapSettings:
 
 
 @pytest.mark.usefixtures("localhost")
-@pytest.mark.parametrize("kind", SECRETS)
-@pytest.mark.parametrize("attack", [pytest.param(a, id=name) for name, a in ATTACKS.items()])
+@table("kind", SECRETS)
+@table("attack", [pytest.param(a, id=name) for name, a in ATTACKS.items()])
 def test_it_is_refused_before_anything_secret_is_sent(attack: Attack, kind: str) -> None:
     with Server(attack) as server, pytest.raises(ConnectionLost):
         Connection.open(settings(server, attack, kind))

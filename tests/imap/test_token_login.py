@@ -23,6 +23,7 @@ from nornmail.net.sasl import refusal_status
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
 from tests.imap.fake import Answer, FakeSocket, connection
+from tests.support.table import table
 
 TOKEN = "ya29.s3cr3t-t0ken"
 OTHER = "ya29.an0ther-t0ken"
@@ -50,7 +51,7 @@ def with_token(sock: FakeSocket, token: Callable[[], str], **more: Any) -> Conne
     return connection(sock, select=False, password=None, token=token, **more)
 
 
-@pytest.mark.parametrize(
+@table(
     ("offered", "mechanism", "message"),
     [
         pytest.param(b"AUTH=XOAUTH2 AUTH=OAUTHBEARER", b"OAUTHBEARER", OAUTHBEARER, id="both"),
@@ -61,7 +62,7 @@ def with_token(sock: FakeSocket, token: Callable[[], str], **more: Any) -> Conne
         pytest.param(b"LOGINDISABLED AUTH=XOAUTH2", b"XOAUTH2", XOAUTH2, id="LOGINDISABLED"),
     ],
 )
-@pytest.mark.parametrize("initial", [True, False], ids=["SASL-IR", "a continuation"])
+@table("initial", [True, False], ids=["SASL-IR", "a continuation"])
 def test_the_token_goes_as_the_server_takes_it(
     offered: bytes, mechanism: bytes, message: bytes, initial: bool
 ) -> None:
@@ -192,7 +193,7 @@ def test_an_error_of_the_callback_after_a_refusal_is_trouble_that_passes() -> No
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     "given",
     [
         pytest.param(None, id="None"),
@@ -285,7 +286,7 @@ def test_an_observer_does_not_see_the_token() -> None:
     assert seen == [b"AUTHENTICATE ****"] * 2
 
 
-@pytest.mark.parametrize(
+@table(
     ("challenge", "status"),
     [
         pytest.param(b"eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIiwic2NvcGUiOiJodHRwczovL21h"

@@ -17,9 +17,10 @@ from nornmail.imap.tokens import (
     number,
     values,
 )
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("pieces", "expected"),
     [
         pytest.param([b"UID 5"], [b"UID", b"5"], id="atoms are split at blanks"),
@@ -86,7 +87,7 @@ def test_bombs_are_protocol_errors(text: bytes) -> None:
         values([text])
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "expected"),
     [
         pytest.param(b"BODY[] {75}", (b"BODY[] ", b"75"), id="a literal"),
@@ -110,7 +111,7 @@ def test_a_line_announces_a_literal(line: bytes, expected: tuple[bytes, bytes] |
     assert announced_literal(line) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("token", "expected"),
     [
         pytest.param(Atom(b"0"), 0, id="zero"),

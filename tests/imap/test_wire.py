@@ -12,6 +12,7 @@ from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.responses import Exists, Fetch, Status, Unknown
 from nornmail.imap.wire import Wire
 from tests.imap.fake import BUDGET, GREETING, PASSWORD, FakeClock, FakeSocket, wire
+from tests.support.table import table
 
 
 def _run(one: Wire, budget: Budget = BUDGET) -> list[object]:
@@ -20,7 +21,7 @@ def _run(one: Wire, budget: Budget = BUDGET) -> list[object]:
     return list(reply.untagged)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 5, 64, None], ids=lambda size: f"in pieces of {size}")
+@table("chunk", [1, 2, 5, 64, None], ids=lambda size: f"in pieces of {size}")
 def test_a_session_reads_the_same_in_any_pieces(chunk: int | None) -> None:
     body = b"Subject: x\r\n\r\nA1 OK no\r\n* BYE no {3}\r\n"
     answer = b"* 1 FETCH (UID 5 BODY[] {%d}\r\n%s FLAGS ())\r\n* 4 EXISTS\r\n" % (len(body), body)
@@ -31,7 +32,7 @@ def test_a_session_reads_the_same_in_any_pieces(chunk: int | None) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "expected"),
     [
         pytest.param(b"%T OK\r\n", [], id="a tagged OK without text"),
@@ -69,7 +70,7 @@ def test_harmless_faults_are_taken_as_they_are_meant(answer: bytes, expected: li
     assert _run(wire(FakeSocket({"NOOP": answer}))) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     "answer",
     [
         pytest.param(
@@ -97,7 +98,7 @@ def test_a_literal_may_be_as_large_as_the_cap() -> None:
     assert _run(wire(FakeSocket({"NOOP": answer}))) == [Fetch(1, {"BODY[]": b"x" * 1000})]
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "words"),
     [
         pytest.param(b"* BYE\r\n", "closed the connection", id="a BYE without text"),
@@ -180,7 +181,7 @@ def test_log_out_closes_when_it_fails() -> None:
     assert sock.closed
 
 
-@pytest.mark.parametrize(
+@table(
     ("greeting", "error", "words"),
     [
         pytest.param(b"* BYE [ALERT] too busy\r\n", ConnectionLost, "too busy", id="BYE"),

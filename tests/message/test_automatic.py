@@ -208,7 +208,7 @@ def test_a_person(fields: dict[str, bytes]) -> None:
     assert not found
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "kind"),
     [
         pytest.param(

@@ -133,7 +133,7 @@ def test_pieces_of_base64_that_lost_a_sign_of_padding_are_decoded() -> None:
     assert decode_transfer(b"QQ==QQ=QUI=QQ==", "base64") == b"AAABA"
 
 
-@pytest.mark.parametrize(
+@table(
     ("footer", "kept"),
     [
         pytest.param(b"", b"AA", id="none"),

@@ -241,7 +241,7 @@ def test_a_file_name_in_a_field(field: str, filename: str | None) -> None:
     assert parse_disposition(field)[1].get("filename") == filename
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "media_type"),
     [
         pytest.param("Text/HTML; charset=x", "text/html", id="case"),
@@ -267,7 +267,7 @@ def test_headers_are_an_ordered_mapping_without_case() -> None:
     assert len(headers) == 3
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "subject", "text"),
     [
         pytest.param(b"From me Mon\nSubject: s\n\nb", "s", "b", id="an envelope line of mbox"),

@@ -6,8 +6,6 @@ import random
 import re
 import unicodedata
 
-import pytest
-
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
 from tests.support.table import table
@@ -85,7 +83,7 @@ def attempt(rng: random.Random, mark: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
+@table("seed", range(5))
 def test_no_words_of_a_sender_close_the_fence_or_forge_a_line(seed: int) -> None:
     rng = random.Random(seed)
     mark = "0123456789abcdef"

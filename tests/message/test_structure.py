@@ -533,7 +533,7 @@ def test_the_host_is_always_shown_whole() -> None:
     assert read.text == f"click (https://{host}/{'x' * 24}\u2026)"
 
 
-@pytest.mark.parametrize(
+@table(
     ("html", "text"),
     [
         pytest.param(
@@ -567,7 +567,7 @@ def test_an_address_that_stands_twice_in_a_row_is_shown_once(html: str, text: st
     assert message(part("text/html", html)).text == text
 
 
-@pytest.mark.parametrize(
+@table(
     ("whole", "links"),
     [
         pytest.param(

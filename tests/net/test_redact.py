@@ -8,9 +8,10 @@ import pytest
 
 from nornmail.errors import ConnectionLost, ProtocolError, Throttled
 from nornmail.net.redact import MASK, MAX_TEXT, Redactor, error_text, map_exceptions
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("secrets", "text", "shown"),
     [
         pytest.param(["hunter22"], "no hunter22 here", f"no {MASK} here", id="a secret"),
@@ -28,7 +29,7 @@ def test_a_text_is_made_fit_to_be_shown(secrets: list[str], text: str, shown: st
     assert Redactor(*secrets)(text) == shown
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "kind", "words"),
     [
         pytest.param(TimeoutError(), ConnectionLost, "LOGIN: the server did not answer", id="time"),

@@ -16,9 +16,10 @@ from nornmail.net.sasl import (
     token_mechanisms,
     xoauth2,
 )
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("password", "sent"),
     [
         pytest.param("abcd\u00a0efgh\u00a0ijkl\u00a0mnop", "abcdefghijklmnop", id="Gmail's page"),
@@ -43,7 +44,7 @@ def test_the_preferred_mechanism_comes_first() -> None:
     assert password_mechanisms(["NTLM"], "u", "p") == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("mechanism", "limit", "initial", "answers"),
     [
         pytest.param(plain("u", "p"), 100, "AHUAcA==", ["*"], id="PLAIN is cancelled"),
@@ -69,7 +70,7 @@ def test_no_repr_shows_a_secret() -> None:
     assert "hush" not in repr(plain("agent", "hush-hush"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "advice"),
     [
         pytest.param(

@@ -28,6 +28,7 @@ from nornmail.settings.imap import ImapSettings
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Session
 from tests.imap.fake import FakeClock
+from tests.support.table import table
 
 HOST = "mail.example.com"
 NAMES = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]
@@ -338,7 +339,7 @@ def test_whatever_a_server_leaves_waiting_can_be_aborted(
         open_session(address, tls, abort)
 
 
-@pytest.mark.parametrize(
+@table(
     ("reason", "words"),
     [
         pytest.param("UNSUPPORTED_PROTOCOL", "TLS older than 1.2", id="TLS 1.1"),

@@ -6,6 +6,7 @@ import pytest
 
 from nornmail import Message, RecipientNotAllowed, ReplyRefused, parse_message
 from tests.outbox.fake import World, world
+from tests.support.table import table
 
 TO = "kim@example.com"
 
@@ -63,7 +64,7 @@ def test_what_the_standard_library_cannot_encode_goes_as_a_file() -> None:
     assert attached.content == message.raw
 
 
-@pytest.mark.parametrize(
+@table(
     ("subject", "expected"),
     [
         ("Plans", "Fwd: Plans"),
@@ -79,7 +80,7 @@ def test_the_subject_has_one_mark(subject: str, expected: str) -> None:
     assert forwarded(one).subject == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("message", "to", "kind"),
     [
         pytest.param(mail("Auto-Submitted: auto-replied\r\n"), TO, "auto-reply", id="a vacation"),
@@ -134,7 +135,7 @@ def test_the_fence_holds_for_every_recipient_of_a_forward() -> None:
     one.mailer.forward(mail(), TO)
 
 
-@pytest.mark.parametrize(
+@table(
     ("sender", "reply_to", "to", "refused"),
     [
         ("noreply@example.org", "", "author", True),

@@ -39,6 +39,7 @@ from tests.outbox.fake import (
     refuse,
     world,
 )
+from tests.support.table import table
 
 TO = "ann@example.org"
 
@@ -92,7 +93,7 @@ def test_without_a_key_each_call_is_a_message_of_its_own() -> None:
     assert one.server.addresses() == [TO] * 3
 
 
-@pytest.mark.parametrize("key", ["", "a\nb", "x" * 201, "\x1b[2J", "\ud800"], ids=ascii)
+@table("key", ["", "a\nb", "x" * 201, "\x1b[2J", "\ud800"], ids=ascii)
 def test_a_key_that_cannot_be_shown_is_refused(key: str) -> None:
     with pytest.raises(ConfigurationError, match="key"):
         world().mailer.send(TO, "hello", "hello", key=key)
@@ -722,8 +723,8 @@ def test_seeded_answers_end_well_for_every_recipient() -> None:
     )
 
 
-@pytest.mark.parametrize("code", [0, 421, 450, 451])
-@pytest.mark.parametrize("number", [1, 2])
+@table("code", [0, 421, 450, 451])
+@table("number", [1, 2])
 def test_a_server_that_ends_its_connections_between_messages_delays_nothing(
     number: int, code: int
 ) -> None:

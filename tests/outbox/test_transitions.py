@@ -13,6 +13,7 @@ from nornmail.outbox import transitions
 from nornmail.outbox.transitions import SendLimits, apply_request, retry_delay, until_slot
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
 from nornmail.smtp.transaction import Outcome, Submission
+from tests.support.table import table
 
 NOW = 1_000_000.0
 P, A, R, U, B = (
@@ -28,7 +29,7 @@ def letter(state: QueueState, *standings: RecipientStatus) -> QueuedMessage:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("sent", "limits", "wait"),
     [
         pytest.param([], SendLimits(1, 1), 0, id="nothing was sent"),
@@ -69,7 +70,7 @@ def test_waits_double_up_to_an_hour_with_some_chance_in_them() -> None:
         assert 0.75 * middle <= wait <= 1.25 * middle
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "wish", "state", "standings"),
     [
         ((QueueState.QUEUED, P), OperatorRequest.RETRY, "queued", [P]),
@@ -106,8 +107,8 @@ def test_what_a_wish_makes_of_a_letter(
         assert (after.attempts, after.tried_at, after.due_at) == (0, 0.0, NOW)
 
 
-@pytest.mark.parametrize("wish", OperatorRequest)
-@pytest.mark.parametrize("state", QueueState)
+@table("wish", OperatorRequest)
+@table("state", QueueState)
 def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorRequest) -> None:
     assert apply_request(replace(letter(state, P), dropped=True), wish, NOW) is None
 
@@ -130,7 +131,7 @@ def test_who_is_in_doubt_when_the_connection_falls(
     assert [one.status for one in after.recipients] == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("outcome", "code", "text", "kind"),
     [
         (Outcome.DEFERRED, 421, "bye", "rate"),

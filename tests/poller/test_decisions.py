@@ -26,6 +26,7 @@ from nornmail.poller.decisions import (
     recognise,
 )
 from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, until_due
+from tests.support.table import table
 
 EPOCH = Epoch(number=1, uid_validity=7, boundary=1, matched=True, begun_at=0.0)
 
@@ -35,7 +36,7 @@ def entry(uid: int = 1, **facts: Any) -> Entry:
     return replace(made, **facts)
 
 
-@pytest.mark.parametrize(
+@table(
     ("failures", "state", "wait"),
     [
         pytest.param(1, State.WAITING, 60, id="the first failure waits a minute"),
@@ -69,7 +70,7 @@ def test_a_delay_that_is_none_is_refused(delay: float) -> None:
         RetryPolicy(delays=(delay,))
 
 
-@pytest.mark.parametrize(
+@table(
     ("due_at", "due"),
     [
         pytest.param(999.0, True, id="its time has passed"),
@@ -93,7 +94,7 @@ def test_backoff_doubles_with_jitter_up_to_five_minutes() -> None:
         assert whole / 2 <= wait <= whole
 
 
-@pytest.mark.parametrize(
+@table(
     ("sizes", "messages", "octets", "expected"),
     [
         pytest.param({}, 10, 100, [], id="nothing gives no batch"),
@@ -110,7 +111,7 @@ def test_batches_are_bounded(
     assert list(made) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("validity", "uid_next", "highest", "word"),
     [
         pytest.param(7, 10, 9, "", id="all as it was"),
@@ -132,7 +133,7 @@ def test_what_begins_a_new_epoch(
     assert bool(reason) == bool(word)
 
 
-@pytest.mark.parametrize(
+@table(
     ("uid_next", "highest", "boundary"),
     [
         pytest.param(10, 9, 10, id="UIDNEXT"),
@@ -148,7 +149,7 @@ def test_the_boundary_lies_above_all_that_stood_there(
     assert boundary_of(uid_next, highest) == boundary
 
 
-@pytest.mark.parametrize(
+@table(
     ("received", "cut", "off"),
     [
         pytest.param(10.0, None, False, id="without a cut nothing is old"),
@@ -166,7 +167,7 @@ NEWCOMER = Candidate(uid=5, size=100, received_at=None, header_digest="h", has_m
 KNOWN = entry(size=100, digest=Digest("h", "b"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("candidate", "known", "same", "needs"),
     [
         pytest.param(NEWCOMER, [KNOWN], 1, False, id="headers, Message-ID and size agree"),
@@ -203,7 +204,7 @@ def test_when_headers_do_not_tell(
     assert needs_body(candidate, known, same) is needs
 
 
-@pytest.mark.parametrize(
+@table(
     ("known", "digest", "size", "found"),
     [
         pytest.param([], Digest("h", "b"), 1, False, id="nothing is known"),
@@ -249,7 +250,7 @@ def test_one_entry_stands_for_a_message_in_all_its_inboxes() -> None:
     assert one_for_each([]) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("siblings", "expected"),
     [
         pytest.param({"": State.HANDLED}, True, id="one callback that handled it"),

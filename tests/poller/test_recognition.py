@@ -10,11 +10,12 @@ from nornmail.poller.recognition import (
     header_block,
     header_digest_of,
 )
+from tests.support.table import table
 
 RAW = b"From: a@b.test\r\nSubject: x\r\n\tfolded\r\nMessage-ID: <1@b>\r\n\r\nbody\r\nmore\r\n"
 
 
-@pytest.mark.parametrize(
+@table(
     "stored",
     [
         pytest.param(RAW, id="as it was"),
@@ -60,7 +61,7 @@ def test_headers_alone_have_no_body_digest() -> None:
     assert header_digest_of(header) == header_digest_of(RAW) == digest_of(RAW).header
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "block"),
     [
         pytest.param(b"", b"", id="nothing"),

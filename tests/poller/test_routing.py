@@ -10,6 +10,7 @@ from nornmail import ConfigurationError, Message, parse_message
 from nornmail.message.addresses import canonical
 from nornmail.model import Inbox
 from nornmail.poller.inboxes import route
+from tests.support.table import table
 
 SUPPORT, SALES, OPS = "support@example.com", "sales@example.com", "ops@example.com"
 ACCOUNT = "agent@example.com"
@@ -26,7 +27,7 @@ def routed(headers: str, *addresses: str) -> list[str]:
     return [inbox.address for inbox in route(parse_message(raw), inboxes)]
 
 
-@pytest.mark.parametrize(
+@table(
     ("headers", "expected"),
     [
         pytest.param(f"To: {SUPPORT}", [SUPPORT], id="To"),
@@ -90,8 +91,8 @@ def test_a_message_is_for_the_inboxes_that_it_is_addressed_to(
     assert routed(headers) == expected
 
 
-@pytest.mark.parametrize("field", ["Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To"])
-@pytest.mark.parametrize(
+@table("field", ["Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To"])
+@table(
     ("headers", "expected"),
     [
         pytest.param("To: announce@lists.example.org", [SUPPORT], id="a list's copy"),
@@ -127,7 +128,7 @@ def test_an_account_that_every_delivery_names_gets_no_more_than_its_own(
     assert routed(f"Delivered-To: {ACCOUNT}\n{headers}", SUPPORT, ACCOUNT) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("to", "addresses", "expected"),
     [
         ("a+x@example.com", ("a+x@example.com",), ["a+x@example.com"]),
@@ -154,7 +155,7 @@ def test_an_inbox_with_a_tag_matches_exactly(
     assert routed(f"To: {to}", *addresses) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     ("one", "other"),
     [
         pytest.param("info@bücher.example", "info@xn--bcher-kva.example", id="the ASCII form"),
@@ -184,7 +185,7 @@ def test_a_domain_that_cannot_be_one_is_compared_as_it_stands(domain: str) -> No
     assert canonical(f"A@{domain}") == f"a@{domain}"
 
 
-@pytest.mark.parametrize(
+@table(
     "address",
     ["", "support", "@example.com", "support@", "a b@example.com", "a@b, c@d", "<a@b>", "a@b\n"],
 )

@@ -13,6 +13,7 @@ import pytest
 from nornmail import ConfigurationError, parse_message
 from nornmail.poller.workers import Schedule, check_order, order_key
 from nornmail.settings.imap import MAX_WORKERS, check_workers
+from tests.support.table import table
 
 SEED = 1
 
@@ -98,7 +99,7 @@ BARE_AGAIN = message("From: KIM@example.org", "Subject: s", inbox="a@x")
 BARE_ELSEWHERE = message("From: kim@example.org", inbox="b@x")
 
 
-@pytest.mark.parametrize(
+@table(
     ("order_by", "one", "other", "same"),
     [
         pytest.param("conversation", FIRST, ANSWER, True, id="an answer is of the conversation"),
@@ -125,7 +126,7 @@ def test_without_a_key_a_message_waits_for_no_other(order_by: Any) -> None:
     assert order_key(FIRST, order_by) is None
 
 
-@pytest.mark.parametrize("workers", [0, MAX_WORKERS + 1, True, "4", 2.0], ids=repr)
+@table("workers", [0, MAX_WORKERS + 1, True, "4", 2.0], ids=repr)
 def test_a_number_of_workers_that_cannot_be_used_is_refused(workers: Any) -> None:
     with pytest.raises(ConfigurationError, match="NORNMAIL_WORKERS"):
         check_workers(workers)

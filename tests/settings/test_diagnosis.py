@@ -8,6 +8,7 @@ import pytest
 
 from nornmail import ConfigurationError, ImapSettings, SmtpSettings, diagnose_settings
 from nornmail.cli.check import format_check
+from tests.support.table import table
 
 
 def lines(imap: dict[str, Any], smtp: dict[str, Any] | None = None, *names: str) -> list[str]:
@@ -18,7 +19,7 @@ def lines(imap: dict[str, Any], smtp: dict[str, Any] | None = None, *names: str)
     return [format_check(check) for check in checks if check.advice or not check.ok]
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "meant"),
     [
         pytest.param("IMAP_STARTTSL", "IMAP_STARTTLS", id="two letters the wrong way round"),
@@ -36,7 +37,7 @@ def test_a_misspelt_variable_is_named_with_the_right_one(name: str, meant: str) 
     assert f"did you mean {meant}?" in line
 
 
-@pytest.mark.parametrize("name", ["IMAP_HOST", "SMTP_USE_SSL", "EMAIL_DOMAIN", "NORNMAIL_BIND",
+@table("name", ["IMAP_HOST", "SMTP_USE_SSL", "EMAIL_DOMAIN", "NORNMAIL_BIND",
                                   "IMAP_CONNECTION_POOL", "PATH", "XIMAP_HOTS"])  # fmt: skip
 def test_a_variable_of_ours_or_of_others_is_none_of_its_business(name: str) -> None:
     assert lines({}, None, name) == []
@@ -45,7 +46,7 @@ def test_a_variable_of_ours_or_of_others_is_none_of_its_business(name: str) -> N
 CLEAR = {"use_ssl": False, "username": "a", "password": "hush"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("imap", "smtp", "words"),
     [
         pytest.param({"username": "a"}, None, ["FAILED", "IMAP_PASSWORD is missing"], id="none"),
@@ -70,7 +71,7 @@ def test_what_a_start_would_find_is_said(
     assert "hush" not in line
 
 
-@pytest.mark.parametrize(
+@table(
     "imap",
     [
         pytest.param({"username": "a", "password": "hush"}, id="inside TLS"),
@@ -85,7 +86,7 @@ def test_what_is_well_is_not_worth_a_line(imap: dict[str, Any]) -> None:
     assert lines(imap) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("imap", "smtp", "words"),
     [
         pytest.param(

@@ -20,11 +20,12 @@ from nornmail import (
 from nornmail.outbox.mailer import limits_of
 from nornmail.settings.domains import read_domain_rules
 from nornmail.testing import MailServer
+from tests.support.table import table
 
 USER = "agent@example.com"
 
 
-@pytest.mark.parametrize(
+@table(
     ("allow", "block", "domain", "refused"),
     [
         pytest.param(None, None, "a.example", "", id="no rules"),
@@ -50,7 +51,7 @@ def test_a_pattern_matches_the_whole_domain_and_the_blocklist_wins(
     assert bool(refused) == bool(reason)
 
 
-@pytest.mark.parametrize(
+@table(
     ("settings", "variable", "value"),
     [
         pytest.param(ImapSettings, "INBOUND_DOMAIN_ALLOWLIST", "(", id="an inbound allowlist"),
@@ -105,7 +106,7 @@ def test_refused_mail_is_passed_over_with_its_reason_and_left_as_it_is() -> None
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("to", "allowed"),
     [
         pytest.param("ann@good.example", True, id="an allowed domain"),

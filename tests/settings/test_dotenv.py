@@ -9,9 +9,10 @@ import pytest
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.env import MAX_FILE_BYTES, parse_env, read_environment
+from tests.support.table import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "value"),
     [
         pytest.param("NAME=value", "value", id="bare"),

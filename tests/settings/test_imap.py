@@ -9,6 +9,7 @@ import pytest
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.imap import ImapSettings, same_mailbox, start_instant
+from tests.support.table import table
 
 HOST = {"IMAP_HOST": "imap.example.com"}
 
@@ -33,7 +34,7 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("variable", "text", "field", "value"),
     [
         pytest.param("IMAP_PORT", "1993", "port", 1993, id="a port"),
@@ -87,7 +88,7 @@ def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: 
     assert getattr(ImapSettings.from_env({**HOST, variable: text}), field) == value
 
 
-@pytest.mark.parametrize(
+@table(
     ("variables", "words"),
     [
         pytest.param({"IMAP_HOST": ""}, ["IMAP_HOST", "missing"], id="no host"),
@@ -167,7 +168,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "variable"),
     [
         pytest.param({"port": "993"}, "IMAP_PORT", id="a port as text"),

@@ -9,6 +9,7 @@ import pytest
 
 from nornmail import ConfigurationError, ImapSettings, SmtpSettings, diagnose
 from nornmail.settings.providers import PRESETS, UNKNOWN, describe, provider_of
+from tests.support.table import table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "settings.md"
 
@@ -33,7 +34,7 @@ def test_the_presets_of_the_guide(name: str, imap: tuple[str, int], smtp: tuple[
     assert sending.use_tls
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@table("name", PRESETS)
 def test_every_preset_makes_settings_by_hand_and_from_the_environment(name: str) -> None:
     environ = {"EMAIL_PRESET": name, "IMAP_USERNAME": "a@example.com", "IMAP_PASSWORD": "x"}
     by_hand = ImapSettings.for_provider(name, username="a@example.com", password="x")
@@ -136,7 +137,7 @@ def test_a_server_is_known_by_its_address(host: str, port: int, title: str) -> N
     assert provider_of(host, port).title == title
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "words"),
     [
         pytest.param("gmail", ["app password", "15 connections", "[Gmail]/Trash"], id="Gmail"),

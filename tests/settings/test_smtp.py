@@ -8,6 +8,7 @@ import pytest
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.smtp import SmtpSettings
+from tests.support.table import table
 
 HOST = {"SMTP_HOST": "smtp.example.com"}
 
@@ -28,7 +29,7 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("variables", "field", "value"),
     [
         pytest.param({"SMTP_PORT": "2525"}, "port", 2525, id="a port"),
@@ -53,7 +54,7 @@ def test_a_variable_sets_a_field(variables: dict[str, str], field: str, value: o
     assert getattr(SmtpSettings.from_env(HOST | variables), field) == value
 
 
-@pytest.mark.parametrize(
+@table(
     ("variables", "named"),
     [
         pytest.param({"SMTP_HOST": ""}, ["SMTP_HOST", "missing"], id="no host"),
@@ -84,7 +85,7 @@ def test_a_wrong_variable_is_named(variables: dict[str, str], named: list[str]) 
     assert "hush" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("fields", "variable"),
     [
         pytest.param({"host": 5}, "SMTP_HOST", id="a host"),

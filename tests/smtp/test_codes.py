@@ -7,6 +7,7 @@ import pytest
 from nornmail.smtp.session import Session
 from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import scripted
+from tests.support.table import table
 
 OK = b"250 ok\r\n"
 
@@ -81,7 +82,7 @@ CODES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("stage", "said", "outcome", "who", "code", "usable"), CODES)
+@table(("stage", "said", "outcome", "who", "code", "usable"), CODES)
 def test_a_reply_has_its_meaning_for_each_recipient(
     stage: str, said: list[bytes], outcome: str, who: str, code: int, usable: bool
 ) -> None:

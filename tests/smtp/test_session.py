@@ -14,6 +14,7 @@ from nornmail.smtp.transaction import PIPELINED, Outcome, Submission
 from nornmail.smtp.wire import Wire
 from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted
+from tests.support.table import table
 
 OK = b"250 ok\r\n"
 BRIEF = 0.1
@@ -39,8 +40,8 @@ FALLS = [
 ]
 
 
-@pytest.mark.parametrize(("stage", "outcome", "who"), FALLS)
-@pytest.mark.parametrize(
+@table(("stage", "outcome", "who"), FALLS)
+@table(
     "how",
     [
         pytest.param(HANG_UP, id="the server hangs up"),
@@ -305,7 +306,7 @@ def test_the_words_of_a_long_reply_become_one_line() -> None:
     assert found.text == "5.7.26 This mail has been blocked as it is not signed. Bye [31mé\ufffd"
 
 
-@pytest.mark.parametrize(
+@table(
     ("features", "expected"),
     [
         pytest.param(b"250 ready\r\n", "", id="nothing is offered"),
@@ -349,7 +350,7 @@ UNFIT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("to", "raw", "why"), UNFIT)
+@table(("to", "raw", "why"), UNFIT)
 def test_what_cannot_be_handed_in_is_refused_before_anything_is_said(
     to: list[str], raw: bytes, why: str
 ) -> None:

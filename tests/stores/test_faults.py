@@ -20,6 +20,7 @@ from tests.stores.support import (
     run,
     start,
 )
+from tests.support.table import table
 
 KILLS = 40
 """In the long run."""
@@ -184,7 +185,7 @@ except StoreError as error:
 """
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "name"),
     [
         ("json", "."),

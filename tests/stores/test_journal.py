@@ -12,6 +12,7 @@ import pytest
 
 from nornmail.stores.json_files import Files
 from nornmail.stores.json_journal import Damaged, Journal, Lines, read_lines, write_line
+from tests.support.table import table
 
 VALUES: list[dict[str, Any]] = [
     {"n": 1},
@@ -28,7 +29,7 @@ def test_lines_come_back_as_they_went_in() -> None:
     assert read_lines(b"").values == []
 
 
-@pytest.mark.parametrize("cut", range(len(LINES[2])))
+@table("cut", range(len(LINES[2])))
 def test_a_last_line_that_was_cut_off_anywhere_is_left_out(cut: int) -> None:
     torn = WHOLE[: len(WHOLE) - len(LINES[2]) + cut]
     if cut == len(LINES[2]) - 1:
@@ -45,7 +46,7 @@ def test_octets_that_never_reached_the_disk_were_cut_off(lost: bytes) -> None:
     assert read_lines(WHOLE + lost).values == VALUES
 
 
-@pytest.mark.parametrize("at", range(len(WHOLE)))
+@table("at", range(len(WHOLE)))
 def test_no_flipped_bit_loses_a_line_silently(at: int) -> None:
     for bit in range(8):
         data = bytearray(WHOLE)
@@ -57,7 +58,7 @@ def test_no_flipped_bit_loses_a_line_silently(at: int) -> None:
         pytest.fail(f"octet {at}, bit {bit}: {found}")
 
 
-@pytest.mark.parametrize(
+@table(
     "data",
     [
         pytest.param(LINES[0] + LINES[1][:20] + b"\n" + LINES[2], id="cut off in the middle"),

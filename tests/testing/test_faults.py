@@ -13,6 +13,7 @@ import pytest
 from nornmail.testing import VENDORS, MailServer, faults
 from nornmail.testing.imap.session import COMMANDS
 from nornmail.testing.state import ALL_CAPABILITIES
+from tests.support.table import table
 from tests.testing.raw_client import USER, RawClient
 
 RAW = b"Subject: hello\r\n\r\nbody\r\n"
@@ -306,7 +307,7 @@ def test_when_a_fault_fires(
     assert [n for n, answer in enumerate(answers, 1) if answer.startswith(b"tag NO")] == refused
 
 
-@pytest.mark.parametrize(
+@table(
     ("make", "complaint"),
     [
         pytest.param(lambda: faults.Silent("NOOP", times=0), "times must count from 1", id="times"),

@@ -21,6 +21,7 @@ import pytest
 from nornmail.testing import MailServer
 from nornmail.testing.http_interface import HttpInterface
 from nornmail.testing.shown_mail import ShownMail
+from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 
 KIM = "kim@example.org"
@@ -236,7 +237,7 @@ def test_the_html_of_a_message_is_shut_in(server: MailServer, client: Client) ->
     assert client.error("GET", f"/api/message/attachment?{place}&number=2")[0] == 404
 
 
-@pytest.mark.parametrize(
+@table(
     "raw",
     [
         b"",

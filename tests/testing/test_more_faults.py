@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from nornmail.testing import MailServer, faults
+from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient, until_connected
 
 TOKEN = "fresh-token"
@@ -22,7 +23,7 @@ def filled(server: MailServer) -> MailServer:
     return server
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     sorted(
         kind.__name__

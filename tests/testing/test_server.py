@@ -18,6 +18,7 @@ import pytest
 
 from nornmail import Mailer, MemoryStateStore, Poller
 from nornmail.testing import MISSING, MailServer, StoredMessage, smtp_faults
+from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 from tests.testing.smtp.raw import RawClient as SmtpClient
 
@@ -314,7 +315,7 @@ def test_the_transcript_has_everything_but_the_passwords(server: MailServer) -> 
     assert "[1] S: t6 OK completed" in everything
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "wire"),
     [
         ("Entwürfe", b"Entw&APw-rfe"),

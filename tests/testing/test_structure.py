@@ -10,6 +10,7 @@ from nornmail.testing.imap.fetch import parse_section, section_of
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.imap.mime_parts import MAX_DEPTH, MAX_PARTS, Part, parse_parts
 from nornmail.testing.imap.structure import render_envelope, render_structure
+from tests.support.table import table
 from tests.testing.odd_addresses import ADDRESSES
 from tests.testing.odd_letters import CONTENT_TYPES, FIELDS, TREES
 
@@ -20,28 +21,28 @@ def section(raw: bytes, text: bytes) -> bytes:
     return section_of(parse_parts(raw), parse_section(Cursor([text + b"]"])))
 
 
-@pytest.mark.parametrize("case", ADDRESSES)
+@table("case", ADDRESSES)
 def test_addresses(case: str) -> None:
     value, told = ADDRESSES[case]
     envelope = render_envelope(parse_parts(b"To: " + value + b"\r\n\r\n"))
     assert envelope == b"(NIL NIL NIL NIL NIL " + told + b" NIL NIL NIL NIL)"
 
 
-@pytest.mark.parametrize("case", CONTENT_TYPES)
+@table("case", CONTENT_TYPES)
 def test_content_types(case: str) -> None:
     value, told = CONTENT_TYPES[case]
     raw = b"Content-Type: " + value + b"\r\n\r\nhello\r\n"
     assert render_structure(parse_parts(raw), extended=False) == told
 
 
-@pytest.mark.parametrize("case", FIELDS)
+@table("case", FIELDS)
 def test_fields_of_a_part(case: str) -> None:
     field, told = FIELDS[case]
     raw = b"Content-Type: image/png\r\n" + field + b"\r\n\r\nhello\r\n"
     assert render_structure(parse_parts(raw), extended=True) == told
 
 
-@pytest.mark.parametrize("case", TREES)
+@table("case", TREES)
 def test_trees_of_parts(case: str) -> None:
     raw, told = TREES[case]
     assert render_structure(parse_parts(raw), extended=False) == told
@@ -88,7 +89,7 @@ NESTED = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "octets"),
     [
         (b"1", b"one"),
@@ -125,7 +126,7 @@ def test_a_message_that_is_no_multipart_has_one_part() -> None:
     assert section(raw, b"2") == section(raw, b"1.1") == b""
 
 
-@pytest.mark.parametrize(
+@table(
     "name", [b"MIME", b"1.", b"0", b"1.0", b"01", b"1..2", b"HEADER.FIELDS ()", b"BODY", b"1.FLAGS"]
 )
 def test_what_is_no_section(name: bytes) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nornmail.testing import MailServer, faults
 from nornmail.testing.vendors import VENDORS
+from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient, until_connected
 
 LOGIN = f'LOGIN {USER} "{PASSWORD}"'.encode()
@@ -41,7 +42,7 @@ def hear_greeting(like: str) -> bytes:
         return client.line()
 
 
-@pytest.mark.parametrize("like", VENDORS)
+@table("like", VENDORS)
 def test_what_it_shows_is_what_it_can(like: str) -> None:
     profile = VENDORS[like]
     assert profile.before is not None

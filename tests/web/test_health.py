@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
-
 from nornmail.poller.status import PollerState, Status
 from nornmail.web import application
 from nornmail.web.application import WELL, health
+from tests.support.table import table
 from tests.web.support import World, call
 
 NOW = datetime(2027, 1, 15, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("state", PollerState)
+@table("state", PollerState)
 def test_every_state_is_well_or_not(state: PollerState) -> None:
     answer = health(Status(state=state, since=NOW, reason="why"), details=True)
     assert answer.status == (200 if state in WELL else 503)

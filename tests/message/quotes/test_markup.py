@@ -266,7 +266,7 @@ Content-Type: text/html; charset=utf-8
 """
 
 
-@pytest.mark.parametrize(
+@table(
     ("plain", "html", "new"),
     [
         pytest.param(

@@ -404,7 +404,7 @@ def test_history_goes_whatever_its_head_looks_like(mark: str) -> None:
     assert new_text(f"{ANSWER}\n\n\n{mark}") == ANSWER
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         pytest.param("The prices of 5 Jan 2024:\n\n| Lamp | 5 |\n| Desk | 7 |", id="a table"),
@@ -528,7 +528,7 @@ def test_a_person_s_data_below_a_lead_in_is_no_signature(lead: str, gap: str, da
     assert new_text(ruled, sender="Ann Lee") == ruled
 
 
-@pytest.mark.parametrize(
+@table(
     "lead",
     [
         "Attendees",
@@ -592,7 +592,7 @@ def test_a_sentence_that_resembles_such_a_line_stays(line: str) -> None:
     assert new_text(f"{ANSWER}\n\n{line}") == f"{ANSWER}\n\n{line}"
 
 
-@pytest.mark.parametrize(
+@table(
     "closing",
     [
         "Beste Grüße aus Köln,\nAnn",

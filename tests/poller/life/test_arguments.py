@@ -29,6 +29,7 @@ from nornmail.model import State
 from nornmail.outbox.mailer import MailerArguments
 from nornmail.poller.poller import PollerArguments
 from nornmail.testing import MailServer
+from tests.support.table import table
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def mailer(**more: Any) -> Mailer:
     return Mailer(SmtpSettings(host="x", username="a@b.c", password="p"), dry_run=True, **more)
 
 
-@pytest.mark.parametrize(
+@table(
     ("attempt", "error", "complaint"),
     [
         (lambda: RetryPolicy(any_(5)), ConfigurationError, "must be a sequence of seconds"),

@@ -14,6 +14,7 @@ from nornmail.clock import SystemClock
 from nornmail.model import State
 from nornmail.poller.handler import CANCELLED, FILTERED, HandlerRunner, Outcome, Unwanted
 from tests.support.clock import FakeClock
+from tests.support.table import table
 
 LONG = 60.0
 """Seconds that no test takes."""
@@ -45,8 +46,8 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize("timeout", [None, LONG], ids=["in this thread", "in a thread of its own"])
-@pytest.mark.parametrize(("handler", "state", "counts", "works"), ENDS)
+@table("timeout", [None, LONG], ids=["in this thread", "in a thread of its own"])
+@table(("handler", "state", "counts", "works"), ENDS)
 def test_every_end_of_a_call_is_an_outcome(
     handler: Callable[[Message], object],
     state: State,
@@ -58,7 +59,7 @@ def test_every_end_of_a_call_is_an_outcome(
     assert (outcome.state, outcome.counts, outcome.works) == (state, counts, works)
 
 
-@pytest.mark.parametrize(
+@table(
     ("handler", "stop"),
     [
         pytest.param(raising(SystemExit(3)), SystemExit, id="it ends the program"),
@@ -251,7 +252,7 @@ def test_whatever_can_be_awaited_is(timeout: float | None) -> None:
     assert outcome.state is State.HANDLED
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "state", "stop"),
     [
         pytest.param(ValueError("no"), State.WAITING, False, id="it raises"),

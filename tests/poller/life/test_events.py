@@ -14,6 +14,7 @@ from nornmail.model import State
 from nornmail.poller.decisions import DISAGREEMENT_INTERVAL, RECONCILE_INTERVAL
 from nornmail.testing.imap.faults import Call
 from tests.poller.life.harness import INTERVAL, PASSWORD, Life
+from tests.support.table import table
 
 KINDS = [one for one in vars(events).values() if isinstance(one, type) and issubclass(one, Event)]
 
@@ -183,7 +184,7 @@ def test_no_event_and_no_log_line_has_a_text_or_a_secret(
     assert {name.split(".")[0] for name, _, _ in caplog.record_tuples} == {"nornmail"}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@table("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_event_is_a_frozen_value(kind: type[Event]) -> None:
     parameters = kind.__dataclass_params__  # type: ignore[attr-defined]  # of every dataclass
     assert parameters.frozen

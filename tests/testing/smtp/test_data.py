@@ -8,6 +8,7 @@ import pytest
 
 from nornmail.testing import MailServer
 from nornmail.testing.smtp.grammar import MessageReader
+from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, RawClient
 
 CASES = [
@@ -26,8 +27,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("stuffed", "raw"), CASES)
-@pytest.mark.parametrize("size", [1, 2, 3, 1000], ids=lambda size: f"{size} at a time")
+@table(("stuffed", "raw"), CASES)
+@table("size", [1, 2, 3, 1000], ids=lambda size: f"{size} at a time")
 def test_a_message_is_found_and_unstuffed(stuffed: bytes, raw: bytes, size: int) -> None:
     reader, rest = MessageReader(1000), b"NOOP\r\n"
     data = stuffed + rest

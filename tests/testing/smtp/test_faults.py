@@ -11,6 +11,7 @@ from nornmail.testing import MailServer
 from nornmail.testing import smtp_faults as faults
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.state import CertificateKind
+from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PASSWORD, PLAIN, USER, RawClient
 
 COMMANDS = {
@@ -309,7 +310,7 @@ def test_octets_are_injected_before_tls_begins(server: MailServer) -> None:
         assert client.codes(b"NOOP") == [250]
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "complaint"),
     [
         ("expired", "expired"),
@@ -317,7 +318,7 @@ def test_octets_are_injected_before_tls_begins(server: MailServer) -> None:
         ("self_signed", "self.signed"),
     ],
 )
-@pytest.mark.parametrize("security", ["starttls", "tls"])
+@table("security", ["starttls", "tls"])
 def test_a_bad_certificate_is_refused(security: str, kind: CertificateKind, complaint: str) -> None:
     with MailServer(tls=security == "tls", starttls=security == "starttls") as server:
         server.faults.add(faults.BadCertificate(kind=kind))
@@ -346,7 +347,7 @@ def test_a_handshake_that_fails(fault: Fault) -> None:
         client.sock.close()
 
 
-@pytest.mark.parametrize(
+@table(
     ("make", "complaint"),
     [
         pytest.param(lambda: faults.Answer("RCTP"), "did you mean 'RCPT'", id="a misspelt stage"),

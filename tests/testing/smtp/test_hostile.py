@@ -11,6 +11,7 @@ import pytest
 
 from nornmail.testing import MailServer
 from nornmail.testing.sasl import MAX_SASL_LINE
+from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PLAIN, RawClient
 
 MANY_RECIPIENTS = 10_000
@@ -39,7 +40,7 @@ def test_ten_thousand_recipients_are_answered_one_by_one(server: MailServer) -> 
     assert len(server.outbox[0].rcpt_tos) == MANY_RECIPIENTS - 1
 
 
-@pytest.mark.parametrize(
+@table(
     "data",
     [
         pytest.param(b"", id="nothing"),

@@ -9,10 +9,11 @@ import pytest
 
 from nornmail.testing import MailServer
 from nornmail.testing.smtp.delivery import addressee
+from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PASSWORD, USER, RawClient
 
 
-@pytest.mark.parametrize(
+@table(
     ("address", "account"),
     [
         pytest.param("kim@example.org", "kim@example.org", id="the name is the address"),
