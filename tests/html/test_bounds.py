@@ -172,7 +172,7 @@ def cost(html: str) -> Cost:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    return Cost(*steps, calls, peak)
+    return Cost(steps[0], calls, peak)
 
 
 @table("make", COSTLY.values(), ids=COSTLY.keys())
