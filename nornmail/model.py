@@ -139,7 +139,7 @@ UNROUTED = "*"
 class Inbox:
     """An address of a shared account, and what is called with its mail.
 
-    Mail is for an inbox when it is addressed to it: see :func:`nornmail.routing.route`.
+    Mail is for an inbox when it is addressed to it: see :func:`nornmail.poller.inboxes.route`.
 
     Args:
         address: such as ``support@example.com``. Case does not matter, and mail to
@@ -225,7 +225,7 @@ _AFTER = "after: "
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What recognises a message across epochs: see ``digest.py``.
+    """What recognises a message across epochs: :func:`nornmail.poller.recognition.digest_of`.
 
     ``body`` is ``None`` where the body was not whole.
     """

@@ -6,11 +6,13 @@ import ast
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import textwrap
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -477,6 +479,38 @@ def test_the_fields_on_the_page_are_those_of_a_draft() -> None:
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     told = {row[0]: number(row[1]) for row in table(LIMITS, "constant", "value", "why")}
     assert told == {name: value for module in LIMITED for name, value in numbers(module).items()}
+
+
+ROLE = re.compile(r":(?:func|meth|class|data|attr|mod|exc):`~?([\w.]+)`")
+
+
+def leads_somewhere(reference: str, module: ModuleType, code: str) -> bool:
+    """Whether a reference in a docstring of a module, whose code this is, leads to what exists."""
+    try:
+        pkgutil.resolve_name(reference)
+        return True
+    except (ImportError, AttributeError, ValueError):
+        pass  # it is a name of the module, or of a class in it
+    first, *rest = reference.split(".")
+    classes = [member for member in vars(module).values() if isinstance(member, type)]
+    for owner in (module, *classes):
+        member = getattr(owner, first, None)
+        if member is not None or first in getattr(owner, "__annotations__", {}):
+            return not rest or hasattr(member, rest[0])
+    return f"self.{first}" in code and not rest
+
+
+def test_references_in_docstrings_lead_somewhere() -> None:
+    lost = []
+    for source in sorted(package_directory().rglob("*.py")):
+        path = source.relative_to(package_directory().parent).with_suffix("")
+        name = ".".join(path.parts).removesuffix(".__init__")
+        code = source.read_text(encoding="utf-8")
+        references = ROLE.findall(code)
+        if references and not name.endswith("__main__"):
+            module = importlib.import_module(name)
+            lost += [f"{name}: {r}" for r in references if not leads_somewhere(r, module, code)]
+    assert not lost, "\n".join(lost)
 
 
 def test_blocks_are_found() -> None:

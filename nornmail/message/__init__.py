@@ -1,1 +1,1 @@
-"""Raw bytes in, :class:`Message` out: never an exception, and bounded."""
+"""Raw bytes in, :class:`~nornmail.message.message.Message` out: never an exception, and bounded."""

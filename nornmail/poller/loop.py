@@ -129,7 +129,7 @@ class Loop:
     def step(self) -> float:
         """Poll, unless the server is to be left alone; return the seconds to wait.
 
-        A sync request is answered after :meth:`Poller.status` shows how the poll ended.
+        A sync request is answered after :meth:`nornmail.Poller.status` shows how the poll ended.
         """
         self._may_idle = False
         request = self._requests.take()

@@ -131,7 +131,7 @@ class Poller:
         imap: where the mailbox is, and what happens to mail that was handled.
         store: where the poller writes down what became of each message; a path is opened, and
             closed by :meth:`close`.
-        on_message: called with each :class:`~nornmail.message.Message`, in the thread that polls.
+        on_message: called with each :class:`~nornmail.Message`, in the thread that polls.
             When it returns the message is handled; when it raises, the message waits and is tried
             again (rule 3 of the delivery contract).
         inboxes: the addresses that share the account, each with its own callback, or with

@@ -62,7 +62,7 @@ class MailboxStore(LeaseStore, Protocol):
     """The state of mailboxes: what became of each message."""
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
-        """The record as it was last saved, ``None`` before the first :class:`SaveMailbox`."""
+        """The record as it was last saved, ``None`` before the first time."""
 
     def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
         """Every UID of the epoch that has an entry of a state other than GONE, or was passed over.
