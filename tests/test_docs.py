@@ -77,6 +77,7 @@ LIMITED = (
     "poller.decisions",
     "poller.delivery",
     "poller.group",
+    "poller.shared",
     "backoff",
     "retry",
     "poller.wait",

@@ -35,6 +35,7 @@ from nornmail.imap.responses import (
 )
 from nornmail.imap.results import (
     Body,
+    Counts,
     Selected,
     Summary,
     intersection,
@@ -64,6 +65,11 @@ PIECE = 1024 * 1024
 """Octets asked for at once of a message that is not held as a whole."""
 BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
+COUNTED = b"(MESSAGES UIDNEXT UIDVALIDITY)"
+LIST_STATUS = frozenset({"LIST-EXTENDED", "LIST-STATUS"})
+"""Several names in one LIST, and their STATUS in its answer (RFC 5258, RFC 5819)."""
+LISTED_AT_ONCE = 25
+"""Names in one LIST: with 255 octets each they fit in a line."""
 _PERSONAL = re.compile(rb'\* NAMESPACE \(\("([^"\\]*)"', re.IGNORECASE)
 """The answer to NAMESPACE, up to the first personal prefix. One with a quote in it is not read."""
 _UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
@@ -119,6 +125,7 @@ class Connection:
         self._throttled = False
         self._status_interval: float | None = STATUS_INTERVAL
         self._status_at = 0.0
+        self._lists_status = True
 
     @classmethod
     def open(
@@ -184,6 +191,11 @@ class Connection:
             self._wire.log_out(plain_budget(self._limits, timeout))
         except ConnectionLost as error:
             log.debug("no answer to LOGOUT: %s", error)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or lost."""
+        return self._wire.closed
 
     def detach(self) -> None:
         """Release a connection that is another process's, after a fork: nothing is sent."""
@@ -279,6 +291,43 @@ class Connection:
         if idled.end.status != "OK":
             raise refused("IDLE", idled.end, self._redact)
         return idled.news
+
+    @property
+    def counts_many(self) -> bool:
+        """Whether :meth:`counts` asks for many mailboxes at once."""
+        return self._lists_status and self.capabilities >= LIST_STATUS
+
+    def counts(self, mailboxes: Iterable[str]) -> dict[str, Counts]:
+        """What STATUS says of mailboxes, of which none should be selected (RFC 3501, 6.3.10).
+
+        Where the server has LIST-STATUS (RFC 5819) it is one command for many of them.
+
+        Returns:
+            The counts by mailbox. One that the server refuses, or of which it does not say
+            everything, is left out.
+        """
+        left = list(mailboxes)
+        # A name with a wildcard would be a pattern for many.
+        plain = [name for name in left if {"*", "%"}.isdisjoint(name)]
+        counts: dict[str, Counts] = {}
+        if len(plain) > 1 and self.counts_many:
+            try:
+                for at in range(0, len(plain), LISTED_AT_ONCE):
+                    names = plain[at : at + LISTED_AT_ONCE]
+                    patterns = b"(" + b" ".join(map(mailbox_argument, names)) + b")"
+                    status = b"RETURN (STATUS " + COUNTED + b")"
+                    counts |= results.counts(self._run("LIST", b'""', patterns, status), names)
+                left = [name for name in left if name not in plain]
+            except CommandRefused as refused:
+                self._lists_status = False
+                log.debug("%s", refused)
+        for mailbox in left:
+            try:
+                responses = self._run("STATUS", mailbox_argument(mailbox), COUNTED)
+                counts |= results.counts(responses, [mailbox])
+            except CommandRefused as refused:
+                log.debug("%s", refused)
+        return counts
 
     # Which messages there are.
 

@@ -115,8 +115,9 @@ class ListItem:
 
 @dataclass(frozen=True, slots=True)
 class MailboxStatus:
-    """The answer to STATUS for one mailbox: names in upper case, and their numbers."""
+    """The answer to STATUS for one mailbox: its name, and the numbers by names in upper case."""
 
+    name: bytes
     items: dict[str, int]
 
 
@@ -393,7 +394,9 @@ def _mailbox_status(keyword: bytes, rest: Sequence[Piece]) -> Response:
     if match is None:
         return Unknown(_first(rest)[:UNKNOWN_SHOWN])
     items = _STATUS_ITEM.findall(match[1].decode("ascii", "replace").upper())
-    return MailboxStatus({name: int(digits) for name, digits in items})
+    literals = [piece.data for piece in rest if isinstance(piece, Literal)]
+    name = literals[0] if literals else _mailbox_name(match.string[: match.start()])
+    return MailboxStatus(name, {name: int(digits) for name, digits in items})
 
 
 def _mailbox_name(text: bytes) -> bytes:

@@ -10,10 +10,51 @@ from functools import lru_cache
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import ProtocolError
-from nornmail.imap.responses import Esearch, Exists, Expunge, Fetch, Search, Status, Untagged
+from nornmail.imap.arguments import decode_mailbox
+from nornmail.imap.responses import (
+    Esearch,
+    Exists,
+    Expunge,
+    Fetch,
+    MailboxStatus,
+    Search,
+    Status,
+    Untagged,
+)
 from nornmail.imap.tokens import Atom, Value, number
 from nornmail.imap.wire import Reply
 from nornmail.uidset import UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What STATUS says of a mailbox: where all three are as they were, there is no new mail."""
+
+    messages: int
+    uid_next: int
+    uid_validity: int
+
+
+def counts(responses: Iterable[Untagged], mailboxes: Iterable[str]) -> dict[str, Counts]:
+    """What the answers to STATUS say of mailboxes; of one alone, under whatever name it is shown.
+
+    One of which a number is missing is left out.
+    """
+    names = {_any_case(mailbox): mailbox for mailbox in mailboxes}
+    found: dict[str, Counts] = {}
+    for response in responses:
+        if isinstance(response, MailboxStatus):
+            shown = names.get(_any_case(decode_mailbox(response.name)))
+            mailbox = next(iter(names.values())) if len(names) == 1 else shown
+            numbers = [response.items.get(item, 0) for item in ("UIDNEXT", "UIDVALIDITY")]
+            if mailbox is not None and "MESSAGES" in response.items and all(numbers):
+                found[mailbox] = Counts(response.items["MESSAGES"], *numbers)
+    return found
+
+
+def _any_case(mailbox: str) -> str:
+    """A name for comparison: INBOX may be written in any case (RFC 3501, 5.1)."""
+    return "INBOX" if mailbox.upper() == "INBOX" else mailbox
 
 
 @dataclass(frozen=True, slots=True)

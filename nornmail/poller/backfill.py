@@ -43,6 +43,11 @@ class Backfill:
         self._looked = UidSet()
         self._found: list[Entry] = []
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether an inbox waits for its older mail."""
+        return bool(self._inboxes.backfills())
+
     def run(self, connection: Connection) -> None:
         """Write the entries of these inboxes; does nothing if none waits for its older mail.
 

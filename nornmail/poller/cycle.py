@@ -13,15 +13,22 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nornmail.errors import ConnectionLost, MessageGone, NornmailError
-from nornmail.model import MailboxKey, MessageRef
+from nornmail.errors import (
+    CommandRefused,
+    ConnectionLost,
+    DecisionRequired,
+    MessageGone,
+    NornmailError,
+)
+from nornmail.model import MailboxKey, MessageRef, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
-from nornmail.poller.decisions import BATCH_MESSAGES
+from nornmail.poller.decisions import BATCH_MESSAGES, RECONCILE_INTERVAL
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Discovery
 from nornmail.poller.fetch import Fetcher
 from nornmail.poller.ledger import Ledger
+from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Backlog, PollerState, PollStats
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
@@ -30,6 +37,7 @@ from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
+    from nornmail.imap.results import Counts
     from nornmail.message.message import Message
 
 log = logging.getLogger("nornmail.poller")
@@ -50,6 +58,9 @@ REMOVED_AT_ONCE = 1_000
 """Entries removed in one transaction: some 20 ms, which a handler's commit may have to wait for."""
 REMOVALS = 5
 """Transactions between two polls, so that a first run over a long history does not delay mail."""
+
+_REFUSALS = (CommandRefused, DecisionRequired)
+"""Errors between two commands."""
 
 Opener = Callable[[], "Connection"]
 
@@ -102,6 +113,7 @@ class PollCycle:
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
         standing_by: another poller had the mailbox when it was last asked for.
+        shared: where the connection comes from, ``None`` for one of its own.
     """
 
     def __init__(
@@ -129,26 +141,58 @@ class PollCycle:
         self.context = delivery.ledger.context
         self.connection: Connection | None = None
         self.standing_by = False
+        self.shared: SharedConnection | None = None
         self._discovery: Discovery | None = None
+        self._counts: Counts | None = None
+        """What STATUS said before the last poll that left nothing."""
+        self._selected_at = -math.inf
 
-    def run(self, stats: PollStats) -> None:
-        """Work until nothing new is left; reconnect as long as there is progress."""
+    def run(self, stats: PollStats, *, asked: bool = True) -> None:
+        """Work until nothing new is left; reconnect as long as there is progress.
+
+        Args:
+            stats: what is done.
+            asked: somebody wants to know what is there now.
+        """
         self.backlog.processed(0)  # what an outage of the handler left lying grows old meanwhile
         self.retry_due(stats)
+        counts = None
+        if self.shared is not None and self.connection is None:
+            counts = self.shared.counts(self._settings.mailbox, fresh=asked)
+            if counts is not None and counts == self._counts and self._is_quiet():
+                self._note_complete(stats)
+                self._retention.run()
+                return
+        self._counts = None
+        if self._run(stats):
+            self._counts = counts
+
+    def _is_quiet(self) -> bool:
+        """Whether only the server could have work: else the mailbox is selected anyway."""
+        open_entries = self.ledger.open
+        return not (
+            self.delivery.is_behind
+            or self._backfill.is_wanted
+            or open_entries.without_bytes
+            or open_entries.keys(State.NEW, State.HANDLED)
+            or self.context.clock.monotonic() >= self._selected_at + RECONCILE_INTERVAL
+        )
+
+    def _run(self, stats: PollStats) -> bool:
+        """Poll; return whether nothing is left."""
         lost = 0
         while True:
             connection, discovery = self._select()
             before = stats.progress
             try:
-                self._poll(connection, discovery, stats)
-                return
+                return self._poll(connection, discovery, stats)
             except ConnectionLost:
                 self.disconnect()
                 lost = 1 if stats.progress > before else lost + 1
                 if lost > RECONNECTS:
                     raise
-            except BaseException:
-                self.disconnect()
+            except BaseException as error:
+                self._drop(error)
                 raise
 
     def retry_due(self, stats: PollStats) -> None:
@@ -190,6 +234,18 @@ class PollCycle:
         if connection is not None:
             connection.detach()
 
+    def let_go(self, connection: Connection) -> None:
+        """Leave a shared connection to another mailbox of the account."""
+        if self.connection is connection:
+            self.connection, self._discovery = None, None
+
+    def _drop(self, error: BaseException) -> None:
+        """Have no connection after an error; one that is shared is as good as before a refusal."""
+        if self.shared is None or self.connection is None or not isinstance(error, _REFUSALS):
+            self.disconnect()
+        else:
+            self.let_go(self.connection)
+
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
         connection, self.connection, self._discovery = self.connection, None, None
@@ -221,22 +277,28 @@ class PollCycle:
         self.context.status.set(PollerState.CONNECTING)
         mailbox = self._settings.mailbox
         try:
-            self.connection = self._connect()
+            if self.shared is None:
+                self.connection = self._connect()
+            else:
+                self.connection = self.shared.take(self.let_go)
+            is_new = self.connection.selected is None
             selected = self.connection.select(mailbox)
-            from nornmail.events import Connected
+            self._selected_at = self.context.clock.monotonic()
+            if is_new:
+                from nornmail.events import Connected
 
-            self.context.emit(
-                Connected(at=self.context.now(), mailbox=mailbox, exists=selected.exists)
-            )
+                self.context.emit(
+                    Connected(at=self.context.now(), mailbox=mailbox, exists=selected.exists)
+                )
             self._epochs.enter(self.connection, selected)
             self._discovery = Discovery(self.connection, self.ledger)
-        except BaseException:
-            self.disconnect()
+        except BaseException as error:
+            self._drop(error)
             raise
         return self.connection, self._discovery
 
-    def _poll(self, connection: Connection, discovery: Discovery, stats: PollStats) -> None:
-        """Ask one connection for everything, until nothing new is left."""
+    def _poll(self, connection: Connection, discovery: Discovery, stats: PollStats) -> bool:
+        """Ask one connection for everything; return whether nothing is left."""
         delivery, missing = self.delivery, self._fetcher.missing
         self.context.status.set(PollerState.POLLING)
         if missing.fetch_due(connection, self._fetcher.fetch, stats):
@@ -263,15 +325,20 @@ class PollCycle:
             if delivery.pool is not None:
                 delivery.linger(stats)
                 self._actions.apply(connection)
-        if complete and not delivery.is_behind:  # else mail is left that was not looked at
+        complete = complete and not delivery.is_behind  # else mail is left that was not looked at
+        if complete:
             self.backlog.found(0)
             if missing.none_left():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
                 missing.forget_stranded(stats)
                 self._actions.forget_stranded()
-            self.ledger.note_poll(something_new=stats.progress > 0)
-            self.context.status.polled_at = self.ledger.clock.wall()
+            self._note_complete(stats)
         self._retention.run()
+        return complete
+
+    def _note_complete(self, stats: PollStats) -> None:
+        self.ledger.note_poll(something_new=stats.progress > 0)
+        self.context.status.polled_at = self.ledger.clock.wall()
 
     def _undelivered(self, connection: Connection, discovery: Discovery) -> UidSet:
         """What was not looked at, and what was not delivered to all its inboxes."""

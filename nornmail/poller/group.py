@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
 from nornmail.model import MailboxKey
-from nornmail.poller.poller import Poller
+from nornmail.poller.poller import Poller, open_connection
+from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Status
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of
@@ -45,6 +46,9 @@ MAX_IDLE = 16
 """Mailboxes that may wait in IDLE, each in a thread of its own."""
 GIVE_WAY = 0.05
 """Seconds until a mailbox is looked at again whose host has as many polls as it may."""
+OWN_AFTER = 5.0
+"""Seconds that a mailbox waits for the connection of its account, which another one holds while its
+callback runs. Then it is polled on one of its own."""
 ABORT_AFTER = 0.5
 """Seconds that polls have to end by themselves when the group is stopped."""
 EQUAL_ERRORS = 60.0
@@ -62,6 +66,9 @@ class _Member:
         resources: gives back what the poller holds; ``None`` while it does not run.
         error: what ended it.
         connections: how many the provider permits for the account; ``None`` if that is not known.
+        shared: the connection of its account; ``None`` where it always has one of its own.
+        waits_since: when it was due and another mailbox had that; ``None`` while none has.
+        on_shared: it is polled on that.
     """
 
     def __init__(self, poller: Poller, settings: ImapSettings, options: dict[str, Any]) -> None:
@@ -75,6 +82,9 @@ class _Member:
         self.resources: ExitStack | None = None
         self.error: BaseException | None = None
         self.connections = provider_of(settings.host).connections
+        self.shared: SharedConnection | None = None
+        self.waits_since: float | None = None
+        self.on_shared = False
 
     @property
     def key(self) -> MailboxKey:
@@ -82,7 +92,21 @@ class _Member:
 
     @property
     def connected(self) -> bool:
+        """Whether a poll needs no new connection."""
+        if self.on_shared and self.shared is not None:
+            return self.shared.is_open
         return self.poller._cycle.connection is not None
+
+    def prepare(self) -> None:
+        """Have the poll that begins use the connection that was chosen for it."""
+        cycle, shared = self.poller._cycle, self.shared
+        if shared is None:
+            return
+        if not self.on_shared and shared.connection is not None:
+            cycle.let_go(shared.connection)
+        cycle.shared = shared if self.on_shared else None
+        # An own connection gets an own one when it is made.
+        self.poller._abort = shared.abort if self.on_shared else None
 
 
 class _EqualErrors:
@@ -166,6 +190,7 @@ class PollerGroup:
         """There is work, or that thread has some. All other threads wait here, without waking."""
         self._watched = False
         self._members: dict[MailboxKey, _Member] = {}
+        self._shared: dict[object, SharedConnection] = {}
         self._due: list[tuple[float, int, _Member]] = []
         self._number = count()
         self._polling: Counter[str] = Counter()
@@ -293,6 +318,7 @@ class PollerGroup:
             thread.join()
         with self._lock:
             self._due.clear()
+            self._shared.clear()
 
     async def run(self) -> None:
         """Poll until this is cancelled, with handlers that may be ``async``."""
@@ -353,9 +379,41 @@ class PollerGroup:
         member.resources.callback(poller._lifecycle.leave)
         member.resources.enter_context(poller._running())
         poller._loop.begin()
+        self._share(member)
         poller._waker.on_wake = lambda: self._hurry(member)
         self._push(member, time.monotonic())
         self._add_threads()
+
+    def _share(self, member: _Member) -> None:
+        """Let a mailbox share the connection of its account; with the lock held."""
+        if "connect" in {**self._defaults, **member.options}:
+            return
+        imap = member.settings
+        account = (
+            *(imap.host, imap.port, imap.use_ssl, imap.starttls, imap.ca_file),
+            *(imap.username, imap.password, imap.token),
+        )
+        if account not in self._shared:
+            from nornmail.net.tls import Abort
+
+            clock, abort = member.poller._context.clock, Abort()
+            opener = partial(open_connection, imap, clock=clock, abort=abort)
+            self._shared[account] = SharedConnection(opener, clock, abort)
+        member.shared = self._shared[account]
+        member.shared.mailboxes.add(imap.mailbox)
+
+    def _unshare(self, member: _Member) -> None:
+        """End a mailbox's part in the connection of its account, which ends with its last one."""
+        shared, member.shared = member.shared, None
+        if shared is None:
+            return
+        with self._lock:
+            shared.mailboxes.discard(member.settings.mailbox)
+            if shared.mailboxes:
+                return
+            for account in [key for key, one in self._shared.items() if one is shared]:
+                del self._shared[account]
+        shared.close()
 
     def _end_member(self, member: _Member) -> None:
         """Wait until a mailbox is polled no more, and give back what it holds."""
@@ -394,6 +452,7 @@ class PollerGroup:
                 log.warning("%s: %s", member.key, raised)
         if error is not None:
             log.error("%s is polled no more: %s", member.key, str(error) or type(error).__name__)
+        self._unshare(member)
         poller._runner.attach(None)
 
     # The threads.
@@ -427,6 +486,8 @@ class PollerGroup:
             host = member.settings.host
             with self._lock:
                 member.busy = False
+                if member.on_shared and member.shared is not None:
+                    member.shared.busy = False
                 self._polling[host] -= 1
                 resources = None
                 if error is not None:
@@ -444,8 +505,10 @@ class PollerGroup:
         poller._waker.clear()
         try:
             with poller._lifecycle.part():
+                member.prepare()
                 seconds = poller._loop.step()
-                if self._has_too_many_connections(member):
+                is_own = member.shared is not None and not member.on_shared
+                if is_own or self._has_too_many_connections(member):
                     with poller._lock:
                         poller._cycle.disconnect()
         except BaseException as error:
@@ -455,7 +518,7 @@ class PollerGroup:
     def _has_too_many_connections(self, member: _Member) -> bool:
         """Whether the provider lets this account have fewer connections than it has mailboxes."""
         limit = member.connections
-        if limit is None or not member.connected:
+        if limit is None or member.on_shared or not member.connected:
             return False
         with self._lock:
             same = [one for one in self._members.values() if one.key.account == member.key.account]
@@ -475,6 +538,8 @@ class PollerGroup:
                         self._push(member, now + wait)
                         continue
                     member.busy = True
+                    if member.on_shared and member.shared is not None:
+                        member.shared.busy = True
                     self._polling[member.settings.host] += 1
                     if not self._watched:
                         self._turn.notify()  # another thread watches the time now
@@ -501,6 +566,13 @@ class PollerGroup:
         host = member.settings.host
         if self._polling[host] >= min(POLLS_PER_HOST, max(self._size - 1, 1)):
             return GIVE_WAY
+        member.on_shared = member.shared is not None and not member.shared.busy
+        if member.shared is not None and member.shared.busy:
+            member.waits_since = now if member.waits_since is None else member.waits_since
+            if now < member.waits_since + OWN_AFTER:
+                return GIVE_WAY
+        else:
+            member.waits_since = None
         if member.connected:
             member.places = []
             return 0.0

@@ -168,7 +168,7 @@ class Loop:
                     self._cycle.retry_due(stats)
                 return self._until_retry(self._until_server()), self._refused_by
             with self._lock:
-                self._cycle.run(stats)
+                self._cycle.run(stats, asked=asked)
         except NornmailError as error:
             if self._stopped() and isinstance(error, ConnectionLost):
                 return 0.0, error  # a wait for the server was aborted

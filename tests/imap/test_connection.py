@@ -10,9 +10,9 @@ from types import FrameType
 import pytest
 
 from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost, ProtocolError
-from nornmail.imap.connection import Connection
+from nornmail.imap.connection import LIST_STATUS, Connection
 from nornmail.imap.limits import Limits
-from nornmail.imap.results import Selected
+from nornmail.imap.results import Counts, Selected
 from nornmail.uidset import UidSet
 from tests.imap.fake import CAPABILITIES, FakeClock, FakeSocket, connection
 from tests.support.table import table
@@ -581,3 +581,59 @@ def test_a_fetch_costs_few_calls_for_each_message() -> None:
         sys.setprofile(None)
     assert [message.raw for message in bodies.values()] == [body] * 100
     assert calls / 100 <= 24
+
+
+WHOLE = Counts(3, 9, 7)
+STATUS_ANSWER = b"(UIDNEXT 9 MESSAGES 3 UIDVALIDITY 7)\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(b'* STATUS "A" ' + STATUS_ANSWER, {"A": WHOLE}, id="as it should be"),
+        pytest.param(b"* STATUS other " + STATUS_ANSWER, {"A": WHOLE}, id="under another name"),
+        pytest.param(b"* STATUS {1}\r\nA " + STATUS_ANSWER, {"A": WHOLE}, id="a literal"),
+        pytest.param(b'* STATUS "A" (MESSAGES 3 UIDVALIDITY 7)\r\n', {}, id="without UIDNEXT"),
+        pytest.param(b'* STATUS "A" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 0)\r\n', {}, id="0"),
+        pytest.param(b"* 3 EXISTS\r\n", {}, id="nothing"),
+    ],
+)
+def test_the_counts_of_a_mailbox(answer: bytes, expected: dict[str, Counts]) -> None:
+    opened = connection(FakeSocket({"STATUS": answer + b"%T OK\r\n"}))
+    assert opened.counts(["A"]) == expected
+
+
+def test_a_mailbox_whose_status_is_refused_has_no_counts() -> None:
+    assert connection(FakeSocket({"STATUS": b"%T NO no such mailbox\r\n"})).counts(["A"]) == {}
+
+
+def listing(answer: bytes, **more: bytes) -> tuple[Connection, FakeSocket]:
+    sock = FakeSocket({"LIST": answer, **more})
+    opened = connection(sock)
+    opened.capabilities |= LIST_STATUS
+    return opened, sock
+
+
+def test_the_counts_of_many_mailboxes_cost_one_command_where_the_server_can() -> None:
+    answer = b"".join(
+        b'* LIST () "/" %s\r\n* STATUS %s %s' % (name, name, STATUS_ANSWER)
+        for name in (b'"inbox"', b'"Gr&APw-n"', b"unasked")
+    )
+    opened, sock = listing(
+        answer + b"%T OK\r\n", STATUS=b"* STATUS x " + STATUS_ANSWER + b"%T OK\r\n"
+    )
+    names = ["INBOX", "Grün", "gone", "50%"]
+    assert opened.counts(names) == {"INBOX": WHOLE, "Grün": WHOLE, "50%": WHOLE}
+    sent = [line for line in sock.sent if b"LIST" in line]
+    assert sent[0].split(b" ", 1)[1] == (
+        b'LIST "" ("INBOX" "Gr&APw-n" "gone") RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))'
+    )
+    assert sock.names.count("STATUS") == 1, "a name with a wildcard is asked for alone"
+
+
+def test_a_server_that_does_not_understand_list_status_is_asked_by_status_from_then_on() -> None:
+    status = b"* STATUS x " + STATUS_ANSWER + b"%T OK\r\n"
+    opened, sock = listing(b"%T BAD what\r\n", STATUS=status)
+    for _ in range(2):
+        assert opened.counts(["A", "B"]) == {"A": WHOLE, "B": WHOLE}
+    assert (sock.names.count("LIST"), sock.names.count("STATUS")) == (1, 4)

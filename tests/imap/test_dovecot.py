@@ -105,3 +105,14 @@ def test_refusals_leave_the_connection_as_good_as_before(opened: Connection) -> 
 def test_a_wrong_password_is_an_authentication_failure(dovecot: Dovecot, user: str) -> None:
     with pytest.raises(AuthenticationFailed):
         Connection.open(_settings(dovecot, user, password="wrong"), clock=SystemClock())
+
+
+def test_the_counts_of_many_mailboxes_are_those_of_each(opened: Connection) -> None:
+    for name in ("Grüße", "50% off*"):
+        opened.create(name)
+    opened.append("Grüße", MAIL[0], flags=(), at=1_700_000_000)
+    assert opened.counts_many
+    names = ["Grüße", "50% off*", "gone"]
+    counts = opened.counts(names)
+    assert counts == {name: opened.counts([name])[name] for name in names[:2]}
+    assert (counts["Grüße"].messages, counts["Grüße"].uid_next) == (1, 2)

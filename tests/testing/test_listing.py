@@ -111,3 +111,21 @@ def test_wildcards_cost_no_more_than_they_should(server: MailServer) -> None:
         assert client.command(b'LIST "" ' + b"*a" * 2000).startswith(b"tag BAD")
         assert client.command(b"CREATE " + b"a" * 2000).startswith(b"tag NO [CANNOT]")
     assert time.perf_counter() - start < SECONDS
+
+
+def test_several_patterns_and_status_in_one_list(levels: MailServer) -> None:
+    command = b'LIST "" ("A/%" Z Z none) RETURN (STATUS (MESSAGES UIDNEXT))'
+    with RawClient.to(levels, mailbox=None) as client:
+        assert client.command(command).startswith(b"tag BAD")
+    levels.capabilities |= {"LIST-EXTENDED", "LIST-STATUS"}
+    levels.deliver(b"x", mailbox="Z")
+    with RawClient.to(levels, mailbox=None) as client:
+        answer = client.command(command)
+        assert names(answer) == [b"A/b", b"A/bb", b"Z"]
+        assert b"* STATUS A/bb (MESSAGES 0 UIDNEXT 1)\r\n" in answer
+        assert answer.count(b"* STATUS Z (MESSAGES 1 UIDNEXT 2)\r\n") == 1
+        # A level that has no mailbox has no status.
+        client.command(b"DELETE A/b")
+        answer = client.command(command)
+        assert b'* LIST (\\Noselect \\HasChildren) "/" A/b\r\n' in answer
+        assert b"STATUS A/b " not in answer

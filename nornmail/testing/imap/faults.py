@@ -65,6 +65,8 @@ CAPABILITIES = frozenset(
         "ESEARCH",
         "ID",
         "IDLE",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
         "LITERAL+",
         "LITERAL-",
         "LOGINDISABLED",

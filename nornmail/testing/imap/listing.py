@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nornmail.testing.accounts import Account
 from nornmail.testing.imap.client import Client, Command
 from nornmail.testing.imap.grammar import BadSyntax, Cursor, render_quoted, render_string
+from nornmail.testing.imap.mailboxes import status_items, write_status
 from nornmail.testing.mailbox import Mailbox
 
 SPECIAL_USES = frozenset(
@@ -30,26 +31,32 @@ class _Listed:
 
 
 def list_mailboxes(client: Client, _: bytes, cursor: Cursor) -> str:
-    """LIST, with the options of RFC 6154 and no other of RFC 5258."""
+    """LIST, with options (RFC 6154), several patterns (RFC 5258) and STATUS (RFC 5819)."""
     cursor.space()
-    extended = client.has("SPECIAL-USE")
+    extended = client.has("SPECIAL-USE") or client.has("LIST-EXTENDED")
     chosen: frozenset[str] = frozenset()
     if extended and cursor.accept(b"("):
         chosen = _options(cursor)
         cursor.space()
     reference = cursor.astring()
     cursor.space()
-    pattern = cursor.list_mailbox()
+    patterns = _patterns(client, cursor)
     returned: frozenset[str] = frozenset()
-    if extended and cursor.accept(b" RETURN ("):
+    counted: list[bytes] = []
+    if client.has("LIST-STATUS") and cursor.accept(b" RETURN (STATUS "):
+        counted = status_items(client, cursor)
+        cursor.expect(b")")
+    elif extended and cursor.accept(b" RETURN ("):
         returned = _options(cursor)
     cursor.end()
     account = client.user()
-    if not pattern:
+    if patterns == [b""]:
         _send(client, b"LIST", ["\\Noselect"], b"")
         return "OK LIST completed"
     subscribed = chosen | returned
-    for listed in _matching(account, [box.raw_name for box in account.all()], reference + pattern):
+    names = [box.raw_name for box in account.all()]
+    every = [one for pattern in patterns for one in _matching(account, names, reference + pattern)]
+    for listed in {one.name: one for one in every}.values():
         attributes = _attributes(client, listed)
         uses = SPECIAL_USES.intersection(attributes)
         if "SUBSCRIBED" in subscribed and listed.name in account.subscriptions:
@@ -59,7 +66,20 @@ def list_mailboxes(client: Client, _: bytes, cursor: Cursor) -> str:
         ):
             continue
         _send(client, b"LIST", attributes, listed.name)
+        if counted and listed.box is not None:
+            write_status(client, listed.box, counted)
     return "OK LIST completed"
+
+
+def _patterns(client: Client, cursor: Cursor) -> list[bytes]:
+    """One pattern, or several in parentheses."""
+    if not (client.has("LIST-EXTENDED") and cursor.accept(b"(")):
+        return [cursor.list_mailbox()]
+    patterns = [cursor.list_mailbox()]
+    while cursor.accept(b" "):
+        patterns.append(cursor.list_mailbox())
+    cursor.expect(b")")
+    return patterns
 
 
 def lsub(client: Client, _: bytes, cursor: Cursor) -> str:

@@ -66,6 +66,14 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
     cursor.space()
     name = cursor.astring()
     cursor.space()
+    items = status_items(client, cursor)
+    cursor.end()
+    write_status(client, _existing(client, name), items)
+    return "OK STATUS completed"
+
+
+def status_items(client: Client, cursor: Cursor) -> list[bytes]:
+    """The items of STATUS, in parentheses."""
     cursor.expect(b"(")
     items: list[bytes] = []
     while not items or cursor.accept(b" "):
@@ -75,8 +83,11 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
             raise BadSyntax("unknown status item")
         items.append(name_of)
     cursor.expect(b")")
-    cursor.end()
-    box = _existing(client, name)
+    return items
+
+
+def write_status(client: Client, box: Mailbox, items: list[bytes]) -> None:
+    """Answer STATUS for one mailbox."""
     if b"HIGHESTMODSEQ" in items:
         client.enable_condstore()
     with box.lock:
@@ -84,7 +95,6 @@ def status(client: Client, _: bytes, cursor: Cursor) -> str:
         values = [(item, _status_value(box, item, window)) for item in items]
     shown = b" ".join(b"%s %d" % (item, value) for item, value in values if value is not None)
     client.conn.write(b"* STATUS %s (%s)\r\n" % (render_string(box.raw_name), shown))
-    return "OK STATUS completed"
 
 
 def _status_value(box: Mailbox, item: bytes, window: int | None) -> int | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from nornmail import ImapSettings, MemoryStateStore, Message, Poller
+from nornmail import ImapSettings, MemoryStateStore, Message, Poller, PollerGroup
 from nornmail.events import Backoff, Connected, Handled, Idle
+from nornmail.imap.connection import Connection
 from tests.poller.life.harness import SECONDS, Events, mail
 from tests.support.dovecot import Dovecot
 
@@ -130,3 +134,31 @@ def test_a_cancelled_run_leaves_the_message_unread_and_the_next_one_handles_it(
     with poller:
         account.events.until(Idle)
     assert seen == [("one", 1)]
+
+
+def test_mailboxes_of_one_account_share_a_connection(account: Account) -> None:
+    seen: list[tuple[str, str]] = []
+    more = threading.Semaphore(0)
+
+    def handle(message: Message) -> None:
+        assert message.ref is not None
+        seen.append((message.ref.mailbox, message.subject))
+        more.release()
+
+    boxes = ("INBOX", "Orders", "Grüße")
+    with closing(Connection.open(account.settings)) as other:
+        for box in boxes[1:]:
+            other.create(box)
+        group = PollerGroup(
+            account.store, on_message=handle, on_event=lambda _, e: account.events(e)
+        )
+        for box in boxes:
+            group.add(replace(account.settings, mailbox=box))
+        with group:
+            for subject in ("one", "two", "three"):
+                for box in boxes:
+                    other.append(box, mail(subject), flags=(), at=1_700_000_000)
+                for _ in boxes:
+                    assert more.acquire(timeout=SECONDS)
+    assert sorted(seen) == sorted((b, s) for b in boxes for s in ("one", "two", "three"))
+    assert account.events.names().count("Connected") == 1
