@@ -216,20 +216,27 @@ class PollerGroup:
         Raises:
             ConfigurationError: an argument is wrong, or the group has this account and mailbox.
         """
+        member = self._made(imap, {"idle": idle, **options})
+        self._join(member)
+        return member.poller
+
+    def _made(self, imap: ImapSettings, options: dict[str, Any]) -> _Member:
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)
-        poller = Poller(imap, store=self.store, idle=idle, on_event=on_event, **arguments)
-        self.on_add(poller)
-        member = _Member(poller, imap, {"idle": idle, **options})
+        poller = Poller(imap, store=self.store, on_event=on_event, **arguments)
+        member = _Member(poller, imap, options)
         poller._loop.log_error = lambda *error: self._errors.log(member, *error)
+        return member
+
+    def _join(self, member: _Member) -> None:
+        self.on_add(member.poller)
         with self._lock:
             if member.key in self._members:
                 raise ConfigurationError("account", str(member.key), "the group has it already")
             self._members[member.key] = member
             if self._running:
                 self._start_member(member)
-        return poller
 
     def remove(self, account: str, mailbox: str = "INBOX") -> None:
         """Remove a mailbox, after the message it is at; what the store knows of it stays.
@@ -258,11 +265,14 @@ class PollerGroup:
             The new poller.
 
         Raises:
-            ConfigurationError: the group does not have it, or an argument is wrong.
+            ConfigurationError: the group does not have it, or an argument is wrong; then the
+                mailbox is polled as it was.
         """
-        before = self._member(account or imap.account, imap.mailbox).options
-        self.remove(account or imap.account, imap.mailbox)
-        return self.add(imap, **{**before, **options})
+        before = self._member(account or imap.account, imap.mailbox)
+        member = self._made(imap, {**before.options, **options})
+        self.remove(before.key.account, before.key.mailbox)
+        self._join(member)
+        return member.poller
 
     def status(self) -> dict[MailboxKey, Status]:
         """The status of every mailbox; from any thread."""

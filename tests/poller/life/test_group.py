@@ -124,6 +124,8 @@ def test_a_mailbox_is_added_replaced_and_removed_while_it_runs(post: Post) -> No
         post.deliver(first, "one")
         many.replace(post.settings(first))
         post.until(1)
+        with pytest.raises(ConfigurationError, match="whole number"):
+            many.replace(post.settings(first), workers=0)
         many.add(post.settings(second))
         post.deliver(second, "two")
         post.until(2)
