@@ -94,7 +94,7 @@ def run(order: Order) -> None:
     if order.behind:
         _stand_behind(order.behind, order.behind_pid)
     instants = Instants(trace, order.kill_at)
-    store = insist(order, lambda: _open(order, instants))
+    store = _open(order, instants)
     try:
         person = Person(order, WatchedStore(store, instants))
         poller = Poller(

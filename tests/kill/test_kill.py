@@ -113,8 +113,10 @@ def test_many_pairs_of_instants(company: Company, store: str, action: str) -> No
 def test_the_connection_to_postgresql_is_lost_at_every_statement(
     company: Company, action: str, side: int
 ) -> None:
-    statements = len(company.clean("postgres", action).runs[0].queries)
-    cuts = [side * number for number in range(1, statements + 1)]
+    queries = [query.text for query in company.clean("postgres", action).runs[0].queries]
+    made = queries.index("INSERT INTO nornmail_version")
+    begin = 0 if action == "none" else made  # the tables are made in the same way each time
+    cuts = [side * number for number in range(begin + 1, len(queries) + 1)]
     wrong = company.judge(Plan("postgres", action, cut=cut) for cut in cuts)
     assert not wrong, wrong
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from nornmail.errors import Reject
+from nornmail.errors import Reject, StoreError
 from nornmail.message.message import Message
 from nornmail.model import (
     Change,
@@ -226,6 +226,11 @@ def open_watched(
         return SqliteStateStore(directory / "state.db")
     os.environ[ADDRESS] = server
     watch_postgres(instants, cut)
+    try:
+        return open_postgres(directory, lease_seconds=lease_seconds)
+    except StoreError as error:
+        if not (cut and error.passing):
+            raise
     return open_postgres(directory, lease_seconds=lease_seconds)
 
 
