@@ -30,7 +30,7 @@ from nornmail.errors import (
 from nornmail.message.addresses import Address
 from nornmail.message.message import Message
 from nornmail.outbox.send_result import OutgoingMessage, SendResult, result_of
-from nornmail.outbox.transitions import CLOCK_SLACK
+from nornmail.outbox.transitions import CLOCK_SLACK, DAY, HOUR
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.stores.protocol import StateStore
@@ -38,11 +38,9 @@ from nornmail.stores.sqlite import MemoryStateStore
 
 log = logging.getLogger("nornmail.outbox")
 
-HOUR = 3_600.0
-DAY = 86_400.0
 MAX_KEY_CHARS = 200
 """Characters of a key: people read it, and an index holds it."""
-REMEMBERED = 2 * 86_400.0
+REMEMBERED = 2 * DAY
 """Seconds that a mailer without a store remembers what it sent, for the limits and against loops:
 the longest limit counts over a day."""
 MOST_TO_ONE = 200

@@ -43,6 +43,7 @@ from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import OperatorRequest, QueueState
 from nornmail.settings.env import read_environment
+from nornmail.settings.fields import check_retention
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import CachedSession, OpenSession, Session
 from nornmail.stores.protocol import StateStore
@@ -101,6 +102,7 @@ class MailerArguments(TypedDict, total=False):
     max_reply_age: timedelta | None
     allowed_recipients: Iterable[str] | None
     account: str | None
+    retention: float | None
     on_event: OnEvent | None
     clock: Clock | None
     rng: random.Random | None
@@ -141,6 +143,8 @@ class Mailer:
             others raise :class:`~nornmail.errors.RecipientNotAllowed`. An empty list refuses all;
             ``None`` takes those of the settings, else allows all.
         account: the outbox's name in the store; by default ``username@host``.
+        retention: days after which messages that were sent, or given up by hand, are removed from
+            the store, 30 at least; 0 keeps all, ``None`` takes the days of the settings.
         on_event: called with each :class:`~nornmail.events.OutboxEvent`, in the thread that sends;
             it should return soon. What it raises is logged.
         clock, rng, open_session: time, jitter and the connection, for tests.
@@ -167,12 +171,15 @@ class Mailer:
         max_reply_age: timedelta | None = MAX_REPLY_AGE,
         allowed_recipients: Iterable[str] | None = None,
         account: str | None = None,
+        retention: float | None = None,
         on_event: OnEvent | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
         open_session: OpenSession | None = None,
     ) -> None:
         _check_types(settings, store)
+        retention = settings.retention if retention is None else retention
+        check_retention(retention)
         for name, hook in (
             ("render_html", render_html), ("before_send", before_send), ("on_event", on_event)
         ):  # fmt: skip
@@ -211,6 +218,7 @@ class Mailer:
                 emit=self._emit,
                 status=self._status,
                 retries=store is not None,
+                retention=retention,
             ),
             self._clock,
             self._status,

@@ -8,6 +8,7 @@ tried again, or one that is UNKNOWN because it may have been taken.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_co
 from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, ask_before_send
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import SENT_DAYS, OperatorRequest, QueuedMessage, QueueState, Recipient
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore
@@ -43,6 +44,10 @@ waits for no more than these."""
 DIRECT_PAUSE = 5.0
 """Seconds for which a mailer without a store refuses to ask a server that throttled: its caller
 waits for the answer, and decides itself when to ask again."""
+FORGOTTEN_AT_ONCE = 1_000
+"""Sent messages that are removed in one transaction, between two runs."""
+FORGET_INTERVAL = 3_600.0
+"""Seconds between two looks that left nothing to remove."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class QueueRunner:
         status: shows what is being done.
         retries: a message that could not be sent is tried again; false for a mailer without a
             store.
+        retention: days after which sent and dropped messages are removed; 0 keeps all.
 
     Attributes:
         last_error: what kept the last attempt from reaching the server.
@@ -77,10 +83,12 @@ class QueueRunner:
     emit: Callable[[Event], object]
     status: StatusTracker
     retries: bool = True
+    retention: float = 0.0
     last_error: NornmailError | None = field(default=None, init=False)
     _backoff: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
+    _forget_at: float = field(default=-math.inf, init=False)
     _paused_at: float = field(default=0.0, init=False)
     _resume_at: float = field(default=0.0, init=False)
     _pause_reason: NornmailError | None = field(default=None, init=False)
@@ -135,6 +143,7 @@ class QueueRunner:
             pause = self._send_due(stopped)
             if pause != 0.0 and not stopped():
                 self._sync_sent_copies(stopped)
+                self._forget_old()
             return pause if pause == 0.0 else self._until_next(pause)
         except LeaseLost:
             self._lease, self._unsettled = None, None
@@ -421,6 +430,15 @@ class QueueRunner:
         return lambda message_id: (
             message_id != message.message_id and bool(self.store.messages_with_id(message_id))
         )
+
+    def _forget_old(self) -> None:
+        """Remove a part of what was sent long ago; what is left is for the next run."""
+        if not self.retention or self.clock.monotonic() < self._forget_at:
+            return
+        before = self.clock.wall() - max(self.retention, SENT_DAYS) * transitions.DAY
+        limit = FORGOTTEN_AT_ONCE
+        if self.store.forget_messages(self.outbox, before=before, limit=limit) < limit:
+            self._forget_at = self.clock.monotonic() + FORGET_INTERVAL
 
     def _until_next(self, pause: float | None) -> float | None:
         """Seconds until the next message or copy is due, ``None`` if nothing waits."""

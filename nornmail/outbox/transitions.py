@@ -52,6 +52,7 @@ MINUTE = 60.0
 """Seconds that the limit per minute counts over."""
 HOUR = 3_600.0
 """Seconds that the limit per hour counts over."""
+DAY = 86_400.0
 COPY_TRIES = 12
 """How often a mailbox of sent mail is asked in vain before it is left alone: with waits that double
 from a minute to six hours, about a day."""

@@ -21,6 +21,7 @@ from nornmail.errors import (
     NornmailError,
 )
 from nornmail.model import MailboxKey, MessageRef, State
+from nornmail.outgoing import SENT_DAYS
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.decisions import BATCH_MESSAGES, RECONCILE_INTERVAL
@@ -49,9 +50,6 @@ LOOKED_AT = 5
 """Messages that are looked at for one Message-ID, the newest first: copies of one message."""
 
 DAY = 86_400.0
-OUTBOX_DAYS = 30.0
-"""Days for which sent messages are kept at least: delivery reports come within a week, and the
-longest limit on answers counts over a day."""
 RETENTION_PAUSE = 3_600.0
 """Seconds between two looks that found nothing left to remove: each reads what is kept."""
 REMOVED_AT_ONCE = 1_000
@@ -92,7 +90,7 @@ class Retention:
         store, now = self._ledger.store, clock.wall()
         for _ in range(REMOVALS):
             removed = self._ledger.forget(now - self._days * DAY, REMOVED_AT_ONCE)
-            before = now - max(self._days, OUTBOX_DAYS) * DAY
+            before = now - max(self._days, SENT_DAYS) * DAY
             for outbox in store.outboxes():
                 removed += store.forget_messages(outbox, before=before, limit=REMOVED_AT_ONCE)
             if not removed:

@@ -40,11 +40,11 @@ from nornmail.poller.wait import Wait
 from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import RetryPolicy
 from nornmail.settings.env import read_environment
+from nornmail.settings.fields import check_retention
 from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,
     UidValidityPolicy,
-    check_retention,
     check_uidvalidity_policy,
     check_workers,
     read_start_from,

@@ -21,6 +21,9 @@ MAX_COUNT = 1_000_000
 """Of workers, or of messages within a minute or an hour: a higher number is a mistake."""
 MAX_TIMEOUT = 3_600.0
 """Seconds. A command that may hang for longer than an hour has no useful deadline."""
+RETENTION_DAYS = 90.0
+"""Days for which handled and sent mail is remembered: more than a restored backup is likely to be
+old."""
 PROVIDER = "imap-smtp"
 """The value of EMAIL_PROVIDER that means this package; the setup guide knows others."""
 OAUTH_FILE = "NORNMAIL_OAUTH_FILE"
@@ -160,6 +163,16 @@ def check_one_secret(service: str, password: str | None, token: object) -> None:
 
 def _read_text(_variable: str, text: str) -> str:
     return text  # as it is: blanks may belong to a password
+
+
+def check_retention(days: object) -> None:
+    """Refuse a ``retention`` that is negative or not finite.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:
+        raise ConfigurationError("NORNMAIL_RETENTION", days, "must be 0 or more days; 0 keeps all")
 
 
 def _read_bool(variable: str, text: str) -> bool:

@@ -5,7 +5,6 @@ The names and defaults of the environment are those of the IMAP/SMTP setup guide
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,12 +19,14 @@ from nornmail.settings.fields import (
     MAX_TIMEOUT,
     OPTIONAL_TEXT,
     PORT,
+    RETENTION_DAYS,
     SECONDS,
     SWITCH,
     TEXT,
     TOKEN,
     Kind,
     check_one_secret,
+    check_retention,
     check_server,
     check_settings,
     read_settings,
@@ -48,8 +49,6 @@ MAX_IDLE_RENEWAL = 1_740.0
 """Seconds. RFC 2177 wants an IDLE renewed at least every 29 minutes: servers hang up after 30."""
 MAX_WORKERS = 256
 """Calls of a handler at a time: each has a thread, and a message in memory."""
-RETENTION_DAYS = 90.0
-"""Days for which handled mail is remembered: more than a restored backup is likely to be old."""
 UIDVALIDITY_POLICIES: tuple[UidValidityPolicy, ...] = ("dedupe", "replay", "baseline")
 
 
@@ -249,16 +248,6 @@ def check_workers(workers: object) -> None:
     if type(workers) is not int or not 1 <= workers <= MAX_WORKERS:
         accepted = f"must be a whole number from 1 to {MAX_WORKERS}"
         raise ConfigurationError("NORNMAIL_WORKERS", workers, accepted)
-
-
-def check_retention(days: object) -> None:
-    """Refuse a ``retention`` that is negative or not finite.
-
-    Raises:
-        ConfigurationError: it is.
-    """
-    if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:
-        raise ConfigurationError("NORNMAIL_RETENTION", days, "must be 0 or more days; 0 keeps all")
 
 
 def check_uidvalidity_policy(policy: object) -> None:

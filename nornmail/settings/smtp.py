@@ -9,16 +9,19 @@ from typing import Any
 from nornmail.errors import ConfigurationError
 from nornmail.settings.domains import DomainRules, read_domain_rules
 from nornmail.settings.fields import (
+    DAYS,
     MAX_TIMEOUT,
     OPTIONAL_COUNT,
     OPTIONAL_SWITCH,
     OPTIONAL_TEXT,
     PORT,
+    RETENTION_DAYS,
     SECONDS,
     SWITCH,
     TEXT,
     TOKEN,
     check_one_secret,
+    check_retention,
     check_server,
     check_settings,
     completed,
@@ -66,6 +69,8 @@ class SmtpSettings:
         per_minute: messages that go out within any minute; 0 is no limit; not set, that of
             :class:`~nornmail.outbox.transitions.SendLimits` [GLOBAL_SEND_RATE_LIMIT_PER_MINUTE].
         per_hour: the same for an hour [GLOBAL_SEND_RATE_LIMIT_PER_HOUR].
+        retention: days for which the store keeps sent messages, 30 at least; 0 keeps them for ever
+            [NORNMAIL_RETENTION, 90].
 
     Raises:
         ConfigurationError: a value is wrong, or two do not go together.
@@ -86,10 +91,12 @@ class SmtpSettings:
     domain_blocklist: str | None = setting("OUTBOUND_DOMAIN_BLOCKLIST", None, OPTIONAL_TEXT)
     per_minute: int | None = setting("GLOBAL_SEND_RATE_LIMIT_PER_MINUTE", None, OPTIONAL_COUNT)
     per_hour: int | None = setting("GLOBAL_SEND_RATE_LIMIT_PER_HOUR", None, OPTIONAL_COUNT)
+    retention: float = setting("NORNMAIL_RETENTION", RETENTION_DAYS, DAYS)
 
     def __post_init__(self) -> None:
         check_settings(self)
         check_server("SMTP", self.host, self.port)
+        check_retention(self.retention)
         if self.sender is not None and "@" not in self.sender:
             raise ConfigurationError("SMTP_FROM", self.sender, "must be an address")
         if self.implicit_tls and not self.use_tls:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.model import Lease, MailboxKey
+from nornmail.outbox import queue_runner as queue_runner
 from nornmail.outbox.send_result import OutgoingMessage
 from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
 from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState, RecipientStatus
@@ -29,6 +32,7 @@ from nornmail.smtp.transaction import Submission
 from nornmail.stores.sqlite import MemoryStateStore
 from tests.outbox.fake import (
     OUTBOX,
+    SETTINGS,
     UNREACHABLE,
     BeforeContent,
     World,
@@ -785,3 +789,60 @@ def test_a_clock_that_is_set_back_a_little_changes_no_wait() -> None:
     one.clock.jump(-5)
     one.mailer.flush()
     assert one.state("k") == "queued"
+
+
+# What is forgotten
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("retention", "kept_days"),
+    [
+        pytest.param({}, 90, id="the default"),
+        pytest.param({"settings": replace(SETTINGS, retention=40)}, 40, id="of the settings"),
+        pytest.param({"retention": 60}, 60, id="of the mailer"),
+        pytest.param({"retention": 1}, 30, id="a day: what limits and reports need stays"),
+        pytest.param({"retention": 0}, None, id="all is kept"),
+    ],
+)
+def test_a_mailer_without_a_poller_forgets_what_it_sent_long_ago(
+    retention: dict[str, Any], kept_days: int | None
+) -> None:
+    one = world(answers=[refuse(), accept], **retention)
+    queue(one, "sent")
+    queue(one, "refused")
+    one.mailer.flush()
+    sent = one.store.queued_message(OUTBOX, "sent")
+    assert sent is not None
+
+    def known() -> tuple[int, list[str]]:
+        one.mailer.flush()
+        messages = one.store.queued_messages(OUTBOX, set(QueueState))
+        return len(one.store.messages_with_id(sent.message_id)), [m.key for m in messages]
+
+    one.clock.advance((kept_days or 1_000) * DAY - 60.0)
+    assert known() == (1, ["refused", "sent"])
+    one.clock.advance(DAY)
+    assert known() == ((0, ["refused"]) if kept_days else (1, ["refused", "sent"]))
+
+
+def test_a_long_history_is_forgotten_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_runner, "FORGOTTEN_AT_ONCE", 2)
+    one = world(retention=30)
+    for number in range(5):
+        queue(one, f"k{number}")
+    one.mailer.flush()
+    one.clock.advance(31 * DAY)
+    left = []
+    for _ in range(3):
+        one.mailer._worker._runner.run_once()
+        left.append(one.store.count_messages(OUTBOX, {QueueState.SENT}))
+    assert left == [3, 1, 0]
+
+
+def test_a_retention_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="NORNMAIL_RETENTION"):
+        world(retention=-1)
+    with pytest.raises(ConfigurationError, match="NORNMAIL_RETENTION"):
+        replace(SETTINGS, retention=float("nan"))
