@@ -16,9 +16,6 @@ from nornmail.errors import IllegalTransition
 
 MAX_LINE_OCTETS: Final = 998
 """Octets of a line without its CRLF (RFC 5322, 2.1.1)."""
-SENT_DAYS: Final = 30.0
-"""Days for which sent messages are kept at least: delivery reports come within a week, and the
-longest limit on answers counts over a day."""
 
 
 def check_line_endings(raw: bytes) -> str:

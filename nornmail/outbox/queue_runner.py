@@ -31,7 +31,8 @@ from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_co
 from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, ask_before_send
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
-from nornmail.outgoing import SENT_DAYS, OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.settings.fields import SENT_DAYS
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.protocol import StateStore

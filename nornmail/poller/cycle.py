@@ -21,7 +21,6 @@ from nornmail.errors import (
     NornmailError,
 )
 from nornmail.model import MailboxKey, MessageRef, State
-from nornmail.outgoing import SENT_DAYS
 from nornmail.poller.actions import Actions
 from nornmail.poller.backfill import Backfill
 from nornmail.poller.decisions import BATCH_MESSAGES, RECONCILE_INTERVAL
@@ -33,6 +32,7 @@ from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Backlog, PollerState, PollStats
 from nornmail.poller.threads import ACTIVE_POLLERS
 from nornmail.poller.uidvalidity import Epochs
+from nornmail.settings.fields import SENT_DAYS
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
 

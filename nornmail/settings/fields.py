@@ -24,6 +24,9 @@ MAX_TIMEOUT = 3_600.0
 RETENTION_DAYS = 90.0
 """Days for which handled and sent mail is remembered: more than a restored backup is likely to be
 old."""
+SENT_DAYS = 30.0
+"""Days for which sent messages are kept at least: delivery reports come within a week, and the
+longest limit on answers counts over a day."""
 PROVIDER = "imap-smtp"
 """The value of EMAIL_PROVIDER that means this package; the setup guide knows others."""
 OAUTH_FILE = "NORNMAIL_OAUTH_FILE"
