@@ -123,7 +123,8 @@ ANY_LOGIN = "check IMAP_USERNAME and IMAP_PASSWORD"
 OWN = "the account's own"
 _MICROSOFT_DATES = (
     "Microsoft takes no password for IMAP any more, and from the end of December 2026 none for "
-    "SMTP by default (administrators may switch it on again until the second half of 2027)"
+    "SMTP by default (administrators may switch it on again; in the second half of 2027 Microsoft "
+    "announces when that ends)"
 )
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -208,7 +209,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.mail.yahoo.com", 993),
         smtp=("smtp.mail.yahoo.com", 465),
         takes="an app password, from Account Security",
-        source="https://help.yahoo.com/kb/SLN4075.html",
+        source="https://help.yahoo.com/kb/new-mail-for-desktop/imap-server-settings-yahoo-mail-sln4075.html",
         idle=False,
         limits=(
             "it shows the newest 10,000 messages of a mailbox, and older ones as mail is removed",
@@ -221,7 +222,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.aol.com", 993),
         smtp=("smtp.aol.com", 465),
         takes="an app password, from Account Security",
-        source="https://help.aol.com/",
+        source="https://help.aol.com/articles/how-do-i-use-other-email-applications-to-send-and-receive-my-aol-mail",
     ),
     Provider(
         name="icloud",
@@ -259,7 +260,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.gmx.net", 993),
         smtp=("mail.gmx.net", 465),
         takes="the account's own; an app password where two-factor login is on",
-        source="https://hilfe.gmx.net/pop-imap/",
+        source="https://hilfe.gmx.net/pop-imap/imap/imap-serverdaten.html",
         sent="Gesendet",
         trash="Gelöscht",
         limits=("IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that",),
@@ -282,7 +283,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.web.de", 993),
         smtp=("smtp.web.de", 465),
         takes="the account's own; an app password where two-factor login is on",
-        source="https://hilfe.web.de/pop-imap/",
+        source="https://hilfe.web.de/pop-imap/imap/imap-serverdaten.html",
         sent="Gesendet",
         trash="Papierkorb",
         limits=("IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that",),
@@ -295,9 +296,12 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.ionos.com", 993),
         smtp=("smtp.ionos.com", 465),
         takes=OWN,
-        source="https://www.ionos.com/help/email/",
+        source="https://www.ionos.com/help/index.php?id=2490",
         sent="Sent Items",
-        limits=("contracts of another country have servers of their own, such as imap.ionos.de",),
+        limits=(
+            "contracts of another country have servers and mailbox names of their own, such as "
+            "imap.ionos.de and Gesendete Objekte",
+        ),
     ),
     Provider(
         name="strato",
@@ -306,7 +310,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.strato.de", 993),
         smtp=("smtp.strato.de", 465),
         takes=OWN,
-        source="https://www.strato.de/faq/mail/",
+        source="https://www.strato.de/faq/mail/externes-e-mail-programm-mit-strato-e-mail-adresse-nutzen/",
         sent="Sent Items",
     ),
     Provider(
@@ -316,7 +320,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.mailbox.org", 993),
         smtp=("smtp.mailbox.org", 465),
         takes="the account's own; an app password where two-factor login is on",
-        source="https://kb.mailbox.org/",
+        source="https://kb.mailbox.org/de/privat/e-mail/e-mail-konfiguration/",
     ),
     Provider(
         name="posteo",
@@ -326,7 +330,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("posteo.de", 993),
         smtp=("posteo.de", 465),
         takes=OWN,
-        source="https://posteo.de/en/help/",
+        source="https://posteo.de/hilfe/wie-richte-ich-posteo-in-einem-mailprogramm-ein-pop3-imap-und-smtp",
     ),
     Provider(
         name="yandex",
@@ -367,7 +371,7 @@ PROVIDERS: tuple[Provider, ...] = (
         imap=("imap.migadu.com", 993),
         smtp=("smtp.migadu.com", 465),
         takes="the mailbox's own",
-        source="https://migadu.com/guides/",
+        source="https://www.migadu.com/guides/imap/",
         limits=("plans limit how many messages are sent a day",),
     ),
     Provider(
