@@ -286,7 +286,7 @@ def discover(issuer: str) -> OAuthProvider:
         except ProtocolError:
             continue
         if str(found.get("issuer", "")).rstrip("/") != issuer.rstrip("/"):  # RFC 8414, 3.3
-            raise ConfigurationError("provider", issuer, f"{place} is of another issuer")
+            raise ConfigurationError("provider", issuer, f"{place} belongs to another issuer")
         endpoints = [
             str(found.get(f"{kind}_endpoint") or "")
             for kind in ("authorization", "token", "device_authorization")

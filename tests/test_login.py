@@ -294,7 +294,7 @@ def test_discovery_is_of_the_issuer_that_was_asked_for(provider: OAuthServer) ->
     assert found.basic_auth
     with pytest.raises(ConfigurationError, match="no discovery document"):
         oauth_provider(f"{provider.url}/elsewhere")
-    with pytest.raises(ConfigurationError, match="of another issuer"):
+    with pytest.raises(ConfigurationError, match="belongs to another issuer"):
         oauth_provider(provider.url.replace("127.0.0.1", "localhost"))
 
 

@@ -133,7 +133,7 @@ def run(chosen: argparse.Namespace) -> int:
         _print(result, why, as_json=chosen.json)
     if not chosen.subject:
         print(
-            "nornmail: it has no subject: --subject TEXT gives the next one a subject",
+            "nornmail: it was sent without a subject; --subject TEXT sets one",
             file=sys.stderr,
         )
     if result.state == "queued" and not chosen.json:

@@ -176,7 +176,7 @@ def _checked_local(local: str, address: str, field: str) -> str:
     if len(local.encode()) > MAX_LOCAL_OCTETS:
         raise ComposeError(field, f"more than {MAX_LOCAL_OCTETS} octets before the @")
     if not local.isprintable():
-        raise ComposeError(field, f"{_escaped_text(address)} holds what cannot be seen")
+        raise ComposeError(field, f"{_escaped_text(address)} has invisible characters")
     if _DOT_ATOM.fullmatch(local) or _QUOTED_LOCAL.fullmatch(local):
         return local
     if _ATOMS_AND_DOTS.fullmatch(local):  # a..b@ and a.@, which some providers once gave out

@@ -145,7 +145,7 @@ def _from_ourselves(
         yield Refusal("nobody", "it has no address to answer to")
     elif all(is_own(recipient.address, own) for recipient in recipients):
         address = recipients[0].address[:MAX_SHOWN]
-        yield Refusal("self", f"it would go to {address}, which is ours")
+        yield Refusal("self", f"it would go to {address}, an address of our own")
     if message.message_id and own_message_ids(message.message_id):
         yield Refusal("own-message", f"we sent it ourselves: {message.message_id[:MAX_SHOWN]}")
 

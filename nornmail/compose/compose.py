@@ -293,7 +293,7 @@ def _identity_fields(
     """Subject, date, ids, and the mark of an automatic message."""
     offset = now.utcoffset()
     if offset is None:
-        raise ComposeError("now", "an instant without a time zone")
+        raise ComposeError("now", "a time without a time zone")
     if offset.seconds % 60:  # as local mean time has; a Date field has hours and minutes
         now = now.astimezone(UTC)
     subject = checked_text(draft.subject, "subject")

@@ -440,7 +440,7 @@ class Connection:
             at += octets
             if not octets or (octets < PIECE and at >= size):
                 return
-        raise ProtocolError(f"a message of more than {at} octets that was announced with {size}")
+        raise ProtocolError(f"a message of more than {at} octets, which was announced with {size}")
 
     def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, Body]:
         """Header blocks with RFC822.SIZE; as :meth:`bodies`.

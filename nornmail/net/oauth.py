@@ -380,7 +380,7 @@ def refusal(answer: Mapping[str, Any], login: str, redact: Redactor) -> Nornmail
         return Throttled(f"the OAuth2 provider is in trouble ({text})", kind="unavailable")
     reason = "the login has ended or was revoked" if code == "invalid_grant" else "refused"
     return AuthenticationFailed(
-        f"the OAuth2 provider gives no token, {reason} ({text}); run `{login}`"
+        f"the OAuth2 provider gave no token: {reason} ({text}); run `{login}`"
     )
 
 
@@ -436,7 +436,7 @@ def fetch_json(
     if status == 429 or status >= 500:
         wait = float(retry_after) if re.fullmatch("[0-9]{1,6}", retry_after) else 0.0
         kind = "rate" if status == 429 else "unavailable"
-        text = f"{host} has too much to do, or is in trouble (HTTP status {status})"
+        text = f"{host} is overloaded or in trouble (HTTP status {status})"
         raise Throttled(text, kind=kind, wait=wait)
     try:
         value = json.loads(answer.octets)

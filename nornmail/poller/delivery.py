@@ -584,7 +584,7 @@ class Delivery:
     def _handler(self, entry: Entry) -> Handler:
         handler = self.inboxes.handler(entry.key.inbox)
         if handler is None:
-            raise LookupError(f"{entry.key} is of an inbox that was removed")
+            raise LookupError(f"{entry.key} belongs to an inbox that was removed")
         return handler
 
     def _message(self, entry: Entry, raw: bytes, flags: frozenset[str]) -> Message:
@@ -617,7 +617,7 @@ class Delivery:
         while len(begin) < len(header) and (piece := next(pieces, b"")):
             begin += piece
         if header_digest_of(begin) != header_digest_of(header):
-            raise MessageGone(f"{ref} is another message now")
+            raise MessageGone(f"{ref} is a different message now")
         yield begin
         yield from pieces
 

@@ -233,7 +233,7 @@ class PollerGroup:
         self.on_add(member.poller)
         with self._lock:
             if member.key in self._members:
-                raise ConfigurationError("account", str(member.key), "the group has it already")
+                raise ConfigurationError("account", str(member.key), "it is in the group already")
             self._members[member.key] = member
             if self._running:
                 self._start_member(member)
@@ -242,7 +242,7 @@ class PollerGroup:
         """Remove a mailbox, after the message it is at; what the store knows of it stays.
 
         Raises:
-            ConfigurationError: the group does not have it.
+            ConfigurationError: it is not in the group.
             HandlerError: a handler of this mailbox asked.
         """
         member = self._member(account, mailbox)
@@ -265,8 +265,8 @@ class PollerGroup:
             The new poller.
 
         Raises:
-            ConfigurationError: the group does not have it, or an argument is wrong; then the
-                mailbox is polled as it was.
+            ConfigurationError: it is not in the group, or an argument is wrong; then the mailbox is
+                polled as it was.
         """
         before = self._member(account or imap.account, imap.mailbox)
         member = self._made(imap, {**before.options, **options})
@@ -284,7 +284,7 @@ class PollerGroup:
         """The poller of one mailbox, for its status or a sync.
 
         Raises:
-            ConfigurationError: the group does not have it.
+            ConfigurationError: it is not in the group.
         """
         return self._member(account, mailbox).poller
 
@@ -369,7 +369,7 @@ class PollerGroup:
             member = self._members.get(MailboxKey(account, mailbox))
         if member is None:
             raise ConfigurationError(
-                "account", f"{account}/{mailbox}", "the group does not have it"
+                "account", f"{account}/{mailbox}", "it is not in the group"
             )
         return member
 
@@ -461,7 +461,7 @@ class PollerGroup:
             if raised is not error:
                 log.warning("%s: %s", member.key, raised)
         if error is not None:
-            log.error("%s is polled no more: %s", member.key, str(error) or type(error).__name__)
+            log.error("%s is no longer polled: %s", member.key, str(error) or type(error).__name__)
         self._unshare(member)
         poller._runner.attach(None)
 

@@ -38,7 +38,7 @@ UNDECIDED_INTERVAL = 300.0
 """Seconds between two polls while a new UIDVALIDITY waits for the user's decision."""
 STORE_INTERVAL = 15.0
 """Seconds until a store that is locked or full is tried again."""
-STOPPED_FIRST = "the poller was stopped before it was through with the mail it found"
+STOPPED_FIRST = "the poller was stopped before it had handled the mail that it found"
 TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a poller that holds the mailbox."""
 

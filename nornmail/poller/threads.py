@@ -158,7 +158,7 @@ class SyncRequests:
             self._open = False
             left, self._next = self._next, None
         if left is not None:
-            left.fail(error or NornmailError("the poller was stopped before it could look"))
+            left.fail(error or NornmailError("the poller was stopped before the poll began"))
 
 
 class ActivePollers:

@@ -148,7 +148,7 @@ PROVIDERS: tuple[Provider, ...] = (
         trash="[Gmail]/Trash",
         keeps_sent=True,
         limits=(
-            "it gives out 2,500 MB a day by IMAP",
+            "IMAP downloads are limited to 2,500 MB a day",
             "a deleted message may only lose its label: IMAP_MOVE_TO=[Gmail]/Trash removes it",
         ),
     ),
@@ -212,7 +212,7 @@ PROVIDERS: tuple[Provider, ...] = (
         source="https://help.yahoo.com/kb/new-mail-for-desktop/imap-server-settings-yahoo-mail-sln4075.html",
         idle=False,
         limits=(
-            "it shows the newest 10,000 messages of a mailbox, and older ones as mail is removed",
+            "it shows the newest 10,000 messages of a mailbox; older ones appear as mail is removed",
         ),
     ),
     Provider(
@@ -372,7 +372,7 @@ PROVIDERS: tuple[Provider, ...] = (
         smtp=("smtp.migadu.com", 465),
         takes="the mailbox's own",
         source="https://www.migadu.com/guides/imap/",
-        limits=("plans limit how many messages are sent a day",),
+        limits=("each plan limits the messages sent per day",),
     ),
     Provider(
         name="hostinger",
@@ -384,7 +384,7 @@ PROVIDERS: tuple[Provider, ...] = (
         source="https://www.hostinger.com/support/",
         sent="INBOX.Sent",
         trash="INBOX.Trash",
-        limits=("plans limit how many messages are sent a day",),
+        limits=("each plan limits the messages sent per day",),
     ),
     Provider(
         name="ovh",
@@ -434,7 +434,7 @@ PROVIDERS: tuple[Provider, ...] = (
         idle=False,
         sent="已发送",
         trash="已删除",
-        limits=("it opens a mailbox only after ID, in which nornmail gives its name and version",),
+        limits=("it opens a mailbox only after the command ID, which nornmail sends with its name and version",),
     ),
     Provider(
         name="proton",
@@ -448,7 +448,7 @@ PROVIDERS: tuple[Provider, ...] = (
         keeps_sent=True,
         limits=(
             "the Bridge must run on this machine, and has a password of its own",
-            "its certificate is its own: export it, and set IMAP_CA_FILE and SMTP_CA_FILE",
+            "its certificate is self-signed: export it, and set IMAP_CA_FILE and SMTP_CA_FILE",
         ),
     ),
 )

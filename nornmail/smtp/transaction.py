@@ -38,7 +38,7 @@ def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes
     paths = (*filter(None, (envelope.sender,)), *envelope.recipients)
     for path in paths:
         if not _PATH.fullmatch(path):
-            return f"the address {path[:80]!a} cannot stand in a command"
+            return f"the address {path[:80]!a} cannot be sent in a command"
     fault = check_line_endings(raw)
     if fault:
         return f"the message has {fault}"

@@ -44,7 +44,7 @@ def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
         store = open_store(path)
         if not isinstance(store, SqlStateStore):
             store.close()
-            raise StoreError(f"{os.fspath(path)} is no store of nornmail's, and cannot be shown")
+            raise StoreError(f"{os.fspath(path)} is not a state store of nornmail")
         return store
     view = JsonView(path) if os.fspath(path).endswith(".json") else SqliteView(path)
     view._connection.execute("PRAGMA query_only = 1")

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         description="An IMAP and SMTP server for tests in any language, with faults on demand, an "
         "HTTP interface and a page that shows the mail. It prints one line when it is ready, and "
         "runs until SIGINT or SIGTERM. Everything is in memory.",
-        epilog="Everyone who reaches it can use it: keep it on the loopback. Exit status: 0 "
+        epilog="Everyone who can connect to it can use it: keep it on the loopback. Exit status: 0 "
         "stopped by a signal, 1 a port cannot be used, 2 a mistake in the arguments.",
     )
     for name, port in (("imap", IMAP_PORT), ("smtp", SMTP_PORT), ("http", HTTP_PORT)):

@@ -162,7 +162,7 @@ def test_the_stages_of_smtp() -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (MAX_COMMAND_LINE, "A command line has\n{} octets"),
+        (MAX_COMMAND_LINE, "A command line may have\n{} octets"),
         (MAX_SASL_LINE, "one of AUTH {};"),
         (int(WAIT_SECONDS), "after `seconds` ({}, and 20 for IDLE)"),
     ],
