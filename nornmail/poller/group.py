@@ -368,9 +368,7 @@ class PollerGroup:
         with self._lock:
             member = self._members.get(MailboxKey(account, mailbox))
         if member is None:
-            raise ConfigurationError(
-                "account", f"{account}/{mailbox}", "it is not in the group"
-            )
+            raise ConfigurationError("account", f"{account}/{mailbox}", "it is not in the group")
         return member
 
     def _start_member(self, member: _Member) -> None:

@@ -108,7 +108,9 @@ class Inboxes:
             if any(
                 _canonical(other.address) == _canonical(inbox.address) for other in self._configured
             ):
-                raise ConfigurationError("inboxes", inbox.address, "each address may appear only once")
+                raise ConfigurationError(
+                    "inboxes", inbox.address, "each address may appear only once"
+                )
             self._configured = (*self._configured, inbox)
             if backfill:
                 self._backfills[inbox.key] = inbox
@@ -274,7 +276,9 @@ def _check_callable(name: str, value: object) -> None:
 
 def _check_plain(accept: Accept | None) -> None:
     if accept is not None and inspect.iscoroutinefunction(accept):
-        raise ConfigurationError("accept", accept, "must be a plain function, not a coroutine function")
+        raise ConfigurationError(
+            "accept", accept, "must be a plain function, not a coroutine function"
+        )
 
 
 def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:

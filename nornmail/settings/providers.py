@@ -434,7 +434,10 @@ PROVIDERS: tuple[Provider, ...] = (
         idle=False,
         sent="已发送",
         trash="已删除",
-        limits=("it opens a mailbox only after the command ID, which nornmail sends with its name and version",),
+        limits=(
+            "it opens a mailbox only after the command ID, which nornmail sends with its name and "
+            "version",
+        ),
     ),
     Provider(
         name="proton",
