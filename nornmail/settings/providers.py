@@ -212,7 +212,8 @@ PROVIDERS: tuple[Provider, ...] = (
         source="https://help.yahoo.com/kb/new-mail-for-desktop/imap-server-settings-yahoo-mail-sln4075.html",
         idle=False,
         limits=(
-            "it shows the newest 10,000 messages of a mailbox; older ones appear as mail is removed",
+            "it shows the newest 10,000 messages of a mailbox; older ones appear as mail is "
+            "removed",
         ),
     ),
     Provider(
