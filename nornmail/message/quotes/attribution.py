@@ -69,6 +69,8 @@ _NAME_FIRST = re.compile(
 _ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
 _HAS_ADDRESS_WITHIN = re.compile(rf"(?:{_words(MESSAGES_OF)}) [^:@]{{0,80}}@")
 _BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
+_DIGITS: Final = {zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966) for digit in range(10)}
+"""Arabic, Persian and Devanagari digits."""
 _NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
 
 
@@ -143,7 +145,7 @@ def _inner(text: str) -> str:
     if text.endswith("--"):
         inner = text.strip("- ")
         return f"{inner}:" if text.startswith("--") and _DATE.search(inner) else ""
-    text = text.replace("\uff1a", ":").replace(" :", ":")
+    text = text.replace("\uff1a", ":").replace(" :", ":").translate(_DIGITS)
     return text if text.endswith(":") else ""
 
 
@@ -156,6 +158,8 @@ def _verb_in_place(text: str) -> bool:
     rest = text[verb.end() : -1].strip(" *")
     if not rest:
         return True
+    if not text[: verb.start()].strip() and ADDRESS.search(rest) and _TIME.search(rest):
+        return bool(_DATE.search(rest))  # Estonian begins with it
     if verb[0] in _LAST_ONLY or _is_cjk(verb[0]):
         # Finnish, and English of some programs: "Ann wrote on 5 January 2024 10:00:".
         return bool(_TIME.search(rest)) and bool(_DATE.search(rest)) and rest.count(" ") < 8

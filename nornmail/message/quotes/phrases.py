@@ -15,7 +15,7 @@ OPENERS: Final = frozenset(
         "em", "il", "in", "ke", "ke:", "la", "le", "le:", "lo", "ma", "na", "ne", "niedz.", "no",
         "on", "on,", "op", "op:", "pe", "pn", "po", "pt", "pá", "so", "sob", "st", "ti", "to", "um",
         "v", "von:", "w", "wt", "út", "čt", "śr", "в", "у", "在", "на", "dana", "în", "vào", "pada",
-        "στις", "เมื่อ", "dňa", "þann", "kuupäev", "o",
+        "στις", "เมื่อ", "dňa", "þann", "kuupäev", "o", "في", "excerpts",
     }
 )  # fmt: skip
 """Words that an attribution begins with, where it does not begin with a date or a name."""
@@ -33,7 +33,7 @@ VERBS: Final = (
     "folgendes geschrieben", "escribiu", "va escriure", "napisao", "napisala", "napisao/la",
     "napisao je", "napisala je", "написао", "написао/ла", "написао је", "написала је", "написа",
     "напиша", "rašė", "parašė", "rakstīja", "kirjutas", "skrifaði", "เขียนว่า", "เขียน", "ने लिखा",
-    "כתב", "כתבה", "كتب", "كتبت", "نوشت",
+    "כתב", "כתבה", "كتب", "كتبت", "نوشت", "تمت كتابة ما يلي بواسطة", "message of",
 )  # fmt: skip
 """Verbs of an attribution. Some stand at its end, some before the name."""
 

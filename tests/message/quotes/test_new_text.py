@@ -308,6 +308,17 @@ ANSWER = "Yes, that works for me."
             id="Estonian",
         ),
         pytest.param(
+            "Kirjutas Ann Lee (ann@example.com) kuupäeval R, 5. jaanuar 2024 kell 10:00:",
+            id="Estonian, the verb first",
+        ),
+        pytest.param(
+            "في الجمعة، ٥ يناير ٢٠٢٤ في ١٠:٠٠ ص تمت كتابة ما يلي بواسطة Ann Lee <ann@example.com>:",
+            id="Arabic, with digits of its own",
+        ),
+        pytest.param(
+            "Excerpts from Ann Lee's message of January 5, 2024 10:00 am:", id="English, of Emacs"
+        ),
+        pytest.param(
             "Missatge de Ann Lee <ann@example.com> del dia dv., 5 de gen. 2024 a les 10:00:",
             id="Catalan",
         ),
