@@ -142,10 +142,11 @@ class QueueRunner:
                 return self._send_due(stopped, only)
             self.apply_requests()
             pause = self._send_due(stopped)
-            if pause != 0.0 and not stopped():
-                self._sync_sent_copies(stopped)
-                self._forget_old()
-            return pause if pause == 0.0 else self._until_next(pause)
+            if pause == 0.0:
+                return pause
+            self._sync_sent_copies(stopped)
+            self._forget_old()
+            return self._until_next(pause)
         except LeaseLost:
             self._lease, self._unsettled = None, None
             self.connection.close()

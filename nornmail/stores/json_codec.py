@@ -171,13 +171,13 @@ def _read_digest(header: Any, body: Any) -> Digest:
 def write_record(record: MailboxRecord) -> Any:
     """A mailbox's record as an object."""
     epoch, mark = record.epoch, record.watermark
-    value = {
+    return {
         "epoch": [epoch.number, epoch.uid_validity, epoch.boundary, epoch.matched, epoch.begun_at],
         "watermark": [mark.uid_validity, mark.uid],
         "cut": record.cut,
         "polled_at": record.polled_at,
+        "horizon": record.horizon,
     }
-    return value if record.horizon is None else {**value, "horizon": record.horizon}
 
 
 def read_record(value: Any) -> MailboxRecord:

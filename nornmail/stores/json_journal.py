@@ -79,11 +79,8 @@ def read_lines(data: bytes) -> Lines:
 
 
 def _sound(line: bytes) -> bool:
-    return (
-        len(line) >= _HEAD
-        and line[:_CRC] == b"%08x" % crc32(line[_CRC:])
-        and line[_CRC:_HEAD] == b" %08x " % (len(line) - _HEAD)
-    )
+    size = b" %08x " % (len(line) - _HEAD)
+    return line[:_CRC] == b"%08x" % crc32(line[_CRC:]) and line[_CRC:_HEAD] == size
 
 
 def _cut_off(line: bytes, *, ended: bool) -> bool:

@@ -211,8 +211,7 @@ class JsonStateStore(SqlStateStore):
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
         self._journal = Journal(self._journal_path, lines, self._files)
         self._identity = FileIdentity(self._journal_path)
-        self._snapshot_size = snapshot.size
-        self._fold_at = self._threshold()
+        self._fold_at = _threshold(snapshot.size)
         try:
             # An empty commit: it takes away a line that was cut off, and shows that the disk takes
             # what is written to it before any mail is delivered.
@@ -486,9 +485,6 @@ class JsonStateStore(SqlStateStore):
             raise store_error(self._journal_path, error) from error
         self._sequence += 1
 
-    def _threshold(self) -> int:
-        return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * self._snapshot_size)
-
     def _fold_if_due(self) -> None:
         """Fold the journal into a new snapshot when it has outgrown the old one.
 
@@ -507,9 +503,13 @@ class JsonStateStore(SqlStateStore):
         names = self._connection.execute(_SELECT_NAMES).fetchall()
         mailboxes = (self._dump(number, tuple(name)) for number, *name in names)
         size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
-        self._snapshot_size = size
         self._journal.clear()
-        self._fold_at = self._threshold()
+        self._fold_at = _threshold(size)
+
+
+def _threshold(snapshot_bytes: int) -> int:
+    """The octets of the journal at which it is folded in."""
+    return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * snapshot_bytes)
 
 
 def _merged(commits: Iterable[dict[str, Any]]) -> dict[MailboxKey, dict[str, Any]]:

@@ -132,7 +132,7 @@ def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the schema to the newest version in one transaction.
+    """Bring the schema to the newest version in one transaction, which ends with the connection.
 
     Raises:
         StoreError: it is another program's, or of a newer version.
@@ -140,19 +140,14 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     """
     execute = connection.execute
     execute("BEGIN IMMEDIATE")
-    try:
-        for statements in MIGRATIONS[schema_version(connection, path) :]:
-            for statement in statements:
-                execute(statement)
-        execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        # Written even where it stays the same: it shows, before any mail is delivered, that the
-        # database can be written to.
-        execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            execute("ROLLBACK")
-        raise
+    for statements in MIGRATIONS[schema_version(connection, path) :]:
+        for statement in statements:
+            execute(statement)
+    execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    # Written even where it stays the same: it shows, before any mail is delivered, that the
+    # database can be written to.
+    execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    execute("COMMIT")
 
 
 def schema_version(connection: sqlite3.Connection, path: str) -> int:

@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
-from nornmail.model import Entry, KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
-from nornmail.stores import json_codec as json_codec
-from nornmail.stores import json_store
+from nornmail.model import OUTBOX, Entry, KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
+from nornmail.stores import json_codec, json_store
 from nornmail.stores.json_files import Files
-from nornmail.stores.json_journal import write_line
+from nornmail.stores.json_journal import read_lines, write_line
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids
+from tests.stores.letters import letter
 from tests.stores.support import INBOX, ME, bring, entry, key, record
+
+LETTER = json_codec.write_message(letter())
 
 
 @pytest.fixture
@@ -367,14 +369,21 @@ def test_sound_lines_that_make_no_sense_are_refused(path: Path) -> None:
     filled(path)
     journal = Path(f"{path}.journal")
     whole = journal.read_bytes()
-    for nonsense in (
-        {},
-        {"n": "x"},
-        {"n": 33, "mailbox": ["a", "b"], "entries": [{"key": [1, 1, ""]}]},
-        {"n": 33, "mailbox": ["a", "b"], "entries": [{"state": "lost"}]},
+    last = read_lines(whole).values[-1]["n"]
+    of_state = {"key": [1, 1, ""], "delivery_id": "d", "changed_at": 1.0, "state": "lost"}
+    for nonsense, why in (
+        ({}, "KeyError"),
+        ({"n": "x"}, "TypeError"),
+        ({"n": last + 2}, "a line is missing before line"),
+        ({"n": last + 1, "mailbox": ["a", "b"], "entries": [{"key": [1, 1, ""]}]}, "KeyError"),
+        ({"n": last + 1, "mailbox": ["a", "b"], "entries": [of_state]}, "ValueError"),
+        (
+            {"n": last + 1, "mailbox": ["a", OUTBOX], "letters": [{**LETTER, "state": "lost"}]},
+            "Value",
+        ),
     ):
         journal.write_bytes(whole + write_line(nonsense))
-        refused(path, "cannot be understood|a line is missing")
+        refused(path, f"cannot be understood .*{why}|{why}")
 
 
 def test_a_directory_and_a_missing_directory_are_refused(tmp_path: Path) -> None:

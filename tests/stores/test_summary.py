@@ -162,6 +162,8 @@ def test_the_holder_of_a_lock_is_seen_for_as_long_as_it_holds_it(tmp_path: Path)
 
 def test_a_process_that_has_ended_holds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "lock"
+    path.write_text(f"{socket.gethostname()}:{os.getpid()}")  # it lives, and has no lock
+    assert holder_of(str(path)) == ""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                            capture_output=True, text=True, check=True)  # fmt: skip
     path.write_text(f"{socket.gethostname()}:{ended.stdout.strip()}")
