@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from nornmail.errors import ConfigurationError
@@ -66,11 +64,16 @@ def current() -> DeliveryContext | None:
     return _CURRENT.get()
 
 
-@contextmanager
-def within(handling: DeliveryContext | None) -> Iterator[None]:
+class within:  # used like a function
     """Be in a handling, until the block ends."""
-    marked = _CURRENT.set(handling)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(marked)
+
+    __slots__ = ("_handling", "_marked")
+
+    def __init__(self, handling: DeliveryContext | None) -> None:
+        self._handling = handling
+
+    def __enter__(self) -> None:
+        self._marked = _CURRENT.set(self._handling)
+
+    def __exit__(self, *error: object) -> None:
+        _CURRENT.reset(self._marked)

@@ -6,7 +6,7 @@ An event names messages and reasons. It never holds the text of a message or a s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -352,12 +352,13 @@ class EventEmitter:
         self._on_event = on_event
         self.handled = 0
 
-    def entry(self, mailbox: str, entry: Entry) -> None:
-        """Emit the event of an entry that was just written; see :func:`message_event`."""
-        if self._on_event is None:
-            self.handled += entry.state is State.HANDLED
-        elif (event := message_event(mailbox, entry)) is not None:
-            self(event)
+    def entries(self, mailbox: str, entries: Iterable[Entry]) -> None:
+        """Emit the events of entries that were just written; see :func:`message_event`."""
+        for entry in entries:
+            if self._on_event is None:
+                self.handled += entry.state is State.HANDLED
+            elif (event := message_event(mailbox, entry)) is not None:
+                self(event)
 
     def __call__(self, event: Event) -> None:
         self.handled += isinstance(event, Handled)

@@ -10,8 +10,9 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -267,6 +268,22 @@ class Entry:
     received_at: float | None = None
     truncated: bool = False
     changed_at: float = 0.0
+
+    def having(self, **changes: Any) -> Entry:
+        """A copy with other values in some fields.
+
+        :func:`dataclasses.replace` in half the time, for the states that every message passes.
+        """
+        made = object.__new__(Entry)
+        for put, value in zip(_PUT_FIELDS, _FIELDS_OF(self), strict=True):
+            put(made, value)
+        for name, value in changes.items():
+            object.__setattr__(made, name, value)
+        return made
+
+
+_FIELDS_OF = attrgetter(*(field.name for field in fields(Entry)))
+_PUT_FIELDS = [getattr(Entry, field.name).__set__ for field in fields(Entry)]
 
 
 def delivery_id_of(mailbox: MailboxKey, epoch: Epoch, key: EntryKey) -> str:

@@ -181,7 +181,7 @@ class CircuitBreaker:
 
     def allows(self) -> bool:
         """Whether a new message may be claimed: one while failing, else any."""
-        return self._half_open or not self.failing()
+        return self._half_open or len(self._failed_in_a_row) < OUTAGE_AFTER
 
     def until_probe(self, now: float) -> float:
         """Seconds until one message may be tried while failing, 0.0 when it may be now."""

@@ -613,8 +613,15 @@ def parse_message(
         raw = raw.encode("utf-8", "surrogateescape")
     elif not isinstance(raw, bytes | bytearray | memoryview):
         raise TypeError(f"parse_message takes the bytes of a message, not {type(raw).__name__}")
-    facts = (
-        bytes(raw), ref, inbox, delivery_id, attempt, flags, received_at, truncated,
-        authserv_id,
-    )  # fmt: skip
-    return Message(dict(zip(_FACTS, facts, strict=True)), fetch_rest, on_after)
+    facts = {
+        "raw": bytes(raw),
+        "ref": ref,
+        "inbox": inbox,
+        "delivery_id": delivery_id,
+        "attempt": attempt,
+        "flags": flags,
+        "received_at": received_at,
+        "truncated": truncated,
+        "authserv_id": authserv_id,
+    }
+    return Message(facts, fetch_rest, on_after)

@@ -6,6 +6,7 @@ A report is as forgeable as any mail. It is recorded and reported, and decides n
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,11 +24,14 @@ _CANDIDATES = 10
 """Messages to the same address that are read: the newest that was sent is meant."""
 
 
-def note_bounce(store: StateStore, message: Message, *, now: float) -> list[OutboxBounced]:
+def note_bounce(
+    store: StateStore, outboxes: Sequence[str], message: Message, *, now: float
+) -> list[OutboxBounced]:
     """Record what a delivery report says about messages of a store; other mail is ignored.
 
     Args:
         store: of the messages.
+        outboxes: of the store.
         message: any incoming message.
         now: seconds since 1970 UTC.
 
@@ -37,7 +41,6 @@ def note_bounce(store: StateStore, message: Message, *, now: float) -> list[Outb
     Raises:
         StoreError: the store cannot be used.
     """
-    outboxes = store.outboxes()
     if not outboxes or message.bounce is None:
         return []
     events = []
@@ -82,7 +85,7 @@ def _by_message_id(
 
 
 def _by_recipient(
-    store: StateStore, outboxes: list[str], report: Recipient, now: float
+    store: StateStore, outboxes: Sequence[str], report: Recipient, now: float
 ) -> list[tuple[QueuedMessage, Recipient]]:
     """The newest message to the reported address that the server took."""
     since = now - BOUNCE_WINDOW

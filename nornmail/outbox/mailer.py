@@ -598,7 +598,8 @@ class Mailer:
         Returns:
             One event for each recipient of which it is news; ``on_event`` is called with them.
         """
-        events = note_bounce(self._store, message, now=self._clock.wall())
+        outboxes = self._store.outboxes()
+        events = note_bounce(self._store, outboxes, message, now=self._clock.wall())
         for event in events:
             self._emit(event)
         return events

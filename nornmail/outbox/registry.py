@@ -70,6 +70,7 @@ class StoreMailers:
         self._clock = clock
         # Strong references, so that a mailer that the program dropped is stopped too.
         self._sending: list[Worker] = []
+        self._outboxes: list[str] | None = None
 
     @property
     def exist(self) -> bool:
@@ -119,6 +120,10 @@ class StoreMailers:
             except NornmailError as error:
                 log.warning("nothing was sent: %s", error)
 
+    def expect_bounces(self) -> None:
+        """Look for outboxes anew: what was received by now may be about their messages."""
+        self._outboxes = None
+
     def inspect_bounce(self, message: Message) -> list[OutboxBounced]:
         """Note what a delivery report says about our own mail, before its handler is called.
 
@@ -126,10 +131,14 @@ class StoreMailers:
             The events to emit. A store that cannot be used does not hold the message up: whoever
             handles it meets the error again.
         """
-        from nornmail.outbox.bounces import note_bounce
-
         try:
-            return note_bounce(self._store, message, now=self._clock.wall())
+            if self._outboxes is None:
+                self._outboxes = self._store.outboxes()
+            if not self._outboxes:
+                return []
+            from nornmail.outbox.bounces import note_bounce
+
+            return note_bounce(self._store, self._outboxes, message, now=self._clock.wall())
         except StoreError as error:
             log.error("a delivery report could not be recorded: %s", error)
             return []

@@ -112,7 +112,7 @@ class Actions:
     def _finish(self, entries: Sequence[Entry]) -> None:
         now = self._ledger.clock.wall()
         handled = [entry for entry in entries if entry.state is State.HANDLED]
-        finished = [replace(e, state=State.FINISHED, changed_at=now) for e in handled]
+        finished = [e.having(state=State.FINISHED, changed_at=now) for e in handled]
         self._ledger.commit(*map(PutEntry, finished))
 
     def _touch(self, connection: Connection, entries: Sequence[Entry], after: After) -> None:

@@ -73,6 +73,7 @@ class Delivery:
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: whether to claim nothing more; asked before each message.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
+        before_batch: called when messages were received that are to be delivered.
         before_handler: called with each message, once it is claimed and before its handler is.
         pool: the workers; ``None`` for one, which is the polling thread.
         order_by: what keeps its order with several.
@@ -90,6 +91,7 @@ class Delivery:
     fetch_rest: Callable[[MessageRef], Iterator[bytes]]
     stopped: Callable[[], bool] = lambda: False
     authserv_id: str | None = None
+    before_batch: Callable[[], object] = lambda: None
     before_handler: Callable[[Message], object] = lambda _: None
     pool: WorkerPool | None = None
     order_by: OrderBy = "conversation"
@@ -206,6 +208,7 @@ class Delivery:
         stays unseen. With workers it ends as well when they have been busy for a moment: what waits
         for them is delivered by :meth:`work`.
         """
+        self.before_batch()
         with self.ledger.flushing():
             for fetched in batch:
                 self.apply_changes()
@@ -440,7 +443,7 @@ class Delivery:
             if outcome.state is State.HANDLED or rejected:
                 log.info("%s: the handler ended after its timeout", self._ref(entry))
                 claimed = replace(entry, state=State.CLAIMED)
-                settled = self._settled(claimed, outcome)
+                settled = self._settled(claimed, outcome, entry.message_id)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
                 self._count(settled, outcome, Job([], b"", stats, new=False), stats)
         for delivery_id in late:
@@ -472,7 +475,13 @@ class Delivery:
         if is_known:
             entries = self._undelivered(fetched)
         else:
-            entry = self._with_facts(self.ledger.new_entry(fetched.uid), fetched)
+            entry = self.ledger.new_entry(
+                fetched.uid,
+                digest=digest_of(fetched.raw, truncated=fetched.truncated),
+                size=fetched.size,
+                received_at=fetched.received_at,
+                truncated=fetched.truncated,
+            )
             known = changes_if_known(self.ledger, entry, fetched.raw)
             if known:
                 self.ledger.commit(*known)
@@ -485,15 +494,27 @@ class Delivery:
                 stats.passed_over += 1
                 return None
         # The routing decision is one commit: the first inbox's claim, and the others' entries.
-        others = [] if is_known else [PutEntry(entry) for entry in entries[1:]]
         if not entries:
             return None
-        return Job(entries, fetched.raw, stats, flags=fetched.flags, others=others)
+        job = Job(entries, fetched.raw, stats, flags=fetched.flags)
+        if not is_known and len(entries) > 1:
+            job.others = [PutEntry(entry) for entry in entries[1:]]
+        return job
 
     def _undelivered(self, fetched: FetchedMessage) -> list[Entry]:
         """The entries of inboxes that have not had a message yet, or that came later."""
         siblings = self.ledger.siblings(fetched.uid)
-        return [self._with_facts(entry, fetched) for entry in siblings if entry.state is State.NEW]
+        digest = digest_of(fetched.raw, truncated=fetched.truncated)
+        return [
+            entry.having(
+                digest=digest,
+                size=fetched.size,
+                received_at=fetched.received_at,
+                truncated=fetched.truncated,
+            )
+            for entry in siblings
+            if entry.state is State.NEW
+        ]
 
     def _deliver_here(self, job: Job, stats: PollStats) -> None:
         """Deliver a message to one inbox after the other, in this thread.
@@ -520,7 +541,7 @@ class Delivery:
         """The changes that claim a message for its next inbox."""
         entry = job.entries.pop(0)
         now = self.ledger.clock.wall()
-        job.claimed = replace(entry, state=State.CLAIMED, changed_at=now)
+        job.claimed = entry.having(state=State.CLAIMED, changed_at=now)
         others, job.others = job.others, []
         return [PutEntry(job.claimed), *others]
 
@@ -549,20 +570,11 @@ class Delivery:
             self._start([job])  # a probe: no other message may be claimed
         return True
 
-    def _with_facts(self, entry: Entry, fetched: FetchedMessage) -> Entry:
-        return replace(
-            entry,
-            digest=digest_of(fetched.raw, truncated=fetched.truncated),
-            size=fetched.size,
-            received_at=fetched.received_at,
-            truncated=fetched.truncated,
-        )
-
     def _claimed_message(self, entry: Entry, job: Job) -> Message:
         """The message that a handler is called with."""
         message = self._message(entry, job.raw, job.flags)
         self.before_handler(message)
-        job.claimed = replace(entry, message_id=message.message_id)
+        job.message_id = message.message_id
         return message
 
     def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:
@@ -575,7 +587,7 @@ class Delivery:
             return None
         if not job.counts:
             outcome = replace(outcome, counts=False)
-        settled = self._settled(job.claimed, outcome)
+        settled = self._settled(job.claimed, outcome, job.message_id)
         keep = job.raw if settled.state in KEEPS_RAW else None
         self.ledger.settle(PutEntry(settled, raw=keep))
         self._count(settled, outcome, job, stats)
@@ -636,20 +648,20 @@ class Delivery:
                 raise ConfigurationError("flags", flag, accepted)
         handling.after = After(move_to, flags).to_reason()
 
-    def _settled(self, entry: Entry, outcome: Outcome) -> Entry:
+    def _settled(self, entry: Entry, outcome: Outcome, message_id: str) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:
-            return self._failed(entry, outcome.reason)
-        delay = 0.0
+            return self._failed(entry.having(message_id=message_id), outcome.reason)
+        now = self.ledger.clock.wall()
+        due_at = 0.0
         if outcome.state is State.WAITING:
             delay = outcome.delay if outcome.delay is not None else 0.0
             # What is not a number is no time to wait: it would never be due.
-            delay = min(delay, self.retry.longest) if delay > 0 else 0.0
-        now = self.ledger.clock.wall()
-        return replace(
-            entry,
+            due_at = now + (min(delay, self.retry.longest) if delay > 0 else 0.0)
+        return entry.having(
             state=outcome.state,
             reason=outcome.reason[:REASON_LENGTH],
-            due_at=now + delay if outcome.state is State.WAITING else 0.0,
+            due_at=due_at,
+            message_id=message_id,
             changed_at=now,
         )
 
@@ -668,7 +680,8 @@ class Delivery:
             log.info("%s is passed over: %s", self._ref(entry), outcome.reason)
             return
         if state is State.HANDLED:
-            log.info("%s is handled", self._ref(entry))
+            if log.isEnabledFor(logging.INFO):
+                log.info("%s is handled", self._ref(entry))
         else:
             self.last_failure = entry.reason
             log.warning("%s is %s: %s", self._ref(entry), entry.state, outcome.reason)

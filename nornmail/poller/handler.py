@@ -88,13 +88,18 @@ class Outcome:
     stop: BaseException | None = None
 
 
+_RETURNED = Outcome(State.HANDLED, works=True)
+
+
 def returned(result: object) -> Outcome:
     """The outcome of a handler that returned ``result``, where nothing can await."""
+    if result is None:  # nearly always
+        return _RETURNED
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         # Nothing of its body has run: counted as handled, the message would be lost.
         return Outcome(State.WAITING, NOT_RUN, counts=False, stop=HandlerError(NOT_RUN))
     if not inspect.isawaitable(result):
-        return Outcome(State.HANDLED, works=True)
+        return _RETURNED
     if inspect.iscoroutine(result):
         result.close()
     return Outcome(State.WAITING, NOT_AWAITED, counts=False, stop=HandlerError(NOT_AWAITED))
@@ -154,15 +159,22 @@ class HandlerCall:
     Args:
         owner: whose handler it is.
         handling: of which message; what the handler sends is keyed by it.
+        signal: set when the handler is through; ``None`` where no other thread waits for that.
 
     Attributes:
-        ended: set when the handler is through, result and error being in place.
+        ended: whether the handler is through, result and error being in place.
     """
 
-    def __init__(self, owner: HandlerRunner, handling: DeliveryContext) -> None:
+    def __init__(
+        self,
+        owner: HandlerRunner,
+        handling: DeliveryContext,
+        signal: threading.Event | None = None,
+    ) -> None:
         self.owner = owner
         self.handling = handling
-        self.ended = threading.Event()
+        self.signal = signal
+        self.ended = False
         self.result: object = None
         self.error: BaseException | None = None
 
@@ -180,11 +192,13 @@ class HandlerCall:
 
     def end(self) -> None:
         """Note that the handler is through."""
-        self.ended.set()
-        self.owner.finished(self)
+        self.ended = True
+        if self.signal is not None:
+            self.signal.set()
+            self.owner.finished(self)
 
     def outcome(self) -> Outcome:
-        """How it ended; call it once :attr:`ended` is set."""
+        """How it ended; call it once it has :attr:`ended`."""
         if self.error is not None:
             return raised(self.error)
         outcome = returned(self.result)
@@ -205,13 +219,18 @@ class AwaitedCall(HandlerCall):
     Args:
         owner: whose handler it is.
         handling: of which message.
+        signal: set when the awaitable is through.
         awaitable: what the handler returned.
     """
 
     def __init__(
-        self, owner: HandlerRunner, handling: DeliveryContext, awaitable: Awaitable[object]
+        self,
+        owner: HandlerRunner,
+        handling: DeliveryContext,
+        signal: threading.Event,
+        awaitable: Awaitable[object],
     ) -> None:
-        super().__init__(owner, handling)
+        super().__init__(owner, handling, signal)
         self._awaitable = awaitable
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -319,18 +338,23 @@ class HandlerRunner:
         return 0.0 if begun_at is None else self._clock.monotonic() - begun_at
 
     def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
-        call = HandlerCall(self, DeliveryContext(message.delivery_id, message))
+        handling = DeliveryContext(message.delivery_id, message)
         if deadline is None or inspect.iscoroutinefunction(handler):
+            call = HandlerCall(self, handling)
             call.work(handler, message)
-        elif (failed := self._in_a_thread(call, handler, message, deadline)) is not None:
-            return failed
+        else:
+            signal = threading.Event()
+            call = HandlerCall(self, handling, signal)
+            failed = self._in_a_thread(call, signal, handler, message, deadline)
+            if failed is not None:
+                return failed
         if self._loop is not None and call.error is None and inspect.isawaitable(call.result):
             return self._on_loop(self._loop, call.result, call.handling, message, deadline)
         return call.outcome()
 
     def inside(self) -> bool:
         """Whether whoever asks is a handler that this called, or a task or thread of its making."""
-        return any(call.owner is self and not call.ended.is_set() for call in _CALLS.get())
+        return any(call.owner is self and not call.ended for call in _CALLS.get())
 
     def interrupt(self) -> None:
         """Cancel the handlers that are awaited now, and any that would be; in the loop's thread."""
@@ -346,8 +370,10 @@ class HandlerRunner:
     @property
     def overdue(self) -> int:
         """How many of them still run."""
+        if not self._overdue:
+            return 0
         with self._lock:
-            return sum(not call.ended.is_set() for call in self._overdue.values())
+            return sum(not call.ended for call in self._overdue.values())
 
     def is_overdue(self, delivery_id: str) -> bool:
         """Whether a message is still being handled, or how that ended was not settled yet."""
@@ -360,7 +386,7 @@ class HandlerRunner:
         What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
         """
         with self._lock:
-            ended = {id_: call for id_, call in self._overdue.items() if call.ended.is_set()}
+            ended = {id_: call for id_, call in self._overdue.items() if call.ended}
         return {id_: call.outcome() for id_, call in ended.items()}
 
     def forget(self, delivery_id: str) -> None:
@@ -376,7 +402,12 @@ class HandlerRunner:
             self._on_end()
 
     def _in_a_thread(
-        self, call: HandlerCall, handler: Handler, message: Message, deadline: float
+        self,
+        call: HandlerCall,
+        signal: threading.Event,
+        handler: Handler,
+        message: Message,
+        deadline: float,
     ) -> Outcome | None:
         """Let a thread of its own do the call; ``None`` when it has ended in time.
 
@@ -393,7 +424,7 @@ class HandlerRunner:
             thread.start()
         except RuntimeError as error:  # no more threads: the message has no part in that
             return Outcome(State.WAITING, account_of(error), counts=False, works=None, stop=error)
-        outlived = self._outlived(call, message, deadline)
+        outlived = self._outlived(call, signal, message, deadline)
         if outlived is None:
             thread.join()
         return outlived
@@ -407,7 +438,8 @@ class HandlerRunner:
         deadline: float | None,
     ) -> Outcome:
         """Let the event loop await, and wait for that here."""
-        call = AwaitedCall(self, handling, awaitable)
+        signal = threading.Event()
+        call = AwaitedCall(self, handling, signal, awaitable)
         with self._lock:
             self._awaited.add(call)
             call.interrupted = self._interrupted
@@ -419,12 +451,14 @@ class HandlerRunner:
             except RuntimeError:  # it was closed
                 call.interrupted = True
                 call.give_up()
-            outlived = self._outlived(call, message, deadline) if deadline is not None else None
+            outlived = None
+            if deadline is not None:
+                outlived = self._outlived(call, signal, message, deadline)
             if outlived is not None:
                 with suppress(RuntimeError):  # it was closed: nothing runs on it any more
                     loop.call_soon_threadsafe(call.cancel)
                 return outlived
-            while not call.ended.wait(LOOP_CHECK):
+            while not signal.wait(LOOP_CHECK):
                 if loop.is_closed():
                     return Outcome(State.WAITING, CANCELLED, counts=False, works=None)
             return call.outcome()
@@ -432,21 +466,23 @@ class HandlerRunner:
             with self._lock:
                 self._awaited.discard(call)
 
-    def _outlived(self, call: HandlerCall, message: Message, deadline: float) -> Outcome | None:
+    def _outlived(
+        self, call: HandlerCall, signal: threading.Event, message: Message, deadline: float
+    ) -> Outcome | None:
         """Wait for a call until its deadline; ``None`` when it has ended by then.
 
         One that has not is kept in mind, also when the wait was ended by an interrupt.
         """
         outcome = Outcome(State.WAITING, f"the handler took longer than {self._timeout:g} s")
         try:
-            self._clock.wait(call.ended, deadline - self._clock.monotonic())
+            self._clock.wait(signal, deadline - self._clock.monotonic())
         except BaseException as stop:  # of a signal: it ends the poller, and not the call
             outcome = Outcome(State.WAITING, INTERRUPTED, counts=False, works=None, stop=stop)
         with self._lock:
-            if call.ended.is_set() and outcome.stop is None:
+            if call.ended and outcome.stop is None:
                 return None
             self._overdue[message.delivery_id] = call
-        if call.ended.is_set():  # just now, and it may not have seen that no caller waits
+        if call.ended:  # just now, and it may not have seen that no caller waits
             self._on_end()
         return outcome
 

@@ -20,6 +20,7 @@ from nornmail.model import (
     KEEPS_RAW,
     TRANSITIONS,
     Change,
+    Digest,
     Entry,
     EntryKey,
     Epoch,
@@ -293,8 +294,7 @@ class Ledger:
         lease = self._lease
         if lease is None:
             raise LeaseLost(f"no lease on {self.mailbox} is held")
-        states = {c.entry.key: c.entry.state for c in changes if isinstance(c, PutEntry)}
-        claims = {key for key, state in states.items() if state is State.CLAIMED}
+        claims = _claims(changes)
         self._undelivered |= claims
         self._lease, self._in_doubt = None, lease
         try:
@@ -303,16 +303,18 @@ class Ledger:
             self._pending.clear()
             raise
         for change in everything:
-            self._learn(change)
+            if isinstance(change, PutEntry):  # nearly all there are
+                self._learn_entry(change)
+            else:
+                self._learn(change)
         self._pending.clear()
         self._undelivered -= claims
         self._lease, self._in_doubt = lease, None
         self._emit(everything)
 
     def _emit(self, changes: Iterable[Change]) -> None:
-        for change in changes:
-            if isinstance(change, PutEntry):
-                self.context.emit.entry(self.mailbox.mailbox, change.entry)
+        entries = [change.entry for change in changes if isinstance(change, PutEntry)]
+        self.context.emit.entries(self.mailbox.mailbox, entries)
 
     def later(self, change: PutEntry) -> None:
         """Put a change down for the next commit, before its own; the last one of an entry counts.
@@ -472,14 +474,28 @@ class Ledger:
         keys = self.open.keys(State.NEW)
         return UidSet.of(key.uid for key in keys if not self._is_earlier(key))
 
-    def new_entry(self, uid: int, inbox: str = "") -> Entry:
-        """The entry of a message of this epoch that nothing is known of yet."""
-        key = EntryKey(self.epoch.number, uid, inbox)
+    def new_entry(
+        self,
+        uid: int,
+        inbox: str = "",
+        *,
+        digest: Digest | None = None,
+        size: int = 0,
+        received_at: float | None = None,
+        truncated: bool = False,
+    ) -> Entry:
+        """The entry of a message of this epoch that nothing is known of yet, but what is given."""
+        epoch = self.epoch
+        key = EntryKey(epoch.number, uid, inbox)
         return Entry(
             key=key,
-            uid_validity=self.epoch.uid_validity,
+            uid_validity=epoch.uid_validity,
             state=State.NEW,
-            delivery_id=delivery_id_of(self.mailbox, self.epoch, key),
+            delivery_id=delivery_id_of(self.mailbox, epoch, key),
+            digest=digest,
+            size=size,
+            received_at=received_at,
+            truncated=truncated,
             changed_at=self.clock.wall(),
         )
 
@@ -538,12 +554,16 @@ class Ledger:
                     self._moved[change.before] = (change.after, change.uid_validity)
                 self.open.move(change.before, change.after)
                 self._see(change.after)
-            case PutEntry(entry):
-                self.open.put(change)
-                if entry.state not in _SEEN_BEFORE:
-                    self._see(entry.key, gone=entry.state is State.GONE)
+            case PutEntry():
+                self._learn_entry(change)
             case KeepRaw(key):
                 self.open.without_bytes.discard(key)
+
+    def _learn_entry(self, change: PutEntry) -> None:
+        self.open.put(change)
+        entry = change.entry
+        if entry.state not in _SEEN_BEFORE:
+            self._see(entry.key, gone=entry.state is State.GONE)
 
     def _see(self, key: EntryKey, *, gone: bool = False) -> None:
         if self.record is not None and key.epoch == self.record.epoch.number:
@@ -551,6 +571,19 @@ class Ledger:
                 # Also when it waited until now: it is new when it is listed again.
                 self.seen = self.seen - UidSet.of([key.uid])
             (self.absent if gone else self.seen).add(key.uid)
+
+
+def _claims(changes: Iterable[Change]) -> set[EntryKey]:
+    """The entries that are claimed once all of ``changes`` were made."""
+    claims: set[EntryKey] = set()
+    for change in changes:
+        if isinstance(change, PutEntry):
+            entry = change.entry
+            if entry.state is State.CLAIMED:
+                claims.add(entry.key)
+            else:
+                claims.discard(entry.key)
+    return claims
 
 
 def _order(entry: Entry) -> tuple[float, EntryKey]:

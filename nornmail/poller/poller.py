@@ -301,6 +301,7 @@ class Poller:
                 partial(fetch_rest, self._connect),
                 stopped=self._stopped.is_set,
                 authserv_id=imap.authserv_id,
+                before_batch=self._mailers.expect_bounces,
                 before_handler=self._before_handler,
                 pool=self._workers[0],
                 order_by=self._workers[1],

@@ -26,6 +26,8 @@ from nornmail.poller.ledger import Ledger
 
 log = logging.getLogger("nornmail.poller")
 
+_PART = 64 * 1024
+"""Octets of a body that are brought to one form of line end at a time."""
 VERSION = "1"
 """Raise it with any change of the recipe: digests of different versions never match."""
 
@@ -50,7 +52,7 @@ ADDED_BY_MAILBOXES = (
 
 # It begins with the one octet that is looked for, since the search of any other is slow.
 _ADDED = re.compile(
-    rb"\n(?:"
+    rb"\n(?=[clsx])(?:"
     + b"|".join(map(re.escape, ADDED_BY_MAILBOXES))
     + rb")[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*",
     re.IGNORECASE,
@@ -77,10 +79,7 @@ def digest_of(raw: bytes, *, truncated: bool = False) -> Digest:
         truncated: the body is not in ``raw``; the digest has no body part then.
     """
     header = header_block(raw)
-    if truncated:
-        return Digest(_header_digest(header))
-    body = _unix(raw[len(header) :]).strip(b"\n")
-    return Digest(_header_digest(header), _hash(b"body", body))
+    return Digest(_header_digest(header), None if truncated else _body_digest(raw, len(header)))
 
 
 def header_digest_of(raw: bytes) -> str:
@@ -89,18 +88,39 @@ def header_digest_of(raw: bytes) -> str:
 
 
 def _header_digest(header: bytes) -> str:
-    lines = _ADDED.sub(b"", b"\n" + _unix(header).strip(b"\n"))
-    return _hash(b"header", lines[1:] + b"\n" if lines else b"")
+    lines = _ADDED.sub(b"", b"\n" + b"\n".join(header.splitlines()).strip(b"\n"))
+    return _named(hashlib.sha256(b"header\0" + (lines[1:] + b"\n" if lines else b"")))
 
 
-def _unix(raw: bytes) -> bytes:
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
+def _body_digest(raw: bytes, start: int) -> str:
+    """The digest of what stands behind the header, without the line ends around it.
+
+    A part at a time, since a copy of a large message with other line ends would be a second one in
+    memory.
+    """
+    end = len(raw)
+    text = b""
+    while start < end and not text:
+        tail = raw[max(start, end - _PART) : end]
+        text = tail.rstrip(b"\r\n")
+        end -= len(tail) - len(text)
+    hashed = hashlib.sha256(b"body\0")
+    is_inside = False
+    while start < end:
+        after = raw.find(b"\n", start + _PART, end) + 1 or end
+        lines = b"\n".join(raw[start:after].splitlines())
+        if not is_inside:
+            lines = lines.lstrip(b"\n")
+            is_inside = bool(lines)
+        hashed.update(lines)
+        if is_inside and after < end:
+            hashed.update(b"\n")
+        start = after
+    return _named(hashed)
 
 
-def _hash(kind: bytes, data: bytes) -> str:
-    made = hashlib.sha256(kind + b"\0")
-    made.update(data)
-    return f"{VERSION}:{made.hexdigest()[:40]}"
+def _named(hashed: hashlib._Hash) -> str:
+    return f"{VERSION}:{hashed.hexdigest()[:40]}"
 
 
 BEFORE_START = "older than start_from"
@@ -173,6 +193,8 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     record = ledger.record
     if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
         return []
+    if record.epoch.number == 1 and record.cut is None and record.horizon is None:
+        return []  # nothing was before
     known = known_by_digest(ledger, entry.digest.header)
     found = recognise(known, entry.digest, entry.size)
     if found is None:
