@@ -109,8 +109,7 @@ class UidSet:
         return at > 0 and uid <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:
-        for low, high in zip(self._lows, self._highs, strict=True):
-            yield from range(low, high + 1)
+        return chain.from_iterable(range(low, high + 1) for low, high in self.pairs())
 
     def __len__(self) -> int:
         return sum(self._highs) - sum(self._lows) + len(self._lows)

@@ -63,7 +63,7 @@ minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 PIECE = 1024 * 1024
 """Octets asked for at once of a message that is not held as a whole."""
-BODY_ITEMS = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
+BODY_ITEMS = b"(UID BODY.PEEK[])"
 HEADER_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER])"
 COUNTED = b"(MESSAGES UIDNEXT UIDVALIDITY)"
 LIST_STATUS = frozenset({"LIST-EXTENDED", "LIST-STATUS"})

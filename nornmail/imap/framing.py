@@ -7,12 +7,18 @@ what came before is still here.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 from nornmail.errors import ProtocolError
 from nornmail.imap.limits import Budget, Limits
 from nornmail.imap.responses import ends_in_text, is_fetch
 from nornmail.imap.tokens import MAX_DIGITS, Literal, Piece, announced_literal
+
+_PLAIN_FETCH = re.compile(
+    rb'(\* [0-9]{1,9} FETCH \([^\r\n{"]{0,200}BODY\[\] )\{([0-9]{1,10})\}\r\n'
+)
+_END_OF_FETCH = b")\r\n"
 
 
 class ResponseReader:
@@ -73,6 +79,10 @@ class ResponseReader:
         Raises:
             ProtocolError: it is over the budget, or the answer is.
         """
+        if self._literal is None and not self._pieces and not self._waits:
+            plain = self._plain_fetch()
+            if plain is not None:
+                return plain
         while True:
             if self._literal is not None:
                 if self._waits:
@@ -101,6 +111,33 @@ class ResponseReader:
             pieces.append(announced[0])
             self._literal = self._literal_size(announced[1])
             self._waits = self._pending < self._literal
+
+    def _plain_fetch(self) -> list[Piece] | None:
+        """A FETCH of one body that has come whole and is within all limits; ``None`` for others.
+
+        It is what :meth:`next` would return, for a third of the time.
+        """
+        data, start = self._data, self._at
+        match = _PLAIN_FETCH.match(data, start)
+        if match is None:
+            return None
+        body = match.end()
+        size = int(match[2])
+        end = body + size + len(_END_OF_FETCH)
+        octets = self._octets + end - start
+        if (
+            data[body + size : end] != _END_OF_FETCH
+            or size > self._budget.literal
+            or octets > self._budget.total
+            or body - start > self._line_limit
+            or self._lines + 2 > self._limits.responses
+        ):
+            return None
+        self._octets = octets
+        self._lines += 2
+        self._pending -= end - start
+        self._at = end
+        return [match[1], Literal(data[body : body + size]), b")"]
 
     def _line(self) -> bytes | None:
         """One line without its end, which is CRLF or a bare LF.

@@ -160,8 +160,8 @@ class Body:
 
     uid: int
     raw: bytes | None
-    flags: frozenset[str]
-    received_at: float | None
+    flags: frozenset[str] = frozenset()
+    received_at: float | None = None
     size: int = 0
 
 
@@ -183,13 +183,13 @@ def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int,
     by_uid: dict[int, Body] = {}
     for uid, items in _by_uid(responses, asked).items():
         raw = items.get(item)
-        by_uid[uid] = Body(
-            uid,
-            raw if isinstance(raw, bytes) else None,
-            _flags(items),
-            _received_at(items),
-            size(items.get("RFC822.SIZE")) or 0,
-        )
+        if not isinstance(raw, bytes):
+            raw = None
+        if len(items) <= 2:  # what was asked for, and nothing else
+            by_uid[uid] = Body(uid, raw)
+            continue
+        octets = size(items.get("RFC822.SIZE")) or 0
+        by_uid[uid] = Body(uid, raw, _flags(items), _received_at(items), octets)
     return by_uid
 
 
@@ -210,11 +210,12 @@ def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str,
     replaces an earlier one, unless it is NIL.
     """
     items_of: dict[int, dict[str, Value]] = {}
+    numbers = set(asked)
     for response in responses:
         if not isinstance(response, Fetch):
             continue
         uid = number(response.items.get("UID"))
-        if uid is None or uid not in asked:
+        if uid not in numbers:
             continue
         known = items_of.get(uid)
         if known is None:

@@ -228,7 +228,9 @@ class Wire(imaplib.IMAP4):
             lines = self.begin(command, *args, budget=budget, hidden=hidden)
             while self._end is None:
                 response = self._read()
-                if not isinstance(response, Continuation):
+                if isinstance(response, Fetch):  # nearly all there are
+                    self._untagged.append(response)
+                elif not isinstance(response, Continuation):
                     self._take(response)
                 elif lines:
                     for part in lines.pop(0):
@@ -394,9 +396,6 @@ class Wire(imaplib.IMAP4):
 
     def _take(self, response: Untagged | Tagged) -> None:
         """File a response with the command under way."""
-        if isinstance(response, Fetch):  # nearly all there are
-            self._untagged.append(response)
-            return
         if isinstance(response, Tagged):
             if response.tag == self._tag:
                 self._end = response

@@ -224,7 +224,7 @@ def _as_one(siblings: Sequence[Entry]) -> Entry:
 
 
 def _uids(entries: Sequence[Entry]) -> UidSet:
-    return UidSet.of(entry.key.uid for entry in entries)
+    return UidSet.of([entry.key.uid for entry in entries])
 
 
 def _last(uids: UidSet) -> UidSet:

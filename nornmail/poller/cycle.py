@@ -316,7 +316,7 @@ class PollCycle:
                 uids = UidSet.of(islice(uids, room))
             for batch in self._fetcher.batches(connection, uids, stats):
                 delivery.deliver_new(batch, stats)
-                self.backlog.processed(sum(m.uid in self.ledger.seen for m in batch))
+                self.backlog.processed(sum([m.uid in self.ledger.seen for m in batch]))
                 self._actions.apply(connection)
                 if delivery.must_pause():
                     break

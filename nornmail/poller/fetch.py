@@ -301,11 +301,11 @@ class Fetcher:
 
         Incomplete and expunged messages are left out of the result.
         """
-        large = UidSet.of(u for u, summary in summaries.items() if summary.size > self._most_octets)
+        large = UidSet.of([u for u, found in summaries.items() if found.size > self._most_octets])
         whole = UidSet.of(summaries) - large
         messages: dict[int, FetchedMessage] = {}
         if whole:
-            expected = sum(summaries[uid].size for uid in whole)
+            expected = sum([summaries[uid].size for uid in whole])
             for uid, body in connection.bodies(whole, expected_octets=expected).items():
                 summary = summaries[uid]
                 if body.raw is not None and _is_whole(uid, body.raw, summary.size):
@@ -402,9 +402,11 @@ def _without_expunged(
     Some servers return a text of their own instead of an expunged message.
     """
     odd = UidSet.of(
-        message.uid
-        for message in messages.values()
-        if not message.truncated and len(message.raw) != message.size
+        [
+            message.uid
+            for message in messages.values()
+            if not message.truncated and len(message.raw) != message.size
+        ]
     )
     if not odd:
         return messages

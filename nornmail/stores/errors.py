@@ -93,7 +93,8 @@ class FileIdentity:
             StoreError: it was removed or replaced.
         """
         try:
-            if os.path.samestat(os.stat(self._path), self._stat):
+            now = os.stat(self._path)
+            if now.st_ino == self._stat.st_ino and now.st_dev == self._stat.st_dev:
                 return
         except FileNotFoundError:
             pass

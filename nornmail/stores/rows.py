@@ -7,6 +7,7 @@ parameters (``?``). A string that UTF-8 cannot hold is stored as octets, and sor
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -193,7 +194,7 @@ REKEY_ASKED = f"UPDATE asked SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
 
 
 @cache
-def put_entry(after: State) -> tuple[str, bool]:
+def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
     """The statement that puts an entry in the state ``after`` where nothing else is to be done.
 
     It changes no row where the table of states does not allow it, and none where kept bytes or a
@@ -201,32 +202,57 @@ def put_entry(after: State) -> tuple[str, bool]:
     others, so that the index of digests is not touched.
 
     Returns:
-        The statement, and whether it makes missing entries. If so its arguments are those of
-        :data:`REPLACE_ENTRY`, else those of :func:`progress`.
+        The statement, and what writes its arguments: :func:`write_entry` where it makes missing
+        entries, else :func:`write_progress`.
     """
     before = [s for s in State if after in TRANSITIONS[s] and s is not State.DEAD]
     condition = f"state IN ({', '.join(repr(s.value) for s in before)})"
     if after not in KEEPS_RAW and KEEPS_RAW.intersection(before):
         condition += f" AND NOT {_HAS_RAW}"
     if after is State.NEW:
-        return _insert("entry", f"{KEY}, {_VALUES}", f"ON CONFLICT ({KEY}) DO NOTHING"), True
+        insert = _insert("entry", f"{KEY}, {_VALUES}", f"ON CONFLICT ({KEY}) DO NOTHING")
+        return insert, write_entry
     if State.NEW in before:
-        return f"{REPLACE_ENTRY} WHERE entry.{condition}", True
+        return f"{REPLACE_ENTRY} WHERE entry.{condition}", write_entry
     facts = "uid_validity = ? AND delivery_id = ? AND size = ? AND truncated = ?"
     facts += " AND header_digest IS ? AND body_digest IS ? AND received_at IS ?"
-    return f"UPDATE entry SET {_set(_PROGRESS)} WHERE {_IS_KEY} AND {facts} AND {condition}", False
+    update = f"UPDATE entry SET {_set(_PROGRESS)} WHERE {_IS_KEY} AND {facts} AND {condition}"
+    return update, write_progress
 
 
 _PROGRESS = "state, attempts, due_at, reason, message_id, changed_at"
 
 
-def progress(row: Row) -> Row:
-    """The columns that change with an entry's state, its key, and its facts; of a whole row."""
-    mailbox, epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, *rest = row
-    reason, header, body, message_id, size, received_at, truncated, changed_at = rest
-    changing = (state, attempts, due_at, reason, message_id, changed_at)
-    facts = (uid_validity, delivery_id, size, truncated, header, body, received_at)
-    return (*changing, mailbox, epoch, uid, inbox, *facts)
+def write_progress(mailbox: int, entry: Entry) -> Row:
+    """The columns that change with an entry's state, its key, and its facts."""
+    key, digest = entry.key, entry.digest
+    header, body = (None, None) if digest is None else (digest.header, digest.body)
+    row = (
+        entry.state._value_,
+        entry.attempts,
+        entry.due_at,
+        entry.reason,
+        entry.message_id,
+        entry.changed_at,
+        mailbox,
+        key.epoch,
+        key.uid,
+        key.inbox,
+        entry.uid_validity,
+        entry.delivery_id,
+        entry.size,
+        1 if entry.truncated else 0,
+        header,
+        body,
+        entry.received_at,
+    )
+    texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
+    return row if texts.isascii() else _encoded(row)  # nearly always it is
+
+
+def _encoded(row: Row) -> Row:
+    """A row with texts that not every database can hold."""
+    return tuple(write_text(value) if isinstance(value, str) else value for value in row)
 
 
 @cache
@@ -286,9 +312,7 @@ def write_entry(mailbox: int, entry: Entry) -> Row:
         entry.changed_at,
     )
     texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
-    if texts.isascii():  # nearly always
-        return row
-    return tuple(write_text(value) if isinstance(value, str) else value for value in row)
+    return row if texts.isascii() else _encoded(row)  # nearly always it is
 
 
 def read_entry(row: Row) -> Entry:

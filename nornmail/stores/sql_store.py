@@ -279,11 +279,11 @@ class SqlStateStore(StateStore, ABC):
     # The state of mailboxes: writing
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        with self._locked():
+        with self._guard:
             if not changes:
                 self._check_lease(lease)
                 return
-            with self._transaction():
+            with self._within:
                 mailbox = self._check_lease(lease)
                 for change in changes:
                     if isinstance(change, PutEntry):  # nearly all there are
@@ -336,9 +336,9 @@ class SqlStateStore(StateStore, ABC):
     def _put(self, mailbox: int, entry: Entry, raw: bytes | None) -> None:
         """Put an entry: in one statement as a rule, and else in four."""
         execute = self._connection.execute
-        row = rows.write_entry(mailbox, entry)
-        statement, makes = rows.put_entry(entry.state)
-        if not execute(statement, row if makes else rows.progress(row)).rowcount:
+        statement, arguments = rows.put_entry(entry.state)
+        if not execute(statement, arguments(mailbox, entry)).rowcount:
+            row = rows.write_entry(mailbox, entry)
             key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
             before = self._state(mailbox, entry.key)
             check_put(before, entry.state)

@@ -314,7 +314,8 @@ class SqliteStateStore(SqlStateStore):
         return None
 
     def _check_usable(self) -> None:
-        super()._check_usable()
+        if self._closed or self._process != os.getpid():
+            super()._check_usable()
         self._identity.check()
 
     def _store_error(self, error: Exception) -> StoreError | None:

@@ -267,7 +267,7 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
     ),
     (
         lambda one: one.bodies(UidSet([(1, 3)]), expected_octets=9),
-        b"UID FETCH 1:3 (UID FLAGS INTERNALDATE BODY.PEEK[])",
+        b"UID FETCH 1:3 (UID BODY.PEEK[])",
     ),
     (
         lambda one: one.headers(UidSet.of([7])),
