@@ -59,9 +59,12 @@ def system_random() -> random.Random:
     return random.Random()
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def utc_datetime(seconds: float) -> datetime:
     """Seconds since 1970 UTC as a datetime; also before 1970, where some systems refuse."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return _EPOCH + timedelta(seconds=seconds)
 
 
 class Deadline:

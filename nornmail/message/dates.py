@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from nornmail.message.limits import MAX_DATE_CHARS
@@ -93,6 +94,7 @@ def _from_usual(usual: re.Match[str]) -> datetime:
     )
 
 
+@lru_cache(maxsize=128)
 def _zone(minutes: int) -> timezone:
     is_known = 0 < abs(minutes) < _MINUTES_OF_A_DAY
     return timezone(timedelta(minutes=minutes)) if is_known else UTC
@@ -101,6 +103,8 @@ def _zone(minutes: int) -> timezone:
 def _month(word: str) -> int:
     """The number of a month by its name, in full or cut short; 0 for other words."""
     word = word.lower()
+    if word in _MONTHS:
+        return _MONTHS[word]
     return next((_MONTHS[word[:n]] for n in (len(word), 4, 3) if word[:n] in _MONTHS), 0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Final
 
 from nornmail.defects import Note, ignore
@@ -55,6 +56,7 @@ _BAD_LINES_CHARS: Final = 4_000
 """Characters of lines that are not fields, after which the header can still continue."""
 _COMMENT_MARK = re.compile(r"[()]|\\.?", re.DOTALL)
 _BRACKETED = re.compile(r"<([^<>]*+)>")
+_ONE_ID = re.compile(r"<[!-;=@-~]{1,250}>")
 _WORDS = re.compile(r"\S{1,1000}")
 _SPACE = re.compile(r"[\x00-\x20\x7f\x85\u2028\u2029]+")
 
@@ -75,10 +77,8 @@ class Headers:
         self._charset = charset
         self._names = [name.lower().rstrip() for name, _ in fields]
         # From the last to the first, so that the topmost of a name is what stays.
-        self._first = {
-            name: value
-            for name, (_, value) in zip(reversed(self._names), reversed(fields), strict=True)
-        }
+        values = map(itemgetter(1), reversed(fields))
+        self._first = dict(zip(reversed(self._names), values, strict=True))
 
     @property
     def charset(self) -> str:
@@ -327,6 +327,8 @@ def message_ids(raw: str, note: Note = ignore) -> tuple[str, ...]:
     Blanks within the brackets (broken folding) are taken out. Where there are no brackets, words
     with an ``@`` count, and the only word that there is.
     """
+    if _ONE_ID.fullmatch(raw):  # nearly always
+        return (raw,)
     text = to_unicode(raw, note)
     if "=?" in text:  # ids that a program encoded since they were longer than a line
         text = decode_words(text, note)

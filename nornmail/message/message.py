@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
@@ -41,6 +41,7 @@ DELIVERY_FIELDS: Final = ("delivered-to", "x-original-to", "envelope-to", "x-env
 """The fields in which a server names them; on a shared account often the account itself."""
 
 _NOBODY: Final = Address()
+T = TypeVar("T")
 
 _FACTS: Final = (
     "raw", "ref", "inbox", "delivery_id", "attempt", "flags", "received_at", "truncated",
@@ -61,6 +62,26 @@ _ATTACHMENT_VALUES: Final = (
     "filename", "original_filename", "content_type", "disposition", "size", "content_id",
     "is_inline",
 )  # fmt: skip
+
+
+class lazy(cached_property[T]):  # used like a decorator
+    """A field that is read when it is first asked for, and kept.
+
+    Without the lock that :func:`functools.cached_property` has before Python 3.12: what two threads
+    read at the same time is equal.
+    """
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Self | T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.func.__name__] = self.func(instance)
+        return value
 
 
 class Message:
@@ -122,7 +143,7 @@ class Message:
 
     # Headers
 
-    @cached_property
+    @lazy
     def _head(self) -> tuple[bytes, Headers, int]:
         source = self.raw
         if len(source) > MAX_MESSAGE_BYTES:
@@ -145,7 +166,7 @@ class Message:
             return ()
         return parse_addresses(", ".join(values), self._defects.note, self.headers.charset)
 
-    @cached_property
+    @lazy
     def from_(self) -> Address:
         """The author as the sender claims (RFC 5322, 3.6.2); an empty Address when there is none.
 
@@ -157,32 +178,32 @@ class Message:
             self._defects.note("more than one address in From")
         return authors[0] if authors else _NOBODY
 
-    @cached_property
+    @lazy
     def sender(self) -> Address:
         """The sender on the author's behalf (RFC 5322, 3.6.2); an empty Address if missing."""
         return next(iter(self._addresses("sender")), _NOBODY)
 
-    @cached_property
+    @lazy
     def to(self) -> tuple[Address, ...]:
         """The addresses in To, groups flattened (RFC 5322, 3.6.3)."""
         return self._addresses("to")
 
-    @cached_property
+    @lazy
     def cc(self) -> tuple[Address, ...]:
         """The addresses in Cc."""
         return self._addresses("cc")
 
-    @cached_property
+    @lazy
     def bcc(self) -> tuple[Address, ...]:
         """The addresses in Bcc, which a message has only before it is sent, or in Sent."""
         return self._addresses("bcc")
 
-    @cached_property
+    @lazy
     def reply_to(self) -> tuple[Address, ...]:
         """The addresses to which answers go (RFC 5322, 3.6.2); empty when the field is missing."""
         return self._addresses("reply-to")
 
-    @cached_property
+    @lazy
     def recipients(self) -> tuple[str, ...]:
         """The recipients: the addresses in To, Cc and Resent-To, each once.
 
@@ -203,12 +224,12 @@ class Message:
         """The addresses in a field, which may have been read already."""
         return {"to": self.to, "cc": self.cc}.get(name) or self._addresses(name)
 
-    @cached_property
+    @lazy
     def subject(self) -> str:
         """The subject on one line, decoded (RFC 2047); ``""`` when there is none."""
         return decode_text(self.headers.raw("subject"), self._defects.note, self.headers.charset)
 
-    @cached_property
+    @lazy
     def date(self) -> datetime | None:
         """The date that the sender gives (RFC 5322, 3.6.1): aware, or ``None``."""
         # Loaded on first use, as the readers below: their patterns take long to compile.
@@ -224,22 +245,22 @@ class Message:
         field = self.headers.raw(name)
         return message_ids(field, self._defects.note) if field else ()
 
-    @cached_property
+    @lazy
     def message_id(self) -> str:
         """The Message-ID with its angle brackets (RFC 5322, 3.6.4); ``""`` when there is none."""
         return next(iter(self._ids("message-id")), "")
 
-    @cached_property
+    @lazy
     def in_reply_to(self) -> str:
         """The id of the message that this answers, with its brackets: the first; else ``""``."""
         return next(iter(self._ids("in-reply-to")), "")
 
-    @cached_property
+    @lazy
     def references(self) -> tuple[str, ...]:
         """The ids of the thread so far, oldest first, with their brackets (RFC 5322, 3.6.4)."""
         return self._ids("references")
 
-    @cached_property
+    @lazy
     def thread_id(self) -> str:
         """The same for all messages of a thread: the id of its root as far as it is known.
 
@@ -251,16 +272,16 @@ class Message:
 
     # Body
 
-    @cached_property
+    @lazy
     def _root(self) -> Part:
         source, headers, body = self._head
         return parse_tree(source, headers, body, self._defects.note)
 
-    @cached_property
+    @lazy
     def _body(self) -> Body:
         return find_body(self._root, self._defects.note)
 
-    @cached_property
+    @lazy
     def text(self) -> str:
         """The text that a person reads, lines ended by LF: plain, or made from the HTML.
 
@@ -270,7 +291,7 @@ class Message:
         """
         return self._body.text()
 
-    @cached_property
+    @lazy
     def plain_text(self) -> str:
         """The plain text alone, as it was sent, lines ended by LF; ``""`` when there is none.
 
@@ -279,7 +300,7 @@ class Message:
         """
         return self._body.plain_text()
 
-    @cached_property
+    @lazy
     def html(self) -> str:
         """The HTML as it was sent, in Unicode, not made safe in any way; ``""`` if there is none.
 
@@ -287,12 +308,12 @@ class Message:
         """
         return self._body.html()
 
-    @cached_property
+    @lazy
     def html_text(self) -> str:
         """The text that a person sees of the HTML, with or without a plain part; ``""`` if none."""
         return self._body.html_text()
 
-    @cached_property
+    @lazy
     def unseen_text(self) -> tuple[UnseenText, ...]:
         """The texts of the HTML that a person does not see: each has a ``reason`` and a ``text``.
 
@@ -301,7 +322,7 @@ class Message:
         """
         return self._body.unseen_text()
 
-    @cached_property
+    @lazy
     def links(self) -> tuple[str, ...]:
         """The addresses of the links that are seen, whole and each once, in their order.
 
@@ -310,7 +331,7 @@ class Message:
         """
         return self._body.links()
 
-    @cached_property
+    @lazy
     def new_text(self) -> str:
         """``text`` without the quoted history and the signature; when unsure it is kept.
 
@@ -322,7 +343,7 @@ class Message:
         html = self.html if len(self._body.segments) == 1 else ""
         return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
 
-    @cached_property
+    @lazy
     def attachments(self) -> tuple[Attachment, ...]:
         """The parts that are not shown as text, in order; attached messages are not looked into."""
         note = self._defects.note
@@ -349,7 +370,7 @@ class Message:
 
         return self.automatic_signs[0] if self.automatic_signs else PERSON
 
-    @cached_property
+    @lazy
     def automatic_signs(self) -> tuple[Automatic, ...]:
         """Every sign that a machine sent this, of which :attr:`automatic` is the first."""
         from nornmail.message.automatic import find_signs
@@ -367,14 +388,14 @@ class Message:
         """The ``reason`` of :attr:`automatic`."""
         return self.automatic.reason
 
-    @cached_property
+    @lazy
     def authentication(self) -> Authentication:
         """SPF, DKIM and DMARC as the trusted server found them (RFC 8601); else "unverified"."""
         from nornmail.message.authentication import read_authentication
 
         return read_authentication(self.headers, self.authserv_id)
 
-    @cached_property
+    @lazy
     def bounce(self) -> Bounce | None:
         """The delivery report that this is, ``None`` when it is none.
 
