@@ -32,11 +32,11 @@ from tests.bench.run import PASSWORD, USER, embedded
 from tests.poller.delivery.test_statements import statements
 
 MESSAGES = 100
-CALLS = 260
+CALLS = 185
 """Python functions that are called for a small message, with an empty handler."""
 ROUND_TRIPS = 10
 """Commands for a poll with 100 new messages, once connected."""
-OCTETS = 350
+OCTETS = 150
 """Octets on the wire for a message, beyond its own."""
 REPLIES = 20
 REPLY_STATEMENTS = 11
