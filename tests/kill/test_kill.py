@@ -121,7 +121,7 @@ def test_the_connection_to_postgresql_is_lost_at_every_statement(
     assert not wrong, wrong
 
 
-@every_case
+@pytest.mark.parametrize(("store", "action"), BY_TURNS)
 def test_the_instants_are_of_every_kind(company: Company, store: str, action: str) -> None:
     events = company.clean(store, action).runs[0].instants
     kinds = {f"{event.when} {event.kind}" for event in events}

@@ -14,11 +14,12 @@ import signal
 import sys
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from tests.kill import child, outbox_child
-from tests.stores.support import start
+from tests.support.zygote import zygote
 
 Order = child.Order | outbox_child.Order
 KINDS = {"poller": child, "outbox": outbox_child}
@@ -32,7 +33,12 @@ class Zygote:
     """The one who orders children. A context manager; at its end the zygote is gone."""
 
     def __enter__(self) -> Self:
-        self._process = start("from tests.kill.zygote import serve; serve()")
+        orders, self._orders = os.pipe()
+        self._codes, codes = os.pipe()
+        command = ("-c", "from tests.kill.zygote import serve; serve()")
+        self._process = zygote().start(command, Path.cwd(), dict(os.environ), codes, stdin=orders)
+        os.close(orders)
+        os.close(codes)
         return self
 
     def __exit__(
@@ -41,9 +47,12 @@ class Zygote:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _, said = self._process.communicate(timeout=LIFETIME)
+        os.close(self._orders)
+        _, said = self._process.communicate(LIFETIME)
+        os.close(self._codes)
+        self._process.close()
         if error is None:
-            assert (self._process.returncode, said) == (0, "")
+            assert (self._process.returncode, said) == (0, b"")
 
     def run(self, *orders: Order) -> list[int]:
         """Have a child for each order carry it out, at once, and wait for their ends.
@@ -53,12 +62,10 @@ class Zygote:
         Returns:
             For each 0, or what ended it: a signal's number below zero.
         """
-        pipe, codes = self._process.stdin, self._process.stdout
-        assert pipe is not None
-        assert codes is not None
-        pipe.write(json.dumps([[_kind_of(order), asdict(order)] for order in orders]) + "\n")
-        pipe.flush()
-        return [int(code) for code in codes.readline().split()]
+        line = json.dumps([[_kind_of(order), asdict(order)] for order in orders]) + "\n"
+        os.write(self._orders, line.encode())
+        with open(self._codes, closefd=False) as codes:
+            return [int(code) for code in codes.readline().split()]
 
 
 def _kind_of(order: Order) -> str:
@@ -67,6 +74,8 @@ def _kind_of(order: Order) -> str:
 
 def serve() -> None:
     """The zygote itself: a line of orders, a line of exit codes, until there are no more."""
+    gc.collect()
+    gc.freeze()  # no collection in a child looks at, and so copies, what the zygote has
     for line in sys.stdin:
         pids: list[int] = []
         for kind, order in json.loads(line):

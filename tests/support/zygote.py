@@ -9,6 +9,8 @@ the child's number and end, since only a parent can wait for it.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gc
 import json
 import os
 import select
@@ -109,19 +111,26 @@ class Zygote:
             )
 
     def start(
-        self, arguments: tuple[str, ...], directory: Path, environment: dict[str, str], stdout: int
+        self,
+        arguments: tuple[str, ...],
+        directory: Path,
+        environment: dict[str, str],
+        stdout: int,
+        stdin: int | None = None,
     ) -> Forked:
         """Start ``nornmail``, or Python where the arguments are ``-c`` and a program.
 
         Args:
             stdout: a descriptor for its standard output, or PIPE.
+            stdin: one for its standard input, which stays open here; None for no input.
         """
         ends, theirs = os.pipe()
         err, their_err = os.pipe()
         out, their_out = os.pipe() if stdout == subprocess.PIPE else (None, os.dup(stdout))
         order = json.dumps([arguments, str(directory), environment]).encode()
         descriptors = [their_out, their_err, theirs]
-        socket.send_fds(self._socket, [order], descriptors)
+        given = [] if stdin is None else [stdin]
+        socket.send_fds(self._socket, [order], [*descriptors, *given])
         for descriptor in descriptors:
             os.close(descriptor)
         report = open(ends, encoding="ascii", buffering=1)  # noqa: SIM115
@@ -147,6 +156,13 @@ def zygote() -> Zygote:
     return running
 
 
+def _reap() -> None:
+    """Wait for those between that have ended, so that their processor time is counted here."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def become_child() -> None:
     """The zygote itself. It returns in every child, and nowhere else."""
     import pytest  # noqa: F401
@@ -158,21 +174,22 @@ def become_child() -> None:
     for name in nornmail.__all__:
         getattr(nornmail, name)  # which imports it
     orders = socket.socket(fileno=0)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those between are reaped by the system
+    gc.collect()
+    gc.freeze()  # no collection in a child looks at, and so copies, what is here
     while True:
-        order, descriptors, _, _ = socket.recv_fds(orders, ORDER_BYTES, 3)
+        order, descriptors, _, _ = socket.recv_fds(orders, ORDER_BYTES, 4)
+        _reap()
         if not order:
             os._exit(0)
         if os.fork() == 0:
             break
         for descriptor in descriptors:
             os.close(descriptor)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orders.close()
-    out, err, report = descriptors
+    out, err, report, *given = descriptors
     child = os.fork()
     if child:
-        for descriptor in (out, err):
+        for descriptor in (out, err, *given):
             os.close(descriptor)
         os.write(report, b"%d\n" % child)
         _, status = os.waitpid(child, 0)
@@ -185,10 +202,10 @@ def become_child() -> None:
     # Those of the zygote remember whether what they wrote to can be moved about in.
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    null = os.open(os.devnull, os.O_RDONLY)
-    if null:
-        os.dup2(null, 0)
-        os.close(null)
+    source = given[0] if given else os.open(os.devnull, os.O_RDONLY)
+    if source:
+        os.dup2(source, 0)
+        os.close(source)
     arguments, directory, environment = json.loads(order)
     os.chdir(directory)
     os.environ.clear()
