@@ -76,11 +76,12 @@ class User:
         }
         paths = {"PYTHONPATH": str(package_directory().parent), "PYTHONWARNINGS": "error"}
         environment = {**kept, **paths, **self.environment, **more}
-        of_python = any(name.startswith("PYTHON") for name in {**self.environment, **more})
-        if not (program or of_python or closed is not None or options.keys() - {"stdout"}):
-            stdout = options.get("stdout", subprocess.PIPE)
-            stdout = stdout if isinstance(stdout, int) else stdout.fileno()
-            return Running(zygote().start(arguments, self.directory, environment, stdout))
+        if not (program or closed is not None):
+            streams = {
+                name: given if isinstance(given, int) else given.fileno()
+                for name, given in {"stdout": subprocess.PIPE, **options}.items()
+            }
+            return Running(zygote().start(arguments, self.directory, environment, **streams))
         start = [program] if program else [sys.executable, "-m", "nornmail"]
         command = [*start, *arguments]
         if closed is not None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -14,8 +12,7 @@ from nornmail import MessageRef
 from nornmail.cli.progress import SHOWN_FROM, Progress, format_duration, format_progress
 from nornmail.events import Found, Handled, Idle
 from nornmail.testing import MailServer
-from tests.cli.support import SECONDS, Running, User, mail
-from tests.support.package import package_directory
+from tests.cli.support import SECONDS, User, mail
 from tests.support.table import table
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -137,18 +134,11 @@ def test_it_is_shown_on_a_terminal_alone(terminal: bool, server: MailServer, use
     except OSError as error:
         pytest.skip(f"there are no terminals here: {error}")
     with (user.directory / "lines").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "nornmail", "poll"],
-            cwd=user.directory,
-            env={**os.environ, "PYTHONPATH": str(package_directory().parent), **user.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=secondary,
-        )
+        running = user.start("poll", stdout=out, stderr=secondary)
     os.close(secondary)
-    with Running(process):
+    with running:
         shown = everything(primary)
-        assert process.wait(SECONDS) == 0
+        assert running.process.wait(SECONDS) == 0
     assert ("of 100 messages" in shown) == terminal
     assert shown == "" or shown.endswith("\r\x1b[K")
     assert len((user.directory / "lines").read_text().splitlines()) == 2 * SHOWN_FROM + 1
@@ -162,23 +152,11 @@ def test_messages_are_lines_above_it(server: MailServer, user: User) -> None:
         primary, secondary = os.openpty()
     except OSError as error:
         pytest.skip(f"there are no terminals here: {error}")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nornmail", "poll"],
-        cwd=user.directory,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(package_directory().parent),
-            "COLUMNS": "80",
-            **user.environment,
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=secondary,
-        stderr=secondary,
-    )
+    running = user.start("poll", stdout=secondary, stderr=secondary, COLUMNS="80")
     os.close(secondary)
-    with Running(process):
+    with running:
         shown = everything(primary)
-        assert process.wait(SECONDS) == 0
+        assert running.process.wait(SECONDS) == 0
     lines = [line.rpartition("\x1b[K")[2] for line in shown.splitlines()]
     messages = [line for line in lines if " message " in line]
     assert len(messages) == 2 * SHOWN_FROM
