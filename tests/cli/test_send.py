@@ -128,7 +128,7 @@ def test_a_message_without_a_subject_is_remarked(
     office: PostOffice, run: Callable[..., Said]
 ) -> None:
     status, _, err = run("send", "--to", "ann@example.org", "hi")
-    assert (status, "it has no subject: --subject" in err) == (0, True)
+    assert (status, "it was sent without a subject; --subject" in err) == (0, True)
 
 
 def test_everything_that_can_be_given_is_in_the_message(
@@ -312,7 +312,7 @@ def test_the_table_has_what_is_not_through_the_oldest_first(
     status, out, err = run("outbox", "list")
     assert (status, err) == (0, "")
     head, *lines = out.splitlines()
-    assert head.split() == ["KEY", "STATE", "SINCE", "TRIES", "TO", "SUBJECT", "REASON"]
+    assert head.split() == ["KEY", "STATE", "SINCE", "DEFERRED", "TO", "SUBJECT", "REASON"]
     assert [line.split()[0] for line in lines] == [
         "queued-1", "sending-1", "failed-1", "unknown-1"
     ]  # fmt: skip
