@@ -217,6 +217,13 @@ class PollCycle:
         finally:
             self._give_back()
 
+    def give_way(self) -> bool:
+        """Give the mailbox back if another process should have it and nothing is in hand."""
+        if self.delivery.busy or not self.ledger.is_wanted():
+            return False
+        self._give_back()
+        return True
+
     def _give_back(self) -> None:
         try:
             self.disconnect()

@@ -257,6 +257,10 @@ class Ledger:
         """
         return entry.key not in self._undelivered
 
+    def is_wanted(self) -> bool:
+        """Whether another process should have the mailbox, which waits and has fewer."""
+        return self._lease is not None and self.store.is_wanted(self._lease)
+
     def finish_recovery(self) -> None:
         """Note that no abandoned claim is left."""
         self._undelivered.clear()

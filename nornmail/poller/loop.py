@@ -142,6 +142,8 @@ class Loop:
                 request.stats = stats
                 self._unanswered.append(request)
             self._answer()
+            if trouble is None and not self._unanswered:
+                wait = self._give_way(wait)
         except BaseException as error:
             if request is not None:
                 request.fail(error)
@@ -189,6 +191,23 @@ class Loop:
         wait = self._backoff.recovered(self._interval, slowed=self._was_throttled())
         self._note_success(wait)
         return self._until_retry(wait)
+
+    def _give_way(self, wait: float) -> float:
+        """Leave the mailbox to another process that waits for it and has fewer.
+
+        Args:
+            wait: the seconds to wait if there is none.
+        """
+        try:
+            with self._lock:
+                if not self._cycle.give_way():
+                    return wait
+        except NornmailError as error:
+            return self._survived(error)
+        text = f"{self._cycle.ledger.mailbox} is left to another process, which has fewer mailboxes"
+        log.info("%s", text)
+        self._context.status.set(PollerState.STANDING_BY, text)
+        return TAKEOVER_INTERVAL
 
     def _was_throttled(self) -> bool:
         """Whether the server marked the last poll as slowed down."""

@@ -12,13 +12,13 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
-from nornmail.model import MailboxKey
+from nornmail.model import OUTBOX, Lease, MailboxKey
 from nornmail.stores import rows
 from nornmail.stores.rows import SurrogateText
 from nornmail.stores.schema import MIGRATIONS
@@ -57,6 +57,12 @@ _LEASES = """CREATE TABLE nornmail_lease (
     holder TEXT NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL
 )"""
+# What each process waits for: it goes with the process, and belongs to no version of the schema.
+_WAITING = """CREATE TABLE IF NOT EXISTS nornmail_waiting (
+    holder TEXT PRIMARY KEY,
+    mailboxes TEXT NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+)"""
 _EXPIRY = "clock_timestamp() + ? * INTERVAL '1 second'"
 _TAKE_LEASE = (
     "INSERT INTO nornmail_lease (mailbox, owner, holder, expires_at) "
@@ -70,6 +76,21 @@ _SELECT_LIVE_HOLDER = f"{_SELECT_HOLDER} AND expires_at > clock_timestamp()"
 _RENEW_LEASES = f"UPDATE nornmail_lease SET expires_at = {_EXPIRY} WHERE holder = ?"
 _SELECT_LEASES = "SELECT mailbox FROM nornmail_lease WHERE holder = ?"
 _DELETE_LEASE = "DELETE FROM nornmail_lease WHERE mailbox = ? AND holder = ?"
+_SAY_WAITING = (
+    f"INSERT INTO nornmail_waiting (holder, mailboxes, expires_at) VALUES (?, ?, {_EXPIRY}) "
+    "ON CONFLICT (holder) DO UPDATE "
+    "SET mailboxes = excluded.mailboxes, expires_at = excluded.expires_at"
+)
+_SELECT_WAITING = (
+    "SELECT holder, mailboxes FROM nornmail_waiting "
+    "WHERE holder <> ? AND expires_at > clock_timestamp()"
+)
+_DELETE_WAITING = "DELETE FROM nornmail_waiting WHERE holder = ? OR expires_at < clock_timestamp()"
+_COUNT_LEASES = (
+    "SELECT holder, count(*) FROM nornmail_lease "
+    "JOIN mailbox ON mailbox.id = nornmail_lease.mailbox "
+    "WHERE expires_at > clock_timestamp() AND mailbox.mailbox <> ? GROUP BY holder"
+)
 
 _PASSING = frozenset({"40", "53", "55", "57"})
 """Classes of errors that may pass by themselves: a transaction that was rolled back for another's
@@ -96,6 +117,25 @@ def sql_state(error: Exception) -> str:
     if state is None and error.args and isinstance(error.args[0], dict):
         state = error.args[0].get("C")  # pg8000
     return state or ""
+
+
+def surplus(
+    mine: Collection[int], counts: Mapping[str, int], waiting: Mapping[str, Collection[int]]
+) -> set[int]:
+    """The leases that this process should give back, so that each one has its share.
+
+    Args:
+        mine: the mailboxes whose leases it has.
+        counts: how many each process has, this one included.
+        waiting: what the other processes wait for.
+    """
+    share = -(-sum(counts.values()) // max(len(counts.keys() | waiting.keys()), 1))
+    given: set[int] = set()
+    for holder, mailboxes in sorted(waiting.items()):
+        wanted = sorted(set(mailboxes).intersection(mine) - given)
+        room = min(share - counts.get(holder, 0), len(mine) - len(given) - share)
+        given.update(wanted[: max(room, 0)])
+    return given
 
 
 def write_value(value: Any) -> Any:
@@ -242,6 +282,10 @@ class PostgresStateStore(SqlStateStore):
         self._transaction_id: int | None = None
         self._closing = threading.Event()
         self._heartbeat: threading.Thread | None = None
+        self._waits: dict[int, float] = {}
+        """Until when this process waits for the leases of mailboxes, by the monotonic clock."""
+        self._said_waiting = False
+        self._surplus: set[int] = set()
         super().__init__(self._database)
         try:
             self._migrate()
@@ -254,6 +298,7 @@ class PostgresStateStore(SqlStateStore):
         with self._locked(), self._transaction() as execute:
             execute("SELECT pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
             execute("CREATE TABLE IF NOT EXISTS nornmail_version (version BIGINT NOT NULL)")
+            execute(_WAITING)
             (version,) = execute(
                 "SELECT coalesce(max(version), 0) FROM nornmail_version"
             ).fetchone()
@@ -281,23 +326,33 @@ class PostgresStateStore(SqlStateStore):
             if not execute(_TAKE_LEASE, arguments).rowcount:
                 holder = execute(_SELECT_HOLDER, (number,)).fetchone()
                 name = holder[0] if holder else ""
+                self._waits[number] = time.monotonic() + self._lease_seconds
+                self._start_heartbeat()
                 raise LeaseHeld(f"{mailbox} is in use by {name or 'another process'}", name)
-        if self._heartbeat is None:
-            self._heartbeat = threading.Thread(
-                target=self._beat, name="nornmail-leases", daemon=True
-            )
-            self._heartbeat.start()
+        self._waits.pop(number, None)
+        self._start_heartbeat()
 
         def let_others() -> None:
+            self._surplus.discard(number)
             with suppress(StoreError):  # the lease ends by itself
                 self._connection.execute(_DELETE_LEASE, (number, self._holder))
 
         return let_others
 
+    def is_wanted(self, lease: Lease) -> bool:
+        return self._ids.get(lease.mailbox) in self._surplus
+
     def holder(self, mailbox: MailboxKey) -> str:
         with self._locked():
             selected = self._select(_SELECT_LIVE_HOLDER, mailbox)
             return selected[0][0] if selected else ""
+
+    def _start_heartbeat(self) -> None:
+        if self._heartbeat is None:
+            self._heartbeat = threading.Thread(
+                target=self._beat, name="nornmail-leases", daemon=True
+            )
+            self._heartbeat.start()
 
     def _beat(self) -> None:
         while not self._closing.wait(self._lease_seconds / BEATS):
@@ -307,9 +362,10 @@ class PostgresStateStore(SqlStateStore):
                 log.warning("the leases could not be renewed: %s", error)
 
     def renew_leases(self) -> None:
-        """Renew what is held; the store does so by itself.
+        """Renew what is held, and say what is waited for; the store does so by itself.
 
         A lease that another process took over is lost: the next commit under it raises LeaseLost.
+        One that another process waits for, which has fewer, :meth:`is_wanted` from then on.
 
         Raises:
             StoreError: the server cannot be reached.
@@ -328,6 +384,25 @@ class PostgresStateStore(SqlStateStore):
                         log.warning("another process took over %s", mailbox)
             for number in numbers - {self._ids[mailbox] for mailbox in self._leases}:
                 execute(_DELETE_LEASE, (number, self._holder))  # it could not be given back
+            self._share()
+
+    def _share(self) -> None:
+        execute, now = self._connection.execute, time.monotonic()
+        waits = {number for number, until in self._waits.items() if until > now}
+        if waits:
+            text = " ".join(map(str, sorted(waits)))
+            execute(_SAY_WAITING, (self._holder, text, self._lease_seconds))
+        elif self._said_waiting:
+            execute(_DELETE_WAITING, (self._holder,))
+        self._said_waiting = bool(waits)
+        mine = {self._ids[mailbox] for mailbox in self._leases if not mailbox.is_outbox}
+        waiting = execute(_SELECT_WAITING, (self._holder,)).fetchall() if mine else []
+        if not waiting:
+            self._surplus = set()
+            return
+        counts = {self._holder: 0, **dict(execute(_COUNT_LEASES, (OUTBOX,)).fetchall())}
+        wanted = {holder: set(map(int, text.split())) for holder, text in waiting}
+        self._surplus = surplus(mine, counts, wanted)
 
     def _token(self, mailbox: int) -> int:
         # The row is locked until the commit: whoever takes the lease over meanwhile waits for it.

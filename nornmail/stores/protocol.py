@@ -54,6 +54,12 @@ class LeaseStore(Protocol):
     def release(self, lease: Lease) -> None:
         """Give the lease back; a stale one is not an error. The next ``acquire`` succeeds."""
 
+    def is_wanted(self, lease: Lease) -> bool:
+        """Whether the holder should give a lease back when it has nothing in hand.
+
+        It should where another process waits for it that has fewer. It costs no query.
+        """
+
     def close(self) -> None:
         """Release every lease taken here and close the files. Closing twice is harmless."""
 

@@ -179,6 +179,9 @@ class SqlStateStore(StateStore, ABC):
                 del self._leases[lease.mailbox]
                 let_others()
 
+    def is_wanted(self, lease: Lease) -> bool:
+        return False  # whoever can reach the store has this machine's work to do
+
     def _check_lease(self, lease: Lease) -> int:
         """The id of the lease's mailbox, where its token is good here and in the database."""
         held, _ = self._leases.get(lease.mailbox, (None, None))

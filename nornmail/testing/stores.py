@@ -159,6 +159,7 @@ class _Contract:
             self.store.acquire(INBOX, "another:2")
         assert [error.owner for error in held] == [OWNER]
         assert self.store.acquire(OTHER, OWNER).mailbox == OTHER
+        assert not self.store.is_wanted(lease)  # by this process itself
 
     def test_after_a_release_the_next_lease_has_a_higher_token(self) -> None:
         lease = self.acquire()

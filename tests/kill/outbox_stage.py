@@ -78,7 +78,7 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
                 wall=wall,
                 kill_at=kill_at,
                 breach=plan.breach,
-                server=server_of(plan.store),
+                server=server_of(plan.store, place),
             )
             story.codes += zygote.run(order)
             if plan.store == "postgres":

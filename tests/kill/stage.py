@@ -145,9 +145,12 @@ def play(zygote: Zygote, directory: Path, plan: Plan) -> Story:
     return story
 
 
-def server_of(store: str) -> str:
-    """Where the socket of PostgreSQL is, for its store; it runs then."""
-    return str(postgresql.server().directory) if store == "postgres" else ""
+def server_of(store: str, directory: Path) -> str:
+    """Where the socket of PostgreSQL is, for its store; the directory has its schema then."""
+    if store != "postgres":
+        return ""
+    postgresql.schema_of(directory)
+    return str(postgresql.server().directory)
 
 
 class Stage:
@@ -193,7 +196,7 @@ class Stage:
             wall=self._wall,
             kill_at=kill_at,
             breach=self._plan.breach,
-            server=server_of(self._plan.store),
+            server=server_of(self._plan.store, self._directory),
             cut=self._plan.cut if self._runs == 1 else 0,
         )
 

@@ -226,12 +226,13 @@ def open_watched(
         return SqliteStateStore(directory / "state.db")
     os.environ[ADDRESS] = server
     watch_postgres(instants, cut)
+    options: dict[str, Any] = {"has_schema": True, "lease_seconds": lease_seconds}
     try:
-        return open_postgres(directory, lease_seconds=lease_seconds)
+        return open_postgres(directory, **options)
     except StoreError as error:
         if not (cut and error.passing):
             raise
-    return open_postgres(directory, lease_seconds=lease_seconds)
+    return open_postgres(directory, **options)
 
 
 def watch_commands(instants: Instants) -> Callable[[str, bytes], None]:

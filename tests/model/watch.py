@@ -110,6 +110,9 @@ class WatchedStore:
         self._killer.seam("in the store")
         return self.inner
 
+    def is_wanted(self, lease: Lease) -> bool:
+        return self._alive().is_wanted(lease)
+
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
         lease = self._alive().acquire(mailbox, owner)
         self.leases.append(lease)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 
 from nornmail import PostgresStateStore
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
-from nornmail.model import Lease, PutEntry, SaveMailbox, State
+from nornmail.model import Lease, MailboxKey, PutEntry, SaveMailbox, State
 from nornmail.stores import postgres
+from nornmail.testing import MailServer
 from tests.stores.letters import OUTBOX, RAW, letter
-from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record
+from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, start
+from tests.support.foreign import wait_until
 from tests.support.postgresql import (
     connect,
     let_leases_expire,
@@ -153,6 +156,117 @@ def test_a_lease_whose_holder_is_gone_is_given_back(
     store.acquire(INBOX, ME)
     store.renew_leases()
     beside.acquire(INBOX, "other:2")
+
+
+# Shares
+
+
+@pytest.mark.parametrize(
+    ("counts", "waiting", "given"),
+    [
+        pytest.param({"me": 5}, {}, set(), id="nobody waits"),
+        pytest.param({"me": 5}, {"new": {1, 2, 3, 4, 5}}, {1, 2}, id="a new one gets its half"),
+        pytest.param({"me": 5}, {"new": {4}}, {4}, id="it waits for one alone"),
+        pytest.param({"me": 5}, {"new": {8, 9}}, set(), id="it waits for those of others"),
+        pytest.param({"me": 5, "other": 5}, {"new": {1, 2}}, {1}, id="each of two gives its part"),
+        pytest.param({"me": 5}, {"a": {1, 2}, "b": {1, 2, 3}}, {1, 2, 3}, id="two wait"),
+        pytest.param({"me": 5, "other": 9}, {"other": {1, 2}}, set(), id="who waits has more"),
+        pytest.param({"me": 5, "other": 4}, {"other": {1, 2}}, set(), id="one more is a share"),
+    ],
+)
+def test_the_surplus_over_a_share_is_given_to_those_who_wait(
+    counts: dict[str, int], waiting: dict[str, set[int]], given: set[int]
+) -> None:
+    assert postgres.surplus({1, 2, 3, 4, 5}, counts, waiting) == given
+
+
+def test_one_mailbox_is_nobodys_surplus() -> None:
+    assert postgres.surplus({1}, {"me": 1}, {"new": {1}}) == set()
+    assert postgres.surplus(set(), {}, {}) == set()
+
+
+def test_a_store_hears_who_waits_and_who_does_no_longer(
+    store: PostgresStateStore, beside: PostgresStateStore
+) -> None:
+    boxes = [MailboxKey("ann@example.com", name) for name in "abcd"]
+    leases = [store.acquire(box, ME) for box in boxes]
+    store.acquire(MailboxKey.of_outbox("ann"), ME)  # an outbox is no part of it
+    for box in boxes:
+        with pytest.raises(LeaseHeld):
+            beside.acquire(box, "other:2")
+    assert not any(map(store.is_wanted, leases))
+    beside.renew_leases()
+    store.renew_leases()
+    wanted = [lease for lease in leases if store.is_wanted(lease)]
+    assert len(wanted) == 2
+    taken = []
+    for lease in wanted:
+        store.release(lease)
+        assert not store.is_wanted(lease)
+        taken.append(beside.acquire(lease.mailbox, "other:2"))
+    beside.renew_leases()
+    store.renew_leases()
+    assert not any(map(store.is_wanted, leases))
+    assert not any(map(beside.is_wanted, taken))
+
+
+SHARER = """
+import sys
+from pathlib import Path
+from nornmail import ImapSettings, PollerGroup
+from nornmail.poller import loop
+from tests.support.postgresql import open_postgres
+
+directory, port, log, *names = sys.argv[1:]
+loop.TAKEOVER_INTERVAL = 0.1
+
+def handle(message):
+    with open(log, "a") as file:
+        file.write(message.subject + "\\n")
+
+group = PollerGroup(
+    open_postgres(Path(directory), lease_seconds=0.9), on_message=handle, connects_per_host=1000.0
+)
+for name in names:
+    group.add(ImapSettings(
+        host="127.0.0.1", port=int(port), username="ann@example.com", password="secret",
+        use_ssl=False, poll_interval=0.2, mailbox=name, start_from="all",
+    ))
+with group:
+    for _ in sys.stdin:
+        print(sum(status.state == "idle" for status in group.status().values()), flush=True)
+"""
+
+
+def test_a_new_process_takes_its_share_without_being_asked(tmp_path: Path) -> None:
+    names = [f"Box{number}" for number in range(6)]
+    log = tmp_path / "log"
+    log.touch()
+    schema_of(tmp_path)
+    processes: list[subprocess.Popen[str]] = []
+
+    def shares() -> list[int]:
+        """How many mailboxes each process polls."""
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return [int(process.stdout.readline()) for process in processes if process.stdout]
+
+    with MailServer() as mail, ExitStack() as stack:
+        mail.add_user("ann@example.com", "secret")
+        for name in names:
+            mail.deliver(b"Subject: first\r\n\r\n", mailbox=name)
+        for expected in ([6], [3, 3], [2, 2, 2]):
+            process = start(SHARER, tmp_path, mail.imap_port, log, *names)
+            stack.callback(process.communicate, timeout=30)
+            processes.append(process)
+            wait_until(lambda expected=expected: shares() == expected, 60)  # type: ignore[misc]
+        for name in names:
+            mail.deliver(b"Subject: second\r\n\r\n", mailbox=name)
+        wait_until(lambda: len(log.read_text().split()) == 12, 60)
+    assert sorted(log.read_text().split()) == ["first"] * 6 + ["second"] * 6
+    assert [process.returncode for process in processes] == [0, 0, 0]
 
 
 # Many at once

@@ -132,9 +132,15 @@ def connect(schema: str) -> Any:
     return psycopg.connect(host=address, user="postgres", dbname="postgres", options=options)
 
 
+def schema_name(directory: Path) -> str:
+    """The name of the schema for the tests in a directory."""
+    return "s" + sha256(str(directory).encode()).hexdigest()[:16]
+
+
+@cache
 def schema_of(directory: Path) -> str:
-    """The name of a schema for the tests in a directory, which is made where it is missing."""
-    name = "s" + sha256(str(directory).encode()).hexdigest()[:16]
+    """The schema for the tests in a directory, which is made where it is missing."""
+    name = schema_name(directory)
     with connect("public") as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
     return name
@@ -143,18 +149,26 @@ def schema_of(directory: Path) -> str:
 def drop(directory: Path) -> None:
     """Remove the schema that belongs to a directory."""
     with connect("public") as connection:
-        connection.execute(f"DROP SCHEMA {schema_of(directory)} CASCADE")
+        connection.execute(f"DROP SCHEMA {schema_name(directory)} CASCADE")
 
 
 def let_leases_expire(directory: Path) -> None:
     """Have the time of all leases in the store of a directory be over."""
-    with connect(schema_of(directory)) as connection:
+    with connect(schema_name(directory)) as connection:
         (table,) = connection.execute("SELECT to_regclass('nornmail_lease')").fetchone()
         if table is not None:
             connection.execute("UPDATE nornmail_lease SET expires_at = '-infinity'")
 
 
-def open_postgres(directory: Path, **options: Any) -> PostgresStateStore:
-    """The store that belongs to a directory."""
-    schema = schema_of(directory)
+def open_postgres(
+    directory: Path, *, has_schema: bool = False, **options: Any
+) -> PostgresStateStore:
+    """The store that belongs to a directory.
+
+    Args:
+        directory: whose.
+        has_schema: the schema was made by the process that started this one.
+        options: arguments of the store.
+    """
+    schema = schema_name(directory) if has_schema else schema_of(directory)
     return PostgresStateStore(lambda: connect(schema), **options)
