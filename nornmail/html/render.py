@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from nornmail.html.css.cascade import Cascade
+from nornmail.html.css.computed import KEEPS_ROOM
 from nornmail.html.css.geometry import is_on_page
 from nornmail.html.css.style import Style
+from nornmail.html.flow import Box, Flow
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
 from nornmail.html.limits import MAX_LINKS, Budget, BudgetSpentError
 from nornmail.html.text_writer import TextWriter, shown_address
@@ -27,9 +29,8 @@ _OPENED: Final = frozenset(
 BUDGET: Final = "too costly"
 """The reason of text that was not reached before the budget was spent."""
 _CELL_STEPS: Final = 6
-_FAR: Final = 1e9
-_LINE: Final = 18.0
-_GLYPH: Final = 0.5
+_MARKS: Final = frozenset({">", "-", "|"})
+"""What the layout of the text has put between its words."""
 _ALONE: Final = frozenset({"shadow"})
 
 
@@ -106,17 +107,17 @@ class _Frame:
     """An element that is being written down."""
 
     __slots__ = (
-        "address", "children", "collapsed", "column", "element", "flow", "is_mute", "is_quote",
-        "lines", "lowest", "start", "style", "table",
+        "address", "box", "children", "collapsed", "column", "element", "is_mute", "is_quote",
+        "lines", "links", "start", "style", "table",
     )  # fmt: skip
 
-    def __init__(self, element: Element, style: Style, is_mute: bool, flow: float) -> None:
+    def __init__(self, element: Element, style: Style, is_mute: bool, box: Box | None) -> None:
         self.element = element
         self.style = style
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
-        self.flow = flow
-        self.lowest = -_FAR
+        self.box = box
+        self.links = 0
         self.address = ""
         self.start = 0
         self.lines: TextWriter | None = None
@@ -141,8 +142,7 @@ class _Page:
         self._budget = budget
         self._without = without
         self._table: _Table | None = None
-        self._flow = 0.0
-        self._shift = 0.0
+        self._flow = Flow()
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
         self._open_details: set[str] = set()
@@ -195,8 +195,14 @@ class _Page:
             self.lines.space()
             return
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
-        if not hidden and not is_on_page(style, len(text), self._flow, self._shift):
+        flow = self._flow
+        top = flow.text(style, len(text))
+        if not hidden and (
+            flow.is_cut(style, top) or not is_on_page(style, len(text), top, flow.shift)
+        ):
             hidden = "position"
+        if not hidden and flow.is_lost_below(style, top):
+            hidden = "color"
         if hidden:
             self._keep(text, hidden)
             self.lines.space()
@@ -252,33 +258,31 @@ class _Page:
         name = element.name
         style = self._cascade.style_of(element, around)
         hidden = style.lost or (name in _CELLS and self._collapsed(element))
-        if hidden:
+        if hidden and hidden not in KEEPS_ROOM:
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
             return None
         if name == "br":
-            self._flow += _LINE
-            self._shift = 0.0
+            self._flow.break_line(style)
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
             self._replaced(element, style, is_mute)
             return None
-        frame = _Frame(element, style, is_mute or name == "svg svg", self._flow)
+        box = self._flow.open(style, around)
+        frame = _Frame(element, style, is_mute or name == "svg svg", box)
         layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
-            self._shift = 0.0
         elif layout.is_spaced:
             self.lines.space()
-        if layout.is_table_part:
-            self._shift = 0.0
-        if not style.is_out:
-            self._flow += style.before
         if element.shadow is not None:
             self._enter_shadow(frame, element.shadow)
-        if name in _OPENED:
+        if name in _OPENED and not hidden:
             self._open(frame, name)
+        if style.box.cuts and frame.lines is None:
+            frame.start, frame.lines = self.lines.place(), self.lines
+            frame.links = len(self.result.links)
         return frame
 
     def _enter_shadow(self, frame: _Frame, shadow: Element) -> None:
@@ -301,7 +305,8 @@ class _Page:
 
     def _replaced(self, element: Element, style: Style, is_mute: bool) -> None:
         """An image by its alternative text, a field by its value."""
-        hidden = is_mute or not is_on_page(style, 20, self._flow, self._shift)
+        flow = self._flow
+        hidden = is_mute or bool(style.lost) or not is_on_page(style, 20, flow.y, flow.shift)
         if element.name == "img":
             text = element.get("alt").strip()
             is_shown = style.has_visibility and not style.clipped and not hidden
@@ -309,7 +314,7 @@ class _Page:
                 self._write(f"[{text}]")
             height = element.get("height").strip().removesuffix("px")
             if height.isdigit() and len(height) < 5:
-                self._flow += float(height)
+                flow.image(float(height))
             return
         if element.get("type").lower() in ("submit", "button", "reset", "text", "email", ""):
             value = element.get("value") or element.get("placeholder")
@@ -344,37 +349,26 @@ class _Page:
     def _leave(self, frame: _Frame) -> None:
         name, style = frame.element.name, frame.style
         layout = style.layout
-        if name in _OPENED:
+        if name in _OPENED and not style.lost:
             self._close(frame, name)
-        self._leave_flow(frame)
+        if frame.box is not None:
+            self._flow.close(frame.box, self._frames[-1].style if self._frames else style)
+            if frame.box.is_shut and frame.lines is self.lines:
+                self._take_back(frame)
+        elif self._frames:  # text behind an inline element stands next to it
+            self._flow.shift += style.shift - self._frames[-1].style.shift
         if layout.is_block:
             self.lines.block(layout.gap)
-            self._shift = 0.0
         elif layout.is_spaced:
             self.lines.space()
 
-    def _leave_flow(self, frame: _Frame) -> None:
-        """Where the flow goes on below an element."""
-        style = frame.style
-        layout = style.layout
-        around = self._frames[-1] if self._frames else None
-        if style.is_out or layout.is_side_by_side or frame.element.name in _CELLS:
-            if around is not None and not style.is_out:
-                around.lowest = max(around.lowest, self._flow)
-            self._flow = frame.flow
-            return
-        if layout.is_inline:
-            if around is not None:  # text behind an inline element stands next to it
-                self._shift += style.shift - around.style.shift
-            return
-        self._flow = max(self._flow, frame.lowest)
-        if style.height is not None and not layout.grows:
-            self._flow = frame.flow + style.before + style.height
-        elif layout.is_block and _holds_text(frame.element):
-            chars = sum(len(child) for child in frame.element.children if isinstance(child, str))
-            wide = max(style.width, _LINE)
-            self._flow += _LINE * (1 + chars * style.size * _GLYPH // wide)
-        self._flow += style.after
+    def _take_back(self, frame: _Frame) -> None:
+        """Hide what was written of a box that what follows in it has shut."""
+        text = self.lines.take_back(frame.start)
+        self._keep(" ".join(word for word in text.split() if word not in _MARKS), "size")
+        links = self.result.links
+        while len(links) > frame.links:
+            links.popitem()
 
     def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:
@@ -419,10 +413,11 @@ class _Page:
             return iter(options)
         chosen = [option for option in options if "selected" in option.attributes][-1:]
         chosen = chosen or options[:1]
+        label = chosen[0].get("label") if chosen else ""
         for option in options:
-            if option is not chosen[0]:
+            if option is not chosen[0] or label:
                 self._keep_all(option, "closed <select>")
-        return iter(chosen)
+        return iter([label] if label else chosen)
 
     # Tables
 
@@ -475,10 +470,6 @@ class _Page:
 _JOINED: Final = 2_000
 _MOST_UNSEEN: Final = 10_000
 """Texts that are kept apart; there are as many reasons as elements."""
-
-
-def _holds_text(element: Element) -> bool:
-    return any(isinstance(child, str) and not child.isspace() for child in element.children)
 
 
 def _collapsed_columns(table: Element, cascade: Cascade | None, style: Style) -> frozenset[int]:

@@ -175,6 +175,12 @@ class TextWriter:
         """Where the text is now; to be given to :meth:`address`."""
         return len(self._out)
 
+    def take_back(self, start: int) -> str:
+        """Remove the text since ``start``, as :meth:`place` has given it, and return it."""
+        text = "".join(self._out[start:])
+        del self._out[start:]
+        return text
+
     def address(self, start: int, address: str, *, shortens: bool) -> bool:
         """Put ``(address)`` behind the text since ``start``, unless it is there already.
 

@@ -89,7 +89,10 @@ HIDDEN: Final = {
         "clip-path:inset(0);width:0", "-webkit-text-stroke:9px #fff", "outline:99px solid #000;"
         "outline-offset:-99px", "border-image:linear-gradient(#000,#000) 1 fill",
         "height:0;background:#000;color:#fff", "max-height:0;background:#fff;filter:invert(1)",
-        "width:0;background:#000;color:#fff",
+        "width:0;background:#000;color:#fff", "direction:rtl;margin-inline:-9999px 0",
+        "color:#fff;background:linear-gradient(45,#000,#000)",
+        "padding-top:9999px;height:10px;overflow:hidden",
+        "display:flex;justify-content:flex-end;margin-right:-9999px",
     ),
     **_rules(
         a_written_body=f"body {_HIDES}",
@@ -190,6 +193,35 @@ HIDDEN: Final = {
         a_background_of_a_pixel=".k{color:#fff;background:linear-gradient(#000,#000)"
         " no-repeat;background-size:1px 1px}",
     ),
+    "what follows pulls its box shut": "<div style=overflow:hidden>{t}<p style=margin-top:-99px>a"
+    "</div>",
+    "a float that what follows shuts": "<div style=float:left;overflow:hidden><b>{t}<p"
+    " style=margin-top:-999px>a</div>",
+    "pulled up by what is hidden": "<section style=opacity:0><p style=margin-top:-999px>a</section>"
+    "{t}",
+    "behind a block that is pulled up": "<div style=padding:1px><p>a</p><p"
+    " style=margin-top:-999px>b</p>{t}</div>",
+    "pulled up with the box that it begins": "<div>a</div><div><p style=margin-top:-999px>b</p>"
+    "</div>{t}",
+    "the third line of two": "<div style=height:40px;overflow:hidden>a<p>b<p>{t}",
+    "below the box that is painted behind it": "<div style=height:20px;background:#036;color:#fff>"
+    "a<p>b<p>{t}",
+    "positioned where a moved line is": "<b style=margin-left:-9999px><i style=position:absolute>"
+    "{t}",
+    "a row of a table on a moved line": "<table style=display:inline;margin-left:-9999px><tr><td>"
+    "{t}</table>",
+    "a cell that is an item": "<table><tr style=display:flex><td style=margin-top:-9999px>{t}",
+    "a body that has no box to paint": "<body style=display:contents;background:navy><p"
+    " style=color:#fff>{t}",
+    "a table at the start of a line that ends right": "<!doctype html><div"
+    " style=margin-left:-9999px;text-align:right><table><td>{t}</table>",
+    "an option with a label": "<select><option label=x>{t}</select>",
+    "a later row of a grid": "<div style='display:grid;grid-template-rows:auto 0;overflow:hidden'>"
+    "<p>a<p>{t}",
+    "an item that does not grow": "<div style=display:flex><p style='flex:0 0 0;overflow:hidden'>"
+    "{t}",
+    "an item in a box without height": "<div style=display:flex;flex-direction:column;height:0>"
+    "<p style=overflow:hidden;min-height:0>{t}",
     "a root without a box": "<style>html{display:contents;content-visibility:hidden}</style>{t}",
     "a cell that floats": "<!doctype html><table><tr><td style='float:left;height:0;"
     "overflow:hidden'>{t}</table>",
@@ -290,6 +322,18 @@ SHOWN: Final = {
         a_fetched_sheet="@import url(x.css);",
         a_semicolon_too_many="x;.k{display:none}",
     ),
+    "behind lines that a block within pulls up": "a <font><div style=margin-top:-999px>b</div>"
+    "</font><p>{t}",
+    "behind a box that is pulled up within": "<div style=padding:1px><p>a</p><p"
+    " style=margin-top:-999px>b</p></div>{t}",
+    "a box on the line that is pulled up": "a <span style=display:inline-block;margin-top:-99px>"
+    "{t}</span>",
+    "the second line of what is moved": "<b style=margin-left:-9999px>a<p>b</p>{t}</b>",
+    "behind a box that is pulled shut": "<div style=overflow:hidden>a<p"
+    " style=margin-top:-99px></p></div><p>{t}",
+    "the second line of two": "<div style=height:40px;overflow:hidden>a<br>{t}</div>",
+    "dark below the box that is painted behind it": "<div style=height:20px;background:#036>"
+    "<p>a<p>{t}",
     "a line with a height in a box without one": "<div style=background:#036;line-height:0><p"
     " style=line-height:20px;color:#fff>{t}",
     "a line in a cell without one": "<table><td style=background:#036;line-height:0><p"

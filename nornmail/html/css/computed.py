@@ -16,6 +16,7 @@ from nornmail.html.css.properties import (
     CURRENT,
     IMAGE,
     INHERITED,
+    LOGICAL,
     UNKNOWN,
     WIDE_KEYWORDS,
     Pending,
@@ -31,6 +32,8 @@ SMALLEST_TEXT: Final = 4.0
 """Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
+KEEPS_ROOM: Final = frozenset({"clipping", "covered", "opacity", "position", "size"})
+"""What hides an element that takes its place on the page nevertheless."""
 
 
 def compute(
@@ -55,6 +58,8 @@ def compute(
     if UNKNOWN in sets:
         style.lost = style.lost or _UNKNOWN_STYLE
     _text(style, parent, sets)
+    if style.is_rtl and LOGICAL in sets:
+        sets = {_OTHER_SIDE.get(name, name): value for name, value in sets.items()}
     if "color-scheme" in sets:
         style.is_dark = sets["color-scheme"]
     if is_root:
@@ -71,17 +76,24 @@ def compute(
         style.is_out = True
     around = "flex" if is_root else parent.display  # both make a block of what is in them
     style.layout = layout_of(name, style.display, around, style.white_space, is_out)
+    if is_root:
+        style.layout = style.layout._replace(is_side_by_side=False)
     if not style.lost:
         style.lost = _what_hides(name, style, sets)
+    if style.lost and style.lost not in KEEPS_ROOM:
+        style.unseen = style.lost
+        return style
+    place(name, style, parent, sets)
     if style.lost:
         style.unseen = style.lost
         return style
-    place(style, parent, sets)
     if is_alone and is_out:
         is_absolute = sets.get("position") in _OUTSIDE
         style.group = parent.absolute_group if is_absolute else parent.float_group
     is_canvas = is_root or (name == "body" and not parent.is_painted)
-    if is_canvas:  # what lies behind the page is the background of its root
+    if (
+        is_canvas and style.display != "contents"
+    ):  # what lies behind the page is the background of its root
         _paint(style, sets)
     _colors(style, parent, sets)
     if not is_canvas and style.display != "contents":
@@ -105,6 +117,11 @@ _INKS: Final = frozenset(
 )  # fmt: skip
 
 
+_OTHER_SIDE: Final = {
+    f"{name}{side}": f"{name}{other}"
+    for name in ("margin-", "padding-", "")
+    for side, other in (("left", "right"), ("right", "left"))
+}
 _DARK_CANVAS: Final = Color(18, 18, 18)
 
 

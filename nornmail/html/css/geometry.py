@@ -11,9 +11,10 @@ from typing import Final
 
 from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.properties import Value
-from nornmail.html.css.style import Containing, Style
+from nornmail.html.css.style import FLEX, BoxSizes, Containing, Style
 from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
+from nornmail.html.elements import BLOCKS
 
 FAR_RIGHT: Final = 1_000.0
 FAR_DOWN: Final = 5_000.0
@@ -22,10 +23,11 @@ _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
     {"aspect-ratio", "border-left-width", "border-top-width", "bottom", "box-sizing", "clip-path",
-     "contain", "content-visibility", "filter", "grid-template-rows", "height", "left",
-     "margin-bottom", "margin-left", "margin-right", "margin-top", "max-height", "max-width",
-     "min-height", "min-width", "overflow", "padding-bottom", "padding-left", "padding-right",
-     "padding-top", "perspective", "position", "right", "rotate", "scale", "top", "transform",
+     "contain", "content-visibility", "filter", "flex-basis", "grid-template-rows", "height",
+     "justify-content", "left", "margin-bottom", "margin-left", "margin-right", "margin-top",
+     "max-height", "max-width", "min-height", "min-width", "overflow", "padding-bottom",
+     "padding-left", "padding-right", "padding-top", "perspective", "position", "right", "rotate",
+     "scale", "top", "transform",
      "transform-origin", "translate", "width", "zoom"}
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
@@ -36,33 +38,35 @@ _HALF: Final = Length(share=0.5)
 _CENTER: Final = (_HALF, _HALF)
 
 
-def place(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
-    """Compute where the box of ``style`` stands, how large it is, and what it cuts off."""
+def place(name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+    """Compute where the box of an element stands, how large it is, and what it cuts off."""
     style.height = None
     if not style.layout.is_inline:
         style.line_indent = style.indent
     if style.display == "contents" or (
         _MOVING.isdisjoint(sets) and parent.space is None and not parent.has_flat_row
     ):
-        if style.layout.is_block:
+        layout = style.layout
+        if layout.is_block:
             _leave_line(style)
-        elif not style.layout.is_inline:
+        elif not layout.is_inline:
             style.shift = 0.0
-        if not style.layout.is_inline:
-            _limit_depth(style, 0.0)
+        style.has_width = style.has_width and (layout.is_inline or fills_width(style))
         return
-    box = _Box(style, parent, sets)
+    box = _Box(name, style, parent, sets)
     box.locate()
     box.size()
     box.turn()
     box.clip()
     box.contain()
+    style.box = box.sizes()
 
 
 class _Box:
     """The box of one element while its place is computed."""
 
-    def __init__(self, style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+    def __init__(self, name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
+        self.name = name
         self.style = style
         self.parent = parent
         self.sets = sets
@@ -72,6 +76,8 @@ class _Box:
         self.base = self.containing.width if self.is_out else parent.width
         self.parent_height = self.containing.height if self.is_out else parent.height
         self.is_inline = style.layout.is_inline
+        self.cuts = self.holds = False
+        self.room: float | None = None
 
     def pixels(self, name: str) -> float:
         """A margin, padding or offset in pixels; 0 for ``auto``."""
@@ -88,7 +94,7 @@ class _Box:
         value = self.sets.get(name)
         if not isinstance(value, Length):
             return None
-        if name.endswith("width"):
+        if name.endswith(("width", "basis")):
             return value.pixels(self.style.size, self.base)
         if value.share:
             if self.parent_height is None:
@@ -100,21 +106,19 @@ class _Box:
 
     def locate(self) -> None:
         style = self.style
-        if style.layout.is_block:
+        if style.layout.is_block and not self.is_on_line():
             _leave_line(style)
         elif not self.is_inline:  # its lines are its own
             style.shift = 0.0
         left = self.pixels("padding-left")
         if self.sets.get("float") not in ("right", "inline-end"):
             left += self.pixels("margin-left")
-        top = 0.0 if self.is_inline else self.pixels("margin-top") + self.pixels("padding-top")
         if style.layout.is_table_part and not self.is_out:
-            left, top = max(0.0, self.pixels("padding-left")), self.pixels("padding-top")
+            left = max(0.0, self.pixels("padding-left"))
         if not self.is_inline:
             left += self.pixels("border-left-width")
-            top += self.pixels("border-top-width")
         if self.is_out:
-            self._locate_outside(left, top)
+            self._locate_outside(left)
             return
         is_to_the_right = self.sets.get("float") in ("right", "inline-end")
         if is_to_the_right or self.sets.get("margin-left") == "auto":
@@ -126,20 +130,16 @@ class _Box:
             style.right = max(style.right, min(style.right + left, _DEEPEST_STEP))
         else:
             style.right += left
-        if style.is_out:
-            style.down += top
-        elif not self.is_inline:
-            style.before = top
-            style.after = self.pixels("padding-bottom")
-            if not style.layout.is_table_part:
-                style.after += self.pixels("margin-bottom")
-        _limit_depth(style, top)
         if self.position == "relative":
             across = self.pixels("left") if self.has("left") else -self.pixels("right")
             along = self._along("top") if self.has("top") else -self._along("bottom")
             style.right += across
             style.down += along
-            style.clip_depth += along
+
+    def is_on_line(self) -> bool:
+        """Whether a box outside of the flow stands where it would stand on a line."""
+        is_block = self.name in BLOCKS or self.sets.get("display", "inline") != "inline"
+        return self.is_out and not is_block
 
     def _along(self, name: str) -> float:
         """An offset along the page; a share of a height that is not known is nothing."""
@@ -148,11 +148,12 @@ class _Box:
             return float(value._replace(share=0.0).pixels(self.style.size))
         return float(value.pixels(self.style.size, self.parent_height or LINE))
 
-    def _locate_outside(self, left: float, top: float) -> None:
+    def _locate_outside(self, left: float) -> None:
         style, around = self.style, self.containing
+        top = 0.0 if self.is_inline else self.pixels("margin-top")
         style.is_fixed = self.position == "fixed" or (style.is_fixed and not around.is_page)
         style.clipped = around.clipped
-        style.clip_left, style.clip_right, style.clip_room = -1e9, 1e9, None
+        style.clip_left, style.clip_right = -1e9, 1e9
         if self.has("left"):
             style.right = around.right + self.pixels("left") + left
         elif self.has("right"):
@@ -207,12 +208,13 @@ class _Box:
             return
         if height is None and "aspect-ratio" in self.sets and width is not None:
             height = width / self.sets["aspect-ratio"]
-        is_filling = style.layout.is_block and not style.is_out and not style.layout.grows
         style.has_set_width = self.has_width
-        style.has_width = self.has_width or (is_filling and self.parent.has_width)
+        style.has_width = self.has_width or (fills_width(style) and self.parent.has_width)
         if self.sets.get("display", "") in _GRIDS and "grid-template-rows" in self.sets:
             style.has_flat_row = self.sets["grid-template-rows"]
         style.width = max(0.0, width if width is not None else self.base)
+        if style.display in FLEX and style.width * self.sets.get("justify-content", 0) > FAR_RIGHT:
+            style.clipped = style.clipped or "position"
         if not style.layout.grows:
             style.height = height
 
@@ -221,6 +223,8 @@ class _Box:
         if self.is_inline:
             return None
         size, least, most = (self.extent(f"{kind}{name}") for kind in ("", "min-", "max-"))
+        if self.parent.display in FLEX and name == "width" and "flex-basis" in self.sets:
+            size = self.extent("flex-basis")
         if self.sets.get("box-sizing") == "border-box":
             size, least, most = (
                 None if value is None else max(0.0, value - paddings)
@@ -263,7 +267,6 @@ class _Box:
         result = turned(steps, origin, width)
         style.right += result.across
         style.down += result.along
-        style.clip_depth += result.along
         style.scale *= result.scale
         whole = result if around is None else turned(steps, origin, width, around)
         hides_back = sets.get("backface-visibility") == "hidden"
@@ -284,7 +287,7 @@ class _Box:
         height = style.height
         if height is None and ("size" in contain or "block-size" in contain):
             height = 0.0
-        if self.parent.has_flat_row or style.has_flat_row:
+        if self.parent.has_flat_row or style.has_flat_row or self.is_squeezed():
             height = 0.0 if height is None else height
         style.is_flat = height is None and self._line_height() < SLIT
         if height is not None and height + self.pixels("padding-bottom") <= self._first_line():
@@ -300,9 +303,14 @@ class _Box:
             return
         style.clip_left = max(style.clip_left, style.right - self.pixels("padding-left"))
         style.clip_right = min(style.clip_right, style.right + style.width + end)
-        if height is not None:
-            style.clip_room = height + self.pixels("padding-bottom")
-            style.clip_depth = 0.0
+        self.cuts = True
+        self.room = None if height is None else height + self.pixels("padding-bottom")
+
+    def is_squeezed(self) -> bool:
+        """Whether it is an item of a flex box without height, which what cuts off shrinks to."""
+        around = self.parent
+        is_low = around.height is not None and around.height < SLIT
+        return is_low and around.display in FLEX and not self.extent("min-height")
 
     def _first_line(self) -> float:
         """Pixels of the box that show nothing of its first line."""
@@ -318,34 +326,62 @@ class _Box:
         if "contain" in sets and not sets["contain"].isdisjoint(("paint", "layout")):
             holds_fixed = not self.is_inline
         if self.position != "static" or holds_fixed:
-            paddings = self.pixels("padding-left"), self.pixels("padding-top")
             around = Containing(
-                style.right - paddings[0], style.down - (paddings[1] if self.is_out else 0.0),
-                style.width + paddings[0] + self.pixels("padding-right"), style.height,
-                style.clipped, style.is_placed,
-            )  # fmt: skip
+                style.right - self.pixels("padding-left"),
+                style.down,
+                style.width + self.pixels("padding-left") + self.pixels("padding-right"),
+                style.height,
+                style.clipped,
+                style.is_placed,
+            )
             style.absolute = around
+            self.holds = True
             if holds_fixed:
                 style.fixed = around
 
+    # Flow
 
+    def sizes(self) -> BoxSizes:
+        """What the box takes in the flow."""
+        style = self.style
+        if self.is_inline:
+            return _NO_BOX
+        if self.pixels("margin-top") + self.pixels("padding-top") >= FAR_DOWN:
+            style.clipped = style.clipped or "position"
+        has_margins = not (style.layout.is_table_part or self.is_out)
+        least = self.extent("min-height") if "min-height" in self.sets else None
+        return BoxSizes(
+            self.pixels("margin-top") if has_margins else 0.0,
+            self.pixels("margin-bottom") if has_margins else 0.0,
+            self.pixels("padding-top") + self.pixels("border-top-width"),
+            self.pixels("padding-bottom"),
+            least or 0.0,
+            0.0,
+            self.cuts or style.display in _ROOTS or "contain" in self.sets,
+            style.is_out and not self.is_out,
+            self.holds,
+            self.cuts,
+            self.room,
+        )
+
+
+_NO_BOX: Final = BoxSizes()
+_ROOTS: Final = frozenset({"flow-root", "flex", "grid"})
 _SHRUNK: Final = 100.0
 """Pixels that a box of one's own width is taken to be wide."""
 _HOLDING: Final = frozenset({"transform", "filter", "rotate", "scale", "translate"})
+
+
+def fills_width(style: Style) -> bool:
+    """Whether a box without a width is as wide as the one around it."""
+    layout = style.layout
+    return layout.is_block and not (style.is_out or layout.grows or layout.is_side_by_side)
 
 
 def _leave_line(style: Style) -> None:
     """A block in an inline element does not begin where the text of that would."""
     style.right -= style.shift
     style.shift = 0.0
-
-
-def _limit_depth(style: Style, top: float) -> None:
-    """Count how deep the text stands in the box that cuts off what has no room."""
-    if style.clip_room is not None:
-        style.clip_depth += top
-        if style.clip_depth >= style.clip_room:
-            style.clipped = style.clipped or "position"
 
 
 def push(style: Style, box: Style) -> None:
@@ -356,8 +392,9 @@ def push(style: Style, box: Style) -> None:
             across += box.width
         style.right += across
         return
-    depth = box.before + box.after + (line_height(box) if box.height is None else box.height)
-    _limit_depth(style, depth)
+    depth = line_height(box) if box.height is None else box.height
+    depth += sum(box.box[:4])
+    style.box = style.box._replace(pushed=depth)
     if depth >= FAR_DOWN:
         style.down += depth
 
@@ -383,23 +420,21 @@ def what_moves_away(style: Style) -> str:
     is_below = style.down >= VIEWPORT_HEIGHT or right >= VIEWPORT_WIDTH
     if style.is_fixed and style.is_placed and is_below:
         return "position"
-    if style.clip_room is not None and style.clip_depth >= style.clip_room:
-        return "position"
     return ""
 
 
-def is_on_page(style: Style, chars: int, flow: float, shift: float) -> bool:
+def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
     """Whether a text is on the page.
 
     Args:
         style: of the text.
         chars: how long it is.
-        flow: how many pixels below the top it begins.
+        top: how many pixels below the top of the page its line begins.
         shift: by how many pixels what stands before it on the line has moved it.
     """
     indent = min(0.0, style.line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
-    start = style.right + indent + min(0.0, shift)
+    start = style.right + indent + min(shift, max(0.0, -style.shift))
     if style.has_width and (style.align or style.is_rtl):
         align = 1 - style.align if style.is_rtl else style.align
         start = style.right + (style.width - min(wide, style.width)) * align
@@ -410,7 +445,7 @@ def is_on_page(style: Style, chars: int, flow: float, shift: float) -> bool:
         return False
     line = max(style.size, LINE)
     lines = 1 + wide // max(style.width, LINE)
-    return style.down + (0.0 if style.is_placed else flow) + line * lines > 0
+    return style.down + top + line * lines > 0
 
 
 _GLYPH: Final = 0.65

@@ -22,6 +22,8 @@ IMAGE: Final = "image"
 """A background of which the color is not known."""
 UNKNOWN: Final = "\0unknown"
 """A value that is valid and was not computed."""
+LOGICAL: Final = "\0logical"
+"""Set where the sides of a box were named by the direction of its text."""
 WIDE_KEYWORDS: Final = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 Value = Any
 """What a property's reader makes of the text: a keyword, a number, a length, a color."""
@@ -178,7 +180,8 @@ def _image(text: str) -> Color | str | None:
         gradient = _GRADIENT.match(layer)
         if gradient is not None:
             stops = _stops(gradient[1])
-            if not stops or "(," in layer or ",)" in layer.replace(" ", ""):
+            is_turned = not gradient[1].partition(",")[0].strip("+-.0123456789 ")
+            if not stops or is_turned or ",)" in layer.replace(" ", ""):
                 return None
             same = stops and all(
                 alike(stops[0], stop) and abs(stop.alpha - stops[0].alpha) < 0.1 for stop in stops
@@ -294,9 +297,19 @@ def _ratio(text: str) -> float | None:
 
 
 def _has_flat_row(text: str) -> bool:
-    """Whether the first row of a grid is no higher than what may be cut off of it."""
-    first = words(text.partition("/")[0])[:1]
-    return bool(first) and first[0] in ("0", "0px", "0fr", "0%", "0em", "minmax(0,0)")
+    """Whether a row of a grid is no higher than what may be cut off of it."""
+    return not _FLAT_ROWS.isdisjoint(words(text.partition("/")[0]))
+
+
+_FLAT_ROWS: Final = frozenset({"0", "0px", "0fr", "0%", "0em", "minmax(0,0)"})
+
+
+def _flex(text: str) -> Iterator[tuple[str, Value]]:
+    """The size from which an item does not grow."""
+    parts = words(text)
+    lengths = [part for part in parts[1:] if not part.replace(".", "", 1).isdigit()] + parts[2:]
+    if parts[:1] == ["0"] and lengths:
+        yield "flex-basis", _size(lengths[-1])
 
 
 def _outline(text: str) -> float:
@@ -382,6 +395,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "min-width": _size, "min-height": _size,
     "overflow": _keyword("visible", "hidden", "clip", "scroll", "auto", "overlay"),
     "contain": _contain,
+    "flex-basis": _size,
     "position": _keyword("static", "relative", "absolute", "fixed", "sticky"),
     "left": _offset, "right": _offset, "top": _offset, "bottom": _offset,
     "margin-left": _offset, "margin-right": _offset, "margin-top": _offset,
@@ -392,6 +406,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "transform": transforms.transform, "scale": transforms.scale, "rotate": transforms.rotate,
     "translate": transforms.translate, "transform-origin": transforms.origin,
     "text-align": lambda text: _ALIGNED.get(text, 0.0),
+    "justify-content": lambda text: _ALIGNED.get(text.removeprefix("flex-"), 0.0),
     "border-top-width": _border_width, "border-left-width": _border_width,
     "aspect-ratio": _ratio, "grid-template-rows": _has_flat_row,
     "backface-visibility": _keyword("visible", "hidden"), "perspective": _offset,
@@ -491,6 +506,8 @@ def _expanded(name: str, text: str, quirks: bool) -> Iterator[tuple[str, Value]]
         if text in WIDE_KEYWORDS:
             yield from ((each, text) for each in READERS if each not in ("direction",))
         return
+    if "inline" in name and name.startswith(("margin", "padding", "inset")):
+        yield LOGICAL, True
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
         return
@@ -675,6 +692,7 @@ _LONGHANDS: Final[dict[str, tuple[str, ...]]] = {
     "offset": ("offset-path",),
     "border": ("border-top-width", "border-left-width"), "border-top": ("border-top-width",),
     "border-left": ("border-left-width",), "grid": ("grid-template-rows",),
+    "flex": ("flex-basis",),
     "grid-template": ("grid-template-rows",),
     "animation": ("animation-name", "animation-delay", "animation-fill-mode",
                   "animation-direction", "animation-play-state"),
@@ -688,5 +706,5 @@ _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
     "font": _font, "background": _background, "mask": _mask_shorthand, "text-stroke": _stroke,
     "offset": _offset_shorthand, "border": _border(*_LONGHANDS["border"]),
     "border-top": _border("border-top-width"), "border-left": _border("border-left-width"),
-    "grid": _grid, "grid-template": _grid, "animation": _animation,
+    "flex": _flex, "grid": _grid, "grid-template": _grid, "animation": _animation,
 }  # fmt: skip

@@ -249,7 +249,8 @@ _ELEMENTS: Final = _LEGACY_ELEMENTS | {
     "scroll-marker-group", "column", "search-text",
 }  # fmt: skip
 _NEVER: Final = frozenset(
-    {"-webkit-autofill", "-webkit-drag", "-webkit-full-page-media", "-webkit-full-screen",
+    {"-internal-autofill-previewed", "-webkit-autofill", "-webkit-drag",
+     "-webkit-full-page-media", "-webkit-full-screen",
      "active", "active-view-transition", "active-view-transition-type", "autofill", "current",
      "focus", "focus-visible", "focus-within", "fullscreen", "future", "horizontal", "host",
      "host-context", "hover", "interest-source", "interest-target", "modal", "past",

@@ -18,7 +18,7 @@ _BLOCK_DISPLAYS: Final = frozenset(
      "-webkit-box", "-webkit-flex", "block flow", "block flow-root", "block flex", "block grid",
      "block table", "grid-lanes", "table-row-group", "table-header-group", "table-footer-group"}
 )  # fmt: skip
-_FLEX: Final = frozenset(
+FLEX: Final = frozenset(
     {"flex", "grid", "inline-flex", "inline-grid", "-webkit-box", "-webkit-flex", "grid-lanes",
      "-webkit-inline-box", "-webkit-inline-flex", "block flex", "block grid", "inline flex"}
 )  # fmt: skip
@@ -68,7 +68,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         white_space: its ``white-space``.
         is_out: it floats, or it is positioned outside of the flow.
     """
-    in_flex = around in _FLEX and not is_out
+    in_flex = around in FLEX and not is_out
     if in_flex:
         is_block = True
     elif display:
@@ -82,9 +82,11 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
     is_part = (display.startswith("table-") and display != "table-caption") or (
         not display and name in _TABLE_PARTS
     )
-    is_part = is_part and not is_out  # what floats is a block
+    is_part = is_part and not is_out and not in_flex  # what floats is a block
+    if is_part and around in _PLAIN_INLINE:  # the table around it is one on the line
+        is_block = False
     grows = is_part or display.startswith("table") or (not display and name == "table")
-    grows = grows and not (is_out and display.startswith("table-"))
+    grows = grows and not ((is_out or in_flex) and display.startswith("table-"))
     return Layout(
         is_block,
         2 if name in _PARAGRAPHS else 1,
@@ -118,6 +120,34 @@ class Containing(NamedTuple):
     is_page: bool = True
 
 
+class BoxSizes(NamedTuple):
+    """What a box takes in the flow, in pixels, and what it does to what is in it.
+
+    Attributes:
+        margin_top, margin_bottom: its margins.
+        padding_top, padding_bottom: its padding, with the border above.
+        least_height: its ``min-height``.
+        pushed: the height of what ``::before`` puts in front of its content.
+        has_own_flow: margins within do not collapse with its own.
+        is_floating: it floats.
+        holds: what is positioned within is counted from it, and cut off with it.
+        cuts: it cuts off what has no room.
+        room: the height in which its content has room; ``None`` for as much as it takes.
+    """
+
+    margin_top: float = 0.0
+    margin_bottom: float = 0.0
+    padding_top: float = 0.0
+    padding_bottom: float = 0.0
+    least_height: float = 0.0
+    pushed: float = 0.0
+    has_own_flow: bool = False
+    is_floating: bool = False
+    holds: bool = False
+    cuts: bool = False
+    room: float | None = None
+
+
 class Style:
     """The style of an element, computed from that of its parent. Not to be changed.
 
@@ -143,7 +173,8 @@ class Style:
         is_fixed: it stands in the window, outside of which scrolling does not reach.
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
-        before, after, height: what it takes in the flow above and below its text, and its height.
+        box: what it takes in the flow.
+        height: of its content; ``None`` for as much as that takes.
         absolute, fixed: the boxes that positions within are counted from.
         align: how much of the room that a line leaves is in front of it.
         has_width: the width is known, and not just the most that it may be.
@@ -174,7 +205,8 @@ class Style:
     block_group: Group | None = None
     thin_group: Group | None = None
     cell_group: Group | None = None
-    right = down = before = after = shift = 0.0
+    right = down = shift = 0.0
+    box = BoxSizes()
     width: float = CONTAINER
     height: float | None = None
     has_width = True
@@ -183,8 +215,6 @@ class Style:
     space: Matrix | None = None
     absolute = fixed = Containing()
     clip_left, clip_right = -1e9, 1e9
-    clip_room: float | None = None
-    clip_depth = 0.0
     white_space = "normal"
     variables: Mapping[str, str] = _NO_VARIABLES
     layout = Layout()
@@ -200,6 +230,5 @@ class Style:
 
 
 _NOT_INHERITED: Final = (
-    "unseen", "display", "before", "after", "height", "has_set_width", "has_flat_row", "is_out",
-    "space",
+    "unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
 )  # fmt: skip
