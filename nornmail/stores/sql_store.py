@@ -186,7 +186,7 @@ class SqlStateStore(StateStore, ABC):
         """The id of the lease's mailbox, where its token is good here and in the database."""
         held, _ = self._leases.get(lease.mailbox, (None, None))
         current = None if held is None else held()
-        if current is not None and current.token == lease.token:
+        if current is not None:
             mailbox = self._ids[lease.mailbox]
             if self._token(mailbox) == lease.token:
                 return mailbox
@@ -600,7 +600,6 @@ class SqlStateStore(StateStore, ABC):
             try:
                 for _, let_others in self._leases.values():
                     let_others()
-                self._leases.clear()
             finally:
                 self._connection.close()
 

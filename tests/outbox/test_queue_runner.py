@@ -383,6 +383,26 @@ def test_what_a_process_left_half_sent_is_unknown() -> None:
     assert desk.line.asked == []
 
 
+def test_what_waits_for_a_person_again_is_no_event() -> None:
+    desk = Desk()
+    desk.bring(QueueState.FAILED, approval="queue")
+    desk.store.request(OUTBOX, "k", OperatorRequest.RETRY)
+    desk.runner.run_once()
+    assert desk.read().state is QueueState.HELD
+    assert desk.events == []
+
+
+def test_a_pause_that_is_over_is_no_state_any_more() -> None:
+    desk = Desk(ConnectionLost("no route"))
+    desk.queue()
+    pause = desk.runner.run_once()
+    assert pause is not None
+    desk.store.request(OUTBOX, "k", OperatorRequest.DROP)
+    desk.clock.advance(pause)
+    assert desk.runner.run_once() is None
+    assert desk.status.state is MailerState.IDLE
+
+
 def test_requests_are_applied_and_logged_and_those_that_do_not_fit_are_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -540,6 +560,31 @@ def test_a_draft_without_a_mailbox_of_drafts_says_so() -> None:
     draft = desk.read()
     assert draft.reason == "no mailbox of drafts is configured"
     assert (draft.state, draft.copy_due_at) == (QueueState.DRAFT, NOW + 60.0)
+
+
+def test_a_mailbox_of_drafts_that_fails_is_tried_until_it_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Drafts(Sent):
+        def append_draft(self, raw: bytes, at: datetime) -> None: ...
+
+        def find_draft(self, *_: object) -> str:
+            raise ConnectionLost("no route")
+
+    desk = Desk(sent=Drafts())
+    desk.bring(QueueState.DRAFT, copy_due_at=NOW)
+    desk.runner.run_once()
+    assert (desk.read().reason, desk.read().copy_due_at) == ("no route", NOW + 60.0)
+    assert "the draft <k@example.com>: no route; it will be tried again" in caplog.text
+    assert desk.status.copy_error == ""
+
+
+def test_a_copy_that_never_succeeds_is_given_up() -> None:
+    desk = Desk(sent=Sent(error=ConnectionLost("no route")))
+    desk.bring(QueueState.SENT, copy_due_at=NOW, copy_tries=transitions.COPY_TRIES - 1)
+    assert desk.runner.run_once() is None
+    assert desk.status.copy_error.endswith("was not saved: no route; given up")
+    assert desk.store.message_bytes(OUTBOX, "k") is None
 
 
 def test_a_store_that_fails_at_a_copy_is_the_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from nornmail.locks import FileLock, LockTaken
 from nornmail.model import State
 from nornmail.outgoing import QueueState
 from nornmail.stores.errors import FileIdentity, resolve, store_error
+from nornmail.stores.json_files import Files
 from nornmail.stores.protocol import (
     check_enqueue,
     check_keep,
@@ -156,6 +158,37 @@ def test_a_lease_that_another_process_holds_names_it(tmp_path: Path) -> None:
     second.release(second.acquire(INBOX, "host:2"))
     first.close()
     second.close()
+
+
+def test_what_is_synced_is_closed(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+    for _ in range(3):
+        Files().fsync_directory(str(tmp_path))
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_store_in_a_forked_child_is_refused_although_a_thread_of_the_parent_works_with_it(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStateStore(tmp_path / "a.db")
+    held, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with store._mutex:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    held.wait()
+    store._process = -1  # as if this were a child, in which that thread is not there
+    with pytest.raises(StoreError, match="before this process was forked"):
+        store.load(INBOX)
+    done.set()
+    thread.join()
+    store._process = os.getpid()
+    store.close()
 
 
 A, B = key(1), key(2)

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from nornmail.stores.json_files import Files
-from nornmail.stores.json_journal import Damaged, Journal, Lines, read_lines, write_line
+from nornmail.stores.json_journal import (
+    CHUNK_BYTES,
+    VERSION,
+    Damaged,
+    Journal,
+    Lines,
+    Snapshot,
+    read_lines,
+    read_snapshot,
+    write_line,
+    write_snapshot,
+)
 from tests.support.table import table
 
 VALUES: list[dict[str, Any]] = [
@@ -163,6 +174,25 @@ def test_a_line_without_its_end_gets_it_with_the_next_one(tmp_path: Path) -> Non
     path = tmp_path / "journal"
     path.write_bytes(WHOLE[:-1])
     journal = Journal(str(path), read_lines(WHOLE[:-1]), Files())
-    journal.append(write_line({"n": 4}))
+    for number in (4, 5):
+        journal.append(write_line({"n": number}))
     journal.close()
-    assert read_lines(path.read_bytes()).values == [*VALUES, {"n": 4}]
+    assert read_lines(path.read_bytes()).values == [*VALUES, {"n": 4}, {"n": 5}]
+    path.write_bytes(WHOLE[:-1])
+    journal = Journal(str(path), read_lines(WHOLE[:-1]), Files())
+    journal.clear()
+    journal.append(LINES[0])
+    journal.close()
+    assert path.read_bytes() == LINES[0]
+
+
+def test_a_snapshot_says_how_big_it_is_and_comes_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.json")
+    mailboxes: list[dict[str, Any]] = [
+        {"mailbox": ["a", "b"], "entries": [{"n": 1}, {"n": 2}], "letters": []},
+        {"mailbox": ["c", "d"], "entries": [], "letters": [{"text": "x" * CHUNK_BYTES}]},
+    ]
+    size = write_snapshot(path, 7, mailboxes, Files())
+    assert size == os.path.getsize(path) > CHUNK_BYTES
+    assert read_snapshot(path) == Snapshot(VERSION, 7, mailboxes, size)
+    assert os.listdir(tmp_path) == ["state.json"]

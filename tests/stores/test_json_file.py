@@ -19,7 +19,8 @@ from nornmail.stores.json_journal import read_lines, write_line
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids
-from tests.stores.letters import letter
+from tests.stores.letters import OUTBOX as OUTBOX_NAME
+from tests.stores.letters import RAW, letter
 from tests.stores.support import INBOX, ME, bring, entry, key, record
 
 LETTER = json_codec.write_message(letter())
@@ -184,6 +185,51 @@ def test_bytes_are_on_the_disk_before_the_line_that_names_them(path: Path) -> No
     store.commit(lease, [PutEntry(entry(State.HANDLED))])
     assert files.log == [*journal, "unlink"]
     store.close()
+
+
+def test_a_commit_that_failed_gives_its_names_to_the_next_one(path: Path) -> None:
+    store = JsonStateStore(path)
+    lease = store.acquire(INBOX, ME)
+    with pytest.raises(IllegalTransition):
+        store.commit(
+            lease, [PutEntry(entry(State.CLAIMED), RAW), PutEntry(entry(State.HANDLED, 2))]
+        )
+    store.commit(lease, [PutEntry(entry(State.CLAIMED), RAW)])
+    (file,) = Path(f"{path}.raw").iterdir()
+    assert file.name.endswith("-0.eml")
+    assert store.raw(INBOX, key()) == RAW
+    store.close()
+
+
+def test_an_opening_reads_the_snapshot_and_leaves_it(path: Path) -> None:
+    filled(path)
+    before = path.stat()
+    JsonStateStore(path).close()
+    assert path.stat().st_ino == before.st_ino
+
+
+def test_the_bytes_of_a_message_that_another_program_removed_are_not_kept(path: Path) -> None:
+    store = JsonStateStore(path)
+    store.enqueue(letter(), RAW)
+    (file,) = Path(f"{path}.raw").iterdir()
+    file.unlink()
+    for _ in range(2):
+        assert store.message_bytes(OUTBOX_NAME, "k") is None
+        assert store.queued_message(OUTBOX_NAME, "k") == letter()
+        store.close()
+        store = JsonStateStore(path)
+    assert store._connection.execute("SELECT count(*) FROM letter_raw").fetchone() == (0,)
+    store.close()
+
+
+def test_a_field_that_has_its_default_is_left_out() -> None:
+    assert set(json_codec.write_entry(entry(State.NEW))) == {
+        *("key", "state", "delivery_id", "changed_at"),
+    }
+    assert set(LETTER) == {
+        *("outbox", "key", "message_id", "sender", "recipients", "subject", "thread_id"),
+        *("queued_at", "due_at", "changed_at", "size"),
+    }
 
 
 def test_orphans_are_removed_and_strangers_stay(path: Path) -> None:

@@ -221,6 +221,9 @@ def test_a_letter_of_another_outbox_is_refused(store: StateStore, lease: Lease) 
         store.commit_messages(lease, [replace(letter(outbox="other"), state=QueueState.SENDING)])
     with pytest.raises(IllegalTransition):
         store.commit_messages(lease, [letter("nobody's")])
+    store.enqueue(letter(), RAW)  # of the same key, and here
+    with pytest.raises(IllegalTransition):
+        store.commit_messages(lease, [replace(letter(outbox="other"), state=QueueState.SENDING)])
 
 
 # Changes

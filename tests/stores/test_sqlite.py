@@ -85,6 +85,8 @@ def test_a_template_that_another_thread_uses_is_not_waited_for() -> None:
     [
         ("journal_mode", "wal"),
         ("synchronous", 2),
+        ("fullfsync", 1),
+        ("checkpoint_fullfsync", 1),
         ("application_id", sqlite.APPLICATION_ID),
         ("user_version", len(schema.MIGRATIONS)),
         ("busy_timeout", int(sqlite.BUSY_TIMEOUT_SECONDS * 1000)),

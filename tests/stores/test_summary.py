@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -25,11 +26,12 @@ from nornmail import (
     summarize,
 )
 from nornmail.locks import FileLock, holder_of
-from nornmail.model import State
+from nornmail.model import OUTBOX, MailboxKey, SaveMailbox, State
 from nornmail.stores.schema import MIGRATIONS
-from nornmail.stores.sqlite import APPLICATION_ID
+from nornmail.stores.sqlite import APPLICATION_ID, MemoryStateStore
 from nornmail.stores.views import open_view
 from nornmail.testing import MailServer
+from tests.stores.support import record
 
 USER = "agent@example.com"
 stores = pytest.mark.parametrize("name", ["state.db", "state.json"])
@@ -135,14 +137,49 @@ def test_an_older_database_is_upgraded_in_a_copy_alone(tmp_path: Path) -> None:
         for statements in MIGRATIONS[:-1]:
             for statement in statements:
                 connection.execute(statement)
-        connection.execute("INSERT INTO mailbox (account, mailbox, token) VALUES ('a', 'INBOX', 1)")
+        add = "INSERT INTO mailbox (account, mailbox, token) VALUES ('a', ?, 1)"
+        connection.executemany(add, [("INBOX",), (OUTBOX,)])
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
         connection.commit()
     before = files(tmp_path)
-    (mailbox,) = summarize(path).mailboxes
-    assert (mailbox.account, mailbox.mailbox) == ("a", "INBOX")
+    summary = summarize(path)
+    ((mailbox,), (outbox,)) = summary.mailboxes, summary.outboxes
+    assert (mailbox.account, mailbox.mailbox, mailbox.last_poll_at) == ("a", "INBOX", None)
+    assert (outbox.account, outbox.queued, outbox.next_due_at) == ("a", 0, None)
     assert files(tmp_path) == before
+
+
+def test_a_mailbox_that_was_never_polled_has_no_last_poll(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "state.db")) as store:
+        lease = store.acquire(MailboxKey("a", "INBOX"), "host:1")
+        store.commit(lease, [SaveMailbox(record())])
+    (mailbox,) = summarize(tmp_path / "state.db").mailboxes
+    assert mailbox.last_poll_at is None
+
+
+def test_a_view_of_a_store_that_a_function_opens_is_that_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Strange(StateStore):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    program = ModuleType("a_program")
+    ours, strange = MemoryStateStore(), Strange()  # type: ignore[abstract]  # it answers nothing
+    program.__dict__.update(make=lambda: ours, ours=ours, strange=strange, text="text")
+    monkeypatch.setitem(sys.modules, "a_program", program)
+    assert open_view("a_program:make") is ours
+    assert open_store("a_program:ours") is ours
+    with pytest.raises(StoreError, match="a_program:strange is not a state store of nornmail"):
+        open_view("a_program:strange")
+    assert strange.closed
+    for name, why in (("text", "must be a function"), ("other", "no attribute 'other'")):
+        with pytest.raises(StoreError, match=why):
+            open_store(f"a_program:{name}")
+    ours.close()
 
 
 def test_the_holder_of_a_lock_is_seen_for_as_long_as_it_holds_it(tmp_path: Path) -> None:
