@@ -12,8 +12,8 @@ _FEW = 16
 both are sorted together."""
 _PART = 64 * 1024
 """Characters of a set's text that are split at a time."""
-_LIMIT = 2**64
-"""What the arrays hold, which is more than any UID."""
+_LIMIT = 2**32
+"""What the arrays hold, in four octets, and the lowest number that is no UID."""
 
 
 class UidSet:
@@ -26,8 +26,8 @@ class UidSet:
     __slots__ = ("_highs", "_lows")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._lows = lows = array("Q")
-        self._highs = highs = array("Q")
+        self._lows = lows = array("I")
+        self._highs = highs = array("I")
         for low, high in sorted(ranges):
             if highs and low <= highs[-1] + 1:
                 highs[-1] = max(highs[-1], high)
@@ -78,7 +78,9 @@ class UidSet:
         """Put every UID of ``other`` in; cheap where those are few, or lie above all others."""
         if not other._lows:
             return
-        if not self._lows or other._lows[0] > self._highs[-1]:
+        if not self._lows:
+            self._lows, self._highs = other._lows[:], other._highs[:]
+        elif other._lows[0] > self._highs[-1]:
             self._put(other._lows[0], other._highs[0])
             self._lows += other._lows[1:]
             self._highs += other._highs[1:]
@@ -132,7 +134,12 @@ class UidSet:
         left = UidSet()
         lows, highs = left._lows, left._highs
         holes, ends = other._lows, other._highs
-        hole = bisect_left(ends, self._lows[0]) if self._lows else 0
+        if self == other:  # nothing is new, as a rule
+            return left
+        if not holes or not self._lows or self._lows[0] > ends[-1] or self._highs[-1] < holes[0]:
+            left.update(self)
+            return left
+        hole = bisect_left(ends, self._lows[0])
         for low, high in zip(self._lows, self._highs, strict=True):
             at = low
             while hole < len(holes) and ends[hole] < at:

@@ -43,6 +43,8 @@ def test_it_agrees_with_a_plain_set_in_random_use(seed: int) -> None:
         assert all(a[1] + 1 < b[0] for a, b in zip(one.ranges, one.ranges[1:], strict=False))
     assert set(one - other) == plain - plain_other
     assert set(other - one) == plain_other - plain
+    assert not one - UidSet.of(plain)
+    assert one - UidSet.of([99]) == one - UidSet() == one
     assert [uid in one for uid in range(70)] == [uid in plain for uid in range(70)]
     assert len(one) == len(plain)
     assert one.highest == max(plain)

@@ -61,6 +61,7 @@ STATUS_INTERVAL = 240.0
 """Seconds between two looks whether the selected mailbox was deleted and made again: with a poll a
 minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
+DATE_ITEMS = b"(UID INTERNALDATE)"
 PIECE = 1024 * 1024
 """Octets asked for at once of a message that is not held as a whole."""
 BODY_ITEMS = b"(UID BODY.PEEK[])"
@@ -398,6 +399,13 @@ class Connection:
             responses = self._run("UID FETCH", _set(part), SUMMARY_ITEMS)
             summaries.update(results.summaries(responses, part))
         return summaries
+
+    def dates(self, uids: UidSet) -> dict[int, float]:
+        """When the server received the messages, in seconds since 1970 UTC, where it tells."""
+        dates: dict[int, float] = {}
+        for part in self._parts(uids, rest=len(DATE_ITEMS) + 12):
+            dates.update(results.dates(self._run("UID FETCH", _set(part), DATE_ITEMS), part))
+        return dates
 
     def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
         r"""Whole messages, in one command for as many UIDs as fit in a line; \Seen stays as it is.

@@ -317,26 +317,10 @@ def _search(keyword: bytes, rest: Sequence[Piece]) -> Response:
     words = text.split()
     if max(map(len, words), default=0) > MAX_DIGITS or not b"".join(words or [b"0"]).isdigit():
         raise ProtocolError("a SEARCH response that is not a list of UIDs")
-    uids = sorted(set(map(int, words)))
-    if uids and uids[-1] > HIGHEST_NUMBER:
+    uids = list(map(int, words))
+    if max(uids, default=0) > HIGHEST_NUMBER:
         raise ProtocolError("a SEARCH response with a number beyond 32 bits")
-    return Search(UidSet(_ranges(uids)))
-
-
-def _ranges(ascending: Iterable[int]) -> list[tuple[int, int]]:
-    """Runs of consecutive numbers. 0 is not a UID and is left out."""
-    ranges: list[tuple[int, int]] = []
-    low = high = 0
-    for uid in ascending:
-        if uid == high + 1 and low:
-            high = uid
-            continue
-        if low:
-            ranges.append((low, high))
-        low = high = uid
-    if low:
-        ranges.append((low, high))
-    return ranges
+    return Search(UidSet.of(filter(None, uids)))  # 0 is not a UID
 
 
 def _esearch(keyword: bytes, rest: Sequence[Piece]) -> Response:
@@ -362,7 +346,7 @@ def _uid_set(value: object) -> UidSet:
     if isinstance(value, bytes) and _SET.fullmatch(value) and b",," not in value:
         with suppress(ValueError):
             uids = UidSet.parse(value.decode("ascii"))
-            if value[-1:] != b"," and uids.highest < 10**10:
+            if value[-1:] != b",":
                 return uids
     raise ProtocolError("an ESEARCH response with a set that cannot be read")
 

@@ -178,6 +178,17 @@ def summaries(responses: Iterable[Untagged], asked: UidSet) -> dict[int, Summary
     return by_uid
 
 
+def dates(responses: Iterable[Untagged], asked: UidSet) -> dict[int, float]:
+    """The INTERNALDATEs in an answer, in seconds since 1970 UTC; the last of a message counts."""
+    by_uid: dict[int, float] = {}
+    for response in responses:
+        items = response.items if isinstance(response, Fetch) else {}
+        uid, date = number(items.get("UID")), _received_at(items)
+        if uid is not None and date is not None and uid in asked:
+            by_uid[uid] = date
+    return by_uid
+
+
 def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:
     """The octets in an answer, under the name of ``item`` (``BODY[]``, ``BODY[HEADER]``)."""
     by_uid: dict[int, Body] = {}

@@ -133,7 +133,7 @@ class _Reader:
             kind = match.lastindex
             if kind in (_ATOM, _SECTION):
                 word = match[kind]
-                self.top.append(None if word.upper() == b"NIL" else Atom(word))
+                self.top.append(None if len(word) == 3 and word.upper() == b"NIL" else Atom(word))
             elif kind == _QUOTED:
                 self.top.append(unescape(match[_QUOTED]))
             elif kind == _OPEN:

@@ -139,7 +139,7 @@ class Epochs:
         if clock.wall() > last + YOUNG_EPOCH:
             return
         late = UidSet.of(uid for uid in uids if uid >= epoch.boundary)
-        old = UidSet.of(_received_before(connection, late, epoch.begun_at))
+        old = _received_before(connection, late, epoch.begun_at)
         if old:
             self._restored_at = clock.wall()
             self._compare(connection, old)
@@ -170,7 +170,7 @@ class Epochs:
             passed, cut = listed, epoch.begun_at
         elif isinstance(start, date):
             cut = start_instant(start)
-            passed = UidSet.of(_received_before(connection, listed, cut))
+            passed = _received_before(connection, listed, cut)
         self._ledger.begin_epoch(epoch, passed, cut=cut)
         if passed:
             log.info("%d messages from before start_from are passed over", len(passed))
@@ -360,9 +360,10 @@ def _parts(uids: UidSet, size: int) -> Iterator[UidSet]:
         yield UidSet.of(part)
 
 
-def _received_before(connection: Connection, uids: UidSet, instant: float) -> Iterable[int]:
+def _received_before(connection: Connection, uids: UidSet, instant: float) -> UidSet:
     """The UIDs that the server dates before ``instant``; what has no date is not among them."""
+    before = UidSet()
     for part in _parts(uids, DATES_AT_ONCE):
-        for uid, summary in connection.summaries(part).items():
-            if summary.received_at is not None and summary.received_at < instant:
-                yield uid
+        dates = connection.dates(part)
+        before.update(UidSet.of(uid for uid, date in dates.items() if date < instant))
+    return before

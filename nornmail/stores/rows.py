@@ -348,6 +348,9 @@ _WITHIN = "FROM passed_over WHERE mailbox = ? AND epoch = ? AND low BETWEEN ? AN
 SELECT_RANGES_WITHIN = f"SELECT max(high) {_WITHIN}"
 DELETE_RANGES = f"DELETE {_WITHIN}"
 INSERT_RANGE = _insert("passed_over", "mailbox, epoch, low, high")
+RANGES_AT_ONCE = 200
+"""Ranges in one statement, whose 800 values every database takes: a mailbox may have a million gaps."""
+INSERT_RANGES = INSERT_RANGE + ", (?, ?, ?, ?)" * (RANGES_AT_ONCE - 1)
 
 # Inboxes
 

@@ -8,6 +8,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Protocol
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
@@ -333,8 +334,9 @@ class SqlStateStore(StateStore, ABC):
             case Rekey(before, after, uid_validity):
                 self._rekey(mailbox, before, after, uid_validity)
             case PassOver(epoch, uids):
-                for low, high in uids.pairs():
-                    self._pass_over(mailbox, epoch, low, high)
+                ranges = uids.pairs()
+                while part := list(islice(ranges, rows.RANGES_AT_ONCE)):
+                    self._pass_over(mailbox, epoch, part)
 
     def _put(self, mailbox: int, entry: Entry, raw: bytes | None) -> None:
         """Put an entry: in one statement as a rule, and else in four."""
@@ -373,7 +375,19 @@ class SqlStateStore(StateStore, ABC):
         execute(rows.REKEY_RAW, keys)
         execute(rows.REKEY_ASKED, keys)
 
-    def _pass_over(self, mailbox: int, epoch: int, low: int, high: int) -> None:
+    def _pass_over(self, mailbox: int, epoch: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Put ascending ranges in: in one statement where none lies among them yet, as a rule."""
+        low, high = ranges[0][0], ranges[-1][1]
+        execute = self._connection.execute
+        below = execute(rows.SELECT_RANGE_BELOW, (mailbox, epoch, high + 1)).fetchone()
+        if len(ranges) == rows.RANGES_AT_ONCE and (below is None or below[1] < low - 1):
+            values = [number for pair in ranges for number in (mailbox, epoch, *pair)]
+            execute(rows.INSERT_RANGES, values)
+            return
+        for low, high in ranges:
+            self._join_range(mailbox, epoch, low, high)
+
+    def _join_range(self, mailbox: int, epoch: int, low: int, high: int) -> None:
         """Put a range in, joined with those that it overlaps or touches."""
         execute = self._connection.execute
         below = execute(rows.SELECT_RANGE_BELOW, (mailbox, epoch, low)).fetchone()

@@ -344,6 +344,16 @@ def test_many_that_were_passed_over_one_by_one(store: StateStore, lease: Lease) 
     assert str(store.seen_uids(INBOX, 1)) == "1:3000"
 
 
+def test_hundreds_of_ranges_join_those_that_are_there(store: StateStore, lease: Lease) -> None:
+    """Many ranges go in by one statement where none lies among them, and else one by one."""
+    expected = UidSet()
+    for start, count in ((10_000, 300), (20_000, 300), (10_001, 500), (10_599, 250), (1, 9_000)):
+        uids = UidSet.of(range(start, start + 2 * count, 2))
+        store.commit(lease, [PassOver(1, uids)])
+        expected.update(uids)
+        assert str(store.seen_uids(INBOX, 1)) == str(expected)
+
+
 # Acquaintances
 
 
