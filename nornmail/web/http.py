@@ -29,7 +29,7 @@ LONGEST_SHOWN = 200
 """Characters of a name in a refusal."""
 CHUNK = 64 * 1024
 """Octets of a body that are read at once."""
-LARGE_CONTENT = 64 * 1024
+LEAST_CONTENT = 1024
 """Characters of base64 from which a file is decoded before the JSON around it is read."""
 MAX_JSON = 2 * 1024 * 1024
 """Octets of a body without such files: JSON takes several times as much memory."""
@@ -185,12 +185,13 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
         return {}
     try:
         files: dict[str, bytes] = {}
-        if len(octets) > LARGE_CONTENT:
+        if len(octets) > LEAST_CONTENT:
             octets = _without_files(octets, files)
         if len(octets) > MAX_JSON:
             raise HTTPError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body may have at most {MAX_JSON:,} octets without base64 attachments",
+                f"the body may have at most {MAX_JSON:,} octets besides its attachments; one whose "
+                "content is not base64 (RFC 4648, section 4, with its padding) counts",
             )
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         value = json.loads(text, object_hook=lambda item: _with_files(item, files))
@@ -220,8 +221,8 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
     secret = secrets.token_hex(16)
     for match in _CONTENT.finditer(octets):
         start, stop = match.span(1)
-        is_large = stop - start > LARGE_CONTENT
-        content = _decoded(memoryview(octets)[start:stop]) if is_large else None
+        is_file = stop - start >= LEAST_CONTENT
+        content = _decoded(memoryview(octets)[start:stop]) if is_file else None
         if content is None:
             continue
         name = f"{secret}/{len(files)}"
