@@ -349,7 +349,7 @@ SELECT_RANGES_WITHIN = f"SELECT max(high) {_WITHIN}"
 DELETE_RANGES = f"DELETE {_WITHIN}"
 INSERT_RANGE = _insert("passed_over", "mailbox, epoch, low, high")
 RANGES_AT_ONCE = 200
-"""Ranges in one statement, whose 800 values every database takes: a mailbox may have a million gaps."""
+"""Ranges in one statement, whose 800 values every database takes; a mailbox may have a million."""
 INSERT_RANGES = INSERT_RANGE + ", (?, ?, ?, ?)" * (RANGES_AT_ONCE - 1)
 
 # Inboxes
