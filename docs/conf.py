@@ -1,7 +1,6 @@
 """Sphinx configuration of the documentation's site; `nox -s docs` builds it.
 
-`README.md` is the index on every site: its tables of links become the navigation here, and
-`llms.txt` beside the pages.
+`README.md` is the index: its tables of links become the navigation, and `llms.txt`.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,12 @@ suppress_warnings = ["misc.highlighting_failure"]
 
 REPOSITORY = "https://github.com/nornmail/nornmail/blob/main/"
 PAGES_OF_NAMES = "reference/names"
+STYLE = "nornmail.css"
+RULES = """\
+@media (max-width: 30em) { h1 { font-size: 1.9em } }
+td:first-child code { white-space: nowrap }
+"""
+"""For telephones: a heading of one word fits. An option in a table is not broken."""
 _SECTION = re.compile(r"^## (?P<title>.+)$", re.M)
 _LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _ROW = re.compile(r"^\| \[(?P<title>[^]]+)\]\((?P<page>[^)]+\.md)\) \| (?P<question>.+?) \|$", re.M)
@@ -115,16 +121,30 @@ def write_names(app: Any) -> None:
     )
 
 
-def write_llms(app: Any, failure: Exception | None) -> None:
-    """Write `llms.txt`: the index as a list, for programs that read documentation."""
+def write_extras(app: Any, failure: Exception | None) -> None:
+    """Write the style, the page of the site's root, and `llms.txt` with the pages it links to.
+
+    `llms.txt` is the index as a list, for programs that read documentation.
+    """
     if failure is not None:
         return
+    Path(app.outdir, "_static", STYLE).write_text(RULES, encoding="utf-8")
+    target = f"{root_doc}.html"
+    Path(app.outdir, "index.html").write_text(
+        f'<!doctype html><meta charset="utf-8"><title>{html_title}</title>'
+        f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">{html_title}</a>',
+        encoding="utf-8",
+    )
     index = Path(app.srcdir, f"{root_doc}.md").read_text(encoding="utf-8")
     lines = [f"# nornmail {version}", "", "> A mailbox for a program, in pure Python.", ""]
     for title, rows in sections(index):
         lines += [f"## {title}", ""]
         lines += [f"- [{row['title']}]({row['page']}): {row['question']}" for row in rows]
         lines += [""]
+        for row in rows:
+            page = Path(app.outdir, row["page"])
+            page.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(app.srcdir, row["page"]), page)
     Path(app.outdir, "llms.txt").write_text(os.linesep.join(lines), encoding="utf-8")
 
 
@@ -132,4 +152,5 @@ def setup(app: Any) -> None:
     """Connect the steps above to the build."""
     app.connect("builder-inited", write_names)
     app.connect("source-read", read_page)
-    app.connect("build-finished", write_llms)
+    app.connect("build-finished", write_extras)
+    app.add_css_file(STYLE)
