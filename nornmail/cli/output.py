@@ -61,7 +61,8 @@ def output_file(path: str, line_of: Callable[[Message], str] = _whole_message) -
         NornmailError: it cannot be opened.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        binary = getattr(os, "O_BINARY", 0)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
     except OSError as error:
         raise NornmailError(f"{path} cannot be written: {error.strerror}") from error
     try:
@@ -82,7 +83,8 @@ def _complete_last_line(fd: int, path: str) -> None:
     while start > 0 and b"\n" not in tail:
         length = min(BLOCK, start)
         start -= length
-        tail = os.pread(fd, length, start) + tail
+        os.lseek(fd, start, os.SEEK_SET)  # writing appends, wherever this is
+        tail = os.read(fd, length) + tail
     line = tail.rpartition(b"\n")[2]
     if not line:
         return

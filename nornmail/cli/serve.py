@@ -9,6 +9,7 @@ import inspect
 import ipaddress
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -284,6 +285,10 @@ def _address(text: str) -> Address:
         path = os.path.expanduser(text.removeprefix(UNIX))
         if not path:
             raise ConfigurationError("--bind", text, "must name the path of a socket after unix:")
+        if not hasattr(socket, "AF_UNIX"):
+            raise ConfigurationError(
+                "--bind", text, f"must be {ADDRESS} or the like on this system"
+            )
         return Address(path=path)
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65_535:

@@ -286,7 +286,8 @@ def write_record(path: str, record: TokenRecord) -> None:
     """
     octets = json.dumps(asdict(record), indent=1).encode() + b"\n"
     temporary = path + TEMPORARY
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(temporary, flags, FILE_MODE)
     try:
         if hasattr(os, "fchmod"):
