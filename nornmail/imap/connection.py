@@ -91,6 +91,21 @@ class ListedMailbox:
     delimiter: str
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """A FETCH whose answer is read when it is needed.
+
+    Attributes:
+        arguments: what it asks for; empty when the answer is not needed any more.
+        budget: what it may cost.
+        reply: the answer, once it was read.
+    """
+
+    arguments: tuple[bytes, ...]
+    budget: Budget
+    reply: Reply | None = None
+
+
 class Connection:
     """One IMAP connection, logged in. Made by :meth:`open`.
 
@@ -127,6 +142,7 @@ class Connection:
         self._status_interval: float | None = STATUS_INTERVAL
         self._status_at = 0.0
         self._lists_status = True
+        self._ahead: _Ahead | None = None
 
     @classmethod
     def open(
@@ -186,6 +202,9 @@ class Connection:
     def close(self) -> None:
         """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
         if self._wire.closed:
+            return
+        if self._ahead is not None and self._ahead.reply is None:
+            self._wire.shutdown()  # megabytes would come before the answer
             return
         timeout = min(self._limits.logout_timeout, self._settings.timeout)
         try:
@@ -287,6 +306,7 @@ class Connection:
         Raises:
             CommandRefused: the server does not idle after all.
         """
+        self._read_ahead()
         idled = idle(self._wire, seconds, self._budget, wake)
         self._note(Reply(idled.end, idled.untagged))
         if idled.end.status != "OK":
@@ -421,6 +441,31 @@ class Connection:
         budget = body_budget(self._limits, self._settings.timeout, expected_octets)
         return self._fetch(uids, BODY_ITEMS, "BODY[]", budget)
 
+    def ask_ahead(self, uids: UidSet, *, expected_octets: int) -> None:
+        """Ask for what :meth:`bodies` is to return next, and do not wait for it.
+
+        Until then the answer stays with the server and the system, unless another command is sent:
+        it is read before that. A server hangs up on a client that reads nothing for minutes.
+
+        Args:
+            uids, expected_octets: those of :meth:`bodies`. What does not fit in a line is not
+                asked for.
+        """
+        parts = list(self._parts(uids, rest=len(BODY_ITEMS) + 12))
+        if len(parts) != 1 or self._ahead is not None:
+            return
+        budget = body_budget(self._limits, self._settings.timeout, expected_octets)
+        arguments = (_set(uids), BODY_ITEMS)
+        self._wire.start("UID FETCH", *arguments, budget=budget)
+        self._ahead = _Ahead(arguments, budget)
+
+    def forget_ahead(self) -> None:
+        """Do not keep what was asked for ahead."""
+        if self._ahead is not None and self._ahead.reply is not None:
+            self._ahead = None
+        elif self._ahead is not None:
+            self._ahead.arguments = ()
+
     def pieces(self, uid: int, size: int) -> Iterator[bytes]:
         r"""A whole message in pieces, of which one at a time is held; \Seen stays as it is.
 
@@ -530,11 +575,31 @@ class Connection:
         return self._reply(command, *args, budget=budget).untagged
 
     def _reply(self, command: str, *args: bytes | Literal, budget: Budget | None = None) -> Reply:
-        reply = self._wire.run(command, *args, budget=budget or self._budget)
-        self._note(reply)
+        reply = self._answer_ahead(args)
+        if reply is None:
+            reply = self._wire.run(command, *args, budget=budget or self._budget)
+            self._note(reply)
         if reply.end.status != "OK":
             raise refused(command, reply.end, self._redact)
         return reply
+
+    def _answer_ahead(self, args: tuple[bytes | Literal, ...]) -> Reply | None:
+        """The answer to a command, if it was asked ahead."""
+        self._read_ahead()
+        ahead = self._ahead
+        if ahead is None or ahead.arguments != args:
+            return None
+        self._ahead = None
+        return ahead.reply
+
+    def _read_ahead(self) -> None:
+        """Read the answer to what was asked ahead, before another command is sent."""
+        ahead = self._ahead
+        if ahead is not None and ahead.reply is None:
+            ahead.reply = self._wire.finish("UID FETCH", ahead.budget)
+            self._note(ahead.reply)
+            if not ahead.arguments:
+                self._ahead = None
 
     def _note(self, reply: Reply) -> None:
         """Keep count, and log what the server wants a person to see (RFC 3501, 7.1: ALERT)."""

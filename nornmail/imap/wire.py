@@ -226,19 +226,38 @@ class Wire(imaplib.IMAP4):
         """
         with self.closing_on_error(command):
             lines = self.begin(command, *args, budget=budget, hidden=hidden)
-            while self._end is None:
-                response = self._read()
-                if isinstance(response, Fetch):  # nearly all there are
-                    self._untagged.append(response)
-                elif not isinstance(response, Continuation):
-                    self._take(response)
-                elif lines:
-                    for part in lines.pop(0):
-                        self.send(part)
-                elif respond is not None:
-                    answer = respond(response.text.decode("latin-1"))
-                    self.send(answer.encode("ascii") + _CRLF)
-            return Reply(self._end, self._untagged)
+            return self._read_to_end(lines, respond)
+
+    def start(self, command: str, *args: bytes, budget: Budget) -> None:
+        """Send one command, whose answer :meth:`finish` reads before another one is sent."""
+        with self.closing_on_error(command):
+            self.begin(command, *args, budget=budget)
+
+    def finish(self, command: str, budget: Budget) -> Reply:
+        """The answer to a command that was started, within the time that it has from now on.
+
+        Args, raises: as for :meth:`run`.
+        """
+        with self.closing_on_error(command):
+            self.set_deadline(budget.timeout)
+            return self._read_to_end([], None)
+
+    def _read_to_end(
+        self, lines: list[tuple[bytes, ...]], respond: Callable[[str], str] | None
+    ) -> Reply:
+        while self._end is None:
+            response = self._read()
+            if isinstance(response, Fetch):  # nearly all there are
+                self._untagged.append(response)
+            elif not isinstance(response, Continuation):
+                self._take(response)
+            elif lines:
+                for part in lines.pop(0):
+                    self.send(part)
+            elif respond is not None:
+                answer = respond(response.text.decode("latin-1"))
+                self.send(answer.encode("ascii") + _CRLF)
+        return Reply(self._end, self._untagged)
 
     def closing_on_error(self, action: str) -> ClosingOnError:
         """Map foreign exceptions, and close the socket on every one that leaves this block."""

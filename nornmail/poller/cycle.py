@@ -321,9 +321,11 @@ class PollCycle:
                 self.backlog.found(len(uids))
             if room < BATCH_MESSAGES:  # the workers have the rest of a window
                 uids = UidSet.of(islice(uids, room))
-            for batch in self._fetcher.batches(connection, uids, stats):
+            ahead = delivery.pool is None
+            for batch in self._fetcher.batches(connection, uids, stats, ahead=ahead):
                 delivery.deliver_new(batch, stats)
                 self.backlog.processed(sum([m.uid in self.ledger.seen for m in batch]))
+                batch.clear()  # the next one comes before the answer to what is asked now
                 self._actions.apply(connection)
                 if delivery.must_pause():
                     break

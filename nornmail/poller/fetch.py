@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -62,6 +63,9 @@ class MissingMessages:
         ledger: of the mailbox.
         retry: when such a message is fetched again.
         inboxes: the recipients of a message.
+
+    Attributes:
+        clock: the ledger's.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class MissingMessages:
         retry: RetryPolicy,
         inboxes: Inboxes,
     ) -> None:
+        self.clock = ledger.clock
         self._ledger = ledger
         self._inboxes = inboxes
         self._retry = retry
@@ -242,6 +247,9 @@ SUMMARIES_AT_ONCE = 1_000
 """Sizes asked for in one round trip: about 100 KB, and ten batches of bodies."""
 HEADER_OCTETS = 64 * 1024
 """What a too large message's header block is expected to measure, for the deadline."""
+QUICK = 2.0
+"""Seconds in which a batch is handled for the next one to be asked for before: a server that finds
+its answer unread hangs up, Dovecot after five minutes."""
 SUSPECT_AFTER = 2
 """Connections lost while one message alone was fetched, before the message is at fault."""
 REFUSALS_IN_A_ROW = 3
@@ -267,15 +275,32 @@ class Fetcher:
         self._refused_in_a_row = 0
 
     def batches(
-        self, connection: Connection, uids: UidSet, stats: PollStats
+        self, connection: Connection, uids: UidSet, stats: PollStats, *, ahead: bool = False
     ) -> Iterator[list[FetchedMessage]]:
         """Fetch ``uids`` in ascending batches.
+
+        Args:
+            connection: with the mailbox selected.
+            uids: which.
+            stats: counts what could not be fetched.
+            ahead: all batches are wanted one after the other: each one is asked for before the one
+                before it is handled, as long as that is quick.
 
         Raises:
             ConnectionLost: what was not yielded is still unseen, and the next batch is smaller.
             CommandRefused: the server refuses one message after the other.
         """
+        try:
+            yield from self._batches(connection, uids, stats, ahead=ahead)
+        finally:
+            connection.forget_ahead()
+
+    def _batches(
+        self, connection: Connection, uids: UidSet, stats: PollStats, *, ahead: bool
+    ) -> Iterator[list[FetchedMessage]]:
+        monotonic = self.missing.clock.monotonic
         remaining = iter(uids)
+        quick = False
         while window := list(islice(remaining, SUMMARIES_AT_ONCE)):
             listed = UidSet.of(window)
             summaries = connection.summaries(listed)
@@ -292,7 +317,12 @@ class Fetcher:
                 if fetched is None:
                     todo.insert(0, batch)
                 elif fetched:
+                    if ahead and quick and todo and len(todo[0]) <= self._at_once:
+                        sizes = [summaries[uid].size for uid in todo[0]]
+                        self._ask_ahead(connection, sizes, UidSet.of(todo[0]))
+                    begun_at = monotonic()
                     yield fetched
+                    quick = monotonic() - begun_at < QUICK
 
     def fetch(
         self, connection: Connection, summaries: Mapping[int, Summary]
@@ -318,6 +348,11 @@ class Fetcher:
                         uid, header.raw, summaries[uid], truncated=True
                     )
         return _without_expunged(connection, messages)
+
+    def _ask_ahead(self, connection: Connection, sizes: Sequence[int], uids: UidSet) -> None:
+        if max(sizes) <= self._most_octets:
+            with suppress(ConnectionLost):  # what was fetched is delivered before that matters
+                connection.ask_ahead(uids, expected_octets=sum(sizes))
 
     def _cost(self, summary: Summary) -> int:
         return HEADER_OCTETS if summary.size > self._most_octets else summary.size
