@@ -637,3 +637,62 @@ def test_a_server_that_does_not_understand_list_status_is_asked_by_status_from_t
     for _ in range(2):
         assert opened.counts(["A", "B"]) == {"A": WHOLE, "B": WHOLE}
     assert (sock.names.count("LIST"), sock.names.count("STATUS")) == (1, 4)
+
+
+ASKED = UidSet([(5, 6)])
+BOTH = (
+    b"* 7 EXISTS\r\n* 1 FETCH (UID 5 BODY[] {4}\r\nfive)\r\n* 2 FETCH (UID 6 BODY[] {3}\r\nsix)\r\n"
+)
+
+
+def asked_ahead(end: bytes = b"%T OK\r\n") -> tuple[FakeSocket, Connection]:
+    sock = FakeSocket(
+        {"UID FETCH": [BOTH + end, b"* 1 FETCH (UID 5 BODY[] {4}\r\nanew)\r\n%T OK\r\n"]}
+    )
+    opened = connection(sock)
+    opened.ask_ahead(ASKED, expected_octets=7)
+    return sock, opened
+
+
+@table(
+    "between",
+    [
+        pytest.param(lambda one: None, id="at once"),
+        pytest.param(lambda one: one.add_flags(UidSet.of([1]), ["\\Seen"]), id="behind a STORE"),
+        pytest.param(lambda one: one.noop(), id="behind a NOOP"),
+    ],
+)
+def test_bodies_that_were_asked_for_ahead_are_not_asked_for_again(
+    between: Callable[[Connection], object],
+) -> None:
+    sock, opened = asked_ahead()
+    between(opened)
+    found = opened.bodies(ASKED, expected_octets=7)
+    assert {uid: body.raw for uid, body in found.items()} == {5: b"five", 6: b"six"}
+    assert opened.exists == 7
+    assert sock.names.count("UID FETCH") == 1
+    assert opened.bodies(UidSet.of([5]), expected_octets=4)[5].raw == b"anew"
+
+
+@pytest.mark.parametrize("read_first", [False, True], ids=["unread", "read"])
+def test_what_was_asked_ahead_and_is_not_needed_is_asked_anew(read_first: bool) -> None:
+    _, opened = asked_ahead()
+    if read_first:
+        opened.noop()
+    opened.forget_ahead()
+    assert opened.bodies(ASKED, expected_octets=7)[5].raw == b"anew"
+    assert opened.exists == 7, "what else the answer said counts"
+
+
+def test_a_refusal_of_what_was_asked_ahead_comes_where_it_is_needed() -> None:
+    _, opened = asked_ahead(b"%T NO not now\r\n")
+    opened.noop()
+    with pytest.raises(CommandRefused):
+        opened.bodies(ASKED, expected_octets=7)
+
+
+def test_a_connection_with_an_unread_answer_is_closed_without_a_word() -> None:
+    sock, opened = asked_ahead()
+    opened.close()
+    assert sock.closed
+    assert "LOGOUT" not in sock.names

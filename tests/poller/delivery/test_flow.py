@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import pytest
 
+from nornmail import Message
 from tests.poller.delivery.harness import World, embedded_only, mail, numbered, numbers
 from tests.poller.delivery.wire import BODIES, STORE, SUMMARIES
 
@@ -30,6 +32,27 @@ def test_500_messages_cost_commands_by_the_batch(world: World) -> None:
     assert world.wire.count(STORE) == batches
     poller.close()
     assert len(world.wire.commands) < 2 * batches + 12, world.wire.commands
+
+
+def test_the_next_batch_is_asked_for_while_one_is_handled(world: World) -> None:
+    world.deliver(*numbered(1, 300))
+    asked: list[int] = []
+    poller = world.poller(lambda _: asked.append(world.wire.count(BODIES)))
+    poller.poll_once()
+    # How long one takes is not known before the first, and nothing is behind the last.
+    assert Counter(asked) == {1: 100, 3: 200}
+
+
+def test_a_handler_that_takes_its_time_finds_nothing_asked_for_ahead(world: World) -> None:
+    world.deliver(*numbered(1, 300))
+    asked: list[int] = []
+
+    def slow(_: Message) -> None:
+        asked.append(world.wire.count(BODIES))
+        world.clock.advance(1.0)
+
+    world.poller(slow).poll_once()
+    assert Counter(asked) == {1: 100, 2: 100, 3: 100}
 
 
 def test_the_flags_of_a_batch_are_set_by_one_command(world: World) -> None:
