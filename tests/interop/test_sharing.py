@@ -20,6 +20,8 @@ from tests.support.postgresql import open_postgres, schema_of, server
 pytestmark = pytest.mark.interop
 
 LEASE_SECONDS = 3.0
+INTERVAL = 60.0
+"""Seconds between two polls of a mailbox by default: with a lease's, what a takeover may take."""
 STOPPED_SECONDS = 3 * LEASE_SECONDS
 PROCESSES = 4
 PATIENCE = 240.0
@@ -31,8 +33,8 @@ import os, random, sys, time
 import psycopg
 from nornmail import ImapSettings, LeaseHeld, NornmailError, Poller, PostgresStateStore
 
-number, host, schema, port, mailboxes, log, lease, holds = sys.argv[1:]
-file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+number, host, schema, port, mailboxes, log, polls, lease, holds = sys.argv[1:]
+file, polled = (os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT) for name in (log, polls))
 hold = holds == "holds"
 
 def handle(message):
@@ -62,6 +64,7 @@ while True:
     for poller in pollers:
         try:
             poller.poll_once()
+            os.write(polled, f"{poller.mailbox.mailbox}\\n".encode())
         except LeaseHeld:
             continue
         except NornmailError as error:
@@ -83,7 +86,7 @@ while True:
     ],
 )
 def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, messages: int) -> None:
-    log, schema = tmp_path / "handled.log", schema_of(tmp_path)
+    log, polls, schema = tmp_path / "handled.log", tmp_path / "polls.log", schema_of(tmp_path)
     log.touch()
     host = str(server().directory)
     with ExitStack() as stack:
@@ -99,7 +102,7 @@ def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, mes
 
         def begin(number: int) -> subprocess.Popen[str]:
             process = start(
-                WORKER, number, host, schema, mail.imap_port, mailboxes, log, LEASE_SECONDS,
+                WORKER, number, host, schema, mail.imap_port, mailboxes, log, polls, LEASE_SECONDS,
                 "holds" if number == 0 else "",
             )  # fmt: skip
             stack.callback(_end, process)
@@ -115,9 +118,12 @@ def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, mes
         _until(lambda: len(_handled(log)) > messages // 4)
         for process in others[:2]:
             process.kill()
+        killed_at, before = time.monotonic(), len(polls.read_text().split())
         others.append(begin(PROCESSES))  # a new one takes its share without anybody being asked
         # Another process takes the mailbox over, and the message that was in its handler.
         _until(lambda: Counter(subject for _, subject in _handled(log))[held] == 2)
+        _until(lambda: len(set(polls.read_text().split()[before:])) == mailboxes)
+        assert time.monotonic() < killed_at + LEASE_SECONDS + INTERVAL
         _until(lambda: time.monotonic() > stopped_at + STOPPED_SECONDS)
         os.kill(stopped.pid, signal.SIGCONT)
         stopped.stdin.write("\n")
