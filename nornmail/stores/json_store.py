@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import socket
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
@@ -47,8 +46,7 @@ from nornmail.stores.json_journal import (
     write_snapshot,
 )
 from nornmail.stores.rows import Row, read_text
-from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import Template, sqlite_error
+from nornmail.stores.sqlite import LocalStore, Template
 from nornmail.uidset import UidSet
 
 JOURNAL_FLOOR_BYTES = 1 << 20
@@ -107,7 +105,7 @@ NOTING = Template(_NOTE, *_triggers())
 """The database of a JSON store, which notes the rows that are touched."""
 
 
-class JsonStateStore(SqlStateStore):
+class JsonStateStore(LocalStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in files people read.
 
     One process at a time has the store open; for several, there is
@@ -124,6 +122,8 @@ class JsonStateStore(SqlStateStore):
             not changed.
     """
 
+    after_fork: str | None = "open a store after the fork, and only in one of the processes"
+
     def __init__(self, path: str | os.PathLike[str], *, files: Files | None = None) -> None:
         self.path = resolve(path)
         self._files = files or Files()
@@ -139,13 +139,11 @@ class JsonStateStore(SqlStateStore):
             self._take_lock()
             try:
                 self._check_rights()
-                connection = NOTING.copy()
-                closer = weakref.finalize(self, connection.close)
-                super().__init__(connection)
+                super().__init__(NOTING.copy(), self.path)
                 try:
                     self._open()
                 except BaseException:
-                    closer()
+                    self._abandon()
                     raise
             except BaseException:
                 self._lock.release()
@@ -161,23 +159,11 @@ class JsonStateStore(SqlStateStore):
             self._journal.close()
             self._lock.release()
 
-    def _unusable(self) -> str | None:
-        if self._closed:
-            return f"the state store {self.path} was closed"
-        if not self._lock.held:
-            return f"the state store {self.path} was opened before this process was forked: " + (
-                "open a store after the fork, and only in one of the processes"
-            )
-        return None
-
     def _check_usable(self) -> None:
         super()._check_usable()
         self._identity.check()
         if not self._settled:
             raise StoreError("the state store was interrupted while it wrote: open it again")
-
-    def _store_error(self, error: Exception) -> StoreError | None:
-        return sqlite_error(self.path, error)
 
     # Opening
 
@@ -424,10 +410,11 @@ class JsonStateStore(SqlStateStore):
         self._held[held] = raw
         return held
 
-    def _raw(self, held: str) -> bytes | None:
-        raw = self._raws.read(_file(held))
+    def _raw(self, row: Row) -> bytes | None:
+        file = _file(row[0])
+        raw = self._raws.read(file)
         if raw is None:
-            self._forget_lost([_file(held)])
+            self._forget_lost([file])
         return raw
 
     def _commit(self) -> None:

@@ -7,7 +7,6 @@ session, so PgBouncer in transaction mode works.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 import time
@@ -15,6 +14,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
@@ -277,7 +277,6 @@ class PostgresStateStore(SqlStateStore):
     def __init__(self, connect: Connect, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._lease_seconds = lease_seconds
         self._holder = uuid.uuid4().hex
-        self._process = os.getpid()
         self._database = Reconnecting(connect)
         self._transaction_id: int | None = None
         self._closing = threading.Event()
@@ -286,7 +285,7 @@ class PostgresStateStore(SqlStateStore):
         """Until when this process waits for the leases of mailboxes, by the monotonic clock."""
         self._said_waiting = False
         self._surplus: set[int] = set()
-        super().__init__(self._database)
+        super().__init__(self._database, "the state store in PostgreSQL")
         try:
             self._migrate()
         except BaseException:
@@ -343,9 +342,7 @@ class PostgresStateStore(SqlStateStore):
         return self._ids.get(lease.mailbox) in self._surplus
 
     def holder(self, mailbox: MailboxKey) -> str:
-        with self._locked():
-            selected = self._select(_SELECT_LIVE_HOLDER, mailbox)
-            return selected[0][0] if selected else ""
+        return self._first(itemgetter(0), _SELECT_LIVE_HOLDER, mailbox) or ""
 
     def _start_heartbeat(self) -> None:
         if self._heartbeat is None:
@@ -462,16 +459,6 @@ class PostgresStateStore(SqlStateStore):
         super().close()
         if self._heartbeat is not None:
             self._heartbeat.join()
-
-    def _unusable(self) -> str | None:
-        if self._closed:
-            return "the state store in PostgreSQL was closed"
-        if self._process != os.getpid():
-            return (
-                "the state store in PostgreSQL was opened before this process was forked: "
-                "open a store after the fork"
-            )
-        return None
 
     def _store_error(self, error: Exception) -> StoreError | None:
         if isinstance(error, ValueError) and not isinstance(error, NornmailError):

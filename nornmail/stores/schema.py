@@ -21,42 +21,20 @@ THROUGH = "('sent')"
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE mailbox (
-            id INTEGER PRIMARY KEY,
-            account TEXT NOT NULL,
-            mailbox TEXT NOT NULL,
-            token INTEGER NOT NULL,
-            epoch INTEGER,
-            uid_validity INTEGER,
-            boundary INTEGER,
-            matched INTEGER,
-            begun_at REAL,
-            watermark_uid_validity INTEGER,
-            watermark_uid INTEGER,
-            cut REAL,
-            polled_at REAL,
-            UNIQUE (account, mailbox)
+            id INTEGER PRIMARY KEY, account TEXT NOT NULL, mailbox TEXT NOT NULL,
+            token INTEGER NOT NULL, epoch INTEGER, uid_validity INTEGER, boundary INTEGER,
+            matched INTEGER, begun_at REAL, watermark_uid_validity INTEGER, watermark_uid INTEGER,
+            cut REAL, polled_at REAL, UNIQUE (account, mailbox)
         )""",
         # Without a rowid the entries lie in the order of their keys: new mail is appended, and an
         # epoch is read in one go.
         """CREATE TABLE entry (
-            mailbox INTEGER NOT NULL,
-            epoch INTEGER NOT NULL,
-            uid INTEGER NOT NULL,
-            inbox TEXT NOT NULL,
-            uid_validity INTEGER NOT NULL,
-            state TEXT NOT NULL,
-            delivery_id TEXT NOT NULL,
-            attempts INTEGER NOT NULL,
-            due_at REAL NOT NULL,
-            reason TEXT NOT NULL,
-            header_digest TEXT,
-            body_digest TEXT,
-            message_id TEXT NOT NULL,
-            size INTEGER NOT NULL,
-            received_at REAL,
-            truncated INTEGER NOT NULL,
-            changed_at REAL NOT NULL,
-            PRIMARY KEY (mailbox, epoch, uid, inbox)
+            mailbox INTEGER NOT NULL, epoch INTEGER NOT NULL, uid INTEGER NOT NULL,
+            inbox TEXT NOT NULL, uid_validity INTEGER NOT NULL, state TEXT NOT NULL,
+            delivery_id TEXT NOT NULL, attempts INTEGER NOT NULL, due_at REAL NOT NULL,
+            reason TEXT NOT NULL, header_digest TEXT, body_digest TEXT, message_id TEXT NOT NULL,
+            size INTEGER NOT NULL, received_at REAL, truncated INTEGER NOT NULL,
+            changed_at REAL NOT NULL, PRIMARY KEY (mailbox, epoch, uid, inbox)
         ) WITHOUT ROWID""",
         # Partial: what is through leaves the index, so it stays as small as what is not.
         f"""CREATE INDEX entry_open ON entry (mailbox, state, due_at, epoch, uid)
@@ -64,59 +42,32 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE INDEX entry_digest ON entry (mailbox, header_digest)
             WHERE header_digest IS NOT NULL""",
         """CREATE TABLE raw (
-            mailbox INTEGER NOT NULL,
-            epoch INTEGER NOT NULL,
-            uid INTEGER NOT NULL,
-            inbox TEXT NOT NULL,
-            bytes BLOB NOT NULL,
-            UNIQUE (mailbox, epoch, uid, inbox)
+            mailbox INTEGER NOT NULL, epoch INTEGER NOT NULL, uid INTEGER NOT NULL,
+            inbox TEXT NOT NULL, bytes BLOB NOT NULL, UNIQUE (mailbox, epoch, uid, inbox)
         )""",
         """CREATE TABLE passed_over (
-            mailbox INTEGER NOT NULL,
-            epoch INTEGER NOT NULL,
-            low INTEGER NOT NULL,
-            high INTEGER NOT NULL,
-            PRIMARY KEY (mailbox, epoch, low)
+            mailbox INTEGER NOT NULL, epoch INTEGER NOT NULL, low INTEGER NOT NULL,
+            high INTEGER NOT NULL, PRIMARY KEY (mailbox, epoch, low)
         ) WITHOUT ROWID""",
     ),
     (
         # The dead entries that a person wants to be tried again.
         """CREATE TABLE asked (
-            mailbox INTEGER NOT NULL,
-            epoch INTEGER NOT NULL,
-            uid INTEGER NOT NULL,
-            inbox TEXT NOT NULL,
-            PRIMARY KEY (mailbox, epoch, uid, inbox)
+            mailbox INTEGER NOT NULL, epoch INTEGER NOT NULL, uid INTEGER NOT NULL,
+            inbox TEXT NOT NULL, PRIMARY KEY (mailbox, epoch, uid, inbox)
         ) WITHOUT ROWID""",
     ),
     (
         # The mail on its way out; an outbox is a row of `mailbox`, for the sake of its lease.
         """CREATE TABLE letter (
-            id INTEGER PRIMARY KEY,
-            outbox INTEGER NOT NULL,
-            key TEXT NOT NULL,
-            message_id TEXT NOT NULL,
-            sender TEXT NOT NULL,
-            recipients TEXT NOT NULL,
-            smtputf8 INTEGER NOT NULL,
-            subject TEXT NOT NULL,
-            thread_id TEXT NOT NULL,
-            is_answer INTEGER NOT NULL,
-            state TEXT NOT NULL,
-            attempts INTEGER NOT NULL,
-            queued_at REAL NOT NULL,
-            tried_at REAL NOT NULL,
-            due_at REAL NOT NULL,
-            submitted_at REAL NOT NULL,
-            changed_at REAL NOT NULL,
-            reason TEXT NOT NULL,
-            size INTEGER NOT NULL,
-            copied INTEGER NOT NULL,
-            copy_due_at REAL NOT NULL,
-            copy_tries INTEGER NOT NULL,
-            dropped INTEGER NOT NULL,
-            wish TEXT,
-            UNIQUE (outbox, key)
+            id INTEGER PRIMARY KEY, outbox INTEGER NOT NULL, key TEXT NOT NULL,
+            message_id TEXT NOT NULL, sender TEXT NOT NULL, recipients TEXT NOT NULL,
+            smtputf8 INTEGER NOT NULL, subject TEXT NOT NULL, thread_id TEXT NOT NULL,
+            is_answer INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+            queued_at REAL NOT NULL, tried_at REAL NOT NULL, due_at REAL NOT NULL,
+            submitted_at REAL NOT NULL, changed_at REAL NOT NULL, reason TEXT NOT NULL,
+            size INTEGER NOT NULL, copied INTEGER NOT NULL, copy_due_at REAL NOT NULL,
+            copy_tries INTEGER NOT NULL, dropped INTEGER NOT NULL, wish TEXT, UNIQUE (outbox, key)
         )""",
         f"""CREATE INDEX letter_open ON letter (outbox, state, due_at, queued_at)
             WHERE state NOT IN {THROUGH}""",
@@ -128,24 +79,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX letter_wish ON letter (outbox) WHERE wish IS NOT NULL",
         # Its recipients in lower case: who was written to, and whom a delivery report is about.
         """CREATE TABLE letter_to (
-            outbox INTEGER NOT NULL,
-            address TEXT NOT NULL,
-            queued_at REAL NOT NULL,
-            letter INTEGER NOT NULL,
-            PRIMARY KEY (outbox, address, queued_at, letter)
+            outbox INTEGER NOT NULL, address TEXT NOT NULL, queued_at REAL NOT NULL,
+            letter INTEGER NOT NULL, PRIMARY KEY (outbox, address, queued_at, letter)
         ) WITHOUT ROWID""",
         "CREATE TABLE letter_raw (letter INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
     ),
     (
         # The inboxes that were made while a program ran.
         """CREATE TABLE inbox (
-            mailbox INTEGER NOT NULL,
-            id TEXT NOT NULL,
-            name TEXT NOT NULL,
-            address TEXT NOT NULL,
-            created_at REAL NOT NULL,
-            backfill INTEGER NOT NULL,
-            PRIMARY KEY (mailbox, id)
+            mailbox INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, address TEXT NOT NULL,
+            created_at REAL NOT NULL, backfill INTEGER NOT NULL, PRIMARY KEY (mailbox, id)
         ) WITHOUT ROWID""",
     ),
     (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, Protocol, TypeVar
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import (
@@ -53,6 +55,10 @@ from nornmail.stores.protocol import (
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
 
+T = TypeVar("T")
+_only: Callable[[Row], Any] = itemgetter(0)
+"""Reads a row of one column."""
+
 
 class Cursor(Protocol):
     """The rows of a statement."""
@@ -86,9 +92,15 @@ class SqlStateStore(StateStore, ABC):
 
     Args:
         connection: to a database of the newest version (:mod:`nornmail.stores.schema`).
+        name: what errors call the store.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    after_fork: str | None = "open a store after the fork"
+    """What to do in a forked process; ``None`` where it can go on."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._name = name
+        self._process = os.getpid()
         self._connection = connection
         self._mutex = threading.RLock()
         self._guard = _Guard(self)
@@ -99,10 +111,6 @@ class SqlStateStore(StateStore, ABC):
         """The leases that were taken here, each with what gives it back to others."""
 
     # What the stores differ in
-
-    @abstractmethod
-    def _unusable(self) -> str | None:
-        """The reason for which nothing can be done with the store, ``None`` where it can."""
 
     @abstractmethod
     def _store_error(self, error: Exception) -> StoreError | None:
@@ -135,9 +143,9 @@ class SqlStateStore(StateStore, ABC):
         """The value of a column that stands for ``raw``."""
         return raw
 
-    def _raw(self, held: Any) -> bytes | None:
+    def _raw(self, row: Row) -> bytes | None:
         """The bytes that the value of a column stands for, ``None`` where they are lost."""
-        return bytes(held)
+        return bytes(row[0])
 
     # Leases
 
@@ -201,23 +209,20 @@ class SqlStateStore(StateStore, ABC):
     # The state of mailboxes: reading
 
     def load(self, mailbox: MailboxKey) -> MailboxRecord | None:
-        with self._locked():
-            selected = self._select(rows.SELECT_RECORD, mailbox)
-            return rows.read_record(selected[0]) if selected else None
+        return self._first(rows.read_record, rows.SELECT_RECORD, mailbox)
 
     def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
         with self._locked():
-            uids = self._select(rows.SELECT_UIDS, mailbox, epoch)
-            ranges = self._select(rows.SELECT_RANGES, mailbox, epoch)
-            return UidSet([(uid, uid) for (uid,) in uids] + [(low, high) for low, high in ranges])
+            uids = self._all(_only, rows.SELECT_UIDS, mailbox, epoch)
+            ranges = self._all(tuple, rows.SELECT_RANGES, mailbox, epoch)
+            return UidSet([*((uid, uid) for uid in uids), *ranges])
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
-        with self._locked():
-            selected = self._select(rows.SELECT_ENTRY, mailbox, *rows.write_key(0, key)[1:])
-            return rows.read_entry(selected[0]) if selected else None
+        place = rows.write_key(0, key)[1:]
+        return self._first(rows.read_entry, rows.SELECT_ENTRY, mailbox, *place)
 
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
-        return self._entries(rows.SELECT_SIBLINGS, mailbox, epoch, uid)
+        return self._all(rows.read_entry, rows.SELECT_SIBLINGS, mailbox, epoch, uid)
 
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
@@ -226,38 +231,40 @@ class SqlStateStore(StateStore, ABC):
         with self._locked():
             # State by state, since the index has them in order that way.
             by_state = [
-                self._entries(rows.entries_in_state(state), mailbox, state.value, most)
+                self._all(rows.read_entry, rows.entries_in_state(state), mailbox, state.value, most)
                 for state in set(states)
             ]
         merged = heapq.merge(*by_state, key=lambda entry: (entry.due_at, entry.key))
         return list(merged)[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
+        return self._count(mailbox, states, rows.in_state)
+
+    def _count(
+        self, mailbox: MailboxKey, states: Iterable[Any], query: Callable[[Any, str], str]
+    ) -> int:
         with self._locked():
             counts = [
-                self._select(rows.in_state(state, "count(*)"), mailbox, state.value)
+                self._first(_only, query(state, "count(*)"), mailbox, state.value) or 0
                 for state in set(states)
             ]
-            return sum(selected[0][0] for selected in counts if selected)
+        return sum(counts)
 
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
         digest = write_text(header_digest)
-        return self._entries(rows.SELECT_BY_DIGEST, mailbox, digest, before_epoch)
+        return self._all(rows.read_entry, rows.SELECT_BY_DIGEST, mailbox, digest, before_epoch)
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
-        with self._locked():
-            selected = self._select(rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
-            return self._raw(selected[0][0]) if selected else None
+        return self._first(self._raw, rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
 
     def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        return self._entries(rows.entries_without_raw(state), mailbox, state.value)
+        return self._all(rows.read_entry, rows.entries_without_raw(state), mailbox, state.value)
 
     def mailboxes(self) -> list[MailboxKey]:
         with self._locked():
-            selected = self._connection.execute(rows.SELECT_MAILBOXES).fetchall()
-            known = map(rows.read_mailbox, selected)
+            known = map(rows.read_mailbox, self._connection.execute(rows.SELECT_MAILBOXES))
             return sorted(
                 (mailbox for mailbox in known if not mailbox.is_outbox),
                 key=lambda mailbox: (mailbox.account, mailbox.mailbox),
@@ -265,20 +272,14 @@ class SqlStateStore(StateStore, ABC):
 
     def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
         """The inboxes that a mailbox has entries for, by their addresses; for a person."""
-        with self._locked():
-            return {read_text(key) for (key,) in self._select(rows.SELECT_INBOX_KEYS, mailbox)}
+        return {*self._all(lambda row: read_text(row[0]), rows.SELECT_INBOX_KEYS, mailbox)}
 
     def holder(self, mailbox: MailboxKey) -> str:
         """The process that has the lease, as it named itself; ``""`` for none, or if unknown."""
         return ""
 
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
-        with self._locked():
-            return list(map(rows.read_key, self._select(rows.SELECT_ASKED, mailbox)))
-
-    def _entries(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Entry]:
-        with self._locked():
-            return list(map(rows.read_entry, self._select(query, mailbox, *arguments)))
+        return self._all(rows.read_key, rows.SELECT_ASKED, mailbox)
 
     # The state of mailboxes: writing
 
@@ -411,8 +412,7 @@ class SqlStateStore(StateStore, ABC):
             return bool(deleted.rowcount)
 
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
-        with self._locked():
-            return list(map(rows.read_inbox, self._select(rows.SELECT_INBOXES, mailbox)))
+        return self._all(rows.read_inbox, rows.SELECT_INBOXES, mailbox)
 
     # The outbox: writing
 
@@ -524,14 +524,17 @@ class SqlStateStore(StateStore, ABC):
     # The outbox: reading
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        with self._locked():
-            selected = self._of_outbox(rows.SELECT_REQUESTS, outbox)
-            return [(read_text(key), OperatorRequest(request)) for key, request in selected]
+        def read(row: Row) -> tuple[str, OperatorRequest]:
+            return read_text(row[0]), OperatorRequest(row[1])
+
+        return self._all(read, rows.SELECT_REQUESTS, MailboxKey.of_outbox(outbox))
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
-        with self._locked():
-            selected = self._of_outbox(rows.SELECT_MESSAGE, outbox, write_text(key))
-            return rows.read_message(outbox, tuple(selected[0][2:])) if selected else None
+        def read(row: Row) -> QueuedMessage:
+            return rows.read_message(outbox, row[2:])
+
+        place = MailboxKey.of_outbox(outbox), write_text(key)
+        return self._first(read, rows.SELECT_MESSAGE, *place)
 
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
@@ -547,26 +550,21 @@ class SqlStateStore(StateStore, ABC):
         return list(merged)[:limit]
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
-        with self._locked():
-            counts = [
-                self._of_outbox(rows.messages_in(state, "count(*)"), outbox, state.value)
-                for state in set(states)
-            ]
-            return sum(selected[0][0] for selected in counts if selected)
+        return self._count(MailboxKey.of_outbox(outbox), states, rows.messages_in)
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
-        with self._locked():
-            selected = self._of_outbox(rows.SELECT_BYTES, outbox, write_text(key))
-            return self._raw(selected[0][0]) if selected else None
+        place = MailboxKey.of_outbox(outbox), write_text(key)
+        return self._first(self._raw, rows.SELECT_BYTES, *place)
 
     def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
         return self._messages(rows.SELECT_COPIES, outbox)
 
     def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
         with self._locked():
-            arguments = (write_text(message_id),)
-            selected = self._connection.execute(rows.SELECT_BY_MESSAGE_ID, arguments).fetchall()
-            return [rows.read_message(read_text(name), tuple(rest)) for name, *rest in selected]
+            selected = self._connection.execute(
+                rows.SELECT_BY_MESSAGE_ID, (write_text(message_id),)
+            )
+            return [rows.read_message(read_text(row[0]), row[1:]) for row in selected]
 
     def messages_to(
         self, outbox: str, address: str, *, since: float, limit: int
@@ -577,28 +575,23 @@ class SqlStateStore(StateStore, ABC):
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
     ) -> int:
         query = rows.COUNT_ANSWERS_IN if thread_id else rows.COUNT_ANSWERS_TO
-        with self._locked():
-            name = write_text(thread_id or address.lower())
-            selected = self._of_outbox(query, outbox, name, since)
-            return int(selected[0][0]) if selected else 0
+        place = MailboxKey.of_outbox(outbox), write_text(thread_id or address.lower())
+        return self._first(_only, query, *place, since) or 0
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
-        with self._locked():
-            selected = self._of_outbox(rows.SELECT_SUBMISSIONS, outbox, since, limit)
-            return [at for (at,) in selected]
+        mailbox = MailboxKey.of_outbox(outbox)
+        return self._all(_only, rows.SELECT_SUBMISSIONS, mailbox, since, limit)
 
     def outboxes(self) -> list[str]:
         with self._locked():
-            selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,)).fetchall()
+            selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,))
             return sorted(read_text(name) for (name,) in selected)
 
     def _messages(self, query: str, outbox: str, *arguments: Any) -> list[QueuedMessage]:
-        with self._locked():
-            selected = self._of_outbox(query, outbox, *arguments)
-            return [rows.read_message(outbox, tuple(row)) for row in selected]
+        def read(row: Row) -> QueuedMessage:
+            return rows.read_message(outbox, row)
 
-    def _of_outbox(self, query: str, outbox: str, *arguments: Any) -> list[Row]:
-        return self._select(query, MailboxKey.of_outbox(outbox), *arguments)
+        return self._all(read, query, MailboxKey.of_outbox(outbox), *arguments)
 
     # The database
 
@@ -617,12 +610,25 @@ class SqlStateStore(StateStore, ABC):
             finally:
                 self._connection.close()
 
-    def _select(self, query: str, mailbox: MailboxKey, *arguments: Any) -> list[Row]:
-        """All rows of a query whose first argument is the mailbox; none where it is not known."""
-        number = self._id(mailbox)
-        if number is None:
-            return []
-        return self._connection.execute(query, (number, *arguments)).fetchall()
+    def _all(
+        self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
+    ) -> list[T]:
+        """All values of a query whose first argument is the mailbox; none where it is unknown."""
+        with self._locked():
+            number = self._id(mailbox)
+            if number is None:
+                return []
+            selected = self._connection.execute(query, (number, *arguments))
+            return [read(row) for row in selected.fetchall()]
+
+    def _first(
+        self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
+    ) -> T | None:
+        """The first value of such a query, ``None`` where it has none."""
+        with self._locked():
+            number = self._id(mailbox)
+            row = number and self._connection.execute(query, (number, *arguments)).fetchone()
+            return read(row) if row else None
 
     def _id(self, mailbox: MailboxKey) -> int | None:
         """The id of a mailbox, ``None`` where it is not known."""
@@ -649,6 +655,14 @@ class SqlStateStore(StateStore, ABC):
     def _locked(self) -> _Guard:
         """No other thread reads or writes within; errors of the database become StoreError."""
         return self._guard
+
+    def _unusable(self) -> str | None:
+        """The reason for which nothing can be done with the store, ``None`` where it can."""
+        if self._closed:
+            return f"{self._name} was closed"
+        if self.after_fork and self._process != os.getpid():
+            return f"{self._name} was opened before this process was forked: {self.after_fork}"
+        return None
 
     def _check_usable(self) -> None:
         if reason := self._unusable():

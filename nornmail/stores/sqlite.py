@@ -222,7 +222,24 @@ def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
     return f"{path}.lock-{hashlib.sha256(name).hexdigest()[:HASH_DIGITS]}"
 
 
-class SqliteStateStore(SqlStateStore):
+class LocalStore(SqlStateStore):
+    """Tables in sqlite, in a file or in memory.
+
+    Args:
+        connection: to them; it is closed with a store that is dropped without close().
+        path: what errors call the store.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        super().__init__(connection, f"the state store {path}")
+        self.path = path
+        self._abandon = weakref.finalize(self, connection.close)
+
+    def _store_error(self, error: Exception) -> StoreError | None:
+        return sqlite_error(self.path, error)
+
+
+class SqliteStateStore(LocalStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in a sqlite database.
 
     A mailbox's lease is a lock of the operating system on a file of its own next to the database
@@ -242,23 +259,20 @@ class SqliteStateStore(SqlStateStore):
         if os.fspath(path) == ":memory:":
             raise StoreError("':memory:' is not a file: use MemoryStateStore()")
         require_sqlite()
-        self.path = resolve(path)
-        self._process = os.getpid()
+        resolved = resolve(path)
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, FILE_MODE))
+            os.close(os.open(resolved, os.O_RDWR | os.O_CREAT, FILE_MODE))
         except OSError as error:
-            raise store_error(self.path, error) from error
-        with translated(self.path):
-            connection = open_database(self.path)
-            # Closes the connection of a store that was dropped without close().
-            closer = weakref.finalize(self, connection.close)
-            super().__init__(connection)
+            raise store_error(resolved, error) from error
+        with translated(resolved):
+            connection = open_database(resolved)
+            super().__init__(connection, resolved)
             self._blob = connection.blobopen
             try:
                 self._configure(connection)
-                self._identity = FileIdentity(self.path)
+                self._identity = FileIdentity(resolved)
             except BaseException:
-                closer()
+                self._abandon()
                 raise
 
     def _configure(self, connection: sqlite3.Connection) -> None:
@@ -304,38 +318,20 @@ class SqliteStateStore(SqlStateStore):
             raise store_error(lock.path, error) from error
         return lock.release
 
-    def _unusable(self) -> str | None:
-        if self._closed:
-            return f"the state store {self.path} was closed"
-        if self._process != os.getpid():  # sqlite's own locks are the process's
-            return f"the state store {self.path} was opened before this process was forked: " + (
-                "open a store after the fork"
-            )
-        return None
-
     def _check_usable(self) -> None:
         if self._closed or self._process != os.getpid():
             super()._check_usable()
         self._identity.check()
 
-    def _store_error(self, error: Exception) -> StoreError | None:
-        return sqlite_error(self.path, error)
 
-
-class MemoryStateStore(SqlStateStore):
+class MemoryStateStore(LocalStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol, but for durability.
 
     All is lost with the object: after a restart the mailbox looks as if it were polled for the
     first time.
     """
 
+    after_fork = None
+
     def __init__(self) -> None:
-        connection = _IN_MEMORY.copy()
-        super().__init__(connection)
-        weakref.finalize(self, connection.close)
-
-    def _unusable(self) -> str | None:
-        return "the state store in memory was closed" if self._closed else None
-
-    def _store_error(self, error: Exception) -> StoreError | None:
-        return sqlite_error(":memory:", error)
+        super().__init__(_IN_MEMORY.copy(), "in memory")

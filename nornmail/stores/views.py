@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,11 @@ from nornmail.stores.json_store import NOTING, JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import (
+    LocalStore,
     lease_lock_path,
     migrate,
     open_database,
     schema_version,
-    sqlite_error,
     translated,
 )
 
@@ -51,31 +50,25 @@ def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
     return view
 
 
-class SqliteView(SqlStateStore):
+class SqliteView(LocalStore):
     """A sqlite store, read only. One of an older version is upgraded in a copy in memory."""
 
+    after_fork = None
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = resolve(path)
-        with translated(self.path):
-            connection = _connect(self.path)
-            closer = weakref.finalize(self, connection.close)
-            if schema_version(connection, self.path) < len(MIGRATIONS):
+        resolved = resolve(path)
+        with translated(resolved):
+            connection = _connect(resolved)
+            super().__init__(connection, resolved)
+            if schema_version(connection, resolved) < len(MIGRATIONS):
                 copy = open_database(":memory:")
-                weakref.finalize(self, copy.close)
                 connection.backup(copy)
-                closer()
-                migrate(copy, self.path)
-                connection = copy
-        super().__init__(connection)
+                self._abandon()
+                super().__init__(copy, resolved)
+                migrate(copy, resolved)
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(lease_lock_path(self.path, mailbox))
-
-    def _unusable(self) -> str | None:
-        return f"the state store {self.path} was closed" if self._closed else None
-
-    def _store_error(self, error: Exception) -> StoreError | None:
-        return sqlite_error(self.path, error)
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -91,15 +84,14 @@ def _connect(path: str) -> sqlite3.Connection:
 class JsonView(JsonStateStore):
     """A JSON store, read only, also while the process that has it open writes."""
 
+    after_fork = None
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = resolve(path)
+        LocalStore.__init__(self, NOTING.copy(), resolve(path))
         self._files = Files()
         self._settled = True
         self._held = {}
         self._raws = RawFiles(self.path + ".raw", self._files)
-        connection = NOTING.copy()
-        weakref.finalize(self, connection.close)
-        SqlStateStore.__init__(self, connection)
         # The journal first: what is folded into the snapshot meanwhile is in both.
         try:
             with open(self._journal_path, "rb") as file:
@@ -120,6 +112,3 @@ class JsonView(JsonStateStore):
     def close(self) -> None:
         """Close the view."""
         SqlStateStore.close(self)
-
-    def _unusable(self) -> str | None:
-        return f"the state store {self.path} was closed" if self._closed else None

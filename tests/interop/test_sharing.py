@@ -115,7 +115,8 @@ def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, mes
         assert word == "holding"
         os.kill(stopped.pid, signal.SIGSTOP)
         stopped_at = time.monotonic()
-        _until(lambda: len(_handled(log)) > messages // 4)
+        # Late enough for the rest of the mail to be handled within an interval on a slow machine.
+        _until(lambda: len(_handled(log)) > 3 * messages // 4)
         for process in others[:2]:
             process.kill()
         killed_at, before = time.monotonic(), len(polls.read_text().split())
