@@ -140,9 +140,9 @@ def counts_as_known(state: State, on_change: str) -> bool:
     """Whether a message of an earlier epoch in this state is recognised in a new one.
 
     Under "replay" what was handled is delivered again, so only what has yet to be handled is
-    recognised, with its attempts and its delivery id.
+    recognised, with its attempts and its delivery id. What was gone and is there again is new.
     """
-    return on_change != "replay" or state in OPEN
+    return state in OPEN or (on_change != "replay" and state is not State.GONE)
 
 
 def of_one_message(known: Sequence[Entry], found: Entry) -> list[Entry]:

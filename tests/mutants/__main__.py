@@ -241,7 +241,8 @@ def main() -> int:
     waiting = []
     for mutant in chosen:
         result = results.get(mutant.key)
-        if result is None or (options.again and not result.by and mutant.name not in ACCEPTED):
+        survived = result is not None and not result.by and mutant.name not in ACCEPTED
+        if survived if options.again else result is None:
             waiting.append(mutant)
     # Its end is an exception like that of Ctrl-C, so that no process of a mutant outlives it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
