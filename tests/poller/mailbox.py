@@ -90,6 +90,4 @@ class FakeMailbox:
 
     def dates(self, uids: UidSet) -> dict[int, float]:
         self._ask("dates", uids)
-        return {
-            uid: at for uid, (_, at) in self.messages.items() if uid in uids and at is not None
-        }
+        return {uid: at for uid, (_, at) in self.messages.items() if uid in uids and at is not None}
