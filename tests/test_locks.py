@@ -14,7 +14,7 @@ from nornmail.errors import LeaseHeld, StoreError
 from nornmail.locks import HOLDER_BYTES, FileLock, LockTaken
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.sqlite import SqliteStateStore
-from tests.stores.support import INBOX, ME, OTHER, run, start
+from tests.stores.support import INBOX, ME, OTHER, Started, run, start_fresh
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 
@@ -116,8 +116,7 @@ sys.stdin.read()
 
 
 def test_the_lock_of_a_process_that_is_killed_is_free_at_once(path: str) -> None:
-    with start(HOLD, path) as child:
-        assert child.stdout is not None
+    with Started(HOLD, path) as child:
         assert child.stdout.readline() == "held\n"
         with pytest.raises(LockTaken, match="the child"):
             FileLock(path).acquire("me")
@@ -147,9 +146,7 @@ os._exit(0)
 
 @posix_only
 def test_a_forked_child_that_outlives_its_parent_does_not_keep_the_lock(path: str) -> None:
-    with start(FORK, path) as parent:
-        assert parent.stdout is not None
-        assert parent.stdin is not None
+    with Started(FORK, path) as parent:
         word, held, child = parent.stdout.readline().split()
         assert (word, held) == ("child", "0")
         with pytest.raises(LockTaken, match="the parent"):  # the child's close left it alone
@@ -176,7 +173,7 @@ os._exit(0)
 
 
 def test_a_program_that_was_started_does_not_inherit_the_lock(path: str) -> None:
-    with start(EXEC, path) as parent:
+    with start_fresh(EXEC, path) as parent:
         assert parent.stdout is not None
         assert parent.stdin is not None
         assert parent.stdout.readline() == "started\n"
@@ -230,8 +227,7 @@ sys.stdin.read()
 def test_the_lease_of_a_process_that_is_killed_is_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     store = SqliteStateStore(path)
-    with start(HOLD_LEASE, path, INBOX.account, INBOX.mailbox) as child:
-        assert child.stdout is not None
+    with Started(HOLD_LEASE, path, INBOX.account, INBOX.mailbox) as child:
         assert child.stdout.readline() == "1\n"
         with pytest.raises(LeaseHeld) as held:
             store.acquire(INBOX, ME)
@@ -297,8 +293,7 @@ sys.stdin.read()
 
 def test_a_json_store_of_a_process_that_was_killed_is_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    with start(OPEN_JSON, path) as child:
-        assert child.stdout is not None
+    with Started(OPEN_JSON, path) as child:
         assert child.stdout.readline() == "open\n"
         with pytest.raises(StoreError, match=f":{child.pid}"):
             JsonStateStore(path)

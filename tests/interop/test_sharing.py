@@ -14,7 +14,7 @@ import pytest
 
 from nornmail.model import MailboxKey, State
 from nornmail.testing import MailServer
-from tests.stores.support import start
+from tests.stores.support import start_fresh
 from tests.support.postgresql import open_postgres, schema_of, server
 
 pytestmark = pytest.mark.interop
@@ -101,7 +101,7 @@ def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, mes
         store = stack.enter_context(closing(open_postgres(tmp_path)))
 
         def begin(number: int) -> subprocess.Popen[str]:
-            process = start(
+            process = start_fresh(
                 WORKER, number, host, schema, mail.imap_port, mailboxes, log, polls, LEASE_SECONDS,
                 "holds" if number == 0 else "",
             )  # fmt: skip

@@ -32,7 +32,7 @@ from nornmail.outbox import registry
 from nornmail.outgoing import QueueState, RecipientStatus
 from nornmail.testing import MailServer
 from tests.outbox.fake import OUTBOX, World, world
-from tests.stores.support import run, start
+from tests.stores.support import Started, run
 from tests.support.clock import FakeClock
 
 SECONDS = 10.0
@@ -226,8 +226,8 @@ def test_a_process_that_is_killed_after_the_answer_answers_once(tmp_path: Path) 
             b"Message-ID: <question@example.org>\r\n\r\nwhat?\r\n"
         )
         path = tmp_path / "state.db"
-        with start(ANSWERING, path, imap.imap_port, "dies") as process:
-            first, err = process.communicate(timeout=60)
+        with Started(ANSWERING, path, imap.imap_port, "dies") as process:
+            first, err = process.end()
             assert (process.returncode, err) == (-signal.SIGKILL, "")
         second = run(ANSWERING, path, imap.imap_port, "lives")
     assert first == second != ""

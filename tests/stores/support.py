@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self, cast
 
 import pytest
 
@@ -102,8 +104,64 @@ def bring(
     )
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """A process that runs ``script``, with pipes and this nornmail, warnings being errors."""
+class Started:
+    """A fork that has imported this nornmail and runs a script, with pipes of text.
+
+    Attributes:
+        stdin, stdout, stderr: to and from it.
+        pid: its number.
+    """
+
+    def __init__(self, script: str, *arguments: object) -> None:
+        theirs, ours = os.pipe()
+        command = ("-c", script, *map(str, arguments))
+        environment = dict(os.environ)
+        self._forked = zygote().start(
+            command, Path.cwd(), environment, subprocess.PIPE, stdin=theirs
+        )
+        os.close(theirs)
+        assert self._forked.stdout is not None
+        assert self._forked.stderr is not None
+        self.pid = self._forked.pid
+        self.stdin = open(ours, "w", encoding="utf-8")  # noqa: SIM115
+        self.stdout = io.TextIOWrapper(io.BufferedReader(cast(Any, self._forked.stdout)))
+        self.stderr = io.TextIOWrapper(io.BufferedReader(cast(Any, self._forked.stderr)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipes, and wait for its end."""
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+        self.wait()
+
+    @property
+    def returncode(self) -> int | None:
+        """As Popen has it."""
+        return self._forked.returncode
+
+    def kill(self) -> None:
+        """Send SIGKILL, unless it has ended."""
+        self._forked.kill()
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        return self._forked.wait(CHILD_SECONDS)
+
+    def end(self) -> tuple[str, str]:
+        """What it still writes to both streams, which are little, and its end."""
+        self.stdin.close()
+        out, err = self.stdout.read(), self.stderr.read()
+        self.wait()
+        return out, err
+
+
+def start_fresh(script: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process of its own that has imported nothing, as `Started`."""
     paths = [str(package_directory().parent), str(Path(__file__).parents[2])]
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", script, *map(str, arguments)],

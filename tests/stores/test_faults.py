@@ -11,14 +11,13 @@ from nornmail.errors import StoreError
 from nornmail.model import PutEntry, State
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import (
-    CHILD_SECONDS,
     INBOX,
     ME,
     PATHS,
+    Started,
     entry,
     public_directory,
     run,
-    start,
 )
 from tests.support.table import table
 
@@ -77,8 +76,7 @@ while True:
 def test_no_acknowledged_commit_is_lost_to_kill_9(kind: str, kills: int, tmp_path: Path) -> None:
     acknowledged = 0
     for number in range(kills):
-        with start(LOOP, kind, tmp_path) as child:
-            assert child.stdout is not None
+        with Started(LOOP, kind, tmp_path) as child:
             wanted = acknowledged + 3 + number * 7 % 11
             for line in child.stdout:
                 acknowledged = int(line)
@@ -88,7 +86,6 @@ def test_no_acknowledged_commit_is_lost_to_kill_9(kind: str, kills: int, tmp_pat
             for line in child.stdout:  # what it printed until it died
                 if line.endswith("\n"):
                     acknowledged = int(line)
-            assert child.stderr is not None
             assert child.stderr.read() == ""
         store = PATHS[kind](tmp_path)
         handled = store.entries(INBOX, [State.HANDLED])
@@ -244,12 +241,11 @@ def test_a_process_beside_reads_whole_commits(tmp_path: Path) -> None:
     store = SqliteStateStore(tmp_path / "state.db")
     lease = store.acquire(INBOX, ME)
     store.commit(lease, [PutEntry(entry(State.CLAIMED, 1))])
-    with start(READER, store.path, INBOX.account, INBOX.mailbox) as child:
-        assert child.stdout is not None
+    with Started(READER, store.path, INBOX.account, INBOX.mailbox) as child:
         assert child.stdout.readline() == "open\n"
         for uid in range(1, 101):
             changes = [PutEntry(entry(State.HANDLED, uid)), PutEntry(entry(State.CLAIMED, uid + 1))]
             store.commit(lease, changes)
-        out, err = child.communicate(timeout=CHILD_SECONDS)
+        out, err = child.end()
         assert (child.returncode, out, err) == (0, "", "")
     store.close()

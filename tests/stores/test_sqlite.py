@@ -20,7 +20,18 @@ from nornmail.stores import schema as schema
 from nornmail.stores import sqlite
 from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore, Template
 from nornmail.uidset import UidSet
-from tests.stores.support import CHILD_SECONDS, INBOX, ME, bring, entry, key, record, run, start
+from tests.stores.support import (
+    CHILD_SECONDS,
+    INBOX,
+    ME,
+    Started,
+    bring,
+    entry,
+    key,
+    record,
+    run,
+    start_fresh,
+)
 
 
 @pytest.fixture
@@ -445,22 +456,20 @@ store.close()
 
 
 def test_processes_may_make_and_fill_one_database_at_once(path: Path) -> None:
-    children = [start(OPEN_AND_WRITE, path, f"mailbox {n}") for n in range(4)]
+    children = [Started(OPEN_AND_WRITE, path, f"mailbox {n}") for n in range(4)]
     try:
         for child in children:
-            assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
         for child in children:
-            assert child.stdin is not None
             child.stdin.write("go\n")
             child.stdin.flush()
         for child in children:
-            out, err = child.communicate(timeout=60)
+            out, err = child.end()
             assert (out, err) == ("40\n", "")
     finally:
         for child in children:
             child.kill()
-            child.communicate()
+            child.close()
 
 
 def test_a_store_that_was_dropped_closes_without_a_warning(path: Path) -> None:
@@ -506,7 +515,7 @@ for make in (
 
 
 def test_without_sqlite_the_rest_works_and_a_store_says_what_is_missing(tmp_path: Path) -> None:
-    with start(WITHOUT_SQLITE, tmp_path) as process:  # not one that has imported everything
+    with start_fresh(WITHOUT_SQLITE, tmp_path) as process:  # not one that has imported everything
         out, err = process.communicate(timeout=CHILD_SECONDS)
     assert (out, err) == ("True\n" * 3, "")
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -282,7 +283,12 @@ class World:
         """
         octets = [mail(raw) if isinstance(raw, str) else raw for raw in raws]
         when = self.clock.wall() if date is None else date
-        return self.others.deliver(octets, mailbox, flags, when)
+        if self._server is None:
+            return self.others.deliver(octets, mailbox, flags, when)
+        received = datetime.fromtimestamp(when, UTC)
+        return [
+            self._server.deliver(one, mailbox=mailbox, flags=flags, date=received) for one in octets
+        ]
 
     def restore(self) -> None:
         """Give INBOX a new UIDVALIDITY and UIDs from 1, as a restored backup has them.

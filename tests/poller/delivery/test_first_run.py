@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nornmail import DecisionRequired, Inbox, Mailer, SmtpSettings
+from nornmail import DecisionRequired, Inbox, Mailer, Message, SmtpSettings
 from tests.poller.delivery.harness import World, embedded_only, numbered, numbers
 
 DAY = 86_400.0
@@ -36,8 +36,15 @@ def test_more_than_a_thousand_messages_need_a_decision(world: World) -> None:
 # The number decides, not the server.
 @embedded_only
 def test_a_thousand_messages_do_not(world: World) -> None:
+    class HandedOver(BaseException):
+        pass
+
+    def first(message: Message) -> None:
+        raise HandedOver(message.subject)
+
     world.deliver(*numbered(1, 1_000))
-    assert world.poller(mark_as_read=False).poll_once().new == 1_000
+    with pytest.raises(HandedOver, match=r"^1$"):
+        world.poller(first).poll_once()
 
 
 @embedded_only

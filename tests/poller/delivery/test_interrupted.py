@@ -41,7 +41,7 @@ POLLS = 12
 USER = "agent@example.com"
 BOTH = "Cc: a@example.com, b@example.com\r\n"
 SETTLED = {State.FINISHED, State.PASSED_OVER, State.GONE}
-KINDS = ("fails twice", "inboxes", "move", "epoch", "workers", "inboxes and workers")
+KINDS = ("delete", "fails twice", "inboxes", "move", "epoch", "workers", "inboxes and workers")
 ERRORS: dict[str, tuple[type[BaseException], bool]] = {
     "an error instead of a call": (StoreError, False),
     "Ctrl-C before a call": (KeyboardInterrupt, False),
@@ -98,6 +98,7 @@ class Story:
             username=USER,
             password="secret",
             move_to="Done" if self.kind == "move" else None,
+            delete_after_fetch=self.kind == "delete",
         )
         self.key = MailboxKey(settings.account, "INBOX")
         store: Any = self.store

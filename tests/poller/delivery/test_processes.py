@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 from nornmail import JsonStateStore, LeaseHeld, RetryPolicy, SqliteStateStore, StateStore
 from nornmail.model import State
 from tests.poller.delivery.harness import World, mail, numbered, numbers
-from tests.stores.support import start
+from tests.stores.support import Started
+from tests.support.zygote import zygote
 
 SCRIPT = """
 import json, os, sys
@@ -42,12 +42,16 @@ store.close()
 """
 AT_ONCE = 0.001
 """Seconds until the next attempt, for a child that lives by the real clock."""
-SECONDS = 60.0
-"""How long a child may take: far more than it ever does."""
 STORES: dict[str, Callable[[Path], StateStore]] = {
     "state.json": JsonStateStore,
     "state.db": SqliteStateStore,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> None:
+    """What children are forked from lives on after the test that begins it."""
+    zygote()
 
 
 def child(
@@ -57,7 +61,7 @@ def child(
     ends_at: str = "",
     waits_at: str = "",
     delays: tuple[float, ...] = (AT_ONCE,),
-) -> subprocess.Popen[str]:
+) -> Started:
     """A process of its own that polls once."""
     plan: dict[str, Any] = {
         "settings": asdict(world.settings()),
@@ -66,15 +70,16 @@ def child(
         "waits_at": waits_at,
         "delays": delays,
     }
-    return start(SCRIPT, json.dumps(plan))
+    return Started(SCRIPT, json.dumps(plan))
 
 
-def outcome(process: subprocess.Popen[str]) -> tuple[int, list[list[str]]]:
+def outcome(process: Started) -> tuple[int, list[list[str]]]:
     """How a child ended, and the subject, attempt and delivery id of what it was handed."""
     with process:
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.end()
+        status = process.wait()
     assert "Traceback" not in err
-    return process.returncode, [line.split() for line in out.splitlines()]
+    return status, [line.split() for line in out.splitlines()]
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -115,7 +120,6 @@ def test_a_second_process_waits_and_takes_over_when_the_first_dies(world: World)
     path = world.directory / "state.db"
     world.deliver(*numbered(1, 5))
     with child(world, path, waits_at="3") as first:
-        assert first.stdout is not None
         begun = [first.stdout.readline().split()[0] for _ in range(3)]
         assert begun == numbers(1, 3)
         world.use(lambda: SqliteStateStore(path))
@@ -130,7 +134,6 @@ def test_a_second_process_waits_and_takes_over_when_the_first_dies(world: World)
             first.wait()
 
         world.run(poller, lambda: None, it_dies, lambda: None, lambda: None, lambda: None)
-        first.communicate()
     assert sorted(world.handed_over) == ["3", "4", "5"]
     assert [message.attempt for message in world.seen if message.subject == "3"] == [2]
     assert list(world.flags().values()) == [{"\\Seen"}] * 5

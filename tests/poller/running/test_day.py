@@ -237,6 +237,9 @@ LONG_DAYS = {
     "tokens last an hour",
     "each answer takes 20 seconds",
     "connections are reset",
+    "throttled, five minutes asked for",
+    "the login service is unavailable",
+    "all is well",
 }
 """Those with the most commands; their bounds are looked at in the long run."""
 
