@@ -17,7 +17,7 @@ from nornmail.model import Lease, MailboxKey, PutEntry, SaveMailbox, State
 from nornmail.stores import postgres
 from nornmail.testing import MailServer
 from tests.stores.letters import OUTBOX, RAW, letter
-from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, start
+from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, start_fresh
 from tests.support.foreign import wait_until
 from tests.support.postgresql import (
     connect,
@@ -258,7 +258,7 @@ def test_a_new_process_takes_its_share_without_being_asked(tmp_path: Path) -> No
         for name in names:
             mail.deliver(b"Subject: first\r\n\r\n", mailbox=name)
         for expected in ([6], [3, 3], [2, 2, 2]):
-            process = start(SHARER, tmp_path, mail.imap_port, log, *names)
+            process = start_fresh(SHARER, tmp_path, mail.imap_port, log, *names)
             stack.callback(process.communicate, timeout=30)
             processes.append(process)
             wait_until(lambda expected=expected: shares() == expected, 60)  # type: ignore[misc]
