@@ -22,6 +22,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from nornmail.errors import StoreError
@@ -65,12 +66,13 @@ _TOUCHED = "SELECT kind, mailbox, a, b, c, held FROM touched ORDER BY rowid"
 
 
 def _touches() -> Iterator[tuple[str, str, str]]:
-    """For each table and event, the row of ``touched``."""
+    """For each table and event, the row of ``touched``; its kind is the name in the line."""
     yield "mailbox", "INSERT", "'token', new.id, NULL, NULL, NULL, NULL"
     yield "mailbox", "UPDATE OF token", "'token', new.id, NULL, NULL, NULL, NULL"
     yield "mailbox", "UPDATE OF epoch", "'record', new.id, NULL, NULL, NULL, NULL"
     yield "passed_over", "INSERT", "'passed', new.mailbox, new.epoch, new.low, new.high, NULL"
-    for table, old in (("entry", "NULL"), ("asked", "NULL"), ("raw", "old.bytes")):
+    by_key = (("entry", "entries", "NULL"), ("asked", "asked", "NULL"), ("raw", "raw", "old.bytes"))
+    for table, kind, old in by_key:
         for event, row, held in (
             ("INSERT", "new", "NULL"),
             ("UPDATE", "new", old),
@@ -78,17 +80,17 @@ def _touches() -> Iterator[tuple[str, str, str]]:
             ("DELETE", "old", old),
         ):
             key = f"{row}.mailbox, {row}.epoch, {row}.uid, {row}.inbox"
-            yield table, event, f"'{table}', {key}, {held}"
+            yield table, event, f"'{kind}', {key}, {held}"
     for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")):
-        yield "inbox", event, f"'inbox', {row}.mailbox, {row}.id, NULL, NULL, NULL"
+        yield "inbox", event, f"'inboxes', {row}.mailbox, {row}.id, NULL, NULL, NULL"
         held = "NULL" if event == "INSERT" else "old.bytes"
         of_letter = f"FROM letter WHERE id = {row}.letter"
         yield "letter_raw", event, f"'letter_raw', outbox, key, NULL, NULL, {held} {of_letter}"
     for kind, event, row in (
-        ("letter", "INSERT", "new"),
-        ("letter", "UPDATE OF state", "new"),
-        ("wish", "UPDATE OF wish", "new"),
-        ("letter", "DELETE", "old"),
+        ("letters", "INSERT", "new"),
+        ("letters", "UPDATE OF state", "new"),
+        ("wishes", "UPDATE OF wish", "new"),
+        ("letters", "DELETE", "old"),
     ):
         yield "letter", event, f"'{kind}', {row}.outbox, {row}.key, NULL, NULL, NULL"
 
@@ -309,93 +311,51 @@ class JsonStateStore(LocalStore):
             The line without its number; the files that were kept under the touched keys before,
             and those that are now.
         """
+        execute = self._connection.execute
         line: dict[str, Any] = {}
         before: set[str] = set()
         after: set[str] = set()
         for kind, mailbox, *key, held in touched:
             if not line:
-                name = self._connection.execute(_SELECT_NAME, (mailbox,)).fetchone()
+                name = execute(_SELECT_NAME, (mailbox,)).fetchone()
                 line["mailbox"] = codec.write_mailbox(rows.read_mailbox(name))
             if held is not None:
                 before.add(held)
-            self._add(line, kind, mailbox, key, after)
+            if kind == "passed":
+                line.setdefault(kind, []).append(key)
+                continue
+            query, write, if_missing = _NOW[kind]
+            place = [column for column in key if column is not None]
+            row = execute(query, (mailbox, *place)).fetchone()
+            value = None if row is None else write(row)
+            if kind in ("raw", "letter_raw") and row is not None:
+                after.add(row[0])
+            if not place:
+                line[kind] = value
+            elif kind in ("entries", "letters"):
+                line.setdefault(kind if row else if_missing, []).append(value or _name(place))
+            else:
+                line.setdefault(kind, []).append([_name(place), value if row else if_missing])
         if "passed" in line:
             uids: dict[int, UidSet] = {}
             for epoch, low, high in line["passed"]:
                 uids.setdefault(epoch, UidSet()).update(UidSet([(low, high)]))
             line["passed"] = [[epoch, str(ranges)] for epoch, ranges in uids.items()]
+        for kind in ("letter_raw", "wishes") if "forgotten" in line else ():
+            # A letter that is forgotten takes them along.
+            pairs = [pair for pair in line.pop(kind, ()) if pair[0] not in line["forgotten"]]
+            line.update({kind: pairs} if pairs else {})
         return line, before, after
 
-    def _add(
-        self, line: dict[str, Any], kind: str, mailbox: int, key: list[Any], after: set[str]
-    ) -> None:
-        """Add what a touched row is now to the line."""
-
-        def now(query: str, *arguments: Any) -> Any:
-            return self._connection.execute(query, (mailbox, *arguments)).fetchone()
-
-        def add(name: str, value: Any) -> None:
-            line.setdefault(name, []).append(value)
-
-        if kind == "token":
-            (line["token"],) = now(rows.SELECT_FENCE)
-        elif kind == "record":
-            record = rows.read_record(now(rows.SELECT_RECORD))
-            line["record"] = None if record is None else codec.write_record(record)
-        elif kind == "entry":
-            entry = now(rows.SELECT_ENTRY, *key)
-            if entry is None:
-                add("removed", _key(key))
-            else:
-                add("entries", codec.write_entry(rows.read_entry(entry)))
-        elif kind == "raw":
-            raw = now(rows.SELECT_RAW, *key)
-            add("raw", [_key(key), _kept(raw, after)])
-        elif kind == "passed":
-            add("passed", key)
-        elif kind == "asked":
-            add("asked", [_key(key), now(_SELECT_ONE_ASKED, *key) is not None])
-        elif kind == "inbox":
-            inbox = now(_SELECT_INBOX, key[0])
-            value = None if inbox is None else codec.write_inbox(rows.read_inbox(inbox))
-            add("inboxes", [codec.write_text(read_text(key[0])), value])
-        else:
-            self._add_message(add, kind, mailbox, key[0], after)
-
-    def _add_message(
-        self,
-        add: Callable[[str, Any], None],
-        kind: str,
-        outbox: int,
-        key: str | bytes,
-        after: set[str],
-    ) -> None:
-        execute = self._connection.execute
-        message = execute(rows.SELECT_MESSAGE, (outbox, key)).fetchone()
-        name = codec.write_text(read_text(key))
-        if message is None:
-            if kind == "letter":
-                add("forgotten", name)
-        elif kind == "letter":
-            (account,) = execute(_SELECT_ACCOUNT, (outbox,)).fetchone()
-            add("letters", codec.write_message(rows.read_message(read_text(account), message[2:])))
-        elif kind == "letter_raw":
-            raw = execute(rows.SELECT_BYTES, (outbox, key)).fetchone()
-            add("letter_raw", [name, _kept(raw, after)])
-        elif kind == "wish":
-            add("wishes", [name, message[1]])
-
-    def _dump(self, mailbox: int, name: Row) -> dict[str, Any]:
+    def _dump(self, mailbox: int) -> dict[str, Any]:
         """A mailbox as one big commit; entries and messages are made as they are written."""
         execute = self._connection.execute
         touched = execute(_EVERYTHING, (mailbox,)).fetchall()
         entries = execute(rows.SELECT_ENTRIES, (mailbox,))
-        messages = execute(rows.SELECT_MESSAGES, (mailbox,))
-        account = read_text(name[0])
         return {
             **self._line(touched)[0],
             "entries": (codec.write_entry(rows.read_entry(row)) for row in entries),
-            "letters": (codec.write_message(rows.read_message(account, row)) for row in messages),
+            "letters": map(_letter, execute(rows.SELECT_NAMED_MESSAGES, (mailbox,))),
         }
 
     # Writing
@@ -487,8 +447,8 @@ class JsonStateStore(LocalStore):
             self._fold_at = self._journal.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:
-        names = self._connection.execute(_SELECT_NAMES).fetchall()
-        mailboxes = (self._dump(number, tuple(name)) for number, *name in names)
+        numbers = self._connection.execute(_SELECT_NUMBERS).fetchall()
+        mailboxes = (self._dump(number) for (number,) in numbers)
         size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
         self._journal.clear()
         self._fold_at = _threshold(size)
@@ -541,12 +501,25 @@ _PAIRS: list[tuple[str, Callable[[Any], Any]]] = [
 """The rows of which a commit says ``[key, row]``, with ``null`` or ``false`` for none."""
 
 _SELECT_NAME = "SELECT account, mailbox FROM mailbox WHERE id = ?"
-_SELECT_NAMES = "SELECT id, account, mailbox FROM mailbox ORDER BY id"
-_SELECT_ACCOUNT = "SELECT account FROM mailbox WHERE id = ?"
+_SELECT_NUMBERS = "SELECT id FROM mailbox ORDER BY id"
 _SELECT_ONE_ASKED = "SELECT 1 FROM asked WHERE mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
 _SELECT_INBOX = (
     "SELECT id, name, address, created_at, backfill FROM inbox WHERE mailbox = ? AND id = ?"
 )
+_SELECT_WISH = "SELECT wish FROM letter WHERE outbox = ? AND key = ?"
+_NOW: dict[str, tuple[str, Callable[[Row], Any], Any]] = {
+    "token": (rows.SELECT_FENCE, itemgetter(0), None),
+    "record": (rows.SELECT_RECORD, lambda row: _record(row), None),
+    "entries": (rows.SELECT_ENTRY, lambda row: codec.write_entry(rows.read_entry(row)), "removed"),
+    "raw": (rows.SELECT_RAW, lambda row: json.loads(row[0]), None),
+    "asked": (_SELECT_ONE_ASKED, bool, False),
+    "inboxes": (_SELECT_INBOX, lambda row: codec.write_inbox(rows.read_inbox(row)), None),
+    "letters": (rows.SELECT_NAMED_MESSAGE, lambda row: _letter(row), "forgotten"),
+    "letter_raw": (rows.SELECT_BYTES, lambda row: json.loads(row[0]), None),
+    "wishes": (_SELECT_WISH, itemgetter(0), None),
+}
+"""For each kind of row: the query for what it is now, its JSON, and what stands for a missing one:
+a value, or for entries and letters the list of the line that has its key."""
 # As if a commit had touched all rows of a mailbox, but for entries and messages.
 _EVERYTHING = """
     SELECT 'token', ?1, NULL, NULL, NULL, NULL
@@ -556,16 +529,28 @@ _EVERYTHING = """
     UNION ALL SELECT 'passed', mailbox, epoch, low, high, NULL FROM passed_over
         WHERE mailbox = ?1
     UNION ALL SELECT 'asked', mailbox, epoch, uid, inbox, NULL FROM asked WHERE mailbox = ?1
-    UNION ALL SELECT 'inbox', mailbox, id, NULL, NULL, NULL FROM inbox WHERE mailbox = ?1
+    UNION ALL SELECT 'inboxes', mailbox, id, NULL, NULL, NULL FROM inbox WHERE mailbox = ?1
     UNION ALL SELECT 'letter_raw', outbox, key, NULL, NULL, NULL FROM letter_raw
         JOIN letter ON id = letter WHERE outbox = ?1
-    UNION ALL SELECT 'wish', outbox, key, NULL, NULL, NULL FROM letter
+    UNION ALL SELECT 'wishes', outbox, key, NULL, NULL, NULL FROM letter
         WHERE outbox = ?1 AND wish IS NOT NULL
 """
 
 
-def _key(key: list[Any]) -> Any:
-    return codec.write_key(rows.read_key(tuple(key)))
+def _name(place: list[Any]) -> Any:
+    """The key of an entry, or the name of another row."""
+    if len(place) == 1:
+        return codec.write_text(read_text(place[0]))
+    return codec.write_key(rows.read_key(tuple(place)))
+
+
+def _record(row: Row) -> Any:
+    record = rows.read_record(row)
+    return None if record is None else codec.write_record(record)
+
+
+def _letter(row: Row) -> Any:
+    return codec.write_message(rows.read_message(read_text(row[0]), row[1:]))
 
 
 def _column(file: RawFile) -> str:
@@ -575,11 +560,3 @@ def _column(file: RawFile) -> str:
 def _file(held: str) -> RawFile:
     name, size, crc = json.loads(held)
     return RawFile(name, size, crc)
-
-
-def _kept(raw: Row | None, after: set[str]) -> Any:
-    """The file of a row with bytes as JSON, noted in ``after``; ``None`` where there is none."""
-    if raw is None:
-        return None
-    after.add(raw[0])
-    return json.loads(raw[0])

@@ -385,7 +385,11 @@ _MESSAGE = ", ".join(_FIELDS)
 _OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
 
 SELECT_MESSAGE = f"SELECT id, wish, {_MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
-SELECT_MESSAGES = f"SELECT {_MESSAGE} FROM letter WHERE outbox = ? ORDER BY id"
+_NAMED = (
+    f"SELECT mailbox.account, {_OF_MESSAGE} FROM letter JOIN mailbox ON mailbox.id = letter.outbox"
+)
+SELECT_NAMED_MESSAGE = f"{_NAMED} WHERE letter.outbox = ? AND letter.key = ?"
+SELECT_NAMED_MESSAGES = f"{_NAMED} WHERE letter.outbox = ? ORDER BY letter.id"
 INSERT_MESSAGE = _insert("letter", f"outbox, {_MESSAGE}", "ON CONFLICT (outbox, key) DO NOTHING")
 UPDATE_MESSAGE = f"UPDATE letter SET {_set(_MESSAGE)} WHERE id = ?"
 SELECT_MESSAGE_ID = "SELECT id FROM letter WHERE outbox = ? AND key = ?"
@@ -407,8 +411,7 @@ SELECT_COPIES = (
     "ORDER BY copy_due_at, CAST(key AS BLOB)"
 )
 SELECT_BY_MESSAGE_ID = (
-    f"SELECT mailbox.account, {_OF_MESSAGE} FROM letter JOIN mailbox ON mailbox.id = letter.outbox "
-    "WHERE letter.message_id = ? "
+    f"{_NAMED} WHERE letter.message_id = ? "
     "ORDER BY CAST(mailbox.account AS BLOB), CAST(letter.key AS BLOB)"
 )
 SELECT_TO = (
