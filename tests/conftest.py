@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Generator, Iterator
@@ -28,6 +29,13 @@ if str(ROOT) not in sys.path:
 sys.dont_write_bytecode = False
 sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".bytecode")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A store waits for the disk at each commit. Files of tests outlive no machine: where there is room
+# in memory, they lie there.
+IN_MEMORY = Path("/dev/shm")
+ROOM = 2 << 30
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # Only now can they be found.
 from tests.support.courier import start_courier  # noqa: E402
