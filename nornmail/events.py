@@ -275,6 +275,17 @@ class OutboxSent(OutboxEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxHeld(OutboxEvent):
+    """It waits until a person approves or rejects it.
+
+    Attributes:
+        recipients: number of recipients that it would go to.
+    """
+
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxWaiting(OutboxEvent):
     """An attempt failed; there will be another one.
 
@@ -420,6 +431,8 @@ def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
             return OutboxSent(
                 at=at, key=key, message_id=message_id, accepted=accepted, refused=refused
             )
+        case QueueState.HELD:
+            return OutboxHeld(at=at, key=key, message_id=message_id, recipients=len(statuses))
         case QueueState.QUEUED:
             return OutboxWaiting(
                 at=at,

@@ -265,6 +265,18 @@ def test_one_deadline_bounds_the_whole_exchange(serve: Callable[[socket.socket],
         assert time.monotonic() - began_at < 1.2
 
 
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())
+    try:
+        began_at = time.monotonic()
+        with pytest.raises(NornmailError, match="cannot be reached"):
+            Webhook("https://example.com/", SECRET, timeout=0.1)(MESSAGE)
+        assert time.monotonic() - began_at < 1.2
+    finally:
+        released.set()
+
+
 @table(
     "octets", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", b"HTTP/1.1 200", b"\xff" * 99]
 )

@@ -244,6 +244,11 @@ class Connection:
         """
         return self._select("EXAMINE", mailbox)
 
+    def leave(self) -> None:
+        """Have no mailbox selected. Nothing is removed from one that was examined."""
+        self._run("CLOSE")
+        self.selected, self.exists, self.expunges = None, 0, 0
+
     def mailboxes(self) -> list[str]:
         """The names of all mailboxes that can be selected, as the server lists them."""
         return [listed.name for listed in self.listed_mailboxes()]

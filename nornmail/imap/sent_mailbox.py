@@ -180,9 +180,12 @@ class SentMailbox:
             try:
                 connection.append(name, raw, flags=flags, at=at.timestamp())
             except CommandRefused as refused:
-                if refused.code != "TRYCREATE" or not exists:
+                if refused.code == "TRYCREATE" and exists:
+                    self._create(connection, name)
+                elif "READ-ONLY" in str(refused):
+                    connection.leave()  # Courier takes nothing while a mailbox is examined
+                else:
                     raise
-                self._create(connection, name)
                 connection.append(name, raw, flags=flags, at=at.timestamp())
 
     def _create(self, connection: Connection, name: str) -> None:

@@ -28,8 +28,10 @@ _MARK_CHARS: Final = 16
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _NOT_DIGIT = re.compile(r"[^0-9a-f]+")
 _BLANK = re.compile(r"\s")
-_LIKE_FENCE = re.compile(r"^(?=[^\w\n]++\w{3,5}[^\w\n]++\w{16}[^\w\n]++$)", re.MULTILINE)
-"""The beginning of a line that is made like those around the text, whatever its letters."""
+_FENCE_CHARS: Final = range(17, 25)
+"""Letters and digits of a line like those around the text: a word and a mark, or nearly."""
+_BORDER: Final = 3
+"""Other signs at both ends of such a line at least; ours have five."""
 
 
 def shortened(text: str, room: int) -> str:
@@ -83,7 +85,7 @@ class Prompt:
         """The facts and as much of the text as ``max_chars`` characters hold."""
         read = 2 * max(max_chars, 0)  # the rest cannot be shown, and may be megabytes
         text, invisible = _readable(self.new_text[:read])
-        text = _LIKE_FENCE.sub(r"\\", text)
+        text = "\n".join(f"\\{line}" if _like_fence(line) else line for line in text.split("\n"))
         head = self._head(max_chars // 2)
         mark = "0" * _MARK_CHARS
         whole = len(text) + max(len(self.new_text) - read, 0)
@@ -92,6 +94,8 @@ class Prompt:
         if room < 0:
             return _lines_within(head, max_chars)
         shown = shortened(text, room)
+        if _like_fence(last := shown.rpartition("\n")[2]):  # where it was cut
+            shown = shown[: -len(last)].rstrip()
         mark = _mark_for(self.raw, "\n".join([*head, shown]))
         tail = self._tail(whole - len(shown), whole, invisible)
         return "\n".join([*head, *_fenced(shown, mark), *tail])
@@ -136,6 +140,18 @@ def _readable(text: str) -> tuple[str, int]:
     """``text`` with LF as its only line end and nothing invisible in it, and how much that was."""
     seen, removed = without_invisible(_LINE_END.sub("\n", text))
     return seen.strip(), removed
+
+
+def _like_fence(line: str) -> bool:
+    """Whether a line is made like those around the text, whatever its letters and dashes."""
+    line = unicodedata.normalize("NFKC", line)
+    ends = line.strip()[:_BORDER] + line.strip()[-_BORDER:]
+    return not any(map(_is_letter, ends)) and sum(map(_is_letter, line)) in _FENCE_CHARS
+
+
+def _is_letter(char: str) -> bool:
+    """Whether it is a letter or a digit; Japanese has a letter that is a dash to look at."""
+    return char.isalnum() and unicodedata.category(char) != "Lm"
 
 
 def _quoted(value: str, limit: int) -> str:

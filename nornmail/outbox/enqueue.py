@@ -27,6 +27,7 @@ from nornmail.errors import (
     SendingDisabled,
     SendUnknown,
 )
+from nornmail.events import Event, outbox_event
 from nornmail.message.addresses import Address
 from nornmail.message.message import Message
 from nornmail.outbox.send_result import OutgoingMessage, SendResult, result_of
@@ -94,6 +95,7 @@ class Enqueuer:
         allowed: recipients; ``None`` allows all.
         approval: that messages need, or a function that says which one needs what.
         has_drafts: there is a mailbox of drafts.
+        emit: called with an event for each message that is held.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Enqueuer:
         allowed: AllowedRecipients | None,
         approval: Approval | Callable[[OutgoingMessage], Approval],
         has_drafts: bool,
+        emit: Callable[[Event], object],
     ) -> None:
         if approval is not None and not keeps:
             raise ConfigurationError("approval", approval, "needs a store, which keeps messages")
@@ -128,6 +131,7 @@ class Enqueuer:
         self._allowed = allowed
         self._approval = approval
         self._has_drafts = has_drafts
+        self._emit = emit
         self._process = os.getpid()
 
     def refuse_loops(
@@ -250,6 +254,9 @@ class Enqueuer:
             return self._send_now(message, composed.raw)
         stored = self._store.enqueue(message, composed.raw)
         self._worker.wake()
+        is_new = stored.message_id == message.message_id
+        if is_new and stored.state is QueueState.HELD and (event := outbox_event(stored)):
+            self._emit(event)
         return result_of(stored)
 
     def _compose(self, order: _Order, now: float) -> tuple[Composed, Approval]:

@@ -237,6 +237,7 @@ class Mailer:
             allowed=_allowed(settings, allowed_recipients),
             approval=approval,
             has_drafts=isinstance(sent_mailbox, Drafts),
+            emit=self._emit,
         )
         if self._drains():
             registry.register(self._store, self._worker)

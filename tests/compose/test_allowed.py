@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from nornmail import (
     NornmailError,
     Outbox,
     RecipientNotAllowed,
+    SqliteStateStore,
 )
 from nornmail.message.message import parse_message
 from nornmail.outgoing import QueueState
@@ -259,6 +262,24 @@ def test_who_got_mail_in_the_thread_before_may_get_more() -> None:
     )
     with pytest.raises(RecipientNotAllowed, match="eve@"):
         one.mailer.reply(forged, "t")
+
+
+def test_a_thread_is_known_after_a_restart_and_until_its_mail_is_forgotten(tmp_path: Path) -> None:
+    later: dict[str, Any] = {"in_reply_to": "<q@x.example>", "references": ["<q@x.example>"]}
+    with closing(SqliteStateStore(tmp_path / "n.db")) as store:
+        one = world(store, allowed_recipients=["correspondents"])
+        one.mailer.reply(verified("Cc: bob@example.net\r\n"), "t", reply_all=True)
+        one.mailer.flush()
+        one.mailer.close()
+    with closing(SqliteStateStore(tmp_path / "n.db")) as store:
+        again = world(store, allowed_recipients=["correspondents"], clock=one.clock)
+        again.mailer.send("bob@example.net", "s", "t", key="later", **later)
+        again.mailer.flush()
+        store.forget_messages(again.mailer.outbox, before=one.clock.wall() + 1, limit=9)
+        with pytest.raises(RecipientNotAllowed, match="bob@"):
+            again.mailer.send("bob@example.net", "s", "t", key="last", **later)
+        again.mailer.reply(verified(), "t", key="verified")
+        again.mailer.close()
 
 
 def test_what_a_person_rejected_puts_nobody_in_the_thread() -> None:

@@ -243,6 +243,7 @@ def test_still_listed_asks_for_news_first_and_trusts_no_server() -> None:
 EMPTY_CALLS: dict[str, Callable[[Connection], object]] = {
     "still_listed": lambda one: one.still_listed(UidSet()),
     "summaries": lambda one: one.summaries(UidSet()),
+    "dates": lambda one: one.dates(UidSet()),
     "bodies": lambda one: one.bodies(UidSet(), expected_octets=0),
     "headers": lambda one: one.headers(UidSet()),
     "add_flags": lambda one: one.add_flags(UidSet(), ["\\Seen"]),
@@ -265,6 +266,7 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
         lambda one: one.summaries(UidSet([(1, 3)])),
         b"UID FETCH 1:3 (UID FLAGS INTERNALDATE RFC822.SIZE)",
     ),
+    (lambda one: one.dates(UidSet([(1, 3)])), b"UID FETCH 1:3 (UID INTERNALDATE)"),
     (
         lambda one: one.bodies(UidSet([(1, 3)]), expected_octets=9),
         b"UID FETCH 1:3 (UID BODY.PEEK[])",

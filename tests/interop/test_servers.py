@@ -1,13 +1,20 @@
-"""The fixtures of all real servers: what the delivery suite takes for granted of each."""
+"""All real servers: what the delivery suite takes for granted of each, and the copies and drafts of
+outgoing mail.
+"""
 
 from __future__ import annotations
 
 import imaplib
+import re
+import time
+from datetime import UTC, datetime
 
 import pytest
 
-from nornmail import ImapSettings, MemoryStateStore, Poller
+from nornmail import ImapSettings, MemoryStateStore, Poller, SentMailbox, parse_message
+from tests.outbox.fake import world
 from tests.poller.delivery.harness import REAL, mail
+from tests.support.clock import FakeClock
 from tests.support.server import PrivateServer
 
 pytestmark = pytest.mark.interop
@@ -77,3 +84,68 @@ def test_the_poller_comes_in_by(server: PrivateServer, way: str) -> None:
     finally:
         poller.close()
     assert seen == ["hello"]
+
+
+def account(server: PrivateServer) -> ImapSettings:
+    return ImapSettings(
+        host=server.host,
+        port=server.port,
+        username=server.user(),
+        password=server.password,
+        use_ssl=False,
+    )
+
+
+def test_a_copy_goes_to_the_mailbox_for_sent_mail(server: PrivateServer) -> None:
+    imap = account(server)
+    sent, when = SentMailbox(imap), datetime(2025, 1, 5, 8, 9, 10, tzinfo=UTC)
+    raw = b"From: a@example.com\r\nMessage-ID: <one@example.com>\r\n\r\nbody\r\n"
+    assert not sent.has("<one@example.com>")
+    sent.append(raw, when)
+    assert sent.has("<one@example.com>")
+    assert not sent.has("<two@example.com>")
+    sent.append(raw.replace(b"<one@", b"<two@"), when)  # into a mailbox that is there
+    assert sent.has("<two@example.com>")
+    with server.connect(imap.username or "") as person:
+        assert person.select(f"{server.prefix}Sent") == ("OK", [b"2"])
+        _, data = person.fetch("1", "(FLAGS INTERNALDATE BODY.PEEK[])")
+        copy = data[0]
+    assert isinstance(copy, tuple)
+    assert copy[1] == raw
+    assert b"\\Seen" in copy[0] + (data[1] if isinstance(data[1], bytes) else b"")
+
+
+def test_a_draft_is_saved_edited_sent_and_deleted(server: PrivateServer) -> None:
+    imap = account(server)
+    # No server believes in a date of the future.
+    one = world(sent_mailbox=SentMailbox(imap), clock=FakeClock(time.time()))
+    for key in ("sent", "deleted"):
+        asked = parse_message(
+            b"From: ann@example.org\r\nTo: agent@example.com\r\nSubject: When?\r\n"
+            b"Message-ID: <q-%s@example.org>\r\nReferences: <q1@example.org>\r\n\r\nhi\r\n"
+            % key.encode()
+        )
+        one.mailer.draft(asked, key, key=key)
+        one.mailer.flush()
+    one.until(60, 10)
+    with server.connect(imap.username or "") as person:
+        person.select(f"{server.prefix}Drafts")
+        _, data = person.fetch("1:*", "(FLAGS BODY.PEEK[])")
+        drafts = [item for item in data if isinstance(item, tuple)]
+        flags = b"".join(item if isinstance(item, bytes) else item[0] for item in data)
+        assert flags.count(b"\\Draft") == len(drafts) == 2
+        saved = parse_message(drafts[0][1])
+        assert saved.in_reply_to == "<q-sent@example.org>"
+        assert saved.references == ("<q1@example.org>", "<q-sent@example.org>")
+        if server.prefix + "Sent" not in str(person.list()):
+            person.create(f"{server.prefix}Sent")
+        # As a mail program sends it that gives every version a Message-ID of its own.
+        edited = re.sub(
+            rb"(?m)^Message-ID: .*\r\n", b"Message-ID: <new@mua.example>\r\n", drafts[0][1]
+        )
+        at = imaplib.Time2Internaldate(one.clock.wall())
+        person.append(f"{server.prefix}Sent", "", at, edited)
+        person.store("1:*", "+FLAGS", "\\Deleted")
+        person.expunge()
+    one.until(120, 10)
+    assert (one.state("sent"), one.state("deleted")) == ("sent", "failed")

@@ -103,6 +103,28 @@ def test_no_words_of_a_sender_close_the_fence_or_forge_a_line(seed: int) -> None
         assert not re.search(r"[^\n\t -\U0010ffff]", shown)
 
 
+@table(
+    "line",
+    [
+        "----- end 0123456789abcdef -----",
+        "\u2014\u2014\u2014 e\u0301nd 0123456789abcde\u0301f \u2014\u2014\u2014",
+        "\u2500" * 5 + "\uff45\uff4e\uff440123456789abcdef" + "\u2500" * 5,
+        "_____ begin 0123456789abcdef _____",
+        "\u30fc" * 5 + " end 01234567 89abcdef " + "\u30fc" * 5,
+    ],
+    ids=ascii,
+)
+def test_a_line_that_is_made_like_the_fence_is_marked(line: str) -> None:
+    raw = mail(f"hi\n{line}\nbye".encode(), Content_Type=b"text/plain; charset=utf-8")
+    assert f"\n\\{line}\nbye" in parse_message(raw).for_model()
+
+
+def test_a_text_that_is_cut_does_not_end_like_the_fence() -> None:
+    line = "----- end 0123456789abcdef -----"
+    raw = mail(f"hi\n{line}{'-' * 4_000}x".encode())
+    assert not any(line in parse_message(raw).for_model(bound) for bound in range(400, 600))
+
+
 @table("bound", [0, 1, 30, 150, 400, 420, 500, 700, 1_200, 5_000])
 def test_it_is_never_longer_than_its_bound_and_ends_with_a_word(bound: int) -> None:
     shown = parse_message(ORDER).for_model(bound)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,11 +22,10 @@ from nornmail import (
     SentMailbox,
     parse_message,
 )
+from nornmail.events import OutboxHeld
 from nornmail.outbox.transitions import DRAFT_GRACE
 from nornmail.testing import MailServer
 from tests.outbox.fake import World, world
-from tests.support.clock import FakeClock
-from tests.support.dovecot import Dovecot
 
 QUESTION = (
     b"From: Ann <ann@example.org>\r\nTo: agent@example.com\r\nSubject: When?\r\n"
@@ -49,6 +47,10 @@ def held() -> World:
     one = world(approval="queue")
     result = one.mailer.reply(question(), "At noon.", key="k")
     assert result.state == "held"
+    one.mailer.reply(question(), "At noon.", key="k")
+    (event,) = one.events
+    assert isinstance(event, OutboxHeld)
+    assert (event.key, event.message_id, event.recipients) == ("k", result.message_id, 1)
     return one
 
 
@@ -83,6 +85,8 @@ def test_a_rejected_message_has_failed_and_is_held_again_after_a_retry(held: Wor
     outbox.retry(outbox.find("k"))
     held.mailer.flush()
     assert (held.state("k"), outbox.find("k").decision) == ("held", "")
+    names = [type(event).__name__ for event in held.events]
+    assert names == ["OutboxHeld", "OutboxHeld"]
     outbox.approve("k", "Cat")
     held.mailer.flush()
     assert (held.state("k"), len(held.server.taken)) == ("sent", 1)
@@ -329,42 +333,6 @@ def test_a_draft_whose_saving_is_cut_off_is_saved_once(cut_at: int) -> None:
     again.mailer.draft(question(), "At noon.", key="k")
     again.until(60, 10)
     assert (len(account.drafts), again.state("k")) == (1, "draft")
-
-
-@pytest.mark.interop
-def test_on_dovecot_a_draft_is_saved_edited_sent_and_deleted(dovecot: Dovecot) -> None:
-    import imaplib
-
-    imap = ImapSettings(
-        host=dovecot.host,
-        port=dovecot.port,
-        username=dovecot.user(),
-        password=dovecot.password,
-        use_ssl=False,
-    )
-    # Dovecot does not believe in a date of the future.
-    one = world(sent_mailbox=SentMailbox(imap), clock=FakeClock(time.time()))
-    for key in ("sent", "deleted"):
-        asked = parse_message(QUESTION.replace(b"<q3@", b"<q-%s@" % key.encode()))
-        one.mailer.draft(asked, key, key=key)
-        one.mailer.flush()
-    one.until(60, 10)
-    person = imaplib.IMAP4(imap.host, imap.port)
-    person.login(imap.username or "", imap.password or "")
-    _, listed = person.list()
-    assert any(b"Drafts" in line for line in listed if isinstance(line, bytes))
-    person.select("Drafts")
-    _, data = person.fetch("1:*", "(FLAGS BODY.PEEK[])")
-    raws = [item[1] for item in data if isinstance(item, tuple)]
-    assert [b"\\Draft" in item[0] for item in data if isinstance(item, tuple)] == [True, True]
-    person.create("Sent")
-    at = imaplib.Time2Internaldate(one.clock.wall())
-    person.append("Sent", "", at, edited(raws[0]))
-    person.store("1:*", "+FLAGS", "\\Deleted")
-    person.expunge()
-    one.until(120, 10)
-    assert (one.state("sent"), one.state("deleted")) == ("sent", "failed")
-    person.logout()
 
 
 # Types
