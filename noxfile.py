@@ -176,7 +176,7 @@ def bench(session: nox.Session) -> None:
     On the machine's Dovecot where there is one. Arguments are those of tests/bench/run.py.
     """
     install_wheel(session)
-    session.install("imap-tools", "mail-parser", "fast-mail-parser")
+    session.install("imap-tools", "mail-parser", "fast-mail-parser", "pytest")
     figures = Path(session.create_tmp()) / "bench.json"
     benchmark = ROOT / "tests" / "bench" / "run.py"
     session.run("python", str(benchmark), "--json", str(figures), *session.posargs)

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from email.header import decode_header, make_header
 from email.utils import formatdate, getaddresses, parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -58,14 +58,17 @@ from nornmail.model import (
     Watermark,
 )
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.testing import MailServer
+from nornmail.testing import MailServer, Proxy
+from nornmail.testing import __file__ as testing
 from tests.bench.plot import plot
 from tests.message.made_mail import Maker
 
 USER, PASSWORD = "bench", "secret"
 WINDOW = 100
 """Messages that the peers ask for in one FETCH, as nornmail does."""
+AUTHORITY = Path(testing).parent / "tls" / "test-only-ca.pem"
 REPLIES = 300
+POLLS = 50
 IN_MEMORY = "/dev/shm"
 SYNCS = 200
 GROWTH = 100_000
@@ -79,12 +82,19 @@ STORES: dict[str, Callable[[str], SqlStateStore]] = {
 }
 
 
+class Ports(NamedTuple):
+    """The ports of a server; ``tls`` is 0 where it has none for TLS."""
+
+    plain: int
+    tls: int = 0
+
+
 # Peers: each takes a mailbox, and returns how many octets of attachments it decoded.
 
 
-def raw_floor(port: int) -> int:
+def raw_floor(ports: Ports) -> int:
     """One FETCH of everything, thrown away: no client can be faster."""
-    with socket.create_connection(("127.0.0.1", port)) as sock:
+    with socket.create_connection(("127.0.0.1", ports.plain)) as sock:
         stream = sock.makefile("rb")
         stream.readline()
         for tag, command in enumerate(
@@ -96,10 +106,10 @@ def raw_floor(port: int) -> int:
     return 0
 
 
-def by_hand(port: int) -> int:
+def by_hand(ports: Ports) -> int:
     """imaplib and the standard library's parser, as a careful program uses them."""
     octets = 0
-    with imaplib.IMAP4("127.0.0.1", port) as client:
+    with imaplib.IMAP4("127.0.0.1", ports.plain) as client:
         client.login(USER, PASSWORD)
         client.select()
         uids = client.uid("SEARCH", "ALL")[1][0].split()
@@ -128,10 +138,11 @@ def _decode(message: Any) -> int:
     return octets
 
 
-def with_imap_tools(port: int) -> int:
+def with_imap_tools(ports: Ports) -> int:
     imap_tools = importlib.import_module("imap_tools")
     octets = 0
-    with imap_tools.MailBoxUnencrypted("127.0.0.1", port).login(USER, PASSWORD) as mailbox:
+    unencrypted = imap_tools.MailBoxUnencrypted("127.0.0.1", ports.plain)
+    with unencrypted.login(USER, PASSWORD) as mailbox:
         for message in mailbox.fetch(mark_seen=False, bulk=WINDOW):
             _ = (message.subject, message.from_values, message.to_values, message.date)
             _ = (message.text, message.html)
@@ -140,7 +151,20 @@ def with_imap_tools(port: int) -> int:
     return octets
 
 
-def with_nornmail(port: int, store: str) -> int:
+def settings_of(ports: Ports, *, tls: bool = False) -> ImapSettings:
+    return ImapSettings(
+        host="127.0.0.1",
+        port=ports.tls if tls else ports.plain,
+        username=USER,
+        password=PASSWORD,
+        use_ssl=tls,
+        ca_file=str(AUTHORITY) if tls else None,
+    )
+
+
+def with_nornmail(
+    ports: Ports, store: str, *, tls: bool = False, directory: str | None = None
+) -> int:
     octets = 0
 
     def handle(message: Any) -> None:
@@ -149,11 +173,9 @@ def with_nornmail(port: int, store: str) -> int:
         _ = (message.plain_text, message.html)
         octets += sum(len(one.content) for one in message.attachments)
 
-    settings = ImapSettings(
-        host="127.0.0.1", port=port, username=USER, password=PASSWORD, use_ssl=False
-    )
-    with tempfile.TemporaryDirectory() as directory:
-        opened = STORES[store](directory)
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        opened = STORES[store](place)
+        settings = settings_of(ports, tls=tls)
         poller = Poller(settings, store=opened, on_message=handle, start_from="all")
         while poller.poll_once().new:
             pass
@@ -161,21 +183,27 @@ def with_nornmail(port: int, store: str) -> int:
     return octets
 
 
-PEERS: dict[str, Callable[[int], int]] = {
+PEERS: dict[str, Callable[[Ports], int]] = {
     "raw floor": raw_floor,
     "imaplib, by hand": by_hand,
     "imap_tools": with_imap_tools,
-    "nornmail, sqlite": lambda port: with_nornmail(port, "sqlite"),
-    "nornmail, JSON": lambda port: with_nornmail(port, "json"),
-    "nornmail, memory": lambda port: with_nornmail(port, "memory"),
+    "nornmail, sqlite": lambda ports: with_nornmail(ports, "sqlite"),
+    "nornmail, JSON": lambda ports: with_nornmail(ports, "json"),
+    "nornmail, memory": lambda ports: with_nornmail(ports, "memory"),
+    "nornmail, sqlite over TLS": lambda ports: with_nornmail(ports, "sqlite", tls=True),
+    "nornmail, sqlite without a disk": lambda ports: with_nornmail(
+        ports, "sqlite", directory=IN_MEMORY
+    ),
 }
+"""The last one commits durably, and to a file system in memory: what is left without the disk."""
+PLOTTED = 6
 BASE = "imap_tools"
 
 
-def one_peer(name: str, port: int) -> None:
+def one_peer(name: str, ports: Ports) -> None:
     """Run a peer in this process, and print what it took."""
     cpu, wall = _cpu(), time.perf_counter()
-    octets = PEERS[name](port)
+    octets = PEERS[name](ports)
     figures = {
         "wall": time.perf_counter() - wall,
         "cpu": _cpu() - cpu,
@@ -220,12 +248,12 @@ def serve(kind: str, number: int) -> None:
 
 
 @contextlib.contextmanager
-def embedded(kind: str, number: int) -> Iterator[int]:
+def embedded(kind: str, number: int) -> Iterator[Ports]:
     command = [sys.executable, __file__, "--serve", kind, "--messages", str(number)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield int(process.stdout.readline())
+        yield Ports(int(process.stdout.readline()))
         process.stdin.close()
 
 
@@ -236,7 +264,7 @@ def _dovecot_program() -> str | None:
 
 
 @contextlib.contextmanager
-def dovecot(kind: str, number: int) -> Iterator[int]:
+def dovecot(kind: str, number: int) -> Iterator[Ports]:
     from tests.support.dovecot import Dovecot
     from tests.support.server import running
 
@@ -260,23 +288,26 @@ def dovecot(kind: str, number: int) -> Iterator[int]:
         for path in folder.iterdir():
             os.chown(path, owner.st_uid, owner.st_gid)
         with running(server):
-            yield server.port
+            yield Ports(server.port, server.tls_port)
 
 
-def unmark(port: int) -> None:
-    with imaplib.IMAP4("127.0.0.1", port) as client:
+def unmark(ports: Ports) -> None:
+    with imaplib.IMAP4("127.0.0.1", ports.plain) as client:
         client.login(USER, PASSWORD)
         client.select()
         client.uid("STORE", "1:*", "-FLAGS.SILENT", r"(\Seen)")
 
 
-def compare(port: int, rounds: int, names: list[str], octets: int) -> dict[str, dict[str, float]]:
+def compare(
+    ports: Ports, rounds: int, names: list[str], octets: int
+) -> dict[str, dict[str, float]]:
     """The medians of every peer, in interleaved rounds."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names if number % 2 == 0 else names[::-1]:
-            unmark(port)
-            command = [sys.executable, __file__, "--peer", name, "--port", str(port)]
+            unmark(ports)
+            command = [sys.executable, __file__, "--peer", name, "--port", str(ports.plain)]
+            command += ["--tls-port", str(ports.tls)]
             # Compiled modules are kept between two runs, as they are for everybody.
             environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
             environ.setdefault("PYTHONPYCACHEPREFIX", tempfile.gettempdir() + "/nornmail-bench")
@@ -289,6 +320,40 @@ def compare(port: int, rounds: int, names: list[str], octets: int) -> dict[str, 
         name: {key: statistics.median(run[key] for run in made) for key in made[0]}
         for name, made in runs.items()
     }
+
+
+def looking(ports: Ports) -> dict[str, float]:
+    """What it costs to connect, and to poll, where nothing is new."""
+    store = MemoryStateStore()
+
+    def poller(port: int) -> Poller:
+        settings = settings_of(Ports(port))
+        return Poller(settings, store=store, on_message=print, start_from="new")
+
+    with contextlib.closing(poller(ports.plain)) as known:
+        known.poll_once()
+    at, cpu = time.perf_counter(), time.thread_time()
+    direct = poller(ports.plain)
+    direct.poll_once()
+    figures = {
+        "connect ms": (time.perf_counter() - at) * 1e3,
+        "connect CPU ms": (time.thread_time() - cpu) * 1e3,
+    }
+    cpu = time.thread_time()
+    for _ in range(POLLS):
+        direct.poll_once()
+    figures["poll CPU ms"] = (time.thread_time() - cpu) / POLLS * 1e3
+    direct.close()
+    with (
+        Proxy("127.0.0.1", ports.plain) as proxy,
+        contextlib.closing(poller(proxy.port)) as counted,
+    ):
+        counted.poll_once()
+        connected = proxy.bytes_up + proxy.bytes_down
+        for _ in range(POLLS):
+            counted.poll_once()
+        polled = proxy.bytes_up + proxy.bytes_down - connected
+    return figures | {"connect octets": connected, "poll octets": polled / POLLS}
 
 
 # What needs no IMAP server.
@@ -389,17 +454,17 @@ def disk() -> dict[str, float]:
     return {"median us": statistics.median(costs) * 1e6, "worst us": max(costs) * 1e6}
 
 
-def replies(number: int) -> dict[str, float]:
+def replies(number: int, place: str | None = None) -> dict[str, float]:
     """``Mailer.reply`` until it is durable, and from there to the server's 250."""
     today, old = formatdate().encode(), b"Mon, 1 Jan 2024 00:00:00 +0000"
     originals = [parse_message(raw.replace(old, today)) for raw in made("small", number)[0]]
-    with MailServer() as server, tempfile.TemporaryDirectory() as directory:
+    with MailServer() as server, tempfile.TemporaryDirectory(dir=place) as directory:
         server.add_user(USER, PASSWORD)
         settings = SmtpSettings(
             host="127.0.0.1", port=server.smtp_port, sender="bob@example.com", use_tls=False
         )
         store = SqliteStateStore(f"{directory}/state.db")
-        mailer = Mailer(settings, store=store, send_limits=SendLimits(10 * number, 10 * number))
+        mailer = Mailer(settings, store=store, send_limits=SendLimits(None, None))
         at, cpu = time.perf_counter(), _cpu()
         for original in originals:
             mailer.reply(original, text="An answer.", key=original.message_id)
@@ -450,15 +515,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--server", choices=("auto", "embedded", "dovecot"), default="auto")
     parser.add_argument("--sizes", default="", help="mailbox sizes for the plot, as 100,1000,10000")
+    parser.add_argument("--looking", default="", help="mailbox sizes for polls that find nothing")
     parser.add_argument("--growth", type=int, default=GROWTH)
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--svg", type=Path, help="where the plot goes, with --sizes")
     parser.add_argument("--serve", choices=("small", "mixed", "large"), help=argparse.SUPPRESS)
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--tls-port", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.peer:
-        one_peer(given.peer, given.port)
+        one_peer(given.peer, Ports(given.port, given.tls_port))
     elif given.serve:
         serve(given.serve, given.messages)
     else:
@@ -471,17 +538,23 @@ def run(given: argparse.Namespace) -> None:
     if given.server == "auto" and _dovecot_program() is None:
         server = embedded
     names = [name for name in PEERS if name != BASE or importlib.util.find_spec(BASE)]
+    if server is embedded:
+        names.remove("nornmail, sqlite over TLS")
+    if not Path(IN_MEMORY).is_dir():
+        names.remove("nornmail, sqlite without a disk")
     result: dict[str, Any] = {"server": server.__name__, "python": sys.version.split()[0]}
     print(f"server: {result['server']}, Python {result['python']}, {given.rounds} rounds")
     for kind in ("small", "mixed"):
         octets = made(kind, given.messages)[1]
-        with server(kind, given.messages) as port:
-            figures = compare(port, given.rounds, names, octets)
+        with server(kind, given.messages) as ports:
+            figures = compare(ports, given.rounds, names, octets)
         result[kind] = ratios(figures, given.messages)
         table(f"{given.messages} {kind} messages", result[kind])
     result["fsync"] = {"4 KB": disk()}
     table("What the disk's fsync costs", result["fsync"])
     result["reply to the wire"] = {"sqlite": replies(REPLIES)}
+    if Path(IN_MEMORY).is_dir():
+        result["reply to the wire"]["without a disk"] = replies(REPLIES, IN_MEMORY)
     table(
         "A reply until it is durable, and from there to the server's 250",
         result["reply to the wire"],
@@ -490,10 +563,15 @@ def run(given: argparse.Namespace) -> None:
     if given.growth:
         table(f"{given.growth} messages with retention, {LIVE} live", result["growth"])
     for size in map(int, filter(None, given.sizes.split(","))):
-        with server("small", size) as port:
-            figures = compare(port, 1, names, 0)
+        with server("small", size) as ports:
+            figures = compare(ports, 1, names[:PLOTTED], 0)
         result.setdefault("sizes", {})[str(size)] = ratios(figures, size)
         table(f"{size} small messages", result["sizes"][str(size)])
+    for size in filter(None, given.looking.split(",")):
+        with server("small", int(size)) as ports:
+            result.setdefault("looking", {})[size] = looking(ports)
+    if "looking" in result:
+        table("Nothing new, by the mailbox's size", result["looking"])
     if given.json:
         given.json.write_text(json.dumps(result, indent=1) + "\n")
     if given.svg and "sizes" in result:

@@ -145,7 +145,7 @@ def test_a_hundred_messages_cost_few_round_trips_and_octets(
 
 def test_memory_is_bounded_by_a_few_messages(tmp_path: Path) -> None:
     handler = Handled()
-    with embedded("large", LARGE) as port, polling(port, tmp_path, handler) as poller:
+    with embedded("large", LARGE) as ports, polling(ports.plain, tmp_path, handler) as poller:
         tracemalloc.start()
         try:
             poller.poll_once()
