@@ -15,7 +15,8 @@ from nornmail.html.css.style import BoxSizes, Style
 
 _GLYPH: Final = 0.5
 """The width of a character of running text, in sizes of the font."""
-_LEAST_LINE: Final = 18.0
+_LEAST_WIDTH: Final = 8.0
+"""Pixels of a line in which there is always a letter."""
 _FAR: Final = 1e9
 
 
@@ -114,10 +115,13 @@ class Flow:
         if self._longest or self._shortest or self._open:
             self._settle()
         high = line_height(style)
-        self._line = max(self._line, high)
-        top = self.y + int(self._used) * self._line
-        wide = chars * style.size * _GLYPH
-        self._used += wide / max(style.width, _LEAST_LINE) if style.white_space != "nowrap" else 0
+        if high > self._line:
+            self._line = high
+        top = self.y
+        if self._used >= 1:
+            top += int(self._used) * self._line
+        if style.white_space != "nowrap":
+            self._used += chars * style.size * _GLYPH / (style.width + _LEAST_WIDTH)
         return top
 
     def image(self, high: float) -> None:
@@ -290,8 +294,10 @@ class Flow:
 
     def _add_margin(self, margin: float) -> None:
         """Of margins that touch the longest counts, and the one that is most below zero."""
-        self._longest = max(self._longest, margin)
-        self._shortest = min(self._shortest, margin)
+        if margin > self._longest:
+            self._longest = margin
+        elif margin < self._shortest:
+            self._shortest = margin
 
     def _settle(self) -> None:
         """Put the margins that have collapsed in front of what comes."""

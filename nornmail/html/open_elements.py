@@ -51,14 +51,24 @@ class OpenElements:
         if name in _TRACKED:
             self._tracked.add(id(element))
 
+    def begin(self, element: Element) -> Element:
+        """Put ``element`` at the appropriate place and open it."""
+        if self.is_fostering or len(self.stack) > MAX_HTML_NESTING:
+            self.insert(element)
+        else:
+            self.top.append(element)
+        self.push(element)
+        return element
+
     def pop(self) -> Element:
         """Close the current node; never the root."""
-        element = self.top
-        if len(self.stack) > 1:
-            self.stack.pop()
-            self.top = self.stack[-1]
-            self.count[element.name] -= 1
-            if element.name in _TRACKED:
+        element, stack = self.top, self.stack
+        if len(stack) > 1:
+            stack.pop()
+            self.top = stack[-1]
+            name = element.name
+            self.count[name] -= 1
+            if name in _TRACKED:
                 self._tracked.discard(id(element))
         return element
 

@@ -143,6 +143,7 @@ class _Page:
         self._without = without
         self._table: _Table | None = None
         self._flow = Flow()
+        self._has_collapsed = False
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
         self._open_details: set[str] = set()
@@ -159,7 +160,6 @@ class _Page:
                 if isinstance(node, str):
                     self._text(node, frame)
                     continue
-                self._budget.spend(1)
                 inner = self._enter(node, frame.style, frame.is_mute)
                 if inner is not None:
                     frames.append(frame)
@@ -257,7 +257,9 @@ class _Page:
             return None
         name = element.name
         style = self._cascade.style_of(element, around)
-        hidden = style.lost or (name in _CELLS and self._collapsed(element))
+        hidden = style.lost
+        if not hidden and self._has_collapsed and name in _CELLS:
+            hidden = self._collapsed(element)
         if hidden and hidden not in KEEPS_ROOM:
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
@@ -328,6 +330,7 @@ class _Page:
             frame.start, frame.lines = self.lines.place(), self.lines
         elif name == "table":
             frame.collapsed = _collapsed_columns(element, self._cascade, frame.style)
+            self._has_collapsed = self._has_collapsed or bool(frame.collapsed)
             self._open_table(frame)
         elif self._table is not None and name in ("td", "th", "tr"):
             self._open_in_table(frame, self._table)

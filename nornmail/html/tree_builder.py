@@ -27,7 +27,7 @@ from nornmail.html.elements import (
     TEXT_INTEGRATION,
     VOID,
 )
-from nornmail.html.limits import Budget
+from nornmail.html.limits import HTML_ELEMENT_STEPS, Budget
 from nornmail.html.open_elements import BUTTON_SCOPE, LIST_SCOPE, TABLE_SCOPE, OpenElements
 from nornmail.html.tree import Element
 
@@ -115,7 +115,10 @@ class TreeBuilder:
         elif mode in _BODY_MODES:
             if opened.formatting:
                 opened.reconstruct()
-            opened.insert(text)
+            if opened.is_fostering:
+                opened.insert(text)
+            else:
+                opened.top.append(text)
         elif mode in _TEXT_IN_TABLE:
             self._table_text(text)
         elif text.isspace():
@@ -372,10 +375,7 @@ class TreeBuilder:
     # In the body
 
     def _push(self, name: str, attributes: Attributes) -> Element:
-        element = Element(name, attributes)
-        self._open.insert(element)
-        self._open.push(element)
-        return element
+        return self._open.begin(Element(name, attributes))
 
     def _close_p(self) -> None:
         opened = self._open
@@ -529,6 +529,7 @@ class TreeBuilder:
                 opened.pop_until(name)
         elif name == "p":
             if not opened.has("p", BUTTON_SCOPE):
+                self._budget.spend(HTML_ELEMENT_STEPS)
                 self._push("p", {})
             self._close_p()
         elif name in MARKERS and name not in _TABLE_PARTS and name != "template":
@@ -550,6 +551,7 @@ class TreeBuilder:
         elif name == "template":
             self._end_template()
         elif name == "br":
+            self._budget.spend(HTML_ELEMENT_STEPS)
             opened.reconstruct()
             opened.insert(Element("br"))
         elif name in ("body", "html"):
@@ -787,10 +789,10 @@ class TreeBuilder:
 
     def _reset_mode(self) -> None:
         """The insertion mode of the current node (13.2.4.1)."""
-        for number in range(len(self._open.stack) - 1, -1, -1):
-            name = self._open.stack[number].name
-            mode = _MODES.get(name)
+        for steps, element in enumerate(reversed(self._open.stack)):
+            mode = _MODES.get(element.name)
             if mode is not None:
+                self._budget.spend(steps >> 2)
                 self._set_mode(mode)
                 return
         self._set_mode("after head" if self._head is not None else "before head")

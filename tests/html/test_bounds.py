@@ -138,6 +138,45 @@ COSTLY: dict[str, Callable[[int], str]] = {
     "spaces in space": lambda n: filled(
         "<p style='transform-style:preserve-3d;transform:rotateY(1deg)'>x", n
     ),
+    "end tags that make elements": lambda n: filled("</p></br>", n),
+    "adoption": lambda n: filled("<a><b><i><u><s><p>x</a></b></i></u></s>", n),
+    "foster parents": lambda n: filled("<table><b>x<tr>y<td>z</td>w", n),
+    "many classes": lambda n: (
+        "<style>"
+        + numbered(".c{0} .d,.c{0}.e{{top:0}}", min(n // 4, 60_000))
+        + "</style>"
+        + filled("<p class='" + numbered("c{} ", 600) + "'>x", n)
+    ),
+    "matches-any in matches-any": lambda n: (
+        "<style>"
+        + filled(":is(:where(:not(:is(.a,.b),.c),.d),:not(:where(.e,.f)))p{top:0}", n // 3)
+        + "</style>"
+        + filled("<p class=a>x", n // 3)
+    ),
+    "variables in circles": lambda n: (
+        "<style>"
+        + numbered("p{{--a{0}:var(--b{0});--b{0}:var(--a{0});top:var(--a{0})}}", n // 2)
+        + "</style>"
+        + filled("<p>x", n // 2)
+    ),
+    "references": lambda n: filled("&notit;&#0;&nosuch;&CounterClockwiseContourIntegral;&amp", n),
+    "data without an end": lambda n: "<svg>" + filled("<![CDATA[x]]", n),
+    "drawings in formulas": lambda n: filled("<svg><math><mi><foreignObject><desc>x", n),
+    "sheets": lambda n: filled("<style>p{top:0}</style><p>x", n),
+    "imports": lambda n: "<style>" + filled("@import url(x.css) layer(a) screen;", n) + "</style>x",
+    "counters": lambda n: (
+        "<style>"
+        + filled("p::before{counter-increment:a;content:counters(a,'.')}", n // 2)
+        + "</style>"
+        + filled("<p>x", n // 2)
+    ),
+    "boxes that are shut": lambda n: filled(
+        "<div style=overflow:hidden>x<p style=margin-top:-99px>y</div>", n
+    ),
+    "open boxes that are shut": lambda n: (
+        filled("<div style=overflow:hidden>x", n // 2)
+        + filled("<p style=margin-top:-99px>y</p></div>", n // 2)
+    ),
     "joiners": lambda n: filled("\u0628\u200c", n),
     "shadow roots": lambda n: filled("<div><template shadowrootmode=open>x</template>y", n),
 }

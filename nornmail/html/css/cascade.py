@@ -135,6 +135,8 @@ class Cascade:
             if style not in self._used:  # it costs this page the same as the one before
                 self._used.add(style)
                 self._pay(own, cost)
+            else:
+                self._budget.spend(_STYLE_STEPS)
             return style
         self._pay(own, 0)
         left = self._budget.left
@@ -155,7 +157,7 @@ class Cascade:
             if len(self._read) < _REMEMBERED:
                 self._read.add(own)
             cost += value_steps(own)
-        self._budget.spend(cost)
+        self._budget.spend(_STYLE_STEPS + cost)
 
     def _computed(
         self, element: Element, parent: Style, rules: tuple[PageRule, ...], is_alone: bool
@@ -255,6 +257,7 @@ def _look(attributes: Mapping[str, str]) -> object:
 
 
 _NOTHING: Final = Declared({}, {})
+_STYLE_STEPS: Final = 2
 _COMPUTED_STEPS: Final = 60
 _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity"}
 

@@ -316,10 +316,8 @@ def _set_hollow_groups(
     """A box with nothing in the flow has no height, and no background behind its text."""
     layout = style.layout
     style.float_group = style.absolute_group = style.group
-    padding = sum(
-        sets.get(name, ZERO).pixels(style.size) for name in ("padding-top", "padding-bottom")
-    )
-    if style.height is not None or padding > 2 * _FILLING:
+    box = style.box
+    if style.height is not None or box.padding_top + box.padding_bottom > 2 * _FILLING:
         return
     style.absolute_group = parent.absolute_group if is_alone else parent.group
     holds_floats = (

@@ -11,7 +11,7 @@ from typing import Final
 
 from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.properties import Value
-from nornmail.html.css.style import FLEX, BoxSizes, Containing, Style
+from nornmail.html.css.style import FLEX, NO_INDENT, BoxSizes, Containing, Style
 from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
 from nornmail.html.elements import BLOCKS
@@ -432,6 +432,9 @@ def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
         top: how many pixels below the top of the page its line begins.
         shift: by how many pixels what stands before it on the line has moved it.
     """
+    is_plain = style.line_indent is NO_INDENT and not style.align and not style.is_rtl
+    if is_plain and style.right >= 0 >= style.clip_left and shift >= 0 and top + style.down >= 0:
+        return True
     indent = min(0.0, style.line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     start = style.right + indent + min(shift, max(0.0, -style.shift))
@@ -439,7 +442,7 @@ def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
         align = 1 - style.align if style.is_rtl else style.align
         start = style.right + (style.width - min(wide, style.width)) * align
         start += -indent if style.is_rtl else indent * (1 - align)
-        if start >= FAR_RIGHT:
+        if start >= VIEWPORT_WIDTH:
             return False
     if start + wide <= max(0.0, style.clip_left):
         return False

@@ -99,6 +99,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
     )
 
 
+NO_INDENT: Final = Length()
 _NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
@@ -192,7 +193,7 @@ class Style:
     size_adjust = scale = opacity = 1.0
     line_height: Length | None = None
     spacing = 0.0
-    indent = line_indent = Length()
+    indent = line_indent = NO_INDENT
     align = 0.0
     color = page_color = BLACK
     link = BLUE

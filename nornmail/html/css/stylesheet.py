@@ -440,9 +440,9 @@ class StyleSheets:
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._divided(element)
-        self._budget.spend(1 + len(known.unsure))
         if not known.unsure:
             return known.sure, known.numbers
+        self._budget.spend(len(known.unsure))
         lineage = self.page.lineage(element)
         matched = [
             entry
@@ -510,12 +510,14 @@ def _sheet_texts(root: Element) -> Iterator[str]:
     ahead = [root]
     while ahead:
         element = ahead.pop()
-        if element.name == "template":  # what it holds is not on the page
+        name = element.name
+        if name == "template":  # what it holds is not on the page
             continue
-        ahead.extend(reversed(element.elements()))
-        if element.name in ("style", "svg style"):
+        if element.children:
+            ahead += [child for child in reversed(element.children) if not isinstance(child, str)]
+        if name in ("style", "svg style"):
             kind = element.get("type").strip().lower()
             if kind in ("", "text/css") and media_applies(element.get("media")):
                 yield element.text()
-        elif element.name == "link" and _DATA.match(element.get("href")):
+        elif name == "link" and _DATA.match(element.get("href")):
             raise TooMuchError
