@@ -49,7 +49,8 @@ NOTE_INTERVAL = 300.0
 lag behind."""
 OPEN_STATES = (State.NEW, State.CLAIMED, State.WAITING, State.HANDLED)
 """States in which a poller has something left to do for an entry by itself."""
-_MAY_HAVE_RAW = KEEPS_RAW | {State.NEW}
+NEEDS_BYTES = (State.NEW, State.CLAIMED, State.WAITING)
+"""States in which bytes that are missing are fetched again."""
 _SEEN_BEFORE = frozenset({State.HANDLED, State.FINISHED})
 """States that an entry only has after it was claimed."""
 
@@ -123,9 +124,9 @@ class OpenEntries:
             self._due[state][key] = entry.due_at
             if state is State.HANDLED and not key.inbox:
                 self._alone[key] = entry
-        if change.raw is not None or state not in _MAY_HAVE_RAW:
+        if change.raw is not None or state not in NEEDS_BYTES:
             self.without_bytes.discard(key)
-        elif not known and state in self._due:
+        elif not known:
             self.without_bytes.add(key)
 
     def handled_alone(self, key: EntryKey) -> Entry | None:
@@ -225,7 +226,7 @@ class Ledger:
             self.seen = store.seen_uids(mailbox, self.record.epoch.number)
         without = [
             entry.key
-            for state in (State.NEW, State.CLAIMED, State.WAITING)
+            for state in NEEDS_BYTES
             for entry in store.entries_without_bytes(mailbox, state)
         ]
         self.open = OpenEntries(store.entries(mailbox, OPEN_STATES), without)

@@ -145,7 +145,8 @@ def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
 def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
     """The changes that move all entries of a recognised message to its new UID.
 
-    What was gone begins anew, and under "replay" what was settled.
+    Under "replay" those that were settled begin anew, as do those that were not. One that was gone,
+    perhaps since others took its place, stays so.
 
     Args:
         ledger: of the mailbox.
@@ -159,7 +160,7 @@ def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
         passed_over = earlier.state is State.PASSED_OVER
         if passed_over or counts_as_known(earlier.state, ledger.on_change):
             changes.append(Rekey(earlier.key, after, epoch.uid_validity))
-        else:
+        elif earlier.state is not State.GONE:
             new = replace(ledger.new_entry(uid, after.inbox), digest=earlier.digest)
             changes.append(PutEntry(_described(new, earlier)))
     return changes
