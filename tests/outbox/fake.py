@@ -204,6 +204,10 @@ class World:
             self.mailer.flush()
 
 
+new_store: Callable[[], StateStore] = MemoryStateStore
+"""Makes the store of a world. The fixture ``each_store`` puts other kinds in its place."""
+
+
 def world(
     store: StateStore | None = None,
     answers: Iterable[Answer] = (),
@@ -213,11 +217,11 @@ def world(
     server: FakeServer | None = None,
     **options: Any,
 ) -> World:
-    """A mailer with a store (in memory unless one is given), or with none."""
+    """A mailer with a store (:data:`new_store` where none is given), or with none."""
     clock = clock or FakeClock()
     server = server or FakeServer()
     server.answers.extend(answers)
-    store = store or MemoryStateStore()
+    store = store or new_store()
     events: list[Event] = []
     mailer = Mailer(
         options.pop("settings", SETTINGS),

@@ -27,6 +27,8 @@ from nornmail.outbox.transitions import DRAFT_GRACE
 from nornmail.testing import MailServer
 from tests.outbox.fake import World, world
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 QUESTION = (
     b"From: Ann <ann@example.org>\r\nTo: agent@example.com\r\nSubject: When?\r\n"
     b"Message-ID: <q3@example.org>\r\nReferences: <q1@example.org> <q2@example.org>\r\n\r\nhi\r\n"

@@ -45,6 +45,8 @@ from tests.outbox.fake import (
 )
 from tests.support.table import table
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 TO = "ann@example.org"
 
 
