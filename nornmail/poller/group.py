@@ -102,11 +102,16 @@ class _Member:
         cycle, shared = self.poller._cycle, self.shared
         if shared is None:
             return
-        if not self.on_shared and shared.connection is not None:
-            cycle.let_go(shared.connection)
+        if not self.on_shared:
+            self.let_go()
         cycle.shared = shared if self.on_shared else None
         # An own connection gets an own one when it is made.
         self.poller._abort = shared.abort if self.on_shared else None
+
+    def let_go(self) -> None:
+        """Leave the connection of the account to its other mailboxes."""
+        if self.shared is not None and self.shared.connection is not None:
+            self.poller._cycle.let_go(self.shared.connection)
 
 
 class _EqualErrors:
@@ -451,13 +456,21 @@ class PollerGroup:
 
     def _leave(self, member: _Member, resources: ExitStack, error: BaseException | None) -> None:
         """End a member's part, with the error that ended it if there was one."""
-        poller = member.poller
+        poller, shared = member.poller, member.shared
+        with self._lock:
+            is_free = shared is not None and not shared.busy
+            if shared is not None and is_free:
+                shared.busy = True
+            else:  # another mailbox uses the connection, which is not to be closed
+                member.let_go()
         try:
             poller._loop.end(error)
             resources.__exit__(type(error) if error else None, error, None)
         except BaseException as raised:
             if raised is not error:
                 log.warning("%s: %s", member.key, raised)
+        if shared is not None and is_free:
+            shared.busy = False
         if error is not None:
             log.error("%s is no longer polled: %s", member.key, str(error) or type(error).__name__)
         self._unshare(member)

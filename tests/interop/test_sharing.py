@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from nornmail.model import MailboxKey, State
+from nornmail.poller.loop import TAKEOVER_INTERVAL
 from nornmail.testing import MailServer
 from tests.stores.support import start_fresh
-from tests.support.postgresql import open_postgres, schema_of, server
+from tests.support.postgresql import connect, open_postgres, schema_of, server
 
 pytestmark = pytest.mark.interop
 
@@ -141,6 +142,87 @@ def test_nothing_is_lost_and_little_repeated(tmp_path: Path, mailboxes: int, mes
     assert held in repeated
     assert len(repeated) <= 3, repeated
     assert max(times.values()) <= 2 + 1, repeated
+
+
+GROUP = """
+import os, sys, threading
+import psycopg
+from nornmail import ImapSettings, PollerGroup, PostgresStateStore
+
+number, host, schema, port, accounts, log, lease = sys.argv[1:]
+file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def handle(message):
+    os.write(file, f"{number} {message.subject}\\n".encode())
+
+def connect():
+    options = f"-c search_path={schema}"
+    return psycopg.connect(host=host, user="postgres", dbname="postgres", options=options)
+
+store = PostgresStateStore(connect, lease_seconds=float(lease))
+many = PollerGroup(store, on_message=handle, connects_per_second=500, connects_per_host=500)
+for at in range(int(accounts)):
+    many.add(ImapSettings(host="127.0.0.1", port=int(port), username=f"agent{at}@example.com",
+                          password="secret", use_ssl=False, poll_interval=0.5))
+with many:
+    sys.stdin.readline()
+store.close()
+"""
+ACCOUNTS = 24
+SLACK = 6.0
+"""Seconds that a busy machine may take on top."""
+
+
+def test_groups_share_mailboxes_evenly_and_take_over_those_of_a_dead_one(tmp_path: Path) -> None:
+    log, schema = tmp_path / "handled.log", schema_of(tmp_path)
+    log.touch()
+    host = str(server().directory)
+    with ExitStack() as stack:
+        mail = stack.enter_context(MailServer())
+        names = [f"agent{number}@example.com" for number in range(ACCOUNTS)]
+        for name in names:
+            mail.add_user(name, "secret")
+        store = stack.enter_context(closing(open_postgres(tmp_path)))
+
+        def begin(number: int) -> subprocess.Popen[str]:
+            process = start_fresh(
+                GROUP, number, host, schema, mail.imap_port, ACCOUNTS, log, LEASE_SECONDS
+            )
+            stack.callback(_end, process)
+            return process
+
+        def held() -> list[int]:
+            """How many mailboxes each process has."""
+            with connect(schema) as connection:
+                counted = connection.execute(
+                    "SELECT count(*) FROM nornmail_lease WHERE expires_at > clock_timestamp() "
+                    "GROUP BY holder"
+                ).fetchall()
+            return sorted(count for (count,) in counted)
+
+        def deliver(subject: str) -> None:
+            for number, name in enumerate(names):
+                raw = f"From: bob@example.org\r\nSubject: {subject}{number}\r\n\r\nx\r\n"
+                mail.deliver(raw.encode(), user=name)
+
+        processes = [begin(0)]
+        _until(lambda: held() == [24])
+        processes.append(begin(1))
+        _until(lambda: held() == [12, 12])
+        deliver("a")
+        keys = [MailboxKey(f"{name}@127.0.0.1", "INBOX") for name in names]
+        # Not one that was handled and is not settled: it would be repeated after the kill.
+        _until(lambda: sum(store.count(key, {State.FINISHED}) for key in keys) == ACCOUNTS)
+        assert {number for number, _ in _handled(log)} == {"0", "1"}
+        killed_at = time.monotonic()
+        processes[0].kill()
+        _until(lambda: held() == [24])
+        # A lease time and a try of those that stand by; and a busy machine.
+        assert time.monotonic() < killed_at + LEASE_SECONDS + TAKEOVER_INTERVAL + SLACK
+        deliver("b")
+        _until(lambda: len(_handled(log)) == 2 * ACCOUNTS)
+        assert mail.live_connections == ACCOUNTS, "never two connections to one mailbox"
+    assert max(Counter(subject for _, subject in _handled(log)).values()) == 1
 
 
 def _handled(log: Path) -> list[tuple[str, str]]:
