@@ -23,7 +23,7 @@ from tests.compose.drafts import draft
 from tests.outbox.messages import NOW
 from tests.support.table import table
 
-SAMPLE = 30
+SAMPLE = 15
 """Seeds of the default run."""
 ALL_SEEDS = 3_000
 

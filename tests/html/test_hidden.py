@@ -13,7 +13,7 @@ from tests.message.reading import mail
 from tests.support.table import table
 
 SEED = 5
-SAMPLE = 1_000
+SAMPLE = 400
 LET_THROUGH = {
     "mso-hide, a,": "buttons hide from Outlook in this way, where they have a twin that it shows",
 }

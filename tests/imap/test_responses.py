@@ -309,9 +309,10 @@ def test_a_fetch_is_known_by_its_first_line(line: bytes, expected: bool) -> None
     assert is_fetch(line) is expected
 
 
-def test_a_million_hits_are_one_set() -> None:
-    line = b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, 1_000_001))
-    assert parse([line]) == Search(UidSet([(1, 1_000_000)]))
+@pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_very_many_hits_are_one_set(count: int) -> None:
+    line = b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, count + 1))
+    assert parse([line]) == Search(UidSet([(1, count)]))
 
 
 # The short way for a FETCH of one body, or of none: it must say what the grammar says.

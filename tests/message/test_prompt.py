@@ -6,8 +6,11 @@ import random
 import re
 import unicodedata
 
+import pytest
+
 from nornmail.message.message import parse_message
 from tests.message.reading import mail
+from tests.support.samples import sampled
 from tests.support.table import table
 
 HEAD = re.compile(
@@ -83,7 +86,7 @@ def attempt(rng: random.Random, mark: str) -> bytes:
     )
 
 
-@table("seed", range(5))
+@pytest.mark.parametrize("seed", sampled(range(5), 2, ids=[f"seed {n}" for n in range(5)]))
 def test_no_words_of_a_sender_close_the_fence_or_forge_a_line(seed: int) -> None:
     rng = random.Random(seed)
     mark = "0123456789abcdef"
