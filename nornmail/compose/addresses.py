@@ -76,7 +76,7 @@ def sender_of(settings: SmtpSettings) -> Address:
     address = settings.sender or settings.username or ""
     if settings.sender is None and "@" not in address:
         raise ConfigurationError(
-            "SMTP_FROM", None, "set it to your address: SMTP_USERNAME is not one"
+            "SMTP_FROM", None, "set it to your address, since SMTP_USERNAME is not an address"
         )
     try:
         return to_address(address, "sender")

@@ -27,7 +27,7 @@ PLAIN_ANSWERS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
 """OpenSSL's reasons when the other side speaks plain text."""
-_EXPIRED, _NOT_YET_VALID = 10, 9
+_EXPIRED, _NOT_YET_VALID, _SELF_SIGNED = 10, 9, 18
 _WRONG_NAME, _WRONG_ADDRESS = 62, 64
 _WEAK: Final = {66: "key", 67: "authority's key", 68: "signature"}
 """OpenSSL's X509_V_ERR codes with advice of their own."""
@@ -402,6 +402,8 @@ def tls_failure(endpoint: Endpoint, error: OSError | ValueError) -> tuple[str, s
         if error.verify_code in _WEAK:
             weak = _WEAK[error.verify_code]
             return what, f"its {weak} is too weak: its owner must replace the certificate"
+        if error.verify_code == _SELF_SIGNED:
+            return what, f"to trust it, set {protocol}_CA_FILE to this certificate in PEM"
         return what, f"for a private authority set {protocol}_CA_FILE to its certificate in PEM"
     if reason in PLAIN_ANSWERS:
         return "the port does not speak TLS from the first octet", endpoint.plain_advice

@@ -13,7 +13,8 @@ import nornmail
 from nornmail.testing import MailServer
 
 README = Path(__file__).parents[2] / "README.md"
-PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+PROGRAMS = [block for block in BLOCKS if "run_forever" in block]
 USER, KIM = "agent@example.com", "kim@example.org"
 
 

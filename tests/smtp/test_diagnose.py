@@ -13,6 +13,7 @@ import pytest
 from nornmail.net.diagnose import Check
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
+from nornmail.testing import MailServer, smtp_faults
 from tests.smtp.scripted import scripted
 from tests.support.smtp import HOST, PASSWORD, USER, SmtpServer, smtp_server
 
@@ -240,3 +241,20 @@ def test_a_server_that_repeats_the_password_does_not_bring_it_on_the_screen() ->
         found = steps(server, use_tls=False)
     assert names(found)[-1] == "login"
     assert PASSWORD not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("self_signed", "to trust it, set SMTP_CA_FILE to this certificate in PEM"),
+        ("expired", "check this machine's clock as well"),
+    ],
+)
+def test_the_advice_for_a_certificate_is_of_its_fault(kind: str, advice: str) -> None:
+    with MailServer(smtp="starttls") as server:
+        server.faults.add(smtp_faults.BadCertificate(kind=kind, times=None))
+        settings = SmtpSettings(
+            host="localhost", port=server.smtp_port, ca_file=str(server.ca_file)
+        )
+        last = list(diagnose_smtp(settings))[-1]
+    assert (last.name, last.ok, last.advice) == ("SMTP STARTTLS", False, advice)
