@@ -250,7 +250,7 @@ def test_a_server_that_repeats_the_password_does_not_bring_it_on_the_screen() ->
         ("expired", "check this machine's clock as well"),
     ],
 )
-def test_the_advice_for_a_certificate_is_of_its_fault(kind: str, advice: str) -> None:
+def test_the_advice_for_a_certificate_is_of_its_fault(kind: Any, advice: str) -> None:
     with MailServer(smtp="starttls") as server:
         server.faults.add(smtp_faults.BadCertificate(kind=kind, times=None))
         settings = SmtpSettings(
