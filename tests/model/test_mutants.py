@@ -87,8 +87,8 @@ def recognises_nothing(patch: Patch) -> None:
 def newest_first(patch: Patch) -> None:
     arrivals = Fetcher.batches
 
-    def backwards(self: Any, *args: Any) -> Iterator[Any]:
-        for batch in arrivals(self, *args):
+    def backwards(self: Any, *args: Any, **options: Any) -> Iterator[Any]:
+        for batch in arrivals(self, *args, **options):
             yield batch[::-1]
 
     patch.setattr(Fetcher, "batches", backwards)

@@ -359,7 +359,7 @@ server.stop()
 def test_a_process_ends_although_a_call_hangs() -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT],
-        env={"PYTHONPATH": str(package_directory().parent)},
+        env={**os.environ, "PYTHONPATH": str(package_directory().parent)},
         capture_output=True,
         encoding="utf-8",
         timeout=60,

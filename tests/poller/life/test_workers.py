@@ -470,7 +470,7 @@ LINES += [("delivery.py", line) for line in range(1, 1_100, 3)]
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        *random.Random(18).sample(LINES[:249], 20),
+        *random.Random(18).sample(LINES[:249], 10),
         *random.Random(19).sample(LINES[249:], 4),
         *(pytest.param(*line, marks=pytest.mark.long) for line in LINES),
     ],
