@@ -35,6 +35,8 @@ MAX_JSON = 2 * 1024 * 1024
 """Octets of a body without such files: JSON takes several times as much memory."""
 DECODED_AT_ONCE = 1024 * 1024
 """Characters of base64 that are decoded at once."""
+MOST_FIELDS = 100
+"""Fields of a query; no resource knows more than five."""
 HIGHEST_NUMBER = 10**9
 """The highest number in a query: no list is longer."""
 
@@ -168,11 +170,19 @@ def read_request(
         method=method,
         # PEP 3333: octets of the path, each as the character of its number.
         path=str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace") or "/",
-        query=dict(parse_qsl(str(environ.get("QUERY_STRING", "")), max_num_fields=100)),
+        query=_read_query(str(environ.get("QUERY_STRING", ""))),
         headers=headers,
         data=_read_data(environ, max_body) if method in ("POST", "PUT", "PATCH") else {},
         path_params=path_params,
     )
+
+
+def _read_query(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        detail = f"the query has more than {MOST_FIELDS} fields"
+        raise HTTPError(HTTPStatus.BAD_REQUEST, detail) from error
 
 
 def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:

@@ -62,6 +62,7 @@ def test_paths_and_methods(
         pytest.param(b"x" * (MAX_BODY + 1), {}, 413, "1,048,576", id="too large"),
         pytest.param(b"{}", {"CONTENT_LENGTH": "9" * 40}, 413, "octets", id="an endless length"),
         pytest.param(b"", {}, 422, "name is missing", id="no body at all"),
+        pytest.param(b"{}", {"QUERY_STRING": "a=b&" * 101}, 400, "fields", id="an endless query"),
     ],
 )
 def test_bodies(
