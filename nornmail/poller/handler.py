@@ -12,9 +12,10 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from nornmail.clock import Clock
@@ -57,8 +58,8 @@ CANCELLED = "the program cancelled the poller while the message was being handle
 
 
 SYNC_PATIENCE = 60.0
-"""Seconds that another thread waits for a poll while one call of the handler runs. Whether that
-call waits for the thread cannot be known, and then neither would ever end."""
+"""Seconds that another thread waits for a poll while one call of the handler runs. Where the stacks
+do not show whether that call waits for the thread, neither would ever end."""
 SYNC_CHECK = 0.5
 """Seconds between two looks at that."""
 
@@ -290,6 +291,7 @@ class HandlerRunner:
         clock: for the timeout.
         timeout: seconds after which a call counts as failed; ``None`` for no limit.
         on_end: called, from any thread, when a call that had outlived its timeout ends.
+        blocks: whether no poll can begin during a call; with several workers one can.
     """
 
     def __init__(
@@ -297,8 +299,11 @@ class HandlerRunner:
         clock: Clock,
         timeout: float | None = None,
         on_end: Callable[[], object] = lambda: None,
+        *,
+        blocks: bool = True,
     ) -> None:
         self._clock = clock
+        self._blocks = blocks
         self._timeout = timeout
         self._on_end = on_end
         self._lock = threading.Lock()
@@ -336,6 +341,19 @@ class HandlerRunner:
         """Seconds for which the oldest call has been running, 0.0 without one; any thread."""
         begun_at = min(self._begun_at.copy().values(), default=None)
         return 0.0 if begun_at is None else self._clock.monotonic() - begun_at
+
+    def waits_for_caller(self) -> bool:
+        """Whether a call waits for the thread that asks, as far as the stacks show it.
+
+        They do for ``Thread.join()``, and for ``Future.result()`` of a thread pool.
+        """
+        if not self._blocks:
+            return False
+        # The thread, and the future of what a pool does in it.
+        work = {id(getattr(one, "future", one)) for one in _owners(sys._getframe(), _WORKS)}
+        frames = sys._current_frames()
+        callers = [frames[thread] for thread in self._begun_at.copy() if thread in frames]
+        return any(id(owner) in work for frame in callers for owner in _owners(frame, _WAITS))
 
     def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
         handling = DeliveryContext(message.delivery_id, message)
@@ -487,15 +505,32 @@ class HandlerRunner:
         return outcome
 
 
+_WAITS = frozenset({("threading", "join"), ("concurrent.futures._base", "result")})
+"""Functions that wait for the end of what their ``self`` stands for."""
+_WORKS = frozenset({("threading", "_bootstrap_inner"), ("concurrent.futures.thread", "run")})
+"""Functions that do the work of their ``self``: a thread, or an item of a pool."""
+
+
+def _owners(frame: FrameType | None, of: Collection[tuple[str, str]]) -> Iterator[object]:
+    """The ``self`` of each of these functions that a stack is in."""
+    while frame is not None:
+        if (frame.f_globals.get("__name__", ""), frame.f_code.co_name) in of:
+            yield frame.f_locals.get("self")
+        frame = frame.f_back
+
+
 def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
     """Wait for an event, but not for ever behind one call of the handler.
 
     Raises:
-        HandlerError: one call has been running for :data:`SYNC_PATIENCE` meanwhile.
+        HandlerError: a call waits for this thread, or has been running for :data:`SYNC_PATIENCE`
+            meanwhile.
     """
     waited = 0.0
     while not event.wait(SYNC_CHECK):
         waited += SYNC_CHECK
+        if runner.waits_for_caller():
+            raise HandlerError("a handler must not wait for a thread that polls or calls sync()")
         if min(waited, runner.running_for()) >= SYNC_PATIENCE:
             raise HandlerError(
                 f"the handler has been running for {SYNC_PATIENCE:g} s and no poll can begin: a "

@@ -230,7 +230,7 @@ class Poller:
         open_mailbox = self._open_mailbox if connect is None else self._connect
         self._waker = Waker()
         self._stopped = threading.Event()
-        self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake)
+        self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake, blocks=workers == 1)
         pool = WorkerPool(workers, self._runner, self._waker.wake) if workers > 1 else None
         self._workers = (pool, order_by)
         self._lock = FairLock(self._waker.wake, self._runner)
@@ -496,8 +496,8 @@ class Poller:
             How many new messages were delivered in this poll.
 
         Raises:
-            HandlerError: a handler asked, which would wait for itself; or a call of the handler,
-                which may wait for this thread, kept the poll from beginning for a minute.
+            HandlerError: a handler asked, or waits for the thread that asks, so that it would wait
+                for itself; or its call kept the poll from beginning for a minute.
             ConfigurationError: there is no such inbox.
             AuthenticationFailed, Throttled: the server is being left alone because of this.
             NornmailError: what :meth:`poll_once` raises; or the poller was stopped meanwhile; or

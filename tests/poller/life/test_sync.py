@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -214,6 +215,37 @@ def test_it_is_refused_on_the_event_loop_that_the_handlers_need(life: Life) -> N
     assert "asyncio.to_thread(poller.sync)" in asyncio.run(main())
 
 
+def by_thread(ask: Callable[[], None]) -> None:
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def by_pool(ask: Callable[[], None]) -> None:
+    with ThreadPoolExecutor() as pool:
+        pool.submit(ask).result(SECONDS)
+
+
+@pytest.mark.parametrize("wait_for", [by_thread, by_pool])
+def test_a_handler_that_is_seen_to_wait_for_a_sync_is_an_error_at_once(
+    life: Life, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[[Callable[[], None]], None]
+) -> None:
+    monkeypatch.setattr(handler_module, "SYNC_CHECK", 0.05)
+    errors: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises(HandlerError) as error:
+            poller.sync()
+        errors.append(str(error.value))
+
+    life.deliver("one")
+    poller = life.poller(lambda _: wait_for(ask)).start()
+    life.events.until(Handled)
+    poller.stop()
+    assert errors == ["a handler must not wait for a thread that polls or calls sync()"]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_handler_that_waits_for_a_thread_that_syncs_does_not_hang(
     life: Life, monkeypatch: pytest.MonkeyPatch, workers: int
@@ -229,11 +261,10 @@ def test_a_handler_that_waits_for_a_thread_that_syncs_does_not_hang(
             outcomes.append(str(error))
 
     def handler(_message: Message) -> None:
-        thread = threading.Thread(target=ask)
-        thread.start()
+        ended = threading.Event()
+        threading.Thread(target=lambda: (ask(), ended.set())).start()
         life.clock.advance(1)  # the call has lasted for longer than anybody waits
-        thread.join(SECONDS)
-        assert not thread.is_alive()
+        assert ended.wait(SECONDS)
 
     life.deliver("one")
     poller = life.poller(handler, workers=workers).start()
