@@ -253,16 +253,17 @@ def test_a_handler_that_waits_for_a_thread_that_syncs_does_not_hang(
     monkeypatch.setattr(handler_module, "SYNC_PATIENCE", 0.2)
     monkeypatch.setattr(handler_module, "SYNC_CHECK", 0.05)
     outcomes: list[object] = []
+    ended = threading.Event()
 
     def ask() -> None:
         try:
             outcomes.append(poller.sync())
         except HandlerError as error:
             outcomes.append(str(error))
+        ended.set()
 
     def handler(_message: Message) -> None:
-        ended = threading.Event()
-        threading.Thread(target=lambda: (ask(), ended.set())).start()
+        threading.Thread(target=ask).start()
         life.clock.advance(1)  # the call has lasted for longer than anybody waits
         assert ended.wait(SECONDS)
 
