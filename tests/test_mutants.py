@@ -58,6 +58,7 @@ from tests.mutants.runs import ROOT, KnownTest, Result, fitting_tests, limited
             id="a default is changed",
         ),
         pytest.param("f(a=True)\n", ["pass", "f(a=False)"], id="a flag is turned"),
+        pytest.param("a: int = field(init=False)\n", [], id="an option of a field stays"),
         pytest.param(
             "def f():\n    return True\n",
             ["def f():\n    return False"],

@@ -63,6 +63,8 @@ NEIGHBOURS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.GtE,
     ast.GtE: ast.Gt,
 }
+GENERATED = ("init", "repr", "compare")
+"""Options of a dataclass's field: they are about methods that nothing here calls otherwise."""
 SQL = re.compile(r"\b(BEGIN|SELECT|INSERT|UPDATE|DELETE|WHERE|SET|ORDER BY|PRAGMA)\b")
 """What tells a statement, or a part of one, from other texts."""
 IN_SQL = {
@@ -112,7 +114,9 @@ def changes(node: ast.AST) -> Iterator[Change]:
         case ast.Return(value=ast.Constant(value=bool() as value)):
             flag = _set(node, "value", ast.Constant(not value))
             yield Change(f"return {value} -> {not value}", _lines(node), flag)
-        case ast.keyword(arg=str(), value=ast.Constant(value=bool() as value)):
+        case ast.keyword(arg=str(name), value=ast.Constant(value=bool() as value)) if (
+            name not in GENERATED
+        ):
             flag = _set(node, "value", ast.Constant(not value))
             yield Change(f"{node.arg}={value} -> {not value}", _lines(node), flag)
         case ast.arguments():

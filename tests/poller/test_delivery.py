@@ -1,0 +1,610 @@
+"""Delivery by itself, without a server: claims, outcomes, inboxes, pauses and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from nornmail import Defer, ImapSettings, Inbox, MemoryStateStore, Message, Poller, Reject
+from nornmail.errors import ConfigurationError, HandlerError, MessageGone
+from nornmail.model import After, Entry, EntryKey, PutEntry, SaveMailbox, State
+from nornmail.poller import delivery as module
+from nornmail.poller.decisions import BATCH_MESSAGES
+from nornmail.poller.delivery import ENDED, NOT_DELIVERED, SET_ASIDE, Delivery
+from nornmail.poller.fetch import FetchedMessage
+from nornmail.poller.handler import Outcome
+from nornmail.poller.inboxes import REMOVED
+from nornmail.poller.recognition import digest_of
+from nornmail.poller.status import PollStats
+from nornmail.poller.workers import Schedule, WorkerPool
+from tests.poller.mailbox import header, mail
+from tests.stores.support import record
+from tests.support.clock import FakeClock
+
+NOW = FakeClock().wall()
+FIVE = 5
+"""Failures of different messages in a row by which the handler is down."""
+
+
+def fetched(uid: int, name: str = "", **more: Any) -> FetchedMessage:
+    raw = more.pop("raw", mail(name or f"m{uid}"))
+    facts = {"flags": frozenset(), "size": len(raw), "received_at": NOW - 9.0, "truncated": False}
+    return FetchedMessage(uid=uid, raw=raw, **{**facts, **more})
+
+
+class Bench:
+    """A poller's delivery, and a handler that does what is said by subject."""
+
+    def __init__(self, store: MemoryStateStore, **options: Any) -> None:
+        self.store, self.clock = store, FakeClock()
+        self.calls: list[tuple[str, str, int]] = []
+        self.acts: dict[str, Callable[[Message], object]] = {}
+        self.stopped = False
+        self.emitted: list[Any] = []
+        settings = ImapSettings(host="imap.example.com", username="me@example.com", password="x")
+        if options.pop("several", False):
+            options["inboxes"] = [
+                Inbox(one, on_message=self.handle) for one in ("a@x.org", "b@x.org")
+            ]
+        else:
+            options["on_message"] = self.handle
+        self.poller = Poller(
+            settings, store=store, clock=self.clock, on_event=self.emitted.append, **options
+        )
+        self.delivery: Delivery = self.poller._cycle.delivery
+        self.delivery.stopped = lambda: self.stopped
+        self.ledger = self.delivery.ledger
+        self.stats = PollStats()
+        self.ledger.take()
+        self.ledger.commit(SaveMailbox(record()))
+        self.ledger.finish_recovery()
+
+    def handle(self, message: Message) -> object:
+        self.calls.append((message.subject, message.inbox, message.attempt))
+        act = self.acts.get(message.subject)
+        return None if act is None else act(message)
+
+    def fails(self, *subjects: str) -> None:
+        def fail(_: Message) -> None:
+            raise RuntimeError("down")
+
+        self.acts.update(dict.fromkeys(subjects, fail))
+
+    def deliver(self, *uids: int, **more: Any) -> None:
+        self.delivery.deliver_new([fetched(uid, **more) for uid in uids], self.stats)
+
+    def later(self, seconds: float = 0.0) -> None:
+        self.clock.advance(seconds)
+        self.delivery.retry_due(self.stats)
+
+    def states(self) -> dict[int | tuple[int, str], str]:
+        return {
+            (e.key.uid, e.key.inbox) if e.key.inbox else e.key.uid: str(e.state)
+            for e in self.ledger.entries(*State)
+        }
+
+    def entry(self, uid: int, inbox: str = "") -> Entry:
+        entry = self.store.get(self.ledger.mailbox, EntryKey(1, uid, inbox))
+        assert entry is not None
+        return entry
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with closing(MemoryStateStore()) as store:
+        made = Bench(store, **getattr(request, "param", {}))
+        with closing(made.poller):
+            yield made
+
+
+several = pytest.mark.parametrize("bench", [{"several": True}], indirect=True, ids=["two inboxes"])
+
+
+def raises(error: BaseException) -> Callable[[Message], object]:
+    def act(_: Message) -> object:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("act", "state", "due_at", "attempts", "reason", "counts"),
+    [
+        pytest.param(lambda _: None, "handled", 0.0, 0, "", (1, 1, 0), id="returns"),
+        pytest.param(raises(Reject("spam")), "dead", 0.0, 0, "spam", (1, 0, 1), id="rejects"),
+        pytest.param(raises(Defer(60)), "waiting", NOW + 60.0, 0, "", (1, 0, 1), id="defers"),
+        pytest.param(raises(Defer(0)), "waiting", NOW, 0, "", (1, 0, 1), id="defers by nothing"),
+        pytest.param(
+            raises(Defer(1e12)), "waiting", NOW + 28_800.0, 0, "", (1, 0, 1), id="defers for ever"
+        ),
+        pytest.param(
+            raises(RuntimeError("x" * 5_000)), "waiting", NOW + 60.0, 1, "x", (1, 0, 1), id="raises"
+        ),
+        pytest.param(
+            lambda message: message.after(move_to="Done", flags=("\\Flagged",)),
+            "handled", 0.0, 0, After("Done", ("\\Flagged",)).to_reason(), (1, 1, 0), id="moves",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_call_makes_of_a_message(
+    bench: Bench,
+    act: Callable[[Message], object],
+    state: str,
+    due_at: float,
+    attempts: int,
+    reason: str,
+    counts: tuple[int, int, int],
+) -> None:
+    bench.acts["m4"] = act
+    bench.deliver(4)
+    entry = bench.entry(4)
+    assert (str(entry.state), entry.attempts, entry.due_at) == (state, attempts, due_at)
+    assert reason in entry.reason
+    assert len(entry.reason) <= 2_000
+    assert (entry.size, entry.received_at) == (len(mail("m4")), NOW - 9.0)
+    assert (entry.digest, entry.message_id) == (digest_of(mail("m4")), "<m4@b.test>")
+    assert (bench.ledger.raw(entry.key) is not None) is (state in ("waiting", "dead"))
+    stats = bench.stats
+    assert (stats.new, stats.handled, stats.failed) == counts
+    assert bool(bench.delivery.last_failure) is (state in ("waiting", "dead"))
+
+
+def test_new_mail_is_delivered_in_its_order_and_each_outcome_waits_for_the_next_claim(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
+    shown: list[dict[Any, str]] = []
+    for name in ("m4", "m7"):
+        bench.acts[name] = lambda _: shown.append(bench.states())
+    bench.fails("m5")
+    bench.deliver(4, 5, 7)
+    assert [subject for subject, *_ in bench.calls] == ["m4", "m5", "m7"]
+    assert shown == [{4: "claimed"}, {4: "handled", 5: "waiting", 7: "claimed"}]
+    assert bench.states() == {4: "handled", 5: "waiting", 7: "handled"}
+    ends = [line.partition("UID=")[2].partition(":")[0] for line in caplog.messages]
+    assert ends == ["4 is handled", "5 is waiting", "7 is handled"]
+
+
+def test_a_stop_leaves_the_rest_unseen(bench: Bench) -> None:
+    def stop(_: Message) -> None:
+        bench.stopped = True
+
+    bench.acts["m4"] = stop
+    bench.deliver(4, 5)
+    assert bench.states() == {4: "handled"}
+    one = bench.delivery
+    assert (one.is_behind, one.must_pause(), one.room()) == (True, True, 0)
+    bench.later(1e6)
+    assert len(bench.calls) == 1
+    one.stopped = lambda: False
+    assert (one.is_behind, one.must_pause(), one.room()) == (False, False, BATCH_MESSAGES)
+
+
+def test_a_handler_that_stops_the_program_has_its_outcome_written_first(bench: Bench) -> None:
+    bench.acts["m4"] = raises(SystemExit())
+    with pytest.raises(SystemExit):
+        bench.deliver(4, 5)
+    assert bench.states()[4] in ("waiting", "handled")
+    assert 5 not in bench.states()
+
+
+# Retries
+
+
+def test_what_failed_is_tried_again_from_its_bytes_until_it_is_dead(bench: Bench) -> None:
+    bench.fails("m4")
+    bench.deliver(4)
+    waits = (60.0, 300.0, 1_800.0, 7_200.0, 28_800.0)
+    for number, wait in enumerate(waits, 2):
+        assert bench.delivery.until_due() == wait
+        bench.later(wait - 1.0)
+        assert len(bench.calls) == number - 1
+        bench.later(1.0)
+        assert bench.calls[-1] == ("m4", "", number)
+    assert bench.states() == {4: "dead"}
+    assert bench.delivery.until_due() is None
+    assert bench.ledger.raw(EntryKey(1, 4)) is not None
+    bench.acts.clear()
+    bench.store.request_retry(bench.ledger.mailbox, EntryKey(1, 4))
+    bench.later()
+    assert bench.states() == {4: "handled"}
+    assert (bench.stats.new, bench.stats.handled, bench.stats.failed) == (1, 1, 6)
+
+
+def test_a_retry_that_is_requested_while_it_is_stopped_waits(bench: Bench) -> None:
+    bench.acts["m4"] = raises(Reject("no"))
+    bench.deliver(4)
+    bench.store.request_retry(bench.ledger.mailbox, EntryKey(1, 4))
+    bench.stopped = True
+    bench.later()
+    assert bench.states() == {4: "dead"}
+
+
+def test_without_bytes_nothing_is_tried(bench: Bench) -> None:
+    bench.fails("m4")
+    bench.deliver(4)
+    bench.store._connection.execute("DELETE FROM raw")
+    bench.later(60.0)
+    assert len(bench.calls) == 1
+    assert bench.ledger.open.without_bytes == {EntryKey(1, 4)}
+
+
+# The handler is down
+
+
+def test_a_handler_that_is_down_gets_one_message_at_growing_intervals(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"m{uid}" for uid in range(1, 9)]
+    bench.fails(*names)
+    bench.deliver(*range(1, 9))
+    assert len(bench.calls) == FIVE, "nothing new is claimed"
+    assert caplog.text.count("the handler seems to be down") == 1
+    assert [type(event).__name__ for event in bench.emitted].count("HandlerFailing") == 1
+    assert bench.delivery.until_due() == 5.0
+    bench.later(4.0)
+    assert len(bench.calls) == FIVE
+    for wait in (1.0, 10.0, 20.0):
+        before = {uid: bench.entry(uid).attempts for uid in range(1, FIVE + 1)}
+        count = len(bench.calls)
+        bench.later(wait)
+        assert len(bench.calls) == count + 1
+        assert {uid: bench.entry(uid).attempts for uid in range(1, FIVE + 1)} == before
+    assert len({subject for subject, *_ in bench.calls[FIVE:]}) == 3, "another one each time"
+    bench.acts.clear()
+    bench.later(40.0)
+    assert bench.delivery.may_claim()
+    assert len([s for s in bench.states().values() if s == "handled"]) == 1
+
+
+def test_while_it_is_stopped_no_probe_is_made(bench: Bench) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 6)))
+    bench.deliver(*range(1, 6))
+    bench.stopped = True
+    bench.later(1e5)
+    assert len(bench.calls) == FIVE
+
+
+def test_when_all_that_failed_is_gone_new_mail_is_let_in(bench: Bench) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 6)))
+    bench.acts["m5"] = raises(RuntimeError("down"))
+    bench.deliver(*range(1, 6))
+    for uid in range(1, 6):
+        waiting = bench.entry(uid)
+        bench.ledger.commit(PutEntry(replace(waiting, state=State.DEAD, due_at=0.0)))
+    bench.later(5.0)
+    assert bench.delivery.may_claim()
+    bench.deliver(6)
+    assert bench.calls[-1][0] == "m6"
+
+
+# Claims that were abandoned
+
+
+@pytest.mark.parametrize(
+    ("earlier", "delivered", "state", "due_at", "attempts", "reason"),
+    [
+        pytest.param("", True, "waiting", NOW, 1, ENDED, id="at once"),
+        pytest.param(ENDED, True, "waiting", NOW + 60.0, 1, ENDED, id="it waits the second time"),
+        pytest.param("", False, "waiting", NOW, 0, NOT_DELIVERED, id="it was not delivered"),
+    ],
+)
+def test_an_abandoned_claim(
+    bench: Bench,
+    earlier: str,
+    delivered: bool,
+    state: str,
+    due_at: float,
+    attempts: int,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
+    claimed = replace(bench.ledger.new_entry(4), state=State.CLAIMED, reason=earlier)
+    bench.ledger.commit(PutEntry(claimed, mail("m4")))
+    if not delivered:
+        bench.ledger._undelivered.add(claimed.key)
+    bench.delivery.recover()
+    entry = bench.entry(4)
+    assert (str(entry.state), entry.due_at, entry.attempts) == (state, due_at, attempts)
+    assert (entry.reason, entry.changed_at) == (reason, NOW)
+    assert bench.ledger.recovered
+    assert [record.levelname for record in caplog.records if reason in record.getMessage()] == [
+        "WARNING" if delivered else "INFO"
+    ]
+
+
+# Known mail, inboxes, parts of a message
+
+
+def test_mail_from_before_the_epoch_that_is_known_is_passed_over(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.deliver(4)
+    second = replace(record(2), epoch=replace(record(2).epoch, boundary=9))
+    bench.ledger.commit(SaveMailbox(second))
+    bench.delivery.deliver_new([fetched(5, "m4"), fetched(9, "m4")], bench.stats)
+    assert [subject for subject, *_ in bench.calls] == ["m4", "m4"], "at the boundary it is new"
+    assert bench.stats.passed_over == 1
+
+
+@several
+def test_each_inbox_gets_a_message_once_and_a_stop_keeps_it_for_the_other(bench: Bench) -> None:
+    raw = b"To: a@x.org, b@x.org\r\n" + mail("m4")
+    message = fetched(4, raw=raw)
+
+    def stop(_: Message) -> None:
+        bench.stopped = True
+
+    bench.acts["m4"] = stop
+    bench.delivery.deliver_new([message], bench.stats)
+    assert bench.calls == [("m4", "a@x.org", 1)]
+    assert bench.states() == {(4, "a@x.org"): "handled", (4, "b@x.org"): "waiting"}
+    entry = bench.entry(4, "b@x.org")
+    assert (entry.reason, entry.due_at, entry.attempts) == (SET_ASIDE, NOW, 0)
+    bench.stopped = False
+    bench.acts.clear()
+    bench.later()
+    assert bench.calls[1:] == [("m4", "b@x.org", 1)]
+    assert (bench.stats.new, bench.stats.handled) == (1, 2)
+    bench.delivery.deliver_new([message], bench.stats)
+    assert len(bench.calls) == 2
+
+
+@several
+def test_what_no_inbox_wants_is_passed_over_and_said(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
+    raw = b"To: c@x.org\r\n" + mail("m4")
+    bench.delivery.deliver_new([fetched(4, raw=raw)], bench.stats)
+    assert bench.states() == {(4, "*"): "passed over"}
+    assert bench.stats.passed_over == 1
+    assert "4 is passed over: " in caplog.text
+
+
+@several
+def test_what_waits_for_an_inbox_that_is_removed_is_dead(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.fails("m4")
+    raw = b"To: a@x.org, b@x.org\r\n" + mail("m4")
+    bench.delivery.deliver_new([fetched(4, raw=raw)], bench.stats)
+    bench.poller.remove_inbox("a@x.org")
+    bench.delivery.apply_changes()
+    assert bench.states() == {(4, "a@x.org"): "dead", (4, "b@x.org"): "waiting"}
+    entry = bench.entry(4, "a@x.org")
+    assert (entry.reason, entry.due_at, entry.changed_at) == (REMOVED, 0.0, NOW)
+    assert "a@x.org" in caplog.text
+    assert bench.ledger.raw(entry.key) is not None
+
+
+@pytest.mark.parametrize(
+    "bench", [{"accept": lambda message: message.subject == "m4"}], indirect=True
+)
+def test_what_is_not_accepted_is_passed_over_and_no_call(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
+    bench.deliver(4, 5)
+    assert bench.states() == {4: "handled", 5: "passed over"}
+    stats = bench.stats
+    assert (stats.new, stats.handled, stats.failed, stats.passed_over) == (1, 1, 0, 1)
+    assert caplog.text.count("is passed over: filtered") == 1
+    assert len(bench.calls) == 1
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same", "another"])
+def test_the_rest_of_a_message_is_that_of_the_same_one(bench: Bench, same: bool) -> None:
+    whole = mail("m4", body=b"x" * 999) if same else mail("other")
+    pieces = [whole[at : at + 7] for at in range(0, len(whole), 7)]
+    bench.delivery.fetch_rest = lambda _: iter(pieces)
+    rest: list[object] = []
+
+    def read(message: Message) -> None:
+        try:
+            rest.append(message.fetch_rest().raw)
+        except MessageGone as error:
+            rest.append(str(error))
+
+    bench.acts["m4"] = read
+    raw = header(mail("m4"))
+    bench.delivery.deliver_new([fetched(4, raw=raw, size=2_000, truncated=True)], bench.stats)
+    assert rest == [whole] if same else "is a different message now" in str(rest[0])
+    assert bench.entry(4).truncated
+    assert bench.entry(4).digest == digest_of(raw, truncated=True)
+
+
+@pytest.mark.parametrize(
+    ("move_to", "flags", "refused"),
+    [
+        ("Done", (), ""),
+        (None, ("\\Flagged", "Later", "$Label1"), ""),
+        ("", (), "must be another mailbox"),
+        ("inbox", (), "must be another mailbox"),
+        (None, ("two words",), "must be a flag"),
+        (None, ("\\Deleted",), "must be a flag"),
+        (None, ("\\recent",), "must be a flag"),
+        (None, ("Later", ""), "must be a flag"),
+    ],
+)
+def test_what_a_handler_may_ask_for(
+    bench: Bench, move_to: str | None, flags: tuple[str, ...], refused: str
+) -> None:
+    errors: list[str] = []
+    kept: list[Message] = []
+
+    def ask(message: Message) -> None:
+        kept.append(message)
+        try:
+            message.after(move_to=move_to, flags=flags)
+        except ConfigurationError as error:
+            errors.append(str(error))
+
+    bench.acts["m4"] = ask
+    bench.deliver(4)
+    assert [refused in error for error in errors] == ([True] if refused else [])
+    expected = "" if refused else After(move_to, flags).to_reason()
+    assert bench.entry(4).reason == expected
+    with pytest.raises(HandlerError, match="for the handler that has the message"):
+        kept[0].after(move_to="Done")
+
+
+# Workers, whose calls end when the test says so
+
+
+@dataclass(eq=False)
+class Hands:
+    """A pool whose calls are made when their end is waited for, in their order."""
+
+    bench: Bench
+    size: int = 2
+
+    def __post_init__(self) -> None:
+        self.jobs: dict[Any, None] = {}
+        self.calls: dict[Any, Any] = {}
+        self.closed = 0
+
+    def submit(self, job: Any, handler: Any, message: Message) -> None:
+        job.outcome = None
+        self.jobs[job] = None
+        self.calls[job] = (handler, message)
+
+    def ended(self) -> list[Any]:
+        return [job for job in self.jobs if job.outcome is not None]
+
+    def forget(self, job: Any) -> None:
+        self.jobs.pop(job, None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        for job in list(self.calls)[:1]:
+            job.outcome = self.bench.delivery.runner.call(*self.calls.pop(job))
+        return bool(self.ended())
+
+    def give_up_calls(self) -> None:
+        for job in list(self.calls)[1:]:
+            del self.calls[job]
+            job.outcome = Outcome(State.WAITING, "not begun", counts=False, works=None)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def hands(bench: Bench) -> Hands:
+    hands = Hands(bench)
+    bench.delivery.pool = cast(WorkerPool, hands)
+    bench.delivery.schedule = Schedule(hands.size)
+    return hands
+
+
+def test_with_workers_as_many_are_claimed_as_there_are(bench: Bench, hands: Hands) -> None:
+    claimed: list[int] = []
+    for uid in range(1, 7):
+        bench.acts[f"m{uid}"] = lambda _: claimed.append(
+            sum(state == "claimed" for state in bench.states().values())
+        )
+    assert not bench.delivery.busy
+    bench.deliver(*range(1, 7))
+    bench.delivery.linger(bench.stats)
+    assert [subject for subject, *_ in bench.calls] == [f"m{uid}" for uid in range(1, 7)]
+    assert max(claimed) == hands.size
+    assert set(bench.states().values()) == {"handled"}
+    assert (bench.stats.new, bench.stats.claimed, bench.stats.handled) == (6, 6, 6)
+    assert not bench.delivery.busy
+    assert not bench.delivery.is_behind
+
+
+def test_what_waits_for_a_worker_is_in_hand_and_leaves_less_room(
+    bench: Bench, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = bench.delivery
+    monkeypatch.setattr(hands, "wait", lambda _=None: False)
+    bench.deliver(*range(1, 8))
+    assert (len(hands.jobs), delivery.schedule.waiting) == (2, 5)
+    assert str(delivery.in_hand()) == "1:7"
+    assert delivery.is_open(bench.stats)
+    assert not delivery.is_open(PollStats())
+    assert delivery.busy
+    assert delivery.is_behind
+    assert delivery.must_pause()
+    assert delivery.room() == BATCH_MESSAGES - 5
+    monkeypatch.setattr(module, "BATCH_OCTETS", 100)
+    assert delivery.room() == 0, "they take too much memory"
+    assert bench.states() == {1: "claimed", 2: "claimed"}
+    assert delivery.orphans() == []
+    bench.ledger.commit(PutEntry(replace(bench.ledger.new_entry(9), state=State.CLAIMED)))
+    assert delivery.orphans() == [EntryKey(1, 9)]
+    bench.ledger.commit(SaveMailbox(record(2)))
+    assert str(delivery.in_hand()) == ""
+
+
+def test_a_finish_settles_what_goes_on_and_lets_the_rest_go(bench: Bench, hands: Hands) -> None:
+    waited, hands.wait = hands.wait, lambda _=None: False  # type: ignore[method-assign,assignment]
+    bench.deliver(*range(1, 6))
+    hands.wait = waited  # type: ignore[method-assign]
+    bench.acts["m1"] = raises(SystemExit(3))
+    with pytest.raises(SystemExit):
+        bench.delivery.finish(bench.stats)
+    assert [subject for subject, *_ in bench.calls] == ["m1"]
+    assert bench.states()[2] == "waiting"
+    assert bench.entry(2).attempts == 0
+    assert set(bench.states()) == {1, 2}
+    assert (hands.closed, hands.jobs, bench.delivery.schedule.waiting) == (1, {}, 0)
+    bench.delivery.wait()
+    bench.delivery.finish(bench.stats)
+
+
+def test_a_second_interruption_leaves_claims_for_the_next_poll(bench: Bench, hands: Hands) -> None:
+    def interrupted(_: object = None) -> bool:
+        raise KeyboardInterrupt
+
+    hands.wait = lambda _=None: False  # type: ignore[method-assign,assignment]
+    bench.deliver(1, 2)
+    hands.wait = interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        bench.delivery.finish(bench.stats)
+    assert (hands.closed, hands.jobs) == (1, {})
+    assert bench.delivery.orphans() == [EntryKey(1, 1), EntryKey(1, 2)]
+
+
+def test_a_handler_that_is_down_stops_the_workers_too(bench: Bench, hands: Hands) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 20)))
+    bench.deliver(*range(1, 20))
+    bench.delivery.linger(bench.stats)
+    assert FIVE <= len(bench.calls) <= FIVE + 1
+    assert bench.delivery.schedule.waiting == 0
+    assert not bench.delivery.may_claim()
+    count = len(bench.calls)
+    bench.later(5.0)
+    bench.delivery.linger(bench.stats)
+    assert len(bench.calls) == count + 1, "a probe"
+    bench.acts.clear()
+    bench.later(400.0)
+    bench.delivery.linger(bench.stats)
+    assert bench.delivery.may_claim()
+
+
+def test_due_messages_wait_for_the_workers_without_their_bytes(bench: Bench, hands: Hands) -> None:
+    bench.acts.update({f"m{uid}": raises(Defer(60)) for uid in range(1, 8)})
+    bench.deliver(*range(1, 8))
+    bench.delivery.linger(bench.stats)
+    assert set(bench.states().values()) == {"waiting"}
+    bench.acts.clear()
+    waited, hands.wait = hands.wait, lambda _=None: False  # type: ignore[method-assign,assignment]
+    bench.later(60.0)
+    assert len(hands.jobs) == 2
+    assert len(bench.delivery.due) + bench.delivery.schedule.waiting == 5
+    assert bench.delivery.schedule.waiting <= hands.size
+    assert bench.delivery.busy
+    bench.later()
+    assert len(hands.jobs) == 2, "none is given to a worker twice"
+    hands.wait = waited  # type: ignore[method-assign]
+    bench.delivery.work(bench.stats)
+    bench.delivery.linger(bench.stats)
+    assert set(bench.states().values()) == {"handled"}
+    assert len(bench.calls) == 14
