@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -144,6 +145,22 @@ def schema_of(directory: Path) -> str:
     with connect("public") as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
     return name
+
+
+def is_here() -> bool:
+    """Whether there is a PostgreSQL on this machine, and its driver."""
+    programs = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return any(programs) and importlib.util.find_spec("psycopg") is not None
+
+
+def size_of(directory: Path) -> int:
+    """Octets of the tables that belong to a directory, with their indexes and dead rows."""
+    query = (
+        "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+        "WHERE relkind = 'r' AND relnamespace = %s::regnamespace"
+    )
+    with connect("public") as connection:
+        return int(connection.execute(query, (schema_name(directory),)).fetchone()[0])
 
 
 def drop(directory: Path) -> None:
