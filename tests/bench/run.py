@@ -406,14 +406,15 @@ def growth(name: str, number: int) -> dict[str, float]:
             "last commits us": statistics.median(costs[-LIVE:]) * 1e6,
         }
         if name != "memory":
-            took = []
+            took, busy = [], []
             for _ in range(REOPENED):
-                at = time.perf_counter()
+                at, cpu_at = time.perf_counter(), time.process_time()
                 store = GROWN[name](directory)
                 store.load(mailbox)
                 took.append(time.perf_counter() - at)
+                busy.append(time.process_time() - cpu_at)
                 store.close()
-            figures["reopen ms"] = min(took) * 1e3
+            figures |= {"reopen ms": min(took) * 1e3, "of that CPU ms": min(busy) * 1e3}
         return figures
 
 
