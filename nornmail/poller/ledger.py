@@ -17,7 +17,6 @@ from itertools import islice
 
 from nornmail.errors import LeaseLost, NornmailError
 from nornmail.model import (
-    KEEPS_RAW,
     TRANSITIONS,
     Change,
     Digest,
@@ -308,10 +307,7 @@ class Ledger:
             self._pending.clear()
             raise
         for change in everything:
-            if isinstance(change, PutEntry):  # nearly all there are
-                self._learn_entry(change)
-            else:
-                self._learn(change)
+            self._learn(change)
         self._pending.clear()
         self._undelivered -= claims
         self._lease, self._in_doubt = lease, None
@@ -329,7 +325,7 @@ class Ledger:
         """
         key = change.entry.key
         earlier = self._pending.get(key)
-        if earlier is not None and change.raw is None and change.entry.state in KEEPS_RAW:
+        if earlier is not None and change.raw is None:
             change = replace(change, raw=earlier.raw)
         self._pending[key] = change
 
@@ -357,7 +353,7 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what was put down; without a lease it stays put down for the next one."""
-        if self._pending and self.held:
+        if self.held:
             self.commit()
 
     @contextmanager
@@ -546,6 +542,12 @@ class Ledger:
 
     def _learn(self, change: Change) -> None:
         """Keep the attributes equal to what was just written."""
+        if isinstance(change, PutEntry):  # nearly all there are
+            self.open.put(change)
+            entry = change.entry
+            if entry.state not in _SEEN_BEFORE:
+                self._see(entry.key, gone=entry.state is State.GONE)
+            return
         match change:
             case SaveMailbox(record):
                 moved_on = self.record is None or record.epoch.number != self.epoch.number
@@ -559,16 +561,8 @@ class Ledger:
                     self._moved[change.before] = (change.after, change.uid_validity)
                 self.open.move(change.before, change.after)
                 self._see(change.after)
-            case PutEntry():
-                self._learn_entry(change)
             case KeepRaw(key):
                 self.open.without_bytes.discard(key)
-
-    def _learn_entry(self, change: PutEntry) -> None:
-        self.open.put(change)
-        entry = change.entry
-        if entry.state not in _SEEN_BEFORE:
-            self._see(entry.key, gone=entry.state is State.GONE)
 
     def _see(self, key: EntryKey, *, gone: bool = False) -> None:
         if self.record is not None and key.epoch == self.record.epoch.number:

@@ -21,12 +21,20 @@ from nornmail.errors import (
 )
 from nornmail.events import Event
 from nornmail.model import MailboxKey
-from nornmail.outbox import transitions
+from nornmail.outbox import queue_runner, transitions
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import SendLimits
-from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState
+from nornmail.outgoing import (
+    Envelope,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+    RecipientStatus,
+)
+from nornmail.settings.fields import SENT_DAYS
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
 from nornmail.stores.sqlite import MemoryStateStore
@@ -383,13 +391,16 @@ def test_what_a_process_left_half_sent_is_unknown() -> None:
     assert desk.line.asked == []
 
 
-def test_what_waits_for_a_person_again_is_no_event() -> None:
+@pytest.mark.parametrize(
+    ("approval", "state", "events"), [("queue", "held", ["OutboxHeld"]), ("draft", "draft", [])]
+)
+def test_what_waits_for_a_person_again(approval: str, state: str, events: list[str]) -> None:
     desk = Desk()
-    desk.bring(QueueState.FAILED, approval="queue")
+    desk.bring(QueueState.FAILED, approval=approval)
     desk.store.request(OUTBOX, "k", OperatorRequest.RETRY)
     desk.runner.run_once()
-    assert desk.read().state is QueueState.HELD
-    assert desk.events == []
+    assert desk.read().state == state
+    assert [type(event).__name__ for event in desk.events] == events
 
 
 def test_a_pause_that_is_over_is_no_state_any_more() -> None:
@@ -593,3 +604,122 @@ def test_a_store_that_fails_at_a_copy_is_the_error() -> None:
     with pytest.raises(StoreError):
         desk.runner.run_once()
     assert desk.read().copy_tries == 0
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["not written", "written"])
+def test_what_was_about_to_be_sent_when_the_store_failed_is_sent_by_the_next_run(
+    behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    desk.queue()
+    commit, failures = desk.store.commit_messages, [StoreError("disk")]
+
+    def fails(lease: Any, messages: Any) -> None:
+        if failures and not behind:
+            raise failures.pop()
+        commit(lease, messages)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(desk.store, "commit_messages", fails)
+    with pytest.raises(StoreError):
+        desk.runner.run_once()
+    assert desk.read().state == ("sending" if behind else "queued")
+    desk.runner.run_once()
+    desk.runner.run_once()
+    assert desk.read().state is QueueState.SENT
+
+
+def test_requests_that_do_not_fit_any_more_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    message = desk.queue(due_at=NOW + 99.0)
+    late = [("k", OperatorRequest.SENT), ("missing", OperatorRequest.DROP)]
+    monkeypatch.setattr(desk.store, "pending_requests", lambda _: late)
+    assert desk.runner.run_once() == 99.0
+    assert desk.read() == message
+
+
+def test_a_direct_attempt_settles_what_was_left_and_saves_its_copy() -> None:
+    sent = Sent()
+    desk = Desk(sent=sent, retries=False)
+    desk.bring(QueueState.SENDING, "left")
+    desk.queue()
+    assert desk.runner.try_now("k")[0].state is QueueState.SENT
+    assert desk.read("left").state is QueueState.UNKNOWN
+    assert sent.saved == [RAW]
+
+
+def test_what_was_found_is_an_event_and_a_saved_copy_is_none() -> None:
+    desk = Desk(accept, lose(content=True), sent=Sent(has_it=True))
+    for key in "ab":
+        desk.queue(key)
+    desk.runner.run_once()
+    assert [type(event).__name__ for event in desk.events] == ["OutboxSent", "OutboxUnknown"]
+    desk.runner.run_once()
+    assert [type(event).__name__ for event in desk.events[2:]] == ["OutboxSent"]
+
+
+def test_what_was_dropped_or_is_there_needs_no_copy() -> None:
+    desk = Desk(sent=Sent())
+    recipients = (
+        Recipient("ann@example.org", RecipientStatus.ACCEPTED, 250, "OK"),
+        Recipient("bob@example.org"),
+    )
+    lease = desk.runner._lease
+    assert lease is not None
+    for key, state, more in (
+        ("dropped", QueueState.QUEUED, {"recipients": recipients}),
+        ("there", QueueState.UNKNOWN, {"copied": True}),
+    ):
+        message = replace(letter(key, due_at=NOW + 99.0), **more)
+        bring(desk.store, lease, message, state)
+    desk.store.request(OUTBOX, "dropped", OperatorRequest.DROP)
+    desk.store.request(OUTBOX, "there", OperatorRequest.SENT)
+    desk.runner.run_once()
+    assert [desk.read(key).state for key in ("dropped", "there")] == ["sent", "sent"]
+    assert [desk.read(key).copy_due_at for key in ("dropped", "there")] == [0.0, 0.0]
+
+
+def test_another_message_of_ours_is_no_draft_and_what_is_sent_is_copied_by_its_mailbox() -> None:
+    others: list[bool] = []
+
+    class Drafts(Sent):
+        def append_draft(self, raw: bytes, at: datetime) -> None: ...
+
+        def find_draft(self, own: str, answered: str, since: datetime, is_other: Any) -> str:
+            others.extend(map(is_other, (own, "<sent@example.com>", "<strange@example.com>")))
+            return "draft"
+
+    sent = Drafts()
+    desk = Desk(sent=sent)
+    desk.bring(QueueState.DRAFT, copy_due_at=NOW)
+    desk.bring(QueueState.SENT, "sent", copy_due_at=NOW)
+    desk.runner.run_once()
+    assert others == [False, True, False]
+    assert sent.saved == [RAW]
+
+
+def test_what_was_sent_long_ago_is_forgotten_a_part_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue_runner, "FORGOTTEN_AT_ONCE", 2)
+    desk = Desk(retention=float(SENT_DAYS + 1))
+    kept = Desk()
+    for one in (desk, kept):
+        for key in "abcde":
+            one.bring(QueueState.SENT, key, changed_at=NOW)
+        one.bring(QueueState.SENT, "young", changed_at=NOW + 1.0)
+        one.clock.advance((SENT_DAYS + 1) * 86_400.0 + 1.0)
+    left = []
+    for _ in range(4):
+        assert desk.runner.run_once() is None
+        left.append(desk.store.count_messages(OUTBOX, {QueueState.SENT}))
+    assert left == [4, 2, 1, 1]
+    desk.clock.advance(1.0)
+    desk.runner.run_once()
+    assert desk.store.count_messages(OUTBOX, {QueueState.SENT}) == 1, "once an hour"
+    desk.clock.advance(queue_runner.FORGET_INTERVAL - 1.0)
+    desk.runner.run_once()
+    assert desk.store.count_messages(OUTBOX, {QueueState.SENT}) == 0
+    kept.runner.run_once()
+    assert kept.store.count_messages(OUTBOX, {QueueState.SENT}) == 6

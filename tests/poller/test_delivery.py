@@ -324,12 +324,14 @@ def test_an_abandoned_claim(
 def test_mail_from_before_the_epoch_that_is_known_is_passed_over(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
     bench.deliver(4)
     second = replace(record(2), epoch=replace(record(2).epoch, boundary=9))
     bench.ledger.commit(SaveMailbox(second))
     bench.delivery.deliver_new([fetched(5, "m4"), fetched(9, "m4")], bench.stats)
     assert [subject for subject, *_ in bench.calls] == ["m4", "m4"], "at the boundary it is new"
     assert bench.stats.passed_over == 1
+    assert " is known from an earlier epoch as " in caplog.text
 
 
 @several

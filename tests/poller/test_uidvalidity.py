@@ -117,7 +117,15 @@ DAY = date(2026, 3, 1)
         (DAY, True, 999, ""),
     ],
 )
-def test_the_first_run(scene: Scene, start: Any, may_answer: bool, more: int, refused: str) -> None:
+def test_the_first_run(
+    scene: Scene,
+    start: Any,
+    may_answer: bool,
+    more: int,
+    refused: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
     cut = start_instant(DAY)
     scene.restore(a=(1, cut - 1.0), b=(2, cut), c=(3, None))
     scene.mailbox.exists_more = more - 1
@@ -137,6 +145,10 @@ def test_the_first_run(scene: Scene, start: Any, may_answer: bool, more: int, re
     assert record.epoch == Epoch(1, 7, 9, matched=True, begun_at=NOW)
     assert record.cut == {"new": NOW, DAY: cut}.get(start)
     assert str(scene.ledger.seen) == {"new": "1:3", DAY: "1"}.get(start, "")
+    said = {"new": "3 messages", DAY: "1 messages"}.get(start, "")
+    assert [line for line in caplog.messages if "passed over" in line] == (
+        [f"{said} from before start_from are passed over"] if said else []
+    )
 
 
 def test_an_empty_mailbox_needs_no_decision_although_it_could_be_answered(scene: Scene) -> None:
@@ -295,8 +307,9 @@ def test_a_message_without_a_header(
     scene: Scene, answer: bytes | None, size: int, compared: bool
 ) -> None:
     scene.begin()
-    scene.know(1, b"x" * size)
-    scene.mailbox.messages = {5: (b"x" * size, LONG_AGO)}
+    raw = b"" if size == 0 else b"\r\n".ljust(size, b"x")  # without a header, too
+    scene.know(1, raw)
+    scene.mailbox.messages = {5: (raw, LONG_AGO)}
     scene.mailbox.headers_of[5] = answer
     scene.enter(8)
     assert ("bodies" in dict(scene.mailbox.asked)) is compared
@@ -463,6 +476,14 @@ def test_what_comes_back_in_a_young_epoch_is_known(
     scene.epochs.reconcile_restored(scene.mailbox.connection, UidSet.of([uid]))
     assert scene.states(2) == ({uid: "finished"} if known else {})
     assert bool(scene.mailbox.asked) is known
+
+
+def test_what_comes_back_and_is_older_than_the_retention_is_passed_over(scene: Scene) -> None:
+    scene.begin(horizon=LONG_AGO)
+    scene.enter(8, uid_next=10)
+    scene.restore(m=(10, LONG_AGO), other=(11, LONG_AGO + 1.0))
+    scene.epochs.reconcile_restored(scene.mailbox.connection, UidSet.parse("10:11"))
+    assert str(scene.ledger.seen) == "10"
 
 
 def test_in_the_first_epoch_and_without_mail_nothing_is_asked(scene: Scene) -> None:
