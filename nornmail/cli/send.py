@@ -131,7 +131,7 @@ def run(chosen: argparse.Namespace) -> int:
         print(f"sent before, at {when}: {result.key} {result.message_id}; not sent again")
     else:
         _print(result, why, as_json=chosen.json)
-    if not chosen.subject:
+    if not chosen.subject and earlier is None:
         print(
             "nornmail: it was sent without a subject; --subject TEXT sets one",
             file=sys.stderr,

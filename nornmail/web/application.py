@@ -276,7 +276,8 @@ class _Application:
             if match is not None:
                 allowed.add(its_method)
         if not allowed:
-            raise HTTPError(HTTPStatus.NOT_FOUND, f"{path[:200]} does not exist")
+            detail = f"{path[:200]} does not exist; GET /v1/openapi.json lists all paths"
+            raise HTTPError(HTTPStatus.NOT_FOUND, detail)
         allow = ", ".join(sorted(allowed))
         detail = f"{path[:200]} supports {allow}"
         raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, detail, (("Allow", allow),))

@@ -144,6 +144,7 @@ def test_a_key_makes_it_once(desk: Desk) -> None:
         pytest.param({"body": 5}, 422, "body must be text", id="a number for a body"),
         pytest.param({"html": ["x"]}, 422, "html must be text", id="a list for HTML"),
         pytest.param({"reply_to_message_id": "a b\r\nc"}, 422, "", id="no Message-ID"),
+        pytest.param({"text": "hi"}, 422, "there is no field 'text'", id="another field"),
         pytest.param({"attachments": {}}, 422, "must be a list", id="attachments are no list"),
         pytest.param({"attachments": ["/etc/passwd"]}, 422, "object", id="a path is not read"),
         pytest.param({"attachments": [{"filename": "a"}]}, 422, "base64", id="no content"),
