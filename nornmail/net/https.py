@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nornmail.clock import Deadline, SystemClock
-from nornmail.errors import ProtocolError
+from nornmail.errors import ConnectionLost, ProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def exchange(
 
     Raises:
         ProtocolError: the answer is not HTTP.
-        ConnectionLost, OSError: there is none within the deadline.
+        OSError: there is none within the deadline.
     """
     import http.client
     import ssl
@@ -98,6 +98,10 @@ def exchange(
     except http.client.HTTPException as error:
         what = f"{request.host} does not answer in HTTP ({type(error).__name__})"
         raise ProtocolError(what) from None
+    except ConnectionLost:
+        if abort.aborted:  # by the alarm
+            raise TimeoutError(f"no answer within {seconds:g} s") from None
+        raise
     finally:
         alarm.cancel()
         abort.detach()
