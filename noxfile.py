@@ -151,6 +151,13 @@ def cuts(session: nox.Session) -> None:
 
 
 @nox.session
+def workers(session: nox.Session) -> None:
+    """The delivery suite with eight workers for every poller."""
+    session.env["NORNMAIL_TEST_WORKERS"] = "8"
+    run_pytest(session, "-k", "poller and delivery")
+
+
+@nox.session
 def kill(session: nox.Session) -> None:
     """The process is killed at every instant of a run; minutes."""
     run_pytest(session, "-m", "long", "-k", "kill")

@@ -21,6 +21,8 @@ from tests.support.server import PrivateServer
 
 USER = "agent@example.com"
 PASSWORD = "correct-horse-7%battery"
+WORKERS = "NORNMAIL_TEST_WORKERS"
+"""How many workers every poller has, but for the tests that say why they need one."""
 FILES = Path("/proc/self/fd")
 
 
@@ -54,6 +56,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
             backend = embedded(server, kind)
         proxy = stack.enter_context(before(backend))
         world = World(backend, proxy, server, tmp_path, stack, kind.store)
+        if request.node.get_closest_marker("one_worker") is None:
+            world.workers = int(os.environ.get(WORKERS, "1"))
         stack.enter_context(listening(world))
         yield world
 

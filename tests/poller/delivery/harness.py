@@ -8,7 +8,6 @@ who is behind it.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import re
 from collections import Counter
@@ -24,6 +23,7 @@ import pytest
 
 from nornmail import ImapSettings, Message, NornmailError, Poller, StateStore
 from nornmail.model import Entry, MailboxKey, State
+from nornmail.poller.workers import Job, WorkerPool
 from nornmail.testing import MailServer, Proxy
 from tests.poller.delivery.backends import Backend, OtherClient, Stored
 from tests.poller.delivery.wire import Wire
@@ -148,6 +148,7 @@ class World:
         clock: the poller's clock.
         directory: for files.
         store: of the pollers that this makes, unless a test names one.
+        workers: of the pollers that this makes, unless a test says how many.
         seen: what :meth:`note` was handed, in its order.
         others: another client of the same user.
     """
@@ -169,7 +170,9 @@ class World:
         self.directory = directory
         self.store: StateStore = {**OPENERS, **DURABLE}[store](directory)
         stack.callback(self.store.close)
+        self.workers = 1
         self.seen: list[Message] = []
+        self._begun: dict[int, int] = {}
         self.listener = Listener()
         self._stack = stack
         self._others: OtherClient | None = None
@@ -202,12 +205,25 @@ class World:
         rest = {name: value for name, value in options.items() if name not in _SETTINGS}
         rng = random.Random(1)
         own: dict[str, Any] = {"store": self.store, "clock": self.clock, "rng": rng}
-        own["workers"] = int(os.environ.get("NORNMAIL_TEST_WORKERS", "1"))
+        own["workers"] = self.workers
         if on_message is None and "inboxes" not in options:
             on_message = self.note
         poller = Poller(self.settings(**chosen), on_message=on_message, **{**own, **rest})
         self._stack.callback(poller.close)
+        pool = poller._workers[0]
+        if pool is not None:
+            self._note_order(pool)
         return poller
+
+    def _note_order(self, pool: WorkerPool) -> None:
+        """Remember the order in which calls begin: threads that run at once note theirs in any."""
+        submit = pool.submit
+
+        def submitting(job: Job, handler: Handler, message: Message) -> None:
+            self._begun[id(message)] = len(self._begun)
+            submit(job, handler, message)
+
+        pool.submit = submitting  # type: ignore[method-assign]
 
     def use(self, opener: Callable[[], StateStore]) -> None:
         """Close the store, and give the pollers that come another; it is closed after them."""
@@ -244,7 +260,7 @@ class World:
     @property
     def handed_over(self) -> list[str]:
         """The subjects of what was handed over."""
-        return subjects(self.seen)
+        return subjects(sorted(self.seen, key=lambda message: self._begun.get(id(message), 0)))
 
     # The mailbox.
 

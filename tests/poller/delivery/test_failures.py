@@ -153,6 +153,7 @@ def test_a_senseless_deferral_is_bounded(world: World, seconds: float) -> None:
     assert attempts == [1, 1]
 
 
+@pytest.mark.one_worker("counts the calls until the handler is down")
 def test_a_handler_that_is_down_is_asked_now_and_then_and_no_mail_is_spent_on_it(
     world: World,
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_handler_that_is_down_is_asked_now_and_then_and_no_mail_is_spent_on_it
     assert list(world.flags().values()) == [{"\\Seen"}] * 20
 
 
+@pytest.mark.one_worker("what fails and what comes new are called side by side")
 def test_an_outage_ends_although_all_that_still_waits_is_poison(world: World) -> None:
     world.deliver("one", "two", "three", "four")
     handler = failing_at(world, "one", "two", "three", "four", "poison")
@@ -203,6 +205,7 @@ def test_an_outage_ends_although_all_that_still_waits_is_poison(world: World) ->
     assert world.handed_over == ["new", "newer"]
 
 
+@pytest.mark.one_worker("counts the calls until the handler is down")
 def test_run_forever_waits_for_the_next_probe_of_a_handler_that_is_down(world: World) -> None:
     world.deliver(*numbered(1, 20))
     handler = failing_at(world)
@@ -232,6 +235,7 @@ async def coroutine(_message: Message) -> None:
     raise AssertionError("nobody awaits this")
 
 
+@pytest.mark.one_worker("the second message is called before the first one stops it")
 def test_a_callback_that_returns_an_awaitable_stops_the_poller(world: World) -> None:
     world.deliver("one", "two")
     poller = world.poller(coroutine)
@@ -277,6 +281,7 @@ def test_run_forever_ends_with_the_error_of_a_callback_that_returns_an_awaitable
         world.poller(coroutine).run_forever()
 
 
+@pytest.mark.one_worker("the second message is called before the first one ends it")
 @pytest.mark.parametrize(
     ("error", "attempt"),
     [

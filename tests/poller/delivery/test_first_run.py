@@ -33,6 +33,7 @@ def test_more_than_a_thousand_messages_need_a_decision(world: World) -> None:
     assert world.handed_over == numbers(1, 1_001)
 
 
+@pytest.mark.one_worker("eight messages are called before the first one ends the program")
 # The number decides, not the server.
 @embedded_only
 def test_a_thousand_messages_do_not(world: World) -> None:

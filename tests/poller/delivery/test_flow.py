@@ -22,6 +22,7 @@ def test_500_messages_arrive_once_each_in_their_order(world: World) -> None:
     assert set(map(frozenset, world.flags().values())) == {frozenset({"\\Seen"})}
 
 
+@pytest.mark.one_worker("flags are set as messages finish")
 def test_500_messages_cost_commands_by_the_batch(world: World) -> None:
     world.deliver(*numbered(1, 500))
     poller = world.poller()
@@ -34,6 +35,7 @@ def test_500_messages_cost_commands_by_the_batch(world: World) -> None:
     assert len(world.wire.commands) < 2 * batches + 12, world.wire.commands
 
 
+@pytest.mark.one_worker("several workers are given a batch, and nothing is asked for ahead")
 def test_the_next_batch_is_asked_for_while_one_is_handled(world: World) -> None:
     world.deliver(*numbered(1, 300))
     asked: list[int] = []
@@ -55,6 +57,7 @@ def test_a_handler_that_takes_its_time_finds_nothing_asked_for_ahead(world: Worl
     assert Counter(asked) == {1: 100, 2: 100, 3: 100}
 
 
+@pytest.mark.one_worker("flags are set as messages finish")
 def test_the_flags_of_a_batch_are_set_by_one_command(world: World) -> None:
     world.deliver(*numbered(1, 30))
     world.poller().poll_once()

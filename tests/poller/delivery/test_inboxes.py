@@ -83,6 +83,7 @@ def states(world: World, subject: str) -> dict[str, State]:
 # Who gets what.
 
 
+@pytest.mark.one_worker("the inboxes of different messages are called side by side")
 def test_a_message_is_handed_to_every_inbox_that_it_is_addressed_to(
     world: World, desk: Desk
 ) -> None:
@@ -307,6 +308,7 @@ def test_messages_that_wait_for_an_inbox_hold_up_nobody_else(
     assert world.states() == {State.FINISHED: 41}
 
 
+@pytest.mark.one_worker("counts the calls until the handler is down")
 def test_an_inbox_that_is_down_stops_at_five_messages_and_the_rest_waits(
     world: World, desk: Desk
 ) -> None:
@@ -440,6 +442,7 @@ CRASHES = [
 ]
 
 
+@pytest.mark.one_worker("both messages are claimed when the process ends")
 @pytest.mark.parametrize(("state", "inbox", "attempts"), CRASHES)
 def test_a_process_that_ends_between_two_inboxes_repeats_none_and_forgets_none(
     world: World,
@@ -675,6 +678,7 @@ def test_mail_of_a_removed_inbox_that_a_person_asks_for_is_dead_again(
     assert desk.given(SALES) == ["one"]
 
 
+@pytest.mark.one_worker("all messages are called before the change")
 def test_inboxes_change_between_two_messages(world: World, desk: Desk) -> None:
     world.deliver(*(letter(number, *BOTH) for number in numbers(1, 4)))
 
@@ -766,6 +770,7 @@ def test_a_backfill_that_is_cut_off_goes_on(world: World, desk: Desk) -> None:
     assert desk.given(SALES) == numbers(1, 10)
 
 
+@pytest.mark.one_worker("all claims are one commit")
 def test_a_backfill_that_is_written_down_survives_the_process(
     world: World, desk: Desk, dying: Dying
 ) -> None:

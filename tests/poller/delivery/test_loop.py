@@ -52,6 +52,7 @@ def test_stop_ends_it_from_another_thread(world: World) -> None:
     assert world.flags() == {"one": {"\\Seen"}}
 
 
+@pytest.mark.one_worker("other messages are called when it is stopped")
 def test_stop_within_a_batch_ends_it_after_the_message_it_is_at(world: World) -> None:
     world.deliver(*numbered(1, 50))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from nornmail import SqliteStateStore
 from tests.poller.delivery.harness import World, embedded_only, numbers
 
@@ -31,6 +33,7 @@ def transactions(trace: list[str]) -> list[list[str]]:
     return found
 
 
+@pytest.mark.one_worker("several claims are one transaction")
 @embedded_only  # it says nothing about the server
 def test_a_message_costs_one_transaction_of_five_statements(world: World, tmp_path: Path) -> None:
     store = SqliteStateStore(tmp_path / "state.db")

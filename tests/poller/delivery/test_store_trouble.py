@@ -68,6 +68,7 @@ def test_a_first_run_on_a_full_disk(world: World, disk: Disk) -> None:
     assert poller.poll_once().handled == 1
 
 
+@pytest.mark.one_worker("the disk is full from one call to the next")
 @pytest.mark.parametrize("at", [1, 5, 10])
 def test_what_was_handled_when_the_disk_ran_full_is_not_handed_over_again(
     world: World, disk: Disk, at: int
@@ -93,6 +94,7 @@ def test_what_was_handled_when_the_disk_ran_full_is_not_handed_over_again(
     assert list(world.flags().values()) == [{"\\Seen"}] * 10
 
 
+@pytest.mark.one_worker("the disk is full from one call to the next")
 def test_what_failed_when_the_disk_ran_full_still_waits(world: World, disk: Disk) -> None:
     world.deliver("bad", "two")
     handler = failing_at(world, "bad")
@@ -113,6 +115,7 @@ def test_what_failed_when_the_disk_ran_full_still_waits(world: World, disk: Disk
     assert handler.attempts.count(("bad", 1)) == 1
 
 
+@pytest.mark.one_worker("the disk is full from one call to the next")
 def test_run_forever_waits_until_there_is_room(world: World, disk: Disk) -> None:
     """What was handled when the disk ran full is kept, and is not handled again."""
     world.deliver("one", "two")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
 import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +20,6 @@ from nornmail import (
     MemoryStateStore,
     Message,
     PollerGroup,
-    SqliteStateStore,
 )
 from nornmail.events import Event, Handled
 from nornmail.model import MailboxKey
@@ -287,55 +282,3 @@ def test_wrong_arguments_are_refused(name: str) -> None:
     arguments: dict[str, Any] = {name: 0}
     with pytest.raises(ConfigurationError, match=name):
         PollerGroup(MemoryStateStore(), **arguments)
-
-
-MESSAGES = 10
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("mailboxes", [1, 100, 1_000])
-def test_what_many_mailboxes_cost(tmp_path: Path, mailboxes: int) -> None:
-    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    store = SqliteStateStore(tmp_path / "state.db")
-    try:
-        with MailServer() as server:
-            post = Post(server, mailboxes)
-            many = PollerGroup(store, on_message=post.handle, connects_per_host=20, threads=48)
-            for name in post.names:
-                many.add(replace(post.settings(name), poll_interval=60, timeout=60))
-                for number in range(MESSAGES):
-                    post.deliver(name, str(number))
-            begin = time.monotonic()
-            with many:
-                until_looked_at(many, 75)
-                seconds = time.monotonic() - begin
-                post.until(mailboxes * MESSAGES, 120)
-                threads = len(names_of(threading.enumerate()))
-                before, cpu = time.monotonic(), time.process_time()
-                threading.Event().wait(60)
-                idle = (time.process_time() - cpu) / (time.monotonic() - before)
-            print(
-                f"\nlooked at within {seconds:.0f} s, {threads} threads, {memory():.0f} MB, "
-                f"idle {idle:.1%} of a core (the server included)"
-            )
-        assert all(
-            sorted(seen, key=int) == list(map(str, range(MESSAGES))) for seen in post.seen.values()
-        )
-        assert threads <= 64
-    finally:
-        store.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-
-
-def until_looked_at(many: PollerGroup, seconds: float) -> None:
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while any(one.last_poll_at is None for one in many.status().values()):
-        assert time.monotonic() < end, "some mailboxes were not looked at"
-        pause.wait(0.5)
-
-
-def memory() -> float:
-    """Megabytes that this process holds, the server among them."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -232,7 +232,8 @@ def test_every_retry_that_is_due_has_its_turn(life: Life) -> None:
     assert Counter(entry.state for entry in life.entries()) == {State.FINISHED: 30}
 
 
-def test_memory_and_threads_are_bounded(life: Life) -> None:
+@pytest.mark.parametrize("messages", [500, pytest.param(10_000, marks=pytest.mark.long)])
+def test_memory_and_threads_are_bounded(life: Life, messages: int) -> None:
     most = threads = 0
 
     def handler(_message: Message) -> None:
@@ -240,9 +241,9 @@ def test_memory_and_threads_are_bounded(life: Life) -> None:
         most = max(most, sum(1 for _ in poller._cycle.delivery.schedule))
         threads = max(threads, len(names_of(threading.enumerate())))
 
-    life.deliver(*map(str, range(1, 501)))
+    life.deliver(*map(str, range(1, messages + 1)))
     poller = life.poller(handler, workers=WORKERS)
-    assert poller.poll_once().handled == 500
+    assert poller.poll_once().handled == messages
     assert most <= WORKERS + BATCH_MESSAGES
     assert threads <= WORKERS
     assert names_of(threading.enumerate()) == []
@@ -356,6 +357,63 @@ def test_a_cancelled_program_cancels_all_calls_and_none_counts(life: Life, steps
     assert [(entry.state, entry.attempts) for entry in entries] == [(State.WAITING, 0)] * WORKERS
     assert life.poller(workers=WORKERS).poll_once().handled == 10
     assert sorted(life.subjects, key=int) == list(map(str, range(1, 11)))
+
+
+@pytest.mark.parametrize(
+    "at", [pytest.param(at, marks=[pytest.mark.long] * (at % 6 != 1)) for at in range(1, 31)]
+)
+def test_cancellation_in_any_await_loses_and_repeats_nothing(life: Life, at: int) -> None:
+    done: list[str] = []
+    awaits = 0
+
+    async def main() -> None:
+        async def handler(message: Message) -> None:
+            nonlocal awaits
+            for _ in range(3):
+                awaits += 1
+                if awaits == at:
+                    running.cancel()
+                await asyncio.sleep(0)
+            done.append(message.subject)
+
+        life.deliver(*map(str, range(1, 11)))
+        running = asyncio.create_task(life.poller(handler, workers=WORKERS).run())
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+    assert {entry.attempts for entry in life.entries()} <= {0}
+    assert names_of(threading.enumerate()) == []
+    life.poller(workers=WORKERS).poll_once()
+    assert sorted([*done, *life.subjects], key=int) == list(map(str, range(1, 11)))
+
+
+def test_news_reaches_a_free_worker_in_four_round_trips_while_seven_are_busy(life: Life) -> None:
+    busy, go = threading.Semaphore(0), threading.Event()
+    handed: list[tuple[str, int]] = []
+
+    def handler(message: Message) -> None:
+        if message.subject == "quick":
+            handed.append((message.subject, len(life.server.commands)))
+            return
+        busy.release()
+        assert go.wait(SECONDS)
+
+    life.deliver(*map(str, range(1, 8)))
+    poller = life.poller(handler, workers=8, idle=True).start()
+    for _ in range(7):
+        assert busy.acquire(timeout=SECONDS)
+    life.server.wait_for_idle()
+    before = len(life.server.commands)
+    life.deliver("quick")
+    pause = threading.Event()
+    while not handed:
+        pause.wait(0.005)
+    # The end of IDLE, NOOP, the search, the sizes and the message itself.
+    commands = life.server.commands[before:]
+    assert handed[0][1] - before <= 5, commands
+    go.set()
+    poller.stop()
 
 
 def test_a_call_that_hangs_costs_a_worker_until_its_timeout(life: Life) -> None:
