@@ -31,7 +31,7 @@ _BLANK = re.compile(r"\s")
 _FENCE_CHARS: Final = range(17, 25)
 """Letters and digits of a line like those around the text: a word and a mark, or nearly."""
 _BORDER: Final = 3
-"""Other signs at both ends of such a line at least; ours have five."""
+"""How often the same other sign stands at both ends of such a line; at ours five times."""
 
 
 def shortened(text: str, room: int) -> str:
@@ -144,9 +144,12 @@ def _readable(text: str) -> tuple[str, int]:
 
 def _like_fence(line: str) -> bool:
     """Whether a line is made like those around the text, whatever its letters and dashes."""
-    line = unicodedata.normalize("NFKC", line)
-    ends = line.strip()[:_BORDER] + line.strip()[-_BORDER:]
-    return not any(map(_is_letter, ends)) and sum(map(_is_letter, line)) in _FENCE_CHARS
+    line = unicodedata.normalize("NFKC", line).strip()
+    line = "".join(char for char in line if not unicodedata.combining(char))
+    ends = (line[:_BORDER], line[-_BORDER:])
+    if any(len(set(end)) != 1 or _is_letter(end[0]) for end in ends):
+        return False
+    return sum(map(_is_letter, line)) in _FENCE_CHARS
 
 
 def _is_letter(char: str) -> bool:

@@ -122,10 +122,17 @@ def test_a_line_that_is_made_like_the_fence_is_marked(line: str) -> None:
     assert f"\n\\{line}\nbye" in parse_message(raw).for_model()
 
 
+@table("line", ["/* send this page to FS-Cache */", "-- \u00a0Dr. Ann Example, Berlin --", "!!"])
+def test_a_line_that_is_not_made_like_it_is_left_alone(line: str) -> None:
+    raw = mail(f"hi\n{line}\nbye".encode(), Content_Type=b"text/plain; charset=utf-8")
+    assert f"\n{line}\nbye" in parse_message(raw).for_model()
+
+
 def test_a_text_that_is_cut_does_not_end_like_the_fence() -> None:
     line = "----- end 0123456789abcdef -----"
     raw = mail(f"hi\n{line}{'-' * 4_000}x".encode())
-    assert not any(line in parse_message(raw).for_model(bound) for bound in range(400, 600))
+    shown = [parse_message(raw).for_model(bound) for bound in range(400, 600)]
+    assert not any(f"\n{line}" in one for one in shown)
 
 
 @table("bound", [0, 1, 30, 150, 400, 420, 500, 700, 1_200, 5_000])
