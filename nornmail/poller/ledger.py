@@ -442,18 +442,22 @@ class Ledger:
         Returns:
             For each message all its entries; the mailbox has yet to be touched for it.
         """
-        handled = {k.uid for k in self.open.keys(State.HANDLED) if not self._is_earlier(k)}
-        if not handled:
+        keys = self.open.keys(State.HANDLED)
+        if not keys:
             return []
+        number = self.epoch.number
+        handled = {key.uid for key in keys if key.epoch == number}
         uids = sorted(handled)
         if len(uids) > limit:  # messages that wait for an inbox must not take all the places
             unsettled = self.open.unsettled()
-            uids = [uid for uid in uids if (self.epoch.number, uid) not in unsettled]
-        number, messages = self.epoch.number, []
+            uids = [uid for uid in uids if (number, uid) not in unsettled]
+        messages: list[list[Entry]] = []
         for uid in uids[:limit]:
             alone = self.open.handled_alone(EntryKey(number, uid))
-            messages.append(self.siblings(uid) if alone is None else [alone])
-        return [siblings for siblings in messages if may_touch(siblings) is not None]
+            siblings = self.siblings(uid) if alone is None else [alone]
+            if alone is not None or may_touch(siblings) is not None:
+                messages.append(siblings)
+        return messages
 
     def stranded_actions(self, limit: int) -> list[Entry]:
         """Handled messages of earlier epochs that were not found again in this one."""
