@@ -32,7 +32,7 @@ from tests.bench.run import PASSWORD, USER, embedded
 from tests.poller.delivery.test_statements import statements
 
 MESSAGES = 100
-CALLS = 185
+CALLS = 175
 """Python functions that are called for a small message, with an empty handler."""
 ROUND_TRIPS = 10
 """Commands for a poll with 100 new messages, once connected."""
