@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from nornmail import PostgresStateStore
+from nornmail.errors import LeaseHeld
+from nornmail.model import MailboxKey
 from nornmail.testing.stores import StateStoreContract
+from tests.stores.support import ME
 from tests.support.postgresql import Bouncer, connect, schema_of, server
 from tests.support.require import module
 
@@ -55,8 +58,21 @@ class TestDrivers(StateStoreContract):
                 connection.execute("DROP SCHEMA public CASCADE")
                 connection.execute("CREATE SCHEMA public")
         self.store = PostgresStateStore(lambda: driver(schema))
+        self.beside = PostgresStateStore(lambda: driver(schema))
         yield
         self.store.close()
+        self.beside.close()
+
+    def test_a_process_that_waits_gets_its_share(self) -> None:
+        leases = [self.store.acquire(MailboxKey("ann@example.com", box), ME) for box in "abc"]
+        for lease in leases:
+            with pytest.raises(LeaseHeld):
+                self.beside.acquire(lease.mailbox, "other:2")
+        self.beside.renew_leases()
+        self.store.renew_leases()
+        (wanted,) = filter(self.store.is_wanted, leases)
+        self.store.release(wanted)
+        assert self.beside.acquire(wanted.mailbox, "other:2").token > wanted.token
 
     def setup_method(self) -> None:
         """The fixture opens the store."""
