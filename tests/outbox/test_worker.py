@@ -20,17 +20,18 @@ from nornmail import (
     SendLimits,
     SentMailbox,
     SmtpSettings,
-    SqliteStateStore,
     StoreError,
     events,
 )
 from nornmail.clock import SystemClock
 from nornmail.model import MailboxKey
 from nornmail.outbox import worker
-from nornmail.outgoing import Recipient, RecipientStatus
+from nornmail.outgoing import QueueState, Recipient, RecipientStatus
 from nornmail.testing import MailServer, faults
-from tests.outbox.fake import OUTBOX, UNREACHABLE, World, world
+from tests.outbox.fake import OUTBOX, UNREACHABLE, FakeServer, World, world
 from tests.smtp.scripted import SILENCE, scripted
+from tests.stores.support import DURABLE, POSTGRES
+from tests.support.clock import FakeClock
 
 SECONDS = 10.0
 """How long a test waits for what takes milliseconds."""
@@ -64,11 +65,13 @@ def until(what: Callable[[], bool]) -> None:
     raise AssertionError("it did not come to that")
 
 
-def test_it_sends_what_comes_and_what_another_process_queues(tmp_path: Path) -> None:
-    with (
-        closing(SqliteStateStore(tmp_path / "state.db")) as mine,
-        closing(SqliteStateStore(tmp_path / "state.db")) as other,
-    ):
+shared = pytest.mark.parametrize("kind", ["sqlite", POSTGRES])
+
+
+@shared
+def test_it_sends_what_comes_and_what_another_process_queues(tmp_path: Path, kind: str) -> None:
+    open_store = DURABLE[kind]
+    with closing(open_store(tmp_path)) as mine, closing(open_store(tmp_path)) as other:
         one, two = running(mine), running(other)
         with one.mailer:
             one.mailer.send(TO, "one", "one", key="one")
@@ -78,11 +81,31 @@ def test_it_sends_what_comes_and_what_another_process_queues(tmp_path: Path) -> 
         assert (len(one.server.taken), len(two.server.taken)) == (2, 0)
 
 
-def test_a_second_one_stands_by_and_takes_over(tmp_path: Path) -> None:
-    with (
-        closing(SqliteStateStore(tmp_path / "state.db")) as mine,
-        closing(SqliteStateStore(tmp_path / "state.db")) as other,
-    ):
+@shared
+def test_the_limits_hold_over_all_processes(tmp_path: Path, kind: str) -> None:
+    open_store, clock, server = DURABLE[kind], FakeClock(), FakeServer()
+    limits = SendLimits(per_minute=3, per_hour=100)
+    with closing(open_store(tmp_path)) as mine, closing(open_store(tmp_path)) as other:
+        both = [
+            world(store, clock=clock, server=server, send_limits=limits).mailer
+            for store in (mine, other)
+        ]
+        for number in range(10):
+            both[number % 2].send(TO, "hello", "hello", key=f"k{number}")
+        sent = []
+        for _ in range(4):
+            for mailer in both:
+                mailer.flush()
+            sent.append(len(server.taken))
+            clock.advance(61.0)
+        assert sent == [3, 6, 9, 10]
+        assert len(other.queued_messages(OUTBOX, {QueueState.SENT})) == 10
+
+
+@shared
+def test_a_second_one_stands_by_and_takes_over(tmp_path: Path, kind: str) -> None:
+    open_store = DURABLE[kind]
+    with closing(open_store(tmp_path)) as mine, closing(open_store(tmp_path)) as other:
         one, two = running(mine), running(other)
         one.mailer.start()
         until(lambda: one.mailer.status().state == "idle")
