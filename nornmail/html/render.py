@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from nornmail.html.css.cascade import Cascade
 from nornmail.html.css.computed import KEEPS_ROOM
-from nornmail.html.css.geometry import is_on_page
+from nornmail.html.css.geometry import FAR_RIGHT, is_on_page
 from nornmail.html.css.style import Style
 from nornmail.html.flow import Box, Flow
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
@@ -357,21 +357,24 @@ class _Page:
         if frame.box is not None:
             self._flow.close(frame.box, self._frames[-1].style if self._frames else style)
             if frame.box.is_shut and frame.lines is self.lines:
-                self._take_back(frame)
+                self._take_back(frame.start, "size")
+                links = self.result.links
+                while len(links) > frame.links:
+                    links.popitem()
         elif self._frames:  # text behind an inline element stands next to it
-            self._flow.shift += style.shift - self._frames[-1].style.shift
+            moved = style.shift - self._frames[-1].style.shift
+            self._flow.shift += moved
+            if moved <= -FAR_RIGHT and style.align:  # what is in front of it goes the other way
+                self._take_back(self.lines.line_place(), "position")
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
             self.lines.space()
 
-    def _take_back(self, frame: _Frame) -> None:
-        """Hide what was written of a box that what follows in it has shut."""
-        text = self.lines.take_back(frame.start)
-        self._keep(" ".join(word for word in text.split() if word not in _MARKS), "size")
-        links = self.result.links
-        while len(links) > frame.links:
-            links.popitem()
+    def _take_back(self, start: int, reason: str) -> None:
+        """Hide what was written since ``start``, which what follows has shut in or moved away."""
+        text = self.lines.take_back(start)
+        self._keep(" ".join(word for word in text.split() if word not in _MARKS), reason)
 
     def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:

@@ -175,6 +175,13 @@ class TextWriter:
         """Where the text is now; to be given to :meth:`address`."""
         return len(self._out)
 
+    def line_place(self) -> int:
+        """Where the text of the line began; to be given to :meth:`take_back`."""
+        at = len(self._out)
+        while not self._gap and at and self._out[at - 1] != "\n":
+            at -= 1
+        return at
+
     def take_back(self, start: int) -> str:
         """Remove the text since ``start``, as :meth:`place` has given it, and return it."""
         text = "".join(self._out[start:])

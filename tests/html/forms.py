@@ -215,6 +215,12 @@ HIDDEN: Final = {
     " style=color:#fff>{t}",
     "a table at the start of a line that ends right": "<!doctype html><div"
     " style=margin-left:-9999px;text-align:right><table><td>{t}</table>",
+    "behind what is moved on a line in the middle": "<center><b style=margin-left:-9999px>a</b>"
+    "{t}</center>",
+    "before what is moved on a line in the middle": "<center>{t}<b style=margin-left:-9999px>a</b>"
+    "</center>",
+    "before what is moved on a line that ends right": "<table><td align=right>{t}<b"
+    " style=margin-left:-9999px>a</b></table>",
     "an option with a label": "<select><option label=x>{t}</select>",
     "a later row of a grid": "<div style='display:grid;grid-template-rows:auto 0;overflow:hidden'>"
     "<p>a<p>{t}",

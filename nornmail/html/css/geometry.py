@@ -441,7 +441,7 @@ def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
     if style.has_width and (style.align or style.is_rtl):
         align = 1 - style.align if style.is_rtl else style.align
         start = style.right + (style.width - min(wide, style.width)) * align
-        start += -indent if style.is_rtl else indent * (1 - align)
+        start += -indent if style.is_rtl else (indent + min(0.0, shift)) * (1 - align)
         if start >= VIEWPORT_WIDTH:
             return False
     if start + wide <= max(0.0, style.clip_left):
