@@ -88,12 +88,12 @@ def test_it_cannot_be_hashed_because_it_can_change() -> None:
     assert "1" not in UidSet.of([1])
 
 
-def test_a_million_gaps_are_read_in_little_memory() -> None:
-    text = ",".join(map(str, range(2, 400_002, 2)))
+def test_very_many_gaps_are_read_in_little_memory() -> None:
+    text = ",".join(map(str, range(2, 100_002, 2)))
     tracemalloc.start()
     made = UidSet.parse(text)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (len(made), made.highest) == (200_000, 400_000)
-    assert peak < 10_000_000, "16 octets a range, and a part of the text at a time"
+    assert (len(made), made.highest) == (50_000, 100_000)
+    assert peak < 2_500_000, "16 octets a range, and a part of the text at a time"
     assert UidSet.parse("9,1:3,2:5,20:18") == UidSet([(1, 5), (9, 9), (18, 20)])

@@ -315,8 +315,10 @@ def test_a_server_that_hangs_does_not_hold_up_the_end(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         with user.start(*command.split(), "--log-level", "info", IMAP_PORT=port) as running:
+            listener.settimeout(SECONDS)
             connection, _ = listener.accept()
             with connection:
+                connection.settimeout(SECONDS)
                 connection.sendall(greeting)
                 if greeting:
                     connection.recv(100)

@@ -187,7 +187,9 @@ def escaped(text: str) -> str:
 
 @pytest.mark.parametrize("form", [str, escaped], ids=["as it is", "escaped"])
 @pytest.mark.parametrize("lines", ["", "\\r\\n"], ids=["on one line", "in lines"])
-@pytest.mark.parametrize("size", [767, 768, 769, 1_700_001])
+@pytest.mark.parametrize(
+    "size", [767, 768, 769, 800_001, pytest.param(1_700_001, marks=pytest.mark.long)]
+)
 def test_a_large_file_is_the_same_on_both_sides(
     desk: Desk, size: int, lines: str, form: Callable[[str], str]
 ) -> None:

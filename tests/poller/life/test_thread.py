@@ -128,6 +128,7 @@ def test_stop_waits_for_no_greeting(life: Life) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         poller = life.poller(imap={"host": "127.0.0.1", "port": port}).start()
+        listener.settimeout(20)
         connection, _ = listener.accept()
         with connection:
             assert poller.stop() is True

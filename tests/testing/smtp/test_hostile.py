@@ -14,7 +14,7 @@ from nornmail.testing.sasl import MAX_SASL_LINE
 from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PLAIN, RawClient
 
-MANY_RECIPIENTS = 10_000
+MANY_RECIPIENTS = 2_000
 
 
 def test_an_endless_line_is_refused_once_and_forgotten(server: MailServer) -> None:
@@ -25,7 +25,7 @@ def test_an_endless_line_is_refused_once_and_forgotten(server: MailServer) -> No
         assert client.codes(b"", b"NOOP") == [500, 250]
 
 
-def test_ten_thousand_recipients_are_answered_one_by_one(server: MailServer) -> None:
+def test_thousands_of_recipients_are_answered_one_by_one(server: MailServer) -> None:
     server.smtp.max_recipients = MANY_RECIPIENTS - 1
     lines = b"".join(b"RCPT TO:<%d@example.org>\r\n" % n for n in range(MANY_RECIPIENTS))
     with RawClient.to(server) as client, RawClient.to(server) as other:
