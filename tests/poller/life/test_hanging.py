@@ -37,9 +37,10 @@ class Slow:
             self.calls.append(message.subject)
             self._inside.append(message.subject)
             self.most = max(self.most, self._inside.count(message.subject))
+            hangs = self.hangs  # whoever waits for the call may change it from here on
             self._more.notify_all()
         try:
-            if self.hangs:
+            if hangs:
                 assert self.go.wait(SECONDS)
                 if self.error is not None:
                     raise self.error
