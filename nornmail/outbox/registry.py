@@ -69,7 +69,7 @@ class StoreMailers:
         self._store = store
         self._clock = clock
         # Strong references, so that a mailer that the program dropped is stopped too.
-        self._sending: list[Worker] = []
+        self._sending: dict[Worker, None] = {}
         self._outboxes: list[str] | None = None
 
     @property
@@ -93,7 +93,7 @@ class StoreMailers:
         with _lock:
             if worker in self._sending:
                 return
-            self._sending.append(worker)
+            self._sending[worker] = None
         worker.start(self)
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class StoreMailers:
             users = _stores.get(self._store)
             if users is not None:
                 users.pollers.discard(self)
-            sending, self._sending = self._sending, []
+            sending, self._sending = self._sending, {}
         for worker in sending:
             if not worker.stop(self, STOP_PATIENCE):
                 log.warning("a message is still being sent; the mailer ends after it")

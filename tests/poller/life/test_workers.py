@@ -242,7 +242,7 @@ def test_memory_and_threads_are_bounded(life: Life, messages: int) -> None:
         threads = max(threads, len(names_of(threading.enumerate())))
 
     life.deliver(*map(str, range(1, messages + 1)))
-    poller = life.poller(handler, workers=WORKERS)
+    poller = life.poller(handler, workers=WORKERS, start_from="all")
     assert poller.poll_once().handled == messages
     assert most <= WORKERS + BATCH_MESSAGES
     assert threads <= WORKERS
