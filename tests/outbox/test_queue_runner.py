@@ -487,6 +487,8 @@ def test_a_direct_attempt_forgets_the_message_whatever_comes_of_it() -> None:
         assert (str(tried.state), error) == (state, None)
         assert desk.store.message_bytes(OUTBOX, "k") is None
         assert desk.read().state == ("sent" if state == "sent" else "failed")
+        event = "OutboxSent" if state == "sent" else "OutboxFailed"
+        assert [type(one).__name__ for one in desk.events] == [event]
     with pytest.raises(LookupError, match="no message with the key other"):
         desk.runner.try_now("other")
 

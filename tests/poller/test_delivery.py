@@ -282,6 +282,20 @@ def test_when_all_that_failed_is_gone_new_mail_is_let_in(bench: Bench) -> None:
     assert bench.calls[-1][0] == "m6"
 
 
+def test_a_new_message_that_is_let_in_to_probe_fails_without_an_attempt(bench: Bench) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 9)))
+    bench.deliver(*range(1, 6))
+    for uid in range(1, 5):
+        bench.ledger.commit(PutEntry(replace(bench.entry(uid), state=State.DEAD, due_at=0.0)))
+    bench.later(5.0)
+    bench.later(10.0)
+    assert bench.delivery.may_claim(), "one alone may be poison"
+    bench.deliver(6, 7)
+    assert bench.calls[-1][0] == "m6"
+    assert (str(bench.entry(6).state), bench.entry(6).attempts) == ("waiting", 0)
+    assert 7 not in bench.states()
+
+
 # Claims that were abandoned
 
 
@@ -308,6 +322,7 @@ def test_an_abandoned_claim(
     bench.ledger.commit(PutEntry(claimed, mail("m4")))
     if not delivered:
         bench.ledger._undelivered.add(claimed.key)
+    bench.ledger.recovered = False
     bench.delivery.recover()
     entry = bench.entry(4)
     assert (str(entry.state), entry.due_at, entry.attempts) == (state, due_at, attempts)
@@ -355,6 +370,15 @@ def test_each_inbox_gets_a_message_once_and_a_stop_keeps_it_for_the_other(bench:
     assert (bench.stats.new, bench.stats.handled) == (1, 2)
     bench.delivery.deliver_new([message], bench.stats)
     assert len(bench.calls) == 2
+
+
+@several
+def test_a_message_for_two_inboxes_is_one_new_message(bench: Bench) -> None:
+    raw = b"To: a@x.org, b@x.org\r\n" + mail("m4")
+    bench.delivery.deliver_new([fetched(4, raw=raw)], bench.stats)
+    assert [inbox for _, inbox, _ in bench.calls] == ["a@x.org", "b@x.org"]
+    assert (bench.stats.new, bench.stats.handled) == (1, 2)
+    assert bench.stats.new_in == {"a@x.org": 1, "b@x.org": 1}
 
 
 @several

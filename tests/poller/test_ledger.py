@@ -328,6 +328,17 @@ def test_a_lease_that_another_has_taken_forgets_what_was_put_down(
     assert store.get(ledger.mailbox, key()) == entry(State.CLAIMED)
 
 
+def test_what_was_put_down_of_a_new_message_is_written_with_the_next_lease(
+    troubled: tuple[Ledger, Trouble],
+) -> None:
+    ledger, store = troubled
+    ledger.later(PutEntry(entry(State.WAITING, 5), RAW))
+    ledger._give_back()
+    ledger.take()
+    assert store.get(ledger.mailbox, key(5)) == entry(State.WAITING, 5)
+    assert ledger.raw(key(5)) == RAW
+
+
 def test_a_take_that_fails_keeps_no_lease(troubled: tuple[Ledger, Trouble]) -> None:
     ledger, store = troubled
     store.before["load"] = StoreError("disk")
