@@ -509,6 +509,8 @@ class PollerGroup:
                 member.busy = False
                 if member.on_shared and member.shared is not None:
                     member.shared.busy = False
+                elif member.shared is not None:
+                    member.shared.besides -= 1
                 self._polling[host] -= 1
                 resources = None
                 if error is not None:
@@ -561,6 +563,8 @@ class PollerGroup:
                     member.busy = True
                     if member.on_shared and member.shared is not None:
                         member.shared.busy = True
+                    elif member.shared is not None:
+                        member.shared.besides += 1
                     self._polling[member.settings.host] += 1
                     if not self._watched:
                         self._turn.notify()  # another thread watches the time now
@@ -590,7 +594,8 @@ class PollerGroup:
         member.on_shared = member.shared is not None and not member.shared.busy
         if member.shared is not None and member.shared.busy:
             member.waits_since = now if member.waits_since is None else member.waits_since
-            if now < member.waits_since + OWN_AFTER:
+            most = self._size if member.connections is None else max(member.connections // 2, 1)
+            if now < member.waits_since + OWN_AFTER or member.shared.besides >= most:
                 return GIVE_WAY
         else:
             member.waits_since = None

@@ -35,6 +35,7 @@ class SharedConnection:
     Attributes:
         mailboxes: those that share it; a lone one is looked at by NOOP alone.
         busy: a poller has its turn.
+        besides: pollers that use a connection of their own meanwhile.
         connection: the connection, ``None`` while there is none.
     """
 
@@ -47,6 +48,7 @@ class SharedConnection:
         self.abort = abort
         self.mailboxes: set[str] = set()
         self.busy = False
+        self.besides = 0
         self.connection: Connection | None = None
 
     @property

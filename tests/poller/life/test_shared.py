@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from nornmail import ImapSettings, MemoryStateStore, Message, PollerGroup
 from nornmail.imap.connection import LIST_STATUS
 from nornmail.poller import group as group_module
 from nornmail.poller.status import PollerState
+from nornmail.settings.providers import UNKNOWN
 from nornmail.testing import MailServer
 from tests.poller.life.harness import PASSWORD, SECONDS, USER, Gate, mail, names_of
 
@@ -134,6 +136,31 @@ def test_a_callback_that_takes_its_time_holds_up_no_other_mailbox(
         desk.deliver(BOXES[0], "after")
         desk.deliver(BOXES[1], "after")
         until(lambda: len(gate.seen) == 2 and len(desk.seen) == 3)
+        until(lambda: desk.server.live_connections == 1)
+    assert set(desk.seen.values()) == {1}
+
+
+def test_no_more_connections_are_made_than_the_provider_permits(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_module, "OWN_AFTER", 0.1)
+    monkeypatch.setattr(group_module, "provider_of", lambda _: replace(UNKNOWN, connections=2))
+    gates = [Gate("slow"), Gate("slow")]
+    for box, gate in zip(BOXES, gates, strict=False):
+        desk.group.add(desk.settings(box), on_message=gate)
+        desk.deliver(box, "slow")
+    for box in BOXES[2:]:
+        desk.group.add(desk.settings(box))
+        desk.deliver(box, "quick")
+    with desk.group:
+        for gate in gates:  # one on the connection that is shared, one on its own
+            assert gate.reached.wait(SECONDS)
+        looked = threading.Event()
+        assert not looked.wait(0.5)
+        assert desk.server.live_connections == 2
+        gates[0].go.set()
+        gates[1].go.set()
+        until(lambda: len(desk.seen) == 2)
         until(lambda: desk.server.live_connections == 1)
     assert set(desk.seen.values()) == {1}
 
