@@ -157,7 +157,7 @@ def test_no_more_connections_are_made_than_the_provider_permits(
             assert gate.reached.wait(SECONDS)
         looked = threading.Event()
         assert not looked.wait(0.5)
-        assert desk.server.live_connections == 2
+        assert desk.server.connections == 2
         gates[0].go.set()
         gates[1].go.set()
         until(lambda: len(desk.seen) == 2)
