@@ -10,7 +10,14 @@ from contextlib import closing
 from nornmail import ConfigurationError, DeadLetter, DeadLetters, Message, parse_message
 from nornmail.cli.exit_codes import OK
 from nornmail.cli.options import Parser, Settings, add_settings
-from nornmail.cli.table import Column, format_time, json_fields, print_fields, table
+from nornmail.cli.table import (
+    Column,
+    format_time,
+    json_fields,
+    print_bytes,
+    print_fields,
+    table,
+)
 
 ID_DIGITS = 12
 """Digits of an id in the table; 48 bits tell the dead letters of one store apart."""
@@ -94,7 +101,7 @@ def _row(dead_letters: DeadLetters, letter: DeadLetter) -> list[str]:
 def _show(chosen: argparse.Namespace, dead_letters: DeadLetters) -> None:
     letter = dead_letters.find(chosen.id)
     if chosen.raw:
-        sys.stdout.buffer.write(dead_letters.raw(letter))
+        print_bytes(dead_letters.raw(letter))
         return
     message = _message(dead_letters, letter, whole=True)
     if chosen.json:

@@ -17,6 +17,7 @@ from nornmail.cli.table import (
     Column,
     format_time,
     json_fields,
+    print_bytes,
     print_fields,
     printable,
     table,
@@ -176,7 +177,7 @@ def _row(message: OutboxMessage) -> list[str]:
 def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
     message = outbox.find(chosen.key, chosen.account)
     if chosen.raw:
-        sys.stdout.buffer.write(outbox.raw(message))
+        print_bytes(outbox.raw(message))
         return
     fields = json_fields(message)
     if chosen.json:

@@ -114,6 +114,12 @@ def print_fields(fields: dict[str, Any]) -> None:
             print(f"{'':{NAME_WIDTH}}  {line}")
 
 
+def print_bytes(octets: bytes) -> None:
+    """Print bytes as they are; nothing where the standard output is closed, as ``print`` does."""
+    if sys.stdout is not None:
+        sys.stdout.buffer.write(octets)
+
+
 def json_fields(record: Any) -> dict[str, Any]:
     """The fields of a record, a dataclass, as values for JSON."""
     values = asdict(record)

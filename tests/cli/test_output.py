@@ -11,7 +11,7 @@ import pytest
 
 from nornmail import Defer, parse_message
 from nornmail.cli.output import BLOCK, output_file
-from nornmail.cli.table import fit
+from nornmail.cli.table import fit, print_bytes
 from tests.support.table import table
 
 MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")
@@ -87,3 +87,10 @@ def test_a_line_for_which_there_is_no_room_is_taken_back(
 )
 def test_a_text_fills_its_columns(text: str, shown: str) -> None:
     assert fit(text, 6) == shown
+
+
+def test_bytes_for_a_closed_standard_output_are_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    print_bytes(b"Subject: Hello\r\n")
