@@ -288,6 +288,7 @@ def test_the_request_for_consent_is_as_the_provider_wants_it(tmp_path: Path) -> 
     assert dict(GOOGLE.parameters) == {"access_type": "offline", "prompt": "consent"}
 
 
+@pytest.mark.usefixtures("localhost")
 def test_discovery_is_of_the_issuer_that_was_asked_for(provider: OAuthServer) -> None:
     found = oauth_provider(provider.url + "/")
     assert found.token == f"{provider.url}/token"

@@ -11,6 +11,7 @@ from nornmail.net.diagnose import Check, check_connectivity
 from nornmail.net.tls import Endpoint, Unreachable
 
 SILENT = TimeoutError("no answer in time")
+pytestmark = pytest.mark.usefixtures("localhost")
 REFUSED = ConnectionRefusedError(111, "Connection refused")
 NO_ROUTE = OSError(101, "Network is unreachable")
 

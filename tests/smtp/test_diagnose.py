@@ -243,6 +243,7 @@ def test_a_server_that_repeats_the_password_does_not_bring_it_on_the_screen() ->
     assert PASSWORD not in repr(found)
 
 
+@pytest.mark.usefixtures("localhost")
 @pytest.mark.parametrize(
     ("kind", "advice"),
     [
