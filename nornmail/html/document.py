@@ -70,9 +70,9 @@ def visible_text(
     """
     page = _parse(html, note)
     tree, budget = page.tree, page.budget
-    if tree.has_frames or (page.rest and _TELLING.search(page.rest)):
+    if tree.has_frames or _TELLING.search(page.html, page.read):
         budget.left = -1  # frames, or a rule that was not read, may hide anything
-    is_cut = bool(page.rest)
+    is_cut = page.read < len(page.html)
     result = render(
         tree.root, tree.quirks, budget, without, is_cut=is_cut, shortens_links=shortens_links
     )
@@ -104,30 +104,30 @@ def read_page(html: str, note: Note = ignore, *, shortens_links: bool = True) ->
 
 @dataclass(slots=True)
 class _Page:
-    """A parsed page; ``rest`` is the markup that the budget did not reach."""
+    """A parsed page; of its markup the budget reached ``read`` characters."""
 
     tree: TreeBuilder
     budget: Budget
-    rest: str = ""
+    html: str
+    read: int
 
 
 def _parse(html: str, note: Note) -> _Page:
-    rest = ""
     if len(html) > MAX_HTML_CHARS:
         note("HTML over the limit")
-        html, rest = html[:MAX_HTML_CHARS], html[MAX_HTML_CHARS:]
-    budget = Budget(len(html))
+    read = min(len(html), MAX_HTML_CHARS)
+    budget = Budget(read)
     builder = TreeBuilder(budget)
-    tokenizer = Tokenizer(html, builder, budget)
+    tokenizer = Tokenizer(html[:read], builder, budget)
     try:
         tokenizer.run()
         builder.finish()
     except BudgetSpentError:
         note("HTML too costly to read")
-        rest = html[tokenizer.at :] + rest
+        read = tokenizer.at
     if tokenizer.was_cut:
         note("a tag over the limit")
-        rest = html[tokenizer.at :] + rest
+        read = tokenizer.at
     elif not tokenizer.is_whole:
         note("HTML that ends within a tag, a comment or a script")
-    return _Page(builder, budget, rest)
+    return _Page(builder, budget, html, read)

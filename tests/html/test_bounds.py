@@ -217,6 +217,16 @@ def cost(html: str) -> Cost:
     return Cost(steps[0], calls, peak)
 
 
+def test_what_is_over_the_limit_is_not_copied() -> None:
+    html = "<p>" + "a" * (8 * limits.MAX_HTML_CHARS) + "\U0001f600"  # four octets a character
+    tracemalloc.start()
+    try:
+        visible_text(html)
+        assert tracemalloc.get_traced_memory()[1] < 8 * limits.MAX_HTML_CHARS
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("part", sampled(range(PARTS), 1, ids=list("abc")))
 def test_steps_bound_the_cost(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HTML_STEPS", 10_000)  # a smaller page is as good a bomb
