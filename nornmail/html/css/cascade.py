@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, is_inked, what_hides_text
 from nornmail.html.css.geometry import push
-from nornmail.html.css.properties import IMAGE, INHERITED, UNKNOWN, Value
+from nornmail.html.css.properties import INHERITED
+from nornmail.html.css.readers import IMAGE, UNKNOWN, Value
 from nornmail.html.css.style import Style
 from nornmail.html.css.stylesheet import (
     Declared,

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from nornmail.html.css.conditions import Answer, container_applies, media_applies, supports
-from nornmail.html.css.properties import UNKNOWN, Value, expand
+from nornmail.html.css.properties import expand
+from nornmail.html.css.readers import UNKNOWN, Value
 from nornmail.html.css.selectors import (
     Compound,
     Page,
