@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import selectors
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from nornmail import ImapSettings, MemoryStateStore, Message, Poller, StateStore
+from nornmail.clock import Readable
 from nornmail.events import Event
 from nornmail.model import Entry, MailboxKey, State
 from nornmail.testing import MailServer
@@ -39,15 +41,25 @@ class StandingClock(FakeClock):
         self._moved = threading.Condition()
         self._waiting: list[float] = []
 
-    def wait(self, event: threading.Event, seconds: float) -> None:
+    def _wait(self, is_over: Callable[[], bool], seconds: float) -> None:
         with self._moved:
             until = self._monotonic + seconds
             self._waiting.append(seconds)
             self.waits.append(seconds)
             self._moved.notify_all()
-            while not event.is_set() and self._monotonic < until:
+            while not is_over() and self._monotonic < until:
                 self._moved.wait(TICK)
             self._waiting.remove(seconds)
+
+    def select(self, readers: Sequence[Readable], seconds: float) -> None:
+        """Return when a reader has something, too: what a server says needs no clock."""
+        with selectors.DefaultSelector() as selector:
+            for reader in readers:
+                selector.register(reader.fileno(), selectors.EVENT_READ)
+            self._wait(lambda: bool(selector.select(0)), seconds)
+
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        self._wait(event.is_set, seconds)
 
     def advance(self, seconds: float) -> None:
         with self._moved:
