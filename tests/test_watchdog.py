@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import watchdog
 from tests.support.suite import run_pytest
 
 SUITE = """
+import contextlib
 import socket
 import threading
 
@@ -48,6 +50,18 @@ def test_a_teardown(never_gone):
     pass
 
 
+@pytest.fixture
+def two_never_gone():
+    with contextlib.ExitStack() as stack:
+        stack.callback(threading.Event().wait)
+        stack.callback(threading.Event().wait)
+        yield
+
+
+def test_two_teardowns(two_never_gone):
+    pass
+
+
 def test_after_them():
     pass
 """
@@ -70,8 +84,18 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.param("ERROR test_hanging.py::test_a_setup", id="a fixture waits"),
         pytest.param("the setup took longer than 0.2 s", id="the setup is named"),
         pytest.param("ERROR test_hanging.py::test_a_teardown", id="a fixture does not end"),
-        pytest.param("2 failed, 2 passed, 2 errors", id="the next test runs"),
+        pytest.param("ERROR test_hanging.py::test_two_teardowns", id="the next thing hangs, too"),
+        pytest.param("2 failed, 3 passed, 3 errors", id="the next test runs"),
     ],
 )
 def test_what_hangs_fails_by_itself(output: str, expected: str) -> None:
     assert expected in output
+
+
+def test_the_end_of_the_run_is_set_anew_when_a_test_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends = [(1.0, 2.0)]
+    monkeypatch.setattr(watchdog, "_ends", ends)
+    watchdog.pytest_exception_interact()
+    assert ends == []

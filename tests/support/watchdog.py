@@ -31,6 +31,10 @@ ENVIRONMENT = "NORNMAIL_TEST_SECONDS"
 GRACE = 30.0
 """Seconds after the limit until the whole run may end, where a test cannot be interrupted."""
 
+AGAIN = 5.0
+"""Seconds after which a phase is interrupted again: of several things that end with a test the next
+one may hang, too."""
+
 RENEWED = 0.5
 """The part of the time until that end after which it is put off again: to do so means a thread that
 ends and another that starts, which is too dear for every phase of every test."""
@@ -85,13 +89,19 @@ def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
         pytest.fail(f"{phase} took longer than {seconds:g} s; every thread:\n{stacks()}")
 
     before = signal.signal(signal.SIGALRM, fail)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, AGAIN))
     _put_off_the_end((seconds + GRACE) / RENEWED, item.config)
     try:
         return (yield)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact() -> None:
+    """Note that pytest has cancelled the end of the run, as it does for each test that fails."""
+    _ends.clear()
 
 
 def _never_end() -> None:
