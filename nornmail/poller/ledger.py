@@ -267,8 +267,17 @@ class Ledger:
         self.recovered = True
 
     def release(self) -> None:
-        """Give the lease back, after what is still to be written down."""
+        """Give the lease back, after what is still to be written down.
+
+        Where an exception of a signal fell into a commit, the lease is taken once more for that:
+        else the next process would find claims of messages that were handled.
+        """
         try:
+            if self._in_doubt is not None and self._pending:
+                try:
+                    self.take()
+                except NornmailError as error:
+                    log.warning("%s: an outcome is not written: %s", self.mailbox, error)
             self.flush()
         finally:
             self._give_back()

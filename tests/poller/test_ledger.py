@@ -370,6 +370,20 @@ def test_what_waits_is_written_before_the_lease_is_given_back(
     assert store.get(ledger.mailbox, key()) == entry(State.FINISHED)
 
 
+def test_an_outcome_whose_commit_was_interrupted_is_written_at_the_release(
+    troubled: tuple[Ledger, Trouble],
+) -> None:
+    ledger, store = troubled
+    ledger.later(PutEntry(entry(State.HANDLED)))
+    store.before["commit"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        ledger.flush()
+    ledger.release()
+    assert store.get(ledger.mailbox, key()) == entry(State.HANDLED)
+    assert not ledger.held
+    assert store.released == [1, 2]
+
+
 def test_a_release_that_was_interrupted_is_done_by_the_next_take(
     troubled: tuple[Ledger, Trouble],
 ) -> None:

@@ -169,16 +169,20 @@ def test_stop_lets_the_calls_in_hand_finish_and_begins_no_other(life: Life) -> N
 
 def test_ctrl_c_lets_the_calls_in_hand_finish(life: Life) -> None:
     seen: list[str] = []
-    together = threading.Barrier(WORKERS)
+    together, interrupted = threading.Barrier(WORKERS), threading.Event()
 
     def handler(message: Message) -> None:
         if together.wait(SECONDS) == 0:
             os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted.wait(SECONDS)
         seen.append(message.subject)
 
+    def interrupt(_number: int, _frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
     life.deliver(*map(str, range(1, WORKERS + 1)))
-    # A shell's background job ignores SIGINT, and Python then sets no handler.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
             life.poller(handler, workers=WORKERS).run_forever()
