@@ -294,7 +294,7 @@ class PostgresStateStore(SqlStateStore):
 
     def _migrate(self) -> None:
         """Bring the schema to the newest version: once, whoever else starts at the same time."""
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             execute("SELECT pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
             execute("CREATE TABLE IF NOT EXISTS nornmail_version (version BIGINT NOT NULL)")
             execute(_WAITING)
@@ -367,7 +367,7 @@ class PostgresStateStore(SqlStateStore):
         Raises:
             StoreError: the server cannot be reached.
         """
-        with self._locked():
+        with self._locked(), self._guard:
             for held, let_others in list(self._leases.values()):
                 if held() is None:  # its holder is gone without giving it back
                     let_others()

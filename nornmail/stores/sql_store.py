@@ -8,6 +8,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
@@ -150,7 +151,7 @@ class SqlStateStore(StateStore, ABC):
     # Leases
 
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
-        with self._locked():
+        with self._locked(), self._guard:
             self._refuse_second(mailbox)
             let_others = self._exclude_others(mailbox, owner)
             try:
@@ -212,7 +213,7 @@ class SqlStateStore(StateStore, ABC):
         return self._first(rows.read_record, rows.SELECT_RECORD, mailbox)
 
     def seen_uids(self, mailbox: MailboxKey, epoch: int) -> UidSet:
-        with self._locked():
+        with self._locked(), self._guard:
             uids = self._all(_only, rows.SELECT_UIDS, mailbox, epoch)
             ranges = self._all(tuple, rows.SELECT_RANGES, mailbox, epoch)
             return UidSet([*((uid, uid) for uid in uids), *ranges])
@@ -228,7 +229,7 @@ class SqlStateStore(StateStore, ABC):
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
         most = rows.NO_LIMIT if limit is None else limit
-        with self._locked():
+        with self._locked(), self._guard:
             # State by state, since the index has them in order that way.
             by_state = [
                 self._all(rows.read_entry, rows.entries_in_state(state), mailbox, state.value, most)
@@ -243,7 +244,7 @@ class SqlStateStore(StateStore, ABC):
     def _count(
         self, mailbox: MailboxKey, states: Iterable[Any], query: Callable[[Any, str], str]
     ) -> int:
-        with self._locked():
+        with self._locked(), self._guard:
             counts = [
                 self._first(_only, query(state, "count(*)"), mailbox, state.value) or 0
                 for state in set(states)
@@ -263,7 +264,7 @@ class SqlStateStore(StateStore, ABC):
         return self._all(rows.read_entry, rows.entries_without_raw(state), mailbox, state.value)
 
     def mailboxes(self) -> list[MailboxKey]:
-        with self._locked():
+        with self._locked(), self._guard:
             known = map(rows.read_mailbox, self._connection.execute(rows.SELECT_MAILBOXES))
             return sorted(
                 (mailbox for mailbox in known if not mailbox.is_outbox),
@@ -284,7 +285,7 @@ class SqlStateStore(StateStore, ABC):
     # The state of mailboxes: writing
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        with self._guard:
+        with self._locked(), self._guard:
             if not changes:
                 self._check_lease(lease)
                 return
@@ -297,7 +298,7 @@ class SqlStateStore(StateStore, ABC):
                         self._apply(mailbox, change)
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             mailbox = self._check_lease(lease)
             arguments = (mailbox, before, before, limit)
             forgotten = execute(rows.SELECT_FORGOTTEN_ENTRIES, arguments).fetchall()
@@ -317,7 +318,7 @@ class SqlStateStore(StateStore, ABC):
             return len(forgotten)
 
     def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             number = self._id(mailbox)
             check_retry(key, None if number is None else self._state(number, key))
             execute(rows.INSERT_ASKED, rows.write_key(number or 0, key))
@@ -403,11 +404,11 @@ class SqlStateStore(StateStore, ABC):
     # Inboxes
 
     def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             execute(rows.REPLACE_INBOX, rows.write_inbox(self._known_id(mailbox), record))
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), write_text(name)))
             return bool(deleted.rowcount)
 
@@ -417,7 +418,7 @@ class SqlStateStore(StateStore, ABC):
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        with self._locked(), self._transaction():
+        with self._locked(), self._guard, self._transaction():
             outbox = self._id(MailboxKey.of_outbox(message.outbox))
             known = self._find(outbox, message.outbox, message.key)
             if known is not None:
@@ -452,7 +453,7 @@ class SqlStateStore(StateStore, ABC):
         return int(number)
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
-        with self._locked(), self._transaction():
+        with self._locked(), self._guard, self._transaction():
             outbox = self._check_lease(lease)
             for message in messages:
                 self._replace(outbox, lease.mailbox.account, message)
@@ -471,7 +472,7 @@ class SqlStateStore(StateStore, ABC):
             execute(rows.UPDATE_REQUEST, (None, number))
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             check_request(None if known is None else known[2], request)
             if known is not None and known[1] is not request:
@@ -490,7 +491,7 @@ class SqlStateStore(StateStore, ABC):
         amended: Callable[[QueuedMessage | None], QueuedMessage | None],
     ) -> bool:
         """Change a message without the lease; return whether there was anything to change."""
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             after = amended(None if known is None else known[2])
             if known is None or after is None:
@@ -499,7 +500,7 @@ class SqlStateStore(StateStore, ABC):
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
-        with self._locked(), self._transaction() as execute:
+        with self._locked(), self._guard, self._transaction() as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
             forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (number, before, limit)).fetchall()
             for message, queued_at, recipients in forgotten:
@@ -540,7 +541,7 @@ class SqlStateStore(StateStore, ABC):
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
         most = rows.NO_LIMIT if limit is None else limit
-        with self._locked():
+        with self._locked(), self._guard:
             # State by state, since the index has them in order that way.
             by_state = [
                 self._messages(rows.messages_in_order(state), outbox, state.value, most)
@@ -560,7 +561,7 @@ class SqlStateStore(StateStore, ABC):
         return self._messages(rows.SELECT_COPIES, outbox)
 
     def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
-        with self._locked():
+        with self._locked(), self._guard:
             selected = self._connection.execute(
                 rows.SELECT_BY_MESSAGE_ID, (write_text(message_id),)
             )
@@ -583,7 +584,7 @@ class SqlStateStore(StateStore, ABC):
         return self._all(_only, rows.SELECT_SUBMISSIONS, mailbox, since, limit)
 
     def outboxes(self) -> list[str]:
-        with self._locked():
+        with self._locked(), self._guard:
             selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,))
             return sorted(read_text(name) for (name,) in selected)
 
@@ -614,7 +615,7 @@ class SqlStateStore(StateStore, ABC):
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
     ) -> list[T]:
         """All values of a query whose first argument is the mailbox; none where it is unknown."""
-        with self._locked():
+        with self._locked(), self._guard:
             number = self._id(mailbox)
             if number is None:
                 return []
@@ -625,7 +626,7 @@ class SqlStateStore(StateStore, ABC):
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
     ) -> T | None:
         """The first value of such a query, ``None`` where it has none."""
-        with self._locked():
+        with self._locked(), self._guard:
             number = self._id(mailbox)
             row = number and self._connection.execute(query, (number, *arguments)).fetchone()
             return read(row) if row else None
@@ -652,9 +653,19 @@ class SqlStateStore(StateStore, ABC):
             raise StoreError(f"the state store could not keep {mailbox}")
         return number
 
-    def _locked(self) -> _Guard:
-        """No other thread reads or writes within; errors of the database become StoreError."""
-        return self._guard
+    def _locked(self) -> AbstractContextManager[object]:
+        """No other thread reads or writes within.
+
+        It is a lock of the interpreter's own, which the exception of a signal cannot leave locked:
+        it falls before the lock is taken or into the block. In a function of ours it could fall
+        right behind the call that takes it.
+
+        Raises:
+            StoreError: the lock may be held by a thread of the process that was forked.
+        """
+        if self._process != os.getpid():
+            SqlStateStore._check_usable(self)
+        return self._mutex
 
     def _unusable(self) -> str | None:
         """The reason for which nothing can be done with the store, ``None`` where it can."""
@@ -674,7 +685,7 @@ class SqlStateStore(StateStore, ABC):
 
 
 class _Guard:
-    """Lets one thread at a time work with a store. One object serves all, also nested."""
+    """Refuses what a store cannot do any more; errors of the database become StoreError."""
 
     __slots__ = ("_store",)
 
@@ -682,19 +693,9 @@ class _Guard:
         self._store = store
 
     def __enter__(self) -> None:
-        mutex = self._store._mutex
-        if not mutex.acquire(blocking=False):
-            # In a forked child it may be held by a thread that is not there.
-            SqlStateStore._check_usable(self._store)
-            mutex.acquire()
-        try:
-            self._store._check_usable()
-        except BaseException:
-            mutex.release()
-            raise
+        self._store._check_usable()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._store._mutex.release()
         if isinstance(error, Exception):
             translated = self._store._store_error(error)
             if translated is not None:

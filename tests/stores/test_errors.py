@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -188,6 +189,45 @@ def test_a_store_in_a_forked_child_is_refused_although_a_thread_of_the_parent_wo
     done.set()
     thread.join()
     store._process = os.getpid()
+    store.close()
+
+
+INTERRUPTIONS = 50
+
+
+class Interrupted(BaseException):
+    """What the handler of a signal raises."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGVTALRM"), reason="there is no such timer")
+def test_the_exception_of_a_signal_leaves_no_lock_behind(tmp_path: Path) -> None:
+    store = SqliteStateStore(tmp_path / "a.db")
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            store.load(INBOX)
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    def read_until_interrupted(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+        while True:
+            store.load(INBOX)
+
+    thread = threading.Thread(target=work)
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    thread.start()
+    try:
+        for number in range(INTERRUPTIONS):
+            with pytest.raises(Interrupted):
+                read_until_interrupted(0.0005 + number * 1e-5)
+            assert not store._mutex._is_owned()  # type: ignore[attr-defined]
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+        over.set()
+        thread.join()
     store.close()
 
 
