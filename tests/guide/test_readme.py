@@ -13,9 +13,21 @@ import nornmail
 from nornmail.testing import MailServer
 
 README = Path(__file__).parents[2] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+TEXT = README.read_text("utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 PROGRAMS = [block for block in BLOCKS if "run_forever" in block]
 USER, KIM = "agent@example.com", "kim@example.org"
+
+
+def test_under_test_it_is_one_line_that_installs_and_runs_the_tests() -> None:
+    """.ci/run and every newcomer run that line to the letter: its heading is a name as well."""
+    section = re.search(r"^## Test it\n(.*?)^## ", TEXT + "## ", re.DOTALL | re.MULTILINE)
+    assert section, "README.md has no section '## Test it'"
+    block = re.search(r"^```sh\n(.*?)^```", section[1], re.DOTALL | re.MULTILINE)
+    assert block, "the section '## Test it' has no command"
+    (command,) = block[1].splitlines()
+    assert "pip install" in command
+    assert command.endswith("-m pytest")
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=["the first", "the one that answers"])
