@@ -37,11 +37,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clocks."""
 
-    def wall(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+    wall = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
     def wait(self, event: threading.Event, seconds: float) -> None:
         event.wait(seconds)

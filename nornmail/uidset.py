@@ -134,7 +134,7 @@ class UidSet:
         left = UidSet()
         lows, highs = left._lows, left._highs
         holes, ends = other._lows, other._highs
-        if self == other:  # nothing is new, as a rule
+        if self._lows == holes and self._highs == ends:  # nothing is new, as a rule
             return left
         if not holes or not self._lows or self._lows[0] > ends[-1] or self._highs[-1] < holes[0]:
             left.update(self)
