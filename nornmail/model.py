@@ -252,6 +252,8 @@ class Entry:
         size: octets, as the server counted them (RFC822.SIZE).
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where the server gave none.
         truncated: only the headers were delivered.
+        verified_sender: the address in From, as :func:`nornmail.message.addresses.comparable` has
+            it; ``""`` until the message was read, and where the sender is not verified.
         changed_at: when this value was made, in seconds since 1970 UTC.
     """
 
@@ -267,6 +269,7 @@ class Entry:
     size: int = 0
     received_at: float | None = None
     truncated: bool = False
+    verified_sender: str = ""
     changed_at: float = 0.0
 
     def having(self, **changes: Any) -> Entry:

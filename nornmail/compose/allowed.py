@@ -10,12 +10,11 @@ from typing import Final
 from nornmail.compose.addresses import checked_address
 from nornmail.compose.reply import participants
 from nornmail.errors import ComposeError, ConfigurationError, RecipientNotAllowed
+from nornmail.message.addresses import comparable
 from nornmail.message.message import Message
 from nornmail.outgoing import Envelope
 from nornmail.settings.domains import DomainRules
 
-_LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-"""ASCII alone: the lower case of a Kelvin sign is a k, and would be another address."""
 CORRESPONDENTS: Final = "correspondents"
 """Stands for whoever wrote to us with a verified sender, or is in the thread."""
 _RELAYED: Final = re.compile(r"[%!@:,;<>\\\s]")
@@ -63,7 +62,7 @@ class AllowedRecipients:
         self,
         envelope: Envelope,
         messages: Iterable[Message] = (),
-        is_in_thread: Callable[[str], bool] = lambda address: False,
+        is_correspondent: Callable[[str], bool] = lambda address: False,
     ) -> None:
         """Check every recipient of a composed message.
 
@@ -74,7 +73,8 @@ class AllowedRecipients:
             envelope: of the message.
             messages: those that it answers, or that are being handled. Only one whose sender is
                 verified names correspondents: From, To and Cc; Reply-To does not.
-            is_in_thread: whether an address got mail of ours in the same thread before.
+            is_correspondent: whether an address is a verified sender who wrote to us before, or got
+                mail of ours in the same thread.
 
         Raises:
             RecipientNotAllowed: one of them is not allowed.
@@ -91,7 +91,7 @@ class AllowedRecipients:
             is_relayed = self._domain_rules.allow and _RELAYED.search(_plain(local))
             if is_relayed or self._domain_rules.refusal(domain):
                 raise RecipientNotAllowed(address)
-            is_known = form in known or (self._correspondents and is_in_thread(form))
+            is_known = form in known or (self._correspondents and is_correspondent(form))
             if not is_known and not self._all and not self._covers(form):
                 raise RecipientNotAllowed(address)
 
@@ -104,8 +104,3 @@ class AllowedRecipients:
 
 def _plain(local: str) -> str:
     return unicodedata.normalize("NFKC", local)
-
-
-def comparable(address: str) -> str:
-    """The form in which addresses are compared: the case of ASCII letters does not matter."""
-    return address.translate(_LOWER)

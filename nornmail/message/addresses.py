@@ -7,6 +7,7 @@ or replaces its neighbour: ``alice@legit.example <bob@evil.example>`` is bob.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
@@ -355,6 +356,18 @@ def _without_comments(text: str) -> str:
         if at < 0:
             return "".join(out)
     return "".join(out) + text[at:]
+
+
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+"""ASCII alone: the lower case of a Kelvin sign is a k, and would be another address."""
+
+
+def comparable(address: str) -> str:
+    """The form in which addresses are compared where another one must not pass for the same.
+
+    The case of ASCII letters does not matter, and everything else does.
+    """
+    return address.translate(_LOWER)
 
 
 def canonical(address: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from nornmail import context
 from nornmail.clock import Clock, utc_datetime
 from nornmail.compose.addresses import to_addresses
-from nornmail.compose.allowed import AllowedRecipients, comparable
+from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.headers import address_list
@@ -28,7 +28,7 @@ from nornmail.errors import (
     SendUnknown,
 )
 from nornmail.events import Event, outbox_event
-from nornmail.message.addresses import Address
+from nornmail.message.addresses import Address, comparable
 from nornmail.message.message import Message
 from nornmail.outbox.send_result import OutgoingMessage, SendResult, result_of
 from nornmail.outbox.transitions import CLOCK_SLACK, DAY, HOUR
@@ -266,7 +266,11 @@ class Enqueuer:
         if self._allowed is not None:
             thread = composed.thread_id
             self._allowed.check(
-                composed.envelope, order.messages, lambda address: self._wrote_to(address, thread)
+                composed.envelope,
+                order.messages,
+                lambda address: (
+                    self._store.has_verified_sender(address) or self._wrote_to(address, thread)
+                ),
             )
         approval = order.approval or self._needed_approval(order, composed)
         _check_approval(approval, self._has_drafts)

@@ -139,7 +139,8 @@ class Mailer:
         answer_limits: how many replies a correspondent, and a thread, gets per hour and day.
         max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
         allowed_recipients: addresses, and domains as ``@example.com``, that mail may go to, and
-            ``"correspondents"`` for whoever wrote with a verified sender or is in the thread;
+            ``"correspondents"`` for whoever wrote with a verified sender, as long as the store
+            keeps the entry of the message, or is in the thread;
             others raise :class:`~nornmail.errors.RecipientNotAllowed`. An empty list refuses all;
             ``None`` takes those of the settings, else allows all.
         account: the outbox's name in the store; by default ``username@host``.

@@ -443,7 +443,7 @@ class Delivery:
             if outcome.state is State.HANDLED or rejected:
                 log.info("%s: the handler ended after its timeout", self._ref(entry))
                 claimed = replace(entry, state=State.CLAIMED)
-                settled = self._settled(claimed, outcome, entry.message_id)
+                settled = self._settled(claimed, outcome, entry.message_id, entry.verified_sender)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
                 self._count(settled, outcome, Job([], b"", stats, new=False), stats)
         for delivery_id in late:
@@ -572,9 +572,13 @@ class Delivery:
 
     def _claimed_message(self, entry: Entry, job: Job) -> Message:
         """The message that a handler is called with."""
+        from nornmail.message.addresses import comparable
+
         message = self._message(entry, job.raw, job.flags)
         self.before_handler(message)
         job.message_id = message.message_id
+        if self.authserv_id and (verdict := message.authentication).is_aligned():
+            job.verified_sender = comparable(verdict.author)
         return message
 
     def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:
@@ -587,7 +591,7 @@ class Delivery:
             return None
         if not job.counts:
             outcome = replace(outcome, counts=False)
-        settled = self._settled(job.claimed, outcome, job.message_id)
+        settled = self._settled(job.claimed, outcome, job.message_id, job.verified_sender)
         keep = job.raw if settled.state in KEEPS_RAW else None
         self.ledger.settle(PutEntry(settled, raw=keep))
         self._count(settled, outcome, job, stats)
@@ -648,9 +652,10 @@ class Delivery:
                 raise ConfigurationError("flags", flag, accepted)
         handling.after = After(move_to, flags).to_reason()
 
-    def _settled(self, entry: Entry, outcome: Outcome, message_id: str) -> Entry:
+    def _settled(self, entry: Entry, outcome: Outcome, message_id: str, sender: str) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:
-            return self._failed(entry.having(message_id=message_id), outcome.reason)
+            read = entry.having(message_id=message_id, verified_sender=sender)
+            return self._failed(read, outcome.reason)
         now = self.ledger.clock.wall()
         due_at = 0.0
         if outcome.state is State.WAITING:
@@ -662,6 +667,7 @@ class Delivery:
             reason=outcome.reason[:REASON_LENGTH],
             due_at=due_at,
             message_id=message_id,
+            verified_sender=sender,
             changed_at=now,
         )
 

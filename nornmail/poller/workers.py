@@ -175,7 +175,7 @@ class Job:
         counts: whether a failure counts as an attempt; a probe's does not.
         others: changes that are written with its first claim.
         claimed: the entry whose handler is being called.
-        message_id: of the message, once it was read.
+        message_id, verified_sender: of the message, once it was read.
         outcome: of that call, once it has ended.
         delivered: an inbox has had it.
         let_in: it was claimed to find out whether a handler that is down works again.
@@ -190,6 +190,7 @@ class Job:
     others: list[PutEntry] = field(default_factory=list)
     claimed: Entry | None = None
     message_id: str = ""
+    verified_sender: str = ""
     outcome: Outcome | None = None
     delivered: bool = False
     let_in: bool = False

@@ -131,7 +131,7 @@ def write_entry(entry: Entry) -> Any:
             write_text(entry.digest.header),
             None if body is None else write_text(body),
         ]
-    for name in ("reason", "message_id"):
+    for name in ("reason", "message_id", "verified_sender"):
         text = getattr(entry, name)
         if text:
             value[name] = write_text(text)
@@ -160,6 +160,7 @@ def read_entry(value: Any) -> Entry:
         size=value.get("size", 0),
         received_at=value.get("received_at"),
         truncated=value.get("truncated", False),
+        verified_sender=read_text(value.get("verified_sender", "")),
         changed_at=value["changed_at"],
     )
 

@@ -318,6 +318,12 @@ class InboxStore(Protocol):
 class StateStore(MailboxStore, OutboxStore, InboxStore, Protocol):
     """Everything that a poller, a mailer and a program with inboxes of its own keep."""
 
+    def has_verified_sender(self, address: str) -> bool:
+        """Whether an entry of any mailbox has this :attr:`~nornmail.model.Entry.verified_sender`.
+
+        Its cost does not grow with the store.
+        """
+
 
 # The changes that every store refuses, as pure functions.
 

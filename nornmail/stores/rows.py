@@ -142,7 +142,7 @@ KEY_COLUMNS = 4
 _IS_KEY = "mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
 _VALUES = (
     "uid_validity, state, delivery_id, attempts, due_at, reason, header_digest, body_digest, "
-    "message_id, size, received_at, truncated, changed_at"
+    "message_id, size, received_at, truncated, changed_at, verified_sender"
 )
 COLUMNS = f"epoch, uid, inbox, {_VALUES}"
 # A string that UTF-8 cannot hold is a BLOB, and would come after all others.
@@ -163,6 +163,7 @@ SELECT_BY_DIGEST = (
     f"SELECT {COLUMNS} FROM entry INDEXED BY entry_digest "
     f"WHERE mailbox = ? AND header_digest = ? AND epoch < ? ORDER BY {_BY_KEY}"
 )
+SELECT_VERIFIED_SENDER = "SELECT 1 FROM entry WHERE verified_sender = ? LIMIT 1"
 SELECT_UIDS = "SELECT uid FROM entry WHERE mailbox = ? AND epoch = ? AND state <> 'gone'"
 SELECT_STATE = f"SELECT state FROM entry WHERE {_IS_KEY}"
 UPDATE_ENTRY = f"UPDATE entry SET {_set(_VALUES)} WHERE {_IS_KEY}"
@@ -220,7 +221,7 @@ def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
     return update, write_progress
 
 
-_PROGRESS = "state, attempts, due_at, reason, message_id, changed_at"
+_PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
 
 
 def write_progress(mailbox: int, entry: Entry) -> Row:
@@ -234,6 +235,7 @@ def write_progress(mailbox: int, entry: Entry) -> Row:
         entry.reason,
         entry.message_id,
         entry.changed_at,
+        entry.verified_sender or None,
         mailbox,
         key.epoch,
         key.uid,
@@ -247,6 +249,7 @@ def write_progress(mailbox: int, entry: Entry) -> Row:
         entry.received_at,
     )
     texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
+    texts += entry.verified_sender
     return row if texts.isascii() else _encoded(row)  # nearly always it is
 
 
@@ -310,8 +313,10 @@ def write_entry(mailbox: int, entry: Entry) -> Row:
         entry.received_at,
         1 if entry.truncated else 0,
         entry.changed_at,
+        entry.verified_sender or None,
     )
     texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
+    texts += entry.verified_sender
     return row if texts.isascii() else _encoded(row)  # nearly always it is
 
 
@@ -320,7 +325,7 @@ def read_entry(row: Row) -> Entry:
     if bytes in map(type, row):
         row = tuple(read_text(value) if isinstance(value, bytes) else value for value in row)
     epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, reason, *rest = row
-    header, body, message_id, size, received_at, truncated, changed_at = rest
+    header, body, message_id, size, received_at, truncated, changed_at, sender = rest
     return Entry(
         key=EntryKey(epoch, uid, inbox),
         uid_validity=uid_validity,
@@ -334,6 +339,7 @@ def read_entry(row: Row) -> Entry:
         size=size,
         received_at=received_at,
         truncated=bool(truncated),
+        verified_sender=sender or "",
         changed_at=changed_at,
     )
 

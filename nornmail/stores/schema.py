@@ -103,6 +103,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE letter ADD COLUMN approval TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE letter ADD COLUMN decision TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        # Who wrote to us: a mailer may be allowed to write to them.
+        "ALTER TABLE entry ADD COLUMN verified_sender TEXT",
+        """CREATE INDEX entry_verified_sender ON entry (verified_sender)
+            WHERE verified_sender IS NOT NULL""",
+    ),
 )
 """The steps from each version of the schema to the next; their number is the version. A step that
 was released is never changed: another one is added."""

@@ -415,6 +415,11 @@ class SqlStateStore(StateStore, ABC):
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
         return self._all(rows.read_inbox, rows.SELECT_INBOXES, mailbox)
 
+    def has_verified_sender(self, address: str) -> bool:
+        with self._locked(), self._guard:
+            arguments = (write_text(address),)
+            return bool(self._connection.execute(rows.SELECT_VERIFIED_SENDER, arguments).fetchone())
+
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:

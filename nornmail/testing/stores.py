@@ -265,6 +265,7 @@ class MailboxStoreContract(_Contract):
             size=2**40,
             received_at=-1.5,
             truncated=True,
+            verified_sender="ann@example.org",
             changed_at=1_700_000_001.0,
         )
         bare = Entry(key=full.key, state=State.DEAD, delivery_id="another")
@@ -471,3 +472,25 @@ class InboxStoreContract(_Contract):
 
 class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreContract):
     """The contract of :class:`~nornmail.stores.protocol.StateStore`: the three together."""
+
+    def test_a_verified_sender_is_known_until_the_entry_is_forgotten(self) -> None:
+        store, lease = self.store, self.acquire()
+        store.commit(lease, [SaveMailbox(record())])
+        other = store.acquire(OTHER, OWNER)
+        for holder, who in ((lease, "kim@example.org"), (other, "zoë\udc80@example.org")):
+            claimed = entry(State.CLAIMED)
+            handled = replace(claimed, state=State.HANDLED, verified_sender=who)
+            finished = replace(handled, state=State.FINISHED, changed_at=5.0)
+            store.commit(holder, [PutEntry(claimed)])
+            assert not store.has_verified_sender(who)
+            store.commit(holder, [PutEntry(handled)])
+            store.commit(holder, [PutEntry(finished)])
+            assert store.has_verified_sender(who)
+            assert store.get(holder.mailbox, key()) == finished
+        for unknown in ("", "Kim@example.org", "im@example.org", "%"):
+            assert not store.has_verified_sender(unknown)
+        store.commit(lease, [Rekey(key(), key(7, epoch=2), 8)])
+        assert store.has_verified_sender("kim@example.org")
+        store.forget_entries(lease, before=6.0, limit=9)
+        assert not store.has_verified_sender("kim@example.org")
+        assert store.has_verified_sender("zoë\udc80@example.org")

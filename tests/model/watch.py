@@ -149,6 +149,9 @@ class WatchedStore:
     def outboxes(self) -> list[str]:
         return self._alive().outboxes()
 
+    def has_verified_sender(self, address: str) -> bool:
+        return self._alive().has_verified_sender(address)
+
     def mailboxes(self) -> list[MailboxKey]:
         return self._alive().mailboxes()
 

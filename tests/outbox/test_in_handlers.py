@@ -20,15 +20,18 @@ from nornmail import (
     MemoryStateStore,
     Message,
     Poller,
+    RecipientNotAllowed,
     ReplyRefused,
     SqliteStateStore,
     StateStore,
     events,
+    open_store,
     parse_message,
 )
 from nornmail.clock import SystemClock, utc_datetime
 from nornmail.model import State
 from nornmail.outbox import registry
+from nornmail.outbox.transitions import DAY
 from nornmail.outgoing import QueueState, RecipientStatus
 from nornmail.testing import MailServer
 from tests.outbox.fake import OUTBOX, World, world
@@ -64,6 +67,7 @@ class Office:
             username="agent@example.com",
             password="secret",
             use_ssl=False,
+            authserv_id=options.pop("authserv_id", None),
         )
         given: dict[str, Any] = {
             "store": self.store, "clock": self.one.clock, "on_event": self.told.append,
@@ -108,6 +112,54 @@ def test_an_answer_goes_out_at_the_end_of_poll_once(office: Office) -> None:
         "<question@example.org>",
         "ann@example.org",
     )
+
+
+@pytest.mark.parametrize("name", ["state.db", "state.json", None], ids=str)
+def test_a_verified_sender_may_be_written_to_as_long_as_the_store_keeps_the_mail(
+    name: str | None, tmp_path: Path, office: Office
+) -> None:
+    def opened() -> StateStore:
+        return MemoryStateStore() if name is None else open_store(tmp_path / name)
+
+    def fenced(store: StateStore) -> World:
+        return world(store, clock=office.one.clock, allowed_recipients="correspondents")
+
+    verified = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org\r\n"
+    for who, head in (("Kim", verified), ("eve", ""), ("bob", verified)):
+        office.imap.deliver(
+            f"{head}From: {who}@example.org\r\nTo: agent@example.com\r\nCc: carol@example.net\r\n"
+            f"Reply-To: mallory@evil.example\r\nMessage-ID: <{who}@x>\r\n\r\nhi\r\n"
+        )
+
+    def handle(message: Message) -> None:
+        if message.from_.address == "bob@example.org":
+            raise RuntimeError("the model is away")
+
+    store = opened()
+    office.poller(handle, store=store, authserv_id="mx.example.com", retention=30).poll_once()
+    office.pollers[-1].close()
+    if name is not None:
+        store.close()
+        store = opened()
+    with closing(store):
+        office.one.clock.advance(DAY)
+        for who in ("kim@example.org", "KIM@Example.org", "bob@example.org"):
+            fenced(store).mailer.send(who, "s", "t")
+        for who in (
+            *("eve@example.org", "carol@example.net", "mallory@evil.example"),
+            *(
+                "k\N{LATIN SMALL LETTER DOTLESS I}m@example.org",
+                "kim@example.org.evil.example",
+                "kim+x@example.org",
+            ),
+        ):
+            with pytest.raises(RecipientNotAllowed):
+                fenced(store).mailer.send(["kim@example.org", who], "s", "t")
+        office.one.clock.advance(31 * DAY)
+        options: dict[str, Any] = {"authserv_id": "mx.example.com", "retention": 30}
+        office.poller(handle, store=store, **options).poll_once()
+        with pytest.raises(RecipientNotAllowed, match="kim@"):
+            fenced(store).mailer.send("kim@example.org", "s", "t")
 
 
 def test_the_key_is_the_delivery_id(office: Office) -> None:

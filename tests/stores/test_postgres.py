@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nornmail import PostgresStateStore
 from nornmail.errors import LeaseHeld, LeaseLost, StoreError
 from nornmail.model import Lease, MailboxKey, PutEntry, SaveMailbox, State
 from nornmail.stores import postgres
+from nornmail.stores import schema as schemas
 from nornmail.testing import MailServer
 from tests.stores.letters import OUTBOX, RAW, letter
 from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, start_fresh
@@ -312,6 +314,21 @@ def test_a_message_that_is_queued_by_four_at_once_is_queued_once(tmp_path: Path)
     assert len(stores[0].messages_to(OUTBOX, "ann@example.org", since=0.0, limit=99)) == 10
     for store in stores:
         store.close()
+
+
+def test_the_tables_of_the_version_before_are_brought_up_to_date(
+    schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(postgres, "MIGRATIONS", schemas.MIGRATIONS[:-1])
+        with closing(PostgresStateStore(lambda: connect(schema))) as store:
+            store.enqueue(letter(), RAW)
+    with closing(PostgresStateStore(lambda: connect(schema))) as store:
+        assert store.queued_message(OUTBOX, "k") == letter()
+        claimed = replace(entry(State.CLAIMED), verified_sender="kim@example.org")
+        store.commit(store.acquire(INBOX, ME), [PutEntry(claimed)])
+    with closing(PostgresStateStore(lambda: connect(schema))) as store:
+        assert store.has_verified_sender("kim@example.org")
 
 
 def test_a_newer_schema_is_refused(store: PostgresStateStore, schema: str) -> None:

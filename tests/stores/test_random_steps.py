@@ -198,6 +198,8 @@ def check(store: StateStore, expected: Dictionaries) -> None:
                 if one.digest and one.digest.header == digest.header and one.key.epoch < epoch
             ]
             assert store.find_by_digest(INBOX, digest.header, before_epoch=epoch) == like
+    is_known = any(one.verified_sender for one in entries)
+    assert store.has_verified_sender("ann@x.org") is is_known
     assert not store.entries(OTHER, tuple(State))
     assert not store.seen_uids(OTHER, 1)
     assert store.load(OTHER) is None
@@ -313,6 +315,7 @@ class Walk:
                 truncated=self._pick(False, True),
                 reason=self._pick(*ODD),
                 message_id=self._pick("", "<1@x>"),
+                verified_sender=self._pick("", "ann@x.org"),
                 size=self._pick(0, 9),
                 uid_validity=self._pick(0, 7),
             )

@@ -6,12 +6,14 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from nornmail.errors import StoreError
-from nornmail.model import MailboxKey, SaveMailbox, State
+from nornmail.model import MailboxKey, PutEntry, SaveMailbox, State
 from nornmail.outgoing import QueueState
 from nornmail.stores import json_journal, json_store, schema, sqlite
 from nornmail.stores.json_store import JsonStateStore
@@ -25,23 +27,42 @@ BEFORE = 2
 """The number of steps of the database's schema before the outbox."""
 
 
-@pytest.fixture(params=["json", "sqlite"])
+@pytest.fixture(params=["json", *range(BEFORE, len(schema.MIGRATIONS))], ids=str)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateStore]:
-    """Opens a store that the version before left, with mail and a request in it."""
-    path = tmp_path / f"state.{'json' if request.param == 'json' else 'db'}"
-    opener: Callable[[Path], StateStore] = (
-        JsonStateStore if request.param == "json" else SqliteStateStore
-    )
+    """Opens a store that a version before left, with mail and a request in it."""
+    if request.param != "json":
+        path = tmp_path / "state.db"
+        write_database(path, request.param)
+        return lambda: SqliteStateStore(path)
+    path = tmp_path / "state.json"
     with pytest.MonkeyPatch.context() as earlier:
-        go_back(earlier, request.param)
-        with closing(opener(path)) as store:
+        go_back(earlier, "json")
+        with closing(JsonStateStore(path)) as store:
             lease = store.acquire(INBOX, ME)
-            if request.param == "json":  # the table has other columns now: see test_before.py
-                store.commit(lease, [SaveMailbox(record(uid=7))])
+            store.commit(lease, [SaveMailbox(record(uid=7))])
             for uid in range(1, 6):
                 bring(store, lease, State.DEAD, uid)
             store.request_retry(INBOX, key(3))
-    return lambda: opener(path)
+    return lambda: JsonStateStore(path)
+
+
+def write_database(path: Path, version: int) -> None:
+    """The database that the program of a version left: it named no columns that came later."""
+    with closing(sqlite3.connect(path)) as database:
+        for statement in chain.from_iterable(schema.MIGRATIONS[:version]):
+            database.execute(statement)
+        add = "INSERT INTO mailbox (account, mailbox, token) VALUES (?, ?, 1)"
+        database.execute(add, (INBOX.account, INBOX.mailbox))
+        database.executemany(
+            """INSERT INTO entry (mailbox, epoch, uid, inbox, uid_validity, state, delivery_id,
+                attempts, due_at, reason, message_id, size, truncated, changed_at)
+            VALUES (1, 1, ?, '', 7, 'dead', 'id', 0, 0.0, '', '', 0, 0, 0.0)""",
+            [(uid,) for uid in range(1, 6)],
+        )
+        database.execute("INSERT INTO asked (mailbox, epoch, uid, inbox) VALUES (1, 1, 3, '')")
+        database.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version = {version}")
+        database.commit()
 
 
 def go_back(patch: pytest.MonkeyPatch, kind: str) -> None:
@@ -67,6 +88,13 @@ def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateS
         assert store.count_messages(OUTBOX, [QueueState.QUEUED]) == 1
         assert store.count(INBOX, {State.DEAD}) == 5
         store.release(store.acquire(MailboxKey.of_outbox(OUTBOX), ME))
+        (dead, *_) = store.entries(INBOX, {State.DEAD})
+        assert dead.verified_sender == ""
+        assert not store.has_verified_sender("kim@example.org")
+        claimed = replace(dead, state=State.CLAIMED, verified_sender="kim@example.org")
+        store.commit(store.acquire(INBOX, ME), [PutEntry(claimed)])
+    with closing(old()) as store:
+        assert store.has_verified_sender("kim@example.org")
 
 
 def test_the_program_before_refuses_what_it_would_not_understand(
