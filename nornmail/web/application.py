@@ -25,7 +25,7 @@ from nornmail.web.http import (
 from nornmail.web.inboxes import Inboxes
 from nornmail.web.messages import Messages
 from nornmail.web.metrics import CONTENT_TYPE, Metrics
-from nornmail.web.openapi import document
+from nornmail.web.openapi import OPERATIONS, SCHEMAS, Operation, document
 
 log = logging.getLogger("nornmail.web")
 
@@ -171,6 +171,18 @@ def _pattern(path: str) -> str:
     return path.replace("{id}", "(.+)" if path.startswith(_MESSAGES) else "([^/]+)")
 
 
+def _strict(resource: Resource, operation: Operation) -> Resource:
+    """A resource that takes no other fields of a body than those that are described."""
+    if not operation.body:
+        return resource
+
+    def checked(request: Request) -> Response:
+        request.check_fields(SCHEMAS[operation.body])
+        return resource(request)
+
+    return checked
+
+
 class _Application:
     def __init__(
         self,
@@ -227,7 +239,7 @@ class _Application:
             ("POST", "/v1/dead/{id}/retry"): dead.retry,
         }
         self._patterns = [
-            (re.compile(_pattern(path)), method, resource)
+            (re.compile(_pattern(path)), method, _strict(resource, OPERATIONS[method, path]))
             for (method, path), resource in self.routes.items()
         ]
 

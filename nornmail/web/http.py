@@ -146,6 +146,16 @@ class Request:
             )
         return value.strip()
 
+    def check_fields(self, known: Collection[str]) -> None:
+        """Refuse a field of the body that there is not: what it says would be lost silently.
+
+        Raises:
+            HTTPError: there is such a field.
+        """
+        if unknown_fields := sorted(self.data.keys() - known):
+            detail = f"there is no field {unknown_fields[0][:50]!r}; they are {', '.join(known)}"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
 
 def read_request(
     environ: Mapping[str, Any], max_body: int, path_params: tuple[str, ...] = ()

@@ -73,7 +73,8 @@ class Operation:
         summary: what it does.
         responses: the schema of the body of each status; ``""`` for none, ``text`` for plain text.
             Those of all operations (400, 401, 403, 405, 413, 415, 503) are left out.
-        body: the schema of the request's body.
+        body: the schema of the request's body; other fields are refused.
+        query, headers: further parameters of the request.
         is_list: it takes ``limit`` and ``offset``, and its body is a page of the schema.
     """
 
@@ -81,6 +82,8 @@ class Operation:
     responses: Mapping[int, str] = field(default_factory=dict)
     body: str = ""
     is_list: bool = False
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
 
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
@@ -88,9 +91,11 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/metrics"): Operation("Metrics for Prometheus", {200: "text"}),
     ("GET", "/v1/openapi.json"): Operation("This description", {200: "object"}),
     ("GET", "/v1/accounts"): Operation("List the accounts", {200: "Account"}, is_list=True),
-    ("GET", "/v1/accounts/{id}"): Operation("Show an account", {200: "Account", 404: "Error"}),
+    ("GET", "/v1/accounts/{id}"): Operation(
+        "Show an account", {200: "Account", 404: "Error"}, query=("mailbox",)
+    ),
     ("POST", "/v1/accounts/{id}/sync"): Operation(
-        "Poll an account now", {200: "Synced", 404: "Error", 502: "Error"}
+        "Poll an account now", {200: "Synced", 404: "Error", 502: "Error"}, query=("mailbox",)
     ),
     ("GET", "/v1/inboxes"): Operation("List the inboxes", {200: "Inbox"}, is_list=True),
     ("POST", "/v1/inboxes"): Operation(
@@ -102,10 +107,16 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "Poll now", {200: "Synced", 404: "Error", 502: "Error"}
     ),
     ("GET", "/v1/outbox"): Operation(
-        "List outgoing messages", {200: "OutgoingMessage", 422: "Error"}, is_list=True
+        "List outgoing messages",
+        {200: "OutgoingMessage", 422: "Error"},
+        is_list=True,
+        query=("state",),
     ),
     ("POST", "/v1/messages"): Operation(
-        "Send a message", {202: "Queued", 404: "Error", 422: "Error"}, "NewMessage"
+        "Send a message",
+        {202: "Queued", 404: "Error", 422: "Error"},
+        "NewMessage",
+        headers=("Idempotency-Key",),
     ),
     ("GET", "/v1/messages/{id}"): Operation(
         "Show an outgoing message", {200: "OutgoingMessage", 404: "Error"}
@@ -160,6 +171,8 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(path)
     ]
+    for place, names in (("query", operation.query), ("header", operation.headers)):
+        parameters += ({"name": n, "in": place, "schema": {"type": "string"}} for n in names)
     responses = {
         str(status): {"description": operation.summary if status < 300 else "refused"}
         | _content(schema, is_list=operation.is_list and status == 200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from nornmail import DeadLetters, Mailer, Reject, SmtpSettings
 from nornmail.events import OutboxSent
 from nornmail.outgoing import QueueState
 from nornmail.web import Metrics, application
+from nornmail.web.http import Request, read_request
 from nornmail.web.openapi import OPERATIONS, SCHEMAS, document
 from tests.web.support import ACCOUNT, Reply, World, call
 
@@ -109,9 +111,39 @@ def test_every_operation_answers_as_it_is_described(desk: Desk, method: str, pat
         assert set(body) == fields or (schema, reply.status) == ("Health", 503)
         for name, kind in SCHEMAS[schema].items():
             assert name not in body or body[name] is not None or kind.endswith("?"), name
+    if operation.body:
+        refused = desk.ask(method, target, {**bodies[operation.body], "wo": "Kim"})
+        assert refused.status == 422
+        assert "there is no field 'wo'; they are " in refused.detail
     if "{id}" in path:
         unknown = desk.ask(method, path.replace("{id}", "nothing"), bodies.get(operation.body))
         assert (unknown.status, set(unknown.body)) == (404, set(SCHEMAS["Error"]))
+
+
+def test_every_parameter_that_is_read_is_described(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: set[str] = set()
+
+    class Noting(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            names.add(name)
+            return super().get(name, default)
+
+    def read(*arguments: Any) -> Request:
+        request = read_request(*arguments)
+        return replace(request, query=Noting(request.query), headers=Noting(request.headers))
+
+    monkeypatch.setitem(application.__globals__, "read_request", read)
+    ids = {"accounts": desk.poller.mailbox.account, "messages": desk.key}
+    body = {"inbox_id": desk.inbox["id"], "to": "ann@example.org", "body": "t"}
+    for (method, path), operation in OPERATIONS.items():
+        names.clear()
+        target = path.replace("{id}", ids.get(path.split("/")[2] if "{id}" in path else "", "x"))
+        desk.ask(method, target, body if operation.body == "NewMessage" else None)
+        parameters = document()["paths"][path][method.lower()]["parameters"]
+        described = {p["name"].lower() for p in parameters if p["in"] != "path"}
+        assert names - {"authorization"} == described, (method, path)
 
 
 # Outgoing messages and decisions
