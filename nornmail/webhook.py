@@ -72,7 +72,7 @@ class Webhook:
             raise ConfigurationError("timeout", timeout, "must be a number of seconds above 0")
         hosts = (private_hosts,) if isinstance(private_hosts, str) else private_hosts
         self.url = url
-        self._keys = _keys([secret] if isinstance(secret, str) else list(secret))
+        self._keys = _keys([secret] if isinstance(secret, str) else secret)
         self._request = _request(url, frozenset(host.lower() for host in hosts))
         self._is_private = self._request.host in {host.lower() for host in hosts}
         self._timeout = timeout
@@ -198,15 +198,14 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _keys(secrets: list[str]) -> list[bytes]:
+def _keys(secrets: Iterable[str]) -> list[bytes]:
     """The octets of the secrets."""
     must = f"must be {PREFIX} and {LEAST_SECRET} or more octets in base64"
-    keys = []
-    for secret in secrets:
-        try:
-            keys.append(base64.b64decode(secret.strip().removeprefix(PREFIX), validate=True))
-        except (AttributeError, binascii.Error, ValueError):
-            raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", "...", must) from None
+    try:
+        texts = [secret.strip().removeprefix(PREFIX) for secret in secrets]
+        keys = [base64.b64decode(text, validate=True) for text in texts]
+    except (AttributeError, TypeError, binascii.Error, ValueError):
+        raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", "...", must) from None
     if not keys or any(len(key) < LEAST_SECRET for key in keys):
         raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", None, must)
     return keys

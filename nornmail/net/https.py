@@ -94,6 +94,8 @@ def exchange(
         connection.request(method, request.path, request.body, dict(request.headers))
         with connection.getresponse() as response:
             octets = response.read(most)
+        if abort.aborted:  # an answer that the alarm cut off looks like one that ended
+            raise TimeoutError(f"no whole answer within {seconds:g} s")
         return Answer(response.status, response.headers.get("Retry-After", ""), octets)
     except http.client.HTTPException as error:
         what = f"{request.host} does not answer in HTTP ({type(error).__name__})"
