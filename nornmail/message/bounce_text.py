@@ -21,7 +21,7 @@ from nornmail.message.limits import (
     MAX_REPORT_RECIPIENTS,
 )
 
-_ADDRESS = r"[^\s<>()\[\]\"',;:=@]{1,64}@[A-Za-z0-9\u0080-\uffff][A-Za-z0-9.\u0080-\uffff-]{0,252}"
+_ADDRESS = r"[^\s<>()\[\]\"',;:=@\u3000-\u3020\uff00-\uff20]{1,64}@[A-Za-z0-9\u0080-\u2fff\u3021-\ufeff][A-Za-z0-9.\u0080-\u2fff\u3021-\ufeff-]{0,252}"
 _FAILED = re.compile(
     r"""(?:not|n't|unable\ to|cannot|fail\w*\ to)\ (?:be\ )?(?:yet\ )?(?:been\ )?
         (?:deliver|reach|send|sent)
@@ -36,13 +36,13 @@ _FAILED = re.compile(
     |no\ (?:se\ )?(?:pudo|ha|ha\ podido)|não\ (?:pôde|foi)|nao\ pode|fall[oó]|falh
     |non\ (?:è\ stato|può|recapita)|impossibile|kon\ niet|niet\ (?:bezorgd|afgeleverd)
     |nie\ (?:można|został|mógł)|kunde\ inte|kunne\ ikke|ei\ voi|nelze|nebyl
-    |не\ (?:доставлен|может|удалось)|невозможно|无法|無法|失败|失敗|退回|できません|不達|できない
+    |не\ (?:доставлен|может|удалось)|невозможно|无法|無法|失败|失敗|退回|退信|未能|不存在|できません|不達|できない
     |실패|반송|배달되지|전달되지""",
     re.IGNORECASE | re.VERBOSE,
 )
 _DELAYED = re.compile(
     r"""\bdelayed\b|\(delay\)|has\ not\ yet\ been\ delivered|not\ yet\ been\ delivered|postponed
-    |will\ (?:be\ retried|continue)|still\ (?:trying|being\ retried)|delivery\ attempts\ will
+    |will\ (?:be\ retried|retry|continue)|still\ (?:trying|being\ retried)|delivery\ attempts\ will
     |(?:do\ not|not\ need\ to)\ resend|warning\ message\ only|verzögert|retardé|aplazad|adiad""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -52,7 +52,7 @@ _GIVEN_UP = re.compile(
 _COPY = re.compile(
     r"""^[ \t>*|]{0,20}(?:
         -{2,200}+.{0,40}?(?:copy\ of|headers?\ of|original\ message|message\ text|unsent\ message
-            |returned\ (?:mail|message)|message\ follows|transcript|error\ detail|old\ message
+            |returned\ (?:mail|message)|message\ follows|error\ detail|old\ message
             |undelivered)
       | a\ copy\ of\ the\ original|original\ message\ follows|the\ original\ message\ headers
       | old\ message:|message\ headers?\ follow|below\ is\ a\ copy
@@ -61,11 +61,18 @@ _COPY = re.compile(
     )""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
+_LOG = re.compile(r"^[ \t>*|]{0,20}-{2,200}+.{0,40}?transcript", re.I | re.M)
+"""The dialogue with the other server; some reports name the recipient nowhere else."""
 _MESSAGE_ID = re.compile(
     r"^[ \t>|]{0,9}message-id:([^\n]{0,2000}(?:\n[>|]{0,9}[ \t][^\n]{0,1000}){0,20})", re.I | re.M
 )
 _FOLD = re.compile(r"\n[>| \t]*")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+
+_ANSWER = re.compile(r"(?<![\d.])[45]\d\d[ :#-]{1,3}[45]\.\d{1,3}\.\d{1,3}(?![\d.])[^\n]*")
+"""The words of the server that refused, from the code of its reply on."""
+_MIN_ANSWER_WORDS: Final = 4
+"""Words of an answer that says more than its two codes."""
 
 _BRACKETED = re.compile(rf"[ \t>*]*<({_ADDRESS})>\s*(?:[:(.]|\Z|-)")
 _ALONE = re.compile(
@@ -84,11 +91,11 @@ _KEYED = re.compile(
       |undeliverable\ {{1,3}}to|error-for
       |mailbox(?:\ is\ full)?|delivery\ failed\ \d+\ attempts|smtp|full|rcpt\ to
       |message\ to|deliver(?:ed)?\ to|violation\ for|was\ addressed)
-      \s*[:=,]?\s*["'<]*({_ADDRESS})""",
+      [\s:=,"'<]{{1,8}}({_ADDRESS})""",
     re.IGNORECASE | re.VERBOSE,
 )
 _WEAKLY_KEYED = re.compile(
-    rf"(?<![a-z])(?:for|to|an|à|a|para|naar)\s*:?\s*[\"'<]*({_ADDRESS})", re.IGNORECASE
+    rf"(?<![a-z])(?:for|to|an|à|a|para|naar)[\s:\"'<]{{1,8}}({_ADDRESS})", re.IGNORECASE
 )
 _ANY = re.compile(rf"({_ADDRESS})")
 _LOCAL = re.compile(r"\s+([A-Za-z0-9._+-]{1,64})\s*\Z")
@@ -97,6 +104,7 @@ _NOT_FAILED = re.compile(r"(?:mailer-daemon|postmaster|abuse|support|help(?:desk
 _SHAPES: Final = ((_BRACKETED, _ALONE, _NAMED), (_KEYED,), (_LOCAL,), (_WEAKLY_KEYED,), (_ANY,))
 """The surest first; those after the second only where the subject says that something failed."""
 
+_NOTHING_SAID = re.compile(r"[\s=_*|-]*")
 _DETAIL_LINES: Final = 8
 """Lines below an address that say what happened to it."""
 
@@ -136,32 +144,50 @@ def read_notice(
         is_titled: the subject is that of a report, so that weaker shapes of an address count.
     """
     text = text[:MAX_NOTICE_CHARS].replace("\u2019", "'")
-    copy = _copy_in(text)
-    lines = [line[:MAX_NOTICE_LINE_CHARS] for line in text[:copy].split("\n")]
-    region = "\n".join(lines)
-    if not failed and not _FAILED.search(region) and not _FAILED.search(subject):
+    copy = _start_of(_COPY, text)
+    log = min(copy, _start_of(_LOG, text))
+    lines = _lines(text[:log])
+    if not failed and not _FAILED.search("\n".join(lines)) and not _FAILED.search(subject):
         return None
     places = [(address, 0) for address in failed] or _recipients(
         lines, known, sender, subject, is_titled
     )
+    if not places and log < copy:
+        lines = _lines(text[:copy])
+        places = _recipients(lines, known, sender, subject, is_titled=False)
     if not places:
         return None
-    is_delay = bool(_DELAYED.search(region) or _DELAYED.search(subject))
-    is_delay = is_delay and not (_GIVEN_UP.search(region) or _GIVEN_UP.search(subject))
+    # The subject decides: a report of a delay says what comes if it fails permanently.
+    about = subject if _DELAYED.search(subject) else f"{subject}\n" + "\n".join(lines)
+    is_delay = bool(_DELAYED.search(about)) and not _GIVEN_UP.search(about)
     failures = [(address, *_details(lines, address, at)) for address, at in places]
-    codes = {code for code in _STATUS.findall(region) if code[0] in "45"}
+    codes = {code for code in _STATUS.findall(text, 0, copy) if code[0] in "45"}
     if len(codes) == 1 and not any(status for _, status, _ in failures):
         (code,) = codes  # of the whole report, wherever it stands, as in Office 365's
-        failures = [(address, code, words) for address, _, words in failures]
+        answer = _answer(_lines(text[:copy])) if len(failures) == 1 else ""
+        failures = [(address, code, answer or words) for address, _, words in failures]
     original = _MESSAGE_ID.search(text, copy)
     ids = message_ids(_FOLD.sub(" ", original[1])) if original else ()
     return Notice(tuple(failures), is_delay, ids[0] if ids else "")
 
 
-def _copy_in(text: str) -> int:
-    """The start of the copy of the message, whose addresses say nothing about the failure."""
-    copy = _COPY.search(text)
-    return copy.start() if copy else len(text)
+def _start_of(mark: re.Pattern[str], text: str) -> int:
+    """Where what ``mark`` stands above begins: addresses there say little about the failure."""
+    found = mark.search(text)
+    return found.start() if found else len(text)
+
+
+def _lines(text: str) -> list[str]:
+    return [line[:MAX_NOTICE_LINE_CHARS] for line in text.split("\n")]
+
+
+def _answer(lines: list[str]) -> str:
+    """The first answer of a server that says something, whole; ``""`` for none."""
+    for at, line in enumerate(lines):
+        answer = _ANSWER.search(line)
+        if answer and len(answer[0].split()) >= _MIN_ANSWER_WORDS:
+            return _paragraph([answer[0].rstrip("' "), *lines[at + 1 : at + _DETAIL_LINES]])
+    return ""
 
 
 def _recipients(
@@ -241,9 +267,18 @@ def _details(lines: list[str], address: str, at: int) -> tuple[str, str]:
     for line in lines[at + 1 : at + 1 + _DETAIL_LINES]:
         if _BRACKETED.match(line) and address.lower() not in line.lower():
             break
-        if not line.strip() and any(words):
-            break
-        words.append(line.strip())
-    diagnostic = " ".join(" ".join(words).split())[:MAX_REPORT_CHARS]
+        words.append(line)
+    diagnostic = _paragraph(words)
     status = _STATUS.search(diagnostic)
     return status[1] if status else "", diagnostic
+
+
+def _paragraph(lines: list[str]) -> str:
+    """The first paragraph, and what follows where it ends with a colon, on one line."""
+    words = ""
+    for line in lines:
+        if not line.strip() and words and not words.endswith(":"):
+            break
+        if not _NOTHING_SAID.fullmatch(line):
+            words = f"{words} {line.strip()}".strip()
+    return " ".join(words.split())[:MAX_REPORT_CHARS]

@@ -208,6 +208,10 @@ EXIM = (
         ),
         pytest.param(notice("Unknown user: ann@x\n"), [("ann@x", "")], id="an unknown user"),
         pytest.param(
+            notice("There is no mailbox (username@x) here.\n", subject="Undelivered mail"),
+            [("username@x", "")], id="a name that begins with a word that leads to one",
+        ),
+        pytest.param(
             notice("Невозможно доставить письмо:\n<ann@x>:\nлимит\n"),
             [("ann@x", "")], id="Russian",
         ),
@@ -335,6 +339,75 @@ def test_the_code_of_a_notice_may_stand_anywhere(text: str, status: str) -> None
     assert [(one.address, one.status) for one in bounce.recipients] == [("ann@x.example", status)]
 
 
+OFFICE = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example"
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "status", "words"),
+    [
+        pytest.param(
+            "Undeliverable: Offer",
+            "Your message to ann@x.example couldn't be delivered.\n\nHow to fix it\nTry again.\n\n"
+            "Status code: 550 5.1.10\n\nError details\n"
+            "Reported error: 550 5.1.10 RESOLVER.ADR.RecipientNotFound; no such\nrecipient\n\nEnd\n",
+            "5.1.10",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; no such recipient",
+            id="the answer of the server, wherever it stands, with its second line",
+        ),
+        pytest.param(
+            "Delivery Status Notification (Failure)",
+            "** Address not found **\n\nYour message wasn't delivered to ann@x.example because the"
+            " address couldn't be found.\n\nThe response was:\n550-5.1.1 The account does not exist\n",
+            "5.1.1",
+            "550-5.1.1 The account does not exist",
+            id="Gmail",
+        ),
+        pytest.param(
+            "DELIVERY FAILURE: User ann",
+            "Your message\n\nwas not delivered to:\n\n  ann@x.example\n\nbecause:\n\n  Not listed\n",
+            "",
+            "because: Not listed",
+            id="what a colon leads to, over an empty line",
+        ),
+        pytest.param(
+            "Permanent Delivery Failure",
+            "Failed address: ann@x.example\n\n--- Session Transcript ---\n <-- 550 5.1.1 Unknown user"
+            " there\n",
+            "5.1.1",
+            "550 5.1.1 Unknown user there",
+            id="in the dialogue with the server",
+        ),
+        pytest.param(
+            "Warning: could not send message for past 4 hours",
+            "  ----- Transcript of session follows -----\n<ann@x.example>... Deferred: no answer\n",
+            "",
+            "Deferred: no answer",
+            id="the recipient stands in the dialogue alone",
+        ),
+        pytest.param(
+            "\u7cfb\u7edf\u9000\u4fe1",
+            "\u6536\u4ef6\u4eba\uff1aann@x.example\n\u90ae\u4ef6\u672a\u80fd\u9001\u8fbe"
+            "\uff08ann@x.example\uff09\u3002\n\n550 5.1.1 User is unknown\n",
+            "5.1.1",
+            "550 5.1.1 User is unknown",
+            id="Chinese, with its own colons and brackets",
+        ),
+    ],
+)
+def test_a_notice_has_the_words_of_the_server(
+    subject: str, text: str, status: str, words: str
+) -> None:
+    (recipient,) = read(notice(text, sender=OFFICE, subject=subject)).recipients
+    assert (recipient.address, recipient.status) == ("ann@x.example", status)
+    assert recipient.diagnostic == words
+
+
+def test_a_report_of_a_delay_may_say_what_comes_if_it_fails_permanently() -> None:
+    text = "A problem delivering to ann@x.example. We retry, and tell you if it fails permanently."
+    bounce = read(notice(text, subject="Delivery Status Notification (Delay)"))
+    assert [one.action for one in bounce.recipients] == ["delayed"]
+
+
 @pytest.mark.parametrize(
     ("subject", "text", "expected"),
     [
@@ -355,8 +428,7 @@ def test_the_code_of_a_notice_may_stand_anywhere(text: str, status: str) -> None
     ],
 )
 def test_a_notice_of_Exchange(subject: str, text: str, expected: tuple[str, str]) -> None:
-    sender = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example"
-    bounce = read(notice(text, sender=sender, subject=subject))
+    bounce = read(notice(text, sender=OFFICE, subject=subject))
     assert [(failed.action, failed.status) for failed in bounce.recipients] == [expected]
 
 
