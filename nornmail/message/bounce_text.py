@@ -21,7 +21,12 @@ from nornmail.message.limits import (
     MAX_REPORT_RECIPIENTS,
 )
 
-_ADDRESS = r"[^\s<>()\[\]\"',;:=@\u3000-\u3020\uff00-\uff20]{1,64}@[A-Za-z0-9\u0080-\u2fff\u3021-\ufeff][A-Za-z0-9.\u0080-\u2fff\u3021-\ufeff-]{0,252}"
+# Not the full stops, colons and brackets of Chinese and Japanese, which need no blank around them.
+_WIDE = r"\u0080-\u2fff\u3021-\ufeff"
+_ADDRESS = (
+    r"[^\s<>()\[\]\"',;:=@\u3000-\u3020\uff00-\uff20]{1,64}"
+    rf"@[A-Za-z0-9{_WIDE}][A-Za-z0-9.{_WIDE}-]{{0,252}}"
+)
 _FAILED = re.compile(
     r"""(?:not|n't|unable\ to|cannot|fail\w*\ to)\ (?:be\ )?(?:yet\ )?(?:been\ )?
         (?:deliver|reach|send|sent)
@@ -36,7 +41,8 @@ _FAILED = re.compile(
     |no\ (?:se\ )?(?:pudo|ha|ha\ podido)|não\ (?:pôde|foi)|nao\ pode|fall[oó]|falh
     |non\ (?:è\ stato|può|recapita)|impossibile|kon\ niet|niet\ (?:bezorgd|afgeleverd)
     |nie\ (?:można|został|mógł)|kunde\ inte|kunne\ ikke|ei\ voi|nelze|nebyl
-    |не\ (?:доставлен|может|удалось)|невозможно|无法|無法|失败|失敗|退回|退信|未能|不存在|できません|不達|できない
+    |не\ (?:доставлен|может|удалось)|невозможно
+    |无法|無法|失败|失敗|退回|退信|未能|不存在|できません|不達|できない
     |실패|반송|배달되지|전달되지""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -349,7 +349,7 @@ OFFICE = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example"
             "Undeliverable: Offer",
             "Your message to ann@x.example couldn't be delivered.\n\nHow to fix it\nTry again.\n\n"
             "Status code: 550 5.1.10\n\nError details\n"
-            "Reported error: 550 5.1.10 RESOLVER.ADR.RecipientNotFound; no such\nrecipient\n\nEnd\n",
+            "Reported error: 550 5.1.10 RESOLVER.ADR.RecipientNotFound; no such\nrecipient\n\nX\n",
             "5.1.10",
             "550 5.1.10 RESOLVER.ADR.RecipientNotFound; no such recipient",
             id="the answer of the server, wherever it stands, with its second line",
@@ -357,22 +357,22 @@ OFFICE = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@x.example"
         pytest.param(
             "Delivery Status Notification (Failure)",
             "** Address not found **\n\nYour message wasn't delivered to ann@x.example because the"
-            " address couldn't be found.\n\nThe response was:\n550-5.1.1 The account does not exist\n",
+            " address couldn't be found.\n\nThe response was:\n550-5.1.1 The account is gone\n",
             "5.1.1",
-            "550-5.1.1 The account does not exist",
+            "550-5.1.1 The account is gone",
             id="Gmail",
         ),
         pytest.param(
             "DELIVERY FAILURE: User ann",
-            "Your message\n\nwas not delivered to:\n\n  ann@x.example\n\nbecause:\n\n  Not listed\n",
+            "Your message\n\nwas not delivered to:\n\n ann@x.example\n\nbecause:\n\n Not listed\n",
             "",
             "because: Not listed",
             id="what a colon leads to, over an empty line",
         ),
         pytest.param(
             "Permanent Delivery Failure",
-            "Failed address: ann@x.example\n\n--- Session Transcript ---\n <-- 550 5.1.1 Unknown user"
-            " there\n",
+            "Failed address: ann@x.example\n\n--- Session Transcript ---\n"
+            " <-- 550 5.1.1 Unknown user there\n",
             "5.1.1",
             "550 5.1.1 Unknown user there",
             id="in the dialogue with the server",

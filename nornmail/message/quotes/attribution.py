@@ -67,6 +67,10 @@ _NAME_FIRST = re.compile(
     r"(?:(?:am|op|le|el|em|dia|no dia|il|den|on) [^:]*[0-9]|[0-9(])"
 )
 _ENDS_AS_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>$")
+_ENDS_IN_VERB = re.compile(
+    rf"(?:[>)\]\w] (?:{_words(set(VERBS) - set(_CJK))})|(?:{_words(_CJK)}))$"
+)
+_AFTER_ADDRESS = re.compile(r"<[^<>@\s]{1,64}@[^<>@\s]{1,255}>,? (?P<when>[^@]{1,60})$")
 _HAS_ADDRESS_WITHIN = re.compile(rf"(?:{_words(MESSAGES_OF)}) [^:@]{{0,80}}@")
 _BEGINS = re.compile(r"[0-9\"'<*(\[\u4e00-\u9fff\u3040-\u30ff\uac00-\ud7af-]")
 _DIGITS: Final = {zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966) for digit in range(10)}
@@ -84,11 +88,23 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
     last = plain(lines[end][-MAX_MARK_CHARS:])
     if len(lines[end]) > MAX_MARK_CHARS:
         return None
-    if not last.endswith((":", "\uff1a", "--")):
-        is_open = "@" in last and (_is_bare(last) or is_strong(f"{last}:"))
-        return Attribution(end, False) if is_open else None
+    if last.endswith((":", "\uff1a", "--")):
+        return _ending_at(lines, end, "")
+    if _ENDS_IN_VERB.search(last):
+        mark = _ending_at(lines, end, ":")
+        if mark and mark.strong:
+            is_apart = end + 1 < len(lines) and not lines[end + 1].strip()
+            text = plain(" ".join(lines[mark.start : end + 1]))
+            is_sure = bool(is_apart and ADDRESS.search(text) and _TIME.search(text))
+            return Attribution(mark.start, is_sure)
+    is_open = "@" in last and (_is_bare(last) or is_strong(f"{last}:"))
+    return Attribution(end, False) if is_open else None
+
+
+def _ending_at(lines: Sequence[str], end: int, colon: str) -> Attribution | None:
+    """The attribution that ends with line ``end``, behind which ``colon`` is missing."""
     weak = None
-    text = ""
+    text = colon
     is_parted = False
     for start in range(end, max(end - MAX_WRAPPED, -1), -1):
         line = lines[start]
@@ -111,8 +127,12 @@ def attribution(lines: Sequence[str], end: int) -> Attribution | None:
 
 def _is_bare(text: str) -> bool:
     """Whether this is a date, a name and an address without a verb or a colon."""
-    is_short = len(text.split()) <= _MAX_WORDS and not _SENTENCE.search(text)
-    return is_short and bool(_ENDS_AS_ADDRESS.search(text)) and _early_date(text)
+    if len(text.split()) > _MAX_WORDS or _SENTENCE.search(text):
+        return False
+    behind = _AFTER_ADDRESS.search(text)
+    if behind:
+        return bool(_DATE.search(behind["when"]) and _TIME.search(behind["when"]))
+    return bool(_ENDS_AS_ADDRESS.search(text)) and _early_date(text)
 
 
 def _goes_on_above(text: str, above: str) -> bool:
@@ -158,11 +178,14 @@ def _verb_in_place(text: str) -> bool:
     rest = text[verb.end() : -1].strip(" *")
     if not rest:
         return True
+    if rest.startswith("(") and rest.endswith(")") and _TIME.search(rest):
+        return bool(_DATE.search(rest))  # Hungarian
     if not text[: verb.start()].strip() and ADDRESS.search(rest) and _TIME.search(rest):
         return bool(_DATE.search(rest))  # Estonian begins with it
     if verb[0] in _LAST_ONLY or _is_cjk(verb[0]):
         # Finnish, and English of some programs: "Ann wrote on 5 January 2024 10:00:".
-        return bool(_TIME.search(rest)) and bool(_DATE.search(rest)) and rest.count(" ") < 8
+        is_sure = bool(_TIME.search(rest) or _ENDS_AS_ADDRESS.search(text[: verb.start()].rstrip()))
+        return is_sure and bool(_DATE.search(rest)) and rest.count(" ") < 8
     return rest.count(" ") < _MAX_WORDS_AFTER_VERB and not _NO_NAME.search(rest)
 
 

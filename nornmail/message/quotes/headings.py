@@ -43,6 +43,7 @@ _RAW = re.compile(
 )
 """A field that no program shows to people: somebody shows a message as it is."""
 _SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
+_CLOCK = re.compile(r"[0-9]{1,2}(?:[:.h][0-9]{0,2})? ?(?:[ap]\.?m\.?|uhr)?")
 _BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
 _HEADING = re.compile(r"\s*-{3,} ?[^-\n]{3,60}(?:-[^-\n]{1,30})? ?-{3,}\s*")
 _DASHES: Final = ("--", "__", "==", "**", "~~", "\u2014\u2014", "- -")
@@ -125,6 +126,8 @@ def _is_of_mail(kinds: dict[str, str]) -> bool:
     """A journey has a from, a to and a date as well, and a list may have anything."""
     if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
         return False
+    if _CLOCK.fullmatch(kinds["from"]):
+        return False  # a shift from nine to five
     return "subject" in kinds or bool(_SURE.search(" ".join(kinds.values())))
 
 

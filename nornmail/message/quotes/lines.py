@@ -12,6 +12,7 @@ MAX_MARK_CHARS: Final = 400
 _INVISIBLE = str.maketrans(
     dict.fromkeys("\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
     | dict.fromkeys("\u00a0\u202f\u2007\u3000\t", " ")
+    | {"\u0130": "i"}  # Turkish, whose lower case would be two characters
 )
 _BRACKET = re.compile(r"> ?[^>:\uff1a]{0,30}[:\uff1a]\s*$")
 _BRACKET_CHARS: Final = 40

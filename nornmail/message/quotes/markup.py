@@ -43,7 +43,7 @@ _SIGNATURES: Final = frozenset(
         "gmail_signature", "gmail_signature_prefix", "moz-signature", "signature",
         "ms-outlook-mobile-signature", "messagesignaturesection", "protonmail_signature_block",
         "protonmail_signature_block-user", "protonmail_signature_block-proton",
-        "composer_signature",
+        "composer_signature", "front-signature",
         "airmail_sign", "-x-evo-signature", "-x-evo-signature-wrapper", "zm-_id_-sgn", "_rc_sig",
         "k9mail-signature", "sh-signature", "__sig_pre__", "__sig_post__", "applemailsignature",
         "mobilesignature", "bloop_sign", "tutanota_signature", "x_signature", "yahoo-signature",

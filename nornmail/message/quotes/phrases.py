@@ -119,8 +119,9 @@ FORWARDED: Final = (
     "forwarded", "weitergeleitet", "transféré", "transfere", "réexpédié", "reenviado", "encaminhad",
     "reencaminhad", "inoltrat", "doorgestuurd", "przekazan", "przekazywan", "vidarebefordra",
     "videresend", "edelleenlähete", "välitet", "přepos", "předávan", "preposl", "пересыла",
-    "пересила", "переслан", "переадрес", "转发", "轉寄", "轉發", "転送", "전달", "iletilen",
-    "továbbít", "προωθ", "redirecționat", "препрат", "proslijeđen", "прослеђен", "reenviat",
+    "пересила", "переслан", "перенаправл", "переадрес", "转发", "轉寄", "轉發", "転送", "전달",
+    "iletil", "yönlendiril", "înaintat", "továbbít", "προωθ", "redirecționat", "препрат",
+    "proslijeđen", "прослеђен", "reenviat",
     "chuyển tiếp", "diteruskan", "ส่งต่อ", "הועבר", "معاد توجيه",
 )  # fmt: skip
 """Words in the line above a message that is passed on, which is the content of this one."""
@@ -154,8 +155,9 @@ SENT_FROM: Final = (
     "iphoneから送信", "ipadから送信", "から送信", "outlook for", "나의", "내", "에서 보냄",
     "보낸 메일", "gmail 모바일", "androidから", "poslano z", "trimis de pe",
     "iphone'umdan gönderildi", "gönderildi", "küldve", "elküldve", "poslané z", "odoslané z",
-    "poslano s", "изпратено от", "στάλθηκε από", "dikirim dari", "gửi từ", "נשלח מ", "أرسلت من",
-    "أُرسلت من", "ส่งจาก", "đã gửi từ", "trimis din", "enviat des de",
+    "poslano s", "изпратено от", "στάλθηκε από", "dikirim dari", "gửi từ", "yahoo mail:",
+    "yahoo mail :", "נשלח מ", "أرسلت من", "أُرسلت من", "ส่งจาก", "đã gửi từ", "trimis din",
+    "enviat des de",
 )  # fmt: skip
 """Beginnings of the line that a mail program adds by itself, or words in it."""
 
@@ -173,7 +175,7 @@ DEVICES: Final = (
     "t-mobile", "orange", "libero", "free.fr", "laposte", "courrier", "correo", "posta", "mail",
     "app", "device", "gerät", "appareil", "dispositivo", "apparaat", "urządzenia", "laitteesta",
     "puhelimesta", "shortwave", "unterwegs", "thumbs", "메일앱", "iphonesta", "ipadista",
-    "androidista", "iphonea", "iphonu", "iphonen", "iphonem", "ipadu",
+    "androidista", "aplikac", "iphonea", "iphonu", "iphonen", "iphonem", "ipadu",
 )  # fmt: skip
 """Words of which that line has at least one."""
 
@@ -256,6 +258,12 @@ CLOSINGS: Final = (
     "щиро ваш", "всього найкращого", "此致", "此致敬礼", "祝好", "顺祝商祺", "敬祝", "敬上", "致敬",
     "谨上", "謹上", "順頌商祺", "祝商祺", "祝工作顺利", "敬具", "よろしくお願いします",
     "よろしくお願いいたします", "よろしくお願い致します", "以上、よろしくお願いいたします",
+    "με εκτίμηση", "φιλικά", "με φιλικούς χαιρετισμούς", "χαιρετισμούς", "cu stimă", "cu respect",
+    "toate cele bune", "o zi bună", "numai bine", "üdvözlettel", "tisztelettel", "üdv",
+    "szép napot", "saygılarımla", "saygılarımızla", "iyi çalışmalar", "sevgiler", "selamlar",
+    "srdačan pozdrav", "lijep pozdrav", "lep pozdrav", "s poštovanjem", "с уважение", "поздрави",
+    "בברכה", "בכבוד רב", "תודה ובברכה", "مع أطيب التحيات", "مع التحية", "تحياتي",
+    "مع خالص التحية", "وتفضلوا بقبول فائق الاحترام",
     "何卒よろしくお願いいたします", "감사합니다", "드림", "올림", "감사드립니다", "안녕히 계세요",
 )  # fmt: skip
 """Closings: the line above the sender's name at the end of a message."""

@@ -193,7 +193,7 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
     if len(line) > 100:
         return False
     text = plain(line)
-    bare = text.rstrip(" ,.!:;\u3002\uff0c\uff01-")
+    bare = text.rstrip(" ,.!:;\u060c\u3002\uff0c\uff01-")
     parts = [part.strip() for part in bare.split("/")]
     if all(part in _CLOSING_SET for part in parts):
         return not tail or _is_name(tail[0])

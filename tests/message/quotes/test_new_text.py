@@ -345,6 +345,15 @@ ANSWER = "Yes, that works for me."
         pytest.param(
             "Ann Lee şunları yazdı (5 Oca 2024 10:00):", id="Turkish, the date in brackets"
         ),
+        pytest.param(
+            "Lee Ann <ann@example.com> ezt írta (időpont: 2024. jan. 5., P,\n10:00):",
+            id="Hungarian, the date in brackets and wrapped",
+        ),
+        pytest.param(
+            "On Fri, Jan 5, 2024 at 10:00 AM Ann Lee <\nann@example.com> wrote",
+            id="English, wrapped and without its colon",
+        ),
+        pytest.param("Ann Lee <ann@example.com> wrote on 5 January 2024:", id="without a time"),
     ],
 )
 def test_a_line_above_a_quote_in_further_languages(line: str) -> None:
@@ -375,6 +384,11 @@ def test_a_line_above_a_quote_in_further_languages(line: str) -> None:
         pytest.param(
             "2024/1/5 Ann <ann@example.com>\n\n| Well?", id="bars below a line without a colon"
         ),
+        pytest.param(
+            "Ann Lee <ann@example.com> wrote on 5 January 2024:\n| Well?\n| So.",
+            id="bars and a verb",
+        ),
+        pytest.param("Ann Lee <ann@example.com> 05.01.2024 10:00\n\n> Well?", id="the date last"),
         pytest.param("*--- Original Message ---*\nFrom: Ann\n\nWell?", id="an original in bold"),
         pytest.param("**-----Original Message-----**\nWell?", id="an original in two stars"),
         pytest.param(
@@ -428,6 +442,18 @@ def test_history_goes_whatever_its_head_looks_like(mark: str) -> None:
         ),
         pytest.param("From: here\n\nTo: there\n\nDate: none", id="a journey with empty lines"),
         pytest.param("We meet on 5 Jan 2024: Ann <ann@example.com>", id="a date and an address"),
+        pytest.param(
+            "Party: all are welcome\nDate: 5 Jan 2024, 19:00\nFrom: 19:00\nTo: 23:00\n\nComing?",
+            id="a party from seven to eleven",
+        ),
+        pytest.param(
+            "Shift\n\nFrom: 8 am\nTo: 4 pm\nDate: 05.01.2024\nSubject: cleaning\n\nOK?",
+            id="a shift",
+        ),
+        pytest.param(
+            "Here is the text that she wrote\n\n> All is well.\n\nAnd what do you think of it?",
+            id="a verb and no colon above what is shown",
+        ),
     ],
 )
 def test_what_resembles_such_a_head_stays(text: str) -> None:
@@ -453,6 +479,9 @@ MARKS = (
     "Початок листа, що пересилається:",
     "以下是转发的邮件：",
     "시작: 전달된 메시지",
+    "İletilen ileti başlangıcı:",
+    "-------- Перенаправленное сообщение --------",
+    "-------- Mesaj înaintat --------",
 )
 HEAD = "From: Carl <carl@example.net>\nSubject: The offer\nDate: 5 January 2024 at 09:12\nTo: Ann"
 
@@ -581,6 +610,8 @@ def test_a_card_below_a_sentence_is_a_signature() -> None:
         "Odoslané z iPhonu",
         "Gesendet von unterwegs",
         "Get BlueMail for Android",
+        "Odesláno z aplikace Email.cz",
+        "Yahoo Mail: Search, Organize, Conquer <https://example.com/y>",
         "네이버 메일앱에서 보냄",
         "Sent from Yahoo Mail. Get the app",
         "Typed with thumbs, sent from my phone",
@@ -610,6 +641,14 @@ def test_a_sentence_that_resembles_such_a_line_stays(line: str) -> None:
         "BR Ann",
         "Talk soon,\nAnn",
         "Bonne journée,\n\nAnn Lee",
+        "Με εκτίμηση,\nAnn Lee",
+        "Cu stimă,\nAnn Lee",
+        "Üdvözlettel,\nLee Ann",
+        "Saygılarımla\nAnn Lee",
+        "Srdačan pozdrav\nAnn Lee",
+        "С уважение,\nАн Ли",
+        "בברכה,\nAnn Lee",
+        "مع أطيب التحيات،\nAnn Lee",
         "*Ann Lee*\nSales\n+1 555 010 9999",
     ],
 )
