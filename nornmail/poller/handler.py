@@ -11,6 +11,7 @@ import inspect
 import logging
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
@@ -291,7 +292,8 @@ class HandlerRunner:
         clock: for the timeout.
         timeout: seconds after which a call counts as failed; ``None`` for no limit.
         on_end: called, from any thread, when a call that had outlived its timeout ends.
-        blocks: whether no poll can begin during a call; with several workers one can.
+        blocks: tells whether no poll can begin, and nothing be given back, during a call; with
+            several workers a poll can, until the poller is stopped.
     """
 
     def __init__(
@@ -300,7 +302,7 @@ class HandlerRunner:
         timeout: float | None = None,
         on_end: Callable[[], object] = lambda: None,
         *,
-        blocks: bool = True,
+        blocks: Callable[[], bool] = lambda: True,
     ) -> None:
         self._clock = clock
         self._blocks = blocks
@@ -345,15 +347,20 @@ class HandlerRunner:
     def waits_for_caller(self) -> bool:
         """Whether a call waits for the thread that asks, as far as the stacks show it.
 
-        They do for ``Thread.join()``, and for ``Future.result()`` of a thread pool.
+        They do for ``Thread.join()``, for ``Future.result()`` of a thread pool, and for what a
+        coroutine awaits of ``loop.run_in_executor()``.
         """
-        if not self._blocks:
+        if not self._blocks():
             return False
         # The thread, and the future of what a pool does in it.
-        work = {id(getattr(one, "future", one)) for one in _owners(sys._getframe(), _WORKS)}
+        work = [getattr(one, "future", one) for one in _owners(sys._getframe(), _WORKS)]
+        awaiting = (calls for one in work for calls in _awaiting(one))
+        if any(call.owner is self and not call.ended for calls in awaiting for call in calls):
+            return True
+        ids = {id(one) for one in work}
         frames = sys._current_frames()
         callers = [frames[thread] for thread in self._begun_at.copy() if thread in frames]
-        return any(id(owner) in work for frame in callers for owner in _owners(frame, _WAITS))
+        return any(id(owner) in ids for frame in callers for owner in _owners(frame, _WAITS))
 
     def _call(self, handler: Handler, message: Message, deadline: float | None) -> Outcome:
         handling = DeliveryContext(message.delivery_id, message)
@@ -519,6 +526,18 @@ def _owners(frame: FrameType | None, of: Collection[tuple[str, str]]) -> Iterato
         frame = frame.f_back
 
 
+def _awaiting(future: object) -> Iterator[tuple[HandlerCall, ...]]:
+    """The calls within which the result of a pool's future is awaited on an event loop.
+
+    asyncio chains a future of its own to the pool's, by a callback that holds it; each callback of
+    that one has the context of the task that awaits it.
+    """
+    for chained in tuple(getattr(future, "_done_callbacks", ())):
+        for cell in getattr(chained, "__closure__", None) or ():
+            for _, context in getattr(cell.cell_contents, "_callbacks", None) or ():
+                yield context.get(_CALLS, ())
+
+
 def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
     """Wait for an event, but not for ever behind one call of the handler.
 
@@ -536,3 +555,17 @@ def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
                 f"the handler has been running for {SYNC_PATIENCE:g} s and no poll can begin: a "
                 "handler must not wait for a thread that polls or calls sync()"
             )
+
+
+def join_unless_blocked(
+    thread: threading.Thread, timeout: float | None, runner: HandlerRunner
+) -> None:
+    """Wait for a thread, ``timeout`` seconds at most, unless it calls a handler that waits here."""
+    ends_at = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = SYNC_CHECK if ends_at is None else ends_at - time.monotonic()
+        thread.join(max(0.0, min(left, SYNC_CHECK)))
+        if not thread.is_alive() or (left <= SYNC_CHECK and ends_at is not None):
+            return
+        if runner.waits_for_caller():
+            return

@@ -230,7 +230,12 @@ class Poller:
         open_mailbox = self._open_mailbox if connect is None else self._connect
         self._waker = Waker()
         self._stopped = threading.Event()
-        self._runner = HandlerRunner(clock, handler_timeout, self._waker.wake, blocks=workers == 1)
+        self._runner = HandlerRunner(
+            clock,
+            handler_timeout,
+            self._waker.wake,
+            blocks=lambda: workers == 1 or self._stopped.is_set(),
+        )
         pool = WorkerPool(workers, self._runner, self._waker.wake) if workers > 1 else None
         self._workers = (pool, order_by)
         self._lock = FairLock(self._waker.wake, self._runner)
@@ -468,8 +473,9 @@ class Poller:
 
         A call of the handler is waited for; a server that does not answer is not. It waits for the
         thread that :meth:`start` made, and for no other: :meth:`run_forever` and
-        :meth:`run` return by themselves soon after. From a handler it does not wait. When nothing
-        is running, the next :meth:`run_forever` returns at once.
+        :meth:`run` return by themselves soon after. From a handler, and from a thread that a
+        handler waits for, it does not wait. When nothing is running, the next :meth:`run_forever`
+        returns at once.
 
         Args:
             timeout: seconds to wait at most; ``None`` waits for as long as the message takes.
@@ -581,7 +587,7 @@ class Poller:
         """Stop, and give back the connection and the lease; the store stays open. Harmless twice.
 
         Raises:
-            HandlerError: a handler asked.
+            HandlerError: a handler asked, or waits for the thread that asks.
             BaseException: what :meth:`stop` raises, once everything is given back.
         """
         if self._forked():  # nothing runs here, and the connection is the parent's
@@ -595,6 +601,7 @@ class Poller:
             if self._lifecycle.running or self._lifecycle.has_ended:
                 self._lifecycle.stop(None)
         finally:
+            self._lifecycle.await_end()
             self._release()
             if self._own_store is not None:
                 self._own_store.close()

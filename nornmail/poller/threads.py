@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
-from nornmail.poller.handler import HandlerRunner, wait_unless_blocked
+from nornmail.poller.handler import (
+    SYNC_CHECK,
+    HandlerRunner,
+    join_unless_blocked,
+    wait_unless_blocked,
+)
 from nornmail.poller.status import PollStats
 
 if TYPE_CHECKING:
@@ -256,6 +261,7 @@ class Lifecycle:
         # Reentrant: a signal's handler may call stop() while its own thread is inside of it.
         self._lock = threading.RLock()
         self._running = False
+        self._in_group = False
         self._inside: int | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -306,7 +312,7 @@ class Lifecycle:
         self._wake()
         if thread is None or self.inside or self._runner.inside():
             return not self._running
-        thread.join(timeout)
+        join_unless_blocked(thread, timeout, self._runner)
         if thread.is_alive():
             return False
         with self._lock:
@@ -316,6 +322,16 @@ class Lifecycle:
         if error is not None:
             raise error
         return True
+
+    def await_end(self) -> None:
+        """Wait for the end of the body, in whatever thread it runs; not for a group's.
+
+        Raises:
+            HandlerError: a handler waits for the thread that asks.
+        """
+        while self._running and not self._in_group and not self._ended.wait(SYNC_CHECK):
+            if self._runner.waits_for_caller():
+                raise HandlerError("a handler must not wait for a thread that closes its poller")
 
     def _abort_if_it_hangs(self) -> None:
         """Abort what the body waits for, unless a handler is at work or it ends by itself."""
@@ -368,6 +384,7 @@ class Lifecycle:
     def join(self) -> None:
         """Let the threads of a group run the body, part by part: see :meth:`part`."""
         self._begin(forget_stop=True)
+        self._in_group = True
 
     @contextmanager
     def part(self) -> Iterator[None]:
@@ -403,6 +420,7 @@ class Lifecycle:
             if self._running:
                 raise NornmailError(ALREADY_RUNNING)
             self._running = True
+            self._in_group = False
             self._ended.clear()
             self._thread, self._error = None, None
             if forget_stop:

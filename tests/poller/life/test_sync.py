@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -22,6 +22,7 @@ from nornmail.errors import Throttled
 from nornmail.events import AuthFailed, Backoff, Handled, Idle, Throttling
 from nornmail.model import Inbox
 from nornmail.poller import handler as handler_module
+from nornmail.poller import threads as threads_module
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import SECONDS, Gate, Life
 
@@ -276,3 +277,98 @@ def test_a_handler_that_waits_for_a_thread_that_syncs_does_not_hang(
         assert "must not wait for a thread that polls or calls sync()" in str(outcome)
     else:
         assert outcome == 0, "another poll can begin, and finds nothing new"
+
+
+async def by_executor(ask: Callable[[], None]) -> None:
+    await asyncio.get_running_loop().run_in_executor(None, ask)
+
+
+async def by_gathered_executors(ask: Callable[[], None]) -> None:
+    with ThreadPoolExecutor() as pool:
+        await asyncio.wait_for(asyncio.gather(asyncio.wrap_future(pool.submit(ask))), SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "workers", "method"),
+    [
+        pytest.param(by_executor, 1, "sync", id="a coroutine awaits a sync in an executor"),
+        pytest.param(by_gathered_executors, 1, "sync", id="a coroutine gathers syncs of a pool"),
+        pytest.param(by_executor, 1, "close", id="a coroutine awaits a close"),
+        pytest.param(by_executor, 2, "close", id="one of two workers awaits a close"),
+    ],
+)
+def test_a_coroutine_that_is_seen_to_wait_for_its_poller_is_an_error_at_once(
+    life: Life,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_for: Callable[[Callable[[], None]], Awaitable[None]],
+    workers: int,
+    method: str,
+) -> None:
+    for module in (handler_module, threads_module):
+        monkeypatch.setattr(module, "SYNC_CHECK", 0.02)
+    errors: list[str] = []
+
+    async def main() -> None:
+        def ask() -> None:
+            with pytest.raises(HandlerError) as error:
+                getattr(poller, method)()
+            errors.append(str(error.value))
+
+        async def handler(_message: Message) -> None:
+            await wait_for(ask)
+            poller.stop()
+
+        poller = life.poller(handler, workers=workers)
+        await asyncio.wait_for(poller.run(), SECONDS)
+
+    life.deliver("one")
+    asyncio.run(main())
+    assert len(errors) == 1
+    assert errors[0].startswith("a handler must not wait for a thread that")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("wait_for", [by_thread, by_pool])
+def test_stop_and_close_do_not_wait_for_a_handler_that_waits_for_them(
+    life: Life,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_for: Callable[[Callable[[], None]], None],
+    workers: int,
+) -> None:
+    for module in (handler_module, threads_module):
+        monkeypatch.setattr(module, "SYNC_CHECK", 0.02)
+    stopped: list[bool] = []
+
+    def ask() -> None:
+        stopped.append(poller.stop())
+        with pytest.raises(HandlerError, match="closes its poller"):
+            poller.close()
+
+    life.deliver("one")
+    poller = life.poller(lambda _: wait_for(ask), workers=workers).start()
+    life.events.until(Handled)
+    assert poller.stop()
+    assert stopped == [False]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_close_waits_for_a_long_call_under_a_loop_of_another_thread(
+    life: Life, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(handler_module, "SYNC_PATIENCE", 0.05)
+    for module in (handler_module, threads_module):
+        monkeypatch.setattr(module, "SYNC_CHECK", 0.02)
+    life.deliver("one")
+    gate = Gate("one")
+    poller = life.poller(gate, workers=workers)
+    with ThreadPoolExecutor(2) as pool:
+        loop = pool.submit(poller.run_forever)
+        assert gate.reached.wait(SECONDS)
+        life.clock.advance(1)  # the call has lasted for longer than a sync() waits
+        closed = pool.submit(poller.close)
+        with pytest.raises(TimeoutError):
+            closed.result(0.2)
+        gate.go.set()
+        assert closed.result(SECONDS) is None
+        assert loop.result(SECONDS) is None
+    assert [message.subject for message in gate.seen] == ["one"]
