@@ -532,10 +532,14 @@ def _awaiting(future: object) -> Iterator[tuple[HandlerCall, ...]]:
     asyncio chains a future of its own to the pool's, by a callback that holds it; each callback of
     that one has the context of the task that awaits it.
     """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return
     for chained in tuple(getattr(future, "_done_callbacks", ())):
         for cell in getattr(chained, "__closure__", None) or ():
-            for _, context in getattr(cell.cell_contents, "_callbacks", None) or ():
-                yield context.get(_CALLS, ())
+            if isinstance(cell.cell_contents, asyncio.Future):
+                for _, context in getattr(cell.cell_contents, "_callbacks", None) or ():
+                    yield context.get(_CALLS, ())
 
 
 def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
