@@ -21,7 +21,7 @@ from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import (
-    ANY_LOGIN,
+    UNKNOWN_LOGIN,
     describe,
     password_hint,
     provider_of,
@@ -66,7 +66,7 @@ def diagnose(imap: ImapSettings, smtp: SmtpSettings | None, state: str) -> Itera
     reached = yield from diagnose_imap(imap, newest=NEWEST if store.inboxes else 0)
     yield store_step
     if reached is not None and store.is_known:
-        yield _first_run(imap, reached.selected, store.record)
+        yield _first_run(imap, reached.selected, store.record, answers=smtp is not None)
         if store.inboxes:
             yield _inboxes(store.inboxes, reached.newest)
     if smtp is not None:
@@ -145,7 +145,7 @@ def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Chec
     if settings.username and settings.password is None and settings.token is None:
         detail = f"{service}_PASSWORD is missing, and {service}_USERNAME is set"
         hint = password_hint(provider_of(settings.host, settings.port))
-        advice = f"set {service}_PASSWORD" if hint == ANY_LOGIN else hint
+        advice = f"set {service}_PASSWORD" if hint == UNKNOWN_LOGIN else hint
         yield Check(f"{service} login", False, detail, advice.replace("IMAP_", f"{service}_"))
     if isinstance(settings.token, OAuthTokens):
         yield _token(service, settings.token.record())
@@ -219,7 +219,9 @@ class _StoreCheck:
         return ""
 
 
-def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | None) -> Check:
+def _first_run(
+    imap: ImapSettings, selected: Selected, record: MailboxRecord | None, *, answers: bool
+) -> Check:
     name = "first run"
     if record is not None:
         return Check(name, True, "already done: mail is delivered as it arrives")
@@ -230,13 +232,16 @@ def _first_run(imap: ImapSettings, selected: Selected, record: MailboxRecord | N
             "will be delivered before you decide"
         )
         return Check(name, False, finding, "set IMAP_START_FROM to all, to new, or to a date")
+    existing = f"{count:,} existing message{'s' * (count != 1)} will be"
     if imap.start_from == "new":
-        return Check(name, True, f"{count:,} messages that are there will be passed over")
+        return Check(name, True, f"{existing} passed over")
     since = "" if imap.start_from in (None, "all") else f", those since {imap.start_from}"
     read = " and marked as read" if imap.mark_as_read else ""
-    finding = f"{count:,} messages that are there will be delivered{read}{since}"
+    finding = f"{existing} delivered{read}{since}"
     if count and imap.start_from is None:
-        finding += "; IMAP_START_FROM=new leaves them alone"
+        finding += "; IMAP_START_FROM=new leaves existing mail alone"
+        if answers:
+            finding += ", and a program that answers mail does not start without a choice"
     return Check(name, True, finding)
 
 

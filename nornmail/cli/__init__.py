@@ -65,7 +65,7 @@ Settings come from the environment (IMAP_HOST, IMAP_USERNAME, IMAP_PASSWORD, ...
 .env in the current directory. Start with `nornmail demo`, which needs none, then `nornmail check`.
 
 Exit status: 0 success, 1 something failed, 2 a mistake in the arguments or settings, 3 the state
-store cannot be used, 130 interrupted.
+store cannot be used, 4 a message is still queued, 130 interrupted.
 """
 
 

@@ -218,7 +218,9 @@ class Settings:
         """Where the settings come from."""
         if self.env_file is not None:
             return f"from the environment and {self.env_file}"
-        return f"from the environment alone; no {ENV_FILE} in this directory was read"
+        if os.path.exists(ENV_FILE):
+            return f"from the environment alone; {ENV_FILE} is not read, as --env-file says"
+        return f"from the environment alone; there is no {ENV_FILE} in this directory"
 
     def imap(self) -> ImapSettings:
         """Where the mailbox is.

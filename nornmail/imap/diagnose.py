@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from nornmail.clock import SystemClock
-from nornmail.errors import CommandRefused, NornmailError, Throttled
+from nornmail.errors import AuthenticationFailed, CommandRefused, NornmailError, Throttled
 from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
 from nornmail.imap.login import log_in, start_tls
@@ -123,7 +123,10 @@ class _Diagnosis:
             connection = Connection(wire, settings, limits=self._limits, redact=self._redact)
             connection.enter(log_in(wire, settings, self._budget, self._redact, token, abort))
         except NornmailError as error:
-            yield Check(name, False, str(error), _login_advice(error))
+            detail, advice = str(error), _login_advice(error)
+            if isinstance(error, AuthenticationFailed) and "; " in detail:
+                detail, _, advice = detail.rpartition("; ")  # the hint ends it
+            yield Check(name, False, detail, advice)
             return None
         yield Check(name, True, f"as {settings.username}" if settings.username else "by PREAUTH")
         return connection

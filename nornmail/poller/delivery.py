@@ -687,10 +687,10 @@ class Delivery:
             return
         if state is State.HANDLED:
             if log.isEnabledFor(logging.INFO):
-                log.info("%s is handled", self._ref(entry))
+                log.info("%s is handled", self._label(entry))
         else:
             self.last_failure = entry.reason
-            log.warning("%s is %s: %s", self._ref(entry), entry.state, outcome.reason)
+            log.warning("%s is %s: %s", self._label(entry), entry.state, outcome.reason)
         self._note_health(entry, outcome, job)
 
     def _note_health(self, entry: Entry, outcome: Outcome, job: Job) -> None:
@@ -720,6 +720,11 @@ class Delivery:
             return entry.delivery_id
         siblings = self.ledger.siblings(entry.key.uid, entry.key.epoch)
         return min((sibling.delivery_id for sibling in siblings), default=entry.delivery_id)
+
+    def _label(self, entry: Entry) -> str:
+        """A message and its inbox, for the log."""
+        inbox = entry.key.inbox
+        return f"{self._ref(entry)} for {inbox}" if inbox else str(self._ref(entry))
 
     def _ref(self, entry: Entry) -> MessageRef:
         return MessageRef(self.ledger.mailbox.mailbox, entry.uid_validity, entry.key.uid)

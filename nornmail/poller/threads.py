@@ -335,9 +335,13 @@ class Lifecycle:
 
     def _abort_if_it_hangs(self) -> None:
         """Abort what the body waits for, unless a handler is at work or it ends by itself."""
+        announced = False
         while not self._ended.wait(ABORT_AFTER):
             if not self._runner.running_for():
                 self._abort(True)
+            elif not announced:
+                announced = True
+                log.info("stopping when the handler has returned")
 
     async def run(self) -> None:
         """Run the body in a thread of its own, awaiting on this event loop what handlers return.

@@ -152,10 +152,10 @@ class Epochs:
         start = self._start_from
         may_answer = self._may_answer() and selected.exists > 0
         if start is None and (may_answer or selected.exists > FIRST_RUN_LIMIT):
-            reason = "that could be answered" if may_answer else f"more than {FIRST_RUN_LIMIT:,}"
+            reason = "and could be answered" if may_answer else f"more than {FIRST_RUN_LIMIT:,}"
             raise DecisionRequired(
-                f"{selected.exists} messages are in {selected.mailbox} at the first run, {reason}, "
-                'and none was delivered. Set start_from (IMAP_START_FROM) to "new" to leave them '
+                f"{selected.exists} messages are in {selected.mailbox} at the first run {reason}; "
+                'none was delivered. Set start_from (IMAP_START_FROM) to "new" to leave them '
                 'alone and begin with new mail, to "all" to have them all, or to a date to begin '
                 "there.",
                 count=selected.exists,

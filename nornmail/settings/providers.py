@@ -120,6 +120,7 @@ class Provider:
 
 
 ANY_LOGIN = "check IMAP_USERNAME and IMAP_PASSWORD"
+UNKNOWN_LOGIN = f"{ANY_LOGIN}: many providers want an app password here, not the account's own"
 OWN = "the account's own"
 _MICROSOFT_DATES = (
     "Microsoft takes no password for IMAP any more, and from the end of December 2026 none for "
@@ -518,7 +519,7 @@ def _provider_of_address(address: str) -> Provider:
 def password_hint(provider: Provider) -> str:
     """The advice when the provider refused a password."""
     if provider.hint or not provider.title:
-        return provider.hint or ANY_LOGIN
+        return provider.hint or UNKNOWN_LOGIN
     if OWN in provider.takes:
         return f"{ANY_LOGIN}: {provider.title} takes {provider.takes}"
     return f"{provider.title} does not take the account's own password: set IMAP_PASSWORD to " + (

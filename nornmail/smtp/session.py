@@ -67,7 +67,8 @@ def endpoint_of(settings: SmtpSettings) -> Endpoint:
         port=settings.port,
         ca_file=settings.ca_file,
         plain_advice="465 is the port for TLS from the first octet: set SMTP_PORT, usually to 587",
-        tls_advice="the port speaks TLS from the first octet: set SMTP_PORT=465",
+        tls_advice="the port speaks TLS from the first octet: set SMTP_USE_SSL=true, which is the "
+        "default on port 465",
     )
 
 

@@ -97,7 +97,8 @@ def test_every_step_that_goes_well_is_a_line(
     assert (status, list(told)) == (0, steps)
     assert told["IMAP login"] == f"as {USER}"
     assert told["IMAP mailbox"] == "INBOX has 1 message"
-    assert "1 messages that are there will be delivered" in told["first run"]
+    assert told["first run"].startswith("1 existing message will be delivered and marked as read;")
+    assert "answers" not in told["first run"]
 
 
 def test_nothing_is_made(here: Desk, user: User) -> None:
@@ -110,7 +111,7 @@ def test_nothing_is_made(here: Desk, user: User) -> None:
     [
         pytest.param({}, {"IMAP_HOST": "imap.nowhere.invalid"}, "IMAP name", "IMAP_HOST",
                      id="the name is not known"),
-        pytest.param({}, {"IMAP_PASSWORD": "wrong-horse"}, "IMAP login", "IMAP_PASSWORD",
+        pytest.param({}, {"IMAP_PASSWORD": "wrong-horse"}, "IMAP login", "-> check IMAP_USERNAME",
                      id="a wrong password"),
         pytest.param({}, {"IMAP_USERNAME": ""}, "IMAP login", "IMAP_USERNAME",
                      id="no user name"),
@@ -230,6 +231,17 @@ def test_too_many_messages_for_a_first_run(
     assert "IMAP_START_FROM" in line
     for choice in ("all", "new", "2026-01-31"):
         assert here.check("--start-from", choice)[0] == 0
+
+
+def test_a_program_that_sends_must_decide_about_a_first_run(here: Desk, server: MailServer) -> None:
+    server.deliver(mail("one"))
+    here.settle(SMTP_HOST=server.host, SMTP_PORT=str(server.smtp_port), SMTP_USE_TLS="false")
+    here.set("SMTP_FROM", USER)
+    assert "does not start without a choice" in here.check()[1]["first run"]
+    assert (
+        here.check("--start-from", "new")[1]["first run"]
+        == "1 existing message will be passed over"
+    )
 
 
 def test_after_the_first_run_the_number_does_not_matter(

@@ -111,7 +111,7 @@ DAY = date(2026, 3, 1)
         (None, False, 0, ""),
         (None, False, 998, ""),
         (None, False, 999, "more than 1,000"),
-        (None, True, 0, "that could be answered"),
+        (None, True, 0, "and could be answered"),
         ("all", True, 999, ""),
         ("new", True, 999, ""),
         (DAY, True, 999, ""),

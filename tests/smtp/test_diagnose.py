@@ -178,7 +178,7 @@ def test_a_port_for_tls_that_is_taken_for_a_plain_one() -> None:
     with smtp_server(starttls=False, implicit_tls=True) as server:
         found = steps(server, timeout=0.5)
     assert (names(found)[-1], found[-1].ok) == ("greeting", False)
-    assert "SMTP_PORT=465" in found[-1].advice
+    assert "SMTP_USE_SSL=true" in found[-1].advice
 
 
 def test_a_plain_port_that_is_taken_for_one_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:

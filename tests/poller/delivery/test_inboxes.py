@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -102,6 +103,16 @@ def test_a_message_is_handed_to_every_inbox_that_it_is_addressed_to(
     ids = [message.delivery_id for message in desk.messages]
     assert len(set(ids)) == 4
     assert poller.poll_once().handled == 0
+
+
+def test_the_log_names_the_inbox(
+    world: World, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.deliver(letter("both", *BOTH))
+    world.poller(inboxes=desk.inboxes()).poll_once()
+    handled = [line.partition(" for ")[2] for line in caplog.messages if "is handled" in line]
+    assert sorted(handled) == [f"{SALES} is handled", f"{SUPPORT} is handled"]
 
 
 def test_an_inbox_is_known_by_its_address_in_lower_case(world: World, desk: Desk) -> None:

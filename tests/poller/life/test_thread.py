@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,7 @@ from nornmail import (
 )
 from nornmail.events import Idle, Stopped
 from nornmail.model import State
+from nornmail.poller import threads
 from nornmail.testing import faults
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life, names_of
 from tests.support.package import package_directory
@@ -43,6 +46,22 @@ def test_a_signal_stops_it_after_the_current_message(life: Life, number: signal.
     assert life.subjects == ["one"]
     assert [entry.state for entry in life.entries()] == [State.FINISHED]
     assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+def test_a_stop_that_waits_for_a_handler_is_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    announced = threading.Event()
+    monkeypatch.setattr(threads, "ABORT_AFTER", 0.01)
+    monkeypatch.setattr(threads, "log", SimpleNamespace(info=lambda text: announced.set()))
+    aborted: list[bool] = []
+    busy: Any = SimpleNamespace(running_for=lambda: 1.0, inside=lambda: False)
+
+    def body() -> None:
+        lifecycle.stop(0)
+        assert announced.wait(SECONDS)
+
+    lifecycle = threads.Lifecycle(body, threading.Event(), bool, busy, aborted.append)
+    lifecycle.run_here()
+    assert aborted == [False]  # only what ends an abort
 
 
 def test_a_signal_stops_it_while_it_waits_for_mail(life: Life) -> None:
