@@ -16,14 +16,37 @@ It knows nothing of the client in this package and shares no parser with it, so 
 cannot hide in both.
 """
 
-from nornmail.testing.imap import faults
-from nornmail.testing.mailbox import MISSING, Mailbox, StoredMessage
-from nornmail.testing.oauth import OAuthServer
-from nornmail.testing.proxy import Proxy
-from nornmail.testing.server import MailServer
-from nornmail.testing.smtp import faults as smtp_faults
-from nornmail.testing.smtp.delivery import SentMessage
-from nornmail.testing.vendors import VENDORS
+# The names are loaded on first use (PEP 562): ``python3 -m nornmail.testing`` imports this first,
+# and cannot see to Ctrl-C meanwhile.
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nornmail.testing.imap import faults
+    from nornmail.testing.mailbox import MISSING, Mailbox, StoredMessage
+    from nornmail.testing.oauth import OAuthServer
+    from nornmail.testing.proxy import Proxy
+    from nornmail.testing.server import MailServer
+    from nornmail.testing.smtp import faults as smtp_faults
+    from nornmail.testing.smtp.delivery import SentMessage
+    from nornmail.testing.vendors import VENDORS
+
+_HOMES = {
+    "MISSING": "mailbox",
+    "VENDORS": "vendors",
+    "MailServer": "server",
+    "Mailbox": "mailbox",
+    "OAuthServer": "oauth",
+    "Proxy": "proxy",
+    "SentMessage": "smtp.delivery",
+    "StoredMessage": "mailbox",
+    "faults": "imap.faults",
+    "smtp_faults": "smtp.faults",
+}
+"""The public names and their modules; the two in lower case are modules themselves."""
 
 __all__ = [
     "MISSING",
@@ -37,3 +60,15 @@ __all__ = [
     "faults",
     "smtp_faults",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    value = globals()[name] = home if name.islower() else getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
-import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from nornmail.testing.http_interface import HttpInterface
-from nornmail.testing.server import MailServer
-from nornmail.testing.vendors import VENDORS
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 IMAP_PORT, SMTP_PORT, HTTP_PORT = 3143, 3025, 8025
 """The ports that GreenMail and Mailpit have made usual."""
@@ -18,6 +15,10 @@ IMAP_PORT, SMTP_PORT, HTTP_PORT = 3143, 3025, 8025
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
+    import argparse
+
+    from nornmail.testing.vendors import VENDORS
+
     parser = argparse.ArgumentParser(
         prog="python3 -m nornmail.testing",
         description="An IMAP and SMTP server for tests in any language, with faults on demand, an "
@@ -64,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server until a signal; return the exit status."""
+    import signal
+    import threading
+
+    from nornmail.testing.http_interface import HttpInterface
+    from nornmail.testing.server import MailServer
+
     chosen = parser().parse_args(arguments)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -98,18 +105,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run() -> int:
+    """Run the command line; return the exit status.
+
+    Its imports take a moment, in which Ctrl-C is no traceback either.
+    """
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return 130  # as of a shell
+
+
 def _port(text: str) -> int:
+    from argparse import ArgumentTypeError
+
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a port, 0 to 65535")
+        raise ArgumentTypeError(f"{text!r} must be a port, 0 to 65535")
     return int(text)
 
 
 def _user(text: str) -> tuple[str, str]:
+    from argparse import ArgumentTypeError
+
     name, colon, password = text.partition(":")
     if not (name and colon):
-        raise argparse.ArgumentTypeError(f"{text!r} must be NAME:PASSWORD")
+        raise ArgumentTypeError(f"{text!r} must be NAME:PASSWORD")
     return name, password
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +26,7 @@ from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 
 KIM = "kim@example.org"
+ROOT = Path(__file__).parents[2]
 
 
 class Client:
@@ -313,3 +315,23 @@ def test_its_mistakes(
             signal.signal(number, handler)
     assert code == status
     assert complaint in capsys.readouterr().err
+
+
+CTRL_C_AT_AN_IMPORT = """
+import runpy, sys
+
+class Interrupting:
+    def find_spec(name, *_):
+        if name.startswith("nornmail.testing.") and not name.endswith("__main__"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting)
+runpy.run_module("nornmail.testing", run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_it_imports_is_no_traceback() -> None:
+    # Another process: here everything is imported already.
+    command = [sys.executable, "-c", CTRL_C_AT_AN_IMPORT]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
