@@ -49,7 +49,7 @@ MAIL = (
 )
 NEXT = (
     ("nornmail check", "test the settings of your own account"),
-    ("docs/tutorial/first-poller.md", "write your first poller, in ten minutes"),
+    ("python3 -m pydoc nornmail", "read a first program, in ten lines"),
     ("python3 -m nornmail.testing", "this mail server, for tests of your own"),
 )
 LATE_MAIL = ("It is broken", "The lamp does not light up. What now?\n\nKim")

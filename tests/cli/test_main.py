@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import html
-import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import nornmail
 from nornmail import __version__
 from nornmail.cli import main
 from nornmail.cli.options import Settings
-from nornmail.demo import Screen
+from nornmail.demo import NEXT, Screen
 from nornmail.testing import MailServer
 from tests.cli.support import Ended, User, mail
 
@@ -199,6 +200,17 @@ def test_the_demo_runs_as_it_was_recorded(stranger: User) -> None:
     assert [without_date(line) for line in recorded[1:]] == [
         without_date(line) for line in lines if line
     ]
+
+
+def test_the_next_steps_of_the_demo_are_there_wherever_it_is_installed() -> None:
+    for command, _ in NEXT:
+        program, *words = command.split()
+        if program == "nornmail":
+            assert words[0] in nornmail.cli.COMMANDS
+        else:  # python3 -m, of the standard library or the package
+            assert (program, words[0]) == ("python3", "-m")
+            assert importlib.util.find_spec(words[1])
+    assert "Poller(" in (nornmail.__doc__ or ""), "what pydoc shows first"
 
 
 def without_date(line: str) -> str:
