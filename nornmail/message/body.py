@@ -161,7 +161,7 @@ def find_body(root: Part, note: Note = ignore) -> Body:
     named = [
         part
         for part, is_inline in body.attached
-        if is_inline
+        if (is_inline or not part.disposition)
         and part.content_type in ("text/plain", "text/html")
         and "content-id" not in part.headers
     ]

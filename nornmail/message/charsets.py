@@ -98,11 +98,12 @@ _LEAD: Final = bytes((row // 2 + (0x81 if row < 62 else 0xC1)) & 0xFF for row in
 _TRAIL_ODD: Final = bytes((cell + 0x9F) & 0xFF for cell in _CELLS)
 _TRAIL_EVEN: Final = bytes((cell + (0x40 if cell < 63 else 0x41)) & 0xFF for cell in _CELLS)
 _WIDE_CHAR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_LONG_CHAR = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2}")
 _ONE_OCTET: Final = ("cp125", "iso8859", "koi8", "mac_", "cp437", "cp8", "kz1048")
 """Beginnings of the names of codecs with one octet for each character."""
 _MIN_WIDE: Final = 2
-"""Characters of UTF-8 that show that text labelled otherwise is UTF-8; of western text one does,
-since there each would be a capital and a sign, as in ``Ã©``."""
+"""Characters of UTF-8 that show that text labelled otherwise is UTF-8. One of three octets does, and
+one in western text, since there each would be a capital and a sign, as in ``Ã©``."""
 _MIN_WIDE_THAI: Final = 20
 """In Thai, any two letters in a row may look like such a character."""
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)
@@ -195,6 +196,8 @@ def _is_utf_8(data: bytes, codec: str) -> bool:
         data.decode("utf-8")
     except UnicodeDecodeError:
         return False
+    if needed == _MIN_WIDE and _LONG_CHAR.search(data):
+        return True
     return next(islice(_WIDE_CHAR.finditer(data), needed - 1, None), None) is not None
 
 

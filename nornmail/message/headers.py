@@ -30,6 +30,15 @@ _FOLD = re.compile(r"(?>(?:\r{0,2}\n[ \t]*+(?=\r{0,2}\n)){0,50000})\r{0,2}\n([ \
 _BLANK_LINE = re.compile(r"\n[ \t]*+(?:\r*+\n|\Z)")
 _LEADING_BLANKS = re.compile(rb"(?>(?:[ \t]*+\r*+\n){1,50000})")
 _BAD_NAME = re.compile(r"[^\s:]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,50000})(?:\n|\Z)")
+_PARAMETER = (";", re.compile(r"[\w*.-]{1,60}="))
+_ID = ("", re.compile(r"<[^<>\s@]{1,250}@"))
+_MAILBOX = (",", re.compile(r"[^\n@]{1,250}@"))
+_LOST_FOLDS: Final = {
+    **dict.fromkeys(("content-type", "content-disposition"), _PARAMETER),
+    **dict.fromkeys(("references", "in-reply-to", "message-id"), _ID),
+    **dict.fromkeys(("from", "to", "cc", "bcc", "reply-to"), _MAILBOX),
+}
+"""The end of a field that goes on below, and the beginning of a line that lost its blank there."""
 _KNOWN = re.compile(
     r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
     r"|Message-ID|In-Reply-To|References|MIME-Version|Content-[A-Za-z-]+|DKIM-Signature"
@@ -234,6 +243,12 @@ def _split(
         field = _FIELD.match(block, at)
         if field is None:
             is_closed = is_written and (has_body or not fields)
+            eol = block.find("\n", at) + 1 or len(block)
+            if is_closed and fields and (whole := _refolded(fields[-1], block[at:eol])):
+                note("a line in the header that lost the blank before it")
+                fields[-1] = whole
+                at = eol
+                continue
             at, is_over = _past_bad_lines(block, at, bool(fields), is_closed, note)
             if is_over:
                 return fields, at
@@ -244,6 +259,17 @@ def _split(
             fields.append((field[1], field[2]))
             at = field.end()
     return fields, len(block)
+
+
+def _refolded(field: tuple[str, str], line: str) -> tuple[str, str] | None:
+    """The field with the ``line`` below it, where that goes on with it; else ``None``."""
+    name, value = field
+    end, begin = _LOST_FOLDS.get(name.lower(), ("", None))
+    if begin is None or len(value) > _BAD_LINES_CHARS or not begin.match(line):
+        return None
+    if not value.rstrip().endswith(end):
+        return None
+    return name, f"{value}\n {line}".rstrip("\r\n")
 
 
 def _past_bad_lines(

@@ -62,6 +62,7 @@ _POLISH: Final = "Zażółć gęślą jaźń"
         pytest.param("windows-1254", "teşekkürler, çok iyi", id="Turkish"),
         pytest.param("windows-874", "ขอบคุณมากครับ แล้วพบกันใหม่", id="Thai"),
         pytest.param("iso-8859-1", "谢谢你 \U0001f389", id="what western text cannot hold"),
+        pytest.param("windows-1251", "300 €", id="one character of three octets"),
     ],
 )
 def test_utf_8_under_another_label_is_read_as_utf_8(label: str, text: str) -> None:

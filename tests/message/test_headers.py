@@ -291,7 +291,6 @@ _WRITTEN: Final = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; cha
         pytest.param(b"Scan Result: clean\n", id="a name of two words"),
         pytest.param(b"X-Scan\tv2: clean\n more\n", id="a tab in the name, and a fold"),
         pytest.param(b"Scan Result: a\nScan Result: b\n", id="two of them"),
-        pytest.param(b"References: <1@x>\n<2@x>\n", id="a fold of ids that lost its blank"),
         pytest.param(
             b"X-Long: a\nby mx.example.org; Fri\n", id="a fold of words that lost its blank"
         ),
@@ -310,6 +309,46 @@ def test_a_header_of_a_program_goes_on_to_its_empty_line(tail: bytes) -> None:
     )
     whole = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" + part + b"--b--\n"
     assert [file.content for file in parse_message(whole).attachments] == [b"ABC"]
+
+
+_LOST: Final = b"""Subject: s
+References: <1@x.example>
+<2@x.example>
+To: Ann <ann@x.example>,
+Bob <bob@x.example>
+MIME-Version: 1.0
+Content-Type: multipart/mixed;
+boundary=b
+
+--b
+Content-Type: application/pdf;
+name=a.pdf
+Content-Disposition: attachment;
+filename="the offer.pdf"
+
+PDF
+--b--
+"""
+
+
+def test_folds_that_lost_their_blank_belong_to_their_field() -> None:
+    message = parse_message(_LOST)
+    assert message.references == ("<1@x.example>", "<2@x.example>")
+    assert [one.address for one in message.to] == ["ann@x.example", "bob@x.example"]
+    assert [file.original_filename for file in message.attachments] == ["the offer.pdf"]
+    assert "a line in the header that lost the blank before it" in message.defects
+
+
+def test_a_line_that_does_not_go_on_with_its_field_is_no_part_of_it() -> None:
+    raw = b"To: ann@x.example\nBob Ray\nMIME-Version: 1.0\nContent-Type: text/plain\na=b\n\nHello\n"
+    message = parse_message(raw)
+    assert [one.address for one in message.to] == ["ann@x.example"]
+    assert message.text == "Hello\n"
+
+
+def test_a_thousand_lost_folds_cost_no_more_than_as_many_fields() -> None:
+    raw = b"MIME-Version: 1.0\nContent-Type: text/plain;\n" + b"a=b;\n" * 100_000 + b"\nHello\n"
+    assert parse_message(raw).text.endswith("Hello\n")
 
 
 @pytest.mark.parametrize(

@@ -491,6 +491,11 @@ NAMED = 'inline; filename="note.txt"'
             id="HTML below a text of blanks",
         ),
         pytest.param(
+            [part("text/plain", " \n"), part('text/html; name="a.html"', "<p>hello")],
+            "hello",
+            id="HTML with a name and no disposition",
+        ),
+        pytest.param(
             [part("text/html", "<p> </p>"), part("text/plain", "hello", Content_Disposition=NAMED)],
             "hello",
             id="below HTML without words",
