@@ -88,11 +88,9 @@ class Body:
         return tuple(text for page in self._shown_pages() for text in page.unseen)
 
     def links(self) -> tuple[str, ...]:
-        """The addresses of all links: those seen in HTML, else those written in plain text."""
-        pages = self._shown_pages()
-        if pages:
-            return tuple(dict.fromkeys(link for page in pages for link in page.links))
-        return tuple(dict.fromkeys(islice(_written_links(self.plain_text()), MAX_WRITTEN_LINKS)))
+        """The addresses of all links: those seen in HTML, else those written in the text."""
+        links = dict.fromkeys(link for page in self._shown_pages() for link in page.links)
+        return tuple(links or dict.fromkeys(islice(_written_links(self.text()), MAX_WRITTEN_LINKS)))
 
     def text(self) -> str:
         """The text that a person reads: plain, and of the HTML where that says something else."""

@@ -102,8 +102,8 @@ _LONG_CHAR = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2}")
 _ONE_OCTET: Final = ("cp125", "iso8859", "koi8", "mac_", "cp437", "cp8", "kz1048")
 """Beginnings of the names of codecs with one octet for each character."""
 _MIN_WIDE: Final = 2
-"""Characters of UTF-8 that show that text labelled otherwise is UTF-8. One of three octets does, and
-one in western text, since there each would be a capital and a sign, as in ``Ã©``."""
+"""Characters of UTF-8 that show that text labelled otherwise is UTF-8. One of three octets does,
+and one in western text, since there each would be a capital and a sign, as in ``Ã©``."""
 _MIN_WIDE_THAI: Final = 20
 """In Thai, any two letters in a row may look like such a character."""
 _CUT_OFF = re.compile(rb"[\x00-\x7f]*+[\xe0-\xf4][\x80-\xbf]{1,2}", re.DOTALL)

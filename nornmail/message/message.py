@@ -326,8 +326,8 @@ class Message:
     def links(self) -> tuple[str, ...]:
         """The addresses of the links that are seen, whole and each once, in their order.
 
-        ``text`` shows long ones shortened. Those of the HTML; without HTML, those written in the
-        plain text. A stranger's addresses: none is opened.
+        ``text`` shows long ones shortened. Those of the HTML; where it has none, those written in
+        the text. A stranger's addresses: none is opened.
         """
         return self._body.links()
 

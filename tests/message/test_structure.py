@@ -587,6 +587,11 @@ def test_an_address_that_stands_twice_in_a_row_is_shown_once(html: str, text: st
         ),
         pytest.param(BOTH, (), id="none"),
         pytest.param(
+            part("text/html", "<p>See https://a.example/x"),
+            ("https://a.example/x",),
+            id="written in HTML, and no link",
+        ),
+        pytest.param(
             part(
                 "text/html",
                 '<a href="mailto:a@b.example">x</a><a href="#y">y</a><a href="javascript:z">z</a>',
