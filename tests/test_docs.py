@@ -37,6 +37,7 @@ from nornmail.model import TRANSITIONS, State
 from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
+from nornmail.stores.postgres import LEASE_SECONDS
 from tests.cli.support import Running
 from tests.support.package import package_directory
 from tests.support.postgresql import server
@@ -439,6 +440,16 @@ def test_the_events_on_the_page_are_those_there_are() -> None:
         for one in kinds
         if issubclass(one, events.Event) and not one.__subclasses__()
     }
+
+
+def test_the_stores_on_the_page_are_those_there_are() -> None:
+    page = ROOT / "docs" / "reference" / "stores.md"
+    rows = table(page, "store", "keeps it in", "processes", "made by")
+    told = {name: arguments for name, _, arguments in (row[0].partition("(") for row in rows)}
+    assert set(told) == {name for name in nornmail.__all__ if name.endswith("StateStore")} - {
+        "StateStore"
+    }
+    assert told["PostgresStateStore"] == f"connect, lease_seconds={LEASE_SECONDS:g})"
 
 
 def test_every_error_is_on_the_page() -> None:

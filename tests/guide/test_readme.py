@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,9 +46,16 @@ def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
         server.add_user(KIM, "secret")
         server.deliver("Subject: old\n\n", user=USER)
 
-        imap, smtp = server.imap_settings(USER), server.smtp_settings(USER)
-        monkeypatch.setattr(nornmail, "ImapSettings", lambda **_arguments: imap)
-        monkeypatch.setattr(nornmail, "SmtpSettings", lambda **_arguments: smtp)
+        imap = {start: server.imap_settings(USER, start_from=start) for start in (None, "new")}
+        smtp = server.smtp_settings(USER)
+        (settings,) = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
+        Path(".env").write_text(settings, "utf-8")
+        monkeypatch.setattr(
+            nornmail,
+            "ImapSettings",
+            OnTheServer(lambda values: imap[values.get("IMAP_START_FROM")]),
+        )
+        monkeypatch.setattr(nornmail, "SmtpSettings", OnTheServer(lambda _values: smtp))
 
         def on_idle(_event: object) -> None:
             """New mail comes once the first run is over, and Ctrl-C when it was handled."""
@@ -62,10 +71,25 @@ def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
                 *arguments, **names, on_event=lambda e: on_idle(e) if is_idle(e) else None
             ),
         )
-        exec(compile(program, "README.md", "exec"), {})  # noqa: S102 - it is ours
+        scope = {"__name__": "__main__"}
+        exec(compile(program, "README.md", "exec"), scope)  # noqa: S102 - it is ours
         handled = [line for line in caplog.messages if line.endswith("is handled")]
         assert len(handled) == 1
-        assert len(server.outbox) == ("mailer" in program)
+        assert len(server.outbox) == ("Mailer" in program)
+
+
+class OnTheServer:
+    """Settings of README's programs, whose host is the test's server."""
+
+    def __init__(self, settings: Callable[[Mapping[str, str]], Any]) -> None:
+        self._settings = settings
+
+    def __call__(self, **_arguments: str) -> Any:
+        return self._settings({})
+
+    def from_env(self, environment: Mapping[str, str]) -> Any:
+        assert environment["IMAP_USERNAME"] == environment["SMTP_USERNAME"] == USER
+        return self._settings(environment)
 
 
 def is_idle(event: object) -> bool:
