@@ -474,7 +474,7 @@ def numbers(module: str) -> dict[str, float]:
         f"{module}.{name}": vars(loaded)[name]
         for name in defined
         if isinstance(vars(loaded)[name], int | float)
-        and name not in {"KIB", "MIB", "HOUR", "DAY", "CLOSING", "UNKNOWN_MECHANISM"}
+        and name not in {"KIB", "MIB", "HOUR", "DAY", "CLOSING"}
     }
 
 

@@ -242,7 +242,8 @@ def _refusal(
     code, text = redact(end.code), redact(end.text)
     if classify(end.status, code, text, "LOGIN").kind is not ErrorKind.CREDENTIALS:
         return refused("LOGIN", end, redact)
-    beyond = not ((settings.username or "") + (settings.password or "")).isascii()
+    secret = sendable_password(settings.password or "")
+    beyond = not ((settings.username or "") + secret).isascii()
     note = " (sent in UTF-8, as it is not ASCII)" if beyond and settings.token is None else ""
     return login_refused(f"the server refused the login{note}", code, text, settings)
 

@@ -82,7 +82,9 @@ def log_in(
             )
         redact.hide(*secret_forms(username, settings.password))
         mechanisms = password_mechanisms(offered, username, sendable_password(settings.password))
-        refused = _attempt(wire, mechanisms, offered, redact)
+        is_ascii = (username + sendable_password(settings.password)).isascii()
+        note = "" if is_ascii else " (sent in UTF-8, as it is not ASCII)"
+        refused = _attempt(wire, mechanisms, offered, redact, note=note)
         if refused is not None:
             raise refused
         return
@@ -101,11 +103,12 @@ def _attempt(
     offered: Collection[str],
     redact: Redactor,
     *,
+    note: str = "",
     is_token: bool = False,
 ) -> AuthenticationFailed | None:
     """Send the credentials once, since servers count each try; a refusal is returned.
 
-    A mechanism that the server does not know after all (504) did not count: the next one follows.
+    A mechanism that the server does not know after all (504, 502) did not count: the next one follows.
 
     Raises:
         AuthenticationFailed: nothing was sent, as the server takes none of this kind.
@@ -123,7 +126,7 @@ def _attempt(
     for mechanism in mechanisms:
         redact.hide(*mechanism.encoded())
         reply, reason = _exchange(wire, mechanism)
-        if reply.code != UNKNOWN_MECHANISM:
+        if reply.code not in UNKNOWN_MECHANISM:
             break
     text = f"{reply.code} {redact(reply.text)}".rstrip()
     kind_of_reply = reply_kind(Phase.AUTH, reply)
@@ -134,7 +137,7 @@ def _attempt(
     if kind_of_reply is ReplyKind.TRANSIENT or is_lockout(reply.text):
         kind = limit_kind(reply.text)
         raise Throttled(f"the server refuses all logins (temporary): {text}", kind=kind)
-    if reply.code == UNKNOWN_MECHANISM:
+    if reply.code in UNKNOWN_MECHANISM:
         raise AuthenticationFailed(
             f"the server offers {names} for AUTH and then refuses each that nornmail supports: "
             f"{text}; ask its owner; the credentials were not tested"
@@ -142,7 +145,7 @@ def _attempt(
     status = redact(refusal_status(reason))
     suffix = f" (status {status})" if status else ""
     advice = refusal_advice(reply.text) or (OAUTH_HINT if is_token else LOGIN_HINT)
-    return AuthenticationFailed(f"the server refused the login: {text}{suffix}; {advice}")
+    return AuthenticationFailed(f"the server refused the login{note}: {text}{suffix}; {advice}")
 
 
 def _exchange(wire: Wire, mechanism: Mechanism) -> tuple[Reply, str]:

@@ -128,8 +128,8 @@ class ReplyKind(StrEnum):
 
 CLOSING: Final = 421
 """The server closes the connection, whatever the command was (RFC 5321, 3.8)."""
-UNKNOWN_MECHANISM: Final = 504
-"""The server does not know the mechanism of AUTH; it has not looked at the password."""
+UNKNOWN_MECHANISM: Final = frozenset({500, 502, 504})
+"""The server does not know AUTH or its mechanism; it has not looked at the password."""
 
 _NOT_25X: Final = dict.fromkeys((*range(200, 250), *range(260, 300)), ReplyKind.INVALID)
 """A ``221`` where ``250`` is expected is not success."""

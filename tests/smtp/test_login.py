@@ -237,6 +237,8 @@ ASKED = [b"334 VXNlcm5hbWU6\r\n", b"334 UGFzc3dvcmQ6\r\n"]
                      id="LOGIN after PLAIN"),
         pytest.param(b"LOGIN PLAIN NTLM", [b"504 no\r\n", *ASKED, WELCOME], ["PLAIN", "LOGIN"],
                      id="whatever the order"),
+        pytest.param(b"PLAIN LOGIN", [b"502 5.5.1 Not implemented\r\n", *ASKED, WELCOME],
+                     ["PLAIN", "LOGIN"], id="502, by another server"),
         pytest.param(b"PLAIN LOGIN", [WELCOME], ["PLAIN"], id="none is needed"),
     ],
 )  # fmt: skip
@@ -260,6 +262,16 @@ def test_where_no_mechanism_is_known_the_password_is_not_blamed(offered: bytes) 
     assert type(error) is AuthenticationFailed
     assert "SMTP_PASSWORD" not in str(error)
     assert offered.decode() in str(error)
+
+
+@pytest.mark.parametrize(("password", "is_said"), [("pässwörd", True), ("abcd\u00a0efgh", False)])
+def test_a_refusal_says_that_a_password_beyond_ASCII_went_out_in_UTF_8(
+    password: str, is_said: bool
+) -> None:
+    script = {"EHLO": b"250-ready\r\n250 AUTH PLAIN LOGIN\r\n", "AUTH": b"535 no\r\n"}
+    with scripted(script) as server:
+        error = refusal(server, **LOGIN | {"password": password})
+    assert ("UTF-8" in str(error)) is is_said
 
 
 def test_after_a_refusal_no_other_mechanism_is_tried() -> None:
