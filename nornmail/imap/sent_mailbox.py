@@ -49,7 +49,8 @@ SENT = SpecialUse(
         "elementy wysłane", "odeslané", "odeslaná pošta", "elküldött üzenetek", "trimise",
         "отправленные", "надіслані", "απεσταλμένα", "gönderilenler", "gönderilmiş öğeler",
         "送信済み", "送信済みメール", "已发送", "已发送邮件", "已傳送", "寄件備份",
-        "보낸 편지함", "보낸편지함",
+        "보낸 편지함", "보낸편지함", "보낸메일함", "送信済みアイテム", "inviata", "enviadas",
+        "odoslané", "poslano", "отправленное", "已傳送郵件",
     ),
     "Sent",
 )  # fmt: skip
@@ -202,7 +203,7 @@ class SentMailbox:
         """
         given = self._names[use]
         listed = connection.listed_mailboxes()
-        prefix = "" if given else connection.personal_prefix()
+        prefix = "" if given else connection.personal_prefix() or common_prefix(listed)
         for name in [given] if given else find_mailboxes(use, listed, prefix):
             try:
                 connection.examine(name)
@@ -241,6 +242,15 @@ def _was_edited(body: Body, since: float, is_other: Callable[[str], bool]) -> bo
     if message_id is not None and is_other(message_id[0].decode("utf-8", "replace")):
         return False
     return body.received_at is None or body.received_at >= since
+
+
+def common_prefix(listed: Sequence[ListedMailbox]) -> str:
+    """``"INBOX."`` where each mailbox but INBOX is below it: such servers refuse other names."""
+    others = [mailbox for mailbox in listed if mailbox.name.upper() != "INBOX"]
+    prefixes = {f"INBOX{mailbox.delimiter}" for mailbox in others if mailbox.delimiter}
+    prefix = prefixes.pop() if len(prefixes) == 1 else ""
+    is_common = all(mailbox.name.upper().startswith(prefix) for mailbox in others)
+    return prefix if is_common else ""
 
 
 def find_mailboxes(use: SpecialUse, listed: Sequence[ListedMailbox], prefix: str) -> list[str]:

@@ -108,7 +108,7 @@ def _attempt(
 ) -> AuthenticationFailed | None:
     """Send the credentials once, since servers count each try; a refusal is returned.
 
-    A mechanism that the server does not know after all (504, 502) did not count: the next one follows.
+    A mechanism that the server does not know after all (504) did not count: the next one follows.
 
     Raises:
         AuthenticationFailed: nothing was sent, as the server takes none of this kind.

@@ -134,6 +134,7 @@ class FakeConnection:
         code: of the refusal of APPEND to a mailbox that is missing.
         hidden: names that LIST leaves out.
         broken: a name that LIST shows and nothing opens.
+        says_prefix: it has NAMESPACE, which tells the prefix.
         holds_off: nothing is taken while a mailbox is examined, as by Courier.
     """
 
@@ -142,6 +143,7 @@ class FakeConnection:
     code: str = ""
     hidden: frozenset[str] = frozenset()
     broken: str = ""
+    says_prefix: bool = True
     holds_off: bool = False
     opened: bool = False
     kept: list[str] = field(default_factory=list)
@@ -151,7 +153,7 @@ class FakeConnection:
         return listed(*(box for box in self.boxes if box not in self.hidden))
 
     def personal_prefix(self) -> str:
-        return self.prefix
+        return self.prefix if self.says_prefix else ""
 
     def examine(self, name: str) -> None:
         self._find("EXAMINE", name)
@@ -189,6 +191,8 @@ class FakeConnection:
                      id="none is there, and names have a prefix"),
         pytest.param(FakeConnection(["INBOX", "INBOX.Sent"], prefix="INBOX."), None, "INBOX.Sent",
                      id="it is below a prefix"),
+        pytest.param(FakeConnection(["INBOX", "INBOX.Trash"], prefix="INBOX.", says_prefix=False),
+                     None, "INBOX.Sent", id="the other names have a prefix"),
         pytest.param(FakeConnection(["INBOX", "Gesendete Objekte"]), None, "Gesendete Objekte",
                      id="a usual name in another language"),
         pytest.param(FakeConnection(["INBOX", "Sent Items"], broken="Sent Items"), None, "Sent",
