@@ -21,13 +21,20 @@ PROGRAMS = [block for block in BLOCKS if "run_forever" in block]
 USER, KIM = "agent@example.com", "kim@example.org"
 
 
-def test_under_test_it_is_one_line_that_installs_and_runs_the_tests() -> None:
-    """.ci/run and every newcomer run that line to the letter: its heading is a name as well."""
-    section = re.search(r"^## Test it\n(.*?)^## ", TEXT + "## ", re.DOTALL | re.MULTILINE)
-    assert section, "README.md has no section '## Test it'"
+def command_under(heading: str) -> str:
+    """The one line of code of a section."""
+    section = re.search(rf"^## {heading}\n(.*?)^## ", TEXT + "## ", re.DOTALL | re.MULTILINE)
+    assert section, f"README.md has no section '## {heading}'"
     block = re.search(r"^```sh\n(.*?)^```", section[1], re.DOTALL | re.MULTILINE)
-    assert block, "the section '## Test it' has no command"
+    assert block, f"the section '## {heading}' has no command"
     (command,) = block[1].splitlines()
+    return command
+
+
+def test_two_sections_hold_the_command_that_shows_it_and_the_one_that_tests_it() -> None:
+    """.ci/run and every newcomer run them to the letter: their headings are names as well."""
+    assert command_under("Try it") == "python3 -m nornmail demo"
+    command = command_under("Test it")
     assert "pip install" in command
     assert command.endswith("-m pytest")
 
