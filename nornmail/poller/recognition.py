@@ -26,6 +26,7 @@ from nornmail.poller.ledger import Ledger
 
 log = logging.getLogger("nornmail.poller")
 
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _PART = 64 * 1024
 """Octets of a body that are brought to one form of line end at a time."""
 VERSION = "1"
@@ -63,11 +64,13 @@ def header_block(raw: bytes) -> bytes:
     """The header of a message, up to and without the empty line (RFC 5322, section 2.1)."""
     if raw.startswith((b"\r\n", b"\n")):
         return b""
-    end = raw.find(b"\n\r\n")
-    bare = raw.find(b"\n\n", 0, end if end >= 0 else len(raw))
-    end = bare if bare >= 0 else end
-    if end < 0:
+    end = raw.find(b"\r\n\r\n")
+    if end >= 0 and raw.count(b"\n", 0, end) == raw.count(b"\r\n", 0, end):  # nearly always
+        return raw[:end]
+    empty_line = _EMPTY_LINE.search(raw)
+    if empty_line is None:
         return raw
+    end = empty_line.start()
     return raw[: end - 1 if raw[end - 1 : end] == b"\r" else end]
 
 
@@ -88,7 +91,7 @@ def header_digest_of(raw: bytes) -> str:
 
 
 def _header_digest(header: bytes) -> str:
-    lines = _ADDED.sub(b"", b"\n" + b"\n".join(header.splitlines()).strip(b"\n"))
+    lines = _ADDED.sub(b"", b"\n" + _with_line_feeds(header).strip(b"\n"))
     return _named(hashlib.sha256(b"header\0" + (lines[1:] + b"\n" if lines else b"")))
 
 
@@ -108,15 +111,25 @@ def _body_digest(raw: bytes, start: int) -> str:
     is_inside = False
     while start < end:
         after = raw.find(b"\n", start + _PART, end) + 1 or end
-        lines = b"\n".join(raw[start:after].splitlines())
+        lines = _with_line_feeds(raw[start:after])
         if not is_inside:
             lines = lines.lstrip(b"\n")
             is_inside = bool(lines)
         hashed.update(lines)
-        if is_inside and after < end:
-            hashed.update(b"\n")
         start = after
     return _named(hashed)
+
+
+def _with_line_feeds(octets: bytes) -> bytes:
+    """``octets`` with LF for every line end: CRLF, CR or LF.
+
+    Where all are CRLF, as nearly everywhere, that shows when the result is turned back: single
+    octets are replaced five times as fast as CRLF is found.
+    """
+    lines = octets.replace(b"\r", b"")
+    if lines.replace(b"\n", b"\r\n") == octets:
+        return lines
+    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _named(hashed: hashlib._Hash) -> str:
