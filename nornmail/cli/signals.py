@@ -33,7 +33,7 @@ log = logging.getLogger("nornmail.cli")
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-GRACE_SECONDS = 0.6
+GRACE_SECONDS = 0.4
 """Seconds that the work has to end, once no message is in hand: a commit takes milliseconds."""
 CHECK_SECONDS = 0.1
 """Seconds between two looks at whether a message is in hand."""

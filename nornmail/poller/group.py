@@ -49,7 +49,7 @@ GIVE_WAY = 0.05
 OWN_AFTER = 5.0
 """Seconds that a mailbox waits for the connection of its account, which another one holds while its
 callback runs. Then it is polled on one of its own."""
-ABORT_AFTER = 0.5
+ABORT_AFTER = 0.25
 """Seconds that polls have to end by themselves when the group is stopped."""
 EQUAL_ERRORS = 60.0
 """Seconds in which equal errors are one line of the log."""

@@ -199,7 +199,7 @@ class ActivePollers:
 ACTIVE_POLLERS = ActivePollers()
 
 
-ABORT_AFTER = 0.5
+ABORT_AFTER = 0.25
 """Seconds that a loop that was stopped has to end by itself; then no server is waited for."""
 
 ALREADY_RUNNING = "the poller is running already"
