@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_a_store_whose_file_is_removed_while_it_is_open_takes_no_commit(
     with pytest.raises(StoreError, match="removed or replaced"):
         store.commit(lease, [PutEntry(entry(State.HANDLED, 1))])
     store.close()
+
+
+def test_a_json_store_whose_lock_is_removed_writes_nothing_beside_the_next_holder(
+    tmp_path: Path,
+) -> None:
+    store = PATHS["json"](tmp_path)
+    lease = store.acquire(INBOX, ME)
+    (lock,) = tmp_path.glob("*.lock")
+    lock.unlink()
+    with closing(PATHS["json"](tmp_path)) as other:
+        other.commit(other.acquire(INBOX, ME), [PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
+        with pytest.raises(StoreError, match=r"\.lock was removed or replaced"):
+            store.commit(lease, [PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
+        store.close()
 
 
 # Claims and handles one message after the other, and says which one is through.
