@@ -16,6 +16,11 @@ _INVISIBLE = str.maketrans(
 )
 _BRACKET = re.compile(r"> ?[^>:\uff1a]{0,30}[:\uff1a]\s*$")
 _BRACKET_CHARS: Final = 40
+_OF_A_CARD = re.compile(
+    r"[|\u2022\u00b7]|\b(?:ltd|inc|corp|co|bros|dept|jr|sr|str|e\.?v|s\.?a|s\.?l|s\.?r\.?l|s\.?p\.?a)\.$",
+    re.I,
+)
+"""Columns, or the end of a company's name: its full stop ends no sentence."""
 _RULE = re.compile(r"[-_=*~\u2014\u2013\u2500\s]{2,}")
 
 ADDRESS = re.compile(r"[\w.+%'=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
@@ -73,7 +78,10 @@ def is_prose(line: str) -> bool:
     if URL.search(text) or ADDRESS.search(text[:MAX_MARK_CHARS]):
         return len(text) > 2 * 80
     words = text.count(" ") + 1
-    return len(text) > 70 or (words > 4 and text.endswith((".", "!", "?", ":", "。")))
+    if len(text) > 70:
+        return True
+    ends = words > 4 and text.endswith((".", "!", "?", ":", "。"))
+    return ends and not _OF_A_CARD.search(text)
 
 
 def has_contact(line: str) -> bool:

@@ -109,6 +109,9 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
         line = lines[at]
         if not line or line.isspace():
             kinds.append(Kind.BLANK)
+        elif line.startswith(">>> ") and _is_of_groupwise(lines, at):
+            layout.stop = at
+            return layout
         elif _is_quoted(lines, at) or (layout.has_bars and is_bar(line)):
             if _begins_forward(layout, at, keeps_headers=keeps_headers):
                 layout.is_forward = True
@@ -134,6 +137,15 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
         at += 1
     layout.stop = at
     return layout
+
+
+def _is_of_groupwise(lines: list[str], at: int) -> bool:
+    """An attribution behind three arrows, over two lines or with three more arrows at its end."""
+    first = lines[at][4:].strip()
+    if first.endswith(">>>"):
+        return attribution([first[:-3].rstrip()], 0) is not None
+    mark = attribution([first, *lines[at + 1 : at + 2]], 1) if at + 1 < len(lines) else None
+    return mark is not None and mark.strong and mark.start == 0
 
 
 def _begins_forward(layout: Layout, at: int, *, keeps_headers: bool) -> bool:

@@ -650,6 +650,8 @@ def test_a_sentence_that_resembles_such_a_line_stays(line: str) -> None:
         "בברכה,\nAnn Lee",
         "مع أطيب التحيات،\nAnn Lee",
         "*Ann Lee*\nSales\n+1 555 010 9999",
+        "Best,\n\nAnn Lee\nSales Manager | The Lamp Shop Ltd.\n<https://example.com>",
+        "Viele Grüße\nAnn Lee\nVorsitzende der Freunde des Waldes e.V.",
     ],
 )
 def test_a_closing_and_a_name_are_cut(closing: str) -> None:
@@ -664,8 +666,17 @@ def test_a_closing_and_a_name_are_cut(closing: str) -> None:
         "----------------\nКому: ann@example.com;\nТема: Offer;\n05.01.2024, 09:12, "
         '"Carl" <carl@example.net>:',
         "On 5 Jan 2024, Carl <carl@example.net> wrote\n\n>",
+        ">>> Carl Doe <carl@example.net> 05/01/2024 09:12 >>>\nHello\n",
+        ">>> On 05/01/2024 at 09:12, in message <1@example.net>, Carl\n<carl@example.net> wrote:\n",
     ],
-    ids=["a help desk", "a German help desk", "Yandex", "an attribution without a colon"],
+    ids=[
+        "a help desk",
+        "a German help desk",
+        "Yandex",
+        "an attribution without a colon",
+        "GroupWise",
+        "GroupWise, on two lines",
+    ],
 )
 def test_history_below_an_unusual_head_is_cut(head: str) -> None:
     assert new_text(f"{ANSWER}\n\n{head}\n> Is it done?\n> Carl") == ANSWER
