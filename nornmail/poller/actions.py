@@ -205,12 +205,20 @@ class Actions:
 
 def _by_request(messages: Sequence[list[Entry]]) -> dict[After, list[list[Entry]]]:
     """The messages by what their handlers asked for; those that asked for nothing come first."""
-    found: dict[After, list[list[Entry]]] = {After(): []}
+    nothing: list[list[Entry]] = []
+    found: dict[After, list[list[Entry]]] = {After(): nothing}
     for entries in messages:
+        reasons = [
+            entry.reason
+            for entry in entries
+            if entry.reason and entry.state in (State.HANDLED, State.FINISHED)
+        ]
+        if not reasons:  # nearly always
+            nothing.append(entries)
+            continue
         after = After()
-        for entry in entries:
-            if entry.reason and entry.state in (State.HANDLED, State.FINISHED):
-                after = after.and_then(After.from_reason(entry.reason))
+        for reason in reasons:
+            after = after.and_then(After.from_reason(reason))
         found.setdefault(after, []).append(entries)
     return {after: alike for after, alike in found.items() if alike}
 
