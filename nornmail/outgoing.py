@@ -219,6 +219,21 @@ class QueuedMessage:
         return not self.dropped
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many messages of an outbox may go out within a span of time.
+
+    Attributes:
+        most: at most so many.
+        since: the span begins right after it, in seconds since 1970 UTC.
+        until: its end, which belongs to it.
+    """
+
+    most: int
+    since: float
+    until: float
+
+
 class OperatorRequest(StrEnum):
     """A request of an operator; a store keeps it until a sender has applied it."""
 

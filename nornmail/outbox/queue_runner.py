@@ -2,7 +2,8 @@
 
 A message is SENDING, durably, before the first octet of its content goes out, and the server's
 reply is durable before anything else happens. So a process that dies leaves a message that is
-tried again, or one that is UNKNOWN because it may have been taken.
+tried again, or one that is UNKNOWN because it may have been taken. Where a store permits several
+senders on an outbox, each works only on the message that it has claimed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_co
 from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, ask_before_send
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Quota, Recipient
 from nornmail.settings.fields import SENT_DAYS
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
@@ -45,6 +46,8 @@ waits for no more than these."""
 DIRECT_PAUSE = 5.0
 """Seconds for which a mailer without a store refuses to ask a server that throttled: its caller
 waits for the answer, and decides itself when to ask again."""
+SHARED_PAUSE = 1.0
+"""Seconds until another look, when other senders have in hand all that is due."""
 FORGOTTEN_AT_ONCE = 1_000
 """Sent messages that are removed in one transaction, between two runs."""
 FORGET_INTERVAL = 3_600.0
@@ -89,6 +92,7 @@ class QueueRunner:
     _backoff: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
+    _has_claim: bool = field(default=False, init=False)
     _forget_at: float = field(default=-math.inf, init=False)
     _paused_at: float = field(default=0.0, init=False)
     _resume_at: float = field(default=0.0, init=False)
@@ -118,6 +122,7 @@ class QueueRunner:
             if self._lease is not None:
                 self.store.release(self._lease)
             self._lease = self._unsettled = None
+            self._has_claim = False
 
     def run_once(
         self, stopped: Callable[[], bool] = lambda: False, *, only: str | None = None
@@ -146,9 +151,10 @@ class QueueRunner:
                 return pause
             self._sync_sent_copies(stopped)
             self._forget_old()
+            self._end_claim()
             return self._until_next(pause)
         except LeaseLost:
-            self._lease, self._unsettled = None, None
+            self._lease, self._unsettled, self._has_claim = None, None, False
             self.connection.close()
             raise
 
@@ -191,10 +197,24 @@ class QueueRunner:
 
     # Durable changes.
 
-    def _commit(self, message: QueuedMessage) -> None:
+    def _held_lease(self) -> Lease:
         if self._lease is None:
             raise LeaseLost(f"no lease on the outbox of {self.outbox} is held")
-        self.store.commit_messages(self._lease, [message])
+        return self._lease
+
+    def _claim(self, key: str, quotas: Sequence[Quota] = ()) -> QueuedMessage | None:
+        """Take a message in hand, as it stands; ``None`` where that cannot be."""
+        self._has_claim = True
+        return self.store.claim_message(self._held_lease(), key, quotas)
+
+    def _end_claim(self) -> None:
+        """Have no message in hand."""
+        if self._has_claim:
+            self.store.claim_message(self._held_lease(), None)
+            self._has_claim = False
+
+    def _commit(self, message: QueuedMessage) -> None:
+        self.store.commit_messages(self._held_lease(), [message])
 
     def _settle(self, message: QueuedMessage) -> None:
         """Make the outcome of an attempt durable, and emit its event.
@@ -226,14 +246,18 @@ class QueueRunner:
                 log.error("%s: its outcome is discarded: %s", self._unsettled.message_id, error)
                 self._unsettled = None
         for message in self.store.queued_messages(self.outbox, {QueueState.SENDING}):
-            self._finish(message, Interrupted())
+            if self._claim(message.key) == message:
+                self._finish(message, Interrupted())
 
     def apply_requests(self) -> None:
         """Apply the requests that operators left in the store."""
-        for key, request in self.store.pending_requests(self.outbox):
-            message = self.store.queued_message(self.outbox, key)
-            now = self.clock.wall()
-            changed = message and transitions.apply_request(message, request, now)
+        for key, _ in self.store.pending_requests(self.outbox):
+            message = self._claim(key)
+            # Another sender may have applied it meanwhile.
+            request = dict(self.store.pending_requests(self.outbox)).get(key)
+            if message is None or request is None:
+                continue
+            changed = transitions.apply_request(message, request, self.clock.wall())
             if changed is not None:
                 log.info("%s: an operator requested: %s", changed.message_id, request)
                 self._settle(self._with_copy(changed))
@@ -241,7 +265,11 @@ class QueueRunner:
     # Attempts.
 
     def _send_due(self, stopped: Callable[[], bool], only: str | None = None) -> float | None:
-        """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
+        """Try what is due.
+
+        Returns:
+            0.0 when there is more, else the seconds until there may be; ``None`` if nothing is due.
+        """
         now = self.clock.wall()
         if only is None:
             messages = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
@@ -249,24 +277,25 @@ class QueueRunner:
             message = self.store.queued_message(self.outbox, only)
             messages = [message] if message and message.state is QueueState.QUEUED else []
         due = [message for message in messages if transitions.is_due(message, now)]
+        claimed = False
         for message in due:
             if stopped():
                 return None
-            if only is None and not self._is_unchanged(message):
-                continue
+            if only is None:
+                self.apply_requests()
             if (pause := self._resume_at - self.clock.monotonic()) > 0:
                 return pause
             if (pause := self._until_slot()) > 0:
                 self.status.set(MailerState.LIMITED, f"{self.limits} are reached")
                 return pause
-            self.status.set(MailerState.SENDING)
-            self._try(message)
-        return 0.0 if due and self._resume_at <= self.clock.monotonic() else None
-
-    def _is_unchanged(self, message: QueuedMessage) -> bool:
-        """Whether no operator changed a message while those before it were sent."""
-        self.apply_requests()
-        return self.store.queued_message(self.outbox, message.key) == message
+            current = self._claim(message.key, self.limits.quotas(self.clock.wall()))
+            claimed = claimed or current is not None
+            if current == message:  # no operator changed it, and no other sender
+                self.status.set(MailerState.SENDING)
+                self._try(message)
+        if not due or self._resume_at > self.clock.monotonic():
+            return None
+        return 0.0 if claimed else SHARED_PAUSE
 
     def _until_slot(self) -> float:
         now = self.clock.wall()
@@ -395,7 +424,10 @@ class QueueRunner:
         for message in self.store.messages_to_copy(self.outbox):
             if stopped():
                 return
-            if transitions.until_copy([message], now) == 0.0:
+            if (
+                transitions.until_copy([message], now) == 0.0
+                and self._claim(message.key) == message
+            ):
                 after = self._sync_sent_copy(message, self.sent)
                 put = self._commit if after.state is message.state else self._settle
                 put(after)

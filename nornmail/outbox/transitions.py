@@ -20,6 +20,7 @@ from nornmail.outgoing import (
     OperatorRequest,
     QueuedMessage,
     QueueState,
+    Quota,
     Recipient,
     RecipientStatus,
 )
@@ -101,6 +102,14 @@ class SendLimits:
         """How many submission times decide when the next message may go out."""
         return max(self.per_minute or 0, self.per_hour or 0)
 
+    def quotas(self, now: float) -> list[Quota]:
+        """The limits as they are at ``now``, in seconds since 1970 UTC.
+
+        What another machine submitted counts although its clock is ahead by a little.
+        """
+        windows = ((self.per_minute, MINUTE), (self.per_hour, HOUR))
+        return [Quota(most, now - window, now + CLOCK_SLACK) for most, window in windows if most]
+
 
 def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> float:
     """Seconds until another message may go out, 0.0 if it may now.
@@ -113,11 +122,9 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
         now: seconds since 1970 UTC.
     """
     past = [at for at in submissions if at <= now]
-    waits = [0.0]
-    for most, window in ((limits.per_minute, MINUTE), (limits.per_hour, HOUR)):
-        if most is not None and len(past) >= most:
-            waits.append(past[most - 1] + window - now)
-    return max(waits)
+    quotas = limits.quotas(now)
+    waits = [past[q.most - 1] - q.since for q in quotas if len(past) >= q.most]
+    return max(waits, default=0.0)
 
 
 def is_due(message: QueuedMessage, now: float) -> bool:

@@ -7,6 +7,7 @@ session, so PgBouncer in transaction mode works.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
@@ -17,8 +18,9 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from nornmail.errors import LeaseHeld, NornmailError, StoreError
-from nornmail.model import OUTBOX, Lease, MailboxKey
+from nornmail.errors import IllegalTransition, LeaseHeld, NornmailError, StoreError
+from nornmail.model import Lease, MailboxKey
+from nornmail.outgoing import QueuedMessage, Quota
 from nornmail.stores import rows
 from nornmail.stores.rows import SurrogateText
 from nornmail.stores.schema import MIGRATIONS
@@ -51,12 +53,25 @@ _TYPES = (
     (r"WITHOUT ROWID", ""),
     (r"WHERE is_answer\b(?! =)", "WHERE is_answer = 1"),
 )
+# One for a mailbox, with an empty `sender`; one for each sender of an outbox, with the letter that
+# it has in hand.
 _LEASES = """CREATE TABLE nornmail_lease (
-    mailbox BIGINT PRIMARY KEY,
+    mailbox BIGINT NOT NULL,
+    sender TEXT NOT NULL DEFAULT '',
     owner TEXT NOT NULL,
     holder TEXT NOT NULL,
-    expires_at TIMESTAMPTZ NOT NULL
+    letter BIGINT UNIQUE,
+    expires_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (mailbox, sender)
 )"""
+_SHARED_OUTBOXES = """ALTER TABLE nornmail_lease
+    ADD COLUMN sender TEXT NOT NULL DEFAULT '',
+    ADD COLUMN letter BIGINT UNIQUE,
+    DROP CONSTRAINT nornmail_lease_pkey,
+    ADD PRIMARY KEY (mailbox, sender)"""
+"""What brings the table of the versions before :data:`SHARED_OUTBOXES` up to date."""
+SHARED_OUTBOXES = 8
+"""The version of the schema since which several senders have leases of an outbox."""
 # What each process waits for: it goes with the process, and belongs to no version of the schema.
 _WAITING = """CREATE TABLE IF NOT EXISTS nornmail_waiting (
     holder TEXT PRIMARY KEY,
@@ -65,14 +80,17 @@ _WAITING = """CREATE TABLE IF NOT EXISTS nornmail_waiting (
 )"""
 _EXPIRY = "clock_timestamp() + ? * INTERVAL '1 second'"
 _TAKE_LEASE = (
-    "INSERT INTO nornmail_lease (mailbox, owner, holder, expires_at) "
-    f"VALUES (?, ?, ?, {_EXPIRY}) ON CONFLICT (mailbox) DO UPDATE "
-    "SET owner = excluded.owner, holder = excluded.holder, expires_at = excluded.expires_at "
+    "INSERT INTO nornmail_lease (mailbox, sender, owner, holder, expires_at) "
+    f"VALUES (?, ?, ?, ?, {_EXPIRY}) ON CONFLICT (mailbox, sender) DO UPDATE SET letter = NULL, "
+    "owner = excluded.owner, holder = excluded.holder, expires_at = excluded.expires_at "
     "WHERE nornmail_lease.expires_at < clock_timestamp() "
     "OR nornmail_lease.holder = excluded.holder"  # one that could not be given back
 )
 _SELECT_HOLDER = "SELECT owner FROM nornmail_lease WHERE mailbox = ?"
-_SELECT_LIVE_HOLDER = f"{_SELECT_HOLDER} AND expires_at > clock_timestamp()"
+_SELECT_LIVE_HOLDERS = (
+    "SELECT string_agg(owner, ', ' ORDER BY owner) FROM nornmail_lease "
+    "WHERE mailbox = ? AND expires_at > clock_timestamp()"
+)
 _RENEW_LEASES = f"UPDATE nornmail_lease SET expires_at = {_EXPIRY} WHERE holder = ?"
 _SELECT_LEASES = "SELECT mailbox FROM nornmail_lease WHERE holder = ?"
 _DELETE_LEASE = "DELETE FROM nornmail_lease WHERE mailbox = ? AND holder = ?"
@@ -88,8 +106,28 @@ _SELECT_WAITING = (
 _DELETE_WAITING = "DELETE FROM nornmail_waiting WHERE holder = ? OR expires_at < clock_timestamp()"
 _COUNT_LEASES = (
     "SELECT holder, count(*) FROM nornmail_lease "
-    "JOIN mailbox ON mailbox.id = nornmail_lease.mailbox "
-    "WHERE expires_at > clock_timestamp() AND mailbox.mailbox <> ? GROUP BY holder"
+    "WHERE expires_at > clock_timestamp() AND sender = '' GROUP BY holder"
+)
+
+# The claims of an outbox's senders. Its row of `mailbox` is locked while one is made, so that two
+# senders neither get one message nor use the same slot of a quota. A dead sender's claim ends with
+# its lease; one that is in the middle of a commit is left alone.
+_LOCK_OUTBOX = "SELECT id FROM mailbox WHERE id = ? FOR UPDATE"
+_END_DEAD_SENDERS = (
+    "DELETE FROM nornmail_lease WHERE (mailbox, sender) IN (SELECT mailbox, sender "
+    "FROM nornmail_lease WHERE mailbox = ? AND holder <> ? AND expires_at < clock_timestamp() "
+    "FOR UPDATE SKIP LOCKED)"
+)
+_SELECT_SENDER = (
+    "SELECT letter, txid_current() FROM nornmail_lease WHERE mailbox = ? AND sender = ? FOR UPDATE"
+)
+_CLAIM = "UPDATE nornmail_lease SET letter = ? WHERE mailbox = ? AND sender = ?"
+_SELECT_CLAIM = "SELECT owner FROM nornmail_lease WHERE letter = ? AND holder <> ?"
+_COUNT_SLOTS = (
+    "SELECT (SELECT count(*) FROM letter WHERE outbox = ? AND submitted_at > ? "
+    "AND submitted_at <= ? AND submitted_at > 0) + (SELECT count(*) FROM nornmail_lease AS other "
+    "JOIN letter ON letter.id = other.letter "
+    "WHERE other.mailbox = ? AND other.holder <> ? AND letter.state = 'queued')"
 )
 
 _PASSING = frozenset({"40", "53", "55", "57"})
@@ -108,7 +146,7 @@ def translate(statement: str) -> str:
     statement = re.sub(r"CAST\((\S+) AS BLOB\)", r"\1", statement)
     statement = re.sub(r"INDEXED BY \w+ ", "", statement)
     statement = statement.replace(" IS ?", " IS NOT DISTINCT FROM ?")
-    return statement.replace("BEGIN IMMEDIATE", "BEGIN").replace("?", "%s")
+    return statement.replace("?", "%s")
 
 
 def sql_state(error: Exception) -> str:
@@ -186,11 +224,16 @@ class Reconnecting:
 
     Args:
         connect: returns a new DB-API connection.
+        patience: seconds after which the server ends a transaction in which nothing happens: a
+            process that was suspended in the middle of one would keep its locks, and its successor
+            waiting.
     """
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, patience: float) -> None:
         self._connect = connect
         self._connection: Any = None
+        timeout = f"idle_in_transaction_session_timeout = {math.ceil(patience * 1_000)}"
+        self._begin = f"BEGIN; SET LOCAL {timeout}"
         self.in_transaction = False
 
     def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> Rows:
@@ -199,7 +242,8 @@ class Reconnecting:
         Raises:
             StoreError: the server refused it, or cannot be reached.
         """
-        translated = translate(statement)
+        begins = statement.startswith("BEGIN")
+        translated = self._begin if begins else translate(statement)
         values = tuple(map(write_value, arguments))
         for last in (self.in_transaction, True):
             try:
@@ -217,10 +261,8 @@ class Reconnecting:
                 raise
             else:
                 break
-        word = translated.split(None, 1)[0]
-        self.in_transaction = word == "BEGIN" or (
-            self.in_transaction and word not in ("COMMIT", "ROLLBACK")
-        )
+        ends = statement in ("COMMIT", "ROLLBACK")
+        self.in_transaction = begins or (self.in_transaction and not ends)
         return result
 
     def _run(self, statement: str, values: tuple[Any, ...]) -> Rows:
@@ -277,7 +319,7 @@ class PostgresStateStore(SqlStateStore):
     def __init__(self, connect: Connect, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._lease_seconds = lease_seconds
         self._holder = uuid.uuid4().hex
-        self._database = Reconnecting(connect)
+        self._database = Reconnecting(connect, lease_seconds)
         self._transaction_id: int | None = None
         self._closing = threading.Event()
         self._heartbeat: threading.Thread | None = None
@@ -285,6 +327,8 @@ class PostgresStateStore(SqlStateStore):
         """Until when this process waits for the leases of mailboxes, by the monotonic clock."""
         self._said_waiting = False
         self._surplus: set[int] = set()
+        self._in_hand: int | None = None
+        """The row of the message that the sender of this transaction has in hand."""
         super().__init__(self._database, "the state store in PostgreSQL")
         try:
             self._migrate()
@@ -314,6 +358,8 @@ class PostgresStateStore(SqlStateStore):
                 execute(statement)
             if not version:
                 execute(_LEASES)
+            elif version < SHARED_OUTBOXES:
+                execute(_SHARED_OUTBOXES)
             execute("INSERT INTO nornmail_version (version) VALUES (?)", (len(MIGRATIONS),))
 
     # Leases
@@ -321,7 +367,8 @@ class PostgresStateStore(SqlStateStore):
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
         with self._transaction() as execute:
             number = self._known_id(mailbox)
-            arguments = (number, owner, self._holder, self._lease_seconds)
+            sender = self._holder if mailbox.is_outbox else ""
+            arguments = (number, sender, owner, self._holder, self._lease_seconds)
             if not execute(_TAKE_LEASE, arguments).rowcount:
                 holder = execute(_SELECT_HOLDER, (number,)).fetchone()
                 name = holder[0] if holder else ""
@@ -342,7 +389,7 @@ class PostgresStateStore(SqlStateStore):
         return self._ids.get(lease.mailbox) in self._surplus
 
     def holder(self, mailbox: MailboxKey) -> str:
-        return self._first(itemgetter(0), _SELECT_LIVE_HOLDER, mailbox) or ""
+        return self._first(itemgetter(0), _SELECT_LIVE_HOLDERS, mailbox) or ""
 
     def _start_heartbeat(self) -> None:
         if self._heartbeat is None:
@@ -397,18 +444,59 @@ class PostgresStateStore(SqlStateStore):
         if not waiting:
             self._surplus = set()
             return
-        counts = {self._holder: 0, **dict(execute(_COUNT_LEASES, (OUTBOX,)).fetchall())}
+        counts = {self._holder: 0, **dict(execute(_COUNT_LEASES).fetchall())}
         wanted = {holder: set(map(int, text.split())) for holder, text in waiting}
         self._surplus = surplus(mine, counts, wanted)
 
-    def _token(self, mailbox: int) -> int:
+    def _token(self, mailbox: int, lease: Lease) -> int:
         # The row is locked until the commit: whoever takes the lease over meanwhile waits for it.
+        if lease.mailbox.is_outbox:
+            sender = self._connection.execute(_SELECT_SENDER, (mailbox, self._holder)).fetchone()
+            self._in_hand, self._transaction_id = sender or (None, None)
+            return lease.token if sender else 0
         query = f"SELECT token, txid_current() FROM mailbox WHERE id = ?{self.for_update}"
         if not self._connection.in_transaction:
             query = rows.SELECT_FENCE
         token, *transaction = self._connection.execute(query, (mailbox,)).fetchone()
         self._transaction_id = transaction[0] if transaction else None
         return int(token)
+
+    # Claims
+
+    def claim_message(
+        self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
+    ) -> QueuedMessage | None:
+        account = lease.mailbox.account
+        with self._locked(), self._guard, self._transaction() as execute:
+            outbox = self._id(lease.mailbox)
+            execute(_LOCK_OUTBOX, (outbox,))
+            execute(_END_DEAD_SENDERS, (outbox, self._holder))
+            self._check_lease(lease)
+            known = None if key is None else self._find(outbox, account, key)
+            number = None
+            if known is not None and self._is_free(known[0]) and self._has_slot(outbox, quotas):
+                number = known[0]
+            if number != self._in_hand:
+                execute(_CLAIM, (number, outbox, self._holder))
+            return None if number is None or known is None else known[2]
+
+    def _is_free(self, number: int) -> bool:
+        """Whether no other sender has a message in hand."""
+        claim = (number, self._holder)
+        return self._connection.execute(_SELECT_CLAIM, claim).fetchone() is None
+
+    def _has_slot(self, outbox: int | None, quotas: Sequence[Quota]) -> bool:
+        """Whether another message may go out, with those counted that others have in hand."""
+        for quota in quotas:
+            arguments = (outbox, quota.since, quota.until, outbox, self._holder)
+            (count,) = self._connection.execute(_COUNT_SLOTS, arguments).fetchone()
+            if count >= quota.most:
+                return False
+        return True
+
+    def _check_claim(self, number: int, key: str) -> None:
+        if number != self._in_hand and not self._is_free(number):
+            raise IllegalTransition(f"another sender has the message {key} in hand")
 
     # The database
 

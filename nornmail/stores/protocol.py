@@ -29,6 +29,7 @@ from nornmail.outgoing import (
     OperatorRequest,
     QueuedMessage,
     QueueState,
+    Quota,
     Recipient,
 )
 from nornmail.uidset import UidSet
@@ -164,8 +165,9 @@ class OutboxStore(LeaseStore, Protocol):
     """Messages that wait to be sent, and the memory of those that were.
 
     An outbox is an account's, by its name. The right to send from it is a lease of
-    :meth:`nornmail.model.MailboxKey.of_outbox`. A method that takes no lease may be called while
-    another process holds it.
+    :meth:`nornmail.model.MailboxKey.of_outbox`. A store that many machines share may give it to
+    several senders at once, each of which claims the message that it works on. A method that takes
+    no lease may be called while another process holds it.
     """
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
@@ -185,6 +187,28 @@ class OutboxStore(LeaseStore, Protocol):
             IllegalTransition: it is new and in another state.
         """
 
+    def claim_message(
+        self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
+    ) -> QueuedMessage | None:
+        """Take a message in hand, so that no other sender of the outbox works on it.
+
+        The claim ends with the sender's next one, or with its lease. A store that gives an outbox
+        to one sender at a time has nothing to write down, and no quota to watch.
+
+        Args:
+            lease: the sender's.
+            key: of the message; ``None`` to have none in hand.
+            quotas: what may go out. A message that another sender has in hand and that waits counts
+                as one that went out.
+
+        Returns:
+            The message as it stands; ``None`` where there is none, another sender has it, or a
+            quota is used up.
+
+        Raises:
+            LeaseLost: ``lease`` has a stale token.
+        """
+
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
         """Replace the messages with these keys, all or none; durable on return.
 
@@ -193,7 +217,8 @@ class OutboxStore(LeaseStore, Protocol):
 
         Raises:
             LeaseLost: ``lease`` has a stale token.
-            IllegalTransition: one is not of the lease's outbox, is missing, or may not change so.
+            IllegalTransition: one is not of the lease's outbox, is missing, is in another
+                sender's hand, or may not change so.
         """
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:

@@ -109,6 +109,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE INDEX entry_verified_sender ON entry (verified_sender)
             WHERE verified_sender IS NOT NULL""",
     ),
+    # PostgreSQL alone: its leases, of which an outbox has one for each sender.
+    (),
 )
 """The steps from each version of the schema to the next; their number is the version. A step that
 was released is never changed: another one is added."""

@@ -37,6 +37,7 @@ from nornmail.outgoing import (
     OperatorRequest,
     QueuedMessage,
     QueueState,
+    Quota,
     Recipient,
     bounced,
     check_request,
@@ -198,12 +199,12 @@ class SqlStateStore(StateStore, ABC):
         current = None if held is None else held()
         if current is not None:
             mailbox = self._ids[lease.mailbox]
-            if self._token(mailbox) == lease.token:
+            if current.token == lease.token == self._token(mailbox, current):
                 return mailbox
         raise LeaseLost(f"{lease.owner} no longer holds the lease on {lease.mailbox}")
 
-    def _token(self, mailbox: int) -> int:
-        """The fencing token that a commit compares with its own."""
+    def _token(self, mailbox: int, lease: Lease) -> int:
+        """The fencing token of a lease that was taken here, as the database has it."""
         (token,) = self._connection.execute(rows.SELECT_FENCE, (mailbox,)).fetchone()
         return int(token)
 
@@ -457,6 +458,13 @@ class SqlStateStore(StateStore, ABC):
             execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
         return int(number)
 
+    def claim_message(
+        self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
+    ) -> QueuedMessage | None:
+        with self._locked(), self._guard:
+            self._check_lease(lease)
+            return None if key is None else self.queued_message(lease.mailbox.account, key)
+
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
         with self._locked(), self._guard, self._transaction():
             outbox = self._check_lease(lease)
@@ -468,6 +476,7 @@ class SqlStateStore(StateStore, ABC):
         if known is None or message.outbox != name:
             raise IllegalTransition(f"there is no message {message.key} in the outbox {name}")
         number, request, before = known
+        self._check_claim(number, message.key)
         after = replaced(before, message)
         execute = self._connection.execute
         execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), number))
@@ -475,6 +484,9 @@ class SqlStateStore(StateStore, ABC):
             execute(rows.DELETE_BYTES, (number,))
         if request is not None and not still_applies(request, before, after):
             execute(rows.UPDATE_REQUEST, (None, number))
+
+    def _check_claim(self, number: int, key: str) -> None:
+        """Refuse a message that another sender has in hand; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         with self._locked(), self._guard, self._transaction() as execute:

@@ -16,7 +16,14 @@ from nornmail.model import (
     MailboxRecord,
     State,
 )
-from nornmail.outgoing import Decision, OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import (
+    Decision,
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Quota,
+    Recipient,
+)
 from nornmail.stores.protocol import StateStore
 from nornmail.testing import MailServer, faults
 from nornmail.uidset import UidSet
@@ -206,6 +213,11 @@ class WatchedStore:
 
     def enqueue(self, letter: QueuedMessage, raw: bytes) -> QueuedMessage:
         return self._alive().enqueue(letter, raw)
+
+    def claim_message(
+        self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
+    ) -> QueuedMessage | None:
+        return self._alive().claim_message(lease, key, quotas)
 
     def commit_messages(self, lease: Lease, letters: Sequence[QueuedMessage]) -> None:
         self._alive().commit_messages(lease, letters)
