@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from nornmail.errors import IllegalTransition
 
@@ -219,8 +219,7 @@ class QueuedMessage:
         return not self.dropped
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """How many messages of an outbox may go out within a span of time.
 
     Attributes:

@@ -664,7 +664,7 @@ class Mailer:
             Whether nothing waits any more. What was deferred, or is above a limit, does.
 
         Raises:
-            LeaseHeld: another process sends from this outbox.
+            LeaseHeld: another process sends from this outbox, in a store that is not PostgreSQL.
             HandlerError: the caller is ``before_send``.
             StoreError: the store cannot be used.
         """

@@ -47,7 +47,7 @@ DIRECT_PAUSE = 5.0
 """Seconds for which a mailer without a store refuses to ask a server that throttled: its caller
 waits for the answer, and decides itself when to ask again."""
 SHARED_PAUSE = 1.0
-"""Seconds until another look, when other senders have in hand all that is due."""
+"""Seconds until another look at what other senders have in hand."""
 FORGOTTEN_AT_ONCE = 1_000
 """Sent messages that are removed in one transaction, between two runs."""
 FORGET_INTERVAL = 3_600.0
@@ -93,6 +93,7 @@ class QueueRunner:
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
     _has_claim: bool = field(default=False, init=False)
+    _was_refused: bool = field(default=False, init=False)
     _forget_at: float = field(default=-math.inf, init=False)
     _paused_at: float = field(default=0.0, init=False)
     _resume_at: float = field(default=0.0, init=False)
@@ -141,6 +142,7 @@ class QueueRunner:
             LeaseLost: another sender took over.
             StoreError: the store cannot be read or written.
         """
+        self._was_refused = False
         try:
             self._settle_leftovers()
             if only is not None:
@@ -205,7 +207,9 @@ class QueueRunner:
     def _claim(self, key: str, quotas: Sequence[Quota] = ()) -> QueuedMessage | None:
         """Take a message in hand, as it stands; ``None`` where that cannot be."""
         self._has_claim = True
-        return self.store.claim_message(self._held_lease(), key, quotas)
+        message = self.store.claim_message(self._held_lease(), key, quotas)
+        self._was_refused |= message is None
+        return message
 
     def _end_claim(self) -> None:
         """Have no message in hand."""
@@ -265,11 +269,7 @@ class QueueRunner:
     # Attempts.
 
     def _send_due(self, stopped: Callable[[], bool], only: str | None = None) -> float | None:
-        """Try what is due.
-
-        Returns:
-            0.0 when there is more, else the seconds until there may be; ``None`` if nothing is due.
-        """
+        """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
         now = self.clock.wall()
         if only is None:
             messages = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
@@ -293,9 +293,7 @@ class QueueRunner:
             if current == message:  # no operator changed it, and no other sender
                 self.status.set(MailerState.SENDING)
                 self._try(message)
-        if not due or self._resume_at > self.clock.monotonic():
-            return None
-        return 0.0 if claimed else SHARED_PAUSE
+        return 0.0 if claimed and self._resume_at <= self.clock.monotonic() else None
 
     def _until_slot(self) -> float:
         now = self.clock.wall()
@@ -489,6 +487,8 @@ class QueueRunner:
         if self.sent is not None:
             copy = transitions.until_copy(self.store.messages_to_copy(self.outbox), now)
             waits += [] if copy is None else [copy]
+        if self._was_refused:
+            waits = [max(SHARED_PAUSE, wait) for wait in waits]
         return min(waits, default=None)
 
 

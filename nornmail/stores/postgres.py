@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -53,25 +54,22 @@ _TYPES = (
     (r"WITHOUT ROWID", ""),
     (r"WHERE is_answer\b(?! =)", "WHERE is_answer = 1"),
 )
-# One for a mailbox, with an empty `sender`; one for each sender of an outbox, with the letter that
-# it has in hand.
-_LEASES = """CREATE TABLE nornmail_lease (
-    mailbox BIGINT NOT NULL,
-    sender TEXT NOT NULL DEFAULT '',
-    owner TEXT NOT NULL,
-    holder TEXT NOT NULL,
-    letter BIGINT UNIQUE,
-    expires_at TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (mailbox, sender)
-)"""
-_SHARED_OUTBOXES = """ALTER TABLE nornmail_lease
-    ADD COLUMN sender TEXT NOT NULL DEFAULT '',
-    ADD COLUMN letter BIGINT UNIQUE,
-    DROP CONSTRAINT nornmail_lease_pkey,
-    ADD PRIMARY KEY (mailbox, sender)"""
-"""What brings the table of the versions before :data:`SHARED_OUTBOXES` up to date."""
-SHARED_OUTBOXES = 8
-"""The version of the schema since which several senders have leases of an outbox."""
+_LEASES = (
+    """CREATE TABLE IF NOT EXISTS nornmail_lease (
+        mailbox BIGINT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        expires_at TIMESTAMPTZ NOT NULL
+    )""",
+    # A mailbox has one, with an empty `sender`; an outbox has one for each sender, with the letter
+    # that it has in hand.
+    """ALTER TABLE nornmail_lease
+        ADD COLUMN IF NOT EXISTS sender TEXT NOT NULL DEFAULT '',
+        ADD COLUMN IF NOT EXISTS letter BIGINT UNIQUE,
+        DROP CONSTRAINT nornmail_lease_pkey,
+        ADD PRIMARY KEY (mailbox, sender)""",
+)
+"""What leads from any version to the newest one, and may be executed again."""
 # What each process waits for: it goes with the process, and belongs to no version of the schema.
 _WAITING = """CREATE TABLE IF NOT EXISTS nornmail_waiting (
     holder TEXT PRIMARY KEY,
@@ -352,14 +350,10 @@ class PostgresStateStore(SqlStateStore):
                 )
             if version == len(MIGRATIONS):
                 return
-            for statement in (statement for step in MIGRATIONS[version:] for statement in step):
+            for statement in chain(*MIGRATIONS[version:], _LEASES):
                 for pattern, name in _TYPES:
                     statement = re.sub(pattern, name, statement)
                 execute(statement)
-            if not version:
-                execute(_LEASES)
-            elif version < SHARED_OUTBOXES:
-                execute(_SHARED_OUTBOXES)
             execute("INSERT INTO nornmail_version (version) VALUES (?)", (len(MIGRATIONS),))
 
     # Leases

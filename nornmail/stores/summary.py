@@ -54,7 +54,7 @@ class OutboxSummary:
         failed: messages that were given up.
         held: messages that wait for a person: for approval, or as drafts.
         next_due_at: when the next queued message is tried; ``None`` if none is queued.
-        held_by: the process that sends from it, as ``host:pid``; ``""`` if there is none.
+        held_by: the processes that send from it, as ``host:pid``; ``""`` if there is none.
     """
 
     account: str

@@ -39,7 +39,7 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
+from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Quota, Recipient
 from nornmail.uidset import UidSet
 
 E = TypeVar("E", bound=Exception)
@@ -426,6 +426,22 @@ class OutboxStoreContract(_Contract):
         store.release(lease)
         with raises(LeaseLost):
             store.commit_messages(lease, [sent])
+
+    def test_a_sender_claims_what_it_works_on(self) -> None:
+        store, lease = self.store, self.acquire_outbox()
+        store.enqueue(letter(), RAW)
+        assert store.claim_message(lease, "k") == letter()
+        assert store.claim_message(lease, "missing") is None
+        store.enqueue(letter("l"), RAW)
+        assert store.claim_message(lease, "l", [Quota(1, 0.0, 200.0)]) == letter("l")
+        assert store.claim_message(lease, "k") == letter()
+        sending = replace(letter(), state=QueueState.SENDING, submitted_at=120.0)
+        store.commit_messages(lease, [sending])
+        assert store.claim_message(lease, "k") == sending  # by its own sender
+        assert store.claim_message(lease, None) is None
+        store.release(lease)
+        with raises(LeaseLost):
+            store.claim_message(lease, "l")
 
     def test_messages_are_found_in_their_order(self) -> None:
         store = self.store

@@ -1,4 +1,7 @@
-"""Processes that share mailboxes through PostgreSQL: two are killed, one is stopped for a while."""
+"""Processes that share mailboxes and an outbox through PostgreSQL.
+
+Two are killed, and one is stopped for a while.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from nornmail.model import MailboxKey, State
+from nornmail.outgoing import QueueState
 from nornmail.poller.loop import TAKEOVER_INTERVAL
 from nornmail.testing import MailServer
+from tests.stores.letters import letter
 from tests.stores.support import start_fresh
 from tests.support.postgresql import connect, open_postgres, schema_of, server
 
@@ -223,6 +228,109 @@ def test_groups_share_mailboxes_evenly_and_take_over_those_of_a_dead_one(tmp_pat
         _until(lambda: len(_handled(log)) == 2 * ACCOUNTS)
         assert mail.live_connections == ACCOUNTS, "never two connections to one mailbox"
     assert max(Counter(subject for _, subject in _handled(log)).values()) == 1
+
+
+SENDER = """
+import os, sys, threading, time
+import psycopg
+from nornmail import Mailer, PostgresStateStore, SendLimits, SmtpSettings
+from nornmail.events import OutboxSent
+
+number, host, schema, port, log, lease, limit, processes = sys.argv[1:]
+file = os.open(log, os.O_WRONLY | os.O_APPEND)
+begun, released = 0, threading.Event()
+
+def before_send(message):
+    global begun
+    begun += 1
+    if begun == 1:  # all have one in hand before any is sent
+        os.write(file, f"{number} begins\\n".encode())
+        while open(log).read().count("begins") < int(processes):
+            time.sleep(0.02)
+    if number == "0" and begun == 2:
+        print(message.key, flush=True)
+        released.wait()
+    return True
+
+def note(event):
+    if isinstance(event, OutboxSent):
+        os.write(file, f"{number} {event.key}\\n".encode())
+
+def connect():
+    options = f"-c search_path={schema}"
+    return psycopg.connect(host=host, user="postgres", dbname="postgres", options=options)
+
+store = PostgresStateStore(connect, lease_seconds=float(lease))
+settings = SmtpSettings(host="127.0.0.1", port=int(port), use_tls=False, sender="ann@example.com")
+mailer = Mailer(
+    settings, store, account="ann", before_send=before_send, on_event=note,
+    send_limits=SendLimits(None, int(limit)),
+)
+with mailer:
+    sys.stdin.readline()
+    released.set()
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("messages", "limit"), [(60, 50), pytest.param(400, 380, marks=pytest.mark.long)]
+)
+def test_an_outbox_is_sent_by_all_and_each_message_by_one(
+    tmp_path: Path, messages: int, limit: int
+) -> None:
+    log, schema, host = tmp_path / "sent.log", schema_of(tmp_path), str(server().directory)
+    log.touch()
+    with ExitStack() as stack:
+        mail = stack.enter_context(MailServer())
+        store = stack.enter_context(closing(open_postgres(tmp_path)))
+
+        def queue(numbers: range) -> None:
+            for at in numbers:
+                raw = b"Subject: k%d\r\n\r\nhello\r\n" % at
+                store.enqueue(letter(f"k{at}", outbox="ann", queued_at=1.0), raw)
+
+        def begin(number: int) -> subprocess.Popen[str]:
+            arguments = (number, host, schema, mail.smtp_port, log, LEASE_SECONDS, limit, PROCESSES)
+            process = start_fresh(SENDER, *arguments)
+            stack.callback(_end, process)
+            return process
+
+        def submitted() -> int:
+            return len(store.submissions_since("ann", 0.0, limit=messages))
+
+        queue(range(messages // 2))
+        stopped, *others = [begin(number) for number in range(PROCESSES)]
+        assert stopped.stdin is not None
+        assert stopped.stdout is not None
+        held = stopped.stdout.readline().strip()
+        os.kill(stopped.pid, signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        _until(lambda: {number for number, key in _handled(log) if key != "begins"} == set("0123"))
+        _until(lambda: submitted() > messages // 4)
+        for process in others[:2]:
+            process.kill()
+        # Another one takes over what the stopped one has in hand, and then it goes on.
+        _until(lambda: any(key == held for _, key in _handled(log)))
+        queue(range(messages // 2, messages))
+        _until(lambda: time.monotonic() > stopped_at + STOPPED_SECONDS)
+        os.kill(stopped.pid, signal.SIGCONT)
+        stopped.stdin.write("\n")
+        stopped.stdin.flush()
+        _until(lambda: submitted() == limit)
+        _until(lambda: not store.count_messages("ann", {QueueState.SENDING}))
+        for process in (stopped, others[-1]):
+            process.communicate(timeout=PATIENCE)
+        states = {one.key: one.state for one in store.queued_messages("ann", set(QueueState))}
+        taken = Counter(str(sent.as_email()["Subject"]) for sent in mail.outbox)
+    counts = Counter(states.values())
+    assert counts[QueueState.QUEUED] == messages - limit
+    assert counts[QueueState.UNKNOWN] <= 2  # what the killed ones had on the wire
+    assert counts[QueueState.SENT] + counts[QueueState.UNKNOWN] == limit
+    assert states[held] is QueueState.SENT
+    assert max(taken.values()) == 1
+    assert {key for key, state in states.items() if state is QueueState.SENT} <= set(taken)
+    assert len(taken) <= limit
 
 
 def _handled(log: Path) -> list[tuple[str, str]]:

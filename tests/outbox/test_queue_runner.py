@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
@@ -20,7 +20,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.events import Event
-from nornmail.model import MailboxKey
+from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import queue_runner, transitions
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.outbox.queue_runner import QueueRunner
@@ -31,6 +31,7 @@ from nornmail.outgoing import (
     OperatorRequest,
     QueuedMessage,
     QueueState,
+    Quota,
     Recipient,
     RecipientStatus,
 )
@@ -334,6 +335,84 @@ def test_what_is_not_about_a_message_closes_the_connection_and_is_raised(
     assert desk.line.closed == 1 + isinstance(error, LeaseLost)
     assert (desk.runner._lease is None) is isinstance(error, LeaseLost)
     assert desk.read().state is QueueState.QUEUED
+
+
+class SharedStore(MemoryStateStore):
+    """A store in which another sender has messages in hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_others: set[str] = set()
+        self.before_claim: Callable[[Lease], object] = lambda lease: None
+        self.claims: list[str | None] = []
+
+    def claim_message(
+        self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
+    ) -> QueuedMessage | None:
+        self.claims.append(key)
+        self.before_claim(lease)
+        return None if key in self.of_others else super().claim_message(lease, key, quotas)
+
+
+def shared(monkeypatch: pytest.MonkeyPatch, **more: Any) -> tuple[Desk, SharedStore]:
+    """A desk on such a store."""
+    store = SharedStore()
+    monkeypatch.setattr("tests.outbox.test_queue_runner.MemoryStateStore", lambda: store)
+    return Desk(**more), store
+
+
+def test_what_another_sender_has_in_hand_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, store = shared(monkeypatch, sent=Sent())
+    store.of_others = {"sending", "unknown", "sent", "due"}
+    desk.bring(QueueState.SENDING, "sending")
+    desk.bring(QueueState.UNKNOWN, "unknown")
+    desk.bring(QueueState.SENT, "sent", copy_due_at=NOW)
+    desk.queue("due")
+    store.request(OUTBOX, "unknown", OperatorRequest.RETRY)
+    assert desk.runner.run_once() == queue_runner.SHARED_PAUSE
+    assert (desk.line.asked, desk.events) == ([], [])
+    assert set(store.claims) >= store.of_others
+    assert store.claims[-1] is None  # it ends with nothing in hand
+    store.of_others.clear()
+    assert desk.runner.run_once() == 0.0
+    assert len(desk.line.asked) == 2
+    assert desk.read("sending").state is QueueState.UNKNOWN
+
+
+def test_a_message_that_another_sender_changed_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, store = shared(monkeypatch)
+    message = desk.queue()
+
+    def change(lease: Lease) -> None:
+        store.before_claim = lambda lease: None
+        changed = replace(message, state=QueueState.QUEUED, due_at=NOW + 50.0)
+        store.commit_messages(lease, [changed])
+
+    store.before_claim = change
+    assert desk.runner.run_once() == 0.0
+    assert desk.runner.run_once() == 50.0
+    assert desk.line.asked == []
+
+
+def test_a_request_that_another_sender_applied_is_not_applied_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, store = shared(monkeypatch)
+    unknown = desk.bring(QueueState.UNKNOWN)
+    store.request(OUTBOX, "k", OperatorRequest.RETRY)
+
+    def apply(lease: Lease) -> None:
+        """The other one tried it, and it is unknown again."""
+        store.before_claim = lambda lease: None
+        for state in (QueueState.QUEUED, QueueState.SENDING, QueueState.UNKNOWN):
+            store.commit_messages(lease, [replace(unknown, state=state)])
+
+    store.before_claim = apply
+    desk.runner.run_once()
+    assert desk.read() == unknown
+    assert desk.line.asked == []
 
 
 def test_releasing_twice_is_harmless_and_the_lease_is_free() -> None:

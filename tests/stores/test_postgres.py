@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from nornmail import PostgresStateStore
-from nornmail.errors import LeaseHeld, LeaseLost, StoreError
+from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import Lease, MailboxKey, PutEntry, SaveMailbox, State
+from nornmail.outgoing import QueueState, Quota
 from nornmail.stores import postgres
 from nornmail.stores import schema as schemas
 from nornmail.testing import MailServer
@@ -158,6 +159,148 @@ def test_a_lease_whose_holder_is_gone_is_given_back(
     store.acquire(INBOX, ME)
     store.renew_leases()
     beside.acquire(INBOX, "other:2")
+
+
+# Claims of an outbox's senders
+
+
+def claim_all(store: PostgresStateStore, lease: Lease, *quotas: Quota) -> list[str]:
+    """The messages of which a sender can have each in hand, one after the other."""
+    messages = store.queued_messages(OUTBOX, set(QueueState))
+    return [one.key for one in messages if store.claim_message(lease, one.key, quotas)]
+
+
+@pytest.fixture
+def senders(store: PostgresStateStore, beside: PostgresStateStore) -> tuple[Lease, Lease]:
+    """The leases of two senders of one outbox, in which three messages wait."""
+    for name in ("k1", "k2", "k3"):
+        store.enqueue(letter(name), RAW)
+    outbox = MailboxKey.of_outbox(OUTBOX)
+    return store.acquire(outbox, ME), beside.acquire(outbox, "other:2")
+
+
+def test_a_message_is_in_one_hand_at_a_time(
+    store: PostgresStateStore, beside: PostgresStateStore, senders: tuple[Lease, Lease]
+) -> None:
+    lease, other = senders
+    assert store.holder(lease.mailbox) == f"{ME}, other:2"
+    assert store.claim_message(lease, "k1") == letter("k1")
+    assert claim_all(beside, other) == ["k2", "k3"]
+    sending = replace(letter("k1"), state=QueueState.SENDING)
+    with pytest.raises(IllegalTransition, match="another sender has the message k1 in hand"):
+        beside.commit_messages(other, [sending])
+    store.commit_messages(lease, [sending])
+    assert beside.claim_message(other, "k1") is None
+    store.commit_messages(lease, [replace(sending, state=QueueState.SENT)])
+    assert store.claim_message(lease, None) is None
+    assert claim_all(beside, other) == ["k1", "k2", "k3"]
+    beside.release(other)
+    assert claim_all(store, lease) == ["k1", "k2", "k3"]
+
+
+def test_what_a_dead_sender_had_in_hand_is_taken_over_and_its_late_writes_are_refused(
+    store: PostgresStateStore,
+    beside: PostgresStateStore,
+    senders: tuple[Lease, Lease],
+    tmp_path: Path,
+) -> None:
+    lease, other = senders
+    sending = replace(letter("k1"), state=QueueState.SENDING)
+    store.claim_message(lease, "k1")
+    store.commit_messages(lease, [sending])
+    let_leases_expire(tmp_path)
+    beside.renew_leases()
+    assert beside.claim_message(other, "k1") == sending
+    with pytest.raises(LeaseLost):
+        store.commit_messages(lease, [replace(sending, state=QueueState.SENT)])
+    with pytest.raises(LeaseLost):
+        store.claim_message(lease, "k2")
+    store.renew_leases()
+    again = store.acquire(lease.mailbox, ME)
+    assert claim_all(store, again) == ["k2", "k3"]
+
+
+def test_senders_keep_to_a_quota_together(
+    store: PostgresStateStore, beside: PostgresStateStore, senders: tuple[Lease, Lease]
+) -> None:
+    """What another sender has in hand counts, from its claim on and once however it goes."""
+    lease, other = senders
+    two, three = Quota(2, 40.0, 100.0), Quota(3, 40.0, 100.0)
+    store.enqueue(letter("k4"), RAW)
+    for name, at in (("k4", 100.0), ("k3", 40.0)):  # one as the span ends, one before it begins
+        submitted = replace(letter(name), state=QueueState.SENDING, submitted_at=at)
+        store.commit_messages(lease, [submitted])
+    assert store.claim_message(lease, "k1", [two]) == letter("k1")
+    assert claim_all(beside, other, two) == []
+    assert claim_all(beside, other, three, two) == []
+    assert "k2" in claim_all(beside, other, three)
+    sending = replace(letter("k1"), state=QueueState.SENDING, submitted_at=90.0)
+    store.commit_messages(lease, [sending])
+    assert claim_all(beside, other, two) == []
+    assert "k2" in claim_all(beside, other, three)
+
+
+def test_four_senders_get_each_message_once(tmp_path: Path) -> None:
+    stores = [open_postgres(tmp_path) for _ in range(4)]
+    outbox, keys = MailboxKey.of_outbox(OUTBOX), [f"k{number}" for number in range(25)]
+    leases = [store.acquire(outbox, ME) for store in stores]
+    for name in keys:
+        stores[0].enqueue(letter(name), RAW)
+    quota = Quota(20, 0.0, 200.0)
+    taken: list[str] = []
+
+    def send(number: int) -> None:
+        store, lease = stores[number], leases[number]
+        for name in keys:
+            current = store.claim_message(lease, name, [quota])
+            if current is not None and current.state is QueueState.QUEUED:
+                taken.append(name)
+                sending = replace(current, state=QueueState.SENDING, submitted_at=100.0)
+                store.commit_messages(lease, [sending])
+
+    assert at_once(4, send) == [None] * 4
+    assert len(taken) == len(set(taken)) == 20
+    for store in stores:
+        store.close()
+
+
+def test_the_leases_of_the_version_before_are_brought_up_to_date(
+    tmp_path: Path, schema: str
+) -> None:
+    with closing(open_postgres(tmp_path)) as store:
+        kept = store.acquire(INBOX, ME)
+        run(
+            schema,
+            "ALTER TABLE nornmail_lease DROP CONSTRAINT nornmail_lease_pkey, DROP COLUMN sender, "
+            "DROP COLUMN letter, ADD CONSTRAINT nornmail_lease_pkey PRIMARY KEY (mailbox); "
+            "UPDATE nornmail_version SET version = 7",
+        )
+        with closing(open_postgres(tmp_path)) as beside:
+            with pytest.raises(LeaseHeld, match=ME):
+                beside.acquire(INBOX, "other:2")
+            store.commit(kept, [SaveMailbox(record())])
+            outbox = MailboxKey.of_outbox(OUTBOX)
+            assert beside.acquire(outbox, "other:2").token < store.acquire(outbox, ME).token
+
+
+def test_a_sender_that_stands_still_within_a_transaction_delays_nobody(tmp_path: Path) -> None:
+    """The server ends its transaction, so that its locks are gone when its lease is."""
+    with (
+        closing(open_postgres(tmp_path, lease_seconds=0.5)) as store,
+        closing(open_postgres(tmp_path)) as beside,
+    ):
+        outbox = MailboxKey.of_outbox(OUTBOX)
+        other = beside.acquire(outbox, "other:2")
+        store.enqueue(letter("k1"), RAW)
+
+        def stand_still() -> None:
+            with store._mutex, store._transaction() as execute:
+                execute("SELECT id FROM mailbox FOR UPDATE")
+                assert beside.claim_message(other, "k1") == letter("k1")  # it waited
+                execute("SELECT id FROM mailbox")
+
+        with pytest.raises(StoreError, match="check that the server runs"):
+            stand_still()
 
 
 # Shares
