@@ -68,6 +68,32 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make no test of a parameter whose mark is left out: they would double what is collected."""
+    terms = metafunc.config.option.markexpr.split(" and ")
+    if not all(term.removeprefix("not ").isidentifier() for term in terms):
+        return
+    left_out = {term.removeprefix("not ") for term in terms if term.startswith("not ")}
+    parametrize = metafunc.parametrize
+
+    def parametrize_fewer(names: Any, values: Any, *arguments: Any, **options: Any) -> None:
+        values, ids = [*values], options.get("ids")
+        kept = [
+            at
+            for at, value in enumerate(values)
+            if left_out.isdisjoint(mark.name for mark in getattr(value, "marks", ()))
+        ]
+        if not kept or arguments:
+            kept = [*range(len(values))]
+        if ids is not None and not callable(ids):
+            ids = [*ids]
+            options["ids"] = [ids[at] for at in kept]
+        parametrize(names, [values[at] for at in kept], *arguments, **options)
+
+    metafunc.parametrize = parametrize_fewer  # type: ignore[method-assign]
+
+
 def pytest_report_header() -> str:
     return f"nornmail: {PACKAGE}"
 

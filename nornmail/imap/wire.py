@@ -135,6 +135,17 @@ class Wire(imaplib.IMAP4):
 
     # Overridden for imaplib's constructor.
 
+    def _connect(self) -> None:
+        """Read the greeting and the capabilities.
+
+        imaplib's own compiles a pattern for the tags of each connection, too, which only what it
+        reads itself needs: a millisecond for each login.
+        """
+        self._get_response()
+        self._get_capabilities()
+        if not set(imaplib.AllowedVersions) & set(self.capabilities):
+            raise self.error("server not IMAP4 compliant")
+
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         """Connect."""
         self.debug = 0  # imaplib.Debug of another part of the program would print passwords.

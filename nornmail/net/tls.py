@@ -286,7 +286,18 @@ def _resolve(
             raise OSError("the name was not resolved in time") from None
 
     resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    if _is_address(host):
+        return resolve()  # without asking anybody, so that it needs no thread
     return in_thread(resolve, "nornmail-resolver", look)
+
+
+def _is_address(host: str) -> bool:
+    """Whether a host is a numeric address."""
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def in_thread(function: Callable[[], T], name: str, look: Callable[[], object]) -> T:

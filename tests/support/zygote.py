@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import gettext
 import json
 import os
 import select
@@ -197,10 +198,13 @@ def become_child() -> None:
 
     import nornmail.cli.http_server
     import nornmail.testing
-    from nornmail.cli import main  # noqa: F401
+    from nornmail.cli import COMMANDS, _parsers, main  # noqa: F401
 
     for name in nornmail.__all__:
         getattr(nornmail, name)  # which imports it
+    gettext.find = cache(gettext.find)  # argparse looks for a translation of each word on the disk
+    for command in COMMANDS:
+        _parsers([command])  # which imports it
     orders = socket.socket(fileno=0)
     gc.collect()
     gc.freeze()  # no collection in a child looks at, and so copies, what is here

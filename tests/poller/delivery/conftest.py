@@ -29,7 +29,8 @@ FILES = Path("/proc/self/fd")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is different on a real server, as the table has it."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and (differs := difference(item.name)):
+        kind = item.callspec.params.get("world") if hasattr(item, "callspec") else None
+        if isinstance(kind, ServerKind) and kind.fixture and (differs := difference(item.name)):
             item.add_marker(differs.mark())
 
 
