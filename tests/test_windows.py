@@ -51,10 +51,12 @@ pthread_sigmask setitimer siginterrupt sigpending sigtimedwait sigwait
 OF_OS, OF_SIGNAL = frozenset(_OF_OS.split()), frozenset(_OF_SIGNAL.split())
 OF_SOCKET = frozenset({"AF_UNIX", "SO_REUSEPORT", "recv_fds", "send_fds"})
 ONLY_POSIX = {"os": OF_OS, "signal": OF_SIGNAL, "socket": OF_SOCKET}
+NAMES = frozenset().union(*ONLY_POSIX.values())
 MODULES = frozenset({"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"})
 GUARDED_ELSEWHERE = {
     "cli/http_server.py: socket.AF_UNIX": "serve refuses unix: where it is missing"
 }
+WORD = re.compile(r"\w+")
 GUARD = re.compile(r"sys\.platform|os\.name|hasattr\(")
 
 
@@ -63,7 +65,7 @@ def posix_only(path: Path) -> Iterator[str]:
     name = path.relative_to(package_directory()).as_posix()
 
     def search(node: ast.AST, guarded: bool) -> Iterator[str]:
-        if isinstance(node, ast.Attribute) and not guarded:
+        if isinstance(node, ast.Attribute) and node.attr in NAMES and not guarded:
             module = ast.unparse(node.value)
             if node.attr in ONLY_POSIX.get(module, ()):
                 yield f"{name}: {module}.{node.attr}"
@@ -75,7 +77,9 @@ def posix_only(path: Path) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
             yield from search(child, guarded)
 
-    yield from search(ast.parse(path.read_text("utf-8")), False)
+    text = path.read_text("utf-8")
+    if not NAMES.isdisjoint(words := WORD.findall(text)) or not MODULES.isdisjoint(words):
+        yield from search(ast.parse(text), False)
 
 
 def test_nothing_that_only_posix_has_is_used_without_a_guard() -> None:

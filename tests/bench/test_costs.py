@@ -43,7 +43,7 @@ REPLY_STATEMENTS = 11
 """Statements for a reply to a new sender until it is durable, BEGIN and COMMIT among them."""
 SEND_STATEMENTS = 17
 """Statements from there until the server's 250 is durable."""
-LARGE = 30
+LARGE = 12
 """Messages of 1 MB in the mailbox."""
 PEAK = 12
 """Peak of traced memory, in such messages: eight make a batch, and the rest is room."""

@@ -20,7 +20,7 @@ from tests.stores.support import PATHS, POSTGRES
 
 SEED = 3
 SAMPLE = 1
-"""Instants for each store in the default run."""
+"""Pairs for each store in the default run."""
 PAIRS = 100
 """Pairs of instants, in two processes one after the other, for each store."""
 
@@ -66,9 +66,7 @@ def test_a_sample_of_the_instants_of_an_outbox(
     company: Company, tmp_path: Path, store: str
 ) -> None:
     most = instants(company, tmp_path, store)
-    chosen = random.Random(f"{SEED} {store}").sample(range(1, most + 1), SAMPLE)
-    plans = [Plan(store, (instant,)) for instant in chosen]
-    wrong = judge(company, tmp_path, [*plans, *pairs(store, 1, most)])
+    wrong = judge(company, tmp_path, pairs(store, SAMPLE, most))
     assert not wrong, wrong
 
 

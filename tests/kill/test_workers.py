@@ -18,7 +18,7 @@ from tests.kill.stage import Plan, Run, Story
 from tests.stores.support import PATHS, POSTGRES
 
 SEED = 1
-SAMPLE = 3
+SAMPLE = 2
 """Instants for each store in the default run."""
 
 

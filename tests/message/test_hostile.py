@@ -37,7 +37,7 @@ LINEAR = 3.0
 WORTH_A_THOUGHT = 0.01
 """Seconds below which fifty kilobytes can be quadratic for all that it matters: half a megabyte,
 which is all of a header that is read, takes a second then."""
-IN_EVERY_RUN = 4
+IN_EVERY_RUN = 2
 """Of a hundred slow inputs, those that are tried in every run; all of them in a long one."""
 MAX_TIMES_SIZE = 20
 """Octets of memory for each octet of a message, with every field read."""
@@ -122,10 +122,8 @@ def grows(name: str) -> bool:
 @table(
     "name",
     [
-        "parameters", "encoded words", "addresses without commas", "names without addresses",
-        "references", "fields", "parts", "base64 in many lines", "damaged UTF-8",
-        "a notice of many", "parts with types of their own", "dots in an address",
-        "a long parameter", "parameters without semicolons", "quotes in a parameter",
+        "parameters", "encoded words", "addresses without commas", "references", "parts",
+        "damaged UTF-8", "dots in an address", "quotes in a parameter",
     ],
 )  # fmt: skip
 def test_nothing_grows(name: str) -> None:
@@ -136,6 +134,8 @@ def test_nothing_grows(name: str) -> None:
 @table(
     "name",
     [
+        "names without addresses", "fields", "base64 in many lines", "a notice of many",
+        "parts with types of their own", "a long parameter", "parameters without semicolons",
         "levels", "flowing lines", "base64 in many runs", "soft breaks with blanks",
         "lines of uuencode", "lines of ISO-2022-JP", "a report on many", "CR in a text",
     ],

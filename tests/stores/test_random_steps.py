@@ -60,7 +60,7 @@ from nornmail.uidset import UidSet
 from tests.stores.letters import OUTBOX, letter
 from tests.stores.support import INBOX, ME, OPENERS, OTHER, entry, key, record
 
-STEPS = 240
+STEPS = 120
 CHECKED = 20
 """After so many steps everything is compared."""
 LEGAL = 0.85

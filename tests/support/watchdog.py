@@ -42,6 +42,8 @@ ends and another that starts, which is too dear for every phase of every test.""
 _hung: list[str] = []
 _ends: list[tuple[float, float]] = []
 """When the end of the run was put off last, and by how much: in seconds."""
+_SECONDS = pytest.StashKey[float | None]()
+"""The limit of an item, which three phases ask for."""
 _STDERR = pytest.StashKey[int]()
 """A copy of the standard error that pytest does not capture, for stacks at a hard end."""
 
@@ -79,7 +81,9 @@ def stacks() -> str:
 
 
 def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
-    seconds = seconds_for(item)
+    if _SECONDS not in item.stash:
+        item.stash[_SECONDS] = seconds_for(item)
+    seconds = item.stash[_SECONDS]
     if seconds is None or not hasattr(signal, "SIGALRM"):  # Windows has none
         _never_end()
         return (yield)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from nornmail.outgoing import QueueState
 from nornmail.web import Metrics, application
 from nornmail.web.http import Request, read_request
 from nornmail.web.openapi import OPERATIONS, SCHEMAS, document
+from tests.support.table import table
 from tests.web.support import ACCOUNT, Reply, World, call
 
 OPERATION_IDS = [f"{method} {path}" for method, path in OPERATIONS]
@@ -223,9 +225,14 @@ BODIES: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path"), NEW, ids=[f"{m} {p}" for m, p in NEW])
-def test_without_the_token_nothing_is_seen_or_done(world: World, method: str, path: str) -> None:
-    desk = Desk(world, "a token of our own")
+@pytest.fixture
+def guarded(world: World) -> Desk:
+    return Desk(world, "a token of our own")
+
+
+@table(("method", "path"), NEW, ids=[f"{m} {p}" for m, p in NEW])
+def test_without_the_token_nothing_is_seen_or_done(guarded: Desk, method: str, path: str) -> None:
+    desk = guarded
     before = desk.state()
     target = path.replace("{id}", desk.letter.id if "dead" in path else "k")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "a token of our own"}):
@@ -234,7 +241,7 @@ def test_without_the_token_nothing_is_seen_or_done(world: World, method: str, pa
     assert desk.state() == before
 
 
-@pytest.mark.parametrize(("method", "path"), NEW, ids=[f"{m} {p}" for m, p in NEW])
+@table(("method", "path"), NEW, ids=[f"{m} {p}" for m, p in NEW])
 def test_no_page_of_another_site_may_use_it(desk: Desk, method: str, path: str) -> None:
     before = desk.state()
     target = path.replace("{id}", desk.letter.id if "dead" in path else "k/ü")
@@ -247,8 +254,7 @@ def test_no_page_of_another_site_may_use_it(desk: Desk, method: str, path: str) 
     assert desk.state() == before
 
 
-@pytest.mark.parametrize("name", IDS, ids=ascii)
-@pytest.mark.parametrize("path", ["/v1/messages/{}", "/v1/dead/{}"])
+@table(("path", "name"), product(["/v1/messages/{}", "/v1/dead/{}"], IDS), ids=ascii)
 def test_no_id_reaches_anything_else(desk: Desk, path: str, name: str) -> None:
     before = desk.state()
     target = path.format(name).encode("utf-8", "surrogatepass").decode("latin-1")
@@ -263,8 +269,9 @@ def test_no_id_reaches_anything_else(desk: Desk, path: str, name: str) -> None:
     assert desk.state() == before
 
 
-@pytest.mark.parametrize("body", BODIES, ids=lambda body: ascii(body)[:40])
-@pytest.mark.parametrize("verdict", ["approve", "reject"])
+@table(
+    ("verdict", "body"), product(["approve", "reject"], BODIES), ids=lambda value: ascii(value)[:40]
+)
 def test_a_decision_of_another_shape_decides_nothing(desk: Desk, verdict: str, body: Any) -> None:
     before = desk.state()
     assert desk.ask("POST", f"/v1/messages/k/ü/{verdict}", body).status == 422

@@ -16,7 +16,7 @@ from tests.support.samples import SEED
 OURS = {name: mail(name) for name in ("one", "two", "three")}
 FOREIGN = "somebody else deletes this"
 """A message that is flagged as deleted, and that nobody handles: it is not to be touched."""
-CUTS = 8
+CUTS = 5
 """Cuts of each exchange in the default run, and on real servers."""
 
 

@@ -11,10 +11,10 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice
+from itertools import product
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ from tests.support.faulty import Faults, FaultyConnection, FaultyStore
 
 SEED = 1
 SAMPLE = 1
-"""Faults for each case in the default run."""
+"""Faults for each kind and level in the default run, with the errors by turns."""
 POLLS = 12
 USER = "agent@example.com"
 BOTH = "Cc: a@example.com, b@example.com\r\n"
@@ -148,7 +148,7 @@ def plans(kind: str, level: str, error: str, first: int, step: int) -> Iterator[
         yield dice.choice([(at,), (at, at + 1, at + 2), (at, at + dice.randint(2, 12))])
 
 
-def judge(kind: str, level: str, error: str, chosen: Iterator[tuple[int, ...]]) -> None:
+def judge(kind: str, level: str, error: str, chosen: Iterable[tuple[int, ...]]) -> None:
     kind_of_error, after = ERRORS[error]
     if level == "statement" and kind_of_error is StoreError:
         kind_of_error = sqlite3.OperationalError
@@ -161,14 +161,16 @@ def judge(kind: str, level: str, error: str, chosen: Iterator[tuple[int, ...]]) 
     assert hits
 
 
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("level", ["call", "statement"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "level", "error"),
+    [
+        (kind, level, list(ERRORS)[at % len(ERRORS)])
+        for at, (kind, level) in enumerate(product(KINDS, ("call", "statement")))
+    ],
+)
 def test_a_sample_of_the_faults(kind: str, level: str, error: str) -> None:
-    dice = random.Random(f"{SEED} {kind} {level} {error}")
-    step = dice.randint(9, 15)
-    chosen = plans(kind, level, error, dice.randint(1, step), step)
-    judge(kind, level, error, islice(chosen, SAMPLE))
+    chosen = [*plans(kind, level, error, 1, 1)]
+    judge(kind, level, error, random.Random(f"{SEED} {kind} {level}").sample(chosen, SAMPLE))
 
 
 @pytest.mark.long

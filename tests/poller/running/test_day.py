@@ -239,6 +239,9 @@ LONG_DAYS = {
     "connections are reset",
     "throttled, five minutes asked for",
     "the login service is unavailable",
+    "the token callback fails",
+    "too many connections, at the login",
+    "a day's transfer is used up",
     "all is well",
 }
 """Those with the most commands; their bounds are looked at in the long run."""
