@@ -11,7 +11,7 @@ from nornmail.imap.responses import Response, parse
 from tests.support.table import table
 
 LENGTH = 10_000
-"""Octets of what is repeated. What is quadratic takes a second for them, and what is cubic an hour."""
+"""Octets of what is repeated. What is quadratic takes a second for them, what is cubic an hour."""
 CPU_SECONDS = 0.5
 """A linear parser takes some thousandths."""
 

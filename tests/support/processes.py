@@ -26,7 +26,7 @@ from tests.support.zygote import zygote
 ENVIRONMENT = "NORNMAIL_TEST_PROCESSES"
 """How many; otherwise two for each processor, since a test also waits."""
 FEWEST_TESTS = 1_000
-"""Of so many on, unless the environment asks for it: fewer take less time than their order gains."""
+"""From so many on, unless the environment asks for it: fewer are not worth it."""
 SHARED = ("interop", "tls", "browser", "long")
 """Marks of tests that use what the machine has once, or that take their time in an order."""
 TOGETHER = {"kill"}
