@@ -91,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             options["ids"] = [ids[at] for at in kept]
         parametrize(names, [values[at] for at in kept], *arguments, **options)
 
-    metafunc.parametrize = parametrize_fewer  # type: ignore[method-assign]
+    metafunc.parametrize = parametrize_fewer  # type: ignore[method-assign, assignment]
 
 
 def pytest_report_header() -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ENVIRONMENT
 from tests.support.suite import run_pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
@@ -45,9 +44,8 @@ PLUGIN = ("-p", "tests.support.processes", "-p", "tests.support.watchdog")
 def run(directory: Path, *arguments: str, processes: int = 3) -> str:
     base = directory / "base" / "of it"
     base.parent.mkdir()
-    return run_pytest(
-        directory, *PLUGIN, f"--basetemp={base}", *arguments, **{ENVIRONMENT: str(processes)}
-    )
+    arguments = (*PLUGIN, f"--basetemp={base}", *arguments)
+    return run_pytest(directory, *arguments, NORNMAIL_TEST_PROCESSES=str(processes))
 
 
 def test_every_report_comes_with_what_was_printed(tmp_path: Path) -> None:

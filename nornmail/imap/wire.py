@@ -143,7 +143,7 @@ class Wire(imaplib.IMAP4):
         """
         self._get_response()
         self._get_capabilities()
-        if not set(imaplib.AllowedVersions) & set(self.capabilities):
+        if not {"IMAP4REV1", "IMAP4"} & set(self.capabilities):
             raise self.error("server not IMAP4 compliant")
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:

@@ -17,6 +17,7 @@ from itertools import islice
 
 from nornmail.errors import LeaseLost, NornmailError
 from nornmail.model import (
+    KEEPS_RAW,
     TRANSITIONS,
     Change,
     Digest,
@@ -123,7 +124,7 @@ class OpenEntries:
             self._due[state][key] = entry.due_at
             if state is State.HANDLED and not key.inbox:
                 self._alone[key] = entry
-        if change.raw is not None or state not in NEEDS_BYTES:
+        if (change.raw is not None and state in KEEPS_RAW) or state not in NEEDS_BYTES:
             self.without_bytes.discard(key)
         elif not known:
             self.without_bytes.add(key)

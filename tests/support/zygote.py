@@ -207,7 +207,8 @@ def become_child() -> None:
         if not module.name.endswith(LATER):
             importlib.import_module(module.name)
     parse_message(b"Subject: one\n\nhello\n").to_dict()  # which imports and compiles more
-    gettext.find = cache(gettext.find)  # argparse looks for a translation of each word on the disk
+    # argparse looks for a translation of each word on the disk
+    gettext.find = cache(gettext.find)  # type: ignore[assignment]
     orders = socket.socket(fileno=0)
     gc.collect()
     gc.freeze()  # no collection in a child looks at, and so copies, what is here
