@@ -17,6 +17,7 @@ from nornmail.errors import (
     CommandRefused,
     ConnectionLost,
     DecisionRequired,
+    LeaseHeld,
     MessageGone,
     NornmailError,
 )
@@ -261,11 +262,14 @@ class PollCycle:
         """Hold the lease, and settle what an earlier process or a fault left behind."""
         if not self.ledger.held:
             ACTIVE_POLLERS.enter(self._active_key(), self)
+            mailbox = self.ledger.mailbox
+            if self.standing_by and (holder := self.ledger.store.holder(mailbox)):
+                raise LeaseHeld(f"{mailbox} is in use by {holder}", holder)
             self.ledger.take()
             # An epoch that another process began, or that could not be written, is entered anew.
             self.disconnect()
             if self.standing_by:
-                log.warning("taking over %s", self.ledger.mailbox)
+                log.warning("taking over %s", mailbox)
                 from nornmail.events import TakenOver
 
                 self.context.emit(TakenOver(at=self.context.now()))

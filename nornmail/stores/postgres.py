@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 from nornmail.errors import IllegalTransition, LeaseHeld, NornmailError, StoreError
@@ -36,6 +35,8 @@ LEASE_SECONDS = 30.0
 process that stands still for longer loses its mailboxes."""
 BEATS = 3
 """Renewals within that time: one may fail, and the lease is still held."""
+HOLDERS_SECONDS = 1.0
+"""How long it is taken for known who holds which mailbox: hundreds that stand by ask often."""
 OUTCOME_SECONDS = 20.0
 """How long the outcome of a transaction is looked up for whose connection was lost."""
 OUTCOME_PAUSE = 0.2
@@ -85,9 +86,9 @@ _TAKE_LEASE = (
     "OR nornmail_lease.holder = excluded.holder"  # one that could not be given back
 )
 _SELECT_HOLDER = "SELECT owner FROM nornmail_lease WHERE mailbox = ?"
-_SELECT_LIVE_HOLDERS = (
-    "SELECT string_agg(owner, ', ' ORDER BY owner) FROM nornmail_lease "
-    "WHERE mailbox = ? AND expires_at > clock_timestamp()"
+_SELECT_HOLDERS = (
+    "SELECT mailbox, string_agg(owner, ', ' ORDER BY owner) FROM nornmail_lease "
+    "WHERE expires_at > clock_timestamp() GROUP BY mailbox"
 )
 _RENEW_LEASES = f"UPDATE nornmail_lease SET expires_at = {_EXPIRY} WHERE holder = ?"
 _SELECT_LEASES = "SELECT mailbox FROM nornmail_lease WHERE holder = ?"
@@ -324,6 +325,8 @@ class PostgresStateStore(SqlStateStore):
         self._waits: dict[int, float] = {}
         """Until when this process waits for the leases of mailboxes, by the monotonic clock."""
         self._said_waiting = False
+        self._holders: dict[int | None, str] = {}
+        self._holders_until = -math.inf
         self._surplus: set[int] = set()
         self._in_hand: int | None = None
         """The row of the message that the sender of this transaction has in hand."""
@@ -383,7 +386,14 @@ class PostgresStateStore(SqlStateStore):
         return self._ids.get(lease.mailbox) in self._surplus
 
     def holder(self, mailbox: MailboxKey) -> str:
-        return self._first(itemgetter(0), _SELECT_LIVE_HOLDERS, mailbox) or ""
+        with self._locked(), self._guard:
+            now, number = time.monotonic(), self._id(mailbox)
+            if now >= self._holders_until:
+                self._holders = dict(self._connection.execute(_SELECT_HOLDERS).fetchall())
+                self._holders_until = now + HOLDERS_SECONDS
+            if number in self._waits and number in self._holders:
+                self._waits[number] = now + self._lease_seconds
+            return self._holders.get(number, "")
 
     def _start_heartbeat(self) -> None:
         if self._heartbeat is None:

@@ -55,6 +55,15 @@ class LeaseStore(Protocol):
     def release(self, lease: Lease) -> None:
         """Give the lease back; a stale one is not an error. The next ``acquire`` succeeds."""
 
+    def holder(self, mailbox: MailboxKey) -> str:
+        """The process that has the lease, as it named itself, and as it was a second ago at most.
+
+        Asking for many mailboxes costs little, unlike many refused calls of ``acquire``.
+
+        Returns:
+            ``""`` if there is none, or if only ``acquire`` can tell.
+        """
+
     def is_wanted(self, lease: Lease) -> bool:
         """Whether the holder should give a lease back when it has nothing in hand.
 

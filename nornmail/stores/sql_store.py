@@ -190,6 +190,9 @@ class SqlStateStore(StateStore, ABC):
                 del self._leases[lease.mailbox]
                 let_others()
 
+    def holder(self, mailbox: MailboxKey) -> str:
+        return ""
+
     def is_wanted(self, lease: Lease) -> bool:
         return False  # whoever can reach the store has this machine's work to do
 
@@ -275,10 +278,6 @@ class SqlStateStore(StateStore, ABC):
     def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
         """The inboxes that a mailbox has entries for, by their addresses; for a person."""
         return {*self._all(lambda row: read_text(row[0]), rows.SELECT_INBOX_KEYS, mailbox)}
-
-    def holder(self, mailbox: MailboxKey) -> str:
-        """The process that has the lease, as it named itself; ``""`` for none, or if unknown."""
-        return ""
 
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
         return self._all(rows.read_key, rows.SELECT_ASKED, mailbox)

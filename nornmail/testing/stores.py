@@ -160,6 +160,7 @@ class _Contract:
         assert [error.owner for error in held] == [OWNER]
         assert self.store.acquire(OTHER, OWNER).mailbox == OTHER
         assert not self.store.is_wanted(lease)  # by this process itself
+        assert self.store.holder(INBOX) in (OWNER, "")
 
     def test_after_a_release_the_next_lease_has_a_higher_token(self) -> None:
         lease = self.acquire()

@@ -117,6 +117,9 @@ class WatchedStore:
         self._killer.seam("in the store")
         return self.inner
 
+    def holder(self, mailbox: MailboxKey) -> str:
+        return self._alive().holder(mailbox)
+
     def is_wanted(self, lease: Lease) -> bool:
         return self._alive().is_wanted(lease)
 

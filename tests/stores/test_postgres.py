@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -353,6 +353,34 @@ def test_a_store_hears_who_waits_and_who_does_no_longer(
     store.renew_leases()
     assert not any(map(store.is_wanted, leases))
     assert not any(map(beside.is_wanted, taken))
+
+
+def test_many_mailboxes_that_stand_by_cost_one_query(
+    store: PostgresStateStore, beside: PostgresStateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = [MailboxKey("ann@example.com", f"Box{number}") for number in range(20)]
+    leases = [store.acquire(box, ME) for box in boxes]
+    for box in boxes:
+        with pytest.raises(LeaseHeld):
+            beside.acquire(box, "other:2")
+    monkeypatch.setattr(postgres, "HOLDERS_SECONDS", 60.0)
+    asked: list[str] = []
+    execute = beside._database.execute
+
+    def counted(statement: str, arguments: Sequence[Any] = ()) -> Any:
+        asked.append(statement)
+        return execute(statement, arguments)
+
+    monkeypatch.setattr(beside._database, "execute", counted)
+    assert {beside.holder(box) for box in boxes} == {ME}
+    asked.clear()
+    assert {beside.holder(box) for box in boxes} == {ME}
+    assert asked == []
+    store.release(leases[0])
+    beside._holders_until = 0.0
+    assert [beside.holder(box) for box in boxes] == ["", *[ME] * 19]
+    assert asked == [postgres._SELECT_HOLDERS]
+    beside.acquire(boxes[0], "other:2")
 
 
 SHARER = """

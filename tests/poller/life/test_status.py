@@ -25,7 +25,7 @@ from nornmail.events import (
     TakenOver,
     Throttling,
 )
-from nornmail.model import Watermark
+from nornmail.model import Lease, MailboxKey, Watermark
 from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.status import PollerState
 from nornmail.retry import OUTAGE_AFTER
@@ -170,6 +170,33 @@ def test_a_second_poller_stands_by_and_takes_over(life: Life) -> None:
         life.events.until(TakenOver)
         life.events.until(Idle)
         assert poller.status().state == "idle"
+
+
+def test_a_poller_that_stands_by_asks_for_the_lease_when_it_is_free(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many that stand by would keep a database busy: who holds what is one query for all."""
+    lease = life.store.acquire(life.poller().mailbox, "elsewhere:1")
+    holders, asked, acquire = ["elsewhere:1"], [], life.store.acquire
+
+    def counted(mailbox: MailboxKey, owner: str) -> Lease:
+        asked.append(owner)
+        return acquire(mailbox, owner)
+
+    monkeypatch.setattr(life.store, "acquire", counted)
+    monkeypatch.setattr(life.store, "holder", lambda mailbox: holders[-1])
+    with life.poller() as poller:
+        told = life.events.until(Standby)
+        for _ in range(3):
+            life.clock.until_somebody_waits()
+            life.clock.advance(told.seconds)
+        life.clock.until_somebody_waits()
+        assert (len(asked), poller.status().state) == (1, "standing_by")
+        holders.append("")
+        life.store.release(lease)
+        life.clock.advance(told.seconds)
+        life.events.until(TakenOver)
+    assert len(asked) == 2
 
 
 def test_a_new_uidvalidity_that_waits_for_a_decision(life: Life) -> None:
