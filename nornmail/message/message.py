@@ -341,7 +341,13 @@ class Message:
         from nornmail.message.quotes.new_text import new_text
 
         html = self.html if len(self._body.segments) == 1 else ""
-        return new_text(self.text, html, sender=self.from_.name, subject=self.subject)
+        return new_text(
+            self.text,
+            html,
+            sender=self.from_.name,
+            subject=self.subject,
+            is_from_html=not self.plain_text.strip(),
+        )
 
     @lazy
     def attachments(self) -> tuple[Attachment, ...]:

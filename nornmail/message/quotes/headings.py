@@ -42,7 +42,11 @@ _RAW = re.compile(
     re.I,
 )
 """A field that no program shows to people: somebody shows a message as it is."""
-_SURE = re.compile(r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])")
+_SURE = re.compile(
+    r"[^\s@]@[^\s@]|[0-9][:.h][0-9]{2}(?![0-9.])"
+    r"|[0-9] ?(?:[ap]\.?m\b|[\u65f6\u6642\u70b9\u9ede\uc2dc])"
+)
+"""An address or a time of day."""
 _CLOCK = re.compile(r"[0-9]{1,2}(?:[:.h][0-9]{0,2})? ?(?:[ap]\.?m\.?|uhr)?")
 _BARE = re.compile(r"[-_=*~\u2014\u2013<>|\s.:\uff1a]+")
 _HEADING = re.compile(r"\s*-{3,} ?[^-\n]{3,60}(?:-[^-\n]{1,30})? ?-{3,}\s*")
@@ -123,12 +127,12 @@ def _is_raw_above(lines: Sequence[str], at: int) -> bool:
 
 
 def _is_of_mail(kinds: dict[str, str]) -> bool:
-    """A journey has a from, a to and a date as well, and a list may have anything."""
+    """A journey or a memorandum has a from, a to, a date and a subject, and no time or address."""
     if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
         return False
     if _CLOCK.fullmatch(kinds["from"]):
         return False  # a shift from nine to five
-    return "subject" in kinds or bool(_SURE.search(" ".join(kinds.values())))
+    return bool(_SURE.search(" ".join(kinds.values())))
 
 
 def _value(lines: Sequence[str], index: int) -> str:
@@ -166,9 +170,9 @@ def _is_ruled(line: str) -> bool:
     return any(part.startswith(_DASHES) or part.endswith(_DASHES) for part in parts)
 
 
-def _is_head_below(lines: Sequence[str], at: int) -> bool:
-    """A header field, or an attribution over up to three lines, comes next."""
-    inner = [line.lstrip("> ") for line in lines[at + 1 : at + 8] if line.strip("> ")][:3]
+def is_head(lines: Sequence[str], at: int) -> bool:
+    """A header field, or an attribution over up to three lines, begins at ``at`` or soon below."""
+    inner = [line.lstrip("> ") for line in lines[at : at + 7] if line.strip("> ")][:3]
     if not inner:
         return False
     return bool(field_of(inner[0])) or any(
@@ -186,7 +190,7 @@ def is_original(lines: Sequence[str], at: int) -> bool:
         return False
     if _is_ruled(line):
         return inner in _ORIGINAL_SET or bool(_ORIGINAL_PREFIX.match(inner))
-    return inner in _ORIGINAL_SET and _is_head_below(lines, at)
+    return inner in _ORIGINAL_SET and is_head(lines, at + 1)
 
 
 def is_forward(lines: Sequence[str], at: int) -> bool:
@@ -196,7 +200,7 @@ def is_forward(lines: Sequence[str], at: int) -> bool:
         return False
     if _is_ruled(line):
         return True
-    return len(text.split()) <= _MAX_PHRASE_WORDS and _is_head_below(lines, at)
+    return len(text.split()) <= _MAX_PHRASE_WORDS and is_head(lines, at + 1)
 
 
 def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 from nornmail.html.document import visible_text
 from nornmail.html.tree import Element
 from nornmail.message.quotes.attribution import is_strong
-from nornmail.message.quotes.headings import begins_forward, field_of, is_forward
+from nornmail.message.quotes.headings import begins_forward, block_end, is_forward
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, plain
 
 _CONTAINERS: Final = frozenset(
@@ -194,7 +194,8 @@ def _is_ruled_header(element: Element) -> bool:
         return False
     if not any(colour in style for colour in _RULE_COLOURS):
         return False
-    return bool(field_of(" ".join(_beginning(element).split())))
+    lines = [line for line in _first_lines(element) if line.strip()]
+    return bool(lines) and block_end(lines, 0, below_rule=True) > 0
 
 
 def _beginning(element: Element) -> str:
@@ -210,7 +211,7 @@ def _beginning(element: Element) -> str:
             pieces.append(node)
             length += len(node)
         else:
-            pieces.append("\n" if node.name in ("br", "div", "p") else "")
+            pieces.append("\n" if node.name in ("br", "div", "p", "tr") else "")
             ahead.extend(reversed(node.children))
     return "".join(pieces)[: 2 * MAX_MARK_CHARS]
 

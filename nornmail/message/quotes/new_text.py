@@ -8,6 +8,7 @@ Everything is total, bounded and linear. See ``docs/explanation/new-text.md``.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from nornmail.message.limits import MAX_QUOTE_HTML_CHARS, MAX_QUOTE_SCAN_CHARS
@@ -27,7 +28,9 @@ _URL = re.compile(
 """An address, and what of it is left out where it is shown shortened."""
 
 
-def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") -> str:
+def new_text(
+    text: str, html: str = "", *, sender: str = "", subject: str = "", is_from_html: bool = False
+) -> str:
     """The text that the sender wrote this time.
 
     Where ``html`` names its quotes as a known mail program does, that decides: its names are exact,
@@ -41,22 +44,22 @@ def new_text(text: str, html: str = "", *, sender: str = "", subject: str = "") 
         html: the HTML of the same message, ``""`` where there is none.
         sender: the name in From, which helps to see a signature.
         subject: of the message; with "Fwd:" and similar prefixes, header blocks are content.
+        is_from_html: the message has no plain text, and ``text`` is that of its HTML.
 
     Returns:
         The new text without blank lines around it. ``text`` itself, stripped, where nothing would
         be left: a bare forward is all that there is to read.
     """
     is_forward = bool(_FORWARD.match(subject[:100]))
-    from_text = new_plain_text(text, sender=sender, is_forward=is_forward)
+    read = partial(new_plain_text, sender=sender, is_forward=is_forward, is_from_html=is_from_html)
+    from_text = read(text)
     if not html or len(html) > MAX_QUOTE_HTML_CHARS or not has_structure(html):
         return from_text
     structured = without_history(html, keeps_headers=is_forward)
     if structured is None or not structured[0].strip():
         return from_text
     rest, is_attributed = structured
-    from_html = new_plain_text(
-        rest, sender=sender, is_forward=is_forward, is_attributed=is_attributed
-    )
+    from_html = read(rest, is_attributed=is_attributed)
     return _in_words_of(text, from_html) or from_html
 
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nornmail.message.limits import MAX_QUOTE_LINES, MAX_QUOTE_SCAN_CHARS
-from nornmail.message.quotes.attribution import attribution, is_strong
+from nornmail.message.quotes.attribution import attribution
 from nornmail.message.quotes.headings import (
     begins_forward,
     block_end,
     field_of,
     is_forward,
+    is_head,
     is_original,
     rule_above,
 )
-from nornmail.message.quotes.lines import Kind, closes_bracket, is_bar, is_quote, is_rule, plain
+from nornmail.message.quotes.lines import Kind, closes_bracket, is_bar, is_quote, is_rule
 from nornmail.message.quotes.signature import signature_start
 
 _ROUNDS: Final = 5
@@ -44,6 +45,7 @@ class Layout:
         is_forward: what begins at ``stop`` is passed on and belongs to the message.
         is_attributed: some quote has an attribution, so that it is history.
         has_bars: a quote has ``|`` before its lines.
+        is_from_html: what is quoted may be any ``<blockquote>``, and not an earlier message.
     """
 
     lines: list[str]
@@ -52,10 +54,16 @@ class Layout:
     is_forward: bool = False
     is_attributed: bool = False
     has_bars: bool = False
+    is_from_html: bool = False
 
 
 def new_plain_text(
-    text: str, *, sender: str = "", is_forward: bool = False, is_attributed: bool = False
+    text: str,
+    *,
+    sender: str = "",
+    is_forward: bool = False,
+    is_attributed: bool = False,
+    is_from_html: bool = False,
 ) -> str:
     """The text that the sender wrote this time.
 
@@ -64,6 +72,7 @@ def new_plain_text(
         sender: the name in From, which shows where a signature begins.
         is_forward: the subject says that a message is passed on: header blocks are content.
         is_attributed: it is known from elsewhere that quoted lines are history.
+        is_from_html: the message has no plain text; its HTML gives this one.
 
     Returns:
         The new text without blank lines around it; the whole text, stripped, where nothing would
@@ -72,6 +81,7 @@ def new_plain_text(
     scanned, end = _scanned(text)
     layout = read_layout(scanned, keeps_headers=is_forward)
     layout.is_attributed |= is_attributed
+    layout.is_from_html = is_from_html
     lines = layout.lines
     if end < len(text) and layout.stop == len(lines):
         return text.strip()
@@ -233,17 +243,17 @@ def _without_quotes(layout: Layout, end: int) -> int:
         if kinds[last - 1] is Kind.TEXT and not is_rule(lines[last - 1]):
             break
         last -= 1  # a rule above the quote
-    if not block or layout.is_attributed or _is_history(lines, last, block[0]):
+    if not block or layout.is_attributed or _is_history(layout, last, block[0]):
         return last
     return block[-1] + 1
 
 
-def _is_history(lines: list[str], text_end: int, first: int) -> bool:
+def _is_history(layout: Layout, text_end: int, first: int) -> bool:
     """Quoted lines without an attribution are history, unless the text above shows them."""
-    inner = lines[first].lstrip("> ")
-    if is_strong(plain(inner)) or field_of(inner):
+    lines = layout.lines
+    if is_head(lines, first):
         return True
-    if lines[first].startswith(">>> "):
+    if layout.is_from_html or lines[first].startswith(">>> "):
         return False
     above = lines[text_end - 1].strip() if text_end else ""
     return bool(above) and not above.endswith((":", "\uff1a", "```")) and not above.startswith("<")

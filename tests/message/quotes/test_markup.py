@@ -226,6 +226,33 @@ def test_a_signature_in_what_is_forwarded_stays() -> None:
     assert "Ann\n" in new_text(html_to_text(html), html).split("x", 1)[1]
 
 
+@table(
+    "html",
+    [
+        pytest.param(
+            "<p>The contract says</p><blockquote>The lamp is red.</blockquote>",
+            id="a quote from elsewhere, in HTML alone",
+        ),
+        pytest.param(
+            '<p>Journey</p><div style="border-top:1px solid #ccc"><p>From: A<br>To: B</p></div>'
+            "<p>Please book it. The lamp is red.</p>",
+            id="a box with a journey",
+        ),
+    ],
+)
+def test_what_only_looks_like_a_reply_in_HTML_stays(html: str) -> None:
+    raw = b"Content-Type: text/html; charset=utf-8\n\n" + html.encode()
+    assert "The lamp is red." in parse_message(raw).new_text
+
+
+def test_a_quote_in_HTML_is_history_below_an_attribution_of_two_lines() -> None:
+    html = (
+        "<p>Yes.</p><blockquote><div>On Fri, Jan 5, 2024 at 10:00, Ann Lee</div>"
+        "<div>&lt;ann@example.com&gt; wrote:</div><div>Well?</div></blockquote>"
+    )
+    assert parse_message(b"Content-Type: text/html\n\n" + html.encode()).new_text == "Yes."
+
+
 def test_HTML_that_names_nothing_does_not_decide() -> None:
     html = '<p style="border-top:solid red">Something else</p>'
     assert new_text("As it is.", html) == "As it is."

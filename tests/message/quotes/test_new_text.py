@@ -447,6 +447,14 @@ def test_history_goes_whatever_its_head_looks_like(mark: str) -> None:
             id="a party from seven to eleven",
         ),
         pytest.param(
+            "Memo\n\nFrom: The board\nTo: All staff\nDate: 5 Jan 2024\nSubject: Rest\n\nWe close.",
+            id="a memorandum",
+        ),
+        pytest.param(
+            "FAX\nTo: Ann Lee\nFrom: Bob Ray\nPages: 3\nSubject: The lease\n\nPlease sign.",
+            id="a fax",
+        ),
+        pytest.param(
             "Shift\n\nFrom: 8 am\nTo: 4 pm\nDate: 05.01.2024\nSubject: cleaning\n\nOK?",
             id="a shift",
         ),
