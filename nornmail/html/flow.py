@@ -158,12 +158,18 @@ class Flow:
         top += style.down + max(0.0, high - style.size) / 2
         return clip.cuts(top, top + max(SLIT, min(style.size, high)))
 
-    def is_lost_below(self, style: Style, top: float) -> bool:
-        """Whether a text stands below the box that is painted behind it, and is not seen there."""
+    def color_below(self, style: Style, top: float, hidden: str) -> str:
+        """What hides a text by its color, which may stand below the box painted behind it.
+
+        Args:
+            style: of the text.
+            top: where its line begins.
+            hidden: ``"color"`` when it would not be seen in the box.
+        """
         ground = self._ground
         if ground.group is not style.group or top + style.down < ground.bottom:
-            return False
-        return not is_seen(style.fill or style.color, ground.below)
+            return hidden
+        return "" if is_seen(style.fill or style.color, ground.below) else "color"
 
     # Boxes
 
@@ -188,9 +194,9 @@ class Flow:
         if box.top is not None:
             if sizes.cuts:
                 self._cut(sizes, box.top + style.down)
-            if style.height is not None and style.group is not around.group:
+            if style.height is not None and style.group is not style.behind:
                 bottom = box.top + style.down + style.height + sizes.padding_bottom
-                self._ground = Ground(bottom, style.group, around.group)
+                self._ground = Ground(bottom, style.group, style.behind)
         if sizes.holds:
             self._held = self._clip
         self.y += sizes.pushed
@@ -287,7 +293,7 @@ class Flow:
         if sizes.has_own_flow:
             bottom = max(bottom, self._floats)
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
-        box.is_shut = sizes.cuts and is_pulled and high < SLIT
+        box.is_shut = sizes.cuts and (is_pulled or sizes.holds) and high < SLIT
         self.y = top + max(0.0, high)
 
     # Margins

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from nornmail.html.css.cascade import Cascade
-from nornmail.html.css.computed import KEEPS_ROOM
+from nornmail.html.css.computed import takes_room
 from nornmail.html.css.geometry import FAR_RIGHT, is_on_page
 from nornmail.html.css.style import Style
 from nornmail.html.flow import Box, Flow
@@ -107,12 +107,21 @@ class _Frame:
     """An element that is being written down."""
 
     __slots__ = (
-        "address", "box", "children", "collapsed", "column", "element", "is_mute", "is_quote",
-        "lines", "links", "start", "style", "table",
+        "address", "block", "box", "children", "collapsed", "column", "element", "has_first_line",
+        "is_mute", "is_quote", "lines", "links", "start", "style", "table",
     )  # fmt: skip
 
-    def __init__(self, element: Element, style: Style, is_mute: bool, box: Box | None) -> None:
+    def __init__(
+        self,
+        element: Element,
+        style: Style,
+        is_mute: bool,
+        box: Box | None,
+        around: _Frame | None,
+    ) -> None:
         self.element = element
+        self.block: _Frame = around.block if around is not None and box is None else self
+        self.has_first_line = False
         self.style = style
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
@@ -198,11 +207,12 @@ class _Page:
         flow = self._flow
         top = flow.text(style, len(text))
         if not hidden and (
-            flow.is_cut(style, top) or not is_on_page(style, len(text), top, flow.shift)
+            flow.is_cut(style, top)
+            or not is_on_page(style, len(text), top, flow.shift, frame.block.has_first_line)
         ):
             hidden = "position"
-        if not hidden and flow.is_lost_below(style, top):
-            hidden = "color"
+        if hidden in ("", "color"):
+            hidden = flow.color_below(style, top, hidden)
         if hidden:
             self._keep(text, hidden)
             self.lines.space()
@@ -260,19 +270,23 @@ class _Page:
         hidden = style.lost
         if not hidden and self._has_collapsed and name in _CELLS:
             hidden = self._collapsed(element)
-        if hidden and hidden not in KEEPS_ROOM:
+        if hidden and (hidden != style.lost or not takes_room(style)):
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
             return None
         if name == "br":
+            if self._frame is not None:
+                self._frame.block.has_first_line = True
             self._flow.break_line(style)
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
             self._replaced(element, style, is_mute)
             return None
+        if style.layout.is_inline and self._goes_away(style, around):
+            self._take_back(self.lines.line_place(), "position")
         box = self._flow.open(style, around)
-        frame = _Frame(element, style, is_mute or name == "svg svg", box)
+        frame = _Frame(element, style, is_mute or name == "svg svg", box, self._frame)
         layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
@@ -356,20 +370,28 @@ class _Page:
             self._close(frame, name)
         if frame.box is not None:
             self._flow.close(frame.box, self._frames[-1].style if self._frames else style)
+            if self._frames and layout.is_block and not style.is_out:
+                self._frames[-1].block.has_first_line = True
             if frame.box.is_shut and frame.lines is self.lines:
                 self._take_back(frame.start, "size")
                 links = self.result.links
                 while len(links) > frame.links:
                     links.popitem()
         elif self._frames:  # text behind an inline element stands next to it
-            moved = style.shift - self._frames[-1].style.shift
-            self._flow.shift += moved
-            if moved <= -FAR_RIGHT and style.align:  # what is in front of it goes the other way
+            around = self._frames[-1].style
+            self._flow.shift += style.shift - around.shift
+            if self._goes_away(style, around):
                 self._take_back(self.lines.line_place(), "position")
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
             self.lines.space()
+
+    def _goes_away(self, style: Style, around: Style) -> bool:
+        """Whether a margin moves an inline element, and what is in front of it the other way."""
+        if style.shift - around.shift > -FAR_RIGHT or self._frame is None:
+            return False
+        return bool(self._frame.block.style.align)
 
     def _take_back(self, start: int, reason: str) -> None:
         """Hide what was written since ``start``, which what follows has shut in or moved away."""

@@ -280,6 +280,33 @@ HIDDEN: Final = {
     "<p style='mix-blend-mode:screen'>{t}",
     "a blend that takes the lighter": "<body bgcolor=#ffffff><p style='mix-blend-mode:lighten'>{t}",
     "faded twice": "<div style='opacity:.05'><p style='filter:opacity(.05)'>{t}",
+    "what is positioned in a cell that is filtered": "a<table><td style='filter:opacity(0)'><p"
+    " style=position:absolute>{t}</table>",
+    "pulled up by a box of which nothing is laid out": "<!doctype html><p"
+    " style='content-visibility:hidden;margin-top:-9999px'></p>{t}",
+    "on a background as narrow as the box around it": "<div style='max-width:0;color:#fff'><h2"
+    " style=background:#000>{t}",
+    "a box on a line that is painted": "<b style=background:#000>a <i"
+    " style=display:inline-block>{t}",
+    "a cell on a line that is painted": "<table><tr"
+    " style=display:inline;background:#000;padding:10px><td>{t}",
+    "a box on a line that is moved away": "<p style=text-indent:-9999px><b"
+    " style=display:inline-block;text-indent:0>{t}",
+    "in front of lines that a margin moves": "<center>{t} <b style=margin-left:-9999px><table><td>b"
+    "</table><div>b</div>b</b>",
+    "positioned in closed boxes that are positioned": "<style>*{overflow:auto;position:absolute}"
+    "</style><body><table><tr><td>{t}",
+    "a further line that is indented too": "<p style='text-indent:-9999px each-line'>a<br>{t}",
+    "the first line of two that are not indented": "<p style=text-indent:-9999px>{t}<br>a",
+    "positioned in a box with the least height": "<div style=background:#000;min-height:30px><b"
+    " style=position:absolute>{t}",
+    "a box of no height in one with a height": "<div style=background:#000;min-height:30px><p"
+    " style=height:0>{t}",
+    "below a box that is painted light": "<body style=background:#000;color:#fff><div"
+    " style=background:#fff><div style='height:0;border-bottom:30px solid'>{t}",
+    "on the background of the line, which a table inherits": "<b style=background:#000>a <table"
+    " style=background-color:inherit><td>{t}",
+    "in front of its own border": "<div style='height:0;border-bottom:30px solid'>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -364,4 +391,31 @@ SHOWN: Final = {
     "closed inline": "<span style='height:0;overflow:hidden'>{t}</span>",
     "a cell of no height": "<table><tr><td style='height:0;overflow:hidden'>{t}</table>",
     "text of a drawing": "<p>{t}<svg width=5 height=5></svg>",
+    "a positioned row without height": "<table bgcolor=black><tr"
+    " style=position:absolute;max-height:0><td>{t}</table>",
+    "a float in a painted line": "<b style=background:#000>a <i style=float:left>{t}",
+    "a box on a line that is moved and ends at the right": "<p style=text-indent:-9999px;"
+    "text-align:right><b style=display:inline-block;text-indent:0>{t}",
+    "the line behind a table": "<!doctype html><div style=text-indent:-9999px><table><td>a</table>"
+    "{t}",
+    "the line behind a break": "<p style=text-indent:-9999px>a<br>{t}",
+    "the line behind an empty paragraph": "<!doctype html><div style=text-indent:-9999px><p></p>"
+    "{t}",
+    "in front of an element that is centered itself": "{t} <b style=margin-left:-9999px;"
+    "text-align:center>b</b>",
+    "below a box with the least height": "<div style=height:0;min-height:30px;background:#000><p>a"
+    "<p>{t}",
+    "in a box that is wider than the one around it": "<div style=width:0;color:#fff><div"
+    " style=min-width:100px;background:#000>{t}",
+    "positioned in a row of empty cells": "<table bgcolor=black><td><b style=position:absolute>{t}"
+    "</b><td></table>",
+    "in a row without height": "<table bgcolor=black><tr style=display:block;max-height:0><td>{t}"
+    "</table>",
+    "in a box without height": "<div style=background:#000><div style=height:0>{t}",
+    "white in a box without height that is painted": "<div style=background:#000;color:#fff><div"
+    " style=height:0;padding-bottom:30px>{t}",
+    "on the background of the box around it": "<div style=background:#000;color:#fff><p"
+    " style=background-color:inherit>{t}",
+    "on no background, which is inherited": "<div style=background:#fff><p><b"
+    " style='background-color:inherit;color:#000'>{t}",
 }  # fmt: skip

@@ -264,14 +264,13 @@ _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity
 
 
 def _is_alone(element: Element) -> bool:
-    """Whether there is nothing but blanks in the element around it, apart from it."""
+    """Whether there are nothing but blanks and empty cells in the element around it."""
     around = element.parent.children if element.parent is not None else ()
-    return (
-        all(
-            child is element or (isinstance(child, str) and child.isspace()) for child in around[:9]
-        )
-        and len(around) < 9
-    )
+    return len(around) < 9 and all(
+        child.isspace() if isinstance(child, str)
+        else child is element or (child.name in ("td", "th") and not child.children)
+        for child in around
+    )  # fmt: skip
 
 
 def _ink(made: Mapping[str, Value]) -> Color | None:

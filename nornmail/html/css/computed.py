@@ -15,14 +15,14 @@ from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read
 from nornmail.html.css.readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.style import Style, layout_of
-from nornmail.html.css.values import FONT_SIZE, ZERO, Length
+from nornmail.html.css.values import FONT_SIZE, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 
 SMALLEST_TEXT: Final = 4.0
 """Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
-KEEPS_ROOM: Final = frozenset({"clipping", "covered", "opacity", "position", "size"})
+_KEEPS_ROOM: Final = frozenset({"clipping", "covered", "opacity", "position", "size", "visibility"})
 """What hides an element that takes its place on the page nevertheless."""
 
 
@@ -59,6 +59,7 @@ def compute(
     if is_root and style.is_dark:
         style.group, style.color = Group(_DARK_CANVAS), WHITE
     style.display = sets.get("display", "")
+    style.background = sets.get("background-color")
     if is_root and style.display == "contents":
         style.display = "block"
     is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
@@ -70,22 +71,25 @@ def compute(
         style.layout = style.layout._replace(is_side_by_side=False)
     if not style.lost:
         style.lost = _what_hides(name, style, sets)
-    if style.lost and style.lost not in KEEPS_ROOM:
+    if not takes_room(style):
         style.unseen = style.lost
         return style
     place(name, style, parent, sets)
+    if "border-bottom-width" in sets and _is_on_border(style, sets["border-bottom-width"]):
+        style.lost = style.lost or "covered"
     if style.lost:
         style.unseen = style.lost
         return style
-    if is_alone and is_out:
-        is_absolute = sets.get("position") in _OUTSIDE
-        style.group = parent.absolute_group if is_absolute else parent.float_group
+    if is_alone and (is_out or _leaves_hollow(style, parent)):
+        is_floating = is_out and sets.get("position") not in _OUTSIDE
+        style.group = parent.float_group if is_floating else parent.absolute_group
     is_canvas = is_root or (name == "body" and not parent.is_painted)
     if (
         is_canvas and style.display != "contents"
     ):  # what lies behind the page is the background of its root
         _paint(style, sets)
     _colors(style, parent, sets)
+    style.behind = style.group
     if not is_canvas and style.display != "contents":
         _paint(style, sets)
     _set_hollow_groups(style, parent, sets, is_alone=is_alone)
@@ -164,6 +168,8 @@ def _keywords(pairs: object, parent: Style) -> dict[str, Value]:
         elif value == "inherit" and name not in INHERITED:
             if name == "display":
                 resolved[name] = parent.display or None
+            elif name == "background-color":
+                resolved[name] = parent.background
             elif name in _INHERITED_UNKNOWN:
                 resolved[UNKNOWN] = True
     return resolved
@@ -291,8 +297,10 @@ def _colors(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
         style.stroke_color = None if stroke == CURRENT else stroke
     if "text-shadow" in sets:
         style.shadows = tuple(_colored(shadow, style.color) for shadow in sets["text-shadow"])
-    if not style.layout.is_inline and style.block_group is not None:
-        style.group, style.block_group = style.block_group, None
+    if not (style.layout.is_inline or style.layout.is_on_line) and style.block_group is not None:
+        style.group = style.block_group
+    if not style.layout.is_inline:
+        style.block_group = None
     if style.display == "contents":  # it has no box of its own
         return
     _group(style, sets)
@@ -307,15 +315,33 @@ def _set_hollow_groups(
     layout = style.layout
     style.float_group = style.absolute_group = style.group
     box = style.box
-    if style.height is not None or box.padding_top + box.padding_bottom > 2 * _FILLING:
+    if style.height is not None or box.least_height:
         return
-    style.absolute_group = parent.absolute_group if is_alone else parent.group
+    if box.padding_top + box.padding_bottom > 2 * _FILLING:
+        return
+    if box.margin_top + box.margin_bottom > 2 * _FILLING:  # they give the box around it a height
+        is_alone = False
+    style.absolute_group = _in_hollow(style, parent, parent.absolute_group, is_alone)
     holds_floats = (
         style.is_out or layout.grows or layout.is_inline or layout.is_side_by_side
         or style.display in _HOLDING_FLOATS or sets.get("overflow", "visible") != "visible"
     )  # fmt: skip
     if not holds_floats:
-        style.float_group = parent.float_group if is_alone else parent.group
+        style.float_group = _in_hollow(style, parent, parent.float_group, is_alone)
+
+
+def _leaves_hollow(style: Style, parent: Style) -> bool:
+    """Whether a box in the flow gives the one around it no height, as it has none itself."""
+    has_margin = style.box.margin_bottom > 0 and (parent.layout.grows or parent.box.has_own_flow)
+    return _is_low(style) and not has_margin
+
+
+def _in_hollow(style: Style, parent: Style, around: Group, is_alone: bool) -> Group:
+    """What lies behind a box without height: ``around`` where nothing else gives that a height."""
+    behind = style.behind
+    if style.is_out or not is_alone:
+        return behind
+    return behind._replace(parent=around) if behind.depth > parent.group.depth else around
 
 
 _HOLDING_FLOATS: Final = frozenset({"flow-root", "flex", "grid", "inline-block"})
@@ -389,9 +415,18 @@ def _is_beside_text(style: Style, sets: Mapping[str, Value]) -> bool:
     """Whether a box is too small for its background to lie behind its text."""
     if style.layout.is_inline or style.layout.grows or sets.get("background-clip") is True:
         return False
-    below = sets.get("padding-bottom", ZERO).pixels(style.size)
-    is_low = style.height is not None and style.height + below < SLIT
-    return is_low or (style.has_set_width and style.width < SLIT)
+    return _is_low(style) or (style.has_width and style.width < SLIT)
+
+
+def _is_low(style: Style) -> bool:
+    """Whether a box has a height of next to nothing, whatever is in it."""
+    return style.height is not None and style.height + style.box.padding_bottom < SLIT
+
+
+def _is_on_border(style: Style, width: Length) -> bool:
+    """Whether the text of a box without height lies on the border below that."""
+    is_high = width.pixels(style.size) >= _FILLING
+    return is_high and style.height is not None and style.height < SLIT
 
 
 def _depth(shadow: Shadow) -> float:
@@ -406,6 +441,13 @@ _FILLING: Final = 9.0
 
 
 # Decisions
+
+
+def takes_room(style: Style) -> bool:
+    """Whether an element takes its place on the page, seen or not."""
+    if style.lost == "visibility":
+        return not style.is_collapsed
+    return not style.lost or style.lost in _KEEPS_ROOM
 
 
 def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:

@@ -22,13 +22,13 @@ FAR_DOWN: Final = 5_000.0
 _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
-    {"aspect-ratio", "border-left-width", "border-top-width", "bottom", "box-sizing", "clip-path",
-     "contain", "content-visibility", "filter", "flex-basis", "grid-template-rows", "height",
-     "justify-content", "left", "margin-bottom", "margin-left", "margin-right", "margin-top",
-     "max-height", "max-width", "min-height", "min-width", "overflow", "padding-bottom",
-     "padding-left", "padding-right", "padding-top", "perspective", "position", "right", "rotate",
-     "scale", "top", "transform",
-     "transform-origin", "translate", "width", "zoom"}
+    {"aspect-ratio", "border-bottom-width", "border-left-width", "border-top-width", "bottom",
+     "box-sizing", "clip-path", "contain", "content-visibility", "filter", "flex-basis",
+     "grid-template-rows", "height", "justify-content", "left", "margin-bottom", "margin-left",
+     "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
+     "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
+     "right", "rotate", "scale", "top", "transform", "transform-origin", "translate", "width",
+     "zoom"}
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
@@ -43,6 +43,9 @@ def place(name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> 
     style.height = None
     if not style.layout.is_inline:
         style.line_indent = style.indent
+    if style.layout.is_on_line and parent.line_indent is not NO_INDENT:
+        indent = parent.line_indent.pixels(parent.size, parent.width)
+        style.right += min(0.0, indent * (1 - parent.align))
     if style.display == "contents" or (
         _MOVING.isdisjoint(sets) and parent.space is None and not parent.has_flat_row
     ):
@@ -194,13 +197,15 @@ class _Box:
                 width -= self.pixels("margin-left") + self.pixels("margin-right")
             else:
                 margins = self.pixels("margin-left") + self.pixels("margin-right")
-                width = self.base - margins - across
+                width = max(self.base - margins - across, self.extent("min-width") or 0.0)
             self.has_width = self.is_out and self.has("left") and self.has("right")
         else:
             self.has_width = width is not None
         along = self.pixels("padding-top") + self.pixels("padding-bottom")
-        along += self.pixels("border-top-width")
+        along += self.pixels("border-top-width") + self.pixels("border-bottom-width")
         height = self._between("height", along)
+        if height is None and self.sets.get("content-visibility") == "hidden":
+            height = 0.0  # nothing is laid out in it
         if height is None and self.is_out and self.has("top") and self.has("bottom"):
             whole = self.parent_height if self.parent_height is not None else VIEWPORT_HEIGHT
             height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
@@ -354,7 +359,7 @@ class _Box:
             self.pixels("margin-top") if has_margins else 0.0,
             self.pixels("margin-bottom") if has_margins else 0.0,
             self.pixels("padding-top") + self.pixels("border-top-width"),
-            self.pixels("padding-bottom"),
+            self.pixels("padding-bottom") + self.pixels("border-bottom-width"),
             least or 0.0,
             0.0,
             self.cuts or style.display in _ROOTS or "contain" in self.sets,
@@ -423,7 +428,9 @@ def what_moves_away(style: Style) -> str:
     return ""
 
 
-def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
+def is_on_page(
+    style: Style, chars: int, top: float, shift: float, is_further_line: bool = False
+) -> bool:
     """Whether a text is on the page.
 
     Args:
@@ -431,11 +438,13 @@ def is_on_page(style: Style, chars: int, top: float, shift: float) -> bool:
         chars: how long it is.
         top: how many pixels below the top of the page its line begins.
         shift: by how many pixels what stands before it on the line has moved it.
+        is_further_line: the first line of its block, the one that is indented, is above it.
     """
-    is_plain = style.line_indent is NO_INDENT and not style.align and not style.is_rtl
+    line_indent = NO_INDENT if is_further_line else style.line_indent
+    is_plain = line_indent is NO_INDENT and not style.align and not style.is_rtl
     if is_plain and style.right >= 0 >= style.clip_left and shift >= 0 and top + style.down >= 0:
         return True
-    indent = min(0.0, style.line_indent.pixels(style.size, style.width))
+    indent = min(0.0, line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     start = style.right + indent + min(shift, max(0.0, -style.shift))
     if style.has_width and (style.align or style.is_rtl):

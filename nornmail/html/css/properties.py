@@ -180,7 +180,7 @@ _TIME: Final = re.compile(r"-?[0-9.]+m?s")
 
 
 def _border(*longhands: str) -> Callable[[str], Iterator[tuple[str, Value]]]:
-    """A shorthand of borders, of which the width of those above and to the left counts."""
+    """A shorthand of borders, of which the width of those above, below and to the left counts."""
 
     def expanded(text: str) -> Iterator[tuple[str, Value]]:
         parts = words(text)
@@ -335,7 +335,8 @@ _LONGHANDS: Final[dict[str, tuple[str, ...]]] = {
              "mask-composite", "mask-box-image"),
     "text-stroke": ("text-stroke-width", "text-stroke-color"),
     "offset": ("offset-path",),
-    "border": ("border-top-width", "border-left-width"), "border-top": ("border-top-width",),
+    "border": ("border-top-width", "border-bottom-width", "border-left-width"),
+    "border-top": ("border-top-width",), "border-bottom": ("border-bottom-width",),
     "border-left": ("border-left-width",), "grid": ("grid-template-rows",),
     "flex": ("flex-basis",),
     "grid-template": ("grid-template-rows",),
@@ -350,6 +351,7 @@ _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
     },
     "font": _font, "background": _background, "mask": _mask_shorthand, "text-stroke": _stroke,
     "offset": _offset_shorthand, "border": _border(*_LONGHANDS["border"]),
-    "border-top": _border("border-top-width"), "border-left": _border("border-left-width"),
+    "border-top": _border("border-top-width"), "border-bottom": _border("border-bottom-width"),
+    "border-left": _border("border-left-width"),
     "flex": _flex, "grid": _grid, "grid-template": _grid, "animation": _animation,
 }  # fmt: skip

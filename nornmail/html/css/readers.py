@@ -100,6 +100,12 @@ def offset_of(text: str) -> Length | str | None:
     return "auto" if text == "auto" else _length(text)
 
 
+def _indent(text: str) -> Length | str | None:
+    """The value of ``text-indent``; of further lines than the first nothing is computed."""
+    parts = words(text)
+    return UNKNOWN if len(parts) > 1 else _length(text)
+
+
 def _spacing(text: str) -> Length | None:
     return Length() if text == "normal" else _length(text)
 
@@ -350,7 +356,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "font-size": font_size_of, "font-size-adjust": _size_adjust,
     "line-height": line_height_of,
     "letter-spacing": _spacing,
-    "text-indent": lambda text: length_of(words(text)[0]) if text.strip() else None,
+    "text-indent": _indent,
     "color": color_of,
     "text-fill-color": color_of, "text-stroke-color": color_of,
     "text-stroke-width": stroke_width_of,
@@ -376,7 +382,8 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "translate": transforms.translate, "transform-origin": transforms.origin,
     "text-align": lambda text: _ALIGNED.get(text, 0.0),
     "justify-content": lambda text: _ALIGNED.get(text.removeprefix("flex-"), 0.0),
-    "border-top-width": border_width_of, "border-left-width": border_width_of,
+    "border-top-width": border_width_of, "border-bottom-width": border_width_of,
+    "border-left-width": border_width_of,
     "aspect-ratio": _ratio, "grid-template-rows": has_flat_row,
     "backface-visibility": _keyword("visible", "hidden"), "perspective": offset_of,
     "transform-style": _keyword("flat", "preserve-3d"),

@@ -46,6 +46,7 @@ class Layout(NamedTuple):
         grows: it is as large as what is in it, whatever its size says, as parts of tables are.
         is_side_by_side: it stands on a line with its siblings.
         is_table_part: it is a row, a cell or the like, which have no margins.
+        is_on_line: its box stands on a line of text, as that of a letter does.
     """
 
     is_block: bool = False
@@ -56,6 +57,7 @@ class Layout(NamedTuple):
     grows: bool = False
     is_side_by_side: bool = False
     is_table_part: bool = False
+    is_on_line: bool = False
 
 
 def layout_of(name: str, display: str, around: str, white_space: str, is_out: bool) -> Layout:
@@ -85,6 +87,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
     is_part = is_part and not is_out and not in_flex  # what floats is a block
     if is_part and around in _PLAIN_INLINE:  # the table around it is one on the line
         is_block = False
+    is_on_line = not (is_block or is_inline or is_out) and (not is_part or around in _PLAIN_INLINE)
     grows = is_part or display.startswith("table") or (not display and name == "table")
     grows = grows and not ((is_out or in_flex) and display.startswith("table-"))
     return Layout(
@@ -96,6 +99,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         grows or display == "inline-table",
         in_flex or (not is_block and not is_inline),
         is_part,
+        is_on_line,
     )
 
 
@@ -164,6 +168,8 @@ class Style:
         scale: how much smaller transforms make it.
         line_indent: the indent of the line that its text is in.
         page_color: the color of the body, which tables have in quirks mode.
+        background: the value of ``background-color``.
+        behind: what lies behind its own background.
         block_group: what lies behind blocks in an inline element, whose background is not there.
         cell_group: what lies behind a cell that may be too small for its text as well.
         thin_group: what lies behind lines that are too low for the background of their box.
@@ -202,7 +208,8 @@ class Style:
     stroke_color: Color | None = None
     shadows: tuple[Shadow, ...] = ()
     back_ink: Color | str | None = None
-    group = float_group = absolute_group = PAGE
+    background: Color | str | None = None
+    group = behind = float_group = absolute_group = PAGE
     block_group: Group | None = None
     thin_group: Group | None = None
     cell_group: Group | None = None
@@ -232,4 +239,5 @@ class Style:
 
 _NOT_INHERITED: Final = (
     "unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
+    "background",
 )  # fmt: skip
