@@ -19,7 +19,8 @@ SOON = 20.0
 HOUR = 3_600.0
 """Between two polls: whatever comes sooner came by IDLE."""
 AT_ONCE = 0.05
-"""Seconds from the server's word to the callback, at most."""
+"""Seconds of ours from the server's word to the callback, at most: those of the server's answers
+are its own, and a loaded machine doubles them."""
 ROUNDS = 5
 """Messages of which the fastest counts: a loaded machine may hold up any of them."""
 
@@ -83,21 +84,27 @@ def test_new_mail_during_an_idle_is_handed_over(world: World) -> None:
 
 
 def test_new_mail_is_handed_over_at_most_50_ms_after_the_servers_word(world: World) -> None:
-    told = [0.0]
+    heard = [0.0]
+    spent = [0.0]
     waits: list[float] = []
 
-    def stamp(line: bytes) -> bytes:
+    def said_by_server(line: bytes) -> bytes:
         if line.endswith(b" EXISTS\r\n"):
-            told[0] = time.monotonic()
+            spent[0] = 0.0
+        heard[0] = time.monotonic()
         return line
+
+    def said_by_us() -> None:
+        spent[0] += time.monotonic() - heard[0]
 
     class Timed(Watch):
         def _handle(self, message: Message) -> None:
-            waits.append(time.monotonic() - told[0])
+            waits.append(spent[0] + time.monotonic() - heard[0])
             super()._handle(message)
 
     watch = Timed(world)
-    world.proxy.rewrite(stamp, "server")
+    world.proxy.rewrite(said_by_server, "server")
+    world.wire.on_line = said_by_us
     watch.thread.start()
     for number in range(1, ROUNDS + 1):
         watch.until_idle(number)

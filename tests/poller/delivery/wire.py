@@ -37,11 +37,13 @@ class Wire:
     Attributes:
         proxy: what passes them on.
         commands: every command that the poller sent, without its tag.
+        on_line: called before each line of the poller's is passed on, DONE and literals as well.
     """
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
         self.commands: list[str] = []
+        self.on_line: Callable[[], object] = lambda: None
         self._tricks: list[_Trick] = []
         self._answers: dict[bytes, tuple[bytes, Callable[[bytes], bytes]]] = {}
         self._cut_at: bytes | None = None
@@ -141,6 +143,7 @@ class Wire:
         self._answers[tag] = (b"", change)
 
     def _from_client(self, line: bytes) -> bytes | None:
+        self.on_line()
         command = _COMMAND.fullmatch(line)
         if command is None:
             return line
