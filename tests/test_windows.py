@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from nornmail.cli.serve import _address
 from nornmail.net.oauth import TokenRecord, read_record, write_record
 from nornmail.testing import MailServer
 from tests.support.package import package_directory
+from tests.support.zygote import zygote
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the names are taken away from POSIX")
 
@@ -85,6 +87,27 @@ def posix_only(path: Path) -> Iterator[str]:
 def test_nothing_that_only_posix_has_is_used_without_a_guard() -> None:
     found = {use for path in package_directory().rglob("*.py") for use in posix_only(path)}
     assert found == set(GUARDED_ELSEWHERE)
+
+
+def test_every_test_can_be_collected_without_the_modules_of_posix() -> None:
+    found = [
+        f"{path.name}: {name.name}"
+        for path in Path(__file__).parent.rglob("test_*.py")
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Import)
+        for name in node.names
+        if name.name in MODULES
+    ]
+    assert not found, "pytest.importorskip() skips the file where there is none"
+
+
+@posix
+def test_a_program_runs_where_nothing_can_be_forked(tmp_path: Path) -> None:
+    call = ("-c", "import sys; print(sys.argv[1:])", "one")
+    with windows():
+        program = zygote.__wrapped__().start(call, tmp_path, dict(os.environ), subprocess.PIPE)
+    out, err = program.communicate(timeout=30)
+    assert (program.returncode, out.decode().strip(), err) == (0, "['one']", b"")
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from nornmail import ImapSettings, Message, Poller, Reject, SqliteStateStore
 from nornmail.testing import MailServer
 from tests.support.package import package_directory
@@ -153,7 +155,9 @@ class Running:
         raise AssertionError(f"{words!r} is not in {seen}")
 
     def tell(self, number: signal.Signals) -> None:
-        """Send a signal."""
+        """Send a signal, as only POSIX has them."""
+        if os.name != "posix":
+            pytest.skip("signals as POSIX has them")
         self.process.send_signal(number)
 
     def end(self) -> Ended:

@@ -31,6 +31,11 @@ def hello(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
     return [b"hello " + body]
 
 
+unix_sockets = pytest.mark.skipif(
+    not hasattr(socket, "AF_UNIX"), reason="Python has no Unix sockets on Windows"
+)
+
+
 def connect(address: Address) -> socket.socket:
     if not address.path:
         return socket.create_connection((address.host, address.port), SECONDS)
@@ -170,6 +175,7 @@ def test_closing_lets_a_response_be_sent() -> None:
         assert everything(client).endswith(b"hello ")
 
 
+@unix_sockets
 def test_a_unix_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"
     with serving(hello, Address(path=str(path))) as address:
@@ -178,6 +184,7 @@ def test_a_unix_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@unix_sockets
 def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"
     with socket.socket(socket.AF_UNIX) as dead:
@@ -186,6 +193,7 @@ def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
         assert ask(address).endswith(b"hello ")
 
 
+@unix_sockets
 @pytest.mark.parametrize("kind", ["a file", "another server"])
 def test_what_is_in_use_is_left_alone(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"

@@ -48,7 +48,7 @@ class Zygote:
         trace: TracebackType | None,
     ) -> None:
         os.close(self._orders)
-        _, said = self._process.communicate(LIFETIME)
+        _, said = self._process.communicate(timeout=LIFETIME)
         os.close(self._codes)
         self._process.close()
         if error is None:

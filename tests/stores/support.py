@@ -178,7 +178,7 @@ def run(script: str, *arguments: object) -> str:
     command = ("-c", script, *map(str, arguments))
     process = zygote().start(command, Path.cwd(), dict(os.environ), subprocess.PIPE)
     try:
-        out, err = process.communicate(CHILD_SECONDS)
+        out, err = process.communicate(timeout=CHILD_SECONDS)
     finally:
         process.kill()
         process.close()

@@ -51,7 +51,7 @@ def run_pytest(directory: Path, *arguments: str, fresh: bool = False, **environm
         (*call, *command), directory, {**os.environ, **values, **environment}, subprocess.PIPE
     )
     try:
-        output, _ = process.communicate(SECONDS)
+        output, _ = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
         process.close()

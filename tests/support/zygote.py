@@ -162,9 +162,47 @@ class Zygote:
         assert self._process.wait() == 0
 
 
+class Interpreter(subprocess.Popen[bytes]):
+    """A new interpreter, as a :class:`Forked` where no process can be forked."""
+
+    def close(self) -> None:
+        """Close the pipes."""
+        for pipe in (self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+class Interpreters:
+    """Starts a new interpreter for each order, as a :class:`Zygote` does by a fork."""
+
+    def start(
+        self,
+        arguments: tuple[str, ...],
+        directory: Path,
+        environment: dict[str, str],
+        stdout: int,
+        stdin: int | None = None,
+        stderr: int = subprocess.PIPE,
+    ) -> Interpreter:
+        """Start ``nornmail``, or Python where the arguments are ``-c`` and a program."""
+        paths = [str(package_directory().parent), str(Path(__file__).parents[2])]
+        module = () if arguments[:1] == ("-c",) else ("-m", "nornmail")
+        return Interpreter(
+            [sys.executable, "-W", "error", "-X", "utf8", *module, *arguments],
+            cwd=directory,
+            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=stdout,
+            stderr=stderr,
+            bufsize=0,
+        )
+
+
 @cache
-def zygote() -> Zygote:
-    """The zygote of this run, which ends with it."""
+def zygote() -> Zygote | Interpreters:
+    """The zygote of this run, which ends with it; Windows cannot fork, and has none."""
+    if not hasattr(os, "fork"):
+        return Interpreters()
     running = Zygote()
     atexit.register(running.close)
     return running

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import socket
 import subprocess
 import sys
@@ -23,6 +22,8 @@ import pytest
 from nornmail import ImapSettings, Message, PollerGroup, SqliteStateStore
 from nornmail.events import Idle
 from tests.poller.life.harness import PASSWORD, names_of
+
+resource = pytest.importorskip("resource", reason="the memory of a process, as POSIX has it")
 
 pytestmark = pytest.mark.long
 
