@@ -235,10 +235,12 @@ def _alternative(part: Part, body: Body, place: _Place) -> list[Segment]:
     plain: list[Segment] = []
     html: list[Part] = []
     nested = [child for child in part.children if child.content_type == part.content_type]
-    if len(nested) > 1 and _segments(nested[-1], Body(), place):
-        # Of several alternatives that are alternatives themselves the last is shown (RFC 2046).
-        for child in nested[:-1]:
-            _segments(child, body, place)  # what is attached in them
+    is_last = bool(nested) and nested[-1] is part.children[-1]
+    if (is_last or len(nested) > 1) and _segments(nested[-1], Body(), place):
+        # Of alternatives, the last of which are alternatives themselves, it is shown (RFC 2046).
+        for child in part.children if is_last else nested:
+            if child is not nested[-1]:
+                _segments(child, body, place)  # what is attached in it
         return _segments(nested[-1], body, place)
     for child in part.children:
         if not child.children and child.content_type in _FORMS_NOT_SHOWN and not child.filename:

@@ -637,6 +637,16 @@ def test_the_plain_text_s_words_are_kept_where_the_html_shortens_its_links() -> 
         pytest.param(
             multipart(
                 "alternative",
+                part("text/plain", "hello"),
+                multipart("alternative", part("text/plain", "hello"), HTML, boundary="z"),
+            ),
+            "hello",
+            0,
+            id="a text and alternatives of it",
+        ),
+        pytest.param(
+            multipart(
+                "alternative",
                 multipart("alternative", part("text/plain", "old"), PDF, boundary="y"),
                 multipart("alternative", PDF, boundary="z"),
             ),
