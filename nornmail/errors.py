@@ -16,12 +16,17 @@ class NornmailError(Exception):
     """The root: ``except NornmailError`` catches whatever the library raises on purpose."""
 
 
+HIDDEN = "…"
+"""Stands for what a setting was set to, where that may be a secret."""
+
+
 class ConfigurationError(NornmailError, ValueError):
     """A setting is missing or wrong; raised at construction, before anything is touched.
 
     Attributes:
         variable: the setting's name as the user wrote it (an environment name or a field's name).
-        value: what it was set to; ``None`` when it is missing or secret.
+        value: what it was set to; ``None`` when it is missing or secret, :data:`HIDDEN` when it is
+            not shown.
         allowed: what it may be, in words.
     """
 
@@ -29,8 +34,8 @@ class ConfigurationError(NornmailError, ValueError):
         self.variable = variable
         self.value = value
         self.allowed = allowed
-        shown = "is missing" if value is None else f"is {value!r}"
-        super().__init__(f"{variable} {shown}: {allowed}")
+        shown = " is missing" if value is None else "" if value is HIDDEN else f" is {value!r}"
+        super().__init__(f"{variable}{shown}: {allowed}")
 
 
 class ConnectionLost(NornmailError):

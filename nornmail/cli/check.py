@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+import threading
+from collections.abc import Iterator
 from itertools import chain
 
 from nornmail import Check, diagnose, diagnose_settings
 from nornmail.cli.exit_codes import FAILED, OK
 from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.table import printable
+from nornmail.cli.table import is_terminal, printable, terminal_width
 
 NAME_WIDTH = 17
 """Characters of the longest check's name."""
+PATIENCE = 1.0
+"""Seconds until a person is told that a check takes long."""
+WAITING = "        waiting for the server ..."
 
 
 def add(parser: Parser) -> None:
@@ -37,13 +43,15 @@ def run(chosen: argparse.Namespace) -> int:
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
     imap, smtp = settings.imap(), settings.smtp()
-    print(printable(format_check(Check("settings", True, settings.origin))), flush=True)
     status = OK
     checks = chain(
-        diagnose_settings(imap, smtp, settings.names), diagnose(imap, smtp, settings.state)
+        [Check("settings", True, settings.origin)],
+        diagnose_settings(imap, smtp, settings.names),
+        diagnose(imap, smtp, settings.state),
     )
-    for check in checks:
-        print(printable(format_check(check)), flush=True)
+    while (check := next_check(checks)) is not None:
+        for line in on_terminal(printable(format_check(check))):
+            print(line, flush=True)
         if not check.ok:
             status = FAILED
     if smtp is None:
@@ -51,8 +59,40 @@ def run(chosen: argparse.Namespace) -> int:
     return status
 
 
+def next_check(checks: Iterator[Check]) -> Check | None:
+    """The next check; on a terminal a line says that it takes long."""
+    if not is_terminal():
+        return next(checks, None)
+    done = threading.Event()
+
+    def say_waiting() -> None:
+        if not done.wait(PATIENCE):
+            print(WAITING, end="", flush=True)
+            done.wait()
+            print(f"\r{'':{len(WAITING)}}\r", end="", flush=True)
+
+    saying = threading.Thread(target=say_waiting, daemon=True)
+    saying.start()
+    try:
+        return next(checks, None)
+    finally:
+        done.set()
+        saying.join()
+
+
+def on_terminal(line: str) -> list[str]:
+    """A line as it fits a terminal; elsewhere as it is."""
+    if not is_terminal():
+        return [line]
+    indent = " " * (6 + 2 + NAME_WIDTH + 2)
+    width = max(terminal_width() - 1, 2 * len(indent))
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def format_check(check: Check) -> str:
     """A check on one line, with the advice where it failed or could be better."""
     verdict = "FAILED" if not check.ok else "warn" if check.advice else "ok"
+    if check.name == "provider":  # a remark: nothing is tested
+        verdict = "-"
     advice = f" -> {check.advice}" if check.advice else ""
     return f"{verdict:6}  {check.name:{NAME_WIDTH}}  {check.detail}{advice}"

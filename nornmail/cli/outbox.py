@@ -184,6 +184,7 @@ def _show(chosen: argparse.Namespace, outbox: Outbox) -> None:
         print(json.dumps(fields))
         return
     del fields["recipients"]
+    fields["deferred"] = fields.pop("attempts") or None
     print_fields(fields)
     for recipient in message.recipients:
         reply = f"{recipient.code or ''} {recipient.text}".strip()

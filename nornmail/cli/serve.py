@@ -75,7 +75,7 @@ def add(parser: Parser) -> None:
     destination = parser.add_mutually_exclusive_group()
     destination.add_argument(
         "--handler",
-        metavar="MODULE:FUNCTION",
+        metavar="MODULE:NAME",
         help="the function that is called with each message, such as shop.mail:handle",
     )
     destination.add_argument(

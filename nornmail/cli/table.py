@@ -106,8 +106,13 @@ def columns_of(char: str) -> int:
 
 
 def print_fields(fields: dict[str, Any]) -> None:
-    """Print names and values, one per line; the further lines of a value are indented."""
+    """Print names and values, one per line; the further lines of a value are indented.
+
+    What is empty or does not apply is left out.
+    """
     for name, value in fields.items():
+        if value is None or value is False or value == "":
+            continue
         first, *rest = (printable(line) for line in str(value).split("\n"))
         print(f"{name:{NAME_WIDTH}}  {first}".rstrip())
         for line in rest:

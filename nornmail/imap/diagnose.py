@@ -12,7 +12,7 @@ from nornmail.imap.connection import Connection
 from nornmail.imap.limits import Limits, plain_budget
 from nornmail.imap.login import log_in, start_tls
 from nornmail.imap.results import Selected
-from nornmail.imap.wire import Wire, endpoint_of
+from nornmail.imap.wire import GREETING_ADVICE, Wire, endpoint_of
 from nornmail.net.diagnose import CHECK_SECONDS, Check, check_connectivity, speaks_tls
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
@@ -106,6 +106,9 @@ class _Diagnosis:
             return "the server does not greet in plain text", self._endpoint.tls_advice
         if isinstance(error, Throttled):
             return str(error), _login_advice(error)
+        for what, advice in GREETING_ADVICE.items():
+            if str(error).startswith(what):
+                return what, advice
         return str(error), "check which program listens on IMAP_PORT"
 
     def _entered(self, wire: Wire) -> Generator[Check, None, Connection | None]:

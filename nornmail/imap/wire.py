@@ -46,6 +46,13 @@ with the command, without its tag and without secrets."""
 
 CHUNK = 256 * 1024
 """Octets asked of the socket at once: large enough that many small messages come with one call."""
+NO_GREETING = "no greeting in time"
+NOT_IMAP = "the server does not greet like an IMAP server"
+GREETING_ADVICE = {
+    NO_GREETING: "check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us",
+    NOT_IMAP: "check which program listens on IMAP_PORT",
+}
+"""What may be wrong with a greeting, and what to do; together they are the text of the error."""
 _CRLF = b"\r\n"
 _LOST = (imaplib.IMAP4.abort,)
 _INVALID = (imaplib.IMAP4.error,)
@@ -182,11 +189,10 @@ class Wire(imaplib.IMAP4):
         try:
             greeting = self._read()
         except TimeoutError as error:
-            hint = "Check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us"
-            raise ConnectionLost(f"no greeting in time. {hint}") from error
+            raise ConnectionLost(f"{NO_GREETING}: {GREETING_ADVICE[NO_GREETING]}") from error
         status = greeting.status if isinstance(greeting, Status) else ""
         if not isinstance(greeting, Status) or status not in ("OK", "PREAUTH", "BYE"):
-            raise ProtocolError("the server does not greet like an IMAP server: check IMAP_PORT")
+            raise ProtocolError(f"{NOT_IMAP}: {GREETING_ADVICE[NOT_IMAP]}")
         if status == "BYE":
             raise bye_error(self._redact(greeting.code), self._redact(greeting.text))
         self.greeting = greeting

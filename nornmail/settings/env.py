@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from nornmail.errors import ConfigurationError
+from nornmail.errors import HIDDEN, ConfigurationError
 
 MAX_FILE_BYTES = 1 << 20
 """Octets. A file of settings has a thousandth of that; a larger one was named by mistake."""
@@ -60,7 +60,8 @@ def parse_env(text: str, name: str = ".env") -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ConfigurationError(f"{name}, line {number}", "…", "must be NAME=value")
+            allowed = "must be NAME=value (its text is not shown)"
+            raise ConfigurationError(f"{name}, line {number}", HIDDEN, allowed)
         value = _value(match["value"])
         if value is None:
             allowed = "a quote must be closed on its line, and nothing may follow it"

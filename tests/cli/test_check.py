@@ -13,7 +13,7 @@ import pytest
 
 from nornmail import Check, InboxRecord, JsonStateStore, SqliteStateStore
 from nornmail.cli import main
-from nornmail.cli.check import add
+from nornmail.cli.check import WAITING, add, format_check, next_check, on_terminal
 from nornmail.cli.options import Parser, Settings
 from nornmail.model import MailboxKey
 from nornmail.net.tls import Unreachable
@@ -183,7 +183,28 @@ def test_a_greeting_that_is_no_imap_servers(desk: Desk) -> None:
         )  # fmt: skip
         _, _, line = desk.check()
     assert line.startswith("FAILED  IMAP greeting")
-    assert "IMAP_PORT" in line
+    assert line.count("IMAP_PORT") == 1, "the advice is given once"
+
+
+def test_on_a_terminal_lines_fit_and_a_long_check_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow() -> Iterator[Check]:
+        shown = ""
+        while WAITING not in shown:
+            shown += capsys.readouterr().out
+        yield Check("provider", True, "it takes an app password; " * 9)
+
+    monkeypatch.setattr("nornmail.cli.check.is_terminal", lambda: True)
+    monkeypatch.setattr("nornmail.cli.check.terminal_width", lambda: 60)
+    monkeypatch.setattr("nornmail.cli.check.PATIENCE", 0.01)
+    check = next_check(slow())
+    assert check is not None
+    assert capsys.readouterr().out.rpartition("\r")[2] == "", "the line is gone"
+    lines = on_terminal(format_check(check))
+    assert lines[0].startswith("-       provider           it takes")
+    assert len(lines) > 5
+    assert max(map(len, lines)) < 60
 
 
 def test_what_a_server_says_cannot_command_the_terminal(

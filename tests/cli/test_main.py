@@ -58,7 +58,7 @@ def test_words_that_people_try(words: str, said: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.startswith(said)
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *nornmail.cli.COMMANDS])
 def test_help_fits_the_terminal(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -349,6 +349,8 @@ def test_a_letter_is_shown_in_three_forms_and_nothing_that_a_terminal_obeys(
     filled: Path, run: Callable[..., Said]
 ) -> None:
     status, out, _ = run("outbox", "show", "fail")
+    assert "None" not in out
+    assert "False" not in out
     assert status == 0
     assert "ann@example.org" in out
     assert all(char.isprintable() or char == "\n" for char in out)
