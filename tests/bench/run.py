@@ -61,17 +61,16 @@ from nornmail.stores.sql_store import SqlStateStore
 from nornmail.testing import MailServer, Proxy
 from nornmail.testing import __file__ as testing
 from tests.bench.plot import plot
+from tests.bench.waiting import PASSWORD, USER, arrivals, compiling, disk, start_up
 from tests.message.made_mail import Maker
 from tests.support import postgresql
 
-USER, PASSWORD = "bench", "secret"
 WINDOW = 100
 """Messages that the peers ask for in one FETCH, as nornmail does."""
 AUTHORITY = Path(testing).parent / "tls" / "test-only-ca.pem"
 REPLIES = 300
 POLLS = 50
 IN_MEMORY = "/dev/shm"
-SYNCS = 200
 GROWTH = 100_000
 LIVE = 1_000
 """Entries that the retention leaves of them."""
@@ -171,14 +170,19 @@ def settings_of(ports: Ports, *, tls: bool = False) -> ImapSettings:
 
 
 def with_nornmail(
-    ports: Ports, store: str, *, tls: bool = False, directory: str | None = None
+    ports: Ports,
+    store: str,
+    *,
+    tls: bool = False,
+    directory: str | None = None,
+    text: str = "plain_text",
 ) -> int:
     octets = 0
 
     def handle(message: Any) -> None:
         nonlocal octets
         _ = (message.subject, message.from_, message.to, message.date)
-        _ = (message.plain_text, message.html)
+        _ = (getattr(message, text), message.html)
         octets += sum(len(one.content) for one in message.attachments)
 
     with tempfile.TemporaryDirectory(dir=directory) as place:
@@ -202,8 +206,11 @@ PEERS: dict[str, Callable[[Ports], int]] = {
     "nornmail, sqlite without a disk": lambda ports: with_nornmail(
         ports, "sqlite", directory=IN_MEMORY
     ),
+    "nornmail, sqlite, with the text of the HTML": lambda ports: with_nornmail(
+        ports, "sqlite", text="text"
+    ),
 }
-"""The last one commits durably, and to a file system in memory: what is left without the disk."""
+""""Without a disk" commits durably to a file system in memory."""
 PLOTTED = 6
 BASE = "imap_tools"
 
@@ -316,10 +323,9 @@ def compare(
             unmark(ports)
             command = [sys.executable, __file__, "--peer", name, "--port", str(ports.plain)]
             command += ["--tls-port", str(ports.tls)]
-            # Compiled modules are kept between two runs, as they are for everybody.
-            environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-            environ.setdefault("PYTHONPYCACHEPREFIX", tempfile.gettempdir() + "/nornmail-bench")
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env=compiling()
+            )
             figures = json.loads(done.stdout)
             if name != "raw floor" and figures["octets"] != octets:
                 raise SystemExit(f"{name} decoded {figures['octets']} octets, not {octets}")
@@ -456,19 +462,6 @@ def _memory() -> float:
     return 0.0
 
 
-def disk() -> dict[str, float]:
-    """Writing and syncing 4 KB, as each commit does."""
-    costs = []
-    with tempfile.NamedTemporaryFile() as file:
-        for _ in range(SYNCS):
-            at = time.perf_counter()
-            file.write(bytes(4_096))
-            file.flush()
-            os.fsync(file.fileno())
-            costs.append(time.perf_counter() - at)
-    return {"median us": statistics.median(costs) * 1e6, "worst us": max(costs) * 1e6}
-
-
 def replies(number: int, place: str | None = None) -> dict[str, float]:
     """``Mailer.reply`` until it is durable, and from there to the server's 250."""
     today, old = formatdate().encode(), b"Mon, 1 Jan 2024 00:00:00 +0000"
@@ -565,6 +558,11 @@ def run(given: argparse.Namespace) -> None:
             figures = compare(ports, given.rounds, names, octets)
         result[kind] = ratios(figures, given.messages)
         table(f"{given.messages} {kind} messages", result[kind])
+    result["start"] = start_up()
+    table("What a program's start costs beyond Python's", result["start"])
+    workers = {"one worker": 1, "eight workers, seven of them busy": 8}
+    result["arrival"] = {name: arrivals(number) for name, number in workers.items()}
+    table("From the delivery to the handler, in IDLE", result["arrival"])
     result["fsync"] = {"4 KB": disk()}
     table("What the disk's fsync costs", result["fsync"])
     result["reply to the wire"] = {"sqlite": replies(REPLIES)}
