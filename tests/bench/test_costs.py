@@ -28,7 +28,8 @@ from nornmail.imap.connection import Connection
 from nornmail.smtp.wire import Wire
 from nornmail.testing import MailServer, Proxy
 from tests.bench.plot import plot
-from tests.bench.run import PASSWORD, USER, embedded
+from tests.bench.run import embedded
+from tests.bench.waiting import PASSWORD, USER
 from tests.poller.delivery.test_statements import statements
 
 MESSAGES = 100
