@@ -96,6 +96,18 @@ INITIAL_STATES: Final = frozenset({QueueState.QUEUED, QueueState.HELD, QueueStat
 """The states that a new message may be in."""
 
 
+def check_enqueue(message: QueuedMessage) -> None:
+    """Refuse a new message that is past its beginning.
+
+    Raises:
+        IllegalTransition: it is in another state.
+    """
+    if message.state not in INITIAL_STATES:
+        raise IllegalTransition(
+            f"a new message must be queued, held or a draft, and this one is {message.state}"
+        )
+
+
 def check_queue_transition(before: QueueState, after: QueueState) -> None:
     """Refuse a transition that the table does not allow.
 

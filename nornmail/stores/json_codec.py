@@ -5,7 +5,8 @@ A field that has its default is left out, so that a line of the journal stays sh
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from nornmail.model import (
@@ -47,9 +48,6 @@ def read_text(value: Any) -> str:
     return "".join(map(chr, value[_SURROGATES]))
 
 
-_DEFAULTS = {field.name: field.default for field in fields(QueuedMessage)}
-
-
 def write_recipient(recipient: Recipient) -> Any:
     """A recipient as ``[address, status, code, text]``."""
     return [
@@ -64,35 +62,6 @@ def read_recipient(value: Any) -> Recipient:
     """The recipient that :func:`write_recipient` wrote."""
     address, status, code, text = value
     return Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
-
-
-def write_message(message: QueuedMessage) -> dict[str, Any]:
-    """A queued message as an object of its fields that are not at their defaults."""
-    value: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
-        field = getattr(message, name)
-        if name == "recipients":
-            value[name] = list(map(write_recipient, field))
-        elif default is MISSING or field != default:
-            value[name] = write_text(field) if isinstance(field, str) else field
-    return value
-
-
-def read_message(value: Any) -> QueuedMessage:
-    """The message that :func:`write_message` wrote."""
-    values: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
-        if name == "recipients":
-            values[name] = tuple(map(read_recipient, value[name]))
-        elif name not in value and default is not MISSING:
-            continue
-        elif name == "state":
-            values[name] = QueueState(value[name])
-        elif default is MISSING or isinstance(default, str):
-            values[name] = read_text(value[name])
-        else:
-            values[name] = value[name]
-    return QueuedMessage(**values)
 
 
 def write_mailbox(key: MailboxKey) -> Any:
@@ -117,56 +86,63 @@ def read_key(value: Any) -> EntryKey:
     return EntryKey(epoch, uid, read_text(inbox))
 
 
-def write_entry(entry: Entry) -> Any:
-    """An entry as an object of its fields that are not at their defaults."""
-    value: dict[str, Any] = {
-        "key": write_key(entry.key),
-        "state": entry.state.value,
-        "delivery_id": write_text(entry.delivery_id),
-        "changed_at": entry.changed_at,
-    }
-    if entry.digest is not None:
-        body = entry.digest.body
-        value["digest"] = [
-            write_text(entry.digest.header),
-            None if body is None else write_text(body),
-        ]
-    for name in ("reason", "message_id", "verified_sender"):
-        text = getattr(entry, name)
-        if text:
-            value[name] = write_text(text)
-    for name in ("uid_validity", "attempts", "due_at", "size", "truncated"):
-        number = getattr(entry, name)
-        if number:
-            value[name] = number
-    if entry.received_at is not None:
-        value["received_at"] = entry.received_at
-    return value
+def _write_digest(digest: Digest) -> Any:
+    return [write_text(digest.header), None if digest.body is None else write_text(digest.body)]
 
 
-def read_entry(value: Any) -> Entry:
-    """The entry that :func:`write_entry` wrote."""
-    digest = value.get("digest")
-    return Entry(
-        key=read_key(value["key"]),
-        uid_validity=value.get("uid_validity", 0),
-        state=State(value["state"]),
-        delivery_id=read_text(value["delivery_id"]),
-        attempts=value.get("attempts", 0),
-        due_at=value.get("due_at", 0.0),
-        reason=read_text(value.get("reason", "")),
-        digest=digest and _read_digest(*digest),
-        message_id=read_text(value.get("message_id", "")),
-        size=value.get("size", 0),
-        received_at=value.get("received_at"),
-        truncated=value.get("truncated", False),
-        verified_sender=read_text(value.get("verified_sender", "")),
-        changed_at=value["changed_at"],
-    )
-
-
-def _read_digest(header: Any, body: Any) -> Digest:
+def _read_digest(value: Any) -> Digest:
+    header, body = value
     return Digest(read_text(header), None if body is None else read_text(body))
+
+
+_DEFAULTS = {
+    kind: {field.name: field.default for field in fields(kind)} for kind in (Entry, QueuedMessage)
+}
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    str: write_text,
+    State: str,
+    QueueState: str,
+    EntryKey: write_key,
+    Digest: _write_digest,
+    tuple: lambda recipients: list(map(write_recipient, recipients)),
+}
+_READERS: dict[type, dict[str, Callable[[Any], Any]]] = {
+    Entry: {"key": read_key, "state": State, "digest": _read_digest},
+    QueuedMessage: {
+        "state": QueueState,
+        "recipients": lambda recipients: tuple(map(read_recipient, recipients)),
+    },
+}
+
+
+def write_fields(value: Entry | QueuedMessage) -> dict[str, Any]:
+    """An entry or a message as an object of its fields that are not at their defaults."""
+    written: dict[str, Any] = {}
+    for name, default in _DEFAULTS[type(value)].items():
+        field = getattr(value, name)
+        if field != default:
+            write = _WRITERS.get(type(field))
+            written[name] = field if write is None else write(field)
+    return written
+
+
+def read_entry(value: dict[str, Any]) -> Entry:
+    """The entry that :func:`write_fields` wrote."""
+    return Entry(**_read_fields(Entry, value))
+
+
+def read_message(value: dict[str, Any]) -> QueuedMessage:
+    """The message that :func:`write_fields` wrote."""
+    return QueuedMessage(**_read_fields(QueuedMessage, value))
+
+
+def _read_fields(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+    readers = _READERS[kind]
+    return {name: readers.get(name, _read)(field) for name, field in value.items()}
+
+
+def _read(field: Any) -> Any:
+    return read_text(field) if isinstance(field, str | dict) else field
 
 
 def write_record(record: MailboxRecord) -> Any:

@@ -356,7 +356,7 @@ class JsonStateStore(LocalStore):
         entries = execute(rows.SELECT_ENTRIES, (mailbox,))
         return {
             **self._line(touched)[0],
-            "entries": (codec.write_entry(rows.read_entry(row)) for row in entries),
+            "entries": (codec.write_fields(rows.read_entry(row)) for row in entries),
             "letters": map(_letter, execute(rows.SELECT_NAMED_MESSAGES, (mailbox,))),
         }
 
@@ -512,7 +512,7 @@ _SELECT_WISH = "SELECT wish FROM letter WHERE outbox = ? AND key = ?"
 _NOW: dict[str, tuple[str, Callable[[Row], Any], Any]] = {
     "token": (rows.SELECT_FENCE, itemgetter(0), None),
     "record": (rows.SELECT_RECORD, lambda row: _record(row), None),
-    "entries": (rows.SELECT_ENTRY, lambda row: codec.write_entry(rows.read_entry(row)), "removed"),
+    "entries": (rows.SELECT_ENTRY, lambda row: codec.write_fields(rows.read_entry(row)), "removed"),
     "raw": (rows.SELECT_RAW, lambda row: json.loads(row[0]), None),
     "asked": (_SELECT_ONE_ASKED, bool, False),
     "inboxes": (_SELECT_INBOX, lambda row: codec.write_inbox(rows.read_inbox(row)), None),
@@ -552,7 +552,7 @@ def _record(row: Row) -> Any:
 
 
 def _letter(row: Row) -> Any:
-    return codec.write_message(rows.read_message(read_text(row[0]), row[1:]))
+    return codec.write_fields(rows.read_message(read_text(row[0]), row[1:]))
 
 
 def _column(file: RawFile) -> str:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from nornmail.model import (
@@ -145,6 +146,14 @@ _VALUES = (
     "message_id, size, received_at, truncated, changed_at, verified_sender"
 )
 COLUMNS = f"epoch, uid, inbox, {_VALUES}"
+_PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
+_FACTS = [name for name in _VALUES.split(", ") if name not in _PROGRESS.split(", ")]
+_pick_progress = itemgetter(
+    *(
+        f"{KEY}, {_VALUES}".split(", ").index(name)
+        for name in (*_PROGRESS.split(", "), *KEY.split(", "), *_FACTS)
+    )
+)
 # A string that UTF-8 cannot hold is a BLOB, and would come after all others.
 _BY_KEY = "epoch, uid, CAST(inbox AS BLOB)"
 _HAS_RAW = (
@@ -215,42 +224,18 @@ def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
         return insert, write_entry
     if State.NEW in before:
         return f"{REPLACE_ENTRY} WHERE entry.{condition}", write_entry
-    facts = "uid_validity = ? AND delivery_id = ? AND size = ? AND truncated = ?"
-    facts += " AND header_digest IS ? AND body_digest IS ? AND received_at IS ?"
+    facts = " AND ".join(f"{name} IS ?" if name in _NULLABLE else f"{name} = ?" for name in _FACTS)
     update = f"UPDATE entry SET {_set(_PROGRESS)} WHERE {_IS_KEY} AND {facts} AND {condition}"
     return update, write_progress
 
 
-_PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
+_NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
 
 
 def write_progress(mailbox: int, entry: Entry) -> Row:
     """The columns that change with an entry's state, its key, and its facts."""
-    key, digest = entry.key, entry.digest
-    header, body = (None, None) if digest is None else (digest.header, digest.body)
-    row = (
-        entry.state._value_,
-        entry.attempts,
-        entry.due_at,
-        entry.reason,
-        entry.message_id,
-        entry.changed_at,
-        entry.verified_sender or None,
-        mailbox,
-        key.epoch,
-        key.uid,
-        key.inbox,
-        entry.uid_validity,
-        entry.delivery_id,
-        entry.size,
-        1 if entry.truncated else 0,
-        header,
-        body,
-        entry.received_at,
-    )
-    texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
-    texts += entry.verified_sender
-    return row if texts.isascii() else _encoded(row)  # nearly always it is
+    progress: Row = _pick_progress(write_entry(mailbox, entry))
+    return progress
 
 
 def _encoded(row: Row) -> Row:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
@@ -31,6 +32,10 @@ from nornmail.model import (
     Rekey,
     SaveMailbox,
     State,
+    check_keep,
+    check_put,
+    check_rekey,
+    check_retry,
 )
 from nornmail.outgoing import (
     Decision,
@@ -40,20 +45,14 @@ from nornmail.outgoing import (
     Quota,
     Recipient,
     bounced,
+    check_enqueue,
     check_request,
     decided,
     replaced,
     still_applies,
 )
 from nornmail.stores import rows
-from nornmail.stores.protocol import (
-    StateStore,
-    check_enqueue,
-    check_keep,
-    check_put,
-    check_rekey,
-    check_retry,
-)
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
 
@@ -605,9 +604,7 @@ class SqlStateStore(StateStore, ABC):
             return sorted(read_text(name) for (name,) in selected)
 
     def _messages(self, query: str, outbox: str, *arguments: Any) -> list[QueuedMessage]:
-        def read(row: Row) -> QueuedMessage:
-            return rows.read_message(outbox, row)
-
+        read = partial(rows.read_message, outbox)
         return self._all(read, query, MailboxKey.of_outbox(outbox), *arguments)
 
     # The database

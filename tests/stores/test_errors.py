@@ -16,17 +16,10 @@ import pytest
 
 from nornmail.errors import IllegalTransition, LeaseHeld, StoreError
 from nornmail.locks import FileLock, LockTaken
-from nornmail.model import State
-from nornmail.outgoing import QueueState
+from nornmail.model import State, check_keep, check_put, check_rekey, check_retry
+from nornmail.outgoing import QueueState, check_enqueue
 from nornmail.stores.errors import FileIdentity, resolve, store_error
 from nornmail.stores.json_files import Files
-from nornmail.stores.protocol import (
-    check_enqueue,
-    check_keep,
-    check_put,
-    check_rekey,
-    check_retry,
-)
 from nornmail.stores.sqlite import SqliteStateStore, sqlite_error
 from tests.stores.letters import letter
 from tests.stores.support import INBOX, key

@@ -31,6 +31,10 @@ from nornmail.model import (
     Rekey,
     SaveMailbox,
     State,
+    check_keep,
+    check_put,
+    check_rekey,
+    check_retry,
 )
 from nornmail.outgoing import (
     Decision,
@@ -40,20 +44,14 @@ from nornmail.outgoing import (
     Recipient,
     RecipientStatus,
     bounced,
+    check_enqueue,
     check_request,
     decided,
     replaced,
     still_applies,
 )
 from nornmail.stores import json_store
-from nornmail.stores.protocol import (
-    StateStore,
-    check_enqueue,
-    check_keep,
-    check_put,
-    check_rekey,
-    check_retry,
-)
+from nornmail.stores.protocol import StateStore
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.views import open_view
 from nornmail.uidset import UidSet
