@@ -8,7 +8,7 @@ from tests.message.quotes.corpus import CORPUS, DISAGREED, cases
 
 SEEN = 35
 """Of 40 that were looked at; the other five are those of ``DISAGREED``."""
-UNSEEN = 37
+UNSEEN = 38
 """Of 42 that were not."""
 
 
