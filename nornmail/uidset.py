@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from operator import sub
 
 _FEW = 16
 """Of two sets, the one with so many times fewer ranges is put into the other range by range; else
@@ -40,7 +41,10 @@ class UidSet:
         """The set of these UIDs, in any order, repeats allowed."""
         made = cls()
         lows, highs = made._lows, made._highs
-        for uid in sorted(uids):
+        ordered = sorted(uids)
+        if made._append(ordered):
+            return made
+        for uid in ordered:
             if highs and uid <= highs[-1] + 1:
                 highs[-1] = uid
             else:
@@ -111,7 +115,7 @@ class UidSet:
         return at > 0 and uid <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:
-        return chain.from_iterable(range(low, high + 1) for low, high in self.pairs())
+        return chain.from_iterable(map(range, self._lows, map((1).__add__, self._highs)))
 
     def __len__(self) -> int:
         return sum(self._highs) - sum(self._lows) + len(self._lows)
@@ -164,6 +168,16 @@ class UidSet:
     def __repr__(self) -> str:
         return f"UidSet({str(self)!r})"
 
+    def _append(self, numbers: list[int]) -> bool:
+        """Put numbers in that ascend with gaps, above all others; return whether they do."""
+        if not numbers or numbers[0] <= (self._highs[-1] + 1 if self._highs else -1):
+            return False
+        if numbers[-1] >= _LIMIT or min(map(sub, numbers[1:], numbers), default=2) < 2:
+            return False
+        self._lows.extend(numbers)
+        self._highs.extend(numbers)
+        return True
+
     @classmethod
     def parse(cls, text: str) -> UidSet:
         """The set that ``str`` wrote; also any IMAP set without ``*``.
@@ -174,7 +188,7 @@ class UidSet:
         made = cls()
         lows, highs = made._lows, made._highs
         unordered: list[tuple[int, int]] = []
-        for item in _items(text):
+        for item in _items(text, made._append):
             low, colon, high = item.partition(":")
             first = int(low)
             last = int(high) if colon else first
@@ -194,11 +208,17 @@ class UidSet:
         return made
 
 
-def _items(text: str) -> Iterator[str]:
-    """The items between commas, a part of the text at a time: it may be many megabytes."""
+def _items(text: str, append: Callable[[list[int]], bool]) -> Iterator[str]:
+    """The items between commas, a part of the text at a time: it may be many megabytes.
+
+    Args:
+        append: takes a part that has no ranges, if it can; its items are left out then.
+    """
     start = 0
     while start < len(text):
         end = text.find(",", start + _PART)
         end = len(text) if end < 0 else end
-        yield from filter(None, text[start:end].split(","))
+        items = list(filter(None, text[start:end].split(",")))
+        if text.find(":", start, end) >= 0 or not append(list(map(int, items))):
+            yield from items
         start = end + 1

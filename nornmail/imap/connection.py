@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
@@ -62,6 +63,9 @@ STATUS_INTERVAL = 240.0
 minute it is seen within five minutes, for some hundred octets."""
 SUMMARY_ITEMS = b"(UID FLAGS INTERNALDATE RFC822.SIZE)"
 DATE_ITEMS = b"(UID INTERNALDATE)"
+SPARSE = 8
+"""UIDs to a message from which on the messages are named, and not the range that they lie in: it
+may hold others, which nothing asks for."""
 PIECE = 1024 * 1024
 """Octets asked for at once of a message that is not held as a whole."""
 BODY_ITEMS = b"(UID BODY.PEEK[])"
@@ -425,12 +429,24 @@ class Connection:
             summaries.update(results.summaries(responses, part))
         return summaries
 
-    def dates(self, uids: UidSet) -> dict[int, float]:
-        """When the server received the messages, in seconds since 1970 UTC, where it tells."""
-        dates: dict[int, float] = {}
-        for part in self._parts(uids, rest=len(DATE_ITEMS) + 12):
-            dates.update(results.dates(self._run("UID FETCH", _set(part), DATE_ITEMS), part))
-        return dates
+    def received_before(self, uids: UidSet, instant: float) -> UidSet:
+        """The messages that the server dates before ``instant``, in seconds since 1970 UTC.
+
+        What has no date is not among them.
+        """
+        left = iter(uids)
+        later: list[int] = []
+        while part := list(islice(left, self._limits.list_window)):
+            low, high = part[0], part[-1]
+            sets = [UidSet([(low, high)])]
+            if high - low >= SPARSE * len(part):
+                sets = list(self._parts(UidSet.of(part), rest=len(DATE_ITEMS) + 12))
+            responses: list[Untagged] = []
+            for asked in sets:
+                args = (_set(asked), DATE_ITEMS)
+                responses += self._reply("UID FETCH", *args, dated_runs=True).untagged
+            later += results.not_before(responses, part, instant)
+        return uids - UidSet.of(later)
 
     def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
         r"""Whole messages, in one command for as many UIDs as fit in a line; \Seen stays as it is.
@@ -579,10 +595,17 @@ class Connection:
     ) -> list[Untagged]:
         return self._reply(command, *args, budget=budget).untagged
 
-    def _reply(self, command: str, *args: bytes | Literal, budget: Budget | None = None) -> Reply:
+    def _reply(
+        self,
+        command: str,
+        *args: bytes | Literal,
+        budget: Budget | None = None,
+        dated_runs: bool = False,
+    ) -> Reply:
         reply = self._answer_ahead(args)
         if reply is None:
-            reply = self._wire.run(command, *args, budget=budget or self._budget)
+            budget = budget or self._budget
+            reply = self._wire.run(command, *args, budget=budget, dated_runs=dated_runs)
             self._note(reply)
         if reply.end.status != "OK":
             raise refused(command, reply.end, self._redact)

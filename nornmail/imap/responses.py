@@ -129,6 +129,13 @@ class Continuation:
 
 
 @dataclass(frozen=True, slots=True)
+class DatedRun:
+    """FETCH responses in a row, each without a body: UID, the day of INTERNALDATE, and its rest."""
+
+    messages: list[tuple[bytes, bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Anything else; ``raw`` is the beginning of it."""
 
@@ -140,6 +147,7 @@ Untagged: TypeAlias = (
     | Exists
     | Expunge
     | Fetch
+    | DatedRun
     | Search
     | Esearch
     | Capability

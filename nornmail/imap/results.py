@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from nornmail.clock import utc_datetime
 from nornmail.errors import ProtocolError
 from nornmail.imap.arguments import decode_mailbox
 from nornmail.imap.responses import (
+    DatedRun,
     Esearch,
     Exists,
     Expunge,
@@ -123,6 +124,8 @@ def intersection(uids: UidSet, others: UidSet) -> UidSet:
     return uids - (uids - others)
 
 
+ZONES = 5 * 86_400.0
+"""Seconds from a day's noon in UTC beyond which no part of it lies, even in a zone of +9959."""
 MAX_SIZE_DIGITS = 18
 """Digits of a message's size; an exabyte has nineteen."""
 _SIZE = re.compile(rb"[0-9]{1,18}")
@@ -178,15 +181,43 @@ def summaries(responses: Iterable[Untagged], asked: UidSet) -> dict[int, Summary
     return by_uid
 
 
-def dates(responses: Iterable[Untagged], asked: UidSet) -> dict[int, float]:
-    """The INTERNALDATEs in an answer, in seconds since 1970 UTC; the last of a message counts."""
-    by_uid: dict[int, float] = {}
+def not_before(responses: Iterable[Untagged], asked: list[int], instant: float) -> list[int]:
+    """Those of the ascending UIDs that an answer does not date before ``instant``.
+
+    One without a date is among them, and one with several of which any is later.
+    """
+    before: list[int] = []
+    later: set[int] = set()
+    day_is_before = lru_cache(None)(partial(_day_is_before, instant=instant))
     for response in responses:
-        items = response.items if isinstance(response, Fetch) else {}
-        uid, date = number(items.get("UID")), _received_at(items)
-        if uid is not None and date is not None and uid in asked:
-            by_uid[uid] = date
-    return by_uid
+        if isinstance(response, Fetch):
+            uid, date = number(response.items.get("UID")), _received_at(response.items)
+            if uid is not None:
+                (before.append if date is not None and date < instant else later.add)(uid)
+        elif isinstance(response, DatedRun):
+            uids, days, _ = zip(*response.messages, strict=True)
+            if b"" not in uids and all(map(day_is_before, set(days))):
+                before.extend(map(int, uids))
+                continue
+            for digits, day, rest in response.messages:
+                is_before = day_is_before(day)
+                if is_before is None:
+                    date = internal_date(day + rest)
+                    is_before = date is not None and date < instant
+                if digits:
+                    (before.append if is_before else later.add)(int(digits))
+    if not later and before == asked:
+        return []
+    older = set(before) - later
+    return [uid for uid in asked if uid not in older]
+
+
+def _day_is_before(day: bytes, instant: float) -> bool | None:
+    """Whether all of a day is before ``instant``, in every zone; ``None`` where it depends."""
+    noon = internal_date(day + b" 12:00:00 +0000")
+    if noon is None or abs(noon - instant) < ZONES:
+        return None
+    return noon < instant
 
 
 def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:

@@ -129,6 +129,7 @@ class Wire(imaplib.IMAP4):
         self._tag = b""
         self._count = 0
         self._untagged: list[Untagged] = []
+        self._dated_runs = False
         self._end: Tagged | None = None
         self._leaving = False
         self.greeting: Status | None = None
@@ -223,6 +224,7 @@ class Wire(imaplib.IMAP4):
         budget: Budget,
         hidden: bool = False,
         respond: Callable[[str], str] | None = None,
+        dated_runs: bool = False,
     ) -> Reply:
         """Send one command and read until its end.
 
@@ -232,6 +234,7 @@ class Wire(imaplib.IMAP4):
             budget: what it may cost.
             hidden: the arguments are secret.
             respond: answers each continuation beyond those of the literals.
+            dated_runs: of FETCH responses without bodies those in a row are returned as one.
 
         Returns:
             The answer, be it OK, NO or BAD, with the untagged responses of this command alone.
@@ -243,6 +246,7 @@ class Wire(imaplib.IMAP4):
         """
         with self.closing_on_error(command):
             lines = self.begin(command, *args, budget=budget, hidden=hidden)
+            self._dated_runs = dated_runs
             return self._read_to_end(lines, respond)
 
     def start(self, command: str, *args: bytes, budget: Budget) -> None:
@@ -305,6 +309,7 @@ class Wire(imaplib.IMAP4):
         self._reader.begin(budget, line)
         self._deadline = Deadline(self.clock, budget.timeout)
         self._untagged = []
+        self._dated_runs = False
         self._end = None
         self._count += 1
         self._tag = b"N%d" % self._count
@@ -421,14 +426,19 @@ class Wire(imaplib.IMAP4):
 
     def _read(self) -> Response:
         """The next response, by the deadline."""
-        while (pieces := self._reader.next()) is None:
+        while True:
+            run = self._reader.dated_run() if self._dated_runs else None
+            if run is not None:
+                return run
+            pieces = self._reader.next()
+            if pieces is not None:
+                return parse(pieces)
             sock = self._open_socket()
             sock.settimeout(self._deadline.remaining())
             octets = sock.recv(CHUNK)
             if not octets:
                 raise EOFError("the server closed the connection")
             self._reader.feed(octets)
-        return parse(pieces)
 
     def _take(self, response: Untagged | Tagged) -> None:
         """File a response with the command under way."""

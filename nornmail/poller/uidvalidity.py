@@ -44,8 +44,6 @@ log = logging.getLogger("nornmail.poller")
 YOUNG_EPOCH = 7 * 86_400.0
 """Seconds after the begin of an epoch, or after the last such mail, in which mail that was received
 before the epoch is compared too: a restore or a migration may take days."""
-DATES_AT_ONCE = 5_000
-"""INTERNALDATEs asked for in one round trip: about 400 KB."""
 
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
@@ -139,7 +137,7 @@ class Epochs:
         if clock.wall() > last + YOUNG_EPOCH:
             return
         late = UidSet.of(uid for uid in uids if uid >= epoch.boundary)
-        old = _received_before(connection, late, epoch.begun_at)
+        old = connection.received_before(late, epoch.begun_at)
         if old:
             self._restored_at = clock.wall()
             self._compare(connection, old)
@@ -170,7 +168,7 @@ class Epochs:
             passed, cut = listed, epoch.begun_at
         elif isinstance(start, date):
             cut = start_instant(start)
-            passed = _received_before(connection, listed, cut)
+            passed = connection.received_before(listed, cut)
         self._ledger.begin_epoch(epoch, passed, cut=cut)
         if passed:
             log.info("%d messages from before start_from are passed over", len(passed))
@@ -346,24 +344,3 @@ class Epochs:
                 and entry.delivery_id == delivery_id_of(mailbox, epoch, entry.key)
             )
         return self._unknown_before[epoch.number]
-
-
-def _parts(uids: UidSet, size: int) -> Iterator[UidSet]:
-    """The set in ascending parts of at most ``size`` UIDs."""
-    part: list[int] = []
-    for uid in uids:
-        part.append(uid)
-        if len(part) == size:
-            yield UidSet.of(part)
-            part = []
-    if part:
-        yield UidSet.of(part)
-
-
-def _received_before(connection: Connection, uids: UidSet, instant: float) -> UidSet:
-    """The UIDs that the server dates before ``instant``; what has no date is not among them."""
-    before = UidSet()
-    for part in _parts(uids, DATES_AT_ONCE):
-        dates = connection.dates(part)
-        before.update(UidSet.of(uid for uid, date in dates.items() if date < instant))
-    return before

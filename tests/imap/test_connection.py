@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from types import FrameType
 
 import pytest
 
 from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost, ProtocolError
+from nornmail.imap import wire
 from nornmail.imap.connection import LIST_STATUS, Connection
 from nornmail.imap.limits import Limits
+from nornmail.imap.responses import Response, parse
 from nornmail.imap.results import Counts, Selected
+from nornmail.imap.tokens import Piece
 from nornmail.uidset import UidSet
 from tests.imap.fake import CAPABILITIES, FakeClock, FakeSocket, connection
 from tests.support.table import table
@@ -243,7 +247,7 @@ def test_still_listed_asks_for_news_first_and_trusts_no_server() -> None:
 EMPTY_CALLS: dict[str, Callable[[Connection], object]] = {
     "still_listed": lambda one: one.still_listed(UidSet()),
     "summaries": lambda one: one.summaries(UidSet()),
-    "dates": lambda one: one.dates(UidSet()),
+    "received_before": lambda one: one.received_before(UidSet(), 0.0),
     "bodies": lambda one: one.bodies(UidSet(), expected_octets=0),
     "headers": lambda one: one.headers(UidSet()),
     "add_flags": lambda one: one.add_flags(UidSet(), ["\\Seen"]),
@@ -266,7 +270,14 @@ COMMANDS: list[tuple[Callable[[Connection], object], bytes]] = [
         lambda one: one.summaries(UidSet([(1, 3)])),
         b"UID FETCH 1:3 (UID FLAGS INTERNALDATE RFC822.SIZE)",
     ),
-    (lambda one: one.dates(UidSet([(1, 3)])), b"UID FETCH 1:3 (UID INTERNALDATE)"),
+    (
+        lambda one: one.received_before(UidSet.of([1, 3]), 0.0),
+        b"UID FETCH 1:3 (UID INTERNALDATE)",
+    ),
+    (
+        lambda one: one.received_before(UidSet.of([1, 99]), 0.0),
+        b"UID FETCH 1,99 (UID INTERNALDATE)",
+    ),
     (
         lambda one: one.bodies(UidSet([(1, 3)]), expected_octets=9),
         b"UID FETCH 1:3 (UID BODY.PEEK[])",
@@ -698,3 +709,79 @@ def test_a_connection_with_an_unread_answer_is_closed_without_a_word() -> None:
     opened.close()
     assert sock.closed
     assert "LOGOUT" not in sock.names
+
+
+def dated(uid: int, date: str, form: str = '* {0} FETCH (UID {0} INTERNALDATE "{1}")\r\n') -> bytes:
+    return form.format(uid, date).encode()
+
+
+CUT = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+OLD, NEW = "24-Nov-2026 11:59:59 +0000", "24-Nov-2026 12:00:00 +0000"
+LONG_AGO, LATELY = " 1-Jan-2020 00:00:00 +0000", "01-Jan-2027 00:00:00 -0800"
+
+
+@table("chunk", [None, 7, 90])
+@table(
+    ("answer", "before"),
+    [
+        pytest.param(dated(1, OLD) + dated(2, NEW) + dated(3, LONG_AGO), "1,3", id="plain"),
+        pytest.param(dated(1, "24-Nov-2026 12:30:00 +0100"), "1", id="a zone in the east"),
+        pytest.param(dated(1, "24-Nov-2026 11:30:00 -0100"), "", id="a zone in the west"),
+        pytest.param(dated(1, LATELY) + dated(1, LONG_AGO), "", id="two dates for a message"),
+        pytest.param(dated(1, LONG_AGO) + dated(9, LONG_AGO), "1", id="a message not asked for"),
+        pytest.param(dated(1, "00-Jan-0000 00:00:00 +0000"), "", id="no date at all"),
+        pytest.param(b"* 1 FETCH (UID 1)\r\n" + dated(2, OLD), "2", id="no date of one"),
+        pytest.param(dated(1, OLD, '* 1 FETCH (INTERNALDATE "{1}")\r\n'), "", id="no UID"),
+        pytest.param(
+            dated(1, OLD, '* 1 FETCH (FLAGS (\\Seen UID) INTERNALDATE "{1}" UID 1)\r\n'),
+            "1",
+            id="flags, and another order",
+        ),
+        pytest.param(
+            dated(1, OLD)
+            + b"* 4 EXISTS\r\n* OK FETCH (UID 3)\r\n"
+            + dated(2, "{26}\r\n" + OLD, "* 2 FETCH (UID 2 INTERNALDATE {1})\r\n")
+            + dated(3, OLD, '* 3 fetch (uid 3  internaldate "{1}" x (y))\r\n'),
+            "1:3",
+            id="other responses, a literal and lower case in between",
+        ),
+    ],
+)
+def test_what_was_received_before_an_instant(answer: bytes, before: str, chunk: int | None) -> None:
+    sock = FakeSocket({"UID FETCH": answer + b"%T OK\r\n"}, chunk=chunk)
+    opened = connection(sock)
+    assert str(opened.received_before(UidSet([(1, 3)]), CUT)) == before
+    assert opened.exists == (4 if b"EXISTS" in answer else connection(FakeSocket()).exists)
+
+
+def test_a_million_dates_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Response] = []
+
+    def counted(pieces: Sequence[Piece]) -> Response:
+        parsed.append(parse(pieces))
+        return parsed[-1]
+
+    monkeypatch.setattr(wire, "parse", counted)
+    uids = list(range(2, 4_002, 2))
+    halves = uids[:1_000], uids[1_000:]
+    answers = [b"".join(dated(uid, OLD) for uid in half) + b"%T OK\r\n" for half in halves]
+    sock = FakeSocket({"UID FETCH": answers})
+    opened = connection(sock, limits=Limits(list_window=1_000))
+    parsed.clear()
+    assert opened.received_before(UidSet.of(uids), CUT) == UidSet.of(uids)
+    assert sock.names[-2:] == ["UID FETCH"] * 2
+    assert len(parsed) == 2, "the tagged responses alone"
+
+
+@table(
+    ("limits", "text"),
+    [
+        pytest.param(Limits(responses=9), "more than 9 responses", id="too many"),
+        pytest.param(Limits(total=600), "an answer of more than 600 octets", id="too long"),
+    ],
+)
+def test_dates_in_a_run_count_as_any_others_do(limits: Limits, text: str) -> None:
+    answer = b"".join(dated(uid, OLD) for uid in range(1, 16)) + b"%T OK\r\n"
+    opened = connection(FakeSocket({"UID FETCH": answer}), limits=limits)
+    with pytest.raises(ProtocolError, match=text):
+        opened.received_before(UidSet([(1, 15)]), CUT)

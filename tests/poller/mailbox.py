@@ -91,6 +91,7 @@ class FakeMailbox:
             for uid, (raw, at) in chosen.items()
         }
 
-    def dates(self, uids: UidSet) -> dict[int, float]:
+    def received_before(self, uids: UidSet, instant: float) -> UidSet:
         self._ask("dates", uids)
-        return {uid: at for uid, (_, at) in self.messages.items() if uid in uids and at is not None}
+        dates = {uid: at for uid, (_, at) in self.messages.items() if uid in uids}
+        return UidSet.of(uid for uid, at in dates.items() if at is not None and at < instant)

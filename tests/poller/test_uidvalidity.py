@@ -157,18 +157,6 @@ def test_an_empty_mailbox_needs_no_decision_although_it_could_be_answered(scene:
     assert scene.ledger.epoch.number == 1
 
 
-def test_dates_are_asked_for_in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uidvalidity, "DATES_AT_ONCE", 2)
-    old = start_instant(DAY) - 1.0
-    scene.restore(a=(1, old), b=(2, old), c=(4, old), d=(6, old), e=(7, NOW))
-    scene.epochs = scene.made(DAY)
-    scene.enter()
-    assert scene.mailbox.asked == [
-        ("list", ""), ("dates", "1:2"), ("dates", "4,6"), ("dates", "7"),
-    ]  # fmt: skip
-    assert str(scene.ledger.seen) == "1:2,4,6"
-
-
 # A new epoch
 
 
