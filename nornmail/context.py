@@ -60,7 +60,7 @@ class DeliveryContext:
 
 
 def current() -> DeliveryContext | None:
-    """The handling that whoever asks is in, ``None`` outside of any handler."""
+    """The handling that the caller belongs to, ``None`` outside of any handler."""
     return _CURRENT.get()
 
 

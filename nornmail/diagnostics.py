@@ -130,7 +130,7 @@ _MISFITS = {
     (587, True): "leave SMTP_USE_SSL out, or set SMTP_PORT=465",
     (465, False): "leave SMTP_USE_SSL out, or set SMTP_PORT=587",
 }
-"""What to set where a port and TLS from the first octet do not fit."""
+"""Advice where a port and TLS from the first octet do not fit."""
 
 
 def _is_loopback(host: str) -> bool:

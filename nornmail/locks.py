@@ -42,9 +42,9 @@ class LockTaken(StoreError):
 class FileLock:
     """A lock on a file of its own. Not held after construction.
 
-    The file is left in place when the lock is released: if it were removed, somebody who had opened
-    it a moment before would lock a file that has no name any more, and a third one another file of
-    that name, and both would hold "the" lock.
+    The file is left in place when the lock is released: if it were removed, a process that had
+    opened it a moment before would lock a file that has no name any more, and a third one another
+    file of that name, and both would hold "the" lock.
 
     Args:
         path: the file; made where it is missing.

@@ -29,7 +29,7 @@ class State(StrEnum):
     It is written down when a message is for several inboxes, in the commit that claims it for the
     first of them, and for older mail that is meant for an inbox that was added."""
     CLAIMED = "claimed"
-    """About to be handed to ``on_message``, or in it."""
+    """About to be delivered to ``on_message``, or in it."""
     HANDLED = "handled"
     """``on_message`` returned; the mailbox has yet to be touched as the settings say."""
     FINISHED = "finished"
@@ -194,7 +194,7 @@ class InboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """What a handler asked for to be done with its message, beyond the settings.
+    """An action that a handler requested for its message, beyond the settings.
 
     Attributes:
         move_to: the mailbox that it is moved to, ``None`` where the settings decide.
@@ -226,7 +226,7 @@ _AFTER = "after: "
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What recognises a message across epochs: :func:`nornmail.poller.recognition.digest_of`.
+    """Recognises a message across epochs: :func:`nornmail.poller.recognition.digest_of`.
 
     ``body`` is ``None`` where the body was not whole.
     """
@@ -237,7 +237,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is known of one message for one inbox. A new value replaces it whole.
+    """The record of one message for one inbox. A new value replaces it whole.
 
     Attributes:
         key: which message, for whom.
@@ -339,7 +339,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class MailboxRecord:
-    """What a store keeps once per mailbox.
+    """The record of a mailbox in a store.
 
     Attributes:
         epoch: the epoch that UIDs are counted in now.

@@ -60,7 +60,7 @@ def test_the_file_stays_when_the_lock_is_released(path: str) -> None:
     lock.release()
     lock.acquire("short")
     assert os.stat(path).st_ino == inode
-    assert Path(path).read_text() == "short"
+    assert Path(path).read_text(encoding="utf-8") == "short"
     lock.release()
 
 

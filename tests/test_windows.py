@@ -89,6 +89,18 @@ def test_nothing_that_only_posix_has_is_used_without_a_guard() -> None:
     assert found == set(GUARDED_ELSEWHERE)
 
 
+def test_every_text_file_is_opened_with_an_encoding() -> None:
+    """Windows has another default than UTF-8."""
+    found = []
+    for path in package_directory().rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("open", "os.fdopen"):
+                binary = len(call.args) > 1 and "b" in ast.unparse(call.args[1])
+                if not binary and "encoding" not in [word.arg for word in call.keywords]:
+                    found.append(f"{path.name}:{call.lineno}")
+    assert not found
+
+
 def test_every_test_can_be_collected_without_the_modules_of_posix() -> None:
     found = [
         f"{path.name}: {name.name}"

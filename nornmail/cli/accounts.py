@@ -88,7 +88,7 @@ class Accounts:
                 await running
 
     def stop(self) -> None:
-        """End :meth:`run` after the messages in hand."""
+        """End :meth:`run` after the current messages."""
         self._stopped.set()
 
     def close(self) -> None:

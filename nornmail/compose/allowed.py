@@ -16,7 +16,7 @@ from nornmail.outgoing import Envelope
 from nornmail.settings.domains import DomainRules
 
 CORRESPONDENTS: Final = "correspondents"
-"""Stands for whoever wrote to us with a verified sender, or is in the thread."""
+"""Stands for everyone who wrote to us with a verified sender, or is in the thread."""
 _RELAYED: Final = re.compile(r"[%!@:,;<>\\\s]")
 """Signs by which a server of the domain may pass mail on to another one: ``eve%evil.example@``."""
 

@@ -30,7 +30,7 @@ BUDGET: Final = "too costly"
 """The reason of text that was not reached before the budget was spent."""
 _CELL_STEPS: Final = 6
 _MARKS: Final = frozenset({">", "-", "|"})
-"""What the layout of the text has put between its words."""
+"""Separators that the layout of the text puts between its words."""
 _ALONE: Final = frozenset({"shadow"})
 
 

@@ -210,7 +210,7 @@ def _segments(part: Part, body: Body, place: _Place) -> list[Segment]:
 
 def _leaf(part: Part, body: Body, place: _Place) -> list[Segment]:
     kind = part.content_type
-    # A multipart that could not be opened: whatever it is, it is text that somebody wrote.
+    # A multipart that could not be opened: whatever it is, it is text that a person wrote.
     is_text = kind in ("text/plain", "text/html") or kind.startswith("multipart/")
     is_text = is_text or (place.is_explanation and kind == "message/delivery-status")
     if is_text and not _is_file(part, place):

@@ -134,7 +134,7 @@ def _decode_body(raw: bytes, start: int, end: int, note: Note) -> bytes:
 def decode_base64(data: bytes, note: Note = ignore) -> bytes:
     """Base64 with line breaks, foreign characters, missing padding, or several runs in a row.
 
-    Text that somebody put behind it, such as a list's footer, is left out.
+    Text that follows it, such as a list's footer, is left out.
     """
     first_pad = data.find(b"=")
     if first_pad >= 0 and data[first_pad:].strip(_AFTER_PADDING):

@@ -33,7 +33,7 @@ DELETED = "\\Deleted"
 AT_ONCE = 1_000
 """Entries that are acted on and finished in one transaction."""
 HEADER_OCTETS = 64 * 1024
-"""What a header block is expected to measure, for the deadline of a command."""
+"""The expected octets of a header block, for the deadline of a command."""
 NO_ROOM = "connections"
 """The kind of throttling that is about the other connection alone: this one is there."""
 RECENT_COPIES = 1_000

@@ -143,7 +143,7 @@ class PollCycle:
         self.shared: SharedConnection | None = None
         self._discovery: Discovery | None = None
         self._counts: Counts | None = None
-        """What STATUS said before the last poll that left nothing."""
+        """The answer to STATUS before the last poll that left nothing."""
         self._selected_at = -math.inf
 
     def run(self, stats: PollStats, *, asked: bool = True) -> None:
@@ -151,7 +151,7 @@ class PollCycle:
 
         Args:
             stats: what is done.
-            asked: somebody wants to know what is there now.
+            asked: a caller waits for the result of this poll.
         """
         self.backlog.processed(0)  # what an outage of the handler left lying grows old meanwhile
         self.retry_due(stats)
@@ -219,7 +219,7 @@ class PollCycle:
             self._give_back()
 
     def give_way(self) -> bool:
-        """Give the mailbox back if another process should have it and nothing is in hand."""
+        """Give the mailbox back if another process should have it and no message is handled."""
         if self.delivery.busy or not self.ledger.is_wanted():
             return False
         self._give_back()
@@ -352,7 +352,7 @@ class PollCycle:
         self.context.status.polled_at = self.ledger.clock.wall()
 
     def _undelivered(self, connection: Connection, discovery: Discovery) -> UidSet:
-        """What was not looked at, and what was not delivered to all its inboxes."""
+        """UIDs that were not looked at, or not delivered to all their inboxes."""
         unseen = discovery.unseen()
         in_hand = None if self.delivery.pool is None else self.delivery.in_hand()
         if in_hand:

@@ -139,7 +139,7 @@ class Delivery:
         return UidSet.of(job.key.uid for job in self.schedule if job.key.epoch == epoch)
 
     def is_open(self, stats: PollStats) -> bool:
-        """Whether a message that was found by the poll of these counts is in hand."""
+        """Whether a message that the poll of these counts found is being handled."""
         return any(job.stats is stats for job in self.schedule)
 
     def _full(self) -> bool:

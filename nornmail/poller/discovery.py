@@ -25,7 +25,7 @@ log = logging.getLogger("nornmail.poller")
 HEADERS_AT_ONCE = 500
 """Header blocks asked for in one round trip: about 2 MB of ordinary mail."""
 HEADER_OCTETS = 4 * 1024
-"""What a header block is expected to measure, for the deadline of a command."""
+"""The expected octets of a header block, for the deadline of a command."""
 
 
 class HeaderReader:

@@ -246,7 +246,7 @@ class MissingMessages:
 SUMMARIES_AT_ONCE = 1_000
 """Sizes asked for in one round trip: about 100 KB, and ten batches of bodies."""
 HEADER_OCTETS = 64 * 1024
-"""What a too large message's header block is expected to measure, for the deadline."""
+"""The expected octets of the header block of a too large message, for the deadline."""
 QUICK = 2.0
 """Seconds in which a batch is handled for the next one to be asked for before: a server that finds
 its answer unread hangs up, Dovecot after five minutes."""

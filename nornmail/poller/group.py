@@ -37,7 +37,7 @@ log = logging.getLogger("nornmail.poller")
 THREADS = 32
 """Mailboxes that are polled at the same time: most of a poll is a wait for the server."""
 CONNECTS_PER_SECOND = 20.0
-"""Connections that are begun in a second, so that a start is no flood of logins."""
+"""Connections that are begun in a second, so that a start does not flood servers with logins."""
 CONNECTS_PER_HOST = 10.0
 """The same, to one host."""
 POLLS_PER_HOST = 16
@@ -314,7 +314,7 @@ class PollerGroup:
         return self
 
     def stop(self) -> None:
-        """Stop polling: handlers in hand finish, and no server that hangs is waited for.
+        """Stop polling: handlers that run finish; it does not wait for a server that hangs.
 
         Everything is given back afterwards; the group can be started again.
         """
@@ -495,7 +495,7 @@ class PollerGroup:
             (self._clock if self._watched else self._turn).notify()
 
     def _hurry(self, member: _Member) -> None:
-        """Let a mailbox have its turn now: somebody woke its poller."""
+        """Let a mailbox have its turn now: its poller was woken."""
         with self._lock:
             if self._running and not member.busy and not member.removed and member.resources:
                 self._push(member, 0.0)

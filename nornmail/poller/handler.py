@@ -156,7 +156,7 @@ def account_of(error: BaseException) -> str:
 
 
 class HandlerCall:
-    """One call of a handler. It may go on after whoever made it has stopped waiting.
+    """One call of a handler. It may go on after its caller has stopped waiting.
 
     Args:
         owner: whose handler it is.
@@ -378,7 +378,7 @@ class HandlerRunner:
         return call.outcome()
 
     def inside(self) -> bool:
-        """Whether whoever asks is a handler that this called, or a task or thread of its making."""
+        """Whether the caller is a handler of this runner, or a task or thread that it made."""
         return any(call.owner is self and not call.ended for call in _CALLS.get())
 
     def interrupt(self) -> None:

@@ -290,7 +290,7 @@ class Loop:
         return self._server_at - self._context.clock.monotonic()
 
     def _until_retry(self, wait: float) -> float:
-        """``wait``, or less when a message is due before that. What is due now had its turn."""
+        """``wait``, or less when a message is due before that. One that is due now had its turn."""
         until_due = self._delivery.until_due()
         return wait if until_due is None else min(wait, until_due)
 
@@ -302,7 +302,7 @@ def _log_error(level: int, error: NornmailError, seconds: float) -> None:
 _NEEDS_A_PERSON = frozenset(
     {PollerState.AUTH_FAILED, PollerState.UNDECIDED, PollerState.STORE_TROUBLE}
 )
-"""What does not pass by itself."""
+"""Errors that do not pass by themselves."""
 
 
 def _state_and_event(

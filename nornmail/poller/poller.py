@@ -79,7 +79,7 @@ def open_connection(
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What one poll did.
+    """The counts of one poll.
 
     Attributes:
         new: messages delivered for the first time.
@@ -335,7 +335,7 @@ class Poller:
             on_message: as the class has it.
             env_file: a ``.env`` file, for what the environment does not have; ``None`` reads none.
             overrides: other arguments of the class, and ``imap``. A ``store`` is used as it is; one
-                that is opened here is :attr:`store`, and whoever wants it closed closes it.
+                that is opened here is :attr:`store`, and the program closes it.
 
         Raises:
             ConfigurationError: a variable is missing or wrong, or the file is.
@@ -491,9 +491,9 @@ class Poller:
     def sync(self, inbox: str | None = None) -> int:
         """Look for mail now, and wait until that is done.
 
-        If the poller is running, its loop makes the pass; whoever asks before that has begun shares
-        it. If not, it is made here. A wait after a failed connection is cut short for it; one that
-        the server demanded, or that follows rejected credentials, is not.
+        If the poller is running, its loop makes the pass, which callers share that ask before it
+        begins. If not, it is made here. A wait after a failed connection is cut short for it; one
+        that the server demanded, or that follows rejected credentials, is not.
 
         Args:
             inbox: the address of one inbox, whose mail alone is counted.
@@ -536,7 +536,7 @@ class Poller:
         return find_by_message_id(self._connect, self._settings.mailbox, message_id)
 
     def status(self) -> Status:
-        """What the poller is doing, since when and why; from any thread, without waiting for it."""
+        """The current state, since when and why; from any thread, without waiting."""
         status, record = self._context.status, self._ledger.record
         with suppress(StoreError):  # a store that cannot be read leaves the figures as they were
             status.waiting = self._ledger.count(State.WAITING)

@@ -70,7 +70,7 @@ class SharedConnection:
         return self._connected()
 
     def counts(self, mailbox: str, *, fresh: bool) -> Counts | None:
-        """What STATUS says of a mailbox.
+        """The answer of STATUS for a mailbox.
 
         Args:
             mailbox: which; not the one that is selected.

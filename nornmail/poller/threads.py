@@ -73,7 +73,7 @@ class FairLock:
         self._leave(self._queue[0])
 
     def _leave(self, turn: threading.Event) -> None:
-        """Step out of the queue, and let in whoever is the first now."""
+        """Step out of the queue, and let the next one in."""
         with self._lock:
             if turn in self._queue:
                 self._queue.remove(turn)
@@ -154,7 +154,7 @@ class SyncRequests:
         return taken
 
     def close(self, error: BaseException | None) -> None:
-        """The loop has ended; whoever waits for a pass hears of it.
+        """Note that the loop has ended, for those who wait for a pass.
 
         Args:
             error: what ended the loop, ``None`` when it was asked to.
@@ -283,7 +283,7 @@ class Lifecycle:
 
     @property
     def inside(self) -> bool:
-        """Whether whoever asks is the thread in which the body runs."""
+        """Whether the body runs in the calling thread."""
         return self._inside == threading.get_ident()
 
     def run_here(self) -> None:

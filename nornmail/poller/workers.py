@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nornmail.poller")
 
 OrderBy = Literal["conversation", "sender", "none"] | Callable[["Message"], object]
-"""What keeps its order although several messages are handled at a time."""
+"""The order of a conversation, while several messages are handled at a time."""
 
 T = TypeVar("T", bound=Hashable)
 

@@ -68,7 +68,7 @@ class Files:
 
 
 _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
-"""The names that are given here. What is called otherwise is somebody else's and stays."""
+"""The names that are given here. A file with another name belongs to others and stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class RawFiles:
         self._files = files
 
     def name(self, sequence: int, index: int, raw: bytes) -> RawFile:
-        """What the file for these bytes is called: the commit's number, and which of its own.
+        """The name of the file for these bytes: the commit's number, and a count within it.
 
         A commit that failed and is tried again uses the same names again.
         """

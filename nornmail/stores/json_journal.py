@@ -33,7 +33,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
         values: one for each whole line, in order.
@@ -177,7 +177,7 @@ VERSION = 3
 """The format's version: a program refuses a higher one than it knows. 2 added the letters and the
 inboxes, 3 the letters that a person decides about."""
 LINED = ("entries", "letters")
-"""What is written with a line for each, for people and their tools."""
+"""Parts that are written with a line for each item, for people and their tools."""
 CHUNK_BYTES = 1 << 20
 """Octets that are written at a time: a big state is never in memory twice."""
 _OPENING = b'{"format": "nornmail state", "version": '
@@ -241,7 +241,7 @@ def read_snapshot(path: str) -> Snapshot:
 def write_snapshot(
     path: str, sequence: int, mailboxes: Iterable[dict[str, Any]], files: Files
 ) -> int:
-    """Replace the snapshot at ``path``: whoever looks finds the old one or the new one, whole.
+    """Replace the snapshot at ``path``: a reader finds the old one or the new one, whole.
 
     Returns:
         Its size in octets.
@@ -271,7 +271,7 @@ def write_snapshot(
 
 
 def temporary_path(path: str) -> str:
-    """Where the next snapshot is written. What is found there was cut off, and is of no use."""
+    """Where the next snapshot is written. One that is found there was cut off, and has no use."""
     return path + ".tmp"
 
 

@@ -227,7 +227,7 @@ class JsonStateStore(LocalStore):
         self._connection.execute("COMMIT")
 
     def _in_order(self, snapshot: Snapshot, lines: Lines) -> Iterator[dict[str, Any]]:
-        """The commits: a mailbox of the snapshot is one, and so is a line that follows it."""
+        """The commits: each mailbox of the snapshot, and each line that follows it."""
         yield from snapshot.mailboxes
         for number, value in enumerate(lines.values, start=1):
             if value["n"] <= snapshot.sequence:

@@ -329,7 +329,7 @@ class PostgresStateStore(SqlStateStore):
         self._holders_until = -math.inf
         self._surplus: set[int] = set()
         self._in_hand: int | None = None
-        """The row of the message that the sender of this transaction has in hand."""
+        """The row of the message that the sender of this transaction is sending."""
         super().__init__(self._database, "the state store in PostgreSQL")
         try:
             self._migrate()
@@ -338,7 +338,7 @@ class PostgresStateStore(SqlStateStore):
             raise
 
     def _migrate(self) -> None:
-        """Bring the schema to the newest version: once, whoever else starts at the same time."""
+        """Bring the schema to the newest version, once for all processes that start now."""
         with self._locked(), self._guard, self._transaction() as execute:
             execute("SELECT pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
             execute("CREATE TABLE IF NOT EXISTS nornmail_version (version BIGINT NOT NULL)")
@@ -453,7 +453,7 @@ class PostgresStateStore(SqlStateStore):
         self._surplus = surplus(mine, counts, wanted)
 
     def _token(self, mailbox: int, lease: Lease) -> int:
-        # The row is locked until the commit: whoever takes the lease over meanwhile waits for it.
+        # The row is locked until the commit: a process that takes the lease over meanwhile waits.
         if lease.mailbox.is_outbox:
             sender = self._connection.execute(_SELECT_SENDER, (mailbox, self._holder)).fetchone()
             self._in_hand, self._transaction_id = sender or (None, None)
@@ -485,12 +485,12 @@ class PostgresStateStore(SqlStateStore):
             return None if number is None or known is None else known[2]
 
     def _is_free(self, number: int) -> bool:
-        """Whether no other sender has a message in hand."""
+        """Whether no other sender is sending a message."""
         claim = (number, self._holder)
         return self._connection.execute(_SELECT_CLAIM, claim).fetchone() is None
 
     def _has_slot(self, outbox: int | None, quotas: Sequence[Quota]) -> bool:
-        """Whether another message may go out, with those counted that others have in hand."""
+        """Whether another message may go out, with those counted that others are sending."""
         for quota in quotas:
             arguments = (outbox, quota.since, quota.until, outbox, self._holder)
             (count,) = self._connection.execute(_COUNT_SLOTS, arguments).fetchone()
@@ -500,7 +500,7 @@ class PostgresStateStore(SqlStateStore):
 
     def _check_claim(self, number: int, key: str) -> None:
         if number != self._in_hand and not self._is_free(number):
-            raise IllegalTransition(f"another sender has the message {key} in hand")
+            raise IllegalTransition(f"another sender is sending the message {key}")
 
     # The database
 

@@ -61,7 +61,7 @@ class LeaseStore(Protocol):
         """
 
     def is_wanted(self, lease: Lease) -> bool:
-        """Whether the holder should give a lease back when it has nothing in hand.
+        """Whether the holder should give a lease back while it is not handling a message.
 
         It should where another process waits for it that has fewer. It costs no query.
         """
@@ -195,7 +195,7 @@ class OutboxStore(LeaseStore, Protocol):
     def claim_message(
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
     ) -> QueuedMessage | None:
-        """Take a message in hand, so that no other sender of the outbox works on it.
+        """Claim a message, so that no other sender of the outbox works on it.
 
         The claim ends with the sender's next one, or with its lease. A store that gives an outbox
         to one sender at a time has nothing to write down, and no quota to watch.

@@ -75,7 +75,7 @@ class Cursor(Protocol):
 
 
 class Connection(Protocol):
-    """What a store needs of a database: sqlite3's own connection has it."""
+    """The part of a database connection that a store needs; sqlite3's own has it."""
 
     @property
     def in_transaction(self) -> bool: ...
@@ -129,7 +129,7 @@ class SqlStateStore(StateStore, ABC):
         return lambda: None
 
     for_update = ""
-    """What a query of a writing transaction ends with, where others may write at the same time."""
+    """The end of a query in a writing transaction, where others may write at the same time."""
 
     def _commit(self) -> None:
         """End the transaction durably."""
@@ -193,7 +193,7 @@ class SqlStateStore(StateStore, ABC):
         return ""
 
     def is_wanted(self, lease: Lease) -> bool:
-        return False  # whoever can reach the store has this machine's work to do
+        return False  # all processes of a store on one machine share its work
 
     def _check_lease(self, lease: Lease) -> int:
         """The id of the lease's mailbox, where its token is good here and in the database."""
@@ -484,7 +484,7 @@ class SqlStateStore(StateStore, ABC):
             execute(rows.UPDATE_REQUEST, (None, number))
 
     def _check_claim(self, number: int, key: str) -> None:
-        """Refuse a message that another sender has in hand; here there is no other."""
+        """Refuse a message that another sender is sending; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         with self._locked(), self._guard, self._transaction() as execute:

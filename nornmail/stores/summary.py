@@ -69,7 +69,7 @@ class OutboxSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSummary:
-    """What a store holds.
+    """The counts of a store.
 
     Attributes:
         path: the store.

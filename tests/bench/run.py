@@ -449,7 +449,7 @@ def _peak_memory() -> float:
     Linux counts what the parent had before the exec in ``ru_maxrss``.
     """
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -458,7 +458,11 @@ def _peak_memory() -> float:
 def _memory() -> float:
     """Resident memory now, in MB; 0 where the system does not say."""
     with contextlib.suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+        return (
+            int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+            * resource.getpagesize()
+            / 1e6
+        )
     return 0.0
 
 

@@ -167,7 +167,7 @@ def test_poll_watch_and_send_use_the_file_and_without_it_say_what_to_run(
     post.deliver(mail("question"))
     assert main(["poll", "--env-file", "", "--format", "json", "--start-from", "all"]) == 0
     assert "question" in capfd.readouterr().out
-    Path("text").write_text("hi")
+    Path("text").write_text("hi", encoding="utf-8")
     to = ["--to", "kim@example.org", "--subject", "hello", "--file", "text"]
     assert main(["send", "--env-file", "", *to]) == 0
     assert b"hello" in post.wait_for_sent()[0].raw

@@ -139,7 +139,9 @@ def test_everything_that_can_be_given_is_in_the_message(
 ) -> None:
     (tmp_path / "page.html").write_text("<p>größer</p>", "utf-8")
     (tmp_path / "data.csv").write_text("1,2")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("größer".encode())))
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO("größer".encode()), encoding="utf-8")
+    )
     status, out, _ = run(
         "send", *TO, "--file", "-", "--html", "page.html", "--attach", "data.csv",
         "--cc", "bob@example.org", "--bcc", "eve@example.org", "--reply-to", "desk@example.com",

@@ -44,7 +44,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_function_opens_the_store(module: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module.write_text(SQLITE.format(path=str(module.parent / "state.db")))
+    module.write_text(SQLITE.format(path=str(module.parent / "state.db")), encoding="utf-8")
     assert main(["status", "--json", "--env-file", "", "--state", "their_worker:store"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown == {"path": "their_worker:store", "mailboxes": [], "outboxes": []}
@@ -60,7 +60,7 @@ def test_a_function_opens_the_store(module: Path, capsys: pytest.CaptureFixture[
     ],
 )
 def test_what_opens_no_store_is_refused(module: Path, name: str, reason: str) -> None:
-    module.write_text(SQLITE.format(path=""))
+    module.write_text(SQLITE.format(path=""), encoding="utf-8")
     with pytest.raises(StoreError, match=re.escape(reason)):
         open_store(name)
 
@@ -77,7 +77,7 @@ def test_the_commands_work_with_postgresql(
     schema = schema_of(tmp_path)
     host = str(server().directory)
     assert ADDRESS
-    module.write_text(POSTGRES.format(schema=schema, host=host))
+    module.write_text(POSTGRES.format(schema=schema, host=host), encoding="utf-8")
     named = ["--env-file", "", "--state", "their_worker:store"]
     store = open_store("their_worker:store")
     lease = store.acquire(MailboxKey("ann@example.com", "INBOX"), ME)

@@ -334,7 +334,7 @@ def test_an_outbox_is_sent_by_all_and_each_message_by_one(
 
 
 def _handled(log: Path) -> list[tuple[str, str]]:
-    lines = log.read_text().splitlines()
+    lines = log.read_text(encoding="utf-8").splitlines()
     return [(number, subject) for number, subject in map(str.split, lines)]
 
 

@@ -64,7 +64,7 @@ class Zygote:
         """
         line = json.dumps([[_kind_of(order), asdict(order)] for order in orders]) + "\n"
         os.write(self._orders, line.encode())
-        with open(self._codes, closefd=False) as codes:
+        with open(self._codes, encoding="utf-8", closefd=False) as codes:
             return [int(code) for code in codes.readline().split()]
 
 

@@ -560,10 +560,10 @@ def test_the_file_is_the_owners_and_a_link_to_it_stays(path: Path, tmp_path: Pat
     path.chmod(0o644)  # by a careless copy
     end(path)
     left = Path(f"{path}{oauth.TEMPORARY}")
-    left.write_text("of a process that was killed")
+    left.write_text("of a process that was killed", encoding="utf-8")
     left.chmod(0o666)
     OAuthTokens(link)()
     assert link.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o600
     assert not left.exists()
-    assert json.loads(path.read_text())["account"] == USER
+    assert json.loads(path.read_text(encoding="utf-8"))["account"] == USER

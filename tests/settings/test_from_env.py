@@ -96,7 +96,7 @@ def test_a_file_says_what_the_environment_does_not(
     for name in variables(account):
         monkeypatch.delenv(name)
     text = "".join(f"{name}='{value}'\n" for name, value in variables(account).items())
-    Path("agent.env").write_text(text + "NORNMAIL_STATE=mine.db\n")
+    Path("agent.env").write_text(text + "NORNMAIL_STATE=mine.db\n", encoding="utf-8")
     before = dict(os.environ)
     with made(print, env_file="agent.env") as poller:
         assert poller.poll_once().handled == 1
@@ -105,7 +105,7 @@ def test_a_file_says_what_the_environment_does_not(
 
 
 def test_no_file_is_read_that_nobody_named() -> None:
-    Path(".env").write_text("IMAP_HOST=imap.example.com\n")
+    Path(".env").write_text("IMAP_HOST=imap.example.com\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="IMAP_HOST"):
         Poller.from_env(print)
 

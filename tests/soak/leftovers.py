@@ -31,7 +31,7 @@ def resident() -> float:
     """MiB of this process in memory; 0.0 where that cannot be told."""
     if not STATM.is_file():
         return 0.0
-    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
+    return int(STATM.read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
 
 
 def blocks() -> int:

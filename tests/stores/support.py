@@ -124,8 +124,12 @@ class Started:
         assert self._forked.stderr is not None
         self.pid = self._forked.pid
         self.stdin = open(ours, "w", encoding="utf-8")  # noqa: SIM115
-        self.stdout = io.TextIOWrapper(io.BufferedReader(cast(Any, self._forked.stdout)))
-        self.stderr = io.TextIOWrapper(io.BufferedReader(cast(Any, self._forked.stderr)))
+        self.stdout = io.TextIOWrapper(
+            io.BufferedReader(cast(Any, self._forked.stdout)), encoding="utf-8"
+        )
+        self.stderr = io.TextIOWrapper(
+            io.BufferedReader(cast(Any, self._forked.stderr)), encoding="utf-8"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -130,13 +130,13 @@ def test_a_row_that_was_written_often_is_read_once(
 
 def test_the_snapshot_is_a_json_document(path: Path, folding: None) -> None:
     store = JsonStateStore(path)
-    assert json.loads(path.read_text())["mailboxes"] == []
+    assert json.loads(path.read_text(encoding="utf-8"))["mailboxes"] == []
     lease = store.acquire(INBOX, ME)
     store.commit(lease, [SaveMailbox(record()), PassOver(1, UidSet.parse("3:9"))])
     for uid in range(20, 40):
         bring(store, lease, State.CLAIMED, uid)
     store.close()
-    (mailbox,) = json.loads(path.read_text())["mailboxes"]
+    (mailbox,) = json.loads(path.read_text(encoding="utf-8"))["mailboxes"]
     assert mailbox["mailbox"] == [INBOX.account, INBOX.mailbox]
     assert mailbox["passed"] == [[1, "3:9"]]
     assert mailbox["entries"][0]["key"] == [1, 20, ""]

@@ -187,7 +187,7 @@ def test_a_message_is_in_one_hand_at_a_time(
     assert store.claim_message(lease, "k1") == letter("k1")
     assert claim_all(beside, other) == ["k2", "k3"]
     sending = replace(letter("k1"), state=QueueState.SENDING)
-    with pytest.raises(IllegalTransition, match="another sender has the message k1 in hand"):
+    with pytest.raises(IllegalTransition, match="another sender is sending the message k1"):
         beside.commit_messages(other, [sending])
     store.commit_messages(lease, [sending])
     assert beside.claim_message(other, "k1") is None

@@ -347,7 +347,7 @@ class _Box:
     # Flow
 
     def sizes(self) -> BoxSizes:
-        """What the box takes in the flow."""
+        """The space of the box in the flow."""
         style = self.style
         if self.is_inline:
             return _NO_BOX

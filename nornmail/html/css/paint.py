@@ -16,7 +16,7 @@ FAINTEST: Final = 0.1
 
 
 class Group(NamedTuple):
-    """What was drawn so far in a group.
+    """The drawing of a group so far.
 
     Attributes:
         background: what lies behind the text, in this group; ``None`` when it is not known.

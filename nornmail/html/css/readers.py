@@ -282,7 +282,7 @@ def _ratio(text: str) -> float | None:
 
 
 def has_flat_row(text: str) -> bool:
-    """Whether a row of a grid is no higher than what may be cut off of it."""
+    """Whether all of a row of a grid may be cut off."""
     return not _FLAT_ROWS.isdisjoint(words(text.partition("/")[0]))
 
 

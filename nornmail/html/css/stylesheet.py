@@ -36,7 +36,7 @@ from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
 Frames = tuple[dict[str, Value], dict[str, Value]]
-"""What the first and the last frame of an animation set."""
+"""Declarations of the first and the last frame of an animation."""
 
 
 class Declared(NamedTuple):

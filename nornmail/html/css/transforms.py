@@ -36,7 +36,7 @@ Steps = tuple[Matrix | Move, ...]
 
 
 class Turned(NamedTuple):
-    """What a transform does to the first words of a box.
+    """The effect of a transform on the first words of a box.
 
     Attributes:
         across, along: by how many pixels they move.

@@ -220,7 +220,7 @@ LEAD_INS: Final = (
     "наступн", "дані", "地址", "账号", "帳號", "账户", "发票", "如下", "住所", "口座", "請求",
     "以下", "宛先", "주소", "계좌", "아래", "청구",
 )  # fmt: skip
-"""Words of a sentence that leads to somebody's data: what stands below it is no signature."""
+"""Words of a sentence that introduces a person's data: the lines below it are not a signature."""
 
 CLOSINGS: Final = (
     "cheers", "warmly", "talk soon", "take care", "best regards", "kind regards", "kindest regards",

@@ -254,7 +254,7 @@ def _is_label(text: str) -> bool:
 
 
 def _is_name(line: str) -> bool:
-    """A few words that may be somebody's name; no sentence, item or quote."""
+    """A few words that may be a name; not a sentence, item or quote."""
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
         return False

@@ -235,5 +235,5 @@ def test_bad_accounts_do_not_slow_the_others(tmp_path: Path) -> None:
 
 def memory() -> float:
     """Megabytes that this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
