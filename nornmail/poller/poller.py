@@ -588,6 +588,8 @@ class Poller:
 
         Raises:
             HandlerError: a handler asked, or waits for the thread that asks.
+            NornmailError: the caller would block the event loop that the handlers need; nothing
+                changes.
             BaseException: what :meth:`stop` raises, once everything is given back.
         """
         if self._forked():  # nothing runs here, and the connection is the parent's
@@ -595,9 +597,9 @@ class Poller:
             return
         if self._called_back():
             raise HandlerError("a handler must not poll or close the poller that calls it")
+        if self._lifecycle.running:
+            self._lifecycle.refuse_on_the_event_loop("close")
         try:
-            if self._lifecycle.running:
-                self._lifecycle.refuse_on_the_event_loop("close")
             if self._lifecycle.running or self._lifecycle.has_ended:
                 self._lifecycle.stop(None)
         finally:
