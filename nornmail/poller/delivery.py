@@ -117,7 +117,7 @@ class Delivery:
 
     def must_pause(self) -> bool:
         """Whether no other batch is to be fetched before the workers have this one."""
-        return not self.may_claim() or (self.pool is not None and self.schedule.waiting > 0)
+        return not self.may_claim() or self.schedule.waiting > 0
 
     def _waiting(self) -> list[Job]:
         """The new messages that wait for a worker."""
@@ -164,7 +164,7 @@ class Delivery:
     def orphans(self) -> list[EntryKey]:
         """The abandoned claims."""
         claims = self.ledger.open.keys(State.CLAIMED)
-        if not claims or self.pool is None:
+        if self.pool is None:
             return claims
         mine = {self.ledger.current(job.key) for job in self.pool.jobs}
         return [key for key in claims if key not in mine]
@@ -217,8 +217,7 @@ class Delivery:
                 job = self._prepare(fetched, stats)
                 if job is not None:
                     self._put_to_work(job, stats)
-        if self.pool is not None:
-            self.work(stats)
+        self.work(stats)
 
     def work(self, stats: PollStats) -> None:
         """Settle what the workers have done and give them what waits, as long as that goes on."""
@@ -466,7 +465,7 @@ class Delivery:
                 elif self._retry(entry, stats, counts=False):
                     return
         self.breaker.end_probe_round(len(tried), self.ledger.clock.monotonic())
-        if tried and self.breaker.failing():
+        if tried:
             self._probe(stats)  # the first of the next round
 
     def _prepare(self, fetched: FetchedMessage, stats: PollStats) -> Job | None:
@@ -702,7 +701,7 @@ class Delivery:
             return
         was_failing = self.breaker.failing()
         name, now = self._message_name(entry), self.ledger.clock.monotonic()
-        self.breaker.failed(name, now, probe=self.pool is None or not job.counts)
+        self.breaker.failed(name, now, probe=not job.counts)
         if self.breaker.failing() and not was_failing:
             log.error(
                 "%d different messages failed in a row: the handler seems to be down; new messages "

@@ -10,17 +10,17 @@ from typing import Any, cast
 import pytest
 
 from nornmail import Defer, ImapSettings, Inbox, MemoryStateStore, Message, Poller, Reject
-from nornmail.errors import ConfigurationError, HandlerError, MessageGone
+from nornmail.errors import ConfigurationError, HandlerError, MessageGone, StoreError
 from nornmail.model import After, Entry, EntryKey, PutEntry, SaveMailbox, State
 from nornmail.poller import delivery as module
 from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.delivery import ENDED, NOT_DELIVERED, SET_ASIDE, Delivery
 from nornmail.poller.fetch import FetchedMessage
-from nornmail.poller.handler import Outcome
+from nornmail.poller.handler import MAX_OVERDUE, Outcome
 from nornmail.poller.inboxes import REMOVED
 from nornmail.poller.recognition import digest_of
 from nornmail.poller.status import PollStats
-from nornmail.poller.workers import Schedule, WorkerPool
+from nornmail.poller.workers import Job, Schedule, WorkerPool
 from tests.poller.mailbox import header, mail
 from tests.stores.support import record
 from tests.support.clock import FakeClock
@@ -528,6 +528,17 @@ def hands(bench: Bench) -> Hands:
     return hands
 
 
+@pytest.fixture
+def several_hands() -> Iterator[Hands]:
+    with closing(MemoryStateStore()) as store:
+        bench = Bench(store, several=True)
+        with closing(bench.poller):
+            hands = Hands(bench)
+            bench.delivery.pool = cast(WorkerPool, hands)
+            bench.delivery.schedule = Schedule(hands.size)
+            yield hands
+
+
 def test_with_workers_as_many_are_claimed_as_there_are(bench: Bench, hands: Hands) -> None:
     claimed: list[int] = []
     for uid in range(1, 7):
@@ -634,3 +645,209 @@ def test_due_messages_wait_for_the_workers_without_their_bytes(bench: Bench, han
     bench.delivery.linger(bench.stats)
     assert set(bench.states().values()) == {"handled"}
     assert len(bench.calls) == 14
+
+
+@dataclass
+class Late:
+    """Calls that ended after their timeout, in the place of the runner's."""
+
+    outcomes: dict[str, Outcome]
+    forgotten: list[str]
+
+    def late(self) -> dict[str, Outcome]:
+        return self.outcomes
+
+    def forget(self, delivery_id: str) -> None:
+        self.forgotten.append(delivery_id)
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "after", "reason"),
+    [
+        pytest.param(RuntimeError("no"), Outcome(State.HANDLED), "handled", "", id="success"),
+        pytest.param(Reject("no"), Outcome(State.HANDLED), "handled", "", id="success of the dead"),
+        pytest.param(
+            RuntimeError("no"), Outcome(State.DEAD, "late"), "dead", "late", id="rejection"
+        ),
+        pytest.param(
+            Reject("no"), Outcome(State.DEAD, "late"), "dead", "no", id="rejection of the dead"
+        ),
+        pytest.param(
+            RuntimeError("no"), Outcome(State.WAITING, "late"), "waiting", "no", id="failure"
+        ),
+    ],
+)
+def test_a_call_that_ends_after_its_timeout_counts_unless_it_failed(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    before: Exception,
+    outcome: Outcome,
+    after: str,
+    reason: str,
+) -> None:
+    bench.acts.update({"m4": raises(before), "m5": raises(before)})
+    bench.deliver(4, 5)
+    first, other = bench.entry(4), bench.entry(5)
+    late = Late({first.delivery_id: outcome}, [])
+    monkeypatch.setattr(bench.delivery.runner, "late", late.late)
+    monkeypatch.setattr(bench.delivery.runner, "forget", late.forget)
+    bench.later()
+    entry = bench.entry(4)
+    assert str(entry.state) == after
+    assert reason in entry.reason
+    assert entry.attempts == first.attempts
+    assert bench.entry(5) == other
+    assert late.forgotten == [first.delivery_id]
+    assert bench.stats.handled == (after == "handled")
+
+
+# Nothing happens twice, and nothing instead of it
+
+
+def test_a_poll_without_workers_has_nothing_to_wait_for(bench: Bench) -> None:
+    bench.delivery.wait()
+    bench.delivery.linger(bench.stats)
+    bench.delivery.work(bench.stats)
+    assert not bench.delivery.busy
+
+
+def test_while_too_many_calls_are_overdue_no_probe_is_made(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 6)))
+    bench.deliver(*range(1, 6))
+    monkeypatch.setattr(type(bench.delivery.runner), "overdue", MAX_OVERDUE)
+    bench.later(1e5)
+    assert len(bench.calls) == FIVE
+
+
+def test_a_probe_takes_a_message_whose_bytes_are_there(bench: Bench) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 6)))
+    bench.deliver(*range(1, 6))
+    bench.store._connection.execute("DELETE FROM raw WHERE rowid = (SELECT min(rowid) FROM raw)")
+    bench.later(5.0)
+    assert len(bench.calls) == FIVE + 1
+
+
+@several
+def test_a_message_that_fails_in_two_inboxes_is_one_that_failed(bench: Bench) -> None:
+    names = [f"m{uid}" for uid in range(1, 4)]
+    bench.fails(*names)
+    head = b"To: a@x.org, b@x.org\r\n"
+    batch = [fetched(uid, raw=head + mail(name)) for uid, name in enumerate(names, 1)]
+    bench.delivery.deliver_new(batch, bench.stats)
+    assert len(bench.calls) == 6
+    assert not bench.delivery.breaker.failing()
+
+
+@several
+def test_an_inbox_that_is_removed_by_a_call_gets_no_retry_after_it(bench: Bench) -> None:
+    bench.fails("m4", "m5")
+    for uid, inbox in ((4, b"a@x.org"), (5, b"b@x.org")):
+        raw = b"To: " + inbox + b"\r\n" + mail(f"m{uid}")
+        bench.delivery.deliver_new([fetched(uid, raw=raw)], bench.stats)
+    bench.acts["m4"] = lambda _: bench.poller.remove_inbox("b@x.org")
+    bench.later(60.0)
+    assert [subject for subject, *_ in bench.calls] == ["m4", "m5", "m4"]
+    assert bench.states() == {(4, "a@x.org"): "handled", (5, "b@x.org"): "dead"}
+
+
+def test_a_call_that_was_not_begun_says_nothing_of_the_handler(bench: Bench) -> None:
+    bench.acts.update({f"m{uid}": raises(Defer(60)) for uid in range(1, 7)})
+    bench.deliver(*range(1, 7))
+    outcome = Outcome(State.WAITING, "not begun", counts=False, works=None)
+    for uid in range(1, 7):
+        bench.delivery._note_health(bench.entry(uid), outcome, Job([], b"", bench.stats))
+    assert not bench.delivery.breaker.failing()
+
+
+def test_a_retry_that_could_not_be_written_is_not_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
+    bench.acts["m4"] = raises(Reject("no"))
+    bench.deliver(4)
+    bench.store.request_retry(bench.ledger.mailbox, EntryKey(1, 4))
+    monkeypatch.setattr(type(bench.ledger), "commit", lambda *_: raises(StoreError("full"))(_))
+    with pytest.raises(StoreError):
+        bench.later()
+    assert "retry requested" not in caplog.text
+
+
+# With workers
+
+
+def not_yet(_: object = None) -> bool:
+    """In the place of `Hands.wait`: no call ends."""
+    return False
+
+
+def test_a_message_goes_from_a_worker_to_its_next_inbox(several_hands: Hands) -> None:
+    bench = several_hands.bench
+    raw = b"To: a@x.org, b@x.org\r\n" + mail("m4")
+    bench.delivery.deliver_new([fetched(4, raw=raw)], bench.stats)
+    bench.delivery.linger(bench.stats)
+    assert [inbox for _, inbox, _ in bench.calls] == ["a@x.org", "b@x.org"]
+    assert set(bench.states().values()) == {"handled"}
+    assert (bench.stats.new, bench.stats.handled) == (1, 2)
+    bench.delivery.deliver_new([fetched(4, raw=raw)], bench.stats)
+    assert len(bench.calls) == 2
+
+
+def test_a_handler_that_stops_the_program_lets_go_of_what_waits(bench: Bench, hands: Hands) -> None:
+    bench.acts["m1"] = raises(SystemExit(3))
+    with pytest.raises(SystemExit):
+        bench.deliver(*range(1, 7))
+    assert [subject for subject, *_ in bench.calls] == ["m1"]
+    assert bench.delivery.schedule.waiting == 0
+    assert bench.states() == {1: "waiting", 2: "claimed"}
+
+
+def test_while_a_worker_has_a_probe_no_other_is_made_and_its_end_is_settled(
+    bench: Bench, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 8)))
+    bench.deliver(*range(1, 8))
+    bench.delivery.linger(bench.stats)
+    count = len(bench.calls)
+    with monkeypatch.context() as patch:
+        patch.setattr(hands, "wait", not_yet)
+        bench.later(1e4)
+        assert len(hands.jobs) == 1
+        bench.later(1e4)
+        assert len(hands.jobs) == 1, "no other probe"
+    hands.wait()
+    assert len(bench.calls) == count + 1
+    bench.later()
+    assert list(bench.states().values()).count("claimed") == len(hands.jobs) == 0
+
+
+def test_no_more_due_messages_wait_than_there_are_workers(
+    bench: Bench, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.acts.update({f"m{uid}": raises(Defer(60)) for uid in range(1, 10)})
+    bench.deliver(*range(1, 10))
+    bench.delivery.linger(bench.stats)
+    monkeypatch.setattr(hands, "wait", not_yet)
+    for waiting in (0, 2, 2):
+        bench.later(60.0)
+        assert (len(hands.jobs), bench.delivery.schedule.waiting) == (2, waiting)
+
+
+@pytest.mark.parametrize("bench", [{"accept": lambda m: m.subject != "m8"}], indirect=True)
+def test_a_message_that_is_let_in_and_not_delivered_lets_another_in(
+    bench: Bench, hands: Hands
+) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 8)))
+    bench.deliver(*range(1, 6))
+    bench.delivery.linger(bench.stats)
+    for uid in range(1, 5):
+        bench.ledger.commit(PutEntry(replace(bench.entry(uid), state=State.DEAD, due_at=0.0)))
+    for seconds in (5.0, 10.0):
+        bench.later(seconds)
+        bench.delivery.linger(bench.stats)
+    assert bench.delivery.may_claim()
+    bench.deliver(8)
+    bench.delivery.linger(bench.stats)
+    assert bench.states()[8] == "passed over"
+    assert bench.delivery.may_claim(), "it said nothing of the handler"
