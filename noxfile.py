@@ -154,6 +154,7 @@ def cuts(session: nox.Session) -> None:
 def workers(session: nox.Session) -> None:
     """The delivery suite with eight workers for every poller."""
     session.env["NORNMAIL_TEST_WORKERS"] = "8"
+    session.env["NORNMAIL_ALL_CASES"] = "1"
     run_pytest(session, "-k", "poller and delivery")
 
 

@@ -47,7 +47,10 @@ from tests.support.pymap import start_pymap  # noqa: E402
 from tests.support.require import required  # noqa: E402
 from tests.support.server import PrivateServer  # noqa: E402
 
-pytest_plugins = ["tests.support.watchdog", "tests.support.part", "tests.support.processes"]
+pytest_plugins = [
+    *("tests.support.watchdog", "tests.support.part", "tests.support.processes"),
+    "tests.support.samples",
+]
 PACKAGE = package_directory()
 EXPECT_INSTALLED = "NORNMAIL_EXPECT_INSTALLED"
 

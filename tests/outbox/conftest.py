@@ -14,6 +14,14 @@ from tests.outbox import fake
 from tests.stores.support import DURABLE, OPENERS, POSTGRES
 
 
+@pytest.fixture(autouse=True)
+def no_timer_outlives_its_test() -> Iterator[None]:
+    """Close what a test leaves open: a clock that stands still lets a timer begin anew for ever."""
+    yield
+    while fake.without_store:
+        fake.without_store.pop().close()
+
+
 @pytest.fixture(
     params=[
         "memory",

@@ -207,6 +207,9 @@ class World:
 new_store: Callable[[], StateStore] = MemoryStateStore
 """Makes the store of a world. The fixture ``each_store`` puts other kinds in its place."""
 
+without_store: list[Mailer] = []
+"""The mailers without a store of the present test. Each has a timer until it is closed."""
+
 
 def world(
     store: StateStore | None = None,
@@ -232,6 +235,8 @@ def world(
         on_event=options.pop("on_event", events.append),
         **options,
     )
+    if not kept:
+        without_store.append(mailer)
     return World(store, server, clock, events, mailer)
 
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
 import pytest
 
 SEED = 20_240_501
+CASES = 3
+"""Cases of each test in `SAMPLED` that a run of the whole suite takes."""
+SAMPLED = (
+    *("tests/poller/delivery/", "tests/poller/running/", "tests/imap/", "tests/smtp/"),
+    *("tests/testing/", "tests/transcripts/", "tests/web/", "tests/cli/"),
+)
+"""Folders whose cases each need a server, or several."""
+WHOLE_SUITE = 2_000
+"""Tests: where fewer are asked for, as those of a room, all of their cases run."""
+ENVIRONMENT = "NORNMAIL_ALL_CASES"
+"""Set, it takes every case of each test."""
+MARKS = ("long", "interop", "tls", "browser")
 
 Case = TypeVar("Case")
 
@@ -28,3 +42,19 @@ def sampled(cases: Sequence[Case], count: int, *, ids: Sequence[str]) -> list[ob
         )
         for at, (case, name) in enumerate(zip(cases, ids, strict=True))
     ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as ``long`` all but a few cases of each test, where the whole suite runs."""
+    if len(items) < WHOLE_SUITE or os.environ.get(ENVIRONMENT):
+        return
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.nodeid.startswith(SAMPLED) and not any(map(item.get_closest_marker, MARKS)):
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for name, cases in tests.items():
+        chosen = random.Random(f"{SEED} {name}").sample(cases, min(CASES, len(cases)))
+        for item in cases:
+            if item not in chosen:
+                item.add_marker(pytest.mark.long)
