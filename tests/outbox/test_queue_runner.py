@@ -737,7 +737,7 @@ def test_what_was_found_is_an_event_and_a_saved_copy_is_none() -> None:
     desk.runner.run_once()
     assert [type(event).__name__ for event in desk.events] == ["OutboxSent", "OutboxUnknown"]
     desk.runner.run_once()
-    assert [type(event).__name__ for event in desk.events[2:]] == ["OutboxSent"]
+    assert [(type(event).__name__, event.key) for event in desk.events[2:]] == [("OutboxSent", "b")]
 
 
 def test_what_was_dropped_or_is_there_needs_no_copy() -> None:

@@ -29,7 +29,12 @@ from nornmail.model import (
     delivery_id_of,
 )
 from nornmail.poller.ledger import Ledger, OpenEntries
-from nornmail.poller.recognition import changes_if_known, digest_of
+from nornmail.poller.recognition import (
+    BEFORE_HORIZON,
+    BEFORE_START,
+    changes_if_known,
+    digest_of,
+)
 from nornmail.testing.stores import WAYS
 from nornmail.uidset import UidSet
 from tests.stores.support import entry, key, record
@@ -142,6 +147,27 @@ def test_what_arrives_in_an_epoch_is_not_compared_with_the_one_before(ledger: Le
     assert changes_if_known(ledger, replace(alike, key=key(6, epoch=2), digest=None), RAW) == []
     unknown = replace(alike, key=key(6, epoch=2), digest=Digest("another"))
     assert changes_if_known(ledger, unknown, RAW) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        pytest.param({"horizon": 100.0}, BEFORE_HORIZON, id="older than the retention"),
+        pytest.param({"cut": 1e6}, BEFORE_START, id="older than the start"),
+        pytest.param({"horizon": 40.0, "cut": 40.0}, "", id="newer than both"),
+        pytest.param({}, "", id="without either"),
+    ],
+)
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_what_stood_there_before_and_is_unknown_may_be_too_old(
+    ledger: Ledger, epoch: int, facts: dict[str, float], reason: str
+) -> None:
+    before = record(epoch)
+    ledger.commit(SaveMailbox(replace(before, epoch=replace(before.epoch, boundary=9), **facts)))
+    new = replace(entry(State.NEW, 5, epoch=epoch, digest=digest_of(RAW)), received_at=50.0)
+    changes = changes_if_known(ledger, new, RAW)
+    passed_over = replace(new, state=State.PASSED_OVER, due_at=0.0, reason=reason)
+    assert changes == ([PutEntry(passed_over)] if reason else [])
 
 
 # What is in memory

@@ -528,3 +528,11 @@ def test_what_was_seen_in_the_epoch_is_not_compared_again(scene: Scene) -> None:
     scene.enter(8)
     assert ("headers", "5") not in scene.mailbox.asked
     assert scene.ledger.store.get(scene.ledger.mailbox, EntryKey(2, 5)) is None
+
+
+def test_what_could_not_be_read_in_one_epoch_is_read_in_the_next(scene: Scene) -> None:
+    scene.begin()
+    scene.epochs._reader._unreadable.update(UidSet.of([4]))
+    scene.restore(m4=(4, NOW))
+    scene.enter(8)
+    assert not scene.epochs._reader._unreadable

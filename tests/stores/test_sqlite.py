@@ -537,3 +537,8 @@ def test_a_lease_that_could_not_be_written_down_is_free_for_others(
             store.acquire(INBOX, ME)
     with closing(SqliteStateStore(path)) as other:
         assert other.acquire(INBOX, "another").token == 1
+
+
+def test_memory_is_no_file() -> None:
+    with pytest.raises(StoreError, match="use MemoryStateStore"):
+        SqliteStateStore(":memory:")
