@@ -160,7 +160,7 @@ def test_what_arrives_in_an_epoch_is_not_compared_with_the_one_before(ledger: Le
 )
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_what_stood_there_before_and_is_unknown_may_be_too_old(
-    ledger: Ledger, epoch: int, facts: dict[str, float], reason: str
+    ledger: Ledger, epoch: int, facts: dict[str, Any], reason: str
 ) -> None:
     before = record(epoch)
     ledger.commit(SaveMailbox(replace(before, epoch=replace(before.epoch, boundary=9), **facts)))
