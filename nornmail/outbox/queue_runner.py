@@ -147,7 +147,7 @@ class QueueRunner:
             self._settle_leftovers()
             if only is not None:
                 return self._send_due(stopped, only)
-            self.apply_requests()
+            self._apply_requests()
             pause = self._send_due(stopped)
             if pause == 0.0:
                 return pause
@@ -255,6 +255,10 @@ class QueueRunner:
 
     def apply_requests(self) -> None:
         """Apply the requests that operators left in the store."""
+        self._settle_leftovers()  # while this sender has in hand what it did not settle
+        self._apply_requests()
+
+    def _apply_requests(self) -> None:
         for key, _ in self.store.pending_requests(self.outbox):
             message = self._claim(key)
             # Another sender may have applied it meanwhile.
@@ -282,7 +286,7 @@ class QueueRunner:
             if stopped():
                 return None
             if only is None:
-                self.apply_requests()
+                self._apply_requests()
             if (pause := self._resume_at - self.clock.monotonic()) > 0:
                 return pause
             if (pause := self._until_slot()) > 0:

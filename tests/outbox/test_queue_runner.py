@@ -415,6 +415,22 @@ def test_a_request_that_another_sender_applied_is_not_applied_again(
     assert desk.line.asked == []
 
 
+def test_an_outcome_is_settled_before_another_message_is_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else another sender could send it meanwhile, and the late outcome would queue it again."""
+    desk, store = shared(monkeypatch)
+    message = desk.queue()
+    desk.bring(QueueState.FAILED, "other")
+    store.request(OUTBOX, "other", OperatorRequest.RETRY)
+    desk.runner._unsettled = replace(message, reason="the disk was full")
+    states: list[str] = []
+    store.before_claim = lambda lease: states.append(desk.read().reason)
+    desk.runner.apply_requests()
+    assert states == ["the disk was full"]
+    assert desk.read("other").state is QueueState.QUEUED
+
+
 def test_releasing_twice_is_harmless_and_the_lease_is_free() -> None:
     desk = Desk()
     desk.runner.acquire("host:1")
