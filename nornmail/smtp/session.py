@@ -299,8 +299,9 @@ class CachedSession:
     ) -> Submission:
         """Submit a message: see :meth:`Session.submit`.
 
-        Some servers end a connection after each message, or after some: by closing it, or by a 4xx
-        to the next MAIL. Such a message goes out on a new connection at once.
+        Some servers end a connection after each message, or after some: by closing it or by 421,
+        which may come at any command of the next, or by another 4xx to its MAIL. Such a message
+        goes out on a new connection at once.
 
         Raises:
             NornmailError: no session can be opened.
@@ -308,7 +309,7 @@ class CachedSession:
         kept = self._session
         session = self._ready()
         submission = session.submit(envelope, raw, before_content=before_content)
-        if session is kept and not submission.began and submission.outcome is Outcome.DEFERRED:
+        if session is kept and submission.ended_early:
             log.debug("the server ended the session: %d %s", submission.code, submission.text)
             self.close()
             session = self._ready()

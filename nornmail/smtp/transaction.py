@@ -117,7 +117,8 @@ class Submission:
         code: of the server's last reply; 0 where the connection was lost.
         text: its text on one line, or what happened to the connection.
         usable: whether the session may be used again; if not, it is closed.
-        began: the server accepted MAIL. If not, it has seen nothing of the message.
+        ended_early: deferred before the content, by a 4xx to MAIL or the end of the connection.
+            Nothing of the message was taken, and it may be submitted elsewhere at once.
     """
 
     outcome: Outcome
@@ -125,7 +126,7 @@ class Submission:
     code: int
     text: str
     usable: bool
-    began: bool = True
+    ended_early: bool = False
 
 
 class Transaction:
@@ -147,7 +148,8 @@ class Transaction:
         self._unsent: list[str] = []
         self._unanswered = 0
         self._last = (0, "")
-        self._began = False
+        self._takes_content = False
+        self._takes_envelope = False
         self._may_have_ended = False
 
     def run(
@@ -172,9 +174,10 @@ class Transaction:
             raise
         if not usable:
             self._wire.close()
-        return Submission(
-            self._outcome(), tuple(self._recipients), *self._last, usable, self._began
-        )
+        outcome = self._outcome()
+        is_over = self._last[0] in (0, CLOSING) or not self._takes_envelope
+        ended_early = outcome is Outcome.DEFERRED and is_over and not self._takes_content
+        return Submission(outcome, tuple(self._recipients), *self._last, usable, ended_early)
 
     def _converse(
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
@@ -188,7 +191,7 @@ class Transaction:
         if reply_kind(Phase.MAIL, reply) is not ReplyKind.COMPLETION:
             # Without RSET Postfix keeps a refusal of MAIL for the next one.
             return self._settle(Phase.MAIL, reply) and self._reset()
-        self._began = True
+        self._takes_envelope = True
         if not self._name_recipients():
             return False
         if not any(entry.status is RecipientStatus.UNKNOWN for entry in self._recipients):
@@ -196,6 +199,7 @@ class Transaction:
         reply = self._wire.command("DATA")
         if reply_kind(Phase.DATA, reply) is not ReplyKind.INTERMEDIATE:
             return self._settle(Phase.DATA, reply) and self._reset()
+        self._takes_content = True
         with self._wire.not_aborted():
             before_content(tuple(self._recipients))
             return self._send_content()

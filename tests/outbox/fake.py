@@ -118,7 +118,9 @@ class FakeSession:
             code, usable = self._server.ending, self._server.ending in (450, 451)
             self.closed = not usable
             put_off = standing(envelope, RecipientStatus.PENDING, code, "too many here")
-            return Submission(Outcome.DEFERRED, put_off, code, "too many here", usable, began=False)
+            return Submission(
+                Outcome.DEFERRED, put_off, code, "too many here", usable, ended_early=True
+            )
         self._carried += 1
         answer = self._server.answers.pop(0) if self._server.answers else accept
 

@@ -9,11 +9,11 @@ import pytest
 from nornmail.errors import ConnectionLost
 from nornmail.net.tls import Abort
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
-from nornmail.smtp.session import Session
+from nornmail.smtp.session import CachedSession, Session
 from nornmail.smtp.transaction import PIPELINED, Outcome, Submission
 from nornmail.smtp.wire import Wire
 from tests.outbox.messages import ANN, BOB, CAT, letter, standings
-from tests.smtp.scripted import DRIP, HANG_UP, SILENCE, Answers, Scripted, scripted
+from tests.smtp.scripted import DRIP, GOOD, HANG_UP, SILENCE, Answers, Scripted, scripted
 from tests.support.table import table
 
 OK = b"250 ok\r\n"
@@ -30,6 +30,42 @@ def submit(server: Scripted, *to: str) -> Submission:
         return session.submit(one.envelope, one.raw, before_content=lambda _: None)
     finally:
         session.close()
+
+
+@table("stage", ["MAIL", "RCPT", "DATA"])
+@table("how", [HANG_UP, b"421 4.4.2 closing\r\n", b"421 4.4.2 closing\r\n" + HANG_UP])
+def test_a_connection_that_ends_under_the_next_message_is_made_anew(stage: str, how: bytes) -> None:
+    with scripted({stage: [GOOD[stage], how, GOOD[stage]]}) as server:
+        session = CachedSession(lambda: Session.open(server.settings()), server.clock)
+        one = letter(ANN)
+        outcomes = [
+            session.submit(one.envelope, one.raw, before_content=lambda _: None).outcome
+            for _ in range(2)
+        ]
+        session.close()
+    assert outcomes == [Outcome.ACCEPTED] * 2
+    assert server.connections == 2
+
+
+@table(
+    ("stage", "how", "connections"),
+    [
+        pytest.param("RCPT", b"450 4.2.0 greylisted\r\n", 1, id="a deferred recipient"),
+        pytest.param("end", HANG_UP, 1, id="the end of the content"),
+        pytest.param("end", b"451 4.3.0 later\r\n", 1, id="a deferred message"),
+    ],
+)
+def test_what_a_message_is_told_itself_is_not_asked_again(
+    stage: str, how: bytes, connections: int
+) -> None:
+    with scripted({stage: [GOOD[stage], how, GOOD[stage]]}) as server:
+        session = CachedSession(lambda: Session.open(server.settings()), server.clock)
+        one = letter(ANN)
+        for _ in range(2):
+            found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
+        session.close()
+    assert found.outcome in (Outcome.DEFERRED, Outcome.UNKNOWN)
+    assert server.connections == connections
 
 
 FALLS = [
