@@ -240,12 +240,19 @@ def listening(serve: Callable[[socket.socket], object]) -> Iterator[str]:
         thread.join(5)
 
 
-def drip(octets: bytes, *, at_once: bytes = b"") -> Callable[[socket.socket], None]:
+def silent(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+def drip(begin: bytes) -> Callable[[socket.socket], None]:
+    """A server that goes on with its answer, octet by octet, until the client has enough of it."""
+
     def serve(connection: socket.socket) -> None:
-        connection.sendall(at_once)
-        for octet in octets:
-            connection.sendall(bytes([octet]))
+        connection.sendall(begin)
+        while True:
             time.sleep(0.05)
+            connection.sendall(b"1")
 
     return serve
 
@@ -253,28 +260,23 @@ def drip(octets: bytes, *, at_once: bytes = b"") -> Callable[[socket.socket], No
 @pytest.mark.parametrize(
     "serve",
     [
-        pytest.param(lambda connection: time.sleep(1.5), id="nothing"),
-        pytest.param(drip(b"HTTP/1.1 204 No Content\r\n"), id="a slow status"),
-        pytest.param(drip(b"y" * 40, at_once=b"HTTP/1.1 204 No\r\nX: "), id="a slow header"),
-        pytest.param(drip(b"y" * 40, at_once=b"HTTP/1.1 200 OK\r\n\r\n"), id="a slow body"),
+        pytest.param(silent, id="nothing"),
+        pytest.param(drip(b"HTTP/1.1 "), id="a slow status"),
+        pytest.param(drip(b"HTTP/1.1 204 No\r\nX: "), id="a slow header"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n\r\n"), id="a slow body"),
     ],
 )
 def test_one_deadline_bounds_the_whole_exchange(serve: Callable[[socket.socket], object]) -> None:
-    with listening(serve) as url:
-        began_at = time.monotonic()
-        with pytest.raises(NornmailError):
-            webhook(url, timeout=0.3)(MESSAGE)
-        assert time.monotonic() - began_at < 1.2
+    with listening(serve) as url, pytest.raises(NornmailError):
+        webhook(url, timeout=0.3)(MESSAGE)
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())
     try:
-        began_at = time.monotonic()
         with pytest.raises(NornmailError, match="cannot be reached"):
             Webhook("https://example.com/", SECRET, timeout=0.1)(MESSAGE)
-        assert time.monotonic() - began_at < 1.2
     finally:
         released.set()
 

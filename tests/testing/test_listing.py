@@ -102,7 +102,7 @@ def test_attributes_are_told_where_their_capability_is(levels: MailServer, capab
 
 
 def test_wildcards_cost_no_more_than_they_should(server: MailServer) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     server.create_mailbox("a" * 900)
     with RawClient.to(server, mailbox=None) as client:
         for wild in (b"*", b"%"):
@@ -110,7 +110,7 @@ def test_wildcards_cost_no_more_than_they_should(server: MailServer) -> None:
             assert names(client.command(b'LIST "" ' + pattern)) == []
         assert client.command(b'LIST "" ' + b"*a" * 2000).startswith(b"tag BAD")
         assert client.command(b"CREATE " + b"a" * 2000).startswith(b"tag NO [CANNOT]")
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
 
 
 def test_several_patterns_and_status_in_one_list(levels: MailServer) -> None:
