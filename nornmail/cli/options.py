@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -337,9 +337,10 @@ def _warn_of_redirection(file_values: Mapping[str, str]) -> None:
 class _Handler(logging.Handler):
     """Writes to standard error, after the progress line there is cleared."""
 
-    def __init__(self, before: Callable[[], object]) -> None:
+    def __init__(self, before: Callable[[], object], hidden: Collection[str]) -> None:
         super().__init__()
         self._before = before
+        self.addFilter(lambda record: record.msg not in hidden)
         self.setFormatter(logging.Formatter(FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -351,15 +352,18 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-def set_up_logging(level: str, before: Callable[[], object] = lambda: None) -> None:
+def set_up_logging(
+    level: str, before: Callable[[], object] = lambda: None, hidden: Collection[str] = ()
+) -> None:
     """Show the library's log on standard error.
 
     Args:
         level: one of :data:`LEVELS`.
         before: called before each line.
+        hidden: lines that are left out, as the library words them, without their arguments.
     """
     log = logging.getLogger("nornmail")
     log.setLevel(level.upper())
     for handler in [old for old in log.handlers if isinstance(old, _Handler)]:
         log.removeHandler(handler)
-    log.addHandler(_Handler(before))
+    log.addHandler(_Handler(before, hidden))

@@ -27,6 +27,9 @@ from nornmail.cli.table import is_terminal, message_line
 
 T = TypeVar("T")
 
+SAID_BY_A_LINE = ("%s is handled",)
+"""What the library logs of a message that has its line on the same terminal."""
+
 
 def add(parser: Parser) -> None:
     """Add the options of ``watch``."""
@@ -112,7 +115,8 @@ class _Reading:
         self.was_signalled = False
         self._idle = not chosen.no_idle
         self._progress = on_standard_error()
-        set_up_logging(chosen.log_level, self._progress.clear)
+        shown = _is_line(chosen) and is_terminal()
+        set_up_logging(chosen.log_level, self._progress.clear, SAID_BY_A_LINE if shown else ())
         self._settings = Settings(chosen)
         if getattr(chosen, "accounts", None) is None:
             self._imap = self._settings.imap()
@@ -183,9 +187,13 @@ class _Reading:
             self.output.error = error
 
 
+def _is_line(chosen: argparse.Namespace) -> bool:
+    return bool(chosen.format == "line" or (chosen.format is None and is_terminal()))
+
+
 def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
     """Where messages are printed, and whether as JSON."""
-    is_json = chosen.format == "json" or (chosen.format is None and not is_terminal())
+    is_json = not _is_line(chosen)
     if is_json:
         output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))
     else:

@@ -152,11 +152,15 @@ def test_messages_are_lines_above_it(server: MailServer, user: User) -> None:
         primary, secondary = os.openpty()
     except OSError as error:
         pytest.skip(f"there are no terminals here: {error}")
-    running = user.start("poll", stdout=secondary, stderr=secondary, COLUMNS="80")
+    running = user.start(
+        "poll", "--log-level", "info", stdout=secondary, stderr=secondary, COLUMNS="80"
+    )
     os.close(secondary)
     with running:
         shown = everything(primary)
         assert running.process.wait(SECONDS) == 0
+    assert "IMAP poller starting" in shown
+    assert "is handled" not in shown, "a message is one line"
     lines = [line.rpartition("\x1b[K")[2] for line in shown.splitlines()]
     messages = [line for line in lines if " message " in line]
     assert len(messages) == 2 * SHOWN_FROM
