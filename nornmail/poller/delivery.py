@@ -176,10 +176,14 @@ class Delivery:
             return replace(
                 entry, state=State.WAITING, due_at=now, reason=NOT_DELIVERED, changed_at=now
             )
-        log.warning("%s: %s", self._ref(entry), ENDED)
         failed = self._failed(entry, ENDED)
-        at_once = failed.state is State.WAITING and entry.reason != ENDED
-        return replace(failed, due_at=now) if at_once else failed
+        then = "it is dead"
+        if failed.state is State.WAITING:
+            if entry.reason != ENDED:
+                failed = replace(failed, due_at=now)
+            then = f"it is tried again at {utc_datetime(failed.due_at):%H:%M:%S} UTC"
+        log.warning("%s: %s; %s", self._ref(entry), ENDED, then)
+        return failed
 
     def apply_changes(self) -> None:
         """Apply what was added and removed of inboxes, between two messages."""
