@@ -345,11 +345,13 @@ class SharedStore(MemoryStateStore):
         self.of_others: set[str] = set()
         self.before_claim: Callable[[Lease], object] = lambda lease: None
         self.claims: list[str | None] = []
+        self.quotas: list[Sequence[Quota]] = []
 
     def claim_message(
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
     ) -> QueuedMessage | None:
         self.claims.append(key)
+        self.quotas.append(quotas)
         self.before_claim(lease)
         return None if key in self.of_others else super().claim_message(lease, key, quotas)
 
@@ -377,6 +379,14 @@ def test_what_another_sender_has_in_hand_is_left_to_it(monkeypatch: pytest.Monke
     assert desk.runner.run_once() == 0.0
     assert len(desk.line.asked) == 2
     assert desk.read("sending").state is QueueState.UNKNOWN
+
+
+def test_only_a_claim_for_sending_keeps_to_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, store = shared(monkeypatch)
+    desk.bring(QueueState.SENDING, "left behind")
+    desk.queue()
+    desk.runner.run_once()
+    assert (store.claims, store.quotas) == (["left behind", "k"], [(), SendLimits().quotas(NOW)])
 
 
 def test_a_message_that_another_sender_changed_is_read_again(

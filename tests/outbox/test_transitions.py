@@ -11,7 +11,14 @@ import pytest
 from nornmail.errors import ConfigurationError
 from nornmail.outbox import transitions
 from nornmail.outbox.transitions import SendLimits, apply_request, retry_delay, until_slot
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient, RecipientStatus
+from nornmail.outgoing import (
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Quota,
+    Recipient,
+    RecipientStatus,
+)
 from nornmail.smtp.transaction import Outcome, Submission
 from tests.support.table import table
 
@@ -46,6 +53,14 @@ def letter(state: QueueState, *standings: RecipientStatus) -> QueuedMessage:
 )
 def test_when_the_next_one_may_go(sent: list[float], limits: SendLimits, wait: float) -> None:
     assert until_slot([NOW - ago for ago in sent], limits, NOW) == pytest.approx(wait)
+
+
+def test_the_limits_as_quotas_reach_to_a_clock_that_is_a_little_ahead() -> None:
+    minute, hour = SendLimits(5, 7).quotas(NOW)
+    assert minute == Quota(5, NOW - 60.0, NOW + transitions.CLOCK_SLACK)
+    assert hour == Quota(7, NOW - 3_600.0, NOW + transitions.CLOCK_SLACK)
+    assert SendLimits(None, 7).quotas(NOW) == [hour]
+    assert SendLimits(None, None).quotas(NOW) == []
 
 
 @pytest.mark.parametrize(
