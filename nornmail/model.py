@@ -151,7 +151,7 @@ class Inbox:
         accept: a function of the message; what it returns false for is passed over.
 
     Raises:
-        ConfigurationError: ``address`` is no address, or a callback cannot be called.
+        ConfigurationError: ``address`` is not an address, or a callback cannot be called.
     """
 
     address: str

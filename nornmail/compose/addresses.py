@@ -54,7 +54,7 @@ def to_address(value: AddressLike, field: str) -> Address:
         field: what it is for, for the error.
 
     Raises:
-        ComposeError: it is no address, or more than one, or cannot be written.
+        ComposeError: it is not one address, or cannot be written.
     """
     if isinstance(value, Address):
         name, address = value.name, value.address
@@ -71,7 +71,7 @@ def sender_of(settings: SmtpSettings) -> Address:
     """The default From address: SMTP_FROM, else the user name.
 
     Raises:
-        ConfigurationError: SMTP_FROM is no address; or it is not set, and the user name is none.
+        ConfigurationError: SMTP_FROM is not an address; or neither it nor the user name is one.
     """
     address = settings.sender or settings.username or ""
     if settings.sender is None and "@" not in address:
@@ -155,7 +155,7 @@ def checked_address(address: str, field: str) -> str:
     """``local@domain`` as it goes on the wire: the domain in ASCII, in lower case where it was not.
 
     Raises:
-        ComposeError: it is no address, or more than one, or cannot be written.
+        ComposeError: it is not one address, or cannot be written.
     """
     if not address:
         raise ComposeError(field, "an empty address")

@@ -130,7 +130,7 @@ class OpenEntries:
             self.without_bytes.add(key)
 
     def handled_alone(self, key: EntryKey) -> Entry | None:
-        """The handled entry under ``key``, if it is at hand and its message has no other."""
+        """The handled entry under ``key``, if it is loaded and its message has no other."""
         return self._alone.get(key)
 
     def move(self, before: EntryKey, after: EntryKey) -> None:
