@@ -67,6 +67,7 @@ def test_a_program_says_what_it_does_and_ends_on_ctrl_c(
         def on_idle(_event: object) -> None:
             """New mail comes once the first run is over, and Ctrl-C when it was handled."""
             if "is handled" in caplog.text:
+                server.wait_for_sent("Mailer" in program)
                 signal.raise_signal(signal.SIGINT)
             server.deliver(f"From: {KIM}\nSubject: new\n\nhello\n", user=USER)
 
