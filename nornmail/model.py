@@ -252,8 +252,9 @@ class Entry:
         size: octets, as the server counted them (RFC822.SIZE).
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where the server gave none.
         truncated: only the headers were delivered.
-        verified_sender: the address in From, as :func:`nornmail.message.addresses.comparable` has
-            it; ``""`` until the message was read, and where the sender is not verified.
+        verified_sender: the address in From
+            (:func:`nornmail.message.authentication.verified_sender`); ``""`` until the message was
+            read, and where the sender is not verified.
         changed_at: when this value was made, in seconds since 1970 UTC.
     """
 

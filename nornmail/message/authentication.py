@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from nornmail.message.addresses import parse_addresses
+from nornmail.message.addresses import comparable, parse_addresses
 from nornmail.message.headers import Headers, end_of_comment, to_unicode, unfold
 from nornmail.message.limits import MAX_PARAMETERS
 
@@ -287,6 +287,14 @@ class Authentication:
             strict: see :meth:`is_aligned`.
         """
         return _is_listed(self.author, allowed) and self.is_aligned(strict=strict)
+
+
+def verified_sender(verdict: Authentication) -> str:
+    """The address in From as mail to it is sent, its domain in ASCII; ``""`` if not verified."""
+    if not verdict.is_aligned():
+        return ""
+    local = verdict.author.rpartition("@")[0]
+    return comparable(f"{local}@{domain_of(verdict.author)}")
 
 
 def _is_listed(author: str, allowed: Iterable[str]) -> bool:

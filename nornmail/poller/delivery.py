@@ -575,13 +575,13 @@ class Delivery:
 
     def _claimed_message(self, entry: Entry, job: Job) -> Message:
         """The message that a handler is called with."""
-        from nornmail.message.addresses import comparable
+        from nornmail.message.authentication import verified_sender
 
         message = self._message(entry, job.raw, job.flags)
         self.before_handler(message)
         job.message_id = message.message_id
-        if self.authserv_id and (verdict := message.authentication).is_aligned():
-            job.verified_sender = comparable(verdict.author)
+        if self.authserv_id:
+            job.verified_sender = verified_sender(message.authentication)
         return message
 
     def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:

@@ -125,6 +125,10 @@ def test_a_verified_sender_may_be_written_to_as_long_as_the_store_keeps_the_mail
         return world(store, clock=office.one.clock, allowed_recipients="correspondents")
 
     verified = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org\r\n"
+    office.imap.deliver(
+        "Authentication-Results: mx.example.com; dmarc=pass header.from=xn--bcher-kva.example\r\n"
+        "From: zoë@bücher.example\r\nMessage-ID: <zoe@x>\r\n\r\nhi\r\n"
+    )
     for who, head in (("Kim", verified), ("eve", ""), ("bob", verified)):
         office.imap.deliver(
             f"{head}From: {who}@example.org\r\nTo: agent@example.com\r\nCc: carol@example.net\r\n"
@@ -143,7 +147,10 @@ def test_a_verified_sender_may_be_written_to_as_long_as_the_store_keeps_the_mail
         store = opened()
     with closing(store):
         office.one.clock.advance(DAY)
-        for who in ("kim@example.org", "KIM@Example.org", "bob@example.org"):
+        for who in (
+            *("kim@example.org", "KIM@Example.org", "bob@example.org"),
+            *("zoë@bücher.example", "zoë@xn--bcher-kva.example"),
+        ):
             fenced(store).mailer.send(who, "s", "t")
         for who in (
             *("eve@example.org", "carol@example.net", "mallory@evil.example"),
