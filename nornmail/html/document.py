@@ -49,7 +49,7 @@ def parse_html(html: str, note: Note = ignore) -> Element:
     Returns:
         The root, ``<html>``. Its text is everything, hidden text too: see :func:`visible_text`.
     """
-    return _parse(html, note).tree.root
+    return _parse(html, note).tree.body.root
 
 
 def visible_text(
@@ -69,12 +69,12 @@ def visible_text(
         shortens_links: of a long address the host and the beginning of its path are shown.
     """
     page = _parse(html, note)
-    tree, budget = page.tree, page.budget
-    if tree.has_frames or _TELLING.search(page.html, page.read):
+    tree, budget, body = page.tree, page.budget, page.tree.body
+    if body.has_frames or _TELLING.search(page.html, page.read):
         budget.left = -1  # frames, or a rule that was not read, may hide anything
     is_cut = page.read < len(page.html)
     result = render(
-        tree.root, tree.quirks, budget, without, is_cut=is_cut, shortens_links=shortens_links
+        body.root, body.quirks, budget, without, is_cut=is_cut, shortens_links=shortens_links
     )
     if BUDGET in result.removed:
         note("HTML too costly to tell what is seen: the rest is left out")
