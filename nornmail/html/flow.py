@@ -18,6 +18,8 @@ _GLYPH: Final = 0.5
 _LEAST_WIDTH: Final = 8.0
 """Pixels of a line in which there is always a letter."""
 _FAR: Final = 1e9
+_PULLED: Final = 1_000.0
+"""Pixels of a margin that pull a line up in quirks mode, where nothing else is on it."""
 
 
 class Clip(NamedTuple):
@@ -226,8 +228,8 @@ class Flow:
             self._floats, self._is_pulled, self._open,
         )  # fmt: skip
         margin = sizes.margin_top
-        if not (style.is_out or style.layout.is_block):  # it stands on the line
-            margin = max(0.0, margin)
+        if not (style.is_out or style.layout.is_block) and (self._line or margin > -_PULLED):
+            margin = max(0.0, margin)  # it stands on the line
         self.y += self._longest + self._shortest + margin + sizes.padding_top
         box.least, self._least = self._least, None
         self._line = self._used = self._longest = self._shortest = 0.0

@@ -307,6 +307,12 @@ HIDDEN: Final = {
     "on the background of the line, which a table inherits": "<b style=background:#000>a <table"
     " style=background-color:inherit><td>{t}",
     "in front of its own border": "<div style='height:0;border-bottom:30px solid'>{t}",
+    "a float without height in a table without any": "<table bgcolor=black><td><table"
+    " bgcolor=#ffffff><td style=float:left;max-height:0>{t}</table><tr><td>a",
+    "a line that is pulled up as a whole": "<table><td style=margin-top:-9999px;"
+    "display:inline-block>{t}",
+    "a float that sticks out of a narrow cell": "<table><td style='margin-left:-9999px;"
+    "min-width:100px;float:right'>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -418,4 +424,6 @@ SHOWN: Final = {
     " style=background-color:inherit>{t}",
     "on no background, which is inherited": "<div style=background:#fff><p><b"
     " style='background-color:inherit;color:#000'>{t}",
+    "a float at the right of what begins far to the left": "<body style=margin-left:-9999px><a"
+    " style=float:right>{t}",
 }  # fmt: skip

@@ -82,7 +82,8 @@ def compute(
         return style
     if is_alone and (is_out or _leaves_hollow(style, parent)):
         is_floating = is_out and sets.get("position") not in _OUTSIDE
-        style.group = parent.float_group if is_floating else parent.absolute_group
+        has_room = is_floating and not _is_low(style)
+        style.group = parent.float_group if has_room else parent.absolute_group
     is_canvas = is_root or (name == "body" and not parent.is_painted)
     if (
         is_canvas and style.display != "contents"

@@ -23,7 +23,7 @@ _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
     {"aspect-ratio", "border-bottom-width", "border-left-width", "border-top-width", "bottom",
-     "box-sizing", "clip-path", "contain", "content-visibility", "filter", "flex-basis",
+     "box-sizing", "clip-path", "contain", "content-visibility", "filter", "flex-basis", "float",
      "grid-template-rows", "height", "justify-content", "left", "margin-bottom", "margin-left",
      "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
      "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
@@ -124,6 +124,10 @@ class _Box:
             self._locate_outside(left)
             return
         is_to_the_right = self.sets.get("float") in ("right", "inline-end")
+        if is_to_the_right and self.parent.has_width and style.right < 0:
+            left += max(0.0, self.base - 2 * _SHRUNK)
+        elif is_to_the_right and self.pixels("margin-left") <= -FAR_RIGHT:
+            left -= 0.0 if self.parent.has_width else FAR_DOWN  # it sticks out of a narrow box
         if is_to_the_right or self.sets.get("margin-left") == "auto":
             margin = self.pixels("margin-right")
             left -= margin if abs(margin) >= FAR_RIGHT else 0.0
@@ -262,7 +266,7 @@ class _Box:
 
     def _transform(self, steps: Steps, around: Matrix | None) -> None:
         style, sets = self.style, self.sets
-        shrinks = self.is_out or not style.layout.is_block
+        shrinks = style.is_out or style.layout.grows or not style.layout.is_block
         width = style.width if self.has_width or not shrinks else _SHRUNK
         if shrinks and not self.has_width and style.right < 50:
             share = sum(step.right.share for step in steps if isinstance(step, Move))
