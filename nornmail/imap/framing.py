@@ -23,8 +23,8 @@ _ITEM = (
     rb'(?:UID ([0-9]{1,10})|INTERNALDATE "([ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4})([^"\\\r\n]{0,40})"'
     rb"|FLAGS \([ !#-'*-Z\\^-z]*+\)|RFC822\.SIZE [0-9]{1,18})"
 )
-_DATED = re.compile(rb"^\* [0-9]{1,9} FETCH \((?>(?:%s ?)*)\)\r\n" % _ITEM, re.MULTILINE)
-_DATED_RUN = re.compile(rb"(?>(?:\* [0-9]{1,9} FETCH \((?>(?:%s ?)*)\)\r\n)*)" % _ITEM)
+_DATED = re.compile(rb"^\* [0-9]{1,9} FETCH \((?:%s ?){1,8}\)\r\n" % _ITEM, re.MULTILINE)
+_DATED_RUN = re.compile(rb"(?>(?:\* [0-9]{1,9} FETCH \((?:%s ?){1,8}\)\r\n)*)" % _ITEM)
 
 
 class ResponseReader:
