@@ -156,9 +156,17 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     Raises:
         StoreError: it is another program's, or of a newer version.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    execute = connection.execute
+    begins = not connection.in_transaction
+    if begins:  # else another process that makes the database may come in between
+        execute("BEGIN")
+    try:
+        (application,) = execute("PRAGMA application_id").fetchone()
+        (version,) = execute("PRAGMA user_version").fetchone()
+        (objects,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        if begins and connection.in_transaction:
+            execute("ROLLBACK")
     if application != APPLICATION_ID and (application or version or objects):
         raise StoreError(
             f"{path} is a database of another program and not a state store of nornmail: "

@@ -6,10 +6,11 @@ import gc
 import random
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -470,6 +471,26 @@ def test_processes_may_make_and_fill_one_database_at_once(path: Path) -> None:
         for child in children:
             child.kill()
             child.close()
+
+
+def test_a_database_that_is_made_meanwhile_is_not_another_programs(path: Path) -> None:
+    """Another process may commit the schema between the reads of its marks."""
+
+    class Interrupted:
+        in_transaction = property(lambda self: connection.in_transaction)
+
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if statement == "PRAGMA user_version":
+                maker.start()
+                maker.join(0.2)  # it waits for the end of the transaction
+            return connection.execute(statement)
+
+    sqlite3.connect(path).close()
+    maker = threading.Thread(target=lambda: SqliteStateStore(path).close())
+    with closing(sqlite.open_database(str(path))) as connection:
+        assert sqlite.schema_version(cast("sqlite3.Connection", Interrupted()), str(path)) == 0
+        maker.join()
+        assert sqlite.schema_version(connection, str(path)) == len(schema.MIGRATIONS)
 
 
 def test_a_store_that_was_dropped_closes_without_a_warning(path: Path) -> None:
