@@ -102,20 +102,25 @@ def test_the_limits_hold_over_all_processes(tmp_path: Path, kind: str) -> None:
         assert len(other.queued_messages(OUTBOX, {QueueState.SENT})) == 10
 
 
-@shared
-def test_a_second_one_stands_by_and_takes_over(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("sqlite", "standing_by"), pytest.param("postgres", "idle", marks=POSTGRES.marks)],
+)
+def test_a_second_one_stands_by_or_works_too_and_goes_on_alone(
+    tmp_path: Path, kind: str, state: str
+) -> None:
     open_store = DURABLE[kind]
     with closing(open_store(tmp_path)) as mine, closing(open_store(tmp_path)) as other:
         one, two = running(mine), running(other)
-        one.mailer.start()
-        until(lambda: one.mailer.status().state == "idle")
-        two.mailer.start()
-        until(lambda: two.mailer.status().state == "standing_by")
-        one.mailer.close()
-        two.mailer.send(TO, "two", "two", key="two")
-        assert two.mailer.wait("two", SECONDS).state == "sent"
-        assert len(two.server.taken) == 1
-        two.mailer.close()
+        with closing(one.mailer), closing(two.mailer):
+            one.mailer.start()
+            until(lambda: one.mailer.status().state == "idle")
+            two.mailer.start()
+            until(lambda: two.mailer.status().state == state)
+            one.mailer.close()
+            two.mailer.send(TO, "two", "two", key="two")
+            assert two.mailer.wait("two", SECONDS).state == "sent"
+            assert len(two.server.taken) == 1
 
 
 class Troubled(MemoryStateStore):
