@@ -30,7 +30,7 @@ from nornmail._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from nornmail.compose.attachments import OutgoingAttachment as OutgoingAttachment
-    from nornmail.compose.autoreply import AnswerLimits as AnswerLimits
+    from nornmail.compose.policy import AnswerLimits as AnswerLimits
     from nornmail.diagnostics import diagnose as diagnose
     from nornmail.diagnostics import diagnose_settings as diagnose_settings
     from nornmail.errors import AuthenticationFailed as AuthenticationFailed
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
-    from nornmail.outbox.send_result import OutgoingMessage as OutgoingMessage
-    from nornmail.outbox.send_result import SendResult as SendResult
+    from nornmail.outbox.results import OutgoingMessage as OutgoingMessage
+    from nornmail.outbox.results import SendResult as SendResult
     from nornmail.outbox.status import MailerStatus as MailerStatus
     from nornmail.outbox.transitions import SendLimits as SendLimits
     from nornmail.poller.dead_letters import DeadLetter as DeadLetter
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "compose.attachments": "OutgoingAttachment",
-    "compose.autoreply": "AnswerLimits",
+    "compose.policy": "AnswerLimits",
     "diagnostics": "diagnose diagnose_settings",
     "errors": (
         "AuthenticationFailed CommandRefused ComposeError ConfigurationError ConnectionLost "

@@ -30,7 +30,7 @@ from nornmail import (
     errors,
     events,
 )
-from nornmail.compose.autoreply import REFUSALS
+from nornmail.compose.policy import REFUSALS
 from nornmail.compose.compose import Draft
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
@@ -102,7 +102,7 @@ LIMITED = (
     "smtp.transaction",
     "outgoing",
     "smtp.login",
-    "compose.autoreply",
+    "compose.policy",
     "compose.reply",
     "smtp.reply_codes",
     "net.redact",

@@ -15,7 +15,7 @@ from nornmail import context
 from nornmail.clock import Clock, utc_datetime
 from nornmail.compose.addresses import to_addresses
 from nornmail.compose.allowed import AllowedRecipients
-from nornmail.compose.autoreply import AnswerLimits, ReplyCounts, refusal_reasons
+from nornmail.compose.policy import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.headers import address_list
 from nornmail.compose.reply import correspondents
@@ -30,7 +30,7 @@ from nornmail.errors import (
 from nornmail.events import Event, outbox_event
 from nornmail.message.addresses import Address, comparable
 from nornmail.message.message import Message
-from nornmail.outbox.send_result import OutgoingMessage, SendResult, result_of
+from nornmail.outbox.results import OutgoingMessage, SendResult, result_of
 from nornmail.outbox.transitions import CLOCK_SLACK, DAY, HOUR
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient

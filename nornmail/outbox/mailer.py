@@ -25,7 +25,7 @@ from nornmail.compose.addresses import (
 )
 from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.attachments import AttachmentSource, read_attachments
-from nornmail.compose.autoreply import MAX_REPLY_AGE, AnswerLimits
+from nornmail.compose.policy import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
 from nornmail.compose.reply import forward_draft, reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
@@ -37,7 +37,7 @@ from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.enqueue import Approval, Enqueuer
 from nornmail.outbox.mailboxes import Drafts, SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, SendResult, result_of
+from nornmail.outbox.results import BeforeSend, OutgoingMessage, SendResult, result_of
 from nornmail.outbox.status import STUCK, MailerStatus, StatusTracker
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
@@ -128,7 +128,7 @@ class Mailer:
         approval: ``"queue"`` holds every message until a person approves it
             (:meth:`~nornmail.outbox.admin.Outbox.approve`), ``"draft"`` saves it in the mailbox of
             drafts for a person to send, and a function of an
-            :class:`~nornmail.outbox.send_result.OutgoingMessage` returns one of these, or ``None``
+            :class:`~nornmail.outbox.results.OutgoingMessage` returns one of these, or ``None``
             for a message that goes out at once. It needs a store.
         before_send: called with the same before each attempt: True sends it, False (or
             ``raise Reject(why)``) makes it failed, and ``raise Defer(seconds)`` asks again later.
@@ -358,7 +358,7 @@ class Mailer:
             attachments, headers: as in :meth:`send`.
             from_: the From address; by default the inbox that the message came to, where there are
                 inboxes, else the mailer's sender.
-            allow: names of refusals (:data:`nornmail.compose.autoreply.REFUSALS`) that are lifted.
+            allow: names of refusals (:data:`nornmail.compose.policy.REFUSALS`) that are lifted.
             approved: a person has read it: it is not marked as automatic (RFC 3834).
             key, handling: as in :meth:`send`; outside of a handler the default key is the message's
                 ``delivery_id``.

@@ -29,7 +29,7 @@ from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
 from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_copy
-from nornmail.outbox.send_result import BeforeSend, OutgoingMessage, ask_before_send
+from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask_before_send
 from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Quota, Recipient

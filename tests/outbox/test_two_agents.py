@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail import Mailer, MemoryStateStore, Message, Poller, ReplyRefused, parse_message
-from nornmail.compose.autoreply import AnswerLimits
+from nornmail.compose.policy import AnswerLimits
 from tests.outbox.post import PostOffice, post_office
 
 LIMIT = 2
