@@ -69,9 +69,9 @@ if TYPE_CHECKING:
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
+    from nornmail.outbox.results import MailerStatus as MailerStatus
     from nornmail.outbox.results import OutgoingMessage as OutgoingMessage
     from nornmail.outbox.results import SendResult as SendResult
-    from nornmail.outbox.status import MailerStatus as MailerStatus
     from nornmail.outbox.transitions import SendLimits as SendLimits
     from nornmail.poller.dead_letters import DeadLetter as DeadLetter
     from nornmail.poller.dead_letters import DeadLetters as DeadLetters
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from nornmail.poller.poller import PollResult as PollResult
     from nornmail.poller.status import Status as Status
     from nornmail.retry import RetryPolicy as RetryPolicy
-    from nornmail.settings.env import read_environment as read_environment
+    from nornmail.settings.fields import read_environment as read_environment
     from nornmail.settings.imap import ImapSettings as ImapSettings
     from nornmail.settings.smtp import SmtpSettings as SmtpSettings
     from nornmail.stores import open_store as open_store
@@ -115,15 +115,14 @@ _HOMES = {
     "net.oauth": "OAuthTokens",
     "outbox.admin": "Outbox OutboxMessage",
     "outbox.mailer": "Mailer",
-    "outbox.send_result": "OutgoingMessage SendResult",
-    "outbox.status": "MailerStatus",
+    "outbox.results": "MailerStatus OutgoingMessage SendResult",
     "outbox.transitions": "SendLimits",
     "poller.dead_letters": "DeadLetter DeadLetters",
     "poller.group": "PollerGroup",
     "poller.poller": "PollResult Poller",
     "poller.status": "Status",
     "retry": "RetryPolicy",
-    "settings.env": "read_environment",
+    "settings.fields": "read_environment",
     "settings.imap": "ImapSettings",
     "settings.smtp": "SmtpSettings",
     "stores": "open_store",

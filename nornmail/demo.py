@@ -31,8 +31,7 @@ from nornmail import (
     SqliteStateStore,
     parse_message,
 )
-from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Parser
+from nornmail.cli.options import OK, Parser
 from nornmail.testing import MailServer
 
 AGENT, CUSTOMER = "agent@example.com", "kim@example.org"

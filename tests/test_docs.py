@@ -30,11 +30,11 @@ from nornmail import (
     errors,
     events,
 )
-from nornmail.compose.policy import REFUSALS
 from nornmail.compose.compose import Draft
+from nornmail.compose.policy import REFUSALS
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
-from nornmail.outbox.status import MailerState
+from nornmail.outbox.results import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
 from nornmail.stores.postgres import LEASE_SECONDS
@@ -68,7 +68,6 @@ LIMITED = (
     "defects",
     "settings.imap",
     "net.diagnose",
-    "settings.env",
     "settings.fields",
     "settings.smtp",
     "poller.poller",
@@ -101,7 +100,6 @@ LIMITED = (
     "compose.attachments",
     "smtp.transaction",
     "outgoing",
-    "smtp.login",
     "compose.policy",
     "compose.reply",
     "smtp.reply_codes",

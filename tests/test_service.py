@@ -14,8 +14,8 @@ import pytest
 
 from nornmail import ImapSettings
 from nornmail.cli import main
-from nornmail.cli.exit_codes import BAD_SETTINGS
-from nornmail.settings.env import parse_env
+from nornmail.cli.options import BAD_SETTINGS
+from nornmail.settings.fields import parse_env
 from tests.support.dovecot import Dovecot
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -26,8 +26,7 @@ from nornmail import (
     StoreError,
     __version__,
 )
-from nornmail.cli.exit_codes import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED
-from nornmail.cli.options import Parser
+from nornmail.cli.options import BAD_SETTINGS, BAD_STORE, FAILED, INTERRUPTED, Parser
 
 __all__ = ["main"]
 
@@ -45,7 +44,11 @@ COMMANDS = {
     "outbox": "list, show, approve, reject, retry, drop and resolve messages on their way out",
 }
 """The commands, each a module of this package, with a line of help."""
-HOMES = {"demo": "nornmail.demo:add", "poll": "nornmail.cli.watch:add_poll"}
+HOMES = {
+    "demo": "nornmail.demo:add",
+    "poll": "nornmail.cli.watch:add_poll",
+    "webhook": "nornmail.cli.serve:add_webhook",
+}
 """The function that adds a command, where it is not ``add`` of the module of its name."""
 OF_SERVERS = (AuthenticationFailed, CommandRefused, ConnectionLost)
 """Errors of a connection, which ``nornmail check`` explains."""

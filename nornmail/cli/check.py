@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from nornmail import Check, diagnose, diagnose_settings
-from nornmail.cli.exit_codes import FAILED, OK
-from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.table import is_terminal, printable, terminal_width
+from nornmail.cli.options import FAILED, OK, Parser, Settings, add_settings, set_up_logging
+from nornmail.cli.output import is_terminal, printable, terminal_width
 
 NAME_WIDTH = 17
 """Characters of the longest check's name."""

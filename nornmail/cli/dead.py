@@ -8,9 +8,8 @@ import sys
 from contextlib import closing
 
 from nornmail import ConfigurationError, DeadLetter, DeadLetters, Message, parse_message
-from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Parser, Settings, add_settings
-from nornmail.cli.table import (
+from nornmail.cli.options import OK, Parser, Settings, add_settings
+from nornmail.cli.output import (
     Column,
     format_time,
     json_fields,

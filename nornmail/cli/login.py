@@ -9,8 +9,7 @@ import sys
 import webbrowser
 
 from nornmail import ConfigurationError, OAuthLogin
-from nornmail.cli.exit_codes import FAILED, OK
-from nornmail.cli.options import Parser, Settings, add_environment, set_up_logging
+from nornmail.cli.options import FAILED, OK, Parser, Settings, add_environment, set_up_logging
 
 TOKEN_FILE = "nornmail-oauth.json"  # noqa: S105  # its name
 """The token file where nothing else names one."""

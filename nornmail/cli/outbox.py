@@ -10,9 +10,17 @@ from collections.abc import Callable
 from contextlib import closing
 
 from nornmail import ConfigurationError, Outbox, OutboxMessage
-from nornmail.cli.exit_codes import FAILED, OK, QUEUED
-from nornmail.cli.options import Commands, Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.table import (
+from nornmail.cli.options import (
+    FAILED,
+    OK,
+    QUEUED,
+    Commands,
+    Parser,
+    Settings,
+    add_settings,
+    set_up_logging,
+)
+from nornmail.cli.output import (
     NAME_WIDTH,
     Column,
     format_time,

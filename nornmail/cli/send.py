@@ -21,9 +21,8 @@ from nornmail import (
     open_store,
     summarize,
 )
-from nornmail.cli.exit_codes import FAILED, OK, QUEUED
-from nornmail.cli.options import Parser, Settings, add_settings, set_up_logging
-from nornmail.cli.table import format_time, json_fields, printable
+from nornmail.cli.options import FAILED, OK, QUEUED, Parser, Settings, add_settings, set_up_logging
+from nornmail.cli.output import format_time, json_fields, printable
 
 WAIT = 60.0
 """Seconds to wait for the server's reply."""

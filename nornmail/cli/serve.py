@@ -1,4 +1,4 @@
-"""``nornmail serve``: a poller and a mailer as a service with the control interface."""
+"""``nornmail serve``: poller and mailer as a service; ``nornmail webhook test`` posts a sample."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import inspect
 import ipaddress
 import logging
 import os
+import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from nornmail import (
@@ -25,22 +28,26 @@ from nornmail import (
     PollerGroup,
     SmtpSettings,
     StateStore,
+    Webhook,
     open_store,
+    parse_message,
 )
 from nornmail.cli.accounts import Accounts
-from nornmail.cli.exit_codes import INTERRUPTED, OK
 from nornmail.cli.http_server import Address, serving
 from nornmail.cli.options import (
+    FAILED,
+    INTERRUPTED,
+    OK,
     Parser,
     Settings,
     add_accounts,
+    add_environment,
     add_max_text,
     add_settings,
     set_up_logging,
 )
-from nornmail.cli.output import Output, json_line, output_file, standard_output
+from nornmail.cli.output import Output, json_line, output_file, printable, standard_output
 from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
-from nornmail.cli.webhook import add_webhook_hosts, webhook_of
 from nornmail.web import Metrics, application
 
 log = logging.getLogger("nornmail.web")
@@ -304,3 +311,85 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+WEBHOOK_SECRET = "NORNMAIL_WEBHOOK_SECRET"  # noqa: S105  # its name
+SHOWN_OCTETS = 500
+"""Octets of the answer that are printed."""
+WEBHOOK_SAMPLE = (
+    "From: Kim Example <kim@example.org>\r\nTo: agent@example.com\r\nSubject: A sample\r\n"
+    "Message-ID: <sample@example.org>\r\n\r\nThis message was made by nornmail webhook test.\r\n"
+)
+
+
+def add_webhook(parser: Parser) -> None:
+    """Add the commands below this one, and their options."""
+    parser.description = (
+        f"Webhooks are signed with {WEBHOOK_SECRET}: whsec_ and base64, such as "
+        "whsec_$(openssl rand -base64 32)."
+    )
+    commands = parser.add_commands()
+    testing = commands.add_parser(
+        "test",
+        help="post a sample, and say what came back",
+        description="Posts a sample message to the URL, signed as `nornmail serve --webhook` does "
+        "it.\n\nExit status: 0 the answer's status is 200 to 299, 1 it is another, or there is "
+        "none, 2 a mistake in the\narguments or settings.",
+    )
+    testing.add_argument("url", metavar="URL", help="the receiver")
+    add_webhook_hosts(testing)
+    add_environment(testing)
+    testing.set_defaults(run=_test_webhook)
+
+
+def add_webhook_hosts(parser: argparse.ArgumentParser) -> None:
+    """Add the option that allows hosts with private addresses."""
+    parser.add_argument(
+        "--webhook-allow",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="a host that may have a loopback or private address, as the URL names it",
+    )
+
+
+def webhook_of(
+    url: str, settings: Settings, allowed: Iterable[str], max_text: int | None = None
+) -> Webhook:
+    """The webhook of a URL, with the secrets of the environment.
+
+    Raises:
+        ConfigurationError: there is no secret, or the URL is wrong.
+    """
+    secret = settings.get(WEBHOOK_SECRET)
+    if not secret:
+        raise ConfigurationError(
+            WEBHOOK_SECRET, None, "must be set to sign webhooks: whsec_ and base64"
+        )
+    return Webhook(url, secret.split(), private_hosts=allowed, max_text=max_text)
+
+
+def _test_webhook(chosen: argparse.Namespace) -> int:
+    webhook = webhook_of(chosen.url, Settings(chosen), chosen.webhook_allow)
+    sample = parse_message(WEBHOOK_SAMPLE.encode(), received_at=datetime.now(UTC))
+    webhook_id = f"test_{secrets.token_hex(16)}"
+    began_at = time.monotonic()
+    answer = webhook.post(webhook_id, webhook.body_of(sample))
+    seconds = time.monotonic() - began_at
+    print(printable(f"posted {webhook_id} to {webhook.url}"))
+    print(f"status {answer.status} after {seconds:.2f} s, {meaning(answer.status)}")
+    text = answer.octets[:SHOWN_OCTETS].decode("utf-8", "replace")
+    for line in text.splitlines():
+        print(printable(line))
+    return OK if 200 <= answer.status <= 299 else FAILED
+
+
+def meaning(status: int) -> str:
+    """What a poller does with a message whose webhook answers so."""
+    if 200 <= status <= 299:
+        return "success: the message is handled"
+    if status == 410:
+        return "the message would be dead at once"
+    if status in (429, 503):
+        return "the message would be tried again, after Retry-After where it is given"
+    return "a failed attempt: the message would be tried again"

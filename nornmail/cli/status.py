@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from nornmail import MailboxSummary, OutboxSummary, StoreError, StoreSummary, summarize
-from nornmail.cli.exit_codes import OK
-from nornmail.cli.options import Parser, Settings, add_settings
-from nornmail.cli.table import Column, format_time, table
+from nornmail.cli.options import OK, Parser, Settings, add_settings
+from nornmail.cli.output import Column, format_time, table
 
 COUNT = 7
 """Characters of a column of counts."""

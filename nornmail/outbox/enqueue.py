@@ -14,10 +14,9 @@ from typing import Any, Literal, TypeAlias
 from nornmail import context
 from nornmail.clock import Clock, utc_datetime
 from nornmail.compose.addresses import to_addresses
-from nornmail.compose.allowed import AllowedRecipients
-from nornmail.compose.policy import AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.headers import address_list
+from nornmail.compose.policy import AllowedRecipients, AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.reply import correspondents
 from nornmail.errors import (
     ConfigurationError,

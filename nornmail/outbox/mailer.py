@@ -23,10 +23,9 @@ from nornmail.compose.addresses import (
     to_address,
     to_addresses,
 )
-from nornmail.compose.allowed import AllowedRecipients
 from nornmail.compose.attachments import AttachmentSource, read_attachments
-from nornmail.compose.policy import MAX_REPLY_AGE, AnswerLimits
 from nornmail.compose.compose import Draft
+from nornmail.compose.policy import MAX_REPLY_AGE, AllowedRecipients, AnswerLimits
 from nornmail.compose.reply import forward_draft, reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import EventEmitter, OnEvent, OutboxBounced
@@ -37,13 +36,19 @@ from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.enqueue import Approval, Enqueuer
 from nornmail.outbox.mailboxes import Drafts, SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.results import BeforeSend, OutgoingMessage, SendResult, result_of
-from nornmail.outbox.status import STUCK, MailerStatus, StatusTracker
+from nornmail.outbox.results import (
+    STUCK,
+    BeforeSend,
+    MailerStatus,
+    OutgoingMessage,
+    SendResult,
+    StatusTracker,
+    result_of,
+)
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import OperatorRequest, QueueState
-from nornmail.settings.env import read_environment
-from nornmail.settings.fields import check_retention
+from nornmail.settings.fields import check_retention, read_environment
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import CachedSession, OpenSession, Session
 from nornmail.stores.protocol import StateStore

@@ -29,8 +29,13 @@ from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
 from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_copy
-from nornmail.outbox.results import BeforeSend, OutgoingMessage, ask_before_send
-from nornmail.outbox.status import MailerState, StatusTracker
+from nornmail.outbox.results import (
+    BeforeSend,
+    MailerState,
+    OutgoingMessage,
+    StatusTracker,
+    ask_before_send,
+)
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Quota, Recipient
 from nornmail.settings.fields import SENT_DAYS

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nornmail.errors import ConfigurationError
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
-from nornmail.settings.domains import DomainRules
+from nornmail.settings.fields import DomainRules
 
 if TYPE_CHECKING:
     from nornmail.message.message import Message

@@ -39,8 +39,7 @@ from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import RetryPolicy
-from nornmail.settings.env import read_environment
-from nornmail.settings.fields import check_retention
+from nornmail.settings.fields import check_retention, read_environment
 from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,

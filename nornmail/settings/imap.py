@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.domains import DomainRules, read_domain_rules
 from nornmail.settings.fields import (
     COUNT,
     DAYS,
@@ -24,11 +23,13 @@ from nornmail.settings.fields import (
     SWITCH,
     TEXT,
     TOKEN,
+    DomainRules,
     Kind,
     check_one_secret,
     check_retention,
     check_server,
     check_settings,
+    read_domain_rules,
     read_settings,
     setting,
 )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.domains import DomainRules, read_domain_rules
 from nornmail.settings.fields import (
     DAYS,
     MAX_TIMEOUT,
@@ -20,11 +19,13 @@ from nornmail.settings.fields import (
     SWITCH,
     TEXT,
     TOKEN,
+    DomainRules,
     check_one_secret,
     check_retention,
     check_server,
     check_settings,
     completed,
+    read_domain_rules,
     read_settings,
     setting,
 )

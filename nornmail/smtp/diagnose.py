@@ -18,9 +18,8 @@ from nornmail.net.diagnose import (
 from nornmail.net.redact import Redactor
 from nornmail.net.tls import Abort
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.smtp.login import log_in
 from nornmail.smtp.reply_codes import Phase, ReplyKind, reply_kind
-from nornmail.smtp.session import Session, connect, endpoint_of, read_greeting, start_tls
+from nornmail.smtp.session import Session, connect, endpoint_of, log_in, read_greeting, start_tls
 from nornmail.smtp.wire import Wire
 
 _WHERE = "check SMTP_HOST and SMTP_PORT"

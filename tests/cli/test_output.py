@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from nornmail import Defer, parse_message
-from nornmail.cli.output import BLOCK, output_file
-from nornmail.cli.table import fit, print_bytes
+from nornmail.cli.output import BLOCK, fit, output_file, print_bytes
 from tests.support.table import table
 
 MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from nornmail import MessageRef
-from nornmail.cli.progress import SHOWN_FROM, Progress, format_duration, format_progress
+from nornmail.cli.watch import SHOWN_FROM, Progress, format_duration, format_progress
 from nornmail.events import Found, Handled, Idle
 from nornmail.testing import MailServer
 from tests.cli.support import SECONDS, User, mail

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nornmail.compose.policy import REFUSALS, AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.compose import compose
+from nornmail.compose.policy import REFUSALS, AnswerLimits, ReplyCounts, refusal_reasons
 from nornmail.compose.reply import reply_draft
 from nornmail.errors import ConfigurationError, ReplyRefused
 from nornmail.message.message import Message, parse_message

@@ -18,7 +18,7 @@ from nornmail import (
     events,
 )
 from nornmail.outbox.mailer import limits_of
-from nornmail.settings.domains import read_domain_rules
+from nornmail.settings.fields import read_domain_rules
 from nornmail.testing import MailServer
 from tests.support.table import table
 

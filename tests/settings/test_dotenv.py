@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import ConfigurationError
-from nornmail.settings.env import MAX_FILE_BYTES, parse_env, read_environment
+from nornmail.settings.fields import MAX_FILE_BYTES, parse_env, read_environment
 from tests.support.table import table
 
 
