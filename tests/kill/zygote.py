@@ -8,6 +8,7 @@ cannot find for preloading is left out without a word.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from tests.kill import child, outbox_child
+from tests.support import postgresql
 from tests.support.zygote import zygote
 
 Order = child.Order | outbox_child.Order
@@ -74,6 +76,8 @@ def _kind_of(order: Order) -> str:
 
 def serve() -> None:
     """The zygote itself: a line of orders, a line of exit codes, until there are no more."""
+    if postgresql.is_here():
+        importlib.import_module("psycopg")  # a third of a second in each child
     gc.collect()
     gc.freeze()  # no collection in a child looks at, and so copies, what the zygote has
     for line in sys.stdin:
