@@ -54,9 +54,15 @@ def resolve(path: str | os.PathLike[str]) -> str:
     """The absolute path of a store, links followed, so that two names of one file are one store.
 
     Raises:
-        StoreError: nothing can be stored there: it is a directory, or its directory is missing.
+        StoreError: nothing can be stored there: it is a directory, its directory is missing, or it
+            is a file with several names.
     """
     given = os.fspath(path)
+    if "\0" in given:
+        raise StoreError(
+            f"the state store {given!r} cannot be used: no path has a NUL character: "
+            "name it without"
+        )
     resolved = os.path.realpath(given)
     if not given or os.path.isdir(resolved):
         raise StoreError(
@@ -69,7 +75,28 @@ def resolve(path: str | os.PathLike[str]) -> str:
             f"the state store {given} cannot be used: "
             f"the directory {parent} is missing: {NO_DIRECTORY}"
         )
+    refuse_names(resolved)
     return resolved
+
+
+def refuse_names(path: str) -> None:
+    """Refuse a file with several names (hard links), if there is one.
+
+    The locks and the logs of a store lie next to the name by which it was opened. Under another
+    name a second process would find neither, and both would write.
+
+    Raises:
+        StoreError: it has several.
+    """
+    try:
+        names = os.stat(path).st_nlink
+    except OSError:
+        return  # whoever opens it says why
+    if names > 1:
+        raise StoreError(
+            f"the state store {path} cannot be used: the file has {names} names (hard links), and "
+            "two processes could not exclude each other: remove the others, or copy the file"
+        )
 
 
 class FileIdentity:

@@ -173,9 +173,10 @@ class Journal:
 
 # The snapshot: the whole state as one JSON document with a checksum.
 
-VERSION = 3
-"""The format's version: a program refuses a higher one than it knows. 2 added the letters and the
-inboxes, 3 the letters that a person decides about."""
+VERSION = 4
+"""The format's version: a program refuses a higher one than it knows, since it does not know every
+field of it. 2 added the letters and the inboxes, 3 the letters that a person decides about, 4 who
+wrote a message."""
 LINED = ("entries", "letters")
 """Parts that are written with a line for each item, for people and their tools."""
 CHUNK_BYTES = 1 << 20

@@ -31,7 +31,7 @@ from nornmail.model import MailboxKey
 from nornmail.outgoing import OperatorRequest
 from nornmail.stores import json_codec as codec
 from nornmail.stores import rows
-from nornmail.stores.errors import FileIdentity, damaged, resolve, store_error
+from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import Files, RawFile, RawFiles
 from nornmail.stores.json_journal import (
     VERSION,
@@ -141,6 +141,7 @@ class JsonStateStore(LocalStore):
             self._take_lock()
             try:
                 self._check_rights()
+                refuse_names(self._journal_path)
                 super().__init__(NOTING.copy(), self.path)
                 try:
                     self._open()

@@ -96,6 +96,8 @@ def test_an_error_of_the_system_says_what_to_do(error: OSError, text: str, passi
         ("", "the state store (no path) cannot be used: it is a directory"),
         ("here", "the state store here cannot be used: it is a directory"),
         ("missing/state", "the directory .*/missing is missing: create the directory first"),
+        ("a\0b", "no path has a NUL character: name it without"),
+        ("linked", "the file has 2 names (hard links), and two processes"),
     ],
 )
 def test_where_no_store_can_be(
@@ -103,6 +105,8 @@ def test_where_no_store_can_be(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    os.link(tmp_path / "file", tmp_path / "linked")
     with pytest.raises(StoreError, match=text.replace("(", r"\(").replace(")", r"\)")):
         resolve(path)
     assert resolve("state") == os.path.realpath(tmp_path / "state")

@@ -408,7 +408,7 @@ def test_somebody_elses_file_is_refused_and_nothing_is_made_beside_it(
 def test_a_newer_version_is_refused(path: Path) -> None:
     filled(path)
     data = path.read_bytes()
-    path.write_bytes(data.replace(b'"version": 3,', b'"version": 23,', 1))
+    path.write_bytes(data.replace(b'"version": 4,', b'"version": 23,', 1))
     refused(path, r"version 23.*update nornmail")
 
 

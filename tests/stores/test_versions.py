@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from nornmail.errors import StoreError
-from nornmail.model import MailboxKey, PutEntry, SaveMailbox, State
-from nornmail.outgoing import QueueState
+from nornmail.model import (
+    Entry,
+    Epoch,
+    InboxRecord,
+    MailboxKey,
+    MailboxRecord,
+    PutEntry,
+    SaveMailbox,
+    State,
+    Watermark,
+)
+from nornmail.outgoing import QueuedMessage, QueueState, Recipient
 from nornmail.stores import json_journal, json_store, schema, sqlite
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
@@ -107,6 +120,35 @@ def test_the_program_before_refuses_what_it_would_not_understand(
         old()
 
 
+def test_a_field_that_is_added_to_the_files_raises_their_version() -> None:
+    """A program of the version before would call the file damaged, and not newer than itself."""
+    names = sorted(
+        f"{kind.__name__}.{field.name}"
+        for kind in (Entry, Epoch, InboxRecord, MailboxRecord, QueuedMessage, Recipient, Watermark)
+        for field in fields(kind)
+    )
+    digest = sha256(" ".join(names).encode()).hexdigest()[:8]
+    assert (json_journal.VERSION, digest) == (4, "69af6940"), "raise VERSION with a field"
+
+
+@pytest.mark.parametrize("linked", ["state.db", "state.json.journal"])
+def test_a_file_with_two_names_is_refused_by_both(tmp_path: Path, linked: str) -> None:
+    """The locks lie next to the name, so two processes would have one mailbox."""
+    opened = SqliteStateStore if linked == "state.db" else JsonStateStore
+    name = tmp_path / linked.removesuffix(".journal")
+    with closing(opened(name)) as store:
+        store.acquire(INBOX, ME)
+        (tmp_path / "other").mkdir()
+        os.link(tmp_path / linked, tmp_path / "other" / linked)
+        if linked != name.name:
+            shutil.copy(name, tmp_path / "other")
+        for path in (name, tmp_path / "other" / name.name):
+            with pytest.raises(StoreError, match=r"2 names \(hard links\).*remove the others|is open already"):
+                opened(path)
+    (tmp_path / "other" / linked).unlink()
+    opened(name).close()
+
+
 def test_the_database_is_of_the_newest_version(
     old: Callable[[], StateStore], tmp_path: Path
 ) -> None:
@@ -118,7 +160,7 @@ def test_the_database_is_of_the_newest_version(
         opening = (tmp_path / "state.json").read_bytes()[:80]
         found = re.search(rb'"version": (\d+)', opening)
         assert found is not None, opening
-        assert found[1] == b"3"
+        assert found[1] == b"4"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
