@@ -143,7 +143,9 @@ def test_a_file_with_two_names_is_refused_by_both(tmp_path: Path, linked: str) -
         if linked != name.name:
             shutil.copy(name, tmp_path / "other")
         for path in (name, tmp_path / "other" / name.name):
-            with pytest.raises(StoreError, match=r"2 names \(hard links\).*remove the others|is open already"):
+            with pytest.raises(
+                StoreError, match=r"2 names \(hard links\).*remove the others|is open already"
+            ):
                 opened(path)
     (tmp_path / "other" / linked).unlink()
     opened(name).close()
