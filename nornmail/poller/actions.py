@@ -38,6 +38,10 @@ NO_ROOM = "connections"
 """The kind of throttling that is about the other connection alone: this one is there."""
 RECENT_COPIES = 1_000
 """Messages at the end of the destination that are compared with one that may be among them."""
+LOOKED_FOR = 3_600.0
+"""Seconds for which a message is looked for whose move was not seen done and which no listing shows
+any more: a replica may hide it for a while, and one that is given up stays in the mailbox for
+ever."""
 
 
 class Actions:
@@ -60,6 +64,8 @@ class Actions:
         self._not_before: dict[After, float] = {}
         # Open actions that an earlier process or connection left may have been begun there.
         self._begun_before = True
+        self._absent: dict[int, UidSet] = {}
+        """By epoch: open actions of messages that were not listed when they were to be moved."""
 
     def apply(self, connection: Connection) -> None:
         """Carry out the open actions and finish their entries.
@@ -75,25 +81,28 @@ class Actions:
         """
         if self._ledger.clock.monotonic() < self._not_before.get(After(), 0.0):
             return
-        while messages := self._ledger.open_actions(AT_ONCE):
+        while messages := self._ledger.open_actions(AT_ONCE, self._not_listed()):
             progress = False
             for after, alike in _by_request(messages).items():
                 if self._ledger.clock.monotonic() < self._not_before.get(after, 0.0):
                     continue
                 try:
-                    self._touch(connection, [_as_one(m) for m in alike if may_touch(m)], after)
+                    absent = self._touch(
+                        connection, [_as_one(m) for m in alike if may_touch(m)], after
+                    )
                 except (CommandRefused, Throttled) as refused:
                     if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
                         raise
                     self._note_refusal(after, refused)
                     continue
-                self._finish([entry for entries in alike for entry in entries])
+                self._keep_looking_for(absent)
+                done = [entries for entries in alike if entries[0].key.uid not in absent]
+                self._finish([entry for entries in done for entry in entries])
                 self._refusals.pop(after, None)
                 progress = True
             if not progress:
                 return
-        # What an earlier epoch left open may have been begun, and be found again.
-        self._begun_before = bool(self._ledger.stranded_actions(1))
+        self._begun_before = False
 
     def _note_refusal(self, after: After, refused: Exception) -> None:
         self._refusals[after] = refusals = self._refusals.get(after, 0) + 1
@@ -101,13 +110,58 @@ class Actions:
         self._not_before[after] = self._ledger.clock.monotonic() + wait
         log.warning("%s; mail that was handled is left alone for %.0f s", refused, wait)
 
-    def forget_stranded(self) -> None:
-        """Finish entries of earlier epochs whose messages are no longer in the mailbox.
+    def look_again(self, connection: Connection) -> None:
+        """Look for messages that were not listed when they were to be moved.
 
-        Call it when every listed message was fetched.
+        One that is listed again is moved. One that stays away for :data:`LOOKED_FOR` is taken to be
+        moved, by this poller or somebody else, and the log says so. The same goes for messages of
+        earlier epochs that this one did not bring back. Call it when every listed message was
+        fetched.
+
+        Args:
+            connection: with the mailbox selected, in the ledger's epoch.
+
+        Raises:
+            ConnectionLost: it is looked for the next time.
         """
+        if not self._ledger.open.keys(State.HANDLED):
+            return
+        absent = self._not_listed()
+        try:
+            listed = connection.still_listed(absent)
+        except CommandRefused as refused:
+            log.warning("%s; UID %s is looked for the next time", refused, absent)
+            return
+        absent = absent - listed
+        if listed:
+            self._absent = {self._ledger.epoch.number: absent}
+            self._begun_before = True
+            self.apply(connection)
+        horizon = self._ledger.clock.wall() - LOOKED_FOR
+        if self._ledger.epoch.begun_at > horizon:
+            return
+        for uid in absent:
+            entries = self._ledger.siblings(uid)
+            if all(entry.changed_at <= horizon for entry in entries):
+                self._give_up(entries)
         while stranded := self._ledger.stranded_actions(AT_ONCE):
-            self._finish(stranded)
+            self._give_up(stranded)
+
+    def _give_up(self, entries: Sequence[Entry]) -> None:
+        log.info("no longer in the mailbox, so nothing is left to do: %s", _uids(entries))
+        self._finish(entries)
+
+    def _not_listed(self) -> UidSet:
+        return self._absent.get(self._ledger.epoch.number, UidSet())
+
+    def _keep_looking_for(self, absent: UidSet) -> None:
+        if absent:
+            log.info(
+                "UID %s is to be moved and was not listed: it is looked for again for %.0f s",
+                absent,
+                LOOKED_FOR,
+            )
+            self._absent = {self._ledger.epoch.number: UidSet.of([*self._not_listed(), *absent])}
 
     def _finish(self, entries: Sequence[Entry]) -> None:
         now = self._ledger.clock.wall()
@@ -115,10 +169,15 @@ class Actions:
         finished = [e.having(state=State.FINISHED, changed_at=now) for e in handled]
         self._ledger.commit(*map(PutEntry, finished))
 
-    def _touch(self, connection: Connection, entries: Sequence[Entry], after: After) -> None:
-        """Carry out the actions for one entry of each message."""
+    def _touch(self, connection: Connection, entries: Sequence[Entry], after: After) -> UidSet:
+        """Carry out the actions for one entry of each message.
+
+        Returns:
+            The messages whose move was not seen done.
+        """
+        absent = UidSet()
         if not entries:
-            return
+            return absent
         current = list(entries)
         # A message delivered with its headers alone was not handled as a whole: it stays.
         whole = [entry for entry in current if not entry.truncated]
@@ -132,8 +191,9 @@ class Actions:
         if flags and current:
             connection.add_flags(_uids(current), flags)
         if move_to is not None and whole:
-            self._move(connection, whole, move_to, again=again)
+            absent = self._move(connection, whole, move_to, again=again)
         self._begun_before = again
+        return absent
 
     def _delete(self, connection: Connection, uids: UidSet) -> None:
         if uids:
@@ -148,18 +208,27 @@ class Actions:
 
     def _move(
         self, connection: Connection, entries: Sequence[Entry], target: str, *, again: bool
-    ) -> None:
-        r"""Move messages: by MOVE, else by COPY, its OK, ``\\Deleted`` and UID EXPUNGE."""
+    ) -> UidSet:
+        r"""Move messages: by MOVE, else by COPY, its OK, ``\\Deleted`` and UID EXPUNGE.
+
+        Returns:
+            Those that are not listed and that the server did not report as expunged: they may be
+            moved, or hidden.
+        """
         uids = _uids(entries)
-        if again:
-            uids = connection.still_listed(uids)
-            here = [entry for entry in entries if entry.key.uid in uids]
-            copied = self._copied_before(here, target)
+        absent = UidSet()
+        # An open action of an earlier epoch may have been begun there.
+        begun = [entry for entry in entries if again or self._ledger.was_carried_over(entry)]
+        if begun:
+            listed = connection.still_listed(_uids(begun))
+            absent = _uids(begun) - listed
+            copied = self._copied_before([e for e in begun if e.key.uid in listed], target)
             if copied:
                 self._remove(connection, copied)
-                uids = uids - copied
+            uids = uids - absent - copied
         if not uids:
-            return
+            return absent
+        expunges = connection.expunges
         try:
             self._transfer(connection, uids, target)
         except CommandRefused:
@@ -167,6 +236,7 @@ class Actions:
                 raise
             connection.create(target)
             self._transfer(connection, uids, target)
+        return UidSet.of([*absent, *_unreported(connection, uids, expunges)])
 
     def _transfer(self, connection: Connection, uids: UidSet, target: str) -> None:
         if "MOVE" in connection.capabilities:
@@ -233,6 +303,14 @@ def _as_one(siblings: Sequence[Entry]) -> Entry:
 
 def _uids(entries: Sequence[Entry]) -> UidSet:
     return UidSet.of([entry.key.uid for entry in entries])
+
+
+def _unreported(connection: Connection, uids: UidSet, expunges: int) -> UidSet:
+    """Those of ``uids`` that are not listed, unless as many were reported since ``expunges``."""
+    if "UIDPLUS" not in connection.capabilities or connection.expunges - expunges >= len(uids):
+        return UidSet()
+    listed = connection.still_listed(uids)  # servers that report late do so now
+    return uids - listed if connection.expunges - expunges < len(uids) else UidSet()
 
 
 def _last(uids: UidSet) -> UidSet:

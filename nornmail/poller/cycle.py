@@ -342,7 +342,7 @@ class PollCycle:
             if missing.none_left():
                 # What an earlier epoch left open, and this one has not found by now, is not there.
                 missing.forget_stranded(stats)
-                self._actions.forget_stranded()
+                self._actions.look_again(connection)
             self._note_complete(stats)
         self._retention.run()
         return complete

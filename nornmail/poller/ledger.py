@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -446,8 +446,12 @@ class Ledger:
             return self.open.count(state)
         return self.store.count(self.mailbox, {state})
 
-    def open_actions(self, limit: int) -> list[list[Entry]]:
+    def open_actions(self, limit: int, but: Container[int] = ()) -> list[list[Entry]]:
         """Messages of this epoch that were handled, and whose siblings are all settled.
+
+        Args:
+            limit: how many.
+            but: those that are left out.
 
         Returns:
             For each message all its entries; the mailbox has yet to be touched for it.
@@ -456,7 +460,7 @@ class Ledger:
         if not keys:
             return []
         number = self.epoch.number
-        handled = {key.uid for key in keys if key.epoch == number}
+        handled = {key.uid for key in keys if key.epoch == number and key.uid not in but}
         uids = sorted(handled)
         if len(uids) > limit:  # messages that wait for an inbox must not take all the places
             unsettled = self.open.unsettled()
@@ -473,6 +477,13 @@ class Ledger:
         """Handled messages of earlier epochs that were not found again in this one."""
         keys = filter(self._is_earlier, self.open.keys(State.HANDLED))
         return list(self.get(islice(keys, limit)))
+
+    def was_carried_over(self, entry: Entry) -> bool:
+        """Whether an entry of this epoch was begun in an earlier one."""
+        epoch = self.epoch
+        return epoch.number > 1 and entry.delivery_id != delivery_id_of(
+            self.mailbox, epoch, entry.key
+        )
 
     def _is_earlier(self, key: EntryKey) -> bool:
         return key.epoch != self.epoch.number

@@ -15,7 +15,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from nornmail.errors import CommandRefused, DecisionRequired
-from nornmail.model import Change, Digest, EntryKey, Epoch, State, delivery_id_of
+from nornmail.model import Change, Digest, EntryKey, Epoch, State
 from nornmail.poller.decisions import (
     BATCH_MESSAGES,
     FIRST_RUN_LIMIT,
@@ -333,7 +333,6 @@ class Epochs:
         that was recognised keeps the id of an earlier epoch.
         """
         if epoch.number not in self._unknown_before:
-            mailbox = self._ledger.mailbox
             self._unknown_before[epoch.number] = UidSet.of(
                 entry.key.uid
                 for entry in self._ledger.entries(*(set(State) - {State.PASSED_OVER, State.GONE}))
@@ -341,6 +340,6 @@ class Epochs:
                 and entry.key.uid >= epoch.boundary
                 and entry.received_at is not None
                 and entry.received_at < epoch.begun_at
-                and entry.delivery_id == delivery_id_of(mailbox, epoch, entry.key)
+                and not self._ledger.was_carried_over(entry)
             )
         return self._unknown_before[epoch.number]

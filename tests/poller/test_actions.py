@@ -36,6 +36,11 @@ class Server(FakeMailbox):
     knows_sizes: bool = False
     uidplus: bool = True
     opened: int = 0
+    reports: dict[str, int] = field(default_factory=dict)
+
+    def _ask(self, command: str, uids: UidSet | str = "") -> None:
+        super()._ask(command, uids)
+        self.expunges += self.reports.get(command, 0)
 
     def add_flags(self, uids: UidSet, flags: list[str]) -> None:
         self._ask(f"flag {' '.join(flags)}", uids)
@@ -135,6 +140,12 @@ class Scene:
         """Carry out what is open; the commands that it took."""
         self.server.asked.clear()
         self.actions.apply(cast(Connection, self.server))
+        return [" ".join(command).strip() for command in self.server.asked]
+
+    def look_again(self) -> list[str]:
+        """Look for what is to be moved and was not listed; the commands that it took."""
+        self.server.asked.clear()
+        self.actions.look_again(cast(Connection, self.server))
         return [" ".join(command).strip() for command in self.server.asked]
 
     def states(self) -> dict[int, str]:
@@ -314,9 +325,54 @@ def test_after_a_move_that_was_cut_off_the_destination_is_searched_first(scene: 
         *("headers 7", "bodies 7", "headers 8", "bodies 8", "close"),
         *("flag \\Deleted 1", "expunge 1", "move to Done 2"),
     ]
-    assert set(scene.states().values()) == {"finished"}
+    assert scene.states() == {1: "finished", 2: "finished", 3: "handled"}
     scene.know(4)
     assert scene.apply() == ["move to Done 4"], "nothing of before is left"
+    assert scene.look_again() == ["still listed 3"]
+    assert scene.states()[3] == "handled", "one listing without it does not count"
+    scene.clock.advance(module.LOOKED_FOR)
+    scene.look_again()
+    assert scene.states()[3] == "finished"
+
+
+@with_settings(move_to="Done", mark_as_read=False)
+def test_a_message_that_is_listed_again_is_moved(scene: Scene) -> None:
+    scene.server.others["Done"] = FakeMailbox()
+    scene.know(1)
+    hidden = scene.server.messages.pop(1)
+    assert scene.apply() == ["still listed 1"]
+    scene.server.fails["still listed"] = [REFUSED]
+    assert scene.look_again() == ["still listed 1"]
+    scene.server.messages[1] = hidden
+    commands = scene.look_again()
+    assert commands[:3] == ["still listed 1", "still listed 1", "mailboxes"]
+    assert commands[-1] == "move to Done 1"
+    assert scene.states() == {1: "finished"}
+    assert scene.look_again() == []
+
+
+@with_settings(move_to="Done", mark_as_read=False)
+@pytest.mark.parametrize(
+    ("reported", "reported_late", "state"),
+    [(2, 0, "finished"), (0, 2, "finished"), (1, 0, "handled")],
+    ids=["at once", "at the next command", "one is not"],
+)
+@pytest.mark.parametrize("move", ["MOVE", "COPY"])
+def test_a_move_is_done_when_all_are_reported_as_expunged(
+    scene: Scene, move: str, reported: int, reported_late: int, state: str
+) -> None:
+    scene.settled()
+    scene.server.capabilities = frozenset({"UIDPLUS", move})
+    scene.server.others["Done"] = FakeMailbox()
+    scene.server.reports = {
+        "move to Done" if move == "MOVE" else "expunge": reported,
+        "still listed": reported_late,
+    }
+    scene.know(1)
+    scene.know(2)
+    scene.server.messages.clear()
+    scene.apply()
+    assert scene.states() == {1: state, 2: state}
 
 
 @with_settings(move_to="Done", mark_as_read=False)
@@ -384,15 +440,19 @@ def test_what_an_earlier_epoch_left_open_is_searched_for_until_it_is_forgotten(
 ) -> None:
     scene.server.others["Done"] = FakeMailbox()
     scene.know(1)
-    scene.ledger.commit(SaveMailbox(record(2)))
+    second = record(2)
+    scene.ledger.commit(SaveMailbox(replace(second, epoch=replace(second.epoch, begun_at=NOW))))
     assert scene.apply() == []
-    scene.know(5)
-    assert scene.apply()[:1] == ["still listed 5"]
-    scene.actions.forget_stranded()
-    assert scene.states() == {1: "finished", 5: "finished"}
-    scene.settled()
+    scene.know(5, delivery_id="of an earlier epoch")
     scene.know(6)
-    assert scene.apply() == ["move to Done 6"]
+    commands = scene.apply()
+    assert commands[0] == "still listed 5", "the other was not begun before"
+    assert commands[-1] == "move to Done 5:6"
+    scene.look_again()
+    assert scene.states() == {1: "handled", 5: "finished", 6: "finished"}
+    scene.clock.advance(module.LOOKED_FOR)
+    scene.look_again()
+    assert scene.states() == {1: "finished", 5: "finished", 6: "finished"}
 
 
 def test_many_are_acted_on_in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,5 +463,5 @@ def test_many_are_acted_on_in_parts(scene: Scene, monkeypatch: pytest.MonkeyPatc
     assert scene.apply() == ["flag \\Seen 1:2", "flag \\Seen 3:4", "flag \\Seen 5"]
     scene.know(6)
     scene.ledger.commit(SaveMailbox(record(2)))
-    scene.actions.forget_stranded()
+    scene.look_again()
     assert set(scene.states().values()) == {"finished"}

@@ -134,6 +134,73 @@ def test_a_move_that_is_cut_off_leaves_one_copy(
     assert [message.raw for message in world.stored("Done")] == numbered(1, 5)
 
 
+@embedded_only
+@pytest.mark.parametrize("listings", [1, 2, 3])
+@pytest.mark.parametrize("without", WITHOUT)
+def test_a_move_that_is_cut_off_is_done_when_listings_hide_the_message_for_a_while(
+    world: World, without: tuple[str, ...], listings: int
+) -> None:
+    assert world.server is not None
+    world.server.capabilities -= set(without)
+    world.deliver(*numbered(1, 3))
+    cut = "UID EXPUNGE" if without else "UID MOVE"
+    world.server.faults.add(faults.Cut(cut, before=True, times=3))
+    poller = world.poller(move_to="Done")
+    with pytest.raises(ConnectionLost):
+        poller.poll_once()
+    world.server.faults.add(faults.HideUid(2, times=listings))
+    for _ in range(4):
+        poll_in_spite_of(poller, ConnectionLost)
+    assert world.flags() == {}
+    assert sorted(world.flags("Done")) == numbers(1, 3)
+    assert world.handed_over == numbers(1, 3)
+    assert world.states() == {State.FINISHED: 3}
+
+
+@embedded_only
+def test_a_move_that_is_cut_off_is_done_in_the_epoch_in_which_the_message_comes_back(
+    world: World,
+) -> None:
+    assert world.server is not None
+    world.deliver("one")
+    poller = world.poller(move_to="Done")
+    world.server.faults.add(faults.Cut("UID MOVE", before=True, times=3))
+    with pytest.raises(ConnectionLost):
+        poller.poll_once()
+    world.server.mailbox("INBOX").reset_uid_validity()
+    world.server.kick()
+    world.server.faults.add(faults.HideUid(times=None))
+    poll_in_spite_of(poller, ConnectionLost)
+    assert world.states() == {State.HANDLED: 1}
+    world.server.faults.clear()
+    world.clock.advance(3601)
+    poll_in_spite_of(poller, ConnectionLost)
+    assert world.flags() == {}
+    assert world.flags("Done") == {"one": {"\\Seen"}}
+    assert world.states() == {State.FINISHED: 1}
+    assert world.handed_over == ["one"]
+
+
+def test_a_message_whose_move_was_not_seen_done_is_looked_for_an_hour(world: World) -> None:
+    world.wire.hide("MOVE")
+    world.others.create("Done")
+    world.deliver("one", "two")
+    world.wire.cut("UID EXPUNGE", done=True)
+    poller = world.poller(move_to="Done")
+    poll_in_spite_of(poller, ConnectionLost)
+    poller.poll_once()
+    assert world.states() == {State.HANDLED: 2}
+    world.deliver("three")
+    poller.poll_once()
+    assert world.states() == {State.HANDLED: 2, State.FINISHED: 1}
+    world.clock.advance(3601)
+    poll_in_spite_of(poller, ConnectionLost)
+    assert world.states() == {State.FINISHED: 3}
+    assert any("no longer in the mailbox" in line for line in world.logged(logging.INFO))
+    assert list(world.flags("Done")) == ["one", "two", "three"]
+    assert world.handed_over == ["one", "two", "three"]
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["before it arrived", "once it was done"])
 @pytest.mark.parametrize("command", ["STORE", "UID EXPUNGE"])
 def test_a_deletion_that_is_cut_off_is_done_again(world: World, command: str, done: bool) -> None:
