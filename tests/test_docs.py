@@ -78,7 +78,6 @@ LIMITED = (
     "poller.delivery",
     "poller.group",
     "poller.shared",
-    "backoff",
     "retry",
     "poller.wait",
     "imap.idle",

@@ -22,7 +22,6 @@ MAY_KNOW: dict[str, set[str]] = {
     "_version": set(),
     "errors": set(),
     "clock": set(),
-    "waker": set(),
     "locks": {"errors"},
     "uidset": set(),
     "defects": set(),
@@ -30,13 +29,12 @@ MAY_KNOW: dict[str, set[str]] = {
     "outgoing": {"errors"},
     "context": {"errors"},
     "retry": {"errors", "model"},
-    "backoff": {"errors"},
     "events": {"model", "outgoing", "clock"},
     # A variable that names a token file is read as the callback in net/oauth.
     "settings": {"errors", "net"},
-    "net": {"errors", "clock", "waker", "locks"},
+    "net": {"errors", "clock", "locks"},
     # Mail comes in.
-    "imap": _VALUES | {"net", "settings", "clock", "waker", "_version"},
+    "imap": _VALUES | {"net", "settings", "clock", "_version"},
     "html": {"defects"},
     "message": _VALUES | {"html", "defects"},
     "poller": _VALUES
@@ -45,13 +43,13 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"outbox"}
     # What ends a wait for the server when the poller is stopped.
     | {"net"}
-    | {"events", "retry", "backoff", "context", "clock", "waker"},
+    | {"events", "retry", "context", "clock"},
     # Mail goes out.
     "smtp": _VALUES | {"net", "settings", "outgoing", "clock"},
     "compose": _VALUES | {"message", "html", "outgoing", "settings"},
     "outbox": _VALUES
     | {"compose", "smtp", "message", "stores", "settings", "net"}
-    | {"outgoing", "events", "retry", "backoff", "context", "clock"},
+    | {"outgoing", "events", "retry", "context", "clock"},
     "stores": _VALUES | {"outgoing", "clock", "locks"},
     "login": {"errors", "clock", "settings", "net"},
     "diagnostics": _VALUES

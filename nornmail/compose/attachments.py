@@ -17,7 +17,7 @@ from nornmail.compose.headers import parameterised, structured
 from nornmail.compose.mime import Base64, Entity
 from nornmail.errors import ComposeError
 from nornmail.message.attachment import Attachment
-from nornmail.message.parameters import parse_content_type
+from nornmail.message.parser import parse_content_type
 from nornmail.outgoing import check_line_endings
 
 UNKNOWN: Final = "application/octet-stream"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from nornmail.clock import Clock, SystemClock
+from nornmail.clock import Clock, SystemClock, Waker
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap import results
 from nornmail.imap.arguments import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
@@ -51,7 +51,6 @@ from nornmail.net.sasl import ask_token, secret_forms
 from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings
 from nornmail.uidset import UidSet
-from nornmail.waker import Waker
 
 log = logging.getLogger("nornmail.imap")
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nornmail.clock import Readable
+from nornmail.clock import Readable, Waker
 from nornmail.imap.limits import Budget
 from nornmail.imap.responses import Exists, Expunge, Fetch, Tagged, Unknown, Untagged
 from nornmail.imap.wire import Wire
-from nornmail.waker import Waker
 
 DONE_TIMEOUT = 10.0
 """Seconds for the answer to DONE, at most: the server has nothing to do for it. A connection that

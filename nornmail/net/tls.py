@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
+from nornmail.clock import Waker
 from nornmail.errors import ConfigurationError, ConnectionLost
 from nornmail.net.redact import error_text
-from nornmail.waker import Waker
 
 ATTEMPT_DELAY: Final = 0.25
 """Seconds that an address has before the next one is tried as well (RFC 8305, 5 and 8)."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nornmail.backoff import ServerBackoff
 from nornmail.clock import Clock
 from nornmail.errors import (
     AuthenticationFailed,
@@ -38,6 +37,7 @@ from nornmail.outbox.results import (
 )
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
 from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Quota, Recipient
+from nornmail.retry import ServerBackoff
 from nornmail.settings.fields import SENT_DAYS
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nornmail.backoff import STALLED_INTERVALS, ServerBackoff
-from nornmail.clock import utc_datetime
+from nornmail.clock import Waker, utc_datetime
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -27,7 +26,7 @@ from nornmail.poller.cycle import PollCycle
 from nornmail.poller.status import PollerState, PollStats
 from nornmail.poller.threads import FairLock, SyncRequest, SyncRequests
 from nornmail.poller.wait import Wait
-from nornmail.waker import Waker
+from nornmail.retry import STALLED_INTERVALS, ServerBackoff
 
 if TYPE_CHECKING:
     from nornmail.events import PollFailed

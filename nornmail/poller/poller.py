@@ -19,8 +19,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from nornmail.backoff import STALLED_INTERVALS
-from nornmail.clock import Clock, SystemClock, system_random, utc_datetime
+from nornmail.clock import Clock, SystemClock, Waker, system_random, utc_datetime
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
@@ -38,7 +37,7 @@ from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests, stopped_b
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
-from nornmail.retry import RetryPolicy
+from nornmail.retry import STALLED_INTERVALS, RetryPolicy
 from nornmail.settings.fields import check_retention, read_environment
 from nornmail.settings.imap import (
     ImapSettings,
@@ -50,7 +49,6 @@ from nornmail.settings.imap import (
 )
 from nornmail.stores import DEFAULT_STATE, open_store
 from nornmail.stores.protocol import StateStore
-from nornmail.waker import Waker
 
 if TYPE_CHECKING:
     from nornmail.events import OnEvent
@@ -420,7 +418,7 @@ class Poller:
         """Poll until :meth:`stop` is called, at ``poll_interval``, whatever the server does.
 
         A connection that fails is made again with exponential backoff up to five minutes, and each
-        other kind of trouble has a wait of its own (:class:`~nornmail.backoff.ServerBackoff`). The
+        other kind of trouble has a wait of its own (:class:`~nornmail.retry.ServerBackoff`). The
         connection and the lease are given back at the end.
 
         Args:

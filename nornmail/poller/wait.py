@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from nornmail.backoff import backoff
+from nornmail.clock import Waker
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.poller.status import Context
-from nornmail.waker import Waker
+from nornmail.retry import backoff
 
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection

@@ -8,14 +8,13 @@ from functools import partial
 
 import pytest
 
-from nornmail.clock import SystemClock
+from nornmail.clock import SystemClock, Waker
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap.connection import Connection
 from nornmail.imap.idle import DONE_TIMEOUT, IDLE_LINE
 from nornmail.imap.limits import Limits
 from nornmail.settings.imap import ImapSettings
 from nornmail.testing import MailServer, faults
-from nornmail.waker import Waker
 from tests.imap.fake import Answer, FakeClock, FakeSocket, connection
 from tests.support.table import table
 

@@ -15,7 +15,7 @@ from nornmail.message.dates import parse_date
 from nornmail.message.headers import message_ids
 from nornmail.message.limits import MAX_FILENAME_BYTES
 from nornmail.message.message import parse_message
-from nornmail.message.parameters import parse_content_type, parse_disposition
+from nornmail.message.parser import parse_content_type, parse_disposition
 from tests.message.reading import mail
 from tests.support.table import table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.message.message import parse_message
-from nornmail.message.parameters import parse_content_type, parse_disposition
+from nornmail.message.parser import parse_content_type, parse_disposition
 from nornmail.message.transfer_encoding import decode_transfer, encoding_of
 from tests.message.reading import mail
 from tests.support.table import table

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from nornmail.backoff import backoff
 from nornmail.errors import ConfigurationError
 from nornmail.model import Digest, Entry, EntryKey, Epoch, State
 from nornmail.poller.decisions import (
@@ -25,7 +24,7 @@ from nornmail.poller.decisions import (
     one_for_each,
     recognise,
 )
-from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, is_due, until_due
+from nornmail.retry import REASON_LENGTH, RetryPolicy, after_failure, backoff, is_due, until_due
 from tests.support.table import table
 
 EPOCH = Epoch(number=1, uid_validity=7, boundary=1, matched=True, begun_at=0.0)

@@ -13,8 +13,7 @@ from typing import Final
 
 from nornmail.html.document import visible_text
 from nornmail.html.tree import Element
-from nornmail.message.quotes.attribution import is_strong
-from nornmail.message.quotes.headings import begins_forward, block_end, is_forward
+from nornmail.message.quotes.attribution import begins_forward, block_end, is_forward, is_strong
 from nornmail.message.quotes.lines import MAX_MARK_CHARS, plain
 
 _CONTAINERS: Final = frozenset(

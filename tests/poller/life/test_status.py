@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nornmail import Message, NornmailError, Poller
-from nornmail.backoff import STALLED_INTERVALS
 from nornmail.clock import utc_datetime
 from nornmail.events import (
     AuthFailed,
@@ -28,7 +27,7 @@ from nornmail.events import (
 from nornmail.model import Lease, MailboxKey, Watermark
 from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.status import PollerState
-from nornmail.retry import OUTAGE_AFTER
+from nornmail.retry import OUTAGE_AFTER, STALLED_INTERVALS
 from nornmail.testing.imap.faults import Answer, Call, RejectLogin
 from tests.poller.life.harness import INTERVAL, SECONDS, Gate, Life
 

@@ -8,10 +8,10 @@ from typing import cast
 
 import pytest
 
+from nornmail.clock import Waker
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.imap.connection import Connection
 from nornmail.poller.wait import HASTY_CALLS, HASTY_PAUSE, LOST_IDLES, MISTRUST, Wait
-from nornmail.waker import Waker
 from tests.support.clock import FakeClock
 from tests.support.poller import context
 

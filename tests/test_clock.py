@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nornmail.clock import SystemClock
-from nornmail.waker import Waker
+from nornmail.clock import SystemClock, Waker
 
 LONG = 600.0
 """Seconds that no test can wait for."""

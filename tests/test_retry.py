@@ -6,13 +6,6 @@ import random
 
 import pytest
 
-from nornmail.backoff import (
-    THROTTLE_WAITS,
-    ServerBackoff,
-    rejected_wait,
-    slowed_interval,
-    throttled_wait,
-)
 from nornmail.errors import (
     AuthenticationFailed,
     CommandRefused,
@@ -21,6 +14,13 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.imap.errors import THROTTLES
+from nornmail.retry import (
+    THROTTLE_WAITS,
+    ServerBackoff,
+    rejected_wait,
+    slowed_interval,
+    throttled_wait,
+)
 from tests.support.table import table
 
 DAY = 86_400.0
