@@ -71,6 +71,7 @@ LIMITED = (
     "settings.fields",
     "settings.smtp",
     "poller.poller",
+    "poller.actions",
     "poller.handler",
     "poller.loop",
     "poller.cycle",

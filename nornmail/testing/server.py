@@ -19,7 +19,7 @@ from nornmail.testing.imap.session import COMMANDS, Session
 from nornmail.testing.mailbox import FixedAttributes, Mailbox, StoredMessage
 from nornmail.testing.service import Service
 from nornmail.testing.smtp.delivery import SentMessage
-from nornmail.testing.smtp.server import SmtpSecurity, SmtpServer
+from nornmail.testing.smtp.session import SmtpSecurity, SmtpServer
 from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
 from nornmail.testing.vendors import profile_of
 

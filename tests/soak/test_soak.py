@@ -17,7 +17,7 @@ import pytest
 
 from nornmail import SqliteStateStore
 from nornmail.model import State
-from nornmail.testing import MailServer, Proxy, transcript
+from nornmail.testing import MailServer, Proxy, connection
 from tests.soak.leftovers import as_if_alone, blocks, logged, nothing_left_over, resident
 from tests.soak.shores import BehindProxy, Embedded, Shore
 from tests.soak.soak import Soak
@@ -85,7 +85,7 @@ def soak(shore: Shore, path: Path, seconds: float) -> str:
 
 @pytest.fixture
 def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded]:
-    monkeypatch.setattr(transcript, "TRANSCRIPT_LIMIT", TRANSCRIPT)
+    monkeypatch.setattr(connection, "TRANSCRIPT_LIMIT", TRANSCRIPT)
     with nothing_left_over(), MailServer() as server:
         monkeypatch.setattr(server._state, "commands", deque(maxlen=COMMANDS))
         yield Embedded(server, USER, PASSWORD)

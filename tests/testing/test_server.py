@@ -62,7 +62,7 @@ def test_an_smtp_port_that_cannot_be_had_leaves_nothing_behind(
         raise OSError("no port")
 
     before = set(threading.enumerate())
-    monkeypatch.setattr("nornmail.testing.smtp.server.SmtpServer.start", refuse)
+    monkeypatch.setattr("nornmail.testing.smtp.session.SmtpServer.start", refuse)
     with pytest.raises(OSError, match="no port"):
         MailServer().start()
     assert set(threading.enumerate()) == before

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from nornmail.testing.imap.fetch import parse_section, section_of
+from nornmail.testing.imap.fetch import parse_section, render_envelope, render_structure, section_of
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
 from nornmail.testing.imap.mime_parts import MAX_DEPTH, MAX_PARTS, Part, parse_parts
-from nornmail.testing.imap.structure import render_envelope, render_structure
 from tests.support.table import table
 from tests.testing.odd_addresses import ADDRESSES
 from tests.testing.odd_letters import CONTENT_TYPES, FIELDS, TREES

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from nornmail.testing import sasl
-from nornmail.testing.accounts import Account
-from nornmail.testing.connection import Dropped
+from nornmail.testing.accounts import (
+    BEARERS,
+    MAX_SASL_LINE,
+    TOKEN_REFUSED,
+    Account,
+    bearer_credentials,
+    decode_sasl,
+    encode_sasl,
+    plain_credentials,
+)
+from nornmail.testing.connection import HIDDEN, Dropped
 from nornmail.testing.imap.client import Client, Command, No
 from nornmail.testing.imap.faults import RejectLogin
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
-from nornmail.testing.sasl import MAX_SASL_LINE
-from nornmail.testing.transcript import HIDDEN
 
-_FINAL_RESPONSES = {"XOAUTH2": b"", "OAUTHBEARER": sasl.encoded(b"\x01")}
+_FINAL_RESPONSES = {"XOAUTH2": b"", "OAUTHBEARER": encode_sasl(b"\x01")}
 """The client's answers to the challenge in which a token is refused."""
 
 _NOT_ALLOWED = "[AUTHENTICATIONFAILED] Authentication failed."
@@ -107,7 +113,7 @@ def authenticate(client: Client, _: bytes, cursor: Cursor) -> str:
 
 
 def _take_plain(client: Client, _: str, initial: bytes | None) -> str:
-    credentials = sasl.plain_credentials(_response(client, b"", initial))
+    credentials = plain_credentials(_response(client, b"", initial))
     if credentials is None:
         raise No(_NOT_ALLOWED)
     return _log_in(client, *credentials)
@@ -122,7 +128,7 @@ def _take_login(client: Client, _: str, initial: bytes | None) -> str:
 def _response(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
     """The client's response: the initial one, or else the answer to a challenge."""
     if initial is None:
-        client.conn.write(b"+ " + sasl.encoded(challenge) + b"\r\n")
+        client.conn.write(b"+ " + encode_sasl(challenge) + b"\r\n")
         client.conn.flush()
         initial = client.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
         if initial == b"*":
@@ -130,19 +136,19 @@ def _response(client: Client, challenge: bytes, initial: bytes | None = None) ->
     if initial == b"=":
         return b""  # an empty initial answer (RFC 4959, section 3)
     try:
-        return sasl.decoded(initial)
+        return decode_sasl(initial)
     except ValueError as error:
         raise BadSyntax("not base64") from error
 
 
 def _take_token(client: Client, mechanism: str, initial: bytes | None) -> str:
     """Log in with a token. A refusal comes in a challenge first, which the client answers."""
-    credentials = sasl.bearer_credentials(mechanism, _response(client, b"", initial))
+    credentials = bearer_credentials(mechanism, _response(client, b"", initial))
     rejected = client.state.take(RejectLogin, lambda _: True)
     account = None if rejected else client.state.check_token(credentials)
     if account is not None:
         return _welcome(client, account)
-    client.conn.write(b"+ " + sasl.encoded(sasl.TOKEN_REFUSED) + b"\r\n")
+    client.conn.write(b"+ " + encode_sasl(TOKEN_REFUSED) + b"\r\n")
     client.conn.flush()
     if client.conn.read_line(MAX_SASL_LINE) != _FINAL_RESPONSES[mechanism]:
         raise BadSyntax("Invalid SASL argument")
@@ -184,7 +190,7 @@ def _welcome(client: Client, account: Account) -> str:
 _MECHANISMS = {
     "PLAIN": _take_plain,
     "LOGIN": _take_login,
-    **dict.fromkeys(sasl.BEARERS, _take_token),
+    **dict.fromkeys(BEARERS, _take_token),
 }
 
 COMMANDS = {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 
+from nornmail.testing.imap.client import View
 from nornmail.testing.imap.grammar import MONTHS, BadSyntax, Cursor, Ranges, render_set
-from nornmail.testing.imap.mailbox_view import View
 from nornmail.testing.imap.mime_parts import (
     Field,
     Part,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from nornmail.testing.connection import Dropped, LineTooLong
-from nornmail.testing.imap import idle, listing, login, mailboxes, selected
+from nornmail.testing.connection import HIDDEN, Dropped, LineTooLong, carries_secret, without_secret
+from nornmail.testing.imap import login, mailboxes, selected
 from nornmail.testing.imap.client import Client, Command, No
 from nornmail.testing.imap.fault_injection import arrange
 from nornmail.testing.imap.faults import CutTotal, Greeting, PreAuth
 from nornmail.testing.imap.grammar import BadSyntax, Cursor
-from nornmail.testing.transcript import HIDDEN, carries_secret, without_secret
 
 COMMANDS: dict[str, Command] = {
     **login.COMMANDS,
     **mailboxes.COMMANDS,
-    **listing.COMMANDS,
     **selected.COMMANDS,
-    **idle.COMMANDS,
 }
 """Every command, by its upper-case name."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from nornmail.testing.connection import AnswerShape, Connection, LineTooLong
+from nornmail.testing.accounts import MAX_SASL_LINE
+from nornmail.testing.connection import HIDDEN, AnswerShape, Connection, LineTooLong
 from nornmail.testing.mailbox import FixedAttributes
-from nornmail.testing.sasl import MAX_SASL_LINE
 from nornmail.testing.smtp.delivery import Transaction
 from nornmail.testing.smtp.faults import Strip
 from nornmail.testing.smtp.grammar import Refused
 from nornmail.testing.state import ServerState
-from nornmail.testing.transcript import HIDDEN
 
 DEFAULT_EXTENSIONS = frozenset(
     {

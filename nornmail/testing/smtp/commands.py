@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nornmail.testing import sasl
-from nornmail.testing.accounts import Account
+from nornmail.testing.accounts import (
+    BEARERS,
+    TOKEN_REFUSED,
+    Account,
+    bearer_credentials,
+    decode_sasl,
+    encode_sasl,
+    plain_credentials,
+)
 from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.delivery import Transaction, addressee, is_local
 from nornmail.testing.smtp.grammar import Path, Refused, Reply, parse_path
@@ -49,7 +56,7 @@ def _check_allowed(client: Client) -> None:
 
 def _plain(client: Client, first: bytes | None) -> Account | None:
     message = _challenge(client, b"") if first is None else first
-    credentials = sasl.plain_credentials(message)
+    credentials = plain_credentials(message)
     return client.state.check_password(*credentials) if credentials else None
 
 
@@ -64,9 +71,9 @@ def _bearer(mechanism: str) -> Mechanism:
 
     def log_in(client: Client, first: bytes | None) -> Account | None:
         message = _challenge(client, b"") if first is None else first
-        account = client.state.check_token(sasl.bearer_credentials(mechanism, message))
+        account = client.state.check_token(bearer_credentials(mechanism, message))
         if account is None:
-            _challenge(client, sasl.TOKEN_REFUSED)
+            _challenge(client, TOKEN_REFUSED)
         return account
 
     return log_in
@@ -75,13 +82,13 @@ def _bearer(mechanism: str) -> Mechanism:
 _MECHANISMS: dict[str, Mechanism] = {
     "PLAIN": _plain,
     "LOGIN": _login,
-    **{mechanism: _bearer(mechanism) for mechanism in sasl.BEARERS},
+    **{mechanism: _bearer(mechanism) for mechanism in BEARERS},
 }
 
 
 def _challenge(client: Client, challenge: bytes) -> bytes:
     """Ask the client for its next response (RFC 4954, 4)."""
-    line = client.ask(b"334 " + sasl.encoded(challenge) + b"\r\n")
+    line = client.ask(b"334 " + encode_sasl(challenge) + b"\r\n")
     if line == b"*":
         raise Refused(501, "5.7.0", "Authentication cancelled")
     return _decoded(line)
@@ -89,7 +96,7 @@ def _challenge(client: Client, challenge: bytes) -> bytes:
 
 def _decoded(line: bytes) -> bytes:
     try:
-        return sasl.decoded(line)
+        return decode_sasl(line)
     except ValueError as error:
         raise Refused(501, "5.5.2", "Not base64") from error
 

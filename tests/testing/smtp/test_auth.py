@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nornmail.testing import MailServer, smtp_faults
-from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.accounts import MAX_SASL_LINE
 from tests.testing.smtp.raw import (
     OAUTHBEARER,
     PASSWORD,

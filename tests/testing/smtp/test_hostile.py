@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.sasl import MAX_SASL_LINE
+from nornmail.testing.accounts import MAX_SASL_LINE
 from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PLAIN, RawClient
 
