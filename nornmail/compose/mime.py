@@ -16,7 +16,9 @@ _BOUNDARY_DIGITS: Final = 24
 """Hexadecimal digits of a boundary: 96 bits cannot be guessed."""
 
 
-_ENCODED_AT_ONCE: Final = 57 * 4_096
+_LINE_OCTETS: Final = 57
+"""Octets of a file on one line of base64: 76 characters (RFC 2045, 6.8)."""
+_ENCODED_AT_ONCE: Final = _LINE_OCTETS * 1_024
 """Octets of a file that are encoded at a time: whole lines of base64."""
 
 
@@ -35,6 +37,11 @@ class Base64:
         for start in range(0, len(self.octets), _ENCODED_AT_ONCE):
             yield base64_lines(self.octets[start : start + _ENCODED_AT_ONCE])
 
+    def __len__(self) -> int:
+        """The octets of these lines."""
+        lines, rest = divmod(len(self.octets), _LINE_OCTETS)
+        return lines * 78 + (-(-rest // 3) * 4 + 2 if rest else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -47,6 +54,11 @@ class Entity:
 
     fields: tuple[bytes, ...]
     body: tuple[bytes | Base64, ...]
+
+    @property
+    def size(self) -> int:
+        """The octets of the body."""
+        return sum(map(len, self.body))
 
     def write(self, file: BinaryIO) -> None:
         """Write the body."""

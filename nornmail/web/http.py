@@ -33,7 +33,7 @@ LEAST_CONTENT = 1024
 """Characters of base64 from which a file is decoded before the JSON around it is read."""
 MAX_JSON = 2 * 1024 * 1024
 """Octets of a body without such files: JSON takes several times as much memory."""
-DECODED_AT_ONCE = 1024 * 1024
+DECODED_AT_ONCE = 128 * 1024
 """Characters of base64 that are decoded at once."""
 MOST_FIELDS = 100
 """Fields of a query; no resource knows more than five."""
@@ -207,12 +207,6 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
         files: dict[str, bytes] = {}
         if len(octets) > LEAST_CONTENT:
             octets = _without_files(octets, files)
-        if len(octets) > MAX_JSON:
-            raise HTTPError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body may have at most {MAX_JSON:,} octets besides its attachments; one whose "
-                "content is not base64 (RFC 4648, section 4, with its padding) counts",
-            )
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         value = json.loads(text, object_hook=lambda item: _with_files(item, files))
     except (ValueError, RecursionError) as error:
@@ -235,8 +229,13 @@ _LONGEST_ESCAPE = 6
 
 
 def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
-    """The body with a name instead of each large file in base64; ``files`` gets them by name."""
-    rest, end = bytearray(), 0
+    """The body with a name instead of each large file in base64; ``files`` gets them by name.
+
+    Raises:
+        HTTPError: what is left is too large.
+    """
+    spans: list[tuple[int, int, str]] = []
+    left = len(octets)
     # No sender can know the name beforehand.
     secret = secrets.token_hex(16)
     for match in _CONTENT.finditer(octets):
@@ -247,6 +246,16 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
             continue
         name = f"{secret}/{len(files)}"
         files[name] = content
+        spans.append((start, stop, name))
+        left -= stop - start
+    if left > MAX_JSON:
+        raise HTTPError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body may have at most {MAX_JSON:,} octets besides its attachments; one whose "
+            "content is not base64 (RFC 4648, section 4, with its padding) counts",
+        )
+    rest, end = bytearray(), 0
+    for start, stop, name in spans:
         rest += memoryview(octets)[end:start]
         rest += name.encode("ascii")
         end = stop
@@ -256,7 +265,8 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
 
 def _decoded(text: memoryview) -> bytes | None:
     """The octets of base64 within a JSON string; ``None`` where it is not base64."""
-    file = BytesIO()  # which gives its octets away without a copy
+    # All of it at once, since a buffer that grows is copied; it gives its octets away without.
+    file = BytesIO(bytes(len(text) * 3 // 4 + 3))
     rest, ended = b"", False
     for start in range(0, len(text), DECODED_AT_ONCE):
         piece = rest + bytes(text[start : start + DECODED_AT_ONCE])
@@ -274,6 +284,7 @@ def _decoded(text: memoryview) -> bytes | None:
         if ended and whole:
             return None
         ended = clean[:whole].endswith(b"=")
+    file.truncate()
     return file.getvalue()
 
 
@@ -313,9 +324,11 @@ def _read_body(environ: Mapping[str, Any], max_body: int) -> bytearray:
 
 def _read(stream: Any, most: int) -> bytearray:
     """As many octets, or all up to the end of the stream, without a second copy."""
-    body = bytearray()
-    while len(body) < most and (chunk := stream.read(min(CHUNK, most - len(body)))):
-        body += chunk
+    body, end = bytearray(most), 0
+    while end < most and (chunk := stream.read(min(CHUNK, most - end))):
+        memoryview(body)[end : end + len(chunk)] = chunk
+        end += len(chunk)
+    del body[end:]
     return body
 
 
