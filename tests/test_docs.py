@@ -91,7 +91,7 @@ LIMITED = (
     "outbox.worker",
     "outbox.enqueue",
     "outbox.mailer",
-    "outbox.bounces",
+    "outbox.mailboxes",
     "outbox.admin",
     "compose.addresses",
     "compose.mime",

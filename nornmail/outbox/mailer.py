@@ -32,9 +32,8 @@ from nornmail.events import EventEmitter, OnEvent, OutboxBounced
 from nornmail.message.message import Message
 from nornmail.net.tls import Abort
 from nornmail.outbox import registry
-from nornmail.outbox.bounces import note_bounce
 from nornmail.outbox.enqueue import Approval, Enqueuer
-from nornmail.outbox.mailboxes import Drafts, SentMail
+from nornmail.outbox.mailboxes import Drafts, SentMail, note_bounce
 from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.results import (
     STUCK,

@@ -136,7 +136,7 @@ class StoreMailers:
                 self._outboxes = self._store.outboxes()
             if not self._outboxes:
                 return []
-            from nornmail.outbox.bounces import note_bounce
+            from nornmail.outbox.mailboxes import note_bounce
 
             return note_bounce(self._store, self._outboxes, message, now=self._clock.wall())
         except StoreError as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller, PollerGroup, Status
 from nornmail.web.accounts import Accounts
-from nornmail.web.dead import DeadLetterResources
 from nornmail.web.http import (
     BodyBudget,
     HTTPError,
@@ -23,7 +22,7 @@ from nornmail.web.http import (
     reason_phrase,
 )
 from nornmail.web.inboxes import Inboxes
-from nornmail.web.messages import Messages
+from nornmail.web.messages import DeadLetterResources, Messages
 from nornmail.web.metrics import CONTENT_TYPE, Metrics
 from nornmail.web.openapi import OPERATIONS, SCHEMAS, Operation, document
 
