@@ -56,9 +56,8 @@ if TYPE_CHECKING:
     from nornmail.errors import StoreError as StoreError
     from nornmail.errors import Throttled as Throttled
     from nornmail.imap.sent_mailbox import SentMailbox as SentMailbox
-    from nornmail.login import OAuthLogin as OAuthLogin
     from nornmail.message.addresses import Address as Address
-    from nornmail.message.attachment import Attachment as Attachment
+    from nornmail.message.attachments import Attachment as Attachment
     from nornmail.message.message import Message as Message
     from nornmail.message.message import parse_message as parse_message
     from nornmail.model import Inbox as Inbox
@@ -66,12 +65,13 @@ if TYPE_CHECKING:
     from nornmail.model import MessageRef as MessageRef
     from nornmail.net.diagnose import Check as Check
     from nornmail.net.oauth import OAuthTokens as OAuthTokens
+    from nornmail.oauth_login import OAuthLogin as OAuthLogin
     from nornmail.outbox.admin import Outbox as Outbox
     from nornmail.outbox.admin import OutboxMessage as OutboxMessage
     from nornmail.outbox.mailer import Mailer as Mailer
-    from nornmail.outbox.results import MailerStatus as MailerStatus
-    from nornmail.outbox.results import OutgoingMessage as OutgoingMessage
-    from nornmail.outbox.results import SendResult as SendResult
+    from nornmail.outbox.status import MailerStatus as MailerStatus
+    from nornmail.outbox.status import OutgoingMessage as OutgoingMessage
+    from nornmail.outbox.status import SendResult as SendResult
     from nornmail.outbox.transitions import SendLimits as SendLimits
     from nornmail.poller.dead_letters import DeadLetter as DeadLetter
     from nornmail.poller.dead_letters import DeadLetters as DeadLetters
@@ -106,16 +106,16 @@ _HOMES = {
         "SendingDisabled StoreError Throttled"
     ),
     "imap.sent_mailbox": "SentMailbox",
-    "login": "OAuthLogin",
+    "oauth_login": "OAuthLogin",
     "message.addresses": "Address",
-    "message.attachment": "Attachment",
+    "message.attachments": "Attachment",
     "message.message": "Message parse_message",
     "model": "Inbox InboxRecord MessageRef",
     "net.diagnose": "Check",
     "net.oauth": "OAuthTokens",
     "outbox.admin": "Outbox OutboxMessage",
     "outbox.mailer": "Mailer",
-    "outbox.results": "MailerStatus OutgoingMessage SendResult",
+    "outbox.status": "MailerStatus OutgoingMessage SendResult",
     "outbox.transitions": "SendLimits",
     "poller.dead_letters": "DeadLetter DeadLetters",
     "poller.group": "PollerGroup",

@@ -207,7 +207,7 @@ class SendFailed(NornmailError):
     """A message that was to be sent at once was refused for all recipients; it is not tried again.
 
     Attributes:
-        result: a :class:`~nornmail.outbox.results.SendResult`, with each recipient's answer.
+        result: a :class:`~nornmail.outbox.status.SendResult`, with each recipient's answer.
     """
 
     def __init__(self, text: str, result: Any) -> None:
@@ -219,7 +219,7 @@ class SendUnknown(NornmailError):
     """The connection was lost when the message may have been accepted: a retry may double it.
 
     Attributes:
-        result: a :class:`~nornmail.outbox.results.SendResult`.
+        result: a :class:`~nornmail.outbox.status.SendResult`.
     """
 
     def __init__(self, text: str, result: Any) -> None:

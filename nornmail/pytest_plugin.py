@@ -67,7 +67,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
     """Add the transcript of each server among the fixtures of a failed test to its report."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
-    module = sys.modules.get("nornmail.testing.server")
+    module = sys.modules.get("nornmail.testing.mail_server")
     if module is None:
         return
     fixtures = getattr(item, "funcargs", None) or {}

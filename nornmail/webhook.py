@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from nornmail._version import __version__
 from nornmail.errors import ConfigurationError, Defer, NornmailError, Reject
 from nornmail.message.message import Message
-from nornmail.net.https import Answer, HttpRequest, exchange
+from nornmail.net.http_client import Answer, HttpRequest, exchange
 
 WEBHOOK_SECONDS: Final = 30.0
 """Deadline of a whole exchange: a receiver that needs longer answers first and works later."""

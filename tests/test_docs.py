@@ -34,7 +34,7 @@ from nornmail.compose.compose import Draft
 from nornmail.compose.policy import REFUSALS
 from nornmail.message.automatic import KINDS
 from nornmail.model import TRANSITIONS, State
-from nornmail.outbox.results import MailerState
+from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QUEUE_TRANSITIONS, QueueState
 from nornmail.poller.status import PollerState, Status
 from nornmail.stores.postgres import LEASE_SECONDS
@@ -106,13 +106,13 @@ LIMITED = (
     "net.redact",
     "net.sasl",
     "net.oauth",
-    "login",
+    "oauth_login",
     "net.tls",
     "smtp.wire",
     "web.application",
     "web.http",
     "web.inboxes",
-    "web.messages",
+    "web.outbox",
     "html.limits",
 )
 """The modules of which every number is on the page of limits."""

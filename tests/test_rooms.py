@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "context", "clock"},
     "stores": _VALUES | {"outgoing", "clock", "locks"},
-    "login": {"errors", "clock", "settings", "net"},
+    "oauth_login": {"errors", "clock", "settings", "net"},
     "diagnostics": _VALUES
     | {"compose", "net", "settings", "imap", "smtp", "stores", "message", "poller"},
     "webhook": {"errors", "message", "net", "_version"},
@@ -146,7 +148,9 @@ def test_no_room_knows_what_it_may_not() -> None:
         pytest.param("imap/__init__.py", "from ..stores import base", id="relative in a package"),
         pytest.param("imap/wire.py", "from .. import poller", id="a relative import of a room"),
         pytest.param("errors.py", "def f():\n    import nornmail.model", id="within a function"),
-        pytest.param("testing/server.py", "from nornmail.imap import wire", id="a shared parser"),
+        pytest.param(
+            "testing/mail_server.py", "from nornmail.imap import wire", id="a shared parser"
+        ),
         pytest.param("cli.py", "from nornmail.stores import base", id="past the public names"),
         pytest.param(
             "poller/poller.py", "from nornmail.testing import x", id="the poller in a test kit"
@@ -168,7 +172,9 @@ def test_an_offence_is_seen(path: str, source: str) -> None:
         pytest.param("imap/wire.py", "from .responses import x", id="its own folder, relatively"),
         pytest.param("imap/wire.py", "from nornmail.model import x", id="a room it may know"),
         pytest.param("cli.py", "from nornmail import Poller", id="a public name"),
-        pytest.param("cli.py", "import nornmail.testing.server", id="the test kit from the cli"),
+        pytest.param(
+            "cli.py", "import nornmail.testing.mail_server", id="the test kit from the cli"
+        ),
         pytest.param(
             "poller/poller.py", "from nornmail import stores", id="the poller and its stores"
         ),
@@ -231,3 +237,57 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 )
 def test_a_circle_is_seen(graph: dict[str, set[str]], found: list[str]) -> None:
     assert circles(graph) == found
+
+
+ONE_MEANING = {
+    # Both protocols have it.
+    "connection", "diagnose", "errors", "limits", "login", "wire", "session",
+    # The test server has the counterpart of the client's file.
+    "client", "fetch", "mailboxes", "oauth", "transaction", "faults", "grammar",
+    # It is read here, and written there.
+    "addresses", "attachments", "headers",
+    # The poller's and the mailer's; a command, a resource or a file of it.
+    "accounts", "inboxes", "outbox", "status",
+}  # fmt: skip
+"""Names that several modules have, with one meaning."""
+SMALL, ONE_SMALL_IN = 60, 8
+"""Lines below which a file is small, and of how many files one may be."""
+MOST_FILES = 215
+
+
+def differ_by_a_letter(a: str, b: str) -> bool:
+    """Whether one letter is another one, or is missing."""
+    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
+    at = next((i for i, char in enumerate(shorter) if char != longer[i]), len(shorter))
+    return a != b and longer[at + 1 :] == shorter[at + len(shorter) + 1 - len(longer) :]
+
+
+@table(
+    ("a", "b", "similar"),
+    [
+        pytest.param("line", "lines", True, id="a letter more"),
+        pytest.param("http", "https", True, id="a letter less"),
+        pytest.param("handing", "handling", True, id="a letter within"),
+        pytest.param("readers", "headers", True, id="another letter"),
+        pytest.param("wire", "wire", False, id="the same name"),
+        pytest.param("worker", "worker_pool", False, id="a word more"),
+        pytest.param("status", "state", False, id="two letters"),
+    ],
+)
+def test_names_that_differ_by_a_letter_are_seen(a: str, b: str, similar: bool) -> None:
+    assert differ_by_a_letter(a, b) is similar
+    assert differ_by_a_letter(b, a) is similar
+
+
+def test_each_module_has_a_name_of_its_own() -> None:
+    names = [file.stem for file in package_directory().rglob("[!_]*.py")]
+    several = {name for name, count in Counter(names).items() if count > 1}
+    assert several == ONE_MEANING
+    pairs = combinations(sorted(set(names)), 2)
+    assert not [pair for pair in pairs if differ_by_a_letter(*pair)]
+
+
+def test_files_are_few_and_few_of_them_are_small() -> None:
+    sizes = [file.read_bytes().count(b"\n") for file in package_directory().rglob("*.py")]
+    assert len(sizes) <= MOST_FILES
+    assert sum(size < SMALL for size in sizes) <= len(sizes) / ONE_SMALL_IN

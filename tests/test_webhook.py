@@ -30,7 +30,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.cli import main
-from nornmail.net.https import Answer, exchange
+from nornmail.net.http_client import Answer, exchange
 from nornmail.testing import MailServer
 from nornmail.webhook import check_answer, is_public, retry_seconds, signed_headers
 from tests.support.clock import FakeClock

@@ -16,7 +16,7 @@ from nornmail.compose.addresses import NOT_IN_A_LINE
 from nornmail.compose.headers import parameterised, structured
 from nornmail.compose.mime import Base64, Entity
 from nornmail.errors import ComposeError
-from nornmail.message.attachment import Attachment
+from nornmail.message.attachments import Attachment
 from nornmail.message.parser import parse_content_type
 from nornmail.outgoing import check_line_endings
 

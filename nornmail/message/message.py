@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 from nornmail.defects import Defects
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.attachment import Attachment, write_new
+from nornmail.message.attachments import Attachment, write_new
 from nornmail.message.body import Body, find_body
 from nornmail.message.headers import (
     Headers,

@@ -16,7 +16,7 @@ from typing import Final
 
 from nornmail.html.invisible_characters import without_invisible
 from nornmail.message.addresses import Address
-from nornmail.message.attachment import Attachment
+from nornmail.message.attachments import Attachment
 from nornmail.message.automatic import Automatic
 
 _MAX_VALUE_CHARS: Final = 300

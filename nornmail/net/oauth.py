@@ -22,7 +22,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
-from nornmail.net.https import HttpRequest, exchange
+from nornmail.net.http_client import HttpRequest, exchange
 from nornmail.net.redact import Redactor, error_text, map_exceptions
 
 log = logging.getLogger("nornmail.oauth")

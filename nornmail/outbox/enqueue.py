@@ -29,7 +29,7 @@ from nornmail.errors import (
 from nornmail.events import Event, outbox_event
 from nornmail.message.addresses import Address, comparable
 from nornmail.message.message import Message
-from nornmail.outbox.results import OutgoingMessage, SendResult, result_of
+from nornmail.outbox.status import OutgoingMessage, SendResult, result_of
 from nornmail.outbox.transitions import CLOCK_SLACK, DAY, HOUR
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient

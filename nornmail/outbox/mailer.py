@@ -35,7 +35,7 @@ from nornmail.outbox import registry
 from nornmail.outbox.enqueue import Approval, Enqueuer
 from nornmail.outbox.mailboxes import Drafts, SentMail, note_bounce
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.results import (
+from nornmail.outbox.status import (
     STUCK,
     BeforeSend,
     MailerStatus,
@@ -132,7 +132,7 @@ class Mailer:
         approval: ``"queue"`` holds every message until a person approves it
             (:meth:`~nornmail.outbox.admin.Outbox.approve`), ``"draft"`` saves it in the mailbox of
             drafts for a person to send, and a function of an
-            :class:`~nornmail.outbox.results.OutgoingMessage` returns one of these, or ``None``
+            :class:`~nornmail.outbox.status.OutgoingMessage` returns one of these, or ``None``
             for a message that goes out at once. It needs a store.
         before_send: called with the same before each attempt: True sends it, False (or
             ``raise Reject(why)``) makes it failed, and ``raise Defer(seconds)`` asks again later.

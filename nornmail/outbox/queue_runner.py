@@ -28,7 +28,7 @@ from nornmail.events import Event, outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
 from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_copy
-from nornmail.outbox.results import (
+from nornmail.outbox.status import (
     BeforeSend,
     MailerState,
     OutgoingMessage,

@@ -14,7 +14,7 @@ from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
 from nornmail.net.tls import Abort
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.results import MailerState, StatusTracker
+from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outgoing import QueuedMessage
 
 log = logging.getLogger("nornmail.outbox")

@@ -5,8 +5,8 @@ happens. What raises, what is rejected and what is deferred is kept with its byt
 from there, whatever becomes of the message on the server.
 
 With one worker the polling thread calls the handler itself. With several it claims and settles,
-and the threads of a :class:`~nornmail.poller.workers.WorkerPool` call the handlers: calls may be
-running from one poll to the next.
+and the threads of a :class:`~nornmail.poller.worker_pool.WorkerPool` call the handlers: calls may
+be running from one poll to the next.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
-from nornmail.poller.workers import Job, OrderBy, Schedule, WorkerPool, order_key
+from nornmail.poller.worker_pool import Job, OrderBy, Schedule, WorkerPool, order_key
 from nornmail.retry import (
     OUTAGE_AFTER,
     REASON_LENGTH,

@@ -36,7 +36,7 @@ from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Sta
 from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests, stopped_by
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
-from nornmail.poller.workers import OrderBy, Schedule, WorkerPool, check_order
+from nornmail.poller.worker_pool import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import STALLED_INTERVALS, RetryPolicy
 from nornmail.settings.fields import check_retention, read_environment
 from nornmail.settings.imap import (

@@ -26,22 +26,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nornmail.testing.imap import faults
+    from nornmail.testing.mail_server import MailServer
     from nornmail.testing.mailbox import MISSING, Mailbox, StoredMessage
     from nornmail.testing.oauth import OAuthServer
     from nornmail.testing.proxy import Proxy
-    from nornmail.testing.server import MailServer
     from nornmail.testing.smtp import faults as smtp_faults
-    from nornmail.testing.smtp.delivery import SentMessage
+    from nornmail.testing.smtp.transaction import SentMessage
     from nornmail.testing.vendors import VENDORS
 
 _HOMES = {
     "MISSING": "mailbox",
     "VENDORS": "vendors",
-    "MailServer": "server",
+    "MailServer": "mail_server",
     "Mailbox": "mailbox",
     "OAuthServer": "oauth",
     "Proxy": "proxy",
-    "SentMessage": "smtp.delivery",
+    "SentMessage": "smtp.transaction",
     "StoredMessage": "mailbox",
     "faults": "imap.faults",
     "smtp_faults": "smtp.faults",

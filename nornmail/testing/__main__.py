@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import threading
 
     from nornmail.testing.http_interface import HttpInterface
-    from nornmail.testing.server import MailServer
+    from nornmail.testing.mail_server import MailServer
 
     chosen = parser().parse_args(arguments)
     ended = threading.Event()

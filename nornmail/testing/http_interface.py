@@ -24,11 +24,11 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from nornmail.testing.accounts import Account
 from nornmail.testing.fault_plan import Fault, suggestion
 from nornmail.testing.imap import faults as imap_faults
+from nornmail.testing.mail_server import WAIT_SECONDS, MailServer
 from nornmail.testing.mailbox import StoredMessage
-from nornmail.testing.server import WAIT_SECONDS, MailServer
 from nornmail.testing.shown_mail import ShownMail, compose
 from nornmail.testing.smtp import faults as smtp_faults
-from nornmail.testing.smtp.delivery import SentMessage
+from nornmail.testing.smtp.transaction import SentMessage
 
 MAX_BODY = 40 * 1024 * 1024
 """Octets of a request: a message of 25 MiB in base64."""

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
-from nornmail.testing.server import MailServer
+from nornmail.testing.mail_server import MailServer
 
 BEARERS = ("XOAUTH2", "OAUTHBEARER")
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"

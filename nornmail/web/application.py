@@ -21,10 +21,10 @@ from nornmail.web.http import (
     read_request,
     reason_phrase,
 )
-from nornmail.web.inboxes import Inboxes
-from nornmail.web.messages import DeadLetterResources, Messages
+from nornmail.web.inboxes import DeadLetterResources, Inboxes
 from nornmail.web.metrics import CONTENT_TYPE, Metrics
 from nornmail.web.openapi import OPERATIONS, SCHEMAS, Operation, document
+from nornmail.web.outbox import Messages
 
 log = logging.getLogger("nornmail.web")
 

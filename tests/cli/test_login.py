@@ -18,7 +18,7 @@ from nornmail.net.oauth import read_record
 from nornmail.testing import MailServer, OAuthServer
 from tests.cli.support import USER, User, mail
 from tests.cli.test_serve import service
-from tests.test_login import redirect_of
+from tests.test_oauth_login import redirect_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "oauth2.md"
 COMMANDS = re.findall(r"^nornmail login .*$", PAGE.read_text("utf-8"), re.M)

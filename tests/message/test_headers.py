@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from nornmail.message.addresses import Address
-from nornmail.message.attachment import safe_filename
+from nornmail.message.attachments import safe_filename
 from nornmail.message.dates import parse_date
 from nornmail.message.headers import message_ids
 from nornmail.message.limits import MAX_FILENAME_BYTES

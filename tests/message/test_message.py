@@ -12,7 +12,7 @@ import pytest
 
 from nornmail.errors import MessageGone, NornmailError
 from nornmail.message.addresses import Address
-from nornmail.message.attachment import Attachment
+from nornmail.message.attachments import Attachment
 from nornmail.message.message import Message, parse_message
 from nornmail.model import MessageRef
 from tests.message.reading import mail, touch

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail.message.attachment import Attachment
+from nornmail.message.attachments import Attachment
 from nornmail.message.bounce import Bounce, FailedRecipient
 from nornmail.message.message import Message
 

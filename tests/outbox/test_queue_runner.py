@@ -24,7 +24,7 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import queue_runner, transitions
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.results import MailerState, StatusTracker
+from nornmail.outbox.status import MailerState, StatusTracker
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outgoing import (
     Envelope,

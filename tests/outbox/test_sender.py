@@ -24,7 +24,7 @@ from nornmail.errors import (
 )
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import queue_runner as queue_runner
-from nornmail.outbox.results import OutgoingMessage
+from nornmail.outbox.status import OutgoingMessage
 from nornmail.outbox.transitions import GIVE_UP_AFTER, SendLimits
 from nornmail.outgoing import Envelope, OperatorRequest, QueuedMessage, QueueState, RecipientStatus
 from nornmail.smtp.session import ASK_AFTER, CLOSE_AFTER

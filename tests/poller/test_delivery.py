@@ -21,7 +21,7 @@ from nornmail.poller.handler import MAX_OVERDUE, Outcome
 from nornmail.poller.inboxes import REMOVED
 from nornmail.poller.recognition import digest_of
 from nornmail.poller.status import PollStats
-from nornmail.poller.workers import Job, Schedule, WorkerPool
+from nornmail.poller.worker_pool import Job, Schedule, WorkerPool
 from tests.poller.mailbox import header, mail
 from tests.stores.support import record
 from tests.support.clock import FakeClock

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nornmail import ConfigurationError, parse_message
-from nornmail.poller.workers import Schedule, check_order, order_key
+from nornmail.poller.worker_pool import Schedule, check_order, order_key
 from nornmail.settings.imap import MAX_WORKERS, check_workers
 from tests.support.table import table
 

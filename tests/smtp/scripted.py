@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nornmail.clock import SystemClock
 from nornmail.settings.smtp import SmtpSettings
-from nornmail.testing.server import CA_FILE, CERTIFICATE_FILES
+from nornmail.testing.mail_server import CA_FILE, CERTIFICATE_FILES
 
 HOST: Final = "127.0.0.1"
 SECONDS: Final = 5.0

@@ -15,7 +15,7 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from nornmail.testing import Proxy
-from nornmail.testing.server import CA_FILE, CERTIFICATE_FILES
+from nornmail.testing.mail_server import CA_FILE, CERTIFICATE_FILES
 from nornmail.testing.service import Listener
 
 HOST = "127.0.0.1"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from nornmail.testing import MailServer, Proxy
-from nornmail.testing.server import CERTIFICATE_FILES
+from nornmail.testing.mail_server import CERTIFICATE_FILES
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 
 LOGIN = f'LOGIN {USER} "{PASSWORD}"'.encode()

@@ -16,7 +16,7 @@ from nornmail.testing.__main__ import parser
 from nornmail.testing.accounts import MAX_SASL_LINE
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.http_interface import RESOURCES
-from nornmail.testing.server import WAIT_SECONDS
+from nornmail.testing.mail_server import WAIT_SECONDS
 from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpSettings
 from nornmail.testing.smtp.session import MAX_COMMAND_LINE
 

@@ -9,7 +9,6 @@ from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, is_inked, what_hides_text
 from nornmail.html.css.geometry import push
 from nornmail.html.css.properties import INHERITED
-from nornmail.html.css.readers import IMAGE, UNKNOWN, Value
 from nornmail.html.css.style import Style
 from nornmail.html.css.stylesheet import (
     Declared,
@@ -18,6 +17,7 @@ from nornmail.html.css.stylesheet import (
     style_attribute,
     value_steps,
 )
+from nornmail.html.css.value_readers import IMAGE, UNKNOWN, Value
 from nornmail.html.css.values import Length
 from nornmail.html.elements import NEVER_SHOWN
 from nornmail.html.limits import Budget

@@ -13,8 +13,8 @@ from nornmail.html.css.filters import is_identity
 from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read
-from nornmail.html.css.readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.style import Style, layout_of
+from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from nornmail.html.css.clipping import SLIT
-from nornmail.html.css.readers import Value
 from nornmail.html.css.style import FLEX, NO_INDENT, BoxSizes, Containing, Style
 from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
+from nornmail.html.css.value_readers import Value
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
 from nornmail.html.elements import BLOCKS
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from nornmail.html.css.color import TRANSPARENT
-from nornmail.html.css.readers import (
+from nornmail.html.css.syntax import Declaration, function, split, words
+from nornmail.html.css.value_readers import (
     CURRENT,
     FETCHED_IMAGE,
     GRADIENT,
@@ -31,7 +32,6 @@ from nornmail.html.css.readers import (
     size_of,
     stroke_width_of,
 )
-from nornmail.html.css.syntax import Declaration, function, split, words
 from nornmail.html.css.values import Length, is_too_long, length_of
 
 LOGICAL: Final = "\0logical"

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from nornmail.html.css.color import BLACK, BLUE, Color
 from nornmail.html.css.paint import PAGE, Group
-from nornmail.html.css.readers import Shadow
 from nornmail.html.css.transforms import Matrix
+from nornmail.html.css.value_readers import Shadow
 from nornmail.html.css.values import CONTAINER, FONT_SIZE, VIEWPORT_HEIGHT, VIEWPORT_WIDTH, Length
 from nornmail.html.elements import BLOCKS, HEADINGS
 

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from nornmail.html.css.conditions import Answer, container_applies, media_applies, supports
 from nornmail.html.css.properties import expand
-from nornmail.html.css.readers import UNKNOWN, Value
 from nornmail.html.css.selectors import (
     Compound,
     Page,
@@ -31,6 +30,7 @@ from nornmail.html.css.syntax import (
     unescape,
     without_comments,
 )
+from nornmail.html.css.value_readers import UNKNOWN, Value
 from nornmail.html.limits import MAX_CSS_NESTING, Budget, BudgetSpentError
 from nornmail.html.tree import Element
 

@@ -8,9 +8,9 @@ from typing import Literal
 from nornmail.testing.accounts import MAX_SASL_LINE
 from nornmail.testing.connection import HIDDEN, AnswerShape, Connection, LineTooLong
 from nornmail.testing.mailbox import FixedAttributes
-from nornmail.testing.smtp.delivery import Transaction
 from nornmail.testing.smtp.faults import Strip
 from nornmail.testing.smtp.grammar import Refused
+from nornmail.testing.smtp.transaction import Transaction
 from nornmail.testing.state import ServerState
 
 DEFAULT_EXTENSIONS = frozenset(

@@ -14,8 +14,8 @@ from nornmail.testing.accounts import (
     plain_credentials,
 )
 from nornmail.testing.smtp.client import Client
-from nornmail.testing.smtp.delivery import Transaction, addressee, is_local
 from nornmail.testing.smtp.grammar import Path, Refused, Reply, parse_path
+from nornmail.testing.smtp.transaction import Transaction, addressee, is_local
 
 Mechanism = Callable[[Client, bytes | None], Account | None]
 """Takes the initial response, if there was one; returns the account when the login is good."""

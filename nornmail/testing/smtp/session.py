@@ -17,7 +17,6 @@ from nornmail.testing.service import Service
 from nornmail.testing.smtp import faults
 from nornmail.testing.smtp.client import Client, SmtpSettings
 from nornmail.testing.smtp.commands import COMMANDS
-from nornmail.testing.smtp.delivery import SentMessage, Transaction, addressee, with_trace
 from nornmail.testing.smtp.grammar import (
     BadSyntax,
     MessageReader,
@@ -28,6 +27,7 @@ from nornmail.testing.smtp.grammar import (
     longest_line,
     parse_path,
 )
+from nornmail.testing.smtp.transaction import SentMessage, Transaction, addressee, with_trace
 from nornmail.testing.state import ServerState, server_context
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nornmail.testing import MailServer, Proxy
-from nornmail.testing.server import CERTIFICATE_FILES
+from nornmail.testing.mail_server import CERTIFICATE_FILES
 from tests.poller.delivery.backends import Backend
 from tests.poller.delivery.differences import difference
 from tests.poller.delivery.harness import EMBEDDED, SERVERS, ServerKind, World

@@ -23,7 +23,7 @@ import pytest
 
 from nornmail import ImapSettings, Message, NornmailError, Poller, StateStore
 from nornmail.model import Entry, MailboxKey, State
-from nornmail.poller.workers import Job, WorkerPool
+from nornmail.poller.worker_pool import Job, WorkerPool
 from nornmail.testing import MailServer, Proxy
 from tests.poller.delivery.backends import Backend, OtherClient, Stored
 from tests.poller.delivery.wire import Wire

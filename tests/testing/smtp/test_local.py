@@ -8,7 +8,7 @@ import re
 import pytest
 
 from nornmail.testing import MailServer
-from nornmail.testing.smtp.delivery import addressee
+from nornmail.testing.smtp.transaction import addressee
 from tests.support.table import table
 from tests.testing.smtp.raw import MESSAGE, PASSWORD, USER, RawClient
 

@@ -22,8 +22,8 @@ from nornmail import (
     OAuthTokens,
 )
 from nornmail.imap.connection import Connection
-from nornmail.login import oauth_provider
 from nornmail.net.oauth import TokenRecord, read_record
+from nornmail.oauth_login import oauth_provider
 from nornmail.settings.providers import GOOGLE, MICROSOFT
 from nornmail.testing import MailServer, OAuthServer
 

@@ -18,8 +18,8 @@ from nornmail.testing.imap.client import Client
 from nornmail.testing.imap.session import COMMANDS, Session
 from nornmail.testing.mailbox import FixedAttributes, Mailbox, StoredMessage
 from nornmail.testing.service import Service
-from nornmail.testing.smtp.delivery import SentMessage
 from nornmail.testing.smtp.session import SmtpSecurity, SmtpServer
+from nornmail.testing.smtp.transaction import SentMessage
 from nornmail.testing.state import CA_FILE, CERTIFICATE_FILES, ServerState
 from nornmail.testing.vendors import profile_of
 
