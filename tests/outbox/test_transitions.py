@@ -63,7 +63,7 @@ def test_the_limits_as_quotas_reach_to_a_clock_that_is_a_little_ahead() -> None:
     assert SendLimits(None, None).quotas(NOW) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("limits", "most"),
     [(SendLimits(5, None), 5), (SendLimits(None, 7), 7), (SendLimits(5, 100), 100)],
 )
@@ -71,7 +71,7 @@ def test_how_many_submission_times_decide(limits: SendLimits, most: int) -> None
     assert limits.most == most
 
 
-@pytest.mark.parametrize(("due", "wait"), [(NOW + 30.0, 30.0), (NOW, 0.0), (NOW - 5.0, 0.0)])
+@table(("due", "wait"), [(NOW + 30.0, 30.0), (NOW, 0.0), (NOW - 5.0, 0.0)])
 def test_when_a_message_is_due(due: float, wait: float) -> None:
     message = replace(letter(QueueState.QUEUED, P), due_at=due)
     assert transitions.until_due(message, NOW) == wait
@@ -128,7 +128,7 @@ def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorR
     assert apply_request(replace(letter(state, P), dropped=True), wish, NOW) is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("standings", "expected"),
     [
         pytest.param([P, P], [U, U], id="nobody was told of anybody"),
@@ -192,7 +192,7 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
     return Submission(outcome, recipients, code, text, True)
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "outcome", "changes"),
     [
         pytest.param(
@@ -325,7 +325,7 @@ def test_what_an_attempt_makes_of_a_message(
     assert after == replace(message, changed_at=NOW, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("tried_at", "first"), [(0.0, NOW), (FIRST, FIRST)])
+@table(("tried_at", "first"), [(0.0, NOW), (FIRST, FIRST)])
 def test_a_message_whose_content_is_about_to_go_out(tried_at: float, first: float) -> None:
     message = replace(letter(QUEUED, A, P), tried_at=tried_at, due_at=5.0, reason="busy")
     assert transitions.envelope_of(message).recipients == ("r1@x.org",)
@@ -341,7 +341,7 @@ def test_a_message_whose_content_is_about_to_go_out(tried_at: float, first: floa
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("due_at", "changed_at", "wait"),
     [
         pytest.param(NOW + 5.0, NOW - 30.0, 5.0, id="it waits"),
@@ -366,7 +366,7 @@ DRAWN = replace(letter(DRAFT, P), queued_at=FIRST, copied=True, changed_at=5.0, 
 REMOVED = {"state": FAILED, "copied": False, "copy_due_at": 0.0, "changed_at": NOW}
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "act", "changes"),
     [
         pytest.param(
@@ -451,7 +451,7 @@ def test_what_becomes_of_the_copy_in_a_mailbox(
     assert act(message, NOW) == replace(message, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@table(
     ("due_at", "wait"),
     [
         ([], None),
@@ -468,7 +468,7 @@ def test_when_the_mailbox_of_sent_mail_is_asked_next(
     assert transitions.until_copy(messages, NOW) == wait
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "request_", "changes"),
     [
         pytest.param(
@@ -524,8 +524,8 @@ def test_what_a_request_makes_of_a_message(
     assert after == replace(message, **{"changed_at": NOW, **by_hand, **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("limit", [0, -1, True, "3", 2.5])
-@pytest.mark.parametrize("name", ["per_minute", "per_hour"])
+@table("limit", [0, -1, True, "3", 2.5])
+@table("name", ["per_minute", "per_hour"])
 def test_a_limit_is_a_number_of_messages(name: str, limit: object) -> None:
     with pytest.raises(ConfigurationError, match=f"SendLimits.{name}"):
         SendLimits(**{name: limit})  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -53,6 +54,28 @@ POSTGRES = pytest.param("postgres", marks=pytest.mark.interop)
 """PostgreSQL as a parameter: where its tests are asked for."""
 DURABLE: dict[str, Callable[[Path], StateStore]] = {**PATHS, "postgres": open_postgres}
 """All that outlive their process."""
+
+
+@cache
+def empty_database() -> bytes:
+    """A database that was made and holds nothing."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "state.db"
+        SqliteStateStore(path).close()
+        return path.read_bytes()
+
+
+def open_copy(directory: Path) -> StateStore:
+    """A store in sqlite; where there is none, a copy of an empty one: it is made in a fifth of the
+    time. How one is made is tested in ``test_sqlite.py``."""
+    path = directory / "state.db"
+    if not path.exists():
+        path.write_bytes(empty_database())
+    return SqliteStateStore(path)
+
+
+QUICK: dict[str, Callable[[Path], StateStore]] = {**OPENERS, **DURABLE, "sqlite": open_copy}
+"""Every store, for tests that are not about how one is made."""
 
 
 def key(uid: int = 1, *, epoch: int = 1, inbox: str = "") -> EntryKey:

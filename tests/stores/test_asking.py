@@ -13,6 +13,7 @@ from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, bring, entry, key, record, run
+from tests.support.table import table
 
 NOT_DEAD = [state for state in State if state is not State.DEAD]
 
@@ -65,11 +66,13 @@ def test_requests_come_in_the_order_of_their_keys(store: StateStore, lease: Leas
     assert store.retry_requests(INBOX) == sorted(keys)
 
 
-@pytest.mark.parametrize("state", NOT_DEAD)
-def test_only_what_is_dead_can_be_asked_for(store: StateStore, lease: Lease, state: State) -> None:
-    bring(store, lease, state)
+@table(("uid", "state"), enumerate(NOT_DEAD))
+def test_only_what_is_dead_can_be_asked_for(
+    store: StateStore, lease: Lease, uid: int, state: State
+) -> None:
+    bring(store, lease, state, uid)
     with pytest.raises(IllegalTransition, match=f"it is {state}"):
-        store.request_retry(INBOX, key())
+        store.request_retry(INBOX, key(uid))
     assert store.retry_requests(INBOX) == []
 
 
@@ -79,16 +82,18 @@ def test_what_is_not_there_cannot_be_asked_for(store: StateStore, lease: Lease) 
             store.request_retry(mailbox, key())
 
 
-@pytest.mark.parametrize("after", sorted(TRANSITIONS[State.DEAD]))
+@table("after", sorted(TRANSITIONS[State.DEAD]))
 def test_a_request_is_gone_when_the_entry_is_no_longer_dead(
-    store: StateStore, lease: Lease, after: State
+    store: StateStore, after: State
 ) -> None:
+    mailbox = MailboxKey("agent@example.com", after)
+    lease = store.acquire(mailbox, ME)
     bring(store, lease, State.DEAD)
     bring(store, lease, State.DEAD, 2)
     for uid in (1, 2):
-        store.request_retry(INBOX, key(uid))
+        store.request_retry(mailbox, key(uid))
     store.commit(lease, [PutEntry(entry(after))])
-    assert store.retry_requests(INBOX) == [key(2)]
+    assert store.retry_requests(mailbox) == [key(2)]
 
 
 def test_an_entry_that_dies_again_is_not_asked_for(store: StateStore, lease: Lease) -> None:

@@ -26,6 +26,7 @@ from nornmail.stores.protocol import StateStore
 from nornmail.testing.stores import StateStoreContract
 from nornmail.uidset import UidSet
 from tests.stores.support import INBOX, ME, OTHER, WAYS, bring, entry, key, record
+from tests.support.table import table
 
 ALL = tuple(State)
 SURROGATES = ("\udc80caf\udce9", "\ud83d\ude00", "\ud800", "a\0b", "naïve \U0001f600 ")
@@ -51,8 +52,8 @@ class TestContract(StateStoreContract):
     """The contract as other people's stores are held to it, over the stores here."""
 
     @pytest.fixture(autouse=True)
-    def opened(self, store: StateStore) -> None:
-        self.store = store
+    def opened(self, every_store: StateStore) -> None:
+        self.store = every_store
 
     def setup_method(self) -> None:
         """The fixture opens the store."""
@@ -125,7 +126,7 @@ FULL = Entry(
 )
 
 
-@pytest.mark.parametrize(
+@table(
     "one",
     [
         pytest.param(FULL, id="with every field"),
@@ -135,11 +136,12 @@ FULL = Entry(
         pytest.param(replace(FULL, received_at=0.0), id="received in 1970"),
     ],
 )
-def test_an_entry_comes_back_as_it_went_in(store: StateStore, lease: Lease, one: Entry) -> None:
-    store.commit(lease, [PutEntry(one)])
-    assert store.get(INBOX, one.key) == one
-    assert store.entries(INBOX, [State.WAITING]) == [one]
-    found = store.get(INBOX, one.key)
+def test_an_entry_comes_back_as_it_went_in(store: StateStore, one: Entry) -> None:
+    mailbox = MailboxKey("agent@example.com", repr(one))
+    store.commit(store.acquire(mailbox, ME), [PutEntry(one)])
+    assert store.get(mailbox, one.key) == one
+    assert store.entries(mailbox, [State.WAITING]) == [one]
+    found = store.get(mailbox, one.key)
     assert found is not None
     assert isinstance(found.state, State)
     assert isinstance(found.truncated, bool)
@@ -154,7 +156,7 @@ def test_what_is_not_there_is_none(store: StateStore, lease: Lease) -> None:
     assert store.raw(INBOX, key()) is None
 
 
-@pytest.mark.parametrize("text", SURROGATES, ids=ascii)
+@table("text", SURROGATES, ids=ascii)
 def test_any_string_is_held(store: StateStore, text: str) -> None:
     mailbox = MailboxKey(text, text)
     lease = store.acquire(mailbox, text)
@@ -218,16 +220,17 @@ ORDERED = [
 ]
 
 
-@pytest.mark.parametrize("limit", [None, *range(len(ORDERED) + 2)])
 def test_entries_are_ordered_by_due_time_epoch_uid_and_inbox(
-    store: StateStore, lease: Lease, limit: int | None
+    store: StateStore, lease: Lease
 ) -> None:
     bring(store, lease, State.DEAD, 4)
     store.commit(lease, [PutEntry(one) for one in ORDERED[1::2] + ORDERED[::2][::-1]])
-    found = store.entries(INBOX, {State.NEW, State.WAITING}, limit=limit)
-    assert found == ORDERED[:limit]
     waiting = [one for one in ORDERED if one.state is State.WAITING]
-    assert store.entries(INBOX, [State.WAITING, State.WAITING], limit=limit) == waiting[:limit]
+    for limit in (None, *range(len(ORDERED) + 2)):
+        found = store.entries(INBOX, {State.NEW, State.WAITING}, limit=limit)
+        assert found == ORDERED[:limit], limit
+        found = store.entries(INBOX, [State.WAITING, State.WAITING], limit=limit)
+        assert found == waiting[:limit], limit
     assert store.entries_without_bytes(INBOX, State.WAITING) == waiting
 
 
@@ -324,18 +327,22 @@ RANGES = [
 ]
 
 
-@pytest.mark.parametrize("commits", [c for _, c in RANGES], ids=[name for name, _ in RANGES])
+@table(
+    ("epoch", "commits"),
+    [(2 * at, commits) for at, (_, commits) in enumerate(RANGES)],
+    ids=[name for name, _ in RANGES],
+)
 def test_what_was_passed_over_was_looked_at(
-    store: StateStore, lease: Lease, commits: list[list[str]]
+    store: StateStore, lease: Lease, epoch: int, commits: list[list[str]]
 ) -> None:
     expected = UidSet()
     for sets in commits:
-        changes = [PassOver(1, UidSet.parse(text)) for text in sets]
+        changes = [PassOver(epoch, UidSet.parse(text)) for text in sets]
         store.commit(lease, changes)
         for change in changes:
             expected.update(change.uids)
-    assert store.seen_uids(INBOX, 1) == expected
-    assert store.seen_uids(INBOX, 2) == UidSet()
+    assert store.seen_uids(INBOX, epoch) == expected
+    assert store.seen_uids(INBOX, epoch + 1) == UidSet()
 
 
 def test_many_that_were_passed_over_one_by_one(store: StateStore, lease: Lease) -> None:
@@ -369,10 +376,16 @@ def test_a_digest_that_changed_is_found_under_the_new_one(store: StateStore, lea
 # Bytes
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0\r\n\xff", b"x" * 3_000_000], ids=["none", "odd", "big"])
-def test_bytes_come_back_as_they_went_in(store: StateStore, lease: Lease, raw: bytes) -> None:
-    store.commit(lease, [PutEntry(entry(State.CLAIMED), raw)])
-    assert store.raw(INBOX, key()) == raw
+@table(
+    ("uid", "raw"),
+    [(1, b""), (2, b"\0\r\n\xff"), (3, b"x" * 3_000_000)],
+    ids=["none", "odd", "big"],
+)
+def test_bytes_come_back_as_they_went_in(
+    store: StateStore, lease: Lease, uid: int, raw: bytes
+) -> None:
+    store.commit(lease, [PutEntry(entry(State.CLAIMED, uid), raw)])
+    assert store.raw(INBOX, key(uid)) == raw
     assert store.entries_without_bytes(INBOX, State.CLAIMED) == []
 
 
@@ -387,14 +400,14 @@ def test_bytes_can_be_kept_later_and_replaced(store: StateStore, lease: Lease) -
     assert store.raw(INBOX, key()) == b"fourth"
 
 
-@pytest.mark.parametrize("state", [state for state in ALL if state not in KEEPS_RAW])
+@table(("uid", "state"), [(at, state) for at, state in enumerate(ALL) if state not in KEEPS_RAW])
 def test_a_state_that_keeps_no_bytes_takes_none(
-    store: StateStore, lease: Lease, state: State
+    store: StateStore, lease: Lease, uid: int, state: State
 ) -> None:
-    store.commit(lease, [PutEntry(entry(step), b"bytes") for step in WAYS[state]])
-    assert store.raw(INBOX, key()) is None
+    store.commit(lease, [PutEntry(entry(step, uid), b"bytes") for step in WAYS[state]])
+    assert store.raw(INBOX, key(uid)) is None
     with pytest.raises(IllegalTransition):
-        store.commit(lease, [KeepRaw(key(), b"bytes")])
+        store.commit(lease, [KeepRaw(key(uid), b"bytes")])
 
 
 def test_bytes_that_were_dropped_do_not_come_back(store: StateStore, lease: Lease) -> None:

@@ -23,6 +23,7 @@ from nornmail.stores.json_files import Files
 from nornmail.stores.sqlite import SqliteStateStore, sqlite_error
 from tests.stores.letters import letter
 from tests.stores.support import INBOX, key
+from tests.support.table import table
 
 
 def named(name: str) -> sqlite3.Error:
@@ -40,7 +41,7 @@ def system(number: int, filename: str | None = None) -> OSError:
     return OSError(number, "it failed", filename)
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "text", "passing"),
     [
         (named("SQLITE_BUSY_SNAPSHOT"), "it failed: another process holds it", True),
@@ -71,7 +72,7 @@ def test_an_error_of_sqlite_says_what_to_do(
     assert translated.passing is passing
 
 
-@pytest.mark.parametrize(
+@table(
     ("error", "text", "passing"),
     [
         (system(errno.ENOSPC), "it failed: make room on that disk", True),
@@ -189,7 +190,7 @@ def test_a_store_in_a_forked_child_is_refused_although_a_thread_of_the_parent_wo
     store.close()
 
 
-INTERRUPTIONS = 50
+INTERRUPTIONS = 20
 
 
 class Interrupted(BaseException):
@@ -231,7 +232,7 @@ def test_the_exception_of_a_signal_leaves_no_lock_behind(tmp_path: Path) -> None
 A, B = key(1), key(2)
 
 
-@pytest.mark.parametrize(
+@table(
     ("act", "refused"),
     [
         pytest.param(partial(check_put, None, State.NEW), "", id="a new entry is put"),
@@ -260,7 +261,7 @@ def test_which_changes_are_refused(act: Callable[[], object], refused: str) -> N
         act()
 
 
-@pytest.mark.parametrize("state", QueueState)
+@table("state", QueueState)
 def test_a_new_message_is_at_its_beginning(state: QueueState) -> None:
     beginning = state in (QueueState.QUEUED, QueueState.HELD, QueueState.DRAFT)
     message = replace(letter(), state=state)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from nornmail.model import InboxRecord, Lease
 from nornmail.stores.protocol import StateStore
 from tests.stores.support import INBOX
@@ -75,7 +73,8 @@ def test_they_are_there_when_the_store_is_opened_again(reopen: Callable[[], Stat
     assert reopen().inboxes(INBOX) == kept
 
 
-@pytest.mark.parametrize("one", [record("plain"), ODD], ids=["plain", "any text"])
-def test_one_comes_back_as_it_went_in(store: StateStore, one: InboxRecord) -> None:
-    store.save_inbox(INBOX, one)
-    assert store.inboxes(INBOX) == [one]
+def test_one_comes_back_as_it_went_in(store: StateStore) -> None:
+    for number, one in enumerate((record("plain"), ODD)):
+        mailbox = replace(INBOX, account=str(number))
+        store.save_inbox(mailbox, one)
+        assert store.inboxes(mailbox) == [one]

@@ -85,7 +85,7 @@ def effects(path: Path) -> int:
 
 
 every_effect = pytest.mark.parametrize(
-    "step", [5, pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
+    "step", [9, pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"]
 )
 
 

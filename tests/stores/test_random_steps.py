@@ -460,7 +460,7 @@ class Walk:
             self._last = expected.forget_messages(before, limit)
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("memory", 1), ("sqlite", 2), ("json", 3)])
+@pytest.mark.parametrize(("kind", "seed"), [("sqlite", 2), ("json", 3)])
 def test_a_store_tells_what_dictionaries_tell(
     kind: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

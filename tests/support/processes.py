@@ -148,7 +148,11 @@ class Teller:
         os.write(self._results, _line("test", nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep a report."""
+        """Keep a report, but for a setup or teardown that passed and that no list needs."""
+        option = self._config.option
+        silent = report.when != "call" and report.passed and not report.sections
+        if silent and option.durations is None and option.xmlpath is None:
+            return
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         self._kept.append(_line("report", data))
 

@@ -11,11 +11,11 @@ from typing import TypeVar
 import pytest
 
 SEED = 20_240_501
-CASES = 3
+CASES = 2
 """Cases of each test in `SAMPLED` that a run of the whole suite takes."""
 SAMPLED = (
-    *("tests/poller/delivery/", "tests/poller/running/", "tests/imap/", "tests/smtp/"),
-    *("tests/testing/", "tests/transcripts/", "tests/web/", "tests/cli/"),
+    *("tests/poller/delivery/", "tests/poller/life/", "tests/poller/running/", "tests/imap/"),
+    *("tests/smtp/", "tests/testing/", "tests/transcripts/", "tests/web/", "tests/cli/"),
 )
 """Folders whose cases each need a server, or several."""
 WHOLE_SUITE = 2_000
@@ -45,9 +45,13 @@ def sampled(cases: Sequence[Case], count: int, *, ids: Sequence[str]) -> list[ob
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as ``long`` all but a few cases of each test, where the whole suite runs."""
-    if len(items) < WHOLE_SUITE or os.environ.get(ENVIRONMENT):
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as ``long`` all but a few cases of each test, where the whole suite runs.
+
+    So it is for mutants, too: it is the default suite that is to notice them.
+    """
+    whole = len(items) >= WHOLE_SUITE or config.pluginmanager.has_plugin("mutants")
+    if not whole or os.environ.get(ENVIRONMENT):
         return
     tests: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:

@@ -40,6 +40,8 @@ RENEWED = 0.5
 ends and another that starts, which is too dear for every phase of every test."""
 
 _hung: list[str] = []
+_limits: list[tuple[str, str, float]] = []
+"""The test that runs, its phase, and the limit in seconds."""
 _ends: list[tuple[float, float]] = []
 """When the end of the run was put off last, and by how much: in seconds."""
 _SECONDS = pytest.StashKey[float | None]()
@@ -88,18 +90,21 @@ def _limited(item: pytest.Item, phase: str) -> Generator[None, object, object]:
         _never_end()
         return (yield)
 
-    def fail(_number: int, _frame: FrameType | None) -> None:
-        _hung.append(item.nodeid)
-        pytest.fail(f"{phase} took longer than {seconds:g} s; every thread:\n{stacks()}")
-
-    before = signal.signal(signal.SIGALRM, fail)
+    _limits[:] = [(item.nodeid, phase, seconds)]
+    if signal.getsignal(signal.SIGALRM) is not _fail:
+        signal.signal(signal.SIGALRM, _fail)
     signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, AGAIN))
     _put_off_the_end((seconds + GRACE) / RENEWED, item.config)
     try:
         return (yield)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+
+def _fail(_number: int, _frame: FrameType | None) -> None:
+    ((nodeid, phase, seconds),) = _limits
+    _hung.append(nodeid)
+    pytest.fail(f"{phase} took longer than {seconds:g} s; every thread:\n{stacks()}")
 
 
 @pytest.hookimpl(trylast=True)
