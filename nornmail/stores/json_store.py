@@ -21,19 +21,16 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator
-from operator import itemgetter
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from nornmail.errors import StoreError
 from nornmail.locks import FileLock, LockTaken
-from nornmail.model import MailboxKey
-from nornmail.outgoing import OperatorRequest
-from nornmail.stores import json_codec as codec
-from nornmail.stores import rows
+from nornmail.stores import json_rows
 from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import Files, RawFile, RawFiles
 from nornmail.stores.json_journal import (
+    LINED,
     VERSION,
     Damaged,
     Journal,
@@ -46,9 +43,11 @@ from nornmail.stores.json_journal import (
     write_line,
     write_snapshot,
 )
-from nornmail.stores.rows import Row, read_text
-from nornmail.stores.sqlite import LocalStore, Template
-from nornmail.uidset import UidSet
+from nornmail.stores.rows import Row
+from nornmail.stores.sqlite import LocalStore, new_database
+
+if TYPE_CHECKING:
+    import sqlite3
 
 JOURNAL_FLOOR_BYTES = 1 << 20
 """A journal below this is never folded into the snapshot: it is read in some milliseconds."""
@@ -61,50 +60,8 @@ log = logging.getLogger("nornmail.stores")
 
 # A commit is written down as the rows that it touched, as they are at its end. Triggers note which
 # those are, so that no statement can be forgotten.
-_NOTE = """CREATE TABLE touched (kind TEXT, mailbox INTEGER, a, b, c, held)"""
+_NOTE = "CREATE TABLE touched (kind TEXT, mailbox INTEGER, a, b, c, held)"
 _TOUCHED = "SELECT kind, mailbox, a, b, c, held FROM touched ORDER BY rowid"
-
-
-def _touches() -> Iterator[tuple[str, str, str]]:
-    """For each table and event, the row of ``touched``; its kind is the name in the line."""
-    yield "mailbox", "INSERT", "'token', new.id, NULL, NULL, NULL, NULL"
-    yield "mailbox", "UPDATE OF token", "'token', new.id, NULL, NULL, NULL, NULL"
-    yield "mailbox", "UPDATE OF epoch", "'record', new.id, NULL, NULL, NULL, NULL"
-    yield "passed_over", "INSERT", "'passed', new.mailbox, new.epoch, new.low, new.high, NULL"
-    by_key = (("entry", "entries", "NULL"), ("asked", "asked", "NULL"), ("raw", "raw", "old.bytes"))
-    for table, kind, old in by_key:
-        for event, row, held in (
-            ("INSERT", "new", "NULL"),
-            ("UPDATE", "new", old),
-            ("UPDATE OF uid", "old", old),
-            ("DELETE", "old", old),
-        ):
-            key = f"{row}.mailbox, {row}.epoch, {row}.uid, {row}.inbox"
-            yield table, event, f"'{kind}', {key}, {held}"
-    for event, row in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")):
-        yield "inbox", event, f"'inboxes', {row}.mailbox, {row}.id, NULL, NULL, NULL"
-        held = "NULL" if event == "INSERT" else "old.bytes"
-        of_letter = f"FROM letter WHERE id = {row}.letter"
-        yield "letter_raw", event, f"'letter_raw', outbox, key, NULL, NULL, {held} {of_letter}"
-    for kind, event, row in (
-        ("letters", "INSERT", "new"),
-        ("letters", "UPDATE OF state", "new"),
-        ("wishes", "UPDATE OF wish", "new"),
-        ("letters", "DELETE", "old"),
-    ):
-        yield "letter", event, f"'{kind}', {row}.outbox, {row}.key, NULL, NULL, NULL"
-
-
-def _triggers() -> Iterator[str]:
-    for number, (table, event, values) in enumerate(_touches()):
-        yield (
-            f"CREATE TRIGGER touched_{number} AFTER {event} ON {table} "
-            f"BEGIN INSERT INTO touched SELECT {values}; END"
-        )
-
-
-NOTING = Template(_NOTE, *_triggers())
-"""The database of a JSON store, which notes the rows that are touched."""
 
 
 class JsonStateStore(LocalStore):
@@ -142,9 +99,10 @@ class JsonStateStore(LocalStore):
             try:
                 self._check_rights()
                 refuse_names(self._journal_path)
-                super().__init__(NOTING.copy(), self.path)
+                connection = new_database()
+                super().__init__(connection, self.path)
                 try:
-                    self._open()
+                    self._open(connection)
                 except BaseException:
                     self._abandon()
                     raise
@@ -192,9 +150,11 @@ class JsonStateStore(LocalStore):
             if os.path.exists(path) and not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    def _open(self) -> None:
+    def _open(self, connection: sqlite3.Connection) -> None:
         snapshot, lines = self._read()
-        self._fill_all(snapshot, lines)
+        self._fill(connection, snapshot, lines)
+        for statement in (_NOTE, *json_rows.triggers()):
+            self._connection.execute(statement)
         selected = self._connection.execute(
             "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
         )
@@ -215,17 +175,16 @@ class JsonStateStore(LocalStore):
             self._journal.close()
             raise
 
-    def _fill_all(self, snapshot: Snapshot, lines: Lines) -> None:
+    def _fill(self, connection: sqlite3.Connection, snapshot: Snapshot, lines: Lines) -> None:
         """Fill the tables with a snapshot and the lines of the journal that follow it."""
-        self._connection.execute("BEGIN")
+        connection.execute("BEGIN")
         self._sequence = snapshot.sequence
         try:
-            for key, whole in _merged(self._in_order(snapshot, lines)).items():
-                self._fill(self._known_id(key), whole)
+            for mailbox, whole in json_rows.merged(self._in_order(snapshot, lines)).items():
+                json_rows.fill(connection, self._known_id(mailbox), whole)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        self._connection.execute("DELETE FROM touched")
-        self._connection.execute("COMMIT")
+        connection.execute("COMMIT")
 
     def _in_order(self, snapshot: Snapshot, lines: Lines) -> Iterator[dict[str, Any]]:
         """The commits: each mailbox of the snapshot, and each line that follows it."""
@@ -282,31 +241,6 @@ class JsonStateStore(LocalStore):
 
     # A commit as JSON, and a mailbox as one big commit
 
-    def _fill(self, mailbox: int, whole: dict[str, Any]) -> None:
-        """Make the rows of a mailbox, from what :func:`_merged` made of its commits."""
-        execute = self._connection.execute
-        execute("UPDATE mailbox SET token = ? WHERE id = ?", (whole.get("token", 0), mailbox))
-        if "record" in whole:
-            record = codec.read_record(whole["record"])
-            execute(rows.UPDATE_RECORD, (*rows.write_record(record), mailbox))
-        for entry in whole["entries"].values():
-            execute(rows.REPLACE_ENTRY, rows.write_entry(mailbox, codec.read_entry(entry)))
-        for key, file in whole["raw"].items():
-            execute(rows.REPLACE_RAW, (*rows.write_key(mailbox, key), json.dumps(file)))
-        for epoch, uids in whole["passed"].items():
-            for low, high in uids.pairs():
-                execute(rows.INSERT_RANGE, (mailbox, epoch, low, high))
-        for key in whole["asked"]:
-            execute(rows.INSERT_ASKED, rows.write_key(mailbox, key))
-        for inbox in whole["inboxes"].values():
-            execute(rows.REPLACE_INBOX, rows.write_inbox(mailbox, codec.read_inbox(inbox)))
-        for name, message in whole["letters"].items():
-            number = self._insert(mailbox, codec.read_message(message))
-            if (file := whole["letter_raw"].get(name)) is not None:
-                execute(rows.REPLACE_BYTES, (number, json.dumps(file)))
-            if (request := whole["wishes"].get(name)) is not None:
-                execute(rows.UPDATE_REQUEST, (OperatorRequest(request).value, number))
-
     def _line(self, touched: Iterable[Row]) -> tuple[dict[str, Any], set[str], set[str]]:
         """A commit as JSON: the rows that it touched, as they are now.
 
@@ -315,51 +249,35 @@ class JsonStateStore(LocalStore):
             and those that are now.
         """
         execute = self._connection.execute
-        line: dict[str, Any] = {}
+        changes: dict[str, dict[Row, Any]] = {}
         before: set[str] = set()
-        after: set[str] = set()
-        for kind, mailbox, *key, held in touched:
-            if not line:
-                name = execute(_SELECT_NAME, (mailbox,)).fetchone()
-                line["mailbox"] = codec.write_mailbox(rows.read_mailbox(name))
+        for kind, mailbox, *columns, held in touched:
+            key = tuple(column for column in columns if column is not None)
+            selected = execute(json_rows.select(kind, one=True), (mailbox, *key))
+            now = dict(json_rows.read_rows(kind, selected))
+            changes.setdefault(kind, {})[key] = now.get(key)
             if held is not None:
                 before.add(held)
-            if kind == "passed":
-                line.setdefault(kind, []).append(key)
-                continue
-            query, write, if_missing = _NOW[kind]
-            place = [column for column in key if column is not None]
-            row = execute(query, (mailbox, *place)).fetchone()
-            value = None if row is None else write(row)
-            if kind in ("raw", "letter_raw") and row is not None:
-                after.add(row[0])
-            if not place:
-                line[kind] = value
-            elif kind in ("entries", "letters"):
-                line.setdefault(kind if row else if_missing, []).append(value or _name(place))
-            else:
-                line.setdefault(kind, []).append([_name(place), value if row else if_missing])
-        if "passed" in line:
-            uids: dict[int, UidSet] = {}
-            for epoch, low, high in line["passed"]:
-                uids.setdefault(epoch, UidSet()).update(UidSet([(low, high)]))
-            line["passed"] = [[epoch, str(ranges)] for epoch, ranges in uids.items()]
-        for kind in ("letter_raw", "wishes") if "forgotten" in line else ():
-            # A letter that is forgotten takes them along.
-            pairs = [pair for pair in line.pop(kind, ()) if pair[0] not in line["forgotten"]]
-            line.update({kind: pairs} if pairs else {})
-        return line, before, after
-
-    def _dump(self, mailbox: int) -> dict[str, Any]:
-        """A mailbox as one big commit; entries and messages are made as they are written."""
-        execute = self._connection.execute
-        touched = execute(_EVERYTHING, (mailbox,)).fetchall()
-        entries = execute(rows.SELECT_ENTRIES, (mailbox,))
-        return {
-            **self._line(touched)[0],
-            "entries": (codec.write_fields(rows.read_entry(row)) for row in entries),
-            "letters": map(_letter, execute(rows.SELECT_NAMED_MESSAGES, (mailbox,))),
+        after = {
+            _column(RawFile(*file))
+            for kind in ("raw", "letter_raw")
+            for file in changes.get(kind, {}).values()
+            if file is not None
         }
+        name = execute(_SELECT_NAME, (mailbox,)).fetchone()
+        return json_rows.write_commit(name, changes), before, after
+
+    def _dump(self, mailbox: int, name: Row) -> dict[str, Any]:
+        """A mailbox as one big commit; entries and messages are made as they are written."""
+
+        def all_of(kind: str) -> Iterator[tuple[Row, Any]]:
+            selected = self._connection.execute(json_rows.select(kind), (mailbox,))
+            return json_rows.read_rows(kind, selected)
+
+        few = {kind: dict(all_of(kind)) for kind in json_rows.KINDS if kind not in LINED}
+        few = {kind: there for kind, there in few.items() if there}
+        many = {kind: (value for _, value in all_of(kind)) for kind in LINED}
+        return {**json_rows.write_commit(name, few), **many}
 
     # Writing
 
@@ -450,8 +368,8 @@ class JsonStateStore(LocalStore):
             self._fold_at = self._journal.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:
-        numbers = self._connection.execute(_SELECT_NUMBERS).fetchall()
-        mailboxes = (self._dump(number) for (number,) in numbers)
+        known = self._connection.execute(_SELECT_MAILBOXES).fetchall()
+        mailboxes = (self._dump(number, tuple(name)) for number, *name in known)
         size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
         self._journal.clear()
         self._fold_at = _threshold(size)
@@ -462,102 +380,12 @@ def _threshold(snapshot_bytes: int) -> int:
     return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * snapshot_bytes)
 
 
-def _merged(commits: Iterable[dict[str, Any]]) -> dict[MailboxKey, dict[str, Any]]:
-    """The mailboxes as the last commits have them, each as one big commit with rows by their keys.
-
-    A row that was written a hundred times is read once that way.
-    """
-    mailboxes: dict[MailboxKey, dict[str, Any]] = {}
-    for value in commits:
-        if "mailbox" not in value:
-            continue
-        key = codec.read_mailbox(value["mailbox"])
-        if (whole := mailboxes.get(key)) is None:
-            whole = mailboxes[key] = {name: {} for name in (*_BY_KEY, *_BY_NAME, "passed")}
-        whole.update((name, value[name]) for name in ("token", "record") if name in value)
-        for removed in value.get("removed", ()):
-            whole["entries"].pop(codec.read_key(removed), None)
-        for entry in value.get("entries", ()):
-            whole["entries"][codec.read_key(entry["key"])] = entry
-        for forgotten in map(codec.read_text, value.get("forgotten", ())):
-            for name in ("letters", "letter_raw", "wishes"):
-                whole[name].pop(forgotten, None)
-        for message in value.get("letters", ()):
-            whole["letters"][codec.read_text(message["key"])] = message
-        for name, read in _PAIRS:
-            for place, row in value.get(name, ()):
-                if row in (None, False):
-                    whole[name].pop(read(place), None)
-                else:
-                    whole[name][read(place)] = row
-        for epoch, uids in value.get("passed", ()):
-            whole["passed"].setdefault(epoch, UidSet()).update(UidSet.parse(uids))
-    return mailboxes
-
-
-_BY_KEY = ("entries", "raw", "asked")
-_BY_NAME = ("inboxes", "letters", "letter_raw", "wishes")
-_PAIRS: list[tuple[str, Callable[[Any], Any]]] = [
-    *((name, codec.read_key) for name in ("raw", "asked")),
-    *((name, codec.read_text) for name in ("inboxes", "letter_raw", "wishes")),
-]
-"""The rows of which a commit says ``[key, row]``, with ``null`` or ``false`` for none."""
-
 _SELECT_NAME = "SELECT account, mailbox FROM mailbox WHERE id = ?"
-_SELECT_NUMBERS = "SELECT id FROM mailbox ORDER BY id"
-_SELECT_ONE_ASKED = "SELECT 1 FROM asked WHERE mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
-_SELECT_INBOX = (
-    "SELECT id, name, address, created_at, backfill FROM inbox WHERE mailbox = ? AND id = ?"
-)
-_SELECT_WISH = "SELECT wish FROM letter WHERE outbox = ? AND key = ?"
-_NOW: dict[str, tuple[str, Callable[[Row], Any], Any]] = {
-    "token": (rows.SELECT_FENCE, itemgetter(0), None),
-    "record": (rows.SELECT_RECORD, lambda row: _record(row), None),
-    "entries": (rows.SELECT_ENTRY, lambda row: codec.write_fields(rows.read_entry(row)), "removed"),
-    "raw": (rows.SELECT_RAW, lambda row: json.loads(row[0]), None),
-    "asked": (_SELECT_ONE_ASKED, bool, False),
-    "inboxes": (_SELECT_INBOX, lambda row: codec.write_inbox(rows.read_inbox(row)), None),
-    "letters": (rows.SELECT_NAMED_MESSAGE, lambda row: _letter(row), "forgotten"),
-    "letter_raw": (rows.SELECT_BYTES, lambda row: json.loads(row[0]), None),
-    "wishes": (_SELECT_WISH, itemgetter(0), None),
-}
-"""For each kind of row: the query for what it is now, its JSON, and what stands for a missing one:
-a value, or for entries and letters the list of the line that has its key."""
-# As if a commit had touched all rows of a mailbox, but for entries and messages.
-_EVERYTHING = """
-    SELECT 'token', ?1, NULL, NULL, NULL, NULL
-    UNION ALL SELECT 'record', id, NULL, NULL, NULL, NULL FROM mailbox
-        WHERE id = ?1 AND epoch IS NOT NULL
-    UNION ALL SELECT 'raw', mailbox, epoch, uid, inbox, NULL FROM raw WHERE mailbox = ?1
-    UNION ALL SELECT 'passed', mailbox, epoch, low, high, NULL FROM passed_over
-        WHERE mailbox = ?1
-    UNION ALL SELECT 'asked', mailbox, epoch, uid, inbox, NULL FROM asked WHERE mailbox = ?1
-    UNION ALL SELECT 'inboxes', mailbox, id, NULL, NULL, NULL FROM inbox WHERE mailbox = ?1
-    UNION ALL SELECT 'letter_raw', outbox, key, NULL, NULL, NULL FROM letter_raw
-        JOIN letter ON id = letter WHERE outbox = ?1
-    UNION ALL SELECT 'wishes', outbox, key, NULL, NULL, NULL FROM letter
-        WHERE outbox = ?1 AND wish IS NOT NULL
-"""
-
-
-def _name(place: list[Any]) -> Any:
-    """The key of an entry, or the name of another row."""
-    if len(place) == 1:
-        return codec.write_text(read_text(place[0]))
-    return codec.write_key(rows.read_key(tuple(place)))
-
-
-def _record(row: Row) -> Any:
-    record = rows.read_record(row)
-    return None if record is None else codec.write_record(record)
-
-
-def _letter(row: Row) -> Any:
-    return codec.write_fields(rows.read_message(read_text(row[0]), row[1:]))
+_SELECT_MAILBOXES = "SELECT id, account, mailbox FROM mailbox ORDER BY id"
 
 
 def _column(file: RawFile) -> str:
-    return json.dumps([file.name, file.size, file.crc])
+    return json.dumps([file.name, file.size, file.crc], separators=(",", ":"))
 
 
 def _file(held: str) -> RawFile:

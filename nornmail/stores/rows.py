@@ -26,8 +26,13 @@ from nornmail.model import (
     State,
     Watermark,
 )
-from nornmail.outgoing import OperatorRequest, QueuedMessage, QueueState, Recipient
-from nornmail.stores.json_codec import read_recipient, write_recipient
+from nornmail.outgoing import (
+    OperatorRequest,
+    QueuedMessage,
+    QueueState,
+    Recipient,
+    RecipientStatus,
+)
 from nornmail.stores.schema import CLOSED, CLOSED_STATES, THROUGH, THROUGH_STATES
 
 # ruff: noqa: S608 - the statements are put together from constants; every value is bound
@@ -75,12 +80,12 @@ def read_text(value: str | bytes) -> str:
 
 # Mailboxes
 
-_RECORD = (
+RECORD = (
     "epoch, uid_validity, boundary, matched, begun_at, watermark_uid_validity, watermark_uid, "
     "cut, polled_at, horizon"
 )
-SELECT_RECORD = f"SELECT {_RECORD} FROM mailbox WHERE id = ?"
-UPDATE_RECORD = f"UPDATE mailbox SET {_set(_RECORD)} WHERE id = ?"
+SELECT_RECORD = f"SELECT {RECORD} FROM mailbox WHERE id = ?"
+UPDATE_RECORD = f"UPDATE mailbox SET {_set(RECORD)} WHERE id = ?"
 SELECT_MAILBOXES = "SELECT account, mailbox FROM mailbox"
 SELECT_INBOX_KEYS = "SELECT DISTINCT inbox FROM entry WHERE mailbox = ?"
 SELECT_OUTBOXES = "SELECT account FROM mailbox WHERE mailbox = ?"
@@ -162,7 +167,6 @@ _HAS_RAW = (
 )
 
 SELECT_ENTRY = f"SELECT {COLUMNS} FROM entry WHERE {_IS_KEY}"
-SELECT_ENTRIES = f"SELECT {COLUMNS} FROM entry WHERE mailbox = ? ORDER BY {_BY_KEY}"
 SELECT_SIBLINGS = (
     f"SELECT {COLUMNS} FROM entry WHERE mailbox = ? AND epoch = ? AND uid = ? "
     "ORDER BY CAST(inbox AS BLOB)"
@@ -333,7 +337,6 @@ def read_entry(row: Row) -> Entry:
 # side by side.
 
 SELECT_RANGES = "SELECT low, high FROM passed_over WHERE mailbox = ? AND epoch = ?"
-SELECT_ALL_RANGES = "SELECT epoch, low, high FROM passed_over WHERE mailbox = ? ORDER BY epoch, low"
 SELECT_RANGE_BELOW = f"{SELECT_RANGES} AND low <= ? ORDER BY low DESC LIMIT 1"
 _WITHIN = "FROM passed_over WHERE mailbox = ? AND epoch = ? AND low BETWEEN ? AND ?"
 SELECT_RANGES_WITHIN = f"SELECT max(high) {_WITHIN}"
@@ -372,17 +375,16 @@ def read_inbox(row: Row) -> InboxRecord:
 # The outbox: messages on their way out
 
 _FIELDS = tuple(field.name for field in fields(QueuedMessage) if field.name != "outbox")
-_MESSAGE = ", ".join(_FIELDS)
+MESSAGE = ", ".join(_FIELDS)
+BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
 _OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
 
-SELECT_MESSAGE = f"SELECT id, wish, {_MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
+SELECT_MESSAGE = f"SELECT id, wish, {MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
 _NAMED = (
     f"SELECT mailbox.account, {_OF_MESSAGE} FROM letter JOIN mailbox ON mailbox.id = letter.outbox"
 )
-SELECT_NAMED_MESSAGE = f"{_NAMED} WHERE letter.outbox = ? AND letter.key = ?"
-SELECT_NAMED_MESSAGES = f"{_NAMED} WHERE letter.outbox = ? ORDER BY letter.id"
-INSERT_MESSAGE = _insert("letter", f"outbox, {_MESSAGE}", "ON CONFLICT (outbox, key) DO NOTHING")
-UPDATE_MESSAGE = f"UPDATE letter SET {_set(_MESSAGE)} WHERE id = ?"
+INSERT_MESSAGE = _insert("letter", f"outbox, {MESSAGE}", "ON CONFLICT (outbox, key) DO NOTHING")
+UPDATE_MESSAGE = f"UPDATE letter SET {_set(MESSAGE)} WHERE id = ?"
 SELECT_MESSAGE_ID = "SELECT id FROM letter WHERE outbox = ? AND key = ?"
 INSERT_RECIPIENT = _insert(
     "letter_to", "outbox, address, queued_at, letter", "ON CONFLICT DO NOTHING"
@@ -398,7 +400,7 @@ SELECT_REQUESTS = (
     "SELECT key, wish FROM letter WHERE outbox = ? AND wish IS NOT NULL ORDER BY CAST(key AS BLOB)"
 )
 SELECT_COPIES = (
-    f"SELECT {_MESSAGE} FROM letter WHERE outbox = ? AND copy_due_at > 0 "
+    f"SELECT {MESSAGE} FROM letter WHERE outbox = ? AND copy_due_at > 0 "
     "ORDER BY copy_due_at, CAST(key AS BLOB)"
 )
 SELECT_BY_MESSAGE_ID = (
@@ -436,7 +438,7 @@ DELETE_RECIPIENT = (
 
 
 @cache
-def messages_in(state: QueueState, what: str = _MESSAGE) -> str:
+def messages_in(state: QueueState, what: str = MESSAGE) -> str:
     """The query for the messages of one state, whose arguments are the outbox and the state.
 
     The partial index serves a query that says in so many words that the state is one of its own.
@@ -458,7 +460,7 @@ def write_message(message: QueuedMessage) -> Row:
 
 def _write(name: str, value: Any) -> Any:
     if name == "recipients":
-        return json.dumps(list(map(write_recipient, value)), separators=(",", ":"))
+        return json.dumps(list(map(_write_recipient, value)), separators=(",", ":"))
     if isinstance(value, QueueState):
         return value.value
     if isinstance(value, bool):
@@ -479,18 +481,47 @@ def write_address(recipient: Recipient) -> str | SurrogateText:
 
 def read_addresses(recipients: str) -> list[str | SurrogateText]:
     """The addresses in ``letter_to``, from the column ``recipients``."""
-    return [write_address(read_recipient(value)) for value in json.loads(recipients)]
+    return list(map(write_address, _read_recipients(recipients)))
 
 
-_BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
+_SURROGATES = "code points"
+"""The name under which JSON has a string that UTF-8 cannot hold. It can escape a lone surrogate,
+but two that are escaped side by side are read as the one character that they encode."""
+
+
+def write_json(value: Any) -> Any:
+    """A value of a column as JSON has it."""
+    if isinstance(value, bytes):
+        return {_SURROGATES: [ord(character) for character in read_text(value)]}
+    return value
+
+
+def read_json(value: Any) -> Any:
+    """The value that :func:`write_json` wrote."""
+    if isinstance(value, dict):
+        value = "".join(map(chr, value[_SURROGATES]))
+    return write_text(value) if isinstance(value, str) else value
+
+
+def _write_recipient(recipient: Recipient) -> list[Any]:
+    address, text = map(write_json, map(write_text, (recipient.address, recipient.text)))
+    return [address, recipient.status.value, recipient.code, text]
+
+
+def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
+    values = [map(read_json, value) for value in json.loads(recipients)]
+    return tuple(
+        Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
+        for address, status, code, text in values
+    )
 
 
 def _read(name: str, value: Any) -> Any:
     if name == "recipients":
-        return tuple(map(read_recipient, json.loads(value)))
+        return _read_recipients(value)
     if name == "state":
         return QueueState(value)
-    if name in _BOOLS:
+    if name in BOOLS:
         return bool(value)
     return read_text(value) if isinstance(value, str | bytes) else value
 

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
@@ -180,48 +181,34 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     return int(version)
 
 
-class Template:
-    """A database in memory, of the newest version, that is copied for each store in memory.
+_copying = threading.Lock()
+
+
+@cache
+def _template() -> sqlite3.Connection:
+    made = open_database(":memory:")
+    atexit.register(made.close)
+    migrate(made, ":memory:")
+    return made
+
+
+def new_database() -> sqlite3.Connection:
+    """A database in memory, of the newest version.
 
     A copy costs a tenth of what the statements of the schema cost.
 
-    Args:
-        statements: what is executed when the schema is there.
+    Raises:
+        StoreError: this Python has no sqlite.
     """
-
-    def __init__(self, *statements: str) -> None:
-        self._statements = statements
-        self._lock = threading.Lock()
-        self._made: sqlite3.Connection | None = None
-
-    def copy(self) -> sqlite3.Connection:
-        """A new database in memory.
-
-        Raises:
-            StoreError: this Python has no sqlite.
-        """
-        copy = open_database(":memory:")
-        if self._lock.acquire(blocking=False):
-            try:
-                if self._made is None:
-                    made = open_database(":memory:")
-                    atexit.register(made.close)
-                    self._fill(made)
-                    self._made = made
-                self._made.backup(copy)
-            finally:
-                self._lock.release()
-        else:  # by another thread; in a forked child by one that is not there
-            self._fill(copy)
-        return copy
-
-    def _fill(self, connection: sqlite3.Connection) -> None:
-        migrate(connection, ":memory:")
-        for statement in self._statements:
-            connection.execute(statement)
-
-
-_IN_MEMORY = Template()
+    copy = open_database(":memory:")
+    if _copying.acquire(blocking=False):
+        try:
+            _template().backup(copy)
+        finally:
+            _copying.release()
+    else:  # by another thread; in a forked child by one that is not there
+        migrate(copy, ":memory:")
+    return copy
 
 
 def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
@@ -342,4 +329,4 @@ class MemoryStateStore(LocalStore):
     after_fork = None
 
     def __init__(self) -> None:
-        super().__init__(_IN_MEMORY.copy(), "in memory")
+        super().__init__(new_database(), "in memory")

@@ -13,13 +13,14 @@ from nornmail.stores import open_store, store_exists
 from nornmail.stores.errors import damaged, resolve
 from nornmail.stores.json_files import Files, RawFiles
 from nornmail.stores.json_journal import Damaged, check_opening, read_lines, read_snapshot
-from nornmail.stores.json_store import NOTING, JsonStateStore
+from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import (
     LocalStore,
     lease_lock_path,
     migrate,
+    new_database,
     open_database,
     schema_version,
     translated,
@@ -87,7 +88,8 @@ class JsonView(JsonStateStore):
     after_fork = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        LocalStore.__init__(self, NOTING.copy(), resolve(path))
+        connection = new_database()
+        LocalStore.__init__(self, connection, resolve(path))
         self._files = Files()
         self._settled = True
         self._held = {}
@@ -101,7 +103,7 @@ class JsonView(JsonStateStore):
         except Damaged as error:
             raise damaged(self._journal_path, error) from error
         if check_opening(self.path):
-            self._fill_all(read_snapshot(self.path), lines)
+            self._fill(connection, read_snapshot(self.path), lines)
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(self.path + ".lock")
