@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from nornmail.defects import Note, ignore
 from nornmail.message.addresses import Address, parse_addresses
-from nornmail.message.headers import Headers, decode_text, message_ids, read_headers, unfold
+from nornmail.message.headers import (
+    Headers,
+    decode_text,
+    message_ids,
+    read_headers,
+    unfold,
+    with_line_feeds,
+)
 from nornmail.message.limits import MAX_NOTICE_CHARS, MAX_REPORT_CHARS, MAX_REPORT_RECIPIENTS
-from nornmail.message.parser import Part, parse_tree, with_line_feeds
+from nornmail.message.parser import Part, parse_tree
 
 if TYPE_CHECKING:
     from nornmail.message.bounce_text import Notice

@@ -42,6 +42,10 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]+")
 # Controls that no charset of mail uses, alongside 8-bit octets: something else was encoded.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 _WIDE = re.compile("16|32|ucs", re.IGNORECASE)
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:()+-]{1,40})", re.IGNORECASE)
+_CHARSET_OF_WORD = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?\s]{0,40})?\?[bBqQ]\?")
+_CHARSET_OCTETS = 16 * 1024
+"""Octets of the body in which the charset of the header's raw octets is looked for."""
 _BLANKS = " \t\r\n"
 
 
@@ -336,6 +340,43 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"<Headers: {len(self._fields)} fields>"
+
+
+def with_line_feeds(raw: bytes) -> bytes:
+    """``raw``, unless its first line ends in CR alone or in CR CR LF: then with LF instead.
+
+    The one is of very old systems, the other of gateways that end lines twice.
+    """
+    first = raw.find(b"\r")
+    if first < 0 or raw.startswith(b"\r\n", first):
+        return raw
+    feed = raw.find(b"\n")
+    if 0 <= feed < first:
+        return raw
+    if raw.startswith(b"\r\r\n", first):
+        return raw.replace(b"\r\r\n", b"\n")
+    if raw.count(b"\n") * 2 > raw.count(b"\r"):  # a stray one in the first field
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def charset_of_headers(raw: bytes, body: int) -> str:
+    """The likely charset of raw octets in the header: the first charset that is named.
+
+    That is the body's where the header has raw octets, else that of its encoded words.
+
+    Args:
+        raw: the message.
+        body: where its header block ends.
+    """
+    charset = None
+    if not raw[:body].isascii():
+        charset = _CHARSET.search(raw, 0, body) or _CHARSET.search(
+            raw, body, body + _CHARSET_OCTETS
+        )
+    if charset is None:
+        charset = _CHARSET_OF_WORD.search(raw, 0, body)
+    return charset[1].decode("ascii") if charset else ""
 
 
 def skip_leading_blanks(raw: bytes) -> int:

@@ -18,13 +18,15 @@ from nornmail.message.attachments import Attachment, write_new
 from nornmail.message.body import Body, find_body
 from nornmail.message.headers import (
     Headers,
+    charset_of_headers,
     decode_text,
     message_ids,
     read_headers,
     skip_leading_blanks,
+    with_line_feeds,
 )
 from nornmail.message.limits import DEFAULT_MODEL_CHARS, MAX_MESSAGE_BYTES
-from nornmail.message.parser import Part, charset_of_headers, parse_tree, with_line_feeds
+from nornmail.message.parser import Part, parse_tree
 from nornmail.model import MessageRef
 
 if TYPE_CHECKING:

@@ -195,10 +195,6 @@ _LIKELY_BOUNDARY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HEADER = re.compile(rb"content-[a-z-]{1,40}:", re.IGNORECASE)
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:()+-]{1,40})", re.IGNORECASE)
-_CHARSET_OF_WORD = re.compile(rb"=\?([A-Za-z0-9_.:+-]{1,40})(?:\*[^?\s]{0,40})?\?[bBqQ]\?")
-_CHARSET_OCTETS = 16 * 1024
-"""Octets of the body in which the charset of the header's raw octets is looked for."""
 
 
 class Part:
@@ -258,43 +254,6 @@ class Part:
         yield self
         for child in self.children:
             yield from child.walk()
-
-
-def with_line_feeds(raw: bytes) -> bytes:
-    """``raw``, unless its first line ends in CR alone or in CR CR LF: then with LF instead.
-
-    The one is of very old systems, the other of gateways that end lines twice.
-    """
-    first = raw.find(b"\r")
-    if first < 0 or raw.startswith(b"\r\n", first):
-        return raw
-    feed = raw.find(b"\n")
-    if 0 <= feed < first:
-        return raw
-    if raw.startswith(b"\r\r\n", first):
-        return raw.replace(b"\r\r\n", b"\n")
-    if raw.count(b"\n") * 2 > raw.count(b"\r"):  # a stray one in the first field
-        return raw
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def charset_of_headers(raw: bytes, body: int) -> str:
-    """The likely charset of raw octets in the header: the first charset that is named.
-
-    That is the body's where the header has raw octets, else that of its encoded words.
-
-    Args:
-        raw: the message.
-        body: where its header block ends.
-    """
-    charset = None
-    if not raw[:body].isascii():
-        charset = _CHARSET.search(raw, 0, body) or _CHARSET.search(
-            raw, body, body + _CHARSET_OCTETS
-        )
-    if charset is None:
-        charset = _CHARSET_OF_WORD.search(raw, 0, body)
-    return charset[1].decode("ascii") if charset else ""
 
 
 def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> Part:

@@ -23,10 +23,9 @@ from nornmail.errors import (
 )
 from nornmail.model import MailboxKey, MessageRef, State
 from nornmail.poller.actions import Actions
-from nornmail.poller.backfill import Backfill
 from nornmail.poller.decisions import BATCH_MESSAGES, RECONCILE_INTERVAL
 from nornmail.poller.delivery import Delivery
-from nornmail.poller.discovery import Discovery
+from nornmail.poller.discovery import Backfill, Discovery
 from nornmail.poller.fetch import Fetcher
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.shared import SharedConnection

@@ -117,7 +117,7 @@ class Delivery:
 
     def must_pause(self) -> bool:
         """Whether no other batch is to be fetched before the workers have this one."""
-        return not self.may_claim() or self.schedule.waiting > 0
+        return not self.may_claim() or (self.pool is not None and self.schedule.waiting > 0)
 
     def _waiting(self) -> list[Job]:
         """The new messages that wait for a worker."""
@@ -575,12 +575,12 @@ class Delivery:
 
     def _claimed_message(self, entry: Entry, job: Job) -> Message:
         """The message that a handler is called with."""
-        from nornmail.message.authentication import verified_sender
-
         message = self._message(entry, job.raw, job.flags)
         self.before_handler(message)
         job.message_id = message.message_id
         if self.authserv_id:
+            from nornmail.message.authentication import verified_sender
+
             job.verified_sender = verified_sender(message.authentication)
         return message
 

@@ -24,9 +24,9 @@ from nornmail.errors import ConfigurationError, HandlerError, NornmailError, Sto
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
-from nornmail.poller.backfill import Backfill
 from nornmail.poller.cycle import Opener, PollCycle, Retention, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
+from nornmail.poller.discovery import Backfill
 from nornmail.poller.fetch import Fetcher, MissingMessages
 from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
