@@ -290,8 +290,12 @@ _FIELDS_OF = attrgetter(*(field.name for field in fields(Entry)))
 _PUT_FIELDS = [getattr(Entry, field.name).__set__ for field in fields(Entry)]
 
 
+DELIVERY_ID_DIGITS = 32
+"""Hexadecimal digits of a delivery id."""
+
+
 def delivery_id_of(mailbox: MailboxKey, epoch: Epoch, key: EntryKey) -> str:
-    """The delivery id of a message that is seen for the first time: 32 hexadecimal digits.
+    """The delivery id of a message that is seen for the first time.
 
     It is made of nothing but its identity, so a process that dies before it could write the id
     down makes the same one again.
@@ -304,7 +308,8 @@ def delivery_id_of(mailbox: MailboxKey, epoch: Epoch, key: EntryKey) -> str:
         str(key.uid),
         key.inbox,
     )
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:DELIVERY_ID_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

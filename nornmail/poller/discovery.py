@@ -23,6 +23,7 @@ from nornmail.poller.decisions import (
     RECONCILE_INTERVAL,
     SEARCH_INTERVAL,
     cut_off,
+    forgotten,
 )
 from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
@@ -277,7 +278,14 @@ class Backfill:
         log.info("%d older messages are for inboxes that were added", len(new))
 
     def _is_new(self, entry: Entry) -> bool:
-        """Whether the inbox has no entry of the message, and the message was routed already."""
-        siblings = self._ledger.siblings(entry.key.uid)
+        """Whether the inbox has no entry of the message, and the message was routed already.
+
+        One of which no inbox has an entry may have been removed (rule 15), the inbox's own among
+        them: it counts as known, since a program asks for the older mail at each of its starts.
+        """
+        record, siblings = self._ledger.record, self._ledger.siblings(entry.key.uid)
+        horizon = record.horizon if record else None
+        if not siblings and forgotten(entry.received_at, horizon, "dedupe"):
+            return False
         unread = any(other.key.inbox == "" and other.digest is None for other in siblings)
         return not unread and all(other.key != entry.key for other in siblings)

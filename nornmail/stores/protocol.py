@@ -154,8 +154,9 @@ class MailboxStore(LeaseStore, Protocol):
 
         Args:
             lease: of the mailbox.
-            before: all entries of such a message are FINISHED or PASSED_OVER, and were last
-                changed before this instant.
+            before: such a message was received before this instant, and all its entries are
+                FINISHED or PASSED_OVER and were last changed before it. The horizon never lies
+                beyond it, whatever date a server gave a message.
             limit: at most so many entries, those of the lowest UIDs.
 
         Returns:
@@ -309,7 +310,8 @@ class OutboxStore(LeaseStore, Protocol):
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
         """Remove sent and dropped messages that were last changed before an instant.
 
-        It takes no lease.
+        One whose key begins with the delivery id of an entry that is not FINISHED or PASSED_OVER
+        stays: its handler may run again, and must find that it was sent. It takes no lease.
 
         Args:
             outbox: whose.

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from nornmail.model import (
+    DELIVERY_ID_DIGITS,
     KEEPS_RAW,
     TRANSITIONS,
     Digest,
@@ -197,9 +198,10 @@ SELECT_FORGOTTEN_ENTRIES = (
     f"WHERE mailbox = ? AND state IN {CLOSED} AND changed_at < ? AND NOT EXISTS ("
     "SELECT 1 FROM entry AS other WHERE other.mailbox = entry.mailbox "
     "AND other.epoch = entry.epoch AND other.uid = entry.uid "
-    f"AND (other.state NOT IN {CLOSED} OR other.changed_at >= ?)) ORDER BY {_BY_KEY} LIMIT ?"
+    f"AND (other.state NOT IN {CLOSED} OR other.changed_at >= ? OR other.received_at >= ?)) "
+    f"ORDER BY {_BY_KEY} LIMIT ?"
 )
-"""Arguments: mailbox, instant, instant, limit."""
+"""Arguments: mailbox, the instant three times, limit."""
 
 INSERT_ASKED = _insert("asked", KEY, "ON CONFLICT DO NOTHING")
 SELECT_ASKED = f"SELECT epoch, uid, inbox FROM asked WHERE mailbox = ? ORDER BY {_BY_KEY}"
@@ -426,9 +428,12 @@ SELECT_SUBMISSIONS = (
     "ORDER BY submitted_at DESC LIMIT ?"
 )
 
+# A message whose handler may run again keeps what it sent: the key begins with its delivery id.
 SELECT_FORGOTTEN_MESSAGES = (
     "SELECT id, queued_at, recipients FROM letter WHERE outbox = ? AND changed_at < ? "
     "AND ((state = 'sent' AND copy_due_at <= 0) OR (state <> 'sent' AND dropped = 1)) "
+    f"AND substr(key, 1, {DELIVERY_ID_DIGITS}) NOT IN "
+    f"(SELECT delivery_id FROM entry INDEXED BY entry_open WHERE state NOT IN {CLOSED}) "
     "ORDER BY id LIMIT ?"
 )
 DELETE_MESSAGE = "DELETE FROM letter WHERE id = ?"

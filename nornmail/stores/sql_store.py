@@ -299,7 +299,7 @@ class SqlStateStore(StateStore, ABC):
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
         with self._locked(), self._guard, self._transaction() as execute:
             mailbox = self._check_lease(lease)
-            arguments = (mailbox, before, before, limit)
+            arguments = (mailbox, before, before, before, limit)
             forgotten = execute(rows.SELECT_FORGOTTEN_ENTRIES, arguments).fetchall()
             record = rows.read_record(execute(rows.SELECT_RECORD, (mailbox,)).fetchone())
             if record is None or not forgotten:

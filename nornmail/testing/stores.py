@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import (
+    DELIVERY_ID_DIGITS,
     KEEPS_RAW,
     TRANSITIONS,
     Change,
@@ -489,6 +490,23 @@ class InboxStoreContract(_Contract):
 
 class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreContract):
     """The contract of :class:`~nornmail.stores.protocol.StateStore`: the three together."""
+
+    def test_what_a_handler_sent_that_may_run_again_is_not_forgotten(self) -> None:
+        store, lease, outbox = self.store, self.acquire(), self.acquire_outbox()
+        keys = [f"{uid}" * DELIVERY_ID_DIGITS for uid in (1, 2)]
+        for uid, state in ((1, State.DEAD), (2, State.FINISHED)):
+            for step in WAYS[state]:
+                one = replace(entry(step, uid), delivery_id=keys[uid - 1])
+                store.commit(lease, [PutEntry(one)])
+        names = [key + end for key in keys for end in ("", "/copy")]
+        for name in names:
+            store.enqueue(letter(name), RAW)
+            sending = replace(letter(name), state=QueueState.SENDING)
+            store.commit_messages(outbox, [sending])
+            store.commit_messages(outbox, [replace(sending, state=QueueState.SENT)])
+        assert store.forget_messages(OUTBOX, before=1e9, limit=9) == 2
+        left = store.queued_messages(OUTBOX, {QueueState.SENT})
+        assert [one.key for one in left] == names[:2]
 
     def test_a_verified_sender_is_known_until_the_entry_is_forgotten(self) -> None:
         store, lease = self.store, self.acquire()

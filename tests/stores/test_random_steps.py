@@ -117,7 +117,7 @@ class Dictionaries:
         kept = {
             (one.key.epoch, one.key.uid)
             for one in self.entries.values()
-            if one.state not in CLOSED or one.changed_at >= before
+            if one.state not in CLOSED or max(one.changed_at, one.received_at or 0.0) >= before
         }
         old = sorted(at for at in self.entries if (at.epoch, at.uid) not in kept)[:limit]
         if self.record is None or not old:

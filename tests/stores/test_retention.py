@@ -79,6 +79,17 @@ def test_the_horizon_only_rises_and_a_saved_record_keeps_it(
     assert horizons == [80.0, 80.0, 100.5, 100.5]
 
 
+def test_a_message_that_a_server_dates_in_the_future_does_not_move_the_horizon_there(
+    store: StateStore, lease: Lease
+) -> None:
+    store.commit(lease, [SaveMailbox(record())])
+    put(store, lease, State.FINISHED, 1, changed_at=100.0, received_at=90.0)
+    put(store, lease, State.FINISHED, 2, changed_at=100.0, received_at=4e9)
+    assert store.forget_entries(lease, before=200.0, limit=9) == 1
+    assert store.load(INBOX) == replace(record(), horizon=90.0)
+    assert [e.key for e in store.entries(INBOX, CLOSED)] == [key(2)]
+
+
 def test_a_message_is_kept_while_one_of_its_inboxes_is_not_done(
     store: StateStore, lease: Lease
 ) -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from nornmail import ConfigurationError, ImapSettings
+from nornmail import ConfigurationError, ImapSettings, Inbox
 from nornmail.model import State
 from nornmail.poller import cycle
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
@@ -55,6 +55,35 @@ def test_under_a_new_uidvalidity_what_was_forgotten_counts_as_known(
     assert world.handed_over == ["one", "three", "four"]
     assert world.entry("bad").state is State.WAITING
     assert "2 messages are older than what the store keeps (retention)" in caplog.text
+
+
+def test_mail_of_the_future_takes_no_mail_of_the_present_along(world: World) -> None:
+    world.deliver("one", date=world.clock.wall() - DAY)
+    world.deliver("of the future", date=world.clock.wall() + 1_000 * DAY)
+    poller = world.poller(retention=30)
+    poller.poll_once()
+    world.clock.advance(31 * DAY)
+    poller.poll_once()
+    poller.close()
+    world.deliver("four")
+    world.restore()
+    poller = world.poller(retention=30)
+    assert poller.poll_once().new == 1
+    assert world.handed_over == ["one", "of the future", "four"]
+
+
+def test_a_backfill_at_each_start_repeats_nothing_that_was_forgotten(world: World) -> None:
+    """As ``nornmail serve`` asks for it again at each start."""
+    for start in range(3):
+        world.deliver(f"at start {start}")
+        poller = world.poller(world.note, retention=30, inboxes=[])
+        poller.add_inbox(Inbox("agent@example.com"), backfill=True)
+        for _ in range(2):
+            poller.poll_once()
+            world.clock.advance(31 * DAY)
+        poller.poll_once()
+        poller.close()
+    assert world.handed_over == ["at start 0", "at start 1", "at start 2"]
 
 
 def test_a_replay_delivers_what_was_forgotten_too(world: World) -> None:
