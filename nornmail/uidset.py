@@ -115,6 +115,8 @@ class UidSet:
         return at > 0 and uid <= self._highs[at - 1]
 
     def __iter__(self) -> Iterator[int]:
+        if self._lows == self._highs:  # no range has more than one
+            return iter(self._lows)
         return chain.from_iterable(map(range, self._lows, map((1).__add__, self._highs)))
 
     def __len__(self) -> int:

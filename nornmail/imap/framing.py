@@ -19,12 +19,11 @@ _PLAIN_FETCH = re.compile(
     rb'(\* [0-9]{1,9} FETCH \([^\r\n{"]{0,200}BODY\[\] )\{([0-9]{1,10})\}\r\n'
 )
 _END_OF_FETCH = b")\r\n"
-_ITEM = (
-    rb'(?:UID ([0-9]{1,10})|INTERNALDATE "([ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4})([^"\\\r\n]{0,40})"'
-    rb"|FLAGS \([ !#-'*-Z\\^-z]*+\)|RFC822\.SIZE [0-9]{1,18})"
+_DATED_RUN = re.compile(
+    rb"(?>(?:\* [0-9]{1,9} FETCH \((?:(?:UID [0-9]{1,10}"
+    rb'|INTERNALDATE "[ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4}[ 0-9:+-]{0,40}"'
+    rb"|FLAGS \([ !#-'*-Z\\^-z]*+\)|RFC822\.SIZE [0-9]{1,18}) ?){1,8}\)\r\n)*)"
 )
-_DATED = re.compile(rb"^\* [0-9]{1,9} FETCH \((?:%s ?){1,8}\)\r\n" % _ITEM, re.MULTILINE)
-_DATED_RUN = re.compile(rb"(?>(?:\* [0-9]{1,9} FETCH \((?:%s ?){1,8}\)\r\n)*)" % _ITEM)
 
 
 class ResponseReader:
@@ -39,7 +38,6 @@ class ResponseReader:
         self._limits = limits
         self._data = b""
         self._at = 0
-        self._mixed = b""
         self._later: deque[bytes] = deque()  # came after _data, and does not end what is waited for
         self._pending = 0
         self._waits = False
@@ -127,20 +125,16 @@ class ResponseReader:
         if self._literal is not None or self._pieces or self._waits:
             return None
         data, start = self._data, self._at
-        end = data.rfind(b"\n", start) + 1
-        messages = _DATED.findall(data, start, end) if self._mixed is not data else []
-        if len(messages) != data.count(b"\n", start, end):
-            self._mixed = data  # no line is looked at more than twice
-            run = _DATED_RUN.match(data, start)
-            end = run.end() if run is not None else start
-            messages = _DATED.findall(data, start, end)
-        octets, lines = self._octets + end - start, self._lines + len(messages)
-        if not messages or octets > self._budget.total or lines > self._limits.responses:
+        run = _DATED_RUN.match(data, start)
+        end = run.end() if run is not None else start
+        count = data.count(b"\n", start, end)
+        octets, lines = self._octets + end - start, self._lines + count
+        if not count or octets > self._budget.total or lines > self._limits.responses:
             return None
         self._octets, self._lines = octets, lines
         self._pending -= end - start
         self._at = end
-        return DatedRun(messages)
+        return DatedRun(data[start:end], count)
 
     def _plain_fetch(self) -> list[Piece] | None:
         """A FETCH of one body that has come whole and is within all limits; ``None`` for others.

@@ -130,9 +130,15 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class DatedRun:
-    """FETCH responses in a row, each without a body: UID, the day of INTERNALDATE, and its rest."""
+    """FETCH responses in a row, each on a line, of UID, INTERNALDATE, FLAGS and RFC822.SIZE alone.
 
-    messages: list[tuple[bytes, bytes, bytes]]
+    Attributes:
+        octets: as they came.
+        count: of the responses.
+    """
+
+    octets: bytes
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,21 +195,26 @@ def not_before(responses: Iterable[Untagged], asked: list[int], instant: float) 
             if uid is not None:
                 (before.append if date is not None and date < instant else later.add)(uid)
         elif isinstance(response, DatedRun):
-            uids, days, _ = zip(*response.messages, strict=True)
-            if b"" not in uids and all(map(day_is_before, set(days))):
+            uids, days = _UID.findall(response.octets), _DAY.findall(response.octets)
+            if len(uids) == len(days) == response.count and all(map(day_is_before, set(days))):
                 before.extend(map(int, uids))
                 continue
-            for digits, day, rest in response.messages:
-                is_before = day_is_before(day)
-                if is_before is None:
-                    date = internal_date(day + rest)
-                    is_before = date is not None and date < instant
-                if digits:
+            for line in response.octets.splitlines():
+                for digits in _UID.findall(line)[-1:]:
+                    is_before = any(
+                        date is not None and date < instant
+                        for date in map(internal_date, _DATE.findall(line)[-1:])
+                    )
                     (before.append if is_before else later.add)(int(digits))
     if not later and before == asked:
         return []
     older = set(before) - later
     return [uid for uid in asked if uid not in older]
+
+
+_UID = re.compile(rb"UID ([0-9]+)")
+_DAY = re.compile(rb'"([ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4})')
+_DATE = re.compile(rb'"([^"]*)"')
 
 
 def _day_is_before(day: bytes, instant: float) -> bool | None:
