@@ -235,7 +235,7 @@ class JsonStateStore(LocalStore):
                 os.path.join(self._raws.path, file.name),
             )
             held = _column(file)
-            with self._transaction() as execute:
+            with self._within as execute:
                 execute("DELETE FROM raw WHERE bytes = ?", (held,))
                 execute("DELETE FROM letter_raw WHERE bytes = ?", (held,))
 

@@ -339,7 +339,7 @@ class PostgresStateStore(SqlStateStore):
 
     def _migrate(self) -> None:
         """Bring the schema to the newest version, once for all processes that start now."""
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             execute("SELECT pg_advisory_xact_lock(?)", (MIGRATION_LOCK,))
             execute("CREATE TABLE IF NOT EXISTS nornmail_version (version BIGINT NOT NULL)")
             execute(_WAITING)
@@ -362,7 +362,7 @@ class PostgresStateStore(SqlStateStore):
     # Leases
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
-        with self._transaction() as execute:
+        with self._within as execute:
             number = self._known_id(mailbox)
             sender = self._holder if mailbox.is_outbox else ""
             arguments = (number, sender, owner, self._holder, self._lease_seconds)
@@ -471,7 +471,7 @@ class PostgresStateStore(SqlStateStore):
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
     ) -> QueuedMessage | None:
         account = lease.mailbox.account
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             outbox = self._id(lease.mailbox)
             execute(_LOCK_OUTBOX, (outbox,))
             execute(_END_DEAD_SENDERS, (outbox, self._holder))

@@ -266,6 +266,12 @@ def entries_in_state(state: State) -> str:
 
 
 @cache
+def count_in_state(state: State) -> str:
+    """Arguments: mailbox, state, limit."""
+    return f"{in_state(state, 'count(*)')} LIMIT ?"
+
+
+@cache
 def entries_without_raw(state: State) -> str:
     """Arguments: mailbox, state."""
     return f"{in_state(state)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
@@ -456,6 +462,12 @@ def messages_in(state: QueueState, what: str = MESSAGE) -> str:
 def messages_in_order(state: QueueState) -> str:
     """Arguments: outbox, state, limit."""
     return f"{messages_in(state)} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
+
+
+@cache
+def count_messages_in(state: QueueState) -> str:
+    """Arguments: outbox, state, limit."""
+    return f"{messages_in(state, 'count(*)')} LIMIT ?"
 
 
 def write_message(message: QueuedMessage) -> Row:

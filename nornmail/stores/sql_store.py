@@ -9,32 +9,23 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
 from nornmail.model import (
-    KEEPS_RAW,
     OUTBOX,
     Change,
     Entry,
     EntryKey,
     InboxRecord,
-    KeepRaw,
     Lease,
     MailboxKey,
     MailboxRecord,
-    PassOver,
     PutEntry,
-    Rekey,
-    SaveMailbox,
     State,
-    check_keep,
-    check_put,
-    check_rekey,
     check_retry,
 )
 from nornmail.outgoing import (
@@ -52,6 +43,7 @@ from nornmail.outgoing import (
     still_applies,
 )
 from nornmail.stores import rows
+from nornmail.stores.entries import Entries
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
@@ -106,6 +98,8 @@ class SqlStateStore(StateStore, ABC):
         self._mutex = threading.RLock()
         self._guard = _Guard(self)
         self._within = _Transaction(self)
+        """All that is executed within, or nothing: it is durable at the end."""
+        self._entries = Entries(self._hold, self.for_update)
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
         self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
@@ -155,7 +149,7 @@ class SqlStateStore(StateStore, ABC):
             self._refuse_second(mailbox)
             let_others = self._exclude_others(mailbox, owner)
             try:
-                with self._transaction() as execute:
+                with self._within as execute:
                     number = self._known_id(mailbox)
                     execute(rows.RAISE_FENCE, (number,))
                     (token,) = execute(rows.SELECT_FENCE, (number,)).fetchone()
@@ -231,28 +225,11 @@ class SqlStateStore(StateStore, ABC):
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        most = rows.NO_LIMIT if limit is None else limit
-        with self._locked(), self._guard:
-            # State by state, since the index has them in order that way.
-            by_state = [
-                self._all(rows.read_entry, rows.entries_in_state(state), mailbox, state.value, most)
-                for state in set(states)
-            ]
-        merged = heapq.merge(*by_state, key=lambda entry: (entry.due_at, entry.key))
-        return list(merged)[:limit]
+        found = self._by_state(rows.read_entry, rows.entries_in_state, mailbox, states, limit)
+        return list(heapq.merge(*found, key=lambda entry: (entry.due_at, entry.key)))[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
-        return self._count(mailbox, states, rows.in_state)
-
-    def _count(
-        self, mailbox: MailboxKey, states: Iterable[Any], query: Callable[[Any, str], str]
-    ) -> int:
-        with self._locked(), self._guard:
-            counts = [
-                self._first(_only, query(state, "count(*)"), mailbox, state.value) or 0
-                for state in set(states)
-            ]
-        return sum(counts)
+        return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
 
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
@@ -267,12 +244,11 @@ class SqlStateStore(StateStore, ABC):
         return self._all(rows.read_entry, rows.entries_without_raw(state), mailbox, state.value)
 
     def mailboxes(self) -> list[MailboxKey]:
-        with self._locked(), self._guard:
-            known = map(rows.read_mailbox, self._connection.execute(rows.SELECT_MAILBOXES))
-            return sorted(
-                (mailbox for mailbox in known if not mailbox.is_outbox),
-                key=lambda mailbox: (mailbox.account, mailbox.mailbox),
-            )
+        known = map(rows.read_mailbox, self._select(rows.SELECT_MAILBOXES))
+        return sorted(
+            (mailbox for mailbox in known if not mailbox.is_outbox),
+            key=lambda mailbox: (mailbox.account, mailbox.mailbox),
+        )
 
     def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
         """The inboxes that a mailbox has entries for, by their addresses; for a person."""
@@ -288,126 +264,32 @@ class SqlStateStore(StateStore, ABC):
             if not changes:
                 self._check_lease(lease)
                 return
-            with self._within:
+            with self._within as execute:
                 mailbox = self._check_lease(lease)
                 for change in changes:
                     if isinstance(change, PutEntry):  # nearly all there are
-                        self._put(mailbox, change.entry, change.raw)
+                        self._entries.put(execute, mailbox, change.entry, change.raw)
                     else:
-                        self._apply(mailbox, change)
+                        self._entries.apply(execute, mailbox, change)
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
-        with self._locked(), self._guard, self._transaction() as execute:
-            mailbox = self._check_lease(lease)
-            arguments = (mailbox, before, before, before, limit)
-            forgotten = execute(rows.SELECT_FORGOTTEN_ENTRIES, arguments).fetchall()
-            record = rows.read_record(execute(rows.SELECT_RECORD, (mailbox,)).fetchone())
-            if record is None or not forgotten:
-                return 0
-            uids: dict[int, list[int]] = {}
-            for epoch, uid, inbox, _ in forgotten:
-                execute(rows.DELETE_ENTRY, (mailbox, epoch, uid, inbox))
-                uids.setdefault(epoch, []).append(uid)
-            for epoch, known in uids.items():
-                self._apply(mailbox, PassOver(epoch, UidSet.of(known)))
-            received = [at for *_, at in forgotten if at is not None]
-            horizon = max(received, default=before)
-            if record.horizon is None or record.horizon < horizon:
-                self._apply(mailbox, SaveMailbox(replace(record, horizon=horizon)))
-            return len(forgotten)
+        with self._locked(), self._guard, self._within as execute:
+            return self._entries.forget(execute, self._check_lease(lease), before, limit)
 
     def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             number = self._id(mailbox)
-            check_retry(key, None if number is None else self._state(number, key))
+            check_retry(key, None if number is None else self._entries.state(execute, number, key))
             execute(rows.INSERT_ASKED, rows.write_key(number or 0, key))
-
-    def _apply(self, mailbox: int, change: Change) -> None:
-        match change:
-            case SaveMailbox(record):
-                arguments = (*rows.write_record(record), mailbox)
-                self._connection.execute(rows.UPDATE_RECORD, arguments)
-            case PutEntry(entry, raw):
-                self._put(mailbox, entry, raw)
-            case KeepRaw(key, raw):
-                check_keep(key, self._state(mailbox, key))
-                self._keep(mailbox, key, raw)
-            case Rekey(before, after, uid_validity):
-                self._rekey(mailbox, before, after, uid_validity)
-            case PassOver(epoch, uids):
-                ranges = uids.pairs()
-                while part := list(islice(ranges, rows.RANGES_AT_ONCE)):
-                    self._pass_over(mailbox, epoch, part)
-
-    def _put(self, mailbox: int, entry: Entry, raw: bytes | None) -> None:
-        """Put an entry: in one statement as a rule, and else in four."""
-        execute = self._connection.execute
-        statement, arguments = rows.put_entry(entry.state)
-        if not execute(statement, arguments(mailbox, entry)).rowcount:
-            row = rows.write_entry(mailbox, entry)
-            key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
-            before = self._state(mailbox, entry.key)
-            check_put(before, entry.state)
-            execute(rows.UPDATE_ENTRY, (*values, *key))
-            if entry.state not in KEEPS_RAW:
-                execute(rows.DELETE_RAW, key)
-            execute(rows.DELETE_ASKED, key)  # a dead entry does not stay dead when it is put
-        if raw is not None and entry.state in KEEPS_RAW:
-            self._keep(mailbox, entry.key, raw)
-
-    def _state(self, mailbox: int, key: EntryKey) -> State | None:
-        arguments = rows.write_key(mailbox, key)
-        query = rows.SELECT_STATE + self.for_update
-        selected = self._connection.execute(query, arguments).fetchone()
-        return selected and State(selected[0])
-
-    def _keep(self, mailbox: int, key: EntryKey, raw: bytes) -> None:
-        arguments = (*rows.write_key(mailbox, key), self._hold(raw))
-        self._connection.execute(rows.REPLACE_RAW, arguments)
-
-    def _rekey(self, mailbox: int, before: EntryKey, after: EntryKey, uid_validity: int) -> None:
-        execute = self._connection.execute
-        state, taken = self._state(mailbox, before), self._state(mailbox, after)
-        check_rekey(before, state, after, taken)
-        if taken is not None:  # it is GONE
-            execute(rows.DELETE_ENTRY, rows.write_key(mailbox, after))
-        keys = (*rows.write_key(mailbox, after)[1:], *rows.write_key(mailbox, before))
-        execute(rows.REKEY_ENTRY, (uid_validity, *keys))
-        execute(rows.REKEY_RAW, keys)
-        execute(rows.REKEY_ASKED, keys)
-
-    def _pass_over(self, mailbox: int, epoch: int, ranges: Sequence[tuple[int, int]]) -> None:
-        """Put ascending ranges in: in one statement where none lies among them yet, as a rule."""
-        low, high = ranges[0][0], ranges[-1][1]
-        execute = self._connection.execute
-        below = execute(rows.SELECT_RANGE_BELOW, (mailbox, epoch, high + 1)).fetchone()
-        if len(ranges) == rows.RANGES_AT_ONCE and (below is None or below[1] < low - 1):
-            values = [number for pair in ranges for number in (mailbox, epoch, *pair)]
-            execute(rows.INSERT_RANGES, values)
-            return
-        for low, high in ranges:
-            self._join_range(mailbox, epoch, low, high)
-
-    def _join_range(self, mailbox: int, epoch: int, low: int, high: int) -> None:
-        """Put a range in, joined with those that it overlaps or touches."""
-        execute = self._connection.execute
-        below = execute(rows.SELECT_RANGE_BELOW, (mailbox, epoch, low)).fetchone()
-        if below is not None and below[1] >= low - 1:
-            low, high = below[0], max(below[1], high)
-        place = (mailbox, epoch, low, high + 1)
-        (highest,) = execute(rows.SELECT_RANGES_WITHIN, place).fetchone()
-        if highest is not None:
-            execute(rows.DELETE_RANGES, place)
-        execute(rows.INSERT_RANGE, (mailbox, epoch, low, max(high, highest or 0)))
 
     # Inboxes
 
     def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             execute(rows.REPLACE_INBOX, rows.write_inbox(self._known_id(mailbox), record))
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), write_text(name)))
             return bool(deleted.rowcount)
 
@@ -415,14 +297,12 @@ class SqlStateStore(StateStore, ABC):
         return self._all(rows.read_inbox, rows.SELECT_INBOXES, mailbox)
 
     def has_verified_sender(self, address: str) -> bool:
-        with self._locked(), self._guard:
-            arguments = (write_text(address),)
-            return bool(self._connection.execute(rows.SELECT_VERIFIED_SENDER, arguments).fetchone())
+        return bool(self._select(rows.SELECT_VERIFIED_SENDER, write_text(address)))
 
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        with self._locked(), self._guard, self._transaction():
+        with self._locked(), self._guard, self._within:
             outbox = self._id(MailboxKey.of_outbox(message.outbox))
             known = self._find(outbox, message.outbox, message.key)
             if known is not None:
@@ -464,7 +344,7 @@ class SqlStateStore(StateStore, ABC):
             return None if key is None else self.queued_message(lease.mailbox.account, key)
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
-        with self._locked(), self._guard, self._transaction():
+        with self._locked(), self._guard, self._within:
             outbox = self._check_lease(lease)
             for message in messages:
                 self._replace(outbox, lease.mailbox.account, message)
@@ -487,7 +367,7 @@ class SqlStateStore(StateStore, ABC):
         """Refuse a message that another sender is sending; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             check_request(None if known is None else known[2], request)
             if known is not None and known[1] is not request:
@@ -506,7 +386,7 @@ class SqlStateStore(StateStore, ABC):
         amended: Callable[[QueuedMessage | None], QueuedMessage | None],
     ) -> bool:
         """Change a message without the lease; return whether there was anything to change."""
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
             after = amended(None if known is None else known[2])
             if known is None or after is None:
@@ -515,7 +395,7 @@ class SqlStateStore(StateStore, ABC):
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
-        with self._locked(), self._guard, self._transaction() as execute:
+        with self._locked(), self._guard, self._within as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
             forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (number, before, limit)).fetchall()
             for message, queued_at, recipients in forgotten:
@@ -555,18 +435,14 @@ class SqlStateStore(StateStore, ABC):
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        most = rows.NO_LIMIT if limit is None else limit
-        with self._locked(), self._guard:
-            # State by state, since the index has them in order that way.
-            by_state = [
-                self._messages(rows.messages_in_order(state), outbox, state.value, most)
-                for state in set(states)
-            ]
-        merged = heapq.merge(*by_state, key=lambda one: (one.due_at, one.queued_at, one.key))
+        read, mailbox = partial(rows.read_message, outbox), MailboxKey.of_outbox(outbox)
+        found = self._by_state(read, rows.messages_in_order, mailbox, states, limit)
+        merged = heapq.merge(*found, key=lambda one: (one.due_at, one.queued_at, one.key))
         return list(merged)[:limit]
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
-        return self._count(MailboxKey.of_outbox(outbox), states, rows.messages_in)
+        mailbox = MailboxKey.of_outbox(outbox)
+        return sum(chain(*self._by_state(_only, rows.count_messages_in, mailbox, states)))
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
         place = MailboxKey.of_outbox(outbox), write_text(key)
@@ -576,11 +452,8 @@ class SqlStateStore(StateStore, ABC):
         return self._messages(rows.SELECT_COPIES, outbox)
 
     def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
-        with self._locked(), self._guard:
-            selected = self._connection.execute(
-                rows.SELECT_BY_MESSAGE_ID, (write_text(message_id),)
-            )
-            return [rows.read_message(read_text(row[0]), row[1:]) for row in selected]
+        selected = self._select(rows.SELECT_BY_MESSAGE_ID, write_text(message_id))
+        return [rows.read_message(read_text(row[0]), row[1:]) for row in selected]
 
     def messages_to(
         self, outbox: str, address: str, *, since: float, limit: int
@@ -599,9 +472,7 @@ class SqlStateStore(StateStore, ABC):
         return self._all(_only, rows.SELECT_SUBMISSIONS, mailbox, since, limit)
 
     def outboxes(self) -> list[str]:
-        with self._locked(), self._guard:
-            selected = self._connection.execute(rows.SELECT_OUTBOXES, (OUTBOX,))
-            return sorted(read_text(name) for (name,) in selected)
+        return sorted(read_text(name) for (name,) in self._select(rows.SELECT_OUTBOXES, OUTBOX))
 
     def _messages(self, query: str, outbox: str, *arguments: Any) -> list[QueuedMessage]:
         read = partial(rows.read_message, outbox)
@@ -624,6 +495,11 @@ class SqlStateStore(StateStore, ABC):
             finally:
                 self._connection.close()
 
+    def _select(self, query: str, *arguments: Any) -> list[Row]:
+        """All rows of a query."""
+        with self._locked(), self._guard:
+            return self._connection.execute(query, arguments).fetchall()
+
     def _all(
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
     ) -> list[T]:
@@ -634,6 +510,21 @@ class SqlStateStore(StateStore, ABC):
                 return []
             selected = self._connection.execute(query, (number, *arguments))
             return [read(row) for row in selected.fetchall()]
+
+    def _by_state(
+        self,
+        read: Callable[[Row], T],
+        query: Callable[[Any], str],
+        mailbox: MailboxKey,
+        states: Iterable[Any],
+        limit: int | None = None,
+    ) -> list[list[T]]:
+        """The values of a query for each state, since the index has them in order that way."""
+        most = rows.NO_LIMIT if limit is None else limit
+        with self._locked(), self._guard:
+            return [
+                self._all(read, query(state), mailbox, state.value, most) for state in set(states)
+            ]
 
     def _first(
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
@@ -691,10 +582,6 @@ class SqlStateStore(StateStore, ABC):
     def _check_usable(self) -> None:
         if reason := self._unusable():
             raise StoreError(reason)
-
-    def _transaction(self) -> _Transaction:
-        """All that is executed within, or nothing: it is durable at the end."""
-        return self._within
 
 
 class _Guard:

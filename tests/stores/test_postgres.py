@@ -294,7 +294,7 @@ def test_a_sender_that_stands_still_within_a_transaction_delays_nobody(tmp_path:
         store.enqueue(letter("k1"), RAW)
 
         def stand_still() -> None:
-            with store._mutex, store._transaction() as execute:
+            with store._mutex, store._within as execute:
                 execute("SELECT id FROM mailbox FOR UPDATE")
                 assert beside.claim_message(other, "k1") == letter("k1")  # it waited
                 execute("SELECT id FROM mailbox")
