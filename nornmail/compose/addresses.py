@@ -85,6 +85,16 @@ def sender_of(settings: SmtpSettings) -> Address:
         raise ConfigurationError(name, address, f"must be an address: {error.why}") from error
 
 
+def own_addresses_of(
+    settings: SmtpSettings, sender: Address, further: Iterable[str]
+) -> frozenset[str]:
+    """The addresses of ours: mail from them is never answered."""
+    own = {sender.address, *((further,) if isinstance(further, str) else further)}
+    if settings.username and "@" in settings.username:
+        own.add(settings.username)
+    return frozenset(own)
+
+
 def to_addresses(value: AddressesLike, field: str) -> tuple[Address, ...]:
     """All addresses of a field, each mailbox once, in their order.
 

@@ -21,6 +21,7 @@ from nornmail.message.automatic import KINDS, noreply_signs
 from nornmail.message.message import Message
 from nornmail.outgoing import Envelope
 from nornmail.settings.fields import DomainRules
+from nornmail.settings.smtp import SmtpSettings
 
 CORRESPONDENTS: Final = "correspondents"
 """Stands for everyone who wrote to us with a verified sender, or is in the thread."""
@@ -54,6 +55,14 @@ class AllowedRecipients:
             except (ComposeError, AttributeError) as error:
                 must = "must be ann@example.com, @example.com or correspondents, or a list of these"
                 raise ConfigurationError("allowed_recipients", entry, must) from error
+
+    @classmethod
+    def of(cls, settings: SmtpSettings, entries: Iterable[str] | None) -> AllowedRecipients | None:
+        """Those of ``entries``, else of the settings; ``None`` where every recipient is allowed."""
+        if entries is None and settings.allowed_recipients is not None:
+            entries = settings.allowed_recipients.split(",")
+        rules = settings.domain_rules
+        return None if entries is None and not rules else cls(entries, rules)
 
     def _add(self, entry: str) -> None:
         entry = entry.strip()
@@ -148,6 +157,21 @@ class AnswerLimits:
 
     per_hour: int = ANSWERS_PER_HOUR
     per_day: int = ANSWERS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class SendingPolicy:
+    """The limits of what a program may send.
+
+    Attributes:
+        answer_limits: of answers to a correspondent; ``None`` for the defaults.
+        max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
+        allowed: recipients; ``None`` allows all.
+    """
+
+    answer_limits: AnswerLimits | None = None
+    max_reply_age: timedelta | None = MAX_REPLY_AGE
+    allowed: AllowedRecipients | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ import re
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from nornmail import context
@@ -16,7 +15,7 @@ from nornmail.clock import Clock, utc_datetime
 from nornmail.compose.addresses import to_addresses
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.headers import address_list
-from nornmail.compose.policy import AllowedRecipients, AnswerLimits, ReplyCounts, refusal_reasons
+from nornmail.compose.policy import ReplyCounts, SendingPolicy, refusal_reasons
 from nornmail.compose.reply import correspondents
 from nornmail.errors import (
     ConfigurationError,
@@ -90,8 +89,7 @@ class Enqueuer:
         keeps: they are queued. If not, they are sent at once.
         dry_run: nothing is stored or sent.
         receive_only: everything is refused.
-        answer_limits, max_reply_age: of replies.
-        allowed: recipients; ``None`` allows all.
+        policy: what may be sent.
         approval: that messages need, or a function that says which one needs what.
         has_drafts: there is a mailbox of drafts.
         emit: called with an event for each message that is held.
@@ -107,9 +105,7 @@ class Enqueuer:
         keeps: bool,
         dry_run: bool,
         receive_only: bool,
-        answer_limits: AnswerLimits | None,
-        max_reply_age: timedelta | None,
-        allowed: AllowedRecipients | None,
+        policy: SendingPolicy,
         approval: Approval | Callable[[OutgoingMessage], Approval],
         has_drafts: bool,
         emit: Callable[[Event], object],
@@ -125,9 +121,7 @@ class Enqueuer:
         self._keeps = keeps
         self._dry_run = dry_run
         self._receive_only = receive_only
-        self._answer_limits = answer_limits
-        self._max_reply_age = max_reply_age
-        self._allowed = allowed
+        self._policy = policy
         self._approval = approval
         self._has_drafts = has_drafts
         self._emit = emit
@@ -159,9 +153,9 @@ class Enqueuer:
                 correspondents(message, to_author=to_author) if recipients is None else recipients,
                 now,
             ),
-            limits=self._answer_limits,
+            limits=self._policy.answer_limits,
             now=utc_datetime(now),
-            max_age=self._max_reply_age,
+            max_age=self._policy.max_reply_age,
             allow=allow,
             to_author=to_author,
             forwarded_to=recipients,
@@ -262,9 +256,9 @@ class Enqueuer:
         """The message, whose recipients are allowed, and the approval that it needs."""
         draft, when, unique = order.draft(), utc_datetime(now), secrets.token_hex(16)
         composed = compose(draft, now=when, unique=unique)
-        if self._allowed is not None:
+        if self._policy.allowed is not None:
             thread = composed.thread_id
-            self._allowed.check(
+            self._policy.allowed.check(
                 composed.envelope,
                 order.messages,
                 lambda address: (

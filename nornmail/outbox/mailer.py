@@ -19,13 +19,14 @@ from nornmail.clock import Clock, SystemClock, system_random
 from nornmail.compose.addresses import (
     AddressesLike,
     AddressLike,
+    own_addresses_of,
     sender_of,
     to_address,
     to_addresses,
 )
 from nornmail.compose.attachments import AttachmentSource, read_attachments
 from nornmail.compose.compose import Draft
-from nornmail.compose.policy import MAX_REPLY_AGE, AllowedRecipients, AnswerLimits
+from nornmail.compose.policy import MAX_REPLY_AGE, AllowedRecipients, AnswerLimits, SendingPolicy
 from nornmail.compose.reply import forward_draft, reply_draft
 from nornmail.errors import ConfigurationError, LeaseHeld, NornmailError
 from nornmail.events import EventEmitter, OnEvent, OutboxBounced
@@ -183,19 +184,12 @@ class Mailer:
         open_session: OpenSession | None = None,
     ) -> None:
         _check_types(settings, store)
+        _check_hooks(render_html=render_html, before_send=before_send, on_event=on_event)
         retention = settings.retention if retention is None else retention
         check_retention(retention)
-        for name, hook in (
-            ("render_html", render_html), ("before_send", before_send), ("on_event", on_event)
-        ):  # fmt: skip
-            if hook is not None and not callable(hook):
-                raise ConfigurationError(name, hook, "must be a function")
         self._clock = clock or SystemClock()
         self._sender = sender_of(settings) if sender is None else to_address(sender, "sender")
-        if isinstance(own_addresses, str):
-            own_addresses = (own_addresses,)
-        named = [settings.username] if "@" in (settings.username or "") else []
-        self._own = frozenset([self._sender.address, *own_addresses, *filter(None, named)])
+        self._own = own_addresses_of(settings, self._sender, own_addresses)
         self._render_html = render_html
         self._silent = dry_run or receive_only
         self.outbox = account or f"{settings.username or self._sender.address}@{settings.host}"
@@ -217,7 +211,7 @@ class Mailer:
                 connection=connection,
                 clock=self._clock,
                 rng=rng or system_random(),
-                limits=send_limits or limits_of(settings),
+                limits=send_limits or SendLimits.of(settings),
                 before_send=before_send,
                 sent=sent_mailbox,
                 emit=self._emit,
@@ -237,9 +231,9 @@ class Mailer:
             keeps=store is not None,
             dry_run=dry_run,
             receive_only=receive_only,
-            answer_limits=answer_limits,
-            max_reply_age=max_reply_age,
-            allowed=_allowed(settings, allowed_recipients),
+            policy=SendingPolicy(
+                answer_limits, max_reply_age, AllowedRecipients.of(settings, allowed_recipients)
+            ),
             approval=approval,
             has_drafts=isinstance(sent_mailbox, Drafts),
             emit=self._emit,
@@ -723,14 +717,7 @@ def _check_types(settings: object, store: object) -> None:
         raise ConfigurationError("store", type(store).__name__, allowed)
 
 
-def _allowed(settings: SmtpSettings, allowed: Iterable[str] | None) -> AllowedRecipients | None:
-    if allowed is None and settings.allowed_recipients is not None:
-        allowed = settings.allowed_recipients.split(",")
-    rules = settings.domain_rules
-    return None if allowed is None and not rules else AllowedRecipients(allowed, rules)
-
-
-def limits_of(settings: SmtpSettings) -> SendLimits:
-    """The limits of the settings, in which 0 is no limit, and the defaults."""
-    limits = {"per_minute": settings.per_minute, "per_hour": settings.per_hour}
-    return SendLimits(**{name: most or None for name, most in limits.items() if most is not None})
+def _check_hooks(**hooks: object) -> None:
+    for name, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise ConfigurationError(name, hook, "must be a function")

@@ -25,6 +25,7 @@ from nornmail.outgoing import (
     RecipientStatus,
 )
 from nornmail.retry import REASON_LENGTH
+from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
 from nornmail.smtp.transaction import Outcome, Submission
 
@@ -96,6 +97,12 @@ class SendLimits:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value is True or value < 1):
                 raise ConfigurationError(f"SendLimits.{name}", value, "must be 1 or more, or None")
+
+    @classmethod
+    def of(cls, settings: SmtpSettings) -> SendLimits:
+        """The limits of the settings, in which 0 is no limit, and the defaults."""
+        limits = {"per_minute": settings.per_minute, "per_hour": settings.per_hour}
+        return cls(**{name: most or None for name, most in limits.items() if most is not None})
 
     @property
     def most(self) -> int:

@@ -17,7 +17,7 @@ from nornmail import (
     SmtpSettings,
     events,
 )
-from nornmail.outbox.mailer import limits_of
+from nornmail.outbox.transitions import SendLimits
 from nornmail.settings.fields import read_domain_rules
 from nornmail.testing import MailServer
 from tests.support.table import table
@@ -144,5 +144,5 @@ def test_the_limits_of_sending_are_those_of_the_settings(
     environ: dict[str, str], limits: tuple[int | None, int | None]
 ) -> None:
     settings = SmtpSettings.from_env({"SMTP_HOST": "mail.test", "SMTP_FROM": USER, **environ})
-    sending = limits_of(settings)
+    sending = SendLimits.of(settings)
     assert (sending.per_minute, sending.per_hour) == limits
