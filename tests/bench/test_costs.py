@@ -28,9 +28,9 @@ from nornmail.imap.connection import Connection
 from nornmail.smtp.wire import Wire
 from nornmail.testing import MailServer, Proxy
 from tests.bench.plot import plot
-from tests.bench.run import embedded
 from tests.bench.waiting import PASSWORD, USER
 from tests.poller.delivery.test_statements import statements
+from tests.stores.support import Started
 
 MESSAGES = 100
 CALLS = 168
@@ -146,7 +146,10 @@ def test_a_hundred_messages_cost_few_round_trips_and_octets(
 
 def test_memory_is_bounded_by_a_few_messages(tmp_path: Path) -> None:
     handler = Handled()
-    with embedded("large", LARGE) as ports, polling(ports.plain, tmp_path, handler) as poller:
+    with (
+        Started(f"from tests.bench.run import serve; serve('large', {LARGE})") as server,
+        polling(int(server.stdout.readline()), tmp_path, handler) as poller,
+    ):
         tracemalloc.start()
         try:
             poller.poll_once()

@@ -228,7 +228,7 @@ def test_a_ledger_knows_what_one_that_reads_the_store_anew_knows(
 ) -> None:
     walk = LedgerWalk(ledger, seed, inboxes)
     walk.expected.record = ledger.record
-    for _ in range(200):
+    for _ in range(120):
         walk.step()
         anew = Ledger(ledger.store, ledger.mailbox, ledger.context)
         anew._read()

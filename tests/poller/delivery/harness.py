@@ -328,10 +328,14 @@ class World:
             self._others = None
 
     def stored(self, mailbox: str = "INBOX") -> list[Stored]:
-        """What lies in a mailbox, as a client sees it that was never there before.
+        """What lies in a mailbox; on a real server as a client sees it that was never there before.
 
         Dovecot refuses a session that saw a mailbox before it was made anew, now and then.
         """
+        if self._server is not None:
+            (account,) = self._server.accounts
+            (box,) = [one for one in account.all() if one.raw_name == mailbox.encode("ascii")]
+            return [Stored(one.uid, one.flags, one.raw) for one in box.messages]
         self._leave()
         return self.others.stored(mailbox)
 

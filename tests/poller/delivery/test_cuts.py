@@ -30,7 +30,7 @@ by_command = pytest.mark.parametrize(
         pytest.param((40_000,), id="one cut"),
         pytest.param((40_000, 60_000), id="two cuts"),
         pytest.param((40_000, 30_000, 20_000, 15_000, 35_000), id="five cuts"),
-        pytest.param((13_000,) * 20, id="a cut after every three messages"),
+        pytest.param((13_000,) * 20, id="a cut after every three messages", marks=pytest.mark.long),
     ],
 )
 def test_a_fetch_that_is_cut_in_the_middle_of_a_message(

@@ -10,6 +10,7 @@ import pytest
 
 from nornmail import DecisionRequired
 from nornmail.model import State
+from nornmail.poller import uidvalidity
 from tests.poller.delivery.harness import World, embedded_only, failing_at, mail, numbered, numbers
 
 
@@ -176,22 +177,26 @@ def test_more_than_a_hundred_unknown_old_messages_need_a_decision(world: World) 
     poller.close()
 
 
-def test_run_forever_lives_on_until_the_decision_is_taken(world: World) -> None:
-    with_strangers(world, 101)
+def test_run_forever_lives_on_until_the_decision_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uidvalidity, "UNKNOWN_LIMIT", 3)
+    with_strangers(world, 4)
     poller = world.poller()
     assert world.run(poller, *[lambda: None] * 3) == [300, 300, 300]
     assert world.handed_over == ["known"]
-    assert len([line for line in world.logged(logging.ERROR) if "101 messages" in line]) == 3
+    assert len([line for line in world.logged(logging.ERROR) if "4 messages" in line]) == 3
 
 
 @pytest.mark.parametrize(
     ("choice", "delivered"),
-    [pytest.param("replay", 101, id="replay"), pytest.param("baseline", 0, id="baseline")],
+    [pytest.param("replay", 4, id="replay"), pytest.param("baseline", 0, id="baseline")],
 )
 def test_the_decision_that_was_asked_for_settles_it(
-    world: World, choice: str, delivered: int
+    world: World, choice: str, delivered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_strangers(world, 101)
+    monkeypatch.setattr(uidvalidity, "UNKNOWN_LIMIT", 3)
+    with_strangers(world, 4)
     poller = world.poller()
     with pytest.raises(DecisionRequired):
         poller.poll_once()

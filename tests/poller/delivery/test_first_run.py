@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail import DecisionRequired, Inbox, Mailer, Message, SmtpSettings
+from nornmail.poller import uidvalidity
 from tests.poller.delivery.harness import World, embedded_only, numbered, numbers
 
 DAY = 86_400.0
@@ -27,10 +28,19 @@ def test_more_than_a_thousand_messages_need_a_decision(world: World) -> None:
     assert world.seen == []
     assert world.entries() == []
     assert world.stored()[0].flags == frozenset()
-    poller.close()
 
-    assert world.poller(start_from="all", mark_as_read=False).poll_once().new == 1_001
-    assert world.handed_over == numbers(1, 1_001)
+
+def test_mail_that_needed_a_decision_is_handed_over_where_that_is_decided(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uidvalidity, "FIRST_RUN_LIMIT", 5)
+    world.deliver(*numbered(1, 6))
+    poller = world.poller()
+    with pytest.raises(DecisionRequired):
+        poller.poll_once()
+    poller.close()
+    assert world.poller(start_from="all", mark_as_read=False).poll_once().new == 6
+    assert world.handed_over == numbers(1, 6)
 
 
 @pytest.mark.one_worker("eight messages are called before the first one ends the program")
@@ -49,8 +59,11 @@ def test_a_thousand_messages_do_not(world: World) -> None:
 
 
 @embedded_only
-def test_a_thousand_and_one_and_only_what_is_new(world: World) -> None:
-    world.deliver(*numbered(1, 1_001))
+def test_more_than_the_limit_and_only_what_is_new(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uidvalidity, "FIRST_RUN_LIMIT", 5)
+    world.deliver(*numbered(1, 6))
     poller = world.poller(start_from="new")
     assert poller.poll_once().new == 0
     world.deliver("new")
@@ -109,8 +122,11 @@ def test_what_is_dated_before_the_start_and_comes_later_is_handed_over(world: Wo
 
 
 @pytest.mark.parametrize("choice", ["new", "date"])
-def test_the_cut_holds_under_a_new_uidvalidity(world: World, choice: str) -> None:
-    world.deliver(*numbered(1, 150), date=world.clock.wall() - 10 * DAY)
+def test_the_cut_holds_under_a_new_uidvalidity(
+    world: World, choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uidvalidity, "UNKNOWN_LIMIT", 10)  # of those that need a decision
+    world.deliver(*numbered(1, 15), date=world.clock.wall() - 10 * DAY)
     cut: str | date = "new" if choice == "new" else start(world, 7)
     poller = world.poller(start_from=cut)
     poller.poll_once()

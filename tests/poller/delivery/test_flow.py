@@ -13,22 +13,22 @@ from tests.poller.delivery.wire import BODIES, STORE, SUMMARIES
 from tests.support.foreign import wait_until
 
 
-def test_500_messages_arrive_once_each_in_their_order(world: World) -> None:
-    world.deliver(*numbered(1, 500))
+def test_300_messages_arrive_once_each_in_their_order(world: World) -> None:
+    world.deliver(*numbered(1, 300))
     poller = world.poller()
     result = poller.poll_once()
-    assert (result.new, result.handled, result.failed, result.waiting) == (500, 500, 0, 0)
+    assert (result.new, result.handled, result.failed, result.waiting) == (300, 300, 0, 0)
     assert poller.poll_once().new == 0
-    assert world.handed_over == numbers(1, 500)
+    assert world.handed_over == numbers(1, 300)
     assert set(map(frozenset, world.flags().values())) == {frozenset({"\\Seen"})}
 
 
 @pytest.mark.one_worker("flags are set as messages finish")
-def test_500_messages_cost_commands_by_the_batch(world: World) -> None:
-    world.deliver(*numbered(1, 500))
+def test_200_messages_cost_commands_by_the_batch(world: World) -> None:
+    world.deliver(*numbered(1, 200))
     poller = world.poller()
     poller.poll_once()
-    batches = 5
+    batches = 2
     assert world.wire.count(SUMMARIES) == 1
     assert world.wire.count(BODIES) == batches
     assert world.wire.count(STORE) == batches
@@ -73,7 +73,7 @@ def test_the_flags_of_a_batch_are_set_by_one_command(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [pytest.param(1, id="of one message"), pytest.param(300, id="of 300 messages")]
+    "size", [pytest.param(1, id="of one message"), pytest.param(120, id="of 120 messages")]
 )
 def test_a_poll_of_an_idle_mailbox_costs_one_round_trip(world: World, size: int) -> None:
     world.deliver(*numbered(1, size))

@@ -182,7 +182,10 @@ MEGABYTES_30 = mail("large", size=30_000_000)
 @pytest.mark.parametrize(
     ("options", "large"),
     [
-        pytest.param({"delete_after_fetch": True}, MEGABYTES_30, id="delete, 30 megabytes"),
+        pytest.param({"delete_after_fetch": True, "max_message_bytes": LIMIT}, LARGE, id="delete"),
+        pytest.param(
+            {"delete_after_fetch": True}, MEGABYTES_30, id="30 megabytes", marks=pytest.mark.long
+        ),
         pytest.param({"move_to": "Done", "max_message_bytes": LIMIT}, LARGE, id="move"),
     ],
 )

@@ -236,7 +236,7 @@ def test_every_retry_that_is_due_has_its_turn(life: Life) -> None:
     assert Counter(entry.state for entry in life.entries()) == {State.FINISHED: 30}
 
 
-@pytest.mark.parametrize("messages", [500, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("messages", [250, pytest.param(10_000, marks=pytest.mark.long)])
 def test_memory_and_threads_are_bounded(life: Life, messages: int) -> None:
     most = threads = 0
 
