@@ -254,7 +254,8 @@ class Backfill:
         record = self._ledger.record
         if not header.raw or record is None:
             return
-        if uid < record.epoch.boundary and cut_off(header.received_at, record.cut):
+        is_older = uid < record.epoch.boundary or record.epoch.number > 1
+        if is_older and cut_off(header.received_at, record.cut):
             return  # older than start_from, which holds for every inbox
         from nornmail.message.message import parse_message
 

@@ -219,6 +219,8 @@ class Epochs:
             self._ledger.finish_reconciliation(passed, cut=self._ledger.epoch.begun_at)
             return
         old = self._forgotten(unknown)
+        if self._ledger.epoch.matched:  # what came after the epoch began; else it is fetched first
+            old.update(self._before_start(unknown))
         self._refuse_too_many([message for message in unknown if message.uid not in old])
         if old or not self._ledger.epoch.matched:
             self._ledger.finish_reconciliation(old)
@@ -298,6 +300,15 @@ class Epochs:
                 "and are passed over",
                 len(old),
             )
+        return old
+
+    def _before_start(self, unknown: Sequence[Candidate]) -> UidSet:
+        """Those that lie before the first run's cut, which holds in later epochs too (rule 9)."""
+        record = self._ledger.record
+        cut = record.cut if record else None
+        old = UidSet.of(message.uid for message in unknown if cut_off(message.received_at, cut))
+        if old:
+            log.info("%d messages from before start_from are passed over", len(old))
         return old
 
     def _refuse_too_many(self, unknown: Sequence[Candidate]) -> None:

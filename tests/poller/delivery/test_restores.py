@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nornmail import DecisionRequired
+from nornmail import DecisionRequired, Inbox
 from nornmail.model import State
 from nornmail.poller.decisions import UNKNOWN_LIMIT
 from nornmail.testing.mailbox import Mailbox
@@ -47,6 +47,25 @@ def test_mail_that_comes_back_after_the_new_uidvalidity_was_seen_is_known(world:
     world.deliver("new")
     poller.poll_once()
     assert subjects(world.seen) == [*numbers(1, 20), "new"]
+
+
+def test_mail_from_before_start_from_that_comes_back_late_stays_passed_over(world: World) -> None:
+    world.deliver(*numbered(1, 20), date=world.clock.wall() - 86_400)
+    poller = world.poller(world.note, inboxes=[], on_unrouted=world.note, start_from="new")
+    poller.poll_once()
+    poller.close()
+    taken = take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    poller.poll_once()
+    for raw, date in taken:
+        box(world).add(raw, date=date)
+    world.deliver("new")
+    poller.poll_once()
+    assert subjects(world.seen) == ["new"]
+    poller.add_inbox(Inbox("agent@example.com", on_message=world.note), backfill=True)
+    poller.poll_once()
+    assert {message.subject for message in world.seen} == {"new"}
 
 
 def test_unknown_old_mail_is_counted_over_the_epoch(world: World) -> None:
