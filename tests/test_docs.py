@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import os
 import pkgutil
 import re
@@ -247,13 +248,21 @@ def test_a_program_that_needs_an_account_comes_as_far_as_connecting(
     assert run(stub + code, tmp_path, **account) == "it would run\n"
 
 
+SUITES: dict[str, list[Path]] = {}
+for with_suite in PAGES:
+    if files_of_suite := suite(with_suite.read_text("utf-8")):
+        SUITES.setdefault(json.dumps(files_of_suite), []).append(with_suite)
+"""The test suites, with the pages that have them: some pages show the same one."""
+
+
 @pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if suite(page.read_text("utf-8"))],
-    ids=lambda page: str(page.relative_to(ROOT)),
+    "files",
+    [
+        pytest.param(json.loads(text), id=" and ".join(str(page.relative_to(ROOT)) for page in of))
+        for text, of in SUITES.items()
+    ],
 )
-def test_the_suite_of_a_page_passes(page: Path, tmp_path: Path) -> None:
-    files = suite(page.read_text("utf-8"))
+def test_the_suite_of_a_page_passes(files: dict[str, str], tmp_path: Path) -> None:
     for name, code in files.items():
         (tmp_path / name).write_text(code, "utf-8")
     told = run_pytest(tmp_path, "-q")

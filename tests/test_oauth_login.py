@@ -176,9 +176,14 @@ def test_a_device_code_that_the_person_refuses(
         login().with_device_code(lambda _, code: provider.enter_device_code(code), lambda _: None)
 
 
-def test_a_device_code_that_nobody_enters_ends(login: Callable[..., OAuthLogin]) -> None:
+def test_a_device_code_that_nobody_enters_ends(
+    login: Callable[..., OAuthLogin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nornmail.testing.oauth.INTERVAL", 200)
+    waits: list[float] = []
     with pytest.raises(AuthenticationFailed, match="not entered in time"):
-        login().with_device_code(lambda *_: None, lambda _: None)
+        login().with_device_code(lambda *_: None, waits.append)
+    assert waits == [200.0] * 3, "the code is good for ten minutes"
 
 
 def test_a_scope_that_was_not_granted_is_named(

@@ -16,8 +16,9 @@ import pytest
 from tests.support.package import package_directory
 from tests.support.table import table
 
-_POSSESSIVE = re.compile(r"[*+?}](?:[\"']\s*[a-z]*[\"'])?\+")
-"""The end of a possessive quantifier, in the text of a module: in one literal or in two."""
+_BREAK = r"(?:[\"']\s*[a-z]*[\"'])?"
+_POSSESSIVE = re.compile(rf"\){_BREAK}(?:[*+?]|\{{[0-9,]+\}}){_BREAK}\+")
+"""One of a group, in the text of a module: in one literal or in several."""
 _POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[0-9,]+\})\+")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -75,9 +77,21 @@ ONLY_IN = {"imaplib": "imap", "smtplib": "smtp", "pytest": "pytest_plugin"}
 ALLOWED = sys.stdlib_module_names | {"pytest"}
 
 
+_IMPORT = re.compile(r"^[ \t]*((?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+(?:\([^()]*\)|[^\n]*))", re.M)
+
+
 @cache
 def imports(source: str) -> list[ast.Import | ast.ImportFrom]:
-    """The statements of ``source`` that import, wherever they stand."""
+    """The statements of ``source`` that import, wherever they stand.
+
+    A syntax tree is large: it is made of their lines alone, where each of these is a statement and
+    none an example in a docstring.
+    """
+    lines = list(_IMPORT.finditer(source))
+    if not any(source.count('"""', 0, line.start()) % 2 for line in lines):
+        with suppress(SyntaxError):
+            tree = ast.parse("\n".join(line[1] for line in lines))
+            return [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     found = []
     blocks: list[ast.AST] = [ast.parse(source)]
     while blocks:

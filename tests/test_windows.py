@@ -58,7 +58,12 @@ MODULES = frozenset({"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog"
 GUARDED_ELSEWHERE = {
     "cli/http_server.py: socket.AF_UNIX": "serve refuses unix: where it is missing"
 }
-WORD = re.compile(r"\w+")
+OF_MODULE = "|".join(rf"{module}\.(?:{'|'.join(names)})" for module, names in ONLY_POSIX.items())
+IMPORTED = rf"import\b.*\b(?:{'|'.join(MODULES)})"
+MENTION = re.compile(rf"\b(?:{OF_MODULE}|{IMPORTED})\b")
+"""What a file has that uses one of them; the others need not be parsed."""
+OPENED = re.compile(r"\b(?<!\.)open\(|\bos\.fdopen\(")
+IMPORTED_AT_THE_TOP = re.compile(rf"^{IMPORTED}\b", re.M)
 GUARD = re.compile(r"sys\.platform|os\.name|hasattr\(")
 
 
@@ -80,7 +85,7 @@ def posix_only(path: Path) -> Iterator[str]:
             yield from search(child, guarded)
 
     text = path.read_text("utf-8")
-    if not NAMES.isdisjoint(words := WORD.findall(text)) or not MODULES.isdisjoint(words):
+    if MENTION.search(text):
         yield from search(ast.parse(text), False)
 
 
@@ -93,7 +98,8 @@ def test_every_text_file_is_opened_with_an_encoding() -> None:
     """Windows has another default than UTF-8."""
     found = []
     for path in package_directory().rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for call in ast.walk(ast.parse(text)) if OPENED.search(text) else ():
             if isinstance(call, ast.Call) and ast.unparse(call.func) in ("open", "os.fdopen"):
                 binary = len(call.args) > 1 and "b" in ast.unparse(call.args[1])
                 if not binary and "encoding" not in [word.arg for word in call.keywords]:
@@ -105,7 +111,8 @@ def test_every_test_can_be_collected_without_the_modules_of_posix() -> None:
     found = [
         f"{path.name}: {name.name}"
         for path in Path(__file__).parent.rglob("test_*.py")
-        for node in ast.parse(path.read_text("utf-8")).body
+        if IMPORTED_AT_THE_TOP.search(text := path.read_text("utf-8"))
+        for node in ast.parse(text).body
         if isinstance(node, ast.Import)
         for name in node.names
         if name.name in MODULES

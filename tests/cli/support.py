@@ -1,23 +1,30 @@
-"""The command line as a user has it: processes with an environment, a directory and pipes."""
+"""The command line as a user has it: with an environment, a directory and pipes of its own.
+
+A command that runs to its end does so in the process of the test, any other one in a fork.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import pytest
 
 from nornmail import ImapSettings, Message, Poller, Reject, SqliteStateStore
+from nornmail.cli import main
 from nornmail.testing import MailServer
 from tests.support.package import package_directory
 from tests.support.zygote import Forked, zygote
@@ -26,6 +33,13 @@ USER = "agent@example.com"
 PASSWORD = "correct-horse-7%battery"
 SECONDS = 60.0
 """How long a process may take: far more than it ever does."""
+CLOSED = """
+import os, sys
+from nornmail.cli import main
+os.close({closed})
+setattr(sys, ("stdin", "stdout", "stderr")[{closed}], None)
+sys.exit(main())
+"""
 
 
 def mail(subject: str, *, size: int = 0) -> bytes:
@@ -61,29 +75,29 @@ class User:
         self.directory = directory
         self.environment = environment
 
-    def start(self, *arguments: str, closed: int | None = None, **options: Any) -> Running:
+    def start(
+        self, *arguments: str, closed: int | None = None, fresh: bool = False, **options: Any
+    ) -> Running:
         """Start ``nornmail``.
 
         Args:
-            closed: a standard stream that is closed, as a shell closes it.
+            closed: a standard stream that is closed, as a shell closes it; Python has none then.
+            fresh: in a Python that starts; otherwise in a fork, which is quicker.
             options: for Popen, and more of the environment in capitals; ``program`` is another
                 ``nornmail`` than this one.
         """
         program = options.pop("program", None)
         more = {name: options.pop(name) for name in list(options) if name.isupper()}
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_"))
-        }
-        paths = {"PYTHONPATH": str(package_directory().parent), "PYTHONWARNINGS": "error"}
-        environment = {**kept, **paths, **self.environment, **more}
-        if not (program or closed is not None):
+        environment = self._environment(more)
+        fork: tuple[str, ...] = arguments
+        if closed is not None and not fresh:
+            fork = ("-c", CLOSED.format(closed=closed), *arguments)
+        if not (program or fresh):
             streams = {
                 name: given if isinstance(given, int) else given.fileno()
                 for name, given in {"stdout": subprocess.PIPE, **options}.items()
             }
-            return Running(zygote().start(arguments, self.directory, environment, **streams))
+            return Running(zygote().start(fork, self.directory, environment, **streams))
         start = [program] if program else [sys.executable, "-m", "nornmail"]
         command = [*start, *arguments]
         if closed is not None:
@@ -102,8 +116,95 @@ class User:
 
     def run(self, *arguments: str, **options: Any) -> Ended:
         """Run ``nornmail`` to its end; nobody ever sees a traceback."""
+        if all(name.isupper() for name in options):
+            return call(arguments, self.directory, self._environment(options))
         with self.start(*arguments, **options) as running:
             return running.end()
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_"))
+        }
+        paths = {"PYTHONPATH": str(package_directory().parent), "PYTHONWARNINGS": "error"}
+        return {**kept, **paths, **self.environment, **more}
+
+
+def call(arguments: Sequence[str], directory: Path, environment: dict[str, str]) -> Ended:
+    """What ``nornmail`` does in this process, with streams of its own."""
+    log = logging.getLogger("nornmail")
+    level, handlers = log.level, log.handlers[:]
+    before, paths = Path.cwd(), sys.path[:]
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    os.chdir(directory)
+    try:
+        with (
+            Pipe(encoding) as out,
+            Pipe(encoding, errors="backslashreplace") as err,
+            open(os.devnull, encoding="utf-8") as nothing,
+            mock.patch.dict(os.environ, environment, clear=True),
+            mock.patch.multiple(sys, stdin=nothing, stdout=out.stream, stderr=err.stream),
+        ):
+            status = _status(arguments)
+    finally:
+        os.chdir(before)
+        sys.path[:] = paths
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(f"{directory}{os.sep}"):
+                del sys.modules[name]  # a handler of this user's
+        log.setLevel(level)
+        log.handlers[:] = handlers
+    return checked(Ended(status, out.octets.decode("utf-8"), err.octets.decode("utf-8")))
+
+
+def _status(arguments: Sequence[str]) -> int:
+    """The exit status of a command, which writes to the streams that there are."""
+    try:
+        status: object = main(arguments)
+    except SystemExit as left:
+        status = left.code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    assert status is None or isinstance(status, int), status
+    return status or 0
+
+
+class Pipe:
+    """A standard stream of a command that this process runs; a thread reads what comes.
+
+    Attributes:
+        stream: for the command.
+        octets: all that came, at the end of the block.
+    """
+
+    def __init__(self, encoding: str, errors: str = "strict") -> None:
+        reading, writing = os.pipe()
+        self.stream = open(writing, "w", encoding=encoding, errors=errors)  # noqa: SIM115
+        self.octets = b""
+        self._reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+        self._reader.join()
+
+    def _read(self, reading: int) -> None:
+        with open(reading, "rb") as pipe:
+            self.octets = pipe.read()
+
+
+def checked(ended: Ended) -> Ended:
+    """Nobody ever sees a traceback, or a password."""
+    assert "Traceback" not in ended.err, ended.err
+    assert PASSWORD not in ended.out + ended.err
+    return ended
 
 
 class Running:
@@ -163,12 +264,9 @@ class Running:
     def end(self) -> Ended:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=SECONDS)
-        ended = Ended(
-            self.process.wait(), (out or b"").decode("utf-8"), (err or b"").decode("utf-8")
+        return checked(
+            Ended(self.process.wait(), (out or b"").decode("utf-8"), (err or b"").decode("utf-8"))
         )
-        assert "Traceback" not in ended.err, ended.err
-        assert PASSWORD not in ended.out + ended.err
-        return ended
 
 
 @contextmanager

@@ -218,6 +218,7 @@ def without_date(line: str) -> str:
     return re.sub(r"On .* Kim wrote:", "On a day, Kim wrote:", line)
 
 
+@pytest.mark.long
 def test_the_demo_needs_no_utf8(stranger: User) -> None:
     ended = stranger.run("demo", PYTHONIOENCODING="ascii")
     assert (ended.status, ended.err) == (0, "")
@@ -298,9 +299,19 @@ def test_without_standard_output_nothing_is_polled(
 
 
 @posix
-@pytest.mark.parametrize("stream", [0, 1, 2], ids=["input", "output", "errors"])
-def test_a_closed_stream_is_no_traceback(stream: int, user: User) -> None:
-    ended = user.run("check", closed=stream)
+@pytest.mark.parametrize(
+    ("stream", "fresh"),
+    [
+        pytest.param(0, False, id="input"),
+        pytest.param(1, False, id="output"),
+        pytest.param(2, False, id="errors"),
+        pytest.param(1, True, id="output of a Python that starts"),
+        pytest.param(0, True, id="input of a Python that starts", marks=pytest.mark.long),
+        pytest.param(2, True, id="errors of a Python that starts", marks=pytest.mark.long),
+    ],
+)
+def test_a_closed_stream_is_no_traceback(stream: int, fresh: bool, user: User) -> None:
+    ended = user.run("check", closed=stream, fresh=fresh)
     assert ended.status == 0
     assert ended.err == ""
 

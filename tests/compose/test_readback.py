@@ -23,7 +23,7 @@ from tests.compose.drafts import draft
 from tests.outbox.messages import NOW
 from tests.support.table import table
 
-SAMPLE = 15
+SAMPLE = 10
 """Seeds of the default run."""
 ALL_SEEDS = 3_000
 
@@ -58,8 +58,9 @@ def sent_octets(one: OutgoingAttachment) -> bytes:
 
 def check_with_parse_message(given: Draft, made: Composed) -> None:
     read = parse_message(made.raw)
-    # Drafts at random have HTML that says something else than their text.
-    assert set(read.defects) <= {"a plain part that does not say what its HTML shows"}
+    # Drafts at random have HTML that says something else than their text, and in comments.
+    defects = {one for one in read.defects if not one.startswith("hidden text left out: ")}
+    assert defects <= {"a plain part that does not say what its HTML shows"}
     assert [read.from_] == meant(given, "sender")
     assert list(read.to) == meant(given, "to")
     assert list(read.cc) == meant(given, "cc")

@@ -13,7 +13,7 @@ from tests.message.reading import mail
 from tests.support.table import table
 
 SEED = 5
-SAMPLE = 400
+SAMPLE = 200
 LET_THROUGH = {
     "mso-hide, a,": "buttons hide from Outlook in this way, where they have a twin that it shows",
 }

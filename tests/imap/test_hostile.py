@@ -14,7 +14,7 @@ from tests.imap.fake import FakeSocket, connection
 from tests.support.samples import sampled
 
 ROUNDS = 3_000
-"""Per seed; a second in all."""
+"""Per seed."""
 
 LINES = [
     b"A1 OK [COPYUID 85 1:3 7:9] (Success)",
@@ -46,7 +46,7 @@ def _damaged(rng: random.Random, line: bytes) -> bytes:
     return line
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", sampled(range(3), 1, ids=[f"seed {n}" for n in range(3)]))
 def test_a_damaged_response_is_a_value_or_a_protocol_error(seed: int) -> None:
     rng = random.Random(seed)
     outcomes: set[type] = set()
@@ -62,7 +62,7 @@ def test_a_damaged_response_is_a_value_or_a_protocol_error(seed: int) -> None:
     assert len(outcomes) > 8
 
 
-@pytest.mark.parametrize("seed", sampled(range(9), 3, ids=[f"seed {n}" for n in range(9)]))
+@pytest.mark.parametrize("seed", sampled(range(9), 1, ids=[f"seed {n}" for n in range(9)]))
 def test_a_damaged_session_ends_in_values_or_in_our_errors(seed: int) -> None:
     rng = random.Random(seed)
     session = b"".join(line + b"\r\n" for line in LINES[1:8])

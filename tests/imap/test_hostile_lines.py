@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -36,9 +37,19 @@ def outcome(line: bytes) -> Response | NornmailError:
         return error
 
 
+@table("at", range(len(BEGINNINGS)), ids=[ascii(beginning) for beginning in BEGINNINGS])
+def test_no_line_is_slow(at: int) -> None:
+    is_quick(BEGINNINGS[at], REPEATED[at % 3 :: 3])
+
+
+@pytest.mark.long
 @table("beginning", BEGINNINGS)
-def test_no_line_is_slow(beginning: bytes) -> None:
-    for repeated in REPEATED:
+def test_no_line_of_any_kind_is_slow(beginning: bytes) -> None:
+    is_quick(beginning, REPEATED)
+
+
+def is_quick(beginning: bytes, every_repeated: Sequence[bytes]) -> None:
+    for repeated in every_repeated:
         line = beginning + repeated * (LENGTH // len(repeated)) + b"x"
         begin = time.process_time()
         outcome(line)

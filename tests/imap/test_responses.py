@@ -332,7 +332,7 @@ def test_the_short_way_says_what_the_grammar_says(
     rng = random.Random(7)
     weights = [20 if item in PLAIN_ITEMS else 1 for item in ITEMS]
     taken = 0
-    for _ in range(3_000):
+    for _ in range(1_000):
         items = b" ".join(filter(None, rng.choices(ITEMS, weights, k=rng.randrange(5))))
         name = rng.choice([b"BODY[]", b"BODY[HEADER]", b"BODY[TEXT]", b"body[]", b"RFC822"])
         gap = rng.choice([b" ", b"", b"  "])
@@ -353,4 +353,4 @@ def test_the_short_way_says_what_the_grammar_says(
         with monkeypatch.context() as patch:
             patch.setattr(responses, "_plain_fetch", lambda pieces: None)
             assert read() == short, pieces
-    assert taken > 100
+    assert taken > 30

@@ -20,12 +20,34 @@ from tests.support.samples import sampled
 from tests.support.table import table
 
 
+def placed(field: bytes) -> tuple[bytes, ...]:
+    """A field alone, within a header, and in front of a body."""
+    return (
+        field,
+        b"X: y\r\n" + field + b"\r\n\r\nbody",
+        field + b"\n\n--b\n\nbody\n--b--\n",
+    )
+
+
+def reads(raw: bytes) -> None:
+    message = parse_message(raw, authserv_id="mx.x")
+    touch(message)
+    assert message.raw == raw
+
+
+@table(
+    "raw",
+    [pytest.param(placed(field)[at % 3], id=ascii(field[:50])) for at, field in enumerate(FIELDS)],
+)
+def test_a_bad_field(raw: bytes) -> None:
+    reads(raw)
+
+
+@pytest.mark.long
 @table("field", FIELDS, ids=lambda field: ascii(field[:50]))
-def test_a_bad_field(field: bytes) -> None:
-    for raw in (field, b"X: y\r\n" + field + b"\r\n\r\nbody", field + b"\n\n--b\n\nbody\n--b--\n"):
-        message = parse_message(raw, authserv_id="mx.x")
-        touch(message)
-        assert message.raw == raw
+def test_a_bad_field_wherever_it_is(field: bytes) -> None:
+    for raw in placed(field):
+        reads(raw)
 
 
 SECONDS = 1.0
@@ -37,7 +59,7 @@ LINEAR = 3.0
 WORTH_A_THOUGHT = 0.01
 """Seconds below which fifty kilobytes can be quadratic for all that it matters: half a megabyte,
 which is all of a header that is read, takes a second then."""
-IN_EVERY_RUN = 2
+IN_EVERY_RUN = 1
 """Of a hundred slow inputs, those that are tried in every run; all of them in a long one."""
 MAX_TIMES_SIZE = 20
 """Octets of memory for each octet of a message, with every field read."""
@@ -121,10 +143,7 @@ def grows(name: str) -> bool:
 
 @table(
     "name",
-    [
-        "parameters", "encoded words", "addresses without commas", "references", "parts",
-        "damaged UTF-8", "dots in an address", "quotes in a parameter",
-    ],
+    ["parts", "damaged UTF-8", "dots in an address", "quotes in a parameter"],
 )  # fmt: skip
 def test_nothing_grows(name: str) -> None:
     assert not grows(name)
@@ -134,6 +153,7 @@ def test_nothing_grows(name: str) -> None:
 @table(
     "name",
     [
+        "parameters", "encoded words", "addresses without commas", "references",
         "names without addresses", "fields", "base64 in many lines", "a notice of many",
         "parts with types of their own", "a long parameter", "parameters without semicolons",
         "levels", "flowing lines", "base64 in many runs", "soft breaks with blanks",
@@ -145,7 +165,7 @@ def test_nothing_grows_in_what_takes_its_time(name: str) -> None:
 
 
 def test_newlines_without_end_are_no_trouble() -> None:
-    assert not takes_longer(SLOW["newlines"](5 * MEGABYTE), SECONDS)
+    assert not takes_longer(SLOW["newlines"](MEGABYTE), SECONDS / 5)
 
 
 MANY_PARTS = SLOW["parts"](20 * MAX_PARTS)
@@ -159,7 +179,7 @@ MANY_PARTS = SLOW["parts"](20 * MAX_PARTS)
         pytest.param(SLOW["addresses"](MEGABYTE), "more addresses than the limit", id="addresses"),
         pytest.param(SLOW["fields"](9 * KILOBYTE), "more header fields than the limit",
                      id="fields"),
-        pytest.param(SLOW["a long subject"](600 * KILOBYTE), "header block over the limit",
+        pytest.param(b"X: " + b"a" * 600 * KILOBYTE + b"\n\n", "header block over the limit",
                      id="header"),
         pytest.param(SLOW["encoded words"](99 * KILOBYTE), "more encoded words than the limit",
                      id="words"),
@@ -169,20 +189,26 @@ MANY_PARTS = SLOW["parts"](20 * MAX_PARTS)
                      "a word over the limit in an address field", id="a name"),
         pytest.param(SLOW["a report on many"](99 * KILOBYTE),
                      "more reported recipients than the limit", id="recipients of a report"),
-        pytest.param(SLOW["flowing lines"](MEGABYTE), "more flowing lines than the limit",
-                     id="flowing lines"),
         pytest.param(SLOW["words in an address"](9 * KILOBYTE),
                      "more words in a name than the limit", id="words of a name"),
         pytest.param(SLOW["boundaries that are none"](MEGABYTE),
                      "more lines that look like a boundary than the limit", id="boundaries"),
         pytest.param(SLOW["newlines of HTML"](3 * MEGABYTE), "HTML over the limit", id="HTML"),
-        pytest.param(SLOW["paragraphs"](3 * 500_000), "HTML too costly to read", id="tags"),
     ],
 )  # fmt: skip
 def test_what_is_over_a_limit_is_a_defect(raw: bytes, defect: str) -> None:
     message = parse_message(raw)
     assert defect in message.defects
     assert message.raw is raw
+
+
+def test_what_is_over_a_limit_that_is_large_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nornmail.message.body.MAX_FLOWED_LINES", 1_000)
+    monkeypatch.setattr("nornmail.html.limits.HTML_STEPS", 1_000)
+    assert parse_message(SLOW["flowing lines"](3_000)).defects == ()
+    flowing = parse_message(SLOW["flowing lines"](3_004))
+    assert flowing.defects == ("more flowing lines than the limit",)
+    assert "HTML too costly to read" in parse_message(SLOW["paragraphs"](20_000)).defects
 
 
 def test_what_lies_within_a_limit_is_read() -> None:
@@ -220,14 +246,14 @@ def corpus_seeds() -> list[bytes]:
     return [content for content in contents if len(content) < 100 * KILOBYTE]
 
 
-@pytest.mark.parametrize("number", [200, pytest.param(2_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [100, pytest.param(2_000, marks=pytest.mark.long)])
 def test_mutations_of_mail_of_our_own(number: int) -> None:
     read_mutations(SEEDS, number, 20240301)
 
 
 @corpus.needs_corpus
 def test_some_mutations_of_the_corpus() -> None:
-    read_mutations(corpus_seeds(), 50, 1)
+    read_mutations(corpus_seeds(), 25, 1)
 
 
 @pytest.mark.long
@@ -237,7 +263,7 @@ def test_ten_thousand_mutations_of_the_corpus() -> None:
 
 
 @corpus.needs_corpus
-@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"])
+@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"])
 def test_the_corpus_of_real_mail(step: int) -> None:
     for path in corpus.files()[::step]:
         raw = path.read_bytes()

@@ -8,7 +8,7 @@ from tests.message.made_mail import Maker
 
 
 def test_what_was_put_in_is_read() -> None:
-    made = list(Maker(1).messages(60))
+    made = list(Maker(1).messages(30))
     assert {bool(one.text) + 2 * bool(one.html) + 4 * bool(one.files) for one in made} == {
         1, 2, 3, 5,
     }  # fmt: skip
@@ -30,7 +30,7 @@ def test_the_same_seed_makes_the_same_mail() -> None:
 
 
 def test_the_readers_that_are_compared_do_the_same_work() -> None:
-    for one in Maker(2).messages(20):
+    for one in Maker(2).messages(8):
         octets = sum(len(content) for _, content in one.files)
         for read in (with_nornmail, with_compat32, with_policy_default):
             assert read(one.raw) == octets

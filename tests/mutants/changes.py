@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LEAVES = (ast.Name, ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+"""Nodes without a change, and without other nodes: most of a tree."""
+
 Lines = tuple[int, int]
 """The first line and the last, both of them included."""
 
@@ -273,7 +276,7 @@ def _nodes(tree: ast.AST, place: Place) -> Iterator[tuple[Place, ast.AST]]:
                 yield from _nodes(child, Place(f"{outer}{child.name}", _lines(child)))
             elif isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
                 continue  # a docstring
-            elif isinstance(child, ast.AST):
+            elif isinstance(child, ast.AST) and not isinstance(child, LEAVES):
                 yield from _nodes(child, place)
 
 

@@ -46,7 +46,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     os.write(todo, b"".join(at.to_bytes(INDEX_BYTES, "big") for at in range(len(groups))))
     os.close(todo)
     # One for all: what is started or made first in a fork would be made in each.
-    zygote()
+    if len(session.items) >= FEWEST_TESTS:
+        zygote()
     session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
     forks = [Fork(session, groups, waiting) for _ in range(min(number, len(groups)))]
     os.close(waiting)

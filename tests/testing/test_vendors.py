@@ -190,7 +190,7 @@ def test_netease_opens_nothing_before_it_was_told_who_asks(like: str) -> None:
         )
 
 
-@pytest.mark.parametrize("like", ["yahoo", "aol"])
+@pytest.mark.parametrize("like", ["yahoo", pytest.param("aol", marks=pytest.mark.long)])
 def test_yahoo_shows_the_newest_ten_thousand(like: str) -> None:
     with start(like) as server:
         for _ in range(10_002):

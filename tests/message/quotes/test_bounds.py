@@ -43,7 +43,7 @@ HTML = {
     "headers in boxes": "<div style='border-top:solid #E1E1E1'>Fro",
     "answered containers": "<div class=gmail_quote><blockquote>a</blockquote>b</div>",
 }
-SIZE = 500
+SIZE = 300
 
 
 def calls(text: str, html: str = "") -> int:
