@@ -1,17 +1,31 @@
-"""The bytes of waiting and dead mail, a file each, in a directory next to the JSON."""
+"""The files of a JSON store: a journal of commits, a snapshot, and the bytes of messages.
+
+The journal has a line for each commit and is only ever appended to. A line is ``CRC LENGTH JSON``:
+the CRC-32 of all that follows it and the octets of the JSON, each as eight hexadecimal digits. The
+length tells a line that was cut off while it was written (shorter than announced, or octets that
+the disk never got: NUL, which JSON does not have) from a damaged one. Only the last line can be cut
+off, since every line is on the disk before the next is begun.
+
+The snapshot is the whole state as one JSON document with a checksum. The bytes of waiting and dead
+mail are a file each, in a directory next to them.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
+import weakref
 from binascii import crc32
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from nornmail.errors import StoreError
 from nornmail.locks import FILE_MODE
-from nornmail.stores.errors import store_error
+from nornmail.stores.errors import damaged, store_error
 
 if sys.platform == "darwin":
     import fcntl
@@ -66,6 +80,19 @@ class Files:
         """Remove a file's name."""
         os.unlink(path)
 
+    def write_whole(self, path: str, chunks: Iterable[bytes]) -> int:
+        """Write a file anew, and return its size when its bytes are on the disk."""
+        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            size = 0
+            for chunk in chunks:
+                self.write(fd, chunk)
+                size += len(chunk)
+            self.fsync(fd)
+        finally:
+            os.close(fd)
+        return size
+
 
 _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
 """The names that are given here. A file with another name belongs to others and stays."""
@@ -109,12 +136,7 @@ class RawFiles:
             self._files.make_directory(self.path)
             self._files.fsync_directory(os.path.dirname(self.path))
         for file, raw in raws:
-            fd = self._files.open(self._path(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            try:
-                self._files.write(fd, raw)
-                self._files.fsync(fd)
-            finally:
-                os.close(fd)
+            self._files.write_whole(self._path(file), [raw])
         self._files.fsync_directory(self.path)
 
     def read(self, file: RawFile) -> bytes | None:
@@ -160,3 +182,294 @@ class RawFiles:
 
     def _path(self, file: RawFile) -> str:
         return os.path.join(self.path, file.name)
+
+
+_CRC = 8
+_HEAD = _CRC + 1 + 8 + 1
+"""Octets of a line before its JSON."""
+
+
+class Damaged(Exception):
+    """A line is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The content of a journal.
+
+    Attributes:
+        values: one for each whole line, in order.
+        length: octets up to the end of the last whole line; what follows was cut off.
+        ended: the last whole line has its newline, which is the one octet that may be cut off
+            without a loss: the checksum says that the line is whole.
+    """
+
+    values: list[dict[str, Any]]
+    length: int
+    ended: bool = True
+
+
+def write_line(value: dict[str, Any]) -> bytes:
+    """A line with its end, without NUL or any other octet beyond ASCII."""
+    body = json.dumps(value, separators=(",", ":")).encode("ascii")
+    rest = b" %08x %s" % (len(body), body)
+    return b"%08x%s\n" % (crc32(rest), rest)
+
+
+def read_journal(path: str) -> Lines | None:
+    """The lines of the journal at ``path``, ``None`` where there is none.
+
+    Raises:
+        StoreError: it is damaged.
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return read_lines(file.read())
+    except FileNotFoundError:
+        return None
+    except Damaged as error:
+        raise damaged(path, error) from error
+
+
+def read_lines(data: bytes) -> Lines:
+    """The lines of a journal.
+
+    Raises:
+        Damaged: a line that was written whole is not whole any more. The text says where.
+    """
+    values: list[dict[str, Any]] = []
+    at = 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        line = data[at:] if end < 0 else data[at:end]
+        last = end < 0 or end + 1 == len(data)
+        if _sound(line):
+            values.append(json.loads(line[_HEAD:]))
+            if end < 0:
+                return Lines(values, len(data), ended=False)
+            at = end + 1
+        elif last and _cut_off(line, ended=end >= 0):
+            break
+        else:
+            raise Damaged(f"line {len(values) + 1} (octet {at})")
+    return Lines(values, at)
+
+
+def _sound(line: bytes) -> bool:
+    size = b" %08x " % (len(line) - _HEAD)
+    return line[:_CRC] == b"%08x" % crc32(line[_CRC:]) and line[_CRC:_HEAD] == size
+
+
+def _cut_off(line: bytes, *, ended: bool) -> bool:
+    if line[:1] == b"\0" or line[-1:] == b"\0" or b"\0\0" in line:
+        return True  # one alone, in the middle, is a flipped bit: a space that lost its only one
+    if ended:
+        return False
+    try:
+        length = int(line[_CRC + 1 : _HEAD - 1], 16)
+    except ValueError:
+        return len(line) < _HEAD
+    return len(line) < _HEAD + length
+
+
+class Journal:
+    """The journal's file, open for appending.
+
+    Args:
+        path: the file; it must be there.
+        lines: what was read from it.
+        files: the effects.
+    """
+
+    def __init__(self, path: str, lines: Lines, files: Files) -> None:
+        self.length = lines.length
+        self._missing_end = b"" if lines.ended else b"\n"
+        self._files = files
+        self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
+        self._closer = weakref.finalize(self, os.close, self._fd)
+        self._torn = os.fstat(self._fd).st_size != lines.length
+
+    def append(self, line: bytes) -> None:
+        """Write a line and return when it is on the disk.
+
+        Raises:
+            OSError: it is not; the next append takes away what was written of it.
+        """
+        self.mend()
+        self._torn = True
+        line = self._missing_end + line
+        try:
+            self._files.write(self._fd, line)
+            self._files.fsync(self._fd)
+        except OSError as error:
+            self._try_to_mend(error)
+            raise
+        self._torn = False
+        self._missing_end = b""
+        self.length += len(line)
+
+    def clear(self) -> None:
+        """Take all lines away: a snapshot holds them.
+
+        Raises:
+            OSError: they may be there still; the next append takes them away. If that never comes,
+                their numbers tell that the snapshot holds them.
+        """
+        self.length = 0
+        self._missing_end = b""
+        self._torn = True
+        self.mend()
+
+    def close(self) -> None:
+        """Let go of the file. Doing it twice is harmless."""
+        self._closer()
+
+    @property
+    def torn(self) -> bool:
+        """Whether something may follow the whole lines: a part of one, or one that failed."""
+        return self._torn
+
+    def mend(self) -> None:
+        """Cut the file back to its whole lines, so that nothing is ever appended to a torn one.
+
+        Raises:
+            OSError: it is as torn as it was.
+        """
+        if self._torn:
+            self._files.truncate(self._fd, self.length)
+            self._files.fsync(self._fd)
+            self._torn = False
+
+    def _try_to_mend(self, error: OSError) -> None:
+        """Mend at once, so that a crash now does not find a commit that was reported as failed."""
+        try:
+            self.mend()
+        except OSError as again:
+            error.add_note(f"and what was written of it could not be taken back: {again}")
+
+
+# The snapshot: the whole state as one JSON document with a checksum.
+
+VERSION = 4
+"""The format's version: a program refuses a higher one than it knows, since it does not know every
+field of it. 2 added the letters and the inboxes, 3 the letters that a person decides about, 4 who
+wrote a message."""
+LINED = ("entries", "letters")
+"""Parts that are written with a line for each item, for people and their tools."""
+CHUNK_BYTES = 1 << 20
+"""Octets that are written at a time: a big state is never in memory twice."""
+_OPENING = b'{"format": "nornmail state", "version": '
+_TAIL = re.compile(rb'"checksum": "([0-9a-f]{8})"}\n\Z')
+_TAIL_BYTES = 64
+"""More octets than the last line can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state as it was after the commit with the number ``sequence``."""
+
+    version: int
+    sequence: int
+    mailboxes: list[dict[str, Any]]
+    size: int
+
+
+def check_opening(path: str) -> bool:
+    """Whether there is a snapshot at ``path``, by its first octets; nothing else is looked at.
+
+    Raises:
+        StoreError: there is something else, or a snapshot of a newer program.
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            opening = file.read(len(_OPENING) + 16)
+    except FileNotFoundError:
+        return False
+    if not opening.startswith(_OPENING):
+        raise StoreError(
+            f"{path} is not a state store of nornmail (or its beginning is damaged): "
+            "choose another path, or restore it from a backup"
+        )
+    digits = re.match(rb"\d+", opening[len(_OPENING) :])
+    if digits and int(digits[0]) > VERSION:
+        raise StoreError(
+            f"the state store {path} has version {int(digits[0])}, and this nornmail knows "
+            f"{VERSION} at most: update nornmail"
+        )
+    return True
+
+
+def read_snapshot(path: str) -> Snapshot:
+    """The snapshot at ``path``.
+
+    Raises:
+        StoreError: it is damaged.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    tail = _TAIL.search(data, max(0, len(data) - _TAIL_BYTES))
+    if tail is None or int(tail[1], 16) != crc32(memoryview(data)[: tail.start()]):
+        raise damaged(path, "its checksum does not fit")
+    value = json.loads(data)
+    return Snapshot(value["version"], value["sequence"], value["mailboxes"], len(data))
+
+
+def write_snapshot(
+    path: str, sequence: int, mailboxes: Iterable[dict[str, Any]], files: Files
+) -> int:
+    """Replace the snapshot at ``path``: a reader finds the old one or the new one, whole.
+
+    Returns:
+        Its size in octets.
+
+    Raises:
+        OSError: the old one may stand there still.
+    """
+    temporary = temporary_path(path)
+    try:
+        size = files.write_whole(temporary, _chunks(_pieces(sequence, mailboxes)))
+        files.replace(temporary, path)
+        files.fsync_directory(os.path.dirname(path))
+    except OSError:
+        # On a full disk it is in the way. What went wrong is raised; the next start removes it too.
+        with suppress(OSError):
+            files.unlink(temporary)
+        raise
+    return size
+
+
+def temporary_path(path: str) -> str:
+    """Where the next snapshot is written. One that is found there was cut off, and has no use."""
+    return path + ".tmp"
+
+
+def _pieces(sequence: int, mailboxes: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    yield b'%s%d, "sequence": %d, "mailboxes": [' % (_OPENING, VERSION, sequence)
+    for number, mailbox in enumerate(mailboxes):
+        head = json.dumps({key: value for key, value in mailbox.items() if key not in LINED})
+        yield b"%s\n%s" % (b"," if number else b"", head[:-1].encode("ascii"))
+        for name in LINED:
+            yield b', "%s": [' % name.encode("ascii")
+            for index, value in enumerate(mailbox.get(name, ())):
+                yield b",\n" if index else b"\n"
+                yield json.dumps(value, separators=(",", ":")).encode("ascii")
+            yield b"]"
+        yield b"}"
+    yield b"],\n"
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in big chunks, with the checksum at their end."""
+    checksum = 0
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        if len(buffer) >= CHUNK_BYTES:
+            checksum = crc32(buffer, checksum)
+            yield bytes(buffer)
+            buffer.clear()
+    checksum = crc32(buffer, checksum)
+    yield bytes(buffer) + b'"checksum": "%08x"}\n' % checksum

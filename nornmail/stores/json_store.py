@@ -28,16 +28,17 @@ from nornmail.errors import StoreError
 from nornmail.locks import FileLock, LockTaken
 from nornmail.stores import json_rows
 from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
-from nornmail.stores.json_files import Files, RawFile, RawFiles
-from nornmail.stores.json_journal import (
+from nornmail.stores.json_files import (
     LINED,
     VERSION,
-    Damaged,
+    Files,
     Journal,
     Lines,
+    RawFile,
+    RawFiles,
     Snapshot,
     check_opening,
-    read_lines,
+    read_journal,
     read_snapshot,
     temporary_path,
     write_line,
@@ -201,19 +202,12 @@ class JsonStateStore(LocalStore):
         """The snapshot, and the journal's lines."""
         if os.path.exists(temporary_path(self.path)):
             self._files.unlink(temporary_path(self.path))
-        known = check_opening(self.path)
-        try:
-            with open(self._journal_path, "rb") as file:
-                lines = read_lines(file.read())
-        except FileNotFoundError:
-            if known:
-                raise damaged(self._journal_path, "it is missing") from None
-            return self._begin_files(), Lines([], 0)
-        except Damaged as error:
-            raise damaged(self._journal_path, error) from error
-        if known:
+        known, lines = check_opening(self.path), read_journal(self._journal_path)
+        if known and lines is None:
+            raise damaged(self._journal_path, "it is missing")
+        if known and lines is not None:
             return read_snapshot(self.path), lines
-        if lines.values:
+        if lines is not None and lines.values:
             raise damaged(self.path, "it is missing, and there is a journal next to it")
         return self._begin_files(), Lines([], 0)
 

@@ -11,8 +11,13 @@ from nornmail.locks import holder_of
 from nornmail.model import MailboxKey
 from nornmail.stores import open_store, store_exists
 from nornmail.stores.errors import damaged, resolve
-from nornmail.stores.json_files import Files, RawFiles
-from nornmail.stores.json_journal import Damaged, check_opening, read_lines, read_snapshot
+from nornmail.stores.json_files import (
+    Files,
+    RawFiles,
+    check_opening,
+    read_journal,
+    read_snapshot,
+)
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
@@ -95,13 +100,9 @@ class JsonView(JsonStateStore):
         self._held = {}
         self._raws = RawFiles(self.path + ".raw", self._files)
         # The journal first: what is folded into the snapshot meanwhile is in both.
-        try:
-            with open(self._journal_path, "rb") as file:
-                lines = read_lines(file.read())
-        except FileNotFoundError as error:
-            raise damaged(self._journal_path, "it is missing") from error
-        except Damaged as error:
-            raise damaged(self._journal_path, error) from error
+        lines = read_journal(self._journal_path)
+        if lines is None:
+            raise damaged(self._journal_path, "it is missing")
         if check_opening(self.path):
             self._fill(connection, read_snapshot(self.path), lines)
 

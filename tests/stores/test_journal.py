@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from nornmail.stores.json_files import Files
-from nornmail.stores.json_journal import (
+from nornmail.stores.json_files import (
     CHUNK_BYTES,
     VERSION,
     Damaged,
+    Files,
     Journal,
     Lines,
     Snapshot,

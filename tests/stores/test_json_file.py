@@ -15,8 +15,7 @@ import pytest
 from nornmail.errors import IllegalTransition, StoreError
 from nornmail.model import OUTBOX, KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
 from nornmail.stores import json_rows, json_store, rows
-from nornmail.stores.json_files import Files
-from nornmail.stores.json_journal import read_lines, write_line
+from nornmail.stores.json_files import Files, read_lines, write_line
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids

@@ -28,7 +28,7 @@ from nornmail.model import (
     Watermark,
 )
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
-from nornmail.stores import json_journal, json_store, schema, sqlite
+from nornmail.stores import json_files, json_store, schema, sqlite
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
@@ -83,9 +83,9 @@ def go_back(patch: pytest.MonkeyPatch, kind: str) -> None:
     if kind == "sqlite":
         patch.setattr(sqlite, "MIGRATIONS", schema.MIGRATIONS[:BEFORE])
         return
-    patch.setattr(json_journal, "VERSION", 1)
+    patch.setattr(json_files, "VERSION", 1)
     patch.setattr(json_store, "VERSION", 1)
-    patch.setattr(json_journal, "LINED", ("entries",))
+    patch.setattr(json_files, "LINED", ("entries",))
 
 
 def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateStore]) -> None:
@@ -128,7 +128,7 @@ def test_a_field_that_is_added_to_the_files_raises_their_version() -> None:
         for field in fields(kind)
     )
     digest = sha256(" ".join(names).encode()).hexdigest()[:8]
-    assert (json_journal.VERSION, digest) == (4, "69af6940"), "raise VERSION with a field"
+    assert (json_files.VERSION, digest) == (4, "69af6940"), "raise VERSION with a field"
 
 
 @pytest.mark.parametrize("linked", ["state.db", "state.json.journal"])
