@@ -96,8 +96,9 @@ class Actions:
                     self._note_refusal(after, refused)
                     continue
                 self._keep_looking_for(absent)
-                done = [entries for entries in alike if entries[0].key.uid not in absent]
-                self._finish([entry for entries in done for entry in entries])
+                if absent:
+                    alike = [entries for entries in alike if entries[0].key.uid not in absent]
+                self._finish([entry for entries in alike for entry in entries])
                 self._refusals.pop(after, None)
                 progress = True
             if not progress:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -446,7 +446,7 @@ class Ledger:
             return self.open.count(state)
         return self.store.count(self.mailbox, {state})
 
-    def open_actions(self, limit: int, but: Container[int] = ()) -> list[list[Entry]]:
+    def open_actions(self, limit: int, but: Iterable[int] = ()) -> list[list[Entry]]:
         """Messages of this epoch that were handled, and whose siblings are all settled.
 
         Args:
@@ -460,8 +460,7 @@ class Ledger:
         if not keys:
             return []
         number = self.epoch.number
-        handled = {key.uid for key in keys if key.epoch == number and key.uid not in but}
-        uids = sorted(handled)
+        uids = sorted({key.uid for key in keys if key.epoch == number}.difference(but))
         if len(uids) > limit:  # messages that wait for an inbox must not take all the places
             unsettled = self.open.unsettled()
             uids = [uid for uid in uids if (number, uid) not in unsettled]
