@@ -150,8 +150,7 @@ class Recipient:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The SMTP sender and recipients, which the headers do not decide (RFC 5321, 3.3).
 
     Attributes:
@@ -165,8 +164,7 @@ class Envelope:
     smtputf8: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedMessage:
+class QueuedMessage(NamedTuple):
     """One outgoing message. A new value replaces it whole.
 
     Attributes:
@@ -297,8 +295,7 @@ APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A person's decision about a held message.
 
     Attributes:
@@ -327,13 +324,13 @@ def decided(message: QueuedMessage | None, decision: Decision) -> QueuedMessage 
             return None
         why = f"was {message.decision}" if message.decision else f"is {message.state}, not held"
         raise IllegalTransition(f"the message {message.key} cannot be {verdict}: it {why}")
-    message = replace(message, decision=decision.text, changed_at=decision.at)
+    message = message._replace(decision=decision.text, changed_at=decision.at)
     if decision.approved:
-        return replace(message, state=QueueState.QUEUED, due_at=decision.at)
+        return message._replace(state=QueueState.QUEUED, due_at=decision.at)
     recipients = tuple(
         replace(r, status=RecipientStatus.REFUSED, text=decision.text) for r in message.recipients
     )
-    return replace(message, state=QueueState.FAILED, recipients=recipients, reason=decision.text)
+    return message._replace(state=QueueState.FAILED, recipients=recipients, reason=decision.text)
 
 
 def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:
@@ -351,7 +348,7 @@ def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:
         old if old.status is RecipientStatus.BOUNCED else new
         for old, new in zip(before.recipients, after.recipients, strict=True)
     )
-    return replace(after, recipients=recipients)
+    return after._replace(recipients=recipients)
 
 
 def bounced(message: QueuedMessage, report: Recipient) -> QueuedMessage | None:
@@ -367,4 +364,4 @@ def bounced(message: QueuedMessage, report: Recipient) -> QueuedMessage | None:
         else r
         for r in message.recipients
     )
-    return None if recipients == message.recipients else replace(message, recipients=recipients)
+    return None if recipients == message.recipients else message._replace(recipients=recipients)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nornmail.errors import (
     AuthenticationFailed,
@@ -67,8 +67,7 @@ def after_failure(entry: Entry, reason: str, retry: RetryPolicy, now: float) -> 
     """The entry after an attempt that failed and counts: it waits for the next one, or is dead."""
     failures = entry.attempts + 1
     delay = retry.after(failures)
-    return replace(
-        entry,
+    return entry._replace(
         state=State.DEAD if delay is None else State.WAITING,
         attempts=failures,
         due_at=0.0 if delay is None else now + delay,
@@ -88,11 +87,11 @@ def revived(entry: Entry, now: float, *, available: bool) -> tuple[Entry, Entry]
         now: seconds since 1970 UTC.
         available: whether its bytes are kept, or may still be on the server.
     """
-    claimed = replace(entry, state=State.CLAIMED, changed_at=now)
+    claimed = entry._replace(state=State.CLAIMED, changed_at=now)
     if not available:
         reason = f"{LOST}; before that: {entry.reason.removeprefix(f'{LOST}; before that: ')}"
-        return claimed, replace(claimed, state=State.DEAD, reason=reason[:REASON_LENGTH])
-    return claimed, replace(claimed, state=State.WAITING, attempts=0, due_at=now, reason=BY_HAND)
+        return claimed, claimed._replace(state=State.DEAD, reason=reason[:REASON_LENGTH])
+    return claimed, claimed._replace(state=State.WAITING, attempts=0, due_at=now, reason=BY_HAND)
 
 
 def is_due(due_at: float, now: float, longest: float) -> bool:

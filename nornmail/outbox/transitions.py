@@ -218,8 +218,7 @@ def sending(message: QueuedMessage, recipients: Sequence[Recipient], now: float)
         recipients: of its envelope, as they stand if no reply ever comes.
         now: seconds since 1970 UTC.
     """
-    return replace(
-        _with_recipients(message, recipients),
+    return _with_recipients(message, recipients)._replace(
         state=QueueState.SENDING,
         tried_at=message.tried_at or now,
         submitted_at=now,
@@ -275,7 +274,7 @@ def _with_recipients(message: QueuedMessage, recipients: Sequence[Recipient]) ->
     """The message with what is now known of the recipients that an envelope named."""
     known = {recipient.address: recipient for recipient in recipients}
     merged = tuple(known.get(r.address, r) for r in message.recipients)
-    return replace(message, recipients=merged)
+    return message._replace(recipients=merged)
 
 
 def _marked(
@@ -285,14 +284,14 @@ def _marked(
     recipients = tuple(
         replace(r, status=status) if r.status in before else r for r in message.recipients
     )
-    return replace(message, recipients=recipients)
+    return message._replace(recipients=recipients)
 
 
 def _move(
     message: QueuedMessage, state: QueueState, reason: str, now: float, *, due_at: float = 0.0
 ) -> QueuedMessage:
-    return replace(
-        message, state=state, due_at=due_at, changed_at=now, reason=reason[:REASON_LENGTH]
+    return message._replace(
+        state=state, due_at=due_at, changed_at=now, reason=reason[:REASON_LENGTH]
     )
 
 
@@ -308,7 +307,7 @@ def _in_doubt(message: QueuedMessage) -> QueuedMessage:
 
 def _deferred(message: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
     tried_at = message.tried_at or now
-    message = replace(message, attempts=message.attempts + 1, tried_at=tried_at)
+    message = message._replace(attempts=message.attempts + 1, tried_at=tried_at)
     if now - tried_at >= GIVE_UP_AFTER:
         return _given_up(message, f"given up after {GIVE_UP_AFTER / 86_400:g} days: {reason}", now)
     return _move(message, QueueState.QUEUED, reason, now, due_at=now + delay)
@@ -319,7 +318,7 @@ def _given_up(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     recipients = tuple(
         replace(r, text=r.text or reason) if r.status in left else r for r in message.recipients
     )
-    refused = _marked(replace(message, recipients=recipients), left, RecipientStatus.REFUSED)
+    refused = _marked(message._replace(recipients=recipients), left, RecipientStatus.REFUSED)
     return _ended(refused, reason, now)
 
 
@@ -350,7 +349,7 @@ def throttles(submission: Submission) -> str:
 
 def noted(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """A queued message with the reason for which it waits, due as before."""
-    return replace(message, reason=reason[:REASON_LENGTH], changed_at=now)
+    return message._replace(reason=reason[:REASON_LENGTH], changed_at=now)
 
 
 # Requests of an operator.
@@ -369,12 +368,12 @@ def apply_request(
     again = (RecipientStatus.UNKNOWN, RecipientStatus.REFUSED)
     recipients = tuple(Recipient(r.address) if r.status in again else r for r in message.recipients)
     # Three days anew: the first attempt may be years ago.
-    message = replace(message, recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
+    message = message._replace(recipients=recipients, attempts=0, tried_at=0.0, copy_due_at=0.0)
     if message.approval == "draft":
         message = _move(message, QueueState.DRAFT, BY_HAND, now)
-        return replace(with_copy_due(message, now), copied=False)
+        return with_copy_due(message, now)._replace(copied=False)
     if message.approval == "queue" and not message.decision.startswith(APPROVED):
-        return replace(_move(message, QueueState.HELD, BY_HAND, now), decision="")
+        return _move(message, QueueState.HELD, BY_HAND, now)._replace(decision="")
     return _move(message, QueueState.QUEUED, BY_HAND, now, due_at=now)
 
 
@@ -386,7 +385,7 @@ def _dropped(message: QueuedMessage, now: float) -> QueuedMessage:
         message = _given_up(message, reason, now)
     # What some recipients got stays sent; the message as a whole is given up.
     state = QueueState.SENT if message.state is QueueState.SENT else QueueState.FAILED
-    return replace(_move(message, state, reason, now), dropped=True, copy_due_at=0.0)
+    return _move(message, state, reason, now)._replace(dropped=True, copy_due_at=0.0)
 
 
 def known_as_sent(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
@@ -403,17 +402,17 @@ def known_as_sent(message: QueuedMessage, reason: str, now: float) -> QueuedMess
 
 def with_copy_due(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message, with its copy to be saved or looked for at once."""
-    return replace(message, copy_due_at=now, copy_tries=0)
+    return message._replace(copy_due_at=now, copy_tries=0)
 
 
 def copied(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message with its copy in the mailbox of sent mail."""
-    return replace(message, copied=True, copy_due_at=0.0, changed_at=now)
+    return message._replace(copied=True, copy_due_at=0.0, changed_at=now)
 
 
 def copy_done(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message with nothing more to do for its copy."""
-    return replace(message, copy_due_at=0.0, changed_at=now)
+    return message._replace(copy_due_at=0.0, changed_at=now)
 
 
 def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
@@ -421,7 +420,7 @@ def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
     tries = message.copy_tries + 1
     delay = min(FIRST_RETRY * 2.0 ** min(tries - 1, 30), LONGEST_COPY_WAIT)
     due_at = now + delay if tries < COPY_TRIES else 0.0
-    return replace(message, copy_tries=tries, copy_due_at=due_at, changed_at=now)
+    return message._replace(copy_tries=tries, copy_due_at=due_at, changed_at=now)
 
 
 # A draft, which a person sends.
@@ -431,26 +430,26 @@ def draft_seen(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message as a draft that is in its mailbox, to be looked for again."""
     wait = min(max((now - message.queued_at) / 4, FIRST_DRAFT_LOOK), LONGEST_DRAFT_LOOK)
     changed_at = message.changed_at if message.copied else now
-    message = replace(message, copied=True, copy_tries=0, attempts=0, reason="")
-    return replace(message, copy_due_at=now + wait, changed_at=changed_at)
+    message = message._replace(copied=True, copy_tries=0, attempts=0, reason="")
+    return message._replace(copy_due_at=now + wait, changed_at=changed_at)
 
 
 def draft_missing(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message as a draft that is not in its mailbox: failed when it stays missing."""
     if message.copy_tries:
         return draft_removed(message, DRAFT_REMOVED, now)
-    return replace(message, copy_tries=1, copy_due_at=now + DRAFT_GRACE, changed_at=now)
+    return message._replace(copy_tries=1, copy_due_at=now + DRAFT_GRACE, changed_at=now)
 
 
 def draft_removed(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """The message as a draft that is not there any more, and was not sent."""
-    return replace(_given_up(message, reason, now), copied=False, copy_due_at=0.0)
+    return _given_up(message, reason, now)._replace(copied=False, copy_due_at=0.0)
 
 
 def draft_deferred(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
     """The message as a draft whose mailbox could not be used; it is tried until it can."""
     wait = FIRST_RETRY if message.attempts < 10 else LONGEST_DRAFT_LOOK
-    message = replace(message, attempts=message.attempts + 1, copy_due_at=now + wait)
+    message = message._replace(attempts=message.attempts + 1, copy_due_at=now + wait)
     return noted(message, reason, now)
 
 

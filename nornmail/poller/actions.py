@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -167,7 +166,7 @@ class Actions:
     def _finish(self, entries: Sequence[Entry]) -> None:
         now = self._ledger.clock.wall()
         handled = [entry for entry in entries if entry.state is State.HANDLED]
-        finished = [e.having(state=State.FINISHED, changed_at=now) for e in handled]
+        finished = [e._replace(state=State.FINISHED, changed_at=now) for e in handled]
         self._ledger.commit(*map(PutEntry, finished))
 
     def _touch(self, connection: Connection, entries: Sequence[Entry], after: After) -> UidSet:
@@ -299,7 +298,7 @@ def _as_one(siblings: Sequence[Entry]) -> Entry:
     if len(siblings) == 1:
         return siblings[0]
     handled = next(entry for entry in siblings if entry.state is State.HANDLED)
-    return replace(handled, truncated=any(entry.truncated for entry in siblings))
+    return handled._replace(truncated=any(entry.truncated for entry in siblings))
 
 
 def _uids(entries: Sequence[Entry]) -> UidSet:

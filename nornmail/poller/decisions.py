@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nornmail.model import UNROUTED, Digest, Entry, Epoch, State
 
@@ -169,8 +169,7 @@ def _worth(entry: Entry) -> tuple[bool, bool]:
     return has_body, entry.state in OPEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A message of a new epoch, of which only the headers were read."""
 
     uid: int

@@ -15,7 +15,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
@@ -52,7 +52,7 @@ NOT_DELIVERED = "the store failed before the message was delivered"
 """The reason of a claim that this process could not write: the handler was not called."""
 SET_ASIDE = "delivery stopped before this inbox was reached"
 """The reason of a message that another inbox has had, and this one has not."""
-_FLAG = re.compile(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[]+")
+_FLAG = r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[]+"
 """A flag or a keyword (RFC 3501, section 9)."""
 _NOT_TO_BE_SET = frozenset({"\\recent", "\\deleted"})
 LINGER = 0.01
@@ -173,14 +173,14 @@ class Delivery:
         now = self.ledger.clock.wall()
         if not self.ledger.was_delivered(entry):
             log.info("%s: %s", self._ref(entry), NOT_DELIVERED)
-            return replace(
-                entry, state=State.WAITING, due_at=now, reason=NOT_DELIVERED, changed_at=now
+            return entry._replace(
+                state=State.WAITING, due_at=now, reason=NOT_DELIVERED, changed_at=now
             )
         failed = self._failed(entry, ENDED)
         then = "it is dead"
         if failed.state is State.WAITING:
             if entry.reason != ENDED:
-                failed = replace(failed, due_at=now)
+                failed = failed._replace(due_at=now)
             then = f"it is tried again at {utc_datetime(failed.due_at):%H:%M:%S} UTC"
         log.warning("%s: %s; %s", self._ref(entry), ENDED, then)
         return failed
@@ -202,7 +202,7 @@ class Delivery:
     def _bury(self, entry: Entry) -> None:
         log.warning("%s: %s: %s", self._ref(entry), REMOVED, entry.key.inbox)
         now = self.ledger.clock.wall()
-        dead = replace(entry, state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
+        dead = entry._replace(state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
         self.ledger.later(PutEntry(dead))
 
     def deliver_new(self, batch: Sequence[FetchedMessage], stats: PollStats) -> None:
@@ -445,7 +445,7 @@ class Delivery:
             rejected = outcome.state is State.DEAD and entry.state is State.WAITING
             if outcome.state is State.HANDLED or rejected:
                 log.info("%s: the handler ended after its timeout", self._ref(entry))
-                claimed = replace(entry, state=State.CLAIMED)
+                claimed = entry._replace(state=State.CLAIMED)
                 settled = self._settled(claimed, outcome, entry.message_id, entry.verified_sender)
                 self.ledger.commit(PutEntry(claimed), PutEntry(settled))
                 self._count(settled, outcome, Job([], b"", stats, new=False), stats)
@@ -509,7 +509,7 @@ class Delivery:
         siblings = self.ledger.siblings(fetched.uid)
         digest = digest_of(fetched.raw, truncated=fetched.truncated)
         return [
-            entry.having(
+            entry._replace(
                 digest=digest,
                 size=fetched.size,
                 received_at=fetched.received_at,
@@ -544,7 +544,7 @@ class Delivery:
         """The changes that claim a message for its next inbox."""
         entry = job.entries.pop(0)
         now = self.ledger.clock.wall()
-        job.claimed = entry.having(state=State.CLAIMED, changed_at=now)
+        job.claimed = entry._replace(state=State.CLAIMED, changed_at=now)
         others, job.others = job.others, []
         return [PutEntry(job.claimed), *others]
 
@@ -552,8 +552,8 @@ class Delivery:
         """Make a message wait for inboxes that have not had it, due now."""
         now = self.ledger.clock.wall()
         for entry in entries:
-            waiting = replace(
-                entry, state=State.WAITING, due_at=now, reason=SET_ASIDE, changed_at=now
+            waiting = entry._replace(
+                state=State.WAITING, due_at=now, reason=SET_ASIDE, changed_at=now
             )
             self.ledger.later(PutEntry(waiting, raw=raw))
 
@@ -593,7 +593,7 @@ class Delivery:
         if job.claimed is None:
             return None
         if not job.counts:
-            outcome = replace(outcome, counts=False)
+            outcome = outcome._replace(counts=False)
         settled = self._settled(job.claimed, outcome, job.message_id, job.verified_sender)
         keep = job.raw if settled.state in KEEPS_RAW else None
         self.ledger.settle(PutEntry(settled, raw=keep))
@@ -650,14 +650,14 @@ class Delivery:
         ):
             raise ConfigurationError("move_to", move_to, "must be another mailbox")
         for flag in flags:
-            if not _FLAG.fullmatch(flag) or flag.lower() in _NOT_TO_BE_SET:
+            if not re.fullmatch(_FLAG, flag) or flag.lower() in _NOT_TO_BE_SET:
                 accepted = r"must be a flag such as \Flagged, or a keyword such as Later"
                 raise ConfigurationError("flags", flag, accepted)
         handling.after = After(move_to, flags).to_reason()
 
     def _settled(self, entry: Entry, outcome: Outcome, message_id: str, sender: str) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:
-            read = entry.having(message_id=message_id, verified_sender=sender)
+            read = entry._replace(message_id=message_id, verified_sender=sender)
             return self._failed(read, outcome.reason)
         now = self.ledger.clock.wall()
         due_at = 0.0
@@ -665,7 +665,7 @@ class Delivery:
             delay = outcome.delay if outcome.delay is not None else 0.0
             # What is not a number is no time to wait: it would never be due.
             due_at = now + (min(delay, self.retry.longest) if delay > 0 else 0.0)
-        return entry.having(
+        return entry._replace(
             state=outcome.state,
             reason=outcome.reason[:REASON_LENGTH],
             due_at=due_at,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
@@ -263,8 +262,7 @@ class Backfill:
         for inbox in self._inboxes.inboxes_of(message):
             if inbox in inboxes:
                 self._found.append(
-                    replace(
-                        self._ledger.new_entry(uid, inbox.key),
+                    self._ledger.new_entry(uid, inbox.key)._replace(
                         digest=digest_of(header.raw, truncated=True),
                         message_id=message.message_id,
                         size=header.size,

@@ -12,9 +12,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.model import Entry, KeepRaw, PutEntry, State
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nornmail.poller")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedMessage:
+class FetchedMessage(NamedTuple):
     """A message that came from the server whole, or with its headers alone (``truncated``)."""
 
     uid: int
@@ -100,7 +98,7 @@ class MissingMessages:
         if entry.digest is not None:  # another inbox has had it
             return self._dead(entry, VANISHED)
         stats.gone += 1
-        return replace(entry, state=State.GONE, reason=EXPUNGED)
+        return entry._replace(state=State.GONE, reason=EXPUNGED)
 
     def _entries_of(self, uid: int) -> list[Entry]:
         """The new entries of a message to be fetched; one without an inbox before it was routed."""
@@ -112,7 +110,7 @@ class MissingMessages:
         """Settle a message at which the connection is lost each time."""
         log.warning("UID %d: %s", uid, CUT_OFF)
         for entry in self._entries_of(uid):
-            fetched = replace(entry, size=summary.size, received_at=summary.received_at)
+            fetched = entry._replace(size=summary.size, received_at=summary.received_at)
             self._ledger.later(PutEntry(self._failed(fetched, CUT_OFF)))
         self._ledger.flush()
 
@@ -180,8 +178,7 @@ class MissingMessages:
         Bytes that arrive for the first time may show that the message is known.
         """
         now = self._ledger.clock.wall()
-        fetched = replace(
-            entry,
+        fetched = entry._replace(
             digest=digest_of(message.raw, truncated=message.truncated),
             size=message.size,
             received_at=message.received_at,
@@ -192,7 +189,7 @@ class MissingMessages:
         known = changes_if_known(self._ledger, fetched, message.raw) if entry.digest is None else []
         if known:
             # What waits under this UID gives way to what is known.
-            gone = replace(fetched, state=State.GONE, due_at=0.0, reason=KNOWN)
+            gone = fetched._replace(state=State.GONE, due_at=0.0, reason=KNOWN)
             self._ledger.commit(PutEntry(gone), *known)
             stats.passed_over += 1
         elif entry.digest is None and self._inboxes.several:
@@ -202,15 +199,15 @@ class MissingMessages:
 
     def _route(self, entry: Entry, fetched: Entry, raw: bytes, stats: PollStats) -> None:
         """Route a message whose bytes arrived late: an entry for each inbox replaces its own."""
-        gone = replace(entry, state=State.GONE, due_at=0.0, reason=ROUTED)
+        gone = entry._replace(state=State.GONE, due_at=0.0, reason=ROUTED)
         changes = [PutEntry(gone)]
         for routed in self._inboxes.entries_of(fetched, raw, self._ledger.new_entry):
             if routed.state is State.PASSED_OVER:
                 changes.append(PutEntry(routed))
                 stats.passed_over += 1
             else:
-                waiting = replace(
-                    routed, state=State.WAITING, due_at=fetched.changed_at, reason=ROUTED
+                waiting = routed._replace(
+                    state=State.WAITING, due_at=fetched.changed_at, reason=ROUTED
                 )
                 changes.append(PutEntry(waiting, raw=raw))
         self._ledger.commit(*changes)
@@ -226,13 +223,12 @@ class MissingMessages:
             return
         stats.gone += 1
         now = self._ledger.clock.wall()
-        gone = replace(entry, state=State.GONE, reason=reason, due_at=0.0, changed_at=now)
+        gone = entry._replace(state=State.GONE, reason=reason, due_at=0.0, changed_at=now)
         self._ledger.commit(PutEntry(gone))
 
     def _dead(self, entry: Entry, reason: str) -> Entry:
         before = f"; before that: {entry.reason}" if entry.reason else ""
-        return replace(
-            entry,
+        return entry._replace(
             state=State.DEAD,
             reason=f"{reason}{before}",
             due_at=0.0,

@@ -15,9 +15,8 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.clock import Clock
 from nornmail.context import DeliveryContext, within
@@ -69,8 +68,7 @@ class Unwanted(Exception):
     """Raised instead of calling the handler, with the reason; without one it is ``accept``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call of the handler ended.
 
     Attributes:
@@ -205,7 +203,7 @@ class HandlerCall:
             return raised(self.error)
         outcome = returned(self.result)
         after = self.handling.after
-        return replace(outcome, reason=after) if after and outcome.works else outcome
+        return outcome._replace(reason=after) if after and outcome.works else outcome
 
 
 _CALLS: contextvars.ContextVar[tuple[HandlerCall, ...]] = contextvars.ContextVar(

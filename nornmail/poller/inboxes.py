@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nornmail.errors import ConfigurationError
@@ -215,8 +214,7 @@ class Inboxes:
         message = parse_message(raw)
         keys = [inbox.key for inbox in self.inboxes_of(message)]
         entries = [
-            replace(
-                entry,
+            entry._replace(
                 key=EntryKey(entry.key.epoch, entry.key.uid, key),
                 delivery_id=new_entry(entry.key.uid, key).delivery_id,
                 state=State.NEW,
@@ -229,7 +227,7 @@ class Inboxes:
         ]
         if keys or self._on_unrouted is not None:
             return entries
-        return [replace(entries[0], state=State.PASSED_OVER, reason=UNROUTED_REASON)]
+        return [entries[0]._replace(state=State.PASSED_OVER, reason=UNROUTED_REASON)]
 
 
 def _guarded(handler: Handler | None, *questions: Accept | None) -> Handler | None:

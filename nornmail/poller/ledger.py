@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 
 from nornmail.errors import LeaseLost, NornmailError
@@ -245,7 +244,7 @@ class Ledger:
                 continue
             if entry.state is State.HANDLED and before in (State.WAITING, State.DEAD):
                 # Another poller recovered the claim meanwhile, but the message was handled.
-                changes.append(PutEntry(replace(entry, state=State.CLAIMED)))
+                changes.append(PutEntry(entry._replace(state=State.CLAIMED)))
                 before = State.CLAIMED
             if entry.state in TRANSITIONS[before]:
                 changes.append(change)
@@ -316,8 +315,7 @@ class Ledger:
         except LeaseLost:
             self._pending.clear()
             raise
-        for change in everything:
-            self._learn(change)
+        self._learn(everything)
         self._pending.clear()
         self._undelivered -= claims
         self._lease, self._in_doubt = lease, None
@@ -336,7 +334,7 @@ class Ledger:
         key = change.entry.key
         earlier = self._pending.get(key)
         if earlier is not None and change.raw is None:
-            change = replace(change, raw=earlier.raw)
+            change = change._replace(raw=earlier.raw)
         self._pending[key] = change
 
     def settle(self, outcome: PutEntry) -> None:
@@ -348,8 +346,8 @@ class Ledger:
         key = outcome.entry.key
         if key in self._moved:  # under its new UID
             key = self.current(key)
-            entry = replace(outcome.entry, key=key, uid_validity=self._moved[outcome.entry.key][1])
-            outcome = replace(outcome, entry=entry)
+            entry = outcome.entry._replace(key=key, uid_validity=self._moved[outcome.entry.key][1])
+            outcome = outcome._replace(entry=entry)
         if not self.held or self.open.has(State.CLAIMED, key):
             self.later(outcome)
         elif changes := self._unwritten([outcome]):
@@ -402,9 +400,9 @@ class Ledger:
         """
         if self.record is None:
             return
-        record = replace(self.record, epoch=replace(self.record.epoch, matched=True))
+        record = self.record._replace(epoch=self.record.epoch._replace(matched=True))
         if cut is not None:
-            record = replace(record, cut=cut)
+            record = record._replace(cut=cut)
         more = [PassOver(record.epoch.number, passed)] if passed else []
         self.commit(SaveMailbox(record), *more)
 
@@ -418,7 +416,7 @@ class Ledger:
             return
         if something_new or abs(now - record.polled_at) >= NOTE_INTERVAL:
             watermark = Watermark(record.epoch.uid_validity, self.seen.unbroken)
-            self.commit(SaveMailbox(replace(record, watermark=watermark, polled_at=now)))
+            self.commit(SaveMailbox(record._replace(watermark=watermark, polled_at=now)))
 
     def forget(self, before: float, limit: int) -> int:
         """Remove up to ``limit`` entries that were done with before an instant (rule 15)."""
@@ -564,29 +562,28 @@ class Ledger:
             self.open.without_bytes.add(key)
         return raw
 
-    def _learn(self, change: Change) -> None:
+    def _learn(self, changes: Iterable[Change]) -> None:
         """Keep the attributes equal to what was just written."""
-        if isinstance(change, PutEntry):  # nearly all there are
-            self.open.put(change)
-            entry = change.entry
-            if entry.state not in _SEEN_BEFORE:
-                self._see(entry.key, gone=entry.state is State.GONE)
-            return
-        match change:
-            case SaveMailbox(record):
-                moved_on = self.record is None or record.epoch.number != self.epoch.number
-                self.record = record
-                if moved_on:
-                    self.seen, self.absent, self.listed = UidSet(), UidSet(), None
-            case PassOver():
-                self.seen.update(change.uids)
-            case Rekey():
-                if self.open.has(State.CLAIMED, change.before):
-                    self._moved[change.before] = (change.after, change.uid_validity)
-                self.open.move(change.before, change.after)
-                self._see(change.after)
-            case KeepRaw(key):
-                self.open.without_bytes.discard(key)
+        for change in changes:
+            match change:
+                case PutEntry(entry):
+                    self.open.put(change)
+                    if entry.state not in _SEEN_BEFORE:
+                        self._see(entry.key, gone=entry.state is State.GONE)
+                case SaveMailbox(record):
+                    moved_on = self.record is None or record.epoch.number != self.epoch.number
+                    self.record = record
+                    if moved_on:
+                        self.seen, self.absent, self.listed = UidSet(), UidSet(), None
+                case PassOver():
+                    self.seen.update(change.uids)
+                case Rekey():
+                    if self.open.has(State.CLAIMED, change.before):
+                        self._moved[change.before] = (change.after, change.uid_validity)
+                    self.open.move(change.before, change.after)
+                    self._see(change.after)
+                case KeepRaw(key):
+                    self.open.without_bytes.discard(key)
 
     def _see(self, key: EntryKey, *, gone: bool = False) -> None:
         if self.record is not None and key.epoch == self.record.epoch.number:

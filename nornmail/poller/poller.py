@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
@@ -340,6 +339,8 @@ class Poller:
         """
         arguments: dict[str, Any] = {**overrides, "on_message": on_message}
         for name in overrides.keys() - PollerArguments.__annotations__.keys():
+            from difflib import get_close_matches
+
             near = get_close_matches(name, PollerArguments.__annotations__, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"from_env() has no argument {name!r}{hint}")

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nornmail.model import Change, Digest, Entry, EntryKey, KeepRaw, PutEntry, Rekey, State
 from nornmail.poller.decisions import (
@@ -174,7 +173,7 @@ def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
         if passed_over or counts_as_known(earlier.state, ledger.on_change):
             changes.append(Rekey(earlier.key, after, epoch.uid_validity))
         elif earlier.state is not State.GONE:
-            new = replace(ledger.new_entry(uid, after.inbox), digest=earlier.digest)
+            new = ledger.new_entry(uid, after.inbox)._replace(digest=earlier.digest)
             changes.append(PutEntry(_described(new, earlier)))
     return changes
 
@@ -186,8 +185,7 @@ def _entries(ledger: Ledger, known: Entry) -> Sequence[Entry]:
 
 
 def _described(entry: Entry, like: Entry) -> Entry:
-    return replace(
-        entry,
+    return entry._replace(
         message_id=like.message_id,
         size=like.size,
         received_at=like.received_at,
@@ -219,7 +217,7 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
             reason = BEFORE_HORIZON
         else:
             return []
-        return [PutEntry(replace(entry, state=State.PASSED_OVER, due_at=0.0, reason=reason))]
+        return [PutEntry(entry._replace(state=State.PASSED_OVER, due_at=0.0, reason=reason))]
     log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
     changes = carried_over(ledger, found, entry.key.uid)
     keeping: list[Change] = []

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.clock import Clock, utc_datetime
 from nornmail.model import State, Watermark
@@ -124,8 +124,7 @@ class Status:
     behind: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(NamedTuple):
     """A state with its reason: replaced as a whole, so that no reader sees half of it."""
 
     state: PollerState
@@ -175,8 +174,7 @@ class StatusTracker:
         return utc_datetime(self._note.since)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The surroundings that all parts of a poller share: time, randomness, events and status."""
 
     clock: Clock

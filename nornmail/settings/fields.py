@@ -17,19 +17,19 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import field, fields
+from typing import Any, NamedTuple
 
 from nornmail.errors import HIDDEN, ConfigurationError
 
 MAX_FILE_BYTES = 1 << 20
 """Octets. A file of settings has a thousandth of that; a larger one was named by mistake."""
 
-_LINE = re.compile(r"(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=(?P<value>.*)")
-_SINGLE = re.compile(r"'([^']*)'[ \t]*(?:#.*)?")
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?')
-_COMMENT = re.compile(r"[ \t]+#.*")
-_ESCAPE = re.compile(r"\\(.)")
+_LINE = r"(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=(?P<value>.*)"
+_SINGLE = r"'([^']*)'[ \t]*(?:#.*)?"
+_DOUBLE = r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?'
+_COMMENT = r"[ \t]+#.*"
+_ESCAPE = r"\\(.)"
 _ESCAPED = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t", "$": "$"}
 
 
@@ -66,7 +66,7 @@ def parse_env(text: str, name: str = ".env") -> dict[str, str]:
         line = line.strip(" \t\r")
         if not line or line.startswith("#"):
             continue
-        match = _LINE.fullmatch(line)
+        match = re.fullmatch(_LINE, line)
         if match is None:
             allowed = "must be NAME=value (its text is not shown)"
             raise ConfigurationError(f"{name}, line {number}", HIDDEN, allowed)
@@ -82,12 +82,14 @@ def _value(text: str) -> str | None:
     """The value after the equals sign; ``None`` when its quotes are wrong."""
     quoted = text.lstrip(" \t")
     if quoted.startswith("'"):
-        single = _SINGLE.fullmatch(quoted)
+        single = re.fullmatch(_SINGLE, quoted)
         return single and single[1]
     if quoted.startswith('"'):
-        double = _DOUBLE.fullmatch(quoted)
-        return double and _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[0]), double[1])
-    return _COMMENT.sub("", text).strip(" \t")
+        double = re.fullmatch(_DOUBLE, quoted)
+        return double and re.sub(
+            _ESCAPE, lambda escape: _ESCAPED.get(escape[1], escape[0]), double[1]
+        )
+    return re.sub(_COMMENT, "", text).strip(" \t")
 
 
 def _read_file(path: str) -> dict[str, str]:
@@ -125,8 +127,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of value.
 
     Attributes:

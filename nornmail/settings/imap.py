@@ -53,7 +53,7 @@ MAX_WORKERS = 256
 UIDVALIDITY_POLICIES: tuple[UidValidityPolicy, ...] = ("dedupe", "replay", "baseline")
 
 
-_AUTHSERV_ID = re.compile(r"[^\s;=()\"]+")
+_AUTHSERV_ID = r"[^\s;=()\"]+"
 
 
 def _read_start(variable: str, text: str) -> StartFrom:
@@ -230,7 +230,7 @@ def _check_values(settings: ImapSettings) -> None:
     check_server("IMAP", settings.host, settings.port)
     if not settings.mailbox:
         raise ConfigurationError("IMAP_MAILBOX", None, "set it to a mailbox, such as INBOX")
-    if settings.authserv_id is not None and not _AUTHSERV_ID.fullmatch(settings.authserv_id):
+    if settings.authserv_id is not None and not re.fullmatch(_AUTHSERV_ID, settings.authserv_id):
         allowed = "must be one name, the one that Authentication-Results of your mail begin with"
         raise ConfigurationError("IMAP_AUTHSERV_ID", settings.authserv_id, allowed)
     check_uidvalidity_policy(settings.on_uidvalidity_change)

@@ -6,9 +6,7 @@ parameters (``?``). A string that UTF-8 cannot hold is stored as octets, and sor
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import fields
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -154,12 +152,9 @@ _VALUES = (
 COLUMNS = f"epoch, uid, inbox, {_VALUES}"
 _PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
 _FACTS = [name for name in _VALUES.split(", ") if name not in _PROGRESS.split(", ")]
-_pick_progress = itemgetter(
-    *(
-        f"{KEY}, {_VALUES}".split(", ").index(name)
-        for name in (*_PROGRESS.split(", "), *KEY.split(", "), *_FACTS)
-    )
-)
+_ALL = f"{KEY}, {_VALUES}".split(", ")
+_pick_all = itemgetter(*range(len(_ALL)))
+_pick_progress = itemgetter(*map(_ALL.index, [*_PROGRESS.split(", "), *KEY.split(", "), *_FACTS]))
 # A string that UTF-8 cannot hold is a BLOB, and would come after all others.
 _BY_KEY = "epoch, uid, CAST(inbox AS BLOB)"
 _HAS_RAW = (
@@ -210,7 +205,7 @@ REKEY_ASKED = f"UPDATE asked SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
 
 
 @cache
-def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
+def put_entry(after: State) -> tuple[str, Callable[[Row], Row]]:
     """The statement that puts an entry in the state ``after`` where nothing else is to be done.
 
     It changes no row where the table of states does not allow it, and none where kept bytes or a
@@ -218,8 +213,8 @@ def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
     others, so that the index of digests is not touched.
 
     Returns:
-        The statement, and what writes its arguments: :func:`write_entry` where it makes missing
-        entries, else :func:`write_progress`.
+        The statement, and what picks its arguments from the row of :func:`write_entry`: all where
+        it makes missing entries, else what changes with the state, the key, and the facts.
     """
     before = [s for s in State if after in TRANSITIONS[s] and s is not State.DEAD]
     condition = f"state IN ({', '.join(repr(s.value) for s in before)})"
@@ -227,21 +222,15 @@ def put_entry(after: State) -> tuple[str, Callable[[int, Entry], Row]]:
         condition += f" AND NOT {_HAS_RAW}"
     if after is State.NEW:
         insert = _insert("entry", f"{KEY}, {_VALUES}", f"ON CONFLICT ({KEY}) DO NOTHING")
-        return insert, write_entry
+        return insert, _pick_all
     if State.NEW in before:
-        return f"{REPLACE_ENTRY} WHERE entry.{condition}", write_entry
+        return f"{REPLACE_ENTRY} WHERE entry.{condition}", _pick_all
     facts = " AND ".join(f"{name} IS ?" if name in _NULLABLE else f"{name} = ?" for name in _FACTS)
     update = f"UPDATE entry SET {_set(_PROGRESS)} WHERE {_IS_KEY} AND {facts} AND {condition}"
-    return update, write_progress
+    return update, _pick_progress
 
 
 _NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
-
-
-def write_progress(mailbox: int, entry: Entry) -> Row:
-    """The columns that change with an entry's state, its key, and its facts."""
-    progress: Row = _pick_progress(write_entry(mailbox, entry))
-    return progress
 
 
 def _encoded(row: Row) -> Row:
@@ -382,7 +371,7 @@ def read_inbox(row: Row) -> InboxRecord:
 
 # The outbox: messages on their way out
 
-_FIELDS = tuple(field.name for field in fields(QueuedMessage) if field.name != "outbox")
+_FIELDS = tuple(name for name in QueuedMessage._fields if name != "outbox")
 MESSAGE = ", ".join(_FIELDS)
 BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
 _OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
@@ -477,7 +466,9 @@ def write_message(message: QueuedMessage) -> Row:
 
 def _write(name: str, value: Any) -> Any:
     if name == "recipients":
-        return json.dumps(list(map(_write_recipient, value)), separators=(",", ":"))
+        from json import dumps
+
+        return dumps(list(map(_write_recipient, value)), separators=(",", ":"))
     if isinstance(value, QueueState):
         return value.value
     if isinstance(value, bool):
@@ -526,7 +517,9 @@ def _write_recipient(recipient: Recipient) -> list[Any]:
 
 
 def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
-    values = [map(read_json, value) for value in json.loads(recipients)]
+    from json import loads
+
+    values = [map(read_json, value) for value in loads(recipients)]
     return tuple(
         Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
         for address, status, code, text in values

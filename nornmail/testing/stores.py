@@ -201,7 +201,7 @@ class MailboxStoreContract(_Contract):
     def test_the_record_is_as_it_was_last_saved(self) -> None:
         store, lease = self.store, self.acquire()
         assert store.load(INBOX) is None
-        last = replace(record(2, 9), cut=12.25, polled_at=1e9, horizon=3.5)
+        last = record(2, 9)._replace(cut=12.25, polled_at=1e9, horizon=3.5)
         store.commit(lease, [SaveMailbox(record()), SaveMailbox(record(2))])
         store.commit(lease, [SaveMailbox(last)])
         assert store.load(INBOX) == last
@@ -271,7 +271,7 @@ class MailboxStoreContract(_Contract):
             changed_at=1_700_000_001.0,
         )
         bare = Entry(key=full.key, state=State.DEAD, delivery_id="another")
-        for one in (full, replace(full, digest=Digest("h"), received_at=0.0), bare):
+        for one in (full, full._replace(digest=Digest("h"), received_at=0.0), bare):
             store.commit(lease, [PutEntry(one)])
             assert store.get(INBOX, one.key) == one
             assert store.entries(INBOX, [one.state]) == [one]
@@ -358,7 +358,7 @@ class MailboxStoreContract(_Contract):
             bring(store, lease, State.GONE, 50 + uid, epoch=2, inbox="a")  # it gives way
             store.commit(lease, [Rekey(key(uid), after, 99)])
             assert store.get(INBOX, key(uid)) is None
-            assert store.get(INBOX, after) == replace(was, key=after, uid_validity=99)
+            assert store.get(INBOX, after) == was._replace(key=after, uid_validity=99)
             assert (store.raw(INBOX, key(uid)), store.raw(INBOX, after)) == (None, raw)
 
     def test_a_retry_is_requested_of_dead_entries_alone(self) -> None:
@@ -402,7 +402,7 @@ class OutboxStoreContract(_Contract):
     def test_a_message_is_kept_once_for_each_key(self) -> None:
         store = self.store
         assert store.enqueue(letter(), RAW) == letter()
-        again = replace(letter(), subject="another")
+        again = letter()._replace(subject="another")
         assert store.enqueue(again, b"other") == letter()
         assert store.queued_message(OUTBOX, "k") == letter()
         assert store.message_bytes(OUTBOX, "k") == RAW
@@ -410,15 +410,15 @@ class OutboxStoreContract(_Contract):
         assert store.outboxes() == sorted([OUTBOX, "other"])
         assert store.queued_message(OUTBOX, "missing") is None
         with raises(IllegalTransition):
-            store.enqueue(replace(letter("new"), state=QueueState.SENT), RAW)
+            store.enqueue(letter("new")._replace(state=QueueState.SENT), RAW)
 
     def test_a_message_is_replaced_under_a_good_lease(self) -> None:
         store, lease = self.store, self.acquire_outbox()
         store.enqueue(letter(), RAW)
-        sending = replace(letter(), state=QueueState.SENDING, submitted_at=120.0)
-        sent = replace(sending, state=QueueState.SENT)
+        sending = letter()._replace(state=QueueState.SENDING, submitted_at=120.0)
+        sent = sending._replace(state=QueueState.SENT)
         with raises(IllegalTransition):
-            store.commit_messages(lease, [sending, replace(letter("missing"), attempts=1)])
+            store.commit_messages(lease, [sending, letter("missing")._replace(attempts=1)])
         assert store.queued_message(OUTBOX, "k") == letter()
         store.commit_messages(lease, [sending])
         store.commit_messages(lease, [sent])
@@ -437,7 +437,7 @@ class OutboxStoreContract(_Contract):
         store.enqueue(letter("l"), RAW)
         assert store.claim_message(lease, "l", [Quota(1, 0.0, 200.0)]) == letter("l")
         assert store.claim_message(lease, "k") == letter()
-        sending = replace(letter(), state=QueueState.SENDING, submitted_at=120.0)
+        sending = letter()._replace(state=QueueState.SENDING, submitted_at=120.0)
         store.commit_messages(lease, [sending])
         assert store.claim_message(lease, "k") == sending  # by its own sender
         assert store.claim_message(lease, None) is None
@@ -466,7 +466,7 @@ class OutboxStoreContract(_Contract):
         store.request(OUTBOX, "k", OperatorRequest.RETRY)
         store.request(OUTBOX, "k", OperatorRequest.DROP)
         assert store.pending_requests(OUTBOX) == [("k", OperatorRequest.DROP)]
-        dropped = replace(letter(), state=QueueState.FAILED, dropped=True)
+        dropped = letter()._replace(state=QueueState.FAILED, dropped=True)
         store.commit_messages(lease, [dropped])
         assert store.pending_requests(OUTBOX) == []
         assert store.forget_messages(OUTBOX, before=50.0, limit=9) == 0
@@ -514,8 +514,8 @@ class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreCo
         other = store.acquire(OTHER, OWNER)
         for holder, who in ((lease, "kim@example.org"), (other, "zoë\udc80@example.org")):
             claimed = entry(State.CLAIMED)
-            handled = replace(claimed, state=State.HANDLED, verified_sender=who)
-            finished = replace(handled, state=State.FINISHED, changed_at=5.0)
+            handled = claimed._replace(state=State.HANDLED, verified_sender=who)
+            finished = handled._replace(state=State.FINISHED, changed_at=5.0)
             store.commit(holder, [PutEntry(claimed)])
             assert not store.has_verified_sender(who)
             store.commit(holder, [PutEntry(handled)])

@@ -33,7 +33,7 @@ from tests.poller.delivery.test_statements import statements
 from tests.stores.support import Started
 
 MESSAGES = 100
-CALLS = 168
+CALLS = 165
 """Python functions that are called for a small message, with an empty handler."""
 ROUND_TRIPS = 10
 """Commands for a poll with 100 new messages, once connected."""

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -289,14 +288,14 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lease = store.acquire(MailboxKey.of_outbox(OUTBOX), "me")
     for at, state in enumerate(LISTED):
         odd = "\x1b[31mred\u202e" if state is QueueState.FAILED else f"the {state}"
-        one = replace(letter(f"{state}-1", outbox=OUTBOX, queued_at=1e9 + at), subject=odd)
+        one = letter(f"{state}-1", outbox=OUTBOX, queued_at=1e9 + at)._replace(subject=odd)
         store.enqueue(one, RAW)
         if state is not QueueState.QUEUED:
-            one = replace(one, state=QueueState.SENDING, reason="550 \x1b[2Jno\a")
+            one = one._replace(state=QueueState.SENDING, reason="550 \x1b[2Jno\a")
             store.commit_messages(lease, [one])
         if state not in (QueueState.QUEUED, QueueState.SENDING):
             one = accepted(one) if state is QueueState.SENT else one
-            store.commit_messages(lease, [replace(one, state=state)])
+            store.commit_messages(lease, [one._replace(state=state)])
     store.close()
     return tmp_path
 

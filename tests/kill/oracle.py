@@ -11,7 +11,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from nornmail.model import Entry, State
@@ -102,7 +102,7 @@ def _differences(clean: Ending, end: Ending) -> Iterator[str]:
     for name in ("epoch", "watermark", "cut"):
         then, today = getattr(clean.record, name, None), getattr(end.record, name, None)
         if name == "epoch" and then and today:
-            then, today = replace(then, begun_at=0.0), replace(today, begun_at=0.0)
+            then, today = then._replace(begun_at=0.0), today._replace(begun_at=0.0)
         if then != today:
             yield f"the {name} is {today} and not {then}"
 
@@ -112,7 +112,7 @@ def _lasting(entry: Entry | None) -> Entry | None:
     if entry is None:
         return None
     reason = entry.reason if entry.state is State.DEAD else ""
-    return replace(entry, attempts=0, due_at=0.0, changed_at=0.0, reason=reason)
+    return entry._replace(attempts=0, due_at=0.0, changed_at=0.0, reason=reason)
 
 
 def _kept(end: Ending) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -216,7 +216,7 @@ def _breach(breach: str) -> None:
             if not isinstance(outcome, Interrupted):
                 return after(message, outcome, now, rng)
             pending = tuple(Recipient(recipient.address) for recipient in message.recipients)
-            return replace(message, recipients=pending, state=QueueState.QUEUED, due_at=now)
+            return message._replace(recipients=pending, state=QueueState.QUEUED, due_at=now)
 
         change(transitions, "after", again)
 

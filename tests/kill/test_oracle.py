@@ -82,7 +82,7 @@ def _late_outcome(events: list[Event]) -> list[Event]:
 
 
 def _as_waiting(end: Ending) -> Ending:
-    return replace(end, entries=end.entries | {2: replace(end.entries[2], state=State.WAITING)})
+    return replace(end, entries=end.entries | {2: end.entries[2]._replace(state=State.WAITING)})
 
 
 DOCTORED: dict[str, tuple[Callable[[Story], Story], str]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ def handled_is_not_written_down(patch: Patch) -> None:
 def passes_over_what_is_not_given(patch: Patch) -> None:
     def missing(self: Any, connection: Any, uids: Any, stats: Any, *, reason: str = "") -> None:
         for uid in uids:
-            entry = replace(self._ledger.new_entry(uid), state=State.GONE, reason=reason)
+            entry = self._ledger.new_entry(uid)._replace(state=State.GONE, reason=reason)
             self._ledger.commit(PutEntry(entry))
 
     patch.setattr(MissingMessages, "settle", missing)
@@ -111,7 +110,7 @@ def deletes_what_is_truncated(patch: Patch) -> None:
         Actions,
         "_touch",
         lambda self, connection, entries, after: touch(
-            self, connection, [replace(entry, truncated=False) for entry in entries], after
+            self, connection, [entry._replace(truncated=False) for entry in entries], after
         ),
     )
 
@@ -121,8 +120,8 @@ def gives_up_early(patch: Patch) -> None:
     patch.setattr(
         Delivery,
         "_failed",
-        lambda self, entry, reason: replace(
-            failed(self, entry, reason), state=State.DEAD, due_at=0.0
+        lambda self, entry, reason: failed(self, entry, reason)._replace(
+            state=State.DEAD, due_at=0.0
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
@@ -121,7 +121,7 @@ class Desk:
         """A message in another state, which a sender left so."""
         lease = self.runner._lease
         assert lease is not None
-        message = replace(letter(key, queued_at=NOW, due_at=NOW + 9.0), **more)
+        message = letter(key, queued_at=NOW, due_at=NOW + 9.0)._replace(**more)
         return bring(self.store, lease, message, state)
 
     def read(self, key: str = "k") -> QueuedMessage:
@@ -397,7 +397,7 @@ def test_a_message_that_another_sender_changed_is_read_again(
 
     def change(lease: Lease) -> None:
         store.before_claim = lambda lease: None
-        changed = replace(message, state=QueueState.QUEUED, due_at=NOW + 50.0)
+        changed = message._replace(state=QueueState.QUEUED, due_at=NOW + 50.0)
         store.commit_messages(lease, [changed])
 
     store.before_claim = change
@@ -417,7 +417,7 @@ def test_a_request_that_another_sender_applied_is_not_applied_again(
         """The other one tried it, and it is unknown again."""
         store.before_claim = lambda lease: None
         for state in (QueueState.QUEUED, QueueState.SENDING, QueueState.UNKNOWN):
-            store.commit_messages(lease, [replace(unknown, state=state)])
+            store.commit_messages(lease, [unknown._replace(state=state)])
 
     store.before_claim = apply
     desk.runner.run_once()
@@ -433,7 +433,7 @@ def test_an_outcome_is_settled_before_another_message_is_claimed(
     message = desk.queue()
     desk.bring(QueueState.FAILED, "other")
     store.request(OUTBOX, "other", OperatorRequest.RETRY)
-    desk.runner._unsettled = replace(message, reason="the disk was full")
+    desk.runner._unsettled = message._replace(reason="the disk was full")
     states: list[str] = []
     store.before_claim = lambda lease: states.append(desk.read().reason)
     desk.runner.apply_requests()
@@ -480,7 +480,7 @@ def test_an_outcome_that_could_not_be_written_is_written_by_the_next_run_or_the_
 def test_an_outcome_that_the_store_refuses_is_discarded(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk()
     desk.bring(QueueState.SENT)
-    desk.runner._unsettled = replace(letter(), state=QueueState.QUEUED)
+    desk.runner._unsettled = letter()._replace(state=QueueState.QUEUED)
     assert desk.runner.run_once() is None
     assert "its outcome is discarded" in caplog.text
     assert desk.runner._unsettled is None
@@ -780,7 +780,7 @@ def test_what_was_dropped_or_is_there_needs_no_copy() -> None:
         ("dropped", QueueState.QUEUED, {"recipients": recipients}),
         ("there", QueueState.UNKNOWN, {"copied": True}),
     ):
-        message = replace(letter(key, due_at=NOW + 99.0), **more)
+        message = letter(key, due_at=NOW + 99.0)._replace(**more)
         bring(desk.store, lease, message, state)
     desk.store.request(OUTBOX, "dropped", OperatorRequest.DROP)
     desk.store.request(OUTBOX, "there", OperatorRequest.SENT)

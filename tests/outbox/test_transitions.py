@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -73,7 +72,7 @@ def test_how_many_submission_times_decide(limits: SendLimits, most: int) -> None
 
 @table(("due", "wait"), [(NOW + 30.0, 30.0), (NOW, 0.0), (NOW - 5.0, 0.0)])
 def test_when_a_message_is_due(due: float, wait: float) -> None:
-    message = replace(letter(QueueState.QUEUED, P), due_at=due)
+    message = letter(QueueState.QUEUED, P)._replace(due_at=due)
     assert transitions.until_due(message, NOW) == wait
 
 
@@ -125,7 +124,7 @@ def test_what_a_wish_makes_of_a_letter(
 @table("wish", OperatorRequest)
 @table("state", QueueState)
 def test_what_was_dropped_is_nobodys_any_more(state: QueueState, wish: OperatorRequest) -> None:
-    assert apply_request(replace(letter(state, P), dropped=True), wish, NOW) is None
+    assert apply_request(letter(state, P)._replace(dropped=True), wish, NOW) is None
 
 
 @table(
@@ -320,17 +319,16 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
 def test_what_an_attempt_makes_of_a_message(
     before: dict[str, object], outcome: transitions.SendOutcome, changes: dict[str, object]
 ) -> None:
-    message = replace(letter(QUEUED), **before)  # type: ignore[arg-type]
+    message = letter(QUEUED)._replace(**before)  # type: ignore[arg-type]
     after = transitions.after(message, outcome, NOW, random.Random(1))
-    assert after == replace(message, changed_at=NOW, **changes)  # type: ignore[arg-type]
+    assert after == message._replace(changed_at=NOW, **changes)  # type: ignore[arg-type]
 
 
 @table(("tried_at", "first"), [(0.0, NOW), (FIRST, FIRST)])
 def test_a_message_whose_content_is_about_to_go_out(tried_at: float, first: float) -> None:
-    message = replace(letter(QUEUED, A, P), tried_at=tried_at, due_at=5.0, reason="busy")
+    message = letter(QUEUED, A, P)._replace(tried_at=tried_at, due_at=5.0, reason="busy")
     assert transitions.envelope_of(message).recipients == ("r1@x.org",)
-    assert transitions.sending(message, [at(U, name="r1")], NOW) == replace(
-        message,
+    assert transitions.sending(message, [at(U, name="r1")], NOW) == message._replace(
         recipients=(at(A), at(U, name="r1")),
         state=SENDING,
         tried_at=first,
@@ -357,12 +355,12 @@ def test_a_message_whose_content_is_about_to_go_out(tried_at: float, first: floa
     ],
 )
 def test_when_a_clock_can_be_trusted(due_at: float, changed_at: float, wait: float) -> None:
-    message = replace(letter(QUEUED, P), due_at=due_at, changed_at=changed_at)
+    message = letter(QUEUED, P)._replace(due_at=due_at, changed_at=changed_at)
     assert transitions.until_due(message, NOW) == wait
     assert transitions.is_due(message, NOW) is (wait == 0.0)
 
 
-DRAWN = replace(letter(DRAFT, P), queued_at=FIRST, copied=True, changed_at=5.0, reason="x")
+DRAWN = letter(DRAFT, P)._replace(queued_at=FIRST, copied=True, changed_at=5.0, reason="x")
 REMOVED = {"state": FAILED, "copied": False, "copy_due_at": 0.0, "changed_at": NOW}
 
 
@@ -447,8 +445,8 @@ def test_what_becomes_of_the_copy_in_a_mailbox(
     act: Callable[[QueuedMessage, float], QueuedMessage],
     changes: dict[str, object],
 ) -> None:
-    message = replace(DRAWN, **before)  # type: ignore[arg-type]
-    assert act(message, NOW) == replace(message, **changes)  # type: ignore[arg-type]
+    message = DRAWN._replace(**before)  # type: ignore[arg-type]
+    assert act(message, NOW) == message._replace(**changes)  # type: ignore[arg-type]
 
 
 @table(
@@ -464,7 +462,7 @@ def test_what_becomes_of_the_copy_in_a_mailbox(
 def test_when_the_mailbox_of_sent_mail_is_asked_next(
     due_at: list[float], wait: float | None
 ) -> None:
-    messages = [replace(letter(SENT, A), copy_due_at=due) for due in due_at]
+    messages = [letter(SENT, A)._replace(copy_due_at=due) for due in due_at]
     assert transitions.until_copy(messages, NOW) == wait
 
 
@@ -518,10 +516,10 @@ def test_when_the_mailbox_of_sent_mail_is_asked_next(
 def test_what_a_request_makes_of_a_message(
     before: dict[str, object], request_: OperatorRequest, changes: dict[str, object]
 ) -> None:
-    message = replace(letter(FAILED), **before)  # type: ignore[arg-type]
+    message = letter(FAILED)._replace(**before)  # type: ignore[arg-type]
     by_hand = {"reason": transitions.BY_HAND} if request_ is OperatorRequest.RETRY else {}
     after = apply_request(message, request_, NOW)
-    assert after == replace(message, **{"changed_at": NOW, **by_hand, **changes})  # type: ignore[arg-type]
+    assert after == message._replace(**{"changed_at": NOW, **by_hand, **changes})  # type: ignore[arg-type]
 
 
 @table("limit", [0, -1, True, "3", 2.5])

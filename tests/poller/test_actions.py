@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -130,10 +130,10 @@ class Scene:
     ) -> None:
         raw = mail(name or f"m{uid}")
         made = self.ledger.new_entry(uid, inbox, digest=digest_of(raw), size=len(raw))
-        made = replace(made, **{"message_id": f"<{name or f'm{uid}'}@b.test>", **more})
+        made = made._replace(**{"message_id": f"<{name or f'm{uid}'}@b.test>", **more})
         for step in WAYS[state]:
             reason = after.to_reason() if after and step is State.HANDLED else ""
-            self.ledger.commit(PutEntry(replace(made, state=step, reason=reason)))
+            self.ledger.commit(PutEntry(made._replace(state=step, reason=reason)))
         self.server.messages[uid] = (raw, None)
 
     def apply(self) -> list[str]:
@@ -441,7 +441,7 @@ def test_what_an_earlier_epoch_left_open_is_searched_for_until_it_is_forgotten(
     scene.server.others["Done"] = FakeMailbox()
     scene.know(1)
     second = record(2)
-    scene.ledger.commit(SaveMailbox(replace(second, epoch=replace(second.epoch, begun_at=NOW))))
+    scene.ledger.commit(SaveMailbox(second._replace(epoch=second.epoch._replace(begun_at=NOW))))
     assert scene.apply() == []
     scene.know(5, delivery_id="of an earlier epoch")
     scene.know(6)

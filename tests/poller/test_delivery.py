@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -276,7 +276,7 @@ def test_when_all_that_failed_is_gone_new_mail_is_let_in(bench: Bench) -> None:
     bench.deliver(*range(1, 6))
     for uid in range(1, 6):
         waiting = bench.entry(uid)
-        bench.ledger.commit(PutEntry(replace(waiting, state=State.DEAD, due_at=0.0)))
+        bench.ledger.commit(PutEntry(waiting._replace(state=State.DEAD, due_at=0.0)))
     bench.later(5.0)
     assert bench.delivery.may_claim()
     bench.deliver(6)
@@ -287,7 +287,7 @@ def test_a_new_message_that_is_let_in_to_probe_fails_without_an_attempt(bench: B
     bench.fails(*(f"m{uid}" for uid in range(1, 9)))
     bench.deliver(*range(1, 6))
     for uid in range(1, 5):
-        bench.ledger.commit(PutEntry(replace(bench.entry(uid), state=State.DEAD, due_at=0.0)))
+        bench.ledger.commit(PutEntry(bench.entry(uid)._replace(state=State.DEAD, due_at=0.0)))
     bench.later(5.0)
     bench.later(10.0)
     assert bench.delivery.may_claim(), "one alone may be poison"
@@ -319,7 +319,7 @@ def test_an_abandoned_claim(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "nornmail.poller")
-    claimed = replace(bench.ledger.new_entry(4), state=State.CLAIMED, reason=earlier)
+    claimed = bench.ledger.new_entry(4)._replace(state=State.CLAIMED, reason=earlier)
     bench.ledger.commit(PutEntry(claimed, mail("m4")))
     if not delivered:
         bench.ledger._undelivered.add(claimed.key)
@@ -343,7 +343,7 @@ def test_mail_from_before_the_epoch_that_is_known_is_passed_over(
 ) -> None:
     caplog.set_level("INFO", "nornmail.poller")
     bench.deliver(4)
-    second = replace(record(2), epoch=replace(record(2).epoch, boundary=9))
+    second = record(2)._replace(epoch=record(2).epoch._replace(boundary=9))
     bench.ledger.commit(SaveMailbox(second))
     bench.delivery.deliver_new([fetched(5, "m4"), fetched(9, "m4")], bench.stats)
     assert [subject for subject, *_ in bench.calls] == ["m4", "m4"], "at the boundary it is new"
@@ -576,7 +576,7 @@ def test_what_waits_for_a_worker_is_in_hand_and_leaves_less_room(
     assert delivery.room() == 0, "they take too much memory"
     assert bench.states() == {1: "claimed", 2: "claimed"}
     assert delivery.orphans() == []
-    bench.ledger.commit(PutEntry(replace(bench.ledger.new_entry(9), state=State.CLAIMED)))
+    bench.ledger.commit(PutEntry(bench.ledger.new_entry(9)._replace(state=State.CLAIMED)))
     assert delivery.orphans() == [EntryKey(1, 9)]
     bench.ledger.commit(SaveMailbox(record(2)))
     assert str(delivery.in_hand()) == ""
@@ -844,7 +844,7 @@ def test_a_message_that_is_let_in_and_not_delivered_lets_another_in(
     bench.deliver(*range(1, 6))
     bench.delivery.linger(bench.stats)
     for uid in range(1, 5):
-        bench.ledger.commit(PutEntry(replace(bench.entry(uid), state=State.DEAD, due_at=0.0)))
+        bench.ledger.commit(PutEntry(bench.entry(uid)._replace(state=State.DEAD, due_at=0.0)))
     for seconds in (5.0, 10.0):
         bench.later(seconds)
         bench.delivery.linger(bench.stats)

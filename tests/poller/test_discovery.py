@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,7 +131,7 @@ def test_what_a_listing_hid_is_found_within_the_hour_and_said(
 def test_what_is_gone_is_asked_for_again_after_the_next_listing(scene: Scene) -> None:
     scene.deliver(1, 2)
     assert scene.unseen() == ("1:2", ["list"])
-    gone = replace(scene.ledger.new_entry(2), state=State.GONE)
+    gone = scene.ledger.new_entry(2)._replace(state=State.GONE)
     scene.ledger.commit(PutEntry(gone))
     assert scene.unseen() == ("1", ["noop"])
     assert scene.unseen(RECONCILE_INTERVAL) == ("1:2", ["noop", "list"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -43,7 +42,7 @@ from tests.support.clock import FakeClock
 
 RAW = b"From: a@b.test\r\nMessage-ID: <1@b>\r\n\r\nbody\r\n"
 
-SECOND = replace(record(2), epoch=replace(record(2).epoch, boundary=7))
+SECOND = record(2)._replace(epoch=record(2).epoch._replace(boundary=7))
 """An epoch before which there were messages up to UID 6."""
 
 
@@ -95,7 +94,7 @@ def test_a_reconciliation_that_ends_may_set_the_cut_and_keeps_it_otherwise(ledge
 
 def test_the_record_is_read_again_after_something_was_forgotten(ledger: Ledger) -> None:
     for state in (State.CLAIMED, State.HANDLED, State.FINISHED):
-        ledger.commit(PutEntry(replace(entry(state), changed_at=1.0, received_at=0.5)))
+        ledger.commit(PutEntry(entry(state)._replace(changed_at=1.0, received_at=0.5)))
     assert ledger.forget(2.0, 10) == 1
     assert ledger.record is not None
     assert ledger.record.horizon == 0.5
@@ -129,10 +128,10 @@ def test_the_bytes_of_what_waits_from_an_earlier_epoch_are_kept_where_they_are_m
     ledger: Ledger,
 ) -> None:
     digest = digest_of(RAW)
-    known = replace(entry(State.WAITING, 3, digest=digest), size=len(RAW))
+    known = entry(State.WAITING, 3, digest=digest)._replace(size=len(RAW))
     ledger.commit(PutEntry(known))
     ledger.commit(SaveMailbox(SECOND))
-    now = replace(entry(State.NEW, 5, epoch=2, digest=digest), size=len(RAW))
+    now = entry(State.NEW, 5, epoch=2, digest=digest)._replace(size=len(RAW))
     changes = changes_if_known(held(ledger), now, RAW)
     assert KeepRaw(key(5, epoch=2), RAW) in changes
     ledger.commit(*changes)
@@ -140,12 +139,12 @@ def test_the_bytes_of_what_waits_from_an_earlier_epoch_are_kept_where_they_are_m
 
 
 def test_what_arrives_in_an_epoch_is_not_compared_with_the_one_before(ledger: Ledger) -> None:
-    lasting = replace(entry(State.WAITING, 3, digest=digest_of(RAW)), size=len(RAW))
+    lasting = entry(State.WAITING, 3, digest=digest_of(RAW))._replace(size=len(RAW))
     ledger.commit(PutEntry(lasting, RAW), SaveMailbox(SECOND))
-    alike = replace(entry(State.NEW, 7, epoch=2, digest=digest_of(RAW)), size=len(RAW))
+    alike = entry(State.NEW, 7, epoch=2, digest=digest_of(RAW))._replace(size=len(RAW))
     assert changes_if_known(held(ledger), alike, RAW) == []
-    assert changes_if_known(ledger, replace(alike, key=key(6, epoch=2), digest=None), RAW) == []
-    unknown = replace(alike, key=key(6, epoch=2), digest=Digest("another"))
+    assert changes_if_known(ledger, alike._replace(key=key(6, epoch=2), digest=None), RAW) == []
+    unknown = alike._replace(key=key(6, epoch=2), digest=Digest("another"))
     assert changes_if_known(ledger, unknown, RAW) == []
 
 
@@ -163,10 +162,10 @@ def test_what_stood_there_before_and_is_unknown_may_be_too_old(
     ledger: Ledger, epoch: int, facts: dict[str, Any], reason: str
 ) -> None:
     before = record(epoch)
-    ledger.commit(SaveMailbox(replace(before, epoch=replace(before.epoch, boundary=9), **facts)))
-    new = replace(entry(State.NEW, 5, epoch=epoch, digest=digest_of(RAW)), received_at=50.0)
+    ledger.commit(SaveMailbox(before._replace(epoch=before.epoch._replace(boundary=9), **facts)))
+    new = entry(State.NEW, 5, epoch=epoch, digest=digest_of(RAW))._replace(received_at=50.0)
     changes = changes_if_known(ledger, new, RAW)
-    passed_over = replace(new, state=State.PASSED_OVER, due_at=0.0, reason=reason)
+    passed_over = new._replace(state=State.PASSED_OVER, due_at=0.0, reason=reason)
     assert changes == ([PutEntry(passed_over)] if reason else [])
 
 
@@ -597,13 +596,13 @@ def test_before_the_first_run_there_is_no_epoch(troubled: tuple[Ledger, Trouble]
             _ = ledger.epoch
         assert store.load(made.mailbox) is None
         ledger.begin_epoch(record().epoch, UidSet.parse("1:3"), cut=4.0)
-        assert ledger.record == replace(record(), cut=4.0)
+        assert ledger.record == record()._replace(cut=4.0)
         assert str(ledger.seen) == "1:3"
-        polled = replace(record(), polled_at=9.0, horizon=3.0)
+        polled = record()._replace(polled_at=9.0, horizon=3.0)
         ledger.commit(SaveMailbox(polled))
         ledger.listed = UidSet.of([1])
         ledger.begin_epoch(record(2).epoch, UidSet(), cut=None)
-        assert ledger.record == replace(record(2), polled_at=9.0, horizon=3.0)
+        assert ledger.record == record(2)._replace(polled_at=9.0, horizon=3.0)
         assert (ledger.seen, ledger.absent) == (UidSet(), UidSet())
         assert vars(ledger)["listed"] is None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -49,22 +48,21 @@ class Scene:
         """The first epoch of an empty mailbox, and a good poll."""
         self.enter()
         assert self.ledger.record is not None
-        self.ledger.commit(SaveMailbox(replace(self.ledger.record, polled_at=NOW, **record)))
+        self.ledger.commit(SaveMailbox(self.ledger.record._replace(polled_at=NOW, **record)))
 
     def know(
         self, uid: int, raw: bytes, state: State = State.FINISHED, *, body: bool = True
     ) -> None:
         """A message that was looked at in the current epoch."""
         digest = digest_of(raw)
-        entry = replace(
-            self.ledger.new_entry(uid),
+        entry = self.ledger.new_entry(uid)._replace(
             digest=digest if body else Digest(digest.header),
             message_id=f"<{raw.split(b'<')[-1].split(b'@')[0].decode()}@b.test>",
             size=len(raw),
             received_at=LONG_AGO,
         )
         for step in WAYS[state]:
-            self.ledger.commit(PutEntry(replace(entry, state=step)))
+            self.ledger.commit(PutEntry(entry._replace(state=step)))
 
     def restore(self, **arrived: tuple[int, float | None]) -> None:
         """The mailbox has these messages, by their names."""
@@ -193,10 +191,10 @@ def test_what_a_new_epoch_makes_of_what_is_there(scene: Scene) -> None:
 @on_change
 def test_what_took_the_place_of_another_entry_goes_on_without_it(scene: Scene) -> None:
     scene.begin()
-    entry = replace(scene.ledger.new_entry(1), digest=digest_of(mail("m")), size=len(mail("m")))
+    entry = scene.ledger.new_entry(1)._replace(digest=digest_of(mail("m")), size=len(mail("m")))
     for inbox, state in (("a", State.WAITING), ("", State.GONE)):
         key = entry.key._replace(inbox=inbox)
-        scene.ledger.commit(PutEntry(replace(entry, key=key, state=state)))
+        scene.ledger.commit(PutEntry(entry._replace(key=key, state=state)))
     scene.restore(m=(5, LONG_AGO))
     scene.enter(8)
     states = {entry.key.inbox: entry.state for entry in scene.ledger.siblings(5)}
@@ -387,9 +385,9 @@ def test_the_unknown_ones_are_counted_over_the_epoch_and_by_the_next_process(
         (15, NOW - 1.0, State.PASSED_OVER, {}),
         (9, NOW - 1.0, State.WAITING, {}),
     ):
-        entry = replace(scene.ledger.new_entry(uid), received_at=at, **more)  # type: ignore[arg-type]
+        entry = scene.ledger.new_entry(uid)._replace(received_at=at, **more)  # type: ignore[arg-type]
         for step in WAYS[state]:
-            scene.ledger.commit(PutEntry(replace(entry, state=step)))
+            scene.ledger.commit(PutEntry(entry._replace(state=step)))
     scene.epochs = scene.made()
     scene.restore(c=(20, NOW - 1.0))
     with pytest.raises(DecisionRequired) as decision:
@@ -420,9 +418,9 @@ def test_a_uid_that_is_given_a_second_time_begins_an_epoch(
     caplog.set_level("INFO", "nornmail.poller")
     scene.begin()
     facts: dict[str, Any] = {"digest": digest_of(mail("m")), "message_id": "<m@b.test>", **known}
-    entry = replace(scene.ledger.new_entry(4), **facts)
-    scene.ledger.commit(PutEntry(replace(entry, state=State.WAITING)))
-    scene.ledger.commit(PutEntry(replace(scene.ledger.new_entry(2), state=State.WAITING)))
+    entry = scene.ledger.new_entry(4)._replace(**facts)
+    scene.ledger.commit(PutEntry(entry._replace(state=State.WAITING)))
+    scene.ledger.commit(PutEntry(scene.ledger.new_entry(2)._replace(state=State.WAITING)))
     scene.mailbox.messages = {4: (mail("m"), LONG_AGO)}
     scene.mailbox.asked.clear()
     if isinstance(now, Exception):

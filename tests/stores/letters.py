@@ -54,14 +54,14 @@ def accepted(one: QueuedMessage) -> QueuedMessage:
     recipients = tuple(
         replace(r, status=RecipientStatus.ACCEPTED, code=250, text="OK") for r in one.recipients
     )
-    return replace(one, recipients=recipients)
+    return one._replace(recipients=recipients)
 
 
 def bring(store: StateStore, lease: Lease, one: QueuedMessage, state: QueueState) -> QueuedMessage:
     """Queue a letter and bring it to ``state``."""
-    one = replace(one, state=state) if state in INITIAL_STATES else one
+    one = one._replace(state=state) if state in INITIAL_STATES else one
     store.enqueue(one, RAW)
     for step in STEPS[state]:
-        one = replace(one, state=step)
+        one = one._replace(state=step)
         store.commit_messages(lease, [one])
     return one

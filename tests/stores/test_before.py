@@ -7,7 +7,6 @@ import gzip
 import shutil
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,9 +147,9 @@ def test_work_goes_on_in_it(reopen: Callable[[], StateStore]) -> None:
         store.commit(
             lease,
             [
-                PutEntry(replace(claimed, state=State.HANDLED)),
-                PutEntry(replace(claimed, key=EntryKey(2, 60)), b"new"),
-                PutEntry(replace(written(State.DEAD, 6), state=State.CLAIMED)),
+                PutEntry(claimed._replace(state=State.HANDLED)),
+                PutEntry(claimed._replace(key=EntryKey(2, 60)), b"new"),
+                PutEntry(written(State.DEAD, 6)._replace(state=State.CLAIMED)),
             ],
         )
         assert store.note_bounce(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -131,9 +130,9 @@ FULL = Entry(
     [
         pytest.param(FULL, id="with every field"),
         pytest.param(entry(State.WAITING), id="with the defaults"),
-        pytest.param(replace(FULL, digest=Digest("h")), id="with half a digest"),
-        pytest.param(replace(FULL, digest=Digest("", "")), id="with an empty digest"),
-        pytest.param(replace(FULL, received_at=0.0), id="received in 1970"),
+        pytest.param(FULL._replace(digest=Digest("h")), id="with half a digest"),
+        pytest.param(FULL._replace(digest=Digest("", "")), id="with an empty digest"),
+        pytest.param(FULL._replace(received_at=0.0), id="received in 1970"),
     ],
 )
 def test_an_entry_comes_back_as_it_went_in(store: StateStore, one: Entry) -> None:
@@ -160,8 +159,7 @@ def test_what_is_not_there_is_none(store: StateStore, lease: Lease) -> None:
 def test_any_string_is_held(store: StateStore, text: str) -> None:
     mailbox = MailboxKey(text, text)
     lease = store.acquire(mailbox, text)
-    one = replace(
-        entry(State.WAITING, inbox=text, digest=Digest(text, text)),
+    one = entry(State.WAITING, inbox=text, digest=Digest(text, text))._replace(
         delivery_id=text,
         reason=text,
         message_id=text,
@@ -452,7 +450,7 @@ def test_a_gone_entry_gives_way_to_one_that_goes_on_under_its_key(
     store.commit(lease, [KeepRaw(key(5), b"bytes")])
     store.commit(lease, [Rekey(key(5), key(1, epoch=2), 9)])
     assert store.entries(INBOX, ALL) == [
-        replace(entry(State.WAITING, 5), key=key(1, epoch=2), uid_validity=9)
+        entry(State.WAITING, 5)._replace(key=key(1, epoch=2), uid_validity=9)
     ]
     assert store.raw(INBOX, key(1, epoch=2)) == b"bytes"
     assert store.seen_uids(INBOX, 2) == UidSet.of([1])

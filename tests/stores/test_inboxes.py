@@ -9,7 +9,7 @@ from nornmail.model import InboxRecord, Lease
 from nornmail.stores.protocol import StateStore
 from tests.stores.support import INBOX
 
-OTHER = replace(INBOX, account="another")
+OTHER = INBOX._replace(account="another")
 
 
 def record(name: str, at: float = 1.0) -> InboxRecord:
@@ -75,6 +75,6 @@ def test_they_are_there_when_the_store_is_opened_again(reopen: Callable[[], Stat
 
 def test_one_comes_back_as_it_went_in(store: StateStore) -> None:
     for number, one in enumerate((record("plain"), ODD)):
-        mailbox = replace(INBOX, account=str(number))
+        mailbox = INBOX._replace(account=str(number))
         store.save_inbox(mailbox, one)
         assert store.inboxes(mailbox) == [one]

@@ -6,7 +6,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +185,12 @@ def test_a_message_is_in_one_hand_at_a_time(
     assert store.holder(lease.mailbox) == f"{ME}, other:2"
     assert store.claim_message(lease, "k1") == letter("k1")
     assert claim_all(beside, other) == ["k2", "k3"]
-    sending = replace(letter("k1"), state=QueueState.SENDING)
+    sending = letter("k1")._replace(state=QueueState.SENDING)
     with pytest.raises(IllegalTransition, match="another sender is sending the message k1"):
         beside.commit_messages(other, [sending])
     store.commit_messages(lease, [sending])
     assert beside.claim_message(other, "k1") is None
-    store.commit_messages(lease, [replace(sending, state=QueueState.SENT)])
+    store.commit_messages(lease, [sending._replace(state=QueueState.SENT)])
     assert store.claim_message(lease, None) is None
     assert claim_all(beside, other) == ["k1", "k2", "k3"]
     beside.release(other)
@@ -205,14 +204,14 @@ def test_what_a_dead_sender_had_in_hand_is_taken_over_and_its_late_writes_are_re
     tmp_path: Path,
 ) -> None:
     lease, other = senders
-    sending = replace(letter("k1"), state=QueueState.SENDING)
+    sending = letter("k1")._replace(state=QueueState.SENDING)
     store.claim_message(lease, "k1")
     store.commit_messages(lease, [sending])
     let_leases_expire(tmp_path)
     beside.renew_leases()
     assert beside.claim_message(other, "k1") == sending
     with pytest.raises(LeaseLost):
-        store.commit_messages(lease, [replace(sending, state=QueueState.SENT)])
+        store.commit_messages(lease, [sending._replace(state=QueueState.SENT)])
     with pytest.raises(LeaseLost):
         store.claim_message(lease, "k2")
     store.renew_leases()
@@ -228,13 +227,13 @@ def test_senders_keep_to_a_quota_together(
     two, three = Quota(2, 40.0, 100.0), Quota(3, 40.0, 100.0)
     store.enqueue(letter("k4"), RAW)
     for name, at in (("k4", 100.0), ("k3", 40.0)):  # one as the span ends, one before it begins
-        submitted = replace(letter(name), state=QueueState.SENDING, submitted_at=at)
+        submitted = letter(name)._replace(state=QueueState.SENDING, submitted_at=at)
         store.commit_messages(lease, [submitted])
     assert store.claim_message(lease, "k1", [two]) == letter("k1")
     assert claim_all(beside, other, two) == []
     assert claim_all(beside, other, three, two) == []
     assert "k2" in claim_all(beside, other, three)
-    sending = replace(letter("k1"), state=QueueState.SENDING, submitted_at=90.0)
+    sending = letter("k1")._replace(state=QueueState.SENDING, submitted_at=90.0)
     store.commit_messages(lease, [sending])
     assert claim_all(beside, other, two) == []
     assert "k2" in claim_all(beside, other, three)
@@ -255,7 +254,7 @@ def test_four_senders_get_each_message_once(tmp_path: Path) -> None:
             current = store.claim_message(lease, name, [quota])
             if current is not None and current.state is QueueState.QUEUED:
                 taken.append(name)
-                sending = replace(current, state=QueueState.SENDING, submitted_at=100.0)
+                sending = current._replace(state=QueueState.SENDING, submitted_at=100.0)
                 store.commit_messages(lease, [sending])
 
     assert at_once(4, send) == [None] * 4
@@ -496,7 +495,7 @@ def test_the_tables_of_the_version_before_are_brought_up_to_date(
             store.enqueue(letter(), RAW)
     with closing(PostgresStateStore(lambda: connect(schema))) as store:
         assert store.queued_message(OUTBOX, "k") == letter()
-        claimed = replace(entry(State.CLAIMED), verified_sender="kim@example.org")
+        claimed = entry(State.CLAIMED)._replace(verified_sender="kim@example.org")
         store.commit(store.acquire(INBOX, ME), [PutEntry(claimed)])
     with closing(PostgresStateStore(lambda: connect(schema))) as store:
         assert store.has_verified_sender("kim@example.org")

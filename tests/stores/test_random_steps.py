@@ -106,7 +106,7 @@ class Dictionaries:
                     self.raw[one.key] = raw
             case Rekey(before, after, uid_validity):
                 check_rekey(before, self.state(before), after, self.state(after))
-                moved = replace(self.entries.pop(before), key=after, uid_validity=uid_validity)
+                moved = self.entries.pop(before)._replace(key=after, uid_validity=uid_validity)
                 self.entries[after] = moved
                 if before in self.raw:
                     self.raw[after] = self.raw.pop(before)
@@ -129,7 +129,7 @@ class Dictionaries:
         horizon = max(received, default=before)
         if self.record.horizon is not None:
             horizon = max(horizon, self.record.horizon)
-        self.record = replace(self.record, horizon=horizon)
+        self.record = self.record._replace(horizon=horizon)
         return len(old)
 
     def put_message(self, message: QueuedMessage) -> None:
@@ -303,8 +303,7 @@ class Walk:
             if self._random.random() < LEGAL:
                 states = TRANSITIONS[self.expected.state(at) or State.NEW] or states
             one = entry(self._pick(*sorted(states)), at.uid, epoch=at.epoch, inbox=at.inbox)
-            one = replace(
-                one,
+            one = one._replace(
                 due_at=self._pick(*TIMES),
                 changed_at=self._pick(*TIMES),
                 received_at=self._pick(None, *TIMES),
@@ -326,7 +325,7 @@ class Walk:
             low = self._pick(1, 3, 8, 12)
             return PassOver(at.epoch, UidSet([(low, low + self._pick(0, 1, 3))]))
         cut, horizon = self._pick(None, *TIMES), self._pick(None, *TIMES)
-        return SaveMailbox(replace(record(at.epoch, at.uid), cut=cut, horizon=horizon))
+        return SaveMailbox(record(at.epoch, at.uid)._replace(cut=cut, horizon=horizon))
 
     # Each step on the dictionaries, or with the same luck on the store.
 
@@ -384,8 +383,7 @@ class Walk:
             thread_id=self._pick("", "<1@x>", "<2@x>"),
             is_answer=self._pick(False, True),
         )
-        made = replace(
-            made,
+        made = made._replace(
             state=self._pick(QueueState.QUEUED, QueueState.HELD, QueueState.DRAFT, QueueState.SENT),
             message_id=f"<{self._random.random()}@x>",
         )
@@ -408,8 +406,7 @@ class Walk:
         dropped = self._pick(False, False, state is QueueState.FAILED)
         if expected is not None:
             self._sent = expected.messages[name]
-        message = replace(
-            self._sent,
+        message = self._sent._replace(
             recipients=tuple(replace(r, status=status) for r in self._sent.recipients),
             state=state,
             dropped=dropped,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -38,8 +37,7 @@ def put(
     received_at: float | None = None,
 ) -> None:
     for step in WAYS[state]:
-        new = replace(
-            entry(step, uid, inbox=inbox, digest=Digest("h")),
+        new = entry(step, uid, inbox=inbox, digest=Digest("h"))._replace(
             changed_at=changed_at,
             received_at=received_at,
         )
@@ -59,7 +57,7 @@ def test_what_is_done_with_goes_and_its_uids_stay_known(store: StateStore, lease
     assert store.seen_uids(INBOX, 1) == seen
     after = store.load(INBOX)
     closed_uids = [uid for uid, state in enumerate(State, start=1) if state in CLOSED]
-    assert after == replace(record(), horizon=50.0 + max(closed_uids))
+    assert after == record()._replace(horizon=50.0 + max(closed_uids))
     assert store.forget_entries(lease, before=200.0, limit=100) == 0
     assert store.load(INBOX) == after
 
@@ -133,7 +131,7 @@ def test_it_is_durable(reopen: Callable[[], StateStore]) -> None:
         store = reopen()
         assert store.count(INBOX, CLOSED) == 10
         assert str(store.seen_uids(INBOX, 1)) == "1:29"
-        assert store.load(INBOX) == replace(record(), horizon=19.0)
+        assert store.load(INBOX) == record()._replace(horizon=19.0)
 
 
 def test_sent_messages_are_forgotten_and_others_are_not(reopen: Callable[[], StateStore]) -> None:
@@ -146,10 +144,10 @@ def test_sent_messages_are_forgotten_and_others_are_not(reopen: Callable[[], Sta
     bring(store, lease, letter("k-dropped"), QueueState.FAILED)
     dropped = store.queued_message(OUTBOX, "k-dropped")
     assert dropped is not None
-    store.commit_messages(lease, [replace(dropped, dropped=True)])
+    store.commit_messages(lease, [dropped._replace(dropped=True)])
     sent = letter("k-copy")
     bring(store, lease, sent, QueueState.SENDING)
-    store.commit_messages(lease, [replace(sent, state=QueueState.SENT, copy_due_at=9.0)])
+    store.commit_messages(lease, [sent._replace(state=QueueState.SENT, copy_due_at=9.0)])
     # A held message and a draft wait for a person: they stay like all but what was sent or dropped.
     expected = {f"k-{state}" for state in QueueState if state is not QueueState.SENT} | {"k-copy"}
     assert store.forget_messages(OUTBOX, before=100.0, limit=9) == 0

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import fields, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -104,7 +103,7 @@ def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateS
         (dead, *_) = store.entries(INBOX, {State.DEAD})
         assert dead.verified_sender == ""
         assert not store.has_verified_sender("kim@example.org")
-        claimed = replace(dead, state=State.CLAIMED, verified_sender="kim@example.org")
+        claimed = dead._replace(state=State.CLAIMED, verified_sender="kim@example.org")
         store.commit(store.acquire(INBOX, ME), [PutEntry(claimed)])
     with closing(old()) as store:
         assert store.has_verified_sender("kim@example.org")
@@ -123,9 +122,9 @@ def test_the_program_before_refuses_what_it_would_not_understand(
 def test_a_field_that_is_added_to_the_files_raises_their_version() -> None:
     """A program of the version before would call the file damaged, and not newer than itself."""
     names = sorted(
-        f"{kind.__name__}.{field.name}"
+        f"{kind.__name__}.{name}"
         for kind in (Entry, Epoch, InboxRecord, MailboxRecord, QueuedMessage, Recipient, Watermark)
-        for field in fields(kind)
+        for name in kind.__annotations__
     )
     digest = sha256(" ".join(names).encode()).hexdigest()[:8]
     assert (json_files.VERSION, digest) == (4, "69af6940"), "raise VERSION with a field"
