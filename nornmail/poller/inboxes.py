@@ -147,7 +147,7 @@ class Inboxes:
         raise ConfigurationError("inboxes", address, "must be the address of an inbox")
 
     def _check_several(self) -> None:
-        if not self.several:
+        if not self._several:
             problem = "are for a poller that was made with inboxes: this one has on_message"
             raise ConfigurationError("inboxes", None, problem)
 
@@ -175,7 +175,7 @@ class Inboxes:
 
     def handler(self, key: str) -> Handler | None:
         """The callback of an inbox, by its name in the store; ``None`` once it was removed."""
-        if not self.several:
+        if not self._several:
             return _guarded(self._on_message, self._admit, self._accept) if key == "" else None
         if key == UNROUTED:
             return _guarded(self._on_unrouted, self._admit, self._accept)
@@ -207,7 +207,7 @@ class Inboxes:
             raw: its bytes; the headers suffice.
             new_entry: makes the entry of a UID for an inbox.
         """
-        if not self.several:
+        if not self._several:
             return [entry]
         from nornmail.message.message import parse_message
 
