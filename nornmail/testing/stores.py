@@ -496,14 +496,14 @@ class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreCo
         keys = [f"{uid}" * DELIVERY_ID_DIGITS for uid in (1, 2)]
         for uid, state in ((1, State.DEAD), (2, State.FINISHED)):
             for step in WAYS[state]:
-                one = replace(entry(step, uid), delivery_id=keys[uid - 1])
+                one = entry(step, uid)._replace(delivery_id=keys[uid - 1])
                 store.commit(lease, [PutEntry(one)])
         names = [key + end for key in keys for end in ("", "/copy")]
         for name in names:
             store.enqueue(letter(name), RAW)
-            sending = replace(letter(name), state=QueueState.SENDING)
+            sending = letter(name)._replace(state=QueueState.SENDING)
             store.commit_messages(outbox, [sending])
-            store.commit_messages(outbox, [replace(sending, state=QueueState.SENT)])
+            store.commit_messages(outbox, [sending._replace(state=QueueState.SENT)])
         assert store.forget_messages(OUTBOX, before=1e9, limit=9) == 2
         left = store.queued_messages(OUTBOX, {QueueState.SENT})
         assert [one.key for one in left] == names[:2]

@@ -84,7 +84,7 @@ def test_a_message_that_a_server_dates_in_the_future_does_not_move_the_horizon_t
     put(store, lease, State.FINISHED, 1, changed_at=100.0, received_at=90.0)
     put(store, lease, State.FINISHED, 2, changed_at=100.0, received_at=4e9)
     assert store.forget_entries(lease, before=200.0, limit=9) == 1
-    assert store.load(INBOX) == replace(record(), horizon=90.0)
+    assert store.load(INBOX) == record()._replace(horizon=90.0)
     assert [e.key for e in store.entries(INBOX, CLOSED)] == [key(2)]
 
 
