@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -79,14 +78,14 @@ class Entries:
         received = [at for *_, at in forgotten if at is not None]
         horizon = max(received, default=before)
         if record.horizon is None or record.horizon < horizon:
-            self.apply(execute, mailbox, SaveMailbox(replace(record, horizon=horizon)))
+            self.apply(execute, mailbox, SaveMailbox(record._replace(horizon=horizon)))
         return len(forgotten)
 
     def put(self, execute: Execute, mailbox: int, entry: Entry, raw: bytes | None) -> None:
         """Put an entry: in one statement as a rule, and else in four."""
-        statement, arguments = rows.put_entry(entry.state)
-        if not execute(statement, arguments(mailbox, entry)).rowcount:
-            row = rows.write_entry(mailbox, entry)
+        statement, pick = rows.put_entry(entry.state)
+        row = rows.write_entry(mailbox, entry)
+        if not execute(statement, pick(row)).rowcount:
             key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
             before = self.state(execute, mailbox, entry.key)
             check_put(before, entry.state)
