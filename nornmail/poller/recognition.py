@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from nornmail.model import Change, Digest, Entry, EntryKey, KeepRaw, PutEntry, Rekey, State
+from nornmail.model import Change, Digest, Entry, EntryKey, Epoch, KeepRaw, PutEntry, Rekey, State
 from nornmail.poller.decisions import (
     counts_as_known,
     cut_off,
@@ -193,6 +193,16 @@ def _described(entry: Entry, like: Entry) -> Entry:
     )
 
 
+def _came_back(entry: Entry, epoch: Epoch) -> bool:
+    """Whether a message that came after the epoch began may be one of an earlier epoch.
+
+    A restore goes on after the new UIDVALIDITY was seen. Its mail was compared by its headers, but
+    for what had none to give at that moment.
+    """
+    received_at = entry.received_at
+    return epoch.number > 1 and received_at is not None and received_at < epoch.begun_at
+
+
 def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     """The changes for a message from before the epoch that is known or passed over; none if new.
 
@@ -203,13 +213,18 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
             then the message was not to be found for a while.
     """
     record = ledger.record
-    if record is None or entry.key.uid >= record.epoch.boundary or entry.digest is None:
+    if record is None or entry.digest is None:
+        return []
+    is_late = entry.key.uid >= record.epoch.boundary
+    if is_late and not _came_back(entry, record.epoch):
         return []
     if record.epoch.number == 1 and record.cut is None and record.horizon is None:
         return []  # nothing was before
     known = known_by_digest(ledger, entry.digest.header)
     found = recognise(known, entry.digest, entry.size)
     if found is None:
+        if is_late:
+            return []  # somebody moved it into the mailbox
         # Only now: what is known from before the cut may wait, or have an open action.
         if cut_off(entry.received_at, record.cut):
             reason = BEFORE_START

@@ -11,6 +11,7 @@ from nornmail.model import State
 from nornmail.poller.decisions import UNKNOWN_LIMIT
 from nornmail.testing.mailbox import Mailbox
 from tests.poller.delivery.harness import World, embedded_only, mail, numbered, numbers, subjects
+from tests.poller.delivery.wire import HEADERS
 
 pytestmark = embedded_only  # others cannot be brought to give a UID twice
 
@@ -47,6 +48,22 @@ def test_mail_that_comes_back_after_the_new_uidvalidity_was_seen_is_known(world:
     world.deliver("new")
     poller.poll_once()
     assert subjects(world.seen) == [*numbers(1, 20), "new"]
+
+
+def test_mail_that_comes_back_without_its_headers_is_known_by_its_body(world: World) -> None:
+    world.deliver(*numbered(1, 5))
+    poller = world.poller()
+    poller.poll_once()
+    poller.close()
+    taken = take_away(world)
+    box(world).reset_uid_validity()
+    world.clock.advance(60)
+    poller.poll_once()
+    for raw, date in taken:
+        box(world).add(raw, date=date)
+    world.wire.refuse(HEADERS, times=9)
+    poller.poll_once()
+    assert subjects(world.seen) == numbers(1, 5)
 
 
 def test_mail_from_before_start_from_that_comes_back_late_stays_passed_over(world: World) -> None:
