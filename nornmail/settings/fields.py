@@ -18,9 +18,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from nornmail.errors import HIDDEN, ConfigurationError
+
+if TYPE_CHECKING:
+    from nornmail.settings.providers import Provider
 
 MAX_FILE_BYTES = 1 << 20
 """Octets. A file of settings has a thousandth of that; a larger one was named by mistake."""
@@ -167,6 +170,60 @@ def completed(environ: Mapping[str, str]) -> Mapping[str, str]:
     from nornmail.settings.providers import with_preset
 
     return with_preset(environ)
+
+
+class ServerSettings:
+    """Base class of the settings of a server: made of a provider, an address or the environment."""
+
+    @classmethod
+    def _of_provider(cls, provider: Provider) -> dict[str, Any]:
+        """What a provider fills in, by the names of the attributes."""
+        raise NotImplementedError
+
+    @classmethod
+    def for_provider(cls, name: str, **settings: Any) -> Self:
+        """The settings of a known provider, whose host and port need not be given.
+
+        Args:
+            name: ``"gmail"`` or another preset of :data:`~nornmail.settings.providers.PRESETS`;
+                ``"self-hosted"`` fills in nothing.
+            settings: attributes of this class, which win over the preset.
+
+        Raises:
+            ConfigurationError: there is no such preset, or a value is wrong.
+        """
+        from nornmail.settings.providers import preset
+
+        provider = preset(name)
+        make: Callable[..., Self] = cls
+        return make(**({} if provider is None else cls._of_provider(provider)) | settings)
+
+    @classmethod
+    def for_address(cls, address: str, **settings: Any) -> Self:
+        """The settings of an address at a known provider: its servers, and the user name.
+
+        Args:
+            address: as ``"you@gmx.de"``.
+            settings: attributes of this class, as ``password=`` or ``token=``; they win.
+
+        Raises:
+            ConfigurationError: the domain is not that of a known provider, or a value is wrong.
+        """
+        return cls.for_provider(address, **{"username": address, **settings})
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """The settings of the environment, with the guide's defaults.
+
+        Args:
+            environ: names and values; ``None`` means ``os.environ``. A variable that is set to
+                nothing counts as not set. EMAIL_PRESET fills in what is not set.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong.
+        """
+        make: Callable[..., Self] = cls
+        return make(**read_settings(cls, environ))
 
 
 def read_settings(cls: Any, environ: Any) -> dict[str, Any]:

@@ -6,10 +6,10 @@ The names and defaults of the environment are those of the IMAP/SMTP setup guide
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
@@ -25,14 +25,17 @@ from nornmail.settings.fields import (
     TOKEN,
     DomainRules,
     Kind,
+    ServerSettings,
     check_one_secret,
     check_retention,
     check_server,
     check_settings,
     read_domain_rules,
-    read_settings,
     setting,
 )
+
+if TYPE_CHECKING:
+    from nornmail.settings.providers import Provider
 
 StartFrom = Literal["all", "new"] | date | None
 UidValidityPolicy = Literal["dedupe", "replay", "baseline"]
@@ -73,7 +76,7 @@ _POLICY = Kind(lambda _variable, text: text, lambda _value: True, "")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImapSettings:
+class ImapSettings(ServerSettings):
     r"""IMAP settings: where the mailbox is, and what happens there to mail that was handled.
 
     Each attribute is also a variable of the environment (in brackets) for
@@ -170,60 +173,10 @@ class ImapSettings:
         return f"{self.username or ''}@{self.host}"
 
     @classmethod
-    def for_provider(cls, name: str, **settings: Any) -> ImapSettings:
-        """The settings of a known provider, whose host and port need not be given.
-
-        Args:
-            name: ``"gmail"`` or another preset of :data:`~nornmail.settings.providers.PRESETS`;
-                ``"self-hosted"`` fills in nothing.
-            settings: attributes of this class, which win over the preset.
-
-        Raises:
-            ConfigurationError: there is no such preset, or a value is wrong.
-        """
-        return cls(**(imap_preset(name) | settings))
-
-    @classmethod
-    def for_address(cls, address: str, **settings: Any) -> ImapSettings:
-        """The settings of an address at a known provider: its servers, and the user name.
-
-        Args:
-            address: as ``"you@gmx.de"``.
-            settings: attributes of this class, as ``password=`` or ``token=``; they win.
-
-        Raises:
-            ConfigurationError: the domain is not that of a known provider, or a value is wrong.
-        """
-        return cls.for_provider(address, **{"username": address, **settings})
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> ImapSettings:
-        """The settings of the environment, with the guide's defaults.
-
-        Args:
-            environ: names and values; ``None`` means ``os.environ``. A variable that is set to
-                nothing counts as not set. EMAIL_PRESET fills in what is not set.
-
-        Raises:
-            ConfigurationError: a variable is missing or wrong.
-        """
-        return cls(**read_settings(cls, environ))
-
-
-def imap_preset(name: str) -> dict[str, Any]:
-    """The settings of a preset, by the names of the attributes.
-
-    Raises:
-        ConfigurationError: there is no preset of this name.
-    """
-    from nornmail.settings.providers import preset
-
-    provider = preset(name)
-    if provider is None:
-        return {}
-    host, port = provider.imap
-    starttls = provider.starttls
-    return {"host": host, "port": port, "use_ssl": not starttls, "starttls": starttls}
+    def _of_provider(cls, provider: Provider) -> dict[str, Any]:
+        host, port = provider.imap
+        starttls = provider.starttls
+        return {"host": host, "port": port, "use_ssl": not starttls, "starttls": starttls}
 
 
 def _check_values(settings: ImapSettings) -> None:

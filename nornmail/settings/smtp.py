@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nornmail.errors import ConfigurationError
 from nornmail.settings.fields import (
@@ -20,15 +20,18 @@ from nornmail.settings.fields import (
     TEXT,
     TOKEN,
     DomainRules,
+    ServerSettings,
     check_one_secret,
     check_retention,
     check_server,
     check_settings,
     completed,
     read_domain_rules,
-    read_settings,
     setting,
 )
+
+if TYPE_CHECKING:
+    from nornmail.settings.providers import Provider
 
 SUBMISSION_PORT = 587
 """Submission that begins in plain text and is upgraded by STARTTLS (RFC 6409)."""
@@ -37,7 +40,7 @@ SUBMISSIONS_PORT = 465
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmtpSettings:
+class SmtpSettings(ServerSettings):
     """SMTP settings: where mail is submitted, and as whom.
 
     Each attribute is also a variable of the environment (in brackets) for
@@ -128,37 +131,8 @@ class SmtpSettings:
         return self.port == SUBMISSIONS_PORT if self.use_ssl is None else self.use_ssl
 
     @classmethod
-    def for_provider(cls, name: str, **settings: Any) -> SmtpSettings:
-        """The settings of a known provider, whose host and port need not be given.
-
-        Args:
-            name: ``"gmail"`` or another preset of :data:`~nornmail.settings.providers.PRESETS`;
-                ``"self-hosted"`` fills in nothing.
-            settings: attributes of this class, which win over the preset.
-
-        Raises:
-            ConfigurationError: there is no such preset, or a value is wrong.
-        """
-        from nornmail.settings.providers import preset
-
-        provider = preset(name)
-        filled: dict[str, Any] = {}
-        if provider is not None:
-            filled = {"host": provider.smtp[0], "port": provider.smtp[1]}
-        return cls(**(filled | settings))
-
-    @classmethod
-    def for_address(cls, address: str, **settings: Any) -> SmtpSettings:
-        """The settings of an address at a known provider: its servers, and the user name.
-
-        Args:
-            address: as ``"you@gmx.de"``.
-            settings: attributes of this class, as ``password=`` or ``token=``; they win.
-
-        Raises:
-            ConfigurationError: the domain is not that of a known provider, or a value is wrong.
-        """
-        return cls.for_provider(address, **{"username": address, **settings})
+    def _of_provider(cls, provider: Provider) -> dict[str, Any]:
+        return {"host": provider.smtp[0], "port": provider.smtp[1]}
 
     @staticmethod
     def named_in(environ: Mapping[str, str]) -> bool:
@@ -168,16 +142,3 @@ class SmtpSettings:
             ConfigurationError: EMAIL_PRESET names no provider.
         """
         return bool(completed(environ).get("SMTP_HOST", "").strip())
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> SmtpSettings:
-        """The settings of the environment, with the guide's defaults.
-
-        Args:
-            environ: names and values; ``None`` means ``os.environ``. A variable that is set to
-                nothing counts as not set. EMAIL_PRESET fills in what is not set.
-
-        Raises:
-            ConfigurationError: a variable is missing or wrong.
-        """
-        return cls(**read_settings(cls, environ))
