@@ -260,7 +260,7 @@ def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> 
     """The tree of a message whose header block was read already.
 
     Args:
-        raw: the message, with :func:`with_line_feeds`.
+        raw: the message, with :func:`~nornmail.message.headers.with_line_feeds`.
         headers: the header block.
         body: where the body begins in ``raw``.
         note: called with what is broken or over a limit.
