@@ -1,4 +1,4 @@
-"""Which message is being handled, for whatever the handler calls: an outbox takes its key from it.
+"""The message that is being handled: an outbox takes the default key from it.
 
 A context variable, so that threads that copy the context and tasks that are made within it are in
 the same handling as the handler itself.
@@ -37,10 +37,10 @@ class DeliveryContext:
         self._used: set[str] = set()
 
     def take(self, outbox: str) -> None:
-        """Note that a letter with the message's own key goes to this outbox.
+        """Note that a message with the default key goes to this outbox.
 
         Raises:
-            ConfigurationError: one did already in this attempt: two letters would share a key, and
+            ConfigurationError: one did already in this attempt: two messages would share a key, and
                 the second be taken for the first.
         """
         with _TAKING:
@@ -54,18 +54,18 @@ class DeliveryContext:
             self._used.add(outbox)
 
     def give_back(self, outbox: str) -> None:
-        """Take the note back: the letter was not kept."""
+        """Take the note back: the message was not kept."""
         with _TAKING:
             self._used.discard(outbox)
 
 
 def current() -> DeliveryContext | None:
-    """The handling that the caller belongs to, ``None`` outside of any handler."""
+    """The delivery that the caller belongs to, ``None`` outside of any handler."""
     return _CURRENT.get()
 
 
 class within:  # used like a function
-    """Be in a handling, until the block ends."""
+    """Set the current delivery until the block ends."""
 
     __slots__ = ("_handling", "_marked")
 

@@ -92,7 +92,7 @@ class Screen:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the agent of the demo works: a mail server and the file of its store."""
+    """The place where the agent of the demo works: a mail server and the file of its store."""
 
     host: str
     imap_port: int
@@ -216,7 +216,7 @@ def _answer_and_wait(message: Message, mailer: Mailer) -> None:
 
 
 def _show_answers(screen: Screen, server: MailServer) -> None:
-    """What the customer has: the list of answers, and the first one in full."""
+    """Print the answers that the customer has, the first one in full."""
     answers = [
         parse_message(message.raw) for message in server.mailbox("INBOX", user=CUSTOMER).messages
     ]

@@ -210,7 +210,7 @@ class _StoreCheck:
         return f"{self._state} {known} {self._mailbox}"
 
     def _why_not_writable(self) -> str:
-        """What to do before a store can be created; ``""`` if nothing."""
+        """Advice where a store cannot be created; ``""`` where it can."""
         directory = os.path.dirname(os.path.abspath(self._state))
         if not os.path.isdir(directory):
             return f"create the directory {directory}, or set NORNMAIL_STATE"

@@ -1,4 +1,4 @@
-"""What a poller tells its program of, as values: ``on_event`` is called with each.
+"""Events of a poller or mailer, as values: ``on_event`` is called with each.
 
 An event names messages and reasons. It never holds the text of a message or a secret.
 """
@@ -19,7 +19,7 @@ log = logging.getLogger("nornmail.events")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What all events have.
+    """The base class of all events.
 
     Attributes:
         at: when it happened, in UTC.
@@ -67,7 +67,7 @@ class Idle(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEvent(Event):
-    """What the events of one message have.
+    """The base class of the events of one message.
 
     Attributes:
         ref: which message.
@@ -143,7 +143,7 @@ class Gone(MessageEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollFailed(Event):
-    """What the events of a pass that did not succeed have.
+    """The base class of the events of a failed poll.
 
     Attributes:
         reason: what went wrong.

@@ -19,7 +19,7 @@ from nornmail.uidset import UidSet
 
 
 class State(StrEnum):
-    """How far an entry has come; the value is what a store writes down."""
+    """The state of an entry; a store writes the value."""
 
     NEW = "new"
     """Known to be for this inbox, not delivered yet. An entry that is not there counts as new.

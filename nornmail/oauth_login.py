@@ -389,7 +389,7 @@ class _Listener:
                 answer = None
             elif answer is not None:
                 self._taken = True
-        text = "This is not the answer to the login that waits here."
+        text = "This response does not belong to the login that is in progress."
         if answer is not None:
             done = "error" not in answer
             text = "You are logged in." if done else "The provider refused the login."

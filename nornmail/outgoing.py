@@ -230,7 +230,7 @@ class QueuedMessage(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """How many messages of an outbox may go out within a span of time.
+    """The number of messages of an outbox that may go out within a span of time.
 
     Attributes:
         most: at most so many.

@@ -32,7 +32,7 @@ LOST = "retry requested, but the message is neither stored nor on the server any
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a message whose attempt failed is tried again.
+    """The schedule by which a message whose attempt failed is tried again.
 
     Attributes:
         delays: seconds after the first failed attempt, the second, and so on. When they are used
@@ -276,7 +276,7 @@ def slowed_interval(interval: float, passes: int) -> float:
 
 
 class ServerBackoff:
-    """How long a server is left alone: longer while one kind of trouble goes on, then anew.
+    """Waits for a server: longer while one kind of trouble continues, then from the start.
 
     Args:
         rng: for jitter.

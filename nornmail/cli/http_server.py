@@ -48,7 +48,7 @@ BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: a host and a port, or the path of a Unix socket."""
+    """An address to listen on: a host and a port, or the path of a Unix socket."""
 
     host: str = ""
     port: int = 0
@@ -60,7 +60,7 @@ class Address:
 
 
 class Stage(IntEnum):
-    """What a connection is waiting for, in the order in which it loses its place."""
+    """The stage of a connection, in the order in which connections lose their places."""
 
     HEADERS = 0
     BODY = 1

@@ -113,7 +113,7 @@ def add_accounts(parser: Parser, verb: str) -> None:
         "--accounts",
         metavar="DIR",
         help=f"{verb} an account for each .env file of a directory; a file that is added, changed "
-        "or removed is taken up while it runs. What a file does not set is taken from the "
+        "or removed takes effect while it runs. What a file does not set is taken from the "
         "environment",
     )
 
@@ -233,7 +233,7 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        """Where the settings come from."""
+        """The source of the settings, in words."""
         if self.env_file is not None:
             return f"from the environment and {self.env_file}"
         if os.path.exists(ENV_FILE):
@@ -241,7 +241,7 @@ class Settings:
         return f"from the environment alone; there is no {ENV_FILE} in this directory"
 
     def imap(self) -> ImapSettings:
-        """Where the mailbox is.
+        """The settings of the mailbox.
 
         Raises:
             ConfigurationError: a setting is wrong or missing.
@@ -255,7 +255,7 @@ class Settings:
             raise ConfigurationError(error.variable, None, allowed) from error
 
     def smtp(self) -> SmtpSettings | None:
-        """Where mail is submitted; ``None`` where neither SMTP_HOST nor EMAIL_PRESET says so."""
+        """The settings of the SMTP server; ``None`` without SMTP_HOST and EMAIL_PRESET."""
         if not SmtpSettings.named_in(self._environ):
             return None
         return SmtpSettings.from_env(self._environ)

@@ -149,7 +149,7 @@ def _sent_earlier(outbox: Outbox, account: str, key: str | None) -> OutboxMessag
 
 
 def _next_try(state: str, account: str, due_at: datetime | None) -> str:
-    """Who sends a queued message, and when."""
+    """The sender of a queued message, and the time of its next attempt, in words."""
     outboxes = {outbox.account: outbox for outbox in summarize(state).outboxes}
     due = (
         f"it is due at {format_time(due_at)}"

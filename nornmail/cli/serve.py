@@ -148,7 +148,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Served:
-    """What the interface serves, and how it is run and stopped."""
+    """The parts that the interface serves, with the functions that run and stop them."""
 
     polled: Poller | PollerGroup
     mailer: Mailer | Mapping[str, Mailer] | None
@@ -159,7 +159,7 @@ class _Served:
 
 @dataclass(frozen=True)
 class _Receiver:
-    """Where mail goes: the user's function, a webhook, or lines of output.
+    """The receiver of mail: the user's function, a webhook, or lines of output.
 
     Attributes:
         handler_of: makes the callback of an account, by its name; ``""`` where there is only one.
@@ -177,7 +177,7 @@ class _Receiver:
             self.output.on_error = stop
 
     def exit_status(self) -> int:
-        """What the command returns in the end."""
+        """The exit status of the command."""
         return OK if self.output is None else self.output.exit_status()
 
 
@@ -230,7 +230,7 @@ def _several(
 
 
 def _receiver(chosen: argparse.Namespace, settings: Settings, stack: ExitStack) -> _Receiver:
-    """Where mail goes, as the options say."""
+    """The receiver of mail that the options name."""
     handler: Handler
     if chosen.handler is not None:
         handler = load_handler(chosen.handler)
@@ -385,7 +385,7 @@ def _test_webhook(chosen: argparse.Namespace) -> int:
 
 
 def meaning(status: int) -> str:
-    """What a poller does with a message whose webhook answers so."""
+    """The meaning of a webhook's status for the message."""
     if 200 <= status <= 299:
         return "success: the message is handled"
     if status == 410:

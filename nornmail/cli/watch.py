@@ -127,7 +127,7 @@ class _Reading:
         self.output, self._is_json = _output(chosen, self._progress)
 
     def run(self, function: Callable[[Poller], T]) -> T:
-        """What ``function`` returns for the poller, unless a signal ends it."""
+        """The result of ``function`` for the poller, unless a signal ends it."""
         in_hand = MessagesInHand()
         with ExitStack() as stack:
             store = stack.enter_context(closing(self._settings.store_of_its_own()))
@@ -194,7 +194,7 @@ def _is_line(chosen: argparse.Namespace) -> bool:
 
 
 def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
-    """Where messages are printed, and whether as JSON."""
+    """The output for messages, and whether it is JSON."""
     is_json = not _is_line(chosen)
     if is_json:
         output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))

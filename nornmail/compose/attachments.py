@@ -279,7 +279,7 @@ def _type_of(attachment: OutgoingAttachment) -> tuple[str, dict[str, str]]:
     """The media type and its parameters, as declared or guessed from the name."""
     if not isinstance(attachment.content, bytes | bytearray | memoryview):
         raise ComposeError(
-            "attachments", f"{attachment.filename[:80]!a} has a content that is not bytes"
+            "attachments", f"{attachment.filename[:80]!a} must have bytes as its content"
         )
     media_type = attachment.content_type or guessed_type(attachment.filename)
     if not _MEDIA_TYPE.fullmatch(media_type):

@@ -167,7 +167,7 @@ class _Diagnosis:
         return settings.mark_as_read or settings.delete_after_fetch or bool(settings.move_to)
 
     def _destination(self, connection: Connection) -> str:
-        """The end of the detail, about the mailbox that handled mail is moved to."""
+        """The end of the detail: the mailbox that handled mail is moved to."""
         target = self._settings.move_to
         if target is None:
             return ""
@@ -186,7 +186,7 @@ class _Diagnosis:
 def _login_advice(error: NornmailError) -> str:
     if isinstance(error, Throttled) and error.kind == "account":
         return (
-            "the login is good, and there is no mailbox behind it: IMAP is switched off for it, it "
+            "the login succeeded, but the account has no mailbox: IMAP is switched off for it, it "
             "has no licence, or IMAP_USERNAME is another one"
         )
     if isinstance(error, Throttled):

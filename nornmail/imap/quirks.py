@@ -82,7 +82,7 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 def placeholder_reason(raw: bytes) -> str | None:
-    """Why ``raw`` is a placeholder, or ``None`` when it is the message itself."""
+    """The reason why ``raw`` is a placeholder; ``None`` when it is the message itself."""
     if len(raw) <= COURIER_OCTETS and _COURIER.fullmatch(raw):
         return "Courier returned its placeholder for an expunged message"
     if len(raw) > EXCHANGE_OCTETS or _EXCHANGE_WORDS not in raw.lower():  # nearly always

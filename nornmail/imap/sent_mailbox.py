@@ -143,7 +143,7 @@ class SentMailbox:
     def find_draft(
         self, message_id: str, in_reply_to: str, since: datetime, is_other: Callable[[str], bool]
     ) -> Literal["sent", "draft", ""]:
-        """Where a draft is now.
+        """The mailbox that a draft is in now.
 
         Mail programs may give a draft another Message-ID when a person edits or sends it. So a
         message that answers the same one, and was put there after the draft, counts as well.

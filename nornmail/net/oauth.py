@@ -89,7 +89,7 @@ class TokenRecord:
         return [name for name in self.scopes.split() if self.granted and name not in granted]
 
     def with_grant(self, grant: Grant, now: float) -> TokenRecord:
-        """The record with new tokens; the refresh token stays where there is no new one."""
+        """The record with new tokens; the refresh token stays unless there is a new one."""
         return replace(
             self,
             access_token=grant.access_token,
@@ -378,7 +378,9 @@ def refusal(answer: Mapping[str, Any], login: str, redact: Redactor) -> Nornmail
     words = redact(str(answer.get("error_description") or ""))
     text = f"{code}: {words}" if words else code
     if code in PASSING_ERRORS:
-        return Throttled(f"the OAuth2 provider is in trouble ({text})", kind="unavailable")
+        return Throttled(
+            f"the OAuth2 provider has a temporary failure ({text})", kind="unavailable"
+        )
     reason = "the login has ended or was revoked" if code == "invalid_grant" else "refused"
     return AuthenticationFailed(
         f"the OAuth2 provider gave no token: {reason} ({text}); run `{login}`"
@@ -437,7 +439,7 @@ def fetch_json(
     if status == 429 or status >= 500:
         wait = float(retry_after) if re.fullmatch("[0-9]{1,6}", retry_after) else 0.0
         kind = "rate" if status == 429 else "unavailable"
-        text = f"{host} is overloaded or in trouble (HTTP status {status})"
+        text = f"{host} is overloaded or failing (HTTP status {status})"
         raise Throttled(text, kind=kind, wait=wait)
     try:
         value = json.loads(answer.octets)

@@ -58,7 +58,7 @@ class Drafts(Protocol):
     def find_draft(
         self, message_id: str, in_reply_to: str, since: datetime, is_other: Callable[[str], bool]
     ) -> Literal["sent", "draft", ""]:
-        """Where a draft is now; ``""`` where it is in neither mailbox.
+        """The mailbox that a draft is in now; ``""`` where it is in neither.
 
         Args:
             message_id: of the draft.

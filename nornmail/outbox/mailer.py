@@ -606,7 +606,7 @@ class Mailer:
 
     @property
     def last_error(self) -> NornmailError | None:
-        """What kept the last attempt from reaching the server; ``None`` if it did."""
+        """The error of the last attempt to reach the server; ``None`` if it succeeded."""
         return self._worker.last_error
 
     def status(self) -> MailerStatus:

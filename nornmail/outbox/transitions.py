@@ -100,13 +100,13 @@ class SendLimits:
 
     @classmethod
     def of(cls, settings: SmtpSettings) -> SendLimits:
-        """The limits of the settings, in which 0 is no limit, and the defaults."""
+        """The limits of the settings (0 means no limit), and the defaults."""
         limits = {"per_minute": settings.per_minute, "per_hour": settings.per_hour}
         return cls(**{name: most or None for name, most in limits.items() if most is not None})
 
     @property
     def most(self) -> int:
-        """How many submission times decide when the next message may go out."""
+        """The number of submission times that decide when the next message may go out."""
         return max(self.per_minute or 0, self.per_hour or 0)
 
     def quotas(self, now: float) -> list[Quota]:
@@ -181,7 +181,7 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The message is not to go out; its bytes stay for whoever requests a retry."""
+    """The message must not go out; its bytes stay, for a retry on request."""
 
     reason: str
 

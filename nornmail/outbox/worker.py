@@ -93,7 +93,7 @@ class Worker:
 
     @property
     def last_error(self) -> NornmailError | None:
-        """What kept the last attempt from reaching the server; ``None`` if it did."""
+        """The error of the last attempt to reach the server; ``None`` if it succeeded."""
         return self._runner.last_error
 
     @property
@@ -154,7 +154,7 @@ class Worker:
             abort.clear()
 
     def close_thread(self, timeout: float = 0.0) -> None:
-        """Tell the thread to end, whoever uses it, and wait for that."""
+        """End the thread, whatever its users, and wait for it."""
         with self._lock:
             self._users.clear()
             thread = self._thread

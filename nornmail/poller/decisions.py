@@ -93,7 +93,7 @@ OPEN = frozenset({State.NEW, State.CLAIMED, State.WAITING, State.DEAD})
 def new_epoch_reason(
     epoch: Epoch, highest_known: int, uid_validity: int | None, uid_next: int | None
 ) -> str:
-    """Why what the server says now begins a new epoch; ``""`` when the epoch goes on.
+    """The reason why a new epoch begins; ``""`` when the known one continues.
 
     Args:
         epoch: the epoch that the store is in.

@@ -105,7 +105,7 @@ class Delivery:
         return self.breaker.allows() and not (self.stopped() or self._full())
 
     def room(self) -> int:
-        """How many new messages may be fetched: a window, less what waits for a worker."""
+        """The number of new messages to fetch: a window, less those that wait for a worker."""
         if not self.may_claim():
             return 0
         if self.pool is None or not self.schedule.waiting:

@@ -69,7 +69,7 @@ class Unwanted(Exception):
 
 
 class Outcome(NamedTuple):
-    """How a call of the handler ended.
+    """The outcome of a call of the handler.
 
     Attributes:
         state: HANDLED, WAITING, DEAD, or PASSED_OVER where ``accept`` did not want the message.
@@ -392,7 +392,7 @@ class HandlerRunner:
 
     @property
     def overdue(self) -> int:
-        """How many of them still run."""
+        """The number of them that still run."""
         if not self._overdue:
             return 0
         with self._lock:

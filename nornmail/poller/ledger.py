@@ -91,7 +91,7 @@ class OpenEntries:
         return [key for _, key in pairs]
 
     def count(self, state: State) -> int:
-        """How many are in ``state``."""
+        """The number of entries in ``state``."""
         return len(self._due[state])
 
     def has(self, state: State, key: EntryKey) -> bool:
@@ -277,7 +277,7 @@ class Ledger:
                 try:
                     self.take()
                 except NornmailError as error:
-                    log.warning("%s: an outcome is not written: %s", self.mailbox, error)
+                    log.warning("%s: an outcome could not be written: %s", self.mailbox, error)
             self.flush()
         finally:
             self._give_back()
@@ -439,7 +439,7 @@ class Ledger:
                 yield entry
 
     def count(self, state: State) -> int:
-        """How many entries are in ``state``; from any thread."""
+        """The number of entries in ``state``; from any thread."""
         if self.held and state in OPEN_STATES:
             return self.open.count(state)
         return self.store.count(self.mailbox, {state})
@@ -530,7 +530,7 @@ class Ledger:
         return self.store.find_by_digest(self.mailbox, header_digest, before_epoch=number)
 
     def finished_like(self, entry: Entry) -> int:
-        """How many messages with the digest of ``entry`` are finished, in whatever epoch."""
+        """The number of finished messages with the digest of ``entry``, in any epoch."""
         if entry.digest is None:
             return 0
         known = self.store.find_by_digest(

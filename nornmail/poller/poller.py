@@ -357,12 +357,12 @@ class Poller:
 
     @property
     def store(self) -> StateStore:
-        """Where the poller writes down what became of each message."""
+        """The store in which the poller records the outcome of each message."""
         return self._ledger.store
 
     @property
     def settings(self) -> ImapSettings:
-        """Where the mailbox is, and what happens to mail that was handled."""
+        """The settings of the mailbox, and of the action on handled mail."""
         return self._settings
 
     @property

@@ -165,12 +165,12 @@ class StatusTracker:
 
     @property
     def reason(self) -> str:
-        """Why, for a person."""
+        """The reason, for a person."""
         return self._note.reason
 
     @property
     def since(self) -> datetime:
-        """When it began, in UTC."""
+        """The time at which it began, in UTC."""
         return utc_datetime(self._note.since)
 
 

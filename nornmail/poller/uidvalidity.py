@@ -94,7 +94,7 @@ class Epochs:
             self._reconcile(connection)
 
     def _replaced(self, connection: Connection) -> str:
-        """Why the highest known UID begins a new epoch: it is another message than before.
+        """The reason for a new epoch: the highest known UID is a different message than before.
 
         A mailbox that was put back from a backup gives UIDs a second time.
         """

@@ -54,12 +54,12 @@ class Schedule(Generic[T]):
 
     @property
     def running(self) -> int:
-        """How many items run."""
+        """The number of items that run."""
         return len(self._running)
 
     @property
     def waiting(self) -> int:
-        """How many items were added and do not run yet."""
+        """The number of items that were added and do not run yet."""
         return len(self._keys) - len(self._running)
 
     def __iter__(self) -> Iterator[T]:

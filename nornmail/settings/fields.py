@@ -177,7 +177,7 @@ class ServerSettings:
 
     @classmethod
     def _of_provider(cls, provider: Provider) -> dict[str, Any]:
-        """What a provider fills in, by the names of the attributes."""
+        """The attributes that a provider fills in."""
         raise NotImplementedError
 
     @classmethod
@@ -415,7 +415,7 @@ class DomainRules:
         return bool(self.allow or self.block)
 
     def refusal(self, domain: str) -> str:
-        """Why mail of this domain is refused; ``""`` if it is not."""
+        """The reason why mail of this domain is refused; ``""`` if it is allowed."""
         if any(pattern.fullmatch(domain) for pattern in self.block):
             return f"the domain {domain} is on the blocklist"
         if self.allow and not any(pattern.fullmatch(domain) for pattern in self.allow):

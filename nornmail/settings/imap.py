@@ -164,7 +164,7 @@ class ImapSettings(ServerSettings):
 
     @property
     def domain_rules(self) -> DomainRules:
-        """Which senders' domains are allowed."""
+        """The domains of senders that are allowed."""
         return read_domain_rules("INBOUND", self.domain_allowlist, self.domain_blocklist)
 
     @property

@@ -122,7 +122,7 @@ class SmtpSettings(ServerSettings):
 
     @property
     def domain_rules(self) -> DomainRules:
-        """Which recipients' domains are allowed."""
+        """The domains of recipients that are allowed."""
         return read_domain_rules("OUTBOUND", self.domain_allowlist, self.domain_blocklist)
 
     @property

@@ -428,7 +428,7 @@ class HttpInterface:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL on which it listens."""
         host, port = self._http.server_address[:2]
         return f"http://{_url_host(str(host))}:{port}"
 
@@ -442,7 +442,7 @@ class HttpInterface:
         self._add_users()
 
     def respond(self, method: str, path: str, arguments: Arguments) -> object:
-        """What a request is answered with. Problem where it is refused."""
+        """The response to a request. Problem where it is refused."""
         if method == "GET" and path in _PAGE:
             name, kind = _PAGE[path]
             content = files("nornmail.testing").joinpath("page", name).read_bytes()
@@ -484,7 +484,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """A client that went away is no event; everything else is reported as usual."""
+        """Ignore a client that went away; report everything else as usual."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 

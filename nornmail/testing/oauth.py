@@ -26,7 +26,7 @@ INTERVAL = 1
 
 @dataclass
 class Answer:
-    """What the token endpoint answers next, instead of what it should.
+    """The next response of the token endpoint, instead of the correct one.
 
     Args:
         status: of HTTP.

@@ -65,7 +65,7 @@ class Changes:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of them so far."""
         return self._count
 
     def announce(self) -> None:

@@ -132,7 +132,7 @@ def inbox(name: str, at: float) -> InboxRecord:
 
 
 class _Contract:
-    """What all contracts share: :meth:`open`, and the closing of what it opened."""
+    """The base of all contracts: :meth:`open`, and the closing of what it opened."""
 
     store: Any
 

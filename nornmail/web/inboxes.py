@@ -208,7 +208,7 @@ class DeadLetterResources:
         return Response(HTTPStatus.OK, {"letter": _dead_letter_body(letter), "message": message})
 
     def retry(self, request: Request) -> Response:
-        """``POST /v1/dead/{id}/retry``: 202; 404; 409 if it is no longer dead."""
+        """``POST /v1/dead/{id}/retry``: 202; 404; 409 if it is not dead any more."""
         letter = self._letter(request.path_params[0])
         try:
             self._letters.retry(letter)
