@@ -282,23 +282,23 @@ def discover(issuer: str) -> OAuthProvider:
     )
     for place in places:
         try:
-            found = fetch_json(place)
+            document = fetch_json(place)
         except ProtocolError:
             continue
-        if str(found.get("issuer", "")).rstrip("/") != issuer.rstrip("/"):  # RFC 8414, 3.3
+        if str(document.get("issuer", "")).rstrip("/") != issuer.rstrip("/"):  # RFC 8414, 3.3
             raise ConfigurationError("provider", issuer, f"{place} belongs to another issuer")
         endpoints = [
-            str(found.get(f"{kind}_endpoint") or "")
+            str(document.get(f"{kind}_endpoint") or "")
             for kind in ("authorization", "token", "device_authorization")
         ]
         if not (endpoints[0] and endpoints[1]):
             raise ConfigurationError("provider", issuer, f"{place} does not name the endpoints")
-        methods = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        methods = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         return OAuthProvider(
             authorize=endpoints[0],
             token=endpoints[1],
             device=endpoints[2],
-            issuer=str(found["issuer"]),
+            issuer=str(document["issuer"]),
             basic_auth="client_secret_post" not in methods,
         )
     raise ConfigurationError("provider", issuer, f"has no discovery document; tried {places[0]}")

@@ -71,7 +71,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
     if module is None:
         return
     fixtures = getattr(item, "funcargs", None) or {}
-    servers = {name: one for name, one in fixtures.items() if isinstance(one, module.MailServer)}
+    servers = {
+        name: server for name, server in fixtures.items() if isinstance(server, module.MailServer)
+    }
     if report.when == "teardown" and "session_mail_server" in servers:
         _check_faults(servers["session_mail_server"], report)
     if not report.failed:

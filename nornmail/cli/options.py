@@ -341,14 +341,14 @@ def _warn_of_redirection(file_values: Mapping[str, str]) -> None:
         if not os.environ.get(password, "").strip():
             continue
         names = (PRESET, *(f"{protocol}_{name}" for name in DESTINATION))
-        found = [name for name in names if file_values.get(name) and name not in os.environ]
-        if found:
+        redirected = [name for name in names if file_values.get(name) and name not in os.environ]
+        if redirected:
             log.warning(
                 "%s comes from the environment, and %s in this directory decides where it is sent: "
                 "it sets %s. Use --env-file '' to read no file",
                 password,
                 ENV_FILE,
-                ", ".join(found),
+                ", ".join(redirected),
             )
 
 

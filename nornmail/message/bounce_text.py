@@ -179,8 +179,8 @@ def read_notice(
 
 def _start_of(mark: re.Pattern[str], text: str) -> int:
     """Where what ``mark`` stands above begins: addresses there say little about the failure."""
-    found = mark.search(text)
-    return found.start() if found else len(text)
+    match = mark.search(text)
+    return match.start() if match else len(text)
 
 
 def _lines(text: str) -> list[str]:

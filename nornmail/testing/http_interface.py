@@ -280,8 +280,8 @@ def _wait(interface: HttpInterface, arguments: Arguments) -> object:
 
         def matching(server: MailServer) -> list[dict[str, Any]] | None:
             numbered = enumerate(server.outbox)
-            found = [_sent(number, mail) for number, mail in numbered if mail.matches(**criteria)]
-            return found if len(found) >= count else None
+            matches = [_sent(number, mail) for number, mail in numbered if mail.matches(**criteria)]
+            return matches if len(matches) >= count else None
 
         return {"messages": server.wait_for(matching, seconds=seconds)}
     arguments.check_all_known()

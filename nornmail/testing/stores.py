@@ -109,7 +109,7 @@ def letter(name: str = "k", *, outbox: str = OUTBOX, at: float = 100.0) -> Queue
 def everything(store: Any, mailbox: MailboxKey = INBOX) -> object:
     """All that can be read of a mailbox."""
     entries = store.entries(mailbox, ALL)
-    raws = [store.raw(mailbox, one.key) for one in entries]
+    raws = [store.raw(mailbox, entry.key) for entry in entries]
     seen = [store.seen_uids(mailbox, epoch) for epoch in range(4)]
     return store.load(mailbox), entries, raws, seen, store.retry_requests(mailbox)
 
@@ -271,10 +271,10 @@ class MailboxStoreContract(_Contract):
             changed_at=1_700_000_001.0,
         )
         bare = Entry(key=full.key, state=State.DEAD, delivery_id="another")
-        for one in (full, full._replace(digest=Digest("h"), received_at=0.0), bare):
-            store.commit(lease, [PutEntry(one)])
-            assert store.get(INBOX, one.key) == one
-            assert store.entries(INBOX, [one.state]) == [one]
+        for entry in (full, full._replace(digest=Digest("h"), received_at=0.0), bare):
+            store.commit(lease, [PutEntry(entry)])
+            assert store.get(INBOX, entry.key) == entry
+            assert store.entries(INBOX, [entry.state]) == [entry]
         assert store.get(INBOX, key()) is None
 
     def test_entries_are_ordered_by_due_time_epoch_uid_and_inbox(self) -> None:
@@ -289,10 +289,10 @@ class MailboxStoreContract(_Contract):
             entry(State.NEW, 3, due_at=2.5),
         ]
         bring(store, lease, State.DEAD, 4)
-        store.commit(lease, [PutEntry(one) for one in ordered[1::2] + ordered[::2][::-1]])
+        store.commit(lease, [PutEntry(entry) for entry in ordered[1::2] + ordered[::2][::-1]])
         for limit in (None, *range(len(ordered) + 2)):
-            found = store.entries(INBOX, {State.NEW, State.WAITING}, limit=limit)
-            assert found == ordered[:limit], limit
+            entries = store.entries(INBOX, {State.NEW, State.WAITING}, limit=limit)
+            assert entries == ordered[:limit], limit
         assert store.count(INBOX, {State.NEW, State.WAITING}) == len(ordered)
         assert store.count(INBOX, ALL) == len(ordered) + 1
         assert store.entries(INBOX, []) == []
@@ -303,8 +303,8 @@ class MailboxStoreContract(_Contract):
             bring(store, lease, state, 5, inbox=inbox)
         for uid, epoch in ((4, 1), (6, 1), (5, 2)):
             bring(store, lease, State.DEAD, uid, epoch=epoch)
-        found = [one.key.inbox for one in store.siblings(INBOX, 1, 5)]
-        assert found == ["", "a", "b"]
+        inboxes = [entry.key.inbox for entry in store.siblings(INBOX, 1, 5)]
+        assert inboxes == ["", "a", "b"]
         assert store.siblings(OTHER, 1, 5) == store.siblings(INBOX, 1, 7) == []
 
     def test_what_was_looked_at_is_known(self) -> None:
@@ -328,7 +328,7 @@ class MailboxStoreContract(_Contract):
             bring(store, lease, State.FINISHED, uid, **more)
         bring(store, lease, State.WAITING, 1, digest=Digest("other", "h"))
         known = store.find_by_digest(INBOX, "h", before_epoch=3)
-        assert [one.key for one in known] == [EntryKey(*each) for each in keys]
+        assert [entry.key for entry in known] == [EntryKey(*each) for each in keys]
         assert store.find_by_digest(INBOX, "h", before_epoch=1) == []
 
     def test_bytes_stay_exactly_while_the_state_keeps_them(self) -> None:
@@ -345,7 +345,7 @@ class MailboxStoreContract(_Contract):
                     assert store.raw(INBOX, key(uid)) == kept, (before, after, new)
         bring(store, lease, State.WAITING, 500)
         without = store.entries_without_bytes(INBOX, State.WAITING)
-        assert [one.key.uid for one in without] == [500]
+        assert [entry.key.uid for entry in without] == [500]
 
     def test_a_rekeyed_entry_goes_on_under_its_new_key(self) -> None:
         store, lease = self.store, self.acquire()
@@ -452,9 +452,9 @@ class OutboxStoreContract(_Contract):
         queued = store.queued_messages(OUTBOX, {QueueState.QUEUED}, limit=2)
         assert [one.key for one in queued] == ["c", "a"]
         assert store.count_messages(OUTBOX, {QueueState.QUEUED}) == 3
-        assert [one.key for one in store.messages_with_id("<b@example.com>")] == ["b"]
+        assert [message.key for message in store.messages_with_id("<b@example.com>")] == ["b"]
         to_ann = store.messages_to(OUTBOX, "ANN@example.org", since=1.5, limit=9)
-        assert {one.key for one in to_ann} == {"a", "b"}
+        assert {message.key for message in to_ann} == {"a", "b"}
         assert store.answers_since(OUTBOX, 1.5, address="ann@example.org") == 2
         assert store.answers_since(OUTBOX, 0.0, thread_id="<root@example.org>") == 3
 
@@ -481,7 +481,7 @@ class InboxStoreContract(_Contract):
         store = self.store
         for name, at in (("b", 2.0), ("c", 1.0), ("a", 2.0), ("b", 2.0)):
             store.save_inbox(INBOX, inbox(name, at))
-        assert [one.id for one in store.inboxes(INBOX)] == ["c", "a", "b"]
+        assert [inbox.id for inbox in store.inboxes(INBOX)] == ["c", "a", "b"]
         assert store.inboxes(OTHER) == []
         assert store.forget_inbox(INBOX, "a")
         assert not store.forget_inbox(INBOX, "a")
@@ -506,7 +506,7 @@ class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreCo
             store.commit_messages(outbox, [sending._replace(state=QueueState.SENT)])
         assert store.forget_messages(OUTBOX, before=1e9, limit=9) == 2
         left = store.queued_messages(OUTBOX, {QueueState.SENT})
-        assert [one.key for one in left] == names[:2]
+        assert [message.key for message in left] == names[:2]
 
     def test_a_verified_sender_is_known_until_the_entry_is_forgotten(self) -> None:
         store, lease = self.store, self.acquire()

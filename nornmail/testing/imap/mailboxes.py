@@ -273,8 +273,10 @@ def list_mailboxes(client: Client, _: bytes, cursor: Cursor) -> str:
         return "OK LIST completed"
     subscribed = chosen | returned
     names = [box.raw_name for box in account.all()]
-    every = [one for pattern in patterns for one in _matching(account, names, reference + pattern)]
-    for listed in {one.name: one for one in every}.values():
+    every = [
+        name for pattern in patterns for name in _matching(account, names, reference + pattern)
+    ]
+    for listed in {box.name: box for box in every}.values():
         attributes = _attributes(client, listed)
         uses = SPECIAL_USES.intersection(attributes)
         if "SUBSCRIBED" in subscribed and listed.name in account.subscriptions:

@@ -70,15 +70,15 @@ def _sent_on(message: StoredMessage) -> date | None:
     """The day that the Date field names, None where it names none."""
     for field in fields(message.raw[: header_end(message.raw)]):
         if field.name.lower() == b"date":
-            found = _SENT.search(field.value)
-            month = found[2].decode("ascii").capitalize() if found else ""
-            if found is None or month not in MONTHS:
+            sent = _SENT.search(field.value)
+            month = sent[2].decode("ascii").capitalize() if sent else ""
+            if sent is None or month not in MONTHS:
                 return None
-            year = int(found[3])
-            if len(found[3]) == 2:
+            year = int(sent[3])
+            if len(sent[3]) == 2:
                 year += 2000 if year < _CENTURY_TURNS else 1900
             try:
-                return date(year, MONTHS.index(month) + 1, int(found[1]))
+                return date(year, MONTHS.index(month) + 1, int(sent[1]))
             except ValueError:
                 return None
     return None
@@ -121,21 +121,21 @@ def in_text(text: str, *, whole: bool) -> Test:
     def test(_: int, message: StoredMessage) -> bool:
         if not wanted:
             return True
-        return any(wanted in one.casefold() for one in _texts(parse_parts(message.raw), whole))
+        return any(wanted in text.casefold() for text in _texts(parse_parts(message.raw), whole))
 
     return test
 
 
 def _texts(part: Part, headers: bool) -> list[str]:
     """The readable texts of a message or part."""
-    found = []
+    texts = []
     if headers:
-        found += [(field.name + b": ").decode("latin-1") + _shown(field) for field in part.header]
+        texts += [(field.name + b": ").decode("latin-1") + _shown(field) for field in part.header]
     if part.kind == "leaf" and part.content_type.major.lower() in _READABLE:
-        found.append(decoded_body(part))
+        texts.append(decoded_body(part))
     for child in part.children:
-        found += _texts(child, headers)
-    return found
+        texts += _texts(child, headers)
+    return texts
 
 
 MAX_DEPTH = 50
@@ -248,8 +248,8 @@ class SearchParser:
             return self._set_key(by_uid=False)
         if cursor.accept(b"("):
             return SearchKey(self._list(depth + 1))
-        found = cursor.match(_KEY)
-        name = found[0].upper() if found else b""
+        word = cursor.match(_KEY)
+        name = word[0].upper() if word else b""
         if name == b"UID":
             cursor.space()
             return self._set_key(by_uid=True)
