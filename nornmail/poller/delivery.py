@@ -401,6 +401,9 @@ class Delivery:
             self.due = deque(key for key in due if key not in in_hand)
             self.work(stats)
             return
+        if not due:
+            self.ledger.flush()
+            return
         with self.ledger.flushing():
             for entry in self.ledger.get(due):
                 self.apply_changes()

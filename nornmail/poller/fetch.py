@@ -136,7 +136,8 @@ class MissingMessages:
 
     def none_left(self) -> bool:
         """Whether no message is left that is listed and could not be fetched."""
-        return all(entry.digest is not None for entry in self._ledger.entries_without_bytes())
+        entries = self._ledger.entries_without_bytes()
+        return not entries or all(entry.digest is not None for entry in entries)
 
     def forget_stranded(self, stats: PollStats) -> None:
         """Settle messages of earlier epochs that were not found again and whose bytes are lost.

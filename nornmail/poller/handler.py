@@ -408,6 +408,8 @@ class HandlerRunner:
 
         What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
         """
+        if not self._overdue:
+            return {}
         with self._lock:
             ended = {id_: call for id_, call in self._overdue.items() if call.ended}
         return {id_: call.outcome() for id_, call in ended.items()}

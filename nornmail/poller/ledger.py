@@ -86,8 +86,9 @@ class OpenEntries:
         for state in states:
             for key, due in self._due[state].items():
                 pairs.append((due, key))
-        if len(pairs) > 1:
-            pairs.sort()
+        if not pairs:  # nearly always, in a poll that finds nothing
+            return []
+        pairs.sort()
         return [key for _, key in pairs]
 
     def count(self, state: State) -> int:
@@ -100,8 +101,11 @@ class OpenEntries:
 
     def due(self, now: float, longest: float) -> list[EntryKey]:
         """The waiting entries that are due, in their order."""
-        waiting = self._due[State.WAITING].items()
-        return [key for _, key in sorted([(d, k) for k, d in waiting if is_due(d, now, longest)])]
+        waiting = self._due[State.WAITING]
+        if not waiting:
+            return []
+        due = [(at, key) for key, at in waiting.items() if is_due(at, now, longest)]
+        return [key for _, key in sorted(due)]
 
     def until_due(self, now: float, longest: float) -> float | None:
         """Seconds until the next waiting entry is due that is not due yet; ``None`` for none."""
@@ -495,6 +499,8 @@ class Ledger:
         A process ended between two inboxes, or an inbox was added that is to get its older mail.
         """
         keys = self.open.keys(State.NEW)
+        if not keys:
+            return UidSet()
         return UidSet.of(key.uid for key in keys if not self._is_earlier(key))
 
     def new_entry(

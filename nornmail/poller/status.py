@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -34,7 +34,7 @@ class PollStats:
     passed_over: int = 0
     gone: int = 0
     claimed: int = 0
-    new_in: Counter[str] = field(default_factory=Counter)
+    new_in: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def count(self, inbox: str, state: State, *, new: bool, first: bool) -> None:
         """Count a call of a handler that has ended.

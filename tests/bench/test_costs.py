@@ -33,8 +33,10 @@ from tests.poller.delivery.test_statements import statements
 from tests.stores.support import Started
 
 MESSAGES = 100
-CALLS = 165
+CALLS = 163
 """Python functions that are called for a small message, with an empty handler."""
+IDLE_CALLS = 190
+"""Python functions that are called for a poll that finds nothing, with its command."""
 ROUND_TRIPS = 10
 """Commands for a poll with 100 new messages, once connected."""
 OCTETS = 135
@@ -91,27 +93,37 @@ def polling(port: int, directory: Path, handler: Handled, **options: Any) -> Ite
         poller.close()
 
 
-def test_a_small_message_costs_few_calls(server: MailServer, tmp_path: Path) -> None:
-    handler = Handled()
+def calls_of(poller: Poller) -> Counter[str]:
+    """The Python functions that a poll calls."""
     calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, _: Any) -> None:
         if event == "call":
             calls[f"{frame.f_code.co_filename}:{frame.f_code.co_name}"] += 1
 
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        poller.poll_once()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_a_small_message_and_an_idle_poll_cost_few_calls(
+    server: MailServer, tmp_path: Path
+) -> None:
+    handler = Handled()
     with polling(server.imap_port, tmp_path, handler) as poller:
         for number in range(MESSAGES):  # what is imported and compiled once is not counted
             server.deliver(small(number))
         poller.poll_once()
         for number in range(MESSAGES):
             server.deliver(small(number + MESSAGES))
-        before = sys.getprofile()
-        sys.setprofile(count)
-        try:
-            poller.poll_once()
-        finally:
-            sys.setprofile(before)
+        calls = calls_of(poller)
+        idle = calls_of(poller)
     assert handler.count == 2 * MESSAGES
+    assert idle.total() <= IDLE_CALLS, idle.most_common(20)
     each = calls.total() / MESSAGES
     assert each <= CALLS, calls.most_common(20)
 
