@@ -476,13 +476,13 @@ class PostgresStateStore(SqlStateStore):
             execute(_LOCK_OUTBOX, (outbox,))
             execute(_END_DEAD_SENDERS, (outbox, self._holder))
             self._check_lease(lease)
-            known = None if key is None else self._find(outbox, account, key)
+            letter = None if key is None else self._letters.find(execute, outbox, account, key)
             number = None
-            if known is not None and self._is_free(known[0]) and self._has_slot(outbox, quotas):
-                number = known[0]
+            if letter and self._is_free(letter.number) and self._has_slot(outbox, quotas):
+                number = letter.number
             if number != self._in_hand:
                 execute(_CLAIM, (number, outbox, self._holder))
-            return None if number is None or known is None else known[2]
+            return letter.message if letter and number else None
 
     def _is_free(self, number: int) -> bool:
         """Whether no other sender is sending a message."""

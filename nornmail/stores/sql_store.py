@@ -37,13 +37,11 @@ from nornmail.outgoing import (
     Recipient,
     bounced,
     check_enqueue,
-    check_request,
     decided,
-    replaced,
-    still_applies,
 )
 from nornmail.stores import rows
 from nornmail.stores.entries import Entries
+from nornmail.stores.letters import Letters
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
@@ -100,6 +98,7 @@ class SqlStateStore(StateStore, ABC):
         self._within = _Transaction(self)
         """All that is executed within, or nothing: it is durable at the end."""
         self._entries = Entries(self._hold, self.for_update)
+        self._letters = Letters(self.for_update)
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
         self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
@@ -302,39 +301,22 @@ class SqlStateStore(StateStore, ABC):
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        with self._locked(), self._guard, self._within:
-            outbox = self._id(MailboxKey.of_outbox(message.outbox))
-            known = self._find(outbox, message.outbox, message.key)
-            if known is not None:
-                return known[2]
+        mailbox, name, key = MailboxKey.of_outbox(message.outbox), message.outbox, message.key
+        with self._locked(), self._guard, self._within as execute:
+            if (letter := self._letters.find(execute, self._id(mailbox), name, key)) is not None:
+                return letter.message
             check_enqueue(message)
-            outbox = self._known_id(MailboxKey.of_outbox(message.outbox))
-            number = self._insert(outbox, message)
+            outbox = self._known_id(mailbox)
+            number = self._letters.insert(execute, outbox, message)
             if number is None:  # another process was faster
-                known = self._find(outbox, message.outbox, message.key)
-                return message if known is None else known[2]
+                letter = self._letters.find(execute, outbox, name, key)
+                return message if letter is None else letter.message
             self._keep_bytes(number, raw)
             return message
 
     def _keep_bytes(self, number: int, raw: bytes) -> None:
-        """Keep the bytes of a message, by the id of its row."""
+        """Keep the bytes of a message, by the number of its row."""
         self._connection.execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
-
-    def _insert(self, outbox: int, message: QueuedMessage) -> int | None:
-        """Make the rows of a message, without its bytes.
-
-        Returns:
-            The id of the message's own row, ``None`` where its key is known.
-        """
-        execute = self._connection.execute
-        if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
-            return None
-        place = (outbox, write_text(message.key))
-        (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
-        for recipient in message.recipients:
-            address = rows.write_address(recipient)
-            execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
-        return int(number)
 
     def claim_message(
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
@@ -344,34 +326,26 @@ class SqlStateStore(StateStore, ABC):
             return None if key is None else self.queued_message(lease.mailbox.account, key)
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
-        with self._locked(), self._guard, self._within:
+        name = lease.mailbox.account
+        with self._locked(), self._guard, self._within as execute:
             outbox = self._check_lease(lease)
             for message in messages:
-                self._replace(outbox, lease.mailbox.account, message)
-
-    def _replace(self, outbox: int, name: str, message: QueuedMessage) -> None:
-        known = self._find(outbox, name, message.key)
-        if known is None or message.outbox != name:
-            raise IllegalTransition(f"there is no message {message.key} in the outbox {name}")
-        number, request, before = known
-        self._check_claim(number, message.key)
-        after = replaced(before, message)
-        execute = self._connection.execute
-        execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), number))
-        if not after.keeps_bytes():
-            execute(rows.DELETE_BYTES, (number,))
-        if request is not None and not still_applies(request, before, after):
-            execute(rows.UPDATE_REQUEST, (None, number))
+                letter = self._letters.find(execute, outbox, name, message.key)
+                if letter is None or message.outbox != name:
+                    raise IllegalTransition(
+                        f"there is no message {message.key} in the outbox {name}"
+                    )
+                self._check_claim(letter.number, message.key)
+                self._letters.replace(execute, letter, message)
 
     def _check_claim(self, number: int, key: str) -> None:
         """Refuse a message that another sender is sending; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         with self._locked(), self._guard, self._within as execute:
-            known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
-            check_request(None if known is None else known[2], request)
-            if known is not None and known[1] is not request:
-                execute(rows.UPDATE_REQUEST, (request.value, known[0]))
+            number = self._id(MailboxKey.of_outbox(outbox))
+            letter = self._letters.find(execute, number, outbox, key)
+            self._letters.request(execute, letter, request)
 
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
         return self._amend(outbox, key, lambda message: decided(message, decision))
@@ -387,35 +361,18 @@ class SqlStateStore(StateStore, ABC):
     ) -> bool:
         """Change a message without the lease; return whether there was anything to change."""
         with self._locked(), self._guard, self._within as execute:
-            known = self._find(self._id(MailboxKey.of_outbox(outbox)), outbox, key)
-            after = amended(None if known is None else known[2])
-            if known is None or after is None:
+            number = self._id(MailboxKey.of_outbox(outbox))
+            letter = self._letters.find(execute, number, outbox, key)
+            after = amended(None if letter is None else letter.message)
+            if letter is None or after is None:
                 return False
-            execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), known[0]))
+            self._letters.update(execute, letter.number, after)
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
         with self._locked(), self._guard, self._within as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
-            forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (number, before, limit)).fetchall()
-            for message, queued_at, recipients in forgotten:
-                for address in rows.read_addresses(recipients):
-                    execute(rows.DELETE_RECIPIENT, (number, address, queued_at, message))
-                execute(rows.DELETE_BYTES, (message,))
-                execute(rows.DELETE_MESSAGE, (message,))
-            return len(forgotten)
-
-    def _find(
-        self, outbox: int | None, name: str, key: str
-    ) -> tuple[int, OperatorRequest | None, QueuedMessage] | None:
-        """The row of a message, the request for it, and the message."""
-        arguments = (outbox, write_text(key))
-        query = rows.SELECT_MESSAGE + self.for_update
-        selected = self._connection.execute(query, arguments).fetchone()
-        if selected is None:
-            return None
-        number, request, *rest = selected
-        return number, rows.read_request(request), rows.read_message(name, tuple(rest))
+            return self._letters.forget(execute, number, before, limit)
 
     # The outbox: reading
 
