@@ -6,7 +6,7 @@ import sys
 def run() -> int:
     """Run the command line; return the exit status.
 
-    Its imports take a moment, in which Ctrl-C is no traceback either.
+    Its imports take a moment, in which Ctrl-C shows no traceback either.
     """
     try:
         from nornmail.cli import main

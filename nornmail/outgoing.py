@@ -352,7 +352,7 @@ def replaced(before: QueuedMessage, after: QueuedMessage) -> QueuedMessage:
 
 
 def bounced(message: QueuedMessage, report: Recipient) -> QueuedMessage | None:
-    """The message with a delivery report for one recipient; ``None`` if it is no news.
+    """The message with a delivery report for one recipient; ``None`` if it is not news.
 
     Only what was sent can bounce: a recipient that is pending or refused stays so.
     """

@@ -15,7 +15,7 @@ from nornmail.cli.output import is_terminal, printable, terminal_width
 NAME_WIDTH = 17
 """Characters of the longest check's name."""
 PATIENCE = 1.0
-"""Seconds until a person is told that a check takes long."""
+"""Seconds until a person is notified that a check takes long."""
 WAITING = "        waiting for the server ..."
 
 

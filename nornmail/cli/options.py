@@ -47,7 +47,7 @@ Commands = Any
 """The type that ``add_subparsers`` returns; argparse has no public name for it."""
 
 FUNCTION = re.compile(r"[\w.]{2,}:\w+", re.ASCII)
-"""``module:function``, in the place of a store's path: see :func:`nornmail.open_store`."""
+"""``module:function``, instead of a store's path: see :func:`nornmail.open_store`."""
 
 log = logging.getLogger("nornmail.cli")
 

@@ -144,7 +144,7 @@ def read_attachments(
         sources: one or several, see :data:`AttachmentSource`; a text is a path.
 
     Raises:
-        ComposeError: a file cannot be read, is no regular file, or is too large; or a source is of
+        ComposeError: a file cannot be read, is not a regular file, or is too large; or a source is of
             another type.
     """
     if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(
@@ -189,7 +189,7 @@ def _read_file(path: Path) -> OutgoingAttachment:
     """The attachment of a regular file: a device or a pipe may never end.
 
     Raises:
-        OSError, ValueError: it cannot be read, is no regular file, or is too large.
+        OSError, ValueError: it cannot be read, is not a regular file, or is too large.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):

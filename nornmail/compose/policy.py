@@ -165,7 +165,7 @@ class SendingPolicy:
 
     Attributes:
         answer_limits: of answers to a correspondent; ``None`` for the defaults.
-        max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
+        max_reply_age: mail received longer ago is not answered; ``None`` means no limit.
         allowed: recipients; ``None`` allows all.
     """
 
@@ -214,7 +214,7 @@ def refusal_reasons(
         limits: on those; ``None`` is the default.
         now: with a time zone.
         max_age: how long ago it may have been received (``received_at``, else the Date field);
-            ``None`` is no limit.
+            ``None`` means no limit.
         allow: names of refusals to ignore.
         to_author: the answer goes to From, whatever Reply-To says.
         forwarded_to: the message is not answered but forwarded to these: a loop may lead through

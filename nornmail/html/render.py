@@ -536,7 +536,7 @@ def _first_number(element: Element) -> int:
 
 
 def _is_indentation(element: Element) -> bool:
-    """Mail programs indent with quotes that have no border: these are no quotes."""
+    """Mail programs indent with quotes that have no border: these are not quotes."""
     style = "".join(element.get("style").lower().split())
     return ("border:none" in style or "border:0" in style or "border-left:none" in style) and not (
         element.get("type") or "quote" in element.get("class").lower() or element.get("cite")

@@ -142,7 +142,7 @@ class Mailer:
         receive_only: every attempt to send raises :class:`~nornmail.errors.SendingDisabled`.
         send_limits: how many messages go out per minute and hour; those above wait.
         answer_limits: how many replies a correspondent, and a thread, gets per hour and day.
-        max_reply_age: mail received longer ago is not answered; ``None`` is no limit.
+        max_reply_age: mail received longer ago is not answered; ``None`` means no limit.
         allowed_recipients: addresses, and domains as ``@example.com``, that mail may go to, and
             ``"correspondents"`` for whoever wrote with a verified sender, as long as the store
             keeps the entry of the message, or is in the thread;

@@ -254,7 +254,7 @@ def ask_before_send(
         return Rejected("")
     if inspect.iscoroutine(answer):
         answer.close()
-    # Not False: a forgotten return is no refusal. Not True either.
+    # Not False: a forgotten return is not a refusal. Not True either.
     reason = f"before_send returned {type(answer).__name__}; it must return True or False"
     log.error("%s", reason)
     return Deferred(reason)

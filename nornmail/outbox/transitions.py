@@ -82,7 +82,7 @@ class SendLimits:
     """Limits on how many messages go out; those above them wait.
 
     Attributes:
-        per_minute: within any 60 seconds; ``None`` is no limit.
+        per_minute: within any 60 seconds; ``None`` means no limit.
         per_hour: within any 3,600 seconds; the same.
 
     Raises:
@@ -245,7 +245,7 @@ def after(
         case Interrupted(reason):
             return _move(_in_doubt(message), QueueState.UNKNOWN, reason, now)
         case Postponed(reason, seconds):
-            # NaN compares false: a wait that is no number would never be due.
+            # NaN compares false: a wait that is not a number would never be due.
             seconds = min(seconds, LONGEST_DEFER) if seconds > SHORTEST_DEFER else SHORTEST_DEFER
             return _move(message, QueueState.QUEUED, reason, now, due_at=now + seconds)
         case Deferred(reason, delay):

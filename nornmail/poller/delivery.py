@@ -666,7 +666,7 @@ class Delivery:
         due_at = 0.0
         if outcome.state is State.WAITING:
             delay = outcome.delay if outcome.delay is not None else 0.0
-            # What is not a number is no time to wait: it would never be due.
+            # What is not a number cannot be waited for: it would never be due.
             due_at = now + (min(delay, self.retry.longest) if delay > 0 else 0.0)
         return entry._replace(
             state=outcome.state,

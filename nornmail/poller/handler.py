@@ -112,7 +112,7 @@ def raised(error: BaseException) -> Outcome:
         return Outcome(State.PASSED_OVER, str(error) or FILTERED, counts=False, works=None)
     if isinstance(error, Reject | ReplyRefused | RecipientNotAllowed):
         # What must not be answered now must not be later. It shows nothing wrong with the handler:
-        # five newsletters in a row are no outage.
+        # five newsletters in a row are not an outage.
         return Outcome(State.DEAD, str(error) or "rejected by the handler", works=True)
     if isinstance(error, Defer):
         return Outcome(State.WAITING, str(error), delay=error.seconds, counts=False, works=True)

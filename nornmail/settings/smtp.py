@@ -70,7 +70,7 @@ class SmtpSettings(ServerSettings):
             whole domain of each recipient [OUTBOUND_DOMAIN_ALLOWLIST].
         domain_blocklist: the same for domains that get nothing; it wins
             [OUTBOUND_DOMAIN_BLOCKLIST].
-        per_minute: messages that go out within any minute; 0 is no limit; not set, that of
+        per_minute: messages that go out within any minute; 0 means no limit; not set, that of
             :class:`~nornmail.outbox.transitions.SendLimits` [GLOBAL_SEND_RATE_LIMIT_PER_MINUTE].
         per_hour: the same for an hour [GLOBAL_SEND_RATE_LIMIT_PER_HOUR].
         retention: days for which the store keeps sent messages, 30 at least; 0 keeps them for ever

@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> int:
     """Run the command line; return the exit status.
 
-    Its imports take a moment, in which Ctrl-C is no traceback either.
+    Its imports take a moment, in which Ctrl-C shows no traceback either.
     """
     try:
         return main()

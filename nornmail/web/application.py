@@ -57,7 +57,7 @@ def is_well(status: Status) -> bool:
 def health_of_all(accounts: Accounts, *, details: bool) -> Response:
     """The response to ``GET /healthz`` for a group: 503 when no account of several works.
 
-    One account with a wrong password is no reason to restart a service that serves a hundred.
+    One account with a wrong password is not a reason to restart a service that serves a hundred.
 
     Args:
         accounts: of the group.

@@ -120,7 +120,7 @@ def _delimiter(lines: Sequence[str], low: int, end: int, sender: str) -> int:
 
 
 def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
-    """Whether these are short lines that are no sentences, with an address below a mere rule."""
+    """Whether these are short lines that are not sentences, with an address below a mere rule."""
     if len(tail) > _MOST_LINES or any(is_rule(line) or _FOOTNOTE.match(line) for line in tail):
         return False
     lower = [plain(line[:MAX_MARK_CHARS]) for line in tail]
