@@ -29,6 +29,19 @@ def add(parser: Parser) -> None:
         "document (RFC 8414)",
     )
     parser.add_argument("--account", help="the address of the mailbox (IMAP_USERNAME)")
+    _add_program(parser)
+    _add_flow(parser)
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        help=f"the token file (NORNMAIL_OAUTH_FILE; default: {TOKEN_FILE})",
+    )
+    add_environment(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_program(parser: Parser) -> None:
+    """Add the options of the program that is registered at the provider."""
     parser.add_argument("--client-id", required=True, help="of the program that you registered")
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument(
@@ -44,6 +57,10 @@ def add(parser: Parser) -> None:
         "--tenant", default="common", help="at Microsoft: the tenant, or consumers for Outlook.com"
     )
     parser.add_argument("--scopes", default="", help="instead of the provider's, in one argument")
+
+
+def _add_flow(parser: Parser) -> None:
+    """Add the options of the flow: the way in which a person consents."""
     flow = parser.add_mutually_exclusive_group()
     flow.add_argument(
         "--device", action="store_true", help="show a code to enter on another machine"
@@ -58,13 +75,6 @@ def add(parser: Parser) -> None:
         action="store_true",
         help="log in as the program itself, without a person: for the mailboxes of a tenant",
     )
-    parser.add_argument(
-        "--file",
-        metavar="PATH",
-        help=f"the token file (NORNMAIL_OAUTH_FILE; default: {TOKEN_FILE})",
-    )
-    add_environment(parser)
-    parser.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:

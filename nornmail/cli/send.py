@@ -95,21 +95,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     set_up_logging(chosen.log_level)
     settings = Settings(chosen)
-    if not (chosen.to or chosen.cc or chosen.bcc):
-        raise ConfigurationError("--to", None, "name a recipient: --to, --cc or --bcc")
-    if not chosen.timeout > 0:
-        raise ConfigurationError("--timeout", chosen.timeout, "must be above 0 seconds")
-    message: dict[str, Any] = {
-        "to": chosen.to,
-        "subject": chosen.subject,
-        "text": _text(chosen),
-        "html": None if chosen.html is None else _read(chosen.html, "--html"),
-        "cc": chosen.cc,
-        "bcc": chosen.bcc,
-        "reply_to": chosen.reply_to,
-        "attachments": chosen.attach,
-        "key": chosen.key,
-    }
+    message = _message(chosen)
     sender = {} if chosen.sender is None else {"sender": chosen.sender}
     if chosen.dry_run:
         result = settings.mailer(None, dry_run=True, **sender).send(**message)
@@ -131,13 +117,29 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         _print(result, why, as_json=chosen.json)
     if not chosen.subject and earlier is None:
-        print(
-            "nornmail: it was sent without a subject; --subject TEXT sets one",
-            file=sys.stderr,
-        )
+        print("nornmail: it was sent without a subject; --subject TEXT sets one", file=sys.stderr)
     if result.state == "queued" and not chosen.json:
         print(_next_try(settings.state, mailer.outbox, due_at))
     return exit_status(result)
+
+
+def _message(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of :meth:`~nornmail.outbox.mailer.Mailer.send`."""
+    if not (chosen.to or chosen.cc or chosen.bcc):
+        raise ConfigurationError("--to", None, "name a recipient: --to, --cc or --bcc")
+    if not chosen.timeout > 0:
+        raise ConfigurationError("--timeout", chosen.timeout, "must be above 0 seconds")
+    return {
+        "to": chosen.to,
+        "subject": chosen.subject,
+        "text": _text(chosen),
+        "html": None if chosen.html is None else _read(chosen.html, "--html"),
+        "cc": chosen.cc,
+        "bcc": chosen.bcc,
+        "reply_to": chosen.reply_to,
+        "attachments": chosen.attach,
+        "key": chosen.key,
+    }
 
 
 def _sent_earlier(outbox: Outbox, account: str, key: str | None) -> OutboxMessage | None:

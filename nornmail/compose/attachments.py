@@ -144,7 +144,7 @@ def read_attachments(
         sources: one or several, see :data:`AttachmentSource`; a text is a path.
 
     Raises:
-        ComposeError: a file cannot be read, is not a regular file, or is too large; or a source is of
+        ComposeError: a file cannot be read, is not regular, or too large; or a source is of
             another type.
     """
     if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(

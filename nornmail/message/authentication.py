@@ -172,7 +172,7 @@ def _extend(word: _Word, piece: re.Match[str]) -> None:
 
 
 def _pairs(words: list[_Word]) -> list[tuple[str, str]] | None:
-    """``key=value`` for each, blanks allowed around the equals sign; ``None`` if one is not a pair."""
+    """``key=value`` for each, with blanks around the equals sign; ``None`` if one is not a pair."""
     pairs: list[tuple[str, str]] = []
     at = 0
     while at < len(words):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nornmail.clock import Deadline, SystemClock
 from nornmail.errors import ConnectionLost, ProtocolError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +88,15 @@ def exchange(
         sock.settimeout(seconds)
         if request.scheme == "https":
             context = ssl.create_default_context()
-            tls = context.wrap_socket(
+            connection.sock = tls = context.wrap_socket(
                 sock, server_hostname=request.host, do_handshake_on_connect=False
             )
-            connection.sock = tls
             abort.attach(tls)
             tls.do_handshake()
-        method = "GET" if request.body is None else "POST"
-        connection.request(method, request.path, request.body, dict(request.headers))
-        with connection.getresponse() as response:
-            octets = response.read(most)
+        answer = _ask(connection, request, most)
         if abort.aborted:  # an answer that the alarm cut off looks like one that ended
             raise TimeoutError(f"no whole answer within {seconds:g} s")
-        return Answer(response.status, response.headers.get("Retry-After", ""), octets)
+        return answer
     except http.client.HTTPException as error:
         what = f"{request.host} does not answer in HTTP ({type(error).__name__})"
         raise ProtocolError(what) from None
@@ -108,3 +108,11 @@ def exchange(
         alarm.cancel()
         abort.detach()
         connection.close()
+
+
+def _ask(connection: HTTPConnection, request: HttpRequest, most: int) -> Answer:
+    method = "GET" if request.body is None else "POST"
+    connection.request(method, request.path, request.body, dict(request.headers))
+    with connection.getresponse() as response:
+        octets = response.read(most)
+    return Answer(response.status, response.headers.get("Retry-After", ""), octets)

@@ -35,9 +35,8 @@ def parser() -> argparse.ArgumentParser:
             default=port,
             help=f"the port of {name.upper()}; 0 is a free one (default: {port})",
         )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
-    )
+    host = "the address to listen on (default: 127.0.0.1)"
+    parser.add_argument("--host", default="127.0.0.1", help=host)
     parser.add_argument(
         "--allow-host",
         metavar="NAME",
@@ -54,9 +53,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="an account; repeat it for several",
     )
-    parser.add_argument(
-        "--like", metavar="VENDOR", choices=sorted(VENDORS), help=f"{', '.join(sorted(VENDORS))}"
-    )
+    vendors = sorted(VENDORS)
+    parser.add_argument("--like", metavar="VENDOR", choices=vendors, help=", ".join(vendors))
     tls = parser.add_mutually_exclusive_group()
     tls.add_argument("--tls", action="store_true", help="IMAP and SMTP in TLS from the first octet")
     tls.add_argument("--starttls", action="store_true", help="IMAP and SMTP offer STARTTLS")
