@@ -18,6 +18,7 @@ from nornmail.imap.connection import Connection
 from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.poller import fetch
+from nornmail.poller.actions import LOOKED_FOR
 from nornmail.poller.poller import Poller, PollResult
 from nornmail.settings.imap import ImapSettings
 from nornmail.stores import json_store
@@ -145,10 +146,11 @@ def _connector(clock: Clock, instants: Instants) -> Any:
 
 
 class Person:
-    """Who has mended the handler, and asks for what died of it."""
+    """Who has mended the handler, asks for what died of it, and has the time to wait for moves."""
 
     def __init__(self, order: Order, store: WatchedStore) -> None:
         self._awaited = order.action == "dead"
+        self._moves = "move_to" in scenario.ACTIONS[order.action]
         self._mended = Path(order.directory) / "mended"
         self._store = store
 
@@ -165,12 +167,18 @@ class Person:
             self._store.request_retry(scenario.MAILBOX, entry.key)
         return bool(wanted)
 
+    def waits_for_moves(self) -> bool:
+        """Whether a message is still looked for, since its move was cut off."""
+        return self._moves and bool(self._store.entries(scenario.MAILBOX, {State.HANDLED}))
+
 
 def _work(order: Order, poller: Poller, clock: FakeClock, person: Person) -> None:
     for polls in range(1, MOST_POLLS + 1):
         result = insist(order, lambda: _poll(poller))
         if polls >= LEAST_POLLS and not result.waiting and not insist(order, person.asks):
-            return
+            if not insist(order, person.waits_for_moves):
+                return
+            clock.advance(LOOKED_FOR)
         clock.advance(scenario.BETWEEN_POLLS)
     raise AssertionError(f"messages wait after {MOST_POLLS} polls")
 
