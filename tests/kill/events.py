@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from nornmail.clock import Clock
@@ -44,6 +44,9 @@ class Event:
         return f"{self.when} {self.text}"
 
 
+NAMES = [field.name for field in fields(Event)]
+
+
 class Trace:
     """A file of events. What was noted outlives a SIGKILL: the kernel has it."""
 
@@ -52,7 +55,8 @@ class Trace:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
 
     def note(self, event: Event) -> None:
-        line = json.dumps(asdict(event) | {"wall": self._clock.wall()})
+        values = {name: getattr(event, name) for name in NAMES} | {"wall": self._clock.wall()}
+        line = json.dumps(values)
         os.write(self._fd, line.encode("ascii") + b"\n")
 
     def close(self) -> None:
