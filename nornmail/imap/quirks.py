@@ -51,8 +51,8 @@ def sends_id(capabilities: Collection[str], host: str) -> bool:
 
     Without it Coremail refuses every SELECT with ``NO SELECT Unsafe Login``.
     """
-    demanded = COREMAIL_CAPABILITY in capabilities or provider_of(host).demands_id
-    return "ID" in capabilities or demanded
+    advertised = not {"ID", COREMAIL_CAPABILITY}.isdisjoint(capabilities)
+    return advertised or provider_of(host).demands_id
 
 
 # Placeholders: messages that a server makes up instead of one that it cannot return. They are
