@@ -407,7 +407,7 @@ class QueueRunner:
         state = _STATES.get(type(error), MailerState.BACKOFF)
         level = logging.ERROR if state is MailerState.AUTH_FAILED else logging.WARNING
         if self.retries:
-            log.log(level, "SMTP: %s; next attempt in %.1f s", error, seconds)
+            log.log(level, "SMTP: %s; next attempt in %g s", error, round(seconds, 1))
         else:
             log.log(level, "SMTP: %s", error)
         self.status.set(state, str(error))

@@ -649,9 +649,12 @@ class Delivery:
         if handling is None:
             raise HandlerError("after() is for the handler that has the message, while it has it")
         if move_to is not None and (
-            not move_to or same_mailbox(move_to, self.ledger.mailbox.mailbox)
+            not move_to
+            or not {"\0", "\r", "\n"}.isdisjoint(move_to)
+            or same_mailbox(move_to, self.ledger.mailbox.mailbox)
         ):
-            raise ConfigurationError("move_to", move_to, "must be another mailbox")
+            allowed = "must be the name of another mailbox, without line ends and NUL"
+            raise ConfigurationError("move_to", move_to, allowed)
         for flag in flags:
             if not re.fullmatch(_FLAG, flag) or flag.lower() in _NOT_TO_BE_SET:
                 accepted = r"must be a flag such as \Flagged, or a keyword such as Later"

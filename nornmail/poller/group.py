@@ -131,7 +131,13 @@ class _EqualErrors:
                 return
             self._first_at[kind], more = now, self._more.pop(kind, 0)
         text = f" (and {more} more like it in the last minute)" if more else ""
-        log.log(level, "%s: %s; tried again in %.1f s%s", member.key, error, seconds, text)
+        log.log(level, "%s: %s; tried again in %g s%s", member.key, error, round(seconds, 1), text)
+
+
+def _check_settings(imap: object) -> None:
+    if not isinstance(imap, ImapSettings):
+        allowed = "must be ImapSettings(host=..., ...): the group makes the poller itself"
+        raise ConfigurationError("imap", type(imap).__name__, allowed)
 
 
 class PollerGroup:
@@ -226,6 +232,7 @@ class PollerGroup:
         return member.poller
 
     def _made(self, imap: ImapSettings, options: dict[str, Any]) -> _Member:
+        _check_settings(imap)
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)

@@ -295,7 +295,7 @@ class Loop:
 
 
 def _log_error(level: int, error: NornmailError, seconds: float) -> None:
-    log.log(level, "%s; tried again in %.1f s", error, seconds)
+    log.log(level, "%s; tried again in %g s", error, round(seconds, 1))
 
 
 _NEEDS_A_PERSON = frozenset(

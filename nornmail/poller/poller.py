@@ -424,8 +424,8 @@ class Poller:
 
         Args:
             stop_on: signals that call :meth:`stop`, as ``{signal.SIGINT, signal.SIGTERM}``: the
-                current message is finished. A second one raises KeyboardInterrupt at once. Their
-                handlers are put back at the end. Only in the main thread.
+                current message is finished. A second one interrupts it at once, as Ctrl-C does: it
+                waits. Their handlers are put back at the end. Only in the main thread.
 
         Raises:
             DecisionRequired: at a first run that needs a decision.

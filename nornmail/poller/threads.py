@@ -207,19 +207,18 @@ ALREADY_RUNNING = "the poller is running already"
 
 @contextmanager
 def stopped_by(signals: Collection[int], stop: Callable[[], object]) -> Iterator[None]:
-    """A block that the first of these signals stops, and the second one interrupts.
+    """A block that the first of these signals stops, and the second one interrupts and ends.
 
     Raises:
         NornmailError: this is not the main thread, where Python runs signal handlers.
-        KeyboardInterrupt: a second signal came.
     """
-    stopping = False
+    signalled = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
+        nonlocal signalled
+        signalled += 1
+        if signalled > 1:
             signal.default_int_handler(number, frame)
-        stopping = True
         stop()
 
     if signals and threading.current_thread() is not threading.main_thread():
@@ -227,6 +226,10 @@ def stopped_by(signals: Collection[int], stop: Callable[[], object]) -> Iterator
     before = {number: signal.signal(number, handle) for number in signals}
     try:
         yield
+    except KeyboardInterrupt:
+        if signalled < 2:
+            raise
+        log.warning("interrupted by a second signal")
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -223,7 +223,15 @@ class ServerSettings:
             ConfigurationError: a variable is missing or wrong.
         """
         make: Callable[..., Self] = cls
-        return make(**read_settings(cls, environ))
+        values = read_settings(cls, environ)
+        try:
+            return make(**values)
+        except ConfigurationError as error:
+            source = os.environ if environ is None else environ
+            text = source.get(error.variable, "").strip()
+            if isinstance(error.value, bool) and text:  # as it was written
+                raise ConfigurationError(error.variable, text, error.allowed) from error
+            raise
 
 
 def read_settings(cls: Any, environ: Any) -> dict[str, Any]:

@@ -257,14 +257,14 @@ def _check_pairs(settings: ImapSettings) -> None:
     if settings.delete_after_fetch and not settings.mark_as_read:
         raise ConfigurationError(
             "IMAP_DELETE_AFTER_FETCH",
-            "true",
+            True,
             "needs IMAP_MARK_AS_READ=true (it is false): a message that must not be marked "
             "as read must not be deleted either",
         )
     if settings.starttls and settings.use_ssl:
         raise ConfigurationError(
             "IMAP_STARTTLS",
-            "true",
+            True,
             "upgrades a plain port, so it needs IMAP_USE_SSL=false (it is true)",
         )
     if settings.move_to is None:

@@ -72,7 +72,7 @@ class Accounts:
         return synced(self._named(request).sync)
 
     def _named(self, request: Request) -> Poller:
-        return self.poller(request.path_params[0], request.query.get("mailbox"))
+        return self.poller(request.path_params[0], request.query.get("mailbox") or None)
 
 
 def synced(sync: Callable[[], int]) -> Response:

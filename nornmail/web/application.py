@@ -171,12 +171,12 @@ def _pattern(path: str) -> str:
 
 
 def _strict(resource: Resource, operation: Operation) -> Resource:
-    """A resource that takes no other fields of a body than those that are described."""
-    if not operation.body:
-        return resource
+    """A resource that takes no other fields and parameters than those that are described."""
+    fields = SCHEMAS[operation.body] if operation.body else None
+    query = (*operation.query, *(("limit", "offset") if operation.is_list else ()))
 
     def checked(request: Request) -> Response:
-        request.check_fields(SCHEMAS[operation.body])
+        request.check_names(request.data if fields is None else fields, query)
         return resource(request)
 
     return checked

@@ -146,15 +146,24 @@ class Request:
             )
         return value.strip()
 
-    def check_fields(self, known: Collection[str]) -> None:
-        """Refuse a field of the body that there is not: what it says would be lost silently.
+    def check_names(self, fields: Collection[str], query: Collection[str]) -> None:
+        """Refuse names that there are not: what they say would be lost silently.
+
+        Args:
+            fields: those of the body.
+            query: the parameters.
 
         Raises:
-            HTTPError: there is such a field.
+            HTTPError: there is another one.
         """
-        if unknown_fields := sorted(self.data.keys() - known):
-            detail = f"there is no field {unknown_fields[0][:50]!r}; they are {', '.join(known)}"
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+        for kind, names, known in (
+            ("field", self.data, fields),
+            ("parameter", self.query, query),
+        ):
+            if unknown_names := sorted(names.keys() - known):
+                are = f"they are {', '.join(known)}" if known else "there are none"
+                detail = f"there is no {kind} {unknown_names[0][:50]!r}; {are}"
+                raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 def read_request(
@@ -189,7 +198,7 @@ def read_request(
 
 def _read_query(text: str) -> dict[str, str]:
     try:
-        return dict(parse_qsl(text, max_num_fields=MOST_FIELDS))
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError as error:
         detail = f"the query has more than {MOST_FIELDS} fields"
         raise HTTPError(HTTPStatus.BAD_REQUEST, detail) from error

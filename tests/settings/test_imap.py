@@ -137,8 +137,8 @@ def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: 
             id="delete without mark as read names both",
         ),
         pytest.param(
-            {"IMAP_STARTTLS": "true"},
-            ["IMAP_STARTTLS", "IMAP_USE_SSL"],
+            {"IMAP_STARTTLS": "1"},
+            ["IMAP_STARTTLS is '1'", "IMAP_USE_SSL"],
             id="STARTTLS inside TLS names both",
         ),
         pytest.param(

@@ -89,6 +89,18 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=OPERATION_IDS)
+@pytest.mark.parametrize("query", ["stat=sent", "stat="])
+def test_a_parameter_that_there_is_not_is_refused(
+    desk: Desk, method: str, path: str, query: str
+) -> None:
+    refused = desk.ask(method, f"{path.replace('{id}', 'x')}?{query}")
+    assert refused.status == 422
+    known = OPERATIONS[method, path].query
+    assert "there is no parameter 'stat'; " in refused.detail
+    assert all(name in refused.detail for name in known)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=OPERATION_IDS)
 def test_every_operation_answers_as_it_is_described(desk: Desk, method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     ids = {"inboxes": desk.inbox["id"], "accounts": desk.poller.mailbox.account}

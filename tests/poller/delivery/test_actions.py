@@ -319,10 +319,11 @@ def test_a_request_that_is_refused_holds_up_no_other_mail(world: World) -> None:
     [
         ({"move_to": "inbox"}, "move_to"),
         ({"move_to": ""}, "move_to"),
+        ({"move_to": "x\r\ny"}, "move_to"),
         ({"flags": ["\\Deleted"]}, "flags"),
         ({"flags": ["two words"]}, "flags"),
     ],
-    ids=["the same mailbox", "no mailbox", "a deletion", "no flag"],
+    ids=["the same mailbox", "no mailbox", "two lines", "a deletion", "no flag"],
 )
 def test_what_cannot_be_done_is_refused_in_the_handler(
     world: World, asked: dict[str, Any], says: str

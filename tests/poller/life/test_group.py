@@ -121,7 +121,7 @@ def test_a_mailbox_is_added_replaced_and_removed_while_it_runs(post: Post) -> No
         post.until(1)
         with pytest.raises(ConfigurationError, match="whole number"):
             many.replace(post.settings(first), workers=0)
-        many.add(post.settings(second))
+        poller = many.add(post.settings(second))
         post.deliver(second, "two")
         post.until(2)
         many.remove(post.settings(second).account)
@@ -129,6 +129,8 @@ def test_a_mailbox_is_added_replaced_and_removed_while_it_runs(post: Post) -> No
         post.deliver(first, "four")
         post.until(3)
         assert [key.account for key in many] == [account]
+        with pytest.raises(ConfigurationError, match=r"Poller.*must be ImapSettings"):
+            many.add(poller)  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="not in the group"):
             many.remove(post.settings(second).account)
         with pytest.raises(ConfigurationError, match="in the group already"):

@@ -78,10 +78,15 @@ def test_a_second_signal_interrupts_the_message(life: Life) -> None:
         life.note(message)
 
     life.deliver("one")
-    with pytest.raises(KeyboardInterrupt):
-        life.poller(handler).run_forever(stop_on=SIGNALS)
+    life.poller(handler).run_forever(stop_on=SIGNALS)
     assert life.subjects == []
     assert [entry.state for entry in life.entries()] == [State.WAITING]
+
+
+def test_an_interrupt_that_is_no_signal_stays_one(life: Life) -> None:
+    life.deliver("one")
+    with pytest.raises(KeyboardInterrupt):
+        life.poller(interrupt).run_forever(stop_on=SIGNALS)
 
 
 def test_signals_are_for_the_main_thread(life: Life) -> None:
