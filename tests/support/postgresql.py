@@ -26,7 +26,13 @@ START_SECONDS = 20.0
 
 
 class PostgreSQL:
-    """A server. It listens on no port."""
+    """A server. It listens on no port.
+
+    Attributes:
+        starts: how often it was started.
+    """
+
+    starts = 0
 
     def __init__(self, programs: Path, directory: Path) -> None:
         self.directory = directory
@@ -46,6 +52,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        self.starts += 1
         options = f"-k {self.directory} -c listen_addresses='' -c fsync=off"
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")
@@ -142,9 +149,21 @@ def schema_name(directory: Path) -> str:
 def schema_of(directory: Path) -> str:
     """The schema for the tests in a directory, which is made where it is missing."""
     name = schema_name(directory)
-    with connect("public") as connection:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+    _administer(f"CREATE SCHEMA IF NOT EXISTS {name}")
     return name
+
+
+def _administer(*statements: str) -> None:
+    """Execute statements on a connection that this thread keeps: a new one costs a process."""
+    if getattr(_kept, "of", None) != (of := (os.getpid(), server().starts)):
+        _kept.connection, _kept.of = connect("public"), of
+        _kept.connection.autocommit = True
+        atexit.register(_kept.connection.close)
+    for statement in statements:
+        _kept.connection.execute(statement)
+
+
+_kept = threading.local()
 
 
 def is_here() -> bool:
@@ -165,16 +184,16 @@ def size_of(directory: Path) -> int:
 
 def drop(directory: Path) -> None:
     """Remove the schema that belongs to a directory."""
-    with connect("public") as connection:
-        connection.execute(f"DROP SCHEMA {schema_name(directory)} CASCADE")
+    _administer(f"DROP SCHEMA {schema_name(directory)} CASCADE")
 
 
 def let_leases_expire(directory: Path) -> None:
     """Have the time of all leases in the store of a directory be over."""
-    with connect(schema_name(directory)) as connection:
-        (table,) = connection.execute("SELECT to_regclass('nornmail_lease')").fetchone()
-        if table is not None:
-            connection.execute("UPDATE nornmail_lease SET expires_at = '-infinity'")
+    _administer(
+        f"SET search_path = {schema_name(directory)}",
+        "DO $$ BEGIN IF to_regclass('nornmail_lease') IS NOT NULL THEN "
+        "UPDATE nornmail_lease SET expires_at = '-infinity'; END IF; END $$",
+    )
 
 
 def open_postgres(
