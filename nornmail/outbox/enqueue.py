@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from nornmail import context
-from nornmail.clock import Clock, utc_datetime
+from nornmail.clock import utc_datetime
 from nornmail.compose.addresses import to_addresses
 from nornmail.compose.compose import Composed, Draft, compose
 from nornmail.compose.headers import address_list
@@ -25,10 +25,10 @@ from nornmail.errors import (
     SendingDisabled,
     SendUnknown,
 )
-from nornmail.events import Event, outbox_event
+from nornmail.events import outbox_event
 from nornmail.message.addresses import Address, comparable
 from nornmail.message.message import Message
-from nornmail.outbox.status import OutgoingMessage, SendResult, result_of
+from nornmail.outbox.status import OutboxContext, OutgoingMessage, SendResult, result_of
 from nornmail.outbox.transitions import CLOCK_SLACK, DAY, HOUR
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient
@@ -82,9 +82,7 @@ class Enqueuer:
     """Composes messages and puts them into an outbox, each once per key.
 
     Args:
-        store: of the messages; one in memory where ``keeps`` is false.
-        outbox: the account that sends them.
-        clock: for dates, and for the age of what is answered.
+        outbox: to put them into; its store is in memory where ``keeps`` is false.
         worker: sends them.
         keeps: they are queued. If not, they are sent at once.
         dry_run: nothing is stored or sent.
@@ -92,15 +90,12 @@ class Enqueuer:
         policy: what may be sent.
         approval: that messages need, or a function that says which one needs what.
         has_drafts: there is a mailbox of drafts.
-        emit: called with an event for each message that is held.
     """
 
     def __init__(
         self,
-        store: StateStore,
-        outbox: str,
+        outbox: OutboxContext,
         *,
-        clock: Clock,
         worker: Worker,
         keeps: bool,
         dry_run: bool,
@@ -108,15 +103,15 @@ class Enqueuer:
         policy: SendingPolicy,
         approval: Approval | Callable[[OutgoingMessage], Approval],
         has_drafts: bool,
-        emit: Callable[[Event], object],
     ) -> None:
         if approval is not None and not keeps:
             raise ConfigurationError("approval", approval, "needs a store, which keeps messages")
         if not callable(approval):
             _check_approval(approval, has_drafts)
-        self._store = store
-        self._outbox = outbox
-        self._clock = clock
+        self._store = outbox.store
+        self._outbox = outbox.outbox
+        self._clock = outbox.clock
+        self._emit = outbox.emit
         self._worker = worker
         self._keeps = keeps
         self._dry_run = dry_run
@@ -124,7 +119,6 @@ class Enqueuer:
         self._policy = policy
         self._approval = approval
         self._has_drafts = has_drafts
-        self._emit = emit
         self._process = os.getpid()
 
     def refuse_loops(

@@ -40,6 +40,7 @@ from nornmail.outbox.status import (
     STUCK,
     BeforeSend,
     MailerStatus,
+    OutboxContext,
     OutgoingMessage,
     SendResult,
     StatusTracker,
@@ -204,29 +205,22 @@ class Mailer:
             open_session or partial(Session.open, settings, clock=self._clock, abort=abort),
             self._clock,
         )
-        self._worker = Worker(
-            QueueRunner(
-                self._store,
-                self.outbox,
-                connection=connection,
-                clock=self._clock,
-                rng=rng or system_random(),
-                limits=send_limits or SendLimits.of(settings),
-                before_send=before_send,
-                sent=sent_mailbox,
-                emit=self._emit,
-                status=self._status,
-                retries=store is not None,
-                retention=retention,
-            ),
-            self._clock,
-            self._status,
-            [abort, *([copies] if isinstance(copies, Abort) else [])],
+        outbox = OutboxContext(
+            self._store, self.outbox, self._clock, rng or system_random(), self._emit, self._status
         )
+        runner = QueueRunner(
+            outbox,
+            connection,
+            limits=send_limits or SendLimits.of(settings),
+            before_send=before_send,
+            sent=sent_mailbox,
+            retries=store is not None,
+            retention=retention,
+        )
+        aborts = [abort, copies] if isinstance(copies, Abort) else [abort]
+        self._worker = Worker(runner, aborts)
         self._enqueuer = Enqueuer(
-            self._store,
-            self.outbox,
-            clock=self._clock,
+            outbox,
             worker=self._worker,
             keeps=store is not None,
             dry_run=dry_run,
@@ -236,7 +230,6 @@ class Mailer:
             ),
             approval=approval,
             has_drafts=isinstance(sent_mailbox, Drafts),
-            emit=self._emit,
         )
         if self._drains():
             registry.register(self._store, self._worker)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from nornmail.clock import Clock
 from nornmail.errors import (
     AuthenticationFailed,
     IllegalTransition,
@@ -24,15 +22,15 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
-from nornmail.events import Event, outbox_event
+from nornmail.events import outbox_event
 from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import transitions
 from nornmail.outbox.mailboxes import Drafts, SentMail, sync_draft, sync_sent_copy
 from nornmail.outbox.status import (
     BeforeSend,
     MailerState,
+    OutboxContext,
     OutgoingMessage,
-    StatusTracker,
     ask_before_send,
 )
 from nornmail.outbox.transitions import Deferred, Interrupted, Rejected, SendOutcome
@@ -41,7 +39,6 @@ from nornmail.retry import ServerBackoff
 from nornmail.settings.fields import SENT_DAYS
 from nornmail.smtp.session import CachedSession
 from nornmail.smtp.transaction import Submission
-from nornmail.stores.protocol import StateStore
 
 log = logging.getLogger("nornmail.outbox")
 
@@ -64,15 +61,11 @@ class QueueRunner:
     """Works on one outbox. One thread at a time.
 
     Args:
-        store: of the messages.
-        outbox: the account that sends them.
+        context: of the outbox.
         connection: to the server.
-        clock, rng: time and jitter.
         limits: how many messages go out.
         before_send: called before each attempt.
         sent: the mailbox of sent mail, and of drafts; ``None`` for none.
-        emit: called with an event for each durable change.
-        status: shows what is being done.
         retries: a message that could not be sent is tried again; false for a mailer without a
             store.
         retention: days after which sent and dropped messages are removed; 0 keeps all.
@@ -81,16 +74,11 @@ class QueueRunner:
         last_error: what kept the last attempt from reaching the server.
     """
 
-    store: StateStore
-    outbox: str
+    context: OutboxContext
     connection: CachedSession
-    clock: Clock
-    rng: random.Random
     limits: transitions.SendLimits
     before_send: BeforeSend | None
     sent: SentMail | None
-    emit: Callable[[Event], object]
-    status: StatusTracker
     retries: bool = True
     retention: float = 0.0
     last_error: NornmailError | None = field(default=None, init=False)
@@ -105,7 +93,7 @@ class QueueRunner:
     _pause_reason: NornmailError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._backoff = ServerBackoff(self.rng)
+        self._backoff = ServerBackoff(self.context.rng)
 
     def acquire(self, owner: str) -> None:
         """Take the lease on the outbox.
@@ -115,7 +103,9 @@ class QueueRunner:
             StoreError: the store cannot be used.
         """
         if self._lease is None:
-            self._lease = self.store.acquire(MailboxKey.of_outbox(self.outbox), owner)
+            self._lease = self.context.store.acquire(
+                MailboxKey.of_outbox(self.context.outbox), owner
+            )
 
     def release(self) -> None:
         """Close the connection and give back the lease. Harmless twice."""
@@ -126,7 +116,7 @@ class QueueRunner:
             self.connection.close()
         finally:
             if self._lease is not None:
-                self.store.release(self._lease)
+                self.context.store.release(self._lease)
             self._lease = self._unsettled = None
             self._has_claim = False
 
@@ -183,7 +173,7 @@ class QueueRunner:
         else:
             self._try(message)
         tried = self._message(key)
-        dropped = transitions.apply_request(tried, OperatorRequest.DROP, self.clock.wall())
+        dropped = transitions.apply_request(tried, OperatorRequest.DROP, self.context.clock.wall())
         if dropped is not None:
             self._commit(dropped)
         self._sync_sent_copies(lambda: False)
@@ -191,39 +181,39 @@ class QueueRunner:
 
     def _refuses_now(self) -> bool:
         """Whether an attempt would only annoy the server."""
-        now = self.clock.monotonic()
+        now = self.context.clock.monotonic()
         if isinstance(self._pause_reason, Throttled):
             return now < min(self._resume_at, self._paused_at + DIRECT_PAUSE)
         return now < self._resume_at and isinstance(self._pause_reason, AuthenticationFailed)
 
     def _message(self, key: str) -> QueuedMessage:
-        message = self.store.queued_message(self.outbox, key)
+        message = self.context.store.queued_message(self.context.outbox, key)
         if message is None:
-            raise LookupError(f"no message with the key {key} in the outbox {self.outbox}")
+            raise LookupError(f"no message with the key {key} in the outbox {self.context.outbox}")
         return message
 
     # Durable changes.
 
     def _held_lease(self) -> Lease:
         if self._lease is None:
-            raise LeaseLost(f"no lease on the outbox of {self.outbox} is held")
+            raise LeaseLost(f"no lease on the outbox of {self.context.outbox} is held")
         return self._lease
 
     def _claim(self, key: str, quotas: Sequence[Quota] = ()) -> QueuedMessage | None:
         """Take a message in hand, as it stands; ``None`` where that cannot be."""
         self._has_claim = True
-        message = self.store.claim_message(self._held_lease(), key, quotas)
+        message = self.context.store.claim_message(self._held_lease(), key, quotas)
         self._was_refused |= message is None
         return message
 
     def _end_claim(self) -> None:
         """Have no message in hand."""
         if self._has_claim:
-            self.store.claim_message(self._held_lease(), None)
+            self.context.store.claim_message(self._held_lease(), None)
             self._has_claim = False
 
     def _commit(self, message: QueuedMessage) -> None:
-        self.store.commit_messages(self._held_lease(), [message])
+        self.context.store.commit_messages(self._held_lease(), [message])
 
     def _settle(self, message: QueuedMessage) -> None:
         """Make the outcome of an attempt durable, and emit its event.
@@ -237,14 +227,16 @@ class QueueRunner:
         if message.state is QueueState.QUEUED and not self.retries:
             # Its caller gets an exception, and it is dropped: it does not wait.
             failed = Rejected(message.reason)
-            message = transitions.after(message, failed, self.clock.wall(), self.rng)
+            message = transitions.after(
+                message, failed, self.context.clock.wall(), self.context.rng
+            )
         well = message.state in (QueueState.SENT, QueueState.QUEUED)
         why = f": {message.reason}" if message.reason else ""
         level = logging.INFO if well else logging.WARNING
         log.log(level, "%s is %s%s", message.message_id, message.state, why)
         event = outbox_event(message)
         if event is not None:
-            self.emit(event)
+            self.context.emit(event)
 
     def _settle_leftovers(self) -> None:
         """Settle what an attempt left behind that a full disk or the end of a process cut off."""
@@ -254,7 +246,9 @@ class QueueRunner:
             except IllegalTransition as error:  # the store is another one: a copy was put back
                 log.error("%s: its outcome is discarded: %s", self._unsettled.message_id, error)
                 self._unsettled = None
-        for message in self.store.queued_messages(self.outbox, {QueueState.SENDING}):
+        for message in self.context.store.queued_messages(
+            self.context.outbox, {QueueState.SENDING}
+        ):
             if self._claim(message.key) == message:
                 self._finish(message, Interrupted())
 
@@ -264,13 +258,13 @@ class QueueRunner:
         self._apply_requests()
 
     def _apply_requests(self) -> None:
-        for key, _ in self.store.pending_requests(self.outbox):
+        for key, _ in self.context.store.pending_requests(self.context.outbox):
             message = self._claim(key)
             # Another sender may have applied it meanwhile.
-            request = dict(self.store.pending_requests(self.outbox)).get(key)
+            request = dict(self.context.store.pending_requests(self.context.outbox)).get(key)
             if message is None or request is None:
                 continue
-            changed = transitions.apply_request(message, request, self.clock.wall())
+            changed = transitions.apply_request(message, request, self.context.clock.wall())
             if changed is not None:
                 log.info("%s: an operator requested: %s", changed.message_id, request)
                 self._settle(self._with_copy(changed))
@@ -279,11 +273,13 @@ class QueueRunner:
 
     def _send_due(self, stopped: Callable[[], bool], only: str | None = None) -> float | None:
         """Try what is due; 0.0 when there is more, else the seconds to leave the server alone."""
-        now = self.clock.wall()
+        now = self.context.clock.wall()
         if only is None:
-            messages = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+            messages = self.context.store.queued_messages(
+                self.context.outbox, {QueueState.QUEUED}, limit=BATCH
+            )
         else:
-            message = self.store.queued_message(self.outbox, only)
+            message = self.context.store.queued_message(self.context.outbox, only)
             messages = [message] if message and message.state is QueueState.QUEUED else []
         due = [message for message in messages if transitions.is_due(message, now)]
         claimed = False
@@ -292,22 +288,24 @@ class QueueRunner:
                 return None
             if only is None:
                 self._apply_requests()
-            if (pause := self._resume_at - self.clock.monotonic()) > 0:
+            if (pause := self._resume_at - self.context.clock.monotonic()) > 0:
                 return pause
             if (pause := self._until_slot()) > 0:
-                self.status.set(MailerState.LIMITED, f"{self.limits} are reached")
+                self.context.status.set(MailerState.LIMITED, f"{self.limits} are reached")
                 return pause
-            current = self._claim(message.key, self.limits.quotas(self.clock.wall()))
+            current = self._claim(message.key, self.limits.quotas(self.context.clock.wall()))
             claimed = claimed or current is not None
             if current == message:  # no operator changed it, and no other sender
-                self.status.set(MailerState.SENDING)
+                self.context.status.set(MailerState.SENDING)
                 self._try(message)
-        return 0.0 if claimed and self._resume_at <= self.clock.monotonic() else None
+        return 0.0 if claimed and self._resume_at <= self.context.clock.monotonic() else None
 
     def _until_slot(self) -> float:
-        now = self.clock.wall()
+        now = self.context.clock.wall()
         since = now - transitions.HOUR
-        recent = self.store.submissions_since(self.outbox, since, limit=self.limits.most)
+        recent = self.context.store.submissions_since(
+            self.context.outbox, since, limit=self.limits.most
+        )
         return transitions.until_slot(recent, self.limits, now)
 
     def _try(self, message: QueuedMessage) -> None:
@@ -320,13 +318,13 @@ class QueueRunner:
             self._note_reply(outcome)
 
     def _finish(self, message: QueuedMessage, outcome: SendOutcome) -> None:
-        after = transitions.after(message, outcome, self.clock.wall(), self.rng)
+        after = transitions.after(message, outcome, self.context.clock.wall(), self.context.rng)
         self._settle(self._with_copy(after))
 
     def _approved_bytes(self, message: QueuedMessage) -> bytes | SendOutcome:
         """The bytes of a message that may go out, or the outcome that keeps it from that."""
         try:
-            raw = self.store.message_bytes(self.outbox, message.key)
+            raw = self.context.store.message_bytes(self.context.outbox, message.key)
         except StoreError as error:  # of this one file; a broken disk shows at the next commit
             log.error("the bytes of %s: %s", message.message_id, error)
             return Deferred(str(error))
@@ -351,7 +349,7 @@ class QueueRunner:
 
         def before_content(recipients: Sequence[Recipient]) -> None:
             nonlocal current
-            sending = transitions.sending(message, recipients, self.clock.wall())
+            sending = transitions.sending(message, recipients, self.context.clock.wall())
             # An exception here may fall behind the commit; nothing was sent all the same.
             self._unsettled = message
             self._commit(sending)
@@ -395,14 +393,14 @@ class QueueRunner:
         seconds = self._pause(error)
         if not isinstance(error, AuthenticationFailed | Throttled):
             return Deferred(str(error), seconds)
-        noted = transitions.noted(message, str(error), self.clock.wall())
+        noted = transitions.noted(message, str(error), self.context.clock.wall())
         if self.retries and noted.reason != message.reason:
             self._commit(noted)
         return None
 
     def _pause(self, error: NornmailError) -> float:
         seconds = self._backoff.after(error)
-        self._paused_at, self._pause_reason = self.clock.monotonic(), error
+        self._paused_at, self._pause_reason = self.context.clock.monotonic(), error
         self._resume_at = self._paused_at + seconds
         state = _STATES.get(type(error), MailerState.BACKOFF)
         level = logging.ERROR if state is MailerState.AUTH_FAILED else logging.WARNING
@@ -410,7 +408,7 @@ class QueueRunner:
             log.log(level, "SMTP: %s; next attempt in %g s", error, round(seconds, 1))
         else:
             log.log(level, "SMTP: %s", error)
-        self.status.set(state, str(error))
+        self.context.status.set(state, str(error))
         return seconds
 
     # The mailboxes of sent mail and of drafts.
@@ -422,13 +420,13 @@ class QueueRunner:
         saved = message.state is QueueState.SENT and self.sent.server_saves_sent
         if saved or message.state not in (QueueState.SENT, QueueState.UNKNOWN):
             return message
-        return transitions.with_copy_due(message, self.clock.wall())
+        return transitions.with_copy_due(message, self.context.clock.wall())
 
     def _sync_sent_copies(self, stopped: Callable[[], bool]) -> None:
         if self.sent is None:
             return
-        now = self.clock.wall()
-        for message in self.store.messages_to_copy(self.outbox):
+        now = self.context.clock.wall()
+        for message in self.context.store.messages_to_copy(self.context.outbox):
             if stopped():
                 return
             if (
@@ -441,11 +439,11 @@ class QueueRunner:
 
     def _sync_sent_copy(self, message: QueuedMessage, sent: SentMail) -> QueuedMessage:
         """The message after its copy; a failure never changes the state of the message itself."""
-        now = self.clock.wall()
+        now = self.context.clock.wall()
         is_draft = message.state is QueueState.DRAFT
         if is_draft and not isinstance(sent, Drafts):  # the mailer was made anew, without one
             return transitions.draft_deferred(message, "no mailbox of drafts is configured", now)
-        raw = self.store.message_bytes(self.outbox, message.key)
+        raw = self.context.store.message_bytes(self.context.outbox, message.key)
         try:
             if isinstance(sent, Drafts) and is_draft:
                 after = sync_draft(message, raw, sent, self._is_other(message), now)
@@ -461,40 +459,48 @@ class QueueRunner:
             again = "will be tried again" if after.copy_due_at else "given up"
             text = f"the copy of {message.message_id} was not saved: {error}; {again}"
             log.warning("%s", text)
-            self.status.copy_error = text
+            self.context.status.copy_error = text
         else:
-            self.status.copy_error = ""
+            self.context.status.copy_error = ""
         return after
 
     def _is_other(self, message: QueuedMessage) -> Callable[[str], bool]:
         """A function that says whether a Message-ID is that of another message of the store."""
         return lambda message_id: (
-            message_id != message.message_id and bool(self.store.messages_with_id(message_id))
+            message_id != message.message_id
+            and bool(self.context.store.messages_with_id(message_id))
         )
 
     def _forget_old(self) -> None:
         """Remove a part of what was sent long ago; what is left is for the next run."""
-        if not self.retention or self.clock.monotonic() < self._forget_at:
+        if not self.retention or self.context.clock.monotonic() < self._forget_at:
             return
-        before = self.clock.wall() - max(self.retention, SENT_DAYS) * transitions.DAY
+        before = self.context.clock.wall() - max(self.retention, SENT_DAYS) * transitions.DAY
         limit = FORGOTTEN_AT_ONCE
-        if self.store.forget_messages(self.outbox, before=before, limit=limit) < limit:
-            self._forget_at = self.clock.monotonic() + FORGET_INTERVAL
+        if (
+            self.context.store.forget_messages(self.context.outbox, before=before, limit=limit)
+            < limit
+        ):
+            self._forget_at = self.context.clock.monotonic() + FORGET_INTERVAL
 
     def _until_next(self, pause: float | None) -> float | None:
         """Seconds until the next message or copy is due, ``None`` if nothing waits."""
-        now = self.clock.wall()
-        queued = self.store.queued_messages(self.outbox, {QueueState.QUEUED}, limit=BATCH)
+        now = self.context.clock.wall()
+        queued = self.context.store.queued_messages(
+            self.context.outbox, {QueueState.QUEUED}, limit=BATCH
+        )
         waits = [transitions.until_due(message, now) for message in queued]
         if pause is None:
-            left = self._resume_at - self.clock.monotonic()
+            left = self._resume_at - self.context.clock.monotonic()
             pause = left if left > 0 else None
             if pause is None:
-                self.status.set(MailerState.IDLE)
+                self.context.status.set(MailerState.IDLE)
         if pause is not None:
             waits = [max(pause, wait) for wait in waits]
         if self.sent is not None:
-            copy = transitions.until_copy(self.store.messages_to_copy(self.outbox), now)
+            copy = transitions.until_copy(
+                self.context.store.messages_to_copy(self.context.outbox), now
+            )
             waits += [] if copy is None else [copy]
         if self._was_refused:
             waits = [max(SHARED_PAUSE, wait) for wait in waits]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import logging
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from nornmail.clock import Clock, utc_datetime
 from nornmail.errors import Defer, Reject
+from nornmail.events import Event
 from nornmail.message.message import Message, parse_message
 from nornmail.outbox.transitions import Deferred, Postponed, Rejected
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
+from nornmail.stores.protocol import StateStore
 
 
 class MailerState(StrEnum):
@@ -115,6 +119,25 @@ class StatusTracker:
 
 
 log = logging.getLogger("nornmail.outbox")
+
+
+class OutboxContext(NamedTuple):
+    """An outbox, and what all who work on it share.
+
+    Attributes:
+        store: of the messages.
+        outbox: the account that sends them.
+        clock, rng: time and jitter.
+        emit: called with an event for each durable change.
+        status: of the mailer.
+    """
+
+    store: StateStore
+    outbox: str
+    clock: Clock
+    rng: random.Random
+    emit: Callable[[Event], object]
+    status: StatusTracker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,10 @@ import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
-from nornmail.clock import Clock
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
 from nornmail.net.tls import Abort
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.status import MailerState, StatusTracker
+from nornmail.outbox.status import MailerState
 from nornmail.outgoing import QueuedMessage
 
 log = logging.getLogger("nornmail.outbox")
@@ -63,17 +62,13 @@ class Worker:
 
     Args:
         runner: of the queue.
-        clock: for the waits.
-        status: shows the state of the mailer.
         aborts: end what the connections of the queue wait for.
     """
 
-    def __init__(
-        self, runner: QueueRunner, clock: Clock, status: StatusTracker, aborts: Sequence[Abort]
-    ) -> None:
+    def __init__(self, runner: QueueRunner, aborts: Sequence[Abort]) -> None:
         self._runner = runner
-        self._clock = clock
-        self._status = status
+        self._clock = runner.context.clock
+        self._status = runner.context.status
         self._aborts = tuple(aborts)
         self._work = threading.Lock()
         self._thread_id: int | None = None

@@ -24,7 +24,7 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import queue_runner, transitions
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.status import MailerState, StatusTracker
+from nornmail.outbox.status import MailerState, OutboxContext, StatusTracker
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outgoing import (
     Envelope,
@@ -99,18 +99,11 @@ class Desk:
             "limits": SendLimits(),
             "before_send": None,
             "sent": cast("SentMail | None", sent),
-            "emit": self.events.append,
             **more,
         }
-        self.runner = QueueRunner(
-            self.store,
-            OUTBOX,
-            connection=cast(CachedSession, self.line),
-            clock=self.clock,
-            rng=random.Random(1),
-            status=self.status,
-            **given,
-        )
+        emit = given.pop("emit", self.events.append)
+        context = OutboxContext(self.store, OUTBOX, self.clock, random.Random(1), emit, self.status)
+        self.runner = QueueRunner(context, cast(CachedSession, self.line), **given)
         self.runner.acquire("host:1")
 
     def queue(self, key: str = "k", **more: Any) -> QueuedMessage:
