@@ -265,7 +265,8 @@ class SqliteStateStore(LocalStore):
             self._blob = connection.blobopen
             try:
                 self._configure(connection)
-                self._identity = FileIdentity(resolved)
+                # A commit is in the log alone, for a while.
+                self._identities = [FileIdentity(resolved + end) for end in ("", "-wal")]
             except BaseException:
                 self._abandon()
                 raise
@@ -291,6 +292,7 @@ class SqliteStateStore(LocalStore):
                 f"the state store {self.path} cannot be used: its file system has no shared "
                 "memory for sqlite's write-ahead log: put it on a local disk"
             )
+        schema_version(connection, self.path)  # the first use makes the log
 
     def _keep_bytes(self, number: int, raw: bytes) -> None:
         if len(raw) <= WRITTEN_AT_ONCE:
@@ -316,7 +318,8 @@ class SqliteStateStore(LocalStore):
     def _check_usable(self) -> None:
         if self._closed or self._process != os.getpid():
             super()._check_usable()
-        self._identity.check()
+        for identity in self._identities:
+            identity.check()
 
 
 class MemoryStateStore(LocalStore):

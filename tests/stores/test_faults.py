@@ -50,6 +50,20 @@ def test_a_store_whose_file_is_removed_while_it_is_open_takes_no_commit(
     store.close()
 
 
+def test_a_sqlite_store_whose_log_is_removed_takes_no_commit(tmp_path: Path) -> None:
+    store = PATHS["sqlite"](tmp_path)
+    lease = store.acquire(INBOX, ME)
+    store.commit(lease, [PutEntry(entry(State.CLAIMED, 1), b"raw 1")])
+    with closing(PATHS["sqlite"](tmp_path)) as other:  # leaves the log alone when it is closed
+        assert other.count(INBOX, {State.CLAIMED}) == 1
+    store.commit(lease, [PutEntry(entry(State.HANDLED, 1))])
+    (log,) = tmp_path.glob("*-wal")
+    log.unlink()
+    with pytest.raises(StoreError, match=r"-wal was removed or replaced"):
+        store.commit(lease, [PutEntry(entry(State.FINISHED, 1))])
+    store.close()
+
+
 def test_a_json_store_whose_lock_is_removed_writes_nothing_beside_the_next_holder(
     tmp_path: Path,
 ) -> None:
