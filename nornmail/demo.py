@@ -91,7 +91,7 @@ class Screen:
 
 
 @dataclass(frozen=True)
-class Place:
+class _Place:
     """The place where the agent of the demo works: a mail server and the file of its store."""
 
     host: str
@@ -166,7 +166,7 @@ def run_demo() -> None:
 def _play(screen: Screen, server: MailServer, store: str) -> None:
     for user in (AGENT, CUSTOMER):
         server.add_user(user, PASSWORD)
-    place = Place(server.host, server.imap_port, server.smtp_port, store)
+    place = _Place(server.host, server.imap_port, server.smtp_port, store)
     agent = Agent(screen)
     screen.act("1", f"{len(MAIL)} messages arrive at {AGENT}")
     for subject, text in MAIL:
@@ -192,7 +192,7 @@ def _play(screen: Screen, server: MailServer, store: str) -> None:
     _show_answers(screen, server)
 
 
-def _answer_until_killed(place: Place) -> str:
+def _answer_until_killed(place: _Place) -> str:
     """Have another process answer the mail, and kill it before it sends; the answer's key."""
     words = (place.host, str(place.imap_port), str(place.smtp_port), place.store)
     command = [sys.executable, "-m", "nornmail.demo", *words]
@@ -265,7 +265,7 @@ def run(_chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":  # the process that is killed
-    with Place(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).poller(
+    with _Place(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).poller(
         _answer_and_wait
     ) as child:
         child.poll_once()

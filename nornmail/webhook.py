@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from nornmail._version import __version__
 from nornmail.errors import ConfigurationError, Defer, NornmailError, Reject
 from nornmail.message.message import Message
-from nornmail.net.http_client import Answer, HttpRequest, exchange
+from nornmail.net.http_client import HttpRequest, HttpResponse, exchange
 
 WEBHOOK_SECONDS: Final = 30.0
 """Deadline of a whole exchange: a receiver that needs longer answers first and works later."""
@@ -95,7 +95,7 @@ class Webhook:
         data = message.to_dict(self._max_text)
         return {"type": EVENT_TYPE, "timestamp": when.isoformat(), "data": data}
 
-    def post(self, webhook_id: str, body: Mapping[str, Any]) -> Answer:
+    def post(self, webhook_id: str, body: Mapping[str, Any]) -> HttpResponse:
         """Post a signed body, whatever it is, and return the answer.
 
         Raises:
@@ -152,7 +152,7 @@ def signed_headers(
     }
 
 
-def check_answer(answer: Answer, now: float) -> None:
+def check_answer(answer: HttpResponse, now: float) -> None:
     """Turn an answer into the outcome of an attempt; return for success.
 
     Args:

@@ -30,7 +30,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.cli import main
-from nornmail.net.http_client import Answer, exchange
+from nornmail.net.http_client import HttpResponse, exchange
 from nornmail.testing import MailServer
 from nornmail.webhook import check_answer, is_public, retry_seconds, signed_headers
 from tests.support.clock import FakeClock
@@ -168,7 +168,7 @@ def test_a_message_that_came_from_no_mailbox_has_an_id_of_its_bytes(receiver: Re
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_any_success_is_handled(status: int) -> None:
-    check_answer(Answer(status, "5", b""), NOW)
+    check_answer(HttpResponse(status, "5", b""), NOW)
 
 
 @table(
@@ -196,7 +196,7 @@ def test_every_other_answer_is_its_outcome(
     status: int, retry_after: str, error: type[NornmailError], seconds: float | None
 ) -> None:
     with pytest.raises(NornmailError, match=f"answered {status}: no") as raised:
-        check_answer(Answer(status, retry_after, b"no\r\n\x1b"), NOW)
+        check_answer(HttpResponse(status, retry_after, b"no\r\n\x1b"), NOW)
     assert type(raised.value) is error
     assert getattr(raised.value, "seconds", None) == seconds
 
@@ -447,7 +447,7 @@ def test_a_sender_that_is_killed_posts_each_message_under_one_id(
 ) -> None:
     calls = 0
 
-    def mortal(*args: Any, **more: Any) -> Answer:
+    def mortal(*args: Any, **more: Any) -> HttpResponse:
         nonlocal calls
         calls += 1
         is_killed = calls % 2 == 1

@@ -47,7 +47,7 @@ BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """An address to listen on: a host and a port, or the path of a Unix socket."""
 
     host: str = ""
@@ -209,7 +209,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ListenAddress) -> None:
         self._address = address
         self._socket_path = ""
         self.connections = _Connections()
@@ -284,7 +284,7 @@ def _remove_stale_socket(path: str) -> None:
 
 
 @contextmanager
-def serving(application: WsgiApplication, address: Address) -> Iterator[Address]:
+def serving(application: WsgiApplication, address: ListenAddress) -> Iterator[ListenAddress]:
     """Serve an application, from a thread, for as long as the context lasts.
 
     Args:
@@ -310,7 +310,7 @@ def serving(application: WsgiApplication, address: Address) -> Iterator[Address]
         thread.start()
         bound = address
         if not address.path:
-            bound = Address(str(server.server_address[0]), int(server.server_address[1]))
+            bound = ListenAddress(str(server.server_address[0]), int(server.server_address[1]))
         try:
             yield bound
         finally:

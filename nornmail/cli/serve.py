@@ -33,7 +33,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.cli.accounts import Accounts
-from nornmail.cli.http_server import Address, serving
+from nornmail.cli.http_server import ListenAddress, serving
 from nornmail.cli.options import (
     FAILED,
     INTERRUPTED,
@@ -47,7 +47,7 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import Output, json_line, output_file, printable, standard_output
-from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
+from nornmail.cli.signals import Hanging, MessagesInHand, SecondSignal, Work, end_now, is_sending
 from nornmail.web import Metrics, application
 
 log = logging.getLogger("nornmail.web")
@@ -140,7 +140,7 @@ def run(chosen: argparse.Namespace) -> int:
             Work(served.run, served.stop, lambda: in_hand or is_sending(store)).run()
         except Hanging:
             end_now(receiver.exit_status())
-        except Interrupted:
+        except SecondSignal:
             print("nornmail: interrupted", file=sys.stderr)
             return INTERRUPTED
         return receiver.exit_status()
@@ -286,7 +286,7 @@ def load_handler(name: str) -> Handler:
     return handler
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> ListenAddress:
     text = text.strip()
     if text.startswith(UNIX):
         path = os.path.expanduser(text.removeprefix(UNIX))
@@ -296,12 +296,12 @@ def _address(text: str) -> Address:
             raise ConfigurationError(
                 "--bind", text, f"must be {ADDRESS} or the like on this system"
             )
-        return Address(path=path)
+        return ListenAddress(path=path)
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65_535:
         allowed = f"must be an address and a port, such as {ADDRESS}, or unix:PATH"
         raise ConfigurationError("--bind", text, allowed)
-    return Address(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port))  # noqa: S104
+    return ListenAddress(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port))  # noqa: S104
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,7 +41,7 @@ RINGS = 64
 """Octets read from the bell at once: one for each signal, and one for the end."""
 
 
-class Interrupted(Exception):
+class SecondSignal(Exception):
     """A second signal came: the work is abandoned."""
 
 
@@ -126,7 +126,7 @@ class Work(Generic[T]):
         """Run the function in its thread; return its result.
 
         Raises:
-            Interrupted: a second signal came before it was done.
+            SecondSignal: a second signal came before it was done.
             Hanging: it waits for a server, some time after the first signal.
             BaseException: raised by the function.
         """
@@ -138,7 +138,7 @@ class Work(Generic[T]):
             thread.start()
             while (event := self._next(bell)) is not None:
                 if self.signalled is not None:
-                    raise Interrupted
+                    raise SecondSignal
                 self.signalled = event
                 self._stop()
                 if self._busy():

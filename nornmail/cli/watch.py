@@ -24,7 +24,7 @@ from nornmail.cli.options import (
     set_up_logging,
 )
 from nornmail.cli.output import Output, is_terminal, json_line, message_line, standard_output
-from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work, end_now, is_sending
+from nornmail.cli.signals import Hanging, MessagesInHand, SecondSignal, Work, end_now, is_sending
 from nornmail.events import Event, Found, Handled
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def run(chosen: argparse.Namespace) -> int:
             reading.run(lambda poller: poller.run_forever())
     except Hanging:
         end_now(reading.output.exit_status())
-    except Interrupted:
+    except SecondSignal:
         return _interrupted()
     return reading.output.exit_status()
 
@@ -103,7 +103,7 @@ def run_poll(chosen: argparse.Namespace) -> int:
         result = reading.run(_once)
     except Hanging:
         end_now(INTERRUPTED)
-    except Interrupted:
+    except SecondSignal:
         return _interrupted()
     if reading.output.error is None:
         reading.print_result(result)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """The answer to an HTTP request.
 
     Attributes:
@@ -56,7 +56,7 @@ def exchange(
     seconds: float,
     most: int,
     permits: Callable[[str], bool] = lambda address: True,
-) -> Answer:
+) -> HttpResponse:
     """Make a request.
 
     Args:
@@ -110,9 +110,9 @@ def exchange(
         connection.close()
 
 
-def _ask(connection: HTTPConnection, request: HttpRequest, most: int) -> Answer:
+def _ask(connection: HTTPConnection, request: HttpRequest, most: int) -> HttpResponse:
     method = "GET" if request.body is None else "POST"
     connection.request(method, request.path, request.body, dict(request.headers))
     with connection.getresponse() as response:
         octets = response.read(most)
-    return Answer(response.status, response.headers.get("Retry-After", ""), octets)
+    return HttpResponse(response.status, response.headers.get("Retry-After", ""), octets)

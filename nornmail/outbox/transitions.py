@@ -27,7 +27,7 @@ from nornmail.outgoing import (
 from nornmail.retry import REASON_LENGTH
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import Submission, SubmissionOutcome
 
 FIRST_RETRY = 60.0
 """Seconds until a deferred recipient is tried again: greylisting asks for some minutes, and the
@@ -259,9 +259,9 @@ def after(
 
 def _meaning(message: QueuedMessage, submission: Submission) -> Interrupted | Deferred | _Completed:
     """The outcome that a submission is for a message that has its recipients already."""
-    if submission.outcome is Outcome.UNKNOWN:
+    if submission.outcome is SubmissionOutcome.UNKNOWN:
         return Interrupted(submission.text or NO_ANSWER)
-    reason = "" if submission.outcome is Outcome.ACCEPTED else _reply_text(submission)
+    reason = "" if submission.outcome is SubmissionOutcome.ACCEPTED else _reply_text(submission)
     pending = [r for r in message.recipients if r.status is RecipientStatus.PENDING]
     return Deferred(reason or _reply_text(pending[0])) if pending else _Completed(reason)
 
@@ -341,7 +341,7 @@ def throttles(submission: Submission) -> str:
     kind = limit_kind(submission.text)
     if submission.code == CLOSING:
         return "rate" if kind == "unavailable" else kind
-    if submission.outcome is not Outcome.DEFERRED or submission.code // 100 != 4:
+    if submission.outcome is not SubmissionOutcome.DEFERRED or submission.code // 100 != 4:
         return ""
     about_it = kind == "unavailable" or "recipient" in submission.text.lower()
     return "" if about_it else kind

@@ -130,7 +130,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
-class Kind(NamedTuple):
+class ValueKind(NamedTuple):
     """A kind of value.
 
     Attributes:
@@ -144,7 +144,9 @@ class Kind(NamedTuple):
     allowed: str
 
 
-def setting(env: str, default: Any, kind: Kind, *, most: float = 0, secret: bool = False) -> Any:
+def setting(
+    env: str, default: Any, kind: ValueKind, *, most: float = 0, secret: bool = False
+) -> Any:
     """A field of a settings class.
 
     Args:
@@ -379,26 +381,28 @@ def _is_number(value: object, types: type | tuple[type, ...]) -> bool:
     return isinstance(value, types) and not isinstance(value, bool)
 
 
-TEXT = Kind(_read_text, lambda value: isinstance(value, str), "must be text")
-OPTIONAL_TEXT = Kind(
+TEXT = ValueKind(_read_text, lambda value: isinstance(value, str), "must be text")
+OPTIONAL_TEXT = ValueKind(
     _read_text, lambda value: value is None or isinstance(value, str), "must be text"
 )
-SWITCH = Kind(_read_bool, lambda value: isinstance(value, bool), "must be True or False")
-OPTIONAL_SWITCH = Kind(
+SWITCH = ValueKind(_read_bool, lambda value: isinstance(value, bool), "must be True or False")
+OPTIONAL_SWITCH = ValueKind(
     _read_bool, lambda value: value is None or isinstance(value, bool), "must be True or False"
 )
-OPTIONAL_COUNT = Kind(
+OPTIONAL_COUNT = ValueKind(
     _read_count,
     lambda value: value is None or (_is_number(value, int) and 0 <= value <= MAX_COUNT),
     "must be a whole number, 0 for no limit",
 )
-PORT = Kind(_read_port, lambda value: _is_number(value, int), "must be a whole number")
-SECONDS = Kind(
+PORT = ValueKind(_read_port, lambda value: _is_number(value, int), "must be a whole number")
+SECONDS = ValueKind(
     _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"
 )
-COUNT = Kind(_read_count, lambda value: _is_number(value, int), "must be a whole number")
-DAYS = Kind(_read_days, lambda value: _is_number(value, (int, float)), "must be a number of days")
-TOKEN = Kind(
+COUNT = ValueKind(_read_count, lambda value: _is_number(value, int), "must be a whole number")
+DAYS = ValueKind(
+    _read_days, lambda value: _is_number(value, (int, float)), "must be a number of days"
+)
+TOKEN = ValueKind(
     _read_token_file,
     lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),
     "must be a plain function without arguments",

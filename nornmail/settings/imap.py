@@ -24,8 +24,8 @@ from nornmail.settings.fields import (
     TEXT,
     TOKEN,
     DomainRules,
-    Kind,
     ServerSettings,
+    ValueKind,
     check_one_secret,
     check_retention,
     check_server,
@@ -71,8 +71,8 @@ def _read_start(variable: str, text: str) -> StartFrom:
     raise ConfigurationError(variable, text, "must be all, new, or a date such as 2026-01-31")
 
 
-_START = Kind(_read_start, lambda _value: True, "")  # check_start_from() has the one list
-_POLICY = Kind(lambda _variable, text: text, lambda _value: True, "")
+_START = ValueKind(_read_start, lambda _value: True, "")  # check_start_from() has the one list
+_POLICY = ValueKind(lambda _variable, text: text, lambda _value: True, "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,8 @@ from nornmail.smtp.reply_codes import (
     reply_kind,
 )
 from nornmail.smtp.transaction import (
-    Outcome,
     Submission,
+    SubmissionOutcome,
     Transaction,
     check_extensions,
     mail_parameters,
@@ -393,7 +393,7 @@ class Session:
                 for address in envelope.recipients
             )
             usable = self._wire.sock is not None
-            return Submission(Outcome.REFUSED, tuple(refused), 0, fault, usable)
+            return Submission(SubmissionOutcome.REFUSED, tuple(refused), 0, fault, usable)
         parameters = mail_parameters(features, envelope, raw)
         return Transaction(self._wire, envelope, raw, self._redact).run(parameters, before_content)
 

@@ -93,7 +93,7 @@ _ENDS: Final = {**_STATUSES, ReplyKind.COMPLETION: RecipientStatus.ACCEPTED}
 """The status of accepted recipients after a reply to the message as a whole."""
 
 
-class Outcome(StrEnum):
+class SubmissionOutcome(StrEnum):
     """The outcome of a transaction."""
 
     ACCEPTED = "accepted"
@@ -111,7 +111,7 @@ class Submission:
     """The server's replies to a message.
 
     Attributes:
-        outcome: see :class:`Outcome`.
+        outcome: see :class:`SubmissionOutcome`.
         recipients: those of the envelope, in its order, with status, code and text. PENDING is to
             be tried again.
         code: of the server's last reply; 0 where the connection was lost.
@@ -121,7 +121,7 @@ class Submission:
             Nothing of the message was taken, and it may be submitted elsewhere at once.
     """
 
-    outcome: Outcome
+    outcome: SubmissionOutcome
     recipients: tuple[Recipient, ...]
     code: int
     text: str
@@ -176,7 +176,7 @@ class Transaction:
             self._wire.close()
         outcome = self._outcome()
         is_over = self._last[0] in (0, CLOSING) or not self._takes_envelope
-        ended_early = outcome is Outcome.DEFERRED and is_over and not self._takes_content
+        ended_early = outcome is SubmissionOutcome.DEFERRED and is_over and not self._takes_content
         return Submission(outcome, tuple(self._recipients), *self._last, usable, ended_early)
 
     def _converse(
@@ -323,15 +323,15 @@ class Transaction:
             for entry in self._recipients
         ]
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> SubmissionOutcome:
         statuses = {entry.status for entry in self._recipients}
         matches = (outcome for status, outcome in _OUTCOMES if status in statuses)
-        return next(matches, Outcome.REFUSED)
+        return next(matches, SubmissionOutcome.REFUSED)
 
 
 _OUTCOMES: Final = (
-    (RecipientStatus.ACCEPTED, Outcome.ACCEPTED),
-    (RecipientStatus.UNKNOWN, Outcome.UNKNOWN),
-    (RecipientStatus.PENDING, Outcome.DEFERRED),
+    (RecipientStatus.ACCEPTED, SubmissionOutcome.ACCEPTED),
+    (RecipientStatus.UNKNOWN, SubmissionOutcome.UNKNOWN),
+    (RecipientStatus.PENDING, SubmissionOutcome.DEFERRED),
 )
 """The first status that some recipient has decides."""

@@ -16,9 +16,9 @@ import pytest
 
 from nornmail import ConfigurationError
 from nornmail.cli import http_server
-from nornmail.cli.http_server import Address, serving
+from nornmail.cli.http_server import ListenAddress, serving
 
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = ListenAddress("127.0.0.1", 0)
 SECONDS = 20.0
 """Deadline of a test's own waits, which only a bug reaches."""
 
@@ -36,7 +36,7 @@ unix_sockets = pytest.mark.skipif(
 )
 
 
-def connect(address: Address) -> socket.socket:
+def connect(address: ListenAddress) -> socket.socket:
     if not address.path:
         return socket.create_connection((address.host, address.port), SECONDS)
     client = socket.socket(socket.AF_UNIX)
@@ -56,14 +56,14 @@ def everything(client: socket.socket) -> bytes:
     return data
 
 
-def ask(address: Address, request: bytes = b"GET / HTTP/1.0\r\n\r\n") -> bytes:
+def ask(address: ListenAddress, request: bytes = b"GET / HTTP/1.0\r\n\r\n") -> bytes:
     with connect(address) as client:
         client.sendall(request)
         return everything(client)
 
 
 @contextmanager
-def clients(address: Address, count: int, begin: bytes) -> Iterator[list[socket.socket]]:
+def clients(address: ListenAddress, count: int, begin: bytes) -> Iterator[list[socket.socket]]:
     """Clients that send the beginning of a request and then nothing."""
     opened = []
     try:
@@ -178,7 +178,7 @@ def test_closing_lets_a_response_be_sent() -> None:
 @unix_sockets
 def test_a_unix_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"
-    with serving(hello, Address(path=str(path))) as address:
+    with serving(hello, ListenAddress(path=str(path))) as address:
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
         assert ask(address).endswith(b"hello ")
     assert not path.exists()
@@ -189,7 +189,7 @@ def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with serving(hello, Address(path=str(path))) as address:
+    with serving(hello, ListenAddress(path=str(path))) as address:
         assert ask(address).endswith(b"hello ")
 
 
@@ -206,7 +206,7 @@ def test_what_is_in_use_is_left_alone(kind: str, tmp_path: Path) -> None:
             other.listen()
         with (
             pytest.raises(ConfigurationError, match="cannot listen there"),
-            serving(hello, Address(path=str(path))),
+            serving(hello, ListenAddress(path=str(path))),
         ):
             pass
     assert path.exists()

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from nornmail import parse_message
-from nornmail.cli.signals import Hanging, Interrupted, MessagesInHand, Work
+from nornmail.cli.signals import Hanging, MessagesInHand, SecondSignal, Work
 from tests.cli.support import SECONDS
 from tests.support.forking import in_a_fork
 
@@ -45,7 +45,7 @@ def test_the_second_one_leaves_the_work_where_it_is() -> None:
         released.wait(SECONDS)
 
     one = Work(work, stopped.set, lambda: True)
-    with pytest.raises(Interrupted):
+    with pytest.raises(SecondSignal):
         one.run()
     released.set()
     assert one.signalled is signal.SIGINT

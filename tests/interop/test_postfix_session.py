@@ -14,7 +14,7 @@ from nornmail.message.message import parse_message
 from nornmail.outgoing import Envelope
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import Session
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import Submission, SubmissionOutcome
 from tests.compose.drafts import draft as random_draft
 from tests.support.postfix import REFUSALS, Postfix, start_postfix
 from tests.support.postfix_conf import MESSAGE_SIZE_LIMIT, RECIPIENT_LIMIT
@@ -58,7 +58,7 @@ def test_what_is_composed_arrives_as_it_was_meant(postfix: Postfix) -> None:
         attachments=[OutgoingAttachment("größe.bin", bytes(range(256)))],
     )
     session.close()
-    assert (found.outcome, found.usable) == (Outcome.ACCEPTED, True)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.ACCEPTED, True)
     (mail,) = postfix.wait_for_mail(user)
     assert (mail.return_path, mail.recipient) == (SENDER, user)
     read = parse_message(mail.raw)
@@ -78,7 +78,7 @@ def test_random_drafts_arrive_octet_for_octet(postfix: Postfix, seed: int) -> No
     envelope = Envelope(SENDER, (user,))
     found = session.submit(envelope, made.raw, before_content=lambda _: None)
     session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     (mail,) = postfix.wait_for_mail(user)
     assert mail.raw.endswith(made.raw.replace(b"\r\n", b"\n"))
 
@@ -94,10 +94,10 @@ def test_a_refused_recipient_beside_a_good_one(postfix: Postfix, prefix: str, re
     assert bad.code == code
     assert bad.status == ("refused" if code >= 500 else "pending")
     if code == 421:
-        assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+        assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
         assert good.status == "pending"
         return
-    assert (found.outcome, found.usable) == (Outcome.ACCEPTED, True)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.ACCEPTED, True)
     assert (good.status, good.code) == ("accepted", 250)
     assert reply.split()[1] in bad.text
     assert len(postfix.wait_for_mail(user)) == 1
@@ -106,18 +106,18 @@ def test_a_refused_recipient_beside_a_good_one(postfix: Postfix, prefix: str, re
 def test_an_unknown_recipient_alone(postfix: Postfix) -> None:
     session = opened(postfix)
     found = hand_in(session, "unknown1@example.test")
-    assert (found.outcome, found.code, found.usable) == (Outcome.REFUSED, 550, True)
+    assert (found.outcome, found.code, found.usable) == (SubmissionOutcome.REFUSED, 550, True)
     assert "5.1.1" in found.recipients[0].text
-    assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+    assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
     session.close()
 
 
 def test_a_letter_over_the_limit_is_not_sent_and_the_next_one_is(postfix: Postfix) -> None:
     session = opened(postfix)
     big = hand_in(session, postfix.user(), text="x" * MESSAGE_SIZE_LIMIT * 2)
-    assert (big.outcome, big.code, big.usable) == (Outcome.REFUSED, 0, True)
+    assert (big.outcome, big.code, big.usable) == (SubmissionOutcome.REFUSED, 0, True)
     assert str(MESSAGE_SIZE_LIMIT) in big.text
-    assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+    assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
     session.close()
 
 
@@ -125,8 +125,8 @@ def test_a_refused_mail_leaves_nothing_for_the_next_one(postfix: Postfix) -> Non
     session = opened(postfix)
     session._wire.esmtp_features["size"] = ""  # as if the server had not told its limit
     big = hand_in(session, postfix.user(), text="x" * MESSAGE_SIZE_LIMIT * 2)
-    assert (big.outcome, big.code, big.usable) == (Outcome.REFUSED, 552, True)
-    assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+    assert (big.outcome, big.code, big.usable) == (SubmissionOutcome.REFUSED, 552, True)
+    assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
     session.close()
 
 
@@ -135,7 +135,7 @@ def test_a_letter_over_the_limit_is_refused_after_the_final_dot(postfix: Postfix
     del session._wire.esmtp_features["size"]
     big = hand_in(session, postfix.user(), text="x" * MESSAGE_SIZE_LIMIT * 2)
     session.close()
-    assert (big.outcome, big.code) == (Outcome.REFUSED, 552)
+    assert (big.outcome, big.code) == (SubmissionOutcome.REFUSED, 552)
 
 
 def test_too_many_recipients_are_left_for_another_time(postfix: Postfix) -> None:
@@ -145,7 +145,7 @@ def test_too_many_recipients_are_left_for_another_time(postfix: Postfix) -> None
     session = opened(postfix)
     found = hand_in(session, *several)
     session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     standings = [one.status for one in found.recipients]
     assert standings == ["accepted"] * RECIPIENT_LIMIT + ["pending"] * 3
     assert {one.code for one in found.recipients[RECIPIENT_LIMIT:]} == {452}
@@ -157,7 +157,7 @@ def test_a_bounce_comes_back_to_the_sender(postfix: Postfix) -> None:
     one = written("somebody@bounce.test", sender=user)
     found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
     session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     (mail,) = postfix.wait_for_mail(user)
     bounce = parse_message(mail.raw).bounce
     assert bounce is not None
@@ -170,7 +170,7 @@ def test_smtputf8_where_an_address_needs_it(postfix: Postfix) -> None:
     session = opened(postfix)
     found = hand_in(session, user)
     session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     (mail,) = postfix.wait_for_mail(user)
     assert parse_message(mail.raw).to[0].address == user
 
@@ -179,7 +179,7 @@ def test_no_login_no_relay(postfix: Postfix) -> None:
     session = Session.open(settings(postfix, postfix.smtp_port))
     found = hand_in(session, "somebody@elsewhere.example")
     session.close()
-    assert (found.outcome, found.code) == (Outcome.REFUSED, 554)
+    assert (found.outcome, found.code) == (SubmissionOutcome.REFUSED, 554)
 
 
 @pytest.mark.parametrize("kind", ["starttls", "tls", "plain"])
@@ -192,14 +192,14 @@ def test_each_way_in(postfix: Postfix, kind: str, monkeypatch: pytest.MonkeyPatc
     login = {"username": "me", "password": postfix.password, "use_tls": kind != "plain"}
     session = Session.open(settings(postfix, port, **login))
     assert session.alive()
-    assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+    assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
     session.close()
 
 
 def test_a_token(postfix: Postfix) -> None:
     given = iter(["stale", postfix.token])
     session = opened(postfix, password=None, token=lambda: next(given))
-    assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+    assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
     session.close()
     assert postfix.logins[-2:] == [("XOAUTH2", "me", False), ("XOAUTH2", "me", True)]
 
@@ -235,20 +235,20 @@ def test_starttls_that_is_missing(postfix: Postfix) -> None:
 
 def test_nothing_is_said_before_it_may_be(postfix: Postfix) -> None:
     session = Session.open(settings(postfix, postfix.strict_port))
-    assert hand_in(session, postfix.user(), text=".\n\n.\n").outcome is Outcome.ACCEPTED
+    assert hand_in(session, postfix.user(), text=".\n\n.\n").outcome is SubmissionOutcome.ACCEPTED
     session.close()
 
 
 def test_an_outage_between_two_letters() -> None:
     with start_postfix() as postfix:
         session = opened(postfix)
-        assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+        assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
         postfix.stop()
         found = hand_in(session, postfix.user())
-        assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+        assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
         with pytest.raises(ConnectionLost):
             opened(postfix)
         postfix.start()
         session = opened(postfix)
-        assert hand_in(session, postfix.user()).outcome is Outcome.ACCEPTED
+        assert hand_in(session, postfix.user()).outcome is SubmissionOutcome.ACCEPTED
         session.close()

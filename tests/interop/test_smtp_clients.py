@@ -48,13 +48,13 @@ class Job:
         return ssl.create_default_context(cafile=ca_file if self.trusted else None)
 
 
-Outcome = tuple[str, object]
+SubmissionOutcome = tuple[str, object]
 """``("sent", refused)`` with the codes of the recipients that were not taken, or the error."""
 
-Run = Callable[[Job, int, str], Outcome]
+Run = Callable[[Job, int, str], SubmissionOutcome]
 
 
-def run_smtplib(job: Job, port: int, ca_file: str) -> Outcome:
+def run_smtplib(job: Job, port: int, ca_file: str) -> SubmissionOutcome:
     try:
         if job.security == "tls":
             made: smtplib.SMTP = smtplib.SMTP_SSL(
@@ -77,7 +77,7 @@ def run_smtplib(job: Job, port: int, ca_file: str) -> Outcome:
     return "sent", sorted(code for code, _ in refused.values())
 
 
-def run_aiosmtplib(job: Job, port: int, ca_file: str) -> Outcome:
+def run_aiosmtplib(job: Job, port: int, ca_file: str) -> SubmissionOutcome:
     import aiosmtplib
 
     user, password = job.login or (None, None)
@@ -162,7 +162,7 @@ def mirror(postfix: Postfix) -> Iterator[Mirror]:
 
 def both(
     client: Run, job: Job, postfix: Postfix, mirror: Mirror
-) -> tuple[Outcome, str, MailServer]:
+) -> tuple[SubmissionOutcome, str, MailServer]:
     """Do the job at both servers, which must make no difference to the client.
 
     Returns:

@@ -256,7 +256,7 @@ def test_a_proxy_of_the_environment_is_not_used(
         pytest.param(Answer(503, b"<html>"), Throttled, "status 503", id="503 in HTML"),
         pytest.param(Answer(429, {}, {"Retry-After": "17"}), Throttled, "status 429", id="429"),
         pytest.param(
-            Answer(400, {"error": "temporarily_unavailable"}), Throttled, "trouble", id="an error"
+            Answer(400, {"error": "temporarily_unavailable"}), Throttled, "temporary", id="an error"
         ),
         pytest.param(Answer(200, b"<html>"), ConnectionLost, "does not answer as", id="no JSON"),
         pytest.param(Answer(404, {}), ConnectionLost, "status 404", id="404"),

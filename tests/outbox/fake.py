@@ -12,7 +12,7 @@ from nornmail.errors import ConnectionLost
 from nornmail.events import Event
 from nornmail.outbox.mailer import Mailer
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import Submission, SubmissionOutcome
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import MemoryStateStore
 from tests.support.clock import FakeClock
@@ -37,7 +37,7 @@ def accept(envelope: Envelope, before_content: Any) -> Submission:
     """250 to everything."""
     before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
     taken = standing(envelope, RecipientStatus.ACCEPTED, 250, "OK queued")
-    return Submission(Outcome.ACCEPTED, taken, 250, "OK queued", True)
+    return Submission(SubmissionOutcome.ACCEPTED, taken, 250, "OK queued", True)
 
 
 def refuse(code: int = 550, text: str = "no such user") -> Answer:
@@ -45,7 +45,7 @@ def refuse(code: int = 550, text: str = "no such user") -> Answer:
 
     def answer(envelope: Envelope, _: Any) -> Submission:
         said = standing(envelope, RecipientStatus.REFUSED, code, text)
-        return Submission(Outcome.REFUSED, said, code, text, True)
+        return Submission(SubmissionOutcome.REFUSED, said, code, text, True)
 
     return answer
 
@@ -57,7 +57,7 @@ def defer(code: int = 450, text: str = "try again later", *, at_content: bool = 
         if at_content:
             before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
         said = standing(envelope, RecipientStatus.PENDING, code, text)
-        return Submission(Outcome.DEFERRED, said, code, text, code != 421)
+        return Submission(SubmissionOutcome.DEFERRED, said, code, text, code != 421)
 
     return answer
 
@@ -68,10 +68,10 @@ def lose(*, content: bool) -> Answer:
     def answer(envelope: Envelope, before_content: Any) -> Submission:
         if not content:
             said = standing(envelope, RecipientStatus.PENDING, 0, "")
-            return Submission(Outcome.DEFERRED, said, 0, "the connection fell", False)
+            return Submission(SubmissionOutcome.DEFERRED, said, 0, "the connection fell", False)
         before_content(standing(envelope, RecipientStatus.UNKNOWN, 250, "OK"))
         said = standing(envelope, RecipientStatus.UNKNOWN, 0, "")
-        return Submission(Outcome.UNKNOWN, said, 0, "the connection fell", False)
+        return Submission(SubmissionOutcome.UNKNOWN, said, 0, "the connection fell", False)
 
     return answer
 
@@ -93,13 +93,13 @@ def each(**codes: int) -> Answer:
         last = said(RecipientStatus.ACCEPTED)
         if not any(one.status is RecipientStatus.ACCEPTED for one in last):
             outcome = (
-                Outcome.DEFERRED
+                SubmissionOutcome.DEFERRED
                 if any(one.status is RecipientStatus.PENDING for one in last)
-                else Outcome.REFUSED
+                else SubmissionOutcome.REFUSED
             )
             return Submission(outcome, last, last[-1].code, last[-1].text, True)
         before_content(said(RecipientStatus.UNKNOWN))
-        return Submission(Outcome.ACCEPTED, last, 250, "OK queued", True)
+        return Submission(SubmissionOutcome.ACCEPTED, last, 250, "OK queued", True)
 
     return answer
 
@@ -119,7 +119,7 @@ class FakeSession:
             self.closed = not usable
             put_off = standing(envelope, RecipientStatus.PENDING, code, "too many here")
             return Submission(
-                Outcome.DEFERRED, put_off, code, "too many here", usable, ended_early=True
+                SubmissionOutcome.DEFERRED, put_off, code, "too many here", usable, ended_early=True
             )
         self._carried += 1
         answer = self._server.answers.pop(0) if self._server.answers else accept
@@ -130,7 +130,7 @@ class FakeSession:
 
         said = answer(envelope, entered)
         self._server.log.append((envelope.recipients, said.outcome))
-        if said.outcome is Outcome.ACCEPTED:
+        if said.outcome is SubmissionOutcome.ACCEPTED:
             for one in said.recipients:
                 if one.status is RecipientStatus.ACCEPTED:
                     self._server.taken.append((one.address, raw))
@@ -164,7 +164,7 @@ class FakeServer:
     trouble: list[Exception] = field(default_factory=list)
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     contents: list[tuple[Envelope, bytes]] = field(default_factory=list)
-    log: list[tuple[tuple[str, ...], Outcome]] = field(default_factory=list)
+    log: list[tuple[tuple[str, ...], SubmissionOutcome]] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
     connects: int = 0
     noops: int = 0

@@ -18,7 +18,7 @@ from nornmail.outgoing import (
     Recipient,
     RecipientStatus,
 )
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import Submission, SubmissionOutcome
 from tests.support.table import table
 
 NOW = 1_000_000.0
@@ -148,21 +148,21 @@ def test_who_is_in_doubt_when_the_connection_falls(
 @table(
     ("outcome", "code", "text", "kind"),
     [
-        (Outcome.DEFERRED, 421, "bye", "rate"),
-        (Outcome.DEFERRED, 421, "too many connections", "connections"),
-        (Outcome.DEFERRED, 451, "4.7.1 too many messages, slow down", "rate"),
-        (Outcome.DEFERRED, 450, "4.2.1 rate limit exceeded", "rate"),
-        (Outcome.DEFERRED, 452, "4.5.3 too many recipients", ""),
-        (Outcome.DEFERRED, 450, "greylisted", ""),
-        (Outcome.DEFERRED, 0, "the connection fell", ""),
-        (Outcome.REFUSED, 550, "too many bad words", ""),
-        (Outcome.REFUSED, 450, "rate limit exceeded", ""),
-        (Outcome.DEFERRED, 354, "rate limit exceeded", ""),
-        (Outcome.ACCEPTED, 250, "OK, and not too many", ""),
+        (SubmissionOutcome.DEFERRED, 421, "bye", "rate"),
+        (SubmissionOutcome.DEFERRED, 421, "too many connections", "connections"),
+        (SubmissionOutcome.DEFERRED, 451, "4.7.1 too many messages, slow down", "rate"),
+        (SubmissionOutcome.DEFERRED, 450, "4.2.1 rate limit exceeded", "rate"),
+        (SubmissionOutcome.DEFERRED, 452, "4.5.3 too many recipients", ""),
+        (SubmissionOutcome.DEFERRED, 450, "greylisted", ""),
+        (SubmissionOutcome.DEFERRED, 0, "the connection fell", ""),
+        (SubmissionOutcome.REFUSED, 550, "too many bad words", ""),
+        (SubmissionOutcome.REFUSED, 450, "rate limit exceeded", ""),
+        (SubmissionOutcome.DEFERRED, 354, "rate limit exceeded", ""),
+        (SubmissionOutcome.ACCEPTED, 250, "OK, and not too many", ""),
     ],
 )
 def test_which_words_are_about_all_letters(
-    outcome: Outcome, code: int, text: str, kind: str
+    outcome: SubmissionOutcome, code: int, text: str, kind: str
 ) -> None:
     said = Submission(outcome, (), code, text, True)
     assert transitions.throttles(said) == kind
@@ -187,7 +187,7 @@ FIRST, GIVEN_UP = NOW - 100.0, NOW - transitions.GIVE_UP_AFTER
 BOTH = (at(P, name="r0"), at(P, name="r1"))
 
 
-def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Submission:
+def reply(outcome: SubmissionOutcome, code: int, text: str, *recipients: Recipient) -> Submission:
     return Submission(outcome, recipients, code, text, True)
 
 
@@ -266,7 +266,7 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
         ),
         pytest.param(
             {"state": SENDING, "recipients": BOTH},
-            reply(Outcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(A, 250, "OK", "r1")),
+            reply(SubmissionOutcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(A, 250, "OK", "r1")),
             {
                 "recipients": (at(A, 250, "OK"), at(A, 250, "OK", "r1")),
                 "state": SENT,
@@ -276,7 +276,9 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
         ),
         pytest.param(
             {"state": SENDING, "recipients": BOTH},
-            reply(Outcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(P, 450, "full", "r1")),
+            reply(
+                SubmissionOutcome.ACCEPTED, 250, "OK", at(A, 250, "OK"), at(P, 450, "full", "r1")
+            ),
             {
                 "recipients": (at(A, 250, "OK"), at(P, 450, "full", "r1")),
                 "state": QUEUED,
@@ -289,7 +291,7 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
         ),
         pytest.param(
             {"recipients": (at(P),)},
-            reply(Outcome.DEFERRED, 0, "the connection was lost", at(P, 451, "later")),
+            reply(SubmissionOutcome.DEFERRED, 0, "the connection was lost", at(P, 451, "later")),
             {
                 "recipients": (at(P, 451, "later"),),
                 "attempts": 1,
@@ -301,14 +303,14 @@ def reply(outcome: Outcome, code: int, text: str, *recipients: Recipient) -> Sub
         ),
         pytest.param(
             {"recipients": (at(P),)},
-            reply(Outcome.REFUSED, 550, "no", at(R, 550, "no")),
+            reply(SubmissionOutcome.REFUSED, 550, "no", at(R, 550, "no")),
             {"recipients": (at(R, 550, "no"),), "state": FAILED, "reason": "550 no"},
             id="the server refuses it",
         ),
         *(
             pytest.param(
                 {"state": SENDING, "recipients": (at(P),), "due_at": 5.0},
-                reply(Outcome.UNKNOWN, 0, text, at(U)),
+                reply(SubmissionOutcome.UNKNOWN, 0, text, at(U)),
                 {"recipients": (at(U),), "state": UNKNOWN, "due_at": 0.0, "reason": reason},
                 id=f"the server's reply is missing: {text!r}",
             )

@@ -15,7 +15,7 @@ from nornmail.compose.compose import Composed
 from nornmail.errors import NornmailError
 from nornmail.outgoing import RecipientStatus
 from nornmail.smtp.session import Session
-from nornmail.smtp.transaction import Outcome, Submission
+from nornmail.smtp.transaction import Submission, SubmissionOutcome
 from nornmail.testing import Proxy
 from nornmail.testing.proxy import Direction
 from tests.outbox.messages import ANN, BOB, CAT, letter
@@ -34,7 +34,7 @@ def measured() -> dict[Direction, int]:
     """How many octets each side says in a session that goes well."""
     with scripted() as server, Proxy(HOST, server.port) as proxy:
         session = Session.open(Scripted(proxy.port).settings())
-        assert submit(session, letter(ANN, BOB)).outcome is Outcome.ACCEPTED
+        assert submit(session, letter(ANN, BOB)).outcome is SubmissionOutcome.ACCEPTED
         session.close()
         return {"server": proxy.bytes_down, "client": proxy.bytes_up}
 
@@ -59,10 +59,10 @@ def cut(direction: Direction, place: int) -> None:
         # What the server has read by now is all that it will ever get.
         assert server.ended.wait(5.0)
     taken = server.contents
-    if found.outcome is Outcome.ACCEPTED:
+    if found.outcome is SubmissionOutcome.ACCEPTED:
         assert len(taken) == 1
-    elif found.outcome is not Outcome.UNKNOWN:
-        assert found.outcome is Outcome.DEFERRED
+    elif found.outcome is not SubmissionOutcome.UNKNOWN:
+        assert found.outcome is SubmissionOutcome.DEFERRED
         assert taken == []
     assert all(content == one.raw + b".\r\n" for content in taken)
 
@@ -114,12 +114,12 @@ def check(found: Submission, contents: list[bytes]) -> None:
     standings = {one.status for one in found.recipients}
     assert [one.address for one in found.recipients] == [ANN, BOB, CAT]
     assert all(one.text or one.code for one in found.recipients)
-    if found.outcome is Outcome.ACCEPTED:
+    if found.outcome is SubmissionOutcome.ACCEPTED:
         assert len(contents) == 1
         assert RecipientStatus.ACCEPTED in standings
         assert RecipientStatus.UNKNOWN not in standings
         assert 250 <= found.code < 260
-    elif found.outcome is Outcome.UNKNOWN:
+    elif found.outcome is SubmissionOutcome.UNKNOWN:
         assert len(contents) == 1
         assert RecipientStatus.UNKNOWN in standings
         assert not found.usable
@@ -128,7 +128,9 @@ def check(found: Submission, contents: list[bytes]) -> None:
         assert len(contents) <= 1
         assert not contents or found.code >= 400
         assert standings <= {RecipientStatus.PENDING, RecipientStatus.REFUSED}
-        assert (found.outcome is Outcome.REFUSED) == (standings == {RecipientStatus.REFUSED})
+        assert (found.outcome is SubmissionOutcome.REFUSED) == (
+            standings == {RecipientStatus.REFUSED}
+        )
     for one in found.recipients:
         if one.status is RecipientStatus.REFUSED:
             assert one.code >= 500

@@ -17,7 +17,7 @@ from nornmail.errors import (
     Throttled,
 )
 from nornmail.smtp.session import Session, helo_name
-from nornmail.smtp.transaction import Outcome
+from nornmail.smtp.transaction import SubmissionOutcome
 from tests.outbox.messages import letter
 from tests.smtp.openings import LOGIN, OFFERING, WITH_TLS, refusal, words
 from tests.smtp.scripted import HANG_UP, TLS, Scripted, scripted
@@ -66,7 +66,7 @@ def test_a_server_that_knows_only_helo_is_taken_without_login_and_tls() -> None:
         one = letter()
         found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
         session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     assert server.said("MAIL") == ["MAIL FROM:<agent@example.com>"]
 
 
@@ -166,7 +166,7 @@ def test_tls_from_the_first_octet(port_465: Scripted) -> None:
     one = letter()
     found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
     session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     assert port_465.said("STARTTLS") == []
 
 

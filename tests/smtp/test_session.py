@@ -10,7 +10,7 @@ from nornmail.errors import ConnectionLost
 from nornmail.net.tls import Abort
 from nornmail.outgoing import Envelope, Recipient, RecipientStatus
 from nornmail.smtp.session import CachedSession, Session
-from nornmail.smtp.transaction import PIPELINED, Outcome, Submission
+from nornmail.smtp.transaction import PIPELINED, Submission, SubmissionOutcome
 from nornmail.smtp.wire import Wire
 from tests.outbox.messages import ANN, BOB, CAT, letter, standings
 from tests.smtp.scripted import DRIP, GOOD, HANG_UP, SILENCE, Answers, Scripted, scripted
@@ -43,7 +43,7 @@ def test_a_connection_that_ends_under_the_next_message_is_made_anew(stage: str, 
             for _ in range(2)
         ]
         session.close()
-    assert outcomes == [Outcome.ACCEPTED] * 2
+    assert outcomes == [SubmissionOutcome.ACCEPTED] * 2
     assert server.connections == 2
 
 
@@ -64,7 +64,7 @@ def test_what_a_message_is_told_itself_is_not_asked_again(
         for _ in range(2):
             found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
         session.close()
-    assert found.outcome in (Outcome.DEFERRED, Outcome.UNKNOWN)
+    assert found.outcome in (SubmissionOutcome.DEFERRED, SubmissionOutcome.UNKNOWN)
     assert server.connections == connections
 
 
@@ -101,7 +101,7 @@ def test_who_was_refused_stays_refused_when_the_connection_falls() -> None:
     script: Answers = {"RCPT": [b"550 5.1.1 who?\r\n", b"450 4.2.0 later\r\n", OK], "end": HANG_UP}
     with scripted(script) as server:
         found = submit(server)
-    assert (found.outcome, standings(found)) == (Outcome.UNKNOWN, "rpu")
+    assert (found.outcome, standings(found)) == (SubmissionOutcome.UNKNOWN, "rpu")
     assert [one.code for one in found.recipients] == [550, 450, 0]
 
 
@@ -155,7 +155,7 @@ def test_commands_are_sent_together_where_the_server_offers_it(
     monkeypatch.setattr(Wire, "send_commands", count)
     with scripted({"EHLO": features}) as server:
         submission = submit(server, *(f"user{n}@example.com" for n in range(2 * PIPELINED)))
-    assert submission.outcome is Outcome.ACCEPTED
+    assert submission.outcome is SubmissionOutcome.ACCEPTED
     assert (len(sent), sum(sent)) == (writes, 1 + 2 * PIPELINED)
 
 
@@ -168,8 +168,8 @@ def test_the_next_message_follows_one_whose_group_was_refused() -> None:
             for each in (letter(ANN, BOB), letter(CAT))
         )
         session.close()
-    assert (first.outcome, first.usable) == (Outcome.DEFERRED, True)
-    assert (second.outcome, len(server.contents)) == (Outcome.ACCEPTED, 1)
+    assert (first.outcome, first.usable) == (SubmissionOutcome.DEFERRED, True)
+    assert (second.outcome, len(server.contents)) == (SubmissionOutcome.ACCEPTED, 1)
 
 
 def test_a_connection_that_falls_between_354_and_the_content_is_known_not_to_have_sent() -> None:
@@ -181,7 +181,7 @@ def test_a_connection_that_falls_between_354_and_the_content_is_known_not_to_hav
             assert server.ended.wait(5.0)
 
         found = session.submit(one.envelope, one.raw, before_content=wait_until_it_fell)
-    assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
 
 
 def test_a_connection_that_falls_in_the_middle_of_the_content_is_known_not_to_have_sent() -> None:
@@ -190,7 +190,7 @@ def test_a_connection_that_falls_in_the_middle_of_the_content_is_known_not_to_ha
         one = letter(text="x" * 70 + "\n")
         raw = one.raw + (b"y" * 78 + b"\r\n") * (EIGHT_MIB // 80)
         found = session.submit(one.envelope, raw, before_content=lambda _: None)
-    assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
 
 
 def test_a_server_that_stops_reading_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +204,7 @@ def test_a_server_that_stops_reading_holds_nobody_up(monkeypatch: pytest.MonkeyP
 
         raw = one.raw + (b"y" * 78 + b"\r\n") * (EIGHT_MIB // 80)
         found = session.submit(one.envelope, raw, before_content=hurry)
-    assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
 
 
 def test_before_the_content_the_recipients_are_told_as_they_would_stand() -> None:
@@ -235,7 +235,7 @@ def test_content_that_goes_out_is_not_aborted_and_what_follows_is() -> None:
         session = Session.open(server.settings(), abort=abort)
         sent = session.submit(one.envelope, one.raw, before_content=lambda _: abort.abort())
         after = session.submit(one.envelope, one.raw, before_content=lambda _: None)
-    assert (sent.outcome, after.outcome) == (Outcome.ACCEPTED, Outcome.DEFERRED)
+    assert (sent.outcome, after.outcome) == (SubmissionOutcome.ACCEPTED, SubmissionOutcome.DEFERRED)
 
 
 def test_what_is_raised_before_the_content_goes_on_and_nothing_is_sent() -> None:
@@ -281,7 +281,7 @@ def test_the_session_takes_another_letter_after(stage: str, said: bytes) -> None
         second = session.submit(one.envelope, one.raw, before_content=lambda _: None)
         session.close()
     assert first.usable
-    assert (second.outcome, server.connections) == (Outcome.ACCEPTED, 1)
+    assert (second.outcome, server.connections) == (SubmissionOutcome.ACCEPTED, 1)
     verbs = [line.partition(" ")[0] for line in server.commands]
     assert verbs.index("RSET") < len(verbs) - 1 - verbs[::-1].index("MAIL")
 
@@ -294,8 +294,8 @@ def test_a_session_of_no_use_says_so_and_does_not_talk() -> None:
         again = session.submit(one.envelope, one.raw, before_content=lambda _: None)
         session.close()
         session.close()
-    assert (first.outcome, first.usable) == (Outcome.REFUSED, False)
-    assert (again.outcome, again.usable) == (Outcome.DEFERRED, False)
+    assert (first.outcome, first.usable) == (SubmissionOutcome.REFUSED, False)
+    assert (again.outcome, again.usable) == (SubmissionOutcome.DEFERRED, False)
 
 
 def test_an_idle_server_that_said_goodbye_is_understood() -> None:
@@ -304,7 +304,7 @@ def test_an_idle_server_that_said_goodbye_is_understood() -> None:
         assert session.alive()
         one = letter()
         found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
-    assert (found.outcome, found.code, found.usable) == (Outcome.DEFERRED, 421, False)
+    assert (found.outcome, found.code, found.usable) == (SubmissionOutcome.DEFERRED, 421, False)
     assert "idle" in found.text
 
 
@@ -314,7 +314,7 @@ def test_an_answer_that_nobody_asked_for_is_no_answer_to_the_next_command() -> N
         assert session.alive()
         one = letter()
         found = session.submit(one.envelope, one.raw, before_content=lambda _: None)
-    assert (found.outcome, found.usable) == (Outcome.DEFERRED, False)
+    assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
     assert server.said("MAIL") == []
 
 
@@ -357,7 +357,7 @@ def test_the_words_of_a_long_reply_become_one_line() -> None:
 def test_only_what_is_offered_and_needed_is_used(features: bytes, expected: str) -> None:
     with scripted({"EHLO": features}) as server:
         found = submit(server, ANN)
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     size = len(letter().raw)
     assert server.said("MAIL") == ["MAIL FROM:<agent@example.com>" + expected.format(size=size)]
 
@@ -398,7 +398,7 @@ def test_what_cannot_be_handed_in_is_refused_before_anything_is_said(
         session = Session.open(server.settings())
         unfit = Envelope("agent@example.com", tuple(to))
         found = session.submit(unfit, raw, before_content=lambda _: pytest.fail("called"))
-        assert (found.outcome, found.code, found.usable) == (Outcome.REFUSED, 0, True)
+        assert (found.outcome, found.code, found.usable) == (SubmissionOutcome.REFUSED, 0, True)
         assert all(one.status is RecipientStatus.REFUSED for one in found.recipients)
         assert why in found.text
         assert session.alive()
@@ -412,7 +412,7 @@ def test_a_sender_that_would_be_a_command_is_refused() -> None:
         evil = Envelope("a@b>\r\nDATA\r\n<", (ANN,))
         found = session.submit(evil, b"a: b\r\n\r\n", before_content=lambda _: None)
         session.close()
-    assert found.outcome is Outcome.REFUSED
+    assert found.outcome is SubmissionOutcome.REFUSED
     assert server.said("DATA") == []
 
 
@@ -421,7 +421,7 @@ def test_the_null_sender_can_be_sent() -> None:
         session = Session.open(server.settings())
         found = session.submit(Envelope("", (ANN,)), b"a: b\r\n\r\n", before_content=lambda _: None)
         session.close()
-    assert found.outcome is Outcome.ACCEPTED
+    assert found.outcome is SubmissionOutcome.ACCEPTED
     assert server.said("MAIL") == ["MAIL FROM:<> SIZE=8"]
 
 

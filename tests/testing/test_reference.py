@@ -17,7 +17,7 @@ from nornmail.testing.accounts import MAX_SASL_LINE
 from nornmail.testing.fault_plan import Fault
 from nornmail.testing.http_interface import RESOURCES
 from nornmail.testing.mail_server import WAIT_SECONDS
-from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpSettings
+from nornmail.testing.smtp.client import DEFAULT_EXTENSIONS, SmtpBehaviour
 from nornmail.testing.smtp.session import MAX_COMMAND_LINE
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "testing.md"
@@ -83,7 +83,7 @@ def test_the_fields_of_a_sent_message() -> None:
 
 
 def test_the_attributes_of_the_smtp_side() -> None:
-    settings = SmtpSettings(starttls=False)
+    settings = SmtpBehaviour(starttls=False)
     rows = table("attribute", "default", "meaning")
     told = {names(row[0])[0]: (names(row[1]) or [row[1]])[0] for row in rows}
     assert told == {

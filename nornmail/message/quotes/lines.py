@@ -34,7 +34,7 @@ PHONE = re.compile(r"(?<![\w.,-])(?:\+|\(|00?)?[0-9](?:[ ()./-]{0,2}[0-9]){6,14}
 """Seven to fifteen digits with the usual marks in between."""
 
 
-class Kind(Enum):
+class LineKind(Enum):
     """The kind of a line in the search for the new text."""
 
     BLANK = 0

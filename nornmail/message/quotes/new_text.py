@@ -26,7 +26,7 @@ from nornmail.message.quotes.attribution import (
     is_original,
     rule_above,
 )
-from nornmail.message.quotes.lines import Kind, closes_bracket, is_bar, is_quote, is_rule
+from nornmail.message.quotes.lines import LineKind, closes_bracket, is_bar, is_quote, is_rule
 from nornmail.message.quotes.markup import has_structure, without_history
 from nornmail.message.quotes.phrases import FORWARD_SUBJECTS
 from nornmail.message.quotes.signature import signature_start
@@ -114,7 +114,7 @@ _WRAP_WIDTH: Final = 65
 
 
 @dataclass(slots=True)
-class Layout:
+class LineLayout:
     """The kind of each line.
 
     Attributes:
@@ -128,7 +128,7 @@ class Layout:
     """
 
     lines: list[str]
-    kinds: list[Kind] = field(default_factory=list)
+    kinds: list[LineKind] = field(default_factory=list)
     stop: int = 0
     is_forward: bool = False
     is_attributed: bool = False
@@ -189,15 +189,15 @@ def _scanned(text: str) -> tuple[list[str], int]:
     return lines, end
 
 
-def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
+def read_layout(lines: list[str], *, keeps_headers: bool = False) -> LineLayout:
     """Sort the lines of a text; ``keeps_headers`` for one that is passed on."""
-    layout = Layout(lines)
+    layout = LineLayout(lines)
     kinds = layout.kinds
     at = 0
     while at < len(lines):
         line = lines[at]
         if not line or line.isspace():
-            kinds.append(Kind.BLANK)
+            kinds.append(LineKind.BLANK)
         elif line.startswith(">>> ") and _is_of_groupwise(lines, at):
             layout.stop = at
             return layout
@@ -205,9 +205,9 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
             if _begins_forward(layout, at, keeps_headers=keeps_headers):
                 layout.is_forward = True
                 break
-            kinds.append(Kind.QUOTE)
+            kinds.append(LineKind.QUOTE)
         elif is_rule(line):
-            kinds.append(Kind.TEXT)
+            kinds.append(LineKind.TEXT)
         elif is_forward(lines, at):
             layout.is_forward = True
             break
@@ -218,7 +218,9 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> Layout:
                 del kinds[begin:]
                 return layout
             del kinds[begin:]
-            kinds += [Kind.MARK if behind > at else Kind.TEXT] * (max(behind, at + 1) - begin)
+            kinds += [LineKind.MARK if behind > at else LineKind.TEXT] * (
+                max(behind, at + 1) - begin
+            )
             layout.is_attributed |= behind > at
             layout.has_bars |= behind > at and is_bar(_next_line(lines, behind))
             at = max(behind, at + 1)
@@ -237,10 +239,12 @@ def _is_of_groupwise(lines: list[str], at: int) -> bool:
     return mark is not None and mark.strong and mark.start == 0
 
 
-def _begins_forward(layout: Layout, at: int, *, keeps_headers: bool) -> bool:
+def _begins_forward(layout: LineLayout, at: int, *, keeps_headers: bool) -> bool:
     """Whether a quote without an attribution begins with the mark of a forward."""
-    above = next((kind for kind in reversed(layout.kinds) if kind is not Kind.BLANK), Kind.TEXT)
-    if above is not Kind.TEXT:
+    above = next(
+        (kind for kind in reversed(layout.kinds) if kind is not LineKind.BLANK), LineKind.TEXT
+    )
+    if above is not LineKind.TEXT:
         return False
     return begins_forward(layout.lines[at : at + _HEAD_LINES], has_headers=keeps_headers)
 
@@ -311,15 +315,15 @@ def _is_wrapped_quote(lines: list[str], at: int) -> bool:
     return not ended and is_quote(lines[at + 1]) and len(lines[at]) <= len(above)
 
 
-def _without_quotes(layout: Layout, end: int) -> int:
+def _without_quotes(layout: LineLayout, end: int) -> int:
     """The index behind the last line of text, where the quotes below it are history."""
     kinds, lines = layout.kinds, layout.lines
     last = end
-    while last and kinds[last - 1] is not Kind.TEXT:
+    while last and kinds[last - 1] is not LineKind.TEXT:
         last -= 1
-    block = [at for at in range(last, end) if kinds[at] is Kind.QUOTE]
-    while block and last and kinds[last - 1] in (Kind.TEXT, Kind.BLANK):
-        if kinds[last - 1] is Kind.TEXT and not is_rule(lines[last - 1]):
+    block = [at for at in range(last, end) if kinds[at] is LineKind.QUOTE]
+    while block and last and kinds[last - 1] in (LineKind.TEXT, LineKind.BLANK):
+        if kinds[last - 1] is LineKind.TEXT and not is_rule(lines[last - 1]):
             break
         last -= 1  # a rule above the quote
     if not block or layout.is_attributed or _is_history(layout, last, block[0]):
@@ -327,7 +331,7 @@ def _without_quotes(layout: Layout, end: int) -> int:
     return block[-1] + 1
 
 
-def _is_history(layout: Layout, text_end: int, first: int) -> bool:
+def _is_history(layout: LineLayout, text_end: int, first: int) -> bool:
     """Quoted lines without an attribution are history, unless the text above shows them."""
     lines = layout.lines
     if is_head(lines, first):
@@ -338,14 +342,14 @@ def _is_history(layout: Layout, text_end: int, first: int) -> bool:
     return bool(above) and not above.endswith((":", "\uff1a", "```")) and not above.startswith("<")
 
 
-def _past_leading_quote(layout: Layout, end: int) -> int:
+def _past_leading_quote(layout: LineLayout, end: int) -> int:
     """The answer below one quote that begins the message: the quote is history, whole.
 
     Where text stands above it or another quote below, 0: the quotes are what was answered.
     """
     kinds = layout.kinds[:end]
-    answer = next((at for at, kind in enumerate(kinds) if kind is Kind.TEXT), 0)
-    if Kind.QUOTE in kinds[answer:] or Kind.MARK in kinds[answer:]:
+    answer = next((at for at, kind in enumerate(kinds) if kind is LineKind.TEXT), 0)
+    if LineKind.QUOTE in kinds[answer:] or LineKind.MARK in kinds[answer:]:
         return 0
-    is_history = Kind.MARK in kinds[:answer] or layout.is_attributed
+    is_history = LineKind.MARK in kinds[:answer] or layout.is_attributed
     return answer if is_history else 0

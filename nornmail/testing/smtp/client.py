@@ -33,7 +33,7 @@ MAX_RECIPIENTS = 1000
 """Recipients of a message. RFC 5321, 4.5.3.1.8, wants 100; Postfix takes 1,000."""
 
 
-class SmtpSettings(FixedAttributes):
+class SmtpBehaviour(FixedAttributes):
     """The behaviour of an SMTP server. All of it may be changed at any time.
 
     Attributes:
@@ -106,7 +106,7 @@ class Client:
         refused: the greeting was 554, so all commands but QUIT are refused.
     """
 
-    def __init__(self, state: ServerState, settings: SmtpSettings, conn: Connection) -> None:
+    def __init__(self, state: ServerState, settings: SmtpBehaviour, conn: Connection) -> None:
         self.state = state
         self.settings = settings
         self.conn = conn

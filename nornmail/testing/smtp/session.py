@@ -15,7 +15,7 @@ from nornmail.testing.accounts import MAX_SASL_LINE
 from nornmail.testing.connection import HIDDEN, Connection, Dropped, LineTooLong
 from nornmail.testing.service import Service
 from nornmail.testing.smtp import faults
-from nornmail.testing.smtp.client import Client, SmtpSettings
+from nornmail.testing.smtp.client import Client, SmtpBehaviour
 from nornmail.testing.smtp.commands import COMMANDS
 from nornmail.testing.smtp.grammar import (
     BadSyntax,
@@ -245,7 +245,7 @@ SmtpSecurity = Literal["plain", "starttls", "tls"]
 """``plain`` has no TLS, ``starttls`` offers it, ``tls`` has it from the first octet on."""
 
 
-class SmtpServer(SmtpSettings, Service):
+class SmtpServer(SmtpBehaviour, Service):
     """``server.smtp`` of a `nornmail.testing.MailServer`.
 
     Every sender and every recipient is taken, but for what the settings and the faults refuse. A
@@ -256,7 +256,7 @@ class SmtpServer(SmtpSettings, Service):
     def __init__(self, host: str, port: int, security: SmtpSecurity, state: ServerState) -> None:
         if security not in ("plain", "starttls", "tls"):
             raise ValueError(f"smtp is 'plain', 'starttls' or 'tls', not {security!r}")
-        SmtpSettings.__init__(self, starttls=security == "starttls")
+        SmtpBehaviour.__init__(self, starttls=security == "starttls")
         Service.__init__(
             self, "smtp", host, port, state, self._serve_smtp, label=lambda number: f"smtp {number}"
         )
