@@ -140,3 +140,16 @@ def damaged(path: str, what: object) -> StoreError:
         "restore it from a backup, together with the files next to it; "
         "to start over, move all of them away (known mail may be delivered again)"
     )
+
+
+def newer(name: str, version: int, known: int) -> StoreError:
+    """The error for a store that a newer program made.
+
+    Args:
+        name: the store, as errors call it.
+        version: its version.
+        known: the newest one that this program knows.
+    """
+    return StoreError(
+        f"{name} has version {version}, and this nornmail knows {known} at most: update nornmail"
+    )

@@ -25,7 +25,7 @@ from typing import Any
 
 from nornmail.errors import StoreError
 from nornmail.locks import FILE_MODE
-from nornmail.stores.errors import damaged, store_error
+from nornmail.stores.errors import damaged, newer, store_error
 
 if sys.platform == "darwin":
     import fcntl
@@ -394,10 +394,7 @@ def check_opening(path: str) -> bool:
         )
     digits = re.match(rb"\d+", opening[len(_OPENING) :])
     if digits and int(digits[0]) > VERSION:
-        raise StoreError(
-            f"the state store {path} has version {int(digits[0])}, and this nornmail knows "
-            f"{VERSION} at most: update nornmail"
-        )
+        raise newer(f"the state store {path}", int(digits[0]), VERSION)
     return True
 
 

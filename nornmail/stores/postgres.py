@@ -22,6 +22,7 @@ from nornmail.errors import IllegalTransition, LeaseHeld, NornmailError, StoreEr
 from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import QueuedMessage, Quota
 from nornmail.stores import rows
+from nornmail.stores.errors import newer
 from nornmail.stores.rows import SurrogateText
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
@@ -195,24 +196,20 @@ class Rows:
     """The rows of a statement, with what :func:`write_value` escaped read back."""
 
     def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows the statement changed."""
-        return int(self._cursor.rowcount)
+        self.rowcount = int(cursor.rowcount)
+        selected = cursor.fetchall() if cursor.description else ()
+        self._rows = [tuple(map(read_value, row)) for row in selected]
 
     def fetchone(self) -> Any:
-        """The next row, ``None`` when there is none."""
-        row = self._cursor.fetchone()
-        return None if row is None else tuple(map(read_value, row))
+        """The first row, ``None`` when there is none."""
+        return self._rows[0] if self._rows else None
 
     def fetchall(self) -> list[Any]:
         """All rows."""
-        return list(self)
+        return self._rows
 
     def __iter__(self) -> Iterator[Any]:
-        return (tuple(map(read_value, row)) for row in self._cursor.fetchall())
+        return iter(self._rows)
 
 
 class Reconnecting:
@@ -347,10 +344,7 @@ class PostgresStateStore(SqlStateStore):
                 "SELECT coalesce(max(version), 0) FROM nornmail_version"
             ).fetchone()
             if version > len(MIGRATIONS):
-                raise StoreError(
-                    f"the state store in PostgreSQL has version {version}, and this nornmail knows "
-                    f"{len(MIGRATIONS)} at most: update nornmail"
-                )
+                raise newer(self._name, version, len(MIGRATIONS))
             if version == len(MIGRATIONS):
                 return
             for statement in chain(*MIGRATIONS[version:], _LEASES):
@@ -555,7 +549,7 @@ class PostgresStateStore(SqlStateStore):
     def _store_error(self, error: Exception) -> StoreError | None:
         if isinstance(error, ValueError) and not isinstance(error, NornmailError):
             return StoreError(
-                f"the state store in PostgreSQL has a value that cannot be understood: {error}: "
+                f"{self._name} has a value that cannot be understood: {error}: "
                 "restore it from a backup"
             )
         return None

@@ -21,6 +21,7 @@ from nornmail.stores.errors import (
     UNKNOWN,
     FileIdentity,
     damaged,
+    newer,
     resolve,
     store_error,
 )
@@ -174,10 +175,7 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
             "choose another path"
         )
     if version > len(MIGRATIONS):
-        raise StoreError(
-            f"the state store {path} has version {version}, and this nornmail knows "
-            f"{len(MIGRATIONS)} at most: update nornmail"
-        )
+        raise newer(f"the state store {path}", version, len(MIGRATIONS))
     return int(version)
 
 

@@ -26,13 +26,10 @@ START_SECONDS = 20.0
 
 
 class PostgreSQL:
-    """A server. It listens on no port.
-
-    Attributes:
-        starts: how often it was started.
-    """
+    """A server. It listens on no port."""
 
     starts = 0
+    """How often one was started by this process."""
 
     def __init__(self, programs: Path, directory: Path) -> None:
         self.directory = directory
@@ -52,7 +49,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self.starts += 1
+        PostgreSQL.starts += 1
         options = f"-k {self.directory} -c listen_addresses='' -c fsync=off"
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")
@@ -155,8 +152,9 @@ def schema_of(directory: Path) -> str:
 
 def _administer(*statements: str) -> None:
     """Execute statements on a connection that this thread keeps: a new one costs a process."""
-    if getattr(_kept, "of", None) != (of := (os.getpid(), server().starts)):
-        _kept.connection, _kept.of = connect("public"), of
+    if getattr(_kept, "of", None) != (os.getpid(), PostgreSQL.starts):
+        _kept.connection = connect("public")
+        _kept.of = (os.getpid(), PostgreSQL.starts)
         _kept.connection.autocommit = True
         atexit.register(_kept.connection.close)
     for statement in statements:
