@@ -19,7 +19,7 @@ _LEAST_WIDTH: Final = 8.0
 """Pixels of a line in which there is always a letter."""
 _FAR: Final = 1e9
 _PULLED: Final = 1_000.0
-"""Pixels of a margin that pull a line up in quirks mode, where nothing else is on it."""
+"""Pixels of a margin that pull what follows off the page."""
 
 
 class Clip(NamedTuple):
@@ -63,10 +63,14 @@ class Box:
         clip, held: what it and what is positioned in it was cut off by, around it.
         ground: what lay behind it, around it.
         least: where the lines begin of which it is a part, as it is in an inline element.
+        run: where the blocks begin that it follows in an inline element.
+        height: how high it was when the flow left it.
         is_shut: it cuts off what has no room, and has none.
     """
 
-    __slots__ = ("around", "clip", "ground", "held", "is_shut", "least", "style", "top")
+    __slots__ = (
+        "around", "clip", "ground", "held", "height", "is_shut", "least", "run", "style", "top",
+    )  # fmt: skip
 
     def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:
         self.style = style
@@ -74,6 +78,8 @@ class Box:
         self.around: _Lines | None = None
         self.clip, self.held, self.ground = clip, held, ground
         self.least: float | None = None
+        self.run: float | None = None
+        self.height = 0.0
         self.is_shut = False
 
 
@@ -96,16 +102,22 @@ class Flow:
     Attributes:
         y: the bottom of what stands above the line.
         shift: by how many pixels what stands before it on the line has moved it.
+        moved: where the text begins that stands outside of the flow in a box that a margin has
+            moved off the page since; ``None`` where there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quirks: bool) -> None:
+        self._quirks = quirks
         self.y = self.shift = 0.0
+        self.moved: int | None = None
         self._longest = self._shortest = 0.0  # margins that wait for what they collapse with
         self._line = 0.0  # the height of the line that is open
         self._used = 0.0  # how many lines it is by now
         self._floats = -_FAR
         self._is_pulled = False
         self._least: float | None = None  # the top of the lines that a block stands between
+        self._run: float | None = None  # the top of the blocks of an inline element on end
+        self._waiting: tuple[Box, int] | None = None
         self._open: list[Box] = []  # boxes of which the margins may collapse with those within
         self._clip = self._held = _WHOLE
         self._ground = _ENDLESS
@@ -114,6 +126,7 @@ class Flow:
 
     def text(self, style: Style, chars: int) -> float:
         """Put a text on the line; where the top of that is."""
+        self._end_run()
         if self._longest or self._shortest or self._open:
             self._settle()
         high = line_height(style)
@@ -145,6 +158,12 @@ class Flow:
             self.y = max(self.y, self._least)
             self._least = None
 
+    def _end_run(self) -> None:
+        """Go on below blocks in an inline element: none of them leads to above the first."""
+        if self._run is not None:
+            self.y = max(self.y, self._run)
+            self._run = None
+
     def break_line(self, style: Style) -> None:
         """``<br>``: go on below the line, which may have nothing on it."""
         self.text(style, 0)
@@ -175,12 +194,13 @@ class Flow:
 
     # Boxes
 
-    def open(self, style: Style, around: Style) -> Box | None:
+    def open(self, style: Style, around: Style, place: int) -> Box | None:
         """Go into the box of an element.
 
         Args:
             style: of the element.
             around: the style of the element around it.
+            place: where its text begins.
 
         Returns:
             What is to be given to :meth:`close`; ``None`` for an inline element.
@@ -189,6 +209,8 @@ class Flow:
         if layout.is_inline:
             return None
         box = Box(style, self._clip, self._held, self._ground)
+        if style.is_out and self._open and not self._is_waiting():
+            self._waiting = self._open[0], place
         if style.is_out or layout.is_side_by_side:
             self._open_apart(box)
         else:
@@ -210,8 +232,10 @@ class Flow:
             self._least = self.y
         self.end_line()
         if not in_inline:
+            self._end_run()
             self._end_lines()
         box.least, self._least = self._least, None
+        box.run, self._run = self._run, None
         self._add_margin(sizes.margin_top)
         if sizes.padding_top or sizes.has_own_flow or style.height is not None or sizes.pushed:
             self._settle()
@@ -228,10 +252,12 @@ class Flow:
             self._floats, self._is_pulled, self._open,
         )  # fmt: skip
         margin = sizes.margin_top
-        if not (style.is_out or style.layout.is_block) and (self._line or margin > -_PULLED):
+        stays = self._line or margin > -_PULLED or not self._quirks
+        if stays and not (style.is_out or style.layout.is_block):
             margin = max(0.0, margin)  # it stands on the line
         self.y += self._longest + self._shortest + margin + sizes.padding_top
         box.least, self._least = self._least, None
+        box.run, self._run = self._run, None
         self._line = self._used = self._longest = self._shortest = 0.0
         self._floats, self._is_pulled, self._open = -_FAR, False, []
         if style.is_out:
@@ -251,9 +277,11 @@ class Flow:
         """Go on behind the box of an element, in the one of the style ``around``."""
         self.end_line()
         self._end_lines()
-        self._least = box.least
+        self._least, self._run = box.least, box.run
         if box.around is None:
             self._close_block(box)
+            if around.layout.is_inline and self._run is None:
+                self._run = box.top
             self.shift = -around.shift  # margins of an inline element move its first line
         else:
             self._close_apart(box, box.around)
@@ -264,22 +292,27 @@ class Flow:
         if box.top is None and sizes.least_height:
             self._settle()
         if box.top is None:  # there is nothing in it: its margins collapse through it
+            self._move_what_waits()
             self._open.pop()
         elif sizes.has_own_flow or sizes.padding_bottom or style.height is not None:
             self._end(box, box.top)
         else:
             self.y = max(self.y, box.top + sizes.least_height)
+        if box.top is not None:
+            box.height = self.y - box.top
         self._add_margin(sizes.margin_bottom)
 
     def _close_apart(self, box: Box, around: _Lines) -> None:
         sizes = box.style.box
         self._end(box, box.top or 0.0)
+        box.height = max(self.y, self._floats) - (box.top or 0.0)
         bottom = self.y + sizes.margin_bottom
         self.y, (self._longest, self._shortest) = around.y, around.margins
         self._line, self._used, self.shift = around.line, around.used, around.shift
         self._floats, self._is_pulled, self._open = around.floats, around.is_pulled, around.open
         if not box.style.is_out:
             self._line = max(self._line, bottom - self.y)
+            self.shift += sizes.pull if sizes.pull <= -_PULLED else 0.0
         elif sizes.is_floating:
             self._floats = max(self._floats, bottom)
 
@@ -295,7 +328,8 @@ class Flow:
         if sizes.has_own_flow:
             bottom = max(bottom, self._floats)
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
-        box.is_shut = sizes.cuts and (is_pulled or sizes.holds) and high < SLIT
+        is_known = is_pulled or sizes.holds or line_height(style) < SLIT
+        box.is_shut = sizes.cuts and is_known and high < SLIT
         self.y = top + max(0.0, high)
 
     # Margins
@@ -309,9 +343,19 @@ class Flow:
 
     def _settle(self) -> None:
         """Put the margins that have collapsed in front of what comes."""
+        self._move_what_waits()
         self.y += self._longest + self._shortest
         self._is_pulled = self._is_pulled or self._shortest < 0
         self._longest = self._shortest = 0.0
         for box in self._open:
             box.top = self.y
         self._open.clear()
+
+    def _is_waiting(self) -> bool:
+        """Whether text stands outside of the flow in a box of which the place is not known yet."""
+        return self._waiting is not None and self._open[:1] == [self._waiting[0]]
+
+    def _move_what_waits(self) -> None:
+        if self._shortest <= -_PULLED and self._waiting is not None and self._is_waiting():
+            self.moved = self._waiting[1]
+            self._waiting = None

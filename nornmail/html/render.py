@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from nornmail.html.css.cascade import Cascade
-from nornmail.html.css.computed import takes_room
+from nornmail.html.css.computed import is_inked_if_low, takes_room
 from nornmail.html.css.geometry import FAR_RIGHT, is_on_page
 from nornmail.html.css.style import Style
 from nornmail.html.flow import Box, Flow
@@ -31,7 +31,10 @@ BUDGET: Final = "too costly"
 _CELL_STEPS: Final = 6
 _MARKS: Final = frozenset({">", "-", "|"})
 """Separators that the layout of the text puts between its words."""
-_ALONE: Final = frozenset({"shadow"})
+_HIGH: Final = frozenset({"button", "iframe", "img", "input", "object", "select", "textarea"})
+_HIGHER: Final = frozenset({"cellpadding", "height", "rowspan"})
+_LOW: Final = 4.0
+"""Pixels of the lines of a table, without what surrounds its cells, out of which letters stick."""
 
 
 class UnseenText(NamedTuple):
@@ -79,14 +82,17 @@ def render(
     page: _Page | None = None
     try:
         cascade = Cascade(root, quirks, budget)
-        page = _Page(cascade, budget, without, shortens_links)
+        page = _Page(cascade, budget, without, shortens_links, quirks)
         if cascade.sheets.is_unknown or (is_cut and cascade.sheets):
             page.give_up(root)
         else:
             page.run(root)
+            if page.low:  # where they stand is known now
+                page = _Page(cascade, budget, without, shortens_links, quirks, page.low)
+                page.run(root)
     except BudgetSpentError:
         if page is None:
-            page = _Page(None, budget, without, shortens_links)
+            page = _Page(None, budget, without, shortens_links, quirks)
         page.give_up(root)
     result = page.result
     result.text = page.finish()
@@ -107,8 +113,8 @@ class _Frame:
     """An element that is being written down."""
 
     __slots__ = (
-        "address", "block", "box", "children", "collapsed", "column", "element", "has_first_line",
-        "is_mute", "is_quote", "lines", "links", "start", "style", "table",
+        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element", "has_first_line",
+        "is_mute", "is_quote", "lines", "links", "part", "start", "style", "table",
     )  # fmt: skip
 
     def __init__(
@@ -123,6 +129,8 @@ class _Frame:
         self.block: _Frame = around.block if around is not None and box is None else self
         self.has_first_line = False
         self.style = style
+        self.part = self._part(around)
+        self.asks_if_low = False
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
         self.box = box
@@ -135,6 +143,14 @@ class _Frame:
         self.collapsed: frozenset[int] = frozenset()
         self.column = 0
 
+    def _part(self, around: _Frame | None) -> _Frame:
+        """The part of a table that is painted behind this; a cell is as high as its row."""
+        if around is None:
+            return self
+        if around.style.low_group is self.style.low_group:
+            return around.part
+        return around if self.element.name in _CELLS and around.element.name == "tr" else self
+
 
 class _Page:
     def __init__(
@@ -143,15 +159,19 @@ class _Page:
         budget: Budget,
         without: Callable[[Element], bool] | None,
         shortens_links: bool,
+        quirks: bool,
+        known_low: Container[Element] = (),
     ) -> None:
         self._shortens_links = shortens_links
+        self._known_low = known_low
+        self.low: set[Element] = set()
         self.lines = TextWriter()
         self.result = Rendered()
         self._cascade = cascade
         self._budget = budget
         self._without = without
         self._table: _Table | None = None
-        self._flow = Flow()
+        self._flow = Flow(quirks)
         self._has_collapsed = False
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
@@ -206,11 +226,16 @@ class _Page:
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
         flow = self._flow
         top = flow.text(style, len(text))
+        self._take_back_moved()
         if not hidden and (
             flow.is_cut(style, top)
             or not is_on_page(style, len(text), top, flow.shift, frame.block.has_first_line)
         ):
             hidden = "position"
+        if hidden == "color" and is_inked_if_low(style):
+            if frame.part.element in self._known_low:
+                hidden = ""
+            frame.part.asks_if_low = True
         if hidden in ("", "color"):
             hidden = flow.color_below(style, top, hidden)
         if hidden:
@@ -285,7 +310,8 @@ class _Page:
             return None
         if style.layout.is_inline and self._goes_away(style, around):
             self._take_back(self.lines.line_place(), "position")
-        box = self._flow.open(style, around)
+        box = self._flow.open(style, around, self.lines.place())
+        self._take_back_moved()
         frame = _Frame(element, style, is_mute or name == "svg svg", box, self._frame)
         layout = style.layout
         if layout.is_block:
@@ -370,8 +396,11 @@ class _Page:
             self._close(frame, name)
         if frame.box is not None:
             self._flow.close(frame.box, self._frames[-1].style if self._frames else style)
+            self._take_back_moved()
             if self._frames and layout.is_block and not style.is_out:
                 self._frames[-1].block.has_first_line = True
+            if frame.asks_if_low and frame.box.height < _LOW and self._is_low(frame.element):
+                self.low.add(frame.element)
             if frame.box.is_shut and frame.lines is self.lines:
                 self._take_back(frame.start, "size")
                 links = self.result.links
@@ -387,11 +416,30 @@ class _Page:
         elif layout.is_spaced:
             self.lines.space()
 
+    def _is_low(self, part: Element) -> bool:
+        """Whether nothing makes a part of a table higher than its lines are."""
+        around = part.parent
+        while part.name != "table" and around is not None and around.name != "html":
+            if not _HIGHER.isdisjoint(around.attributes):
+                return False
+            around = None if around.name == "table" else around.parent
+        for element in part.walk():
+            self._budget.spend(1)
+            if element.name in _HIGH or not _HIGHER.isdisjoint(element.attributes):
+                return False
+        return True
+
     def _goes_away(self, style: Style, around: Style) -> bool:
         """Whether a margin moves an inline element, and what is in front of it the other way."""
         if style.shift - around.shift > -FAR_RIGHT or self._frame is None:
             return False
-        return bool(self._frame.block.style.align)
+        return bool(self._frame.block.style.line_align)
+
+    def _take_back_moved(self) -> None:
+        """Hide what a margin has moved off the page after it was written."""
+        if self._flow.moved is not None:
+            self._take_back(self._flow.moved, "position")
+            self._flow.moved = None
 
     def _take_back(self, start: int, reason: str) -> None:
         """Hide what was written since ``start``, which what follows has shut in or moved away."""

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 WIDTH: Final = 1024
 HEIGHT: Final = 768
@@ -28,6 +28,15 @@ _ARGUMENTS: Final = (
     " --force-color-profile=srgb --disable-lcd-text --blink-settings=scriptEnabled=false"
     " --in-process-gpu --remote-debugging-pipe"
 )
+
+
+class Place(NamedTuple):
+    """A part of the window, in pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 class Chromium:
@@ -125,20 +134,65 @@ class Chromium:
         self.call("Page.setDocumentContent", frameId=frame, html=html)
 
     def hidden_words(self, html: str, words: Mapping[str, str]) -> dict[str, bool]:
-        """Whether each word is hidden: the page has the same pixels with the other word."""
+        """Whether each word is hidden: the page has the same pixels with the other word.
+
+        Only the place of the word is drawn, and the whole page where that is larger than the window.
+        """
         self.replace(html)
-        pixels = self.draw()
+        places, is_larger = self._places(words)
         nodes = list(_texts(self.document()))
         hidden = {}
         for word, other in words.items():
-            changed = [node for node in nodes if word in node["nodeValue"]]
-            for node in changed:
-                text = node["nodeValue"].replace(word, other)
-                self.call("DOM.setNodeValue", nodeId=node["nodeId"], value=text)
-            hidden[word] = self.draw() == pixels
-            for node in changed:
-                self.call("DOM.setNodeValue", nodeId=node["nodeId"], value=node["nodeValue"])
+            place = places[word]
+            hidden[word] = place is None or self._is_same(nodes, word, other, place)
+            if hidden[word] and is_larger and place is not None:
+                hidden[word] = self._is_same(nodes, word, other, None)
         return hidden
+
+    def _is_same(
+        self, nodes: list[dict[str, Any]], word: str, other: str, place: Place | None
+    ) -> bool:
+        """Whether a place, or the page where it is ``None``, looks the same with the other word."""
+        drawn: list[object] = []
+        for shown in (word, other, word):
+            for node in nodes:
+                if word in node["nodeValue"]:
+                    text = node["nodeValue"].replace(word, shown)
+                    self.call("DOM.setNodeValue", nodeId=node["nodeId"], value=text)
+            if len(drawn) < 2:
+                drawn.append(self.draw() if place is None else self._draw_place(place))
+        return drawn[0] == drawn[1]
+
+    def _places(self, words: Iterable[str]) -> tuple[dict[str, Place | None], bool]:
+        """Where in the window each word stands, and whether the page is larger than that.
+
+        A word has the place ``None`` when it has no box at all.
+        """
+        snapshot = self.call("DOMSnapshot.captureSnapshot", computedStyles=[])
+        page, strings = snapshot["documents"][0], snapshot["strings"]
+        texts, layout = page["nodes"]["nodeValue"], page["layout"]
+        boxes = [
+            (strings[texts[node]], box)
+            for node, box in zip(layout["nodeIndex"], layout["bounds"], strict=True)
+            if texts[node] >= 0
+        ]
+        places = {word: _place([box for text, box in boxes if word in text]) for word in words}
+        return places, page["contentWidth"] > WIDTH or page["contentHeight"] > HEIGHT
+
+    def _draw_place(self, place: Place) -> str:
+        if place.right <= place.left or place.bottom <= place.top:
+            return ""
+        clip = {
+            "x": place.left,
+            "y": place.top,
+            "width": place.right - place.left,
+            "height": place.bottom - place.top,
+            "scale": 1,
+        }
+        drawn: str = self.call(
+            "Page.captureScreenshot", format="png", optimizeForSpeed=True, clip=clip
+        )["data"]
+        return drawn
 
     def shows(self, html: str, word: str, other: str) -> bool:
         """Whether a person sees the word: more than traces of it are there."""
@@ -178,6 +232,22 @@ class Chromium:
         """The tree of the page that is shown."""
         root: dict[str, Any] = self.call("DOM.getDocument", depth=-1, pierce=True)["root"]
         return root
+
+
+def _place(boxes: list[list[float]]) -> Place | None:
+    """The part of the window in which boxes may be drawn: a shadow may stand next to a letter."""
+    if not boxes:
+        return None
+    return Place(
+        max(0, int(min(box[0] for box in boxes)) - _AROUND),
+        max(0, int(min(box[1] for box in boxes)) - _AROUND),
+        min(WIDTH, int(max(box[0] + box[2] for box in boxes)) + _AROUND),
+        min(HEIGHT, int(max(box[1] + box[3] for box in boxes)) + _AROUND),
+    )
+
+
+_AROUND: Final = 16
+"""Pixels around a word that are drawn with it."""
 
 
 def _rows(png: str) -> Iterator[bytes]:

@@ -313,6 +313,22 @@ HIDDEN: Final = {
     "display:inline-block>{t}",
     "a float that sticks out of a narrow cell": "<table><td style='margin-left:-9999px;"
     "min-width:100px;float:right'>{t}",
+    "a float in a box that a margin moves away": "<div style=float:left>{t}</div><p"
+    " style=margin-top:-9999px>a",
+    "positioned in a box that a margin moves away": "<b style=position:absolute>{t}</b><p"
+    " style=margin-top:-9999px>a",
+    "behind a box on the line that is moved away": "<p style=display:inline-block;"
+    "margin-left:-9999px></p>{t}",
+    "a float at the right of a box without width": "<div style=width:0><p style=float:right;"
+    "margin-right:20px>{t}",
+    "letters above the window": "<body style=margin:0;transform:rotate(2deg)>{t}",
+    "the alignment of an element on the line": "<div style=text-indent:-9999px><span"
+    " style=text-align:right>{t}",
+    "a cell as high as the one next to it": "<table><tr style=line-height:0><td bgcolor=black>{t}"
+    "<td style=line-height:20px>a</table>",
+    "a cell without lines in a table with a height": "<!doctype html><font style=line-height:0>"
+    "<table bgcolor=black height=50><td>{t}",
+    "text behind a block that is pulled up in a line": "<b>a<p style=margin-top:-9999px>b</p>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -426,4 +442,23 @@ SHOWN: Final = {
     " style='background-color:inherit;color:#000'>{t}",
     "a float at the right of what begins far to the left": "<body style=margin-left:-9999px><a"
     " style=float:right>{t}",
+    "in a body that gives its overflow to the window": "<body style=width:0;overflow:auto>{t}",
+    "a float that is wider than the box around it": "<div style=width:0><p style=float:left;"
+    "overflow:auto>{t}",
+    "white on the background of a page without height": "<body style=height:0;background:navy>"
+    "<font color=white>{t}",
+    "lines without height above a margin": "<div style=overflow:hidden;line-height:0>{t}<p></p>"
+    "</div>",
+    "letters that stick out of a row": "<table><tr style=line-height:0><td bgcolor=black>{t}"
+    "</table>",
+    "letters that stick out of a table": "<table bgcolor=black style=line-height:0><td>{t}</table>",
+    "text behind blocks that are pulled up in a line": "<b><center>a</center><table"
+    " style=margin-top:-9999px></table>{t}",
+    "in a row that margins do not move": "<table style=text-align:right><tr"
+    " style=margin-left:-9999px><td style=width:100%>{t}</table>",
+    "in the middle of a box that is turned": "<center style=transform:rotate(2deg)><table><tr"
+    " style=transform:rotate(2deg)><td>{t}</table>",
+    "in narrow boxes that are turned": "<style>*{transform:rotate(2deg);width:200px}</style>{t}",
+    "a box on a line, which a margin does not pull up": "<!doctype html><font"
+    " style=margin-top:-9999px;display:inline-block>{t} a",
 }  # fmt: skip

@@ -62,7 +62,8 @@ def compute(
     style.background = sets.get("background-color")
     if is_root and style.display == "contents":
         style.display = "block"
-    is_out = sets.get("float", "none") != "none" or sets.get("position") in _OUTSIDE
+    is_floating = sets.get("float", "none") != "none" and not is_root
+    is_out = is_floating or sets.get("position") in _OUTSIDE
     if is_out:
         style.is_out = True
     around = "flex" if is_root else parent.display  # both make a block of what is in them
@@ -88,7 +89,7 @@ def compute(
     if (
         is_canvas and style.display != "contents"
     ):  # what lies behind the page is the background of its root
-        _paint(style, sets)
+        _paint(style, sets, is_canvas=True)
     _colors(style, parent, sets)
     style.behind = style.group
     if not is_canvas and style.display != "contents":
@@ -366,15 +367,15 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
         applied = None
     if applied is not None or opacity < 1 or blend != "normal":
         style.group = paint.inner_group(style.group, applied, opacity, blend)
-        style.block_group = style.thin_group = style.cell_group = None
+        style.block_group = style.thin_group = style.cell_group = style.low_group = None
 
 
 _GROUPING: Final = frozenset({"backdrop-filter", "filter", "mix-blend-mode", "opacity"})
 
 
-def _paint(style: Style, sets: Mapping[str, Value]) -> None:
+def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) -> None:
     """The element's own background, and shadows that lie on it."""
-    if _PAINTING.isdisjoint(sets) or _is_beside_text(style, sets):
+    if _PAINTING.isdisjoint(sets) or (not is_canvas and _is_beside_text(style, sets)):
         return
     _set_thin_groups(style)
     color = sets.get("background-color")
@@ -406,8 +407,9 @@ def _set_thin_groups(style: Style) -> None:
     if style.layout.grows:
         style.thin_group = None
         style.cell_group = style.group if is_thin else None
+        style.low_group = (style.low_group or style.group) if is_thin else None
     elif not is_thin or style.height is not None:
-        style.thin_group = style.cell_group = None
+        style.thin_group = style.cell_group = style.low_group = None
     elif style.thin_group is None:
         style.thin_group = style.group
 
@@ -566,6 +568,13 @@ def is_inked(style: Style) -> bool:
 
 _COVERING: Final = 0.3
 """The width of a stroke, in sizes of the font, that leaves nothing of the letter."""
+
+
+def is_inked_if_low(style: Style) -> bool:
+    """Whether a text is seen where the table that is painted around it is as low as its lines."""
+    if style.low_group is None or line_height(style) >= SLIT:
+        return False
+    return paint.is_seen(style.fill or style.color, style.low_group)
 
 
 def _is_seen_shadow(shadow: Shadow, group: Group) -> bool:

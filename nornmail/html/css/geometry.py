@@ -33,6 +33,8 @@ _MOVING: Final = frozenset(
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
 """The part of the size of letters that is left where they cannot be read."""
+_SHRINKING: Final = frozenset({"flex", "inline-flex"})
+"""What makes a text in it as wide as its words, at the beginning of the line."""
 _GRIDS: Final = frozenset({"grid", "inline-grid"})
 _HALF: Final = Length(share=0.5)
 _CENTER: Final = (_HALF, _HALF)
@@ -43,9 +45,10 @@ def place(name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> 
     style.height = None
     if not style.layout.is_inline:
         style.line_indent = style.indent
+        style.line_align = 0.0 if style.display in _SHRINKING else style.align
     if style.layout.is_on_line and parent.line_indent is not NO_INDENT:
         indent = parent.line_indent.pixels(parent.size, parent.width)
-        style.right += min(0.0, indent * (1 - parent.align))
+        style.right += min(0.0, indent * (1 - parent.line_align))
     if style.display == "contents" or (
         _MOVING.isdisjoint(sets) and parent.space is None and not parent.has_flat_row
     ):
@@ -79,13 +82,14 @@ class _Box:
         self.base = self.containing.width if self.is_out else parent.width
         self.parent_height = self.containing.height if self.is_out else parent.height
         self.is_inline = style.layout.is_inline
+        self.has_margins = self.is_out or not style.layout.is_table_part
         self.cuts = self.holds = False
         self.room: float | None = None
 
     def pixels(self, name: str) -> float:
         """A margin, padding or offset in pixels; 0 for ``auto``."""
         value = self.sets.get(name, ZERO)
-        if not isinstance(value, Length):
+        if not isinstance(value, Length) or (name.startswith("margin") and not self.has_margins):
             return 0.0
         return value.pixels(self.style.size, self.base)
 
@@ -124,7 +128,11 @@ class _Box:
             self._locate_outside(left)
             return
         is_to_the_right = self.sets.get("float") in ("right", "inline-end")
-        if is_to_the_right and self.parent.has_width and style.right < 0:
+        end = style.right + self.base - self.pixels("margin-right")
+        is_narrow = self.parent.has_width and not self.parent.layout.grows
+        if is_to_the_right and is_narrow and end <= _MARGIN:
+            left -= FAR_DOWN
+        elif is_to_the_right and self.parent.has_width and style.right < 0:
             left += max(0.0, self.base - 2 * _SHRUNK)
         elif is_to_the_right and self.pixels("margin-left") <= -FAR_RIGHT:
             left -= 0.0 if self.parent.has_width else FAR_DOWN  # it sticks out of a narrow box
@@ -273,11 +281,11 @@ class _Box:
             if share <= -0.95:
                 style.right = -FAR_RIGHT * 10
         origin = sets.get("transform-origin", _CENTER)
-        result = turned(steps, origin, width)
+        result = turned(steps, origin, width, style.line_align)
         style.right += result.across
         style.down += result.along
         style.scale *= result.scale
-        whole = result if around is None else turned(steps, origin, width, around)
+        whole = result if around is None else turned(steps, origin, width, style.line_align, around)
         hides_back = sets.get("backface-visibility") == "hidden"
         if whole.scale < _EDGE_ON or (whole.shows_back and hides_back):
             style.lost = style.lost or "size"
@@ -289,7 +297,8 @@ class _Box:
     def clip(self) -> None:
         style, sets = self.style, self.sets
         contain = sets.get("contain", ())
-        cuts = sets.get("overflow", "visible") != "visible" or "paint" in contain
+        cuts = sets.get("overflow", "visible") != "visible" and not self.gives_overflow_away()
+        cuts = cuts or "paint" in contain
         cuts = cuts or sets.get("content-visibility") == "auto" or sets.get("clip-path") is False
         if not cuts or self.is_inline or style.layout.grows:
             return
@@ -298,7 +307,6 @@ class _Box:
             height = 0.0
         if self.parent.has_flat_row or style.has_flat_row or self.is_squeezed():
             height = 0.0 if height is None else height
-        style.is_flat = height is None and self._line_height() < SLIT
         if height is not None and height + self.pixels("padding-bottom") <= self._first_line():
             style.clipped = style.clipped or "size"
             return
@@ -306,14 +314,18 @@ class _Box:
         if self.has_width and style.width + end < SLIT:
             style.clipped = style.clipped or "size"
             return
-        indent = style.indent.pixels(style.size, style.width)
-        if indent >= style.width:
-            style.clipped = style.clipped or "position"
-            return
         style.clip_left = max(style.clip_left, style.right - self.pixels("padding-left"))
-        style.clip_right = min(style.clip_right, style.right + style.width + end)
+        if self.has_width or fills_width(style):
+            if style.indent.pixels(style.size, style.width) >= style.width:
+                style.clipped = style.clipped or "position"
+                return
+            style.clip_right = min(style.clip_right, style.right + style.width + end)
         self.cuts = True
         self.room = None if height is None else height + self.pixels("padding-bottom")
+
+    def gives_overflow_away(self) -> bool:
+        """Whether ``overflow`` is that of the window: the body's, where the root has none."""
+        return self.name == "body" and not self.parent.box.cuts
 
     def is_squeezed(self) -> bool:
         """Whether it is an item of a flex box without height, which what cuts off shrinks to."""
@@ -359,6 +371,8 @@ class _Box:
             style.clipped = style.clipped or "position"
         has_margins = not (style.layout.is_table_part or self.is_out)
         least = self.extent("min-height") if "min-height" in self.sets else None
+        if style.layout.grows:
+            least = max(least or 0.0, self.extent("height") or 0.0)
         return BoxSizes(
             self.pixels("margin-top") if has_margins else 0.0,
             self.pixels("margin-bottom") if has_margins else 0.0,
@@ -366,16 +380,22 @@ class _Box:
             self.pixels("padding-bottom") + self.pixels("border-bottom-width"),
             least or 0.0,
             0.0,
-            self.cuts or style.display in _ROOTS or "contain" in self.sets,
+            self.cuts
+            or style.display in _ROOTS
+            or "contain" in self.sets
+            or (style.layout.grows and not style.layout.is_table_part),
             style.is_out and not self.is_out,
             self.holds,
             self.cuts,
             self.room,
+            min(0.0, self.pixels("margin-left")) if style.layout.is_on_line else 0.0,
         )
 
 
 _NO_BOX: Final = BoxSizes()
 _ROOTS: Final = frozenset({"flow-root", "flex", "grid"})
+_MARGIN: Final = 8.0
+"""Pixels from the edge of the window to that of the body."""
 _SHRUNK: Final = 100.0
 """Pixels that a box of one's own width is taken to be wide."""
 _HOLDING: Final = frozenset({"transform", "filter", "rotate", "scale", "translate"})
@@ -417,11 +437,9 @@ def line_height(style: Style) -> float:
 def what_moves_away(style: Style) -> str:
     """Whether a text of this style has left the page for every length of it."""
     indent = style.line_indent.pixels(style.size, style.width)
-    if style.is_flat and line_height(style) < SLIT:
-        return "size"
     if line_height(style) > 2 * FAR_DOWN:
         return "position"
-    if style.align and style.has_width:
+    if style.line_align and style.has_width:
         indent = max(0.0, indent)
     right = style.right + indent
     if right >= FAR_RIGHT or abs(style.down) >= FAR_DOWN or right >= style.clip_right:
@@ -445,14 +463,14 @@ def is_on_page(
         is_further_line: the first line of its block, the one that is indented, is above it.
     """
     line_indent = NO_INDENT if is_further_line else style.line_indent
-    is_plain = line_indent is NO_INDENT and not style.align and not style.is_rtl
+    is_plain = line_indent is NO_INDENT and not style.line_align and not style.is_rtl
     if is_plain and style.right >= 0 >= style.clip_left and shift >= 0 and top + style.down >= 0:
         return True
     indent = min(0.0, line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     start = style.right + indent + min(shift, max(0.0, -style.shift))
-    if style.has_width and (style.align or style.is_rtl):
-        align = 1 - style.align if style.is_rtl else style.align
+    if style.has_width and (style.line_align or style.is_rtl):
+        align = 1 - style.line_align if style.is_rtl else style.line_align
         start = style.right + (style.width - min(wide, style.width)) * align
         start += -indent if style.is_rtl else (indent + min(0.0, shift)) * (1 - align)
         if start >= VIEWPORT_WIDTH:
@@ -461,8 +479,10 @@ def is_on_page(
         return False
     line = max(style.size, LINE)
     lines = 1 + wide // max(style.width, LINE)
-    return style.down + top + line * lines > 0
+    return style.down + top + line * lines > _BELOW_BASELINE * style.size
 
 
 _GLYPH: Final = 0.65
 """The width of a character, in sizes of the font, that few exceed."""
+_BELOW_BASELINE: Final = 0.2
+"""The part of a line below its letters, in sizes of the font."""

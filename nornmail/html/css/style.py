@@ -138,6 +138,7 @@ class BoxSizes(NamedTuple):
         holds: what is positioned within is counted from it, and cut off with it.
         cuts: it cuts off what has no room.
         room: the height in which its content has room; ``None`` for as much as it takes.
+        pull: how far its margin pulls what follows on its line to the left.
     """
 
     margin_top: float = 0.0
@@ -151,6 +152,7 @@ class BoxSizes(NamedTuple):
     holds: bool = False
     cuts: bool = False
     room: float | None = None
+    pull: float = 0.0
 
 
 class Style:
@@ -172,6 +174,7 @@ class Style:
         behind: what lies behind its own background.
         block_group: what lies behind blocks in an inline element, whose background is not there.
         cell_group: what lies behind a cell that may be too small for its text as well.
+        low_group: what lies behind a part of a table that is as low as its lines.
         thin_group: what lies behind lines that are too low for the background of their box.
         float_group, absolute_group: what lies behind floats, and behind what is positioned, where
             it is all there is in the box.
@@ -184,10 +187,10 @@ class Style:
         height: of its content; ``None`` for as much as that takes.
         absolute, fixed: the boxes that positions within are counted from.
         align: how much of the room that a line leaves is in front of it.
+        line_align: that of the line that its text is in.
         has_width: the width is known, and not just the most that it may be.
         has_set_width: its own width was set.
         has_flat_row: what is in the box and may be cut off has no height.
-        is_flat: text is cut off unless its lines are higher than those of the box around it.
         space: the transform of the space that the boxes within are turned in.
         layout: how it stands among the others.
     """
@@ -200,7 +203,7 @@ class Style:
     line_height: Length | None = None
     spacing = 0.0
     indent = line_indent = NO_INDENT
-    align = 0.0
+    align = line_align = 0.0
     color = page_color = BLACK
     link = BLUE
     fill: Color | None = None
@@ -213,12 +216,13 @@ class Style:
     block_group: Group | None = None
     thin_group: Group | None = None
     cell_group: Group | None = None
+    low_group: Group | None = None
     right = down = shift = 0.0
     box = BoxSizes()
     width: float = CONTAINER
     height: float | None = None
     has_width = True
-    has_set_width = has_flat_row = is_flat = False
+    has_set_width = has_flat_row = False
     is_placed = is_fixed = is_out = is_painted = False
     space: Matrix | None = None
     absolute = fixed = Containing()

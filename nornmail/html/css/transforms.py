@@ -7,7 +7,7 @@ import re
 from typing import Final, NamedTuple
 
 from nornmail.html.css.syntax import split, words
-from nornmail.html.css.values import ZERO, Length, angle_of, length_of, number_of
+from nornmail.html.css.values import FONT_SIZE, ZERO, Length, angle_of, length_of, number_of
 
 _FUNCTION: Final = re.compile(
     r"\s*+([a-z0-9-]+)\(((?>(?:[^()]|\((?>(?:[^()]|\([^()]*+\))*)\))*))\)?"
@@ -53,7 +53,11 @@ class Turned(NamedTuple):
 
 
 def turned(
-    steps: Steps, origin: tuple[Length, Length], width: float, around: Matrix | None = None
+    steps: Steps,
+    origin: tuple[Length, Length],
+    width: float,
+    align: float = 0.0,
+    around: Matrix | None = None,
 ) -> Turned:
     """Apply ``steps`` to a box of ``width`` pixels.
 
@@ -61,17 +65,20 @@ def turned(
         steps: the value of ``transform``.
         origin: the value of ``transform-origin``.
         width: of the box.
+        align: how much of the room that the first words leave is in front of them.
         around: the transform of the space that the box is in, where there is one.
     """
     matrix = _IDENTITY
     for step in steps:
         if isinstance(step, Move):
-            step = _moved(step.right.pixels(width), step.down.pixels(width, LINE), step.near.px)
+            across, along = step.right.pixels(FONT_SIZE, width), step.down.pixels(FONT_SIZE, LINE)
+            step = _moved(across, along, step.near.px)
         matrix = _product(matrix, step)
     if around is not None:
         matrix = _product(around, matrix)
-    from_x, from_y = origin[0].pixels(width), origin[1].pixels(width, LINE)
-    x, y = _FIRST_WORDS[0] - from_x, _FIRST_WORDS[1] - from_y
+    from_x, from_y = origin[0].pixels(FONT_SIZE, width), origin[1].pixels(FONT_SIZE, LINE)
+    x = _FIRST_WORDS[0] + align * (width - 2 * _FIRST_WORDS[0]) - from_x
+    y = _FIRST_WORDS[1] - from_y
     first, right, below = (_projected(matrix, *at) for at in ((x, y), (x + 1, y), (x, y + 1)))
     if first is None or right is None or below is None or _determinant(matrix) == 0:
         return Turned(0.0, 0.0, 0.0, False, matrix)
