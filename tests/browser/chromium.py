@@ -136,7 +136,7 @@ class Chromium:
     def hidden_words(self, html: str, words: Mapping[str, str]) -> dict[str, bool]:
         """Whether each word is hidden: the page has the same pixels with the other word.
 
-        Only the place of the word is drawn, and the whole page where that is larger than the window.
+        Only the place of the word is drawn, and the whole page where it is larger than the window.
         """
         self.replace(html)
         places, is_larger = self._places(words)
