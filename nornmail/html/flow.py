@@ -69,7 +69,16 @@ class Box:
     """
 
     __slots__ = (
-        "around", "clip", "ground", "held", "height", "is_shut", "least", "run", "style", "top",
+        "around",
+        "clip",
+        "ground",
+        "height",
+        "held",
+        "is_shut",
+        "least",
+        "run",
+        "style",
+        "top",
     )  # fmt: skip
 
     def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:

@@ -113,8 +113,9 @@ class _Frame:
     """An element that is being written down."""
 
     __slots__ = (
-        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element", "has_first_line",
-        "is_mute", "is_quote", "lines", "links", "part", "start", "style", "table",
+        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element",
+        "has_first_line", "is_mute", "is_quote", "lines", "links", "part", "start", "style",
+        "table",
     )  # fmt: skip
 
     def __init__(
