@@ -97,6 +97,5 @@ class Letters:
         for number, queued_at, recipients in forgotten:
             for address in rows.read_addresses(recipients):
                 execute(rows.DELETE_RECIPIENT, (outbox, address, queued_at, number))
-            execute(rows.DELETE_BYTES, (number,))
-            execute(rows.DELETE_MESSAGE, (number,))
+            execute(rows.DELETE_MESSAGE, (number,))  # its bytes went when it was sent or dropped
         return len(forgotten)

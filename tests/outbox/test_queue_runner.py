@@ -574,10 +574,11 @@ def test_a_direct_attempt_forgets_the_message_whatever_comes_of_it() -> None:
     def reject(_: object) -> bool:
         raise Reject("no")
 
-    for answer, hook, state in (
-        (accept, None, "sent"),
-        (defer(), None, "queued"),
-        (accept, reject, "failed"),
+    for answer, hook, state, event in (
+        (accept, None, "sent", "OutboxSent"),
+        (defer(), None, "queued", "OutboxFailed"),
+        (accept, reject, "failed", "OutboxFailed"),
+        (lose(content=True), None, "unknown", "OutboxUnknown"),
     ):
         desk = Desk(answer, retries=False, before_send=hook)
         desk.queue()
@@ -585,7 +586,6 @@ def test_a_direct_attempt_forgets_the_message_whatever_comes_of_it() -> None:
         assert (str(tried.state), error) == (state, None)
         assert desk.store.message_bytes(OUTBOX, "k") is None
         assert desk.read().state == ("sent" if state == "sent" else "failed")
-        event = "OutboxSent" if state == "sent" else "OutboxFailed"
         assert [type(one).__name__ for one in desk.events] == [event]
     with pytest.raises(LookupError, match="no message with the key other"):
         desk.runner.try_now("other")
@@ -762,7 +762,8 @@ def test_what_was_found_is_an_event_and_a_saved_copy_is_none() -> None:
 
 
 def test_what_was_dropped_or_is_there_needs_no_copy() -> None:
-    desk = Desk(sent=Sent())
+    sent = Sent()
+    desk = Desk(sent=sent)
     recipients = (
         Recipient("ann@example.org", RecipientStatus.ACCEPTED, 250, "OK"),
         Recipient("bob@example.org"),
@@ -780,6 +781,8 @@ def test_what_was_dropped_or_is_there_needs_no_copy() -> None:
     desk.runner.run_once()
     assert [desk.read(key).state for key in ("dropped", "there")] == ["sent", "sent"]
     assert [desk.read(key).copy_due_at for key in ("dropped", "there")] == [0.0, 0.0]
+    assert sent.saved == []
+    assert desk.status.copy_error == ""
 
 
 def test_another_message_of_ours_is_no_draft_and_what_is_sent_is_copied_by_its_mailbox() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from nornmail import ImapSettings, MemoryStateStore, Poller
 from nornmail.errors import CommandRefused, ConnectionLost, DecisionRequired
-from nornmail.model import Digest, EntryKey, Epoch, PassOver, PutEntry, SaveMailbox, State
+from nornmail.model import Digest, EntryKey, Epoch, PassOver, PutEntry, Rekey, SaveMailbox, State
 from nornmail.poller import uidvalidity
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import digest_of
+from nornmail.poller.recognition import carried_over, digest_of
 from nornmail.poller.uidvalidity import YOUNG_EPOCH, Epochs
 from nornmail.settings.imap import start_instant
 from nornmail.stores.protocol import StateStore
@@ -227,7 +227,10 @@ def test_without_a_uidvalidity_it_is_0(scene: Scene) -> None:
     assert (scene.ledger.epoch.number, scene.ledger.epoch.uid_validity) == (2, 0)
 
 
-def test_a_reconciliation_that_was_cut_off_is_gone_on_with(scene: Scene) -> None:
+def test_a_reconciliation_that_was_cut_off_is_gone_on_with(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
     scene.begin()
     for uid in (1, 2):
         scene.know(uid, mail(f"m{uid}"))
@@ -242,6 +245,7 @@ def test_a_reconciliation_that_was_cut_off_is_gone_on_with(scene: Scene) -> None
     assert scene.ledger.epoch.number == 2
     assert scene.ledger.epoch.matched
     assert scene.states(2) == {5: "finished", 6: "finished"}
+    assert caplog.messages.count("2 of 2 messages were known") == 1
 
 
 def test_what_was_recognised_before_the_connection_was_lost_stays_so(
@@ -262,9 +266,12 @@ def test_what_was_recognised_before_the_connection_was_lost_stays_so(
         return bodies(uids, expected_octets=expected_octets)
 
     monkeypatch.setattr(scene.mailbox, "bodies", once)
-    with pytest.raises(ConnectionLost):
-        scene.enter(8)
-    assert scene.states(2) == {5: "finished"}
+    for _ in range(2):
+        scene.mailbox.asked.clear()
+        with pytest.raises(ConnectionLost):
+            scene.enter(8)
+        assert scene.states(2) == {5: "finished"}
+        assert ("headers", "5") not in scene.mailbox.asked, "compared with itself"
 
 
 def test_equal_messages_are_counted_and_another_body_is_another_message(scene: Scene) -> None:
@@ -464,12 +471,27 @@ def test_what_comes_back_in_a_young_epoch_is_known(
     assert bool(scene.mailbox.asked) is known
 
 
-def test_what_comes_back_and_is_older_than_the_retention_is_passed_over(scene: Scene) -> None:
+def test_what_comes_back_and_is_older_than_the_retention_is_passed_over(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nornmail.poller")
     scene.begin(horizon=LONG_AGO)
     scene.enter(8, uid_next=10)
     scene.restore(m=(10, LONG_AGO), other=(11, LONG_AGO + 1.0))
     scene.epochs.reconcile_restored(scene.mailbox.connection, UidSet.parse("10:11"))
     assert str(scene.ledger.seen) == "10"
+    assert "1 messages are older than what the store keeps (retention)" in caplog.text
+
+
+@pytest.mark.parametrize("scene", ["replay"], indirect=True)
+def test_what_was_passed_over_stays_so_under_replay(scene: Scene) -> None:
+    scene.begin()
+    scene.know(1, mail("m"), State.PASSED_OVER)
+    scene.know(2, mail("n"), State.FINISHED)
+    scene.enter(8)
+    passed, settled = (scene.ledger.get([EntryKey(1, uid, "")]) for uid in (1, 2))
+    assert [type(one) for one in carried_over(scene.ledger, next(passed), 5)] == [Rekey]
+    assert [type(one) for one in carried_over(scene.ledger, next(settled), 6)] == [PutEntry]
 
 
 def test_in_the_first_epoch_and_without_mail_nothing_is_asked(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from nornmail.errors import IllegalTransition, LeaseLost, StoreError
-from nornmail.model import Digest, KeepRaw, PassOver, PutEntry, SaveMailbox, State
+from nornmail.model import Digest, InboxRecord, KeepRaw, PassOver, PutEntry, SaveMailbox, State
 from nornmail.stores import rows as rows
 from nornmail.stores import schema as schema
 from nornmail.stores import sqlite
@@ -33,6 +33,7 @@ from tests.stores.support import (
     run,
     start_fresh,
 )
+from tests.support.faulty import Faults, FaultyConnection
 
 
 @pytest.fixture
@@ -232,6 +233,26 @@ def test_somebody_elses_database_is_refused_and_stays(path: Path, mode: str) -> 
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == (mode,)
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("address",)]
+
+
+def test_a_database_in_which_another_program_writes_is_not_waited_for(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE address (name TEXT)")
+        other.execute("BEGIN IMMEDIATE")
+        refused(path, "another program")
+
+
+def test_a_transaction_that_cannot_begin_writes_nothing(store: SqliteStateStore) -> None:
+    lease = store.acquire(INBOX, ME)
+    real = store._connection
+    store._connection = cast(
+        "sqlite3.Connection", FaultyConnection(real, Faults([1], sqlite3.OperationalError))
+    )
+    with pytest.raises(StoreError, match="injected"):
+        store.save_inbox(INBOX, InboxRecord(id="a", name="a", address="a@b.test", created_at=1.0))
+    store._connection = real
+    assert store.inboxes(INBOX) == []
+    store.release(lease)
 
 
 def test_an_empty_database_with_a_foreign_mark_is_refused(path: Path) -> None:
