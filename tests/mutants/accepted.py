@@ -9,7 +9,7 @@ ACCEPTED: dict[str, str] = {
     "locks.py FileLock._acquire: self._closer = weakref.finalize(self, os.close, fd) and _held.add(self) swapped": "Both are done before the process can fork.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if False": "Only another system can tell.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if True": "Only another system can tell.",
-    "outbox/queue_runner.py QueueRunner._send_due: self._resume_at <= self.clock.monotonic() -> self._resume_at < self.clock.monotonic()": "At that very instant the pause is over, and the next look says the same.",
+    "outbox/queue_runner.py QueueRunner._send_due: self._resume_at <= self.context.clock.monotonic() -> self._resume_at < self.context.clock.monotonic()": "At that very instant the pause is over, and the next look says the same.",
     "outbox/queue_runner.py QueueRunner._submit: self.connection.close() and log.exception('%s could not be submitted', message.message_id) swapped": "A line of the log before or after the connection is closed.",
     "outbox/queue_runner.py QueueRunner._sync_sent_copy: isinstance(sent, Drafts) and is_draft -> is_draft": "A draft without a mailbox of drafts was returned above; the condition is for the type checker.",
     "outbox/transitions.py after: seconds > SHORTEST_DEFER -> seconds >= SHORTEST_DEFER": "Where they are equal, both sides are the same number.",
