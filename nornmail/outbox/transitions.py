@@ -38,6 +38,9 @@ GIVE_UP_AFTER = 3 * 86_400.0
 """Seconds after the first attempt, with nothing but 4xx or network trouble, until a message has
 failed. Mail servers themselves take four or five days (RFC 5321, 4.5.4.1); whoever waits for an
 answer of a program has given up by then."""
+LEAST_ATTEMPTS = 8
+"""Attempts until a message is given up, at least: a program that was stopped or suspended for days
+has no network in its first moment."""
 LONGEST_DEFER = 7 * 86_400.0
 """Seconds that ``before_send`` may postpone a message by at most at a time: a person who approves
 mail may be away for a week. A due time further ahead was written by a clock that ran ahead."""
@@ -308,7 +311,7 @@ def _in_doubt(message: QueuedMessage) -> QueuedMessage:
 def _deferred(message: QueuedMessage, reason: str, delay: float, now: float) -> QueuedMessage:
     tried_at = message.tried_at or now
     message = message._replace(attempts=message.attempts + 1, tried_at=tried_at)
-    if now - tried_at >= GIVE_UP_AFTER:
+    if now - tried_at >= GIVE_UP_AFTER and message.attempts >= LEAST_ATTEMPTS:
         return _given_up(message, f"given up after {GIVE_UP_AFTER / 86_400:g} days: {reason}", now)
     return _move(message, QueueState.QUEUED, reason, now, due_at=now + delay)
 

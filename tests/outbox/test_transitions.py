@@ -213,9 +213,16 @@ def reply(outcome: SubmissionOutcome, code: int, text: str, *recipients: Recipie
             id="just before three days it goes on",
         ),
         pytest.param(
+            {"recipients": (at(P),), "tried_at": GIVEN_UP, "attempts": 1},
+            transitions.Deferred("no route", 5.0),
+            {"attempts": 2, "due_at": NOW + 5.0, "reason": "no route"},
+            id="after days in which nothing was tried it goes on",
+        ),
+        pytest.param(
             {
                 "recipients": (at(A), at(P, name="r1"), at(P, 450, "busy", "r2")),
                 "tried_at": GIVEN_UP,
+                "attempts": transitions.LEAST_ATTEMPTS - 1,
             },
             transitions.Deferred("busy", 5.0),
             {
@@ -224,7 +231,7 @@ def reply(outcome: SubmissionOutcome, code: int, text: str, *recipients: Recipie
                     at(R, 0, "given up after 3 days: busy", "r1"),
                     at(R, 450, "busy", "r2"),
                 ),
-                "attempts": 1,
+                "attempts": transitions.LEAST_ATTEMPTS,
                 "state": SENT,
                 "reason": "refused for 2 of 3 recipients",
             },
