@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial, wraps
-from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypedDict, Unpack
 
 from nornmail import context
@@ -678,12 +677,7 @@ class Mailer:
         """:meth:`start`."""
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """:meth:`close`."""
         self.close()
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import count
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
@@ -363,12 +362,7 @@ class PollerGroup:
         """:meth:`start`."""
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """:meth:`stop`."""
         self.stop()
 

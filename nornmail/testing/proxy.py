@@ -7,7 +7,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Literal, Self
 
 from nornmail.testing.service import Listener
@@ -63,12 +62,7 @@ class Proxy:
         self._listener = Listener("127.0.0.1", self._take)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._listener is not None:
             self._listener.stop()
         self.kick()
