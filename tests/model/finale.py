@@ -92,7 +92,7 @@ def check_copy(world: World, store: StateStore, uid: int, copy: Copy, *, alone: 
     if entry.state is State.FINISHED:
         if not delivery.returned:
             world.violations.append(f"{copy.letter} (UID {uid}) is finished and was never handled")
-        if alone and not (copy.hidden or copy.unreadable):
+        if alone and not copy.unreadable:
             check_action(world, uid, copy, entry)
 
 

@@ -104,6 +104,7 @@ class Oracle:
         self._ids: dict[EntryKey, str] = {}
         self._row: set[str] = set()
         self._probes = 0
+        self._probed: set[str] = set()
         self._next_probe = 0.0
         self._poll = Counter[str]()
         self._open = False
@@ -147,6 +148,9 @@ class Oracle:
         if self.down():
             now = self.clock.monotonic()
             if delivery.begun == 0 and delivery.failures == 0:
+                if self._may_be_let_in():
+                    self._probed.clear()
+                    return
                 self.fail(f"{delivery.letter} is handed over anew while the handler is down")
             if now < self._next_probe:
                 self.fail(f"{delivery.letter} is tried too soon while the handler is down")
@@ -182,6 +186,7 @@ class Oracle:
         elif self.down():
             delivery.not_before = now
             self._probes += 1
+            self._probed.add(self._id_of(delivery))
             self._time_probe()
         else:
             self._failed(delivery, now)
@@ -197,7 +202,14 @@ class Oracle:
 
     def _works(self) -> None:
         self._row.clear()
+        self._probed.clear()
         self._probes = 0
+
+    def _may_be_let_in(self) -> bool:
+        """Too few messages wait to tell a handler that is down from them, and each was tried."""
+        waiting = self.store.entries(self.mailbox, {State.WAITING})
+        left = {one.delivery_id for one in waiting if self.store.raw(self.mailbox, one.key)}
+        return len(left) < OUTAGE and left <= self._probed
 
     def _nothing_to_try(self) -> bool:
         """The handler is down, a try is due, and no message waits for it: new mail is let in."""

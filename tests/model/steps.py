@@ -85,9 +85,10 @@ class Steps(World):
         self.oracle.process_ended()
         self.poller = self.new_poller()
         self.poll()
-        self.oracle.stale = True
-        with suppress(NornmailError):  # LeaseLost, unless something else came first
-            stale.poll_once()
+        self.oracle.stale = self._has_lease()
+        if self.oracle.stale:  # else it may take the mailbox again
+            with suppress(NornmailError):  # LeaseLost, unless something else came first
+                stale.poll_once()
         stale.close()
         self.oracle.stale = False
 
