@@ -7,8 +7,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -41,6 +39,7 @@ from nornmail.smtp.session import Session
 from nornmail.testing import MailServer, OAuthServer
 from nornmail.testing.oauth import Answer
 from tests.imap.fake import FakeClock
+from tests.stores.support import Started
 
 USER = "agent@example.com"
 COMMAND = "nornmail login office365 --account agent@example.com"
@@ -152,7 +151,6 @@ def test_threads_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer
 
 
 SHARER = """
-import sys
 from nornmail import OAuthTokens
 tokens = OAuthTokens(sys.argv[1])
 print("ready", flush=True)
@@ -163,17 +161,14 @@ print(tokens())
 
 def test_two_processes_that_use_a_file_renew_it_once(path: Path, provider: OAuthServer) -> None:
     end(path)
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    child = [sys.executable, "-c", SHARER, str(path)]
-    children = [subprocess.Popen(child, **pipes) for _ in range(2)]
-    for process in children:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in children:
-        print(file=process.stdin, flush=True)
-    printed = {process.communicate(timeout=60)[0] for process in children}
-    assert printed == {read_record(str(path)).access_token + "\n"}
+    with Started(SHARER, path) as one, Started(SHARER, path) as other:
+        children = (one, other)
+        for process in children:
+            assert process.stdout.readline() == "ready\n"
+        for process in children:
+            print(file=process.stdin, flush=True)
+        ends = {process.end() for process in children}
+    assert ends == {(read_record(str(path)).access_token + "\n", "")}
     assert provider.refreshes == 1
 
 
@@ -544,8 +539,9 @@ def test_sigkill_at_any_write_leaves_a_usable_token(
 ) -> None:
     for place in range(100):
         end(path)
-        child = [sys.executable, "-c", CHILD, str(path), str(place)]
-        status = subprocess.run(child, check=False, timeout=60).returncode
+        with Started(CHILD, path, place) as child:
+            child.end()
+        status = child.returncode
         assert read_record(str(path)).refresh_token in provider.refresh_tokens(USER)
         log_in(mail, path)
         if status == 0:

@@ -6,6 +6,7 @@ import base64
 import http.client
 import imaplib
 import json
+import os
 import re
 import signal
 import smtplib
@@ -22,6 +23,7 @@ import pytest
 from nornmail.testing import MailServer
 from nornmail.testing.http_interface import HttpInterface
 from nornmail.testing.shown_mail import ShownMail
+from tests.stores.support import Started
 from tests.support.table import table
 from tests.testing.raw_client import PASSWORD, USER, RawClient
 
@@ -263,16 +265,12 @@ def test_the_page_hears_of_changes(server: MailServer, client: Client) -> None:
     assert client.get(f"/api/changes?after={before}")["changes"] > before
 
 
+MODULE = "import runpy; runpy.run_module('nornmail.testing', run_name='__main__', alter_sys=True)"
+
+
 def test_it_runs_by_itself() -> None:
     options = ("--imap", "0", "--smtp", "0", "--http", "0", "--like", "gmail", "--starttls")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nornmail.testing", *options, "--user", f"{USER}:a:b"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
+    with Started(MODULE, *options, "--user", f"{USER}:a:b") as process:
         ready, imap_url, smtp_url, http_url = process.stdout.readline().split()
         assert (ready, smtp_url[:7], process.stdout.readline()[:7]) == (
             "ready:",
@@ -284,8 +282,8 @@ def test_it_runs_by_itself() -> None:
         with imaplib.IMAP4(str(imap.hostname), imap.port or 0) as client:
             assert b"Gimap" in client.welcome
             assert client.login(USER, "a:b")[0] == "OK"
-        process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=20) == ("", "")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.end() == ("", "")
     assert process.returncode == 0
 
 
