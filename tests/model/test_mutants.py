@@ -151,7 +151,7 @@ MUTANTS: list[tuple[Callable[[Patch], None], str, int]] = [
     (touches_before_it_is_durable, "touches UID", 0),
     (recognises_nothing, "under 2 delivery ids", 2),
     (newest_first, "overtakes", 0),
-    (moves_again_without_looking, "is in Archive 2 times", 17),
+    (moves_again_without_looking, "is in Archive 2 times", 21),
     (deletes_what_is_truncated, "truncated", 0),
     (gives_up_early, "is dead after 1 failures", 0),
     (keeps_no_bytes, "its bytes were not kept", 0),
