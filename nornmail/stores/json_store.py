@@ -50,8 +50,8 @@ from nornmail.stores.sqlite import LocalStore, new_database
 if TYPE_CHECKING:
     import sqlite3
 
-JOURNAL_FLOOR_BYTES = 1 << 20
-"""A journal below this is never folded into the snapshot: it is read in some milliseconds."""
+JOURNAL_FLOOR_BYTES = 1 << 18
+"""A journal below this is never folded into the snapshot: it is read in some 10 ms."""
 JOURNAL_RATIO = 1
 """The journal is folded in when it is so many times as big as the snapshot: each octet is then
 written about twice, however long the history is, and a start reads at most twice the state."""
