@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from nornmail.errors import LeaseHeld, StoreError
-from nornmail.locks import HOLDER_BYTES, FileLock, LockTaken
+from nornmail.locks import HOLDER_BYTES, FileLock, LockTaken, holder_of
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.support import INBOX, ME, OTHER, Started, run, start_fresh
@@ -75,6 +76,21 @@ def test_the_holder_is_named_as_well_as_can_be(path: str, holder: str, shown: st
     with pytest.raises(LockTaken) as taken:
         FileLock(path).acquire("x")
     assert taken.value.holder == shown
+    lock.release()
+
+
+@posix_only
+def test_the_holder_may_be_a_process_of_another_user(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(_process: int, _number: int) -> None:
+        raise PermissionError
+
+    lock = FileLock(path)
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    lock.acquire(holder)
+    monkeypatch.setattr(os, "kill", kill)
+    assert holder_of(path) == holder
     lock.release()
 
 

@@ -9,6 +9,8 @@ ACCEPTED: dict[str, str] = {
     "locks.py FileLock._acquire: self._closer = weakref.finalize(self, os.close, fd) and _held.add(self) swapped": "Both are done before the process can fork.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if False": "Only another system can tell.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if True": "Only another system can tell.",
+    "locks.py _is_locked: return True -> False": "Only another system can tell.",
+    "locks.py module: if sys.platform == 'win32' -> if False (2)": "Only another system can tell.",
     "outbox/queue_runner.py QueueRunner._send_due: self._resume_at <= self.context.clock.monotonic() -> self._resume_at < self.context.clock.monotonic()": "At that very instant the pause is over, and the next look says the same.",
     "outbox/queue_runner.py QueueRunner._submit: self.connection.close() and log.exception('%s could not be submitted', message.message_id) swapped": "A line of the log before or after the connection is closed.",
     "outbox/queue_runner.py QueueRunner._sync_sent_copy: isinstance(sent, Drafts) and is_draft -> is_draft": "A draft without a mailbox of drafts was returned above; the condition is for the type checker.",
@@ -20,6 +22,7 @@ ACCEPTED: dict[str, str] = {
     "poller/discovery.py Discovery._report_missed: low < highest -> low <= highest": "The highest seen UID is seen, so that no unseen range begins there.",
     "poller/ledger.py Ledger.__init__: self.absent = UidSet() dropped": "It is read with the lease, and nothing looks at it before.",
     "poller/ledger.py Ledger._learn: if entry.state not in _SEEN_BEFORE -> if True": "What was seen is seen once more: the same, and slower.",
+    "poller/ledger.py Ledger._learn: self.open.move(change.before, change.after) and self._see(change.after) swapped": "Neither looks at the other.",
     "poller/ledger.py Ledger._see: if gone -> if True": "What is taken out is added again in the next line: the same, and slower.",
     "poller/ledger.py Ledger._read: self.seen = UidSet() dropped": "A mailbox that had a record has one.",
     "poller/ledger.py Ledger.begin_epoch: if passed -> if True": "No UIDs are passed over.",
@@ -51,6 +54,7 @@ ACCEPTED: dict[str, str] = {
     "stores/entries.py Entries.forget: record.horizon < horizon -> record.horizon <= horizon": "The same horizon is written again.",
     "stores/sql_store.py SqlStateStore.release: let_others is not None and held is not None and (held() == lease) -> let_others is not None and held() == lease": "Both come from one tuple: either both are None or neither is.",
     "stores/letters.py Letters.request: letter is not None and letter.request is not request -> letter.request is not request": "What is not there was refused in the line above; the condition is for the type checker.",
+    "stores/views.py SqliteView.__init__: super().__init__(copy, resolved) and migrate(copy, resolved) swapped": "One keeps the connection, the other works on it.",
     "stores/sqlite.py SqliteStateStore._configure: execute('PRAGMA fullfsync = 1') and execute('PRAGMA checkpoint_fullfsync = 1') swapped": "Two settings that have nothing to do with each other.",
 }
 """By `Mutant.name`, each with the reason."""

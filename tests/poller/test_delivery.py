@@ -216,6 +216,16 @@ def test_what_failed_is_tried_again_from_its_bytes_until_it_is_dead(bench: Bench
     assert (bench.stats.new, bench.stats.handled, bench.stats.failed) == (1, 1, 6)
 
 
+def test_a_retry_of_what_an_earlier_epoch_kept_the_bytes_of_needs_no_server(bench: Bench) -> None:
+    bench.acts["m4"] = raises(Reject("no"))
+    bench.deliver(4)
+    bench.acts.clear()
+    bench.ledger.commit(SaveMailbox(record(2)))
+    bench.store.request_retry(bench.ledger.mailbox, EntryKey(1, 4))
+    bench.later()
+    assert bench.entry(4).state is State.HANDLED
+
+
 def test_a_retry_that_is_requested_while_it_is_stopped_waits(bench: Bench) -> None:
     bench.acts["m4"] = raises(Reject("no"))
     bench.deliver(4)
@@ -452,8 +462,8 @@ def test_the_rest_of_a_message_is_that_of_the_same_one(bench: Bench, same: bool)
     [
         ("Done", (), ""),
         (None, ("\\Flagged", "Later", "$Label1"), ""),
-        ("", (), "must be another mailbox"),
-        ("inbox", (), "must be another mailbox"),
+        ("", (), "must be the name of another mailbox"),
+        ("inbox", (), "must be the name of another mailbox"),
         (None, ("two words",), "must be a flag"),
         (None, ("\\Deleted",), "must be a flag"),
         (None, ("\\recent",), "must be a flag"),
@@ -701,6 +711,7 @@ def test_a_call_that_ends_after_its_timeout_counts_unless_it_failed(
     assert bench.entry(5) == other
     assert late.forgotten == [first.delivery_id]
     assert bench.stats.handled == (after == "handled")
+    assert bench.stats.new_in == {"": 2}, "it was new once"
 
 
 # Nothing happens twice, and nothing instead of it

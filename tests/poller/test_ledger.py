@@ -69,6 +69,11 @@ def held(ledger: Ledger) -> Ledger:
     return ledger
 
 
+def test_only_what_is_there_is_read(ledger: Ledger) -> None:
+    ledger.commit(PutEntry(entry(State.CLAIMED, 2), RAW))
+    assert [one.key for one in ledger.get([key(1), key(2), key(3)])] == [key(2)]
+
+
 def test_what_was_handled_stays_so_although_another_poller_gave_the_claim_up(
     ledger: Ledger,
 ) -> None:

@@ -333,8 +333,9 @@ def test_letters_to_an_address_come_newest_first_in_whatever_case(store: StateSt
     for key, queued_at in (("a", 10), ("b", 20), ("c", 30)):
         store.enqueue(letter(key, to=("Ann@Example.ORG", "bob@x.org"), queued_at=queued_at), RAW)
     store.enqueue(letter("d", to=("else@example.org",), queued_at=40), RAW)
+    store.enqueue(letter("e", to=("ann@example.org",), queued_at=30), RAW)
     found = store.messages_to(OUTBOX, "aNN@example.org", since=20, limit=9)
-    assert keys(found) == ["c", "b"]
+    assert keys(found) == ["e", "c", "b"]
     assert keys(store.messages_to(OUTBOX, "bob@x.org", since=0, limit=1)) == ["c"]
 
 
