@@ -220,7 +220,8 @@ class Flow:
         box = Box(style, self._clip, self._held, self._ground)
         if style.is_out and self._open and not self._is_waiting():
             self._waiting = self._open[0], place
-        if style.is_out or layout.is_side_by_side:
+        in_table = around.layout.is_table_part and not (around.layout.is_spaced or layout.grows)
+        if style.is_out or layout.is_side_by_side or in_table:  # a cell is implied around it
             self._open_apart(box)
         else:
             self._open_block(box, in_inline=around.layout.is_inline)

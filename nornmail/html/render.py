@@ -409,8 +409,9 @@ class _Page:
                     links.popitem()
         elif self._frames:  # text behind an inline element stands next to it
             around = self._frames[-1].style
+            is_moved = self._flow.shift + style.shift < 0  # and not on a line behind a block
             self._flow.shift += style.shift - around.shift
-            if self._goes_away(style, around):
+            if is_moved and self._goes_away(style, around):
                 self._take_back(self.lines.line_place(), "position")
         if layout.is_block:
             self.lines.block(layout.gap)

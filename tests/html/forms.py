@@ -461,4 +461,16 @@ SHOWN: Final = {
     "in narrow boxes that are turned": "<style>*{transform:rotate(2deg);width:200px}</style>{t}",
     "a box on a line, which a margin does not pull up": "<!doctype html><font"
     " style=margin-top:-9999px;display:inline-block>{t} a",
+    "cut off in a cell that is as wide as its words": "<style>center{overflow:auto}</style><table>"
+    "<td style=width:0><center>{t}</table>",
+    "below a row that is a block of a cell": "<table><tr style=margin-top:-9999px;display:block>"
+    "</tr><td>{t}</table>",
+    "a float in a row with a width": "<table><tr style=max-width:0><td style=display:contents><em"
+    " style=float:right>{t}</table>",
+    "on the line behind a block, which no margin moves": "<center><b style=margin-left:-9999px>"
+    "<div>a</div>{t}",
+    "positioned above an empty heading": "<table bgcolor=black><td><b style=position:absolute>{t}"
+    "</b><h2></h2></table>",
+    "in a row with a padding, which rows have not": "<table bgcolor=black style=line-height:0><tr"
+    " style=padding:10px><td>{t}</table>",
 }  # fmt: skip

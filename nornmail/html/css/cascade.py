@@ -264,13 +264,16 @@ _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity
 
 
 def _is_alone(element: Element) -> bool:
-    """Whether there are nothing but blanks and empty cells in the element around it."""
+    """Whether there are nothing but blanks and empty boxes in the element around it."""
     around = element.parent.children if element.parent is not None else ()
     return len(around) < 9 and all(
         child.isspace() if isinstance(child, str)
-        else child is element or (child.name in ("td", "th") and not child.children)
+        else child is element or (child.name in _HOLLOW and not child.children)
         for child in around
     )  # fmt: skip
+
+
+_HOLLOW: Final = frozenset({"h2", "p", "td", "th", "tr"})
 
 
 def _ink(made: Mapping[str, Value]) -> Color | None:

@@ -82,14 +82,16 @@ class _Box:
         self.base = self.containing.width if self.is_out else parent.width
         self.parent_height = self.containing.height if self.is_out else parent.height
         self.is_inline = style.layout.is_inline
-        self.has_margins = self.is_out or not style.layout.is_table_part
+        is_part = style.layout.is_table_part and not self.is_out
+        is_row = is_part and not (style.layout.is_spaced or self.is_inline)
+        self.has_no = ("margin", "padding") if is_row else ("margin",) if is_part else ()
         self.cuts = self.holds = False
         self.room: float | None = None
 
     def pixels(self, name: str) -> float:
         """A margin, padding or offset in pixels; 0 for ``auto``."""
         value = self.sets.get(name, ZERO)
-        if not isinstance(value, Length) or (name.startswith("margin") and not self.has_margins):
+        if not isinstance(value, Length) or name.partition("-")[0] in self.has_no:
             return 0.0
         return value.pixels(self.style.size, self.base)
 
@@ -240,6 +242,8 @@ class _Box:
         if self.is_inline:
             return None
         size, least, most = (self.extent(f"{kind}{name}") for kind in ("", "min-", "max-"))
+        if name == "width" and self.style.layout.grows:  # words make a cell wider
+            most, size = None, size if size is None or size >= _SHRUNK else None
         if self.parent.display in FLEX and name == "width" and "flex-basis" in self.sets:
             size = self.extent("flex-basis")
         if self.sets.get("box-sizing") == "border-box":
@@ -468,10 +472,11 @@ def is_on_page(
         return True
     indent = min(0.0, line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
-    start = style.right + indent + min(shift, max(0.0, -style.shift))
+    back = min(shift, max(0.0, -style.shift))  # no margin moves a line behind a block
+    start = style.right + indent + back
     if style.has_width and (style.line_align or style.is_rtl):
         align = 1 - style.line_align if style.is_rtl else style.line_align
-        start = style.right + (style.width - min(wide, style.width)) * align
+        start = style.right + max(0.0, back) + (style.width - min(wide, style.width)) * align
         start += -indent if style.is_rtl else (indent + min(0.0, shift)) * (1 - align)
         if start >= VIEWPORT_WIDTH:
             return False
