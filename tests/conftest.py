@@ -30,6 +30,9 @@ sys.dont_write_bytecode = False
 sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".bytecode")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# The authorities of the system take 40 ms to load, and vouch for no server of a test.
+os.environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_DIR"] = os.devnull
+
 # A store waits for the disk at each commit. Files of tests outlive no machine: where there is room
 # in memory, they lie there.
 IN_MEMORY = Path("/dev/shm")

@@ -104,8 +104,9 @@ def _parsers(arguments: Sequence[str]) -> tuple[Parser, Parser | None]:
     words = (word for word in arguments if not word.startswith("-"))
     chosen, chosen_parser = next(words, None), None
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        if name == chosen:
+        is_chosen = name == chosen
+        command = commands.add_parser(name, help=summary, add_help=is_chosen)
+        if is_chosen:
             home, _, function = HOMES.get(name, f"nornmail.cli.{name}:add").partition(":")
             getattr(import_module(home), function)(command)
             chosen_parser = command

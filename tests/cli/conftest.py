@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gettext
 import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from nornmail.testing import MailServer
 from tests.cli.support import User, mail_server, settings_of
+
+# argparse looks for a translation of each of its words on the disk.
+gettext.find = cache(gettext.find)  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)

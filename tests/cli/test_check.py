@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +20,7 @@ from nornmail.cli.options import Parser, Settings
 from nornmail.model import MailboxKey
 from nornmail.net.tls import Unreachable
 from nornmail.testing import MailServer
-from tests.cli.support import PASSWORD, USER, User, let_die, mail, mail_server, settings_of
+from tests.cli.support import PASSWORD, SECONDS, USER, User, let_die, mail, mail_server, settings_of
 from tests.support.smtp import PASSWORD as SMTP_PASSWORD
 from tests.support.smtp import USER as SMTP_USER
 from tests.support.smtp import smtp_server
@@ -186,21 +188,36 @@ def test_a_greeting_that_is_no_imap_servers(desk: Desk) -> None:
     assert line.count("IMAP_PORT") == 1, "the advice is given once"
 
 
+class Screen(io.StringIO):
+    """A standard output that notices what it waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noticed = threading.Event()
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if WAITING in self.getvalue():
+            self.noticed.set()
+        return written
+
+
 def test_on_a_terminal_lines_fit_and_a_long_check_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    screen = Screen()
+
     def slow() -> Iterator[Check]:
-        shown = ""
-        while WAITING not in shown:
-            shown += capsys.readouterr().out
+        assert screen.noticed.wait(SECONDS)
         yield Check("provider", True, "it takes an app password; " * 9)
 
     monkeypatch.setattr("nornmail.cli.check.is_terminal", lambda: True)
     monkeypatch.setattr("nornmail.cli.check.terminal_width", lambda: 60)
     monkeypatch.setattr("nornmail.cli.check.PATIENCE", 0.01)
+    monkeypatch.setattr("sys.stdout", screen)
     check = next_check(slow())
     assert check is not None
-    assert capsys.readouterr().out.rpartition("\r")[2] == "", "the line is gone"
+    assert screen.getvalue().rpartition("\r")[2] == "", "the line is gone"
     lines = on_terminal(format_check(check))
     assert lines[0].startswith("-       provider           it takes")
     assert len(lines) > 5
