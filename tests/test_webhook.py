@@ -462,7 +462,7 @@ def test_a_sender_that_is_killed_posts_each_message_under_one_id(
     clock = FakeClock()
     with MailServer() as server:
         imap = mailbox_with(server, 4)
-        for _ in range(20):
+        for _ in range(10):
             store = SqliteStateStore(tmp_path / "store.db")
             hook = webhook(receiver.url)
             poller = Poller(imap, store=store, on_message=hook, idle=False, clock=clock)
