@@ -116,6 +116,11 @@ LONGEST_PROBE = 300.0
 """Seconds between two probes at most: an outage's end is noticed within five minutes."""
 
 
+LONG_OUTAGE = 36
+"""Probes, of some three hours, after which new messages are let in as well: five messages that no
+handler can take look like an outage, and must not keep all other mail out for good."""
+
+
 def probe_delay(probes: int) -> float:
     """Seconds before the next try while the handler is taken to be down; it doubles."""
     return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
@@ -163,6 +168,7 @@ class CircuitBreaker:
         self._half_open = False
         if was_failing:
             self._probed.add(delivery_id)
+            self._half_open = self._is_long() and len(self._probed) % OUTAGE_AFTER == 0
 
     def let_in(self) -> bool:
         """Note that a new message is claimed; return whether it is one that is let in to probe."""
@@ -181,15 +187,19 @@ class CircuitBreaker:
         """A round of probes is over: each of ``waiting`` different messages failed again.
 
         If there are too few of them to tell a handler that is down from messages that are poison,
-        one new message is let in before the next round. If there are none, the handler is taken to
-        work until new mail fails.
+        one new message is let in before the next round. After hours one is let in whatever their
+        number, and within a long round after every five probes. If there are none, the handler is
+        taken to work until new mail fails.
         """
         self._probed.clear()
         if not waiting:
             self.succeeded()
-        elif waiting < OUTAGE_AFTER:
+        elif waiting < OUTAGE_AFTER or self._is_long():
             self._half_open = True
             self._next_probe = now + probe_delay(self._probes)
+
+    def _is_long(self) -> bool:
+        return self._probes >= LONG_OUTAGE
 
     def allows(self) -> bool:
         """Whether a new message may be claimed: one while failing, else any."""

@@ -180,7 +180,7 @@ class Loop:
         self._refused_by = None
         self._may_idle = True
         self._found_new = stats.progress > stats.handled
-        if self._delivery.may_claim():
+        if self._delivery.may_claim() and not self._delivery.breaker.failing():
             self._context.status.set(PollerState.IDLE)
             from nornmail.events import Idle
 

@@ -293,6 +293,19 @@ def test_when_all_that_failed_is_gone_new_mail_is_let_in(bench: Bench) -> None:
     assert bench.calls[-1][0] == "m6"
 
 
+def test_five_messages_that_always_fail_keep_the_next_one_out_for_hours_at_most(
+    bench: Bench,
+) -> None:
+    bench.fails(*(f"m{uid}" for uid in range(1, 6)))
+    bench.deliver(*range(1, 6))
+    for _ in range(40):
+        assert not bench.delivery.may_claim()
+        bench.later(300.0)
+    bench.deliver(6)
+    assert str(bench.entry(6).state) == "handled"
+    assert not bench.delivery.breaker.failing()
+
+
 def test_a_new_message_that_is_let_in_to_probe_fails_without_an_attempt(bench: Bench) -> None:
     bench.fails(*(f"m{uid}" for uid in range(1, 9)))
     bench.deliver(*range(1, 6))

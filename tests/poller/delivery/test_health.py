@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nornmail.retry import FIRST_PROBE, OUTAGE_AFTER, CircuitBreaker
+from nornmail.retry import FIRST_PROBE, LONG_OUTAGE, OUTAGE_AFTER, CircuitBreaker
 
 
 def test_five_different_messages_in_a_row_are_an_outage() -> None:
@@ -59,3 +59,16 @@ def test_what_follows_a_round_of_probes(waiting: int, failing: bool, admits: boo
     if failing:
         health.failed("new", now=0.0)
         assert not health.allows()
+
+
+def test_after_hours_a_new_message_is_let_in_after_every_five_probes() -> None:
+    health = CircuitBreaker()
+    for number in range(OUTAGE_AFTER):
+        health.failed(f"first {number}", now=0.0)
+    admits = []
+    for number in range(LONG_OUTAGE + 2 * OUTAGE_AFTER):
+        health.failed(str(number), now=0.0)
+        admits.append(health.allows())
+    assert [at for at, admitted in enumerate(admits, start=1) if admitted] == [40, 45]
+    health.end_probe_round(OUTAGE_AFTER, now=0.0)
+    assert health.allows()
