@@ -158,8 +158,8 @@ BEFORE_OR_BEHIND = ((KeyboardInterrupt, False), (KeyboardInterrupt, True), (Stor
 @pytest.mark.parametrize(
     ("kind", "step"),
     [
-        ("memory", 41),
-        ("sqlite", 211),
+        ("memory", 67),
+        ("sqlite", 401),
         pytest.param("memory", 1, marks=pytest.mark.long),
         pytest.param("sqlite", 13, marks=pytest.mark.long),
     ],
@@ -179,7 +179,7 @@ def test_an_exception_at_any_call_of_the_store_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "behind it"])
-@pytest.mark.parametrize("step", [311, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [601, pytest.param(1, marks=pytest.mark.long)])
 def test_an_exception_at_any_statement_loses_and_doubles_nothing(
     step: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
