@@ -30,6 +30,8 @@ _PART = 64 * 1024
 """Octets of a body that are brought to one form of line end at a time."""
 VERSION = "1"
 """Raise it with any change of the recipe: digests of different versions never match."""
+DIGITS = 40
+"""Hexadecimal digits of a digest that are kept: 160 bits, which no two messages share by chance."""
 
 ADDED_BY_MAILBOXES = (
     b"status",
@@ -91,7 +93,8 @@ def header_digest_of(raw: bytes) -> str:
 
 def _header_digest(header: bytes) -> str:
     lines = _ADDED.sub(b"", b"\n" + _with_line_feeds(header).strip(b"\n"))
-    return _named(hashlib.sha256(b"header\0" + (lines[1:] + b"\n" if lines else b"")))
+    hashed = hashlib.sha256(b"header\0" + (lines[1:] + b"\n" if lines else b""))
+    return f"{VERSION}:{hashed.hexdigest()[:DIGITS]}"
 
 
 def _body_digest(raw: bytes, start: int) -> str:
@@ -116,7 +119,7 @@ def _body_digest(raw: bytes, start: int) -> str:
             is_inside = bool(lines)
         hashed.update(lines)
         start = after
-    return _named(hashed)
+    return f"{VERSION}:{hashed.hexdigest()[:DIGITS]}"
 
 
 def _with_line_feeds(octets: bytes) -> bytes:
@@ -129,10 +132,6 @@ def _with_line_feeds(octets: bytes) -> bytes:
     if lines.replace(b"\n", b"\r\n") == octets:
         return lines
     return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def _named(hashed: hashlib._Hash) -> str:
-    return f"{VERSION}:{hashed.hexdigest()[:40]}"
 
 
 BEFORE_START = "older than start_from"
