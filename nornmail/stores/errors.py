@@ -100,37 +100,37 @@ def refuse_names(path: str) -> None:
 
 
 class FileIdentity:
-    """The identity of a store's file while it is open.
+    """The identity of a store's files while it is open.
 
     A file that is removed or replaced under an open store can still be written to. Everything
     that is written then is lost with the last descriptor, after mail was marked as handled.
 
     Args:
-        path: the file; it must be there.
+        paths: the files; they must be there.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._stat = os.stat(path)
+    def __init__(self, *paths: str) -> None:
+        self._paths = [(path, os.stat(path)) for path in paths]
 
     def check(self) -> None:
-        """Return if the path still leads to the file.
+        """Return if each path still leads to its file.
 
         Raises:
-            StoreError: it was removed or replaced.
+            StoreError: one was removed or replaced.
         """
-        try:
-            now = os.stat(self._path)
-            if now.st_ino == self._stat.st_ino and now.st_dev == self._stat.st_dev:
-                return
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise store_error(self._path, error) from error
-        raise StoreError(
-            f"the state store {self._path} was removed or replaced while it was open: "
-            "stop the program, put the file back, and start again"
-        )
+        for path, before in self._paths:
+            try:
+                now = os.stat(path)
+                if now.st_ino == before.st_ino and now.st_dev == before.st_dev:
+                    continue
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise store_error(path, error) from error
+            raise StoreError(
+                f"the state store {path} was removed or replaced while it was open: "
+                "stop the program, put the file back, and start again"
+            )
 
 
 def damaged(path: str, what: object) -> StoreError:

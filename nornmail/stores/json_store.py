@@ -123,8 +123,7 @@ class JsonStateStore(LocalStore):
 
     def _check_usable(self) -> None:
         super()._check_usable()
-        for identity in self._identities:
-            identity.check()
+        self._identity.check()
         if not self._settled:
             raise StoreError("the state store was interrupted while it wrote: open it again")
 
@@ -162,7 +161,7 @@ class JsonStateStore(LocalStore):
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
         self._journal = Journal(self._journal_path, lines, self._files)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
-        self._identities = [FileIdentity(path) for path in (self._journal_path, self._lock.path)]
+        self._identity = FileIdentity(self._journal_path, self._lock.path)
         self._fold_at = _threshold(snapshot.size)
         try:
             # An empty commit: it takes away a line that was cut off, and shows that the disk takes

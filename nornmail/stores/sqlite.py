@@ -264,7 +264,7 @@ class SqliteStateStore(LocalStore):
             try:
                 self._configure(connection)
                 # A commit is in the log alone, for a while.
-                self._identities = [FileIdentity(resolved + end) for end in ("", "-wal")]
+                self._identity = FileIdentity(resolved, f"{resolved}-wal")
             except BaseException:
                 self._abandon()
                 raise
@@ -316,8 +316,7 @@ class SqliteStateStore(LocalStore):
     def _check_usable(self) -> None:
         if self._closed or self._process != os.getpid():
             super()._check_usable()
-        for identity in self._identities:
-            identity.check()
+        self._identity.check()
 
 
 class MemoryStateStore(LocalStore):
