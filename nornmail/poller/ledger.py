@@ -365,7 +365,7 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what was put down; without a lease it stays put down for the next one."""
-        if self.held:
+        if self._pending and self._lease is not None:
             self.commit()
 
     @contextmanager
@@ -444,7 +444,7 @@ class Ledger:
 
     def count(self, state: State) -> int:
         """The number of entries in ``state``; from any thread."""
-        if self.held and state in OPEN_STATES:
+        if state in OPEN_STATES and self._lease is not None:
             return self.open.count(state)
         return self.store.count(self.mailbox, {state})
 
