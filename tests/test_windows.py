@@ -62,6 +62,7 @@ OF_MODULE = "|".join(rf"{module}\.(?:{'|'.join(names)})" for module, names in ON
 IMPORTED = rf"import\b.*\b(?:{'|'.join(MODULES)})"
 MENTION = re.compile(rf"\b(?:{OF_MODULE}|{IMPORTED})\b")
 """What a file has that uses one of them; the others need not be parsed."""
+OPENING = {ast.dump(ast.parse(name, mode="eval").body) for name in ("open", "os.fdopen")}
 OPENED = re.compile(r"\b(?<!\.)open\(|\bos\.fdopen\(")
 IMPORTED_AT_THE_TOP = re.compile(rf"^{IMPORTED}\b", re.M)
 GUARD = re.compile(r"sys\.platform|os\.name|hasattr\(")
@@ -100,7 +101,7 @@ def test_every_text_file_is_opened_with_an_encoding() -> None:
     for path in package_directory().rglob("*.py"):
         text = path.read_text("utf-8")
         for call in ast.walk(ast.parse(text)) if OPENED.search(text) else ():
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("open", "os.fdopen"):
+            if isinstance(call, ast.Call) and ast.dump(call.func) in OPENING:
                 binary = len(call.args) > 1 and "b" in ast.unparse(call.args[1])
                 if not binary and "encoding" not in [word.arg for word in call.keywords]:
                     found.append(f"{path.name}:{call.lineno}")
