@@ -367,7 +367,10 @@ def test_what_is_nested_too_deep_lies_side_by_side() -> None:
     assert html_to_text(deep) == "a\nb"
 
 
-def test_broken_html_never_raises() -> None:
+@pytest.mark.parametrize(
+    "rounds", [120, pytest.param(1_000, marks=pytest.mark.long)], ids=["some", "many"]
+)
+def test_broken_html_never_raises(rounds: int) -> None:
     chance = random.Random(9)
     pages = [page.html for page in some_pages(100, 3)]
     pieces = [
@@ -405,7 +408,7 @@ def test_broken_html_never_raises() -> None:
         "var(--a)",
         ":not(",
     ]
-    for _ in range(120):
+    for _ in range(rounds):
         html = chance.choice(pages)
         for _ in range(chance.randint(1, 12)):
             at = chance.randrange(len(html))

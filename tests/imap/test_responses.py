@@ -326,13 +326,16 @@ ITEMS = [
 PLAIN_ITEMS = [ITEMS[0], ITEMS[3], ITEMS[8], ITEMS[10]]
 
 
+@pytest.mark.parametrize(
+    "rounds", [1_000, pytest.param(3_000, marks=pytest.mark.long)], ids=["some", "many"]
+)
 def test_the_short_way_says_what_the_grammar_says(
-    monkeypatch: pytest.MonkeyPatch,
+    rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(7)
     weights = [20 if item in PLAIN_ITEMS else 1 for item in ITEMS]
     taken = 0
-    for _ in range(1_000):
+    for _ in range(rounds):
         items = b" ".join(filter(None, rng.choices(ITEMS, weights, k=rng.randrange(5))))
         name = rng.choice([b"BODY[]", b"BODY[HEADER]", b"BODY[TEXT]", b"body[]", b"RFC822"])
         gap = rng.choice([b" ", b"", b"  "])

@@ -161,12 +161,15 @@ def test_parts_are_not_counted_without_end() -> None:
     assert len(parse_parts(raw).children) == MAX_PARTS - 1
 
 
-def test_mutilated_letters_are_told_all_the_same() -> None:
+@pytest.mark.parametrize(
+    "rounds", [400, pytest.param(1_000, marks=pytest.mark.long)], ids=["some", "many"]
+)
+def test_mutilated_letters_are_told_all_the_same(rounds: int) -> None:
     rng = random.Random(11)
     seeds = [raw for raw, _ in TREES.values()] + [NESTED]
     seeds += [b"To: " + value + b"\r\n\r\n" for value, _ in ADDRESSES.values()]
     seeds += [b"Content-Type: " + value + b"\r\n\r\n" for value, _ in CONTENT_TYPES.values()]
-    for _ in range(400):
+    for _ in range(rounds):
         raw = bytearray(rng.choice(seeds))
         for _ in range(rng.randrange(1, 6)):
             at = rng.randrange(len(raw) + 1)

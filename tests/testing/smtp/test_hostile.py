@@ -103,7 +103,10 @@ def test_a_client_that_does_not_read_stands_in_nobodys_way(server: MailServer) -
     deaf.sock.close()
 
 
-def test_random_octets_never_make_the_server_fail(server: MailServer) -> None:
+@pytest.mark.parametrize(
+    "rounds", [20, pytest.param(40, marks=pytest.mark.long)], ids=["some", "many"]
+)
+def test_random_octets_never_make_the_server_fail(rounds: int, server: MailServer) -> None:
     rng = random.Random(11)
     words = [b"MAIL ", b"RCPT ", b"FROM:", b"TO:", b"<", b">", b"a@b", b" SIZE=1", b" BODY=7BIT"]
     words += [b'"', b"\\", b"@", b":", b",", b"\r\n", b"\n", b"\r", b"\0", b"\xff", b"\xc3\xb6"]
@@ -118,7 +121,7 @@ def test_random_octets_never_make_the_server_fail(server: MailServer) -> None:
     ]
     words += [b"\r\n.\r\n", b"VRFY ", b"NOOP\r\n", b" ", b"+"]
     with RawClient.to(server) as other:
-        for _ in range(20):
+        for _ in range(rounds):
             with RawClient(server) as client:
                 client.send(b"".join(rng.choices(words, k=200)) + b"\r\n.\r\n*\r\nQUIT\r\n")
                 client.sock.shutdown(socket.SHUT_WR)
