@@ -199,12 +199,10 @@ class PollCycle:
         self.delivery.retry_due(stats)
 
     def finish(self, stats: PollStats) -> None:
-        """Let the calls that go on come to their end, and touch the mailbox for them."""
-        if self.delivery.pool is None:
-            return
-        busy = self.delivery.busy
+        """Settle the calls that have ended or come to their end, and touch the mailbox for them."""
+        handled, busy = stats.handled, self.delivery.busy
         self.delivery.finish(stats)
-        if busy and self.connection is not None:
+        if (busy or stats.handled > handled) and self.connection is not None:
             try:
                 self._actions.apply(self.connection)
             except NornmailError as error:

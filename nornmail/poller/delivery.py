@@ -242,29 +242,38 @@ class Delivery:
     def finish(self, stats: PollStats) -> None:
         """Claim nothing more, wait for the calls that go on, and settle them.
 
-        What cannot be written down stays put down for the next time the lease is taken.
+        A call that outlived its timeout is not waited for; it counts if it has ended by now. What
+        cannot be written down stays put down for the next time the lease is taken.
 
         Raises:
             BaseException: what a handler asked for by raising it, such as SystemExit.
         """
         self._drop_waiting()
-        if self.pool is None:
-            return
+        if self.pool is not None:
+            self._finish_calls(self.pool, stats)
+        if self.ledger.held and self.ledger.recovered:
+            try:
+                self._settle_late(stats)
+            except NornmailError as error:
+                log.warning("%s: a late success is not recorded: %s", self.ledger.mailbox, error)
+
+    def _finish_calls(self, pool: WorkerPool, stats: PollStats) -> None:
+        """Wait for the workers' calls, and settle them."""
         stop: BaseException | None = None
         try:
-            self.pool.give_up_calls()
-            while self.pool.jobs:
-                self.pool.wait()
+            pool.give_up_calls()
+            while pool.jobs:
+                pool.wait()
                 try:
                     going_on, stop = self._settle_ended(stats, stop)
                     self._give_up(going_on)
                     self.ledger.flush()
                 except NornmailError as error:
                     log.warning("%s: kept for the next commit: %s", self.ledger.mailbox, error)
-            self.pool.close()
+            pool.close()
         except BaseException:  # a second Ctrl-C: what goes on is a claim for the next poll to find
-            self.pool.close()
-            self.pool.jobs.clear()
+            pool.close()
+            pool.jobs.clear()
             raise
         if stop is not None:
             raise stop

@@ -97,6 +97,27 @@ def test_a_late_success_counts(life: Life, slow: Slow) -> None:
     assert [entry.state for entry in life.entries()] == [State.FINISHED]
 
 
+def test_a_late_success_counts_though_no_other_poll_follows(life: Life, slow: Slow) -> None:
+    threads: list[threading.Thread] = []
+
+    def handle(message: Message) -> None:
+        threads.append(threading.current_thread())
+        if message.subject == "1":
+            slow(message)
+            return
+        slow.go.set()
+        threads[0].join(SECONDS)
+        poller.stop()
+
+    life.deliver("1", "2")
+    poller = life.poller(handle, handler_timeout=TIMEOUT)
+    with poller:
+        time_out(life, slow, 1)
+        life.events.until(Handled, 2)
+    assert slow.calls == ["1"]
+    assert [entry.state for entry in life.entries()] == [State.FINISHED, State.FINISHED]
+
+
 def test_no_new_attempt_begins_before_the_old_call_ends(life: Life, slow: Slow) -> None:
     life.deliver("1")
     with life.poller(slow, handler_timeout=TIMEOUT) as poller:
