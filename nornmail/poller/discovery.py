@@ -281,10 +281,19 @@ class Backfill:
 
         One of which no inbox has an entry may have been removed (rule 15), the inbox's own among
         them: it counts as known, since a program asks for the older mail at each of its starts.
+        So does one whose date the server left out, once entries are removed.
         """
         record, siblings = self._ledger.record, self._ledger.siblings(entry.key.uid)
         horizon = record.horizon if record else None
-        if not siblings and forgotten(entry.received_at, horizon, "dedupe"):
-            return False
+        if not siblings and horizon is not None:
+            if entry.received_at is None:
+                log.warning(
+                    "UID %d: the server gave no INTERNALDATE, so whether the message was handled"
+                    " before its entry was removed is unknown; it is not delivered as older mail",
+                    entry.key.uid,
+                )
+                return False
+            if forgotten(entry.received_at, horizon, "dedupe"):
+                return False
         unread = any(other.key.inbox == "" and other.digest is None for other in siblings)
         return not unread and all(other.key != entry.key for other in siblings)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from nornmail import ConfigurationError, ImapSettings, Inbox
+from nornmail.imap.connection import Connection
+from nornmail.imap.results import Body
 from nornmail.model import State
 from nornmail.poller import cycle
+from nornmail.poller.discovery import HeaderReader
+from nornmail.uidset import UidSet
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
 
 DAY = 86_400.0
@@ -72,8 +78,23 @@ def test_mail_of_the_future_takes_no_mail_of_the_present_along(world: World) -> 
     assert world.handed_over == ["one", "of the future", "four"]
 
 
-def test_a_backfill_at_each_start_repeats_nothing_that_was_forgotten(world: World) -> None:
+@pytest.mark.parametrize(
+    "dated", [True, False], ids=["with its date", "without its date, which the server left out"]
+)
+def test_a_backfill_at_each_start_repeats_nothing_that_was_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch, dated: bool
+) -> None:
     """As ``nornmail serve`` asks for it again at each start."""
+    read = HeaderReader.read
+
+    def read_undated(
+        reader: HeaderReader, connection: Connection, uids: UidSet
+    ) -> Iterator[tuple[int, Body]]:
+        for uid, header in read(reader, connection, uids):
+            yield uid, replace(header, received_at=None)
+
+    if not dated:
+        monkeypatch.setattr(HeaderReader, "read", read_undated)
     for start in range(3):
         world.deliver(f"at start {start}")
         poller = world.poller(world.note, retention=30, inboxes=[])
