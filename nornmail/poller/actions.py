@@ -61,6 +61,8 @@ class Actions:
         self._open_other = open_other
         self._refusals: dict[After, int] = {}
         self._not_before: dict[After, float] = {}
+        self._kept_back: dict[tuple[int, After], UidSet] = {}
+        """By epoch and request: messages that wait with a refused request, and let others pass."""
         # Open actions that an earlier process or connection left may have been begun there.
         self._begun_before = True
         self._absent: dict[int, UidSet] = {}
@@ -78,12 +80,12 @@ class Actions:
             ConnectionLost: unconfirmed actions stay open.
             Throttled: the same; that there is no room for another connection is only a refusal.
         """
-        if self._ledger.clock.monotonic() < self._not_before.get(After(), 0.0):
+        if self._waits(After()):
             return
-        while messages := self._ledger.open_actions(AT_ONCE, self._not_listed()):
-            progress = False
+        while messages := self._ledger.open_actions(AT_ONCE, self._left_out()):
             for after, alike in _by_request(messages).items():
-                if self._ledger.clock.monotonic() < self._not_before.get(after, 0.0):
+                if self._waits(after):
+                    self._keep_back(after, alike)
                     continue
                 try:
                     absent = self._touch(
@@ -93,16 +95,33 @@ class Actions:
                     if isinstance(refused, Throttled) and refused.kind != NO_ROOM:
                         raise
                     self._note_refusal(after, refused)
+                    self._keep_back(after, alike)
                     continue
                 self._keep_looking_for(absent)
                 if absent:
                     alike = [entries for entries in alike if entries[0].key.uid not in absent]
                 self._finish([entry for entries in alike for entry in entries])
                 self._refusals.pop(after, None)
-                progress = True
-            if not progress:
-                return
-        self._begun_before = False
+        if not self._kept_back:
+            self._begun_before = False
+
+    def _waits(self, after: After) -> bool:
+        return self._ledger.clock.monotonic() < self._not_before.get(after, 0.0)
+
+    def _keep_back(self, after: After, messages: Sequence[Sequence[Entry]]) -> None:
+        key = (self._ledger.epoch.number, after)
+        uids = [entries[0].key.uid for entries in messages]
+        self._kept_back[key] = UidSet.of([*self._kept_back.get(key, ()), *uids])
+
+    def _left_out(self) -> list[int]:
+        """The UIDs that are not acted on now: not listed, or waiting with a refused request."""
+        number = self._ledger.epoch.number
+        self._kept_back = {
+            (epoch, after): uids
+            for (epoch, after), uids in self._kept_back.items()
+            if epoch == number and self._waits(after)
+        }
+        return [*self._not_listed(), *(uid for uids in self._kept_back.values() for uid in uids)]
 
     def _note_refusal(self, after: After, refused: Exception) -> None:
         self._refusals[after] = refusals = self._refusals.get(after, 0) + 1

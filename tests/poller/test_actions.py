@@ -262,6 +262,27 @@ def test_what_is_refused_is_tried_again_less_and_less_often_and_holds_up_no_othe
     assert "left alone for 60 s" in caplog.text, "it begins anew"
 
 
+def test_many_that_are_refused_hold_up_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    scene.settled()
+    later = After(None, ("Later",))
+    for uid in range(1, 6):
+        scene.know(uid, after=later)
+    scene.know(6)
+    scene.know(7)
+    scene.server.fails["flag \\Seen Later"] = [REFUSED]
+    assert scene.apply() == ["flag \\Seen Later 1:2", "flag \\Seen 6", "flag \\Seen 7"]
+    scene.know(8)
+    assert scene.apply() == ["flag \\Seen 8"]
+    scene.clock.advance(60.0)
+    assert scene.apply() == [
+        *("flag \\Seen Later 1:2", "flag \\Seen Later 3:4", "flag \\Seen Later 5")
+    ]
+    assert set(scene.states().values()) == {"finished"}
+
+
 def test_what_is_refused_for_all_mail_leaves_all_of_it_alone(scene: Scene) -> None:
     scene.settled()
     scene.server.fails["flag \\Seen"] = [REFUSED]
