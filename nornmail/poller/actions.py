@@ -9,7 +9,7 @@ sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -80,6 +80,9 @@ class Actions:
             ConnectionLost: unconfirmed actions stay open.
             Throttled: the same; that there is no room for another connection is only a refusal.
         """
+        if not self._ledger.open.keys(State.HANDLED):
+            self._begun_before = False
+            return
         if self._waits(After()):
             return
         while messages := self._ledger.open_actions(AT_ONCE, self._left_out()):
@@ -106,15 +109,18 @@ class Actions:
             self._begun_before = False
 
     def _waits(self, after: After) -> bool:
-        return self._ledger.clock.monotonic() < self._not_before.get(after, 0.0)
+        not_before = self._not_before.get(after)
+        return not_before is not None and self._ledger.clock.monotonic() < not_before
 
     def _keep_back(self, after: After, messages: Sequence[Sequence[Entry]]) -> None:
         key = (self._ledger.epoch.number, after)
         uids = [entries[0].key.uid for entries in messages]
         self._kept_back[key] = UidSet.of([*self._kept_back.get(key, ()), *uids])
 
-    def _left_out(self) -> list[int]:
+    def _left_out(self) -> Iterable[int]:
         """The UIDs that are not acted on now: not listed, or waiting with a refused request."""
+        if not self._kept_back:  # nearly always
+            return self._not_listed()
         number = self._ledger.epoch.number
         self._kept_back = {
             (epoch, after): uids
