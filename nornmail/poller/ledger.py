@@ -189,6 +189,8 @@ class Ledger:
         self._undelivered: set[EntryKey] = set()
         self._moved: dict[EntryKey, tuple[EntryKey, int]] = {}
         """The claims that go on under another key, with their UIDVALIDITY."""
+        self._moving: dict[EntryKey, tuple[EntryKey, int]] = {}
+        """Those of which that is not known, since the commit failed or was interrupted."""
 
     @property
     def held(self) -> bool:
@@ -212,7 +214,8 @@ class Ledger:
         self._give_back()
         # In doubt until everything is read: what fails here is begun anew by the next call.
         self._in_doubt = lease = self.store.acquire(self.mailbox, owner_name())
-        unwritten = self._unwritten(self._pending.values())
+        self._find_moved()
+        unwritten = self._unwritten(map(self._moved_on, self._pending.values()))
         if unwritten:
             self.store.commit(lease, unwritten)
         self._pending.clear()
@@ -234,15 +237,27 @@ class Ledger:
         ]
         self.open = OpenEntries(store.entries(mailbox, OPEN_STATES), without)
 
+    def _find_moved(self) -> None:
+        """Find out which claims have another key by a commit whose outcome was not known."""
+        for before, after in self._moving.items():
+            if self.store.get(self.mailbox, before) is None and self.store.get(
+                self.mailbox, after[0]
+            ):
+                self._moved[before] = after
+        self._moving.clear()
+
     def _unwritten(self, outcomes: Iterable[PutEntry]) -> list[Change]:
         """The changes for those ``outcomes`` that the store does not have.
 
-        A commit of them may have succeeded, or another poller recovered the claim meanwhile.
+        A commit of them may have succeeded, or another poller recovered the claim meanwhile, or
+        gave it the key of a newer epoch.
         """
         changes: list[Change] = []
         for change in outcomes:
             entry = change.entry
             stored = self.store.get(self.mailbox, entry.key)
+            if stored is None and self._is_of_the_past(entry.key):
+                continue
             before = State.NEW if stored is None else stored.state
             if stored == entry:
                 continue
@@ -253,6 +268,11 @@ class Ledger:
             if entry.state in TRANSITIONS[before]:
                 changes.append(change)
         return changes
+
+    def _is_of_the_past(self, key: EntryKey) -> bool:
+        """Whether the store is in a later epoch; this ledger may not have read it yet."""
+        record = self.store.load(self.mailbox)
+        return record is not None and key.epoch < record.epoch.number
 
     def was_delivered(self, entry: Entry) -> bool:
         """Whether a claimed entry may have reached its handler.
@@ -313,6 +333,7 @@ class Ledger:
             raise LeaseLost(f"no lease on {self.mailbox} is held")
         claims = _claims(changes)
         self._undelivered |= claims
+        self._moving = self._moves(changes)
         self._lease, self._in_doubt = None, lease
         try:
             self.store.commit(lease, everything)
@@ -322,6 +343,7 @@ class Ledger:
         self._learn(everything)
         self._pending.clear()
         self._undelivered -= claims
+        self._moving.clear()
         self._lease, self._in_doubt = lease, None
         self._emit(everything)
 
@@ -347,12 +369,8 @@ class Ledger:
         The lease may have been lost and taken again since, and another poller have recovered the
         claim.
         """
-        key = outcome.entry.key
-        if key in self._moved:  # under its new UID
-            key = self.current(key)
-            entry = outcome.entry._replace(key=key, uid_validity=self._moved[outcome.entry.key][1])
-            outcome = outcome._replace(entry=entry)
-        if not self.held or self.open.has(State.CLAIMED, key):
+        outcome = self._moved_on(outcome)
+        if not self.held or self.open.has(State.CLAIMED, outcome.entry.key):
             self.later(outcome)
         elif changes := self._unwritten([outcome]):
             self.commit(*changes)
@@ -362,6 +380,22 @@ class Ledger:
         while key in self._moved:
             key = self._moved[key][0]
         return key
+
+    def _moved_on(self, outcome: PutEntry) -> PutEntry:
+        """The outcome of a claim under the key that the claim has by now."""
+        entry = outcome.entry
+        while entry.key in self._moved:
+            key, uid_validity = self._moved[entry.key]
+            entry = entry._replace(key=key, uid_validity=uid_validity)
+        return outcome._replace(entry=entry)
+
+    def _moves(self, changes: Iterable[Change]) -> dict[EntryKey, tuple[EntryKey, int]]:
+        """The claims to which ``changes`` give another key."""
+        return {
+            change.before: (change.after, change.uid_validity)
+            for change in changes
+            if isinstance(change, Rekey) and self.open.has(State.CLAIMED, change.before)
+        }
 
     def flush(self) -> None:
         """Write what was put down; without a lease it stays put down for the next one."""
@@ -584,8 +618,7 @@ class Ledger:
                 case PassOver():
                     self.seen.update(change.uids)
                 case Rekey():
-                    if self.open.has(State.CLAIMED, change.before):
-                        self._moved[change.before] = (change.after, change.uid_validity)
+                    self._moved.update(self._moves([change]))
                     self.open.move(change.before, change.after)
                     self._see(change.after)
                 case KeepRaw(key):

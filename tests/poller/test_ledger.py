@@ -518,6 +518,38 @@ def test_the_outcome_of_a_claim_goes_to_its_new_uid_also_twice(ledger: Ledger) -
     assert str(ledger.seen) == "6:7"
 
 
+@pytest.mark.parametrize("behind", [False, True], ids=["not written", "written"])
+@pytest.mark.parametrize("outcome", [State.HANDLED, State.WAITING], ids=str)
+def test_a_claim_keeps_its_call_when_it_is_not_known_whether_it_has_its_new_uid(
+    troubled: tuple[Ledger, Trouble], outcome: State, behind: bool
+) -> None:
+    ledger, store = troubled
+    ledger.commit(SaveMailbox(record(2)))
+    (store.behind if behind else store.before)["commit"] = StoreError("disk")
+    with pytest.raises(StoreError):
+        ledger.commit(Rekey(key(), key(5, epoch=2), 8))
+    ledger.take()
+    now = key(5, epoch=2) if behind else key()
+    assert ledger.current(key()) == now
+    ledger.settle(PutEntry(entry(outcome)))
+    ledger.flush()
+    assert [(one.key, one.state) for one in ledger.entries(*State)] == [(now, outcome)]
+
+
+def test_the_outcome_of_a_claim_that_another_poller_moved_makes_no_second_entry(
+    ledger: Ledger,
+) -> None:
+    ledger.commit(PutEntry(entry(State.CLAIMED)))
+    ledger.release()
+    lease = ledger.store.acquire(ledger.mailbox, "another")
+    ledger.store.commit(lease, [SaveMailbox(record(2)), Rekey(key(), key(5, epoch=2), 8)])
+    ledger.store.release(lease)
+    ledger.take()
+    ledger.settle(PutEntry(entry(State.WAITING)))
+    ledger.flush()
+    assert [one.key for one in ledger.entries(*State)] == [key(5, epoch=2)]
+
+
 # What is chosen
 
 
