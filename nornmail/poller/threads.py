@@ -298,9 +298,9 @@ class Lifecycle:
         """Run the body in a thread of its own."""
         self._begin(forget_stop=True)
         thread = threading.Thread(target=self._in_background, name="nornmail-poller", daemon=True)
-        with self._lock:
+        with self._lock:  # so that no stop() joins a thread that has not begun
+            self._launch(thread)
             self._thread = thread
-        self._launch(thread)
 
     def stop(self, timeout: float | None) -> bool:
         """End the body, and wait for its thread if it has one; see ``Poller.stop``."""

@@ -33,6 +33,21 @@ from tests.stores.support import run
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def test_a_stop_that_comes_while_the_thread_is_made_ends_it(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poller = life.poller()
+    launch, answers = poller._lifecycle._launch, list[bool]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        answers.append(poller.stop(0))
+        launch(thread)
+
+    monkeypatch.setattr(poller._lifecycle, "_launch", interrupted)
+    assert poller.start().stop(SECONDS)
+    assert answers == [False], "it was about to run"
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_it_after_the_current_message(life: Life, number: signal.Signals) -> None:
     def handler(message: Message) -> None:
