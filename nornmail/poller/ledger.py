@@ -333,7 +333,8 @@ class Ledger:
             raise LeaseLost(f"no lease on {self.mailbox} is held")
         claims = _claims(changes)
         self._undelivered |= claims
-        self._moving = self._moves(changes)
+        # Nearly no commit has one, and looking for it here costs no call.
+        self._moving = self._moves(changes) if Rekey in map(type, changes) else {}
         self._lease, self._in_doubt = None, lease
         try:
             self.store.commit(lease, everything)
@@ -384,6 +385,8 @@ class Ledger:
     def _moved_on(self, outcome: PutEntry) -> PutEntry:
         """The outcome of a claim under the key that the claim has by now."""
         entry = outcome.entry
+        if entry.key not in self._moved:
+            return outcome
         while entry.key in self._moved:
             key, uid_validity = self._moved[entry.key]
             entry = entry._replace(key=key, uid_validity=uid_validity)
