@@ -195,6 +195,8 @@ class PollCycle:
 
     def retry_due(self, stats: PollStats) -> None:
         """Try what is due, from its kept bytes: that needs no server."""
+        if self.delivery.pool is not None:
+            self.delivery.put_right()
         self._ensure_lease()
         self.delivery.retry_due(stats)
 

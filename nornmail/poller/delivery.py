@@ -278,6 +278,14 @@ class Delivery:
         if stop is not None:
             raise stop
 
+    def put_right(self) -> None:
+        """Let go of what an interruption of the last poll left without a worker.
+
+        What waited is fetched again, or kept in the store.
+        """
+        if self.pool is not None:
+            self.schedule.keep(self.pool.jobs)
+
     def _put_to_work(self, job: Job, stats: PollStats) -> None:
         """Deliver a message, or let it wait for a worker."""
         if self.pool is None:
@@ -347,9 +355,8 @@ class Delivery:
         if self.pool is None or not jobs:
             self.ledger.flush()
             return
-        changes = [change for job in jobs for change in self._claim(job)]
         try:
-            self.ledger.commit(*changes)
+            self.ledger.commit(*[change for job in jobs for change in self._claim(job)])
             for job in jobs:
                 if job.claimed is not None:
                     message = self._claimed_message(job.claimed, job)

@@ -11,7 +11,7 @@ import heapq
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from queue import SimpleQueue
@@ -82,14 +82,33 @@ class Schedule(Generic[T]):
         """Start the next item that may run, ``None`` when there is none."""
         if not self._ready or len(self._running) >= self._size:
             return None
-        _, item = heapq.heappop(self._ready)
+        _, item = self._ready[0]
         self._running.add(item)
+        heapq.heappop(self._ready)
         return item
 
     def end(self, item: T) -> None:
         """Note that an item has ended; the next one of its key may run."""
+        self._release(self._keys.get(item))
         self._running.discard(item)
-        self._release(self._keys.pop(item, None))
+        self._keys.pop(item, None)
+
+    def keep(self, running: Collection[T]) -> None:
+        """Drop all items but these where an interruption left others, or one that nothing starts.
+
+        Each change above is made in an order in which half of it can be seen here.
+
+        Args:
+            running: the items that run, as whoever runs them knows.
+        """
+        waiting = len(self._ready) + sum(map(len, self._behind.values()))
+        if self._running == set(running) and self.waiting == waiting:
+            return
+        keys = {item: self._keys.get(item) for item in running}
+        behind: dict[Hashable, deque[tuple[int, T]]] = {
+            key: deque() for key in keys.values() if key is not None
+        }
+        self._keys, self._ready, self._behind, self._running = keys, [], behind, set(running)
 
     def clear(self) -> None:
         """Drop all items that wait."""
@@ -226,11 +245,15 @@ class WorkerPool:
     def submit(self, job: Job, handler: Handler, message: Message) -> None:
         """Call a handler in a worker's thread, as soon as one is free."""
         job.outcome = None
-        self._calls[job] = (handler, message)
-        self.jobs[job] = None
-        if len(self._threads) < min(self.size, len(self.jobs)):
-            self._start_thread(job)
-        self._queue.put(job)
+        try:
+            self._calls[job] = (handler, message)
+            self.jobs[job] = None
+            if len(self._threads) < min(self.size, len(self.jobs)):
+                self._start_thread(job)
+            self._queue.put(job)
+        except BaseException:  # it may not be in the queue
+            self._give_up(job)
+            raise
 
     def ended(self) -> list[Job]:
         """The jobs whose calls have ended; they stay in :attr:`jobs` until they are forgotten."""
@@ -248,8 +271,12 @@ class WorkerPool:
     def give_up_calls(self) -> None:
         """Let the calls that no thread has begun end at once, without an attempt."""
         for job in self.jobs:
-            if self._calls.pop(job, None) is not None:
-                job.outcome = Outcome(State.WAITING, NOT_BEGUN, counts=False, works=None)
+            self._give_up(job)
+
+    def _give_up(self, job: Job) -> None:
+        if self._calls.pop(job, None) is not None:
+            job.outcome = Outcome(State.WAITING, NOT_BEGUN, counts=False, works=None)
+            self._ended.set()
 
     def close(self) -> None:
         """End the threads, each after its present call. The pool can be used again.
