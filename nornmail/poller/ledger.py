@@ -8,6 +8,7 @@ so that a message costs one durable write.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Iterable, Iterator
@@ -159,6 +160,7 @@ class Ledger:
         mailbox: whose it is.
         context: of the poller; an event is emitted for every entry whose change is durable.
         on_change: what a new UIDVALIDITY does with what was handled (rule 8).
+        retention: seconds for which the entries of what was handled are kept.
 
     Attributes:
         record: as the store has it, ``None`` before the first run was decided.
@@ -170,13 +172,19 @@ class Ledger:
     """
 
     def __init__(
-        self, store: StateStore, mailbox: MailboxKey, context: Context, on_change: str = "dedupe"
+        self,
+        store: StateStore,
+        mailbox: MailboxKey,
+        context: Context,
+        on_change: str = "dedupe",
+        retention: float = math.inf,
     ) -> None:
         self.store = store
         self.mailbox = mailbox
         self.context = context
         self.clock = context.clock
         self.on_change = on_change
+        self.retention = retention
         self.record: MailboxRecord | None = None
         self.seen = UidSet()
         self.absent = UidSet()

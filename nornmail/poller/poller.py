@@ -22,7 +22,7 @@ from nornmail.errors import ConfigurationError, HandlerError, NornmailError, Sto
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
-from nornmail.poller.cycle import Opener, PollCycle, Retention, fetch_rest, find_by_message_id
+from nornmail.poller.cycle import DAY, Opener, PollCycle, Retention, fetch_rest, find_by_message_id
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Backfill
 from nornmail.poller.fetch import Fetcher, MissingMessages
@@ -236,7 +236,8 @@ class Poller:
         self._lock = FairLock(self._waker.wake, self._runner)
         self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
-        self._ledger = Ledger(store, mailbox, self._context, on_change)
+        kept = retention * DAY if retention else math.inf
+        self._ledger = Ledger(store, mailbox, self._context, on_change, kept)
         self._cycle = self._make_cycle(
             open_mailbox, start_from, retry, max_message_bytes, retention
         )

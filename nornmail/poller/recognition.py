@@ -12,7 +12,18 @@ import logging
 import re
 from collections.abc import Sequence
 
-from nornmail.model import Change, Digest, Entry, EntryKey, Epoch, KeepRaw, PutEntry, Rekey, State
+from nornmail.model import (
+    Change,
+    Digest,
+    Entry,
+    EntryKey,
+    Epoch,
+    KeepRaw,
+    MailboxRecord,
+    PutEntry,
+    Rekey,
+    State,
+)
 from nornmail.poller.decisions import (
     counts_as_known,
     cut_off,
@@ -202,6 +213,18 @@ def _came_back(entry: Entry, epoch: Epoch) -> bool:
     return epoch.number > 1 and received_at is not None and received_at < epoch.begun_at
 
 
+def _is_forgotten(ledger: Ledger, record: MailboxRecord, entry: Entry) -> bool:
+    """Whether an unknown message is from before what retention removed of earlier epochs.
+
+    What it removes of this epoch raises the horizon as well, and the UIDs of that are known: a
+    message that was received earlier and is fetched later is new.
+    """
+    epoch = record.epoch
+    if epoch.number == 1 or ledger.clock.wall() - ledger.retention > epoch.begun_at:
+        return False
+    return forgotten(entry.received_at, record.horizon, ledger.on_change)
+
+
 def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     """The changes for a message from before the epoch that is known or passed over; none if new.
 
@@ -217,7 +240,7 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     is_late = entry.key.uid >= record.epoch.boundary
     if is_late and not _came_back(entry, record.epoch):
         return []
-    if record.epoch.number == 1 and record.cut is None and record.horizon is None:
+    if record.epoch.number == 1 and record.cut is None:
         return []  # nothing was before
     known = known_by_digest(ledger, entry.digest.header)
     found = recognise(known, entry.digest, entry.size)
@@ -227,7 +250,7 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
         # Only now: what is known from before the cut may wait, or have an open action.
         if cut_off(entry.received_at, record.cut):
             reason = BEFORE_START
-        elif forgotten(entry.received_at, record.horizon, ledger.on_change):
+        elif _is_forgotten(ledger, record, entry):
             reason = BEFORE_HORIZON
         else:
             return []

@@ -169,9 +169,15 @@ def test_what_stood_there_before_and_is_unknown_may_be_too_old(
     before = record(epoch)
     ledger.commit(SaveMailbox(before._replace(epoch=before.epoch._replace(boundary=9), **facts)))
     new = entry(State.NEW, 5, epoch=epoch, digest=digest_of(RAW))._replace(received_at=50.0)
+    ledger.retention = ledger.clock.wall()  # longer than the epoch is
     changes = changes_if_known(ledger, new, RAW)
     passed_over = new._replace(state=State.PASSED_OVER, due_at=0.0, reason=reason)
+    if epoch == 1 and reason == BEFORE_HORIZON:
+        reason = ""  # the UIDs of what was removed are known
     assert changes == ([PutEntry(passed_over)] if reason else [])
+    ledger.retention = 1.0
+    if reason == BEFORE_HORIZON:
+        assert changes_if_known(ledger, new, RAW) == [], "what was removed may be of this epoch"
 
 
 # What is in memory

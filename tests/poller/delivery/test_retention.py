@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from nornmail import ConfigurationError, ImapSettings, Inbox
+from nornmail import ConfigurationError, ImapSettings, Inbox, RetryPolicy
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import Body
 from nornmail.model import State
 from nornmail.poller import cycle
 from nornmail.poller.discovery import HeaderReader
+from nornmail.testing import faults
 from nornmail.uidset import UidSet
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
 
@@ -155,3 +156,21 @@ def test_the_environment_sets_it() -> None:
     assert ImapSettings.from_env(environment).retention == 7.5
     with pytest.raises(ConfigurationError, match="number of days"):
         ImapSettings.from_env({**environment, "NORNMAIL_RETENTION": "a week"})
+
+
+@embedded_only
+def test_a_message_that_was_not_given_until_others_were_forgotten_is_delivered(
+    world: World,
+) -> None:
+    assert world.server is not None
+    world.deliver("one", "two", date=world.clock.wall() - 100 * DAY)
+    world.server.faults.add(faults.FetchFault(uid=1, kind="no_body"))
+    poller = world.poller(retention=1, retry=RetryPolicy((2 * DAY,)))
+    poller.poll_once()
+    assert world.handed_over == ["two"]
+    world.clock.advance(1.5 * DAY)
+    poller.poll_once()
+    assert uids(world) == [1], "the other was removed"
+    world.clock.advance(DAY)
+    poller.poll_once()
+    assert world.handed_over == ["two", "one"]
