@@ -75,8 +75,8 @@ class Entries:
             uids.setdefault(epoch, []).append(uid)
         for epoch, known in uids.items():
             self.apply(execute, mailbox, PassOver(epoch, UidSet.of(known)))
-        received = [at for *_, at in forgotten if at is not None]
-        horizon = max(received, default=before)
+        # A message without a date was received before its entry was last changed.
+        horizon = max(received for *_, received in forgotten)
         if record.horizon is None or record.horizon < horizon:
             self.apply(execute, mailbox, SaveMailbox(record._replace(horizon=horizon)))
         return len(forgotten)

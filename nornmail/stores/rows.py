@@ -189,7 +189,7 @@ REKEY_RAW = f"UPDATE raw SET epoch = ?, uid = ?, inbox = ? WHERE {_IS_KEY}"
 # A message goes when all its inboxes are done with it: whether the mailbox may be touched is
 # decided over all of them.
 SELECT_FORGOTTEN_ENTRIES = (
-    "SELECT epoch, uid, inbox, received_at FROM entry "
+    "SELECT epoch, uid, inbox, COALESCE(received_at, changed_at) FROM entry "
     f"WHERE mailbox = ? AND state IN {CLOSED} AND changed_at < ? AND NOT EXISTS ("
     "SELECT 1 FROM entry AS other WHERE other.mailbox = entry.mailbox "
     "AND other.epoch = entry.epoch AND other.uid = entry.uid "

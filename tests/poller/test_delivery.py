@@ -170,6 +170,33 @@ def test_new_mail_is_delivered_in_its_order_and_each_outcome_waits_for_the_next_
     assert ends == ["4 is handled", "5 is waiting", "7 is handled"]
 
 
+def test_a_message_without_a_date_is_delivered(bench: Bench) -> None:
+    dates: list[object] = []
+    bench.acts["m1"] = lambda message: dates.append(message.received_at)
+    bench.deliver(1, received_at=None)
+    assert dates == [None]
+
+
+def test_what_a_late_call_brought_is_written_though_nothing_is_due(bench: Bench) -> None:
+    claimed = bench.ledger.new_entry(5)._replace(state=State.CLAIMED)
+    bench.ledger.commit(PutEntry(claimed))
+    bench.ledger.later(PutEntry(claimed._replace(state=State.HANDLED)))
+    bench.later()
+    assert bench.states() == {5: "handled"}
+
+
+def test_a_late_success_that_cannot_be_written_is_said_at_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_delivery: Delivery, _stats: PollStats) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(Delivery, "_settle_late", refuse)
+    bench.delivery.finish(bench.stats)
+    monkeypatch.undo()
+    assert "a late success is not recorded: disk full" in caplog.text
+
+
 def test_a_stop_leaves_the_rest_unseen(bench: Bench) -> None:
     def stop(_: Message) -> None:
         bench.stopped = True

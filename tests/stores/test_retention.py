@@ -74,7 +74,17 @@ def test_the_horizon_only_rises_and_a_saved_record_keeps_it(
         assert kept is not None
         horizons.append(kept.horizon)
         store.commit(lease, [SaveMailbox(kept)])
-    assert horizons == [80.0, 80.0, 100.5, 100.5]
+    assert horizons == [80.0, 80.0, 100.0, 100.0]
+
+
+def test_one_without_a_date_counts_with_others_that_have_one(
+    store: StateStore, lease: Lease
+) -> None:
+    store.commit(lease, [SaveMailbox(record())])
+    put(store, lease, State.FINISHED, 1, changed_at=100.0, received_at=90.0)
+    put(store, lease, State.FINISHED, 2, changed_at=95.0)
+    assert store.forget_entries(lease, before=200.0, limit=9) == 2
+    assert store.load(INBOX) == record()._replace(horizon=95.0)
 
 
 def test_a_message_that_a_server_dates_in_the_future_does_not_move_the_horizon_there(

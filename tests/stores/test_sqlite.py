@@ -15,12 +15,24 @@ from typing import Any, cast
 import pytest
 
 from nornmail.errors import IllegalTransition, LeaseLost, StoreError
-from nornmail.model import Digest, InboxRecord, KeepRaw, PassOver, PutEntry, SaveMailbox, State
+from nornmail.model import (
+    Digest,
+    InboxRecord,
+    KeepRaw,
+    MailboxKey,
+    PassOver,
+    PutEntry,
+    SaveMailbox,
+    State,
+)
+from nornmail.outgoing import QueueState
 from nornmail.stores import rows as rows
 from nornmail.stores import schema as schema
 from nornmail.stores import sqlite
 from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore
 from nornmail.uidset import UidSet
+from tests.stores.letters import OUTBOX, letter
+from tests.stores.letters import bring as bring_message
 from tests.stores.support import (
     CHILD_SECONDS,
     INBOX,
@@ -112,6 +124,15 @@ def test_a_commit_is_durable_and_the_database_is_known_as_ours(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_a_message_that_is_forgotten_leaves_no_row(store: SqliteStateStore, path: Path) -> None:
+    lease = store.acquire(MailboxKey.of_outbox(OUTBOX), "me")
+    bring_message(store, lease, letter("k"), QueueState.SENT)
+    assert store.forget_messages(OUTBOX, before=1e12, limit=9) == 1
+    with closing(sqlite3.connect(path)) as database:
+        count = "SELECT (SELECT count(*) FROM letter), (SELECT count(*) FROM letter_to)"
+        assert database.execute(count).fetchone() == (0, 0)
+
+
 def test_the_files_are_their_owners_only(store: SqliteStateStore, path: Path) -> None:
     bring(store, store.acquire(INBOX, ME), State.CLAIMED)
     files = list(path.parent.iterdir())
