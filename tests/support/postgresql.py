@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from contextlib import closing
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -28,9 +29,6 @@ START_SECONDS = 20.0
 class PostgreSQL:
     """A server. It listens on no port."""
 
-    starts = 0
-    """How often one was started by this process."""
-
     def __init__(self, programs: Path, directory: Path) -> None:
         self.directory = directory
         self._programs = programs
@@ -49,7 +47,6 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        PostgreSQL.starts += 1
         options = f"-k {self.directory} -c listen_addresses='' -c fsync=off"
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")
@@ -151,17 +148,11 @@ def schema_of(directory: Path) -> str:
 
 
 def _administer(*statements: str) -> None:
-    """Execute statements on a connection that this thread keeps: a new one costs a process."""
-    if getattr(_kept, "of", None) != (os.getpid(), PostgreSQL.starts):
-        _kept.connection = connect("public")
-        _kept.of = (os.getpid(), PostgreSQL.starts)
-        _kept.connection.autocommit = True
-        atexit.register(_kept.connection.close)
-    for statement in statements:
-        _kept.connection.execute(statement)
-
-
-_kept = threading.local()
+    """Execute statements on a connection of their own: a test leaves no descriptor open."""
+    with closing(connect("public")) as connection:
+        connection.autocommit = True
+        for statement in statements:
+            connection.execute(statement)
 
 
 def is_here() -> bool:
