@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from nornmail.clock import Clock, SystemClock
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
 from nornmail.locks import FILE_MODE, FileLock, LockTaken
 from nornmail.model import MailboxKey
@@ -40,6 +41,8 @@ APPLICATION_ID = 0x4E6F726E
 BUSY_TIMEOUT_SECONDS = 10.0
 """How long a statement waits for another process. A commit takes milliseconds; a checkpoint on a
 slow disk may take a second or two."""
+BUSY_PAUSE = 0.02
+"""Seconds between two tries of what sqlite does not wait for by itself."""
 HASH_DIGITS = 16
 """Hexadecimal digits of the mailbox's hash in the name of its lock file: 64 bits."""
 WRITTEN_AT_ONCE = 1 << 20
@@ -152,6 +155,27 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     execute("COMMIT")
 
 
+def write_ahead(connection: sqlite3.Connection, clock: Clock) -> str:
+    """Switch a database to the write-ahead log, and return the mode that it is in then.
+
+    Where another process writes at this instant, sqlite refuses at once and does not wait, as it
+    does elsewhere: two that wait for each other here would wait for good.
+
+    Raises:
+        sqlite3.Error: it cannot be written, or was in use for all of the busy timeout.
+    """
+    end = clock.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or clock.monotonic() >= end:
+                raise
+        clock.wait(threading.Event(), BUSY_PAUSE)
+
+
 def schema_version(connection: sqlite3.Connection, path: str) -> int:
     """The schema's version, 0 for an empty database.
 
@@ -242,13 +266,14 @@ class SqliteStateStore(LocalStore):
 
     Args:
         path: the database; made where it is missing, readable by its owner only.
+        clock: times the waits for other processes, for tests.
 
     Raises:
         StoreError: the store cannot be used: it is damaged, something else, of a newer version,
             read-only, its directory is missing or its disk full. Existing files are not changed.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         if os.fspath(path) == ":memory:":
             raise StoreError("':memory:' is not a file: use MemoryStateStore()")
         require_sqlite()
@@ -262,14 +287,14 @@ class SqliteStateStore(LocalStore):
             super().__init__(connection, resolved)
             self._blob = connection.blobopen
             try:
-                self._configure(connection)
+                self._configure(connection, clock or SystemClock())
                 # A commit is in the log alone, for a while.
                 self._identity = FileIdentity(resolved, f"{resolved}-wal")
             except BaseException:
                 self._abandon()
                 raise
 
-    def _configure(self, connection: sqlite3.Connection) -> None:
+    def _configure(self, connection: sqlite3.Connection, clock: Clock) -> None:
         execute = connection.execute
         # macOS leaves what fsync(2) wrote in the drive's cache; elsewhere these do nothing.
         execute("PRAGMA fullfsync = 1")
@@ -284,8 +309,7 @@ class SqliteStateStore(LocalStore):
                 raise damaged(self.path, verdict)
         migrate(connection, self.path)
         # After that, since it writes into the file: another program's stays as it is.
-        (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
+        if write_ahead(connection, clock) != "wal":
             raise StoreError(
                 f"the state store {self.path} cannot be used: its file system has no shared "
                 "memory for sqlite's write-ahead log: put it on a local disk"

@@ -45,6 +45,7 @@ from tests.stores.support import (
     run,
     start_fresh,
 )
+from tests.support.clock import FakeClock
 from tests.support.faulty import Faults, FaultyConnection
 
 
@@ -388,6 +389,34 @@ def test_a_locked_database_is_waited_for_and_then_a_store_error(
         other.execute("ROLLBACK")
     store.commit(lease, [SaveMailbox(record())])
     store.close()
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["that ends", "that does not end"])
+def test_a_database_that_another_process_opens_at_the_same_instant_is_waited_for(
+    path: Path, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sqlite refuses at once to switch to its log while another process writes."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        class Waiting(FakeClock):
+            def wait(self, event: threading.Event, seconds: float) -> None:
+                super().wait(event, seconds)
+                if ends and len(self.waits) == 3:
+                    other.execute("ROLLBACK")
+
+        def migrated(opened: sqlite3.Connection, name: str) -> None:
+            migrate(opened, name)
+            other.execute("BEGIN IMMEDIATE")
+
+        migrate, clock = sqlite.migrate, Waiting()
+        monkeypatch.setattr(sqlite, "migrate", migrated)
+        if ends:
+            SqliteStateStore(path, clock=clock).close()
+            assert len(clock.waits) == 3
+        else:
+            with pytest.raises(StoreError, match=r"locked.*another process"):
+                SqliteStateStore(path, clock=clock)
+            assert sum(clock.waits) == pytest.approx(sqlite.BUSY_TIMEOUT_SECONDS, abs=0.1)
 
 
 def test_a_number_that_sqlite_cannot_hold_is_a_store_error(store: SqliteStateStore) -> None:
