@@ -1,12 +1,14 @@
-"""The values that every room speaks: who a message is, how far it has come, who may work on it.
+"""The values of incoming mail: the identity of a message, its state, and the right to work on it.
 
-Nothing here acts. A store writes these values down, ``policy`` decides over them, ``delivery``
-makes new ones. The one rule that is enforced here is the table of states: see :data:`TRANSITIONS`.
+Nothing here acts. A store writes these values down; ``poller`` decides over them and makes new
+ones. The one rule that is enforced here is the table of states: see :data:`TRANSITIONS`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -360,6 +362,11 @@ class Lease:
     mailbox: MailboxKey
     owner: str
     token: int
+
+
+def owner_name() -> str:
+    """The name under which this process holds a lease: ``host:pid``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 # What a commit is made of. A store applies the changes of one commit in their order, all or none.

@@ -32,7 +32,7 @@ from nornmail.net.oauth import (
     locked,
     refusal,
     request_token,
-    write_record,
+    write_token_file,
 )
 from nornmail.net.redact import Redactor
 from nornmail.settings.providers import OAuthProvider, preset
@@ -246,7 +246,7 @@ class OAuthLogin:
                 "token: ask for one with --scopes (many want offline_access)"
             )
         with locked(self._path, SystemClock()):
-            write_record(self._path, record)
+            write_token_file(self._path, record)
         return record
 
 

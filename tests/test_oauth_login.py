@@ -22,7 +22,7 @@ from nornmail import (
     OAuthTokens,
 )
 from nornmail.imap.connection import Connection
-from nornmail.net.oauth import TokenRecord, read_record
+from nornmail.net.oauth import TokenRecord, read_token_file
 from nornmail.oauth_login import oauth_provider
 from nornmail.settings.providers import GOOGLE, MICROSOFT
 from nornmail.testing import MailServer, OAuthServer
@@ -127,13 +127,13 @@ def test_each_flow_ends_with_a_file_that_logs_in_and_is_renewed(
     provider.client_secret = secret
     path = tmp_path / "tokens.json"
     record = flow(login(client_secret=secret), provider)
-    assert read_record(str(path)) == record
+    assert read_token_file(str(path)) == record
     assert path.stat().st_mode & 0o777 == 0o600
     assert record.missing_scopes == []
     log_in(mail, path)
     provider.expire(USER)  # the server refuses the token before its time
     log_in(mail, path)
-    assert read_record(str(path)).access_token != record.access_token
+    assert read_token_file(str(path)).access_token != record.access_token
 
 
 @pytest.mark.parametrize(("flow", "secret"), FLOWS)

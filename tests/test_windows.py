@@ -32,7 +32,7 @@ from nornmail import (
 )
 from nornmail.cli.output import output_file
 from nornmail.cli.serve import _address
-from nornmail.net.oauth import TokenRecord, read_record, write_record
+from nornmail.net.oauth import TokenRecord, read_token_file, write_token_file
 from nornmail.testing import MailServer
 from tests.support.package import package_directory
 from tests.support.zygote import zygote
@@ -168,8 +168,8 @@ def test_a_token_file_is_replaced(tmp_path: Path) -> None:
             scopes="mail", login="nornmail login", access_token=token,
         )  # fmt: skip
         with windows():
-            write_record(path, record)
-        assert read_record(path) == record
+            write_token_file(path, record)
+        assert read_token_file(path) == record
 
 
 @posix

@@ -26,7 +26,7 @@ LOOK_INTERVAL = 2.0
 PATTERN = "*.env"
 
 
-class Accounts:
+class AccountDirectory:
     """Polls an account for each ``.env`` file of a directory, until it is stopped.
 
     A file that is added, changed or removed is taken up within seconds. A file that is wrong is

@@ -32,7 +32,7 @@ from nornmail import (
     open_store,
     parse_message,
 )
-from nornmail.cli.accounts import Accounts
+from nornmail.cli.accounts import AccountDirectory
 from nornmail.cli.http_server import ListenAddress, serving
 from nornmail.cli.options import (
     FAILED,
@@ -223,7 +223,7 @@ def _several(
     def mailer_of(smtp: SmtpSettings, account: str) -> Mailer:
         return Mailer(smtp, store, account=account, on_event=metrics.of(account))
 
-    accounts = Accounts(directory, environ, group, handler_of, mailer_of)
+    accounts = AccountDirectory(directory, environ, group, handler_of, mailer_of)
     stack.enter_context(closing(accounts))
     run = (lambda: asyncio.run(accounts.run_async())) if receiver.is_async else accounts.run
     return _Served(group, accounts.mailers, metrics, run, accounts.stop)

@@ -151,7 +151,7 @@ class _Reading:
     def run_accounts(self, directory: str) -> None:
         """Print the messages of many accounts, until a signal ends it."""
         # The other commands need not wait for this import.
-        from nornmail.cli.accounts import Accounts
+        from nornmail.cli.accounts import AccountDirectory
 
         in_hand = MessagesInHand()
 
@@ -167,7 +167,9 @@ class _Reading:
 
         with closing(self._settings.store_of_its_own()) as store:
             environ = self._settings.environ
-            accounts = Accounts(directory, environ, PollerGroup(store, workers=None), handler_of)
+            accounts = AccountDirectory(
+                directory, environ, PollerGroup(store, workers=None), handler_of
+            )
             self.output.on_error = accounts.stop
             work = Work(accounts.run, accounts.stop, lambda: in_hand)
             try:

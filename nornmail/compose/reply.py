@@ -37,19 +37,19 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def quoted_text(message: Message) -> str:
     """An attribution, and the message's text with ``> `` before each line (RFC 3676, 4.5)."""
     lines = (f"> {line}".rstrip(" ") for line in _shown_text(message).split("\n"))
-    return "\n".join((attribution(message), *lines)) + "\n"
+    return "\n".join((attribution_line(message), *lines)) + "\n"
 
 
 def quoted_html(message: Message) -> str:
     """The same as HTML, from the text: a stranger's markup is not passed on."""
     quote = "<br>\n".join(escape(line) for line in _shown_text(message).split("\n"))
     return (
-        f"<div>{escape(attribution(message))}</div>\n"
+        f"<div>{escape(attribution_line(message))}</div>\n"
         f'<blockquote type="cite">\n{quote}\n</blockquote>\n'
     )
 
 
-def attribution(message: Message) -> str:
+def attribution_line(message: Message) -> str:
     """``On Tue, 24 Nov 2026 at 13:31 +0000, Ann wrote:``, on one line."""
     who = NOT_IN_A_LINE.sub(" ", message.from_.name or message.from_.address)
     who = " ".join(who.split())[:MAX_NAME_SHOWN] or "somebody"

@@ -177,7 +177,6 @@ class _Page:
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
         self._open_details: set[str] = set()
-        self._unseen_size = 0
 
     def run(self, root: Element) -> None:
         if self._cascade is None:

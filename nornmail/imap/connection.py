@@ -30,13 +30,13 @@ from nornmail.imap.responses import (
     Fetch,
     ListItem,
     MailboxStatus,
-    Status,
+    StatusResponse,
     Unknown,
     Untagged,
 )
 from nornmail.imap.results import (
-    Body,
     Counts,
+    FetchedBody,
     Selected,
     Summary,
     intersection,
@@ -45,7 +45,7 @@ from nornmail.imap.results import (
     write_internal_date,
 )
 from nornmail.imap.tokens import HIGHEST_NUMBER, Literal
-from nornmail.imap.wire import Observer, Reply, Wire, endpoint_of
+from nornmail.imap.wire import CommandResult, Observer, Wire, endpoint_of
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
 from nornmail.net.tls import Abort
@@ -101,12 +101,12 @@ class _Ahead:
     Attributes:
         arguments: what it asks for; empty when the answer is not needed any more.
         budget: what it may cost.
-        reply: the answer, once it was read.
+        result: the answer, once it was read.
     """
 
     arguments: tuple[bytes, ...]
     budget: Budget
-    reply: Reply | None = None
+    result: CommandResult | None = None
 
 
 class Connection:
@@ -206,7 +206,7 @@ class Connection:
         """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
         if self._wire.closed:
             return
-        if self._ahead is not None and self._ahead.reply is None:
+        if self._ahead is not None and self._ahead.result is None:
             self._wire.shutdown()  # megabytes would come before the answer
             return
         timeout = min(self._limits.logout_timeout, self._settings.timeout)
@@ -316,7 +316,7 @@ class Connection:
         """
         self._read_ahead()
         idled = idle(self._wire, seconds, self._budget, wake)
-        self._note(Reply(idled.end, idled.untagged))
+        self._note(CommandResult(idled.end, idled.untagged))
         if idled.end.status != "OK":
             raise refused("IDLE", idled.end, self._redact)
         return idled.news
@@ -447,7 +447,7 @@ class Connection:
             later += results.not_before(responses, part, instant)
         return uids - UidSet.of(later)
 
-    def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
+    def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, FetchedBody]:
         r"""Whole messages, in one command for as many UIDs as fit in a line; \Seen stays as it is.
 
         Only what came whole and before the tagged OK is returned. A missing message has
@@ -481,7 +481,7 @@ class Connection:
 
     def forget_ahead(self) -> None:
         """Do not keep what was asked for ahead."""
-        if self._ahead is not None and self._ahead.reply is not None:
+        if self._ahead is not None and self._ahead.result is not None:
             self._ahead = None
         elif self._ahead is not None:
             self._ahead.arguments = ()
@@ -515,7 +515,7 @@ class Connection:
                 return
         raise ProtocolError(f"a message of more than {at} octets, which was announced with {size}")
 
-    def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, Body]:
+    def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, FetchedBody]:
         """Header blocks with RFC822.SIZE; as :meth:`bodies`.
 
         Args:
@@ -600,38 +600,38 @@ class Connection:
         *args: bytes | Literal,
         budget: Budget | None = None,
         dated_runs: bool = False,
-    ) -> Reply:
-        reply = self._answer_ahead(args)
-        if reply is None:
+    ) -> CommandResult:
+        result = self._answer_ahead(args)
+        if result is None:
             budget = budget or self._budget
-            reply = self._wire.run(command, *args, budget=budget, dated_runs=dated_runs)
-            self._note(reply)
-        if reply.end.status != "OK":
-            raise refused(command, reply.end, self._redact)
-        return reply
+            result = self._wire.run(command, *args, budget=budget, dated_runs=dated_runs)
+            self._note(result)
+        if result.end.status != "OK":
+            raise refused(command, result.end, self._redact)
+        return result
 
-    def _answer_ahead(self, args: tuple[bytes | Literal, ...]) -> Reply | None:
+    def _answer_ahead(self, args: tuple[bytes | Literal, ...]) -> CommandResult | None:
         """The answer to a command, if it was asked ahead."""
         self._read_ahead()
         ahead = self._ahead
         if ahead is None or ahead.arguments != args:
             return None
         self._ahead = None
-        return ahead.reply
+        return ahead.result
 
     def _read_ahead(self) -> None:
         """Read the answer to what was asked ahead, before another command is sent."""
         ahead = self._ahead
-        if ahead is not None and ahead.reply is None:
-            ahead.reply = self._wire.finish("UID FETCH", ahead.budget)
-            self._note(ahead.reply)
+        if ahead is not None and ahead.result is None:
+            ahead.result = self._wire.finish("UID FETCH", ahead.budget)
+            self._note(ahead.result)
             if not ahead.arguments:
                 self._ahead = None
 
-    def _note(self, reply: Reply) -> None:
+    def _note(self, result: CommandResult) -> None:
         """Keep count, and log what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
         shown = 0
-        for response in reply.untagged:
+        for response in result.untagged:
             if isinstance(response, Fetch):  # nearly all there are
                 continue
             if isinstance(response, Exists):
@@ -639,7 +639,7 @@ class Connection:
             elif isinstance(response, Expunge):
                 self.exists = max(self.exists - 1, 0)
                 self.expunges += 1
-            elif isinstance(response, Status) and _is_for_a_person(response):
+            elif isinstance(response, StatusResponse) and _is_for_a_person(response):
                 alert = response.code == "ALERT"
                 self.untagged_errors += not alert
                 shown += 1
@@ -648,7 +648,7 @@ class Connection:
                     log.warning("%s from the server: %s", kind, self._redact(response.text))
         if shown > SHOWN_LIMIT:
             log.warning("%d alerts and errors from the server in all", shown)
-        end = reply.end
+        end = result.end
         if classify(end.status, end.code, end.text, "").kind is ErrorKind.SLOWED:
             self._throttled = True
 
@@ -683,15 +683,17 @@ class Connection:
         argument = mailbox_argument(mailbox)
         # RFC 3501, 6.3.1: from here on, and also when it is refused, the old one is not selected.
         self.selected, self.exists, self.expunges = None, 0, 0
-        reply = self._reply(command, argument)
+        result = self._reply(command, argument)
         with self._wire.closing_on_error(command):
-            self.selected = selected(mailbox, reply, examined=command == "EXAMINE")
+            self.selected = selected(mailbox, result, examined=command == "EXAMINE")
         self.exists, self.expunges = self.selected.exists, 0
         self._status_at = self._wire.clock.monotonic()
         return self.selected
 
-    def _fetch(self, uids: UidSet, items: bytes, item: str, budget: Budget) -> dict[int, Body]:
-        bodies: dict[int, Body] = {}
+    def _fetch(
+        self, uids: UidSet, items: bytes, item: str, budget: Budget
+    ) -> dict[int, FetchedBody]:
+        bodies: dict[int, FetchedBody] = {}
         for part in self._parts(uids, rest=len(items) + 12):
             responses = self._run("UID FETCH", _set(part), items, budget=budget)
             bodies.update(results.bodies(responses, part, item))
@@ -741,5 +743,5 @@ def _set(uids: UidSet) -> bytes:
     return str(uids).encode("ascii")
 
 
-def _is_for_a_person(response: Status) -> bool:
+def _is_for_a_person(response: StatusResponse) -> bool:
     return response.code == "ALERT" or response.status in ("NO", "BAD")

@@ -15,9 +15,9 @@ from nornmail.imap.arguments import quote
 from nornmail.imap.errors import ErrorKind, classify, refusal
 from nornmail.imap.limits import Budget
 from nornmail.imap.quirks import login_hint, login_refused
-from nornmail.imap.responses import Capability, Status, Tagged, capability_names
+from nornmail.imap.responses import Capability, StatusResponse, Tagged, capability_names
 from nornmail.imap.tokens import Literal
-from nornmail.imap.wire import Reply, Wire
+from nornmail.imap.wire import CommandResult, Wire
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import (
     Mechanism,
@@ -101,7 +101,7 @@ def log_in(
     before = frozenset(wire.capabilities) or asked_capabilities(wire, budget, redact)
     _warn_of_plain_text(wire, settings)
     if token is not None and settings.token is not None:
-        reply = log_in_with_token(
+        result = log_in_with_token(
             token,
             settings.token,
             redact.hide,
@@ -109,24 +109,24 @@ def log_in(
             lambda token: _send_token(wire, settings, before, budget, redact, token),
         )
     else:
-        reply = _send_password(wire, settings, before, budget)
-    if reply.end.status != "OK":
-        raise _refusal(reply.end, settings, redact)
-    return reply_capabilities(reply) or asked_capabilities(wire, budget, redact)
+        result = _send_password(wire, settings, before, budget)
+    if result.end.status != "OK":
+        raise _refusal(result.end, settings, redact)
+    return result_capabilities(result) or asked_capabilities(wire, budget, redact)
 
 
-def reply_capabilities(reply: Reply) -> frozenset[str]:
+def result_capabilities(result: CommandResult) -> frozenset[str]:
     """The capabilities in an answer, empty where there are none.
 
     Those of the code come last, and count: Proton's bridge sends an old untagged list before.
     """
-    if reply.end.code == "CAPABILITY":
-        return capability_names(reply.end.code_args)
+    if result.end.code == "CAPABILITY":
+        return capability_names(result.end.code_args)
     names: frozenset[str] = frozenset()
-    for response in reply.untagged:
+    for response in result.untagged:
         if isinstance(response, Capability):
             names = response.names
-        elif isinstance(response, Status) and response.code == "CAPABILITY":
+        elif isinstance(response, StatusResponse) and response.code == "CAPABILITY":
             names = capability_names(response.code_args)
     return names
 
@@ -137,10 +137,10 @@ def asked_capabilities(wire: Wire, budget: Budget, redact: Redactor) -> frozense
     Raises:
         CommandRefused: the server refused to answer.
     """
-    reply = wire.run("CAPABILITY", budget=budget)
-    if reply.end.status != "OK":
-        raise refused("CAPABILITY", reply.end, redact)
-    return reply_capabilities(reply)
+    result = wire.run("CAPABILITY", budget=budget)
+    if result.end.status != "OK":
+        raise refused("CAPABILITY", result.end, redact)
+    return result_capabilities(result)
 
 
 def refused(command: str, end: Tagged, redact: Redactor) -> CommandRefused | Throttled:
@@ -150,7 +150,7 @@ def refused(command: str, end: Tagged, redact: Redactor) -> CommandRefused | Thr
 
 def authenticate(
     wire: Wire, mechanism: Mechanism, budget: Budget, *, initial: bool = False
-) -> tuple[Reply, str]:
+) -> tuple[CommandResult, str]:
     """AUTHENTICATE (RFC 3501, 6.2.2). The messages are sent once.
 
     Args:
@@ -165,10 +165,10 @@ def authenticate(
     responder = Responder(mechanism)
     first = responder.initial_response(INITIAL_LIMIT) if initial else None
     args = [mechanism.name.encode("ascii"), *([first.encode("ascii")] if first else [])]
-    reply = wire.run(
+    result = wire.run(
         "AUTHENTICATE", *args, budget=budget, hidden=bool(first), respond=responder.respond
     )
-    return reply, responder.refusal
+    return result, responder.refusal
 
 
 def _offered(capabilities: frozenset[str]) -> list[str]:
@@ -184,7 +184,7 @@ def _send_token(
     budget: Budget,
     redact: Redactor,
     token: str,
-) -> Reply | AuthenticationFailed:
+) -> CommandResult | AuthenticationFailed:
     """Send one token; a refusal of it is returned."""
     offered = _offered(capabilities)
     username = settings.username or ""
@@ -196,11 +196,11 @@ def _send_token(
         )
     redact.hide(*mechanisms[0].encoded())
     initial = "SASL-IR" in capabilities
-    reply, reason = authenticate(wire, mechanisms[0], budget, initial=initial)
-    code, text = redact(reply.end.code), redact(reply.end.text)
-    error = classify(reply.end.status, code, text, "AUTHENTICATE")
+    result, reason = authenticate(wire, mechanisms[0], budget, initial=initial)
+    code, text = redact(result.end.code), redact(result.end.text)
+    error = classify(result.end.status, code, text, "AUTHENTICATE")
     if error.kind is not ErrorKind.CREDENTIALS:
-        return reply
+        return result
     status = redact(refusal_status(reason))
     suffix = f" (status {status})" if status else ""
     return login_refused(f"the server refused the token{suffix}", code, text, settings)
@@ -212,7 +212,7 @@ def _names(offered: list[str]) -> str:
 
 def _send_password(
     wire: Wire, settings: ImapSettings, capabilities: frozenset[str], budget: Budget
-) -> Reply:
+) -> CommandResult:
     """Send the password: by LOGIN in ASCII, by SASL, or by LOGIN in UTF-8, which servers take."""
     username, password = settings.username or "", sendable_password(settings.password or "")
     if "\0" in username + password:

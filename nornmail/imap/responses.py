@@ -47,7 +47,7 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusResponse:
     """Untagged OK, NO, BAD, BYE or PREAUTH."""
 
     status: str
@@ -149,7 +149,7 @@ class Unknown:
 
 
 Untagged: TypeAlias = (
-    Status
+    StatusResponse
     | Exists
     | Expunge
     | Fetch
@@ -316,7 +316,7 @@ def _status(keyword: bytes, text: bytes | None) -> tuple[str, str, str, str]:
 
 
 def _untagged_status(keyword: bytes, rest: Sequence[Piece]) -> Response:
-    return Status(*_status(keyword, _first(rest)))
+    return StatusResponse(*_status(keyword, _first(rest)))
 
 
 def _capability(keyword: bytes, rest: Sequence[Piece]) -> Response:

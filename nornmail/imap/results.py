@@ -19,11 +19,11 @@ from nornmail.imap.responses import (
     Fetch,
     MailboxStatus,
     Search,
-    Status,
+    StatusResponse,
     Untagged,
 )
 from nornmail.imap.tokens import Atom, Value, number
-from nornmail.imap.wire import Reply
+from nornmail.imap.wire import CommandResult
 from nornmail.uidset import UidSet
 
 
@@ -77,7 +77,7 @@ class Selected:
     read_only: bool
 
 
-def selected(mailbox: str, reply: Reply, *, examined: bool) -> Selected:
+def selected(mailbox: str, result: CommandResult, *, examined: bool) -> Selected:
     """The answer to SELECT or EXAMINE; the last response of a kind counts.
 
     Raises:
@@ -85,16 +85,16 @@ def selected(mailbox: str, reply: Reply, *, examined: bool) -> Selected:
     """
     exists: int | None = None
     codes: dict[str, str] = {"READ-ONLY": ""} if examined else {}
-    for response in reply.untagged:
+    for response in result.untagged:
         if isinstance(response, Exists):
             exists = response.count
         elif isinstance(response, Expunge) and exists:
             exists -= 1
-        elif isinstance(response, Status) and response.code == "CLOSED":
+        elif isinstance(response, StatusResponse) and response.code == "CLOSED":
             exists = None  # RFC 7162, 3.2.11: what came before was about the mailbox before.
-        elif isinstance(response, Status):
+        elif isinstance(response, StatusResponse):
             codes[response.code] = response.code_args
-    codes[reply.end.code] = reply.end.code_args
+    codes[result.end.code] = result.end.code_args
     if exists is None:
         raise ProtocolError(f"the answer to SELECT {mailbox} says nothing about its messages")
     return Selected(
@@ -150,7 +150,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class FetchedBody:
     """Octets of a message.
 
     Attributes:
@@ -225,18 +225,18 @@ def _day_is_before(day: bytes, instant: float) -> bool | None:
     return noon < instant
 
 
-def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, Body]:
+def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int, FetchedBody]:
     """The octets in an answer, under the name of ``item`` (``BODY[]``, ``BODY[HEADER]``)."""
-    by_uid: dict[int, Body] = {}
+    by_uid: dict[int, FetchedBody] = {}
     for uid, items in _by_uid(responses, asked).items():
         raw = items.get(item)
         if not isinstance(raw, bytes):
             raw = None
         if len(items) <= 2:  # what was asked for, and nothing else
-            by_uid[uid] = Body(uid, raw)
+            by_uid[uid] = FetchedBody(uid, raw)
             continue
         octets = size(items.get("RFC822.SIZE")) or 0
-        by_uid[uid] = Body(uid, raw, _flags(items), _received_at(items), octets)
+        by_uid[uid] = FetchedBody(uid, raw, _flags(items), _received_at(items), octets)
     return by_uid
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from nornmail.errors import CommandRefused
 from nornmail.imap.connection import Connection, ListedMailbox
-from nornmail.imap.results import Body
+from nornmail.imap.results import FetchedBody
 from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.settings.providers import provider_of
@@ -215,7 +215,7 @@ class SentMailbox:
                 return name, True
         return given or prefix + use.fallback, False
 
-    def _find(self, connection: Connection, field: str, message_id: str) -> Iterator[Body]:
+    def _find(self, connection: Connection, field: str, message_id: str) -> Iterator[FetchedBody]:
         """The messages of the opened mailbox that have an id in a header; none where none is."""
         if not connection.exists:
             return
@@ -236,7 +236,7 @@ def _field(header: bytes, name: str) -> bytes:
     return b""
 
 
-def _was_edited(body: Body, since: float, is_other: Callable[[str], bool]) -> bool:
+def _was_edited(body: FetchedBody, since: float, is_other: Callable[[str], bool]) -> bool:
     """Whether a message that answers the same one may be the draft as a person edited it."""
     message_id = _ID.search(_field(body.raw or b"", "Message-ID"))
     if message_id is not None and is_other(message_id[0].decode("utf-8", "replace")):

@@ -27,7 +27,7 @@ from nornmail.imap.responses import (
     Continuation,
     Fetch,
     Response,
-    Status,
+    StatusResponse,
     Tagged,
     Unknown,
     Untagged,
@@ -72,7 +72,7 @@ def endpoint_of(settings: ImapSettings) -> Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandResult:
     """The answer to one command: its end, and the untagged responses before it."""
 
     end: Tagged
@@ -132,7 +132,7 @@ class Wire(imaplib.IMAP4):
         self._dated_runs = False
         self._end: Tagged | None = None
         self._leaving = False
-        self.greeting: Status | None = None
+        self.greeting: StatusResponse | None = None
         self.close_reason = "it was closed"
         try:
             with map_exceptions(f"connecting to {endpoint.host}:{endpoint.port}", _LOST, _INVALID):
@@ -177,10 +177,10 @@ class Wire(imaplib.IMAP4):
         known = self.untagged_responses.pop("CAPABILITY", None)
         if known:
             return "OK", known
-        reply = self.run("CAPABILITY", budget=self._budget)
-        names = [name for item in reply.untagged if isinstance(item, Capability)
+        result = self.run("CAPABILITY", budget=self._budget)
+        names = [name for item in result.untagged if isinstance(item, Capability)
                  for name in sorted(item.names)]  # fmt: skip
-        return reply.end.status, [" ".join(names).encode("ascii", "replace")]
+        return result.end.status, [" ".join(names).encode("ascii", "replace")]
 
     def _log(self, line: object) -> None:
         """Keep no log: imaplib's holds the last commands, passwords among them."""
@@ -191,8 +191,8 @@ class Wire(imaplib.IMAP4):
             greeting = self._read()
         except TimeoutError as error:
             raise ConnectionLost(f"{NO_GREETING}: {GREETING_ADVICE[NO_GREETING]}") from error
-        status = greeting.status if isinstance(greeting, Status) else ""
-        if not isinstance(greeting, Status) or status not in ("OK", "PREAUTH", "BYE"):
+        status = greeting.status if isinstance(greeting, StatusResponse) else ""
+        if not isinstance(greeting, StatusResponse) or status not in ("OK", "PREAUTH", "BYE"):
             raise ProtocolError(f"{NOT_IMAP}: {GREETING_ADVICE[NOT_IMAP]}")
         if status == "BYE":
             raise bye_error(self._redact(greeting.code), self._redact(greeting.text))
@@ -225,7 +225,7 @@ class Wire(imaplib.IMAP4):
         hidden: bool = False,
         respond: Callable[[str], str] | None = None,
         dated_runs: bool = False,
-    ) -> Reply:
+    ) -> CommandResult:
         """Send one command and read until its end.
 
         Args:
@@ -254,7 +254,7 @@ class Wire(imaplib.IMAP4):
         with self.closing_on_error(command):
             self.begin(command, *args, budget=budget)
 
-    def finish(self, command: str, budget: Budget) -> Reply:
+    def finish(self, command: str, budget: Budget) -> CommandResult:
         """The answer to a command that was started, within the time that it has from now on.
 
         Args, raises: as for :meth:`run`.
@@ -265,7 +265,7 @@ class Wire(imaplib.IMAP4):
 
     def _read_to_end(
         self, lines: list[tuple[bytes, ...]], respond: Callable[[str], str] | None
-    ) -> Reply:
+    ) -> CommandResult:
         while self._end is None:
             response = self._read()
             if isinstance(response, Fetch):  # nearly all there are
@@ -278,7 +278,7 @@ class Wire(imaplib.IMAP4):
             elif respond is not None:
                 answer = respond(response.text.decode("latin-1"))
                 self.send(answer.encode("ascii") + _CRLF)
-        return Reply(self._end, self._untagged)
+        return CommandResult(self._end, self._untagged)
 
     def closing_on_error(self, action: str) -> ClosingOnError:
         """Map foreign exceptions, and close the socket on every one that leaves this block."""
@@ -399,10 +399,10 @@ class Wire(imaplib.IMAP4):
             ProtocolError: octets followed the OK. They were sent in plain text by anyone in
                 between, and would be taken for the server's words inside TLS.
         """
-        reply = self.run("STARTTLS", budget=budget)
+        result = self.run("STARTTLS", budget=budget)
         try:
-            if reply.end.status != "OK":
-                text = self._redact(reply.end.text)
+            if result.end.status != "OK":
+                text = self._redact(result.end.text)
                 raise ConnectionLost(f"the server refused STARTTLS, which is required: {text}")
             if self._reader.pending:
                 raise ProtocolError("plain text followed the answer to STARTTLS")
@@ -447,7 +447,7 @@ class Wire(imaplib.IMAP4):
                 self._end = response
                 return
             response = Unknown(b"a tagged response to no command of ours")
-        if isinstance(response, Status) and response.status == "BYE":
+        if isinstance(response, StatusResponse) and response.status == "BYE":
             if not self._leaving:
                 raise bye_error(self._redact(response.code), self._redact(response.text))
             self._end = Tagged(self._tag, "OK", "", "", "")  # enough of an answer to LOGOUT

@@ -25,7 +25,7 @@ from nornmail.message.limits import (
     MAX_PART_FIELDS,
     MAX_PARTS,
 )
-from nornmail.message.transfer_encoding import decode_range, encoding_of
+from nornmail.message.transfer_encoding import decode_transfer, encoding_of
 
 # Where the semicolon was forgotten, only a name that is known begins the next parameter: there are
 # file names with blanks and signs of equality in them. A quote that was not escaped ends a value
@@ -247,7 +247,7 @@ class Part:
 
     def content(self, note: Note = ignore) -> bytes:
         """The body with its transfer encoding undone."""
-        return decode_range(self._raw, *self._bounds, self.encoding, note)
+        return decode_transfer(self._raw, self.encoding, note, *self._bounds)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in the order in which they were sent."""

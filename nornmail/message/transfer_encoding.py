@@ -73,30 +73,22 @@ def encoding_of(field: str) -> str:
     return _encoding_of(field[:_MAX_FIELD])
 
 
-def decode_transfer(data: bytes, encoding: str, note: Note = ignore) -> bytes:
-    """The content of a part.
+def decode_transfer(
+    raw: bytes, encoding: str, note: Note = ignore, start: int = 0, end: int | None = None
+) -> bytes:
+    """The content of a part, decoded without a copy of what is in front of it.
 
     Args:
-        data: the body as it was sent.
+        raw: a message, or the body alone.
         encoding: as :func:`encoding_of` gives it; ``""`` for none.
         note: called when the encoding is unknown or broken.
+        start: where the body begins in ``raw``.
+        end: where it ends; ``None`` for the end of ``raw``.
 
     Returns:
-        As much as can be decoded; with an unknown encoding, ``data`` itself.
+        As much as can be decoded; with an unknown encoding, the body itself.
     """
-    return decode_range(data, 0, len(data), encoding, note)
-
-
-def decode_range(raw: bytes, start: int, end: int, encoding: str, note: Note = ignore) -> bytes:
-    """:func:`decode_transfer` for a part of ``raw``, which is not copied where that can be helped.
-
-    Args:
-        raw: a message.
-        start: where the body begins in it.
-        end: where it ends.
-        encoding: as :func:`encoding_of` gives it.
-        note: called when the encoding is unknown or broken.
-    """
+    end = len(raw) if end is None else end
     if encoding == "base64":
         return _decode_body(raw, start, end, note)
     if encoding == "quoted-printable" and not _PADDED_BREAK.search(raw, start, end):

@@ -146,7 +146,7 @@ class OAuthTokens:
         self._clock = clock or SystemClock()
         self._last = ""
         self._unsaved: tuple[TokenRecord, TokenRecord] | None = None
-        self.account = read_record(self.path, setting).account
+        self.account = read_token_file(self.path, setting).account
 
     def __repr__(self) -> str:
         return f"OAuthTokens({self.path!r})"
@@ -180,7 +180,7 @@ class OAuthTokens:
         Raises:
             ConfigurationError: it is gone, or not a token file any more.
         """
-        return read_record(self.path)
+        return read_token_file(self.path)
 
     def _is_fresh(self, record: TokenRecord) -> bool:
         return bool(record.access_token) and self._clock.wall() < record.expires_at - SKEW
@@ -188,7 +188,7 @@ class OAuthTokens:
     def _load(self) -> TokenRecord:
         """The newest record: that of the file, or one that could not be written yet."""
         try:
-            record = read_record(self.path)
+            record = read_token_file(self.path)
         except ConfigurationError as error:
             raise AuthenticationFailed(str(error)) from error
         unsaved = self._unsaved
@@ -214,7 +214,7 @@ class OAuthTokens:
         """
         self._unsaved = (old, new)
         try:
-            write_record(self.path, new)
+            write_token_file(self.path, new)
         except OSError as error:
             text = f"the renewed token cannot be written to {self.path}: {error_text(error)}"
             if new.refresh_token != old.refresh_token:
@@ -225,7 +225,7 @@ class OAuthTokens:
         return new
 
 
-def read_record(path: str, setting: str = "token file") -> TokenRecord:
+def read_token_file(path: str, setting: str = "token file") -> TokenRecord:
     """Read a token file.
 
     Raises:
@@ -278,7 +278,7 @@ def locked(path: str, clock: Clock) -> Iterator[None]:
         lock.release()
 
 
-def write_record(path: str, record: TokenRecord) -> None:
+def write_token_file(path: str, record: TokenRecord) -> None:
     """Replace a token file, durably: whenever this is cut off, the old or the new one is there.
 
     Raises:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from nornmail.errors import HandlerError, LeaseHeld, LeaseLost, NornmailError, StoreError
+from nornmail.model import owner_name
 from nornmail.net.tls import Abort
 from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.status import MailerState
@@ -32,11 +31,6 @@ EXIT_PATIENCE = 10.0
 and a person would have to find out."""
 STORE_INTERVAL = 15.0
 """Seconds until a store that could not be used is tried again."""
-
-
-def owner_name() -> str:
-    """The name of this sender in the store: ``host:pid``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 _threaded: WeakSet[Worker] = WeakSet()

@@ -31,10 +31,10 @@ from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
-    from nornmail.imap.results import Body
+    from nornmail.imap.results import FetchedBody
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
-    from nornmail.imap.results import Body
+    from nornmail.imap.results import FetchedBody
 
 log = logging.getLogger("nornmail.poller")
 
@@ -55,7 +55,7 @@ class HeaderReader:
         """Ask for all of them again: the UIDs mean something else now."""
         self._unreadable.clear()
 
-    def read(self, connection: Connection, uids: UidSet) -> Iterator[tuple[int, Body]]:
+    def read(self, connection: Connection, uids: UidSet) -> Iterator[tuple[int, FetchedBody]]:
         """The header blocks, ascending, each with its UID.
 
         One that cannot be fetched is left out, and the log says so.
@@ -75,7 +75,7 @@ class HeaderReader:
                 if headers[uid].raw is not None:
                     yield uid, headers[uid]
 
-    def _part(self, connection: Connection, uids: UidSet) -> dict[int, Body] | None:
+    def _part(self, connection: Connection, uids: UidSet) -> dict[int, FetchedBody] | None:
         """Header blocks; ``None`` when they are to be asked for in smaller parts.
 
         A part that fails is halved, here and after a lost connection, down to the one message that
@@ -248,7 +248,7 @@ class Backfill:
         self._found = []
         self._reader.forget()
 
-    def _look(self, uid: int, header: Body, inboxes: Sequence[Inbox]) -> None:
+    def _look(self, uid: int, header: FetchedBody, inboxes: Sequence[Inbox]) -> None:
         """Make an entry for each of ``inboxes`` that the message is addressed to."""
         record = self._ledger.record
         if not header.raw or record is None:

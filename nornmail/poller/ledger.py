@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -35,6 +33,7 @@ from nornmail.model import (
     State,
     Watermark,
     delivery_id_of,
+    owner_name,
 )
 from nornmail.poller.decisions import UNSETTLED, may_touch
 from nornmail.poller.status import Context
@@ -53,11 +52,6 @@ NEEDS_BYTES = (State.NEW, State.CLAIMED, State.WAITING)
 """States in which bytes that are missing are fetched again."""
 _SEEN_BEFORE = frozenset({State.HANDLED, State.FINISHED})
 """States that an entry only has after it was claimed."""
-
-
-def owner_name() -> str:
-    """The name under which a poller holds a lease: ``host:pid``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class OpenEntries:

@@ -20,7 +20,7 @@ from nornmail import (
 from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 
 
-class Accounts:
+class AccountResources:
     """The pollers behind the interface: one, or those of a group.
 
     Args:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from nornmail import ConfigurationError, Mailer, Poller, PollerGroup, Status
-from nornmail.web.accounts import Accounts
+from nornmail.web.accounts import AccountResources
 from nornmail.web.http import (
     BodyBudget,
     HTTPError,
@@ -21,10 +21,10 @@ from nornmail.web.http import (
     read_request,
     reason_phrase,
 )
-from nornmail.web.inboxes import DeadLetterResources, Inboxes
+from nornmail.web.inboxes import DeadLetterResources, InboxResources
 from nornmail.web.metrics import CONTENT_TYPE, Metrics
 from nornmail.web.openapi import OPERATIONS, SCHEMAS, Operation, document
-from nornmail.web.outbox import Messages
+from nornmail.web.outbox import MessageResources
 
 log = logging.getLogger("nornmail.web")
 
@@ -54,7 +54,7 @@ def is_well(status: Status) -> bool:
     return status.state in WELL and not status.stalled
 
 
-def health_of_all(accounts: Accounts, *, details: bool) -> Response:
+def health_of_all(accounts: AccountResources, *, details: bool) -> Response:
     """The response to ``GET /healthz`` for a group: 503 when no account of several works.
 
     One account with a wrong password is not a reason to restart a service that serves a hundred.
@@ -142,8 +142,8 @@ def application(
     """
     if token is not None and not token.strip():
         raise ConfigurationError("NORNMAIL_API_TOKEN", "", "must not be empty")
-    accounts = Accounts(poller)
-    inboxes = Inboxes(accounts, domain)
+    accounts = AccountResources(poller)
+    inboxes = InboxResources(accounts, domain)
     if isinstance(poller, PollerGroup):
         poller.on_add = inboxes.restore
     for one in accounts.pollers():
@@ -153,7 +153,7 @@ def application(
     application = _Application(accounts, token, names, max_body, max_body_with_attachments)
     application.route_all(
         inboxes,
-        Messages(accounts.store, inboxes, mailer_of),
+        MessageResources(accounts.store, inboxes, mailer_of),
         metrics or Metrics(),
         has_outbox=mailer is not None,
     )
@@ -185,7 +185,7 @@ def _strict(resource: Resource, operation: Operation) -> Resource:
 class _Application:
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: AccountResources,
         token: str | None,
         hosts: Collection[str] | None,
         max_body: int,
@@ -202,7 +202,12 @@ class _Application:
         self.routes: dict[tuple[str, str], Resource] = {}
 
     def route_all(
-        self, inboxes: Inboxes, messages: Messages, metrics: Metrics, *, has_outbox: bool
+        self,
+        inboxes: InboxResources,
+        messages: MessageResources,
+        metrics: Metrics,
+        *,
+        has_outbox: bool,
     ) -> None:
         """Connect methods and paths with the resources."""
         accounts = self._accounts

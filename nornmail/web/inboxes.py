@@ -24,7 +24,7 @@ from nornmail import (
     StoreError,
     parse_message,
 )
-from nornmail.web.accounts import Accounts, synced
+from nornmail.web.accounts import AccountResources, synced
 from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 
 LONGEST_NAME = 200
@@ -35,7 +35,7 @@ LONGEST_LOCAL_PART = 64
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
-class Inboxes:
+class InboxResources:
     """The inboxes of the accounts, kept in their store.
 
     Args:
@@ -43,7 +43,7 @@ class Inboxes:
         domain: of new addresses; ``None`` means that of the account's user name.
     """
 
-    def __init__(self, accounts: Accounts, domain: str | None) -> None:
+    def __init__(self, accounts: AccountResources, domain: str | None) -> None:
         self._accounts = accounts
         self._domain = domain
         self._lock = threading.Lock()

@@ -23,7 +23,7 @@ from nornmail import (
     StoreError,
 )
 from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
-from nornmail.web.inboxes import Inboxes
+from nornmail.web.inboxes import InboxResources
 
 log = logging.getLogger("nornmail.web")
 
@@ -42,7 +42,7 @@ KEYS = "api/"
 """Prefix of a caller's own key, which keeps it apart from the keys of replies."""
 
 
-class Messages:
+class MessageResources:
     """The messages resource.
 
     Args:
@@ -53,7 +53,7 @@ class Messages:
     """
 
     def __init__(
-        self, store: StateStore, inboxes: Inboxes, mailer_of: Callable[[str], Mailer | None]
+        self, store: StateStore, inboxes: InboxResources, mailer_of: Callable[[str], Mailer | None]
     ) -> None:
         self._inboxes = inboxes
         self._mailer_of = mailer_of

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from nornmail.cli import main
-from nornmail.net.oauth import read_record
+from nornmail.net.oauth import read_token_file
 from nornmail.testing import MailServer, OAuthServer
 from tests.cli.support import USER, User, mail
 from tests.cli.test_serve import service
@@ -124,7 +124,7 @@ def test_the_page_leads_from_login_to_a_message_read_and_answered(
 ) -> None:
     provider.client_secret = SECRET if "--client-secret-file" in command else ""
     printed = log_in(command, provider, monkeypatch)
-    record = read_record(str(tmp_path / "nornmail-oauth.json"))
+    record = read_token_file(str(tmp_path / "nornmail-oauth.json"))
     assert "run `nornmail check`" in printed
     for secret in (record.access_token, record.refresh_token, record.client_secret):
         assert not secret or secret not in printed + record.login

@@ -18,7 +18,7 @@ from nornmail.imap.responses import (
     ListItem,
     Response,
     Search,
-    Status,
+    StatusResponse,
     Tagged,
     Unknown,
     _plain_fetch,
@@ -53,29 +53,35 @@ from tests.support.table import table
             Tagged(b"A1", "OK", "", "", "Success [THROTTLED]"),
             id="Gmail's mark at the end of the text is no code",
         ),
-        pytest.param(b"* OK hello", Status("OK", "", "", "hello"), id="an untagged OK"),
-        pytest.param(b"* BYE", Status("BYE", "", "", ""), id="a BYE without text"),
-        pytest.param(b"* OK [UNSEEN 8]", Status("OK", "UNSEEN", "8", ""), id="a code without text"),
+        pytest.param(b"* OK hello", StatusResponse("OK", "", "", "hello"), id="an untagged OK"),
+        pytest.param(b"* BYE", StatusResponse("BYE", "", "", ""), id="a BYE without text"),
+        pytest.param(
+            b"* OK [UNSEEN 8]", StatusResponse("OK", "UNSEEN", "8", ""), id="a code without text"
+        ),
         pytest.param(
             b"* OK [UIDVALIDITY 2] UIDs valid ",
-            Status("OK", "UIDVALIDITY", "2", "UIDs valid"),
+            StatusResponse("OK", "UIDVALIDITY", "2", "UIDs valid"),
             id="a blank at the end of the line",
         ),
         pytest.param(
             b"* OK [PERMANENTFLAGS (\\* $a[b] \\Seen)] Limited",
-            Status("OK", "PERMANENTFLAGS", "(\\* $a[b] \\Seen)", "Limited"),
+            StatusResponse("OK", "PERMANENTFLAGS", "(\\* $a[b] \\Seen)", "Limited"),
             id="a flag with a bracket within a code",
         ),
         pytest.param(
             b"* NO [WEBALERT https://a.example/?x=1&y=2] Web login required.",
-            Status("NO", "WEBALERT", "https://a.example/?x=1&y=2", "Web login required."),
+            StatusResponse("NO", "WEBALERT", "https://a.example/?x=1&y=2", "Web login required."),
             id="an unknown code with arguments",
         ),
         pytest.param(
-            b"* OK quota is {40}", Status("OK", "", "", "quota is {40}"), id="a false literal"
+            b"* OK quota is {40}",
+            StatusResponse("OK", "", "", "quota is {40}"),
+            id="a false literal",
         ),
         pytest.param(
-            b"* OK [open", Status("OK", "", "", "[open"), id="a code that is not closed is text"
+            b"* OK [open",
+            StatusResponse("OK", "", "", "[open"),
+            id="a code that is not closed is text",
         ),
         pytest.param(b"* 7 EXISTS", Exists(7), id="how many there are"),
         pytest.param(b"* 7 exists", Exists(7), id="in lower case"),

@@ -6,7 +6,7 @@ import pytest
 
 from nornmail.imap.quirks import placeholder_reason
 from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, parse
-from nornmail.imap.results import Body, Summary, bodies, internal_date, size, summaries
+from nornmail.imap.results import FetchedBody, Summary, bodies, internal_date, size, summaries
 from nornmail.imap.tokens import Atom, Literal, Piece, Value
 from nornmail.uidset import UidSet
 from tests.support.table import table
@@ -94,36 +94,40 @@ def test_what_is_not_told_is_left_out(line: bytes) -> None:
 
 BODY_CASES = [
     pytest.param(
-        [(b"* 1 FETCH (UID 5 BODY[] ", b"raw", b")")], Body(5, b"raw", NONE, None), id="a literal"
+        [(b"* 1 FETCH (UID 5 BODY[] ", b"raw", b")")],
+        FetchedBody(5, b"raw", NONE, None),
+        id="a literal",
     ),
     pytest.param(
         [(b"* 1 FETCH (BODY[] ", b"raw", b" UID 5 FLAGS (a))")],
-        Body(5, b"raw", frozenset({"a"}), None),
+        FetchedBody(5, b"raw", frozenset({"a"}), None),
         id="the UID after the body",
     ),
     pytest.param(
-        [b'* 1 FETCH (UID 5 BODY[] "raw")'], Body(5, b"raw", NONE, None), id="a quoted string"
+        [b'* 1 FETCH (UID 5 BODY[] "raw")'],
+        FetchedBody(5, b"raw", NONE, None),
+        id="a quoted string",
     ),
-    pytest.param([b"* 1 FETCH (UID 5 BODY[] NIL)"], Body(5, None, NONE, None), id="NIL"),
+    pytest.param([b"* 1 FETCH (UID 5 BODY[] NIL)"], FetchedBody(5, None, NONE, None), id="NIL"),
     pytest.param(
-        [(b"* 1 FETCH (UID 5 BODY[] ", b"", b")")], Body(5, b"", NONE, None), id="no octets"
+        [(b"* 1 FETCH (UID 5 BODY[] ", b"", b")")], FetchedBody(5, b"", NONE, None), id="no octets"
     ),
-    pytest.param([b"* 1 FETCH (UID 5)"], Body(5, None, NONE, None), id="no body at all"),
-    pytest.param([b"* 1 FETCH (UID 5 BODY[] )"], Body(5, None, NONE, None), id="no value"),
-    pytest.param([b"* 1 FETCH (UID 5 BODY[] 17)"], Body(5, None, NONE, None), id="a number"),
+    pytest.param([b"* 1 FETCH (UID 5)"], FetchedBody(5, None, NONE, None), id="no body at all"),
+    pytest.param([b"* 1 FETCH (UID 5 BODY[] )"], FetchedBody(5, None, NONE, None), id="no value"),
+    pytest.param([b"* 1 FETCH (UID 5 BODY[] 17)"], FetchedBody(5, None, NONE, None), id="a number"),
     pytest.param(
         [(b"* 1 FETCH (UID 5 RFC822 ", b"raw", b")")],
-        Body(5, None, NONE, None),
+        FetchedBody(5, None, NONE, None),
         id="another item than the one that was asked for",
     ),
     pytest.param(
         [(b"* 1 FETCH (UID 5 BODY[] ", b"raw", b")"), b"* 1 FETCH (UID 5 FLAGS (b))"],
-        Body(5, b"raw", frozenset({"b"}), None),
+        FetchedBody(5, b"raw", frozenset({"b"}), None),
         id="flags that changed behind it",
     ),
     pytest.param(
         [(b"* 1 FETCH (UID 5 BODY[] ", b"raw", b")"), b"* 1 FETCH (UID 5 BODY[] NIL)"],
-        Body(5, b"raw", NONE, None),
+        FetchedBody(5, b"raw", NONE, None),
         id="NIL behind it",
     ),
 ]
@@ -131,7 +135,7 @@ BODY_CASES = [
 
 @table(("lines", "expected"), BODY_CASES)
 def test_a_body_is_what_came(
-    lines: list[bytes | tuple[bytes, bytes, bytes]], expected: Body
+    lines: list[bytes | tuple[bytes, bytes, bytes]], expected: FetchedBody
 ) -> None:
     assert bodies(_told(*lines), UidSet.of([5]), "BODY[]") == {5: expected}
 

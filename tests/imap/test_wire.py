@@ -9,7 +9,7 @@ import pytest
 
 from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.imap.limits import Budget, Limits
-from nornmail.imap.responses import Exists, Fetch, Status, Unknown
+from nornmail.imap.responses import Exists, Fetch, StatusResponse, Unknown
 from nornmail.imap.wire import Wire
 from tests.imap.fake import BUDGET, GREETING, PASSWORD, FakeClock, FakeSocket, wire
 from tests.support.table import table
@@ -44,7 +44,7 @@ def test_a_session_reads_the_same_in_any_pieces(chunk: int | None) -> None:
         ),
         pytest.param(
             b"* OK quota is {40}\r\n%T OK x\r\n",
-            [Status("OK", "", "", "quota is {40}")],
+            [StatusResponse("OK", "", "", "quota is {40}")],
             id="a false literal in an untagged OK",
         ),
         pytest.param(b"%T OK see {40}\r\n", [], id="a false literal in the tagged OK"),

@@ -32,7 +32,7 @@ from nornmail import (
 )
 from nornmail.imap.connection import Connection
 from nornmail.net import oauth
-from nornmail.net.oauth import SKEW, TokenRecord, read_record, write_record
+from nornmail.net.oauth import SKEW, TokenRecord, read_token_file, write_token_file
 from nornmail.net.redact import Redactor
 from nornmail.net.tls import Abort
 from nornmail.smtp.session import Session
@@ -82,8 +82,8 @@ def path(provider: OAuthServer, tmp_path: Path) -> Path:
 
 def end(path: Path) -> TokenRecord:
     """Let the access token of a file be about to end."""
-    record = replace(read_record(str(path)), expires_at=0.0)
-    write_record(str(path), record)
+    record = replace(read_token_file(str(path)), expires_at=0.0)
+    write_token_file(str(path), record)
     return record
 
 
@@ -110,15 +110,15 @@ def test_a_token_with_time_left_is_not_renewed_and_one_near_its_end_is(
     path: Path, provider: OAuthServer, mail: MailServer
 ) -> None:
     clock = FakeClock()
-    record = replace(read_record(str(path)), expires_at=clock.wall() + SKEW + 1)
-    write_record(str(path), record)
+    record = replace(read_token_file(str(path)), expires_at=clock.wall() + SKEW + 1)
+    write_token_file(str(path), record)
     tokens = OAuthTokens(path, clock=clock)
     assert tokens() == tokens() == record.access_token
     clock.now += 2
     renewed = tokens()
     assert renewed != record.access_token
     assert provider.refreshes == 1
-    assert tokens() == renewed == read_record(str(path)).access_token
+    assert tokens() == renewed == read_token_file(str(path)).access_token
     log_in(mail, path)
 
 
@@ -168,7 +168,7 @@ def test_two_processes_that_use_a_file_renew_it_once(path: Path, provider: OAuth
         for process in children:
             print(file=process.stdin, flush=True)
         ends = {process.end() for process in children}
-    assert ends == {(read_record(str(path)).access_token + "\n", "")}
+    assert ends == {(read_token_file(str(path)).access_token + "\n", "")}
     assert provider.refreshes == 1
 
 
@@ -202,12 +202,12 @@ def test_an_abort_ends_the_wait_for_a_token_and_the_renewed_one_is_kept(
     monkeypatch.setattr(provider, "_issue", issue_late)
     with pytest.raises(ConnectionLost, match="aborted"):
         open_session(mail, OAuthTokens(path), abort)
-    assert read_record(str(path)) == old
+    assert read_token_file(str(path)) == old
     released.set()
     for thread in threading.enumerate():
         if thread.name == "nornmail-token":
             thread.join()
-    assert read_record(str(path)).refresh_token != old.refresh_token
+    assert read_token_file(str(path)).refresh_token != old.refresh_token
     log_in(mail, path)
     assert provider.refreshes == 1
 
@@ -237,7 +237,7 @@ def test_a_proxy_of_the_environment_is_not_used(
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.setenv("no_proxy", "")
         end(path)
-        assert OAuthTokens(path)() == read_record(str(path)).access_token
+        assert OAuthTokens(path)() == read_token_file(str(path)).access_token
         assert provider.refreshes == 1
         proxy.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -285,8 +285,8 @@ def test_a_provider_that_is_slow_or_gone_passes_as_well(
     provider.answers = [Answer(slow=threading.Event())]
     with pytest.raises(ConnectionLost):
         OAuthTokens(path)()
-    gone = replace(read_record(str(path)), token_endpoint="http://127.0.0.1:1/token")
-    write_record(str(path), gone)
+    gone = replace(read_token_file(str(path)), token_endpoint="http://127.0.0.1:1/token")
+    write_token_file(str(path), gone)
     with pytest.raises(ConnectionLost, match="refused"):
         OAuthTokens(path)()
 
@@ -317,9 +317,9 @@ def test_a_refusal_reaches_the_login_and_a_new_file_ends_it(
     settings = imap(mail, OAuthTokens(path))
     with pytest.raises(AuthenticationFailed, match=r"invalid_grant.*run `nornmail login"):
         Connection.open(settings)
-    good = replace(read_record(str(path)), access_token="at-new", expires_at=2e9)
+    good = replace(read_token_file(str(path)), access_token="at-new", expires_at=2e9)
     mail.tokens(USER).add("at-new")
-    write_record(str(path), good)
+    write_token_file(str(path), good)
     Connection.open(settings).close()
 
 
@@ -327,7 +327,7 @@ def test_a_provider_that_keeps_its_refresh_token(path: Path, provider: OAuthServ
     record = end(path)
     provider.answers = [Answer(200, {"access_token": "at-1", "expires_in": "3600"})]
     assert OAuthTokens(path)() == "at-1"
-    renewed = read_record(str(path))
+    renewed = read_token_file(str(path))
     assert renewed.refresh_token == record.refresh_token
     assert renewed.granted == record.granted
 
@@ -335,7 +335,7 @@ def test_a_provider_that_keeps_its_refresh_token(path: Path, provider: OAuthServ
 @pytest.mark.parametrize("lifetime", [-1, 10**30, True, None, "soon", [], 1e400])
 def test_a_lifetime_that_cannot_be_is_an_hour(lifetime: Any, path: Path) -> None:
     grant = oauth.grant_of(
-        read_record(str(path)), {"access_token": "a", "expires_in": lifetime}, Redactor()
+        read_token_file(str(path)), {"access_token": "a", "expires_in": lifetime}, Redactor()
     )
     assert grant.lifetime in (oauth.DEFAULT_LIFETIME, 1.0)
 
@@ -357,7 +357,7 @@ def test_a_rotated_token_that_cannot_be_written_is_not_used_and_not_lost(
         for _ in range(2):
             with pytest.raises(ConnectionLost, match=r"cannot be written.*No space"):
                 tokens()
-    assert tokens() == read_record(str(path)).access_token
+    assert tokens() == read_token_file(str(path)).access_token
     assert provider.refreshes == 1
     log_in(mail, path)
 
@@ -417,7 +417,7 @@ def test_the_environment_names_a_file_for_both_or_for_each(path: Path, tmp_path:
 
 
 def test_no_secret_is_in_a_repr(path: Path) -> None:
-    record = read_record(str(path))
+    record = read_token_file(str(path))
     settings = ImapSettings(host="mail.test", username=USER, token=OAuthTokens(path))
     for shown in (repr(record), repr(settings), repr(OAuthTokens(path)), str(settings.token)):
         for secret in (record.access_token, record.refresh_token, record.client_secret):
@@ -504,10 +504,10 @@ def test_killed_at_any_write_the_file_holds_a_usable_token(
                 killed = True
             else:
                 killed = False
-        assert read_record(str(path)).refresh_token in provider.refresh_tokens(USER), made
+        assert read_token_file(str(path)).refresh_token in provider.refresh_tokens(USER), made
         assert path.stat().st_mode & 0o777 == 0o600
         log_in(mail, path)
-        assert read_record(str(path)).refresh_token in provider.refresh_tokens(USER), made
+        assert read_token_file(str(path)).refresh_token in provider.refresh_tokens(USER), made
         if not killed:
             break
     assert made.count("replace") == 1
@@ -542,7 +542,7 @@ def test_sigkill_at_any_write_leaves_a_usable_token(
         with Started(CHILD, path, place) as child:
             child.end()
         status = child.returncode
-        assert read_record(str(path)).refresh_token in provider.refresh_tokens(USER)
+        assert read_token_file(str(path)).refresh_token in provider.refresh_tokens(USER)
         log_in(mail, path)
         if status == 0:
             break

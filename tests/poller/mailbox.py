@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nornmail.imap.connection import Connection
-from nornmail.imap.results import Body, Selected
+from nornmail.imap.results import FetchedBody, Selected
 from nornmail.uidset import UidSet
 
 BODY = b"hello\r\n"
@@ -73,21 +73,23 @@ class FakeMailbox:
         self._ask("search", str(uid))
         return UidSet.of(one for one in self.messages.keys() - self.hidden if one >= uid)
 
-    def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, Body]:
+    def headers(self, uids: UidSet, *, expected_octets: int = 0) -> dict[int, FetchedBody]:
         self._ask("headers", uids)
         return {
-            uid: Body(uid, self.headers_of.get(uid, header(raw)), received_at=at, size=len(raw))
+            uid: FetchedBody(
+                uid, self.headers_of.get(uid, header(raw)), received_at=at, size=len(raw)
+            )
             for uid, (raw, at) in self.messages.items()
             if uid in uids
         }
 
-    def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, Body]:
+    def bodies(self, uids: UidSet, *, expected_octets: int) -> dict[int, FetchedBody]:
         self._ask("bodies", uids)
         chosen = {uid: message for uid, message in self.messages.items() if uid in uids}
         if self.knows_sizes:
             assert expected_octets == sum(len(raw) for raw, _ in chosen.values())
         return {
-            uid: Body(uid, self.bodies_of.get(uid, raw), received_at=at)
+            uid: FetchedBody(uid, self.bodies_of.get(uid, raw), received_at=at)
             for uid, (raw, at) in chosen.items()
         }
 

@@ -293,10 +293,6 @@ _DATA: Final = re.compile(r"""(?:@import)?\s*(?:url\()?["'\s]*data:""", re.I)
 """An address that holds a sheet. Mail is not sent with one: a page with it is not read."""
 
 
-def _at_name(prelude: str) -> str:
-    return _at_rule(prelude)[0] if prelude.startswith("@") else ""
-
-
 _AT_NAME: Final = re.compile(r"@(?:[-\w]|\\[0-9a-fA-F]{1,6}\s?|\\.|[^\x00-\x7f])+")
 
 
@@ -384,7 +380,6 @@ class StyleSheets:
         self._by_class: dict[str, list[PageRule]] = {}
         self._by_name: dict[str, list[PageRule]] = {}
         self._any: list[PageRule] = []
-        self._pseudo: list[PageRule] = []
         self._count = 0
         self._known: dict[tuple[str, int], _Known] = {}
         sheets: list[Sheet] = []

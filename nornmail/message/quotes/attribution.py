@@ -95,7 +95,7 @@ _DIGITS: Final = {zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966) for
 _NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
 
 
-def attribution(lines: Sequence[str], end: int) -> Attribution | None:
+def find_attribution(lines: Sequence[str], end: int) -> Attribution | None:
     """The attribution that ends with line ``end``; ``None`` when that line ends none.
 
     Args:

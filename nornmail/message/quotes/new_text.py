@@ -17,10 +17,10 @@ from typing import Final
 
 from nornmail.message.limits import MAX_QUOTE_HTML_CHARS, MAX_QUOTE_LINES, MAX_QUOTE_SCAN_CHARS
 from nornmail.message.quotes.attribution import (
-    attribution,
     begins_forward,
     block_end,
     field_of,
+    find_attribution,
     is_forward,
     is_head,
     is_original,
@@ -234,8 +234,8 @@ def _is_of_groupwise(lines: list[str], at: int) -> bool:
     """An attribution behind three arrows, over two lines or with three more arrows at its end."""
     first = lines[at][4:].strip()
     if first.endswith(">>>"):
-        return attribution([first[:-3].rstrip()], 0) is not None
-    mark = attribution([first, *lines[at + 1 : at + 2]], 1) if at + 1 < len(lines) else None
+        return find_attribution([first[:-3].rstrip()], 0) is not None
+    mark = find_attribution([first, *lines[at + 1 : at + 2]], 1) if at + 1 < len(lines) else None
     return mark is not None and mark.strong and mark.start == 0
 
 
@@ -255,7 +255,7 @@ def _mark(lines: list[str], at: int, *, keeps_headers: bool) -> tuple[int, int]:
     The second is -1 for history to the end, the index behind a mark with a quote below it, and
     ``at`` for ordinary text.
     """
-    mark = attribution(lines, at)
+    mark = find_attribution(lines, at)
     if mark is not None:
         quoted = _next_line(lines, at + 1)
         if is_quote(quoted) or (is_bar(quoted) and "@" in "".join(lines[mark.start : at + 1])):

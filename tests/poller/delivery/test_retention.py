@@ -10,7 +10,7 @@ import pytest
 
 from nornmail import ConfigurationError, ImapSettings, Inbox, RetryPolicy
 from nornmail.imap.connection import Connection
-from nornmail.imap.results import Body
+from nornmail.imap.results import FetchedBody
 from nornmail.model import State
 from nornmail.poller import cycle
 from nornmail.poller.discovery import HeaderReader
@@ -90,7 +90,7 @@ def test_a_backfill_at_each_start_repeats_nothing_that_was_forgotten(
 
     def read_undated(
         reader: HeaderReader, connection: Connection, uids: UidSet
-    ) -> Iterator[tuple[int, Body]]:
+    ) -> Iterator[tuple[int, FetchedBody]]:
         for uid, header in read(reader, connection, uids):
             yield uid, replace(header, received_at=None)
 
