@@ -64,6 +64,7 @@ TESTS = (
     "tests/poller",
     "tests/stores",
     "tests/outbox",
+    "tests/settings/test_domains.py",
     "tests/model",
     "tests/kill",
     "tests/test_locks.py",

@@ -56,5 +56,17 @@ ACCEPTED: dict[str, str] = {
     "stores/letters.py Letters.request: letter is not None and letter.request is not request -> letter.request is not request": "What is not there was refused in the line above; the condition is for the type checker.",
     "stores/views.py SqliteView.__init__: super().__init__(copy, resolved) and migrate(copy, resolved) swapped": "One keeps the connection, the other works on it.",
     "stores/sqlite.py SqliteStateStore._configure: execute('PRAGMA fullfsync = 1') and execute('PRAGMA checkpoint_fullfsync = 1') swapped": "Two settings that have nothing to do with each other.",
+    "stores/sql_store.py _Guard.__exit__: if isinstance(error, Exception) -> if True": "The exceptions of a signal have no translation.",
+    "stores/sqlite.py open_database: default uri=False -> True": "A path is resolved before, and no absolute path begins with a scheme.",
+    "stores/json_files.py module: if sys.platform == 'darwin' -> if False": "Only another system can tell.",
+    "poller/delivery.py Delivery._count: self.last_failure = entry.reason and log.warning('%s is %s: %s', self._label(entry), entry.state, outcom... swapped": "A line of the log before or after its text is kept.",
+    "poller/recognition.py header_block: if end >= 0 and raw.count(b'\\n', 0, end) == raw.count(b'\\r\\n', 0, end) -> if False": "The slower way finds the same block.",
+    "poller/ledger.py Ledger.open_actions: len(uids) > limit -> len(uids) >= limit": "Messages that are not settled are left out below, too.",
+    "stores/entries.py Entries._rekey: execute(rows.REKEY_RAW, keys) and execute(rows.REKEY_ASKED, keys) swapped": "Two tables that do not refer to each other.",
+    "stores/sql_store.py SqlStateStore._first: number and self._connection.execute(query, (number, *arguments)).fe... -> self._connection.execute(query, (number, *arguments)).fetchone()": "A mailbox that is not known has no rows: the same, and slower.",
+    "poller/delivery.py Delivery.busy: self.pool.jobs or self.schedule.waiting or self.due -> self.pool.jobs or self.schedule.waiting": "What is due is looked up in the store again: the same, and slower.",
+    "stores/sql_store.py SqlStateStore.commit_messages: self._check_claim(letter.number, message.key) dropped": "Only PostgreSQL has other senders, and its tests tell.",
+    "poller/actions.py _twins: if not candidates -> if False": "Nothing is fetched for no candidates.",
+    "stores/sql_store.py SqlStateStore._known_id: if number is None -> if True": "A mailbox that is known is not made again: the same, and slower.",
 }
 """By `Mutant.name`, each with the reason."""

@@ -372,6 +372,8 @@ def test_what_another_sender_has_in_hand_is_left_to_it(monkeypatch: pytest.Monke
     assert desk.runner.run_once() == 0.0
     assert len(desk.line.asked) == 2
     assert desk.read("sending").state is QueueState.UNKNOWN
+    desk.queue("soon", due_at=NOW + queue_runner.SHARED_PAUSE / 2)
+    assert desk.runner.run_once() == queue_runner.SHARED_PAUSE / 2
 
 
 def test_only_a_claim_for_sending_keeps_to_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:

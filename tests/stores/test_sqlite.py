@@ -391,6 +391,14 @@ def test_a_locked_database_is_waited_for_and_then_a_store_error(
     store.close()
 
 
+def test_a_lock_that_cannot_be_taken_is_no_lease(path: Path) -> None:
+    store = SqliteStateStore(path)
+    Path(sqlite.lease_lock_path(str(path), INBOX)).mkdir()
+    with pytest.raises(StoreError, match=r"\.lock-"):
+        store.acquire(INBOX, ME)
+    store.close()
+
+
 @pytest.mark.parametrize("ends", [True, False], ids=["that ends", "that does not end"])
 def test_a_database_that_another_process_opens_at_the_same_instant_is_waited_for(
     path: Path, ends: bool, monkeypatch: pytest.MonkeyPatch
