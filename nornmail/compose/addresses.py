@@ -40,7 +40,8 @@ _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _ATOMS_AND_DOTS = re.compile(rf"(?:{_ATOM}|\.)+")
 _QUOTED_LOCAL = re.compile(r'"(?:[!#-;=?-\[\]-~\u0080-\U0010ffff]|\\[!-;=?-~])+"')
 """Without the blanks and angle brackets that RFC 5321 allows: no command is to be read wrong."""
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?")
+_LABEL = rf"[A-Za-z0-9_](?:[A-Za-z0-9_-]{{0,{MAX_LABEL_OCTETS - 2}}}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
 """Characters that IDNA 2003 and IDNA 2008 map to different names."""
 
@@ -198,10 +199,10 @@ def _checked_local(local: str, address: str, field: str) -> str:
 def _checked_domain(domain: str, address: str, field: str) -> str:
     if domain.startswith("[") and domain.endswith("]"):
         return _checked_literal(domain, address, field)
-    labels = _ascii_domain(domain, field).split(".")
-    if not all(_LABEL.fullmatch(label) and len(label) <= MAX_LABEL_OCTETS for label in labels):
+    in_ascii = _ascii_domain(domain, field)
+    if not _DOMAIN.fullmatch(in_ascii):
         raise ComposeError(field, f"{_escaped_text(address)} has no domain behind its @")
-    return ".".join(labels)
+    return in_ascii
 
 
 def _checked_literal(domain: str, address: str, field: str) -> str:

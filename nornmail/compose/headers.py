@@ -243,7 +243,7 @@ def fold(name: str, pieces: Iterable[str]) -> bytes:
             lines.append(piece)
         else:
             lines[-1] += piece
-    return "".join(f"{line}\r\n" for line in lines).encode()
+    return ("\r\n".join(lines) + "\r\n").encode()
 
 
 MAX_TEXT_CHARS: Final = 2_000

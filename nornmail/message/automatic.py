@@ -164,8 +164,8 @@ def _signs(
         ("auto-generated", _GENERATED_FIELDS),
         ("bulk", _BULK_FIELDS),
     ):
-        for name in names:
-            if name in headers and _first_word(headers, name) not in ("no", "none", "false"):
+        for name in headers.present(names):
+            if _first_word(headers, name) not in ("no", "none", "false"):
                 yield kind, f"{name} is present"
     yield from _subject(headers)
     feedback = headers.raw("feedback-id").lower()
@@ -214,7 +214,7 @@ def _reports(
 def _answers(headers: Headers) -> Iterator[bool]:
     yield _first_word(headers, "auto-submitted") == "auto-replied"
     yield _first_word(headers, "precedence").replace("-", "_") == "auto_reply"
-    yield any(name in headers for name in _AUTO_REPLY_FIELDS)
+    yield bool(headers.present(_AUTO_REPLY_FIELDS))
     yield any(_subject(headers))
 
 

@@ -329,6 +329,10 @@ class Headers:
         pairs = zip(self._names, self._fields, strict=True)
         return Headers([field for own_key, field in pairs if own_key != key], self._charset)
 
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Those of some names that have a field, in their order."""
+        return [name for name in names if name.lower() in self._first]
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._first
 

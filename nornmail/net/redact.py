@@ -34,10 +34,11 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        shown = text[: 4 * MAX_TEXT]
+        shown = " ".join(text[: 4 * MAX_TEXT].split())
         if not shown.isprintable():
             shown = "".join(char if char.isprintable() else " " for char in shown)
-        return " ".join(shown.split())[:MAX_TEXT]
+            shown = " ".join(shown.split())
+        return shown[:MAX_TEXT]
 
 
 class map_exceptions:  # read as a verb: with map_exceptions("LOGIN"):

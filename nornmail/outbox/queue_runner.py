@@ -283,10 +283,10 @@ class QueueRunner:
             messages = [message] if message and message.state is QueueState.QUEUED else []
         due = [message for message in messages if transitions.is_due(message, now)]
         claimed = False
-        for message in due:
+        for number, message in enumerate(due):
             if stopped():
                 return None
-            if only is None:
+            if number and only is None:  # before the first one, run_once() has applied them
                 self._apply_requests()
             if (pause := self._resume_at - self.context.clock.monotonic()) > 0:
                 return pause

@@ -115,7 +115,7 @@ class Wire(smtplib.SMTP):
             if early.code == CLOSING:  # idle for too long: it said so before our command
                 return early
             raise ProtocolError("unexpected reply: no command was pending")
-        self.send("".join(f"{line}\r\n" for line in lines))
+        self.send("\r\n".join(lines) + "\r\n")
         return None
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]  # nothing else is sent

@@ -77,6 +77,20 @@ def read_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
+def _encoded(row: Row) -> Row:
+    """A row with texts that not every database can hold; nearly always it is the same."""
+    if "".join([value for value in row if isinstance(value, str)]).isascii():
+        return row
+    return tuple([write_text(value) if isinstance(value, str) else value for value in row])
+
+
+def _decoded(row: Row) -> Row:
+    """The row that :func:`_encoded` wrote; nearly always it is the same."""
+    if bytes not in map(type, row):
+        return row
+    return tuple([read_text(value) if isinstance(value, bytes) else value for value in row])
+
+
 # Mailboxes
 
 RECORD = (
@@ -233,11 +247,6 @@ def put_entry(after: State) -> tuple[str, Callable[[Row], Row]]:
 _NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
 
 
-def _encoded(row: Row) -> Row:
-    """A row with texts that not every database can hold."""
-    return tuple(write_text(value) if isinstance(value, str) else value for value in row)
-
-
 @cache
 def in_state(state: State, what: str = COLUMNS) -> str:
     """The query for the entries of one state, whose arguments are the mailbox and the state.
@@ -308,8 +317,7 @@ def write_entry(mailbox: int, entry: Entry) -> Row:
 
 def read_entry(row: Row) -> Entry:
     """The entry, from :data:`COLUMNS`."""
-    if bytes in map(type, row):
-        row = tuple(read_text(value) if isinstance(value, bytes) else value for value in row)
+    row = _decoded(row)
     epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, reason, *rest = row
     header, body, message_id, size, received_at, truncated, changed_at, sender = rest
     return Entry(
@@ -461,25 +469,23 @@ def count_messages_in(state: QueueState) -> str:
 
 def write_message(message: QueuedMessage) -> Row:
     """The columns behind the outbox, in the order of the fields."""
-    return tuple(_write(name, getattr(message, name)) for name in _FIELDS)
+    from json import dumps
 
-
-def _write(name: str, value: Any) -> Any:
-    if name == "recipients":
-        from json import dumps
-
-        return dumps(list(map(_write_recipient, value)), separators=(",", ":"))
-    if isinstance(value, QueueState):
-        return value.value
-    if isinstance(value, bool):
-        return int(value)
-    return write_text(value) if isinstance(value, str) else value
+    columns = {name: getattr(message, name) for name in _FIELDS}
+    recipients = list(map(_write_recipient, message.recipients))
+    columns["recipients"] = dumps(recipients, separators=(",", ":"))
+    columns["state"] = message.state.value
+    columns.update({name: int(columns[name]) for name in BOOLS})
+    return _encoded(tuple(columns.values()))
 
 
 def read_message(outbox: str, row: Row) -> QueuedMessage:
     """The message, from the columns behind the outbox."""
-    values = {name: _read(name, value) for name, value in zip(_FIELDS, row, strict=True)}
-    return QueuedMessage(outbox=outbox, **values)
+    columns = dict(zip(_FIELDS, _decoded(row), strict=True))
+    columns["recipients"] = _read_recipients(columns["recipients"])
+    columns["state"] = QueueState(columns["state"])
+    columns.update({name: bool(columns[name]) for name in BOOLS})
+    return QueuedMessage(outbox=outbox, **columns)
 
 
 def write_address(recipient: Recipient) -> str | SurrogateText:
@@ -519,21 +525,17 @@ def _write_recipient(recipient: Recipient) -> list[Any]:
 def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
     from json import loads
 
-    values = [map(read_json, value) for value in loads(recipients)]
     return tuple(
-        Recipient(read_text(address), RecipientStatus(status), code, read_text(text))
-        for address, status, code, text in values
+        [
+            Recipient(
+                read_text(read_json(address)),
+                RecipientStatus(status),
+                code,
+                read_text(read_json(text)),
+            )
+            for address, status, code, text in loads(recipients)
+        ]
     )
-
-
-def _read(name: str, value: Any) -> Any:
-    if name == "recipients":
-        return _read_recipients(value)
-    if name == "state":
-        return QueueState(value)
-    if name in BOOLS:
-        return bool(value)
-    return read_text(value) if isinstance(value, str | bytes) else value
 
 
 def read_request(value: str | None) -> OperatorRequest | None:

@@ -479,8 +479,13 @@ class SqlStateStore(StateStore, ABC):
         """The values of a query for each state, since the index has them in order that way."""
         most = rows.NO_LIMIT if limit is None else limit
         with self._locked(), self._guard:
+            number = self._id(mailbox)
+            if number is None:
+                return []
+            execute = self._connection.execute
             return [
-                self._all(read, query(state), mailbox, state.value, most) for state in set(states)
+                [read(row) for row in execute(query(state), (number, state.value, most)).fetchall()]
+                for state in set(states)
             ]
 
     def _first(
