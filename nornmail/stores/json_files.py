@@ -21,7 +21,7 @@ from binascii import crc32
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nornmail.errors import StoreError
 from nornmail.locks import FILE_MODE
@@ -273,41 +273,86 @@ def _cut_off(line: bytes, *, ended: bool) -> bool:
     return len(line) < _HEAD + length
 
 
+class End(NamedTuple):
+    """Where a journal ends.
+
+    Attributes:
+        sequence: the number of its last commit.
+        length: octets up to the end of its last whole line.
+        missing: what that line lacks: nothing, or its newline.
+    """
+
+    sequence: int
+    length: int
+    missing: bytes = b""
+
+
 class Journal:
     """The journal's file, open for appending.
 
     Args:
         path: the file; it must be there.
-        lines: what was read from it.
+        end: as it was read.
         files: the effects.
     """
 
-    def __init__(self, path: str, lines: Lines, files: Files) -> None:
-        self.length = lines.length
-        self._missing_end = b"" if lines.ended else b"\n"
+    def __init__(self, path: str, end: End, files: Files) -> None:
+        self.end = end
+        self._next: End | None = None
+        """The end with the line that was appended, until it is kept or dropped."""
         self._files = files
         self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
         self._closer = weakref.finalize(self, os.close, self._fd)
-        self._torn = os.fstat(self._fd).st_size != lines.length
+        self.torn = os.fstat(self._fd).st_size != end.length
+        """Something may follow the whole lines: a part of one, or one that was not kept."""
 
-    def append(self, line: bytes) -> None:
-        """Write a line and return when it is on the disk.
+    def append(self, commit: dict[str, Any]) -> None:
+        """Write a line and return when it is on the disk. It counts once it is kept.
 
         Raises:
             OSError: it is not; the next append takes away what was written of it.
         """
         self.mend()
-        self._torn = True
-        line = self._missing_end + line
+        sequence = self.end.sequence + 1
+        line = self.end.missing + write_line({"n": sequence, **commit})
+        self._next = End(sequence, self.end.length + len(line))
+        self.torn = True
         try:
             self._files.write(self._fd, line)
             self._files.fsync(self._fd)
         except OSError as error:
-            self._try_to_mend(error)
+            if again := self.drop():
+                error.add_note(f"and what was written of it could not be taken back: {again}")
             raise
-        self._torn = False
-        self._missing_end = b""
-        self.length += len(line)
+
+    def keep(self) -> None:
+        """Count the line that was appended, if there is one; doing it twice is harmless."""
+        if self._next is not None:
+            self.end = self._next
+            self.torn = False
+            self._next = None
+
+    def drop(self) -> OSError | None:
+        """Take the line away that was appended, if there is one.
+
+        A crash now should not find a commit that was reported as failed.
+
+        Returns:
+            Why it was not possible; the next append takes it away then.
+        """
+        try:
+            if self._next is not None:
+                self.mend()
+        except OSError as error:
+            return error
+        finally:
+            self._next = None
+        return None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a line was appended and neither kept nor dropped."""
+        return self._next is not None
 
     def clear(self) -> None:
         """Take all lines away: a snapshot holds them.
@@ -316,19 +361,13 @@ class Journal:
             OSError: they may be there still; the next append takes them away. If that never comes,
                 their numbers tell that the snapshot holds them.
         """
-        self.length = 0
-        self._missing_end = b""
-        self._torn = True
+        self.torn = True
+        self.end = End(self.end.sequence, 0)
         self.mend()
 
     def close(self) -> None:
         """Let go of the file. Doing it twice is harmless."""
         self._closer()
-
-    @property
-    def torn(self) -> bool:
-        """Whether something may follow the whole lines: a part of one, or one that failed."""
-        return self._torn
 
     def mend(self) -> None:
         """Cut the file back to its whole lines, so that nothing is ever appended to a torn one.
@@ -336,17 +375,10 @@ class Journal:
         Raises:
             OSError: it is as torn as it was.
         """
-        if self._torn:
-            self._files.truncate(self._fd, self.length)
+        if self.torn:
+            self._files.truncate(self._fd, self.end.length)
             self._files.fsync(self._fd)
-            self._torn = False
-
-    def _try_to_mend(self, error: OSError) -> None:
-        """Mend at once, so that a crash now does not find a commit that was reported as failed."""
-        try:
-            self.mend()
-        except OSError as again:
-            error.add_note(f"and what was written of it could not be taken back: {again}")
+            self.torn = False
 
 
 # The snapshot: the whole state as one JSON document with a checksum.

@@ -31,6 +31,7 @@ from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve,
 from nornmail.stores.json_files import (
     LINED,
     VERSION,
+    End,
     Files,
     Journal,
     Lines,
@@ -41,7 +42,6 @@ from nornmail.stores.json_files import (
     read_journal,
     read_snapshot,
     temporary_path,
-    write_line,
     write_snapshot,
 )
 from nornmail.stores.rows import Row
@@ -91,9 +91,6 @@ class JsonStateStore(LocalStore):
         self._held: dict[str, bytes] = {}
         """Bytes of this transaction, by the value of the column that names their file."""
         self._lock = FileLock(self.path + ".lock")
-        self._sequence = 0
-        self._settled = True
-        """False while a commit is written. Ctrl-C may leave it so: memory and disk may differ."""
         try:
             check_opening(self.path)  # before anything is created next to another program's file
             self._take_lock()
@@ -124,8 +121,9 @@ class JsonStateStore(LocalStore):
     def _check_usable(self) -> None:
         super()._check_usable()
         self._identity.check()
-        if not self._settled:
-            raise StoreError("the state store was interrupted while it wrote: open it again")
+        if self._journal.is_undecided:  # an exception, such as Ctrl-C, came behind its write
+            self._rollback()
+            self._journal.keep()
 
     # Opening
 
@@ -152,14 +150,15 @@ class JsonStateStore(LocalStore):
 
     def _open(self, connection: sqlite3.Connection) -> None:
         snapshot, lines = self._read()
-        self._fill(connection, snapshot, lines)
+        sequence = self._fill(connection, snapshot, lines)
         for statement in (_NOTE, *json_rows.triggers()):
             self._connection.execute(statement)
         selected = self._connection.execute(
             "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
         )
         lost = self._raws.find_lost({_file(held) for (held,) in selected})
-        self._journal = Journal(self._journal_path, lines, self._files)
+        end = End(sequence, lines.length, b"" if lines.ended else b"\n")
+        self._journal = Journal(self._journal_path, end, self._files)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
         self._fold_at = _threshold(snapshot.size)
@@ -167,7 +166,7 @@ class JsonStateStore(LocalStore):
             # An empty commit: it takes away a line that was cut off, and shows that the disk takes
             # what is written to it before any mail is delivered.
             self._append({})
-            self._settled = True
+            self._journal.keep()
             self._forget_lost(lost)
             if snapshot.version < VERSION:
                 self._fold()  # an older program would drop what it does not know
@@ -175,26 +174,30 @@ class JsonStateStore(LocalStore):
             self._journal.close()
             raise
 
-    def _fill(self, connection: sqlite3.Connection, snapshot: Snapshot, lines: Lines) -> None:
-        """Fill the tables with a snapshot and the lines of the journal that follow it."""
+    def _fill(self, connection: sqlite3.Connection, snapshot: Snapshot, lines: Lines) -> int:
+        """Fill the tables with a snapshot and the lines of the journal that follow it.
+
+        Returns:
+            The number of the last commit.
+        """
         connection.execute("BEGIN")
-        self._sequence = snapshot.sequence
         try:
-            for mailbox, whole in json_rows.merged(self._in_order(snapshot, lines)).items():
+            following = list(self._following(snapshot.sequence, lines))
+            for mailbox, whole in json_rows.merged([*snapshot.mailboxes, *following]).items():
                 json_rows.fill(connection, self._known_id(mailbox), whole)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
         connection.execute("COMMIT")
+        return snapshot.sequence + len(following)
 
-    def _in_order(self, snapshot: Snapshot, lines: Lines) -> Iterator[dict[str, Any]]:
-        """The commits: each mailbox of the snapshot, and each line that follows it."""
-        yield from snapshot.mailboxes
+    def _following(self, sequence: int, lines: Lines) -> Iterator[dict[str, Any]]:
+        """The lines that follow a snapshot."""
         for number, value in enumerate(lines.values, start=1):
-            if value["n"] <= snapshot.sequence:
+            if value["n"] <= sequence:
                 continue  # cut off after the snapshot was in place, before this was cleared
-            if value["n"] != self._sequence + 1:
+            sequence += 1
+            if value["n"] != sequence:
                 raise damaged(self._journal_path, f"a line is missing before line {number}")
-            self._sequence += 1
             yield value
 
     def _read(self) -> tuple[Snapshot, Lines]:
@@ -279,7 +282,7 @@ class JsonStateStore(LocalStore):
         return self.path + ".journal"
 
     def _hold(self, raw: bytes) -> str:
-        file = self._raws.name(self._sequence + 1, len(self._held), raw)
+        file = self._raws.name(self._journal.end.sequence + 1, len(self._held), raw)
         held = _column(file)
         self._held[held] = raw
         return held
@@ -308,13 +311,15 @@ class JsonStateStore(LocalStore):
                 self._raws.remove(map(_file, after - before))
             raise
         super()._commit()
-        self._settled = True
+        self._journal.keep()
         self._held.clear()
         self._raws.remove(map(_file, before - after))
         self._fold_if_due()
 
     def _rollback(self) -> None:
         self._held.clear()
+        if self._connection.in_transaction:  # else COMMIT came before the exception
+            self._journal.drop()
         super()._rollback()
 
     def _write_raws(self, raws: list[tuple[RawFile, bytes]]) -> None:
@@ -332,19 +337,15 @@ class JsonStateStore(LocalStore):
             raise store_error(self._raws.path, error) from error
 
     def _append(self, line: dict[str, Any]) -> None:
-        """Make a commit durable. The store is not settled until it is in memory as well.
+        """Make a commit durable. The journal keeps it when it is in memory as well.
 
         Raises:
             StoreError: nothing was written, or it was taken back, or will be before the next one.
         """
-        encoded = write_line({"n": self._sequence + 1, **line})
-        self._settled = False
         try:
-            self._journal.append(encoded)
+            self._journal.append(line)
         except OSError as error:
-            self._settled = True
             raise store_error(self._journal_path, error) from error
-        self._sequence += 1
 
     def _fold_if_due(self) -> None:
         """Fold the journal into a new snapshot when it has outgrown the old one.
@@ -352,18 +353,18 @@ class JsonStateStore(LocalStore):
         The commit that came before is durable already. So where this fails it is put off, and the
         journal grows.
         """
-        if self._journal.length < self._fold_at:
+        if self._journal.end.length < self._fold_at:
             return
         try:
             self._fold()
         except OSError as error:
             log.warning("%s; the journal grows until then", store_error(self.path, error))
-            self._fold_at = self._journal.length + JOURNAL_FLOOR_BYTES
+            self._fold_at = self._journal.end.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:
         known = self._connection.execute(_SELECT_MAILBOXES).fetchall()
         mailboxes = (self._dump(number, tuple(name)) for number, *name in known)
-        size = write_snapshot(self.path, self._sequence, mailboxes, self._files)
+        size = write_snapshot(self.path, self._journal.end.sequence, mailboxes, self._files)
         self._journal.clear()
         self._fold_at = _threshold(size)
 

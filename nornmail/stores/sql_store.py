@@ -547,7 +547,10 @@ class SqlStateStore(StateStore, ABC):
 
 
 class _Guard:
-    """Refuses what a store cannot do any more; errors of the database become StoreError."""
+    """Refuses what a store cannot do any more; errors of the database become StoreError.
+
+    It stands around transactions, never within one.
+    """
 
     __slots__ = ("_store",)
 
@@ -556,6 +559,13 @@ class _Guard:
 
     def __enter__(self) -> None:
         self._store._check_usable()
+        if self._store._connection.in_transaction:
+            # The exception of a signal, right behind BEGIN or before ROLLBACK, left one open.
+            try:
+                self._store._rollback()
+            except Exception as error:
+                self.__exit__(None, error, None)
+                raise
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception):
@@ -575,9 +585,6 @@ class _Transaction:
     def __enter__(self) -> Callable[..., Cursor]:
         connection = self._store._connection
         try:
-            if connection.in_transaction:
-                # The exception of a signal, right behind BEGIN or within ROLLBACK, left one open.
-                self._store._rollback()
             # IMMEDIATE: a transaction that began by reading may find at its first write that
             # another process wrote in between, and cannot go on.
             connection.execute("BEGIN IMMEDIATE")

@@ -104,7 +104,6 @@ class JsonView(JsonStateStore):
         connection = new_database()
         LocalStore.__init__(self, connection, resolve(path))
         self._files = Files()
-        self._settled = True
         self._held = {}
         self._raws = RawFiles(self.path + ".raw", self._files)
         # The journal first: what is folded into the snapshot meanwhile is in both.
@@ -119,6 +118,9 @@ class JsonView(JsonStateStore):
 
     def _check_usable(self) -> None:
         SqlStateStore._check_usable(self)  # a view is as good as it was, whatever becomes of a file
+
+    def _rollback(self) -> None:
+        SqlStateStore._rollback(self)
 
     def close(self) -> None:
         """Close the view."""

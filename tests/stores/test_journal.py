@@ -14,9 +14,9 @@ from nornmail.stores.json_files import (
     CHUNK_BYTES,
     VERSION,
     Damaged,
+    End,
     Files,
     Journal,
-    Lines,
     Snapshot,
     read_lines,
     read_snapshot,
@@ -121,6 +121,12 @@ class Failing(Files):
         super().truncate(fd, length)
 
 
+def append(journal: Journal, commit: dict[str, Any]) -> None:
+    """Append a line and keep it."""
+    journal.append(commit)
+    journal.keep()
+
+
 @pytest.mark.parametrize(
     "fails", [{"write"}, {"fsync"}, {"write", "truncate"}, {"fsync", "truncate"}], ids=str
 )
@@ -128,16 +134,16 @@ def test_nothing_is_appended_to_a_torn_line(tmp_path: Path, fails: set[str]) -> 
     path = tmp_path / "journal"
     path.touch()
     files = Failing()
-    journal = Journal(str(path), Lines([], 0), files)
-    journal.append(LINES[0])
+    journal = Journal(str(path), End(0, 0), files)
+    append(journal, {})
     for _ in range(2):
         files.fails = fails
         with pytest.raises(OSError, match="space"):
-            journal.append(LINES[1])
-        assert journal.length == len(LINES[0])
+            journal.append(VALUES[1])
+        assert journal.end.length == len(LINES[0])
         assert journal.torn == (path.stat().st_size != len(LINES[0])) or "fsync" in fails
     files.fails = set()
-    journal.append(LINES[2])
+    append(journal, VALUES[2])
     journal.close()
     assert path.read_bytes() == LINES[0] + LINES[2]
 
@@ -145,9 +151,9 @@ def test_nothing_is_appended_to_a_torn_line(tmp_path: Path, fails: set[str]) -> 
 def test_a_torn_end_that_is_found_goes_before_the_first_append(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(LINES[0] + LINES[1][:9])
-    journal = Journal(str(path), Lines([], len(LINES[0])), Files())
+    journal = Journal(str(path), End(1, len(LINES[0])), Files())
     assert journal.torn
-    journal.append(LINES[2])
+    append(journal, VALUES[2])
     journal.close()
     assert path.read_bytes() == LINES[0] + LINES[2]
 
@@ -156,13 +162,13 @@ def test_a_cleared_journal_starts_at_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.touch()
     files = Failing()
-    journal = Journal(str(path), Lines([], 0), files)
-    journal.append(LINES[0])
+    journal = Journal(str(path), End(0, 0), files)
+    append(journal, {})
     files.fails = {"truncate"}
     with pytest.raises(OSError, match="space"):
         journal.clear()
     files.fails = set()
-    journal.append(LINES[1])
+    append(journal, VALUES[1])
     assert path.read_bytes() == LINES[1]
     journal.clear()
     assert path.read_bytes() == b""
@@ -173,15 +179,34 @@ def test_a_cleared_journal_starts_at_its_beginning(tmp_path: Path) -> None:
 def test_a_line_without_its_end_gets_it_with_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(WHOLE[:-1])
-    journal = Journal(str(path), read_lines(WHOLE[:-1]), Files())
-    for number in (4, 5):
-        journal.append(write_line({"n": number}))
+    end = End(3, len(WHOLE) - 1, b"\n")
+    journal = Journal(str(path), end, Files())
+    for _ in range(2):
+        append(journal, {})
     journal.close()
     assert read_lines(path.read_bytes()).values == [*VALUES, {"n": 4}, {"n": 5}]
     path.write_bytes(WHOLE[:-1])
-    journal = Journal(str(path), read_lines(WHOLE[:-1]), Files())
+    journal = Journal(str(path), end, Files())
     journal.clear()
-    journal.append(LINES[0])
+    append(journal, {})
+    journal.close()
+    assert path.read_bytes() == write_line({"n": 4})
+
+
+def test_a_line_that_is_dropped_is_taken_away_and_its_number_used_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.touch()
+    files = Failing()
+    journal = Journal(str(path), End(0, 0), files)
+    for fails in ({"truncate"}, set[str]()):
+        files.fails = set()
+        journal.append({"text": "dropped"})
+        files.fails = fails
+        assert (journal.drop() is None) == (path.stat().st_size == 0) is not bool(fails)
+        assert not journal.is_undecided
+    append(journal, {})
+    journal.drop()
+    journal.keep()
     journal.close()
     assert path.read_bytes() == LINES[0]
 

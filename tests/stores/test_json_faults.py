@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -94,9 +99,9 @@ every_effect = pytest.mark.parametrize(
 def test_a_process_may_end_at_any_effect(
     tmp_path: Path, folding: None, how: str, first: int, step: int
 ) -> None:
-    count = effects(tmp_path / "count.json")
-    assert count > 60
-    for number in range(min(first, step), count + 1, step):
+    total = effects(tmp_path / "count.json")
+    assert total > 60
+    for number in range(min(first, step), total + 1, step):
         path = tmp_path / f"{number}.json"
         files = Numbered(number, Stopped(), half=how == "half", after=how == "after")
         acknowledged: list[str] = []
@@ -136,12 +141,12 @@ def test_a_fault_at_any_effect_undoes_the_commit_and_nothing_else(
     tmp_path: Path, folding: None, step: int
 ) -> None:
     """After each fault the store in memory is what a new start finds on the disk."""
-    count = effects(tmp_path / "count.json")
+    total = effects(tmp_path / "count.json")
     files = Numbered()
     JsonStateStore(tmp_path / "opening.json", files=files).close()
     opening = len(files.log)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    for number in range(1, count + 1, step):
+    for number in range(1, total + 1, step):
         path = tmp_path / f"{number}.json"
         files = Numbered(number, full, half=True)
         if number <= opening:
@@ -264,16 +269,53 @@ def test_a_snapshot_that_cannot_be_written_is_put_off(
     store.close()
 
 
-def test_an_interrupted_commit_ends_the_store_until_it_is_opened_again(path: Path) -> None:
-    files = Numbered()
-    store = JsonStateStore(path, files=files)
-    lease = store.acquire(INBOX, ME)
-    files.at, files.raises, files.after = len(files.log) + 2, KeyboardInterrupt(), True
-    with pytest.raises(KeyboardInterrupt):
-        bring(store, lease, State.NEW)
-    with pytest.raises(StoreError, match="open it again"):
-        store.load(INBOX)
-    store.close()
-    store = JsonStateStore(path)
-    assert uids(store) == [1]
-    store.close()
+@pytest.mark.parametrize("step", [31, pytest.param(1, marks=pytest.mark.long)], ids=["some", "all"])
+def test_an_interruption_at_any_line_of_a_commit_leaves_the_same_in_memory_and_on_the_disk(
+    tmp_path: Path, folding: None, step: int
+) -> None:
+    """Ctrl-C: the store goes on, and what it shows then is what a new start finds."""
+    outcomes: set[tuple[int, ...]] = set()
+    for number in count(1, step):
+        path = tmp_path / f"{number}.json"
+        with closing(JsonStateStore(path)) as store:
+            lease = store.acquire(INBOX, ME)
+            store.commit(lease, [PutEntry(entry(State.CLAIMED, uid), b"raw") for uid in (1, 2, 3)])
+            changes = [PutEntry(entry(State.HANDLED, 1)), PutEntry(entry(State.CLAIMED, 4), b"4")]
+            interrupted = interrupt(number, partial(store.commit, lease, changes))
+            shown = store.entries(INBOX, tuple(State))
+            assert shown[0].state is (State.CLAIMED if len(shown) == 3 else State.HANDLED)
+            if number % 2:
+                shown.append(entry(State.CLAIMED, 9))
+                bring(store, lease, State.CLAIMED, 9)
+            outcomes.add(tuple(one.key.uid for one in shown))
+        with closing(JsonStateStore(path)) as store:
+            assert store.entries(INBOX, tuple(State)) == shown, number
+            for one in shown[:-1] if number % 2 else shown:
+                kept = {State.HANDLED: None}.get(one.state, b"4" if one.key.uid == 4 else b"raw")
+                assert store.raw(INBOX, one.key) == kept, number
+        if not interrupted:
+            break
+    assert number > 200
+    assert {(1, 2, 3, 9), (1, 2, 3, 4, 9)} <= outcomes
+
+
+def interrupt(number: int, act: Callable[[], object]) -> bool:
+    """Raise KeyboardInterrupt at a line of the stores, counted from 1; whether it was reached."""
+    lines = count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if "nornmail/stores/" not in frame.f_code.co_filename.replace(os.sep, "/"):
+            return None
+        if event == "line" and next(lines) == number:
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
