@@ -57,7 +57,7 @@ class Fault:
                 words = " or ".join(_described(allowed) for allowed in types)
                 raise TypeError(f"{kind}: {name} must be {words}, not {value!r}")
             elif isinstance(value, int) and value < (least := _LEAST.get(name, value)):
-                raise ValueError(f"{kind}: {name} must count from {least}, not {value}")
+                raise ValueError(f"{kind}: {name} must be {least} or more, not {value}")
 
 
 _LEAST = dict.fromkeys(("times", "on_nth", "uid", "other_uid", "value", "chunk"), 1)
@@ -239,9 +239,9 @@ class FaultPlan:
         self.clear()
         if silent:
             raise AssertionError(
-                "faults that never fired, so that the test has shown nothing of them: "
+                "faults that never fired, so the test proves nothing about them: "
                 + ", ".join(map(repr, silent))
-                + " (optional=True allows it)"
+                + " (set optional=True to allow this)"
             )
 
     def holds(self, kind: type[Fault]) -> bool:

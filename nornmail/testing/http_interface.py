@@ -291,7 +291,7 @@ def _wait(interface: HttpInterface, arguments: Arguments) -> object:
         server.wait_for(lambda server: not server.faults.pending, seconds=seconds)
     else:
         hint = suggestion(event, ("faults", "idle", "messages", "sent"))
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"for is {event!r}{hint}")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown event {event!r}{hint}")
     return {}
 
 
@@ -310,11 +310,11 @@ def _add_fault(interface: HttpInterface, arguments: Arguments) -> object:
     if protocol is None:
         protocol = "smtp" if "stage" in rest or name not in _kinds(imap_faults) else "imap"
     if protocol not in ("imap", "smtp"):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "protocol is imap or smtp")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "protocol must be imap or smtp")
     kinds = _kinds(imap_faults if protocol == "imap" else smtp_faults)
     if name not in kinds:
         hint = suggestion(name, kinds)
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"fault is {name!r}{hint}")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown fault {name!r}{hint}")
     if name == "Rewrite":
         find, replace = str(rest.pop("find", "")).encode(), str(rest.pop("replace", "")).encode()
         rest["function"] = lambda answer: answer.replace(find, replace)
@@ -556,7 +556,7 @@ class _Handler(BaseHTTPRequestHandler):
         size = self.headers.get("Content-Length", "0")
         if not re.fullmatch(r"[0-9]{1,12}", size) or int(size) > MAX_BODY:
             self.close_connection = True
-            text = f"a request has up to {MAX_BODY:,} octets"
+            text = f"the body must not exceed {MAX_BODY:,} octets"
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
         return self.rfile.read(int(size))
 
@@ -565,7 +565,7 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").lower()
         name = host if host.endswith("]") else re.sub(r":[0-9]*$", "", host)
         if name not in self.server.interface.hosts:
-            text = f"Host is {host!r}: start the server with --allow-host to be reached under it"
+            text = f"unknown Host {host!r}: start the server with --allow-host {name}"
             raise Problem(HTTPStatus.FORBIDDEN, text)
         origin = self.headers.get("Origin")
         site = self.headers.get("Sec-Fetch-Site", "none")

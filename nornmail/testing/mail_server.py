@@ -363,13 +363,13 @@ class MailServer(FixedAttributes):
         sent = self.outbox
         matching = [mail for mail in sent if mail.matches(**given)]
         if not matching if count is None else len(matching) != count:
-            number = "no message was sent" if not matching else f"{len(matching)} were sent"
+            words = {0: "no message was", 1: "1 message was"}
+            number = words.get(len(matching), f"{len(matching)} messages were")
             criteria = ", ".join(f"{name}={value!r}" for name, value in given.items())
+            criteria = f" with {criteria}" if criteria else ""
             expected = "" if count is None else f", expected {count}"
             lines = ["The outbox has:", *(f"  {mail.summary()}" for mail in sent)]
-            raise AssertionError(
-                "\n".join([f"{number} with {criteria or 'any'}{expected}", *lines])
-            )
+            raise AssertionError("\n".join([f"{number} sent{criteria}{expected}", *lines]))
         return (matching or sent)[-1]
 
     def wait_for(self, predicate: Callable[[MailServer], T], *, seconds: float = WAIT_SECONDS) -> T:
@@ -384,7 +384,7 @@ class MailServer(FixedAttributes):
         Raises:
             TimeoutError: it was not; with what was there instead, and the end of the transcript.
         """
-        return self._wait(lambda: predicate(self), seconds, "what was")
+        return self._wait(lambda: predicate(self), seconds, "the predicate")
 
     def wait_for_change(self, after: int = 0, *, seconds: float = WAIT_SECONDS) -> int:
         """The number of changes so far, as soon as it is not ``after`` or ``seconds`` are over."""
@@ -398,7 +398,7 @@ class MailServer(FixedAttributes):
         Raises:
             TimeoutError: there were not, within ``seconds``.
         """
-        what = f"{count} in the outbox"
+        what = f"messages in the outbox: {count}"
         return self._wait(lambda: _at_least(count, self.outbox), seconds, what)[0]
 
     def wait_for_messages(
@@ -422,7 +422,8 @@ class MailServer(FixedAttributes):
             box = account.named(mailbox)
             return _at_least(count, box.messages if box is not None else [])
 
-        return self._wait(enough, seconds, f"{count} in {mailbox} of {account.user}")[0]
+        what = f"messages in {mailbox} of {account.user}: {count}"
+        return self._wait(enough, seconds, what)[0]
 
     def wait_for_idle(self, count: int = 1, *, seconds: float = IDLE_SECONDS) -> None:
         """Return when ``count`` clients are in IDLE, and have its answer.
@@ -456,13 +457,13 @@ class MailServer(FixedAttributes):
         if not value:
             last = "" if value is None else f", the last value was {value!r}"
             raise TimeoutError(
-                f"{what} waited for did not come within {seconds:g} s{last}\n{self._report()}"
+                f"waited {seconds:g} s in vain for {what}{last}\n{self._report()}"
             )
         return value
 
     def _report(self) -> str:
         """The mail that is there, and the end of the transcript."""
-        lines = ["There is:"]
+        lines = ["The mail on the server:"]
         for account in self.accounts:
             for box in account.all():
                 lines.append(f"  {len(box.messages)} in {box.name} of {account.user}")
@@ -470,7 +471,7 @@ class MailServer(FixedAttributes):
         lines.append(f"  {len(sent)} in the outbox")
         lines += [f"    from {mail.mail_from} to {', '.join(mail.rcpt_tos)}" for mail in sent]
         transcript = self.transcript[-LINES_REPORTED:]
-        return "\n".join([*lines, "The transcript ends:", *(f"  {line}" for line in transcript)])
+        return "\n".join([*lines, "The end of the transcript:", *(f"  {line}" for line in transcript)])
 
     def _serve(self, conn: Connection) -> None:
         if self._implicit_tls and self._state.tls is not None:

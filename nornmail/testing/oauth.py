@@ -200,7 +200,7 @@ class OAuthServer:
 
     def _act(self, handler: BaseHTTPRequestHandler, form: dict[str, str]) -> Answer:
         if not self._knows(handler, form):
-            return _error("invalid_client", "the client is not known, or its secret is wrong", 401)
+            return _error("invalid_client", "unknown client, or wrong client secret", 401)
         if urlsplit(handler.path).path == "/device":
             return self._begin_device(form)
         kinds: dict[str, Callable[[dict[str, str]], Answer]] = {
@@ -225,7 +225,7 @@ class OAuthServer:
         back = {"state": query.get("state", ""), "iss": self.url}
         pkce = query.get("code_challenge_method") == "S256" and query.get("code_challenge")
         if query.get("client_id") != self.client_id or not pkce:
-            return Answer(400, b"an unknown client, or no PKCE")
+            return Answer(400, b"unknown client, or PKCE is missing")
         if self.refuse_consent:
             back |= {"error": self.refuse_consent, "error_description": "the user said no"}
         else:
@@ -241,7 +241,7 @@ class OAuthServer:
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
         if grant is None or challenge != query["code_challenge"]:
-            return _error("invalid_grant", "the code was used, or PKCE does not fit")
+            return _error("invalid_grant", "the code was used already, or does not match its PKCE challenge")
         if form.get("redirect_uri") != query["redirect_uri"]:
             return _error("invalid_grant", "another redirect_uri")
         self._grants.append(grant)
@@ -252,14 +252,14 @@ class OAuthServer:
         token = form.get("refresh_token", "")
         grant = next((grant for grant in self._grants if token in grant.refresh), None)
         if grant is None:
-            return _error("invalid_grant", "the refresh token has ended or was revoked")
+            return _error("invalid_grant", "the refresh token has expired or was revoked")
         grant.refresh = [token]
         self.refreshes += 1
         return self._issue(grant)
 
     def _client(self, form: dict[str, str]) -> Answer:
         if not self.client_secret:
-            return _error("unauthorized_client", "a public client has no credentials")
+            return _error("unauthorized_client", "a public client has no credentials of its own")
         token = self._token(*self._mail.users)
         return Answer(200, self._tokens(token, form.get("scope", "")))
 
@@ -278,7 +278,7 @@ class OAuthServer:
     def _poll_device(self, form: dict[str, str]) -> Answer:
         grant, code = self._devices.get(form.get("device_code", ""), (None, ""))
         if grant is None:
-            return _error("expired_token", "there is no such device")
+            return _error("expired_token", "unknown device code")
         if code != "entered":
             return _error("authorization_pending", "the code has not been entered yet")
         if not grant.user:

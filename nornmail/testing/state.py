@@ -122,7 +122,7 @@ class Idler:
         except BlockingIOError:
             words, self._words[:] = b"".join(self._words), []
             return words
-        raise RuntimeError("the rope was cut while the session idles")
+        raise RuntimeError("the bell was closed while the session was in IDLE")
 
     def close(self) -> None:
         """Give the pair of sockets back."""

@@ -315,9 +315,9 @@ def test_when_a_fault_fires(
 @table(
     ("make", "complaint"),
     [
-        pytest.param(lambda: faults.Silent("NOOP", times=0), "times must count from 1", id="times"),
+        pytest.param(lambda: faults.Silent("NOOP", times=0), "times must be 1 or more", id="times"),
         pytest.param(
-            lambda: faults.Silent("NOOP", on_nth=0), "on_nth must count from 1", id="on_nth"
+            lambda: faults.Silent("NOOP", on_nth=0), "on_nth must be 1 or more", id="on_nth"
         ),
         pytest.param(
             lambda: faults.Cut("UIDFETCH"), "did you mean 'UID FETCH'", id="a misspelt command"
@@ -327,13 +327,13 @@ def test_when_a_fault_fires(
         ),
         pytest.param(lambda: faults.FetchFault(1, any_("nul")), "did you mean 'nil'", id="a kind"),
         pytest.param(lambda: faults.FetchFault(any_("nil")), "by kind=", id="a kind for a UID"),
-        pytest.param(lambda: faults.FetchFault(0), "uid must count from 1", id="a UID of 0"),
+        pytest.param(lambda: faults.FetchFault(0), "uid must be 1 or more", id="a UID of 0"),
         pytest.param(
             lambda: faults.NoCapability("IDLE UIDPLS"), "did you mean 'UIDPLUS'", id="a capability"
         ),
         pytest.param(lambda: faults.ConnectionLimit(1, any_("by")), "mean 'bye'", id="how"),
-        pytest.param(lambda: faults.Cut("NOOP", -1), "must count from 0", id="octets"),
-        pytest.param(lambda: faults.Drip("NOOP", chunk=0), "must count from 1", id="a chunk"),
+        pytest.param(lambda: faults.Cut("NOOP", -1), "must be 0 or more", id="octets"),
+        pytest.param(lambda: faults.Drip("NOOP", chunk=0), "must be 1 or more", id="a chunk"),
         pytest.param(lambda: faults.Cut(any_(7)), "must be str or None, not 7", id="a number"),
         pytest.param(lambda: faults.Call("NOOP", any_(7)), "must be a function", id="no function"),
         pytest.param(lambda: faults.Cut("NOOP", any_(True)), "must be int", id="a bool"),

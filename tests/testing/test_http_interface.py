@@ -147,7 +147,7 @@ def test_faults_by_name(server: MailServer, client: Client) -> None:
 def test_a_wait_has_a_deadline(client: Client) -> None:
     status, text = client.error("POST", "/api/wait", {"count": 2, "seconds": 0.01})
     assert status == 504
-    assert "There is:\n  0 in INBOX of" in text
+    assert "The mail on the server:\n  0 in INBOX of" in text
     status, text = client.error("POST", "/api/wait", {"for": "idle", "seconds": 0})
     assert (status, text) == (504, "0 of 1 clients idle after 0 s")
 
@@ -164,11 +164,11 @@ def test_a_wait_has_a_deadline(client: Client) -> None:
         ("GET", f"/api/message?user={USER}&uid=7", None, 404, "no message with UID 7"),
         ("GET", "/api/message?outbox=7", None, 404, "the outbox has 0 messages"),
         ("POST", "/api/faults", {"fault": "Cutt"}, 422, "did you mean 'Cut'?"),
-        ("POST", "/api/faults", {"fault": "Call"}, 422, "fault is 'Call'"),
+        ("POST", "/api/faults", {"fault": "Call"}, 422, "unknown fault 'Call'"),
         ("POST", "/api/faults", {"fault": "Cut", "command": "UIDFETCH"}, 422, "'UID FETCH'?"),
         ("POST", "/api/faults", {"fault": "Cut", "after_byte": 1}, 422, "'after_bytes'?"),
         ("POST", "/api/faults", {"fault": "Cut", "after_bytes": "1"}, 422, "must be int"),
-        ("POST", "/api/wait", {"for": "godot"}, 422, "for is 'godot'"),
+        ("POST", "/api/wait", {"for": "godot"}, 422, "unknown event 'godot'"),
         ("GET", "/api/outbocks", None, 404, "did you mean '/api/outbox'?"),
         ("POST", "/api/outbox", None, 405, "supports GET"),
         ("POST", "/api/reset", b"[1]", 400, "must be a JSON object"),

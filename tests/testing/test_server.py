@@ -452,7 +452,7 @@ def test_its_settings_are_those_of_nornmail(
         ) as e:
             server.assert_sent(to="x")
         assert f"from {USER} to kim@example.org: Re: A lamp" in str(e.value)
-        with pytest.raises(AssertionError, match="1 were sent with any, expected 0"):
+        with pytest.raises(AssertionError, match="1 message was sent, expected 0"):
             server.assert_sent(count=0)
 
 

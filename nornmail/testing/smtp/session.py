@@ -255,7 +255,7 @@ class SmtpServer(SmtpBehaviour, Service):
 
     def __init__(self, host: str, port: int, security: SmtpSecurity, state: ServerState) -> None:
         if security not in ("plain", "starttls", "tls"):
-            raise ValueError(f"smtp is 'plain', 'starttls' or 'tls', not {security!r}")
+            raise ValueError(f"smtp must be 'plain', 'starttls' or 'tls', not {security!r}")
         SmtpBehaviour.__init__(self, starttls=security == "starttls")
         Service.__init__(
             self, "smtp", host, port, state, self._serve_smtp, label=lambda number: f"smtp {number}"

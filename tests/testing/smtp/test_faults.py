@@ -357,7 +357,7 @@ def test_a_handshake_that_fails(fault: Fault) -> None:
             "for the stage RCPT",
             id="a recipient",
         ),
-        pytest.param(lambda: faults.Strip(times=0), "count from 1", id="times"),
+        pytest.param(lambda: faults.Strip(times=0), "must be 1 or more", id="times"),
         pytest.param(lambda: faults.Strip("STARTLS"), "mean 'STARTTLS'", id="an extension"),
     ],
 )
