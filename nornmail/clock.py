@@ -142,7 +142,7 @@ class Waker:
             return self._ends[0].fileno()
 
     def close(self) -> None:
-        """Give the descriptors back. Harmless twice; the waker can be used again."""
+        """Close the descriptors. Harmless twice; the waker can be used again."""
         with self._lock:
             ends, self._ends = self._ends, None
         for end in ends or ():

@@ -67,23 +67,23 @@ class Screen:
         self._pause = PAUSE if is_terminal else 0.0
 
     def act(self, number: str, title: str) -> None:
-        """Begin another part of the demo."""
+        """Begin the next part of the demo."""
         time.sleep(self._pause)
         self.line()
         self.line(self._in(BOLD, f"{number:3}{title}"))
 
     def message(self, mark: str, subject: str, words: str = "") -> None:
-        """A message and what became of it."""
+        """Print a message and its outcome."""
         line = f"     {self._in(_COLOUR[mark], f'{mark:6}')}  {subject:20}{words}"
         self.line(line.rstrip())
 
     def quote(self, lines: list[str]) -> None:
-        """A message as it arrived."""
+        """Print a message as it arrived."""
         for line in lines:
             self.line(self._in(DIM, f"     | {line}".rstrip()))
 
     def line(self, text: str = "") -> None:
-        """A line."""
+        """Print a line."""
         print(text, flush=True)
 
     def _in(self, colour: str, text: str) -> str:

@@ -73,7 +73,7 @@ class AuthenticationFailed(NornmailError):
 
 
 class Throttled(NornmailError):
-    """The server takes nothing more from this account for now; the credentials are not in doubt.
+    """The server limits this account for now; the credentials are not in doubt.
 
     Attributes:
         kind: what it is about: ``"connections"`` (too many are open), ``"rate"`` (too many

@@ -54,7 +54,7 @@ class Found(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle(Event):
-    """A pass is over and nothing new is left.
+    """A poll has ended and nothing new is left.
 
     Attributes:
         new: messages that this poll delivered for the first time.
@@ -132,7 +132,7 @@ class PassedOver(MessageEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone(MessageEvent):
-    """A message was expunged by somebody else before it could be fetched.
+    """A message was expunged by another client before it could be fetched.
 
     Attributes:
         reason: how that is known.
@@ -166,7 +166,7 @@ class AuthFailed(PollFailed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttling(PollFailed):
-    """The server wants to be left alone for a while.
+    """The server asks for fewer commands, or for a pause.
 
     Attributes:
         kind: as of :class:`~nornmail.errors.Throttled`.
@@ -177,7 +177,7 @@ class Throttling(PollFailed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionPending(PollFailed):
-    """Mail lies there of which the user must say what becomes of it.
+    """Nothing is delivered until the user decides about the mail that is there already.
 
     Attributes:
         count: how many messages.
@@ -200,7 +200,7 @@ class TakenOver(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerFailing(Event):
-    """Different messages failed in a row: the handler is taken to be down.
+    """Different messages failed in a row: the handler itself seems to fail.
 
     Attributes:
         reason: what went wrong the last time.
@@ -211,7 +211,7 @@ class HandlerFailing(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stalled(Event):
-    """No pass has succeeded for many intervals.
+    """No poll has succeeded for many intervals.
 
     Attributes:
         since: when the last one did, or when the poller began.
@@ -350,7 +350,7 @@ OnEvent = Callable[[Event], object]
 
 
 class EventEmitter:
-    """Calls ``on_event``; what that raises is logged and harms nothing.
+    """Calls ``on_event``; an exception of it is logged and goes no further.
 
     Args:
         on_event: ``None`` for no notifications.

@@ -28,7 +28,7 @@ FILE_MODE = 0o600
 
 
 class LockTaken(StoreError):
-    """Somebody else holds the lock.
+    """Another process or object holds the lock.
 
     Attributes:
         holder: as that one named itself, ``""`` if unknown.

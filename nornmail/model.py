@@ -84,14 +84,14 @@ OUTBOX = "\0outbox"
 
 
 class MailboxKey(NamedTuple):
-    """Whose mailbox: the key under which a store keeps everything of one poller."""
+    """The key under which a store keeps everything of one poller."""
 
     account: str
     mailbox: str
 
     @classmethod
     def of_outbox(cls, outbox: str) -> MailboxKey:
-        """Whose outbox: what the right to send from it is a lease of."""
+        """The key of an outbox, on which a sender takes a lease."""
         return cls(outbox, OUTBOX)
 
     @property
@@ -137,7 +137,7 @@ UNROUTED = "*"
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """An address of a shared account, and what is called with its mail.
+    """An address of a shared account, and the handler of its mail.
 
     Mail is for an inbox when it is addressed to it: see :func:`nornmail.poller.inboxes.route`.
 
@@ -212,7 +212,7 @@ class After(NamedTuple):
 
     @classmethod
     def from_reason(cls, reason: str) -> After:
-        """What :meth:`to_reason` has kept."""
+        """Read what :meth:`to_reason` has written."""
         if not reason.startswith(_AFTER):
             return cls()
         import json
@@ -221,7 +221,7 @@ class After(NamedTuple):
         return cls(move_to, tuple(flags))
 
     def and_then(self, other: After) -> After:
-        """Both: what two inboxes of a message asked for; the last mailbox counts."""
+        """Combine the actions that two inboxes of a message requested; the last mailbox counts."""
         return After(other.move_to or self.move_to, tuple(dict.fromkeys(self.flags + other.flags)))
 
 

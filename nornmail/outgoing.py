@@ -97,7 +97,7 @@ INITIAL_STATES: Final = frozenset({QueueState.QUEUED, QueueState.HELD, QueueStat
 
 
 def check_enqueue(message: QueuedMessage) -> None:
-    """Refuse a new message that is past its beginning.
+    """Refuse a new message whose state is not one to begin with.
 
     Raises:
         IllegalTransition: it is in another state.

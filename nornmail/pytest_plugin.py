@@ -87,7 +87,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, None
 
 
 def _check_faults(server: MailServer, report: pytest.TestReport) -> None:
-    """Have the test fail if one of its faults has never fired; the server lives on."""
+    """Fail the test if one of its faults has never fired; the server keeps running."""
     try:
         server.faults.check_fired()
     except AssertionError as error:

@@ -122,7 +122,7 @@ handler can take look like an outage, and must not keep all other mail out for g
 
 
 def probe_delay(probes: int) -> float:
-    """Seconds before the next try while the handler is taken to be down; it doubles."""
+    """Seconds before the next try while the handler seems to fail; it doubles."""
     return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
 
 
@@ -141,18 +141,18 @@ class CircuitBreaker:
         self._next_probe = 0.0
 
     def failing(self) -> bool:
-        """The handler is taken to be down: nothing new is claimed, but what is let in."""
+        """Whether the handler seems to fail: nothing new is claimed, except as a probe."""
         return len(self._failed_in_a_row) >= OUTAGE_AFTER
 
     def succeeded(self) -> None:
-        """A message was handled, rejected or deferred: the handler works."""
+        """Note that a message was handled, rejected or deferred: the handler works."""
         self._failed_in_a_row.clear()
         self._probed.clear()
         self._half_open = False
         self._probes = 0
 
     def failed(self, delivery_id: str, now: float, *, probe: bool = True) -> None:
-        """An attempt failed at ``now``.
+        """Note that an attempt failed at ``now``.
 
         Args:
             delivery_id: of the message.
@@ -176,7 +176,7 @@ class CircuitBreaker:
         return half_open
 
     def undecided(self) -> None:
-        """The message that was let in says nothing of the handler: another may be."""
+        """Note that the message that was let in says nothing of the handler."""
         self._half_open = True
 
     def was_probed(self, message: str) -> bool:
@@ -184,7 +184,7 @@ class CircuitBreaker:
         return message in self._probed
 
     def end_probe_round(self, waiting: int, now: float) -> None:
-        """A round of probes is over: each of ``waiting`` different messages failed again.
+        """Note that a round of probes ended: each of ``waiting`` different messages failed again.
 
         If there are too few of them to tell a handler that is down from messages that are poison,
         one new message is let in before the next round. After hours one is let in whatever their
@@ -281,7 +281,7 @@ def throttled_wait(kind: str, times: int, hint: float, rng: random.Random) -> fl
 
 
 def slowed_interval(interval: float, passes: int) -> float:
-    """Seconds between two looks after this many passes in a row that the server slowed down."""
+    """Seconds between two polls after this many in a row that the server slowed down."""
     return max(interval, min(interval * 2.0 ** min(passes, 30), LONGEST_SLOWED))
 
 
@@ -298,7 +298,7 @@ class ServerBackoff:
         self._slowed_passes = 0
 
     def after(self, trouble: NornmailError) -> float:
-        """Seconds to wait after a pass that ended with ``trouble``; each kind has its own count."""
+        """Seconds to wait after a poll that failed; each kind of ``trouble`` has its own count."""
         kind = trouble.kind if isinstance(trouble, Throttled) else type(trouble).__name__
         if isinstance(trouble, ConnectionLost | CommandRefused):
             kind = "backoff"  # a server that goes down refuses, hangs up and is not there, in turn
@@ -311,7 +311,7 @@ class ServerBackoff:
         return backoff(times, self._rng)
 
     def recovered(self, interval: float, *, slowed: bool = False) -> float:
-        """Seconds to wait after a pass that succeeded: ``interval``, or more if it was slowed."""
+        """Seconds to wait after a poll that succeeded: ``interval``, or more if it was slowed."""
         self._times.clear()
         self._slowed_passes = self._slowed_passes + 1 if slowed else 0
         return slowed_interval(interval, self._slowed_passes)

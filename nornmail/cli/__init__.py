@@ -172,7 +172,7 @@ def _drop_output() -> None:
 
 
 def _with_options(text: str) -> str:
-    """An error in the words of the command line: with the option in place of the argument."""
+    """An error in terms of the command line: with the option instead of the argument."""
     word = re.match(r"[a-z_]+", text)
     option = OPTIONS.get(word[0]) if word else None
     if word is None or option is None:

@@ -104,7 +104,7 @@ class AccountDirectory:
             self.look()
 
     def look(self) -> None:
-        """Take up what changed in the directory."""
+        """Apply the changes of the directory."""
         stamps: dict[Path, tuple[int, int]] = {}
         for path in sorted(self._directory.glob(PATTERN)):
             try:
@@ -153,7 +153,7 @@ class AccountDirectory:
             self._send_by(imap.account, None)
 
     def _send_by(self, account: str, smtp: SmtpSettings | None) -> None:
-        """Have an account send with these settings from now on."""
+        """Send from an account with these settings from now on."""
         if self._smtp.get(account) == smtp:
             return
         if self._smtp.pop(account, None) is not None:

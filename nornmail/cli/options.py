@@ -332,7 +332,7 @@ class Settings:
 
 
 def _warn_of_redirection(file_values: Mapping[str, str]) -> None:
-    """Say that a file which happens to be here decides where a password goes.
+    """Warn that a file in the current directory decides where a password goes.
 
     Only for a password of the environment: one of the file may go where the file says.
     """

@@ -42,11 +42,11 @@ RINGS = 64
 
 
 class SecondSignal(Exception):
-    """A second signal came: the work is abandoned."""
+    """Raised at a second signal: the work is abandoned."""
 
 
 class Hanging(Exception):
-    """Some time after a signal the work still waits for a server, with no message in hand."""
+    """Raised when the work still waits for a server some time after a signal, between messages."""
 
 
 class MessagesInHand:
@@ -87,7 +87,7 @@ class MessagesInHand:
 
 
 def end_now(status: int) -> NoReturn:
-    """End the process, whatever its threads wait for.
+    """End the process, whatever its threads are waiting for.
 
     Every store is made for that: what was committed is on disk, and nothing is in hand.
     """

@@ -89,7 +89,7 @@ def sender_of(settings: SmtpSettings) -> Address:
 def own_addresses_of(
     settings: SmtpSettings, sender: Address, further: Iterable[str]
 ) -> frozenset[str]:
-    """The addresses of ours: mail from them is never answered."""
+    """Our own addresses: mail from them is never answered."""
     own = {sender.address, *((further,) if isinstance(further, str) else further)}
     if settings.username and "@" in settings.username:
         own.add(settings.username)
@@ -247,5 +247,5 @@ def needs_smtputf8(address: str) -> bool:
 
 
 def _escaped_text(text: str) -> str:
-    """A foreign text for an error: escaped, on one line, bounded."""
+    """A foreign text for an error: escaped, on one line, cut to a length."""
     return ascii(text[:80])

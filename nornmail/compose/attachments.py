@@ -155,7 +155,7 @@ def read_attachments(
 
 
 def _is_named(value: object) -> TypeGuard[tuple[str, _Octets]]:
-    """Whether this is (name, octets)."""
+    """Whether this is a pair of name and octets."""
     return (
         isinstance(value, tuple)
         and len(value) == 2

@@ -242,7 +242,7 @@ def refusal_reasons(
 
 
 def _automatic(message: Message, to_author: bool) -> Iterator[Refusal]:
-    """The signs of a machine. Whether its address is read is asked of the one that is answered."""
+    """The signs of a machine; that an address is not read counts where the reply goes to it."""
     for sign in message.automatic_signs:
         if sign.kind != "noreply" or not to_author:
             yield Refusal(sign.kind, sign.reason)
@@ -257,7 +257,7 @@ def _from_ourselves(
     own_message_ids: Callable[[str], bool],
     recipients: Sequence[Address],
 ) -> Iterator[Refusal]:
-    """Mail that is ours, or whose answer would go to us or to no one.
+    """The reasons that it is our own mail, or that a reply would go to us or to no address.
 
     A form on a web page may write From our own address, with the customer in Reply-To.
     """

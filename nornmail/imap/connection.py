@@ -248,7 +248,7 @@ class Connection:
         return self._select("EXAMINE", mailbox)
 
     def leave(self) -> None:
-        """Have no mailbox selected. Nothing is removed from one that was examined."""
+        """Leave the selected mailbox. Nothing is removed from one that was examined."""
         self._run("CLOSE")
         self.selected, self.exists, self.expunges = None, 0, 0
 
@@ -327,7 +327,7 @@ class Connection:
         return self._lists_status and self.capabilities >= LIST_STATUS
 
     def counts(self, mailboxes: Iterable[str]) -> dict[str, Counts]:
-        """What STATUS says of mailboxes, of which none should be selected (RFC 3501, 6.3.10).
+        """The counts of mailboxes, of which none should be selected: STATUS (RFC 3501, 6.3.10).
 
         Where the server has LIST-STATUS (RFC 5819) it is one command for many of them.
 
@@ -480,7 +480,7 @@ class Connection:
         self._ahead = _Ahead(arguments, budget)
 
     def forget_ahead(self) -> None:
-        """Do not keep what was asked for ahead."""
+        """Discard what was asked for ahead."""
         if self._ahead is not None and self._ahead.result is not None:
             self._ahead = None
         elif self._ahead is not None:

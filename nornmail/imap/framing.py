@@ -118,7 +118,7 @@ class ResponseReader:
             self._waits = self._pending < self._literal
 
     def dated_run(self) -> DatedRun | None:
-        """What :meth:`next` would return of FETCH responses with dates, for a tenth of the time.
+        """A run of FETCH responses with dates, in a tenth of the time that :meth:`next` takes.
 
         ``None`` where the next response is another one, or would be over a limit.
         """

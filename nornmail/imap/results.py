@@ -29,7 +29,7 @@ from nornmail.uidset import UidSet
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What STATUS says of a mailbox: where all three are as they were, there is no new mail."""
+    """The counts of a mailbox: where all three are as they were, there is no new mail."""
 
     messages: int
     uid_next: int
@@ -37,7 +37,7 @@ class Counts:
 
 
 def counts(responses: Iterable[Untagged], mailboxes: Iterable[str]) -> dict[str, Counts]:
-    """What the answers to STATUS say of mailboxes; of one alone, under whatever name it is shown.
+    """The counts in answers to STATUS; those of one mailbox under whatever name it is shown.
 
     One of which a number is missing is left out.
     """

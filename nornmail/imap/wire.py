@@ -351,7 +351,7 @@ class Wire(imaplib.IMAP4):
         return self._untagged, self._end
 
     def advance(self) -> bool:
-        """Read one response, by the deadline; whether it was a continuation."""
+        """Read one response, by the deadline; return whether it was a continuation."""
         response = self._read()
         if isinstance(response, Continuation):
             return True
@@ -359,7 +359,7 @@ class Wire(imaplib.IMAP4):
         return False
 
     def receive_available(self) -> bool:
-        """Take in what has arrived, without waiting; whether there was anything.
+        """Receive what has arrived, without waiting; return whether there was anything.
 
         A response that is not whole yet stays for later.
         """
@@ -375,7 +375,7 @@ class Wire(imaplib.IMAP4):
         return True
 
     def take_available(self) -> bool:
-        """Take the next response that was received whole; whether there was one."""
+        """File the next response that was received whole; return whether there was one."""
         pieces = self._reader.next()
         if pieces is not None:
             response = parse(pieces)

@@ -91,7 +91,7 @@ _VALUES: Final = (
 
 
 class Attachment:
-    """A file, an image, or a message that was sent along. Inert and immutable.
+    """A file, an image, or a message that is attached. Inert and immutable.
 
     Attributes:
         filename: a safe base name, never empty: no path, no control characters, no leading dot, at

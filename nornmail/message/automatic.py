@@ -232,7 +232,7 @@ _BRACKETED: Final = tuple(
 
 
 def _suppressed(headers: Headers) -> Iterator[tuple[str, str]]:
-    """DR, RN and the like refuse reports; they say nothing about answers."""
+    """X-Auto-Response-Suppress: DR, RN and the like refuse reports, and not answers."""
     value = decode_text(headers.raw("x-auto-response-suppress")[:_MAX_VALUE])
     if _SUPPRESSED & {word.strip().lower() for word in value.split(",")}:
         yield "suppress", f"X-Auto-Response-Suppress: {value}"

@@ -178,7 +178,7 @@ def read_notice(
 
 
 def _start_of(mark: re.Pattern[str], text: str) -> int:
-    """Where what ``mark`` stands above begins: addresses there say little about the failure."""
+    """The start of the text below ``mark``: addresses there say little about the failure."""
     match = mark.search(text)
     return match.start() if match else len(text)
 

@@ -1,4 +1,4 @@
-"""Bytes and whatever label the sender put on them, to text. Total: nothing here raises.
+"""Bytes to text, whatever charset the sender names. Total: nothing here raises.
 
 A label never reaches ``codecs.lookup`` unless it is in the table: Python knows codecs that are not
 charsets (``rot13``, ``zlib``, ``idna``), and it remembers every unknown name for ever.

@@ -1,4 +1,4 @@
-"""Checks on the way to a server that are the same for IMAP and SMTP.
+"""The checks of a server that IMAP and SMTP share.
 
 Each makes a connection of its own, so that it is clear which one fails.
 """

@@ -279,7 +279,7 @@ def locked(path: str, clock: Clock) -> Iterator[None]:
 
 
 def write_token_file(path: str, record: TokenRecord) -> None:
-    """Replace a token file, durably: whenever this is cut off, the old or the new one is there.
+    """Replace a token file, durably: a crash leaves the old or the new one.
 
     Raises:
         OSError: it cannot be written; the old file is as it was.

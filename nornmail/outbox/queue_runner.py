@@ -200,14 +200,14 @@ class QueueRunner:
         return self._lease
 
     def _claim(self, key: str, quotas: Sequence[Quota] = ()) -> QueuedMessage | None:
-        """Take a message in hand, as it stands; ``None`` where that cannot be."""
+        """Claim a message, and return it as it is now; ``None`` where that is not possible."""
         self._has_claim = True
         message = self.context.store.claim_message(self._held_lease(), key, quotas)
         self._was_refused |= message is None
         return message
 
     def _end_claim(self) -> None:
-        """Have no message in hand."""
+        """Give back the claim, if there is one."""
         if self._has_claim:
             self.context.store.claim_message(self._held_lease(), None)
             self._has_claim = False
@@ -239,7 +239,7 @@ class QueueRunner:
             self.context.emit(event)
 
     def _settle_leftovers(self) -> None:
-        """Settle what an attempt left behind that a full disk or the end of a process cut off."""
+        """Settle an attempt that a full disk or the end of a process cut off."""
         if self._unsettled is not None:
             try:
                 self._settle(self._unsettled)
@@ -376,7 +376,7 @@ class QueueRunner:
         return current, submission
 
     def _note_reply(self, submission: Submission) -> None:
-        """Leave the server alone if it said that it takes nothing more for now."""
+        """Pause if the server said that it accepts nothing more for now."""
         kind = transitions.throttles(submission)
         if kind:
             self._pause(Throttled(f"{submission.code} {submission.text}", kind=kind))
@@ -472,7 +472,7 @@ class QueueRunner:
         )
 
     def _forget_old(self) -> None:
-        """Remove a part of what was sent long ago; what is left is for the next run."""
+        """Remove some of the messages that were sent long ago; the next run removes more."""
         if not self.retention or self.context.clock.monotonic() < self._forget_at:
             return
         before = self.context.clock.wall() - max(self.retention, SENT_DAYS) * transitions.DAY

@@ -299,7 +299,7 @@ def _move(
 
 
 def _in_doubt(message: QueuedMessage) -> QueuedMessage:
-    """The message with those recipients UNKNOWN that may have got it.
+    """The message with the recipients UNKNOWN that may have received it.
 
     Where the server deferred some and accepted others it is known who; else it is all pending ones.
     """
@@ -326,7 +326,7 @@ def _given_up(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
 
 
 def _ended(message: QueuedMessage, reason: str, now: float) -> QueuedMessage:
-    """The message with no recipient left to try: sent, or failed if none got it."""
+    """The message with no recipient left to try: sent, or failed if no server accepted it."""
     statuses = Counter(recipient.status for recipient in message.recipients)
     got_it = statuses[RecipientStatus.ACCEPTED] + statuses[RecipientStatus.BOUNCED]
     refused = statuses[RecipientStatus.REFUSED]

@@ -176,7 +176,7 @@ class Worker:
         self._exclusively(work, timeout)
 
     def _exclusively(self, work: Callable[[], None], timeout: float | None = None) -> None:
-        """Use the queue runner in this thread, while no other one does.
+        """Use the queue runner in this thread, and in no other one meanwhile.
 
         The lease is given back afterwards unless a thread of ours goes on with it.
         """
@@ -266,7 +266,7 @@ class Worker:
                 self._status.set(MailerState.STOPPED)
 
     def _run_once(self, stopped: threading.Event) -> float:
-        """Send what is due; return the seconds until the next run. No exception leaves it."""
+        """Send what is due; return the seconds until the next run. Never raises."""
         with self._work:
             self._thread_id = threading.get_ident()
             try:

@@ -1,4 +1,4 @@
-"""Replies of an SMTP server: octets in, values out, and one table of what a code means when.
+"""Replies of an SMTP server: octets in, values out, and one table of the meanings of codes.
 
 RFC 5321, 4.2 and 4.3.2; RFC 4954. A code that the table does not have for a phase means what its
 first digit says.
@@ -209,5 +209,5 @@ _LOCKED_OUT: Final = re.compile(r"too many (?:\w+ ){0,3}(?:attempts|failures|log
 
 
 def is_lockout(text: str) -> bool:
-    """Whether a 5xx to a login is about how often one was tried, and not about the password."""
+    """Whether a 5xx to a login is about too many attempts, and not about the password."""
     return _LOCKED_OUT.search(text) is not None

@@ -77,7 +77,7 @@ class Wire(smtplib.SMTP):
                 self._abort.attach(self.sock)
 
     def set_deadline(self, seconds: float | None = None) -> None:
-        """From now on the server has this long to answer; ``None`` for the time of a command."""
+        """Begin a new deadline in so many seconds; ``None`` for the time of a command."""
         self.deadline = Deadline(self._clock, self.seconds if seconds is None else seconds)
 
     # Commands

@@ -107,7 +107,7 @@ FLUSH_SIZE = 256 * 1024
 
 
 class Dropped(Exception):
-    """The connection ends here: the client is gone, or a fault or BYE wants it."""
+    """Raised where the connection ends: the client is gone, or a fault or BYE ends it."""
 
     def __init__(self, why: str, *, reset: bool = False) -> None:
         super().__init__(why)
@@ -249,7 +249,7 @@ class Connection:
         self._transcript.add(self.number, "C", data)
 
     def wait_for_client(self, bell: socket.socket) -> bool:
-        """Wait until the client sends or ``bell`` can be read; whether it is the client."""
+        """Wait until the client sends or ``bell`` can be read; return whether it is the client."""
         if self._input:
             return True
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():

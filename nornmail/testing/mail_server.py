@@ -137,7 +137,7 @@ class MailServer(FixedAttributes):
         self._state.reset()
 
     def raise_errors(self) -> None:
-        """Raise what went wrong inside the server, a Call fault's own exception included."""
+        """Raise the first error inside the server, an exception of a Call fault included."""
         errors, self._state.errors = self._state.errors, []
         if errors:
             raise ExceptionGroup("the test server failed", errors)
@@ -456,9 +456,7 @@ class MailServer(FixedAttributes):
         value = self._state.changes.wait_for(predicate, seconds)
         if not value:
             last = "" if value is None else f", the last value was {value!r}"
-            raise TimeoutError(
-                f"waited {seconds:g} s in vain for {what}{last}\n{self._report()}"
-            )
+            raise TimeoutError(f"waited {seconds:g} s in vain for {what}{last}\n{self._report()}")
         return value
 
     def _report(self) -> str:
@@ -471,7 +469,8 @@ class MailServer(FixedAttributes):
         lines.append(f"  {len(sent)} in the outbox")
         lines += [f"    from {mail.mail_from} to {', '.join(mail.rcpt_tos)}" for mail in sent]
         transcript = self.transcript[-LINES_REPORTED:]
-        return "\n".join([*lines, "The end of the transcript:", *(f"  {line}" for line in transcript)])
+        lines += ["The end of the transcript:", *(f"  {line}" for line in transcript)]
+        return "\n".join(lines)
 
     def _serve(self, conn: Connection) -> None:
         if self._implicit_tls and self._state.tls is not None:

@@ -132,7 +132,7 @@ class OAuthServer:
         self._thread.join()
 
     def enter_device_code(self, user_code: str, user: str | None = None) -> None:
-        """Be the person who enters a device's code; without a user, refuse.
+        """Enter a device's code as a person would; without a user, refuse.
 
         Raises:
             KeyError: there is no such code.
@@ -241,7 +241,8 @@ class OAuthServer:
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
         if grant is None or challenge != query["code_challenge"]:
-            return _error("invalid_grant", "the code was used already, or does not match its PKCE challenge")
+            why = "the code was used already, or does not match its PKCE challenge"
+            return _error("invalid_grant", why)
         if form.get("redirect_uri") != query["redirect_uri"]:
             return _error("invalid_grant", "another redirect_uri")
         self._grants.append(grant)

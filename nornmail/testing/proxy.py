@@ -136,7 +136,7 @@ class Proxy:
         return line if rule is None else rule(line) or b""
 
     def _count(self, speaker: Direction, octets: int) -> bool:
-        """Count what is passed on; whether lines of this speaker are to be gathered."""
+        """Count what is passed on; return whether to gather lines of this speaker."""
         with self._lock:
             if speaker == "server":
                 self.bytes_down += octets
@@ -218,7 +218,7 @@ class _Link:
                         selector.unregister(key.fileobj)
 
     def _drain(self, speaker: Direction) -> bool:
-        """Pass on what a side has sent by now; whether it has ended."""
+        """Pass on what a side has sent by now; return whether it has ended."""
         while True:
             try:
                 data = self._sockets[speaker].recv(CHUNK)

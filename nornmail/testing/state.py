@@ -115,7 +115,7 @@ class Idler:
         self.ring()
 
     def hear(self) -> bytes:
-        """Silence the bell and take the words."""
+        """Silence the bell, and return the octets that were left."""
         try:
             while self.bell.recv(4096):
                 continue
@@ -125,7 +125,7 @@ class Idler:
         raise RuntimeError("the bell was closed while the session was in IDLE")
 
     def close(self) -> None:
-        """Give the pair of sockets back."""
+        """Close the pair of sockets."""
         self.bell.close()
         self._rope.close()
 

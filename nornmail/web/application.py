@@ -171,7 +171,7 @@ def _pattern(path: str) -> str:
 
 
 def _strict(resource: Resource, operation: Operation) -> Resource:
-    """A resource that takes no other fields and parameters than those that are described."""
+    """A resource that refuses fields and parameters that are not described."""
     fields = SCHEMAS[operation.body] if operation.body else None
     query = (*operation.query, *(("limit", "offset") if operation.is_list else ()))
 

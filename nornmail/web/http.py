@@ -147,7 +147,7 @@ class Request:
         return value.strip()
 
     def check_names(self, fields: Collection[str], query: Collection[str]) -> None:
-        """Refuse names that there are not: what they say would be lost silently.
+        """Refuse unknown names: their values would be ignored silently.
 
         Args:
             fields: those of the body.

@@ -159,7 +159,7 @@ class InboxResources:
         return self._domain or domain
 
     def _shared(self, key: str, work: Callable[[], Response]) -> Response:
-        """Do the work, or wait for the result of the request that is doing it."""
+        """Do the work, or wait for the result of another request that is doing it."""
         with self._lock:
             pending = self._syncs.get(key)
             future: Future[Response] = Future()

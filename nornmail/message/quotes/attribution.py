@@ -153,7 +153,7 @@ def _is_bare(text: str) -> bool:
 
 
 def _goes_on_above(text: str, above: str) -> bool:
-    """An empty line parts ``text``, the end of an attribution, from its beginning ``above``."""
+    """Whether an empty line parts ``text``, the end of an attribution, from its start ``above``."""
     head = plain(above[:MAX_MARK_CHARS])
     is_address = text.startswith("<") and bool(_ENDS_IN_ADDRESS.search(text))
     is_end = not _DATE.search(text) and (is_address or _verb_in_place(_inner(text)))
@@ -187,7 +187,7 @@ def _inner(text: str) -> str:
 
 
 def _verb_in_place(text: str) -> bool:
-    """A verb stands at the end, or with no more than a name and an address behind it."""
+    """Whether a verb ends it, or has no more than a name and an address behind it."""
     verbs = list(_VERB.finditer(text))
     if not verbs:
         return False
@@ -334,14 +334,14 @@ def block_end(lines: Sequence[str], at: int, *, below_rule: bool) -> int:
 
 
 def _is_other_field_below(lines: Sequence[str], at: int, known: Container[str]) -> bool:
-    """Below the blank lines at ``at`` comes a field that the block does not have yet."""
+    """Whether a field that the block does not have yet follows the blank lines at ``at``."""
     below = next((line for line in lines[at : at + _MAX_BLANKS + 1] if line.strip()), "")
     kind = field_of(below)
     return bool(kind) and kind not in known
 
 
 def _is_raw_above(lines: Sequence[str], at: int) -> bool:
-    """A field that no program shows stands above, in the same paragraph."""
+    """Whether a field that no program shows stands above, in the same paragraph."""
     for index in range(at - 1, max(at - _MAX_BLOCK_LINES, 0) - 1, -1):
         if not lines[index].strip():
             return False
@@ -351,7 +351,7 @@ def _is_raw_above(lines: Sequence[str], at: int) -> bool:
 
 
 def _is_of_mail(kinds: dict[str, str]) -> bool:
-    """A journey or a memorandum has a from, a to, a date and a subject, and no time or address."""
+    """Whether fields are of mail: those of a journey or a memorandum lack a time or an address."""
     if "sent" in kinds and not any(char.isdigit() for char in kinds["sent"]):
         return False
     if _CLOCK.fullmatch(kinds["from"]):
@@ -395,7 +395,7 @@ def _is_ruled(line: str) -> bool:
 
 
 def is_head(lines: Sequence[str], at: int) -> bool:
-    """A header field, or an attribution over up to three lines, begins at ``at`` or soon below."""
+    """Whether a header field, or an attribution of up to three lines, begins near ``at``."""
     inner = [line.lstrip("> ") for line in lines[at : at + 7] if line.strip("> ")][:3]
     if not inner:
         return False
@@ -453,5 +453,5 @@ def rule_above(lines: Sequence[str], at: int) -> int:
 
 
 def _is_heading(line: str) -> bool:
-    """A rule, or one with a few words in it, whatever they say."""
+    """Whether it is a rule, or one with a few words in it, whatever they say."""
     return is_rule(line) or (len(line) < _MAX_PHRASE_CHARS and bool(_HEADING.fullmatch(line)))

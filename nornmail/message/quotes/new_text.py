@@ -181,7 +181,7 @@ def new_plain_text(
 
 
 def _scanned(text: str) -> tuple[list[str], int]:
-    """The lines that are looked at, and where what is beyond the limits begins."""
+    """The lines that are examined, and the start of those beyond the limits."""
     lines = text[:MAX_QUOTE_SCAN_CHARS].split("\n", MAX_QUOTE_LINES)
     end = min(len(text), MAX_QUOTE_SCAN_CHARS)
     if len(lines) > MAX_QUOTE_LINES:
@@ -231,7 +231,7 @@ def read_layout(lines: list[str], *, keeps_headers: bool = False) -> LineLayout:
 
 
 def _is_of_groupwise(lines: list[str], at: int) -> bool:
-    """An attribution behind three arrows, over two lines or with three more arrows at its end."""
+    """Whether it is an attribution behind three arrows, on two lines or with arrows at its end."""
     first = lines[at][4:].strip()
     if first.endswith(">>>"):
         return find_attribution([first[:-3].rstrip()], 0) is not None
@@ -289,7 +289,7 @@ def _above_fields(lines: list[str], at: int) -> int:
 
 
 def _is_introduced(lines: list[str], at: int) -> bool:
-    """The line above says with a colon that something is shown now: headers in a bug report."""
+    """Whether the line above ends with a colon and shows something: headers in a bug report."""
     above = next((line for line in reversed(lines[max(at - 2, 0) : at]) if line.strip()), "")
     return above.rstrip().endswith((":", "\uff1a", "```")) and not field_of(above)
 
@@ -307,7 +307,7 @@ def _is_quoted(lines: list[str], at: int) -> bool:
 
 
 def _is_wrapped_quote(lines: list[str], at: int) -> bool:
-    """The end of a long quoted line that some program put on a line of its own."""
+    """Whether it is the end of a long quoted line that a program has wrapped."""
     above = lines[at - 1]
     if not is_quote(above) or len(above) < _WRAP_WIDTH or at + 1 >= len(lines):
         return False
@@ -332,7 +332,7 @@ def _without_quotes(layout: LineLayout, end: int) -> int:
 
 
 def _is_history(layout: LineLayout, text_end: int, first: int) -> bool:
-    """Quoted lines without an attribution are history, unless the text above shows them."""
+    """Whether quoted lines without an attribution are history: not if the text above shows them."""
     lines = layout.lines
     if is_head(lines, first):
         return True
@@ -343,7 +343,7 @@ def _is_history(layout: LineLayout, text_end: int, first: int) -> bool:
 
 
 def _past_leading_quote(layout: LineLayout, end: int) -> int:
-    """The answer below one quote that begins the message: the quote is history, whole.
+    """The start of the answer below a quote that begins the message: that quote is history.
 
     Where text stands above it or another quote below, 0: the quotes are what was answered.
     """

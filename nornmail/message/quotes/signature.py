@@ -138,7 +138,7 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
 
 
 def _is_footer(lines: Sequence[str]) -> bool:
-    """The footer that a list or a tracker puts below every message."""
+    """Whether it is the footer that a list or a tracker puts below every message."""
     if sum(map(len, lines)) > _FOOTER_CHARS:
         return False
     text = plain(" ".join(lines))
@@ -153,7 +153,7 @@ def _mobile(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
 
 
 def is_mobile(line: str) -> bool:
-    """A line that a mail program adds: "Sent from my iPhone", in the languages that it speaks."""
+    """Whether a mail program added the line: "Sent from my iPhone", in many languages."""
     if len(line) > 10 * MAX_MARK_CHARS:
         return False
     text = _MARKDOWN_LINK.sub(r"\1", line.strip())
@@ -209,7 +209,7 @@ def _closes(line: str, tail: Sequence[str]) -> bool:
 
 
 def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
-    """The last paragraph begins with the sender's name, and more of a card stands below it."""
+    """The start of the last paragraph, if it is a card with the sender's name; else ``end``."""
     words = sender.lower().split()
     if not words or ADDRESS.fullmatch(sender):
         return end
@@ -247,14 +247,14 @@ def _is_led_in(lines: Sequence[str], at: int, *, delimited: bool) -> bool:
 
 
 def _is_label(text: str) -> bool:
-    """A word or two without a full stop, such as "Attendees"; not "Thanks"."""
+    """Whether it is a word or two without a full stop, such as "Attendees"; not "Thanks"."""
     if text.count(" ") > 1 or text.endswith(_ENDS_SENTENCE):
         return False
     return not {text, *text.split()} & (_CLOSING_SET | _THANKS_SET)
 
 
 def _is_name(line: str) -> bool:
-    """A few words that may be a name; not a sentence, item or quote."""
+    """Whether these are a few words that may be a name; not a sentence, item or quote."""
     text = line.strip().strip("*_ ")
     if not text or len(text) > 60 or text.endswith(_ENDS_SENTENCE) or _NOT_A_NAME.match(text):
         return False

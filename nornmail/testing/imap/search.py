@@ -44,13 +44,13 @@ _CENTURY_TURNS = 50
 
 
 def has_flag(flag: str, wanted: bool) -> Test:
-    """The flag is set, or is not."""
+    """A test for a flag that is set, or is not."""
     lowered = flag.lower()
     return lambda _, message: (lowered in (held.lower() for held in message.flags)) is wanted
 
 
 def dated(name: bytes, day: date, *, sent: bool) -> Test:
-    """SINCE, BEFORE or ON a day, of INTERNALDATE or of the Date field; zones are left aside."""
+    """A test of INTERNALDATE or of the Date field against a day; zones are ignored."""
     compare: Callable[[date], bool] = {
         b"SINCE": lambda when: when >= day,
         b"BEFORE": lambda when: when < day,
@@ -85,14 +85,14 @@ def _sent_on(message: StoredMessage) -> date | None:
 
 
 def sized(name: bytes, size: int) -> Test:
-    """LARGER or SMALLER than so many octets."""
+    """A test for messages LARGER or SMALLER than so many octets."""
     if name == b"LARGER":
         return lambda _, message: len(message.raw) > size
     return lambda _, message: len(message.raw) < size
 
 
 def in_header(name: bytes, text: str) -> Test:
-    """A part of a field's value, its encoded words decoded; an empty text: the field is there.
+    """A test for a text in a field's value, decoded; an empty text tests for the field.
 
     A fold is one blank, however wide it is.
     """
@@ -115,7 +115,7 @@ def _shown(field: Field) -> str:
 
 
 def in_text(text: str, *, whole: bool) -> Test:
-    """A part of the body, transfer encodings and charsets decoded; ``whole``: of headers too."""
+    """A test for a text in the decoded body; ``whole``: in the headers too."""
     wanted = text.casefold()
 
     def test(_: int, message: StoredMessage) -> bool:

@@ -378,7 +378,7 @@ def idle(client: Client, tag: bytes, cursor: Cursor) -> str:
 
 @contextmanager
 def _listening(client: Client) -> Iterator[Idler]:
-    """Have an idler that hears of the mailbox; the client knows that it idles by then."""
+    """Register an idler for the mailbox, once the client knows that it idles."""
     state, idler = client.state, Idler()
     try:
         _ring(client, idler.ring)
@@ -395,7 +395,7 @@ def _listening(client: Client) -> Iterator[Idler]:
 
 
 def _ring(client: Client, ring: Callable[[], None] | None) -> None:
-    """Have this called when there is news; without a mailbox there is none (RFC 2177)."""
+    """Ring the idler when there is news; without a mailbox there is none (RFC 2177)."""
     if client.box is not None and client.view is not None:
         with client.box.lock:
             client.view.ring = ring
