@@ -696,6 +696,12 @@ class Connection:
         bodies: dict[int, FetchedBody] = {}
         for part in self._parts(uids, rest=len(items) + 12):
             responses = self._run("UID FETCH", _set(part), items, budget=budget)
+            if len(part) > 1 and results.contradictory(responses, part):
+                log.warning("data under the UID of another message: UID %s asked for again", part)
+                responses.clear()
+                half = UidSet.of(list(part)[: len(part) // 2])
+                bodies.update(self._fetch(half, items, item, budget))
+                bodies.update(self._fetch(part - half, items, item, budget))
             bodies.update(results.bodies(responses, part, item))
         return bodies
 

@@ -22,7 +22,7 @@ from nornmail.imap.responses import (
     StatusResponse,
     Untagged,
 )
-from nornmail.imap.tokens import Atom, Value, number
+from nornmail.imap.tokens import MAX_DIGITS, Atom, Value, number
 from nornmail.imap.wire import CommandResult
 from nornmail.uidset import UidSet
 
@@ -238,6 +238,27 @@ def bodies(responses: Iterable[Untagged], asked: UidSet, item: str) -> dict[int,
         octets = size(items.get("RFC822.SIZE")) or 0
         by_uid[uid] = FetchedBody(uid, raw, _flags(items), _received_at(items), octets)
     return by_uid
+
+
+def contradictory(responses: Iterable[Untagged], asked: UidSet) -> bool:
+    """Whether an answer gives data under the UID of another message, as its numbers show.
+
+    Sequence numbers ascend with the UIDs (RFC 3501, section 2.3.1.2) as long as nothing is
+    expunged; an answer that reports that is not compared.
+    """
+    numbers = set(asked)
+    pairs: set[tuple[int, int]] = set()
+    for response in responses:
+        if isinstance(response, Expunge):
+            return False
+        if isinstance(response, Fetch):
+            uid = response.items.get("UID")
+            if not isinstance(uid, bytes) or len(uid) > MAX_DIGITS or not uid.isdigit():
+                continue  # as number() has it, without a call for each message
+            if int(uid) in numbers:
+                pairs.add((response.sequence, int(uid)))
+    uids = [uid for _, uid in sorted(pairs)]
+    return uids != sorted(set(uids)) or len({sequence for sequence, _ in pairs}) < len(pairs)
 
 
 def size(token: Value) -> int | None:

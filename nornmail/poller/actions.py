@@ -37,6 +37,8 @@ NO_ROOM = "connections"
 """The kind of throttling that is about the other connection alone: this one is there."""
 RECENT_COPIES = 1_000
 """Messages at the end of the destination that are compared with one that may be among them."""
+REMOVED_IN_VAIN = After(flags=(DELETED,))
+"""Stands for a removal without effect among the requests; a handler cannot ask for it."""
 LOOKED_FOR = 3_600.0
 """Seconds for which a message is looked for whose move was not seen done and which no listing shows
 any more: a replica may hide it for a while, and one that is given up stays in the mailbox for
@@ -65,6 +67,8 @@ class Actions:
         """By epoch and request: messages that wait with a refused request, and let others pass."""
         # Open actions that an earlier process or connection left may have been begun there.
         self._begun_before = True
+        self._still_there = UidSet()
+        """What the last request was to remove, and the server did not."""
         self._absent: dict[int, UidSet] = {}
         """By epoch: open actions of messages that were not listed when they were to be moved."""
 
@@ -103,10 +107,27 @@ class Actions:
                 self._keep_looking_for(absent)
                 if absent:
                     alike = [entries for entries in alike if entries[0].key.uid not in absent]
+                if self._still_there:
+                    alike = self._without_removed_in_vain(alike)
                 self._finish([entry for entries in alike for entry in entries])
                 self._refusals.pop(after, None)
+                if (self._ledger.epoch.number, REMOVED_IN_VAIN) not in self._kept_back:
+                    self._refusals.pop(REMOVED_IN_VAIN, None)
         if not self._kept_back:
             self._begun_before = False
+
+    def _without_removed_in_vain(self, messages: list[list[Entry]]) -> list[list[Entry]]:
+        """The messages without those that the server said to have removed, and that are there.
+
+        They are removed again, after a wait that grows, and hold up no other message meanwhile.
+        """
+        left = [entries for entries in messages if entries[0].key.uid in self._still_there]
+        uids = UidSet.of(entries[0].key.uid for entries in left)
+        answer = CommandRefused("UID EXPUNGE", "OK", "", f"and UID {uids} is still there")
+        self._note_refusal(REMOVED_IN_VAIN, answer)
+        self._keep_back(REMOVED_IN_VAIN, left)
+        self._begun_before = True  # a copy of it may be in the destination
+        return [entries for entries in messages if entries not in left]
 
     def _waits(self, after: After) -> bool:
         not_before = self._not_before.get(after)
@@ -200,7 +221,7 @@ class Actions:
         Returns:
             The messages whose move was not seen done.
         """
-        absent = UidSet()
+        absent = self._still_there = UidSet()
         if not entries:
             return absent
         current = list(entries)
@@ -226,10 +247,15 @@ class Actions:
             self._expunge(connection, uids)
 
     def _expunge(self, connection: Connection, uids: UidSet) -> None:
+        expunges = connection.expunges
         if not connection.expunge(uids):
             log.warning(
                 "the server has no UIDPLUS: UID %s stays in the mailbox, flagged as deleted", uids
             )
+        elif connection.expunges - expunges < len(uids):
+            # A server may say OK to a flag that it does not set, and then nothing is removed.
+            left = connection.still_listed(uids)
+            self._still_there = UidSet.of([*self._still_there, *left])
 
     def _move(
         self, connection: Connection, entries: Sequence[Entry], target: str, *, again: bool
@@ -237,8 +263,8 @@ class Actions:
         r"""Move messages: by MOVE, else by COPY, its OK, ``\\Deleted`` and UID EXPUNGE.
 
         Returns:
-            Those that are not listed and that the server did not report as expunged: they may be
-            moved, or hidden.
+            Those that are neither listed nor in the destination and that the server did not report
+            as expunged: they may be moved by somebody else, or hidden.
         """
         uids = _uids(entries)
         absent = UidSet()
@@ -246,11 +272,14 @@ class Actions:
         begun = [entry for entry in entries if again or self._ledger.was_carried_over(entry)]
         if begun:
             listed = connection.still_listed(_uids(begun))
-            absent = _uids(begun) - listed
-            copied = self._copied_before([e for e in begun if e.key.uid in listed], target)
-            if copied:
-                self._remove(connection, copied)
-            uids = uids - absent - copied
+            # One that is not listed was rather moved than one that is.
+            begun.sort(key=lambda entry: entry.key.uid in listed)
+            copied = self._copied_before(begun, target)
+            missing = _uids(begun) - listed
+            if left := copied - missing:
+                self._remove(connection, left)
+            absent = missing - _gone(connection, copied - listed)
+            uids = uids - missing - copied
         if not uids:
             return absent
         expunges = connection.expunges
@@ -261,7 +290,11 @@ class Actions:
                 raise
             connection.create(target)
             self._transfer(connection, uids, target)
-        return UidSet.of([*absent, *_unreported(connection, uids, expunges)])
+        unreported = _unreported(connection, uids, expunges)
+        if unreported:
+            sought = [entry for entry in entries if entry.key.uid in unreported]
+            unreported = unreported - _gone(connection, self._copied_before(sought, target))
+        return UidSet.of([*absent, *unreported])
 
     def _transfer(self, connection: Connection, uids: UidSet, target: str) -> None:
         if "MOVE" in connection.capabilities:
@@ -275,7 +308,7 @@ class Actions:
         self._expunge(connection, uids)
 
     def _copied_before(self, entries: Sequence[Entry], target: str) -> UidSet:
-        """The messages that are in the destination and still in the mailbox.
+        """The messages that are in the destination already.
 
         A move that was cut off may have copied them. Each message there stands for one here, or
         for an equal one that was moved before: where that one's copy went away since, a message
@@ -336,6 +369,18 @@ def _unreported(connection: Connection, uids: UidSet, expunges: int) -> UidSet:
         return UidSet()
     listed = connection.still_listed(uids)  # servers that report late do so now
     return uids - listed if connection.expunges - expunges < len(uids) else UidSet()
+
+
+def _gone(connection: Connection, copied: UidSet) -> UidSet:
+    """Those of ``copied``, none of which is listed, that are gone from the mailbox for certain.
+
+    MOVE removes a message as it copies it (RFC 6851, section 3.3). After COPY a listing may hide
+    one that is still there: only one with as many messages as EXISTS says is believed.
+    """
+    if not copied or "MOVE" in connection.capabilities:
+        return copied
+    listed = connection.list_uids()
+    return copied - listed if len(listed) == connection.exists else UidSet()
 
 
 def _last(uids: UidSet) -> UidSet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nornmail.model import UNROUTED, Digest, Entry, Epoch, State
+from nornmail.model import UNROUTED, Digest, Entry, Epoch, MailboxRecord, State
 
 BATCH_MESSAGES = 100
 """Bodies asked for in one round trip: the gain per message is spent at about fifty."""
@@ -134,6 +134,17 @@ def forgotten(received_at: float | None, horizon: float | None, on_change: str) 
     if on_change == "replay" or horizon is None or received_at is None:
         return False
     return received_at <= horizon
+
+
+def dates_decide(record: MailboxRecord, on_change: str) -> bool:
+    """Whether the dates of messages that stood there when the epoch began say which are new.
+
+    They do where a first run had a cut (rule 9), and where retention removed what earlier epochs
+    knew (rule 15).
+    """
+    if record.cut is not None:
+        return True
+    return record.epoch.number > 1 and record.horizon is not None and on_change != "replay"
 
 
 def counts_as_known(state: State, on_change: str) -> bool:

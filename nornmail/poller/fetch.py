@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.errors import CommandRefused, ConnectionLost
 from nornmail.model import Entry, KeepRaw, PutEntry, State
-from nornmail.poller.decisions import BATCH_MESSAGES, batches
+from nornmail.poller.decisions import BATCH_MESSAGES, batches, dates_decide
 from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known, digest_of
@@ -49,6 +49,9 @@ EXPUNGED = "expunged before it was fetched"
 VANISHED = "no longer in the mailbox, and its bytes were not kept"
 KNOWN = "known from before the UIDVALIDITY changed"
 ROUTED = "fetched at last; waiting for its inboxes"
+UNDATED = "the server left out when it received the message, so whether it is known is not clear"
+UNDATED_WAIT = 60.0
+"""Seconds after which a message is delivered whose date the server withholds: it may be new."""
 REBUILT = "not found after the mailbox was rebuilt, and its bytes were not kept"
 
 Fetch = Callable[["Connection", Mapping[int, "Summary"]], dict[int, FetchedMessage]]
@@ -76,6 +79,40 @@ class MissingMessages:
         self._ledger = ledger
         self._inboxes = inboxes
         self._retry = retry
+
+    def summaries(self, connection: Connection, uids: UidSet) -> dict[int, Summary]:
+        """Sizes, dates and flags; a date that was left out and decides is asked for again."""
+        summaries = connection.summaries(uids)
+        if undated := self._undated(summaries):
+            summaries.update(connection.summaries(undated))
+        return summaries
+
+    def put_off_undated(self, summaries: dict[int, Summary]) -> None:
+        """Let messages wait whose date decides and is still missing; take them from ``summaries``.
+
+        Once, for :data:`UNDATED_WAIT`, and without counting an attempt. Then they are taken as the
+        server describes them: without a date a message is delivered, since it may be new.
+        """
+        undated = self._undated(summaries) - self._ledger.seen
+        now = self._ledger.clock.wall()
+        for uid in undated:
+            del summaries[uid]
+            log.warning("UID %d: %s; it is asked for again in %.0f s", uid, UNDATED, UNDATED_WAIT)
+            waiting = self._ledger.new_entry(uid)._replace(
+                state=State.WAITING, due_at=now + UNDATED_WAIT, reason=UNDATED
+            )
+            self._ledger.later(PutEntry(waiting))
+        if undated:
+            self._ledger.flush()
+
+    def _undated(self, summaries: Mapping[int, Summary]) -> UidSet:
+        record = self._ledger.record
+        if record is None or not dates_decide(record, self._ledger.on_change):
+            return UidSet()
+        boundary = record.epoch.boundary
+        return UidSet.of(
+            [u for u, found in summaries.items() if found.received_at is None and u < boundary]
+        )
 
     def settle(
         self, connection: Connection, uids: UidSet, stats: PollStats, *, reason: str = NOT_RETURNED
@@ -154,7 +191,7 @@ class MissingMessages:
     ) -> None:
         uids = UidSet.of([entry.key.uid])
         try:
-            summaries = connection.summaries(uids)
+            summaries = self.summaries(connection, uids)
             message = fetch(connection, summaries).get(entry.key.uid) if summaries else None
         except (ConnectionLost, CommandRefused) as error:
             self._failed_again(entry, str(error))
@@ -300,8 +337,9 @@ class Fetcher:
         quick = False
         while window := list(islice(remaining, SUMMARIES_AT_ONCE)):
             listed = UidSet.of(window)
-            summaries = connection.summaries(listed)
+            summaries = self.missing.summaries(connection, listed)
             self.missing.settle(connection, listed - UidSet.of(summaries), stats)
+            self.missing.put_off_undated(summaries)
             costs = {uid: self._cost(summary) for uid, summary in summaries.items()}
             todo = list(batches(costs, most_messages=self._at_once))
             while todo:
@@ -344,7 +382,12 @@ class Fetcher:
                     messages[uid] = _fetched_message(
                         uid, header.raw, summaries[uid], truncated=True
                     )
-        return _without_expunged(connection, messages)
+        messages = _without_expunged(connection, messages)
+        for uid in _mixed_up(messages, summaries):
+            log.warning("UID %d came with the size of another message: it is asked for alone", uid)
+            del messages[uid]
+            messages.update(self.fetch(connection, {uid: summaries[uid]}))
+        return messages
 
     def _ask_ahead(self, connection: Connection, sizes: Sequence[int], uids: UidSet) -> None:
         if max(sizes) <= self._most_octets:
@@ -444,3 +487,18 @@ def _without_expunged(
         return messages
     vanished = odd - connection.still_listed(odd)
     return {uid: message for uid, message in messages.items() if uid not in vanished}
+
+
+def _mixed_up(
+    messages: Mapping[int, FetchedMessage], summaries: Mapping[int, Summary]
+) -> list[int]:
+    """The messages with the octets of another one that was asked for, by their sizes.
+
+    Many servers only estimate a size, so one that is wrong says nothing by itself.
+    """
+    sizes = {summary.size for summary in summaries.values()}
+    return [
+        message.uid
+        for message in messages.values()
+        if len(message.raw) != message.size and not message.truncated and len(message.raw) in sizes
+    ]

@@ -24,6 +24,7 @@ from nornmail.poller.decisions import (
     batches,
     boundary_of,
     cut_off,
+    dates_decide,
     forgotten,
     needs_body,
     new_epoch_reason,
@@ -218,12 +219,31 @@ class Epochs:
             log.info("%d unknown messages are passed over (baseline)", len(passed))
             self._ledger.finish_reconciliation(passed, cut=self._ledger.epoch.begun_at)
             return
+        unknown = self._dated(connection, unknown)
         old = self._forgotten(unknown)
         if self._ledger.epoch.matched:  # what came after the epoch began; else it is fetched first
             old.update(self._before_start(unknown))
         self._refuse_too_many([message for message in unknown if message.uid not in old])
         if old or not self._ledger.epoch.matched:
             self._ledger.finish_reconciliation(old)
+
+    def _dated(self, connection: Connection, unknown: list[Candidate]) -> list[Candidate]:
+        """The messages; those that came without a date with the answer to asking for it again."""
+        record = self._ledger.record
+        undated = UidSet.of(message.uid for message in unknown if message.received_at is None)
+        if not undated or record is None or not dates_decide(record, self._ledger.on_change):
+            return unknown
+        try:
+            summaries = connection.summaries(undated)
+        except CommandRefused as refused:
+            log.info("the dates of UID %s were not asked for again: %s", undated, refused)
+            return unknown
+        return [
+            message._replace(received_at=summaries[message.uid].received_at)
+            if message.uid in undated and message.uid in summaries
+            else message
+            for message in unknown
+        ]
 
     def _candidates(self, connection: Connection, uids: UidSet) -> Iterator[Candidate]:
         """The messages, ascending, with what their headers tell; the headers are let go.
@@ -325,6 +345,10 @@ class Epochs:
         ]
         counted = self._unknown_so_far(record.epoch)
         counted.update(UidSet.of(message.uid for message in old))
+        if record.horizon is not None:
+            # What the server does not date may be old and removed, as long as it does not.
+            undated = [message.uid for message in unknown if message.received_at is None]
+            counted = UidSet.of([*counted, *undated])
         if len(counted) <= UNKNOWN_LIMIT:
             return
         raise DecisionRequired(

@@ -349,6 +349,44 @@ def test_bodies_are_those_that_were_asked_for_in_any_order_and_form() -> None:
     assert found[2].flags == frozenset({"\\Seen"})
 
 
+def fetched(*numbered: tuple[int, int, bytes]) -> bytes:
+    """An answer to UID FETCH: of each message its sequence number, its UID and its octets."""
+    lines = [
+        b"* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\n" % (sequence, uid, len(raw), raw)
+        for sequence, uid, raw in numbered
+    ]
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("confused", "asked"),
+    [
+        (fetched((3, 5, b"four")) + b"* 4 FETCH (UID 5)\r\n", ["4:5", "4", "5"]),
+        (fetched((3, 5, b"four"), (4, 5, b"five")), ["4:5", "4", "5"]),
+        (fetched((3, 5, b"four"), (4, 4, b"five")), ["4:5", "4", "5"]),
+        (fetched((3, 4, b"five"), (3, 5, b"five")), ["4:5", "4", "5"]),
+        (fetched((4, 5, b"five"), (3, 4, b"four"), (4, 5, b"five")), ["4:5"]),
+        (fetched((3, 4, b"four")) + b"* 3 EXPUNGE\r\n" + fetched((3, 5, b"five")), ["4:5"]),
+    ],
+    ids=[
+        "another message's octets, and then none",
+        "two messages under one UID",
+        "each has the other's UID",
+        "one message under two UIDs",
+        "any order, and one of them twice",
+        "after an expunge the numbers say nothing",
+    ],
+)
+def test_octets_under_the_uid_of_another_message_are_asked_for_again(
+    confused: bytes, asked: list[str]
+) -> None:
+    answers = [confused, fetched((3, 4, b"four")), fetched((4, 5, b"five"))]
+    sock = FakeSocket({"UID FETCH": [answer + b"%T OK\r\n" for answer in answers]})
+    found = connection(sock).bodies(UidSet.of([4, 5]), expected_octets=8)
+    assert {uid: body.raw for uid, body in found.items()} == {4: b"four", 5: b"five"}
+    assert [line.split()[3].decode() for line in sock.sent if b"FETCH" in line] == asked
+
+
 @pytest.mark.parametrize("status", ["NO", "BAD"])
 def test_bodies_before_a_refusal_are_not_given_then_or_later(status: str) -> None:
     stale = b"* 1 FETCH (UID 5 BODY[] {5}\r\nstale)\r\n%T " + status.encode() + b" no\r\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from nornmail.imap.connection import Connection
-from nornmail.imap.results import FetchedBody, Selected
+from nornmail.imap.results import FetchedBody, Selected, Summary
 from nornmail.uidset import UidSet
 
 BODY = b"hello\r\n"
@@ -30,6 +30,7 @@ class FakeMailbox:
         headers_of, bodies_of: what is answered for a UID in the place of the truth.
         fails: raised by the command of that name, as often as there are errors.
         hidden: what no listing shows.
+        dates_later: arrivals that are left out of the answer with the headers.
         knows_sizes: whoever asks for bodies has to expect what they measure.
     """
 
@@ -38,6 +39,7 @@ class FakeMailbox:
     bodies_of: dict[int, bytes | None] = field(default_factory=dict)
     fails: dict[str, list[Exception]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
+    dates_later: dict[int, float] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     knows_sizes: bool = True
     exists_more: int = 0
@@ -91,6 +93,14 @@ class FakeMailbox:
         return {
             uid: FetchedBody(uid, self.bodies_of.get(uid, raw), received_at=at)
             for uid, (raw, at) in chosen.items()
+        }
+
+    def summaries(self, uids: UidSet) -> dict[int, Summary]:
+        self._ask("summaries", uids)
+        return {
+            uid: Summary(uid, len(raw), self.dates_later.get(uid, at), frozenset())
+            for uid, (raw, at) in self.messages.items()
+            if uid in uids
         }
 
     def received_before(self, uids: UidSet, instant: float) -> UidSet:

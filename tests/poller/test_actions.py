@@ -12,7 +12,6 @@ import pytest
 from nornmail import ImapSettings, MemoryStateStore, Poller
 from nornmail.errors import CommandRefused, ConnectionLost, Throttled
 from nornmail.imap.connection import Connection
-from nornmail.imap.results import Summary
 from nornmail.model import After, PutEntry, SaveMailbox, State
 from nornmail.poller import actions as module
 from nornmail.poller.actions import Actions
@@ -36,6 +35,9 @@ class Server(FakeMailbox):
     knows_sizes: bool = False
     uidplus: bool = True
     opened: int = 0
+    deleted: set[int] = field(default_factory=set)
+    keeps: set[int] = field(default_factory=set)
+    """Messages that are not flagged as deleted, whatever the answer says."""
     reports: dict[str, int] = field(default_factory=dict)
 
     def _ask(self, command: str, uids: UidSet | str = "") -> None:
@@ -46,9 +48,16 @@ class Server(FakeMailbox):
         self._ask(f"flag {' '.join(flags)}", uids)
         if self.fails.get("flag"):
             raise self.fails["flag"].pop(0)
+        if "\\Deleted" in flags:
+            self.deleted.update(set(uids) - self.keeps)
 
     def expunge(self, uids: UidSet) -> bool:
         self._ask("expunge", uids)
+        gone = self.deleted & set(uids) if self.uidplus else set()
+        for uid in gone:
+            self.messages.pop(uid, None)
+        if "expunge" not in self.reports:
+            self.expunges += len(gone)
         return self.uidplus
 
     def move(self, uids: UidSet, target: str) -> None:
@@ -79,13 +88,6 @@ class Server(FakeMailbox):
         return UidSet.of(
             uid for uid, (raw, _) in self.messages.items() if message_id.encode() in raw
         )
-
-    def summaries(self, uids: UidSet) -> dict[int, Summary]:
-        return {
-            uid: Summary(uid, len(raw), None, frozenset())
-            for uid, (raw, _) in self.messages.items()
-            if uid in uids
-        }
 
     def examine(self, target: str) -> None:
         self._ask("examine", target)
@@ -262,6 +264,30 @@ def test_what_is_refused_is_tried_again_less_and_less_often_and_holds_up_no_othe
     assert "left alone for 60 s" in caplog.text, "it begins anew"
 
 
+@with_settings(delete_after_fetch=True)
+def test_a_message_that_was_removed_in_vain_is_removed_again_and_holds_up_no_other(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.settled()
+    scene.know(1)
+    scene.know(2)
+    scene.server.keeps = {1}
+    removal = ["flag \\Seen \\Deleted {}", "expunge {}"]
+    assert scene.apply() == [*(line.format("1:2") for line in removal), "still listed 1:2"]
+    assert scene.states() == {1: "handled", 2: "finished"}
+    assert "UID 1 is still there; mail that was handled is left alone for 60 s" in caplog.text
+    scene.know(3)
+    assert scene.apply() == [line.format(3) for line in removal]
+    scene.clock.advance(60.0)
+    assert scene.apply() == [*(line.format(1) for line in removal), "still listed 1"]
+    assert "left alone for 120 s" in caplog.text
+    scene.clock.advance(120.0)
+    scene.server.keeps.clear()
+    assert scene.apply() == [line.format(1) for line in removal]
+    assert set(scene.states().values()) == {"finished"}
+    assert 1 not in scene.server.messages
+
+
 def test_many_that_are_refused_hold_up_no_other(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,11 +383,54 @@ def test_after_a_move_that_was_cut_off_the_destination_is_searched_first(scene: 
 
 
 @with_settings(move_to="Done", mark_as_read=False)
+def test_a_copy_whose_message_was_removed_in_vain_is_not_made_again(scene: Scene) -> None:
+    scene.settled()
+    scene.server.capabilities = frozenset({"UIDPLUS"})
+    done = scene.server.others["Done"] = FakeMailbox()
+    scene.know(1)
+    scene.server.keeps = {1}
+    assert scene.apply()[:3] == ["copy to Done 1", "flag \\Deleted 1", "expunge 1"]
+    done.messages = {7: (mail("m1"), None)}
+    scene.server.keeps.clear()
+    scene.clock.advance(60.0)
+    assert [c for c in scene.apply() if "copy" in c or "expunge" in c] == ["expunge 1"]
+    assert scene.states() == {1: "finished"}
+
+
+@with_settings(move_to="Done", mark_as_read=False)
+@pytest.mark.parametrize("cut_off", [True, False], ids=["cut off", "not reported"])
+@pytest.mark.parametrize("by", ["MOVE", "COPY", "COPY, and a listing hides it"])
+def test_a_move_that_was_completed_is_found_done_by_the_next_poll(
+    scene: Scene, by: str, cut_off: bool
+) -> None:
+    scene.settled()
+    scene.server.capabilities = frozenset({"UIDPLUS", by})
+    scene.server.reports = {} if cut_off else {"expunge": 0}
+    command = "move to Done" if by == "MOVE" else "copy to Done"
+    scene.server.exists_more = "hides" in by
+    done = scene.server.others["Done"] = FakeMailbox()
+    scene.know(1, name="same")
+    scene.know(2, name="same")
+    if cut_off:
+        scene.server.fails[command] = [ConnectionLost("cut")]
+        with pytest.raises(ConnectionLost):
+            scene.apply()
+        del scene.server.messages[2]  # and the other one was not moved
+    else:
+        scene.server.messages.clear()
+    done.messages = {uid: (mail("same"), None) for uid in ((7,) if cut_off else (7, 8))}
+    moved = [line for line in scene.apply() if line.startswith(command)]
+    assert moved == ([f"{command} 1"] if cut_off else [f"{command} 1:2"])
+    state = "handled" if "hides" in by else "finished"
+    assert scene.states() == {1: "finished" if cut_off else state, 2: state}
+
+
+@with_settings(move_to="Done", mark_as_read=False)
 def test_a_message_that_is_listed_again_is_moved(scene: Scene) -> None:
     scene.server.others["Done"] = FakeMailbox()
     scene.know(1)
     hidden = scene.server.messages.pop(1)
-    assert scene.apply() == ["still listed 1"]
+    assert scene.apply() == ["still listed 1", "mailboxes", "examine Done", "close"]
     scene.server.fails["still listed"] = [REFUSED]
     assert scene.look_again() == ["still listed 1"]
     scene.server.messages[1] = hidden

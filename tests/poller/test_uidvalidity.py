@@ -25,6 +25,8 @@ from tests.support.clock import FakeClock
 
 NOW = FakeClock().wall()
 LONG_AGO = NOW - 1e6
+DATED_LATER = -1.0
+"""The arrival of a message whose date the server leaves out at first."""
 REFUSED = CommandRefused("UID FETCH", "NO", "", "not now")
 
 
@@ -341,8 +343,13 @@ def test_what_arrived_after_the_epoch_began_is_not_compared(
         ([NOW - 1e4] * 3 + [NOW - 1.0] * 2, NOW - 5e3, None, 0),
         ([NOW - 1e4] * 3 + [NOW - 1.0] * 2, None, NOW - 1e4, 0),
         ([NOW - 1e4] * 3 + [NOW - 1.0] * 3, None, NOW - 1e4, 3),
+        ([NOW - 1e4] * 3 + [NOW - 1.0] * 2 + [None], None, NOW - 1e4, 3),
+        ([NOW - 1e4] * 3 + [NOW - 1.0] * 2 + [DATED_LATER], None, NOW - 1e4, 0),
     ],
-    ids=["too many", "as many as may be", "new ones", "before the start", "forgotten", "all"],
+    ids=[
+        *("too many", "as many as may be", "new ones", "before the start", "forgotten", "all"),
+        *("one without a date may be old", "its date comes when it is asked for again"),
+    ],
 )
 @on_change
 def test_old_mail_that_is_unknown_needs_a_decision(
@@ -356,6 +363,11 @@ def test_old_mail_that_is_unknown_needs_a_decision(
     monkeypatch.setattr(uidvalidity, "UNKNOWN_LIMIT", 2)
     scene.begin(cut=cut, horizon=horizon)
     scene.restore(**{f"m{uid}": (uid, at) for uid, at in enumerate(arrived, 1)})
+    for uid, at in enumerate(arrived, 1):
+        if at == DATED_LATER:
+            raw, _ = scene.mailbox.messages[uid]
+            scene.mailbox.messages[uid] = (raw, None)
+            scene.mailbox.dates_later[uid] = NOW + 9.0
     policy = scene.ledger.on_change
     if refused and policy == "dedupe":
         for _ in range(2):  # and it stays so

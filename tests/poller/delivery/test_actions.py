@@ -181,11 +181,30 @@ def test_a_move_that_is_cut_off_is_done_in_the_epoch_in_which_the_message_comes_
     assert world.handed_over == ["one"]
 
 
+@pytest.mark.parametrize("without", WITHOUT)
+def test_a_move_that_was_done_and_cut_off_is_found_done_in_the_destination(
+    world: World, without: tuple[str, ...]
+) -> None:
+    world.wire.hide(*without)
+    world.others.create("Done")
+    world.deliver("one", "two")
+    world.wire.cut("UID EXPUNGE" if without else "UID MOVE", done=True)
+    poll_in_spite_of(world.poller(move_to="Done"), ConnectionLost)
+    assert world.states() == {State.FINISHED: 2}
+    assert list(world.flags("Done")) == ["one", "two"]
+
+
 def test_a_message_whose_move_was_not_seen_done_is_looked_for_an_hour(world: World) -> None:
     world.wire.hide("MOVE")
     world.others.create("Done")
     world.deliver("one", "two")
     world.wire.cut("UID EXPUNGE", done=True)
+
+    def take_the_copies_away() -> None:
+        for uid in (1, 2):
+            world.others.expunge(uid, "Done")
+
+    world.wire.call("EXAMINE", take_the_copies_away)
     poller = world.poller(move_to="Done")
     poll_in_spite_of(poller, ConnectionLost)
     poller.poll_once()
@@ -197,7 +216,7 @@ def test_a_message_whose_move_was_not_seen_done_is_looked_for_an_hour(world: Wor
     poll_in_spite_of(poller, ConnectionLost)
     assert world.states() == {State.FINISHED: 3}
     assert any("no longer in the mailbox" in line for line in world.logged(logging.INFO))
-    assert list(world.flags("Done")) == ["one", "two", "three"]
+    assert list(world.flags("Done")) == ["three"]
     assert world.handed_over == ["one", "two", "three"]
 
 

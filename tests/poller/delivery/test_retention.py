@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,11 +13,12 @@ from nornmail import ConfigurationError, ImapSettings, Inbox, RetryPolicy
 from nornmail.imap.connection import Connection
 from nornmail.imap.results import FetchedBody
 from nornmail.model import State
-from nornmail.poller import cycle
+from nornmail.poller import cycle, fetch
 from nornmail.poller.discovery import HeaderReader
 from nornmail.testing import faults
 from nornmail.uidset import UidSet
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbers
+from tests.poller.delivery.wire import HEADERS, SUMMARIES
 
 DAY = 86_400.0
 
@@ -62,6 +64,48 @@ def test_under_a_new_uidvalidity_what_was_forgotten_counts_as_known(
     assert world.handed_over == ["one", "three", "four"]
     assert world.entry("bad").state is State.WAITING
     assert "2 messages are older than what the store keeps (retention)" in caplog.text
+
+
+def undated(answer: bytes) -> bytes:
+    return re.sub(rb'INTERNALDATE "[^"]*" ?', b"", answer)
+
+
+@pytest.mark.parametrize(
+    ("answers", "polls"),
+    [
+        (1, ["four"]),
+        (2, ["four"]),
+        (3, ["four"]),
+        (4, ["", "four"]),
+        (5, ["", "four"]),
+        (99, ["", "one two four"]),
+    ],
+    ids=[
+        *("with the headers", "and once more", "and before it is fetched", "in four answers"),
+        *("in the first of the next poll as well", "in all: each may be new"),
+    ],
+)
+def test_forgotten_mail_counts_as_known_where_the_server_leaves_out_its_date(
+    world: World, answers: int, polls: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    world.deliver("one", "two")
+    poller = world.poller(retention=30)
+    poller.poll_once()
+    world.clock.advance(31 * DAY)
+    poller.poll_once()
+    poller.close()
+    world.deliver("four")
+    world.restore()
+    world.seen.clear()
+    poller = world.poller(retention=30)
+    world.wire.spoil(f"{HEADERS}|{SUMMARIES}", undated, times=answers)
+    for expected in polls:
+        poller.poll_once()
+        assert " ".join(world.handed_over) == expected
+        assert ("asked for again in 60 s" in caplog.text) is (len(polls) > 1)
+        world.clock.advance(fetch.UNDATED_WAIT)
+    assert all(message.attempt == 1 for message in world.seen)
+    assert poller.poll_once().new == 0
 
 
 def test_mail_of_the_future_takes_no_mail_of_the_present_along(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,39 @@ def test_a_message_that_is_expunged_after_it_was_listed_and_before(
     assert world.handed_over == ["1", "2", "4", "5"]
     assert world.states() == {State.FINISHED: 4, State.GONE: 1}
     assert poller.poll_once().gone == 0
+
+
+def swapped(answer: bytes) -> bytes:
+    """The UIDs 2 and 3 have changed places."""
+    return re.sub(rb"UID ([23])\b", lambda match: b"UID %d" % (5 - int(match[1])), answer)
+
+
+SECOND, THIRD = mail("two", size=500), mail("three")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(swapped, id="two have each other's UIDs"),
+        pytest.param(with_body(2, literal(THIRD)), id="one has the other's text"),
+        pytest.param(
+            lambda answer: without(3)(with_body(2, literal(THIRD))(answer)),
+            id="one has the other's text, and the other one is missing",
+        ),
+    ],
+)
+def test_a_message_that_comes_under_the_uid_of_another_is_asked_for_again(
+    world: World, change: Callable[[bytes], bytes]
+) -> None:
+    uids = world.deliver("one", SECOND, THIRD)
+    world.wire.spoil(BODIES, change)
+    poller = world.poller()
+    poller.poll_once()
+    world.clock.advance(RETRIES[0])
+    poller.poll_once()
+    received = {message.ref.uid: message.raw for message in world.seen if message.ref}
+    assert received == dict(zip(uids, [mail("one"), SECOND, THIRD], strict=True))
+    assert world.states() == {State.FINISHED: 3}
 
 
 def test_a_whole_mailbox_that_is_emptied_before_it_is_fetched(world: World) -> None:
