@@ -396,7 +396,7 @@ class KeepRaw(NamedTuple):
 
 
 class Rekey(NamedTuple):
-    """A message of an older epoch was found again: its entry goes on under a new key.
+    """A message of an older epoch was found again: its entry continues under a new key.
 
     State, attempts, delivery id and kept bytes go with it. ``after`` must be free.
     """

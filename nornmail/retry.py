@@ -221,7 +221,7 @@ REJECTED_AT_FIRST = 3
 just switching IMAP on, or for a provider's own trouble, which some call a wrong password."""
 LONGEST_REJECTED = 3_600.0
 """Seconds after rejected credentials at most: 24 tries a day lock no account, and what a person
-mended on the server is noticed within the hour."""
+fixed on the server is noticed within the hour."""
 LONGEST_HINT = 3_600.0
 """Seconds that a server may ask for and get. Exchange asks for five minutes at most; a slip in a
 text must not silence a poller for days."""

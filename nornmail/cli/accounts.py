@@ -30,7 +30,7 @@ class AccountDirectory:
     """Polls an account for each ``.env`` file of a directory, until it is stopped.
 
     A file that is added, changed or removed is taken up within seconds. A file that is wrong is
-    logged, and its account goes on as it was.
+    logged, and its account continues as it was.
 
     Args:
         directory: of the files.

@@ -59,7 +59,7 @@ class Box:
     Attributes:
         style: of the element.
         top: where its content begins; ``None`` until its margins have collapsed with others.
-        around: the state of the flow that goes on behind it, where it has a flow of its own.
+        around: the state of the flow that continues behind it, where it has a flow of its own.
         clip, held: what it and what is positioned in it was cut off by, around it.
         ground: what lay behind it, around it.
         least: where the lines begin of which it is a part, as it is in an inline element.

@@ -128,7 +128,7 @@ _WHOLE_TAG: Final = (
     r"<(/?+)([a-zA-Z][^\t\n\f\r />]*+)"
     rf"(?>(?:[\t\n\f\r /]++|{NAME}(?:{BLANK}*+={BLANK}*+{VALUE}|(?!{BLANK}*+=))){{0,20000}})>"
 )
-# The repetition costs memory while it goes on. A tag of more than 10,000 attributes is cut off.
+# The repetition costs memory while it continues. A tag of more than 10,000 attributes is cut off.
 _CUT_TAG: Final = 30_000
 """Characters behind the start of a tag that has no end: with as many, that limit was reached."""
 _TAG: Final = re.compile(_WHOLE_TAG)

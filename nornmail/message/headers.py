@@ -212,7 +212,7 @@ _LOST_FOLDS: Final = {
     **dict.fromkeys(("references", "in-reply-to", "message-id"), _ID),
     **dict.fromkeys(("from", "to", "cc", "bcc", "reply-to"), _MAILBOX),
 }
-"""The end of a field that goes on below, and the beginning of a line that lost its blank there."""
+"""The end of a field that continues below, and the start of a line that lost its blank there."""
 _KNOWN = re.compile(
     r"^(?:X-[!-9;-~]+|Received|Return-Path|Delivered-To|Date|From|Sender|Reply-To|To|Cc|Subject"
     r"|Message-ID|In-Reply-To|References|MIME-Version|Content-[A-Za-z-]+|DKIM-Signature"
@@ -477,7 +477,7 @@ def _split(
 
 
 def _refolded(field: tuple[str, str], line: str) -> tuple[str, str] | None:
-    """The field with the ``line`` below it, where that goes on with it; else ``None``."""
+    """The field with the ``line`` below it, where that continues with it; else ``None``."""
     name, value = field
     end, begin = _LOST_FOLDS.get(name.lower(), ("", None))
     if begin is None or len(value) > _BAD_LINES_CHARS or not begin.match(line):

@@ -11,6 +11,8 @@ from nornmail.clock import Deadline, SystemClock
 from nornmail.errors import ConnectionLost, ProtocolError
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from http.client import HTTPConnection
 
 
@@ -70,7 +72,6 @@ def exchange(
         OSError: there is none within the deadline.
     """
     import http.client
-    import ssl
 
     from nornmail.net.tls import Abort, dial
 
@@ -87,10 +88,7 @@ def exchange(
         abort.attach(sock)
         sock.settimeout(seconds)
         if request.scheme == "https":
-            context = ssl.create_default_context()
-            connection.sock = tls = context.wrap_socket(
-                sock, server_hostname=request.host, do_handshake_on_connect=False
-            )
+            connection.sock = tls = _inside_tls(sock, request.host)
             abort.attach(tls)
             tls.do_handshake()
         answer = _ask(connection, request, most)
@@ -108,6 +106,14 @@ def exchange(
         alarm.cancel()
         abort.detach()
         connection.close()
+
+
+def _inside_tls(sock: socket.socket, host: str) -> ssl.SSLSocket:
+    """The connection inside TLS, whose handshake has yet to be made."""
+    import ssl
+
+    context = ssl.create_default_context()
+    return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 
 def _ask(connection: HTTPConnection, request: HttpRequest, most: int) -> HttpResponse:

@@ -117,7 +117,7 @@ class Worker:
         """End the thread after its current message, unless another user needs it.
 
         Returns:
-            Whether it has ended, or goes on for another user.
+            Whether it has ended, or continues for another user.
         """
         with self._lock:
             self._users.discard(user)
@@ -178,7 +178,7 @@ class Worker:
     def _exclusively(self, work: Callable[[], None], timeout: float | None = None) -> None:
         """Use the queue runner in this thread, and in no other one meanwhile.
 
-        The lease is given back afterwards unless a thread of ours goes on with it.
+        The lease is given back afterwards unless a thread of ours continues with it.
         """
         if self.inside:
             raise HandlerError("before_send and on_event must not wait for the mailer")

@@ -211,7 +211,7 @@ class PollCycle:
                 log.warning("%s: kept for the next connection: %s", self.ledger.mailbox, error)
 
     def release(self) -> None:
-        """Give back the connection and the lease, once no call goes on. Harmless twice."""
+        """Give back the connection and the lease, once no call is running. Harmless twice."""
         try:
             self.finish(PollStats())
         finally:

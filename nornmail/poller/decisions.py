@@ -17,7 +17,7 @@ SEARCH_INTERVAL = 300.0
 """Seconds after which a poll searches although NOOP told of nothing new: for servers that do not
 announce new mail."""
 DISAGREEMENT_INTERVAL = 60.0
-"""Seconds between two whole listings while EXISTS goes on disagreeing with what is listed."""
+"""Seconds between two whole listings while EXISTS keeps disagreeing with what is listed."""
 
 
 def batches(

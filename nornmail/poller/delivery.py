@@ -224,7 +224,7 @@ class Delivery:
         self.work(stats)
 
     def work(self, stats: PollStats) -> None:
-        """Settle what the workers have done and give them what waits, as long as that goes on."""
+        """Settle what the workers have done and give them what waits, as long as that continues."""
         while self._turn(stats) and (self.schedule.waiting or self.due):
             if self.pool is None or not self.pool.wait(LINGER):
                 return
@@ -271,7 +271,7 @@ class Delivery:
                 except NornmailError as error:
                     log.warning("%s: kept for the next commit: %s", self.ledger.mailbox, error)
             pool.close()
-        except BaseException:  # a second Ctrl-C: what goes on is a claim for the next poll to find
+        except BaseException:  # a second Ctrl-C: calls that run are claims for the next poll
             pool.close()
             pool.jobs.clear()
             raise

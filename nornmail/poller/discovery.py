@@ -165,7 +165,7 @@ class Discovery:
             self._list(now)
 
     def _patience(self) -> float:
-        """Seconds between two whole listings while EXISTS goes on disagreeing; it doubles."""
+        """Seconds between two whole listings while EXISTS keeps disagreeing; it doubles."""
         if not self._disagreements:
             return 0.0
         doubled = DISAGREEMENT_INTERVAL * 2.0 ** min(self._disagreements - 1, 20)

@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
         delay: seconds until the next attempt; ``None`` leaves it to the retry policy.
         counts: whether it was an attempt that failed.
         works: whether the handler itself is shown to work; ``None`` says nothing of it.
-        stop: what goes on up to the poller's caller once the outcome is durable.
+        stop: what is raised to the poller's caller once the outcome is durable.
     """
 
     state: State

@@ -132,7 +132,7 @@ class OpenEntries:
         return self._alone.get(key)
 
     def move(self, before: EntryKey, after: EntryKey) -> None:
-        """Learn of an entry that goes on under another key."""
+        """Learn of an entry that continues under another key."""
         self._alone.pop(before, None)
         for keys in self._due.values():
             if (due := keys.pop(before, None)) is not None:
@@ -379,7 +379,7 @@ class Ledger:
             self.commit(*changes)
 
     def current(self, key: EntryKey) -> EntryKey:
-        """The key under which a claimed entry goes on: a new UIDVALIDITY may have given another."""
+        """The key of a claimed entry now: a new UIDVALIDITY may have given it another one."""
         while key in self._moved:
             key = self._moved[key][0]
         return key

@@ -143,12 +143,12 @@ class Poller:
         max_message_bytes: a larger message is delivered with its headers only,
             ``truncated=True``.
         handler_timeout: seconds after which a call of ``on_message`` counts as failed. Calls are
-            made in threads of their own then. A call that goes on keeps its message to itself, and
+            made in threads of their own then. A call that runs on keeps its message to itself, and
             counts if it succeeds after all. ``None`` sets no limit.
         workers: how many calls of ``on_message`` may run side by side; ``None`` takes it from
             ``imap``, which has 1 unless it is set otherwise. With more than one they are made in
             threads of the poller's own, and coroutine functions run on the event loop of
-            :meth:`run`, as many at a time. The poller goes on fetching and setting flags meanwhile.
+            :meth:`run`, as many at a time. The poller keeps fetching and setting flags meanwhile.
         order_by: what keeps its order with several workers: of the messages with one key the next
             is delivered when the one before has been. ``"conversation"`` is the thread, or the
             sender to one inbox where a message names none; ``"sender"`` the address in From;
@@ -457,7 +457,7 @@ class Poller:
         The loop has a thread of its own, in which plain handlers are called as well; what a handler
         returns that can be awaited is awaited on this event loop. When this is cancelled, the
         handler that is being awaited is cancelled (its message waits, is due at once, and the
-        attempt does not count), connection and lease are given back, and the cancellation goes on.
+        attempt does not count), connection and lease are given back, and CancelledError is raised.
         A plain handler cannot be cancelled: it is waited for.
 
         Raises:

@@ -206,8 +206,8 @@ def _described(entry: Entry, like: Entry) -> Entry:
 def _came_back(entry: Entry, epoch: Epoch) -> bool:
     """Whether a message that came after the epoch began may be one of an earlier epoch.
 
-    A restore goes on after the new UIDVALIDITY was seen. Its mail was compared by its headers, but
-    for what had none to give at that moment.
+    A restore may continue after the new UIDVALIDITY was seen. Its mail was compared by its headers,
+    except where the server gave none at that moment.
     """
     received_at = entry.received_at
     return epoch.number > 1 and received_at is not None and received_at < epoch.begun_at

@@ -350,7 +350,7 @@ class Lifecycle:
         """Run the body in a thread of its own, awaiting on this event loop what handlers return.
 
         When this is cancelled, the body is stopped and the handler that is awaited is cancelled;
-        the cancellation goes on when all is given back.
+        the cancellation continues when all is given back.
         """
         import asyncio
 

@@ -1,7 +1,7 @@
 """The first run and every new UIDVALIDITY: what becomes of mail that stands there already.
 
 An epoch is the time under one UIDVALIDITY. When a new one begins no UID of the old one means
-anything, so everything is looked at again, headers first, and what was known goes on under its new
+anything: everything is looked at again, headers first, and what was known continues under its new
 UID with its state, its attempts and its delivery id.
 """
 

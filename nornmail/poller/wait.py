@@ -30,7 +30,7 @@ HASTY_PAUSE = 5.0
 LOST_IDLES = 3
 """Connections lost in IDLE, in a row, until the server is polled instead for some time."""
 MISTRUST = 600.0
-"""Seconds of that time. Then IDLE is tried again: a restart may have mended it."""
+"""Seconds of that time. Then IDLE is tried again: a restart may have repaired it."""
 
 
 class Wait:
@@ -103,7 +103,7 @@ class Wait:
         return True
 
     def _note_lost(self, lost: ConnectionLost, seconds: float) -> None:
-        """The first loss is mended at once, as when a server restarts; more of them are not."""
+        """Reconnect at once after the first loss, as when a server restarts; wait after more."""
         self._lost += 1
         log.info("lost while idle: %s", lost)
         if self._lost >= LOST_IDLES:

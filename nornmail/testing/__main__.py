@@ -28,13 +28,8 @@ def parser() -> argparse.ArgumentParser:
         "stopped by a signal, 1 a port cannot be used, 2 a mistake in the arguments.",
     )
     for name, port in (("imap", IMAP_PORT), ("smtp", SMTP_PORT), ("http", HTTP_PORT)):
-        parser.add_argument(
-            f"--{name}",
-            metavar="PORT",
-            type=_port,
-            default=port,
-            help=f"the port of {name.upper()}; 0 is a free one (default: {port})",
-        )
+        words = f"the port of {name.upper()}; 0 is a free one (default: {port})"
+        parser.add_argument(f"--{name}", metavar="PORT", type=_port, default=port, help=words)
     host = "the address to listen on (default: 127.0.0.1)"
     parser.add_argument("--host", default="127.0.0.1", help=host)
     parser.add_argument(
@@ -42,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         action="append",
         default=[],
-        help="a name under which browsers and programs may use the HTTP interface, besides "
-        "localhost and --host",
+        help="a name under which browsers and programs may use the HTTP interface, in addition "
+        "to localhost and --host",
     )
     parser.add_argument(
         "--user",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from nornmail import ConfigurationError, Mailer, Poller, PollerGroup, Status
+from nornmail import ConfigurationError, Mailer, Poller, PollerGroup, StateStore, Status
 from nornmail.web.accounts import AccountResources
 from nornmail.web.http import (
     BodyBudget,
@@ -155,7 +155,7 @@ def application(
         inboxes,
         MessageResources(accounts.store, inboxes, mailer_of),
         metrics or Metrics(),
-        has_outbox=mailer is not None,
+        sent_from=None if mailer is None else accounts.store,
     )
     return application
 
@@ -206,10 +206,9 @@ class _Application:
         inboxes: InboxResources,
         messages: MessageResources,
         metrics: Metrics,
-        *,
-        has_outbox: bool,
+        sent_from: StateStore | None,
     ) -> None:
-        """Connect methods and paths with the resources."""
+        """Connect methods and paths with the resources; ``sent_from`` is the store of an outbox."""
         accounts = self._accounts
         dead = DeadLetterResources(accounts.store)
         description = document()
@@ -217,11 +216,7 @@ class _Application:
             ("GET", "/healthz"): self._health,
             ("GET", "/metrics"): lambda request: Response(
                 HTTPStatus.OK,
-                metrics.text(
-                    accounts.pollers(),
-                    accounts.store if has_outbox else None,
-                    by_account=accounts.several,
-                ),
+                metrics.text(accounts.pollers(), sent_from, by_account=accounts.several),
                 content_type=CONTENT_TYPE,
             ),
             ("GET", "/v1/openapi.json"): lambda request: Response(HTTPStatus.OK, description),

@@ -203,7 +203,7 @@ LEAD_IN_ENDS: Final = (
     "на", "для", "по", "до", "this", "these", "these people", "here", "diese", "dieser", "hier",
     "ceci", "ici", "esto", "estos", "estes", "questo", "questi", "deze",
 )  # fmt: skip
-"""Last words of a sentence that goes on below it."""
+"""Last words of a sentence that continues below it."""
 
 LEAD_INS: Final = (
     "address", "account", "iban", "invoice", "passenger", "traveller", "traveler", "guest",

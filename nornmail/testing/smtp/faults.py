@@ -26,7 +26,6 @@ stops is an error, unless it is ``optional=True``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from nornmail.testing import fault_plan
 from nornmail.testing.fault_plan import Fault, suggestion
@@ -253,12 +252,3 @@ def _folded(address: str) -> str:
     """An address with its domain in lower case."""
     local, at, domain = address.rpartition("@")
     return local + at + domain.lower()
-
-
-Reply, DropTotal, DropInMessage = Answer, CutTotal, CutInMessage
-"""Their names before the faults of both protocols had one vocabulary."""
-
-
-def Drop(stage: str | None = None, *, act: bool = False, **arguments: Any) -> Cut:
-    """`Cut` with ``before`` turned round: its name before both protocols had one vocabulary."""
-    return Cut(stage, before=not act, **arguments)
