@@ -18,7 +18,7 @@ import re
 import sys
 import weakref
 from binascii import crc32
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -98,17 +98,11 @@ _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
 """The names that are given here. A file with another name belongs to others and stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawFile:
-    """A file of the directory, and how to tell that it is whole."""
-
-    name: str
-    size: int
-    crc: int
-
-
 class RawFiles:
-    """The directory. It is made with the first file.
+    """The directory with the bytes of messages, which is made with the first file.
+
+    A file is named by the value of a column: an array in JSON of its name, its size and its CRC-32,
+    which tell that it is whole.
 
     Args:
         path: where.
@@ -116,36 +110,45 @@ class RawFiles:
     """
 
     def __init__(self, path: str, files: Files) -> None:
-        self.path = path
+        self._directory = path
         self._files = files
 
-    def name(self, sequence: int, index: int, raw: bytes) -> RawFile:
-        """The name of the file for these bytes: the commit's number, and a count within it.
+    def column(self, sequence: int, index: int, raw: bytes) -> str:
+        """The column for a new file with these bytes: its name is the commit's, and a count.
 
         A commit that failed and is tried again uses the same names again.
         """
-        return RawFile(f"{sequence:012x}-{index}.eml", len(raw), crc32(raw))
+        file = [f"{sequence:012x}-{index}.eml", len(raw), crc32(raw)]
+        return json.dumps(file, separators=(",", ":"))
 
-    def write(self, raws: Iterable[tuple[RawFile, bytes]]) -> None:
+    def path(self, column: str) -> str:
+        """Where the file is."""
+        return os.path.join(self._directory, json.loads(column)[0])
+
+    def write(self, raws: Mapping[str, bytes]) -> None:
         """Write files, and return when they and their names are on the disk.
 
         Raises:
-            OSError: one could not be written.
+            StoreError: one could not be written; none is there.
         """
-        if not os.path.isdir(self.path):
-            self._files.make_directory(self.path)
-            self._files.fsync_directory(os.path.dirname(self.path))
-        for file, raw in raws:
-            self._files.write_whole(self._path(file), [raw])
-        self._files.fsync_directory(self.path)
+        try:
+            if not os.path.isdir(self._directory):
+                self._files.make_directory(self._directory)
+                self._files.fsync_directory(os.path.dirname(self._directory))
+            for column, raw in raws.items():
+                self._files.write_whole(self.path(column), [raw])
+            self._files.fsync_directory(self._directory)
+        except OSError as error:
+            self.remove(raws)
+            raise store_error(self._directory, error) from error
 
-    def read(self, file: RawFile) -> bytes | None:
+    def read(self, column: str) -> bytes | None:
         """The bytes; ``None`` where another program removed or changed the file.
 
         Raises:
             StoreError: the file cannot be read.
         """
-        path = self._path(file)
+        path = self.path(column)
         try:
             with open(path, "rb") as stream:
                 raw = stream.read()
@@ -153,35 +156,33 @@ class RawFiles:
             return None
         except OSError as error:
             raise store_error(path, error) from error
-        return raw if (len(raw), crc32(raw)) == (file.size, file.crc) else None
+        return raw if [len(raw), crc32(raw)] == json.loads(column)[1:] else None
 
-    def remove(self, files: Iterable[RawFile]) -> None:
+    def remove(self, columns: Iterable[str]) -> None:
         """Remove files that nothing names any more.
 
         One that cannot be removed is an orphan, which the next start removes: the commit that it
         belonged to is through, or has failed for a reason of its own, and its outcome is not this.
         """
-        for file in files:
+        for column in columns:
             with suppress(OSError):
-                self._files.unlink(self._path(file))
+                self._files.unlink(self.path(column))
 
-    def find_lost(self, files: Collection[RawFile]) -> set[RawFile]:
-        """Those of ``files`` that are missing or of another size; unknown files are removed.
+    def find_lost(self, columns: Iterable[str]) -> list[str]:
+        """Those of ``columns`` whose files are missing or of another size; orphans are removed.
 
         Raises:
             OSError: the directory cannot be read, or an orphan cannot be removed.
         """
         sizes: dict[str, int] = {}
-        if os.path.isdir(self.path):
-            with os.scandir(self.path) as entries:
+        if os.path.isdir(self._directory):
+            with os.scandir(self._directory) as entries:
                 sizes = {entry.name: entry.stat().st_size for entry in entries}
-        for name in sorted(sizes.keys() - {file.name for file in files}):
+        named = {column: json.loads(column) for column in columns}
+        for name in sorted(sizes.keys() - {name for name, *_ in named.values()}):
             if _NAME.fullmatch(name):
-                self._files.unlink(os.path.join(self.path, name))
-        return {file for file in files if sizes.get(file.name) != file.size}
-
-    def _path(self, file: RawFile) -> str:
-        return os.path.join(self.path, file.name)
+                self._files.unlink(os.path.join(self._directory, name))
+        return [column for column, (name, size, _) in named.items() if sizes.get(name) != size]
 
 
 _CRC = 8
@@ -383,12 +384,11 @@ class Journal:
 
 # The snapshot: the whole state as one JSON document with a checksum.
 
-VERSION = 4
+VERSION = 5
 """The format's version: a program refuses a higher one than it knows, since it does not know every
-field of it. 2 added the letters and the inboxes, 3 the letters that a person decides about, 4 who
-wrote a message."""
-LINED = ("entries", "letters")
-"""Parts that are written with a line for each item, for people and their tools."""
+field of it. It rises with a column that is added to a table."""
+FIRST_OF_TABLES = 5
+"""The first version that has the rows of the tables; those before had mailboxes."""
 CHUNK_BYTES = 1 << 20
 """Octets that are written at a time: a big state is never in memory twice."""
 _OPENING = b'{"format": "nornmail state", "version": '
@@ -397,13 +397,19 @@ _TAIL_BYTES = 64
 """More octets than the last line can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A state as it was after the commit with the number ``sequence``."""
+class Snapshot(NamedTuple):
+    """A state as it was after the commit with the number ``sequence``.
+
+    Attributes:
+        version: of its format.
+        sequence: that number.
+        commits: what it holds: one commit of all rows, or one for each mailbox in old versions.
+        size: its octets.
+    """
 
     version: int
     sequence: int
-    mailboxes: list[dict[str, Any]]
+    commits: list[dict[str, Any]]
     size: int
 
 
@@ -443,13 +449,20 @@ def read_snapshot(path: str) -> Snapshot:
     if tail is None or int(tail[1], 16) != crc32(memoryview(data)[: tail.start()]):
         raise damaged(path, "its checksum does not fit")
     value = json.loads(data)
-    return Snapshot(value["version"], value["sequence"], value["mailboxes"], len(data))
+    commits = [value["tables"]] if "tables" in value else value["mailboxes"]
+    return Snapshot(value["version"], value["sequence"], commits, len(data))
 
 
 def write_snapshot(
-    path: str, sequence: int, mailboxes: Iterable[dict[str, Any]], files: Files
+    path: str, sequence: int, tables: Iterable[tuple[str, Iterable[Any]]], files: Files
 ) -> int:
     """Replace the snapshot at ``path``: a reader finds the old one or the new one, whole.
+
+    Args:
+        path: where.
+        sequence: the number of the last commit.
+        tables: the names of the tables, and their rows, which are made as they are written.
+        files: the effects.
 
     Returns:
         Its size in octets.
@@ -459,7 +472,7 @@ def write_snapshot(
     """
     temporary = temporary_path(path)
     try:
-        size = files.write_whole(temporary, _chunks(_pieces(sequence, mailboxes)))
+        size = files.write_whole(temporary, _chunks(_pieces(sequence, tables)))
         files.replace(temporary, path)
         files.fsync_directory(os.path.dirname(path))
     except OSError:
@@ -475,19 +488,16 @@ def temporary_path(path: str) -> str:
     return path + ".tmp"
 
 
-def _pieces(sequence: int, mailboxes: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    yield b'%s%d, "sequence": %d, "mailboxes": [' % (_OPENING, VERSION, sequence)
-    for number, mailbox in enumerate(mailboxes):
-        head = json.dumps({key: value for key, value in mailbox.items() if key not in LINED})
-        yield b"%s\n%s" % (b"," if number else b"", head[:-1].encode("ascii"))
-        for name in LINED:
-            yield b', "%s": [' % name.encode("ascii")
-            for index, value in enumerate(mailbox.get(name, ())):
-                yield b",\n" if index else b"\n"
-                yield json.dumps(value, separators=(",", ":")).encode("ascii")
-            yield b"]"
-        yield b"}"
-    yield b"],\n"
+def _pieces(sequence: int, tables: Iterable[tuple[str, Iterable[Any]]]) -> Iterator[bytes]:
+    """A line for each row, for people and their tools."""
+    yield b'%s%d, "sequence": %d, "tables": {' % (_OPENING, VERSION, sequence)
+    for number, (name, rows) in enumerate(tables):
+        yield b'%s\n"%s": [' % (b"," if number else b"", name.encode("ascii"))
+        for index, row in enumerate(rows):
+            yield b",\n" if index else b"\n"
+            yield json.dumps(row, separators=(",", ":")).encode("ascii")
+        yield b"]"
+    yield b"},\n"
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,18 +1,18 @@
 """The rows of the SQL tables as JSON: what a commit of the JSON store says, and how it is read.
 
-A field that has its default is left out, so that a line of the journal stays short.
+A commit has a member for each table that it touched, with the rows as they are at its end, and
+``gone``, with the keys of the rows that it removed. A row is an object, in which a column of
+nothing is left out: 0, ``""`` or null. One of few columns is an array.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from nornmail.model import Entry, EntryKey, MailboxKey, State
-from nornmail.outgoing import QueuedMessage, QueueState
+from nornmail.model import State
+from nornmail.outgoing import QueueState
 from nornmail.stores import rows
 from nornmail.stores.rows import Row, read_json, write_json
 from nornmail.uidset import UidSet
@@ -22,343 +22,211 @@ if TYPE_CHECKING:
 
 # ruff: noqa: S608 - the statements are put together from constants; every value is bound
 
-_BOOLS = frozenset({"matched", "truncated", "backfill", "asked", *rows.BOOLS})
+FEW = 4
+"""The most columns of a row that is an array: a mailbox may have a million ranges of UIDs."""
+_NOTHING = {"INTEGER": 0, "REAL": 0.0, "TEXT": "", "BLOB": ""}
+"""By the type of a column that must have a value."""
 _WRITTEN = frozenset({"recipients", "bytes"})
 """Columns that are JSON already. ``bytes`` names a file."""
-_STATES = frozenset({*State, *QueueState})
+_STATES = {"entry": frozenset(State), "letter": frozenset(QueueState)}
+_COMPOSED = frozenset({dict, list})
+TOUCHED = "CREATE TABLE touched (name TEXT, a, b, c, d, held)"
+"""The rows that a transaction touched, by their tables and keys, with what named their bytes.
+Triggers note them, so that no statement can be forgotten."""
 
 
 def _write(name: str, value: Any) -> Any:
     """The value of a column as JSON."""
-    if name in _BOOLS:
-        return bool(value)
     return json.loads(value) if name in _WRITTEN and value is not None else write_json(value)
 
 
-def _read(values: Sequence[Any]) -> Row:
-    """The columns that :func:`_write` wrote. Nearly always they are as they were written."""
-    if _COMPOSED.isdisjoint(map(type, values)):
-        return tuple(values)
+def _read(values: Iterable[Any]) -> Row:
+    """The values that :func:`_write` wrote. Nearly always they are as they were written."""
+    row = tuple(values)
+    if _COMPOSED.isdisjoint(map(type, row)):
+        return row
     return tuple(
-        json.dumps(one, separators=(",", ":")) if isinstance(one, list) else read_json(one)
-        for one in values
+        json.dumps(value, separators=(",", ":")) if isinstance(value, list) else read_json(value)
+        for value in row
     )
 
 
-_COMPOSED = frozenset({dict, list})
+class Table:
+    """A table, and how its rows stand in JSON.
 
+    Args:
+        name: its name.
+        columns: as ``PRAGMA table_info`` describes them. The key comes first.
+    """
 
-def _write_key(key: Row) -> Any:
-    """The key of a row: an array, where it has several columns."""
-    return write_json(key[0]) if len(key) == 1 else list(map(write_json, key))
+    def __init__(self, name: str, columns: list[Row]) -> None:
+        self.name = name
+        self.columns = [column for _, column, *_ in columns]
+        # The one that names no key has it in all columns but its last.
+        width = sum(place > 0 for *_, place in columns) or len(columns) - 1
+        self.key = self.columns[:width]
+        self._blank = [_NOTHING[kind] if needed else None for _, _, kind, needed, *_ in columns]
+        self._known = frozenset(self.columns)
+        self._states = _STATES.get(name)
+        listed = ", ".join(self.columns)
+        self.insert = f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})"
+        self.select_all = f"SELECT {listed} FROM {name}"
+        conditions = " AND ".join(f"{column} = ?" for column in self.key)
+        self.select = f"{self.select_all} WHERE {conditions}"
 
-
-def _read_key(value: Any) -> Row:
-    return _read(value if isinstance(value, list) else [value])
-
-
-class Columns:
-    """How the columns of a row stand in JSON: one as it is, and several in an array."""
-
-    def __init__(self, columns: str) -> None:
-        self._names = columns.split(", ")
+    def triggers(self) -> Iterator[str]:
+        """The statements that make what notes in :data:`TOUCHED` which rows are touched."""
+        rekeyed = f"UPDATE OF {', '.join(self.key)}"
+        events = (("INSERT", "new"), ("UPDATE", "new"), (rekeyed, "old"), ("DELETE", "old"))
+        for number, (event, row) in enumerate(events):
+            key = [f"{row}.{column}" for column in self.key] + ["NULL"] * (FEW - len(self.key))
+            has_bytes = "bytes" in self._known and event != "INSERT"
+            values = ", ".join([f"'{self.name}'", *key, "old.bytes" if has_bytes else "NULL"])
+            yield (
+                f"CREATE TRIGGER {self.name}_{number} AFTER {event} ON {self.name} "
+                f"BEGIN INSERT INTO touched VALUES ({values}); END"
+            )
 
     def write(self, row: Row) -> Any:
         """A row as JSON."""
-        values = list(map(_write, self._names, row))
-        return values if len(values) > 1 else values[0]
+        if len(row) <= FEW:
+            return list(map(_write, self.columns, row))
+        values = zip(self.columns, row, self._blank, strict=True)
+        return {name: _write(name, value) for name, value, blank in values if value != blank}
 
     def read(self, value: Any) -> Row:
-        """The row that :meth:`write` wrote."""
-        return _read(value if len(self._names) > 1 else [value])
-
-
-class Members:
-    """How the columns of a row stand in an object.
-
-    Args:
-        columns: their names.
-        arrays: the names of members that have several columns, and these.
-        blank: a row of nothing but defaults, which are left out.
-        needed: members that have no default.
-    """
-
-    def __init__(
-        self, columns: str, arrays: dict[str, str], blank: Row, needed: Collection[str]
-    ) -> None:
-        for name, part in arrays.items():
-            columns = columns.replace(part, name, 1)
-        self._members: dict[str, tuple[int, Columns]] = {}
-        self._defaults: dict[str, Row] = {}
-        self._width = len(blank)
-        values = iter(blank)
-        for name in columns.split(", "):
-            part = arrays.get(name, name)
-            width = part.count(",") + 1
-            self._members[name] = width, Columns(part)
-            default = tuple(islice(values, width))
-            if name not in needed:
-                self._defaults[name] = default
-
-    def write(self, row: Row) -> dict[str, Any]:
-        """A row as an object."""
-        written: dict[str, Any] = {}
-        at = 0
-        for name, (width, columns) in self._members.items():
-            values, at = row[at : at + width], at + width
-            if values != self._defaults.get(name):
-                written[name] = columns.write(values)
-        return written
-
-    def read(self, value: Mapping[str, Any]) -> Row:
         """The row that :meth:`write` wrote.
 
         Raises:
-            KeyError: a member is missing that has no default.
             ValueError: it has another member, or a state that there is not.
         """
-        row: list[Any] = []
-        for name, (width, _) in self._members.items():
-            if name not in value:
-                row += self._defaults[name]
-            elif width > 1:
-                row += value[name]
-            else:
-                row.append(value[name])
-        known = value.keys() <= self._members.keys() and len(row) == self._width
-        if not known or value.get("state", State.NEW) not in _STATES:
+        if isinstance(value, list):
+            return _read(value)
+        is_state = self._states is None or value.get("state") in self._states
+        if not is_state or value.keys() - self._known:
             raise ValueError(f"it has other members, or a state that there is not: {value!r}")
-        return _read(row)
+        return _read(map(value.get, self.columns, self._blank))
 
 
-class Kind(NamedTuple):
-    """The rows of a mailbox of one kind, and how a commit says which of them it made or removed.
+def tables(connection: sqlite3.Connection) -> dict[str, Table]:
+    """The tables of a database, by their names."""
+    execute = connection.execute
+    names = execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchall()
+    return {
+        name: Table(name, execute(f"PRAGMA table_info({name})").fetchall()) for (name,) in names
+    }
 
-    Attributes:
-        source: their table.
-        mailbox: its column that says whose they are.
-        key: the columns that tell them apart; ``""`` where there is one row.
-        columns: what is kept of each.
-        form: how that stands in JSON.
-        fill: the statement that makes a row, from the mailbox, the key where ``form`` does not have
-            it, and what ``form`` read.
-        events: after which a row was touched.
-        gone: the member of a commit that has the keys of removed rows; where there is none, a
-            commit has ``[key, value]`` of each row, with ``null`` for a removed one.
+
+def fill(connection: sqlite3.Connection, commits: Iterable[Mapping[str, Any]]) -> None:
+    """Fill the empty tables of a database with what commits say.
+
+    A row that was written a hundred times is made once that way.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they make no sense.
     """
-
-    source: str
-    mailbox: str
-    key: str
-    columns: str
-    form: Columns | Members
-    fill: str
-    events: tuple[str, ...]
-    gone: str = ""
-
-    def pairs(self, member: Any) -> Iterable[tuple[Row, Any]]:
-        """The keys and values in a member of a commit."""
-        if not self.key:
-            return [((), member)]
-        if self.gone:
-            return ((_read_key(value["key"]), value) for value in member)
-        return ((_read_key(key), value) for key, value in member)
-
-    def row(self, key: Row, value: Any) -> Row:
-        """The arguments of ``fill`` behind the mailbox."""
-        row = self.form.read(value)
-        return row if len(row) > 1 else (*key, *row)
+    there = tables(connection)
+    made: dict[str, dict[Row, Row]] = {name: {} for name in there}
+    for commit in commits:
+        for name, keys in commit.get("gone", {}).items():
+            for key in keys:
+                made[name].pop(_read(key), None)
+        for name in commit.keys() & there.keys():
+            table = there[name]
+            width = len(table.key)
+            for value in commit[name]:
+                row = table.read(value)
+                made[name][row[:width]] = row
+    for name, table in there.items():
+        connection.executemany(table.insert, made[name].values())
 
 
-def _marks(columns: str, first: int = 2) -> str:
-    return ", ".join(f"?{at}" for at in range(first, first + columns.count(",") + 1))
+# The versions up to 4 named a row by its mailbox, or its outbox, and by the key within that.
 
-
-_ENTRY = Members(
-    rows.COLUMNS,
-    {"key": "epoch, uid, inbox", "digest": "header_digest, body_digest"},
-    rows.write_entry(0, Entry(key=EntryKey(0, 0), state=State.NEW, delivery_id=""))[1:],
-    needed=("key", "state", "delivery_id"),
-)
-_MESSAGE = Members(
-    f"outbox, {rows.MESSAGE}",
-    {},
-    (
-        None,
-        *rows.write_message(
-            QueuedMessage(outbox="", key="", message_id="", sender="", recipients=())
-        ),
-    ),
-    needed=("outbox", "key", "message_id", "sender", "recipients"),
-)
-_RECORD = Members(
-    rows.RECORD,
-    {
-        "epoch": "epoch, uid_validity, boundary, matched, begun_at",
-        "watermark": "watermark_uid_validity, watermark_uid",
-    },
-    (None,) * (rows.RECORD.count(",") + 1),
-    needed=("epoch", "watermark", "cut", "polled_at"),
-)
-_MAILBOX = Columns("account, mailbox")
-_INBOX = "id, name, address, created_at, backfill"
-_OUTBOX = "(SELECT account FROM mailbox AS its WHERE its.id = outbox)"
-_KEY = "epoch, uid, inbox"
-_ANY = ("INSERT", "UPDATE", "DELETE")
-_KEYED = (*_ANY, "UPDATE OF uid")
-_FILL_FENCE = "UPDATE mailbox SET token = ?2 WHERE id = ?1"
-_FILL_RECORD = f"UPDATE mailbox SET ({rows.RECORD}) = ({_marks(rows.RECORD)}) WHERE id = ?1"
-_FILL_ASKED = f"INSERT INTO asked SELECT ?1, {_marks(_KEY)} WHERE ?5"
-_FILL_LETTERS = (
-    f"INSERT INTO letter (outbox, {rows.MESSAGE}) VALUES (?1, {_marks(rows.MESSAGE, first=3)})"
-)
-_FILL_BYTES = "INSERT INTO letter_raw SELECT id, ?3 FROM letter WHERE outbox = ?1 AND key = ?2"
-_FILL_WISH = "UPDATE letter SET wish = ?3 WHERE outbox = ?1 AND key = ?2"
-
-KINDS = {
-    "token": Kind(
-        *("mailbox", "id", "", "token", Columns("token"), _FILL_FENCE),
-        events=("INSERT", "UPDATE OF token"),
-    ),
-    "record": Kind(
-        *("mailbox", "id", "", rows.RECORD, _RECORD, _FILL_RECORD),
-        events=("UPDATE OF epoch",),
-    ),
-    "entries": Kind(
-        *("entry", "mailbox", _KEY, rows.COLUMNS, _ENTRY, rows.REPLACE_ENTRY, _KEYED),
-        gone="removed",
-    ),
-    "raw": Kind("raw", "mailbox", _KEY, "bytes", Columns("bytes"), rows.REPLACE_RAW, _KEYED),
-    "asked": Kind("asked", "mailbox", _KEY, "1", Columns("asked"), _FILL_ASKED, _KEYED),
-    "inboxes": Kind("inbox", "mailbox", "id", _INBOX, Columns(_INBOX), rows.REPLACE_INBOX, _ANY),
-    "letters": Kind(
-        *("letter", "outbox", "key", f"{_OUTBOX}, {rows.MESSAGE}", _MESSAGE, _FILL_LETTERS),
-        events=("INSERT", "UPDATE OF state", "DELETE"),
-        gone="forgotten",
-    ),
-    "letter_raw": Kind(
-        *("letter_raw JOIN letter ON id = letter", "outbox", "key", "bytes", Columns("bytes")),
-        fill=_FILL_BYTES,
-        events=_ANY,
-    ),
-    "wishes": Kind(
-        *("letter", "outbox", "key", "wish", Columns("wish"), _FILL_WISH),
-        events=("UPDATE OF wish",),
-    ),
-    "passed": Kind(
-        *("passed_over", "mailbox", "epoch, low, high", "1", Columns("asked"), rows.INSERT_RANGE),
-        events=("INSERT",),
-    ),
-}
-"""By the name of the member that a commit has for them. ``passed`` is of another form: each of its
-items, ``[epoch, ranges]``, is added to what was passed over before."""
+_EPOCH = ("epoch", "uid_validity", "boundary", "matched", "begun_at")
+_WATERMARK = ("watermark_uid_validity", "watermark_uid")
+_KEY = ("epoch", "uid", "inbox")
+_INBOX = ("id", "name", "address", "created_at", "backfill")
 _GONE = {"removed": ("entries",), "forgotten": ("letters", "letter_raw", "wishes")}
 """By the member with their keys: the kinds of rows that went together."""
+_PAIRED = ("raw", "asked", "inboxes", "letter_raw", "wishes")
+"""Members that had the key and the value of each row, with null for a removed one."""
 
 
-def triggers() -> Iterator[str]:
-    """What notes in the table ``touched`` which rows a statement touches, by their kinds."""
-    number = 0
-    for name, kind in KINDS.items():
-        table = kind.source.split()[0]
-        for event in kind.events:
-            row = "old" if event in ("DELETE", "UPDATE OF uid") else "new"
-            columns = [kind.mailbox, *kind.key.split(", ")] if kind.key else [kind.mailbox]
-            source = f"FROM letter WHERE id = {row}.letter" if name == "letter_raw" else ""
-            place = [column if source else f"{row}.{column}" for column in columns]
-            place += ["NULL"] * (4 - len(columns))
-            held = "old.bytes" if kind.columns == "bytes" and event != "INSERT" else "NULL"
-            number += 1
-            yield (
-                f"CREATE TRIGGER touched_{number} AFTER {event} ON {table} BEGIN INSERT INTO "
-                f"touched SELECT '{name}', {', '.join(place)}, {held} {source}; END"
-            )
+def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The one commit that says what commits of the versions up to 4 say together.
 
-
-@cache
-def select(name: str, *, one: bool = False) -> str:
-    """The query for the rows of a kind that a mailbox has: the key, then the columns.
-
-    Arguments: the mailbox, and the key of the one row that is asked for.
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they make no sense.
     """
-    kind = KINDS[name]
-    what = f"{kind.key}, {kind.columns}" if kind.key else kind.columns
-    names = kind.key.split(", ") if kind.key and one else []
-    conditions = " AND ".join(f"{name} = ?" for name in [kind.mailbox, *names])
-    order = "ORDER BY id" if name == "letters" else ""  # the oldest are forgotten first
-    return f"SELECT {what} FROM {kind.source} WHERE {conditions} {order}"
-
-
-def read_rows(name: str, selected: Iterable[Row]) -> Iterator[tuple[Row, Any]]:
-    """The keys and the values of the rows of :func:`select`; the value may be ``None``."""
-    kind = KINDS[name]
-    width = kind.key.count(",") + 1 if kind.key else 0
-    for row in selected:
-        unset = name == "record" and row[0] is None  # there was a lease only
-        yield row[:width], None if unset else kind.form.write(row[width:])
-
-
-def write_commit(mailbox: Row, changes: Mapping[str, Mapping[Row, Any]]) -> dict[str, Any]:
-    """A commit.
-
-    Args:
-        mailbox: its name, as a row.
-        changes: by kind and key, what there is now; ``None`` for nothing.
-    """
-    commit: dict[str, Any] = {"mailbox": _MAILBOX.write(mailbox)}
-    for name, changed in changes.items():
-        kind = KINDS[name]
-        if not kind.key:
-            commit.update((name, value) for value in changed.values() if value is not None)
-        elif name == "passed":
-            ranges: dict[int, UidSet] = {}
-            for epoch, low, high in changed:
-                ranges.setdefault(epoch, UidSet()).update(UidSet([(low, high)]))
-            commit[name] = [[epoch, str(uids)] for epoch, uids in ranges.items()]
-        elif kind.gone:
-            for key, value in changed.items():
-                of, written = (kind.gone, _write_key(key)) if value is None else (name, value)
-                commit.setdefault(of, []).append(written)
-        else:
-            commit[name] = [[_write_key(key), value] for key, value in changed.items()]
-    return commit
-
-
-def merged(commits: Iterable[dict[str, Any]]) -> dict[MailboxKey, dict[str, dict[Any, Any]]]:
-    """The mailboxes as the last of the commits have them: by kind and key, what was written.
-
-    A row that was written a hundred times is read once that way.
-    """
-    mailboxes: dict[MailboxKey, dict[str, dict[Any, Any]]] = {}
+    mailboxes: dict[str, dict[str, Any]] = {}
+    kinds = ("entries", "letters", *_PAIRED)
+    there: dict[str, dict[tuple[int, str], Any]] = {kind: {} for kind in kinds}
+    passed: dict[tuple[int, int], UidSet] = {}
     for commit in commits:
         if "mailbox" not in commit:
             continue
-        mailbox = rows.read_mailbox(_MAILBOX.read(commit["mailbox"]))
-        whole = mailboxes.setdefault(mailbox, {name: {} for name in KINDS})
-        for member, names in _GONE.items():
-            for gone in commit.get(member, ()):
-                for name in names:
-                    whole[name].pop(_read_key(gone), None)
-        for name in commit.keys() & KINDS.keys() - {"passed"}:
-            whole[name].update(KINDS[name].pairs(commit[name]))
+        account, name = commit["mailbox"]
+        blank = {"id": len(mailboxes) + 1, "account": account, "mailbox": name}
+        mailbox = mailboxes.setdefault(json.dumps(commit["mailbox"]), blank)
+        number = mailbox["id"]
+        mailbox["token"] = commit.get("token", mailbox.get("token", 0))
+        if "record" in commit:
+            record = dict(commit["record"])
+            mailbox.update(zip(_EPOCH, record.pop("epoch"), strict=True))
+            mailbox.update(zip(_WATERMARK, record.pop("watermark"), strict=True), **record)
+        for member, gone_kinds in _GONE.items():
+            for key in commit.get(member, ()):
+                for kind in gone_kinds:
+                    there[kind].pop((number, json.dumps(key)), None)
+        for value in commit.get("entries", ()):
+            there["entries"][number, json.dumps(value["key"])] = value
+        for value in commit.get("letters", ()):
+            there["letters"][number, json.dumps(value["key"])] = value
+        for kind in _PAIRED:
+            for key, value in commit.get(kind, ()):
+                there[kind][number, json.dumps(key)] = value
         for epoch, uids in commit.get("passed", ()):
-            whole["passed"].setdefault(epoch, UidSet()).update(UidSet.parse(uids))
-    return mailboxes
+            passed.setdefault((number, epoch), UidSet()).update(UidSet.parse(uids))
+    return {
+        "mailbox": list(mailboxes.values()),
+        "entry": [_entry(number, value) for (number, _), value in there["entries"].items()],
+        "raw": [
+            {"mailbox": number, **dict(zip(_KEY, json.loads(key), strict=True)), "bytes": file}
+            for (number, key), file in there["raw"].items()
+            if file
+        ],
+        "asked": [[place[0], *json.loads(place[1])] for place, on in there["asked"].items() if on],
+        "inbox": [
+            {"mailbox": number, **dict(zip(_INBOX, values, strict=True))}
+            for (number, _), values in there["inboxes"].items()
+            if values
+        ],
+        "passed_over": [[*place, *pair] for place, uids in passed.items() for pair in uids.pairs()],
+        **_letters(there["letters"], there["letter_raw"], there["wishes"]),
+    }
 
 
-def fill(
-    connection: sqlite3.Connection, mailbox: int, whole: Mapping[str, Mapping[Any, Any]]
-) -> None:
-    """Make the rows of a mailbox, of which there is none yet, from what :func:`merged` returned."""
-    for name, kind in KINDS.items():
-        there = whole[name].items()
-        made = (kind.row(key, one) for key, one in there if one not in (None, False))
-        if name == "passed":
-            made = ((epoch, *pair) for epoch, uids in there for pair in uids.pairs())
-        connection.executemany(kind.fill, ((mailbox, *row) for row in made))
-    letters = connection.execute(
-        "SELECT id, queued_at, recipients FROM letter WHERE outbox = ?", (mailbox,)
-    )
-    for number, queued_at, recipients in letters.fetchall():
-        for address in rows.read_addresses(recipients):
-            connection.execute(rows.INSERT_RECIPIENT, (mailbox, address, queued_at, number))
+def _entry(mailbox: int, value: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {"mailbox": mailbox, **value}
+    entry.update(zip(_KEY, entry.pop("key"), strict=True))
+    entry["header_digest"], entry["body_digest"] = entry.pop("digest", (None, None))
+    return entry
+
+
+def _letters(
+    letters: Mapping[tuple[int, str], Any],
+    raws: Mapping[tuple[int, str], Any],
+    wishes: Mapping[tuple[int, str], Any],
+) -> dict[str, list[Any]]:
+    """The messages by tables. They get their numbers here, the oldest the lowest."""
+    made: dict[str, list[Any]] = {"letter": [], "letter_to": [], "letter_raw": []}
+    for number, (place, value) in enumerate(letters.items(), start=1):
+        letter = {"state": QueueState.QUEUED.value, **value, "id": number, "outbox": place[0]}
+        made["letter"].append({**letter, "wish": wishes.get(place)})
+        for address in rows.read_addresses(json.dumps(value["recipients"])):
+            to = write_json(address)
+            made["letter_to"].append([place[0], to, value.get("queued_at", 0.0), number])
+        if file := raws.get(place):
+            made["letter_raw"].append([number, file])
+    return made

@@ -17,25 +17,23 @@ snapshot holds already is recognised by its number.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import socket
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nornmail.errors import StoreError
 from nornmail.locks import FileLock, LockTaken
 from nornmail.stores import json_rows
 from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import (
-    LINED,
+    FIRST_OF_TABLES,
     VERSION,
     End,
     Files,
     Journal,
     Lines,
-    RawFile,
     RawFiles,
     Snapshot,
     check_opening,
@@ -44,11 +42,8 @@ from nornmail.stores.json_files import (
     temporary_path,
     write_snapshot,
 )
-from nornmail.stores.rows import Row
+from nornmail.stores.rows import Row, write_json
 from nornmail.stores.sqlite import LocalStore, new_database
-
-if TYPE_CHECKING:
-    import sqlite3
 
 JOURNAL_FLOOR_BYTES = 1 << 18
 """A journal below this is never folded into the snapshot: it is read in some 10 ms."""
@@ -59,13 +54,54 @@ written about twice, however long the history is, and a start reads at most twic
 log = logging.getLogger("nornmail.stores")
 
 
-# A commit is written down as the rows that it touched, as they are at its end. Triggers note which
-# those are, so that no statement can be forgotten.
-_NOTE = "CREATE TABLE touched (kind TEXT, mailbox INTEGER, a, b, c, held)"
-_TOUCHED = "SELECT kind, mailbox, a, b, c, held FROM touched ORDER BY rowid"
+class JsonFiles(LocalStore):
+    """What the files of a JSON store hold, in memory: in a sqlite database.
+
+    Args:
+        path: the snapshot, links followed.
+        files: the effects on the disk.
+    """
+
+    def __init__(self, path: str, files: Files) -> None:
+        self._database = new_database()
+        super().__init__(self._database, path)
+        self._files = files
+        self._raws = RawFiles(path + ".raw", files)
+        self._journal_path = path + ".journal"
+
+    def _fill(self, snapshot: Snapshot, lines: Lines) -> int:
+        """Fill the tables with a snapshot and the lines of the journal that follow it.
+
+        Returns:
+            The number of the last commit.
+        """
+        self._database.execute("BEGIN")
+        try:
+            following = list(self._following(snapshot.sequence, lines))
+            commits = [*snapshot.commits, *following]
+            if snapshot.version < FIRST_OF_TABLES:
+                commits = [json_rows.from_before(commits)]
+            json_rows.fill(self._database, commits)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise damaged(self.path, f"it cannot be understood ({error!r})") from error
+        self._database.execute("COMMIT")
+        return snapshot.sequence + len(following)
+
+    def _following(self, sequence: int, lines: Lines) -> Iterator[dict[str, Any]]:
+        """The lines that follow a snapshot."""
+        for number, value in enumerate(lines.values, start=1):
+            if value["n"] <= sequence:
+                continue  # cut off after the snapshot was in place, before this was cleared
+            sequence += 1
+            if value["n"] != sequence:
+                raise damaged(self._journal_path, f"a line is missing before line {number}")
+            yield value
+
+    def _raw(self, row: Row) -> bytes | None:
+        return self._raws.read(row[0])
 
 
-class JsonStateStore(LocalStore):
+class JsonStateStore(JsonFiles):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in files people read.
 
     One process at a time has the store open; for several, there is
@@ -86,8 +122,6 @@ class JsonStateStore(LocalStore):
 
     def __init__(self, path: str | os.PathLike[str], *, files: Files | None = None) -> None:
         self.path = resolve(path)
-        self._files = files or Files()
-        self._raws = RawFiles(self.path + ".raw", self._files)
         self._held: dict[str, bytes] = {}
         """Bytes of this transaction, by the value of the column that names their file."""
         self._lock = FileLock(self.path + ".lock")
@@ -96,11 +130,9 @@ class JsonStateStore(LocalStore):
             self._take_lock()
             try:
                 self._check_rights()
-                refuse_names(self._journal_path)
-                connection = new_database()
-                super().__init__(connection, self.path)
+                super().__init__(self.path, files or Files())
                 try:
-                    self._open(connection)
+                    self._open()
                 except BaseException:
                     self._abandon()
                     raise
@@ -148,16 +180,18 @@ class JsonStateStore(LocalStore):
             if os.path.exists(path) and not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    def _open(self, connection: sqlite3.Connection) -> None:
+    def _open(self) -> None:
+        refuse_names(self._journal_path)
         snapshot, lines = self._read()
-        sequence = self._fill(connection, snapshot, lines)
-        for statement in (_NOTE, *json_rows.triggers()):
-            self._connection.execute(statement)
-        selected = self._connection.execute(
-            "SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw"
-        )
-        lost = self._raws.find_lost({_file(held) for (held,) in selected})
-        end = End(sequence, lines.length, b"" if lines.ended else b"\n")
+        end = End(self._fill(snapshot, lines), lines.length, b"" if lines.ended else b"\n")
+        execute = self._connection.execute
+        self._tables = json_rows.tables(self._database)
+        execute(json_rows.TOUCHED)
+        for table in self._tables.values():
+            for trigger in table.triggers():
+                execute(trigger)
+        named = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw").fetchall()
+        lost = self._raws.find_lost(column for (column,) in named)
         self._journal = Journal(self._journal_path, end, self._files)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
@@ -167,38 +201,12 @@ class JsonStateStore(LocalStore):
             # what is written to it before any mail is delivered.
             self._append({})
             self._journal.keep()
-            self._forget_lost(lost)
             if snapshot.version < VERSION:
-                self._fold()  # an older program would drop what it does not know
+                self._fold()  # an older program would not understand what comes
+            self._forget_lost(lost)
         except BaseException:
             self._journal.close()
             raise
-
-    def _fill(self, connection: sqlite3.Connection, snapshot: Snapshot, lines: Lines) -> int:
-        """Fill the tables with a snapshot and the lines of the journal that follow it.
-
-        Returns:
-            The number of the last commit.
-        """
-        connection.execute("BEGIN")
-        try:
-            following = list(self._following(snapshot.sequence, lines))
-            for mailbox, whole in json_rows.merged([*snapshot.mailboxes, *following]).items():
-                json_rows.fill(connection, self._known_id(mailbox), whole)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        connection.execute("COMMIT")
-        return snapshot.sequence + len(following)
-
-    def _following(self, sequence: int, lines: Lines) -> Iterator[dict[str, Any]]:
-        """The lines that follow a snapshot."""
-        for number, value in enumerate(lines.values, start=1):
-            if value["n"] <= sequence:
-                continue  # cut off after the snapshot was in place, before this was cleared
-            sequence += 1
-            if value["n"] != sequence:
-                raise damaged(self._journal_path, f"a line is missing before line {number}")
-            yield value
 
     def _read(self) -> tuple[Snapshot, Lines]:
         """The snapshot, and the journal's lines."""
@@ -219,101 +227,76 @@ class JsonStateStore(LocalStore):
         self._files.fsync_directory(os.path.dirname(self.path))
         return Snapshot(VERSION, 0, [], write_snapshot(self.path, 0, [], self._files))
 
-    def _forget_lost(self, files: Collection[RawFile]) -> None:
+    def _forget_lost(self, columns: Iterable[str]) -> None:
         """Keep no bytes where their file was removed or changed by another program.
 
         The mailbox store's callers fetch them again from the server where they can.
         """
-        for file in files:
+        for column in columns:
             log.warning(
                 "the bytes in %s were removed or changed by another program (a virus scanner?): "
                 "exclude that directory; what can be fetched again is",
-                os.path.join(self._raws.path, file.name),
+                self._raws.path(column),
             )
-            held = _column(file)
             with self._within as execute:
-                execute("DELETE FROM raw WHERE bytes = ?", (held,))
-                execute("DELETE FROM letter_raw WHERE bytes = ?", (held,))
+                execute("DELETE FROM raw WHERE bytes = ?", (column,))
+                execute("DELETE FROM letter_raw WHERE bytes = ?", (column,))
 
-    # A commit as JSON, and a mailbox as one big commit
-
-    def _line(self, touched: Iterable[Row]) -> tuple[dict[str, Any], set[str], set[str]]:
+    def _line(self, touched: Collection[Row]) -> tuple[dict[str, Any], set[str], set[str]]:
         """A commit as JSON: the rows that it touched, as they are now.
 
         Returns:
-            The line without its number; the files that were kept under the touched keys before,
-            and those that are now.
+            The commit; the files that the touched rows named before, and those that they name now.
         """
-        execute = self._connection.execute
-        changes: dict[str, dict[Row, Any]] = {}
-        before: set[str] = set()
-        for kind, mailbox, *columns, held in touched:
-            key = tuple(column for column in columns if column is not None)
-            selected = execute(json_rows.select(kind, one=True), (mailbox, *key))
-            now = dict(json_rows.read_rows(kind, selected))
-            changes.setdefault(kind, {})[key] = now.get(key)
-            if held is not None:
-                before.add(held)
-        after = {
-            _column(RawFile(*file))
-            for kind in ("raw", "letter_raw")
-            for file in changes.get(kind, {}).values()
-            if file is not None
-        }
-        name = execute(_SELECT_NAME, (mailbox,)).fetchone()
-        return json_rows.write_commit(name, changes), before, after
-
-    def _dump(self, mailbox: int, name: Row) -> dict[str, Any]:
-        """A mailbox as one big commit; entries and messages are made as they are written."""
-
-        def all_of(kind: str) -> Iterator[tuple[Row, Any]]:
-            selected = self._connection.execute(json_rows.select(kind), (mailbox,))
-            return json_rows.read_rows(kind, selected)
-
-        few = {kind: dict(all_of(kind)) for kind in json_rows.KINDS if kind not in LINED}
-        few = {kind: there for kind, there in few.items() if there}
-        many = {kind: (value for _, value in all_of(kind)) for kind in LINED}
-        return {**json_rows.write_commit(name, few), **many}
+        commit: dict[str, Any] = {}
+        after: set[str] = set()
+        for name, *columns in dict.fromkeys(row[:-1] for row in touched):
+            table = self._tables[name]
+            key = columns[: len(table.key)]
+            row = self._connection.execute(table.select, key).fetchone()
+            if row is None:
+                commit.setdefault("gone", {}).setdefault(name, []).append(
+                    list(map(write_json, key))
+                )
+                continue
+            commit.setdefault(name, []).append(table.write(row))
+            if table.columns[-1] == "bytes":
+                after.add(row[-1])
+        return commit, {held for *_, held in touched if held is not None}, after
 
     # Writing
 
-    @property
-    def _journal_path(self) -> str:
-        return self.path + ".journal"
-
     def _hold(self, raw: bytes) -> str:
-        file = self._raws.name(self._journal.end.sequence + 1, len(self._held), raw)
-        held = _column(file)
-        self._held[held] = raw
-        return held
+        column = self._raws.column(self._journal.end.sequence + 1, len(self._held), raw)
+        self._held[column] = raw
+        return column
 
     def _raw(self, row: Row) -> bytes | None:
-        file = _file(row[0])
-        raw = self._raws.read(file)
+        raw = super()._raw(row)
         if raw is None:
-            self._forget_lost([file])
+            self._forget_lost(row)
         return raw
 
     def _commit(self) -> None:
         """Write what was touched to the journal: one fsync, three more with bytes."""
         execute = self._connection.execute
-        touched = dict.fromkeys(execute(_TOUCHED).fetchall())
+        touched = execute("SELECT * FROM touched ORDER BY rowid").fetchall()
         if not touched:
             super()._commit()
             return
         execute("DELETE FROM touched")
         line, before, after = self._line(touched)
-        self._write_raws([(_file(held), raw) for held, raw in self._held.items() if held in after])
+        self._write_raws({column: raw for column, raw in self._held.items() if column in after})
         try:
             self._append(line)
         except StoreError:
             if not self._journal.torn:  # else the line may be there still, and name them
-                self._raws.remove(map(_file, after - before))
+                self._raws.remove(after - before)
             raise
         super()._commit()
         self._journal.keep()
         self._held.clear()
-        self._raws.remove(map(_file, before - after))
+        self._raws.remove(before - after)
         self._fold_if_due()
 
     def _rollback(self) -> None:
@@ -322,7 +305,7 @@ class JsonStateStore(LocalStore):
             self._journal.drop()
         super()._rollback()
 
-    def _write_raws(self, raws: list[tuple[RawFile, bytes]]) -> None:
+    def _write_raws(self, raws: dict[str, bytes]) -> None:
         if not raws:
             return
         try:
@@ -330,11 +313,7 @@ class JsonStateStore(LocalStore):
             self._journal.mend()
         except OSError as error:
             raise store_error(self._journal_path, error) from error
-        try:
-            self._raws.write(raws)
-        except OSError as error:
-            self._raws.remove(file for file, _ in raws)
-            raise store_error(self._raws.path, error) from error
+        self._raws.write(raws)
 
     def _append(self, line: dict[str, Any]) -> None:
         """Make a commit durable. The journal keeps it when it is in memory as well.
@@ -362,9 +341,11 @@ class JsonStateStore(LocalStore):
             self._fold_at = self._journal.end.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:
-        known = self._connection.execute(_SELECT_MAILBOXES).fetchall()
-        mailboxes = (self._dump(number, tuple(name)) for number, *name in known)
-        size = write_snapshot(self.path, self._journal.end.sequence, mailboxes, self._files)
+        tables = (
+            (name, map(table.write, self._connection.execute(table.select_all)))
+            for name, table in self._tables.items()
+        )
+        size = write_snapshot(self.path, self._journal.end.sequence, tables, self._files)
         self._journal.clear()
         self._fold_at = _threshold(size)
 
@@ -372,16 +353,3 @@ class JsonStateStore(LocalStore):
 def _threshold(snapshot_bytes: int) -> int:
     """The octets of the journal at which it is folded in."""
     return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * snapshot_bytes)
-
-
-_SELECT_NAME = "SELECT account, mailbox FROM mailbox WHERE id = ?"
-_SELECT_MAILBOXES = "SELECT id, account, mailbox FROM mailbox ORDER BY id"
-
-
-def _column(file: RawFile) -> str:
-    return json.dumps([file.name, file.size, file.crc], separators=(",", ":"))
-
-
-def _file(held: str) -> RawFile:
-    name, size, crc = json.loads(held)
-    return RawFile(name, size, crc)

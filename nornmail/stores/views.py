@@ -19,21 +19,14 @@ from nornmail.model import UNROUTED, MailboxKey, State
 from nornmail.outgoing import QueueState
 from nornmail.stores import open_store, store_exists
 from nornmail.stores.errors import damaged, resolve
-from nornmail.stores.json_files import (
-    Files,
-    RawFiles,
-    check_opening,
-    read_journal,
-    read_snapshot,
-)
-from nornmail.stores.json_store import JsonStateStore
+from nornmail.stores.json_files import Files, check_opening, read_journal, read_snapshot
+from nornmail.stores.json_store import JsonFiles
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 from nornmail.stores.sqlite import (
     LocalStore,
     lease_lock_path,
     migrate,
-    new_database,
     open_database,
     schema_version,
     translated,
@@ -95,36 +88,22 @@ def _connect(path: str) -> sqlite3.Connection:
     return open_database(f"{Path(path).absolute().as_uri()}?{mode}", uri=True)
 
 
-class JsonView(JsonStateStore):
+class JsonView(JsonFiles):
     """A JSON store, read only, also while the process that has it open writes."""
 
     after_fork = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        connection = new_database()
-        LocalStore.__init__(self, connection, resolve(path))
-        self._files = Files()
-        self._held = {}
-        self._raws = RawFiles(self.path + ".raw", self._files)
+        super().__init__(resolve(path), Files())
         # The journal first: what is folded into the snapshot meanwhile is in both.
         lines = read_journal(self._journal_path)
         if lines is None:
             raise damaged(self._journal_path, "it is missing")
         if check_opening(self.path):
-            self._fill(connection, read_snapshot(self.path), lines)
+            self._fill(read_snapshot(self.path), lines)
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(self.path + ".lock")
-
-    def _check_usable(self) -> None:
-        SqlStateStore._check_usable(self)  # a view is as good as it was, whatever becomes of a file
-
-    def _rollback(self) -> None:
-        SqlStateStore._rollback(self)
-
-    def close(self) -> None:
-        """Close the view."""
-        SqlStateStore.close(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

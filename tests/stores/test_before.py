@@ -31,15 +31,17 @@ from nornmail.stores.sqlite import SqliteStateStore
 BEFORE = Path(__file__).parent / "before"
 """A state as ``state.json`` with its files, and the same in ``state.db``. Both were written by the
 program itself."""
+NAMED = Path(__file__).parent / "version4"
+"""The same by a later program, which named rows by their mailbox still, and more in its journal."""
 INBOX = MailboxKey("agent@example.com", "INBOX")
 OUTBOX = "agent@example.com@smtp.example.com"
 SALES, SURROGATE = "sales@example.com", "naïve\udc80@example.com"
 
 
-@pytest.fixture(params=["json", "sqlite"])
+@pytest.fixture(params=["json", "json of version 4", "sqlite"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateStore]:
-    if request.param == "json":
-        shutil.copytree(BEFORE, tmp_path, dirs_exist_ok=True)
+    if request.param != "sqlite":
+        shutil.copytree(BEFORE if request.param == "json" else NAMED, tmp_path, dirs_exist_ok=True)
         return lambda: JsonStateStore(tmp_path / "state.json")
     (tmp_path / "state.db").write_bytes(gzip.decompress((BEFORE / "state.db.gz").read_bytes()))
     return lambda: SqliteStateStore(tmp_path / "state.db")
@@ -161,3 +163,37 @@ def test_work_goes_on_in_it(reopen: Callable[[], StateStore]) -> None:
         assert store.retry_requests(INBOX) == [EntryKey(2, 50, SALES)]
         assert store.count(INBOX, {State.HANDLED}) == 2
         assert store.acquire(INBOX, "host.example.com:3").token == 3
+
+
+def test_what_a_journal_of_version_4_took_back_stays_gone(tmp_path: Path) -> None:
+    odd = MailboxKey("odd\udc81@example.com", "Entwürfe")
+    shutil.copytree(NAMED, tmp_path, dirs_exist_ok=True)
+    for _ in range(2):
+        with closing(JsonStateStore(tmp_path / "state.json")) as store:
+            kept = store.load(odd)
+            assert kept is not None
+            assert (kept.horizon, kept.watermark, kept.cut) == (91.0, Watermark(5, 9), None)
+            assert store.get(odd, EntryKey(1, 1)) is None  # forgotten
+            assert str(store.seen_uids(odd, 1)) == "1:3,6:10"
+            finished = store.get(odd, EntryKey(1, 2))
+            assert finished is not None
+            assert (finished.state, finished.verified_sender) == (
+                State.FINISHED,
+                "kim2@example.org",
+            )
+            assert store.raw(odd, EntryKey(1, 2)) is None
+            assert store.raw(odd, EntryKey(1, 3, "a\udcff@example.com")) == b"odd 3"
+            assert store.raw(odd, EntryKey(2, 44)) == b"odd 4"  # another key than before
+            assert store.retry_requests(odd) == [EntryKey(2, 44)]
+            assert store.inboxes(odd) == []
+            held = store.queued_message(OUTBOX, "k-held")
+            assert held is not None
+            assert (held.state, held.approval, held.subject) == (
+                QueueState.HELD,
+                "queue",
+                "\udc80 held",
+            )
+            assert held.recipients == (Recipient("Zoe\udc80@example.org"),)
+            assert store.messages_to(OUTBOX, "zoe\udc80@example.org", since=0, limit=9) == [held]
+            assert store.message_bytes(OUTBOX, "k-held") == b"held"
+            assert store.queued_message(OUTBOX, "k-drop") is None

@@ -213,11 +213,12 @@ def test_a_line_that_is_dropped_is_taken_away_and_its_number_used_again(tmp_path
 
 def test_a_snapshot_says_how_big_it_is_and_comes_back(tmp_path: Path) -> None:
     path = str(tmp_path / "state.json")
-    mailboxes: list[dict[str, Any]] = [
-        {"mailbox": ["a", "b"], "entries": [{"n": 1}, {"n": 2}], "letters": []},
-        {"mailbox": ["c", "d"], "entries": [], "letters": [{"text": "x" * CHUNK_BYTES}]},
-    ]
-    size = write_snapshot(path, 7, mailboxes, Files())
+    tables: dict[str, list[Any]] = {
+        "mailbox": [],
+        "entry": [{"n": 1}, {"n": 2}],
+        "letter": [{"text": "x" * CHUNK_BYTES}, [1, None]],
+    }
+    size = write_snapshot(path, 7, tables.items(), Files())
     assert size == os.path.getsize(path) > CHUNK_BYTES
-    assert read_snapshot(path) == Snapshot(VERSION, 7, mailboxes, size)
+    assert read_snapshot(path) == Snapshot(VERSION, 7, [tables], size)
     assert os.listdir(tmp_path) == ["state.json"]

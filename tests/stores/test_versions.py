@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import sqlite3
+from binascii import crc32
 from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
@@ -22,7 +24,6 @@ from nornmail.model import (
     MailboxKey,
     MailboxRecord,
     PutEntry,
-    SaveMailbox,
     State,
     Watermark,
 )
@@ -33,7 +34,7 @@ from nornmail.stores.protocol import StateStore
 from nornmail.stores.sqlite import SqliteStateStore
 from tests.stores.effects import Numbered, Stopped
 from tests.stores.letters import OUTBOX, RAW, letter
-from tests.stores.support import INBOX, ME, bring, key, record
+from tests.stores.support import INBOX, ME, key, record
 
 BEFORE = 2
 """The number of steps of the database's schema before the outbox."""
@@ -47,15 +48,24 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StateSto
         write_database(path, request.param)
         return lambda: SqliteStateStore(path)
     path = tmp_path / "state.json"
-    with pytest.MonkeyPatch.context() as earlier:
-        go_back(earlier, "json")
-        with closing(JsonStateStore(path)) as store:
-            lease = store.acquire(INBOX, ME)
-            store.commit(lease, [SaveMailbox(record(uid=7))])
-            for uid in range(1, 6):
-                bring(store, lease, State.DEAD, uid)
-            store.request_retry(INBOX, key(3))
+    write_files(path)
     return lambda: JsonStateStore(path)
+
+
+def write_files(path: Path) -> None:
+    """The files that the first version left."""
+    times = {"cut": None, "polled_at": 0.0}
+    saved = {"epoch": [1, 7, 1, True, 1.5], "watermark": [7, 7], **times}
+    mailbox = {"mailbox": list(INBOX), "token": 1, "record": saved}
+    entries = [{"key": [1, uid, ""], "state": "dead", "delivery_id": "id"} for uid in range(1, 6)]
+    document = b'{"format": "nornmail state", "version": 1, "sequence": 1, "mailboxes": [\n'
+    document += json.dumps({**mailbox, "entries": entries[:4]}).encode() + b"],\n"
+    path.write_bytes(document + b'"checksum": "%08x"}\n' % crc32(document))
+    lines = [
+        {"n": 2, "mailbox": list(INBOX), "entries": entries[4:]},
+        {"n": 3, "mailbox": list(INBOX), "asked": [[[1, 3, ""], True]]},
+    ]
+    Path(f"{path}.journal").write_bytes(b"".join(map(json_files.write_line, lines)))
 
 
 def write_database(path: Path, version: int) -> None:
@@ -84,7 +94,6 @@ def go_back(patch: pytest.MonkeyPatch, kind: str) -> None:
         return
     patch.setattr(json_files, "VERSION", 1)
     patch.setattr(json_store, "VERSION", 1)
-    patch.setattr(json_files, "LINED", ("entries",))
 
 
 def test_everything_is_there_and_the_outbox_can_be_used(old: Callable[[], StateStore]) -> None:
@@ -127,7 +136,7 @@ def test_a_field_that_is_added_to_the_files_raises_their_version() -> None:
         for name in kind.__annotations__
     )
     digest = sha256(" ".join(names).encode()).hexdigest()[:8]
-    assert (json_files.VERSION, digest) == (4, "69af6940"), "raise VERSION with a field"
+    assert (json_files.VERSION, digest) == (5, "69af6940"), "raise VERSION with a field"
 
 
 @pytest.mark.parametrize("linked", ["state.db", "state.json.journal"])
@@ -161,7 +170,7 @@ def test_the_database_is_of_the_newest_version(
         opening = (tmp_path / "state.json").read_bytes()[:80]
         found = re.search(rb'"version": (\d+)', opening)
         assert found is not None, opening
-        assert found[1] == b"4"
+        assert found[1] == b"5"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
@@ -175,12 +184,7 @@ def test_a_crash_at_any_effect_of_bringing_the_files_up_to_date_loses_nothing(
         for file in tmp_path.glob("state*"):
             if file.is_file():
                 file.unlink()
-        with pytest.MonkeyPatch.context() as earlier:
-            go_back(earlier, "json")
-            with closing(JsonStateStore(path)) as store:
-                lease = store.acquire(INBOX, ME)
-                for uid in (1, 2, 3):
-                    bring(store, lease, State.DEAD, uid)
+        write_files(path)
         files = Numbered(at, Stopped(), after=after)
         try:
             JsonStateStore(path, files=files).close()
@@ -189,5 +193,5 @@ def test_a_crash_at_any_effect_of_bringing_the_files_up_to_date_loses_nothing(
         else:
             break
         with closing(JsonStateStore(path)) as store:
-            assert store.count(INBOX, {State.DEAD}) == 3
+            assert store.count(INBOX, {State.DEAD}) == 5
     assert at > 5, "the files were rewritten"
