@@ -227,7 +227,8 @@ class PollerGroup:
             ConfigurationError: an argument is wrong, or the group has this account and mailbox.
         """
         member = self._made(imap, {"idle": idle, **options})
-        self._join(member)
+        self.on_add(member.poller)
+        self._enter(member)
         return member.poller
 
     def _made(self, imap: ImapSettings, options: dict[str, Any]) -> _Member:
@@ -240,14 +241,23 @@ class PollerGroup:
         poller._loop.log_error = lambda *error: self._errors.log(member, *error)
         return member
 
-    def _join(self, member: _Member) -> None:
-        self.on_add(member.poller)
+    def _enter(self, member: _Member) -> None:
+        """Take a mailbox into the group; after an error it is not in it."""
         with self._lock:
             if member.key in self._members:
                 raise ConfigurationError("account", str(member.key), "it is in the group already")
             self._members[member.key] = member
-            if self._running:
+            if not self._running:
+                return
+            try:
                 self._start_member(member)
+            except BaseException:
+                del self._members[member.key]
+                resources, member.resources = member.resources, None
+                if resources is not None:
+                    resources.close()
+                self._unshare(member)
+                raise
 
     def remove(self, account: str, mailbox: str = "INBOX") -> None:
         """Remove a mailbox, after the message it is at; what the store knows of it stays.
@@ -276,13 +286,20 @@ class PollerGroup:
             The new poller.
 
         Raises:
-            ConfigurationError: it is not in the group, or an argument is wrong; then the mailbox is
-                polled as it was.
+            ConfigurationError: it is not in the group, or an argument is wrong. After this and any
+                other error, such as one of ``on_add``, the mailbox is polled as it was.
         """
         before = self._member(account or imap.account, imap.mailbox)
         member = self._made(imap, {**before.options, **options})
+        self.on_add(member.poller)
         self.remove(before.key.account, before.key.mailbox)
-        self._join(member)
+        try:
+            self._enter(member)
+        except BaseException as error:
+            log.warning("%s: %s; it is polled with its former settings", member.key, error)
+            before.removed = False
+            self._enter(before)
+            raise
         return member.poller
 
     def status(self) -> dict[MailboxKey, Status]:

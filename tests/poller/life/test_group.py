@@ -19,10 +19,12 @@ from nornmail import (
     ImapSettings,
     MemoryStateStore,
     Message,
+    Poller,
     PollerGroup,
 )
 from nornmail.events import Event, Handled
 from nornmail.model import MailboxKey
+from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import PollerState
 from nornmail.testing import MailServer
 from tests.poller.life.harness import SECONDS, mail, names_of
@@ -108,6 +110,35 @@ def test_every_message_of_every_mailbox_is_handled_once(post: Post) -> None:
     with many:  # it can be started again
         post.deliver(post.names[0], "again")
         post.until(25)
+
+
+@pytest.mark.parametrize("fails", ["on_add", "its start", "its start, and it waits in IDLE"])
+def test_after_a_replacement_that_failed_the_mailbox_is_polled_as_it_was(
+    post: Post, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = post.names[0]
+
+    def fail(*_: object) -> None:
+        monkeypatch.undo()
+        raise LookupError("not now")
+
+    with group(post) as many:
+        former = many.add(post.settings(name), idle="IDLE" in fails)
+        if fails == "on_add":
+            many.on_add = fail
+        else:  # in the thread of the test; the former poller has begun
+            monkeypatch.setattr(SharedConnection, "__init__", fail)
+            monkeypatch.setattr(Poller, "start", fail)
+        with pytest.raises(LookupError, match="not now"):
+            many.replace(post.settings(name), workers=2)
+        assert many.pollers() == [former]
+        post.deliver(name, "one")
+        post.until(1)
+        many.on_add = lambda _: None
+        assert many.replace(post.settings(name)) is not former
+        post.deliver(name, "two")
+        post.until(2)
+    assert post.seen == {name: ["one", "two"]}
 
 
 def test_a_mailbox_is_added_replaced_and_removed_while_it_runs(post: Post) -> None:
