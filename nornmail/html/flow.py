@@ -37,7 +37,7 @@ _WHOLE: Final = Clip()
 
 
 class Ground(NamedTuple):
-    """A background that ends, though the text in its box may go on.
+    """A background that ends, though the text in its box may continue.
 
     Attributes:
         bottom: where it ends.
@@ -174,7 +174,7 @@ class Flow:
             self._run = None
 
     def break_line(self, style: Style) -> None:
-        """``<br>``: go on below the line, which may have nothing on it."""
+        """``<br>``: continue below the line, which may have nothing on it."""
         self.text(style, 0)
         self.end_line()
         self.shift = -style.shift

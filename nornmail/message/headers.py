@@ -167,13 +167,13 @@ class _Run:
         self.charset = charset
         if encoding in "bB":
             self._end_of_half()
-            # A group of four digits can go on in the next word.
+            # A group of four digits can continue in the next word.
             self.digits += payload
             if payload.endswith("=") or len(self.digits) % 4 == 0:
                 self._end_of_digits()
         else:
             self._end_of_digits()
-            # An octet can go on in the next word, too.
+            # An octet can continue in the next word, too.
             payload = self.half + payload
             half = _HALF_OCTET.search(payload)
             self.half = half[0] if half else ""

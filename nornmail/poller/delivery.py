@@ -240,7 +240,7 @@ class Delivery:
             self.pool.wait()
 
     def finish(self, stats: PollStats) -> None:
-        """Claim nothing more, wait for the calls that go on, and settle them.
+        """Claim nothing more, wait for the calls that still run, and settle them.
 
         A call that outlived its timeout is not waited for; it counts if it has ended by now. What
         cannot be written down stays put down for the next time the lease is taken.
@@ -324,8 +324,9 @@ class Delivery:
 
     def _drop_waiting(self) -> None:
         """Let go of what waits for a worker: it is fetched again, or kept in the store."""
-        self.schedule.clear()
-        self.due.clear()
+        if self.pool is not None:  # else nothing does
+            self.schedule.clear()
+            self.due.clear()
 
     def _take_due(self, stats: PollStats) -> None:
         """Let due messages wait for a worker, with their bytes: no more than there are workers."""

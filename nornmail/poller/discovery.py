@@ -120,9 +120,8 @@ class Discovery:
     def stale(self) -> bool:
         """Whether the mailbox is to be selected anew, on a new connection.
 
-        When a mailbox was deleted and made again, Dovecot's open sessions go on with the old one,
-        and nothing but an untagged NO to each NOOP tells. For servers that do not even say that,
-        once an hour.
+        When a mailbox was deleted and made again, Dovecot's open sessions keep the old one;
+        only an untagged NO to each NOOP shows it. For servers without that sign, once an hour.
         """
         selected_long_ago = self._ledger.clock.monotonic() >= self._selected_at + RECONCILE_INTERVAL
         return self._in_doubt or selected_long_ago

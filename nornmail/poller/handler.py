@@ -154,7 +154,7 @@ def account_of(error: BaseException) -> str:
 
 
 class HandlerCall:
-    """One call of a handler. It may go on after its caller has stopped waiting.
+    """One call of a handler. It may continue after its caller has stopped waiting.
 
     Args:
         owner: whose handler it is.

@@ -190,7 +190,7 @@ class Ledger:
         self._pending: dict[EntryKey, PutEntry] = {}
         self._undelivered: set[EntryKey] = set()
         self._moved: dict[EntryKey, tuple[EntryKey, int]] = {}
-        """The claims that go on under another key, with their UIDVALIDITY."""
+        """The claims that continue under another key, with their UIDVALIDITY."""
         self._moving: dict[EntryKey, tuple[EntryKey, int]] = {}
         """Those of which that is not known, since the commit failed or was interrupted."""
 

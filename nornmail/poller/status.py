@@ -25,7 +25,7 @@ class PollStats:
     """Counts of one poll; :class:`~nornmail.poller.poller.PollResult` is made from them.
 
     ``new_in`` counts, for each inbox, the messages that were new for it; ``claimed`` the new
-    messages that were claimed, whose calls may go on after the poll where there are workers.
+    messages that were claimed, whose calls may continue after the poll where there are workers.
     """
 
     new: int = 0

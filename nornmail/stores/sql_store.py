@@ -87,7 +87,7 @@ class SqlStateStore(StateStore, ABC):
     """
 
     after_fork: str | None = "open a store after the fork"
-    """What to do in a forked process; ``None`` where it can go on."""
+    """What to do in a forked process; ``None`` where it can continue."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._name = name
@@ -586,7 +586,7 @@ class _Transaction:
         connection = self._store._connection
         try:
             # IMMEDIATE: a transaction that began by reading may find at its first write that
-            # another process wrote in between, and cannot go on.
+            # another process wrote in between, and cannot continue.
             connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._store._rollback()

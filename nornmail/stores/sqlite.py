@@ -107,7 +107,7 @@ def translated(path: str) -> Iterator[None]:
 
 
 def require_sqlite() -> None:
-    """Refuse to go on where Python has no sqlite.
+    """Refuse to continue where Python has no sqlite.
 
     Raises:
         StoreError: it has none.
