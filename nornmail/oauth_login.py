@@ -243,7 +243,7 @@ class OAuthLogin:
         elif not record.refresh_token:
             raise AuthenticationFailed(
                 "the provider gave no refresh token, so the login would end with the first access "
-                "token: ask for one with --scopes (many want offline_access)"
+                "token: ask for one with --scopes (many require offline_access)"
             )
         with locked(self._path, SystemClock()):
             write_token_file(self._path, record)

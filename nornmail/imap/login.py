@@ -94,7 +94,7 @@ def log_in(
     if wire.greeting is not None and wire.greeting.status == "PREAUTH":
         return asked_capabilities(wire, budget, redact)
     if not settings.username:
-        raise AuthenticationFailed("IMAP_USERNAME is missing: the server wants a login")
+        raise AuthenticationFailed("IMAP_USERNAME is missing: the server requires a login")
     if settings.password is None and settings.token is None:
         hint = login_hint(settings.host, settings.port, with_token=False)
         raise AuthenticationFailed(f"IMAP_PASSWORD is missing, and there is no token; {hint}")
@@ -230,7 +230,7 @@ def _send_password(
         return wire.run("LOGIN", *literals, budget=budget, hidden=True)
     raise AuthenticationFailed(
         f"the server accepts no password here (it offers: {_names(offered)}); "
-        "it may want TLS first (IMAP_STARTTLS), or OAuth2 (token=); "
+        "it may require TLS first (IMAP_STARTTLS), or OAuth2 (token=); "
         + login_hint(settings.host, with_token=False)
     )
 

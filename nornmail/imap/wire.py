@@ -49,7 +49,7 @@ CHUNK = 256 * 1024
 NO_GREETING = "no greeting in time"
 NOT_IMAP = "the server does not greet like an IMAP server"
 GREETING_ADVICE = {
-    NO_GREETING: "check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS waits for us",
+    NO_GREETING: "check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS does not greet first",
     NOT_IMAP: "check which program listens on IMAP_PORT",
 }
 """What may be wrong with a greeting, and what to do; together they are the text of the error."""
@@ -242,7 +242,7 @@ class Wire(imaplib.IMAP4):
         Raises:
             ConnectionLost: the connection is gone, or the deadline passed.
             ProtocolError: the answer cannot be read safely.
-            Throttled: the server hung up and wants to be left alone.
+            Throttled: the server hung up, and limits this account for now.
         """
         with self.closing_on_error(command):
             lines = self.begin(command, *args, budget=budget, hidden=hidden)

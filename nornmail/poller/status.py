@@ -78,7 +78,7 @@ class PollerState(StrEnum):
     AUTH_FAILED = "auth_failed"
     """The credentials were refused; they are tried again after a long wait."""
     THROTTLED = "throttled"
-    """The server wants to be left alone; that is honoured."""
+    """The server asked for fewer requests; it waits."""
     STORE_TROUBLE = "store_trouble"
     """The state store is locked, or its disk is full; nothing is delivered until it can be used."""
     HANDLER_FAILING = "handler_failing"

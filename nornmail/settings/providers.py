@@ -120,7 +120,7 @@ class Provider:
 
 
 ANY_LOGIN = "check IMAP_USERNAME and IMAP_PASSWORD"
-UNKNOWN_LOGIN = f"{ANY_LOGIN}: many providers want an app password here, not the account's own"
+UNKNOWN_LOGIN = f"{ANY_LOGIN}: many providers require an app password here, not the account's own"
 OWN = "the account's own"
 _MICROSOFT_DATES = (
     "Microsoft takes no password for IMAP any more, and from the end of December 2026 none for "

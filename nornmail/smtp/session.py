@@ -61,7 +61,7 @@ MAX_CHALLENGES: Final = 4
 """Challenges of a server within one login; none of these mechanisms has more than two."""
 
 LOGIN_HINT: Final = (
-    "check SMTP_USERNAME and SMTP_PASSWORD: many providers want an app password here, not the "
+    "check SMTP_USERNAME and SMTP_PASSWORD: many providers require an app password here, not the "
     "account's own"
 )
 OAUTH_HINT: Final = "check that the token is for SMTP_USERNAME, and that its scope includes SMTP"
@@ -303,7 +303,7 @@ def start_tls(wire: Wire, settings: SmtpSettings, redact: Redactor) -> None:
         raise ConnectionLost(
             f"the server does not offer STARTTLS on port {settings.port}, and nothing secret was "
             "sent; set SMTP_PORT to one that does, usually 587 or 465 (SMTP_USE_TLS=false sends "
-            "all in clear, the password as well)"
+            "everything in clear text, the password included)"
         )
     endpoint = endpoint_of(settings)
     context = endpoint.context()

@@ -42,7 +42,7 @@ _HELP: Final = {
     "messages_total": ("counter", "attempts to handle incoming messages, by outcome"),
     "sent_messages_total": ("counter", "attempts to send messages, by outcome"),
     "connections_total": ("counter", "connections to the IMAP server"),
-    "throttles_total": ("counter", "requests of the IMAP server to be left alone"),
+    "throttles_total": ("counter", "pauses that the IMAP server asked for"),
     "failed_polls_total": ("counter", "polls that failed, by cause"),
     "handler_seconds": ("histogram", "duration of the calls of the handler"),
     "messages_waiting": ("gauge", "incoming messages that wait for another attempt"),
