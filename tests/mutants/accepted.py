@@ -67,5 +67,8 @@ ACCEPTED: dict[str, str] = {
     "stores/sql_store.py SqlStateStore.commit_messages: self._check_claim(letter.number, message.key) dropped": "Only PostgreSQL has other senders, and its tests tell.",
     "poller/actions.py _twins: if not candidates -> if False": "Nothing is fetched for no candidates.",
     "stores/sql_store.py SqlStateStore._known_id: if number is None -> if True": "A mailbox that is known is not made again: the same, and slower.",
+    "poller/discovery.py HeaderReader._part: log.warning('the headers of UID %s cannot be fetched: %s', uids, er... and self._unreadable.update(uids) swapped": "A line of the log before or after the UIDs are noted.",
+    "stores/sqlite.py SqliteStateStore._keep_bytes: if len(raw) <= WRITTEN_AT_ONCE -> if True": "The same bytes, written at once: more memory.",
+    "stores/rows.py write_entry: if texts.isascii() -> if False": "Text that is ASCII has nothing to be replaced: the same, and slower.",
 }
 """By `Mutant.name`, each with the reason."""

@@ -383,6 +383,20 @@ def test_after_a_move_that_was_cut_off_the_destination_is_searched_first(scene: 
 
 
 @with_settings(move_to="Done", mark_as_read=False)
+def test_a_move_that_was_cut_off_and_then_refused_is_searched_for_again(scene: Scene) -> None:
+    done = scene.server.others["Done"] = FakeMailbox()
+    scene.know(1)
+    done.messages = {7: (mail("m1"), None)}
+    scene.server.fails["flag \\Deleted"] = [REFUSED]
+    searched = ["still listed 1", "mailboxes", "examine Done", "headers 7", "bodies 7", "close"]
+    assert scene.apply() == [*searched, "flag \\Deleted 1"]
+    assert scene.states() == {1: "handled"}
+    scene.clock.advance(60.0)
+    assert scene.apply() == [*searched, "flag \\Deleted 1", "expunge 1"]
+    assert scene.states() == {1: "finished"}
+
+
+@with_settings(move_to="Done", mark_as_read=False)
 def test_a_copy_whose_message_was_removed_in_vain_is_not_made_again(scene: Scene) -> None:
     scene.settled()
     scene.server.capabilities = frozenset({"UIDPLUS"})
@@ -426,13 +440,16 @@ def test_a_move_that_was_completed_is_found_done_by_the_next_poll(
 
 
 @with_settings(move_to="Done", mark_as_read=False)
-def test_a_message_that_is_listed_again_is_moved(scene: Scene) -> None:
+def test_a_message_that_is_listed_again_is_moved(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     scene.server.others["Done"] = FakeMailbox()
     scene.know(1)
     hidden = scene.server.messages.pop(1)
     assert scene.apply() == ["still listed 1", "mailboxes", "examine Done", "close"]
     scene.server.fails["still listed"] = [REFUSED]
     assert scene.look_again() == ["still listed 1"]
+    assert "UID 1 is looked for the next time" in caplog.text
     scene.server.messages[1] = hidden
     commands = scene.look_again()
     assert commands[:3] == ["still listed 1", "still listed 1", "mailboxes"]

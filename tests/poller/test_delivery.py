@@ -847,6 +847,15 @@ def test_a_message_goes_from_a_worker_to_its_next_inbox(several_hands: Hands) ->
     assert len(bench.calls) == 2
 
 
+def test_workers_deliver_what_an_inbox_has_not_had_yet(several_hands: Hands) -> None:
+    bench = several_hands.bench
+    bench.ledger.commit(PutEntry(bench.ledger.new_entry(4, "b@x.org")))
+    bench.delivery.deliver_new([fetched(4, raw=b"To: b@x.org\r\n" + mail("m4"))], bench.stats)
+    bench.delivery.linger(bench.stats)
+    assert [inbox for _, inbox, _ in bench.calls] == ["b@x.org"]
+    assert bench.states() == {(4, "b@x.org"): "handled"}
+
+
 def test_a_handler_that_stops_the_program_lets_go_of_what_waits(bench: Bench, hands: Hands) -> None:
     bench.acts["m1"] = raises(SystemExit(3))
     with pytest.raises(SystemExit):
