@@ -132,21 +132,8 @@ class Idler:
 
 ALL_CAPABILITIES = frozenset(
     {
-        "IMAP4rev1",
-        "AUTH=PLAIN",
-        "CHILDREN",
-        "CONDSTORE",
-        "ENABLE",
-        "ESEARCH",
-        "ID",
-        "IDLE",
-        "LITERAL+",
-        "MOVE",
-        "NAMESPACE",
-        "SASL-IR",
-        "SPECIAL-USE",
-        "UIDPLUS",
-        "UNSELECT",
+        *("IMAP4rev1", "AUTH=PLAIN", "CHILDREN", "CONDSTORE", "ENABLE", "ESEARCH", "ID", "IDLE"),
+        *("LITERAL+", "MOVE", "NAMESPACE", "SASL-IR", "SPECIAL-USE", "UIDPLUS", "UNSELECT"),
     }
 )
 """The capabilities of a new server; STARTTLS is added where it is offered."""

@@ -53,30 +53,10 @@ OTHER_COMMANDS = (
 
 CAPABILITIES = frozenset(
     [
-        "IMAP4",
-        "IMAP4rev1",
-        "AUTH=LOGIN",
-        "AUTH=OAUTHBEARER",
-        "AUTH=PLAIN",
-        "AUTH=XOAUTH2",
-        "CHILDREN",
-        "CONDSTORE",
-        "ENABLE",
-        "ESEARCH",
-        "ID",
-        "IDLE",
-        "LIST-EXTENDED",
-        "LIST-STATUS",
-        "LITERAL+",
-        "LITERAL-",
-        "LOGINDISABLED",
-        "MOVE",
-        "NAMESPACE",
-        "SASL-IR",
-        "SPECIAL-USE",
-        "STARTTLS",
-        "UIDPLUS",
-        "UNSELECT",
+        *("IMAP4", "IMAP4rev1", "AUTH=LOGIN", "AUTH=OAUTHBEARER", "AUTH=PLAIN", "AUTH=XOAUTH2"),
+        *("CHILDREN", "CONDSTORE", "ENABLE", "ESEARCH", "ID", "IDLE", "LIST-EXTENDED"),
+        *("LIST-STATUS", "LITERAL+", "LITERAL-", "LOGINDISABLED", "MOVE", "NAMESPACE", "SASL-IR"),
+        *("SPECIAL-USE", "STARTTLS", "UIDPLUS", "UNSELECT"),
     ]
 )
 """The capabilities that a server here can have."""

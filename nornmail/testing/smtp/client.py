@@ -15,13 +15,8 @@ from nornmail.testing.state import ServerState
 
 DEFAULT_EXTENSIONS = frozenset(
     {
-        "8BITMIME",
-        "AUTH=LOGIN",
-        "AUTH=PLAIN",
-        "ENHANCEDSTATUSCODES",
-        "PIPELINING",
-        "SIZE",
-        "SMTPUTF8",
+        *("8BITMIME", "AUTH=LOGIN", "AUTH=PLAIN", "ENHANCEDSTATUSCODES", "PIPELINING"),
+        *("SIZE", "SMTPUTF8"),
     }
 )
 """The extensions of a new server; STARTTLS is added where it is offered."""

@@ -32,21 +32,8 @@ from nornmail.testing.fault_plan import Fault, suggestion
 from nornmail.testing.state import CertificateKind
 
 STAGES = (
-    "CONNECT",
-    "HANDSHAKE",
-    "EHLO",
-    "HELO",
-    "STARTTLS",
-    "AUTH",
-    "MAIL",
-    "RCPT",
-    "DATA",
-    "DOT",
-    "RSET",
-    "NOOP",
-    "VRFY",
-    "HELP",
-    "QUIT",
+    *("CONNECT", "HANDSHAKE", "EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "DOT"),
+    *("RSET", "NOOP", "VRFY", "HELP", "QUIT"),
 )
 """The places where a fault can fire. A command's name is the command; ``CONNECT`` is the greeting,
 ``HANDSHAKE`` the moment before a TLS handshake, and ``DOT`` the end of the message, which is
@@ -54,20 +41,9 @@ answered after the final dot."""
 
 EXTENSIONS = frozenset(
     [
-        "8BITMIME",
-        "AUTH",
-        "AUTH=LOGIN",
-        "AUTH=OAUTHBEARER",
-        "AUTH=PLAIN",
-        "AUTH=XOAUTH2",
-        "BINARYMIME",
-        "CHUNKING",
-        "DSN",
-        "ENHANCEDSTATUSCODES",
-        "PIPELINING",
-        "SIZE",
-        "SMTPUTF8",
-        "STARTTLS",
+        *("8BITMIME", "AUTH", "AUTH=LOGIN", "AUTH=OAUTHBEARER", "AUTH=PLAIN", "AUTH=XOAUTH2"),
+        *("BINARYMIME", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "PIPELINING", "SIZE"),
+        *("SMTPUTF8", "STARTTLS"),
     ]
 )
 """The extensions that EHLO can offer."""
