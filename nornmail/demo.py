@@ -234,8 +234,8 @@ def _show_answers(screen: Screen, server: MailServer) -> None:
         ]
     )
     screen.act("", "Next")
-    for what, where in NEXT:
-        screen.line(f"     {what:31}{where}")
+    for command, purpose in NEXT:
+        screen.line(f"     {command:31}{purpose}")
 
 
 def _mail(subject: str, text: str) -> EmailMessage:

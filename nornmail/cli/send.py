@@ -49,7 +49,7 @@ def add(parser: Parser) -> None:
 def _add_message(parser: Parser) -> None:
     """Add the options for the message and its recipients."""
     parser.add_argument("text", metavar="TEXT", nargs="?", help="its text")
-    for name, what in (
+    for name, help_text in (
         ("to", "a recipient; repeat it for several"),
         ("cc", "a recipient of a copy"),
         ("bcc", "a recipient of a copy that the others do not see"),
@@ -61,7 +61,7 @@ def _add_message(parser: Parser) -> None:
             metavar="PATH" if name == "attach" else "ADDRESS",
             action="append",
             default=[],
-            help=what,
+            help=help_text,
         )
     parser.add_argument("--subject", metavar="TEXT", default="", help="its subject, on one line")
     parser.add_argument(

@@ -140,17 +140,17 @@ def _pair(value: tuple[str, ...], field: str) -> tuple[str, str]:
 def _split(text: str, field: str) -> tuple[str, str]:
     """``Ann <ann@example.com>`` or ``ann@example.com``."""
     text = text.strip()
-    named = _NAMED.fullmatch(text)
-    if named is None:
+    match = _NAMED.fullmatch(text)
+    if match is None:
         return "", text
-    name = named["name"].strip()
+    name = match["name"].strip()
     quoted = _QUOTED_NAME.fullmatch(name)
     if quoted is not None:
-        return _ESCAPED.sub(r"\1", quoted[1]), named["address"]
+        return _ESCAPED.sub(r"\1", quoted[1]), match["address"]
     if _AMBIGUOUS_IN_NAME.search(name):
         why = f"{_escaped_text(text)} is not one address: quote the name, or give (name, address)"
         raise ComposeError(field, why)
-    return name, named["address"]
+    return name, match["address"]
 
 
 def _checked_name(name: str, field: str) -> str:

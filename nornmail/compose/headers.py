@@ -138,10 +138,10 @@ def address_list(name: str, addresses: Iterable[Address]) -> bytes:
     return fold(name, pieces)
 
 
-def _named_address(who: Address, comma: str, room: int) -> list[str]:
-    if not who.name:
-        return [f" {who.address}{comma}"]
-    return [*_phrase(who.name, room), f" <{who.address}>{comma}"]
+def _named_address(address: Address, comma: str, room: int) -> list[str]:
+    if not address.name:
+        return [f" {address.address}{comma}"]
+    return [*_phrase(address.name, room), f" <{address.address}>{comma}"]
 
 
 def _phrase(name: str, room: int) -> list[str]:

@@ -95,7 +95,7 @@ class AllowedRecipients:
         Raises:
             RecipientNotAllowed: one of them is not allowed.
         """
-        known = {
+        in_thread = {
             comparable(who.address)
             for message in (messages if self._correspondents else ())
             if message.authentication.is_aligned()
@@ -107,7 +107,7 @@ class AllowedRecipients:
             is_relayed = self._domain_rules.allow and _RELAYED.search(_plain(local))
             if is_relayed or self._domain_rules.refusal(domain):
                 raise RecipientNotAllowed(address)
-            is_known = form in known or (self._correspondents and is_correspondent(form))
+            is_known = form in in_thread or (self._correspondents and is_correspondent(form))
             if not is_known and not self._all and not self._covers(form):
                 raise RecipientNotAllowed(address)
 

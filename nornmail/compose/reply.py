@@ -51,10 +51,10 @@ def quoted_html(message: Message) -> str:
 
 def attribution_line(message: Message) -> str:
     """``On Tue, 24 Nov 2026 at 13:31 +0000, Ann wrote:``, on one line."""
-    who = NOT_IN_A_LINE.sub(" ", message.from_.name or message.from_.address)
-    who = " ".join(who.split())[:MAX_NAME_SHOWN] or "somebody"
+    author = NOT_IN_A_LINE.sub(" ", message.from_.name or message.from_.address)
+    author = " ".join(author.split())[:MAX_NAME_SHOWN] or "somebody"
     when = message.date or message.received_at
-    return f"{_dated(when)}{who} wrote:"
+    return f"{_dated(when)}{author} wrote:"
 
 
 def _dated(when: datetime | None) -> str:

@@ -106,9 +106,9 @@ class _Diagnosis:
             return "the server does not greet in plain text", self._endpoint.tls_advice
         if isinstance(error, Throttled):
             return str(error), _login_advice(error)
-        for what, advice in GREETING_ADVICE.items():
-            if str(error).startswith(what):
-                return what, advice
+        for problem, advice in GREETING_ADVICE.items():
+            if str(error).startswith(problem):
+                return problem, advice
         return str(error), "check which program listens on IMAP_PORT"
 
     def _entered(self, wire: Wire) -> Generator[Check, None, Connection | None]:

@@ -30,11 +30,13 @@ def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
     return (provider.oauth_hint or ANY_OAUTH) if with_token else password_hint(provider)
 
 
-def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> AuthenticationFailed:
+def login_refused(
+    problem: str, code: str, text: str, settings: ImapSettings
+) -> AuthenticationFailed:
     """A refused login as an error with advice.
 
     Args:
-        what: what happened, in words.
+        problem: what happened, in words.
         code: the server's response code, redacted.
         text: the server's text, redacted.
         settings: whose host and kind of credentials decide the advice.
@@ -43,7 +45,7 @@ def login_refused(what: str, code: str, text: str, settings: ImapSettings) -> Au
     hint = refusal_advice(text) or login_hint(
         settings.host, settings.port, with_token=settings.token is not None
     )
-    return AuthenticationFailed(f"{what}: {reason.rstrip('. ') or 'it gave no reason'}; {hint}")
+    return AuthenticationFailed(f"{problem}: {reason.rstrip('. ') or 'it gave no reason'}; {hint}")
 
 
 def sends_id(capabilities: Collection[str], host: str) -> bool:

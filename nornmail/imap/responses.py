@@ -348,8 +348,8 @@ def _esearch(keyword: bytes, rest: Sequence[Piece]) -> Response:
         if isinstance(correlator, tuple) and len(correlator) == 2:
             tag = correlator[1] if isinstance(correlator[1], bytes) else None
     by_uid = bool(items) and isinstance(items[0], Atom) and items[0].upper() == b"UID"
-    named = items[1:] if by_uid else items
-    for name, value in zip(named[::2], named[1::2], strict=False):
+    pairs = items[1:] if by_uid else items
+    for name, value in zip(pairs[::2], pairs[1::2], strict=False):
         if isinstance(name, Atom) and name.upper() == b"ALL":
             return Esearch(tag, by_uid, _uid_set(value))
     return Esearch(tag, by_uid, UidSet())

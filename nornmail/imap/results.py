@@ -42,15 +42,15 @@ def counts(responses: Iterable[Untagged], mailboxes: Iterable[str]) -> dict[str,
     One of which a number is missing is left out.
     """
     names = {_any_case(mailbox): mailbox for mailbox in mailboxes}
-    found: dict[str, Counts] = {}
+    by_mailbox: dict[str, Counts] = {}
     for response in responses:
         if isinstance(response, MailboxStatus):
-            shown = names.get(_any_case(decode_mailbox(response.name)))
-            mailbox = next(iter(names.values())) if len(names) == 1 else shown
+            listed = names.get(_any_case(decode_mailbox(response.name)))
+            mailbox = next(iter(names.values())) if len(names) == 1 else listed
             numbers = [response.items.get(item, 0) for item in ("UIDNEXT", "UIDVALIDITY")]
             if mailbox is not None and "MESSAGES" in response.items and all(numbers):
-                found[mailbox] = Counts(response.items["MESSAGES"], *numbers)
-    return found
+                by_mailbox[mailbox] = Counts(response.items["MESSAGES"], *numbers)
+    return by_mailbox
 
 
 def _any_case(mailbox: str) -> str:

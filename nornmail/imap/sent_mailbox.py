@@ -201,19 +201,19 @@ class SentMailbox:
         Returns:
             Its name, and whether it exists. A usual name that cannot be opened is not taken.
         """
-        given = self._names[use]
+        configured = self._names[use]
         listed = connection.listed_mailboxes()
-        prefix = "" if given else connection.personal_prefix() or common_prefix(listed)
-        for name in [given] if given else find_mailboxes(use, listed, prefix):
+        prefix = "" if configured else connection.personal_prefix() or common_prefix(listed)
+        for name in [configured] if configured else find_mailboxes(use, listed, prefix):
             try:
                 connection.examine(name)
             except CommandRefused as refused:
-                if given and any(same_mailbox(m.name, name) for m in listed):
+                if configured and any(same_mailbox(m.name, name) for m in listed):
                     raise
                 log.debug("%s", refused)
             else:
                 return name, True
-        return given or prefix + use.fallback, False
+        return configured or prefix + use.fallback, False
 
     def _find(self, connection: Connection, field: str, message_id: str) -> Iterator[FetchedBody]:
         """The messages of the opened mailbox that have an id in a header; none where none is."""

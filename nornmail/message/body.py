@@ -160,17 +160,17 @@ def find_body(root: Part, note: Note = ignore) -> Body:
     body = Body(note)
     body.segments = _segments(root, body, _Place(is_first=True, is_form=True))
     # A text with a file name that is all the text there is; it remains an attachment as well.
-    named = [
+    whole_texts = [
         part
         for part, is_inline in body.attached
         if (is_inline or not part.disposition)
         and part.content_type in ("text/plain", "text/html")
         and "content-id" not in part.headers
     ]
-    if named and not body.has_words():
+    if whole_texts and not body.has_words():
         body.segments += [
             Segment(html=[part]) if part.content_type == "text/html" else Segment(plain=part)
-            for part in named
+            for part in whole_texts
         ]
     return body
 
@@ -304,9 +304,9 @@ def _joined(texts: Iterable[str]) -> str:
 def _likely_charset(part: Part, data: bytes) -> str:
     """For 8-bit text whose sender did not say what it is: what the page says, or the header."""
     if part.content_type == "text/html":
-        named = _META_CHARSET.search(data, 0, _META_OCTETS)
-        if named:
-            return named[1].decode("ascii")
+        declared = _META_CHARSET.search(data, 0, _META_OCTETS)
+        if declared:
+            return declared[1].decode("ascii")
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

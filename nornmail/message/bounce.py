@@ -190,8 +190,8 @@ def _read_report(root: Part, note: Note, *, is_wrapped: bool) -> Bounce | None:
             inner = _read_wrapped(part, note)
     if not recipients:
         return inner
-    kept = tuple(recipients.values())[:MAX_REPORT_RECIPIENTS]
-    return Bounce(kept, _original_id(root, note))
+    reported = tuple(recipients.values())[:MAX_REPORT_RECIPIENTS]
+    return Bounce(reported, _original_id(root, note))
 
 
 def _read_wrapped(part: Part, note: Note) -> Bounce | None:
@@ -215,8 +215,8 @@ def _original_id(root: Part, note: Note) -> str:
                 return ids[0]
     for part in root.walk():
         if part.content_type in _STATUS_TYPES:
-            named = _NAMED_ID.search(part.content(note)[:MAX_NOTICE_CHARS])
-            ids = message_ids(unfold(named[1].decode("latin-1"))) if named else ()
+            match = _NAMED_ID.search(part.content(note)[:MAX_NOTICE_CHARS])
+            ids = message_ids(unfold(match[1].decode("latin-1"))) if match else ()
             if ids:
                 return ids[0]
     return ""
@@ -252,8 +252,8 @@ def _recipients(content: bytes, note: Note) -> list[FailedRecipient]:
     return recipients
 
 
-def _past(what: re.Pattern[bytes], content: bytes, at: int, otherwise: int) -> int:
-    match = what.search(content, at)
+def _past(pattern: re.Pattern[bytes], content: bytes, at: int, otherwise: int) -> int:
+    match = pattern.search(content, at)
     return match.end() if match else otherwise
 
 

@@ -213,9 +213,9 @@ def _recipients(
                 failures.setdefault(address.lower(), (address, at))
         if failures:
             return list(failures.values())
-    named = _ANY.search(subject)
-    if named and is_new(named[1]):
-        return [(named[1].rstrip("."), 0)]
+    match = _ANY.search(subject)
+    if match and is_new(match[1]):
+        return [(match[1].rstrip("."), 0)]
     return []
 
 

@@ -93,20 +93,20 @@ class Prompt:
         room = max_chars - len("\n".join([*head, *_fenced("", mark), *tail]))
         if room < 0:
             return _lines_within(head, max_chars)
-        shown = shortened(text, room)
-        if _like_fence(last := shown.rpartition("\n")[2]):  # where it was cut
-            shown = shown[: -len(last)].rstrip()
-        mark = _mark_for(self.raw, "\n".join([*head, shown]))
-        tail = self._tail(whole - len(shown), whole, invisible)
-        return "\n".join([*head, *_fenced(shown, mark), *tail])
+        kept_text = shortened(text, room)
+        if _like_fence(last := kept_text.rpartition("\n")[2]):  # where it was cut
+            kept_text = kept_text[: -len(last)].rstrip()
+        mark = _mark_for(self.raw, "\n".join([*head, kept_text]))
+        tail = self._tail(whole - len(kept_text), whole, invisible)
+        return "\n".join([*head, *_fenced(kept_text, mark), *tail])
 
     def _head(self, room: int) -> list[str]:
         """The lines above the text; attachments are listed while there is ``room``."""
         name, sign = self.author.name, self.sign
-        named = f", name {_quoted(name, _MAX_NAME_CHARS)}" if name else ""
+        author_name = f", name {_quoted(name, _MAX_NAME_CHARS)}" if name else ""
         reason = f"{sign.kind}, {_quoted(sign.reason, _MAX_NAME_CHARS)}" if sign else "no"
         lines = [
-            f"From: {_quoted(self.author.address, _MAX_VALUE_CHARS)}{named}",
+            f"From: {_quoted(self.author.address, _MAX_VALUE_CHARS)}{author_name}",
             f"Sender verified: {'yes' if self.is_verified else 'no'}",
             f"Automatic: {reason}",
             f"Date: {self.date.isoformat() if self.date else 'unknown'}",

@@ -96,8 +96,8 @@ def exchange(
             raise TimeoutError(f"no whole answer within {seconds:g} s")
         return answer
     except http.client.HTTPException as error:
-        what = f"{request.host} does not answer in HTTP ({type(error).__name__})"
-        raise ProtocolError(what) from None
+        problem = f"{request.host} does not answer in HTTP ({type(error).__name__})"
+        raise ProtocolError(problem) from None
     except ConnectionLost:
         if abort.aborted:  # by the alarm
             raise TimeoutError(f"no answer within {seconds:g} s") from None

@@ -150,8 +150,10 @@ def refusal_status(challenge: str) -> str:
     if not isinstance(status, str | int) or status == "":
         return ""
     scope = reason.get("scope")
-    wanted = f"; it wants the scope {scope[:MAX_SCOPE]}" if scope and isinstance(scope, str) else ""
-    return str(status)[:MAX_STATUS] + wanted
+    scope_hint = (
+        f"; it requires the scope {scope[:MAX_SCOPE]}" if scope and isinstance(scope, str) else ""
+    )
+    return str(status)[:MAX_STATUS] + scope_hint
 
 
 def refusal_advice(text: str) -> str:

@@ -395,8 +395,8 @@ def wrap(
         sock.close()
         if not isinstance(error, OSError | ValueError):
             raise
-        what, advice = tls_failure(endpoint, error)
-        raise ConnectionLost(f"no TLS with {endpoint.host}: {what}; {advice}") from error
+        problem, advice = tls_failure(endpoint, error)
+        raise ConnectionLost(f"no TLS with {endpoint.host}: {problem}; {advice}") from error
 
 
 def tls_failure(endpoint: Endpoint, error: OSError | ValueError) -> tuple[str, str]:
@@ -405,25 +405,25 @@ def tls_failure(endpoint: Endpoint, error: OSError | ValueError) -> tuple[str, s
     owner = f"its owner must update its TLS; no {protocol} setting makes it safe"
     reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
     if isinstance(error, ssl.SSLCertVerificationError):
-        what = f"the certificate is refused: {error.verify_message or reason}".rstrip(".")
+        problem = f"the certificate is refused: {error.verify_message or reason}".rstrip(".")
         if error.verify_code in (_EXPIRED, _NOT_YET_VALID):
-            return what, "its owner must renew it; check this machine's clock as well"
+            return problem, "its owner must renew it; check this machine's clock as well"
         if error.verify_code in (_WRONG_NAME, _WRONG_ADDRESS):
-            return what, f"set {protocol}_HOST to a name that the certificate has"
+            return problem, f"set {protocol}_HOST to a name that the certificate has"
         if error.verify_code in _WEAK:
             weak = _WEAK[error.verify_code]
-            return what, f"its {weak} is too weak: its owner must replace the certificate"
+            return problem, f"its {weak} is too weak: its owner must replace the certificate"
         if error.verify_code == _SELF_SIGNED:
-            return what, f"to trust it, set {protocol}_CA_FILE to this certificate in PEM"
-        return what, f"for a private authority set {protocol}_CA_FILE to its certificate in PEM"
+            return problem, f"to trust it, set {protocol}_CA_FILE to this certificate in PEM"
+        return problem, f"for a private authority set {protocol}_CA_FILE to its certificate in PEM"
     if reason in PLAIN_ANSWERS:
         return "the port does not speak TLS from the first octet", endpoint.plain_advice
     if reason in _OLD_TLS:
         return f"the server has {_OLD_TLS[reason]} ({reason})", owner
     if isinstance(error, TimeoutError):
         return "the handshake took too long", f"check {protocol}_PORT, and whether it expects TLS"
-    what = f"the handshake failed: {error_text(error)}"
-    return what, f"check {protocol}_PORT, or ask the server's owner"
+    problem = f"the handshake failed: {error_text(error)}"
+    return problem, f"check {protocol}_PORT, or ask the server's owner"
 
 
 def _failure_text(error: OSError) -> str:

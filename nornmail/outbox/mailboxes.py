@@ -203,9 +203,9 @@ def _by_message_id(
     matched = []
     for sent in store.messages_with_id(message_id):
         addresses = [recipient.address for recipient in sent.recipients]
-        named = report.address.lower() in map(str.lower, addresses)
-        if named or len(addresses) == 1:
-            address = report.address if named else addresses[0]
+        is_named = report.address.lower() in map(str.lower, addresses)
+        if is_named or len(addresses) == 1:
+            address = report.address if is_named else addresses[0]
             matched.append((sent, replace(report, address=address)))
     return matched
 

@@ -360,9 +360,9 @@ class Mailer:
             ReplyRefused: a program must not answer this message; nothing was sent or kept.
             NornmailError: as :meth:`send`.
         """
-        given: object = message
-        if not isinstance(given, Message):
-            kind = type(given).__name__
+        answered: object = message
+        if not isinstance(answered, Message):
+            kind = type(answered).__name__
             raise TypeError(f"reply() takes the Message that is answered, not {kind}: use send()")
         return self._answer(
             message,

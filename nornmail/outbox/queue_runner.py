@@ -491,8 +491,8 @@ class QueueRunner:
         )
         waits = [transitions.until_due(message, now) for message in queued]
         if pause is None:
-            left = self._resume_at - self.context.clock.monotonic()
-            pause = left if left > 0 else None
+            remaining = self._resume_at - self.context.clock.monotonic()
+            pause = remaining if remaining > 0 else None
             if pause is None:
                 self.context.status.set(MailerState.IDLE)
         if pause is not None:

@@ -275,8 +275,8 @@ def check_settings(settings: Any) -> None:
         kind = entry.metadata["kind"]
         if not kind.fits(value):
             hidden = HIDDEN if entry.metadata["secret"] else value
-            named = entry.name if kind is TOKEN else entry.metadata["env"]
-            raise ConfigurationError(named, hidden, kind.allowed)
+            setting_name = entry.name if kind is TOKEN else entry.metadata["env"]
+            raise ConfigurationError(setting_name, hidden, kind.allowed)
     for entry, value in entries:
         variable, most = entry.metadata["env"], entry.metadata["most"]
         if isinstance(value, str) and any(char in value for char in "\0\r\n"):

@@ -283,6 +283,6 @@ def _check_pairs(settings: ImapSettings) -> None:
         )
 
 
-def same_mailbox(one: str, other: str) -> bool:
+def same_mailbox(name: str, other: str) -> bool:
     """Whether two names are one mailbox: INBOX is the only name without case (RFC 3501, 5.1)."""
-    return one == other or (one.upper() == "INBOX" and other.upper() == "INBOX")
+    return name == other or (name.upper() == "INBOX" and other.upper() == "INBOX")

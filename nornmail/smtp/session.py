@@ -460,10 +460,10 @@ class CachedSession:
         Raises:
             NornmailError: no session can be opened.
         """
-        kept = self._session
+        cached = self._session
         session = self._ready()
         submission = session.submit(envelope, raw, before_content=before_content)
-        if session is kept and submission.ended_early:
+        if session is cached and submission.ended_early:
             log.debug("the server ended the session: %d %s", submission.code, submission.text)
             self.close()
             session = self._ready()

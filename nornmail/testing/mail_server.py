@@ -358,18 +358,18 @@ class MailServer(FixedAttributes):
         Raises:
             AssertionError: with what was sent instead.
         """
-        asked = {"to": to, "subject": subject, "text": text, "sender": sender}
-        given = {name: value for name, value in asked.items() if value is not None}
+        fields = {"to": to, "subject": subject, "text": text, "sender": sender}
+        criteria = {name: value for name, value in fields.items() if value is not None}
         sent = self.outbox
-        matching = [mail for mail in sent if mail.matches(**given)]
+        matching = [mail for mail in sent if mail.matches(**criteria)]
         if not matching if count is None else len(matching) != count:
             words = {0: "no message was", 1: "1 message was"}
             number = words.get(len(matching), f"{len(matching)} messages were")
-            criteria = ", ".join(f"{name}={value!r}" for name, value in given.items())
-            criteria = f" with {criteria}" if criteria else ""
+            pairs = ", ".join(f"{name}={value!r}" for name, value in criteria.items())
+            described = f" with {pairs}" if pairs else ""
             expected = "" if count is None else f", expected {count}"
             lines = ["The outbox has:", *(f"  {mail.summary()}" for mail in sent)]
-            raise AssertionError("\n".join([f"{number} sent{criteria}{expected}", *lines]))
+            raise AssertionError("\n".join([f"{number} sent{described}{expected}", *lines]))
         return (matching or sent)[-1]
 
     def wait_for(self, predicate: Callable[[MailServer], T], *, seconds: float = WAIT_SECONDS) -> T:

@@ -146,8 +146,8 @@ def application(
     inboxes = InboxResources(accounts, domain)
     if isinstance(poller, PollerGroup):
         poller.on_add = inboxes.restore
-    for one in accounts.pollers():
-        inboxes.restore(one)
+    for account_poller in accounts.pollers():
+        inboxes.restore(account_poller)
     mailer_of = mailer.get if isinstance(mailer, Mapping) else lambda _: mailer
     names = None if token is not None else LOOPBACK | {host.lower() for host in hosts}
     application = _Application(accounts, token, names, max_body, max_body_with_attachments)

@@ -133,8 +133,8 @@ class Metrics(AccountMetrics):
             outboxes: the store whose outgoing messages are counted, if any are.
             by_account: show the account of each poller.
         """
-        named = dict(self._accounts) or {"": self}
-        samples = [sample for name, one in named.items() for sample in one.samples(name)]
+        by_name = dict(self._accounts) or {"": self}
+        samples = [sample for name, metrics in by_name.items() for sample in metrics.samples(name)]
         for poller in pollers:
             key = poller.mailbox
             labels = _labels(account=key.account, mailbox=key.mailbox) if by_account else ""

@@ -291,7 +291,7 @@ def test_an_observer_does_not_see_the_token() -> None:
     [
         pytest.param(b"eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIiwic2NvcGUiOiJodHRwczovL21h"
                      b"aWwuZ29vZ2xlLmNvbS8ifQ==",
-                     "400; it wants the scope https://mail.google.com/", id="Google's"),
+                     "400; it requires the scope https://mail.google.com/", id="Google's"),
         pytest.param(base64.b64encode(b'{"status":"400","scope":[1]}'), "400", id="an odd scope"),
         pytest.param(base64.b64encode(b'{"status":"invalid_token"}'), "invalid_token",
                      id="that of RFC 7628"),

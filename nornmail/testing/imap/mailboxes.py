@@ -390,10 +390,10 @@ def _attributes(client: Client, listed: _Listed) -> list[str]:
     if listed.box is None:
         attributes.append("\\Noselect")
     else:
-        shown = listed.box.attributes
+        own = listed.box.attributes
         if not client.has("SPECIAL-USE"):
-            shown = shown - SPECIAL_USES
-        attributes += sorted(shown)
+            own = own - SPECIAL_USES
+        attributes += sorted(own)
     if client.has("CHILDREN"):
         account = client.user()
         below = listed.name + account.delimiter
@@ -403,10 +403,10 @@ def _attributes(client: Client, listed: _Listed) -> list[str]:
 
 
 def _send(client: Client, word: bytes, attributes: list[str], name: bytes) -> None:
-    shown = " ".join(attributes).encode("ascii")
+    flags = " ".join(attributes).encode("ascii")
     delimiter = render_quoted(client.user().delimiter)
-    named = render_string(name) if name else b'""'
-    client.conn.write(b"* %s (%s) %s %s\r\n" % (word, shown, delimiter, named))
+    quoted = render_string(name) if name else b'""'
+    client.conn.write(b"* %s (%s) %s %s\r\n" % (word, flags, delimiter, quoted))
 
 
 def subscribe(client: Client, _: bytes, cursor: Cursor) -> str:

@@ -43,10 +43,10 @@ _CENTURY_TURNS = 50
 """Two-digit years below this are of 2000 (RFC 5322, section 4.3)."""
 
 
-def has_flag(flag: str, wanted: bool) -> Test:
+def has_flag(flag: str, is_set: bool) -> Test:
     """A test for a flag that is set, or is not."""
     lowered = flag.lower()
-    return lambda _, message: (lowered in (held.lower() for held in message.flags)) is wanted
+    return lambda _, message: (lowered in (held.lower() for held in message.flags)) is is_set
 
 
 def dated(name: bytes, day: date, *, sent: bool) -> Test:
@@ -96,12 +96,12 @@ def in_header(name: bytes, text: str) -> Test:
 
     A fold is one blank, however wide it is.
     """
-    wanted, lowered = text.casefold(), name.lower()
+    folded, lowered = text.casefold(), name.lower()
 
     def test(_: int, message: StoredMessage) -> bool:
         header = message.raw[: header_end(message.raw)]
         return any(
-            wanted in _shown(field).casefold()
+            folded in _shown(field).casefold()
             for field in fields(header)
             if field.name.lower() == lowered
         )
@@ -116,12 +116,12 @@ def _shown(field: Field) -> str:
 
 def in_text(text: str, *, whole: bool) -> Test:
     """A test for a text in the decoded body; ``whole``: in the headers too."""
-    wanted = text.casefold()
+    folded = text.casefold()
 
     def test(_: int, message: StoredMessage) -> bool:
-        if not wanted:
+        if not folded:
             return True
-        return any(wanted in text.casefold() for text in _texts(parse_parts(message.raw), whole))
+        return any(folded in text.casefold() for text in _texts(parse_parts(message.raw), whole))
 
     return test
 
@@ -259,10 +259,10 @@ class SearchParser:
             return SearchKey(lambda number, message: not inner(number, message))
         if name == b"OR":
             cursor.space()
-            one = self._key(depth + 1).test
+            first = self._key(depth + 1).test
             cursor.space()
-            two = self._key(depth + 1).test
-            return SearchKey(lambda number, message: one(number, message) or two(number, message))
+            second = self._key(depth + 1).test
+            return SearchKey(lambda at, message: first(at, message) or second(at, message))
         return SearchKey(self._simple(name))
 
     def _list(self, depth: int) -> Test:
