@@ -134,7 +134,7 @@ class Flow:
     # Lines
 
     def text(self, style: Style, chars: int) -> float:
-        """Put a text on the line; where the top of that is."""
+        """Put a text on the line; return where its top is."""
         self._end_run()
         if self._longest or self._shortest or self._open:
             self._settle()
@@ -189,7 +189,7 @@ class Flow:
         return clip.cuts(top, top + max(SLIT, min(style.size, high)))
 
     def color_below(self, style: Style, top: float, hidden: str) -> str:
-        """What hides a text by its color, which may stand below the box painted behind it.
+        """The reason that hides a text by its color, which may stand below its box.
 
         Args:
             style: of the text.
@@ -345,7 +345,7 @@ class Flow:
     # Margins
 
     def _add_margin(self, margin: float) -> None:
-        """Of margins that touch the longest counts, and the one that is most below zero."""
+        """Add a margin: of those that touch, the longest and the most negative one count."""
         if margin > self._longest:
             self._longest = margin
         elif margin < self._shortest:

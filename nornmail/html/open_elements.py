@@ -155,7 +155,7 @@ class OpenElements:
     # Active formatting elements
 
     def mark(self) -> None:
-        """Formatting from outside is not reconstructed from here on."""
+        """Begin a part in which formatting from outside is not reconstructed."""
         self.formatting.append(None)
 
     def clear_to_marker(self) -> None:
@@ -164,7 +164,7 @@ class OpenElements:
             pass
 
     def remember(self, element: Element) -> None:
-        """``element`` is reconstructed after blocks until its end tag."""
+        """Reconstruct ``element`` after blocks, until its end tag."""
         alike = 0
         for number in range(len(self.formatting) - 1, -1, -1):
             self._budget.spend(1)
@@ -189,7 +189,7 @@ class OpenElements:
         return None
 
     def forget(self, element: Element) -> None:
-        """``element`` is not reconstructed any more."""
+        """Stop reconstructing ``element``."""
         for number in range(len(self.formatting) - 1, -1, -1):
             self._budget.spend(1)
             if self.formatting[number] is element:

@@ -1,4 +1,4 @@
-"""From the tree to the text: what a person sees is written down, what not is kept apart."""
+"""The tree to text: what a person sees is written, and the rest is kept apart."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ class _Page:
         return frame
 
     def _enter_shadow(self, frame: _Frame, shadow: Element) -> None:
-        """What a declarative shadow root shows in place of the children of its host."""
+        """Enter a declarative shadow root, which is shown instead of the children of its host."""
         inside = {node.name for node in shadow.walk()} - {"template"}
         if "slot" in inside or "style" in inside or "link" in inside:
             self._keep_all(shadow, "shadow tree")
@@ -473,7 +473,7 @@ class _Page:
         return True
 
     def _summary(self, element: Element) -> Iterator[Element | str]:
-        """Of what is folded away a person sees the summary."""
+        """The summary, which a person sees of a closed ``<details>``."""
         first = next((child for child in element.elements() if child.name == "summary"), None)
         for child in element.children:
             if isinstance(child, str):
@@ -483,7 +483,7 @@ class _Page:
         return iter(() if first is None else (first,))
 
     def _chosen(self, element: Element) -> Iterator[Element | str]:
-        """Of a closed list a person sees the option that is chosen."""
+        """The chosen option, which a person sees of a closed list."""
         options = [inner for inner in element.walk() if inner.name == "option"]
         self._budget.spend(len(options))
         if "multiple" in element.attributes or element.get("size", "1") not in ("", "0", "1"):
@@ -585,7 +585,7 @@ def _first_number(element: Element) -> int:
 
 
 def _is_indentation(element: Element) -> bool:
-    """Mail programs indent with quotes that have no border: these are not quotes."""
+    """Whether a quote only indents: one without a border, as mail programs write it."""
     style = "".join(element.get("style").lower().split())
     return ("border:none" in style or "border:0" in style or "border-left:none" in style) and not (
         element.get("type") or "quote" in element.get("class").lower() or element.get("cite")

@@ -134,7 +134,7 @@ class TextWriter:
 
     @property
     def quotes(self) -> int:
-        """How many quotes are open and marked."""
+        """The number of quotes that are open and marked."""
         return self._quotes
 
     def open_list(self, first: int) -> None:
@@ -172,11 +172,11 @@ class TextWriter:
         self._quotes = max(self._quotes - 1, 0)
 
     def place(self) -> int:
-        """Where the text is now; to be given to :meth:`address`."""
+        """The current place in the text, for :meth:`address`."""
         return len(self._out)
 
     def line_place(self) -> int:
-        """Where the text of the line began; to be given to :meth:`take_back`."""
+        """The place where the text of the line began, for :meth:`take_back`."""
         at = len(self._out)
         while not self._gap and at and self._out[at - 1] != "\n":
             at -= 1

@@ -213,7 +213,7 @@ class Tokenizer:
         self.is_whole = at != _CUT
 
     def _odd(self, at: int) -> int:
-        """Where no tag follows the text at ``at``: take the text, and what is there instead."""
+        """Take the text at ``at`` that no tag follows, and what is there instead of one."""
         html = self._html
         self._budget.spend(_END_STEPS)
         match = _MARK.search(html, at)
@@ -286,7 +286,7 @@ def _past(html: str, what: str, at: int) -> int:
 
 
 def _script_end(html: str, at: int) -> int:
-    """Where ``</script`` ends the script, -1 if nothing does (13.2.5.4, 13.2.5.20 to 31).
+    """The index of the ``</script`` that ends the script, -1 for none (13.2.5.4, 13.2.5.20 to 31).
 
     Within ``<!--`` a ``<script`` has an end tag of its own, which ends nothing else.
     """

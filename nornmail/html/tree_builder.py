@@ -218,7 +218,7 @@ class TreeBuilder:
     # Before the body
 
     def _leave_for_body(self) -> None:
-        """What is read belongs into the body: close the head, and begin the body."""
+        """Close the head and begin the body, to which the next token belongs."""
         if self.body.mode == "before head":
             self.body.begin_head({})
         if self.body.mode == "in noscript":

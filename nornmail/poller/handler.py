@@ -198,7 +198,7 @@ class HandlerCall:
             self.owner.finished(self)
 
     def outcome(self) -> Outcome:
-        """How it ended; call it once it has :attr:`ended`."""
+        """The outcome of the call, once it has :attr:`ended`."""
         if self.error is not None:
             return raised(self.error)
         outcome = returned(self.result)
@@ -404,7 +404,7 @@ class HandlerRunner:
             return delivery_id in self._overdue
 
     def late(self) -> dict[str, Outcome]:
-        """How those that have ended by now did, by delivery id; :meth:`forget` them once settled.
+        """The outcomes of late calls that have ended, by delivery id, until :meth:`forget`.
 
         What one of them asked for by SystemExit or an awaitable comes too late to be heeded.
         """

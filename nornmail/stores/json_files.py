@@ -122,7 +122,7 @@ class RawFiles:
         return json.dumps(file, separators=(",", ":"))
 
     def path(self, column: str) -> str:
-        """Where the file is."""
+        """The path of the file."""
         return os.path.join(self._directory, json.loads(column)[0])
 
     def write(self, raws: Mapping[str, bytes]) -> None:
@@ -275,7 +275,7 @@ def _cut_off(line: bytes, *, ended: bool) -> bool:
 
 
 class End(NamedTuple):
-    """Where a journal ends.
+    """The end of a journal.
 
     Attributes:
         sequence: the number of its last commit.
@@ -484,7 +484,7 @@ def write_snapshot(
 
 
 def temporary_path(path: str) -> str:
-    """Where the next snapshot is written. One that is found there was cut off, and has no use."""
+    """The path of the next snapshot. A file that is there already was cut off, and has no use."""
     return path + ".tmp"
 
 

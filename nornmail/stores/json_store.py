@@ -55,7 +55,7 @@ log = logging.getLogger("nornmail.stores")
 
 
 class JsonFiles(LocalStore):
-    """What the files of a JSON store hold, in memory: in a sqlite database.
+    """The contents of the files of a JSON store, in a sqlite database in memory.
 
     Args:
         path: the snapshot, links followed.

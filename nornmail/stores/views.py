@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
-    """What the store at ``path`` holds; it can be read, and refuses to be written.
+    """Open the store at ``path`` for reading; it refuses to be written.
 
     One that a function opens (:func:`nornmail.stores.open_store`) is that store itself.
 

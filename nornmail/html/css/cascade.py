@@ -194,7 +194,7 @@ class Cascade:
         self, element: Element, parent: Style, sets: Mapping[str, Value], style: Style,
         rules: tuple[PageRule, ...],
     ) -> None:  # fmt: skip
-        """What is painted before and after an element, and how its first line looks."""
+        """The styles of ``::before``, ``::after`` and the first line of an element."""
         for pseudo in ("before", "after", "first-line"):
             matched = [entry for entry in rules if entry.rule.selector.pseudo == pseudo]
             if not matched:
@@ -251,7 +251,7 @@ class Cascade:
 
 
 def _look(attributes: Mapping[str, str]) -> object:
-    """What attributes say of how an element looks, apart from ``style``."""
+    """The styles that attributes other than ``style`` set."""
     if _SHOWN.isdisjoint(attributes):
         return "href" in attributes
     return ("href" in attributes, *(pair for pair in attributes.items() if pair[0] in _SHOWN))
@@ -331,7 +331,7 @@ def _cascaded(
 
 
 def _by_element(element: Element, parent: Style) -> dict[str, Value]:
-    """What the element's name and its old attributes set (HTML standard, 15.3)."""
+    """The styles that the element's name and its old attributes set (HTML standard, 15.3)."""
     name, attributes = element.name, element.attributes
     sets = _by_name(name)
     if name in NEVER_SHOWN or ((attributes or name == "dialog") and _is_closed(element)):

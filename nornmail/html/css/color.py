@@ -74,7 +74,7 @@ class Color(NamedTuple):
     alpha: float = 1.0
 
     def over(self, below: Color, opacity: float = 1.0) -> Color:
-        """How it looks in front of an opaque color."""
+        """This color as it looks in front of an opaque one."""
         alpha = self.alpha * opacity
         mixed = (
             one * alpha + two * (1 - alpha) for one, two in zip(self[:3], below[:3], strict=True)

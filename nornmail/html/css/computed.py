@@ -339,7 +339,7 @@ def _leaves_hollow(style: Style, parent: Style) -> bool:
 
 
 def _in_hollow(style: Style, parent: Style, around: Group, is_alone: bool) -> Group:
-    """What lies behind a box without height: ``around`` where nothing else gives that a height."""
+    """The background of a box without height: ``around`` where nothing gives that a height."""
     behind = style.behind
     if style.is_out or not is_alone:
         return behind
@@ -433,7 +433,7 @@ def _is_on_border(style: Style, width: Length) -> bool:
 
 
 def _depth(shadow: Shadow) -> float:
-    """How far an inset shadow reaches into the first words."""
+    """The depth to which an inset shadow reaches into the first words."""
     return shadow.spread + max(abs(shadow.y), abs(shadow.x) / _WORD * 9) + shadow.blur / 2
 
 
@@ -454,7 +454,7 @@ def takes_room(style: Style) -> bool:
 
 
 def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
-    """What hides the element and all within it, whatever that says; ``""`` if nothing does."""
+    """The reason that hides the element and all within it for good; ``""`` if there is none."""
     if style.display == "none" or style.display in ("table-column", "table-column-group"):
         return "display"
     is_collapsed = style.is_collapsed and (style.display or name) in _ROWS
@@ -513,7 +513,7 @@ def _has_mask(sets: Mapping[str, Value]) -> bool:
 
 
 def _is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
-    """``z-index`` below 0 puts it behind the backgrounds of what is around it."""
+    """Whether ``z-index`` puts it behind the backgrounds of what is around it."""
     is_placed = sets.get("position", "static") != "static"
     return style.is_painted and is_placed and sets.get("z-index", 0) < 0
 
@@ -532,7 +532,7 @@ _STACKS: Final = frozenset({"transform", "opacity", "filter", "mix-blend-mode", 
 
 
 def what_hides_text(style: Style) -> str:
-    """What hides a text of this style, which another style within may undo."""
+    """The reason that hides a text of this style, which a style within may undo."""
     if style.clipped:
         return style.clipped
     if not style.has_visibility:

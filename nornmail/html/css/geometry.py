@@ -1,4 +1,4 @@
-"""Where a box stands and how large it is, as far as that is known without laying out the page.
+"""The place and the size of a box, as far as they are known without laying out the page.
 
 What stands to the left of a text and above it is counted as little as it may be, so that a text of
 which the place is not known is nearer to the edge here than it is on a page.

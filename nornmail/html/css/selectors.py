@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 class Page:
-    """What selectors ask of the page: the places of elements, and steps of its budget."""
+    """The page as selectors see it: the places of elements, and steps of its budget."""
 
     def __init__(self, quirks: bool, budget: Budget) -> None:
         self.quirks = quirks
@@ -113,7 +113,7 @@ PlacedTest = Callable[[Element, Page], bool]
 
 @dataclass(slots=True)
 class Compound:
-    """What is asked of one element, and by ``before`` of those around it.
+    """The tests of one element, and by ``before`` of those around it.
 
     Attributes:
         name, ids, classes: such as ``p#a.b``.

@@ -35,7 +35,7 @@ _PLAIN_INLINE: Final = frozenset(
 
 
 class Layout(NamedTuple):
-    """How an element stands among the others.
+    """The place of an element among the others.
 
     Attributes:
         is_block: it begins and ends a line.
@@ -126,7 +126,7 @@ class Containing(NamedTuple):
 
 
 class BoxSizes(NamedTuple):
-    """What a box takes in the flow, in pixels, and what it does to what is in it.
+    """The space of a box in the flow, in pixels, and its effect on its contents.
 
     Attributes:
         margin_top, margin_bottom: its margins.

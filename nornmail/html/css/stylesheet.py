@@ -40,7 +40,7 @@ Frames = tuple[dict[str, Value], dict[str, Value]]
 
 
 class Declared(NamedTuple):
-    """What a block of declarations sets, of the properties that matter here."""
+    """The properties that a block of declarations sets, of those that matter here."""
 
     sets: dict[str, Value]
     important: dict[str, Value]
@@ -59,7 +59,7 @@ def declared(entries: list[Declaration], quirks: bool) -> Declared:
 
 
 def value_steps(text: str) -> int:
-    """What it costs to read a value, or all of them in a ``style`` attribute."""
+    """The cost of reading a value, or all of those in a ``style`` attribute."""
     return 12 * text.count(":") + _FUNCTION_STEPS * text.count("(") + 4 + len(text) // 20
 
 
@@ -122,7 +122,7 @@ _SELECTOR_STEPS: Final = 15
 
 
 class _Place(NamedTuple):
-    """Where rules stand: within what selectors, layer, scopes and conditions."""
+    """The place of rules: the selectors, layer, scopes and conditions around them."""
 
     parents: Selectors | None = None
     layer: Layer = _NO_LAYER
@@ -185,7 +185,7 @@ class _Compiler:
                 self._items(block, inner)
 
     def _inner_place(self, name: str, rest: str, place: _Place) -> _Place | None:
-        """Where the rules of an at-rule stand; ``None`` where they do not apply."""
+        """The place of the rules of an at-rule; ``None`` where they do not apply."""
         answer: Answer
         if name == "@media":
             answer = media_applies(rest)
@@ -272,7 +272,7 @@ class _Compiler:
             )  # fmt: skip
 
     def _keyframes(self, name: str, block: Block) -> None:
-        """What the first and the last frame of an animation set."""
+        """The declarations of the first and the last frame of an animation."""
         first: dict[str, Value] = {}
         last: dict[str, Value] = {}
         for frame in block.items:

@@ -77,7 +77,7 @@ def _part(match: re.Match[str]) -> str:
 
 
 def unescape(text: str) -> str:
-    r"""``\64 isplay`` is ``display``."""
+    r"""A name without its escapes: ``\64 isplay`` is ``display``."""
     return _ESCAPE.sub(_escaped, text) if "\\" in text else text
 
 

@@ -98,7 +98,7 @@ def _product(one: Matrix, two: Matrix) -> Matrix:
 
 
 def _projected(matrix: Matrix, x: float, y: float) -> tuple[float, float] | None:
-    """Where a point of the box is drawn; ``None`` for one behind the reader."""
+    """The place where a point of the box is drawn; ``None`` for one behind the reader."""
     across, along, _, depth = (
         matrix[row] * x + matrix[row + 1] * y + matrix[row + 3] for row in (0, 4, 8, 12)
     )
@@ -136,7 +136,7 @@ def _scaled(x: float, y: float, z: float = 1.0) -> Matrix:
 
 
 def perspective(length: Length) -> Matrix:
-    """How what is near is drawn larger than what is far."""
+    """The matrix that draws near things larger than far ones."""
     distance = max(length.pixels(), 1.0)
     return (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, -1 / distance, 1)
 

@@ -1,4 +1,4 @@
-"""How the value of each property is read that can hide a text.
+"""Readers for the values of the properties that can hide a text.
 
 A value that is invalid does not count, so that the one before it stays in force. A value that is
 valid and cannot be computed here is :data:`UNKNOWN`: its element is not shown.
@@ -155,7 +155,7 @@ def mask_of(text: str) -> bool | None:
 
 
 def _up_to_end(text: str) -> tuple[str, str]:
-    """What is in the brackets that were opened before ``text``, and what follows them."""
+    """The contents of the brackets that were opened before ``text``, and the text after them."""
     depth = 1
     for match in re.finditer(r"[()]", text):
         depth += 1 if match[0] == "(" else -1
@@ -275,7 +275,7 @@ def border_width_of(text: str) -> Length | None:
 
 
 def _ratio(text: str) -> float | None:
-    """How many times as wide as high a box is."""
+    """The ratio of the width of a box to its height."""
     wide, _, high = text.removeprefix("auto").partition("/")
     numbers = number_of(wide.strip()), number_of(high.strip() or "1")
     return numbers[0] / numbers[1] if numbers[0] and numbers[1] else None
