@@ -33,12 +33,10 @@ class Entries:
 
     Args:
         hold: the value of a column that stands for bytes.
-        for_update: the end of a query whose rows others may write at the same time.
     """
 
-    def __init__(self, hold: Callable[[bytes], Any], for_update: str) -> None:
+    def __init__(self, hold: Callable[[bytes], Any]) -> None:
         self._hold = hold
-        self._for_update = for_update
 
     def apply(self, execute: Execute, mailbox: int, change: Change) -> None:
         """Make a change of a commit.
@@ -98,9 +96,7 @@ class Entries:
 
     def state(self, execute: Execute, mailbox: int, key: EntryKey) -> State | None:
         """The state of an entry, ``None`` where there is none."""
-        arguments = rows.write_key(mailbox, key)
-        query = rows.SELECT_STATE + self._for_update
-        selected = execute(query, arguments).fetchone()
+        selected = execute(rows.SELECT_STATE, rows.write_key(mailbox, key)).fetchone()
         return selected and State(selected[0])
 
     def _keep(self, execute: Execute, mailbox: int, key: EntryKey, raw: bytes) -> None:

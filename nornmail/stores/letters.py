@@ -1,4 +1,7 @@
-"""The rows of messages on their way out: the messages, their recipients, bytes and requests."""
+"""Writes the rows of messages on their way out: the messages, their recipients, bytes and requests.
+
+Each function is called within a transaction of the store, whose ``execute`` it takes.
+"""
 
 from __future__ import annotations
 
@@ -30,72 +33,67 @@ class Letter(NamedTuple):
     message: QueuedMessage
 
 
-class Letters:
-    """Writes these rows, within a transaction of the store, whose ``execute`` each method takes.
+def find(execute: Execute, outbox: int | None, name: str, key: str) -> Letter | None:
+    """The message with a key in an outbox of this number and name."""
+    query = rows.SELECT_MESSAGE + rows.FOR_UPDATE
+    row = execute(query, (outbox, write_text(key))).fetchone()
+    if row is None:
+        return None
+    return Letter(row[0], rows.read_request(row[1]), rows.read_message(name, tuple(row[2:])))
 
-    Args:
-        for_update: the end of a query whose rows others may write at the same time.
+
+def insert(execute: Execute, outbox: int, message: QueuedMessage) -> int | None:
+    """Make the rows of a message, without its bytes.
+
+    Returns:
+        The number of the message's own row, ``None`` where its key is known.
     """
+    if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
+        return None
+    place = (outbox, write_text(message.key))
+    (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
+    for recipient in message.recipients:
+        address = rows.write_address(recipient)
+        execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
+    return int(number)
 
-    def __init__(self, for_update: str) -> None:
-        self._for_update = for_update
 
-    def find(self, execute: Execute, outbox: int | None, name: str, key: str) -> Letter | None:
-        """The message with a key in an outbox of this number and name."""
-        query = rows.SELECT_MESSAGE + self._for_update
-        row = execute(query, (outbox, write_text(key))).fetchone()
-        if row is None:
-            return None
-        return Letter(row[0], rows.read_request(row[1]), rows.read_message(name, tuple(row[2:])))
+def update(execute: Execute, number: int, message: QueuedMessage) -> None:
+    """Write what became of a message."""
+    execute(rows.UPDATE_MESSAGE, (*rows.write_message(message), number))
 
-    def insert(self, execute: Execute, outbox: int, message: QueuedMessage) -> int | None:
-        """Make the rows of a message, without its bytes.
 
-        Returns:
-            The number of the message's own row, ``None`` where its key is known.
-        """
-        if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
-            return None
-        place = (outbox, write_text(message.key))
-        (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
-        for recipient in message.recipients:
-            address = rows.write_address(recipient)
-            execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
-        return int(number)
+def replace(execute: Execute, letter: Letter, message: QueuedMessage) -> None:
+    """Replace a message by what its sender made of it.
 
-    def update(self, execute: Execute, number: int, message: QueuedMessage) -> None:
-        """Write what became of a message."""
-        execute(rows.UPDATE_MESSAGE, (*rows.write_message(message), number))
+    Raises:
+        IllegalTransition: it may not change so.
+    """
+    after = replaced(letter.message, message)
+    update(execute, letter.number, after)
+    if not after.keeps_bytes():
+        execute(rows.DELETE_BYTES, (letter.number,))
+    request = letter.request
+    if request is not None and not still_applies(request, letter.message, after):
+        execute(rows.UPDATE_REQUEST, (None, letter.number))
 
-    def replace(self, execute: Execute, letter: Letter, message: QueuedMessage) -> None:
-        """Replace a message by what its sender made of it.
 
-        Raises:
-            IllegalTransition: it may not change so.
-        """
-        after = replaced(letter.message, message)
-        self.update(execute, letter.number, after)
-        if not after.keeps_bytes():
-            execute(rows.DELETE_BYTES, (letter.number,))
-        request = letter.request
-        if request is not None and not still_applies(request, letter.message, after):
-            execute(rows.UPDATE_REQUEST, (None, letter.number))
+def request(execute: Execute, letter: Letter | None, request: OperatorRequest) -> None:
+    """Leave an operator's request.
 
-    def request(self, execute: Execute, letter: Letter | None, request: OperatorRequest) -> None:
-        """Leave an operator's request.
+    Raises:
+        IllegalTransition: there is no such message, or this cannot be done with it.
+    """
+    check_request(None if letter is None else letter.message, request)
+    if letter is not None and letter.request is not request:
+        execute(rows.UPDATE_REQUEST, (request.value, letter.number))
 
-        Raises:
-            IllegalTransition: there is no such message, or this cannot be done with it.
-        """
-        check_request(None if letter is None else letter.message, request)
-        if letter is not None and letter.request is not request:
-            execute(rows.UPDATE_REQUEST, (request.value, letter.number))
 
-    def forget(self, execute: Execute, outbox: int | None, before: float, limit: int) -> int:
-        """As :meth:`~nornmail.stores.protocol.OutboxStore.forget_messages` says."""
-        forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (outbox, before, limit)).fetchall()
-        for number, queued_at, recipients in forgotten:
-            for address in rows.read_addresses(recipients):
-                execute(rows.DELETE_RECIPIENT, (outbox, address, queued_at, number))
-            execute(rows.DELETE_MESSAGE, (number,))  # its bytes went when it was sent or dropped
-        return len(forgotten)
+def forget(execute: Execute, outbox: int | None, before: float, limit: int) -> int:
+    """As :meth:`~nornmail.stores.protocol.OutboxStore.forget_messages` says."""
+    forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (outbox, before, limit)).fetchall()
+    for number, queued_at, recipients in forgotten:
+        for address in rows.read_addresses(recipients):
+            execute(rows.DELETE_RECIPIENT, (outbox, address, queued_at, number))
+        execute(rows.DELETE_MESSAGE, (number,))  # its bytes went when it was sent or dropped
+    return len(forgotten)

@@ -145,8 +145,8 @@ def translate(statement: str) -> str:
     """A statement of :mod:`nornmail.stores.rows` in PostgreSQL's words, with ``%s`` for ``?``."""
     statement = re.sub(r"CAST\((\S+) AS BLOB\)", r"\1", statement)
     statement = re.sub(r"INDEXED BY \w+ ", "", statement)
-    statement = statement.replace(" IS ?", " IS NOT DISTINCT FROM ?")
-    return statement.replace("?", "%s")
+    statement = statement.replace(" IS ?", " IS NOT DISTINCT FROM ?").replace("?", "%s")
+    return statement.replace(rows.FOR_UPDATE, " FOR UPDATE")
 
 
 def sql_state(error: Exception) -> str:
@@ -310,8 +310,6 @@ class PostgresStateStore(SqlStateStore):
         StoreError: the server cannot be reached, refuses its user, or has a newer schema.
     """
 
-    for_update = " FOR UPDATE"
-
     def __init__(self, connect: Connect, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._lease_seconds = lease_seconds
         self._holder = uuid.uuid4().hex
@@ -452,7 +450,7 @@ class PostgresStateStore(SqlStateStore):
             sender = self._connection.execute(_SELECT_SENDER, (mailbox, self._holder)).fetchone()
             self._in_hand, self._transaction_id = sender or (None, None)
             return lease.token if sender else 0
-        query = f"SELECT token, txid_current() FROM mailbox WHERE id = ?{self.for_update}"
+        query = "SELECT token, txid_current() FROM mailbox WHERE id = ? FOR UPDATE"
         if not self._connection.in_transaction:
             query = rows.SELECT_FENCE
         token, *transaction = self._connection.execute(query, (mailbox,)).fetchone()
@@ -470,7 +468,7 @@ class PostgresStateStore(SqlStateStore):
             execute(_LOCK_OUTBOX, (outbox,))
             execute(_END_DEAD_SENDERS, (outbox, self._holder))
             self._check_lease(lease)
-            letter = None if key is None else self._letters.find(execute, outbox, account, key)
+            letter = None if key is None else self._find_letter(execute, account, key)
             number = None
             if letter and self._is_free(letter.number) and self._has_slot(outbox, quotas):
                 number = letter.number

@@ -38,6 +38,10 @@ from nornmail.stores.schema import CLOSED, CLOSED_STATES, THROUGH, THROUGH_STATE
 
 Row = tuple[Any, ...]
 
+FOR_UPDATE = " /* FOR UPDATE */"
+"""The end of a query whose rows others may write at the same time: PostgreSQL gets the words, and
+sqlite, which has one writer at a time, a comment."""
+
 NO_LIMIT = 2**62
 """For a LIMIT that is none: more rows than a table can have."""
 
@@ -123,34 +127,18 @@ def read_mailbox(row: Row) -> MailboxKey:
 
 def write_record(record: MailboxRecord) -> Row:
     """The columns of ``mailbox`` that hold the record."""
-    epoch, mark = record.epoch, record.watermark
-    return (
-        epoch.number,
-        epoch.uid_validity,
-        epoch.boundary,
-        int(epoch.matched),
-        epoch.begun_at,
-        mark.uid_validity,
-        mark.uid,
-        record.cut,
-        record.polled_at,
-        record.horizon,
-    )
+    number, uid_validity, boundary, matched, begun_at = record.epoch
+    rest = (record.cut, record.polled_at, record.horizon)
+    return (number, uid_validity, boundary, int(matched), begun_at, *record.watermark, *rest)
 
 
 def read_record(row: Row) -> MailboxRecord | None:
     """The record, ``None`` where the mailbox has a lease only."""
     number, uid_validity, boundary, matched, begun_at, *rest = row
-    mark_validity, mark_uid, cut, polled_at, horizon = rest
     if number is None:
         return None
-    return MailboxRecord(
-        epoch=Epoch(number, uid_validity, boundary, bool(matched), begun_at),
-        watermark=Watermark(mark_validity, mark_uid),
-        cut=cut,
-        polled_at=polled_at,
-        horizon=horizon,
-    )
+    epoch = Epoch(number, uid_validity, boundary, bool(matched), begun_at)
+    return MailboxRecord(epoch, Watermark(*rest[:2]), *rest[2:])
 
 
 # Entries
@@ -160,8 +148,8 @@ KEY_COLUMNS = 4
 """The columns that a row begins with, and that name it."""
 _IS_KEY = "mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
 _VALUES = (
-    "uid_validity, state, delivery_id, attempts, due_at, reason, header_digest, body_digest, "
-    "message_id, size, received_at, truncated, changed_at, verified_sender"
+    "state, delivery_id, uid_validity, attempts, due_at, reason, header_digest, body_digest, "
+    "message_id, size, received_at, truncated, verified_sender, changed_at"
 )
 COLUMNS = f"epoch, uid, inbox, {_VALUES}"
 _PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
@@ -188,7 +176,7 @@ SELECT_BY_DIGEST = (
 )
 SELECT_VERIFIED_SENDER = "SELECT 1 FROM entry WHERE verified_sender = ? LIMIT 1"
 SELECT_UIDS = "SELECT uid FROM entry WHERE mailbox = ? AND epoch = ? AND state <> 'gone'"
-SELECT_STATE = f"SELECT state FROM entry WHERE {_IS_KEY}"
+SELECT_STATE = f"SELECT state FROM entry WHERE {_IS_KEY}{FOR_UPDATE}"
 UPDATE_ENTRY = f"UPDATE entry SET {_set(_VALUES)} WHERE {_IS_KEY}"
 """Arguments: the columns behind the key, then the key."""
 REPLACE_ENTRY = _replace("entry", KEY, _VALUES)
@@ -247,32 +235,46 @@ def put_entry(after: State) -> tuple[str, Callable[[Row], Row]]:
 _NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
 
 
+_IN_STATE = {
+    State: ("entry", "mailbox", CLOSED_STATES, CLOSED),
+    QueueState: ("letter", "outbox", THROUGH_STATES, THROUGH),
+}
+"""By the kind of state: the table, its column that says whose, and the states of no index."""
+
+
 @cache
-def in_state(state: State, what: str = COLUMNS) -> str:
-    """The query for the entries of one state, whose arguments are the mailbox and the state.
+def in_state(state: State | QueueState, what: str) -> str:
+    """The query for the rows of one state. Arguments: mailbox or outbox, and the state.
 
     The partial index serves a query that says in so many words that the state is one of its own.
     """
-    still_open = "" if state in CLOSED_STATES else f"AND state NOT IN {CLOSED}"
-    return f"SELECT {what} FROM entry WHERE mailbox = ? AND state = ? {still_open}"
+    table, whose, closed_states, closed = _IN_STATE[type(state)]
+    still_open = "" if state in closed_states else f"AND state NOT IN {closed}"
+    return f"SELECT {what} FROM {table} WHERE {whose} = ? AND state = ? {still_open}"
 
 
 @cache
 def entries_in_state(state: State) -> str:
     """Arguments: mailbox, state, limit."""
-    return f"{in_state(state)} ORDER BY due_at, {_BY_KEY} LIMIT ?"
+    return f"{in_state(state, COLUMNS)} ORDER BY due_at, {_BY_KEY} LIMIT ?"
 
 
 @cache
-def count_in_state(state: State) -> str:
-    """Arguments: mailbox, state, limit."""
+def messages_in_state(state: QueueState) -> str:
+    """Arguments: outbox, state, limit."""
+    return f"{in_state(state, MESSAGE)} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
+
+
+@cache
+def count_in_state(state: State | QueueState) -> str:
+    """Arguments: mailbox or outbox, state, limit."""
     return f"{in_state(state, 'count(*)')} LIMIT ?"
 
 
 @cache
 def entries_without_raw(state: State) -> str:
     """Arguments: mailbox, state."""
-    return f"{in_state(state)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
+    return f"{in_state(state, COLUMNS)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
 
 
 def write_key(mailbox: int, key: EntryKey) -> Row:
@@ -287,55 +289,26 @@ def read_key(row: Row) -> EntryKey:
 
 
 def write_entry(mailbox: int, entry: Entry) -> Row:
-    """All columns of ``entry``, in the table's order."""
-    key, digest = entry.key, entry.digest
-    header, body = (None, None) if digest is None else (digest.header, digest.body)
-    row = (
-        mailbox,
-        key.epoch,
-        key.uid,
-        key.inbox,
-        entry.uid_validity,
-        entry.state._value_,
-        entry.delivery_id,
-        entry.attempts,
-        entry.due_at,
-        entry.reason,
-        header,
-        body,
-        entry.message_id,
-        entry.size,
-        entry.received_at,
-        1 if entry.truncated else 0,
-        entry.changed_at,
-        entry.verified_sender or None,
-    )
-    texts = f"{key.inbox}{entry.delivery_id}{entry.reason}{entry.message_id}{header}{body}"
-    texts += entry.verified_sender
+    """All columns of ``entry``, in the order of :data:`KEY` and its fields."""
+    key, state, delivery_id, *tried, reason, digest, message_id, size = entry[:10]
+    received_at, truncated, sender, changed_at = entry[10:]
+    header, body = digest or (None, None)
+    facts = (header, body, message_id, size, received_at, 1 if truncated else 0)
+    place = (mailbox, *key, state._value_, delivery_id)
+    row = (*place, *tried, reason, *facts, sender or None, changed_at)
+    texts = f"{key.inbox}{delivery_id}{reason}{message_id}{header}{body}{sender}"
     return row if texts.isascii() else _encoded(row)  # nearly always it is
 
 
 def read_entry(row: Row) -> Entry:
     """The entry, from :data:`COLUMNS`."""
-    row = _decoded(row)
-    epoch, uid, inbox, uid_validity, state, delivery_id, attempts, due_at, reason, *rest = row
-    header, body, message_id, size, received_at, truncated, changed_at, sender = rest
-    return Entry(
-        key=EntryKey(epoch, uid, inbox),
-        uid_validity=uid_validity,
-        state=State(state),
-        delivery_id=delivery_id,
-        attempts=attempts,
-        due_at=due_at,
-        reason=reason,
-        digest=None if header is None else Digest(header, body),
-        message_id=message_id,
-        size=size,
-        received_at=received_at,
-        truncated=bool(truncated),
-        verified_sender=sender or "",
-        changed_at=changed_at,
-    )
+    if bytes in map(type, row):
+        row = tuple(read_text(value) if isinstance(value, bytes) else value for value in row)
+    epoch, uid, inbox, state, *tried, header, body, message_id, size, received_at = row[:14]
+    truncated, sender, changed_at = row[14:]
+    digest = None if header is None else Digest(header, body)
+    facts = (digest, message_id, size, received_at, bool(truncated), sender or "", changed_at)
+    return Entry._make((EntryKey(epoch, uid, inbox), State(state), *tried, *facts))
 
 
 # UIDs without an entry. Ranges are kept apart by at least one UID, so all that a new one joins lie
@@ -367,14 +340,9 @@ def write_inbox(mailbox: int, record: InboxRecord) -> Row:
 
 def read_inbox(row: Row) -> InboxRecord:
     """The inbox, from the columns behind the mailbox."""
-    inbox_id, name, address, created_at, backfill = row
-    return InboxRecord(
-        id=read_text(inbox_id),
-        name=read_text(name),
-        address=read_text(address),
-        created_at=created_at,
-        backfill=bool(backfill),
-    )
+    number, name, address = map(read_text, row[:3])
+    when, backfill = row[3], bool(row[4])
+    return InboxRecord(id=number, name=name, address=address, created_at=when, backfill=backfill)
 
 
 # The outbox: messages on their way out
@@ -443,28 +411,6 @@ DELETE_MESSAGE = "DELETE FROM letter WHERE id = ?"
 DELETE_RECIPIENT = (
     "DELETE FROM letter_to WHERE outbox = ? AND address = ? AND queued_at = ? AND letter = ?"
 )
-
-
-@cache
-def messages_in(state: QueueState, what: str = MESSAGE) -> str:
-    """The query for the messages of one state, whose arguments are the outbox and the state.
-
-    The partial index serves a query that says in so many words that the state is one of its own.
-    """
-    still_open = "" if state in THROUGH_STATES else f"AND state NOT IN {THROUGH}"
-    return f"SELECT {what} FROM letter WHERE outbox = ? AND state = ? {still_open}"
-
-
-@cache
-def messages_in_order(state: QueueState) -> str:
-    """Arguments: outbox, state, limit."""
-    return f"{messages_in(state)} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
-
-
-@cache
-def count_messages_in(state: QueueState) -> str:
-    """Arguments: outbox, state, limit."""
-    return f"{messages_in(state, 'count(*)')} LIMIT ?"
 
 
 def write_message(message: QueuedMessage) -> Row:

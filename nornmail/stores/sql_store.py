@@ -39,9 +39,8 @@ from nornmail.outgoing import (
     check_enqueue,
     decided,
 )
-from nornmail.stores import rows
-from nornmail.stores.entries import Entries
-from nornmail.stores.letters import Letters
+from nornmail.stores import letters, rows
+from nornmail.stores.entries import Entries, Execute
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Row, read_text, write_text
 from nornmail.uidset import UidSet
@@ -97,8 +96,7 @@ class SqlStateStore(StateStore, ABC):
         self._guard = _Guard(self)
         self._within = _Transaction(self)
         """All that is executed within, or nothing: it is durable at the end."""
-        self._entries = Entries(self._hold, self.for_update)
-        self._letters = Letters(self.for_update)
+        self._entries = Entries(self._hold)
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
         self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
@@ -120,9 +118,6 @@ class SqlStateStore(StateStore, ABC):
             LeaseHeld: another process has the lease.
         """
         return lambda: None
-
-    for_update = ""
-    """The end of a query in a writing transaction, where others may write at the same time."""
 
     def _commit(self) -> None:
         """End the transaction durably."""
@@ -301,15 +296,14 @@ class SqlStateStore(StateStore, ABC):
     # The outbox: writing
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        mailbox, name, key = MailboxKey.of_outbox(message.outbox), message.outbox, message.key
         with self._locked(), self._guard, self._within as execute:
-            if (letter := self._letters.find(execute, self._id(mailbox), name, key)) is not None:
+            if letter := self._find_letter(execute, message.outbox, message.key):
                 return letter.message
             check_enqueue(message)
-            outbox = self._known_id(mailbox)
-            number = self._letters.insert(execute, outbox, message)
+            outbox = self._known_id(MailboxKey.of_outbox(message.outbox))
+            number = letters.insert(execute, outbox, message)
             if number is None:  # another process was faster
-                letter = self._letters.find(execute, outbox, name, key)
+                letter = self._find_letter(execute, message.outbox, message.key)
                 return message if letter is None else letter.message
             self._keep_bytes(number, raw)
             return message
@@ -317,6 +311,9 @@ class SqlStateStore(StateStore, ABC):
     def _keep_bytes(self, number: int, raw: bytes) -> None:
         """Keep the bytes of a message, by the number of its row."""
         self._connection.execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
+
+    def _find_letter(self, execute: Execute, outbox: str, key: str) -> letters.Letter | None:
+        return letters.find(execute, self._id(MailboxKey.of_outbox(outbox)), outbox, key)
 
     def claim_message(
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
@@ -328,24 +325,23 @@ class SqlStateStore(StateStore, ABC):
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
         name = lease.mailbox.account
         with self._locked(), self._guard, self._within as execute:
-            outbox = self._check_lease(lease)
+            self._check_lease(lease)
             for message in messages:
-                letter = self._letters.find(execute, outbox, name, message.key)
+                letter = self._find_letter(execute, name, message.key)
                 if letter is None or message.outbox != name:
                     raise IllegalTransition(
                         f"there is no message {message.key} in the outbox {name}"
                     )
                 self._check_claim(letter.number, message.key)
-                self._letters.replace(execute, letter, message)
+                letters.replace(execute, letter, message)
 
     def _check_claim(self, number: int, key: str) -> None:
         """Refuse a message that another sender is sending; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         with self._locked(), self._guard, self._within as execute:
-            number = self._id(MailboxKey.of_outbox(outbox))
-            letter = self._letters.find(execute, number, outbox, key)
-            self._letters.request(execute, letter, request)
+            letter = self._find_letter(execute, outbox, key)
+            letters.request(execute, letter, request)
 
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
         return self._amend(outbox, key, lambda message: decided(message, decision))
@@ -361,18 +357,17 @@ class SqlStateStore(StateStore, ABC):
     ) -> bool:
         """Change a message without the lease; return whether there was anything to change."""
         with self._locked(), self._guard, self._within as execute:
-            number = self._id(MailboxKey.of_outbox(outbox))
-            letter = self._letters.find(execute, number, outbox, key)
+            letter = self._find_letter(execute, outbox, key)
             after = amended(None if letter is None else letter.message)
             if letter is None or after is None:
                 return False
-            self._letters.update(execute, letter.number, after)
+            letters.update(execute, letter.number, after)
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
         with self._locked(), self._guard, self._within as execute:
             number = self._id(MailboxKey.of_outbox(outbox))
-            return self._letters.forget(execute, number, before, limit)
+            return letters.forget(execute, number, before, limit)
 
     # The outbox: reading
 
@@ -393,13 +388,13 @@ class SqlStateStore(StateStore, ABC):
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
         read, mailbox = partial(rows.read_message, outbox), MailboxKey.of_outbox(outbox)
-        found = self._by_state(read, rows.messages_in_order, mailbox, states, limit)
+        found = self._by_state(read, rows.messages_in_state, mailbox, states, limit)
         merged = heapq.merge(*found, key=lambda one: (one.due_at, one.queued_at, one.key))
         return list(merged)[:limit]
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
         mailbox = MailboxKey.of_outbox(outbox)
-        return sum(chain(*self._by_state(_only, rows.count_messages_in, mailbox, states)))
+        return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
         place = MailboxKey.of_outbox(outbox), write_text(key)

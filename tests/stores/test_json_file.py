@@ -223,7 +223,7 @@ def test_the_bytes_of_a_message_that_another_program_removed_are_not_kept(path: 
 
 
 def test_a_field_that_has_its_default_is_left_out() -> None:
-    row = rows.write_entry(1, entry(State.NEW))
+    row = (1, 1, 1, "", 0, "new", "id", 0, 0.0, "", None, None, "", 0, None, 0, 0.0, None)
     assert set(tables()["entry"].write(row)) == {"mailbox", "epoch", "uid", "state", "delivery_id"}
     assert set(LETTER) == {
         *("id", "outbox", "key", "message_id", "sender", "recipients", "subject", "thread_id"),
