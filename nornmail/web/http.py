@@ -315,8 +315,10 @@ def _read_body(environ: Mapping[str, Any], max_body: int) -> bytearray:
     """The body's octets: as many as Content-Length says, or up to the end of the stream."""
     length = str(environ.get("CONTENT_LENGTH") or "").strip()
     if not length:
-        if not environ.get("wsgi.input_terminated"):
-            return bytearray()  # the stream may have no end
+        if not environ.get("wsgi.input_terminated"):  # the stream may have no end
+            if environ.get("HTTP_TRANSFER_ENCODING"):
+                raise HTTPError(HTTPStatus.LENGTH_REQUIRED, "send the body with a Content-Length")
+            return bytearray()
         body = _read(environ["wsgi.input"], max_body + 1)
         if len(body) > max_body:
             raise _too_large(max_body)

@@ -66,6 +66,9 @@ class InboxResources:
     def create(self, request: Request) -> Response:
         """``POST /v1/inboxes``: 201 and the inbox, 409 if the address is taken."""
         name = request.text("name", LONGEST_NAME)
+        if not name.isprintable():  # it is the sender's name of what the inbox sends
+            detail = "name must be one line without control characters"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
         local = request.text("email_username", LONGEST_LOCAL_PART)
         if not _LOCAL_PART.fullmatch(local):
             raise HTTPError(

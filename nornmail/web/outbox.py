@@ -75,6 +75,8 @@ class MessageResources:
         parent_id = request.text("reply_to_message_id", LONGEST_ID, default="")
         parent, references = _thread(poller, parent_id)
         key = request.headers.get("idempotency-key")
+        if key is not None and not key.strip():  # each request of a client that leaves it empty
+            raise _invalid("Idempotency-Key is empty: leave it out, or make one for each message")
         try:
             result = mailer.send(
                 recipients["to"],

@@ -96,6 +96,8 @@ def test_a_body_of_unknown_length_is_read_where_the_server_ends_it(world: World)
     # And left alone where nobody ends it: it could be waited for without end.
     none: dict[str, Any] = {"CONTENT_LENGTH": None}
     assert call(world.app, "POST", "/v1/inboxes", octets=body, **none).status == 422
+    none["HTTP_TRANSFER_ENCODING"] = "chunked"
+    assert call(world.app, "POST", "/v1/inboxes", octets=body, **none).status == 411
 
 
 @pytest.mark.parametrize(

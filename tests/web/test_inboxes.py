@@ -54,6 +54,7 @@ def test_an_inbox_of_the_program_itself_is_a_conflict_too(world: World) -> None:
         pytest.param({"email_username": "test"}, "name is missing", id="no name"),
         pytest.param({"name": " ", "email_username": "test"}, "name must", id="a blank name"),
         pytest.param({"name": 1, "email_username": "test"}, "name must", id="a number for a name"),
+        pytest.param({"name": "a\0b", "email_username": "t"}, "control", id="a NUL in a name"),
         pytest.param({"name": "x" * 201, "email_username": "t"}, "200", id="a name without end"),
         pytest.param({"name": "Test"}, "email_username is missing", id="no user name"),
         pytest.param({"name": "T", "email_username": "a@b"}, "before the @", id="an address"),

@@ -125,6 +125,14 @@ def test_a_key_makes_it_once(desk: Desk) -> None:
     assert len(desk.letters) == 1
 
 
+@pytest.mark.parametrize("key", ["", " "], ids=["empty", "blank"])
+def test_a_key_that_says_nothing_is_refused(desk: Desk, key: str) -> None:
+    # All messages of a client that leaves it empty would be the first one.
+    reply = desk.send(headers={"Idempotency-Key": key})
+    assert (reply.status, desk.letters) == (422, [])
+    assert "Idempotency-Key is empty" in reply.detail
+
+
 @pytest.mark.parametrize(
     ("data", "status", "word"),
     [
