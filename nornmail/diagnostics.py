@@ -41,7 +41,7 @@ _VARIABLES = frozenset(
 )
 """The settings of the library, ``nornmail serve`` and the command line."""
 SIMILAR = 0.8
-"""How alike two names are, from 0 to 1, if one is taken for a misspelling of the other."""
+"""The likeness of two names, from 0 to 1, above which one counts as a misspelling of the other."""
 NEWEST = 20
 """Messages whose recipients are compared with the inboxes."""
 SHOWN_ADDRESSES = 10

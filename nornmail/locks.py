@@ -22,7 +22,7 @@ else:
 HOLDER_BYTES = 255
 """Octets of the holder's name that are written down: a host name (at most 253) and more."""
 LOCKED_BYTE = 1 << 30
-"""Where Windows locks one byte. Its locks keep others from reading, so it lies past the text."""
+"""The byte that Windows locks. Its locks keep others from reading, so it lies past the text."""
 FILE_MODE = 0o600
 """Files of a store belong to their owner only: they contain mail."""
 

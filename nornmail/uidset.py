@@ -14,7 +14,7 @@ both are sorted together."""
 _PART = 64 * 1024
 """Characters of a set's text that are split at a time."""
 _LIMIT = 2**32
-"""What the arrays hold, in four octets, and the lowest number that is no UID."""
+"""The lowest number that is not a UID: items of the arrays have four octets."""
 
 
 class UidSet:

@@ -30,7 +30,7 @@ from nornmail.events import Event, Found, Handled
 T = TypeVar("T")
 
 SAID_BY_A_LINE = ("%s is handled",)
-"""What the library logs of a message that has its line on the same terminal."""
+"""The lines of the log about a message that has its line on the same terminal."""
 
 
 def add(parser: Parser) -> None:

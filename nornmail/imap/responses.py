@@ -185,7 +185,7 @@ _STATUS_ITEM = re.compile(r"([A-Z-]+) ([0-9]{1,10})(?= |$)")
 _ATTRIBUTE = re.compile(r"\\?[^\\\s]+")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SET = re.compile(rb"[0-9][0-9:,]*")
-"""What a set may consist of; a pattern of its items would remember each of a million."""
+"""The characters of a set; a pattern of its items would remember each of a million."""
 _BODIES = ("BODY[", "BINARY[", "RFC822")
 _NO_BODY = frozenset({"RFC822.SIZE"})
 

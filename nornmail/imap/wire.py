@@ -52,7 +52,7 @@ GREETING_ADVICE = {
     NO_GREETING: "check IMAP_PORT, and IMAP_USE_SSL: a port that expects TLS does not greet first",
     NOT_IMAP: "check which program listens on IMAP_PORT",
 }
-"""What may be wrong with a greeting, and what to do; together they are the text of the error."""
+"""The faults of a greeting, and what to do; together they are the text of the error."""
 _CRLF = b"\r\n"
 _LOST = (imaplib.IMAP4.abort,)
 _INVALID = (imaplib.IMAP4.error,)

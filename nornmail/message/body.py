@@ -417,7 +417,7 @@ _MAX_WORDS: Final = 1_000_000
 _FEW_WORDS: Final = 30
 """Words of a plain part that may be there only to say that the message is in its HTML."""
 _MANY_TIMES: Final = 8
-"""How many times as many words the HTML must show for that."""
+"""The factor by which the HTML must show more words for that."""
 _SOME_TIMES: Final = 3
 """The same for a plain part that has no words in common with it."""
 

@@ -31,7 +31,7 @@ _BLANK = re.compile(r"\s")
 _FENCE_CHARS: Final = range(17, 25)
 """Letters and digits of a line like those around the text: a word and a mark, or nearly."""
 _BORDER: Final = 3
-"""How often the same other sign stands at both ends of such a line; at ours five times."""
+"""The number of equal other signs at both ends of such a line; ours has five."""
 
 
 def shortened(text: str, room: int) -> str:

@@ -59,8 +59,8 @@ HOUR = 3_600.0
 """Seconds that the limit per hour counts over."""
 DAY = 86_400.0
 COPY_TRIES = 12
-"""How often a mailbox of sent mail is asked in vain before it is left alone: with waits that double
-from a minute to six hours, about a day."""
+"""Failed tries of the mailbox of sent mail until it is left alone: with waits that double from a
+minute to six hours, about a day."""
 LONGEST_COPY_WAIT = 21_600.0
 """Seconds between two of these at most."""
 

@@ -68,7 +68,7 @@ class Actions:
         # Open actions that an earlier process or connection left may have been begun there.
         self._begun_before = True
         self._still_there = UidSet()
-        """What the last request was to remove, and the server did not."""
+        """The UIDs that the last request was to remove, and the server did not."""
         self._absent: dict[int, UidSet] = {}
         """By epoch: open actions of messages that were not listed when they were to be moved."""
 

@@ -146,7 +146,7 @@ def _with_line_feeds(octets: bytes) -> bytes:
 
 
 BEFORE_START = "older than start_from"
-"""Why a message is passed over that stood there before the first run's cut."""
+"""The reason of a message that was there before the first run's cut, and is passed over."""
 
 
 BEFORE_HORIZON = "older than the retention of what was handled"

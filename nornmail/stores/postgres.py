@@ -32,14 +32,14 @@ log = logging.getLogger("nornmail.stores")
 # ruff: noqa: S608 - the statements are put together from constants; every value is bound
 
 LEASE_SECONDS = 30.0
-"""How long a lease outlives the process that held it: a restart on another machine waits for it. A
+"""Seconds by which a lease outlives its process: a restart on another machine waits for it. A
 process that stands still for longer loses its mailboxes."""
 BEATS = 3
 """Renewals within that time: one may fail, and the lease is still held."""
 HOLDERS_SECONDS = 1.0
-"""How long it is taken for known who holds which mailbox: hundreds that stand by ask often."""
+"""Seconds for which the holders of the mailboxes are remembered: hundreds that stand by ask often."""
 OUTCOME_SECONDS = 20.0
-"""How long the outcome of a transaction is looked up for whose connection was lost."""
+"""Seconds for which the outcome of a transaction is looked up whose connection was lost."""
 OUTCOME_PAUSE = 0.2
 """Seconds between two looks: the server notices a dead connection after a while."""
 MIGRATION_LOCK = 0x4E6F726E
@@ -71,7 +71,7 @@ _LEASES = (
         DROP CONSTRAINT nornmail_lease_pkey,
         ADD PRIMARY KEY (mailbox, sender)""",
 )
-"""What leads from any version to the newest one, and may be executed again."""
+"""The statements from any version to the newest one; they may be executed again."""
 # What each process waits for: it goes with the process, and belongs to no version of the schema.
 _WAITING = """CREATE TABLE IF NOT EXISTS nornmail_waiting (
     holder TEXT PRIMARY KEY,

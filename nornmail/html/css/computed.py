@@ -23,7 +23,7 @@ SMALLEST_TEXT: Final = 4.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
 _KEEPS_ROOM: Final = frozenset({"clipping", "covered", "opacity", "position", "size", "visibility"})
-"""What hides an element that takes its place on the page nevertheless."""
+"""The reasons that hide an element which keeps its place on the page."""
 
 
 def compute(

@@ -172,7 +172,7 @@ BLENDS: Final[dict[str, Blend | None]] = {
     "plus-lighter": lambda back, front: min(1.0, back + front),
     "plus-darker": lambda back, front: max(0.0, back + front - 1),
 }  # fmt: skip
-"""How a front color is mixed with the one behind it, channel by channel from 0 to 1."""
+"""The mix of a front color with the one behind it, channel by channel from 0 to 1."""
 
 
 def _hard_light(back: float, front: float) -> float:

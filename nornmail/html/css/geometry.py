@@ -34,7 +34,7 @@ _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
 """The part of the size of letters that is left where they cannot be read."""
 _SHRINKING: Final = frozenset({"flex", "inline-flex"})
-"""What makes a text in it as wide as its words, at the beginning of the line."""
+"""The styles that make a text as wide as its words, at the beginning of the line."""
 _GRIDS: Final = frozenset({"grid", "inline-grid"})
 _HALF: Final = Length(share=0.5)
 _CENTER: Final = (_HALF, _HALF)

@@ -180,7 +180,7 @@ _ARGUMENTS: Final = {
     "scale": (1, 2), "scalex": (1,), "scaley": (1,), "scalez": (1,), "scale3d": (3,),
     "matrix": (6,), "matrix3d": (16,),
 }  # fmt: skip
-"""How many arguments each function takes."""
+"""The numbers of arguments of each function."""
 
 
 def _function(name: str, arguments: list[str]) -> Matrix | Move | None:

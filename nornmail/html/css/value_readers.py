@@ -23,7 +23,7 @@ UNKNOWN: Final = "\0unknown"
 """A value that is valid and was not computed."""
 WIDE_KEYWORDS: Final = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 Value = Any
-"""What a property's reader makes of the text: a keyword, a number, a length, a color."""
+"""The value that a property's reader returns: a keyword, a number, a length, a color."""
 Pairs = tuple[tuple[str, Value], ...]
 
 
@@ -266,7 +266,7 @@ def stroke_width_of(text: str) -> float | None:
 _ALIGNED: Final = {
     "center": 0.5, "-webkit-center": 0.5, "right": 1.0, "-webkit-right": 1.0, "end": 1.0
 }  # fmt: skip
-"""How much of the room that a line leaves is in front of it, in text from left to right."""
+"""The share of the room left on a line that is in front of it, in text from left to right."""
 
 
 def border_width_of(text: str) -> Length | None:
