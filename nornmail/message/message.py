@@ -558,15 +558,15 @@ class Message:
         fields = self._all_fields()
         if max_text is None:
             return fields
-        from nornmail.message.prompt import shortened
+        from nornmail.message.prompt import cut_text
 
         left_out: dict[str, int] = {}
         for name in _LONG_VALUES:
-            short = shortened(fields[name], max_text)
+            short = cut_text(fields[name], max_text)
             if len(short) < len(fields[name]):
                 left_out[name] = len(fields[name]) - len(short)
             fields[name] = short
-        headers = [[name, shortened(value, max_text)] for name, value in fields["headers"]]
+        headers = [[name, cut_text(value, max_text)] for name, value in fields["headers"]]
         return fields | {"headers": headers, "left_out": left_out}
 
     def _all_fields(self) -> dict[str, Any]:

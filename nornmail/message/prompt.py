@@ -34,7 +34,7 @@ _BORDER: Final = 3
 """The number of equal other signs at both ends of such a line; ours has five."""
 
 
-def shortened(text: str, room: int) -> str:
+def cut_text(text: str, room: int) -> str:
     """``text``, or as much of it as ``room`` characters hold: up to a line end, else a blank.
 
     One word that is longer than half of ``room`` is cut within.
@@ -93,7 +93,7 @@ class Prompt:
         room = max_chars - len("\n".join([*head, *_fenced("", mark), *tail]))
         if room < 0:
             return _lines_within(head, max_chars)
-        kept_text = shortened(text, room)
+        kept_text = cut_text(text, room)
         if _like_fence(last := kept_text.rpartition("\n")[2]):  # where it was cut
             kept_text = kept_text[: -len(last)].rstrip()
         mark = _mark_for(self.raw, "\n".join([*head, kept_text]))
@@ -161,7 +161,7 @@ def _quoted(value: str, limit: int) -> str:
     """A value that the sender chose: on one line, in quotes, without a quote in it."""
     line = " ".join(_readable(value[: 4 * limit])[0].split())
     if len(line) > limit:
-        line = shortened(line, limit - 1) + "\u2026"
+        line = cut_text(line, limit - 1) + "\u2026"
     return '"{}"'.format(line.replace("\\", "\\\\").replace('"', '\\"'))
 
 
@@ -200,4 +200,4 @@ def _lines_within(lines: list[str], max_chars: int) -> str:
                 return
             yield line
 
-    return "\n".join(fitting()) or shortened(lines[0], max_chars)
+    return "\n".join(fitting()) or cut_text(lines[0], max_chars)

@@ -57,7 +57,7 @@ from nornmail.stores.sqlite import MemoryStateStore
 log = logging.getLogger("nornmail.outbox")
 
 P = ParamSpec("P")
-Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+HeaderFields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 WAIT_STEP = 0.05
 """Seconds between two reads of :meth:`Mailer.wait`: another process may be the one that sends."""
@@ -266,7 +266,7 @@ class Mailer:
         bcc: AddressesLike = None,
         reply_to: AddressesLike = None,
         attachments: Iterable[AttachmentSource] = (),
-        headers: Headers = (),
+        headers: HeaderFields = (),
         from_: AddressLike | None = None,
         in_reply_to: str = "",
         references: Sequence[str] = (),
@@ -330,7 +330,7 @@ class Mailer:
         reply_all: bool = False,
         quote: bool = False,
         attachments: Iterable[AttachmentSource] = (),
-        headers: Headers = (),
+        headers: HeaderFields = (),
         from_: AddressLike | None = None,
         allow: Collection[str] = (),
         approved: bool = False,
@@ -390,7 +390,7 @@ class Mailer:
         reply_all: bool = False,
         quote: bool = False,
         attachments: Iterable[AttachmentSource] = (),
-        headers: Headers = (),
+        headers: HeaderFields = (),
         from_: AddressLike | None = None,
         allow: Collection[str] = (),
         key: str | None = None,
@@ -472,7 +472,7 @@ class Mailer:
         cc: AddressesLike = None,
         bcc: AddressesLike = None,
         attachments: Iterable[AttachmentSource] = (),
-        headers: Headers = (),
+        headers: HeaderFields = (),
         from_: AddressLike | None = None,
         allow: Collection[str] = (),
         approved: bool = False,

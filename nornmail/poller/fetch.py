@@ -54,7 +54,7 @@ UNDATED_WAIT = 60.0
 """Seconds after which a message is delivered whose date the server withholds: it may be new."""
 REBUILT = "not found after the mailbox was rebuilt, and its bytes were not kept"
 
-Fetch = Callable[["Connection", Mapping[int, "Summary"]], dict[int, FetchedMessage]]
+FetchBodies = Callable[["Connection", Mapping[int, "Summary"]], dict[int, FetchedMessage]]
 
 
 class MissingMessages:
@@ -151,7 +151,7 @@ class MissingMessages:
             self._ledger.later(PutEntry(self._failed(fetched, CUT_OFF)))
         self._ledger.flush()
 
-    def fetch_due(self, connection: Connection, fetch: Fetch, stats: PollStats) -> bool:
+    def fetch_due(self, connection: Connection, fetch: FetchBodies, stats: PollStats) -> bool:
         """Fetch the bytes of waiting messages for which none are kept yet.
 
         These are messages that could not be fetched so far, when they are due; and at once those
@@ -187,7 +187,7 @@ class MissingMessages:
                 self._vanished(entry, REBUILT, stats)
 
     def _fetch_again(
-        self, connection: Connection, fetch: Fetch, entry: Entry, stats: PollStats
+        self, connection: Connection, fetch: FetchBodies, entry: Entry, stats: PollStats
     ) -> None:
         uids = UidSet.of([entry.key.uid])
         try:

@@ -37,7 +37,7 @@ process that stands still for longer loses its mailboxes."""
 BEATS = 3
 """Renewals within that time: one may fail, and the lease is still held."""
 HOLDERS_SECONDS = 1.0
-"""Seconds for which the holders of the mailboxes are remembered: hundreds that stand by ask often."""
+"""Seconds for which the holders of mailboxes are remembered: hundreds that stand by ask often."""
 OUTCOME_SECONDS = 20.0
 """Seconds for which the outcome of a transaction is looked up whose connection was lost."""
 OUTCOME_PAUSE = 0.2

@@ -13,12 +13,11 @@ from typing import Literal, TypeVar
 
 from nornmail.testing.accounts import Account, UnknownName
 from nornmail.testing.connection import Transcript
-from nornmail.testing.fault_plan import Fault, FaultPlan
+from nornmail.testing.fault_plan import AnyFault, Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
 from nornmail.testing.mailbox import Mailbox
 from nornmail.testing.vendors import PLAIN, Profile
 
-AnyFault = TypeVar("AnyFault", bound=Fault)
 T = TypeVar("T")
 
 _FOLDER = Path(__file__).parent / "tls"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from nornmail.message.quotes.lines import ADDRESS, MAX_MARK_CHARS, is_quote, is_rule, plain
+from nornmail.message.quotes.lines import ADDRESS, MAX_MARK_CHARS, is_quote, is_rule, normalized
 from nornmail.message.quotes.phrases import (
     CC,
     FORWARDED,
@@ -102,7 +102,7 @@ def find_attribution(lines: Sequence[str], end: int) -> Attribution | None:
         lines: of the text.
         end: the index of a line that is neither blank nor quoted.
     """
-    last = plain(lines[end][-MAX_MARK_CHARS:])
+    last = normalized(lines[end][-MAX_MARK_CHARS:])
     if len(lines[end]) > MAX_MARK_CHARS:
         return None
     if last.endswith((":", "\uff1a", "--")):
@@ -111,7 +111,7 @@ def find_attribution(lines: Sequence[str], end: int) -> Attribution | None:
         mark = _ending_at(lines, end, ":")
         if mark and mark.strong:
             is_apart = end + 1 < len(lines) and not lines[end + 1].strip()
-            text = plain(" ".join(lines[mark.start : end + 1]))
+            text = normalized(" ".join(lines[mark.start : end + 1]))
             is_sure = bool(is_apart and ADDRESS.search(text) and _TIME.search(text))
             return Attribution(mark.start, is_sure)
     is_open = "@" in last and (_is_bare(last) or is_strong(f"{last}:"))
@@ -132,8 +132,8 @@ def _ending_at(lines: Sequence[str], end: int, colon: str) -> Attribution | None
             continue
         if not line.strip() or len(line) > MAX_MARK_CHARS or (start < end and is_quote(line)):
             break
-        text = f"{plain(line)} {text}".strip()
-        if start < end and plain(line).endswith((":", "\uff1a")):
+        text = f"{normalized(line)} {text}".strip()
+        if start < end and normalized(line).endswith((":", "\uff1a")):
             break
         if is_strong(text):
             return Attribution(_whole(lines, start, text), True)
@@ -154,7 +154,7 @@ def _is_bare(text: str) -> bool:
 
 def _goes_on_above(text: str, above: str) -> bool:
     """Whether an empty line parts ``text``, the end of an attribution, from its start ``above``."""
-    head = plain(above[:MAX_MARK_CHARS])
+    head = normalized(above[:MAX_MARK_CHARS])
     is_address = text.startswith("<") and bool(_ENDS_IN_ADDRESS.search(text))
     is_end = not _DATE.search(text) and (is_address or _verb_in_place(_inner(text)))
     is_begin = 0 < len(head) <= _HEAD_CHARS and not head.endswith((".", "!", "?", ":", ","))
@@ -222,7 +222,7 @@ def _whole(lines: Sequence[str], start: int, text: str) -> int:
     above = start - 1
     if above < 0 or is_quote(lines[above]):
         return start
-    head = plain(lines[above][:MAX_MARK_CHARS])
+    head = normalized(lines[above][:MAX_MARK_CHARS])
     if not head or len(head) > _HEAD_CHARS or head.endswith((".", "!", "?", ":")):
         return start
     if text.startswith("<"):
@@ -287,7 +287,7 @@ def field_of(line: str) -> str:
     head = line[: 2 * _MAX_LABEL_CHARS]
     if (":" not in head and "\uff1a" not in head) or len(line) > 4 * MAX_MARK_CHARS:
         return ""
-    label = _LABEL.match(plain(head))
+    label = _LABEL.match(normalized(head))
     return _FIELDS.get(label[1].strip(), "") if label else ""
 
 
@@ -361,7 +361,7 @@ def _is_of_mail(kinds: dict[str, str]) -> bool:
 
 def _value(lines: Sequence[str], index: int) -> str:
     """The value of a field, of its next line where its own has none."""
-    value = plain(lines[index][:MAX_MARK_CHARS].replace("\uff1a", ":")).partition(":")[2]
+    value = normalized(lines[index][:MAX_MARK_CHARS].replace("\uff1a", ":")).partition(":")[2]
     if value.strip(" *_") or index + 1 >= len(lines):
         return value.strip(" *_")
     return "" if field_of(lines[index + 1]) else lines[index + 1].strip()
@@ -400,14 +400,14 @@ def is_head(lines: Sequence[str], at: int) -> bool:
     if not inner:
         return False
     return bool(field_of(inner[0])) or any(
-        is_strong(plain(" ".join(inner[:count]))) for count in range(1, len(inner) + 1)
+        is_strong(normalized(" ".join(inner[:count]))) for count in range(1, len(inner) + 1)
     )
 
 
 def is_original(lines: Sequence[str], at: int) -> bool:
     """Whether the line stands above the message that is answered: "-----Original Message-----"."""
     line = lines[at]
-    text = plain(line[:_MAX_PHRASE_CHARS])
+    text = normalized(line[:_MAX_PHRASE_CHARS])
     if text.startswith(ORIGINAL_STARTS) or any(phrase in text for phrase in REPLY_ABOVE):
         return True
     if len(line) > _MAX_PHRASE_CHARS or not (inner := _bare(text)):
@@ -420,7 +420,7 @@ def is_original(lines: Sequence[str], at: int) -> bool:
 def is_forward(lines: Sequence[str], at: int) -> bool:
     """Whether the line stands above a message that is passed on: "Begin forwarded message:"."""
     line = lines[at]
-    if len(line) > _MAX_PHRASE_CHARS or not _FORWARDED.search(text := plain(line)):
+    if len(line) > _MAX_PHRASE_CHARS or not _FORWARDED.search(text := normalized(line)):
         return False
     if _is_ruled(line):
         return True

@@ -44,7 +44,7 @@ class LineKind(Enum):
     """An attribution or a header block above a quote."""
 
 
-def plain(line: str) -> str:
+def normalized(line: str) -> str:
     """``line`` in lower case without blanks around it, marks of direction or emphasis."""
     return (line if line.isascii() else line.translate(_INVISIBLE)).strip().lower()
 

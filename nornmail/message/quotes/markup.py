@@ -14,7 +14,7 @@ from typing import Final
 from nornmail.html.document import visible_text
 from nornmail.html.tree import Element
 from nornmail.message.quotes.attribution import begins_forward, block_end, is_forward, is_strong
-from nornmail.message.quotes.lines import MAX_MARK_CHARS, plain
+from nornmail.message.quotes.lines import MAX_MARK_CHARS, normalized
 
 _CONTAINERS: Final = frozenset(
     {
@@ -140,7 +140,7 @@ class _History:
                 return False
             self.has_quote = True
             # One that can be read as text stays: it may be above an answer.
-            return not is_strong(plain(text))
+            return not is_strong(normalized(text))
         if element.name == "blockquote":
             if (
                 not self.has_quote

@@ -13,7 +13,7 @@ from nornmail.message.quotes.lines import (
     is_prose,
     is_quote,
     is_rule,
-    plain,
+    normalized,
 )
 from nornmail.message.quotes.phrases import (
     CLOSINGS,
@@ -123,7 +123,7 @@ def _is_signature(tail: Sequence[str], sender: str, *, delimited: bool) -> bool:
     """Whether these are short lines that are not sentences, with an address below a mere rule."""
     if len(tail) > _MOST_LINES or any(is_rule(line) or _FOOTNOTE.match(line) for line in tail):
         return False
-    lower = [plain(line[:MAX_MARK_CHARS]) for line in tail]
+    lower = [normalized(line[:MAX_MARK_CHARS]) for line in tail]
     if _is_footer(tail):
         return True
     if sum(is_prose(line) for line in tail) > 1:
@@ -141,7 +141,7 @@ def _is_footer(lines: Sequence[str]) -> bool:
     """Whether it is the footer that a list or a tracker puts below every message."""
     if sum(map(len, lines)) > _FOOTER_CHARS:
         return False
-    text = plain(" ".join(lines))
+    text = normalized(" ".join(lines))
     return any(footer in text for footer in _FOOTERS)
 
 
@@ -159,7 +159,7 @@ def is_mobile(line: str) -> bool:
     text = _MARKDOWN_LINK.sub(r"\1", line.strip())
     if text[:1] in "([" and text[-1:] in ")]":
         text = text[1:-1]
-    text = plain(_LINK.sub("", text)).strip("-\u2014\u2013_*. \u3002~|()")
+    text = normalized(_LINK.sub("", text)).strip("-\u2014\u2013_*. \u3002~|()")
     text, dot, excuse = text.partition(". ")
     if dot and not any(word in excuse for word in EXCUSES):
         return False
@@ -192,7 +192,7 @@ def _closing(lines: Sequence[str], low: int, end: int, _sender: str) -> int:
 def _closes(line: str, tail: Sequence[str]) -> bool:
     if len(line) > 100:
         return False
-    text = plain(line)
+    text = normalized(line)
     bare = text.rstrip(" ,.!:;\u060c\u3002\uff0c\uff01-")
     parts = [part.strip() for part in bare.split("/")]
     if all(part in _CLOSING_SET for part in parts):
@@ -220,7 +220,7 @@ def _name(lines: Sequence[str], low: int, end: int, sender: str) -> int:
         return end
     paragraph = lines[start:end]
     dashed = _DASHED_NAME.match(paragraph[0])
-    first = plain(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS]).strip("*_ ")
+    first = normalized(paragraph[0][dashed.end() if dashed else 0 :][:MAX_MARK_CHARS]).strip("*_ ")
     if len(paragraph) == 1:
         return start if dashed and first in (sender.lower(), words[0]) else end
     if len(paragraph) > _CLOSING_LINES or any(is_prose(line) for line in paragraph):
@@ -232,7 +232,7 @@ def _is_led_in(lines: Sequence[str], at: int, *, delimited: bool) -> bool:
     """Whether the text above line ``at`` leads to it: "Please send the invoice to:"."""
     above_at = next((n for n in range(at - 1, max(at - 4, -1), -1) if lines[n].strip()), 0)
     above = lines[above_at]
-    text = plain(above[-MAX_MARK_CHARS:]).strip("*_ ")
+    text = normalized(above[-MAX_MARK_CHARS:]).strip("*_ ")
     if text.endswith((":", "\uff1a")):
         return True
     is_apart = not above_at or not lines[above_at - 1].strip()
