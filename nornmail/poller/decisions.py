@@ -139,12 +139,12 @@ def forgotten(received_at: float | None, horizon: float | None, on_change: str) 
 def dates_decide(record: MailboxRecord, on_change: str) -> bool:
     """Whether the dates of messages that stood there when the epoch began say which are new.
 
-    They do where a first run had a cut (rule 9), and where retention removed what earlier epochs
-    knew (rule 15).
+    They do in a later epoch where the first run had a cut (rule 9), and where retention removed
+    what earlier epochs knew (rule 15).
     """
-    if record.cut is not None:
-        return True
-    return record.epoch.number > 1 and record.horizon is not None and on_change != "replay"
+    if record.epoch.number == 1:
+        return False
+    return record.cut is not None or (record.horizon is not None and on_change != "replay")
 
 
 def counts_as_known(state: State, on_change: str) -> bool:
