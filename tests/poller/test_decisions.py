@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nornmail.errors import ConfigurationError
-from nornmail.model import Digest, Entry, EntryKey, Epoch, State
+from nornmail.model import Digest, Entry, EntryKey, Epoch, MailboxRecord, State, Watermark
 from nornmail.poller.decisions import (
     Candidate,
     action_delay,
@@ -16,6 +16,7 @@ from nornmail.poller.decisions import (
     boundary_of,
     counts_as_known,
     cut_off,
+    dates_decide,
     may_touch,
     needs_body,
     new_epoch_reason,
@@ -223,6 +224,24 @@ def test_when_headers_do_not_tell(
 )
 def test_recognising(known: list[Entry], digest: Digest | None, size: int, found: bool) -> None:
     assert (recognise(known, digest, size) is not None) is found
+
+
+@table(
+    ("number", "cut", "horizon", "on_change", "decide"),
+    [
+        pytest.param(1, 5.0, None, "dedupe", False, id="a first run delivers what has no date"),
+        pytest.param(2, 5.0, None, "replay", True, id="the cut holds in a later epoch"),
+        pytest.param(2, None, 5.0, "dedupe", True, id="entries of earlier epochs were removed"),
+        pytest.param(2, None, 5.0, "replay", False, id="what was settled is delivered anyway"),
+        pytest.param(2, None, None, "dedupe", False, id="nothing is cut off or removed"),
+    ],
+)
+def test_where_a_missing_date_is_asked_for_again(
+    number: int, cut: float | None, horizon: float | None, on_change: str, decide: bool
+) -> None:
+    epoch = EPOCH._replace(number=number)
+    record = MailboxRecord(epoch=epoch, watermark=Watermark(7, 0), cut=cut, horizon=horizon)
+    assert dates_decide(record, on_change) is decide
 
 
 def test_replay_recognises_only_what_is_still_to_be_handled() -> None:
