@@ -34,6 +34,12 @@ _ADVICE = {
 _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
 
 
+def unusable(path: str, why: object, advice: str, *, passing: bool = False) -> StoreError:
+    """The error for a store that cannot be used, with what to do."""
+    text = f"the state store {path} cannot be used: {why}: {advice}"
+    return StoreError(text, passing=passing)
+
+
 def store_error(path: str, error: OSError) -> StoreError:
     """The StoreError to raise ``from error``.
 
@@ -46,8 +52,7 @@ def store_error(path: str, error: OSError) -> StoreError:
     if hasattr(error, "__notes__"):
         what = " ".join([what, *error.__notes__])
     advice = _ADVICE.get(error.errno or 0, UNKNOWN)
-    text = f"the state store {path} cannot be used: {what}: {advice}"
-    return StoreError(text, passing=advice == FULL or error.errno in _PASSING)
+    return unusable(path, what, advice, passing=advice == FULL or error.errno in _PASSING)
 
 
 def resolve(path: str | os.PathLike[str]) -> str:
@@ -59,22 +64,13 @@ def resolve(path: str | os.PathLike[str]) -> str:
     """
     given = os.fspath(path)
     if "\0" in given:
-        raise StoreError(
-            f"the state store {given!r} cannot be used: no path has a NUL character: "
-            "name it without"
-        )
+        raise unusable(repr(given), "no path has a NUL character", "name it without")
     resolved = os.path.realpath(given)
     if not given or os.path.isdir(resolved):
-        raise StoreError(
-            f"the state store {given or '(no path)'} cannot be used: "
-            f"it is a directory: {IS_DIRECTORY}"
-        )
+        raise unusable(given or "(no path)", "it is a directory", IS_DIRECTORY)
     parent = os.path.dirname(resolved)
     if not os.path.isdir(parent):
-        raise StoreError(
-            f"the state store {given} cannot be used: "
-            f"the directory {parent} is missing: {NO_DIRECTORY}"
-        )
+        raise unusable(given, f"the directory {parent} is missing", NO_DIRECTORY)
     refuse_names(resolved)
     return resolved
 
@@ -93,10 +89,9 @@ def refuse_names(path: str) -> None:
     except OSError:
         return  # whoever opens it says why
     if names > 1:
-        raise StoreError(
-            f"the state store {path} cannot be used: the file has {names} names (hard links), and "
-            "two processes could not exclude each other: remove the others, or copy the file"
-        )
+        links = f"the file has {names} names (hard links)"
+        why = f"{links}, and two processes could not exclude each other"
+        raise unusable(path, why, "remove the others, or copy the file")
 
 
 class FileIdentity:

@@ -301,7 +301,7 @@ class Journal:
         self.end = end
         self._next: End | None = None
         """The end with the line that was appended, until it is kept or dropped."""
-        self._files = files
+        self._path, self._files = path, files
         self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
         self._closer = weakref.finalize(self, os.close, self._fd)
         self.torn = os.fstat(self._fd).st_size != end.length
@@ -311,7 +311,7 @@ class Journal:
         """Write a line and return when it is on the disk. It counts once it is kept.
 
         Raises:
-            OSError: it is not; the next append takes away what was written of it.
+            StoreError: it is not; the next append takes away what was written of it.
         """
         self.mend()
         sequence = self.end.sequence + 1
@@ -324,7 +324,7 @@ class Journal:
         except OSError as error:
             if again := self.drop():
                 error.add_note(f"and what was written of it could not be taken back: {again}")
-            raise
+            raise store_error(self._path, error) from error
 
     def keep(self) -> None:
         """Count the line that was appended, if there is one; doing it twice is harmless."""
@@ -333,7 +333,7 @@ class Journal:
             self.torn = False
             self._next = None
 
-    def drop(self) -> OSError | None:
+    def drop(self) -> BaseException | None:
         """Take the line away that was appended, if there is one.
 
         A crash now should not find a commit that was reported as failed.
@@ -344,8 +344,8 @@ class Journal:
         try:
             if self._next is not None:
                 self.mend()
-        except OSError as error:
-            return error
+        except StoreError as error:
+            return error.__cause__
         finally:
             self._next = None
         return None
@@ -359,8 +359,8 @@ class Journal:
         """Take all lines away: a snapshot holds them.
 
         Raises:
-            OSError: they may be there still; the next append takes them away. If that never comes,
-                their numbers tell that the snapshot holds them.
+            StoreError: they may be there still; the next append takes them away. If that never
+                comes, their numbers tell that the snapshot holds them.
         """
         self.torn = True
         self.end = End(self.end.sequence, 0)
@@ -374,12 +374,16 @@ class Journal:
         """Cut the file back to its whole lines, so that nothing is ever appended to a torn one.
 
         Raises:
-            OSError: it is as torn as it was.
+            StoreError: it is as torn as it was.
         """
-        if self.torn:
+        if not self.torn:
+            return
+        try:
             self._files.truncate(self._fd, self.end.length)
             self._files.fsync(self._fd)
-            self.torn = False
+        except OSError as error:
+            raise store_error(self._path, error) from error
+        self.torn = False
 
 
 # The snapshot: the whole state as one JSON document with a checksum.
@@ -468,18 +472,18 @@ def write_snapshot(
         Its size in octets.
 
     Raises:
-        OSError: the old one may stand there still.
+        StoreError: the old one may stand there still.
     """
     temporary = temporary_path(path)
     try:
         size = files.write_whole(temporary, _chunks(_pieces(sequence, tables)))
         files.replace(temporary, path)
         files.fsync_directory(os.path.dirname(path))
-    except OSError:
+    except OSError as error:
         # On a full disk it is in the way. What went wrong is raised; the next start removes it too.
         with suppress(OSError):
             files.unlink(temporary)
-        raise
+        raise store_error(path, error) from error
     return size
 
 

@@ -160,8 +160,8 @@ def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         ValueError, TypeError, KeyError, AttributeError: they make no sense.
     """
     mailboxes: dict[str, dict[str, Any]] = {}
-    kinds = ("entries", "letters", *_PAIRED)
-    there: dict[str, dict[tuple[int, str], Any]] = {kind: {} for kind in kinds}
+    there: dict[str, dict[tuple[int, str], Any]]
+    there = {kind: {} for kind in ("entries", "letters", *_PAIRED)}
     passed: dict[tuple[int, int], UidSet] = {}
     for commit in commits:
         if "mailbox" not in commit:
@@ -179,12 +179,9 @@ def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             for key in commit.get(member, ()):
                 for kind in gone_kinds:
                     there[kind].pop((number, json.dumps(key)), None)
-        for value in commit.get("entries", ()):
-            there["entries"][number, json.dumps(value["key"])] = value
-        for value in commit.get("letters", ()):
-            there["letters"][number, json.dumps(value["key"])] = value
-        for kind in _PAIRED:
-            for key, value in commit.get(kind, ()):
+        for kind in commit.keys() & there.keys():
+            for item in commit[kind]:
+                key, value = item if kind in _PAIRED else (item["key"], item)
                 there[kind][number, json.dumps(key)] = value
         for epoch, uids in commit.get("passed", ()):
             passed.setdefault((number, epoch), UidSet()).update(UidSet.parse(uids))

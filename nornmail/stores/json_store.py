@@ -21,6 +21,7 @@ import logging
 import os
 import socket
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from nornmail.errors import StoreError
@@ -126,19 +127,15 @@ class JsonStateStore(JsonFiles):
         """Bytes of this transaction, by the value of the column that names their file."""
         self._lock = FileLock(self.path + ".lock")
         try:
-            check_opening(self.path)  # before anything is created next to another program's file
-            self._take_lock()
-            try:
+            with ExitStack() as undo:
+                check_opening(self.path)  # before anything is made next to another program's file
+                self._take_lock()
+                undo.callback(self._lock.release)
                 self._check_rights()
                 super().__init__(self.path, files or Files())
-                try:
-                    self._open()
-                except BaseException:
-                    self._abandon()
-                    raise
-            except BaseException:
-                self._lock.release()
-                raise
+                undo.callback(self._abandon)
+                self._open(undo)
+                undo.pop_all()
         except OSError as error:
             raise store_error(self.path, error) from error
 
@@ -180,7 +177,7 @@ class JsonStateStore(JsonFiles):
             if os.path.exists(path) and not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    def _open(self) -> None:
+    def _open(self, undo: ExitStack) -> None:
         refuse_names(self._journal_path)
         snapshot, lines = self._read()
         end = End(self._fill(snapshot, lines), lines.length, b"" if lines.ended else b"\n")
@@ -193,20 +190,17 @@ class JsonStateStore(JsonFiles):
         named = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw").fetchall()
         lost = self._raws.find_lost(column for (column,) in named)
         self._journal = Journal(self._journal_path, end, self._files)
+        undo.callback(self._journal.close)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
         self._fold_at = _threshold(snapshot.size)
-        try:
-            # An empty commit: it takes away a line that was cut off, and shows that the disk takes
-            # what is written to it before any mail is delivered.
-            self._append({})
-            self._journal.keep()
-            if snapshot.version < VERSION:
-                self._fold()  # an older program would not understand what comes
-            self._forget_lost(lost)
-        except BaseException:
-            self._journal.close()
-            raise
+        # An empty commit: it takes away a line that was cut off, and shows that the disk takes what
+        # is written to it before any mail is delivered.
+        self._journal.append({})
+        self._journal.keep()
+        if snapshot.version < VERSION:
+            self._fold()  # an older program would not understand what comes
+        self._forget_lost(lost)
 
     def _read(self) -> tuple[Snapshot, Lines]:
         """The snapshot, and the journal's lines."""
@@ -255,9 +249,8 @@ class JsonStateStore(JsonFiles):
             key = columns[: len(table.key)]
             row = self._connection.execute(table.select, key).fetchone()
             if row is None:
-                commit.setdefault("gone", {}).setdefault(name, []).append(
-                    list(map(write_json, key))
-                )
+                gone = commit.setdefault("gone", {}).setdefault(name, [])
+                gone.append(list(map(write_json, key)))
                 continue
             commit.setdefault(name, []).append(table.write(row))
             if table.columns[-1] == "bytes":
@@ -286,9 +279,12 @@ class JsonStateStore(JsonFiles):
             return
         execute("DELETE FROM touched")
         line, before, after = self._line(touched)
-        self._write_raws({column: raw for column, raw in self._held.items() if column in after})
+        if raws := {column: raw for column, raw in self._held.items() if column in after}:
+            # A line that failed must go first: these files may have the names that it names.
+            self._journal.mend()
+            self._raws.write(raws)
         try:
-            self._append(line)
+            self._journal.append(line)
         except StoreError:
             if not self._journal.torn:  # else the line may be there still, and name them
                 self._raws.remove(after - before)
@@ -305,27 +301,6 @@ class JsonStateStore(JsonFiles):
             self._journal.drop()
         super()._rollback()
 
-    def _write_raws(self, raws: dict[str, bytes]) -> None:
-        if not raws:
-            return
-        try:
-            # A line that failed must go first: these files may have the names that it names.
-            self._journal.mend()
-        except OSError as error:
-            raise store_error(self._journal_path, error) from error
-        self._raws.write(raws)
-
-    def _append(self, line: dict[str, Any]) -> None:
-        """Make a commit durable. The journal keeps it when it is in memory as well.
-
-        Raises:
-            StoreError: nothing was written, or it was taken back, or will be before the next one.
-        """
-        try:
-            self._journal.append(line)
-        except OSError as error:
-            raise store_error(self._journal_path, error) from error
-
     def _fold_if_due(self) -> None:
         """Fold the journal into a new snapshot when it has outgrown the old one.
 
@@ -336,8 +311,8 @@ class JsonStateStore(JsonFiles):
             return
         try:
             self._fold()
-        except OSError as error:
-            log.warning("%s; the journal grows until then", store_error(self.path, error))
+        except StoreError as error:
+            log.warning("%s; the journal grows until then", error)
             self._fold_at = self._journal.end.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:

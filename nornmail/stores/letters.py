@@ -39,7 +39,8 @@ def find(execute: Execute, outbox: int | None, name: str, key: str) -> Letter | 
     row = execute(query, (outbox, write_text(key))).fetchone()
     if row is None:
         return None
-    return Letter(row[0], rows.read_request(row[1]), rows.read_message(name, tuple(row[2:])))
+    request = None if row[1] is None else OperatorRequest(row[1])
+    return Letter(row[0], request, rows.read_message(name, tuple(row[2:])))
 
 
 def insert(execute: Execute, outbox: int, message: QueuedMessage) -> int | None:

@@ -26,7 +26,6 @@ from nornmail.model import (
     Watermark,
 )
 from nornmail.outgoing import (
-    OperatorRequest,
     QueuedMessage,
     QueueState,
     Recipient,
@@ -482,8 +481,3 @@ def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
             for address, status, code, text in loads(recipients)
         ]
     )
-
-
-def read_request(value: str | None) -> OperatorRequest | None:
-    """The operator's request for a message."""
-    return None if value is None else OperatorRequest(value)

@@ -25,6 +25,7 @@ from nornmail.stores.errors import (
     newer,
     resolve,
     store_error,
+    unusable,
 )
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
@@ -84,8 +85,7 @@ def sqlite_error(path: str, error: Exception) -> StoreError | None:
         name = getattr(error, "sqlite_errorname", "")  # the module's own errors have none
         primary = name.removeprefix("SQLITE_").partition("_")[0]
         advice = _ADVICE.get(primary, UNKNOWN)
-        text = f"the state store {path} cannot be used: {error}: {advice}"
-        return StoreError(text, passing=primary in _PASSING)
+        return unusable(path, error, advice, passing=primary in _PASSING)
     if isinstance(error, OverflowError):
         return StoreError(f"the state store {path} cannot hold a number of more than 64 bits")
     if isinstance(error, ValueError):
@@ -310,10 +310,8 @@ class SqliteStateStore(LocalStore):
         migrate(connection, self.path)
         # After that, since it writes into the file: another program's stays as it is.
         if write_ahead(connection, clock) != "wal":
-            raise StoreError(
-                f"the state store {self.path} cannot be used: its file system has no shared "
-                "memory for sqlite's write-ahead log: put it on a local disk"
-            )
+            why = "its file system has no shared memory for sqlite's write-ahead log"
+            raise unusable(self.path, why, "put it on a local disk")
         schema_version(connection, self.path)  # the first use makes the log
 
     def _keep_bytes(self, number: int, raw: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nornmail.errors import StoreError
 from nornmail.stores.json_files import (
     CHUNK_BYTES,
     VERSION,
@@ -138,7 +139,7 @@ def test_nothing_is_appended_to_a_torn_line(tmp_path: Path, fails: set[str]) -> 
     append(journal, {})
     for _ in range(2):
         files.fails = fails
-        with pytest.raises(OSError, match="space"):
+        with pytest.raises(StoreError, match="space"):
             journal.append(VALUES[1])
         assert journal.end.length == len(LINES[0])
         assert journal.torn == (path.stat().st_size != len(LINES[0])) or "fsync" in fails
@@ -165,7 +166,7 @@ def test_a_cleared_journal_starts_at_its_beginning(tmp_path: Path) -> None:
     journal = Journal(str(path), End(0, 0), files)
     append(journal, {})
     files.fails = {"truncate"}
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(StoreError, match="space"):
         journal.clear()
     files.fails = set()
     append(journal, VALUES[1])
