@@ -142,8 +142,17 @@ class Epochs:
         if old:
             self._restored_at = clock.wall()
             self._compare(connection, old)
+        late_ones = list(self._candidates(connection, late - old))
+        undated = UidSet.of(
+            message.uid
+            for message in late_ones
+            if message.received_at is not None and message.received_at < epoch.begun_at
+        )
+        if undated:  # the first answer left out their dates
+            self._restored_at = clock.wall()
+            self._compare(connection, undated)
         # Mail of today without a date or an id of its own may well be like other mail.
-        redated = [c for c in self._candidates(connection, late - old) if c.is_unique]
+        redated = [c for c in late_ones if c.is_unique and c.uid not in undated]
         if redated and len(self._recognise(connection, redated)) < len(redated):
             self._restored_at = clock.wall()
 

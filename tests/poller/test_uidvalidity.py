@@ -483,9 +483,12 @@ def test_what_comes_back_in_a_young_epoch_is_known(
     assert bool(scene.mailbox.asked) is known
 
 
+@pytest.mark.parametrize("dated", [True, False], ids=["at once", "when it is asked for again"])
 def test_what_comes_back_and_is_older_than_the_retention_is_passed_over(
-    scene: Scene, caplog: pytest.LogCaptureFixture
+    scene: Scene, dated: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not dated:
+        monkeypatch.setattr(scene.mailbox, "received_before", lambda *_: UidSet())
     caplog.set_level("INFO", "nornmail.poller")
     scene.begin(horizon=LONG_AGO)
     scene.enter(8, uid_next=10)
