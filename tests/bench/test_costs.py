@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email.utils import formatdate
 from functools import partial
@@ -31,6 +31,7 @@ from tests.bench.plot import plot
 from tests.bench.waiting import PASSWORD, USER
 from tests.poller.delivery.test_statements import statements
 from tests.stores.support import Started
+from tests.support.package import package_directory
 
 MESSAGES = 100
 CALLS = 163
@@ -46,6 +47,12 @@ REPLY_STATEMENTS = 11
 """Statements for a reply to a new sender until it is durable, BEGIN and COMMIT among them."""
 SEND_STATEMENTS = 17
 """Statements from there until the server's 250 is durable."""
+PATH_FILES = 40
+"""Files of the package that one poll with a message enters, and a reply to it until it is sent."""
+POLL_CALLS = 800
+"""Python functions of the package that such a poll calls, once connected."""
+REPLY_CALLS = 1_200
+"""The same for a reply, with a connection of its own."""
 LARGE = 12
 """Messages of 1 MB in the mailbox."""
 PEAK = 12
@@ -79,7 +86,9 @@ def server() -> Iterator[MailServer]:
 
 
 @contextmanager
-def polling(port: int, directory: Path, handler: Handled, **options: Any) -> Iterator[Poller]:
+def polling(
+    port: int, directory: Path, handler: Callable[[Message], None], **options: Any
+) -> Iterator[Poller]:
     settings = ImapSettings(
         host="127.0.0.1",
         port=port,
@@ -93,8 +102,8 @@ def polling(port: int, directory: Path, handler: Handled, **options: Any) -> Ite
         poller.close()
 
 
-def calls_of(poller: Poller) -> Counter[str]:
-    """The Python functions that a poll calls."""
+def calls_of(function: Callable[[], object]) -> Counter[str]:
+    """The Python functions that a function calls, by their files."""
     calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, _: Any) -> None:
@@ -104,10 +113,21 @@ def calls_of(poller: Poller) -> Counter[str]:
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        poller.poll_once()
+        function()
     finally:
         sys.setprofile(before)
     return calls
+
+
+def of_package(calls: Counter[str]) -> Counter[str]:
+    """The calls in each file of the package, without those of the test server."""
+    files: Counter[str] = Counter()
+    package = package_directory()
+    for name, count in calls.items():
+        path = Path(name.rpartition(":")[0])
+        if path.is_relative_to(package) and not path.is_relative_to(package / "testing"):
+            files[path.relative_to(package).as_posix()] += count
+    return files
 
 
 def test_a_small_message_and_an_idle_poll_cost_few_calls(
@@ -120,8 +140,8 @@ def test_a_small_message_and_an_idle_poll_cost_few_calls(
         poller.poll_once()
         for number in range(MESSAGES):
             server.deliver(small(number + MESSAGES))
-        calls = calls_of(poller)
-        idle = calls_of(poller)
+        calls = calls_of(poller.poll_once)
+        idle = calls_of(poller.poll_once)
     assert handler.count == 2 * MESSAGES
     assert idle.total() <= IDLE_CALLS, idle.most_common(20)
     each = calls.total() / MESSAGES
@@ -214,6 +234,27 @@ def test_a_reply_costs_few_statements_and_round_trips(
     # MAIL with RCPT, DATA, the content, the final dot; EHLO and QUIT once.
     assert len(writes) <= 4 * REPLIES + 2
     assert len(server.outbox) == REPLIES + 1
+
+
+def test_a_poll_and_a_reply_enter_few_files(server: MailServer, tmp_path: Path) -> None:
+    messages: list[Message] = []
+    settings = SmtpSettings(
+        host="127.0.0.1", port=server.smtp_port, sender="bob@example.com", use_tls=False
+    )
+    with polling(server.imap_port, tmp_path, messages.append) as poller:
+        for number in range(2):  # what is imported and compiled once is not counted
+            now = formatdate().encode()
+            server.deliver(small(number).replace(b"Mon, 1 Jan 2024 00:00:00 +0000", now))
+            polled = of_package(calls_of(poller.poll_once))
+        # Made now: a poll sends what waits in a mailer of its store.
+        with closing(Mailer(settings, poller.store)) as mailer:
+            for message in messages:
+                reply = partial(mailer.reply, message, text="An answer.")
+                sent = of_package(calls_of(reply) + calls_of(mailer.flush))
+    assert len(server.outbox) == len(messages) == 2
+    assert max(len(polled), len(sent)) <= PATH_FILES, (polled, sent)
+    assert polled.total() <= POLL_CALLS, polled.most_common()
+    assert sent.total() <= REPLY_CALLS, sent.most_common()
 
 
 def test_the_plot_has_a_line_for_each_peer() -> None:
