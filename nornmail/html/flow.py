@@ -2,16 +2,21 @@
 
 Lines are counted by their characters, and margins collapse as the standard has it. What stands side
 by side, as inline blocks and cells do, is taken for a line that is as high as the highest of them.
+
+A box that is painted where a text stands covers it, or lies behind it in place of the box of the
+text. What is not known to stand at one place covers nothing.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from nornmail.html.css.clipping import SLIT
-from nornmail.html.css.geometry import line_height
+from nornmail.html.css.geometry import fills_width, line_height
 from nornmail.html.css.paint import PAGE, Group, is_seen
-from nornmail.html.css.style import BoxSizes, Style
+from nornmail.html.css.style import FLEX, BoxSizes, Style
+from nornmail.html.limits import Budget
 
 _GLYPH: Final = 0.5
 """The width of a character of running text, in sizes of the font."""
@@ -20,6 +25,30 @@ _LEAST_WIDTH: Final = 8.0
 _FAR: Final = 1e9
 _PULLED: Final = 1_000.0
 """Pixels of a margin that pull what follows off the page."""
+
+
+_UNKNOWN: Final = float("nan")
+"""A place that is not known: no comparison with it holds."""
+_NARROW: Final = " .,:;'!|()fijlrt"
+"""Characters of half the width of others."""
+_RISE: Final = 0.68
+"""The height of letters without what is below the line, in sizes of the font."""
+_ASCENT: Final = 0.34
+"""How far the line that letters stand on is below the middle, in sizes of the font."""
+_LEAST_WORD: Final = 2.5
+"""The width of a word, which is not broken, in sizes of the font."""
+_ROOM: Final = 0.9
+"""The height of letters from the top of their line, in sizes of the font."""
+_ON_LINE: Final = 2
+_RAISED: Final = 3
+_MOST_TEXTS: Final = 256
+_MOST_PAINTED: Final = 64
+"""How many texts and painted boxes back it is looked for what covers what."""
+
+Rank = tuple[int, ...]
+"""What is painted later is greater (CSS 2.2, E): pairs of a layer and a number, from the page
+inwards. In a layer 0 are backgrounds, in 1 floats, in 2 what stands on lines, and from 3 on what is
+positioned."""
 
 
 class Clip(NamedTuple):
@@ -53,6 +82,59 @@ class Ground(NamedTuple):
 _ENDLESS: Final = Ground()
 
 
+class _Seen(NamedTuple):
+    """A text, from the top of its letters to the line that they stand on."""
+
+    number: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    under: Rank
+    rank: Rank
+    style: Style
+
+
+class _Painted(NamedTuple):
+    """A box with a background that nothing shines through."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    rank: Rank
+    group: Group
+
+    def stands_at(self, text: _Seen) -> bool:
+        """Whether it lies over a text, or behind it in front of all else."""
+        if not (self.left <= text.left + 1 and text.right <= self.right + 1):
+            return False
+        if not (self.top <= text.top + 1 and text.bottom <= self.bottom + 1):
+            return False
+        if self.group.parent is not None and self.group.parent is not text.style.group.parent:
+            return False  # it is drawn apart, and something may shine through
+        return self.rank > text.under
+
+    def hides(self, text: _Seen) -> bool:
+        """Whether it hides a text that it stands at, by lying over it or having its color."""
+        style = text.style
+        if self.rank > text.rank or style.shadows or style.stroke_width:
+            return self.rank > text.rank
+        return not is_seen(style.fill or style.color, self.group)
+
+
+class _Hung(NamedTuple):
+    """A box on a line that its margin pulls up: its last line stands on the line.
+
+    Attributes:
+        room: how far up a line may move and be on the page.
+        lines: those that are, with the number of the first text and the top of each.
+    """
+
+    room: float
+    lines: deque[tuple[int, float]]
+
+
 class Box:
     """The box of an element while the flow is within it.
 
@@ -65,20 +147,17 @@ class Box:
         least: where the lines begin of which it is a part, as it is in an inline element.
         run: where the blocks begin that it follows in an inline element.
         height: how high it was when the flow left it.
+        left: where it begins, with its padding.
+        number, lowest: how many texts there were in front of it, and where the lowest ended.
+        rank: when it is painted.
+        is_item: it stands in a flex box.
+        outside: of the flow around it, what it sets for what is in it.
         is_shut: it cuts off what has no room, and has none.
     """
 
     __slots__ = (
-        "around",
-        "clip",
-        "ground",
-        "height",
-        "held",
-        "is_shut",
-        "least",
-        "run",
-        "style",
-        "top",
+        "around", "clip", "ground", "height", "held", "is_item", "is_shut", "least", "left",
+        "lowest", "number", "outside", "rank", "run", "style", "top",
     )  # fmt: skip
 
     def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:
@@ -88,8 +167,11 @@ class Box:
         self.clip, self.held, self.ground = clip, held, ground
         self.least: float | None = None
         self.run: float | None = None
-        self.height = 0.0
-        self.is_shut = False
+        self.height = self.left = self.lowest = 0.0
+        self.is_shut = self.is_item = False
+        self.number = 0
+        self.rank: Rank = ()
+        self.outside: tuple[float, float, Rank, Rank] = (0.0, 0.0, (), ())
 
 
 class _Lines(NamedTuple):
@@ -103,6 +185,9 @@ class _Lines(NamedTuple):
     floats: float
     is_pulled: bool
     open: list[Box]
+    before: float
+    beside: float
+    hung: _Hung | None
 
 
 class Flow:
@@ -113,10 +198,26 @@ class Flow:
         shift: by how many pixels what stands before it on the line has moved it.
         moved: where the text begins that stands outside of the flow in a box that a margin has
             moved off the page since; ``None`` where there is none.
+        number: of the text that was last put on a line.
+        hidden: the numbers of texts that what came since hides, and how.
     """
 
-    def __init__(self, quirks: bool) -> None:
+    def __init__(self, quirks: bool, budget: Budget) -> None:
         self._quirks = quirks
+        self._budget = budget
+        self.number = self._order = 0
+        self.hidden: dict[int, str] = {}
+        self._texts: deque[_Seen] = deque(maxlen=_MOST_TEXTS)
+        self._painted: deque[_Painted] = deque(maxlen=_MOST_PAINTED)
+        self._lowest_text = self._lowest_painted = -_FAR
+        self._left = 0.0  # by how much the boxes around stand to the right of where styles say
+        self._before = 0.0  # pixels of what stands before it on the line
+        self._beside = -_FAR  # the bottom of the floats that lines stand beside
+        self._reach = 0.0  # how far to the right texts reach
+        self._at = 0.0, 0.0, 0.0  # where the last text begins, its width, and its further lines
+        self._hung: _Hung | None = None
+        self._rank: Rank = ()
+        self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
         self.moved: int | None = None
         self._longest = self._shortest = 0.0  # margins that wait for what they collapse with
@@ -133,8 +234,9 @@ class Flow:
 
     # Lines
 
-    def text(self, style: Style, chars: int) -> float:
+    def text(self, style: Style, text: str) -> float:
         """Put a text on the line; return where its top is."""
+        self.number += 1
         self._end_run()
         if self._longest or self._shortest or self._open:
             self._settle()
@@ -144,9 +246,77 @@ class Flow:
         top = self.y
         if self._used >= 1:
             top += int(self._used) * self._line
+        if self._hung is not None:
+            self._raise(self._hung, top)
         if style.white_space != "nowrap":
-            self._used += chars * style.size * _GLYPH / (style.width + _LEAST_WIDTH)
+            self._used += len(text) * style.size * _GLYPH / (style.width + _LEAST_WIDTH)
+        self._put(style, text)
         return top
+
+    def _raise(self, hung: _Hung, top: float) -> None:
+        """Move the lines of a box on the line up by one more, of which the last stays on it."""
+        lines = hung.lines
+        if not lines or top > lines[-1][1]:
+            lines.append((self.number, top))
+        while len(lines) > 1 and top - lines[0][1] > hung.room:
+            first, _ = lines.popleft()
+            self._hide(first, lines[0][0], "position")
+
+    def _hide(self, first: int, end: int, reason: str) -> None:
+        """Hide the texts with the numbers from ``first`` on."""
+        self._budget.spend(end - first)
+        self.hidden.update(dict.fromkeys(range(first, end), reason))
+
+    def _put(self, style: Style, text: str) -> None:
+        """Go on at the right of a text."""
+        text = text.strip()
+        wide = (len(text) - sum(map(text.count, _NARROW)) / 2) * style.size * style.scale * _GLYPH
+        left = style.right + self._left + self._before
+        if left + wide > self._reach:
+            self._reach = left + wide
+        if style.line_align and style.has_width:
+            left += _UNKNOWN if self._before else max(0.0, style.width - wide) * style.line_align
+        lines = 1
+        self._before += wide
+        if self._before > style.width and style.white_space != "nowrap":
+            self._before = _UNKNOWN
+            room = max(style.width, _LEAST_WORD * style.size)
+            lines, wide = max(1, int(wide / room)), min(wide, room)
+        self._at = left, wide, (lines - 1) * line_height(style)
+
+    def is_covered(self, style: Style, top: float) -> bool:
+        """Whether a box covers the text that was put on the line last.
+
+        Args:
+            style: of the text, which is seen unless it is covered.
+            top: where its line begins.
+
+        Returns:
+            Whether a box does that was painted before; :attr:`hidden` has the others.
+        """
+        left, wide, further = self._at
+        if top < self._beside or style.is_rtl:
+            left = _UNKNOWN
+        size = style.size * style.scale
+        line = top + style.down + line_height(style) / 2 + size * _ASCENT
+        self._order += 1
+        rank = (*self._rank, _RAISED if style.is_raised else _ON_LINE, self._order)
+        seen = _Seen(
+            self.number, left, left + wide, line - size * _RISE, line + further,
+            self._under, rank, style,
+        )  # fmt: skip
+        hiding: _Painted | None = None
+        if seen.top < self._lowest_painted and left == left:
+            self._budget.spend(1 + (len(self._painted) >> 3))
+            for painted in self._painted:
+                if painted.stands_at(seen):
+                    hiding, seen = painted, seen._replace(under=painted.rank)
+        if hiding is not None and hiding.hides(seen):
+            return True
+        self._texts.append(seen)
+        if seen.bottom > self._lowest_text:
+            self._lowest_text = seen.bottom
+        return False
 
     def image(self, high: float) -> None:
         """Put an image on the line."""
@@ -155,7 +325,7 @@ class Flow:
 
     def end_line(self) -> None:
         """Go on below the line."""
-        self.shift = 0.0
+        self.shift = self._before = 0.0
         if self._line:
             self.y += self._line * (1 + int(self._used))
             self._line = self._used = 0.0
@@ -175,7 +345,7 @@ class Flow:
 
     def break_line(self, style: Style) -> None:
         """``<br>``: continue below the line, which may have nothing on it."""
-        self.text(style, 0)
+        self.text(style, "")
         self.end_line()
         self.shift = -style.shift
 
@@ -218,6 +388,9 @@ class Flow:
         if layout.is_inline:
             return None
         box = Box(style, self._clip, self._held, self._ground)
+        box.is_item = around.display in FLEX and not style.is_out
+        box.number, box.lowest = self.number, self._lowest_text
+        box.outside = self._left, self._reach, self._rank, self._under
         if style.is_out and self._open and not self._is_waiting():
             self._waiting = self._open[0], place
         in_table = around.layout.is_table_part and not (around.layout.is_spaced or layout.grows)
@@ -233,8 +406,44 @@ class Flow:
                 self._ground = Ground(bottom, style.group, style.behind)
         if sizes.holds:
             self._held = self._clip
+        self._enter(box, around)
         self.y += sizes.pushed
         return box
+
+    def _enter(self, box: Box, around: Style) -> None:
+        """Find where a box begins and when it is painted."""
+        style, sizes, layout = box.style, box.style.box, box.style.layout
+        layer = sizes.layer
+        if layout.is_side_by_side and not (layer or layout.is_table_part):
+            layer = _ON_LINE
+        self._order += 1
+        if layer:
+            self._rank = (*self._rank, layer, self._order)
+        box.rank = (*self._rank, 0, self._order)
+        if style.group is not style.behind:
+            self._under = box.rank
+        is_centered = layout.grows and around.align and around.width >= SLIT
+        is_apart = (layout.grows and not layout.is_table_part) or sizes.has_own_flow
+        is_beside = self.y + self._longest + self._shortest < self._beside
+        if sizes.is_aside or (is_apart and (is_centered or is_beside)):
+            self._left = _UNKNOWN
+        elif box.around is not None:
+            self._left += self._shift(box, box.around, around)
+        box.left = style.right + self._left - sizes.padding_left
+        if not _has_width(style):
+            self._reach = box.left
+
+    def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
+        """By how much what stands on its line moves a box to the right."""
+        style, y = box.style, around.y + sum(around.margins)
+        if style.box.is_floating:
+            is_first = not around.before or style.is_thin
+            return 0.0 if is_first and y >= around.beside else _UNKNOWN
+        if style.is_out:
+            return 0.0 if not around.before else _UNKNOWN
+        if y < around.beside or (style.layout.is_on_line and outer.line_align):
+            return _UNKNOWN
+        return around.before
 
     def _open_block(self, box: Box, *, in_inline: bool) -> None:
         style, sizes = box.style, box.style.box
@@ -259,7 +468,8 @@ class Flow:
             self._settle()
         box.around = _Lines(
             self.y, (self._longest, self._shortest), self._line, self._used, self.shift,
-            self._floats, self._is_pulled, self._open,
+            self._floats, self._is_pulled, self._open, self._before, self._beside,
+            self._hung,
         )  # fmt: skip
         margin = sizes.margin_top
         stays = self._line or margin > -_PULLED or not self._quirks
@@ -270,6 +480,11 @@ class Flow:
         box.run, self._run = self._run, None
         self._line = self._used = self._longest = self._shortest = 0.0
         self._floats, self._is_pulled, self._open = -_FAR, False, []
+        self._before, self._beside = 0.0, -_FAR
+        if style.is_out:
+            self._hung = None
+        elif stays and sizes.margin_top <= -_PULLED and not style.layout.grows:
+            self._hung = _Hung(box.around.y + _ROOM * style.size, deque())
         if style.is_out:
             self.shift = 0.0
             if not sizes.is_floating:
@@ -296,6 +511,42 @@ class Flow:
         else:
             self._close_apart(box, box.around)
         self._clip, self._held, self._ground = box.clip, box.held, box.ground
+        self._left, reach, self._rank, self._under = box.outside
+        self._reach = max(reach, self._reach)
+
+    def _paint(self, box: Box) -> None:
+        """Keep the place of a box that is painted, and find the texts that it covers."""
+        style, sizes = box.style, box.style.box
+        left, right = box.left, self._reach + sizes.padding_right
+        if _has_width(style):
+            right = left + sizes.padding_left + style.width + sizes.padding_right
+        elif fills_width(style):
+            right = max(right, left - sizes.pull)
+        self._reach = right
+        is_seen = style.is_opaque and style.has_visibility and not (style.lost or style.clipped)
+        if box.top is None or left != left or not is_seen:
+            return
+        top, bottom = box.top + style.down - sizes.padding_top, self.y + style.down
+        margin = sizes.margin_top
+        if box.is_item and box.around is not None and style.height is None and margin < 0:
+            line, high = box.around.y + style.down, bottom - top  # it is stretched to its line
+            top, bottom = line + margin, line + max(0.0, high + margin)
+        top, bottom = max(top, self._clip.top), min(bottom, self._clip.bottom)
+        painted = _Painted(left, right, top, bottom, box.rank, style.group)
+        if top < box.lowest:
+            self._find_covered(painted, box.number)
+        self._painted.append(painted)
+        if bottom > self._lowest_painted:
+            self._lowest_painted = bottom
+
+    def _find_covered(self, painted: _Painted, last: int) -> None:
+        """Find the texts up to the one with the number ``last`` that a box covers."""
+        self._budget.spend(1 + len(self._texts))
+        for at, text in enumerate(self._texts):
+            if text.number <= last and painted.stands_at(text):
+                self._texts[at] = text._replace(under=painted.rank)
+                if painted.hides(text):
+                    self.hidden[text.number] = "covered"
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box
@@ -310,21 +561,28 @@ class Flow:
             self.y = max(self.y, box.top + sizes.least_height)
         if box.top is not None:
             box.height = self.y - box.top
+            self._paint(box)
         self._add_margin(sizes.margin_bottom)
 
     def _close_apart(self, box: Box, around: _Lines) -> None:
         sizes = box.style.box
         self._end(box, box.top or 0.0)
         box.height = max(self.y, self._floats) - (box.top or 0.0)
+        self._paint(box)
         bottom = self.y + sizes.margin_bottom
         self.y, (self._longest, self._shortest) = around.y, around.margins
         self._line, self._used, self.shift = around.line, around.used, around.shift
         self._floats, self._is_pulled, self._open = around.floats, around.is_pulled, around.open
+        self._before, self._beside, self._hung = around.before, around.beside, around.hung
         if not box.style.is_out:
+            self._before += self._reach - box.left
             self._line = max(self._line, bottom - self.y)
-            self.shift += sizes.pull if sizes.pull <= -_PULLED else 0.0
+            is_pulling = box.style.layout.is_on_line and sizes.pull <= -_PULLED
+            self.shift += sizes.pull if is_pulling else 0.0
         elif sizes.is_floating:
             self._floats = max(self._floats, bottom)
+            if not box.style.is_thin:
+                self._beside = max(self._beside, bottom)
 
     def _end(self, box: Box, top: float) -> None:
         """Go to the bottom of a box with which no margin in it collapses."""
@@ -333,9 +591,10 @@ class Flow:
         is_pulled = self._is_pulled or self._shortest < 0
         self._longest = self._shortest = 0.0
         if style.height is not None and not style.layout.grows:
+            self._is_pulled = self._is_pulled or (style.height < SLIT < bottom - top)
             self.y = top + style.height + sizes.padding_bottom
             return
-        if sizes.has_own_flow:
+        if sizes.has_own_flow or box.around is not None:
             bottom = max(bottom, self._floats)
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
         is_known = is_pulled or sizes.holds or line_height(style) < SLIT
@@ -369,3 +628,8 @@ class Flow:
         if self._shortest <= -_PULLED and self._waiting is not None and self._is_waiting():
             self.moved = self._waiting[1]
             self._waiting = None
+
+
+def _has_width(style: Style) -> bool:
+    """Whether the width of a box is known before what is in it is."""
+    return style.has_set_width or (style.has_width and fills_width(style))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from nornmail.html.css.cascade import Cascade
 from nornmail.html.css.computed import is_inked_if_low, takes_room
 from nornmail.html.css.geometry import FAR_RIGHT, is_on_page
-from nornmail.html.css.style import Style
+from nornmail.html.css.style import FLEX, Style
 from nornmail.html.flow import Box, Flow
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
 from nornmail.html.limits import MAX_LINKS, Budget, BudgetSpentError
@@ -35,6 +35,9 @@ _HIGH: Final = frozenset({"button", "iframe", "img", "input", "object", "select"
 _HIGHER: Final = frozenset({"cellpadding", "height", "rowspan"})
 _LOW: Final = 4.0
 """Pixels of the lines of a table, without what surrounds its cells, out of which letters stick."""
+
+
+_NOTHING: Final[Mapping[int, str]] = {}
 
 
 class UnseenText(NamedTuple):
@@ -87,8 +90,9 @@ def render(
             page.give_up(root)
         else:
             page.run(root)
-            if page.low:  # where they stand is known now
-                page = _Page(cascade, budget, without, shortens_links, quirks, page.low)
+            if page.low or page.flow.hidden:  # where they stand is known now
+                known = page.low, page.flow.hidden
+                page = _Page(cascade, budget, without, shortens_links, quirks, *known)
                 page.run(root)
     except BudgetSpentError:
         if page is None:
@@ -162,9 +166,11 @@ class _Page:
         shortens_links: bool,
         quirks: bool,
         known_low: Container[Element] = (),
+        known_hidden: Mapping[int, str] = _NOTHING,
     ) -> None:
         self._shortens_links = shortens_links
         self._known_low = known_low
+        self._known_hidden = known_hidden
         self.low: set[Element] = set()
         self.lines = TextWriter()
         self.result = Rendered()
@@ -172,7 +178,7 @@ class _Page:
         self._budget = budget
         self._without = without
         self._table: _Table | None = None
-        self._flow = Flow(quirks)
+        self.flow = Flow(quirks, budget)
         self._has_collapsed = False
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
@@ -224,12 +230,12 @@ class _Page:
             self.lines.space()
             return
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
-        flow = self._flow
-        top = flow.text(style, len(text))
+        flow = self.flow
+        top = flow.text(style, text)
         self._take_back_moved()
-        if not hidden and (
-            flow.is_cut(style, top)
-            or not is_on_page(style, len(text), top, flow.shift, frame.block.has_first_line)
+        is_further = frame.block.has_first_line and style.display not in FLEX
+        if hidden in ("", "color") and (
+            flow.is_cut(style, top) or not is_on_page(style, len(text), top, flow.shift, is_further)
         ):
             hidden = "position"
         if hidden == "color" and is_inked_if_low(style):
@@ -238,6 +244,9 @@ class _Page:
             frame.part.asks_if_low = True
         if hidden in ("", "color"):
             hidden = flow.color_below(style, top, hidden)
+        hidden = hidden or self._known_hidden.get(flow.number, "")
+        if not hidden and flow.is_covered(style, top):
+            hidden = "covered"
         if hidden:
             self._keep(text, hidden)
             self.lines.space()
@@ -302,7 +311,7 @@ class _Page:
         if name == "br":
             if self._frame is not None:
                 self._frame.block.has_first_line = True
-            self._flow.break_line(style)
+            self.flow.break_line(style)
             self.lines.line_end()
             return None
         if name == "img" or name == "input":
@@ -310,7 +319,7 @@ class _Page:
             return None
         if style.layout.is_inline and self._goes_away(style, around):
             self._take_back(self.lines.line_place(), "position")
-        box = self._flow.open(style, around, self.lines.place())
+        box = self.flow.open(style, around, self.lines.place())
         self._take_back_moved()
         frame = _Frame(element, style, is_mute or name == "svg svg", box, self._frame)
         layout = style.layout
@@ -347,7 +356,7 @@ class _Page:
 
     def _replaced(self, element: Element, style: Style, is_mute: bool) -> None:
         """An image by its alternative text, a field by its value."""
-        flow = self._flow
+        flow = self.flow
         hidden = is_mute or bool(style.lost) or not is_on_page(style, 20, flow.y, flow.shift)
         if element.name == "img":
             text = element.get("alt").strip()
@@ -395,7 +404,7 @@ class _Page:
         if name in _OPENED and not style.lost:
             self._close(frame, name)
         if frame.box is not None:
-            self._flow.close(frame.box, self._frames[-1].style if self._frames else style)
+            self.flow.close(frame.box, self._frames[-1].style if self._frames else style)
             self._take_back_moved()
             if self._frames and layout.is_block and not style.is_out:
                 self._frames[-1].block.has_first_line = True
@@ -408,8 +417,8 @@ class _Page:
                     links.popitem()
         elif self._frames:  # text behind an inline element stands next to it
             around = self._frames[-1].style
-            is_moved = self._flow.shift + style.shift < 0  # and not on a line behind a block
-            self._flow.shift += style.shift - around.shift
+            is_moved = self.flow.shift + style.shift < 0  # and not on a line behind a block
+            self.flow.shift += style.shift - around.shift
             if is_moved and self._goes_away(style, around):
                 self._take_back(self.lines.line_place(), "position")
         if layout.is_block:
@@ -438,9 +447,9 @@ class _Page:
 
     def _take_back_moved(self) -> None:
         """Hide what a margin has moved off the page after it was written."""
-        if self._flow.moved is not None:
-            self._take_back(self._flow.moved, "position")
-            self._flow.moved = None
+        if self.flow.moved is not None:
+            self._take_back(self.flow.moved, "position")
+            self.flow.moved = None
 
     def _take_back(self, start: int, reason: str) -> None:
         """Hide what was written since ``start``, which what follows has shut in or moved away."""

@@ -329,6 +329,49 @@ HIDDEN: Final = {
     "a cell without lines in a table with a height": "<!doctype html><font style=line-height:0>"
     "<table bgcolor=black height=50><td>{t}",
     "text behind a block that is pulled up in a line": "<b>a<p style=margin-top:-9999px>b</p>{t}",
+    "behind the line by a box on it that is positioned": "<em style=background:navy;"
+    "position:absolute>54327 </em>{t}",
+    "under a box that is pulled up over it": "<p>{t}</p><div style=background:#fff;"
+    "margin-top:-99px;height:99px;position:relative></div>",
+    "under a cell that is positioned as well": "<style>.b td{position:absolute}</style><table "
+    "class=b><td>{t}<td bgcolor=#ffffff>56226</table>",
+    "dark on a table that is pulled up behind it": "{t}<small><center style=margin-top:-9999px>a"
+    "</center></small><table style=background:#000><td>text text</table>",
+    "dark on a cell that a margin makes wide": "<table><td>{t}<td style=margin-left:-9999px;"
+    "display:flex bgcolor=black>a</table>",
+    "dark on an item of a flex box that a margin stretches": "{t}<div style=display:flex><section "
+    "style=margin-top:-9999px;background:#000>text text text</section></div>",
+    "dark on a table in a float without width": "{t}<div style=float:left;width:0><table "
+    "bgcolor=black><td>25664</table></div>",
+    "dark on a table behind a float without height": "<table><tr style=height:0;float:right>"
+    "<td>{t}</table><table><td bgcolor=black>46265 46265</table>",
+    "dark on what sticks out of a box without height": "<style>.c{max-height:0}</style><blockquote "
+    "class=c>a <table bgcolor=black><td>text text</table></blockquote><blockquote>{t}</blockquote>",
+    "under a positioned row": "<table><td>{t}</table><table><tr style=top:2px;left:0;"
+    "position:absolute><td bgcolor=black style=padding:9px>text text</table>",
+    "above the last line of a box on the line that is pulled up": "<!doctype html><body "
+    "style=margin-top:-9999px;display:inline-block>{t}<div>a",
+    "white beside the background of a cell without width": "<!doctype html><font color=white>"
+    "<table><td bgcolor=#003366><h2 style=width:0>{t}</table>",
+    "white beside the background of a row without width": "<table><tr style=color:#fff;"
+    "background:#000><td style=max-width:0;padding:0>{t}</table>",
+    "cut off in a cell without width": "<table><td style=overflow:auto;padding:0><section "
+    "style=width:0>{t}</table>",
+    "cut off in a float without width": "<div style=float:left;overflow:hidden><div "
+    "style=width:0>{t}",
+    "cut off by tables that are no wider than they may be": "<style>*{max-width:0}</style><table>"
+    "<td style=overflow:hidden><table><td>{t}</table>",
+    "low lines in a cell that cuts them off": "<table style=line-height:0><td "
+    "style=overflow:hidden bgcolor=black>{t}</table>",
+    "low lines in a table that is moved away": "<!doctype html><table style=line-height:0><td>"
+    "<table style=transform:translateX(-9999px)><td bgcolor=black>{t}</table>",
+    "what sticks out of a box without height in one that cuts it off": "<blockquote "
+    "style=overflow:auto><div style=max-height:0>{t}",
+    "an item of a flex box is a line of its own": "<div style=text-indent:-9999px><b "
+    "style=display:flex><a></a>{t}",
+    "fixed at the right edge and moved by its width": "<div style=position:fixed;right:0;"
+    "transform:translateX(100%)>{t}",
+    "a page that contains its size": "<style>body{contain:size;overflow:hidden}</style><p>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -393,7 +436,6 @@ SHOWN: Final = {
     " style=line-height:20px;color:#fff>{t}",
     "a line in a cell without one": "<table><td style=background:#036;line-height:0><p"
     " style=line-height:20px;color:#fff>{t}</table>",
-    "a narrow cell": "<table><td style='max-width:0;color:#fff;background:#000'>{t}</table>",
     "a float to the right": "<p style=float:right;margin-left:-9000px>{t}",
     "a float in a box that holds it": "<div style=background:#000;overflow:hidden><p"
     " style=float:left;color:#fff>{t}",
@@ -473,4 +515,24 @@ SHOWN: Final = {
     "</b><h2></h2></table>",
     "in a row with a padding, which rows have not": "<table bgcolor=black style=line-height:0><tr"
     " style=padding:10px><td>{t}</table>",
+    "a narrow cell below a wide one": "<table><td style=background:#000;color:#fff>text text<tr>"
+    "<td style=background:#000;max-width:0;color:#fff>{t}</table>",
+    "a narrow cell of the color of its text": "<table><td bgcolor=black style=max-width:0>{t}"
+    "</table>",
+    "cut off in a cell that another makes wide": "<table><td style=overflow:hidden><div "
+    "style=max-width:0>{t}</div><tr><td>text text</table>",
+    "behind a box on the line that is positioned": "a <em style=background:navy;"
+    "position:absolute>54 </em>{t}",
+    "positioned over a box that is positioned": "<b style=position:absolute;background:#fff>54327"
+    "</b><p style=position:relative;z-index:1>{t}",
+    "over a box that is pulled up behind it": "{t}<div style=margin-top:-20px;background:#ccc>a"
+    "</div>",
+    "under a box that shines through": "<p>{t}</p><div style=background:#ccc;opacity:.5;"
+    "margin-top:-99px;height:99px></div>",
+    "the last line of a box on the line that is pulled up": "<!doctype html>a<div "
+    "style=display:inline-block;margin-top:-9999px>b<br>{t}</div>",
+    "a float next to a painted one": "<p style=float:left;background:#000>text text</p><p "
+    "style=float:left>{t}",
+    "under a box that covers the margin above it alone": "<p>{t}</p><div style=background:#fff;"
+    "margin-top:-30px;height:30px;position:relative></div>",
 }  # fmt: skip

@@ -180,6 +180,16 @@ COSTLY: dict[str, Callable[[int], str]] = {
         filled("<div style=overflow:hidden>x", n // 2)
         + filled("<p style=margin-top:-99px>y</p></div>", n // 2)
     ),
+    "boxes over texts": lambda n: (
+        "<style>p{margin-top:-20px;position:relative;background:#fff}</style>" + filled("x<p>x", n)
+    ),
+    "lines that are pulled up": lambda n: (
+        "<!doctype html><style>i{display:inline-block;margin-top:-9999px}</style>"
+        + filled("<i>x<br>y", n)
+    ),
+    "tables without width": lambda n: (
+        "<style>*{max-width:0}</style>" + filled("<table bgcolor=black><td>x<tr>", n)
+    ),
     "joiners": lambda n: filled("\u0628\u200c", n),
     "shadow roots": lambda n: filled("<div><template shadowrootmode=open>x</template>y", n),
 }

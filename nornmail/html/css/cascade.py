@@ -9,7 +9,7 @@ from nornmail.html.css.color import BLACK, Color, legacy_color
 from nornmail.html.css.computed import compute, is_inked, what_hides_text
 from nornmail.html.css.geometry import push
 from nornmail.html.css.properties import INHERITED
-from nornmail.html.css.style import Style
+from nornmail.html.css.style import Narrow, Style
 from nornmail.html.css.stylesheet import (
     Declared,
     PageRule,
@@ -131,6 +131,11 @@ class Cascade:
         if is_alone:
             key = (*key, True)
         known = self._styles.get(key)
+        narrow = None
+        if known is not None and known[0].is_thin:
+            narrow = self._narrow(element, parent, known[0])
+            key = (*key, narrow)
+            known = self._styles.get(key)
         if known is not None:
             style, cost = known
             if style not in self._used:  # it costs this page the same as the one before
@@ -141,7 +146,7 @@ class Cascade:
             return style
         self._pay(own, 0)
         left = self._budget.left
-        style = self._computed(element, parent, rules, is_alone)
+        style = self._computed(element, parent, rules, is_alone, narrow)
         if len(self._styles) >= _REMEMBERED:
             self._styles.clear()
             self._used.clear()
@@ -150,7 +155,29 @@ class Cascade:
             self._styles, self._shares = dict(self._styles), False
         self._styles[key] = style, left - self._budget.left
         self._used.add(style)
+        if style.is_thin and key[-1] is not narrow:
+            return self.style_of(element, parent)
         return style
+
+    def _narrow(self, element: Element, parent: Style, style: Style) -> Narrow | None:
+        """The boxes around that a thin element leaves without width, as it is all there is."""
+        node: Element | None = element
+        found, around = None, parent.narrow
+        if style.layout.grows:  # a cell
+            found = _in_row(element, Narrow(), around)
+            around = around if found is not None else None
+        while around is not None:
+            self._budget.spend(around.depth)
+            for _ in range(around.depth):
+                if node is None or not _is_alone(node):
+                    return found
+                node = node.parent
+            inner = around if around.row is None else _in_row(node, around, around.row)
+            if inner is None:
+                return found
+            found = inner._replace(cuts=inner.cuts or (found is not None and found.cuts))
+            around = around.row
+        return found
 
     def _pay(self, own: str, cost: int) -> None:
         """Spend the steps of a style, and those of a ``style`` attribute that was not read yet."""
@@ -161,8 +188,9 @@ class Cascade:
         self._budget.spend(_STYLE_STEPS + cost)
 
     def _computed(
-        self, element: Element, parent: Style, rules: tuple[PageRule, ...], is_alone: bool
-    ) -> Style:
+        self, element: Element, parent: Style, rules: tuple[PageRule, ...], is_alone: bool,
+        narrow: Narrow | None,
+    ) -> Style:  # fmt: skip
         own = element.attributes.get("style")
         block = style_attribute(own, self._quirks) if own else _NOTHING
         self._budget.spend(_COMPUTED_STEPS + 2 * len(rules))
@@ -175,8 +203,9 @@ class Cascade:
         if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
             sets.pop("mso-hide", None)
         style = compute(
-            element.name, parent, sets, is_root=element.parent is None, is_alone=is_alone
-        )
+            element.name, parent, sets, is_root=element.parent is None, is_alone=is_alone,
+            narrow=narrow,
+        )  # fmt: skip
         if style.variables is not parent.variables:
             self._budget.spend(len(style.variables))
         if any(entry.rule.is_unsure for entry in rules) or UNREAD in element.attributes:
@@ -271,6 +300,19 @@ def _is_alone(element: Element) -> bool:
         else child is element or (child.name in _HOLLOW and not child.children)
         for child in around
     )  # fmt: skip
+
+
+def _in_row(cell: Element | None, own: Narrow, row: Narrow | None) -> Narrow | None:
+    """The boxes of a cell that is as narrow as what is in it, as there is no row but its own."""
+    node = cell.parent if cell is not None else None
+    while node is not None and node.name != "table":
+        if not _is_alone(node):
+            return None
+        node = node.parent
+    if cell is None or cell.parent is None or row is None:
+        return own
+    is_last = cell is cell.parent.children[-1]
+    return own._replace(group=row.group) if is_last else own
 
 
 _HOLLOW: Final = frozenset({"h2", "p", "td", "th", "tr"})
@@ -382,7 +424,7 @@ def _by_name(name: str) -> dict[str, Value]:
     elif name == "center":
         sets["text-align"] = 0.5
     if name in _MARGINS:
-        sets["margin-top"] = _MARGINS[name]
+        sets["margin-top"] = sets["margin-bottom"] = _MARGINS[name]
         if name == "body":
             sets["margin-left"] = _MARGINS[name]
     if name in _INDENTED:

@@ -13,7 +13,7 @@ from nornmail.html.css.filters import is_identity
 from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read
-from nornmail.html.css.style import Style, layout_of
+from nornmail.html.css.style import Narrow, Style, layout_of
 from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
@@ -33,6 +33,7 @@ def compute(
     *,
     is_root: bool = False,
     is_alone: bool = False,
+    narrow: Narrow | None = None,
 ) -> Style:
     """The style of the element ``name`` within ``parent`` on which the cascade has set ``sets``.
 
@@ -42,6 +43,7 @@ def compute(
         sets: the declarations that win.
         is_root: it is the root of the page.
         is_alone: there is nothing else in the element around it.
+        narrow: the boxes around that have no width, as it has none and there is nothing else.
     """
     style = parent.child()
     sets = _resolved(style, parent, sets)
@@ -85,6 +87,10 @@ def compute(
         is_floating = is_out and sets.get("position") not in _OUTSIDE
         has_room = is_floating and not _is_low(style)
         style.group = parent.float_group if has_room else parent.absolute_group
+    if narrow is not None:
+        style.group = narrow.group or style.group
+        if narrow.cuts or (style.layout.grows and _cuts(sets)):
+            style.clipped = style.clipped or "size"
     is_canvas = is_root or (name == "body" and not parent.is_painted)
     if (
         is_canvas and style.display != "contents"
@@ -92,8 +98,11 @@ def compute(
         _paint(style, sets, is_canvas=True)
     _colors(style, parent, sets)
     style.behind = style.group
-    if not is_canvas and style.display != "contents":
+    if not is_canvas and style.display != "contents" and narrow is None:
         _paint(style, sets)
+    style.narrow = _narrow(style, parent, sets)
+    if style.layout.grows and _cuts(sets):
+        style.low_group = None
     _set_hollow_groups(style, parent, sets, is_alone=is_alone)
     if style.group.depth > paint.MAX_GROUPS:
         style.lost = _UNKNOWN_STYLE
@@ -332,6 +341,35 @@ def _set_hollow_groups(
         style.float_group = _in_hollow(style, parent, parent.float_group, is_alone)
 
 
+def _narrow(style: Style, parent: Style, sets: Mapping[str, Value]) -> Narrow | None:
+    """The boxes that a box in ``style`` without width leaves without width."""
+    layout, around = style.layout, parent.narrow
+    if style.box.padding_right >= SLIT or style.group.depth != parent.group.depth:
+        return None
+    is_row = layout.is_table_part and not layout.is_spaced
+    if not (is_row or style.is_thin or _WIDTHS.isdisjoint(sets)):
+        return None
+    is_outermost = sets.get("position") in _OUTSIDE or around is None
+    shrinks = style.is_out or layout.is_on_line or layout.grows
+    if is_outermost and shrinks and not (layout.is_table_part and parent.layout.grows):
+        around = Narrow(style.behind)
+    elif around is None or around.depth > _DEEPEST_NARROW:
+        return None
+    elif layout.is_table_part and layout.is_spaced:
+        around = Narrow(style.behind, row=around)
+    else:
+        around = around._replace(depth=around.depth + 1)
+    return around._replace(cuts=True) if _cuts(sets) and not layout.is_inline else around
+
+
+_WIDTHS: Final = frozenset({"min-width", "width"})
+_DEEPEST_NARROW: Final = 9
+
+
+def _cuts(sets: Mapping[str, Value]) -> bool:
+    return bool(sets.get("overflow", "visible") != "visible")
+
+
 def _leaves_hollow(style: Style, parent: Style) -> bool:
     """Whether a box in the flow gives the one around it no height, as it has none itself."""
     has_margin = style.box.margin_bottom > 0 and (parent.layout.grows or parent.box.has_own_flow)
@@ -388,6 +426,7 @@ def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) 
         return
     if color is not None:
         style.group = style.group.painted(color)
+        style.is_opaque = color.alpha > _OPAQUE and sets.get("opacity", 1.0) > _OPAQUE
     if image is not None:
         style.group = style.group.painted(None if image == IMAGE else image)
     for shadow in sets.get("box-shadow", ()):
@@ -396,6 +435,7 @@ def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) 
             style.group = style.group.painted(ink)
 
 
+_OPAQUE: Final = 0.9
 _PAINTING: Final = frozenset(
     {"background-clip", "background-color", "background-image", "box-shadow"}
 )

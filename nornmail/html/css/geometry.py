@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from nornmail.html.css.clipping import SLIT
+from nornmail.html.css.filters import is_identity
 from nornmail.html.css.style import FLEX, NO_INDENT, BoxSizes, Containing, Style
 from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
 from nornmail.html.css.value_readers import Value
@@ -115,6 +116,7 @@ class _Box:
 
     def locate(self) -> None:
         style = self.style
+        style.is_raised = self.is_inline and (style.is_raised or self.position == "relative")
         if style.layout.is_block and not self.is_on_line():
             _leave_line(style)
         elif not self.is_inline:  # its lines are its own
@@ -225,6 +227,11 @@ class _Box:
             height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
         if self.is_inline:
             return
+        if not style.layout.grows:
+            style.is_thin = self.has_width and width is not None and width < SLIT
+        elif style.layout.is_spaced:
+            most = self.extent("max-width")
+            style.is_thin = most is not None and most < SLIT
         if height is None and "aspect-ratio" in self.sets and width is not None:
             height = width / self.sets["aspect-ratio"]
         style.has_set_width = self.has_width
@@ -280,10 +287,13 @@ class _Box:
         style, sets = self.style, self.sets
         shrinks = style.is_out or style.layout.grows or not style.layout.is_block
         width = style.width if self.has_width or not shrinks else _SHRUNK
-        if shrinks and not self.has_width and style.right < 50:
+        if shrinks and not self.has_width:
             share = sum(step.right.share for step in steps if isinstance(step, Move))
-            if share <= -0.95:
+            is_at_end = style.is_fixed and not self.has("left") and self.pixels("right") < 50
+            if share <= -0.95 and style.right < 50:
                 style.right = -FAR_RIGHT * 10
+            elif share >= 0.95 and self.has("right") and is_at_end:
+                style.right = FAR_RIGHT * 10
         origin = sets.get("transform-origin", _CENTER)
         result = turned(steps, origin, width, style.line_align)
         style.right += result.across
@@ -329,7 +339,7 @@ class _Box:
 
     def gives_overflow_away(self) -> bool:
         """Whether ``overflow`` is that of the window: the body's, where the root has none."""
-        return self.name == "body" and not self.parent.box.cuts
+        return self.name == "body" and not self.parent.box.cuts and "contain" not in self.sets
 
     def is_squeezed(self) -> bool:
         """Whether it is an item of a flex box without height, which what cuts off shrinks to."""
@@ -347,7 +357,9 @@ class _Box:
     def contain(self) -> None:
         """The box that positions within are counted from."""
         style, sets = self.style, self.sets
-        holds_fixed = not _HOLDING.isdisjoint(sets) and not self.is_inline
+        is_filtered = "filter" in sets and not is_identity(sets["filter"])
+        is_turned = is_filtered or any(sets.get(name) for name in _TRANSFORMS)
+        holds_fixed = is_turned and not self.is_inline
         if "contain" in sets and not sets["contain"].isdisjoint(("paint", "layout")):
             holds_fixed = not self.is_inline
         if self.position != "static" or holds_fixed:
@@ -392,8 +404,26 @@ class _Box:
             self.holds,
             self.cuts,
             self.room,
-            min(0.0, self.pixels("margin-left")) if style.layout.is_on_line else 0.0,
+            min(0.0, self.pixels("margin-left")),
+            self.pixels("padding-left") + self.pixels("border-left-width"),
+            self.pixels("padding-right"),
+            self._layer(),
+            self._is_aside(),
         )
+
+    def _layer(self) -> int:
+        if self.position != "static":
+            z = int(self.sets.get("z-index", 0))
+            return z if z < 0 else _RAISED + z
+        return _RAISED if self.holds else int(self.style.is_out)
+
+    def _is_aside(self) -> bool:
+        sets, has_left = self.sets, self.has("left")
+        if self.is_out:
+            is_moved = self.has("top") or self.has("bottom")
+            return (self.has("right") and not has_left) or (is_moved and not self.style.is_placed)
+        is_right = sets.get("float") in ("right", "inline-end") and self.parent.has_width
+        return is_right or (sets.get("margin-left") == "auto" and not self.has_no)
 
 
 _NO_BOX: Final = BoxSizes()
@@ -402,7 +432,8 @@ _MARGIN: Final = 8.0
 """Pixels from the edge of the window to that of the body."""
 _SHRUNK: Final = 100.0
 """Pixels that a box of one's own width is taken to be wide."""
-_HOLDING: Final = frozenset({"transform", "filter", "rotate", "scale", "translate"})
+_RAISED: Final = 3
+"""The layer of what is positioned, or turned: it is painted above the lines."""
 
 
 def fills_width(style: Style) -> bool:

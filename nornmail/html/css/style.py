@@ -125,6 +125,22 @@ class Containing(NamedTuple):
     is_page: bool = True
 
 
+class Narrow(NamedTuple):
+    """Boxes as wide as what is in them, which has no width where one without width is all of it.
+
+    Attributes:
+        group: what lies behind them; ``None`` for what lies behind what is in them.
+        cuts: one of them cuts off what has no room.
+        depth: how many elements there are from the outermost to what is in the innermost.
+        row: the boxes of the row and the table, where these are those of a cell.
+    """
+
+    group: Group | None = None
+    cuts: bool = False
+    depth: int = 1
+    row: Narrow | None = None
+
+
 class BoxSizes(NamedTuple):
     """The space of a box in the flow, in pixels, and its effect on its contents.
 
@@ -138,7 +154,10 @@ class BoxSizes(NamedTuple):
         holds: what is positioned within is counted from it, and cut off with it.
         cuts: it cuts off what has no room.
         room: the height in which its content has room; ``None`` for as much as it takes.
-        pull: how far its margin pulls what follows on its line to the left.
+        pull: how far its margin pulls it to the left, and what follows on its line.
+        padding_left, padding_right: its padding, with the borders.
+        layer: 1 where it floats, from 3 on where it is positioned, and is painted later.
+        is_aside: what decides how far to the right or down it stands is not known.
     """
 
     margin_top: float = 0.0
@@ -153,6 +172,10 @@ class BoxSizes(NamedTuple):
     cuts: bool = False
     room: float | None = None
     pull: float = 0.0
+    padding_left: float = 0.0
+    padding_right: float = 0.0
+    layer: int = 0
+    is_aside: bool = False
 
 
 class Style:
@@ -181,6 +204,10 @@ class Style:
         back_ink: the color of a background that shows through the text alone.
         right, down: by how many pixels it was moved; its place where ``is_placed``.
         is_fixed: it stands in the window, outside of which scrolling does not reach.
+        is_thin: it has no width, and no more than its words would give it.
+        narrow: the boxes around what is in it that are as wide as that.
+        is_opaque: nothing shines through its background.
+        is_raised: it is painted later, as inline elements are that are positioned.
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
         box: what it takes in the flow.
@@ -223,7 +250,8 @@ class Style:
     height: float | None = None
     has_width = True
     has_set_width = has_flat_row = False
-    is_placed = is_fixed = is_out = is_painted = False
+    is_placed = is_fixed = is_out = is_painted = is_opaque = is_raised = is_thin = False
+    narrow: Narrow | None = None
     space: Matrix | None = None
     absolute = fixed = Containing()
     clip_left, clip_right = -1e9, 1e9
@@ -243,5 +271,5 @@ class Style:
 
 _NOT_INHERITED: Final = (
     "unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
-    "background",
+    "background", "is_opaque", "is_thin", "narrow",
 )  # fmt: skip
