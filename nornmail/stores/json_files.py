@@ -396,9 +396,8 @@ FIRST_OF_TABLES = 5
 CHUNK_BYTES = 1 << 20
 """Octets that are written at a time: a big state is never in memory twice."""
 _OPENING = b'{"format": "nornmail state", "version": '
-_TAIL = re.compile(rb'"checksum": "([0-9a-f]{8})"}\n\Z')
-_TAIL_BYTES = 64
-"""More octets than the last line can have."""
+_CHECKSUM = b'"checksum": "%08x"}\n'
+"""The last line; the CRC-32 is that of all before it."""
 
 
 class Snapshot(NamedTuple):
@@ -449,8 +448,8 @@ def read_snapshot(path: str) -> Snapshot:
     """
     with open(path, "rb") as file:
         data = file.read()
-    tail = _TAIL.search(data, max(0, len(data) - _TAIL_BYTES))
-    if tail is None or int(tail[1], 16) != crc32(memoryview(data)[: tail.start()]):
+    last = len(data) - len(_CHECKSUM % 0)
+    if last < 0 or data[last:] != _CHECKSUM % crc32(memoryview(data)[:last]):
         raise damaged(path, "its checksum does not fit")
     value = json.loads(data)
     commits = [value["tables"]] if "tables" in value else value["mailboxes"]
@@ -515,4 +514,4 @@ def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(buffer)
             buffer.clear()
     checksum = crc32(buffer, checksum)
-    yield bytes(buffer) + b'"checksum": "%08x"}\n' % checksum
+    yield bytes(buffer) + _CHECKSUM % checksum

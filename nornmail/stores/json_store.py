@@ -47,10 +47,9 @@ from nornmail.stores.rows import Row, write_json
 from nornmail.stores.sqlite import LocalStore, new_database
 
 JOURNAL_FLOOR_BYTES = 1 << 18
-"""A journal below this is never folded into the snapshot: it is read in some 10 ms."""
-JOURNAL_RATIO = 1
-"""The journal is folded in when it is so many times as big as the snapshot: each octet is then
-written about twice, however long the history is, and a start reads at most twice the state."""
+"""A journal below this is never folded into the snapshot: it is read in some 10 ms. A bigger one is
+when it is as big as the snapshot: each octet is then written about twice, however long the history
+is, and a start reads at most twice the state."""
 
 log = logging.getLogger("nornmail.stores")
 
@@ -193,7 +192,7 @@ class JsonStateStore(JsonFiles):
         undo.callback(self._journal.close)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
-        self._fold_at = _threshold(snapshot.size)
+        self._fold_at = max(JOURNAL_FLOOR_BYTES, snapshot.size)
         # An empty commit: it takes away a line that was cut off, and shows that the disk takes what
         # is written to it before any mail is delivered.
         self._journal.append({})
@@ -322,9 +321,4 @@ class JsonStateStore(JsonFiles):
         )
         size = write_snapshot(self.path, self._journal.end.sequence, tables, self._files)
         self._journal.clear()
-        self._fold_at = _threshold(size)
-
-
-def _threshold(snapshot_bytes: int) -> int:
-    """The octets of the journal at which it is folded in."""
-    return max(JOURNAL_FLOOR_BYTES, JOURNAL_RATIO * snapshot_bytes)
+        self._fold_at = max(JOURNAL_FLOOR_BYTES, size)

@@ -48,6 +48,9 @@ from nornmail.uidset import UidSet
 T = TypeVar("T")
 _only: Callable[[Row], Any] = itemgetter(0)
 """Reads a row of one column."""
+HeldLease = tuple[Callable[[], Lease | None], Callable[[], object]]
+"""A lease that was taken here, ``None`` where its holder is gone, and what gives it back."""
+_NO_LEASE: HeldLease = (lambda: None, lambda: None)
 
 
 class Cursor(Protocol):
@@ -99,8 +102,7 @@ class SqlStateStore(StateStore, ABC):
         self._entries = Entries(self._hold)
         self._closed = False
         self._ids: dict[MailboxKey, int] = {}
-        self._leases: dict[MailboxKey, tuple[weakref.ref[Lease], Callable[[], object]]] = {}
-        """The leases that were taken here, each with what gives it back to others."""
+        self._leases: dict[MailboxKey, HeldLease] = {}
 
     # What the stores differ in
 
@@ -160,20 +162,18 @@ class SqlStateStore(StateStore, ABC):
 
         The exception of a signal between this store and its caller takes the lease with it.
         """
-        held, let_others = self._leases.get(mailbox, (None, None))
-        if held is None or let_others is None:
-            return
-        if (lease := held()) is not None:
+        held, let_others = self._leases.get(mailbox, _NO_LEASE)
+        if lease := held():
             raise LeaseHeld(f"{mailbox} is in use by {lease.owner}", lease.owner)
         let_others()
-        del self._leases[mailbox]
+        self._leases.pop(mailbox, None)
 
     def release(self, lease: Lease) -> None:
         if self._unusable():
             return  # closing released it
         with self._mutex:
-            held, let_others = self._leases.get(lease.mailbox, (None, None))
-            if let_others is not None and held is not None and held() == lease:
+            held, let_others = self._leases.get(lease.mailbox, _NO_LEASE)
+            if held() == lease:
                 del self._leases[lease.mailbox]
                 let_others()
 
@@ -185,9 +185,8 @@ class SqlStateStore(StateStore, ABC):
 
     def _check_lease(self, lease: Lease) -> int:
         """The id of the lease's mailbox, where its token is good here and in the database."""
-        held, _ = self._leases.get(lease.mailbox, (None, None))
-        current = None if held is None else held()
-        if current is not None:
+        held, _ = self._leases.get(lease.mailbox, _NO_LEASE)
+        if current := held():
             mailbox = self._ids[lease.mailbox]
             if current.token == lease.token == self._token(mailbox, current):
                 return mailbox

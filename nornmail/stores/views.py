@@ -17,7 +17,7 @@ from nornmail.errors import StoreError
 from nornmail.locks import holder_of
 from nornmail.model import UNROUTED, MailboxKey, State
 from nornmail.outgoing import QueueState
-from nornmail.stores import open_store, store_exists
+from nornmail.stores import open_store
 from nornmail.stores.errors import damaged, resolve
 from nornmail.stores.json_files import Files, check_opening, read_journal, read_snapshot
 from nornmail.stores.json_store import JsonFiles
@@ -44,10 +44,8 @@ def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
     Raises:
         StoreError: it does not exist, or cannot be read.
     """
-    if not store_exists(path):
-        raise StoreError(f"there is no state store at {os.fspath(path)}")
     if not os.path.exists(path):
-        store = open_store(path)
+        store = open_store(path, must_exist=True)
         if not isinstance(store, SqlStateStore):
             store.close()
             raise StoreError(f"{os.fspath(path)} is not a state store of nornmail")
