@@ -559,9 +559,9 @@ class Connection:
         if self.expunges - before < len(uids) and (left := self.still_listed(uids)):
             raise CommandRefused("UID MOVE", "OK", "", f"and UID {left} is still there")
 
-    def copy(self, uids: UidSet, mailbox: str) -> None:
-        """Copy messages."""
-        self._copy_or_move("UID COPY", uids, mailbox)
+    def copy(self, uids: UidSet, mailbox: str) -> bool:
+        """Copy messages; return whether each OK named the copies (COPYUID, RFC 4315, section 3)."""
+        return self._copy_or_move("UID COPY", uids, mailbox)
 
     def append(self, mailbox: str, raw: bytes, *, flags: Iterable[str], at: float) -> None:
         """Put a message into a mailbox, selected or not.
@@ -736,10 +736,15 @@ class Connection:
                 raise ProtocolError(f"{len(uids)} UIDs listed for {self.exists} messages")
         return uids
 
-    def _copy_or_move(self, command: str, uids: UidSet, mailbox: str) -> None:
-        target = mailbox_argument(mailbox)
+    def _copy_or_move(self, command: str, uids: UidSet, mailbox: str) -> bool:
+        target, are_named = mailbox_argument(mailbox), True
         for part in self._parts(uids, rest=len(target) + 12):
-            self._run(command, _set(part), target)
+            result = self._reply(command, _set(part), target)
+            codes = [
+                status.code for status in result.untagged if isinstance(status, StatusResponse)
+            ]
+            are_named &= "COPYUID" in (result.end.code, *codes)
+        return are_named
 
     def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
         return uid_chunks(uids, rest=rest, count=self._limits.list_window)

@@ -283,24 +283,28 @@ class Actions:
         if not uids:
             return absent
         expunges = connection.expunges
+        moving = [entry for entry in entries if entry.key.uid in uids]
         try:
-            self._transfer(connection, uids, target)
+            self._transfer(connection, moving, target)
         except CommandRefused:
             if _exists(connection, target):
                 raise
             connection.create(target)
-            self._transfer(connection, uids, target)
+            self._transfer(connection, moving, target)
         unreported = _unreported(connection, uids, expunges)
         if unreported:
             sought = [entry for entry in entries if entry.key.uid in unreported]
             unreported = unreported - _gone(connection, self._copied_before(sought, target))
         return UidSet.of([*absent, *unreported])
 
-    def _transfer(self, connection: Connection, uids: UidSet, target: str) -> None:
+    def _transfer(self, connection: Connection, entries: Sequence[Entry], target: str) -> None:
+        uids = _uids(entries)
         if "MOVE" in connection.capabilities:
             connection.move(uids, target)
         else:
-            connection.copy(uids, target)
+            is_confirmed = connection.copy(uids, target) or "UIDPLUS" not in connection.capabilities
+            if not is_confirmed and (lost := uids - self._copied_before(entries, target)):
+                raise CommandRefused("UID COPY", "OK", "", f"and UID {lost} is not in {target}")
             self._remove(connection, uids)
 
     def _remove(self, connection: Connection, uids: UidSet) -> None:

@@ -34,6 +34,7 @@ class Server(FakeMailbox):
     others: dict[str, FakeMailbox] = field(default_factory=dict)
     knows_sizes: bool = False
     uidplus: bool = True
+    names_copies: bool = True
     opened: int = 0
     deleted: set[int] = field(default_factory=set)
     keeps: set[int] = field(default_factory=set)
@@ -65,10 +66,11 @@ class Server(FakeMailbox):
         if target not in self.others:
             raise CommandRefused("UID MOVE", "NO", "TRYCREATE", "no such mailbox")
 
-    def copy(self, uids: UidSet, target: str) -> None:
+    def copy(self, uids: UidSet, target: str) -> bool:
         self._ask(f"copy to {target}", uids)
         if target not in self.others:
             raise CommandRefused("UID COPY", "NO", "TRYCREATE", "no such mailbox")
+        return self.names_copies
 
     def create(self, target: str) -> None:
         self._ask("create", target)
@@ -408,6 +410,27 @@ def test_a_copy_whose_message_was_removed_in_vain_is_not_made_again(scene: Scene
     scene.server.keeps.clear()
     scene.clock.advance(60.0)
     assert [c for c in scene.apply() if "copy" in c or "expunge" in c] == ["expunge 1"]
+    assert scene.states() == {1: "finished"}
+
+
+@with_settings(move_to="Done", mark_as_read=False)
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_message_whose_copy_is_not_confirmed_is_removed_only_where_the_copy_is_found(
+    scene: Scene, copied: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.settled()
+    scene.server.capabilities = frozenset({"UIDPLUS"})
+    scene.server.names_copies = False
+    done = scene.server.others["Done"] = FakeMailbox()
+    scene.know(1)
+    if copied:
+        done.messages = {7: (mail("m1"), None)}
+    assert ("expunge 1" in scene.apply()) is copied
+    assert scene.states() == {1: "finished" if copied else "handled"}
+    assert ("UID 1 is not in Done" in caplog.text) is not copied
+    scene.server.names_copies = True
+    scene.clock.advance(60.0)
+    scene.apply()
     assert scene.states() == {1: "finished"}
 
 

@@ -54,6 +54,7 @@ SPOTS = {
     "the sizes": Spot("UID FETCH"),
     "the messages": Spot("UID FETCH", nth=2),
     "the flags": Spot("UID STORE"),
+    "the flags of a deletion": Spot("UID STORE", DELETE),
     "the expunge": Spot("UID EXPUNGE", DELETE),
     "the move": Spot("UID MOVE", MOVE),
     "the copy": Spot("UID COPY", MOVE, hides=("MOVE",)),
@@ -87,6 +88,8 @@ FAULTS: dict[str, Fault] = {
     "a literal without end": _garbage(b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n"),
     "numbers that are none": _garbage(b"* 99999999999 EXISTS\r\n* SEARCH 1 x\r\n"),
 }
+EMPTY_OK = "an OK that does nothing"
+FAULTS[EMPTY_OK] = _answer(b"OK done")
 ONCE = {
     *(
         (spot, answer)
@@ -96,7 +99,11 @@ ONCE = {
     ("the making of a mailbox", "a cut after it"),
 }
 """After which the command is not sent again: who refuses it is not asked, or it was done."""
-CASES = [(spot, fault) for spot in SPOTS for fault in FAULTS if fault != "silence"]
+ACTIONS = ["the expunge", "the flags of a deletion", "the move", "the copy"]
+CASES = [
+    *((spot, fault) for spot in SPOTS for fault in FAULTS if fault not in ("silence", EMPTY_OK)),
+    *((spot, EMPTY_OK) for spot in ACTIONS),
+]
 
 
 @embedded_only
