@@ -85,7 +85,8 @@ class ResponseReader:
             ProtocolError: it is over the budget, or the answer is.
         """
         if self._literal is None and not self._pieces and not self._waits:
-            plain = self._plain_fetch()
+            match = _PLAIN_FETCH.match(self._data, self._at)
+            plain = None if match is None else self._plain_fetch(match)
             if plain is not None:
                 return plain
         while True:
@@ -98,16 +99,16 @@ class ResponseReader:
             if line is None:
                 return None
             pieces = self._pieces
-            if not line:
-                # Some servers send an empty line after a literal that ends a response, and some as
-                # a sign of life; a FETCH is never over right after a literal.
-                if self._in_fetch or not pieces:
-                    continue
-            elif not pieces:
-                self._in_fetch = is_fetch(line)
-                if not self._in_fetch and ends_in_text(line):
-                    return [line]
-            announced = announced_literal(line) if line.endswith(b"}") else None
+            # Some servers send an empty line after a literal that ends a response, and some as a
+            # sign of life; a FETCH is never over right after a literal.
+            if not line and (self._in_fetch or not pieces):
+                continue
+            announced = None
+            if line.endswith(b"}"):
+                if not pieces:
+                    self._in_fetch = is_fetch(line)
+                if pieces or self._in_fetch or not ends_in_text(line):
+                    announced = announced_literal(line)
             if announced is None:
                 pieces.append(line)
                 self._pieces = []
@@ -136,16 +137,12 @@ class ResponseReader:
         self._at = end
         return DatedRun(data[start:end], count)
 
-    def _plain_fetch(self) -> list[Piece] | None:
+    def _plain_fetch(self, match: re.Match[bytes]) -> list[Piece] | None:
         """A FETCH of one body that has come whole and is within all limits; ``None`` for others.
 
         It is what :meth:`next` would return, for a third of the time.
         """
-        data, start = self._data, self._at
-        match = _PLAIN_FETCH.match(data, start)
-        if match is None:
-            return None
-        body = match.end()
+        data, start, body = self._data, self._at, match.end()
         size = int(match[2])
         end = body + size + len(_END_OF_FETCH)
         octets = self._octets + end - start
