@@ -30,7 +30,9 @@ _WRITTEN = frozenset({"recipients", "bytes"})
 """Columns that are JSON already. ``bytes`` names a file."""
 _STATES = {"entry": frozenset(State), "letter": frozenset(QueueState)}
 _COMPOSED = frozenset({dict, list})
-TOUCHED = "CREATE TABLE touched (name TEXT, a, b, c, d, held)"
+_PLACES = ("a", "b", "c", "d")
+"""Columns for a key; none has more."""
+TOUCHED = f"CREATE TABLE touched (name TEXT, {', '.join(_PLACES)}, held)"
 """The rows that a transaction touched, by their tables and keys, with what named their bytes.
 Triggers note them, so that no statement can be forgotten."""
 
@@ -79,7 +81,8 @@ class Table:
         rekeyed = f"UPDATE OF {', '.join(self.key)}"
         events = (("INSERT", "new"), ("UPDATE", "new"), (rekeyed, "old"), ("DELETE", "old"))
         for number, (event, row) in enumerate(events):
-            key = [f"{row}.{column}" for column in self.key] + ["NULL"] * (FEW - len(self.key))
+            key = [f"{row}.{column}" for column in self.key]
+            key += ["NULL"] * (len(_PLACES) - len(self.key))
             has_bytes = "bytes" in self._known and event != "INSERT"
             values = ", ".join([f"'{self.name}'", *key, "old.bytes" if has_bytes else "NULL"])
             yield (

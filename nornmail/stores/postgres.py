@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import chain
@@ -192,24 +192,21 @@ def read_value(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
-class Rows:
+class Rows(list[Any]):
     """The rows of a statement, with what :func:`write_value` escaped read back."""
 
     def __init__(self, cursor: Any) -> None:
         self.rowcount = int(cursor.rowcount)
         selected = cursor.fetchall() if cursor.description else ()
-        self._rows = [tuple(map(read_value, row)) for row in selected]
+        super().__init__(tuple(map(read_value, row)) for row in selected)
 
     def fetchone(self) -> Any:
         """The first row, ``None`` when there is none."""
-        return self._rows[0] if self._rows else None
+        return self[0] if self else None
 
     def fetchall(self) -> list[Any]:
         """All rows."""
-        return self._rows
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._rows)
+        return self
 
 
 class Reconnecting:
