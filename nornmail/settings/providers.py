@@ -122,6 +122,8 @@ class Provider:
 ANY_LOGIN = "check IMAP_USERNAME and IMAP_PASSWORD"
 UNKNOWN_LOGIN = f"{ANY_LOGIN}: many providers require an app password here, not the account's own"
 OWN = "the account's own"
+OWN_OR_APP = f"{OWN}; an app password where two-factor login is on"
+POP3_IMAP = "IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that"
 _MICROSOFT_DATES = (
     "Microsoft takes no password for IMAP any more, and from the end of December 2026 none for "
     "SMTP by default (administrators may switch it on again; in the second half of 2027 Microsoft "
@@ -261,11 +263,11 @@ PROVIDERS: tuple[Provider, ...] = (
         domains=("gmx.de", "gmx.net", "gmx.at", "gmx.ch"),
         imap=("imap.gmx.net", 993),
         smtp=("mail.gmx.net", 465),
-        takes="the account's own; an app password where two-factor login is on",
+        takes=OWN_OR_APP,
         source="https://hilfe.gmx.net/pop-imap/imap/imap-serverdaten.html",
         sent="Gesendet",
         trash="Gelöscht",
-        limits=("IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that",),
+        limits=(POP3_IMAP,),
     ),
     Provider(
         name="gmx.com",
@@ -274,9 +276,9 @@ PROVIDERS: tuple[Provider, ...] = (
         domains=("gmx.com", "gmx.us", "gmx.co.uk", "gmx.fr", "gmx.es"),
         imap=("imap.gmx.com", 993),
         smtp=("mail.gmx.com", 465),
-        takes="the account's own; an app password where two-factor login is on",
+        takes=OWN_OR_APP,
         source="https://support.gmx.com/pop-imap/",
-        limits=("IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that",),
+        limits=(POP3_IMAP,),
     ),
     Provider(
         name="web.de",
@@ -284,11 +286,11 @@ PROVIDERS: tuple[Provider, ...] = (
         hosts=("web.de",),
         imap=("imap.web.de", 993),
         smtp=("smtp.web.de", 465),
-        takes="the account's own; an app password where two-factor login is on",
+        takes=OWN_OR_APP,
         source="https://hilfe.web.de/pop-imap/imap/imap-serverdaten.html",
         sent="Gesendet",
         trash="Papierkorb",
-        limits=("IMAP is switched on in its web settings, under POP3/IMAP; a NO may mean that",),
+        limits=(POP3_IMAP,),
     ),
     Provider(
         name="ionos",
@@ -321,7 +323,7 @@ PROVIDERS: tuple[Provider, ...] = (
         hosts=("mailbox.org",),
         imap=("imap.mailbox.org", 993),
         smtp=("smtp.mailbox.org", 465),
-        takes="the account's own; an app password where two-factor login is on",
+        takes=OWN_OR_APP,
         source="https://kb.mailbox.org/de/privat/e-mail/e-mail-konfiguration/",
     ),
     Provider(
