@@ -151,13 +151,14 @@ class Box:
         number, lowest: how many texts there were in front of it, and where the lowest ended.
         rank: when it is painted.
         is_item: it stands in a flex box.
+        fillers: the ranks of the boxes that fill the one around it that positions count from.
         outside: of the flow around it, what it sets for what is in it.
         is_shut: it cuts off what has no room, and has none.
     """
 
     __slots__ = (
-        "around", "clip", "ground", "height", "held", "is_item", "is_shut", "least", "left",
-        "lowest", "number", "outside", "rank", "run", "style", "top",
+        "around", "clip", "fillers", "ground", "height", "held", "is_item", "is_shut", "least",
+        "left", "lowest", "number", "outside", "rank", "run", "style", "top",
     )  # fmt: skip
 
     def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:
@@ -171,6 +172,7 @@ class Box:
         self.is_shut = self.is_item = False
         self.number = 0
         self.rank: Rank = ()
+        self.fillers: list[Rank] | None = None
         self.outside: tuple[float, float, Rank, Rank] = (0.0, 0.0, (), ())
 
 
@@ -217,6 +219,8 @@ class Flow:
         self._at = 0.0, 0.0, 0.0  # where the last text begins, its width, and its further lines
         self._hung: _Hung | None = None
         self._rank: Rank = ()
+        self._fillers: list[Rank] = []  # of the box that positions are counted from
+        self._top = 0.0  # of the line of the last text
         self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
         self.moved: int | None = None
@@ -251,6 +255,7 @@ class Flow:
         if style.white_space != "nowrap":
             self._used += len(text) * style.size * _GLYPH / (style.width + _LEAST_WIDTH)
         self._put(style, text)
+        self._top = top
         return top
 
     def _raise(self, hung: _Hung, top: float) -> None:
@@ -406,6 +411,7 @@ class Flow:
                 self._ground = Ground(bottom, style.group, style.behind)
         if sizes.holds:
             self._held = self._clip
+            box.fillers, self._fillers = self._fillers, []
         self._enter(box, around)
         self.y += sizes.pushed
         return box
@@ -513,6 +519,9 @@ class Flow:
         self._clip, self._held, self._ground = box.clip, box.held, box.ground
         self._left, reach, self._rank, self._under = box.outside
         self._reach = max(reach, self._reach)
+        if box.fillers is not None or box.style is around:
+            self._cover(box, self._fillers)
+            self._fillers = box.fillers or []
 
     def _paint(self, box: Box) -> None:
         """Keep the place of a box that is painted, and find the texts that it covers."""
@@ -523,7 +532,11 @@ class Flow:
         elif fills_width(style):
             right = max(right, left - sizes.pull)
         self._reach = right
+        if box.top is not None and sizes.cuts and style.height is None:
+            self._cut_below(box)
         is_seen = style.is_opaque and style.has_visibility and not (style.lost or style.clipped)
+        if is_seen and sizes.fills and style.group.depth == 0:
+            (self._fillers if box.fillers is None else box.fillers).append(box.rank)
         if box.top is None or left != left or not is_seen:
             return
         top, bottom = box.top + style.down - sizes.padding_top, self.y + style.down
@@ -538,6 +551,28 @@ class Flow:
         self._painted.append(painted)
         if bottom > self._lowest_painted:
             self._lowest_painted = bottom
+
+    def _cut_below(self, box: Box) -> None:
+        """Hide the texts of a box that cuts off which stand below its end."""
+        if self._lowest_text <= self.y:
+            return
+        self._budget.spend(1 + len(self._texts))
+        for text in self._texts:
+            is_in_flow = text.number > box.number and text.rank[:-2] == self._rank
+            if is_in_flow and text.top >= self.y + box.style.down:
+                self.hidden[text.number] = "position"
+
+    def _cover(self, box: Box, ranks: list[Rank]) -> None:
+        """Hide the texts of a box that others fill which are painted later."""
+        if not ranks or self.number == box.number:
+            return
+        top = max(ranks)
+        first = self._texts[0].number if self._texts else self.number + 1
+        self._hide(box.number + 1, max(first, box.number + 1), "covered")
+        self._budget.spend(len(self._texts))
+        for text in self._texts:
+            if text.number > box.number and text.rank < top:
+                self.hidden[text.number] = "covered"
 
     def _find_covered(self, painted: _Painted, last: int) -> None:
         """Find the texts up to the one with the number ``last`` that a box covers."""
@@ -569,6 +604,9 @@ class Flow:
         self._end(box, box.top or 0.0)
         box.height = max(self.y, self._floats) - (box.top or 0.0)
         self._paint(box)
+        is_on_baseline = box.style.layout.is_on_line and (around.line or not self._quirks)
+        if is_on_baseline and self._top < (box.top or 0.0) - _PULLED:  # of its last line
+            self._hide(box.number + 1, self.number, "position")
         bottom = self.y + sizes.margin_bottom
         self.y, (self._longest, self._shortest) = around.y, around.margins
         self._line, self._used, self.shift = around.line, around.used, around.shift

@@ -317,7 +317,8 @@ class _Page:
         if name == "img" or name == "input":
             self._replaced(element, style, is_mute)
             return None
-        if style.layout.is_inline and self._goes_away(style, around):
+        pull = style.box.pull if style.layout.is_on_line else style.shift - around.shift
+        if (style.layout.is_inline or pull < 0) and self._goes_away(pull):
             self._take_back(self.lines.line_place(), "position")
         box = self.flow.open(style, around, self.lines.place())
         self._take_back_moved()
@@ -419,7 +420,7 @@ class _Page:
             around = self._frames[-1].style
             is_moved = self.flow.shift + style.shift < 0  # and not on a line behind a block
             self.flow.shift += style.shift - around.shift
-            if is_moved and self._goes_away(style, around):
+            if is_moved and self._goes_away(style.shift - around.shift):
                 self._take_back(self.lines.line_place(), "position")
         if layout.is_block:
             self.lines.block(layout.gap)
@@ -439,9 +440,9 @@ class _Page:
                 return False
         return True
 
-    def _goes_away(self, style: Style, around: Style) -> bool:
+    def _goes_away(self, pull: float) -> bool:
         """Whether a margin moves an inline element, and what is in front of it the other way."""
-        if style.shift - around.shift > -FAR_RIGHT or self._frame is None:
+        if pull > -FAR_RIGHT or self._frame is None:
             return False
         return bool(self._frame.block.style.line_align)
 

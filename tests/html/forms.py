@@ -372,6 +372,22 @@ HIDDEN: Final = {
     "fixed at the right edge and moved by its width": "<div style=position:fixed;right:0;"
     "transform:translateX(100%)>{t}",
     "a page that contains its size": "<style>body{contain:size;overflow:hidden}</style><p>{t}",
+    "under a box that fills the one around it": "<div style=position:relative><p>{t}</p><div "
+    "style=position:absolute;top:0;left:0;width:100%;height:100%;background:#fff></div></div>",
+    "under a box in front of it that fills the one around both": "<div style=position:relative>"
+    "<div style=position:absolute;inset:0;background:#fff></div><p>{t}</div>",
+    "under a box that fills the window": "<p>{t}</p><div style=position:fixed;inset:0;"
+    "background:#fff></div>",
+    "below the last line of a box that cuts off": "<h2 style=overflow:auto>a<div "
+    "style=height:0>{t}",
+    "far below the last line of a box on the line": "a <span style=display:inline-block>{t}"
+    "<section style=margin-top:-9999px>b",
+    "in front of a box that pulls a centered line away": "<center>{t} <i "
+    "style=display:inline-block;margin-left:-9999px></i>",
+    "low lines with margins in a cell": "<!doctype html><div style=line-height:0><table "
+    "bgcolor=black><td><blockquote>{t}</table>",
+    "white beside a table with a hidden cell": "<table bgcolor=#003366><td hidden><tr "
+    "style=color:#fff><td style=position:absolute>{t}</table>",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -535,4 +551,11 @@ SHOWN: Final = {
     "style=float:left>{t}",
     "under a box that covers the margin above it alone": "<p>{t}</p><div style=background:#fff;"
     "margin-top:-30px;height:30px;position:relative></div>",
+    "over a box that fills the one around it": "<div style=position:relative><div "
+    "style=position:absolute;inset:0;background:#ccc></div><p style=position:relative>{t}</div>",
+    "behind a box that fills the one around it": "<div style=position:relative>a<div "
+    "style=position:absolute;inset:0;background:#fff></div></div><p>{t}",
+    "in a box that fills the window": "<p>a</p><div style=position:fixed;inset:0;"
+    "background:#fff>{t}</div>",
+    "the second line of a box that cuts off": "<div style=overflow:auto>a<br>b<p>{t}</div>",
 }  # fmt: skip

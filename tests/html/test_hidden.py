@@ -29,9 +29,8 @@ KNOWN_LIMITS = [
         id="a style sheet that is elsewhere",
     ),
     pytest.param(
-        '<div style="position:relative"><p>{t}</p><div style="position:absolute;top:0;'
-        'left:0;width:100%;height:100%;background:#fff"></div></div>',
-        id="something else in front of it",
+        '<p>{t}</p><img src=x.png width=900 height=60 style="margin-top:-60px;position:relative">',
+        id="an image in front of it",
     ),
     pytest.param(
         "<style>@media (max-width:500px){p.x{display:none}}</style><p class=x>{t}",

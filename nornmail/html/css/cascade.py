@@ -198,6 +198,8 @@ class Cascade:
         if self._quirks and element.name == "table":  # it inherits neither color nor font
             hints.update(_QUIRKY_TABLE)
             hints["color"] = parent.page_color
+        if self._quirks and "margin-top" in hints and parent.layout.is_spaced:
+            del hints["margin-top"]  # at the top of a cell it is not there
         plain = [entry for entry in rules if not entry.rule.selector.pseudo]
         sets = _cascaded(hints, plain, block, has_layers=self.sheets.has_layers)
         if element.name == "a":  # buttons have a twin for Outlook, and hide from it alone
@@ -295,11 +297,15 @@ _OF_LINES: Final = INHERITED | {"background-color", "background-image", "opacity
 def _is_alone(element: Element) -> bool:
     """Whether there are nothing but blanks and empty boxes in the element around it."""
     around = element.parent.children if element.parent is not None else ()
-    return len(around) < 9 and all(
-        child.isspace() if isinstance(child, str)
-        else child is element or (child.name in _HOLLOW and not child.children)
-        for child in around
-    )  # fmt: skip
+    return len(around) < 9 and all(child is element or _is_hollow(child) for child in around)
+
+
+def _is_hollow(node: Element | str) -> bool:
+    if isinstance(node, str):
+        return node.isspace()
+    children = node.children
+    has_cell = node.name == "tr" and len(children) == 1 and _is_hollow(children[0])
+    return (node.name in _HOLLOW and (has_cell or not children)) or "hidden" in node.attributes
 
 
 def _in_row(cell: Element | None, own: Narrow, row: Narrow | None) -> Narrow | None:
@@ -315,7 +321,9 @@ def _in_row(cell: Element | None, own: Narrow, row: Narrow | None) -> Narrow | N
     return own._replace(group=row.group) if is_last else own
 
 
-_HOLLOW: Final = frozenset({"h2", "p", "td", "th", "tr"})
+_HOLLOW: Final = frozenset(
+    {"a", "b", "em", "font", "h2", "i", "p", "small", "span", "strong", "td", "th", "tr"}
+)
 
 
 def _ink(made: Mapping[str, Value]) -> Color | None:

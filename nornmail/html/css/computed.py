@@ -13,7 +13,7 @@ from nornmail.html.css.filters import is_identity
 from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
 from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read
-from nornmail.html.css.style import Narrow, Style, layout_of
+from nornmail.html.css.style import BoxSizes, Narrow, Style, layout_of
 from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
 from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
@@ -83,6 +83,10 @@ def compute(
     if style.lost:
         style.unseen = style.lost
         return style
+    is_thin = style.thin_group or style.cell_group or style.low_group
+    if is_thin and parent.layout.grows and _has_margins(style.box):
+        style.thin_group = style.cell_group = style.low_group = None  # the cell is as high as they
+        style.has_ink = is_inked(style)
     if is_alone and (is_out or _leaves_hollow(style, parent)):
         is_floating = is_out and sets.get("position") not in _OUTSIDE
         has_room = is_floating and not _is_low(style)
@@ -330,7 +334,7 @@ def _set_hollow_groups(
         return
     if box.padding_top + box.padding_bottom > 2 * _FILLING:
         return
-    if box.margin_top + box.margin_bottom > 2 * _FILLING:  # they give the box around it a height
+    if _has_margins(box):  # they give the box around it a height
         is_alone = False
     style.absolute_group = _in_hollow(style, parent, parent.absolute_group, is_alone)
     holds_floats = (
@@ -368,6 +372,10 @@ _DEEPEST_NARROW: Final = 9
 
 def _cuts(sets: Mapping[str, Value]) -> bool:
     return bool(sets.get("overflow", "visible") != "visible")
+
+
+def _has_margins(box: BoxSizes) -> bool:
+    return box.margin_top + box.margin_bottom > 2 * _FILLING
 
 
 def _leaves_hollow(style: Style, parent: Style) -> bool:

@@ -409,13 +409,22 @@ class _Box:
             self.pixels("padding-right"),
             self._layer(),
             self._is_aside(),
-        )
+            self.is_out and self._fills("left", "right", "width", self.base)
+            and self._fills("top", "bottom", "height", VIEWPORT_HEIGHT),
+        )  # fmt: skip
 
     def _layer(self) -> int:
         if self.position != "static":
             z = int(self.sets.get("z-index", 0))
             return z if z < 0 else _RAISED + z
         return _RAISED if self.holds else int(self.style.is_out)
+
+    def _fills(self, start: str, end: str, name: str, whole: float) -> bool:
+        """Whether the box reaches from one side of what it is counted from to the other."""
+        size = self.sets.get(name)
+        reaches = isinstance(size, Length) and size.pixels(self.style.size, whole) >= whole
+        has_end = self.has(end) and self.pixels(end) <= 0
+        return self.has(start) and self.pixels(start) <= 0 and (reaches or has_end)
 
     def _is_aside(self) -> bool:
         sets, has_left = self.sets, self.has("left")

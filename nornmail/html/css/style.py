@@ -157,6 +157,7 @@ class BoxSizes(NamedTuple):
         pull: how far its margin pulls it to the left, and what follows on its line.
         padding_left, padding_right: its padding, with the borders.
         layer: 1 where it floats, from 3 on where it is positioned, and is painted later.
+        fills: it is positioned, and as large as the box that it is counted from.
         is_aside: what decides how far to the right or down it stands is not known.
     """
 
@@ -176,6 +177,7 @@ class BoxSizes(NamedTuple):
     padding_right: float = 0.0
     layer: int = 0
     is_aside: bool = False
+    fills: bool = False
 
 
 class Style:
