@@ -69,12 +69,12 @@ def without_invisible(text: str, characters: re.Pattern[str] = _CHARACTERS) -> t
     return seen, len(text) - len(seen)
 
 
-def _kept(text: str, found: re.Match[str]) -> str:
-    run = found[0]
+def _kept(text: str, match: re.Match[str]) -> str:
+    run = match[0]
     if len(run) > 2 or not _JOINERS.issuperset(run):
         return ""
-    before = text[found.start() - 1] if found.start() else ""
-    behind = text[found.end()] if found.end() < len(text) else ""
+    before = text[match.start() - 1] if match.start() else ""
+    behind = text[match.end()] if match.end() < len(text) else ""
     if not before:
         return ""
     if run[0] in _SELECTORS:

@@ -38,8 +38,8 @@ def shortened(url: str) -> str:
     return f"{scheme}{mark}{host}{slash}{path}\u2026" if mark else url[:MAX_SHOWN_URL_CHARS]
 
 
-def _dropped(found: re.Match[str]) -> str:
-    return "%20" if " " in found[0] else ""
+def _dropped(match: re.Match[str]) -> str:
+    return "%20" if " " in match[0] else ""
 
 
 def says(text: str, address: str) -> bool:

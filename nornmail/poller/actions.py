@@ -338,7 +338,7 @@ class Actions:
 def _by_request(messages: Sequence[list[Entry]]) -> dict[After, list[list[Entry]]]:
     """The messages by what their handlers asked for; those that asked for nothing come first."""
     nothing: list[list[Entry]] = []
-    found: dict[After, list[list[Entry]]] = {After(): nothing}
+    by_request: dict[After, list[list[Entry]]] = {After(): nothing}
     for entries in messages:
         reasons = [
             entry.reason
@@ -351,8 +351,8 @@ def _by_request(messages: Sequence[list[Entry]]) -> dict[After, list[list[Entry]
         after = After()
         for reason in reasons:
             after = after.and_then(After.from_reason(reason))
-        found.setdefault(after, []).append(entries)
-    return {after: alike for after, alike in found.items() if alike}
+        by_request.setdefault(after, []).append(entries)
+    return {after: alike for after, alike in by_request.items() if alike}
 
 
 def _as_one(siblings: Sequence[Entry]) -> Entry:

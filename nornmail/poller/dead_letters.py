@@ -127,9 +127,9 @@ class DeadLetters:
 
     def _place(self, letter: DeadLetter) -> tuple[MailboxKey, EntryKey] | None:
         """Under which key it is now: a new UIDVALIDITY gives it another."""
-        for key, found in self._all():
-            if (found.id, found.account) == (letter.id, letter.account):
-                return MailboxKey(found.account, found.ref.mailbox), key
+        for key, entry in self._all():
+            if (entry.id, entry.account) == (letter.id, letter.account):
+                return MailboxKey(entry.account, entry.ref.mailbox), key
         return None
 
 

@@ -82,7 +82,7 @@ class HeaderReader:
         is to blame.
         """
         try:
-            found = connection.headers(uids, expected_octets=HEADER_OCTETS * len(uids))
+            headers = connection.headers(uids, expected_octets=HEADER_OCTETS * len(uids))
         except (ConnectionLost, CommandRefused) as error:
             self._at_once = max(1, len(uids) // 2)
             if len(uids) == 1:
@@ -92,7 +92,7 @@ class HeaderReader:
                 raise
             return None
         self._at_once = min(self._at_once * 2, HEADERS_AT_ONCE)
-        return found
+        return headers
 
 
 class Discovery:

@@ -111,7 +111,7 @@ class MissingMessages:
             return UidSet()
         boundary = record.epoch.boundary
         return UidSet.of(
-            [u for u, found in summaries.items() if found.received_at is None and u < boundary]
+            [u for u, summary in summaries.items() if summary.received_at is None and u < boundary]
         )
 
     def settle(

@@ -400,7 +400,9 @@ class PollerGroup:
         if self._loop is not None:
             poller._runner.attach(self._loop)
         if member.options["idle"]:
-            idling = [one for one in self._members.values() if one.poller._lifecycle.has_thread]
+            idling = [
+                other for other in self._members.values() if other.poller._lifecycle.has_thread
+            ]
             if len(idling) < self._max_idle:
                 poller.start()
                 return
@@ -442,7 +444,7 @@ class PollerGroup:
             shared.mailboxes.discard(member.settings.mailbox)
             if shared.mailboxes:
                 return
-            for account in [key for key, one in self._shared.items() if one is shared]:
+            for account in [key for key, candidate in self._shared.items() if candidate is shared]:
                 del self._shared[account]
         shared.close()
 
@@ -562,8 +564,10 @@ class PollerGroup:
         if limit is None or member.on_shared or not member.connected:
             return False
         with self._lock:
-            same = [one for one in self._members.values() if one.key.account == member.key.account]
-            return len([one for one in same if one.connected]) > limit // 2
+            same = [
+                other for other in self._members.values() if other.key.account == member.key.account
+            ]
+            return len([other for other in same if other.connected]) > limit // 2
 
     def _next(self) -> _Member | None:
         """The mailbox to be polled now, as soon as there is one; ``None`` at the end."""

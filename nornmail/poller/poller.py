@@ -709,7 +709,9 @@ def _check_types(imap: object, store: object, inboxes: object, retry: object) ->
     if inboxes is None:
         return
     addresses = inboxes if isinstance(inboxes, (list, tuple)) else ()
-    if addresses is not inboxes or not all(isinstance(one, (str, Inbox)) for one in addresses):
+    if addresses is not inboxes or not all(
+        isinstance(address, (str, Inbox)) for address in addresses
+    ):
         allowed = 'must be a list of addresses or of Inbox("support@example.com", ...)'
         raise ConfigurationError("inboxes", kinds["inboxes"], allowed)
 

@@ -243,8 +243,8 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     if record.epoch.number == 1 and record.cut is None:
         return []  # nothing was before
     known = known_by_digest(ledger, entry.digest.header)
-    found = recognise(known, entry.digest, entry.size)
-    if found is None:
+    match = recognise(known, entry.digest, entry.size)
+    if match is None:
         if is_late:
             return []  # somebody moved it into the mailbox
         # Only now: what is known from before the cut may wait, or have an open action.
@@ -255,10 +255,10 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
         else:
             return []
         return [PutEntry(entry._replace(state=State.PASSED_OVER, due_at=0.0, reason=reason))]
-    log.info("%s is known from an earlier epoch as %s", entry.key, found.key)
-    changes = carried_over(ledger, found, entry.key.uid)
+    log.info("%s is known from an earlier epoch as %s", entry.key, match.key)
+    changes = carried_over(ledger, match, entry.key.uid)
     keeping: list[Change] = []
-    for earlier in _entries(ledger, found):
+    for earlier in _entries(ledger, match):
         if earlier.state in (State.WAITING, State.DEAD) and ledger.raw(earlier.key) is None:
             after = entry.key._replace(inbox=earlier.key.inbox)
             keeping.append(KeepRaw(after, raw))

@@ -192,7 +192,7 @@ class ActivePollers:
     def leave(self, poller: object) -> None:
         """Note that ``poller`` works no more."""
         with self._lock:
-            for key in [key for key, one in self._pollers.items() if one is poller]:
+            for key in [key for key, other in self._pollers.items() if other is poller]:
                 del self._pollers[key]
 
 

@@ -46,13 +46,13 @@ def store_error(path: str, error: OSError) -> StoreError:
     Args:
         path: the file it is about.
     """
-    what = error.strerror or str(error)
+    text = error.strerror or str(error)
     if error.filename not in (None, path):
-        what = f"{what} ({error.filename})"
+        text = f"{text} ({error.filename})"
     if hasattr(error, "__notes__"):
-        what = " ".join([what, *error.__notes__])
+        text = " ".join([text, *error.__notes__])
     advice = _ADVICE.get(error.errno or 0, UNKNOWN)
-    return unusable(path, what, advice, passing=advice == FULL or error.errno in _PASSING)
+    return unusable(path, text, advice, passing=advice == FULL or error.errno in _PASSING)
 
 
 def resolve(path: str | os.PathLike[str]) -> str:

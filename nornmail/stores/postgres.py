@@ -168,12 +168,12 @@ def surplus(
         waiting: what the other processes wait for.
     """
     share = -(-sum(counts.values()) // max(len(counts.keys() | waiting.keys()), 1))
-    given: set[int] = set()
+    released: set[int] = set()
     for holder, mailboxes in sorted(waiting.items()):
-        wanted = sorted(set(mailboxes).intersection(mine) - given)
-        room = min(share - counts.get(holder, 0), len(mine) - len(given) - share)
-        given.update(wanted[: max(room, 0)])
-    return given
+        due = sorted(set(mailboxes).intersection(mine) - released)
+        room = min(share - counts.get(holder, 0), len(mine) - len(released) - share)
+        released.update(due[: max(room, 0)])
+    return released
 
 
 def write_value(value: Any) -> Any:

@@ -218,8 +218,8 @@ class SqlStateStore(StateStore, ABC):
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        found = self._by_state(rows.read_entry, rows.entries_in_state, mailbox, states, limit)
-        return list(heapq.merge(*found, key=lambda entry: (entry.due_at, entry.key)))[:limit]
+        by_state = self._by_state(rows.read_entry, rows.entries_in_state, mailbox, states, limit)
+        return list(heapq.merge(*by_state, key=lambda entry: (entry.due_at, entry.key)))[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
         return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
@@ -387,8 +387,10 @@ class SqlStateStore(StateStore, ABC):
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
         read, mailbox = partial(rows.read_message, outbox), MailboxKey.of_outbox(outbox)
-        found = self._by_state(read, rows.messages_in_state, mailbox, states, limit)
-        merged = heapq.merge(*found, key=lambda one: (one.due_at, one.queued_at, one.key))
+        by_state = self._by_state(read, rows.messages_in_state, mailbox, states, limit)
+        merged = heapq.merge(
+            *by_state, key=lambda message: (message.due_at, message.queued_at, message.key)
+        )
         return list(merged)[:limit]
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:

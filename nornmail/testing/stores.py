@@ -496,8 +496,8 @@ class StateStoreContract(MailboxStoreContract, OutboxStoreContract, InboxStoreCo
         keys = [f"{uid}" * DELIVERY_ID_DIGITS for uid in (1, 2)]
         for uid, state in ((1, State.DEAD), (2, State.FINISHED)):
             for step in WAYS[state]:
-                one = entry(step, uid)._replace(delivery_id=keys[uid - 1])
-                store.commit(lease, [PutEntry(one)])
+                closed = entry(step, uid)._replace(delivery_id=keys[uid - 1])
+                store.commit(lease, [PutEntry(closed)])
         names = [key + end for key in keys for end in ("", "/copy")]
         for name in names:
             store.enqueue(letter(name), RAW)

@@ -102,7 +102,7 @@ class InboxResources:
 
     def list(self, request: Request) -> Response:
         """``GET /v1/inboxes``: a page of inboxes, in the order of creation."""
-        page = page_of((self._body(*found) for found in self._records()), request)
+        page = page_of((self._body(*pair) for pair in self._records()), request)
         return Response(HTTPStatus.OK, page)
 
     def get(self, request: Request) -> Response:

@@ -77,7 +77,8 @@ class Color(NamedTuple):
         """This color as it looks in front of an opaque one."""
         alpha = self.alpha * opacity
         mixed = (
-            one * alpha + two * (1 - alpha) for one, two in zip(self[:3], below[:3], strict=True)
+            front * alpha + back * (1 - alpha)
+            for front, back in zip(self[:3], below[:3], strict=True)
         )
         return Color(*mixed)
 
@@ -90,17 +91,17 @@ BLUE: Final = Color(0, 0, 238)
 TRANSPARENT: Final = Color(0, 0, 0, 0)
 
 
-def alike(one: Color, two: Color) -> bool:
+def alike(first: Color, second: Color) -> bool:
     """Whether a person would not tell text of one color on the other."""
-    distance = math.dist(one[:3], two[:3])
+    distance = math.dist(first[:3], second[:3])
     if distance >= NEAR:
         return False
-    light, dark = sorted((_luminance(one), _luminance(two)), reverse=True)
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05) < NEAR_CONTRAST
 
 
 def _luminance(color: Color) -> float:
-    red, green, blue = (_linear(max(0.0, min(255.0, one)) / 255) for one in color[:3])
+    red, green, blue = (_linear(max(0.0, min(255.0, channel)) / 255) for channel in color[:3])
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -183,10 +184,10 @@ def _channel(text: str, full: float) -> float | None:
 
 
 def _channels(full: tuple[float, float, float], *texts: str) -> tuple[float, float, float] | None:
-    found = [_channel(text, one) for text, one in zip(texts, full, strict=True)]
-    if any(one is None for one in found):
+    channels = [_channel(text, channel) for text, channel in zip(texts, full, strict=True)]
+    if any(channel is None for channel in channels):
         return None
-    first, second, third = (one or 0.0 for one in found)
+    first, second, third = (channel or 0.0 for channel in channels)
     return first, second, third
 
 
@@ -196,32 +197,32 @@ def _angle(text: str) -> float | None:
 
 
 def _rgb(*texts: str) -> tuple[float, float, float] | None:
-    found = _channels((255, 255, 255), *texts)
-    if found is None:
+    channels = _channels((255, 255, 255), *texts)
+    if channels is None:
         return None
-    red, green, blue = (max(0.0, min(255.0, one)) for one in found)
+    red, green, blue = (max(0.0, min(255.0, channel)) for channel in channels)
     return red, green, blue
 
 
 def _hsl(hue: str, saturation: str, lightness: str) -> tuple[float, float, float] | None:
     turned = _angle(hue)
-    found = _channels((100, 100, 100), "0", saturation, lightness)
-    if turned is None or found is None:
+    channels = _channels((100, 100, 100), "0", saturation, lightness)
+    if turned is None or channels is None:
         return None
-    share, light = (max(0.0, min(100.0, one)) / 100 for one in found[1:])
+    share, light = (max(0.0, min(100.0, channel)) / 100 for channel in channels[1:])
     return _bytes(*colorsys.hls_to_rgb(turned / 360, light, share))
 
 
 def _oklab(light: str, a: str, b: str) -> tuple[float, float, float] | None:
-    found = _channels((1, 0.4, 0.4), light, a, b)
-    return None if found is None else _from_oklab(*found)
+    channels = _channels((1, 0.4, 0.4), light, a, b)
+    return None if channels is None else _from_oklab(*channels)
 
 
 def _oklch(light: str, chroma: str, hue: str) -> tuple[float, float, float] | None:
-    found, turned = _channels((1, 0.4, 1), light, chroma, "0"), _angle(hue)
-    if found is None or turned is None:
+    channels, turned = _channels((1, 0.4, 1), light, chroma, "0"), _angle(hue)
+    if channels is None or turned is None:
         return None
-    return _from_oklab(found[0], *_polar(found[1], turned))
+    return _from_oklab(channels[0], *_polar(channels[1], turned))
 
 
 def _polar(chroma: float, degrees: float) -> tuple[float, float]:
@@ -237,11 +238,11 @@ def _from_oklab(light: float, a: float, b: float) -> tuple[float, float, float]:
         -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
         -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
     )
-    return _bytes(*(_gamma(one) for one in linear))
+    return _bytes(*(_gamma(channel) for channel in linear))
 
 
 def _bytes(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    return tuple(255 * max(0.0, min(1.0, one)) for one in (red, green, blue))  # type: ignore[return-value]
+    return tuple(255 * max(0.0, min(1.0, channel)) for channel in (red, green, blue))  # type: ignore[return-value]
 
 
 _MAKERS: Final[dict[str, Callable[..., tuple[float, float, float] | None]]] = {
@@ -258,8 +259,8 @@ def legacy_color(text: str) -> Color | None:
         return parse_color(text)
     if len(text) == 4 and text[0] == "#" and _HEX.fullmatch(text[1:]):
         return _from_hex(text[1:])
-    text = "".join("00" if ord(one) > 0xFFFF else one for one in text)[:128].removeprefix("#")
-    digits = "".join(one if one in "0123456789abcdef" else "0" for one in text)
+    text = "".join("00" if ord(char) > 0xFFFF else char for char in text)[:128].removeprefix("#")
+    digits = "".join(char if char in "0123456789abcdef" else "0" for char in text)
     while not digits or len(digits) % 3:
         digits += "0"
     size = len(digits) // 3

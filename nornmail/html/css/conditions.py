@@ -203,10 +203,10 @@ def _not(answer: Answer) -> Answer:
     return None if answer is None else not answer
 
 
-def _and(one: Answer, two: Answer) -> Answer:
-    if one is False or two is False:
+def _and(first: Answer, second: Answer) -> Answer:
+    if first is False or second is False:
         return False
-    return None if one is None or two is None else True
+    return None if first is None or second is None else True
 
 
 def _media_feature(name: str, text: str) -> Answer:
@@ -251,12 +251,12 @@ def _range(text: str) -> Answer:
     return result
 
 
-def _compare(one: float | None, sign: str, two: float | None) -> Answer:
-    if one is None or two is None:
+def _compare(first: float | None, sign: str, second: float | None) -> Answer:
+    if first is None or second is None:
         return None
     if sign == "=":
-        return one == two
-    bigger, smaller = (one, two) if sign[0] == ">" else (two, one)
+        return first == second
+    bigger, smaller = (first, second) if sign[0] == ">" else (second, first)
     return bigger > smaller or (len(sign) == 2 and bigger == smaller)
 
 

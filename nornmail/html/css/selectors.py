@@ -545,8 +545,8 @@ def _parent_of(selectors: Selectors, quirks: bool) -> Compound:
     return compound
 
 
-def _sum(one: Specificity, two: Specificity) -> Specificity:
-    return one[0] + two[0], one[1] + two[1], one[2] + two[2]
+def _sum(first: Specificity, second: Specificity) -> Specificity:
+    return first[0] + second[0], first[1] + second[1], first[2] + second[2]
 
 
 _FOLDED: Final = frozenset(

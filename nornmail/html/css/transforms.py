@@ -89,9 +89,9 @@ def turned(
     return Turned(first[0] - x, first[1] - y, scale, _shows_back(matrix), matrix)
 
 
-def _product(one: Matrix, two: Matrix) -> Matrix:
+def _product(first: Matrix, second: Matrix) -> Matrix:
     return tuple(
-        sum(one[4 * row + at] * two[4 * at + column] for at in range(4))
+        sum(first[4 * row + at] * second[4 * at + column] for at in range(4))
         for row in range(4)
         for column in range(4)
     )
