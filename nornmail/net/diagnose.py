@@ -5,7 +5,6 @@ Each makes a connection of its own, so that it is clear which one fails.
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 from collections.abc import Generator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from nornmail.clock import Deadline, SystemClock
 from nornmail.errors import ConfigurationError
 from nornmail.net.redact import error_text
-from nornmail.net.tls import Endpoint, Unreachable, dial, tls_failure
+from nornmail.net.tls import Endpoint, Unreachable, dial, resolve, tls_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,8 @@ def _tls_socket(endpoint: Endpoint, context: ssl.SSLContext, seconds: float) -> 
 def _resolve(endpoint: Endpoint, seconds: float) -> Check:
     name = f"{endpoint.protocol} name"
     try:
-        infos = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        deadline = Deadline(SystemClock(), seconds)
+        infos = resolve(endpoint.host, endpoint.port, deadline.remaining)
     except (OSError, UnicodeError) as error:
         detail = f"{endpoint.host} cannot be resolved ({error_text(error)})"
         advice = f"check {endpoint.protocol}_HOST, and this machine's name servers"

@@ -233,7 +233,7 @@ def dial(
         Unreachable: no address answered.
         OSError: the name cannot be resolved.
     """
-    resolved = _resolve(host, port, remaining, wait)
+    resolved = resolve(host, port, remaining, wait)
     untried = [info for info in resolved if permits(str(info[4][0]))]
     if resolved and not untried:
         raise OSError(f"its address {resolved[0][4][0]} is not allowed")
@@ -267,15 +267,19 @@ def dial(
     return winner, failures
 
 
-def _resolve(
+def resolve(
     host: str,
     port: int,
     remaining: Remaining,
-    wait: Callable[[Collection[socket.socket], float], list[socket.socket]],
+    wait: Callable[[Collection[socket.socket], float], list[socket.socket]] = wait_for_any,
 ) -> list[tuple[Any, ...]]:
-    """The addresses of a host, within the time that remains.
+    """The addresses of a host as the system has them, within the time that remains.
 
-    ``wait`` raises where the connection is aborted.
+    Args:
+        wait: as :func:`wait_for_any`; raises where the connection is aborted.
+
+    Raises:
+        OSError: the name cannot be resolved, or not in time.
     """
 
     def look() -> None:
@@ -285,10 +289,10 @@ def _resolve(
         except TimeoutError:
             raise OSError("the name was not resolved in time") from None
 
-    resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    system = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     if _is_address(host):
-        return resolve()  # without asking anybody, so that it needs no thread
-    return in_thread(resolve, "nornmail-resolver", look)
+        return system()  # it asks no server, so that it needs no thread
+    return in_thread(system, "nornmail-resolver", look)
 
 
 def _is_address(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import closing
 
 import pytest
@@ -16,11 +17,11 @@ REFUSED = ConnectionRefusedError(111, "Connection refused")
 NO_ROUTE = OSError(101, "Network is unreachable")
 
 
-def checks(port: int = 993, host: str = "localhost") -> list[Check]:
+def checks(port: int = 993, host: str = "localhost", seconds: float = 15.0) -> list[Check]:
     endpoint = Endpoint(
         protocol="IMAP", host=host, port=port, ca_file=None, plain_advice="", tls_advice=""
     )
-    return list(check_connectivity(endpoint, 15.0, tls=False))
+    return list(check_connectivity(endpoint, seconds, tls=False))
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,14 @@ def test_a_name_that_nobody_knows_ends_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert not only.ok
     assert "cannot be resolved (Name or service not known)" in only.detail
     assert "IMAP_HOST" in only.advice
+
+
+def test_a_resolver_that_hangs_ends_it_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())
+    try:
+        (only,) = checks(host="imap.example.invalid", seconds=0.05)
+    finally:
+        released.set()
+    assert not only.ok
+    assert "cannot be resolved (the name was not resolved in time)" in only.detail
