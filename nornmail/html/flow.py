@@ -29,8 +29,8 @@ _PULLED: Final = 1_000.0
 
 _UNKNOWN: Final = float("nan")
 """A place that is not known: no comparison with it holds."""
-_NARROW: Final = " .,:;'!|()fijlrt"
-"""Characters of half the width of others."""
+_NARROW: Final = " ilt"
+"""Frequent characters of half the width of others."""
 _RISE: Final = 0.68
 """The height of letters without what is below the line, in sizes of the font."""
 _ASCENT: Final = 0.34
@@ -281,12 +281,12 @@ class Flow:
             self._reach = left + wide
         if style.line_align and style.has_width:
             left += _UNKNOWN if self._before else max(0.0, style.width - wide) * style.line_align
-        lines = 1
+        lines = 1.0
         self._before += wide
         if self._before > style.width and style.white_space != "nowrap":
             self._before = _UNKNOWN
-            room = max(style.width, _LEAST_WORD * style.size)
-            lines, wide = max(1, int(wide / room)), min(wide, room)
+            room = max(style.width, _LEAST_WORD * style.size, 1.0)
+            lines, wide = max(1.0, wide // room), min(wide, room)
         self._at = left, wide, (lines - 1) * line_height(style)
 
     def is_covered(self, style: Style, top: float) -> bool:

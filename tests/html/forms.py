@@ -388,6 +388,7 @@ HIDDEN: Final = {
     "bgcolor=black><td><blockquote>{t}</table>",
     "white beside a table with a hidden cell": "<table bgcolor=#003366><td hidden><tr "
     "style=color:#fff><td style=position:absolute>{t}</table>",
+    "letters without size in a box without width": "<p style=font-size:0;width:0>{t} a",
 }  # fmt: skip
 
 SHOWN: Final = {
