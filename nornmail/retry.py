@@ -123,7 +123,7 @@ handler can take look like an outage, and must not keep all other mail out for g
 
 def probe_delay(probes: int) -> float:
     """Seconds before the next try while the handler seems to fail; it doubles."""
-    return min(FIRST_PROBE * 2.0 ** min(probes, 30), LONGEST_PROBE)
+    return doubled(FIRST_PROBE, probes, LONGEST_PROBE)
 
 
 class CircuitBreaker:
@@ -246,20 +246,23 @@ STALLED_INTERVALS = 10.0
 server takes less."""
 
 
+def doubled(first: float, times: int, longest: float) -> float:
+    """``first`` after it was doubled so many times, ``longest`` at most."""
+    return min(first * 2.0 ** min(times, 30), longest)
+
+
 def backoff(failures: int, rng: random.Random) -> float:
     """Seconds to wait after this many failed connections in a row: doubling, with jitter.
 
     The jitter takes up to half away, so that many pollers do not come back at the same instant,
     and the result is never above :data:`LONGEST_BACKOFF`.
     """
-    doubled = FIRST_BACKOFF * 2.0 ** min(failures - 1, 30)
-    return min(doubled, LONGEST_BACKOFF) * (0.5 + 0.5 * rng.random())
+    return doubled(FIRST_BACKOFF, failures - 1, LONGEST_BACKOFF) * (0.5 + 0.5 * rng.random())
 
 
 def rejected_wait(times: int) -> float:
     """Seconds to wait after credentials were rejected this many times in a row."""
-    doublings = min(max(times - REJECTED_AT_FIRST, 0), 30)
-    return min(REJECTED_BACKOFF * 2.0**doublings, LONGEST_REJECTED)
+    return doubled(REJECTED_BACKOFF, max(times - REJECTED_AT_FIRST, 0), LONGEST_REJECTED)
 
 
 def throttled_wait(kind: str, times: int, hint: float, rng: random.Random) -> float:
@@ -276,13 +279,13 @@ def throttled_wait(kind: str, times: int, hint: float, rng: random.Random) -> fl
         wait = max(min(hint, LONGEST_HINT), backoff(times, rng))
     else:
         first, longest = THROTTLE_WAITS.get(kind, THROTTLE_WAITS["rate"])
-        wait = min(first * 2.0 ** min(times - 1, 30), longest)
+        wait = doubled(first, times - 1, longest)
     return wait * (1.0 + 0.1 * rng.random())
 
 
 def slowed_interval(interval: float, passes: int) -> float:
     """Seconds between two polls after this many in a row that the server slowed down."""
-    return max(interval, min(interval * 2.0 ** min(passes, 30), LONGEST_SLOWED))
+    return max(interval, doubled(interval, passes, LONGEST_SLOWED))
 
 
 class ServerBackoff:

@@ -24,7 +24,7 @@ from nornmail.outgoing import (
     Recipient,
     RecipientStatus,
 )
-from nornmail.retry import REASON_LENGTH
+from nornmail.retry import REASON_LENGTH, doubled
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
 from nornmail.smtp.transaction import Submission, SubmissionOutcome
@@ -154,8 +154,7 @@ def until_due(message: QueuedMessage, now: float) -> float:
 
 def retry_delay(attempts: int, rng: random.Random) -> float:
     """Seconds until the next attempt after this many: doubling, with a quarter of jitter."""
-    doubled = min(FIRST_RETRY * 2.0 ** min(attempts - 1, 30), LONGEST_RETRY)
-    return doubled * (0.75 + 0.5 * rng.random())
+    return doubled(FIRST_RETRY, attempts - 1, LONGEST_RETRY) * (0.75 + 0.5 * rng.random())
 
 
 # An attempt: what goes out, and what came of it.
@@ -421,7 +420,7 @@ def copy_done(message: QueuedMessage, now: float) -> QueuedMessage:
 def copy_deferred(message: QueuedMessage, now: float) -> QueuedMessage:
     """The message after its copy could not be saved or found: later, or never again."""
     tries = message.copy_tries + 1
-    delay = min(FIRST_RETRY * 2.0 ** min(tries - 1, 30), LONGEST_COPY_WAIT)
+    delay = doubled(FIRST_RETRY, tries - 1, LONGEST_COPY_WAIT)
     due_at = now + delay if tries < COPY_TRIES else 0.0
     return message._replace(copy_tries=tries, copy_due_at=due_at, changed_at=now)
 

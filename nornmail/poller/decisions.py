@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nornmail.model import UNROUTED, Digest, Entry, Epoch, MailboxRecord, State
+from nornmail.retry import doubled
 
 BATCH_MESSAGES = 100
 """Bodies asked for in one round trip: the gain per message is spent at about fifty."""
@@ -51,7 +52,7 @@ UNSETTLED = frozenset({State.NEW, State.CLAIMED, State.WAITING})
 
 def action_delay(refusals: int) -> float:
     """Seconds before flags, deletions and moves that the server refused are tried again."""
-    return min(FIRST_ACTION_DELAY * 2.0 ** min(refusals - 1, 30), LONGEST_ACTION_DELAY)
+    return doubled(FIRST_ACTION_DELAY, refusals - 1, LONGEST_ACTION_DELAY)
 
 
 _HANDLED = frozenset({State.HANDLED, State.FINISHED})

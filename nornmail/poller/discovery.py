@@ -27,6 +27,7 @@ from nornmail.poller.decisions import (
 from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import digest_of
+from nornmail.retry import doubled
 from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
@@ -167,8 +168,7 @@ class Discovery:
         """Seconds between two whole listings while EXISTS keeps disagreeing; it doubles."""
         if not self._disagreements:
             return 0.0
-        doubled = DISAGREEMENT_INTERVAL * 2.0 ** min(self._disagreements - 1, 20)
-        return float(min(doubled, RECONCILE_INTERVAL))
+        return doubled(DISAGREEMENT_INTERVAL, self._disagreements - 1, RECONCILE_INTERVAL)
 
     def _list(self, now: float) -> None:
         """The truth: all UIDs there are, compared with all that were looked at."""
