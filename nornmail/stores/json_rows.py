@@ -39,7 +39,7 @@ Triggers note them, so that no statement can be forgotten."""
 
 def _write(name: str, value: Any) -> Any:
     """The value of a column as JSON."""
-    return json.loads(value) if name in _WRITTEN and value is not None else write_json(value)
+    return json.loads(value) if name in _WRITTEN else write_json(value)
 
 
 def _read(values: Iterable[Any]) -> Row:

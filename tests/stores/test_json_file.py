@@ -229,6 +229,7 @@ def test_a_field_that_has_its_default_is_left_out() -> None:
         *("id", "outbox", "key", "message_id", "sender", "recipients", "subject", "thread_id"),
         *("state", "queued_at", "due_at", "changed_at", "size"),
     }
+    assert LETTER["recipients"] == [["ann@example.org", "pending", 0, ""]]  # no JSON within JSON
 
 
 def test_any_row_comes_back_as_it_went_in() -> None:

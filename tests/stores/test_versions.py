@@ -128,6 +128,31 @@ def test_the_program_before_refuses_what_it_would_not_understand(
         old()
 
 
+SAVED = {"watermark": [7, 7], "cut": None, "polled_at": 0.0}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"record": {**SAVED, "epoch": [1, 7, 1, True]}},
+        {"record": {**SAVED, "epoch": [1, 7, 1, True, 1.5], "watermark": [7]}},
+        {"entries": [{"key": [1, 9], "state": "dead", "delivery_id": "id"}]},
+        {"raw": [[[1, 9], ["0-0.eml", 1, 1]]]},
+        {"inboxes": [["i", ["i", "name", "address", 1.0]]]},
+    ],
+    ids=lambda nonsense: next(iter(nonsense)),
+)
+def test_a_line_of_a_version_before_that_makes_no_sense_is_refused(
+    nonsense: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "state.json"
+    write_files(path)
+    with Path(f"{path}.journal").open("ab") as journal:
+        journal.write(json_files.write_line({"n": 4, "mailbox": list(INBOX), **nonsense}))
+    with pytest.raises(StoreError, match="cannot be understood"):
+        JsonStateStore(path)
+
+
 def test_a_field_that_is_added_to_the_files_raises_their_version() -> None:
     """A program of the version before would call the file damaged, and not newer than itself."""
     names = sorted(
