@@ -349,18 +349,17 @@ def _read_port(variable: str, text: str) -> int:
     return int(word)
 
 
-def _read_seconds(variable: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(variable, text, "must be a number of seconds") from None
+def _numbers_of(unit: str) -> ValueKind:
+    """The kind of a number of a unit, such as seconds."""
+    allowed = f"must be a number of {unit}"
 
+    def read(variable: str, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise ConfigurationError(variable, text, allowed) from None
 
-def _read_days(variable: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(variable, text, "must be a number of days") from None
+    return ValueKind(read, lambda value: _is_number(value, (int, float)), allowed)
 
 
 def _read_count(variable: str, text: str) -> int:
@@ -395,13 +394,9 @@ OPTIONAL_COUNT = ValueKind(
     "must be a whole number, 0 for no limit",
 )
 PORT = ValueKind(_read_port, lambda value: _is_number(value, int), "must be a whole number")
-SECONDS = ValueKind(
-    _read_seconds, lambda value: _is_number(value, (int, float)), "must be a number of seconds"
-)
+SECONDS = _numbers_of("seconds")
 COUNT = ValueKind(_read_count, lambda value: _is_number(value, int), "must be a whole number")
-DAYS = ValueKind(
-    _read_days, lambda value: _is_number(value, (int, float)), "must be a number of days"
-)
+DAYS = _numbers_of("days")
 TOKEN = ValueKind(
     _read_token_file,
     lambda value: value is None or (callable(value) and not inspect.iscoroutinefunction(value)),
