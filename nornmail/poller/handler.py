@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.clock import Clock
-from nornmail.context import DeliveryContext, within
+from nornmail.context import DeliveryContext, entered
 from nornmail.errors import Defer, HandlerError, RecipientNotAllowed, Reject, ReplyRefused
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
@@ -180,15 +180,18 @@ class HandlerCall:
 
     def work(self, handler: Handler, message: Message) -> None:
         """Call the handler, in this thread."""
-        marked = _CALLS.set((*_CALLS.get(), self))
         try:
-            with within(self.handling):
-                self.result = handler(message)
+            self.result = self.context().run(handler, message)
         except BaseException as error:
             self.error = error
         finally:
-            _CALLS.reset(marked)
             self.end()
+
+    def context(self) -> contextvars.Context:
+        """A context of its own, in which what runs belongs to this call."""
+        context = entered(self.handling)
+        context.run(_CALLS.set, (*_CALLS.get(), self))
+        return context
 
     def end(self) -> None:
         """Note that the handler is through."""
@@ -241,12 +244,7 @@ class AwaitedCall(HandlerCall):
         if self._cancelled:
             self.give_up()
             return
-        marked = _CALLS.set((*_CALLS.get(), self))
-        try:
-            with within(self.handling):
-                self._task = running_loop().create_task(self._contained())
-        finally:
-            _CALLS.reset(marked)
+        self._task = running_loop().create_task(self._contained(), context=self.context())
         self._task.add_done_callback(self._done)
 
     def give_up(self) -> None:
@@ -542,16 +540,22 @@ def _awaiting(future: object) -> Iterator[tuple[HandlerCall, ...]]:
                     yield context.get(_CALLS, ())
 
 
-def wait_unless_blocked(event: threading.Event, runner: HandlerRunner) -> None:
+def wait_unless_blocked(wait: Callable[[float], bool], runner: HandlerRunner | None) -> None:
     """Wait for an event, but not for ever behind one call of the handler.
+
+    Args:
+        wait: waits for some seconds, and returns whether the event came.
+        runner: of the handler, ``None`` for none.
 
     Raises:
         HandlerError: a call waits for this thread, or has been running for :data:`SYNC_PATIENCE`
             meanwhile.
     """
     waited = 0.0
-    while not event.wait(SYNC_CHECK):
+    while not wait(SYNC_CHECK):
         waited += SYNC_CHECK
+        if runner is None:
+            continue
         if runner.waits_for_caller():
             raise HandlerError("a handler must not wait for a thread that polls or calls sync()")
         if min(waited, runner.running_for()) >= SYNC_PATIENCE:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,10 +28,32 @@ if TYPE_CHECKING:
 log = logging.getLogger("nornmail.poller")
 
 
+class _Turn:
+    """A thread's turn of a :class:`FairLock`, for as long as its block runs.
+
+    Attributes:
+        came: set when it may enter.
+    """
+
+    def __init__(self, frame: FrameType) -> None:
+        self.thread = threading.get_ident()
+        self.came = threading.Event()
+        self._frame = frame
+
+    def is_over(self, frames: Mapping[int, FrameType]) -> bool:
+        """Whether the function of the block has ended, of all threads' innermost ``frames``."""
+        frame = frames.get(self.thread)
+        while frame is not None and frame is not self._frame:
+            frame = frame.f_back
+        return frame is None
+
+
 class FairLock:
     """Lets one thread work at a time, in the order in which they came.
 
-    A handler that calls back into the poller is refused.
+    A handler that calls back into the poller is refused. An exception that a signal's handler
+    raises may fall into the lock's own code, also where a block ends: so a turn counts only as long
+    as the function that entered is on its thread's stack.
 
     Args:
         ring: called when a thread has to wait, so that one inside that merely waits comes out.
@@ -44,41 +67,52 @@ class FairLock:
     ) -> None:
         self._ring = ring
         self._runner = runner
-        self._lock = threading.Lock()
-        self._queue: deque[threading.Event] = deque()
-        self._inside: int | None = None
+        # No lock around it, which an interruption would leave locked: each step is one call of it.
+        self._queue: deque[_Turn] = deque()
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._inside == me or (self._runner is not None and self._runner.inside()):
+        turn = _Turn(sys._getframe(1))
+        self._drop_what_is_over()
+        if any(other.thread == turn.thread for other in tuple(self._queue)) or (
+            self._runner is not None and self._runner.inside()
+        ):
             raise HandlerError("a handler must not poll or close the poller that calls it")
-        turn = threading.Event()
         try:
-            with self._lock:
-                self._queue.append(turn)
-                first = self._queue[0] is turn
-            if not first:
+            self._queue.append(turn)
+            if not self._is_first(turn):
                 self._ring()
-                if self._runner is None:
-                    turn.wait()
-                else:
-                    wait_unless_blocked(turn, self._runner)
-            self._inside = me
+                wait_unless_blocked(lambda seconds: self._has_come(turn, seconds), self._runner)
         except BaseException:
             self._leave(turn)
             raise
 
     def __exit__(self, *_exc: object) -> None:
-        self._inside = None
         self._leave(self._queue[0])
 
-    def _leave(self, turn: threading.Event) -> None:
+    def _leave(self, turn: _Turn) -> None:
         """Step out of the queue, and let the next one in."""
-        with self._lock:
-            if turn in self._queue:
-                self._queue.remove(turn)
-            if self._queue:
-                self._queue[0].set()
+        with suppress(ValueError):  # it was not in it yet
+            self._queue.remove(turn)
+        with suppress(IndexError):
+            self._queue[0].came.set()
+
+    def _is_first(self, turn: _Turn) -> bool:
+        return self._queue[0] is turn
+
+    def _has_come(self, turn: _Turn, seconds: float) -> bool:
+        """Wait for a turn; the end of the one before may have been interrupted."""
+        if turn.came.wait(seconds):
+            return True
+        self._drop_what_is_over()
+        return self._is_first(turn)
+
+    def _drop_what_is_over(self) -> None:
+        """Remove the turns whose end was interrupted."""
+        if self._queue:
+            frames = sys._current_frames()
+            for turn in tuple(self._queue):
+                if turn.is_over(frames):
+                    self._leave(turn)
 
 
 class SyncRequest:
@@ -112,7 +146,7 @@ class SyncRequest:
             BaseException: what ended the poll.
             HandlerError: a handler keeps it from beginning, and may itself wait for this thread.
         """
-        wait_unless_blocked(self._ended, handler)
+        wait_unless_blocked(self._ended.wait, handler)
         if self._error is not None:
             raise self._error
         return self.stats
@@ -170,7 +204,8 @@ class ActivePollers:
     """The pollers of this process that work: two on one mailbox would be a mistake."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a signal's handler may close a poller while its own thread is inside of it.
+        self._lock = threading.RLock()
         self._pollers: WeakValueDictionary[object, object] = WeakValueDictionary()
 
     def enter(self, key: object, poller: object) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from nornmail import ConfigurationError, ImapSettings, Inbox, MemoryStateStore, Message, Poller
+from nornmail.context import current
 from nornmail.events import HandlerFailing, Idle
 from nornmail.model import Change, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES
@@ -527,6 +528,36 @@ LINES += [("delivery.py", line) for line in range(1, 1_100, 3)]
 """The lines that a poll of six messages comes to."""
 FEWEST_LINES = {"worker_pool.py": 150, "delivery.py": 700}
 """So many it comes to however the threads run: before them each interruption happens."""
+SINGLE = [("threads.py", line) for line in range(1, 25)]
+SINGLE += [("handler.py", line) for line in range(1, 100)]
+SINGLE += [("poller.py", line) for line in range(1, 40)]
+"""The lines that a poll comes to with one worker, in whose thread the handler is called."""
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        *random.Random(20).sample(SINGLE, 8),
+        *(pytest.param(*line, marks=pytest.mark.long) for line in SINGLE),
+    ],
+)
+def test_ctrl_c_at_any_line_around_a_call_lets_the_same_thread_go_on(
+    life: Life, file: str, line: int
+) -> None:
+    seen: Counter[str] = Counter()
+    life.deliver("1", "2")
+
+    def handler(message: Message) -> None:
+        seen[message.subject] += 1
+
+    poller = life.poller(handler)
+    CtrlC(file, line).poll(poller)
+    assert current() is None
+    while poller.poll_once().waiting:
+        life.clock.advance(60)
+    poller.close()
+    assert seen.keys() == {"1", "2"}
+    assert seen.total() <= 2 + 1
 
 
 @pytest.mark.parametrize(
