@@ -301,6 +301,29 @@ def test_each_module_has_a_name_of_its_own() -> None:
     assert not [pair for pair in pairs if differ_by_a_letter(*pair)]
 
 
+ONE_CONCEPT = {
+    # Both protocols, or the poller and the mailer, have it.
+    "StatusTracker", "Wire",
+    # The user's function, and the response of a server: of IMAP, and over HTTP.
+    "Handler", "Response",
+}  # fmt: skip
+"""Names of classes and of types that several files have, with one meaning."""
+_CLASS = re.compile(r"^(?:class ([A-Z]\w*)|([A-Z][a-z]\w*)(?:: TypeAlias)? = )", re.M)
+
+
+def test_each_class_has_a_name_of_its_own() -> None:
+    package = package_directory()
+    # The test server has the names of what it is the counterpart of.
+    counterparts = package / "testing"
+    files = [file for file in package.rglob("*.py") if not file.is_relative_to(counterparts)]
+    names = Counter(
+        name
+        for file in files
+        for name in {a or b for a, b in _CLASS.findall(file.read_text("utf-8"))}
+    )
+    assert {name for name, count in names.items() if count > 1} == ONE_CONCEPT
+
+
 def test_files_are_few_and_few_of_them_are_small() -> None:
     sizes = [file.read_bytes().count(b"\n") for file in package_directory().rglob("*.py")]
     assert len(sizes) <= MOST_FILES

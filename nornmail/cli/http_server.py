@@ -113,7 +113,7 @@ class _Connections:
             connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
 
 
-class _Receiver(io.RawIOBase):
+class _SocketReader(io.RawIOBase):
     """Reads from a socket until a deadline."""
 
     def __init__(self, connection: socket.socket, seconds: float) -> None:
@@ -161,7 +161,7 @@ class _Handler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(_Receiver(self.connection, REQUEST_SECONDS))
+        self.rfile = io.BufferedReader(_SocketReader(self.connection, REQUEST_SECONDS))
 
     def handle(self) -> None:
         """Serve one request, as the base class does, and discard a body that was not read."""

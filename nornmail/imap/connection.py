@@ -16,7 +16,7 @@ from nornmail.imap.errors import ErrorKind, classify
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import (
     SHOWN_LIMIT,
-    Budget,
+    CommandBudget,
     Limits,
     body_budget,
     header_budget,
@@ -105,7 +105,7 @@ class _Ahead:
     """
 
     arguments: tuple[bytes, ...]
-    budget: Budget
+    budget: CommandBudget
     result: CommandResult | None = None
 
 
@@ -590,7 +590,7 @@ class Connection:
         self._identify()
 
     def _run(
-        self, command: str, *args: bytes | Literal, budget: Budget | None = None
+        self, command: str, *args: bytes | Literal, budget: CommandBudget | None = None
     ) -> list[Untagged]:
         return self._reply(command, *args, budget=budget).untagged
 
@@ -598,7 +598,7 @@ class Connection:
         self,
         command: str,
         *args: bytes | Literal,
-        budget: Budget | None = None,
+        budget: CommandBudget | None = None,
         dated_runs: bool = False,
     ) -> CommandResult:
         result = self._answer_ahead(args)
@@ -691,7 +691,7 @@ class Connection:
         return self.selected
 
     def _fetch(
-        self, uids: UidSet, items: bytes, item: str, budget: Budget
+        self, uids: UidSet, items: bytes, item: str, budget: CommandBudget
     ) -> dict[int, FetchedBody]:
         bodies: dict[int, FetchedBody] = {}
         for part in self._parts(uids, rest=len(items) + 12):

@@ -11,7 +11,7 @@ import re
 from collections import deque
 
 from nornmail.errors import ProtocolError
-from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.limits import CommandBudget, Limits
 from nornmail.imap.responses import DatedRun, ends_in_text, is_fetch
 from nornmail.imap.tokens import MAX_DIGITS, Literal, Piece, announced_literal
 
@@ -34,7 +34,7 @@ class ResponseReader:
         budget: of what comes before the first command.
     """
 
-    def __init__(self, limits: Limits, budget: Budget) -> None:
+    def __init__(self, limits: Limits, budget: CommandBudget) -> None:
         self._limits = limits
         self._data = b""
         self._at = 0
@@ -46,7 +46,7 @@ class ResponseReader:
         self._literal: int | None = None
         self.begin(budget)
 
-    def begin(self, budget: Budget, line: int | None = None) -> None:
+    def begin(self, budget: CommandBudget, line: int | None = None) -> None:
         """Count anew: what comes from here on is the answer to another command.
 
         Args:

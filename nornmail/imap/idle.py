@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from nornmail.clock import Readable, Waker
-from nornmail.imap.limits import Budget
+from nornmail.imap.limits import CommandBudget
 from nornmail.imap.responses import Exists, Expunge, Fetch, Tagged, Unknown, Untagged
 from nornmail.imap.wire import Wire
 
@@ -50,7 +50,7 @@ def is_news(response: Untagged) -> bool:
     return isinstance(response, Exists | Expunge | Fetch)
 
 
-def idle(wire: Wire, seconds: float, budget: Budget, wake: Waker | None) -> Idled:
+def idle(wire: Wire, seconds: float, budget: CommandBudget, wake: Waker | None) -> Idled:
     """Idle until there is news, ``wake`` rings, or ``seconds`` have passed.
 
     Responses from before the IDLE that were not read yet count.

@@ -54,7 +54,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class CommandBudget:
     """Limits of one command.
 
     Attributes:
@@ -68,17 +68,19 @@ class Budget:
     total: int
 
 
-def plain_budget(limits: Limits, timeout: float) -> Budget:
+def plain_budget(limits: Limits, timeout: float) -> CommandBudget:
     """The budget of a command whose answer carries no message."""
-    return Budget(timeout, limits.literal, limits.total)
+    return CommandBudget(timeout, limits.literal, limits.total)
 
 
-def header_budget(limits: Limits, timeout: float) -> Budget:
+def header_budget(limits: Limits, timeout: float) -> CommandBudget:
     """The budget of a command that fetches header blocks."""
-    return Budget(timeout, limits.header, limits.header + limits.total)
+    return CommandBudget(timeout, limits.header, limits.header + limits.total)
 
 
-def body_budget(limits: Limits, timeout: float, expected_octets: int) -> Budget:
+def body_budget(limits: Limits, timeout: float, expected_octets: int) -> CommandBudget:
     """The budget of a fetch of bodies that were announced with ``expected_octets`` in all."""
     literal = 2 * expected_octets + limits.body_slack
-    return Budget(timeout + expected_octets / limits.min_rate, literal, literal + limits.total)
+    return CommandBudget(
+        timeout + expected_octets / limits.min_rate, literal, literal + limits.total
+    )

@@ -13,7 +13,7 @@ from nornmail.errors import (
 )
 from nornmail.imap.arguments import quote
 from nornmail.imap.errors import ErrorKind, classify, refusal
-from nornmail.imap.limits import Budget
+from nornmail.imap.limits import CommandBudget
 from nornmail.imap.quirks import login_hint, login_refused
 from nornmail.imap.responses import Capability, StatusResponse, Tagged, capability_names
 from nornmail.imap.tokens import Literal
@@ -38,7 +38,7 @@ INITIAL_LIMIT = 8_000
 after the command."""
 
 
-def start_tls(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
+def start_tls(wire: Wire, settings: ImapSettings, budget: CommandBudget) -> None:
     """Upgrade to TLS where the settings demand it, before anything secret is sent.
 
     Raises:
@@ -67,7 +67,7 @@ def start_tls(wire: Wire, settings: ImapSettings, budget: Budget) -> None:
 def log_in(
     wire: Wire,
     settings: ImapSettings,
-    budget: Budget,
+    budget: CommandBudget,
     redact: Redactor,
     token: str | None,
     abort: Abort,
@@ -131,7 +131,7 @@ def result_capabilities(result: CommandResult) -> frozenset[str]:
     return names
 
 
-def asked_capabilities(wire: Wire, budget: Budget, redact: Redactor) -> frozenset[str]:
+def asked_capabilities(wire: Wire, budget: CommandBudget, redact: Redactor) -> frozenset[str]:
     """The answer to CAPABILITY.
 
     Raises:
@@ -149,7 +149,7 @@ def refused(command: str, end: Tagged, redact: Redactor) -> CommandRefused | Thr
 
 
 def authenticate(
-    wire: Wire, mechanism: Mechanism, budget: Budget, *, initial: bool = False
+    wire: Wire, mechanism: Mechanism, budget: CommandBudget, *, initial: bool = False
 ) -> tuple[CommandResult, str]:
     """AUTHENTICATE (RFC 3501, 6.2.2). The messages are sent once.
 
@@ -181,7 +181,7 @@ def _send_token(
     wire: Wire,
     settings: ImapSettings,
     capabilities: frozenset[str],
-    budget: Budget,
+    budget: CommandBudget,
     redact: Redactor,
     token: str,
 ) -> CommandResult | AuthenticationFailed:
@@ -211,7 +211,7 @@ def _names(offered: list[str]) -> str:
 
 
 def _send_password(
-    wire: Wire, settings: ImapSettings, capabilities: frozenset[str], budget: Budget
+    wire: Wire, settings: ImapSettings, capabilities: frozenset[str], budget: CommandBudget
 ) -> CommandResult:
     """Send the password: by LOGIN in ASCII, by SASL, or by LOGIN in UTF-8, which servers take."""
     username, password = settings.username or "", sendable_password(settings.password or "")

@@ -24,7 +24,7 @@ from nornmail.imap.tokens import (
     Literal,
     Malformed,
     Piece,
-    Value,
+    TokenValue,
     number,
     unescape,
     values,
@@ -78,7 +78,7 @@ class Fetch:
     """
 
     sequence: int
-    items: dict[str, Value]
+    items: dict[str, TokenValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _plain_fetch(pieces: Sequence[Piece]) -> Fetch | None:
     if match is None or isinstance(body, bytes) or (match[6] is None) is not (body is None):
         return None
     sequence, uid, flags, date, size, name = match.groups()
-    items: dict[str, Value] = {}
+    items: dict[str, TokenValue] = {}
     if uid is not None:
         items["UID"] = Atom(uid)
     if flags is not None:
@@ -417,13 +417,13 @@ def _fetch(sequence: int, rest: Sequence[Piece]) -> Response:
     return Fetch(sequence, _items(data[0]))
 
 
-def _items(data: tuple[Value, ...]) -> dict[str, Value]:
+def _items(data: tuple[TokenValue, ...]) -> dict[str, TokenValue]:
     """Pairs of name and value.
 
     A body whose value the server left out (Yandex: ``BODY[2] )``) is followed by another name, or
     by nothing; a body itself is never an atom.
     """
-    items: dict[str, Value] = {}
+    items: dict[str, TokenValue] = {}
     at = 0
     while at < len(data):
         name = data[at]

@@ -22,7 +22,7 @@ from nornmail.imap.responses import (
     StatusResponse,
     Untagged,
 )
-from nornmail.imap.tokens import MAX_DIGITS, Atom, Value, number
+from nornmail.imap.tokens import MAX_DIGITS, Atom, TokenValue, number
 from nornmail.imap.wire import CommandResult
 from nornmail.uidset import UidSet
 
@@ -261,7 +261,7 @@ def contradictory(responses: Iterable[Untagged], asked: UidSet) -> bool:
     return uids != sorted(set(uids)) or len({sequence for sequence, _ in pairs}) < len(pairs)
 
 
-def size(token: Value) -> int | None:
+def size(token: TokenValue) -> int | None:
     """A size in octets; mail.ru writes ``9.3736e+06``. ``None`` for anything else."""
     if not isinstance(token, bytes):
         return None
@@ -271,13 +271,13 @@ def size(token: Value) -> int | None:
     return int(float(token)) if rounded and int(rounded[1]) <= MAX_SIZE_DIGITS else None
 
 
-def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str, Value]]:
+def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str, TokenValue]]:
     """The items of each message that was asked for.
 
     A message may be reported several times: servers send changed flags on their own. A later value
     replaces an earlier one, unless it is NIL.
     """
-    items_of: dict[int, dict[str, Value]] = {}
+    items_of: dict[int, dict[str, TokenValue]] = {}
     numbers = set(asked)
     for response in responses:
         if not isinstance(response, Fetch):
@@ -295,7 +295,7 @@ def _by_uid(responses: Iterable[Untagged], asked: UidSet) -> dict[int, dict[str,
     return items_of
 
 
-def _flags(items: dict[str, Value]) -> frozenset[str]:
+def _flags(items: dict[str, TokenValue]) -> frozenset[str]:
     flags = items.get("FLAGS")
     if not flags or not isinstance(flags, tuple):
         return _NO_FLAGS
@@ -305,7 +305,7 @@ def _flags(items: dict[str, Value]) -> frozenset[str]:
 _NO_FLAGS: frozenset[str] = frozenset()
 
 
-def _received_at(items: dict[str, Value]) -> float | None:
+def _received_at(items: dict[str, TokenValue]) -> float | None:
     date = items.get("INTERNALDATE")
     return internal_date(date) if isinstance(date, bytes) else None
 

@@ -65,7 +65,7 @@ DRAFTS = SpecialUse(
     ),
     "Drafts",
 )  # fmt: skip
-Place: TypeAlias = Literal["sent", "draft"]
+DraftPlace: TypeAlias = Literal["sent", "draft"]
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _ID = re.compile(rb"<[^<>]+>")
 
@@ -160,8 +160,8 @@ class SentMailbox:
         Raises:
             NornmailError: the mailboxes cannot be searched.
         """
-        mailboxes: tuple[tuple[SpecialUse, Place], ...] = ((SENT, "sent"), (DRAFTS, "draft"))
-        places: list[Place] = []
+        mailboxes: tuple[tuple[SpecialUse, DraftPlace], ...] = ((SENT, "sent"), (DRAFTS, "draft"))
+        places: list[DraftPlace] = []
         with closing(self._connect(self._imap)) as connection:
             for use, place in mailboxes:
                 if not self._open(connection, use)[1]:

@@ -37,7 +37,7 @@ class Literal:
 
 Piece: TypeAlias = "bytes | Literal"
 """Of one response: text between literals (without line ends and the ``{n}``), and the literals."""
-Value: TypeAlias = "bytes | tuple[Value, ...] | None"
+TokenValue: TypeAlias = "bytes | tuple[TokenValue, ...] | None"
 """An :class:`Atom`, the octets of a string in any of its three forms, a list, or NIL."""
 
 
@@ -79,7 +79,7 @@ def announced_literal(line: bytes) -> tuple[bytes, bytes] | None:
     return line[:brace], match[1]
 
 
-def number(token: Value) -> int | None:
+def number(token: TokenValue) -> int | None:
     """The 32-bit number that ``token`` is, ``None`` when it is anything else."""
     if not isinstance(token, bytes) or len(token) > MAX_DIGITS or not token.isdigit():
         return None
@@ -92,7 +92,7 @@ def unescape(quoted: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
 
-def values(pieces: Sequence[Piece]) -> list[Value]:
+def values(pieces: Sequence[Piece]) -> list[TokenValue]:
     """All values of a response's pieces, in order.
 
     Raises:
@@ -114,8 +114,8 @@ class _Reader:
     """Builds lists from tokens; it does not recurse, so depth costs no stack."""
 
     def __init__(self) -> None:
-        self.top: list[Value] = []
-        self.outer: list[list[Value]] = []
+        self.top: list[TokenValue] = []
+        self.outer: list[list[TokenValue]] = []
         self._tokens = 0
 
     def scan(self, text: bytes) -> None:

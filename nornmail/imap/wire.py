@@ -21,7 +21,7 @@ from nornmail.clock import Clock, Deadline
 from nornmail.errors import ConnectionLost, ProtocolError
 from nornmail.imap.errors import bye_error
 from nornmail.imap.framing import ResponseReader
-from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.limits import CommandBudget, Limits
 from nornmail.imap.responses import (
     Capability,
     Continuation,
@@ -111,7 +111,7 @@ class Wire(imaplib.IMAP4):
         context: ssl.SSLContext | None,
         clock: Clock,
         limits: Limits,
-        budget: Budget,
+        budget: CommandBudget,
         redact: Redactor,
         observer: Observer | None = None,
         abort: Abort | None = None,
@@ -221,7 +221,7 @@ class Wire(imaplib.IMAP4):
         self,
         command: str,
         *args: bytes | Literal,
-        budget: Budget,
+        budget: CommandBudget,
         hidden: bool = False,
         respond: Callable[[str], str] | None = None,
         dated_runs: bool = False,
@@ -249,12 +249,12 @@ class Wire(imaplib.IMAP4):
             self._dated_runs = dated_runs
             return self._read_to_end(lines, respond)
 
-    def start(self, command: str, *args: bytes, budget: Budget) -> None:
+    def start(self, command: str, *args: bytes, budget: CommandBudget) -> None:
         """Send one command, whose answer :meth:`finish` reads before another one is sent."""
         with self.closing_on_error(command):
             self.begin(command, *args, budget=budget)
 
-    def finish(self, command: str, budget: Budget) -> CommandResult:
+    def finish(self, command: str, budget: CommandBudget) -> CommandResult:
         """The answer to a command that was started, within the time that it has from now on.
 
         Args, raises: as for :meth:`run`.
@@ -292,7 +292,7 @@ class Wire(imaplib.IMAP4):
         self,
         command: str,
         *args: bytes | Literal,
-        budget: Budget,
+        budget: CommandBudget,
         hidden: bool = False,
         line: int | None = None,
     ) -> list[tuple[bytes, ...]]:
@@ -383,7 +383,7 @@ class Wire(imaplib.IMAP4):
                 self._take(response)
         return pieces is not None
 
-    def log_out(self, budget: Budget) -> None:
+    def log_out(self, budget: CommandBudget) -> None:
         """LOGOUT, and close the socket whatever happens."""
         self._leaving = True
         try:
@@ -391,7 +391,7 @@ class Wire(imaplib.IMAP4):
         finally:
             self.shutdown()
 
-    def start_tls(self, budget: Budget) -> None:
+    def start_tls(self, budget: CommandBudget) -> None:
         """STARTTLS (RFC 3501, 6.2.1): all that the server said before is forgotten.
 
         Raises:

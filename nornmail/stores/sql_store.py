@@ -66,7 +66,7 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
-class Connection(Protocol):
+class DatabaseConnection(Protocol):
     """The part of a database connection that a store needs; sqlite3's own has it."""
 
     @property
@@ -91,7 +91,7 @@ class SqlStateStore(StateStore, ABC):
     after_fork: str | None = "open a store after the fork"
     """What to do in a forked process; ``None`` where it can continue."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: DatabaseConnection, name: str) -> None:
         self._name = name
         self._process = os.getpid()
         self._connection = connection

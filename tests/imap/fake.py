@@ -11,7 +11,7 @@ import pytest
 
 from nornmail.clock import Readable
 from nornmail.imap.connection import Connection
-from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.limits import CommandBudget, Limits
 from nornmail.imap.wire import Observer, Wire, endpoint_of
 from nornmail.net.redact import Redactor
 from nornmail.settings.imap import ImapSettings
@@ -22,7 +22,7 @@ GREETING = b"* OK [CAPABILITY " + CAPABILITIES + b"] ready\r\n"
 LOGGED_IN = b"%T OK [CAPABILITY " + CAPABILITIES + b"] welcome\r\n"
 SELECTED = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 9] ok\r\n%T OK [READ-WRITE]\r\n"
 DONE = b"%T OK done\r\n"
-BUDGET = Budget(60.0, 1000, 100_000)
+BUDGET = CommandBudget(60.0, 1000, 100_000)
 
 Answer = bytes | list[bytes]
 

@@ -8,11 +8,11 @@ import pytest
 
 from nornmail.errors import ProtocolError
 from nornmail.imap.framing import ResponseReader
-from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.limits import CommandBudget, Limits
 from nornmail.imap.tokens import Literal, Piece
 from tests.support.table import table
 
-BUDGET = Budget(1.0, 30_000_000, 100_000_000)
+BUDGET = CommandBudget(1.0, 30_000_000, 100_000_000)
 STREAM = (
     b"* OK hi\r\n"
     b"* 1 FETCH (BODY[] {5}\r\na\r\nbc FLAGS ())\r\n"

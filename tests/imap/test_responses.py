@@ -26,7 +26,7 @@ from nornmail.imap.responses import (
     is_fetch,
     parse,
 )
-from nornmail.imap.tokens import Literal, Piece, Value
+from nornmail.imap.tokens import Literal, Piece, TokenValue
 from nornmail.uidset import UidSet
 from tests.support.table import table
 
@@ -234,7 +234,7 @@ def test_a_line_is_a_value(line: bytes, expected: Response) -> None:
         pytest.param([b"* 1 FETCH ()"], {}, id="nothing at all"),
     ],
 )
-def test_a_fetch_has_items(pieces: list[Piece], items: dict[str, Value]) -> None:
+def test_a_fetch_has_items(pieces: list[Piece], items: dict[str, TokenValue]) -> None:
     told = parse(pieces)
     assert isinstance(told, Fetch)
     assert told.items == items

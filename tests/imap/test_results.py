@@ -7,7 +7,7 @@ import pytest
 from nornmail.imap.quirks import placeholder_reason
 from nornmail.imap.responses import Continuation, Exists, Tagged, Untagged, parse
 from nornmail.imap.results import FetchedBody, Summary, bodies, internal_date, size, summaries
-from nornmail.imap.tokens import Atom, Literal, Piece, Value
+from nornmail.imap.tokens import Atom, Literal, Piece, TokenValue
 from nornmail.uidset import UidSet
 from tests.support.table import table
 
@@ -63,7 +63,7 @@ def test_internaldate_is_seconds_or_nothing(raw: bytes, expected: float | None) 
         pytest.param((), None, id="a list"),
     ],
 )
-def test_a_size_is_octets_or_nothing(token: Value, expected: int | None) -> None:
+def test_a_size_is_octets_or_nothing(token: TokenValue, expected: int | None) -> None:
     assert size(token) == expected
 
 

@@ -11,7 +11,7 @@ from nornmail.imap.tokens import (
     Literal,
     Malformed,
     Piece,
-    Value,
+    TokenValue,
     announced_literal,
     number,
     values,
@@ -46,7 +46,7 @@ from tests.support.table import table
         pytest.param([b"a\0 b"], [b"a", b"b"], id="NUL octets are padding"),
     ],
 )
-def test_pieces_become_values(pieces: list[Piece], expected: list[Value]) -> None:
+def test_pieces_become_values(pieces: list[Piece], expected: list[TokenValue]) -> None:
     assert values(pieces) == expected
 
 
@@ -125,5 +125,5 @@ def test_a_line_announces_a_literal(line: bytes, expected: tuple[bytes, bytes] |
         pytest.param((), None, id="a list"),
     ],
 )
-def test_a_number_has_32_bits(token: Value, expected: int | None) -> None:
+def test_a_number_has_32_bits(token: TokenValue, expected: int | None) -> None:
     assert number(token) == expected

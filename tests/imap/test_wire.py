@@ -8,14 +8,14 @@ import logging
 import pytest
 
 from nornmail.errors import ConnectionLost, ProtocolError
-from nornmail.imap.limits import Budget, Limits
+from nornmail.imap.limits import CommandBudget, Limits
 from nornmail.imap.responses import Exists, Fetch, StatusResponse, Unknown
 from nornmail.imap.wire import Wire
 from tests.imap.fake import BUDGET, GREETING, PASSWORD, FakeClock, FakeSocket, wire
 from tests.support.table import table
 
 
-def _run(one: Wire, budget: Budget = BUDGET) -> list[object]:
+def _run(one: Wire, budget: CommandBudget = BUDGET) -> list[object]:
     reply = one.run("NOOP", budget=budget)
     assert reply.end.status == "OK"
     return list(reply.untagged)
@@ -142,7 +142,7 @@ def test_the_socket_waits_no_longer_than_what_is_left() -> None:
     sock = FakeSocket()
     one = wire(sock)
     sock.timeouts.clear()
-    one.run("NOOP", budget=Budget(7.5, 1000, 1000))
+    one.run("NOOP", budget=CommandBudget(7.5, 1000, 1000))
     assert set(sock.timeouts) == {7.5}
 
 

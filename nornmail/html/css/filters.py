@@ -13,7 +13,7 @@ from nornmail.html.css.values import angle_of, length_of, number_of
 Filter = Callable[[Color], Color]
 _BLURRED: Final = 6.0
 """Pixels of blur at which text of ordinary size cannot be read."""
-Matrix = tuple[tuple[float, float, float], ...]
+ColorMatrix = tuple[tuple[float, float, float], ...]
 
 
 def parse_filter(text: str) -> Filter | None:
@@ -80,7 +80,7 @@ def _channels(change: Callable[[float], float]) -> Filter:
     return apply
 
 
-def _by_matrix(matrix: Matrix) -> Filter:
+def _by_matrix(matrix: ColorMatrix) -> Filter:
     def apply(color: Color) -> Color:
         red, green, blue = (
             max(0.0, min(255.0, sum(a * b for a, b in zip(row, color[:3], strict=True))))
@@ -134,7 +134,7 @@ def _sepia(amount: float) -> Filter:
     )
 
 
-def _hue(degrees: float) -> Matrix:
+def _hue(degrees: float) -> ColorMatrix:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (
         (0.213 + cos * 0.787 - sin * 0.213, 0.715 - cos * 0.715 - sin * 0.715,
