@@ -141,7 +141,7 @@ _ESCAPES = re.compile("\ud7ff([0-9a-f]{6})")
 
 
 @cache
-def translate(statement: str) -> str:
+def to_postgres(statement: str) -> str:
     """A statement of :mod:`nornmail.stores.rows` in PostgreSQL's words, with ``%s`` for ``?``."""
     statement = re.sub(r"CAST\((\S+) AS BLOB\)", r"\1", statement)
     statement = re.sub(r"INDEXED BY \w+ ", "", statement)
@@ -236,7 +236,7 @@ class Reconnecting:
             StoreError: the server refused it, or cannot be reached.
         """
         begins = statement.startswith("BEGIN")
-        translated = self._begin if begins else translate(statement)
+        translated = self._begin if begins else to_postgres(statement)
         values = tuple(map(write_value, arguments))
         for last in (self.in_transaction, True):
             try:
