@@ -697,7 +697,9 @@ class Connection:
         for part in self._parts(uids, rest=len(items) + 12):
             responses = self._run("UID FETCH", _set(part), items, budget=budget)
             if len(part) > 1 and results.contradictory(responses, part):
-                log.warning("data under the UID of another message: UID %s asked for again", part)
+                log.warning(
+                    "data under the UID of another message: UID %s is requested again", part
+                )
                 responses.clear()
                 half = UidSet.of(list(part)[: len(part) // 2])
                 bodies.update(self._fetch(half, items, item, budget))

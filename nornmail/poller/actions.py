@@ -176,7 +176,7 @@ class Actions:
         try:
             listed = connection.still_listed(absent)
         except CommandRefused as refused:
-            log.warning("%s; UID %s is looked for the next time", refused, absent)
+            log.warning("%s; UID %s is searched for the next time", refused, absent)
             return
         absent = absent - listed
         if listed:
@@ -203,7 +203,7 @@ class Actions:
     def _keep_looking_for(self, absent: UidSet) -> None:
         if absent:
             log.info(
-                "UID %s is to be moved and was not listed: it is looked for again for %.0f s",
+                "UID %s is to be moved and was not listed: it is searched for during %.0f s",
                 absent,
                 LOOKED_FOR,
             )

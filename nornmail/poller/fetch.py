@@ -97,7 +97,7 @@ class MissingMessages:
         now = self._ledger.clock.wall()
         for uid in undated:
             del summaries[uid]
-            log.warning("UID %d: %s; it is asked for again in %.0f s", uid, UNDATED, UNDATED_WAIT)
+            log.warning("UID %d: %s; it is requested again in %.0f s", uid, UNDATED, UNDATED_WAIT)
             waiting = self._ledger.new_entry(uid)._replace(
                 state=State.WAITING, due_at=now + UNDATED_WAIT, reason=UNDATED
             )
@@ -384,7 +384,7 @@ class Fetcher:
                     )
         messages = _without_expunged(connection, messages)
         for uid in _mixed_up(messages, summaries):
-            log.warning("UID %d came with the size of another message: it is asked for alone", uid)
+            log.warning("UID %d came with the size of another message: it is requested alone", uid)
             del messages[uid]
             messages.update(self.fetch(connection, {uid: summaries[uid]}))
         return messages

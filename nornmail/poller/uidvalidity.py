@@ -245,7 +245,7 @@ class Epochs:
         try:
             summaries = connection.summaries(undated)
         except CommandRefused as refused:
-            log.info("the dates of UID %s were not asked for again: %s", undated, refused)
+            log.info("the dates of UID %s were not requested again: %s", undated, refused)
             return unknown
         return [
             message._replace(received_at=summaries[message.uid].received_at)

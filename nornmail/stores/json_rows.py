@@ -101,13 +101,13 @@ class Table:
         """The row that :meth:`write` wrote.
 
         Raises:
-            ValueError: it has another member, or a state that there is not.
+            ValueError: it has an unknown member, or an unknown state.
         """
         if isinstance(value, list):
             return _read(value)
         is_state = self._states is None or value.get("state") in self._states
         if not is_state or value.keys() - self._known:
-            raise ValueError(f"it has other members, or a state that there is not: {value!r}")
+            raise ValueError(f"it has unknown members, or an unknown state: {value!r}")
         return _read(map(value.get, self.columns, self._blank))
 
 

@@ -60,7 +60,7 @@ _ADVICE = {
     "LOCKED": _HELD,
     "READONLY": READ_ONLY,
     "PERM": READ_ONLY,
-    "CANTOPEN": "see that its directory is there and can be written to",
+    "CANTOPEN": "check that its directory exists and can be written to",
     "CORRUPT": RESTORE,
     "NOTADB": f"it is not an SQLite database: choose another path, or {RESTORE}",
     "IOERR": f"{UNKNOWN}, whether it is full, and the limit on the size of files",

@@ -472,7 +472,7 @@ def test_a_message_that_is_listed_again_is_moved(
     assert scene.apply() == ["still listed 1", "mailboxes", "examine Done", "close"]
     scene.server.fails["still listed"] = [REFUSED]
     assert scene.look_again() == ["still listed 1"]
-    assert "UID 1 is looked for the next time" in caplog.text
+    assert "UID 1 is searched for the next time" in caplog.text
     scene.server.messages[1] = hidden
     commands = scene.look_again()
     assert commands[:3] == ["still listed 1", "still listed 1", "mailboxes"]

@@ -102,7 +102,7 @@ def test_forgotten_mail_counts_as_known_where_the_server_leaves_out_its_date(
     for expected in polls:
         poller.poll_once()
         assert " ".join(world.handed_over) == expected
-        assert ("asked for again in 60 s" in caplog.text) is (len(polls) > 1)
+        assert ("requested again in 60 s" in caplog.text) is (len(polls) > 1)
         world.clock.advance(fetch.UNDATED_WAIT)
     assert all(message.attempt == 1 for message in world.seen)
     assert poller.poll_once().new == 0
