@@ -148,6 +148,7 @@ class Box:
         run: where the blocks begin that it follows in an inline element.
         height: how high it was when the flow left it.
         left: where it begins, with its padding.
+        floats: where the floats around it end, which those in it do not reach.
         number, lowest: how many texts there were in front of it, and where the lowest ended.
         rank: when it is painted.
         is_item: it stands in a flex box.
@@ -157,8 +158,8 @@ class Box:
     """
 
     __slots__ = (
-        "around", "clip", "fillers", "ground", "height", "held", "is_item", "is_shut", "least",
-        "left", "lowest", "number", "outside", "rank", "run", "style", "top",
+        "around", "clip", "fillers", "floats", "ground", "height", "held", "is_item", "is_shut",
+        "least", "left", "lowest", "number", "outside", "rank", "run", "style", "top",
     )  # fmt: skip
 
     def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:
@@ -171,9 +172,10 @@ class Box:
         self.height = self.left = self.lowest = 0.0
         self.is_shut = self.is_item = False
         self.number = 0
+        self.floats = -_FAR
         self.rank: Rank = ()
         self.fillers: list[Rank] | None = None
-        self.outside: tuple[float, float, Rank, Rank] = (0.0, 0.0, (), ())
+        self.outside: tuple[float, float, Rank, Rank, tuple[float, float]]
 
 
 class _Lines(NamedTuple):
@@ -220,6 +222,7 @@ class Flow:
         self._hung: _Hung | None = None
         self._rank: Rank = ()
         self._fillers: list[Rank] = []  # of the box that positions are counted from
+        self._span = -_FAR, _FAR  # the sides of a box around in which the text stands
         self._top = 0.0  # of the line of the last text
         self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
@@ -275,7 +278,7 @@ class Flow:
     def _put(self, style: Style, text: str) -> None:
         """Go on at the right of a text."""
         text = text.strip()
-        wide = (len(text) - sum(map(text.count, _NARROW)) / 2) * style.size * style.scale * _GLYPH
+        wide = (len(text) - sum(map(text.count, _NARROW)) / 2) * style.size * _GLYPH
         left = style.right + self._left + self._before
         if left + wide > self._reach:
             self._reach = left + wide
@@ -300,18 +303,19 @@ class Flow:
             Whether a box does that was painted before; :attr:`hidden` has the others.
         """
         left, wide, further = self._at
-        if top < self._beside or style.is_rtl:
-            left = _UNKNOWN
+        right = left + wide
+        if left != left or top < self._beside or style.is_rtl:
+            left, right = self._span
         size = style.size * style.scale
         line = top + style.down + line_height(style) / 2 + size * _ASCENT
         self._order += 1
         rank = (*self._rank, _RAISED if style.is_raised else _ON_LINE, self._order)
         seen = _Seen(
-            self.number, left, left + wide, line - size * _RISE, line + further,
+            self.number, left, right, line - size * _RISE, line + further,
             self._under, rank, style,
         )  # fmt: skip
         hiding: _Painted | None = None
-        if seen.top < self._lowest_painted and left == left:
+        if seen.top < self._lowest_painted:
             self._budget.spend(1 + (len(self._painted) >> 3))
             for painted in self._painted:
                 if painted.stands_at(seen):
@@ -395,12 +399,12 @@ class Flow:
         box = Box(style, self._clip, self._held, self._ground)
         box.is_item = around.display in FLEX and not style.is_out
         box.number, box.lowest = self.number, self._lowest_text
-        box.outside = self._left, self._reach, self._rank, self._under
+        box.outside = self._left, self._reach, self._rank, self._under, self._span
         if style.is_out and self._open and not self._is_waiting():
             self._waiting = self._open[0], place
         in_table = around.layout.is_table_part and not (around.layout.is_spaced or layout.grows)
         if style.is_out or layout.is_side_by_side or in_table:  # a cell is implied around it
-            self._open_apart(box)
+            self._open_apart(box, is_in_row=in_table)
         else:
             self._open_block(box, in_inline=around.layout.is_inline)
         if box.top is not None:
@@ -429,14 +433,18 @@ class Flow:
         if style.group is not style.behind:
             self._under = box.rank
         is_centered = layout.grows and around.align and around.width >= SLIT
-        is_apart = (layout.grows and not layout.is_table_part) or sizes.has_own_flow
+        is_apart = _has_own_flow(style)
         is_beside = self.y + self._longest + self._shortest < self._beside
         if sizes.is_aside or (is_apart and (is_centered or is_beside)):
             self._left = _UNKNOWN
         elif box.around is not None:
             self._left += self._shift(box, box.around, around)
         box.left = style.right + self._left - sizes.padding_left
-        if not _has_width(style):
+        if _has_width(style):
+            if box.left == box.left:
+                start = box.left + sizes.padding_left
+                self._span = start, start + style.width
+        elif not (layout.is_table_part and not layout.is_spaced):
             self._reach = box.left
 
     def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
@@ -462,13 +470,16 @@ class Flow:
         box.least, self._least = self._least, None
         box.run, self._run = self._run, None
         self._add_margin(sizes.margin_top)
-        if sizes.padding_top or sizes.has_own_flow or style.height is not None or sizes.pushed:
+        has_own_flow = _has_own_flow(style)
+        if has_own_flow:
+            box.floats, self._floats = self._floats, -_FAR
+        if sizes.padding_top or has_own_flow or style.height is not None or sizes.pushed:
             self._settle()
             box.top = self.y = self.y + sizes.padding_top
         else:
             self._open.append(box)
 
-    def _open_apart(self, box: Box) -> None:
+    def _open_apart(self, box: Box, *, is_in_row: bool) -> None:
         style, sizes = box.style, box.style.box
         if not style.is_out:
             self._settle()
@@ -478,7 +489,7 @@ class Flow:
             self._hung,
         )  # fmt: skip
         margin = sizes.margin_top
-        stays = self._line or margin > -_PULLED or not self._quirks
+        stays = self._line or margin > -_PULLED or not (self._quirks or is_in_row)
         if stays and not (style.is_out or style.layout.is_block):
             margin = max(0.0, margin)  # it stands on the line
         self.y += self._longest + self._shortest + margin + sizes.padding_top
@@ -489,6 +500,8 @@ class Flow:
         self._before, self._beside = 0.0, -_FAR
         if style.is_out:
             self._hung = None
+            if not sizes.is_floating:
+                self._span = -_FAR, _FAR
         elif stays and sizes.margin_top <= -_PULLED and not style.layout.grows:
             self._hung = _Hung(box.around.y + _ROOM * style.size, deque())
         if style.is_out:
@@ -517,8 +530,9 @@ class Flow:
         else:
             self._close_apart(box, box.around)
         self._clip, self._held, self._ground = box.clip, box.held, box.ground
-        self._left, reach, self._rank, self._under = box.outside
-        self._reach = max(reach, self._reach)
+        self._left, reach, self._rank, self._under, self._span = box.outside
+        is_apart = box.style.is_out and not box.style.box.is_floating
+        self._reach = reach if is_apart else max(reach, self._reach)
         if box.fillers is not None or box.style is around:
             self._cover(box, self._fillers)
             self._fillers = box.fillers or []
@@ -531,6 +545,8 @@ class Flow:
             right = left + sizes.padding_left + style.width + sizes.padding_right
         elif fills_width(style):
             right = max(right, left - sizes.pull)
+        elif style.layout.is_table_part and box.around is not None:
+            right = max(right, box.outside[1])  # a cell is as wide as those above it
         self._reach = right
         if box.top is not None and sizes.cuts and style.height is None:
             self._cut_below(box)
@@ -590,8 +606,10 @@ class Flow:
         if box.top is None:  # there is nothing in it: its margins collapse through it
             self._move_what_waits()
             self._open.pop()
-        elif sizes.has_own_flow or sizes.padding_bottom or style.height is not None:
+        elif _has_own_flow(style) or sizes.padding_bottom or style.height is not None:
             self._end(box, box.top)
+            if _has_own_flow(style):
+                self._floats = box.floats
         else:
             self.y = max(self.y, box.top + sizes.least_height)
         if box.top is not None:
@@ -613,6 +631,7 @@ class Flow:
         self._floats, self._is_pulled, self._open = around.floats, around.is_pulled, around.open
         self._before, self._beside, self._hung = around.before, around.beside, around.hung
         if not box.style.is_out:
+            self._top = self.y
             self._before += self._reach - box.left
             self._line = max(self._line, bottom - self.y)
             is_pulling = box.style.layout.is_on_line and sizes.pull <= -_PULLED
@@ -632,7 +651,7 @@ class Flow:
             self._is_pulled = self._is_pulled or (style.height < SLIT < bottom - top)
             self.y = top + style.height + sizes.padding_bottom
             return
-        if sizes.has_own_flow or box.around is not None:
+        if box.around is not None or _has_own_flow(style):
             bottom = max(bottom, self._floats)
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
         is_known = is_pulled or sizes.holds or line_height(style) < SLIT
@@ -666,6 +685,12 @@ class Flow:
         if self._shortest <= -_PULLED and self._waiting is not None and self._is_waiting():
             self.moved = self._waiting[1]
             self._waiting = None
+
+
+def _has_own_flow(style: Style) -> bool:
+    """Whether neither margins nor floats in a box reach out of it, as it is with tables."""
+    layout = style.layout
+    return style.box.has_own_flow or (layout.grows and not layout.is_table_part)
 
 
 def _has_width(style: Style) -> bool:

@@ -389,6 +389,22 @@ HIDDEN: Final = {
     "white beside a table with a hidden cell": "<table bgcolor=#003366><td hidden><tr "
     "style=color:#fff><td style=position:absolute>{t}</table>",
     "letters without size in a box without width": "<p style=font-size:0;width:0>{t} a",
+    "behind an empty float and a table that is pulled away": "<blockquote style=float:right>"
+    "</blockquote><table style=margin-top:-9999px></table>{t}",
+    "a cell in a row that is implied and collapsed": "<div style=visibility:collapse><b "
+    "style=display:table-cell;visibility:visible>{t}",
+    "faded in an element on the line that is painted": "<div style=background:#000><b "
+    "style=background:navy><i style=opacity:.5><p>{t}",
+    "on the background of a box that does not float": "<style>b{float:left;display:contents}"
+    "</style><div style=background:#000><b>{t}",
+    "dark on a cell that is as wide as the one above it": "<table><td><h2></h2>23372 <p "
+    "style=height:0;margin:0>{t}</p><tr><td bgcolor=black style=padding:9px>a</table>",
+    "a box on the line of a row that is pulled up": "<!doctype html><table><td "
+    "style=display:inline-block;margin-top:-9999px>{t}",
+    "positioned with a margin, so that it does not float": "<em style=float:right;"
+    "margin-left:-9999px;position:absolute>{t}",
+    "under a table of which the text is not seen": "<table style=position:absolute "
+    "bgcolor=#ffffff><td style=transform:scale(0)>27743 27</table>{t}",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -559,4 +575,10 @@ SHOWN: Final = {
     "in a box that fills the window": "<p>a</p><div style=position:fixed;inset:0;"
     "background:#fff>{t}</div>",
     "the second line of a box that cuts off": "<div style=overflow:auto>a<br>b<p>{t}</div>",
+    "in front of a box on the line with another that is pulled up": ""
+    "<style>*{display:inline-block}</style>{t} <table><td style=margin-top:-9999px>a",
+    "beside a float in a cell above": "<table><td><table style=float:left bgcolor=black><td>74723"
+    "</table><tr><td>{t}</table>",
+    "in front of a table that goes below a float": "<!doctype html><p style=float:left>{t}</p>"
+    "<table bgcolor=black><td>a</table>",
 }  # fmt: skip

@@ -66,6 +66,7 @@ def compute(
         style.display = "block"
     is_floating = sets.get("float", "none") != "none" and not is_root
     is_out = is_floating or sets.get("position") in _OUTSIDE
+    is_out = is_out and style.display != "contents"
     if is_out:
         style.is_out = True
     around = "flex" if is_root else parent.display  # both make a block of what is in them
@@ -74,6 +75,9 @@ def compute(
         style.layout = style.layout._replace(is_side_by_side=False)
     if not style.lost:
         style.lost = _what_hides(name, style, sets)
+    in_row = parent.layout.grows and not parent.layout.is_spaced
+    if parent.is_collapsed and style.layout.is_table_part and not in_row:
+        style.lost = style.lost or "visibility"  # the row around it is implied, and collapsed
     if not takes_room(style):
         style.unseen = style.lost
         return style
@@ -413,7 +417,10 @@ def _group(style: Style, sets: Mapping[str, Value]) -> None:
         applied = None
     if applied is not None or opacity < 1 or blend != "normal":
         style.group = paint.inner_group(style.group, applied, opacity, blend)
-        style.block_group = style.thin_group = style.cell_group = style.low_group = None
+        around = style.block_group
+        if around is not None:
+            style.block_group = paint.inner_group(around, applied, opacity, blend)
+        style.thin_group = style.cell_group = style.low_group = None
 
 
 _GROUPING: Final = frozenset({"backdrop-filter", "filter", "mix-blend-mode", "opacity"})

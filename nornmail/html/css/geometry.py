@@ -79,13 +79,15 @@ class _Box:
         self.sets = sets
         self.position = sets.get("position", "static")
         self.is_out = self.position in _OUTSIDE
+        is_at_end = sets.get("float") in ("right", "inline-end")
+        self.is_to_the_right = is_at_end and not self.is_out
         self.containing = parent.fixed if self.position == "fixed" else parent.absolute
         self.base = self.containing.width if self.is_out else parent.width
         self.parent_height = self.containing.height if self.is_out else parent.height
         self.is_inline = style.layout.is_inline
         is_part = style.layout.is_table_part and not self.is_out
-        is_row = is_part and not (style.layout.is_spaced or self.is_inline)
-        self.has_no = ("margin", "padding") if is_row else ("margin",) if is_part else ()
+        self.is_row = is_part and not (style.layout.is_spaced or self.is_inline)
+        self.has_no = ("margin", "padding") if self.is_row else ("margin",) if is_part else ()
         self.cuts = self.holds = False
         self.room: float | None = None
 
@@ -122,7 +124,7 @@ class _Box:
         elif not self.is_inline:  # its lines are its own
             style.shift = 0.0
         left = self.pixels("padding-left")
-        if self.sets.get("float") not in ("right", "inline-end"):
+        if not self.is_to_the_right:
             left += self.pixels("margin-left")
         if style.layout.is_table_part and not self.is_out:
             left = max(0.0, self.pixels("padding-left"))
@@ -131,7 +133,7 @@ class _Box:
         if self.is_out:
             self._locate_outside(left)
             return
-        is_to_the_right = self.sets.get("float") in ("right", "inline-end")
+        is_to_the_right = self.is_to_the_right
         end = style.right + self.base - self.pixels("margin-right")
         is_narrow = self.parent.has_width and not self.parent.layout.grows
         if is_to_the_right and is_narrow and end <= _MARGIN:
@@ -249,6 +251,8 @@ class _Box:
         if self.is_inline:
             return None
         size, least, most = (self.extent(f"{kind}{name}") for kind in ("", "min-", "max-"))
+        if name == "width" and self.is_row:
+            return None
         if name == "width" and self.style.layout.grows:  # words make a cell wider
             most, size = None, size if size is None or size >= _SHRUNK else None
         if self.parent.display in FLEX and name == "width" and "flex-basis" in self.sets:
@@ -431,7 +435,7 @@ class _Box:
         if self.is_out:
             is_moved = self.has("top") or self.has("bottom")
             return (self.has("right") and not has_left) or (is_moved and not self.style.is_placed)
-        is_right = sets.get("float") in ("right", "inline-end") and self.parent.has_width
+        is_right = self.is_to_the_right and self.parent.has_width
         return is_right or (sets.get("margin-left") == "auto" and not self.has_no)
 
 
