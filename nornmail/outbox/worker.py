@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
@@ -182,20 +183,31 @@ class Worker:
         """
         if self.inside:
             raise HandlerError("before_send and on_event must not wait for the mailer")
-        if not self._work.acquire(timeout=-1 if timeout is None else max(timeout, 0.0)):
+        if timeout is not None and not self._is_free_within(timeout):
             return
-        try:
-            self._thread_id = threading.get_ident()
-            self._runner.acquire(owner_name())
-            work()
-        finally:
+        # Not acquire(): a signal's exception right behind it would leave the lock taken for good.
+        with self._work:
             try:
-                if not self.running and not self._keeps_lease:
-                    self._runner.release()
-                    self._status.set(MailerState.STOPPED)
+                self._thread_id = threading.get_ident()
+                self._runner.acquire(owner_name())
+                work()
             finally:
-                self._thread_id = None
-                self._work.release()
+                try:
+                    if not self.running and not self._keeps_lease:
+                        self._runner.release()
+                        self._status.set(MailerState.STOPPED)
+                finally:
+                    self._thread_id = None
+
+    def _is_free_within(self, seconds: float) -> bool:
+        """Wait until the queue runner is free, ``seconds`` at most."""
+        until = time.monotonic() + seconds
+        while self._work.locked():
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, TICK))
+        return True
 
     def apply_requests(self) -> None:
         """Apply the requests of operators, in this thread."""

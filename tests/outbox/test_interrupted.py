@@ -5,14 +5,24 @@ own, for a disk that is full."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nornmail import MemoryStateStore, Outbox, SqliteStateStore, StateStore, StoreError
+from nornmail import (
+    Mailer,
+    MemoryStateStore,
+    Outbox,
+    SmtpSettings,
+    SqliteStateStore,
+    StateStore,
+    StoreError,
+)
 from nornmail.outbox.enqueue import Approval
 from nornmail.outgoing import OperatorRequest
 from nornmail.stores import sqlite
@@ -215,3 +225,44 @@ def judge(one: World, store: Any, where: str) -> None:
     finally:
         one.mailer.close()
         store.close()
+
+
+class InterruptedLock:
+    """A lock whose ``acquire`` is interrupted right behind its effect, where Python looks for
+    signals; between the lock and the block of a ``with`` statement it does not look."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.locked, self.release = self._lock.locked, self._lock.release
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._lock.acquire(blocking, timeout):
+            raise KeyboardInterrupt
+        return False
+
+    def __enter__(self) -> bool:
+        return self._lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_ctrl_c_behind_the_lock_of_the_sender_leaves_it_open(timeout: float | None) -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=9, username="agent@example.com", timeout=1)
+    with closing(MemoryStateStore()) as store, closing(Mailer(settings, store)) as mailer:
+        lock = InterruptedLock()
+        mailer._worker._work = lock  # type: ignore[assignment]
+        with suppress(KeyboardInterrupt):
+            mailer.flush(timeout)
+        assert not lock.locked()
+
+
+def test_a_flush_waits_for_another_no_longer_than_its_timeout() -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=9, username="agent@example.com", timeout=1)
+    with closing(MemoryStateStore()) as store, closing(Mailer(settings, store)) as mailer:
+        mailer.send("kim@example.org", "Hello", "Hello.", key="one")
+        with mailer._worker._work:
+            assert not mailer.flush(0.05)
+        (queued,) = Outbox(store).list()
+        assert queued.attempts == 0
