@@ -150,15 +150,18 @@ class Box:
         left: where it begins, with its padding.
         floats: where the floats around it end, which those in it do not reach.
         number, lowest: how many texts there were in front of it, and where the lowest ended.
-        rank: when it is painted.
+        rank: when it is painted, if it is.
         is_item: it stands in a flex box.
+        has_width: that is known before what is in it is.
+        has_own_flow: neither margins nor floats in it reach out of it, as it is with tables.
         fillers: the ranks of the boxes that fill the one around it that positions count from.
         outside: of the flow around it, what it sets for what is in it.
         is_shut: it cuts off what has no room, and has none.
     """
 
     __slots__ = (
-        "around", "clip", "fillers", "floats", "ground", "height", "held", "is_item", "is_shut",
+        "around", "clip", "fillers", "floats", "ground", "has_own_flow", "has_width",
+        "height", "held", "is_item", "is_shut",
         "least", "left", "lowest", "number", "outside", "rank", "run", "style", "top",
     )  # fmt: skip
 
@@ -169,13 +172,17 @@ class Box:
         self.clip, self.held, self.ground = clip, held, ground
         self.least: float | None = None
         self.run: float | None = None
-        self.height = self.left = self.lowest = 0.0
-        self.is_shut = self.is_item = False
-        self.number = 0
-        self.floats = -_FAR
-        self.rank: Rank = ()
+        self.height = self.floats = 0.0
+        self.is_shut = False
         self.fillers: list[Rank] | None = None
-        self.outside: tuple[float, float, Rank, Rank, tuple[float, float]]
+        self.left: float
+        self.lowest: float
+        self.number: int
+        self.rank: Rank = ()
+        self.is_item: bool
+        self.has_width: bool
+        self.has_own_flow: bool
+        self.outside: tuple[float, float, Rank, Rank, Box | None]
 
 
 class _Lines(NamedTuple):
@@ -222,7 +229,7 @@ class Flow:
         self._hung: _Hung | None = None
         self._rank: Rank = ()
         self._fillers: list[Rank] = []  # of the box that positions are counted from
-        self._span = -_FAR, _FAR  # the sides of a box around in which the text stands
+        self._span: Box | None = None  # of which the place is known, and the text is in it
         self._top = 0.0  # of the line of the last text
         self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
@@ -305,7 +312,7 @@ class Flow:
         left, wide, further = self._at
         right = left + wide
         if left != left or top < self._beside or style.is_rtl:
-            left, right = self._span
+            left, right = self._sides()
         size = style.size * style.scale
         line = top + style.down + line_height(style) / 2 + size * _ASCENT
         self._order += 1
@@ -326,6 +333,13 @@ class Flow:
         if seen.bottom > self._lowest_text:
             self._lowest_text = seen.bottom
         return False
+
+    def _sides(self) -> tuple[float, float]:
+        """Where a text stands of which the place on its line is not known."""
+        if self._span is None:
+            return -_FAR, _FAR
+        left = self._span.left + self._span.style.box.padding_left
+        return left, left + self._span.style.width
 
     def image(self, high: float) -> None:
         """Put an image on the line."""
@@ -399,6 +413,7 @@ class Flow:
         box = Box(style, self._clip, self._held, self._ground)
         box.is_item = around.display in FLEX and not style.is_out
         box.number, box.lowest = self.number, self._lowest_text
+        box.has_own_flow = sizes.has_own_flow or (layout.grows and not layout.is_table_part)
         box.outside = self._left, self._reach, self._rank, self._under, self._span
         if style.is_out and self._open and not self._is_waiting():
             self._waiting = self._open[0], place
@@ -429,23 +444,25 @@ class Flow:
         self._order += 1
         if layer:
             self._rank = (*self._rank, layer, self._order)
-        box.rank = (*self._rank, 0, self._order)
         if style.group is not style.behind:
-            self._under = box.rank
-        is_centered = layout.grows and around.align and around.width >= SLIT
-        is_apart = _has_own_flow(style)
-        is_beside = self.y + self._longest + self._shortest < self._beside
-        if sizes.is_aside or (is_apart and (is_centered or is_beside)):
+            self._under = box.rank = (*self._rank, 0, self._order)
+        if sizes.is_aside or (box.has_own_flow and self._is_moved(around)):
             self._left = _UNKNOWN
         elif box.around is not None:
             self._left += self._shift(box, box.around, around)
         box.left = style.right + self._left - sizes.padding_left
-        if _has_width(style):
+        box.has_width = style.has_set_width or (style.has_width and fills_width(style))
+        if box.has_width:
             if box.left == box.left:
-                start = box.left + sizes.padding_left
-                self._span = start, start + style.width
-        elif not (layout.is_table_part and not layout.is_spaced):
+                self._span = box
+        elif layout.is_spaced or not layout.is_table_part:
             self._reach = box.left
+
+    def _is_moved(self, around: Style) -> bool:
+        """Whether a box that holds its floats may stand further to the right."""
+        if around.align and around.width >= SLIT:
+            return True
+        return self.y + self._longest + self._shortest < self._beside
 
     def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
         """By how much what stands on its line moves a box to the right."""
@@ -470,10 +487,9 @@ class Flow:
         box.least, self._least = self._least, None
         box.run, self._run = self._run, None
         self._add_margin(sizes.margin_top)
-        has_own_flow = _has_own_flow(style)
-        if has_own_flow:
+        if box.has_own_flow:
             box.floats, self._floats = self._floats, -_FAR
-        if sizes.padding_top or has_own_flow or style.height is not None or sizes.pushed:
+        if sizes.padding_top or box.has_own_flow or style.height is not None or sizes.pushed:
             self._settle()
             box.top = self.y = self.y + sizes.padding_top
         else:
@@ -501,7 +517,7 @@ class Flow:
         if style.is_out:
             self._hung = None
             if not sizes.is_floating:
-                self._span = -_FAR, _FAR
+                self._span = None
         elif stays and sizes.margin_top <= -_PULLED and not style.layout.grows:
             self._hung = _Hung(box.around.y + _ROOM * style.size, deque())
         if style.is_out:
@@ -541,19 +557,21 @@ class Flow:
         """Keep the place of a box that is painted, and find the texts that it covers."""
         style, sizes = box.style, box.style.box
         left, right = box.left, self._reach + sizes.padding_right
-        if _has_width(style):
+        if box.has_width:
             right = left + sizes.padding_left + style.width + sizes.padding_right
-        elif fills_width(style):
+        elif sizes.pull and fills_width(style):
             right = max(right, left - sizes.pull)
         elif style.layout.is_table_part and box.around is not None:
             right = max(right, box.outside[1])  # a cell is as wide as those above it
         self._reach = right
-        if box.top is not None and sizes.cuts and style.height is None:
+        if box.top is None or not (box.rank or sizes.cuts):
+            return
+        if sizes.cuts and style.height is None:
             self._cut_below(box)
         is_seen = style.is_opaque and style.has_visibility and not (style.lost or style.clipped)
         if is_seen and sizes.fills and style.group.depth == 0:
             (self._fillers if box.fillers is None else box.fillers).append(box.rank)
-        if box.top is None or left != left or not is_seen:
+        if left != left or not is_seen:
             return
         top, bottom = box.top + style.down - sizes.padding_top, self.y + style.down
         margin = sizes.margin_top
@@ -606,9 +624,9 @@ class Flow:
         if box.top is None:  # there is nothing in it: its margins collapse through it
             self._move_what_waits()
             self._open.pop()
-        elif _has_own_flow(style) or sizes.padding_bottom or style.height is not None:
+        elif box.has_own_flow or sizes.padding_bottom or style.height is not None:
             self._end(box, box.top)
-            if _has_own_flow(style):
+            if box.has_own_flow:
                 self._floats = box.floats
         else:
             self.y = max(self.y, box.top + sizes.least_height)
@@ -651,7 +669,7 @@ class Flow:
             self._is_pulled = self._is_pulled or (style.height < SLIT < bottom - top)
             self.y = top + style.height + sizes.padding_bottom
             return
-        if box.around is not None or _has_own_flow(style):
+        if box.around is not None or box.has_own_flow:
             bottom = max(bottom, self._floats)
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
         is_known = is_pulled or sizes.holds or line_height(style) < SLIT
@@ -685,14 +703,3 @@ class Flow:
         if self._shortest <= -_PULLED and self._waiting is not None and self._is_waiting():
             self.moved = self._waiting[1]
             self._waiting = None
-
-
-def _has_own_flow(style: Style) -> bool:
-    """Whether neither margins nor floats in a box reach out of it, as it is with tables."""
-    layout = style.layout
-    return style.box.has_own_flow or (layout.grows and not layout.is_table_part)
-
-
-def _has_width(style: Style) -> bool:
-    """Whether the width of a box is known before what is in it is."""
-    return style.has_set_width or (style.has_width and fills_width(style))

@@ -352,22 +352,22 @@ def _set_hollow_groups(
 def _narrow(style: Style, parent: Style, sets: Mapping[str, Value]) -> Narrow | None:
     """The boxes that a box in ``style`` without width leaves without width."""
     layout, around = style.layout, parent.narrow
-    if style.box.padding_right >= SLIT or style.group.depth != parent.group.depth:
+    shrinks = style.is_out or layout.is_on_line or layout.grows
+    if around is None and not shrinks:
         return None
     is_row = layout.is_table_part and not layout.is_spaced
-    if not (is_row or style.is_thin or _WIDTHS.isdisjoint(sets)):
+    has_width = not (_WIDTHS.isdisjoint(sets) or is_row or style.is_thin)
+    if has_width or style.box.padding_right >= SLIT or style.group.depth != parent.group.depth:
         return None
-    is_outermost = sets.get("position") in _OUTSIDE or around is None
-    shrinks = style.is_out or layout.is_on_line or layout.grows
+    cuts = _cuts(sets) and not layout.is_inline
+    is_outermost = around is None or sets.get("position") in _OUTSIDE
     if is_outermost and shrinks and not (layout.is_table_part and parent.layout.grows):
-        around = Narrow(style.behind)
-    elif around is None or around.depth > _DEEPEST_NARROW:
+        return Narrow(style.behind, cuts)
+    if around is None or around.depth > _DEEPEST_NARROW:
         return None
-    elif layout.is_table_part and layout.is_spaced:
-        around = Narrow(style.behind, row=around)
-    else:
-        around = around._replace(depth=around.depth + 1)
-    return around._replace(cuts=True) if _cuts(sets) and not layout.is_inline else around
+    if layout.is_table_part and not is_row:
+        return Narrow(style.behind, cuts, row=around)
+    return Narrow(around.group, cuts or around.cuts, around.depth + 1, around.row)
 
 
 _WIDTHS: Final = frozenset({"min-width", "width"})

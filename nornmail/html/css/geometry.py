@@ -93,8 +93,8 @@ class _Box:
 
     def pixels(self, name: str) -> float:
         """A margin, padding or offset in pixels; 0 for ``auto``."""
-        value = self.sets.get(name, ZERO)
-        if not isinstance(value, Length) or name.partition("-")[0] in self.has_no:
+        value = self.sets.get(name)
+        if value is None or not isinstance(value, Length) or name.startswith(self.has_no):
             return 0.0
         return value.pixels(self.style.size, self.base)
 
