@@ -561,7 +561,7 @@ class Flow:
             right = left + sizes.padding_left + style.width + sizes.padding_right
         elif sizes.pull and fills_width(style):
             right = max(right, left - sizes.pull)
-        elif style.layout.is_table_part and box.around is not None:
+        elif style.layout.is_table_part and box.around is not None and not sizes.layer:
             right = max(right, box.outside[1])  # a cell is as wide as those above it
         self._reach = right
         if box.top is None or not (box.rank or sizes.cuts):

@@ -56,8 +56,10 @@ _INDENTED: Final = frozenset({"blockquote", "dd", "dir", "figure", "menu", "ol",
 _MARGIN: Final = Length(px=40)
 _LINE_MARGIN: Final = Length(em=1)
 _MARGINS: Final = {
-    **dict.fromkeys(("p", "blockquote", "dl", "figure", "h1", "h2", "h3", "h4", "ol", "pre", "ul"),
-                    _LINE_MARGIN),
+    **dict.fromkeys(("p", "blockquote", "dl", "figure", "h3", "ol", "pre", "ul"), _LINE_MARGIN),
+    "h1": Length(em=0.67),
+    "h2": Length(em=0.83),
+    "h4": Length(em=1.33),
     "body": Length(px=8),
 }  # fmt: skip
 
