@@ -83,7 +83,12 @@ _ENDLESS: Final = Ground()
 
 
 class _Seen(NamedTuple):
-    """A text, from the top of its letters to the line that they stand on."""
+    """A text, from the top of its letters to the line that they stand on.
+
+    Attributes:
+        under: the rank of the background behind it.
+        hidden: ``"color"`` where it is not seen on that.
+    """
 
     number: int
     left: float
@@ -93,6 +98,7 @@ class _Seen(NamedTuple):
     under: Rank
     rank: Rank
     style: Style
+    hidden: str
 
 
 class _Painted(NamedTuple):
@@ -115,12 +121,14 @@ class _Painted(NamedTuple):
             return False  # it is drawn apart, and something may shine through
         return self.rank > text.under
 
-    def hides(self, text: _Seen) -> bool:
-        """Whether it hides a text that it stands at, by lying over it or having its color."""
+    def makes_of(self, text: _Seen) -> str | None:
+        """What hides a text that it stands at, ``""`` for nothing; ``None`` for what did."""
         style = text.style
-        if self.rank > text.rank or style.shadows or style.stroke_width:
-            return self.rank > text.rank
-        return not is_seen(style.fill or style.color, self.group)
+        if self.rank > text.rank:
+            return "covered"
+        if style.shadows or style.stroke_width or style.group.depth != self.group.depth:
+            return None
+        return "" if is_seen(style.fill or style.color, self.group) else "covered"
 
 
 class _Hung(NamedTuple):
@@ -210,7 +218,7 @@ class Flow:
         moved: where the text begins that stands outside of the flow in a box that a margin has
             moved off the page since; ``None`` where there is none.
         number: of the text that was last put on a line.
-        hidden: the numbers of texts that what came since hides, and how.
+        hidden: what hides texts by what came since, ``""`` for nothing, by their numbers.
     """
 
     def __init__(self, quirks: bool, budget: Budget) -> None:
@@ -299,15 +307,16 @@ class Flow:
             lines, wide = max(1.0, wide // room), min(wide, room)
         self._at = left, wide, (lines - 1) * line_height(style)
 
-    def is_covered(self, style: Style, top: float) -> bool:
-        """Whether a box covers the text that was put on the line last.
+    def cover(self, style: Style, top: float, hidden: str) -> str:
+        """What hides the text that was put on the line last, which a box may cover or show.
 
         Args:
-            style: of the text, which is seen unless it is covered.
+            style: of the text.
             top: where its line begins.
+            hidden: ``"color"`` when it would not be seen without that.
 
         Returns:
-            Whether a box does that was painted before; :attr:`hidden` has the others.
+            What hides it by what was painted before; :attr:`hidden` has the rest.
         """
         left, wide, further = self._at
         right = left + wide
@@ -319,20 +328,21 @@ class Flow:
         rank = (*self._rank, _RAISED if style.is_raised else _ON_LINE, self._order)
         seen = _Seen(
             self.number, left, right, line - size * _RISE, line + further,
-            self._under, rank, style,
+            self._under, rank, style, hidden,
         )  # fmt: skip
-        hiding: _Painted | None = None
+        behind: _Painted | None = None
         if seen.top < self._lowest_painted:
             self._budget.spend(1 + (len(self._painted) >> 3))
             for painted in self._painted:
                 if painted.stands_at(seen):
-                    hiding, seen = painted, seen._replace(under=painted.rank)
-        if hiding is not None and hiding.hides(seen):
-            return True
+                    behind, seen = painted, seen._replace(under=painted.rank)
+        known = behind.makes_of(seen) if behind is not None else None
+        if known == "covered":
+            return known
         self._texts.append(seen)
         if seen.bottom > self._lowest_text:
             self._lowest_text = seen.bottom
-        return False
+        return hidden if known is None else known
 
     def _sides(self) -> tuple[float, float]:
         """Where a text stands of which the place on its line is not known."""
@@ -614,8 +624,9 @@ class Flow:
         for at, text in enumerate(self._texts):
             if text.number <= last and painted.stands_at(text):
                 self._texts[at] = text._replace(under=painted.rank)
-                if painted.hides(text):
-                    self.hidden[text.number] = "covered"
+                hidden = painted.makes_of(text)
+                if hidden or (hidden == "" and text.hidden):
+                    self.hidden[text.number] = hidden
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box

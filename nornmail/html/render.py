@@ -244,9 +244,9 @@ class _Page:
             frame.part.asks_if_low = True
         if hidden in ("", "color"):
             hidden = flow.color_below(style, top, hidden)
-        hidden = hidden or self._known_hidden.get(flow.number, "")
-        if not hidden and flow.is_covered(style, top):
-            hidden = "covered"
+        if hidden in ("", "color"):
+            hidden = flow.cover(style, top, hidden)
+            hidden = self._known_hidden.get(flow.number, hidden)
         if hidden:
             self._keep(text, hidden)
             self.lines.space()

@@ -581,4 +581,8 @@ SHOWN: Final = {
     "</table><tr><td>{t}</table>",
     "in front of a table that goes below a float": "<!doctype html><p style=float:left>{t}</p>"
     "<table bgcolor=black><td>a</table>",
+    "white on a box that lies behind it": "<i style=width:0;float:left;color:#fff>{t}</i><table>"
+    "<td bgcolor=black>text text</table>",
+    "next to a cell that is moved away": "<table><td>{t}<td style=transform:translateX(-9999px) "
+    "bgcolor=black>a</table>",
 }  # fmt: skip
