@@ -285,10 +285,15 @@ class Flow:
             first, _ = lines.popleft()
             self._hide(first, lines[0][0], "position")
 
+    def _pays(self, steps: int) -> bool:
+        """Take steps of the budget, and return whether there were as many; the page ends soon."""
+        self._budget.left -= steps
+        return self._budget.left >= 0
+
     def _hide(self, first: int, end: int, reason: str) -> None:
         """Hide the texts with the numbers from ``first`` on."""
-        self._budget.spend(end - first)
-        self.hidden.update(dict.fromkeys(range(first, end), reason))
+        if self._pays(max(0, end - first)):
+            self.hidden.update(dict.fromkeys(range(first, end), reason))
 
     def _put(self, style: Style, text: str) -> None:
         """Go on at the right of a text."""
@@ -331,8 +336,7 @@ class Flow:
             self._under, rank, style, hidden,
         )  # fmt: skip
         behind: _Painted | None = None
-        if seen.top < self._lowest_painted:
-            self._budget.spend(1 + (len(self._painted) >> 3))
+        if seen.top < self._lowest_painted and self._pays(1 + (len(self._painted) >> 3)):
             for painted in self._painted:
                 if painted.stands_at(seen):
                     behind, seen = painted, seen._replace(under=painted.rank)
@@ -600,7 +604,8 @@ class Flow:
         """Hide the texts of a box that cuts off which stand below its end."""
         if self._lowest_text <= self.y:
             return
-        self._budget.spend(1 + len(self._texts))
+        if not self._pays(2 * len(self._texts)):
+            return
         for text in self._texts:
             is_in_flow = text.number > box.number and text.rank[:-2] == self._rank
             if is_in_flow and text.top >= self.y + box.style.down:
@@ -613,14 +618,16 @@ class Flow:
         top = max(ranks)
         first = self._texts[0].number if self._texts else self.number + 1
         self._hide(box.number + 1, max(first, box.number + 1), "covered")
-        self._budget.spend(len(self._texts))
+        if not self._pays(len(self._texts)):
+            return
         for text in self._texts:
             if text.number > box.number and text.rank < top:
                 self.hidden[text.number] = "covered"
 
     def _find_covered(self, painted: _Painted, last: int) -> None:
         """Find the texts up to the one with the number ``last`` that a box covers."""
-        self._budget.spend(1 + len(self._texts))
+        if not self._pays(2 * len(self._texts)):
+            return
         for at, text in enumerate(self._texts):
             if text.number <= last and painted.stands_at(text):
                 self._texts[at] = text._replace(under=painted.rank)

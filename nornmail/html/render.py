@@ -83,6 +83,7 @@ def render(
         shortens_links: of a long address the host and the beginning of its path are shown.
     """
     page: _Page | None = None
+    is_final = False
     try:
         cascade = Cascade(root, quirks, budget)
         page = _Page(cascade, budget, without, shortens_links, quirks)
@@ -91,11 +92,11 @@ def render(
         else:
             page.run(root)
             if page.low or page.flow.hidden:  # where they stand is known now
-                known = page.low, page.flow.hidden
+                known, is_final = (page.low, page.flow.hidden), True
                 page = _Page(cascade, budget, without, shortens_links, quirks, *known)
                 page.run(root)
     except BudgetSpentError:
-        if page is None:
+        if page is None or page.is_whole or (page.flow.hidden and not is_final):
             page = _Page(None, budget, without, shortens_links, quirks)
         page.give_up(root)
     result = page.result
@@ -182,6 +183,8 @@ class _Page:
         self._has_collapsed = False
         self._frames: list[_Frame] = []
         self._frame: _Frame | None = None
+        self._node: Element | str | None = None
+        self.is_whole = False
         self._open_details: set[str] = set()
 
     def run(self, root: Element) -> None:
@@ -192,6 +195,7 @@ class _Page:
         while frame is not None:
             self._frame = frame
             for node in frame.children:
+                self._node = node
                 if isinstance(node, str):
                     self._text(node, frame)
                     continue
@@ -201,16 +205,21 @@ class _Page:
                     frame = inner
                     break
             else:
+                self._node = None
                 self._leave(frame)
                 frame = frames.pop() if frames else None
         self._frame = None
+        self.is_whole = True
+        self._budget.spend(0)
 
     def give_up(self, root: Element) -> None:
         """Keep everything that was not reached apart: nothing is known of it."""
         if self._frame is None and not self._frames:
             self._keep_all(root, BUDGET)
         while self._frame is not None:
-            for node in self._frame.children:
+            reached = () if self._node is None else (self._node,)
+            self._node = None
+            for node in (*reached, *self._frame.children):
                 if isinstance(node, str):
                     self._keep(node, BUDGET)
                 else:

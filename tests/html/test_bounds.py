@@ -312,6 +312,18 @@ def test_where_the_budget_is_spent_the_text_ends() -> None:
     assert "hidden" in seen.unseen[-1].text
 
 
+@pytest.mark.parametrize("steps", range(300, 4_500, 150))
+def test_wherever_the_budget_is_spent_nothing_is_raised(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HTML_STEPS", steps)
+    monkeypatch.setattr(limits, "HTML_STEPS_PER_CHAR", 0)
+    box = "<b style=position:absolute;background:#fff>x<i style=display:inline-block>y<p>z"
+    seen = visible_text("<div style=position:relative>" + box * 9 + "<p>the end")
+    assert "the end" not in seen.text
+    assert seen.unseen[-1].reason == "too costly"
+
+
 @table(
     "html",
     [
