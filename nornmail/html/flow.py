@@ -3,8 +3,8 @@
 Lines are counted by their characters, and margins collapse as the standard has it. What stands side
 by side, as inline blocks and cells do, is taken for a line that is as high as the highest of them.
 
-A box that is painted where a text stands covers it, or lies behind it in place of the box of the
-text. What is not known to stand at one place covers nothing.
+Where each text and each painted box stands decides which texts are covered. Nothing covers a text
+unless both places are known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.geometry import fills_width, line_height
-from nornmail.html.css.paint import PAGE, Group, is_seen
+from nornmail.html.css.paint import PAGE, Group, Painted, Rank, Seen, is_seen
 from nornmail.html.css.style import FLEX, BoxSizes, Style
 from nornmail.html.limits import Budget
 
@@ -25,8 +25,6 @@ _LEAST_WIDTH: Final = 8.0
 _FAR: Final = 1e9
 _PULLED: Final = 1_000.0
 """Pixels of a margin that pull what follows off the page."""
-
-
 _UNKNOWN: Final = float("nan")
 """A place that is not known: no comparison with it holds."""
 _NARROW: Final = " ilt"
@@ -44,11 +42,6 @@ _RAISED: Final = 3
 _MOST_TEXTS: Final = 256
 _MOST_PAINTED: Final = 64
 """How many texts and painted boxes back it is looked for what covers what."""
-
-Rank = tuple[int, ...]
-"""What is painted later is greater (CSS 2.2, E): pairs of a layer and a number, from the page
-inwards. In a layer 0 are backgrounds, in 1 floats, in 2 what stands on lines, and from 3 on what is
-positioned."""
 
 
 class Clip(NamedTuple):
@@ -80,55 +73,6 @@ class Ground(NamedTuple):
 
 
 _ENDLESS: Final = Ground()
-
-
-class _Seen(NamedTuple):
-    """A text, from the top of its letters to the line that they stand on.
-
-    Attributes:
-        under: the rank of the background behind it.
-        hidden: ``"color"`` where it is not seen on that.
-    """
-
-    number: int
-    left: float
-    right: float
-    top: float
-    bottom: float
-    under: Rank
-    rank: Rank
-    style: Style
-    hidden: str
-
-
-class _Painted(NamedTuple):
-    """A box with a background that nothing shines through."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-    rank: Rank
-    group: Group
-
-    def stands_at(self, text: _Seen) -> bool:
-        """Whether it lies over a text, or behind it in front of all else."""
-        if not (self.left <= text.left + 1 and text.right <= self.right + 1):
-            return False
-        if not (self.top <= text.top + 1 and text.bottom <= self.bottom + 1):
-            return False
-        if self.group.parent is not None and self.group.parent is not text.style.group.parent:
-            return False  # it is drawn apart, and something may shine through
-        return self.rank > text.under
-
-    def makes_of(self, text: _Seen) -> str | None:
-        """What hides a text that it stands at, ``""`` for nothing; ``None`` for what did."""
-        style = text.style
-        if self.rank > text.rank:
-            return "covered"
-        if style.shadows or style.stroke_width or style.group.depth != self.group.depth:
-            return None
-        return "" if is_seen(style.fill or style.color, self.group) else "covered"
 
 
 class _Hung(NamedTuple):
@@ -218,7 +162,8 @@ class Flow:
         moved: where the text begins that stands outside of the flow in a box that a margin has
             moved off the page since; ``None`` where there is none.
         number: of the text that was last put on a line.
-        hidden: what hides texts by what came since, ``""`` for nothing, by their numbers.
+        hidden: by the numbers of texts, the reasons of which what came later decides; ``""`` if
+            a text is seen.
     """
 
     def __init__(self, quirks: bool, budget: Budget) -> None:
@@ -226,8 +171,8 @@ class Flow:
         self._budget = budget
         self.number = self._order = 0
         self.hidden: dict[int, str] = {}
-        self._texts: deque[_Seen] = deque(maxlen=_MOST_TEXTS)
-        self._painted: deque[_Painted] = deque(maxlen=_MOST_PAINTED)
+        self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
+        self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
         self._lowest_text = self._lowest_painted = -_FAR
         self._left = 0.0  # by how much the boxes around stand to the right of where styles say
         self._before = 0.0  # pixels of what stands before it on the line
@@ -313,15 +258,15 @@ class Flow:
         self._at = left, wide, (lines - 1) * line_height(style)
 
     def cover(self, style: Style, top: float, hidden: str) -> str:
-        """What hides the text that was put on the line last, which a box may cover or show.
+        """Return the reason why the text that was put on the line last is not seen.
 
         Args:
             style: of the text.
             top: where its line begins.
-            hidden: ``"color"`` when it would not be seen without that.
+            hidden: ``"color"`` if the box that it is in has its color, ``""`` if not.
 
         Returns:
-            What hides it by what was painted before; :attr:`hidden` has the rest.
+            ``""`` if it is seen. What is painted later may change that: see :attr:`hidden`.
         """
         left, wide, further = self._at
         right = left + wide
@@ -331,11 +276,12 @@ class Flow:
         line = top + style.down + line_height(style) / 2 + size * _ASCENT
         self._order += 1
         rank = (*self._rank, _RAISED if style.is_raised else _ON_LINE, self._order)
-        seen = _Seen(
+        seen = Seen(
             self.number, left, right, line - size * _RISE, line + further,
-            self._under, rank, style, hidden,
+            self._under, rank, hidden, style.group,
+            None if style.shadows or style.stroke_width else style.fill or style.color,
         )  # fmt: skip
-        behind: _Painted | None = None
+        behind: Painted | None = None
         if seen.top < self._lowest_painted and self._pays(1 + (len(self._painted) >> 3)):
             for painted in self._painted:
                 if painted.stands_at(seen):
@@ -349,7 +295,7 @@ class Flow:
         return hidden if known is None else known
 
     def _sides(self) -> tuple[float, float]:
-        """Where a text stands of which the place on its line is not known."""
+        """Return between which sides a text stands of which the place is not known."""
         if self._span is None:
             return -_FAR, _FAR
         left = self._span.left + self._span.style.box.padding_left
@@ -479,7 +425,7 @@ class Flow:
         return self.y + self._longest + self._shortest < self._beside
 
     def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
-        """By how much what stands on its line moves a box to the right."""
+        """Return by how much what stands on its line moves a box to the right."""
         style, y = box.style, around.y + sum(around.margins)
         if style.box.is_floating:
             is_first = not around.before or style.is_thin
@@ -593,7 +539,7 @@ class Flow:
             line, high = box.around.y + style.down, bottom - top  # it is stretched to its line
             top, bottom = line + margin, line + max(0.0, high + margin)
         top, bottom = max(top, self._clip.top), min(bottom, self._clip.bottom)
-        painted = _Painted(left, right, top, bottom, box.rank, style.group)
+        painted = Painted(left, right, top, bottom, box.rank, style.group)
         if top < box.lowest:
             self._find_covered(painted, box.number)
         self._painted.append(painted)
@@ -624,7 +570,7 @@ class Flow:
             if text.number > box.number and text.rank < top:
                 self.hidden[text.number] = "covered"
 
-    def _find_covered(self, painted: _Painted, last: int) -> None:
+    def _find_covered(self, painted: Painted, last: int) -> None:
         """Find the texts up to the one with the number ``last`` that a box covers."""
         if not self._pays(2 * len(self._texts)):
             return

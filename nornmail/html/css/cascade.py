@@ -162,7 +162,7 @@ class Cascade:
         return style
 
     def _narrow(self, element: Element, parent: Style, style: Style) -> Narrow | None:
-        """The boxes around that a thin element leaves without width, as it is all there is."""
+        """Return the boxes around that a thin element leaves without width, as it is alone."""
         node: Element | None = element
         found, around = None, parent.narrow
         if style.layout.grows:  # a cell
@@ -311,7 +311,7 @@ def _is_hollow(node: Element | str) -> bool:
 
 
 def _in_row(cell: Element | None, own: Narrow, row: Narrow | None) -> Narrow | None:
-    """The boxes of a cell that is as narrow as what is in it, as there is no row but its own."""
+    """Return the boxes of a cell which no other row of its table makes wider."""
     node = cell.parent if cell is not None else None
     while node is not None and node.name != "table":
         if not _is_alone(node):

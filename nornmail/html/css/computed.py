@@ -350,7 +350,7 @@ def _set_hollow_groups(
 
 
 def _narrow(style: Style, parent: Style, sets: Mapping[str, Value]) -> Narrow | None:
-    """The boxes that a box in ``style`` without width leaves without width."""
+    """Return the boxes which a box without width in this one leaves without width."""
     layout, around = style.layout, parent.narrow
     shrinks = style.is_out or layout.is_on_line or layout.grows
     if around is None and not shrinks:

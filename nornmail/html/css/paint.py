@@ -2,6 +2,8 @@
 
 Opacity, filters and blend modes work on groups: an element is drawn apart with all within it,
 changed as a whole, and put in front of what lies behind it.
+
+A box that is painted where a text stands covers it, or lies behind it in place of its own box.
 """
 
 from __future__ import annotations
@@ -92,3 +94,66 @@ def is_seen(ink: Color, group: Group | None) -> bool:
     if not is_known:  # in front of an image everything is seen that is not transparent
         return glyph.alpha >= FAINTEST
     return not alike(glyph, behind)
+
+
+Rank = tuple[int, ...]
+"""What is painted later is greater (CSS 2.2, E): pairs of a layer and a number, from the page
+inwards. In a layer 0 are backgrounds, in 1 floats, in 2 what stands on lines, and from 3 on what is
+positioned."""
+
+
+class Seen(NamedTuple):
+    """A text, from the top of its letters to the line that they stand on.
+
+    Attributes:
+        number: of the text on its page.
+        left, right, top, bottom: its place; the top is that of its first line.
+        under: the rank of the background behind it.
+        rank: when it is painted.
+        hidden: ``"color"`` where it is not seen on that.
+        group: what lies behind it.
+        ink: its color; ``None`` where a shadow or a stroke adds to that.
+    """
+
+    number: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    under: Rank
+    rank: Rank
+    hidden: str
+    group: Group
+    ink: Color | None
+
+
+class Painted(NamedTuple):
+    """A box with a background that nothing shines through."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    rank: Rank
+    group: Group
+
+    def stands_at(self, text: Seen) -> bool:
+        """Whether it lies over a text, or behind it in front of all else."""
+        if not (self.left <= text.left + 1 and text.right <= self.right + 1):
+            return False
+        if not (self.top <= text.top + 1 and text.bottom <= self.bottom + 1):
+            return False
+        if self.group.parent is not None and self.group.parent is not text.group.parent:
+            return False  # it is drawn apart, and something may shine through
+        return self.rank > text.under
+
+    def makes_of(self, text: Seen) -> str | None:
+        """Return ``"covered"`` if it hides a text that it stands at, ``""`` if it shows that.
+
+        ``None`` means that it changes nothing.
+        """
+        if self.rank > text.rank:
+            return "covered"
+        if text.ink is None or text.group.depth != self.group.depth:
+            return None
+        return "" if is_seen(text.ink, self.group) else "covered"
