@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import weakref
+from io import FileIO
 
 from nornmail.errors import StoreError
 
@@ -50,14 +51,15 @@ class FileLock:
         path: the file; made where it is missing.
     """
 
+    _file: FileIO | None = None
+
     def __init__(self, path: str) -> None:
         self.path = path
-        self._closer: weakref.finalize[[int], FileLock] | None = None
 
     @property
     def held(self) -> bool:
         """Whether this object holds the lock; ``False`` in a child that was forked since."""
-        return self._closer is not None and self._closer.alive
+        return self._file is not None and not self._file.closed
 
     def acquire(self, holder: str) -> None:
         """Take the lock or fail at once; it never waits.
@@ -73,26 +75,36 @@ class FileLock:
             self._acquire(holder)
 
     def _acquire(self, holder: str) -> None:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(self.path, flags, FILE_MODE)  # not inheritable (PEP 446)
+        # The file frees the lock as it is closed, which a signal's exception cannot cut in two, and
+        # which comes about by itself where one fell between this and its caller.
+        file = FileIO(self.path, "r+", opener=_open)
         try:
-            if not _try_lock(fd):
-                raise LockTaken(self.path, _read_holder(fd))
-            os.ftruncate(fd, 0)
-            os.lseek(fd, 0, os.SEEK_SET)
-            os.write(fd, holder.encode("utf-8", "backslashreplace")[:HOLDER_BYTES])
+            if not _try_lock(file.fileno()):
+                raise LockTaken(self.path, _read_holder(file.fileno()))
+            file.truncate(0)
+            file.seek(0)
+            file.write(holder.encode("utf-8", "backslashreplace")[:HOLDER_BYTES])
+            _held.add(self)
         except BaseException:
-            os.close(fd)
+            file.close()
             raise
-        # Closing the file frees the lock. The finalizer also does it for an owner that was dropped.
-        self._closer = weakref.finalize(self, os.close, fd)
-        _held.add(self)
+        self._file = file
 
     def release(self) -> None:
         """Give the lock back. Doing it twice, or without holding it, is harmless."""
+        if self._file is not None:
+            self._file.close()
         _held.discard(self)
-        if self._closer is not None:
-            self._closer()
+
+    def __del__(self) -> None:
+        """Give the lock back: its owner was dropped."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _open(path: str, flags: int) -> int:
+    flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, FILE_MODE)  # not inheritable (PEP 446)
 
 
 def holder_of(path: str) -> str:

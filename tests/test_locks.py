@@ -7,7 +7,10 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -52,6 +55,42 @@ def test_a_lock_is_not_taken_twice_by_one_object(path: str) -> None:
     assert lock.held
     lock.release()
     FileLock(path).acquire("another")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("line", range(1, 40))
+def test_an_interruption_while_it_is_taken_or_given_back_does_not_keep_it(
+    path: str, line: int
+) -> None:
+    left = line
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        code = frame.f_code
+        # Not acquire(): Python itself does not look for signals where the block of a lock ends.
+        if code.co_name == "acquire" or not code.co_filename.endswith(("locks.py", "weakref.py")):
+            return None
+        if event == "line":
+            left -= 1
+            if not left:
+                raise KeyboardInterrupt
+        return trace
+
+    def take_and_give_back() -> None:
+        lock = FileLock(path)
+        lock.acquire("first")
+        lock.release()
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(KeyboardInterrupt):
+            take_and_give_back()
+    finally:
+        sys.settrace(before)
+    second = FileLock(path)
+    second.acquire("second")
+    second.release()
 
 
 def test_the_file_stays_when_the_lock_is_released(path: str) -> None:

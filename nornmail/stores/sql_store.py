@@ -174,8 +174,8 @@ class SqlStateStore(StateStore, ABC):
         with self._mutex:
             held, let_others = self._leases.get(lease.mailbox, _NO_LEASE)
             if held() == lease:
-                del self._leases[lease.mailbox]
                 let_others()
+                del self._leases[lease.mailbox]
 
     def holder(self, mailbox: MailboxKey) -> str:
         return ""

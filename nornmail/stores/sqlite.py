@@ -333,6 +333,9 @@ class SqliteStateStore(LocalStore):
             raise LeaseHeld(text, error.holder) from error
         except OSError as error:
             raise store_error(lock.path, error) from error
+        except BaseException:  # of a signal, right behind it
+            lock.release()
+            raise
         return lock.release
 
     def _check_usable(self) -> None:
