@@ -208,6 +208,7 @@ class PollerGroup:
         self._threads: list[threading.Thread] = []
         self._running = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_stopped: Callable[[], object] = lambda: None
         self._errors = _EqualErrors()
 
     def add(self, imap: ImapSettings, *, idle: bool = False, **options: Any) -> Poller:
@@ -265,8 +266,10 @@ class PollerGroup:
         Raises:
             ConfigurationError: it is not in the group.
             HandlerError: a handler of this mailbox asked.
+            NornmailError: the caller would block the event loop that the handlers need.
         """
         member = self._member(account, mailbox)
+        member.poller._lifecycle.refuse_on_the_event_loop("remove", of="group")
         if member.poller._called_back():
             raise HandlerError("a handler must not remove the mailbox that it works for")
         with self._lock:
@@ -339,8 +342,13 @@ class PollerGroup:
     def stop(self) -> None:
         """Stop polling: handlers that run finish; it does not wait for a server that hangs.
 
-        Everything is given back afterwards; the group can be started again.
+        Everything is given back afterwards, and :meth:`run` ends; the group can be started again.
+
+        Raises:
+            NornmailError: the caller would block the event loop that the handlers need.
         """
+        for poller in self.pollers():
+            poller._lifecycle.refuse_on_the_event_loop("stop", of="group")
         with self._lock:
             self._running = False
             members = list(self._members.values())
@@ -357,15 +365,22 @@ class PollerGroup:
         with self._lock:
             self._due.clear()
             self._shared.clear()
+        self._has_stopped()
 
     async def run(self) -> None:
-        """Poll until this is cancelled, with handlers that may be ``async``."""
+        """Poll until :meth:`stop`, or until this is cancelled; handlers may be ``async``."""
         import asyncio
 
-        self._loop = asyncio.get_running_loop()
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+        def has_stopped() -> None:
+            with suppress(RuntimeError):  # the event loop did not wait for us
+                loop.call_soon_threadsafe(stopped.set)
+
+        self._loop, self._has_stopped = loop, has_stopped
         self.start()
         try:
-            await asyncio.Event().wait()
+            await stopped.wait()
         finally:
             for member in list(self._members.values()):
                 member.poller._runner.interrupt()
@@ -373,7 +388,7 @@ class PollerGroup:
             while not ended.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.shield(ended)
-            self._loop = None
+            self._loop, self._has_stopped = None, lambda: None
 
     def __enter__(self) -> Self:
         """:meth:`start`."""

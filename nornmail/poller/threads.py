@@ -445,7 +445,7 @@ class Lifecycle:
             self._stopped.clear()
             self._running = False
 
-    def refuse_on_the_event_loop(self, name: str) -> None:
+    def refuse_on_the_event_loop(self, name: str, of: str = "poller") -> None:
         """Refuse what would block the event loop that a handler may be waiting for.
 
         Raises:
@@ -454,7 +454,7 @@ class Lifecycle:
         if self._runner.attached_here():
             raise NornmailError(
                 f"{name}() would block the event loop that the handlers need: use "
-                f"`await asyncio.to_thread(poller.{name})`"
+                f"`await asyncio.to_thread({of}.{name})`"
             )
 
     def _begin(self, *, forget_stop: bool) -> None:

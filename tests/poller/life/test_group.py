@@ -19,6 +19,7 @@ from nornmail import (
     ImapSettings,
     MemoryStateStore,
     Message,
+    NornmailError,
     Poller,
     PollerGroup,
 )
@@ -271,6 +272,34 @@ def test_coroutines_run_on_the_event_loop(post: Post) -> None:
 
     asyncio.run(main())
     assert threads == {threading.get_ident()}
+
+
+def test_stop_ends_run_and_is_refused_on_its_event_loop(post: Post) -> None:
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def handler(message: Message) -> None:
+            begun.set()
+            await go_on.wait()
+            post.handle(message)
+
+        many = group(post)
+        imap = post.settings(post.names[0])
+        many.add(imap, on_message=handler)
+        post.deliver(post.names[0], "one")
+        running = asyncio.create_task(many.run())
+        await begun.wait()
+        with pytest.raises(NornmailError, match="to_thread"):  # it would wait for the handler
+            many.stop()
+        with pytest.raises(NornmailError, match="to_thread"):
+            many.remove(imap.account, imap.mailbox)
+        stopping = asyncio.create_task(asyncio.to_thread(many.stop))
+        go_on.set()
+        await stopping
+        await running
+
+    asyncio.run(main())
+    assert post.seen[post.names[0]] == ["one"]
 
 
 def test_connections_are_begun_one_after_the_other(post: Post) -> None:
