@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from nornmail.html.css.clipping import SLIT
 from nornmail.html.css.geometry import fills_width, line_height
-from nornmail.html.css.paint import PAGE, Group, Painted, Rank, Seen, is_seen
+from nornmail.html.css.paint import PAGE, Canvas, Group, Painted, Rank, Seen, is_seen
 from nornmail.html.css.style import FLEX, BoxSizes, Style
 from nornmail.html.limits import Budget
 
@@ -39,9 +39,6 @@ _ROOM: Final = 0.9
 """The height of letters from the top of their line, in sizes of the font."""
 _ON_LINE: Final = 2
 _RAISED: Final = 3
-_MOST_TEXTS: Final = 256
-_MOST_PAINTED: Final = 64
-"""How many texts and painted boxes back it is looked for what covers what."""
 
 
 class Clip(NamedTuple):
@@ -92,49 +89,42 @@ class Box:
 
     Attributes:
         style: of the element.
+        number, lowest: how many texts there were in front of it, and where the lowest ended.
+        outside: by how much what is around it is moved, how far to the right texts reach there, and
+            the box around it of which the place is known.
+        clips: what cut off texts around it, and what is positioned; what lay behind them.
+        ranks: when what is around it is painted, and its background.
         top: where its content begins; ``None`` until its margins have collapsed with others.
         around: the state of the flow that continues behind it, where it has a flow of its own.
-        clip, held: what it and what is positioned in it was cut off by, around it.
-        ground: what lay behind it, around it.
         least: where the lines begin of which it is a part, as it is in an inline element.
         run: where the blocks begin that it follows in an inline element.
         height: how high it was when the flow left it.
         left: where it begins, with its padding.
         floats: where the floats around it end, which those in it do not reach.
-        number, lowest: how many texts there were in front of it, and where the lowest ended.
-        rank: when it is painted, if it is.
+        rank: when its background is painted, if it has one.
         is_item: it stands in a flex box.
-        has_width: that is known before what is in it is.
         has_own_flow: neither margins nor floats in it reach out of it, as it is with tables.
         fillers: the ranks of the boxes that fill the one around it that positions count from.
-        outside: of the flow around it, what it sets for what is in it.
-        is_shut: it cuts off what has no room, and has none.
     """
 
-    __slots__ = (
-        "around", "clip", "fillers", "floats", "ground", "has_own_flow", "has_width",
-        "height", "held", "is_item", "is_shut",
-        "least", "left", "lowest", "number", "outside", "rank", "run", "style", "top",
-    )  # fmt: skip
+    top: float | None = None
+    around: _Lines | None = None
+    least: float | None = None
+    run: float | None = None
+    height = left = floats = 0.0
+    rank: Rank = ()
+    is_item = has_own_flow = False
+    fillers: list[Rank] | None = None
+    clips: tuple[Clip, Clip, Ground] | None = None
+    ranks: tuple[Rank, Rank] | None = None
 
-    def __init__(self, style: Style, clip: Clip, held: Clip, ground: Ground) -> None:
+    def __init__(
+        self, style: Style, number: int, lowest: float, outside: tuple[float, float, Box | None]
+    ) -> None:
         self.style = style
-        self.top: float | None = None
-        self.around: _Lines | None = None
-        self.clip, self.held, self.ground = clip, held, ground
-        self.least: float | None = None
-        self.run: float | None = None
-        self.height = self.floats = 0.0
-        self.is_shut = False
-        self.fillers: list[Rank] | None = None
-        self.left: float
-        self.lowest: float
-        self.number: int
-        self.rank: Rank = ()
-        self.is_item: bool
-        self.has_width: bool
-        self.has_own_flow: bool
-        self.outside: tuple[float, float, Rank, Rank, Box | None]
+        self.number = number
+        self.lowest = lowest
+        self.outside = outside
 
 
 class _Lines(NamedTuple):
@@ -151,6 +141,7 @@ class _Lines(NamedTuple):
     before: float
     beside: float
     hung: _Hung | None
+    first: int
 
 
 class Flow:
@@ -159,21 +150,15 @@ class Flow:
     Attributes:
         y: the bottom of what stands above the line.
         shift: by how many pixels what stands before it on the line has moved it.
-        moved: where the text begins that stands outside of the flow in a box that a margin has
-            moved off the page since; ``None`` where there is none.
-        number: of the text that was last put on a line.
-        hidden: by the numbers of texts, the reasons of which what came later decides; ``""`` if
-            a text is seen.
+        number: of the text, or of the image or field, that was last put on a line.
+        canvas: what is painted, and what that hides.
     """
 
     def __init__(self, quirks: bool, budget: Budget) -> None:
         self._quirks = quirks
-        self._budget = budget
+        self.canvas = Canvas(budget)
         self.number = self._order = 0
-        self.hidden: dict[int, str] = {}
-        self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
-        self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
-        self._lowest_text = self._lowest_painted = -_FAR
+        self._first = 1  # the number of the first text of the line
         self._left = 0.0  # by how much the boxes around stand to the right of where styles say
         self._before = 0.0  # pixels of what stands before it on the line
         self._beside = -_FAR  # the bottom of the floats that lines stand beside
@@ -186,7 +171,6 @@ class Flow:
         self._top = 0.0  # of the line of the last text
         self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
-        self.moved: int | None = None
         self._longest = self._shortest = 0.0  # margins that wait for what they collapse with
         self._line = 0.0  # the height of the line that is open
         self._used = 0.0  # how many lines it is by now
@@ -203,10 +187,11 @@ class Flow:
 
     def text(self, style: Style, text: str) -> float:
         """Put a text on the line; return where its top is."""
-        self.number += 1
-        self._end_run()
+        if self._run is not None:
+            self._end_run()
         if self._longest or self._shortest or self._open:
             self._settle()
+        self.number += 1
         high = line_height(style)
         if high > self._line:
             self._line = high
@@ -228,17 +213,11 @@ class Flow:
             lines.append((self.number, top))
         while len(lines) > 1 and top - lines[0][1] > hung.room:
             first, _ = lines.popleft()
-            self._hide(first, lines[0][0], "position")
+            self.canvas.hide(first, lines[0][0], "position")
 
-    def _pays(self, steps: int) -> bool:
-        """Take steps of the budget, and return whether there were as many; the page ends soon."""
-        self._budget.left -= steps
-        return self._budget.left >= 0
-
-    def _hide(self, first: int, end: int, reason: str) -> None:
-        """Hide the texts with the numbers from ``first`` on."""
-        if self._pays(max(0, end - first)):
-            self.hidden.update(dict.fromkeys(range(first, end), reason))
+    def hide_line(self) -> None:
+        """Hide the texts of the line, which a margin has moved off the page."""
+        self.canvas.hide(self._first, self.number + 1, "position")
 
     def _put(self, style: Style, text: str) -> None:
         """Go on at the right of a text."""
@@ -249,13 +228,14 @@ class Flow:
             self._reach = left + wide
         if style.line_align and style.has_width:
             left += _UNKNOWN if self._before else max(0.0, style.width - wide) * style.line_align
-        lines = 1.0
+        further = 0.0
         self._before += wide
         if self._before > style.width and style.white_space != "nowrap":
             self._before = _UNKNOWN
             room = max(style.width, _LEAST_WORD * style.size, 1.0)
-            lines, wide = max(1.0, wide // room), min(wide, room)
-        self._at = left, wide, (lines - 1) * line_height(style)
+            if wide > room:
+                further, wide = (wide // room - 1) * line_height(style), room
+        self._at = left, wide, further
 
     def cover(self, style: Style, top: float, hidden: str) -> str:
         """Return the reason why the text that was put on the line last is not seen.
@@ -266,7 +246,7 @@ class Flow:
             hidden: ``"color"`` if the box that it is in has its color, ``""`` if not.
 
         Returns:
-            ``""`` if it is seen. What is painted later may change that: see :attr:`hidden`.
+            ``""`` if it is seen. What is painted later may change that.
         """
         left, wide, further = self._at
         right = left + wide
@@ -281,18 +261,7 @@ class Flow:
             self._under, rank, hidden, style.group,
             None if style.shadows or style.stroke_width else style.fill or style.color,
         )  # fmt: skip
-        behind: Painted | None = None
-        if seen.top < self._lowest_painted and self._pays(1 + (len(self._painted) >> 3)):
-            for painted in self._painted:
-                if painted.stands_at(seen):
-                    behind, seen = painted, seen._replace(under=painted.rank)
-        known = behind.makes_of(seen) if behind is not None else None
-        if known == "covered":
-            return known
-        self._texts.append(seen)
-        if seen.bottom > self._lowest_text:
-            self._lowest_text = seen.bottom
-        return hidden if known is None else known
+        return self.canvas.put(seen)
 
     def _sides(self) -> tuple[float, float]:
         """Return between which sides a text stands of which the place is not known."""
@@ -300,6 +269,11 @@ class Flow:
             return -_FAR, _FAR
         left = self._span.left + self._span.style.box.padding_left
         return left, left + self._span.style.width
+
+    def replaced(self) -> int:
+        """Count an image or a field; return its number."""
+        self.number += 1
+        return self.number
 
     def image(self, high: float) -> None:
         """Put an image on the line."""
@@ -312,6 +286,7 @@ class Flow:
         if self._line:
             self.y += self._line * (1 + int(self._used))
             self._line = self._used = 0.0
+            self._first = self.number + 1
 
     def _end_lines(self) -> None:
         """Go on below lines with blocks in them: no margin leads to above their top."""
@@ -356,13 +331,12 @@ class Flow:
 
     # Boxes
 
-    def open(self, style: Style, around: Style, place: int) -> Box | None:
+    def open(self, style: Style, around: Style) -> Box | None:
         """Go into the box of an element.
 
         Args:
             style: of the element.
             around: the style of the element around it.
-            place: where its text begins.
 
         Returns:
             What is to be given to :meth:`close`; ``None`` for an inline element.
@@ -370,18 +344,30 @@ class Flow:
         layout, sizes = style.layout, style.box
         if layout.is_inline:
             return None
-        box = Box(style, self._clip, self._held, self._ground)
-        box.is_item = around.display in FLEX and not style.is_out
-        box.number, box.lowest = self.number, self._lowest_text
-        box.has_own_flow = sizes.has_own_flow or (layout.grows and not layout.is_table_part)
-        box.outside = self._left, self._reach, self._rank, self._under, self._span
-        if style.is_out and self._open and not self._is_waiting():
-            self._waiting = self._open[0], place
-        in_table = around.layout.is_table_part and not (around.layout.is_spaced or layout.grows)
+        outside = self._left, self._reach, self._span
+        box = Box(style, self.number, self.canvas.lowest_text, outside)
+        if style.is_out or style.height is not None or sizes.cuts or sizes.holds:
+            box.clips = self._clip, self._held, self._ground
+            if style.is_out and self._open and not self._is_waiting():
+                self._waiting = self._open[0], self.number + 1
+        if sizes.has_own_flow or (layout.grows and not layout.is_table_part):
+            box.has_own_flow = True
+        row = around.layout
+        in_table = row.is_table_part and not (row.is_spaced or layout.grows)
         if style.is_out or layout.is_side_by_side or in_table:  # a cell is implied around it
+            box.is_item = around.display in FLEX and not style.is_out
             self._open_apart(box, is_in_row=in_table)
         else:
-            self._open_block(box, in_inline=around.layout.is_inline)
+            self._open_block(box, in_inline=row.is_inline)
+        if box.clips is not None:
+            self._clip_within(box)
+        self._enter(box, around)
+        self.y += sizes.pushed
+        return box
+
+    def _clip_within(self, box: Box) -> None:
+        """Set what a box cuts off, and where its background ends."""
+        style, sizes = box.style, box.style.box
         if box.top is not None:
             if sizes.cuts:
                 self._cut(sizes, box.top + style.down)
@@ -391,9 +377,6 @@ class Flow:
         if sizes.holds:
             self._held = self._clip
             box.fillers, self._fillers = self._fillers, []
-        self._enter(box, around)
-        self.y += sizes.pushed
-        return box
 
     def _enter(self, box: Box, around: Style) -> None:
         """Find where a box begins and when it is painted."""
@@ -401,22 +384,23 @@ class Flow:
         layer = sizes.layer
         if layout.is_side_by_side and not (layer or layout.is_table_part):
             layer = _ON_LINE
-        self._order += 1
-        if layer:
-            self._rank = (*self._rank, layer, self._order)
-        if style.group is not style.behind:
-            self._under = box.rank = (*self._rank, 0, self._order)
+        if layer or style.group is not style.behind:
+            self._order += 1
+            box.ranks = self._rank, self._under
+            if layer:
+                self._rank = (*self._rank, layer, self._order)
+            if style.group is not style.behind:
+                self._under = box.rank = (*self._rank, 0, self._order)
         if sizes.is_aside or (box.has_own_flow and self._is_moved(around)):
             self._left = _UNKNOWN
         elif box.around is not None:
             self._left += self._shift(box, box.around, around)
-        box.left = style.right + self._left - sizes.padding_left
-        box.has_width = style.has_set_width or (style.has_width and fills_width(style))
-        if box.has_width:
-            if box.left == box.left:
+        box.left = left = style.right + self._left - sizes.padding_left
+        if style.has_width:
+            if left == left:
                 self._span = box
         elif layout.is_spaced or not layout.is_table_part:
-            self._reach = box.left
+            self._reach = left
 
     def _is_moved(self, around: Style) -> bool:
         """Whether a box that holds its floats may stand further to the right."""
@@ -426,7 +410,7 @@ class Flow:
 
     def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
         """Return by how much what stands on its line moves a box to the right."""
-        style, y = box.style, around.y + sum(around.margins)
+        style, y = box.style, around.y + around.margins[0] + around.margins[1]
         if style.box.is_floating:
             is_first = not around.before or style.is_thin
             return 0.0 if is_first and y >= around.beside else _UNKNOWN
@@ -444,9 +428,12 @@ class Flow:
         if not in_inline:
             self._end_run()
             self._end_lines()
-        box.least, self._least = self._least, None
-        box.run, self._run = self._run, None
-        self._add_margin(sizes.margin_top)
+        if self._least is not None:
+            box.least, self._least = self._least, None
+        if self._run is not None:
+            box.run, self._run = self._run, None
+        if sizes.margin_top:
+            self._add_margin(sizes.margin_top)
         if box.has_own_flow:
             box.floats, self._floats = self._floats, -_FAR
         if sizes.padding_top or box.has_own_flow or style.height is not None or sizes.pushed:
@@ -462,8 +449,10 @@ class Flow:
         box.around = _Lines(
             self.y, (self._longest, self._shortest), self._line, self._used, self.shift,
             self._floats, self._is_pulled, self._open, self._before, self._beside,
-            self._hung,
+            self._hung, self._first,
         )  # fmt: skip
+        if not style.layout.is_on_line:
+            self._first = self.number + 1
         margin = sizes.margin_top
         stays = self._line or margin > -_PULLED or not (self._quirks or is_in_row)
         if stays and not (style.is_out or style.layout.is_block):
@@ -496,7 +485,8 @@ class Flow:
     def close(self, box: Box, around: Style) -> None:
         """Go on behind the box of an element, in the one of the style ``around``."""
         self.end_line()
-        self._end_lines()
+        if self._least is not None:
+            self._end_lines()
         self._least, self._run = box.least, box.run
         if box.around is None:
             self._close_block(box)
@@ -505,81 +495,51 @@ class Flow:
             self.shift = -around.shift  # margins of an inline element move its first line
         else:
             self._close_apart(box, box.around)
-        self._clip, self._held, self._ground = box.clip, box.held, box.ground
-        self._left, reach, self._rank, self._under, self._span = box.outside
+        if box.clips is not None:
+            self._clip, self._held, self._ground = box.clips
+        if box.ranks is not None:
+            self._rank, self._under = box.ranks
+        self._left, reach, self._span = box.outside
         is_apart = box.style.is_out and not box.style.box.is_floating
-        self._reach = reach if is_apart else max(reach, self._reach)
+        if is_apart or not self._reach > reach:
+            self._reach = reach
         if box.fillers is not None or box.style is around:
-            self._cover(box, self._fillers)
+            if self._fillers and self.number > box.number:
+                self.canvas.fill(max(self._fillers), box.number + 1, self.number + 1)
             self._fillers = box.fillers or []
 
-    def _paint(self, box: Box) -> None:
-        """Keep the place of a box that is painted, and find the texts that it covers."""
+    def _reach_end(self, box: Box) -> None:
+        """Find how far to the right a box reaches, and paint it."""
         style, sizes = box.style, box.style.box
-        left, right = box.left, self._reach + sizes.padding_right
-        if box.has_width:
-            right = left + sizes.padding_left + style.width + sizes.padding_right
+        right = self._reach + sizes.padding_right
+        if style.has_width:
+            right = box.left + sizes.padding_left + style.width + sizes.padding_right
         elif sizes.pull and fills_width(style):
-            right = max(right, left - sizes.pull)
+            right = max(right, box.left - sizes.pull)
         elif style.layout.is_table_part and box.around is not None and not sizes.layer:
             right = max(right, box.outside[1])  # a cell is as wide as those above it
         self._reach = right
-        if box.top is None or not (box.rank or sizes.cuts):
-            return
         if sizes.cuts and style.height is None:
-            self._cut_below(box)
-        is_seen = style.is_opaque and style.has_visibility and not (style.lost or style.clipped)
-        if is_seen and sizes.fills and style.group.depth == 0:
+            self.canvas.cut(self._rank, self.y, self.y + style.down, box.number)
+        is_painted = box.rank and style.is_opaque and style.has_visibility
+        if is_painted and not (style.lost or style.clipped):
+            self._paint(box, box.top or 0.0)
+
+    def _paint(self, box: Box, top: float) -> None:
+        """Keep the place of a box that is painted, and find the texts that it covers."""
+        style, sizes = box.style, box.style.box
+        if sizes.fills and style.group.depth == 0:
             (self._fillers if box.fillers is None else box.fillers).append(box.rank)
-        if left != left or not is_seen:
+        if box.left != box.left:
             return
-        top, bottom = box.top + style.down - sizes.padding_top, self.y + style.down
+        top, bottom = top + style.down - sizes.padding_top, self.y + style.down
         margin = sizes.margin_top
         if box.is_item and box.around is not None and style.height is None and margin < 0:
             line, high = box.around.y + style.down, bottom - top  # it is stretched to its line
             top, bottom = line + margin, line + max(0.0, high + margin)
         top, bottom = max(top, self._clip.top), min(bottom, self._clip.bottom)
-        painted = Painted(left, right, top, bottom, box.rank, style.group)
-        if top < box.lowest:
-            self._find_covered(painted, box.number)
-        self._painted.append(painted)
-        if bottom > self._lowest_painted:
-            self._lowest_painted = bottom
-
-    def _cut_below(self, box: Box) -> None:
-        """Hide the texts of a box that cuts off which stand below its end."""
-        if self._lowest_text <= self.y:
-            return
-        if not self._pays(2 * len(self._texts)):
-            return
-        for text in self._texts:
-            is_in_flow = text.number > box.number and text.rank[:-2] == self._rank
-            if is_in_flow and text.top >= self.y + box.style.down:
-                self.hidden[text.number] = "position"
-
-    def _cover(self, box: Box, ranks: list[Rank]) -> None:
-        """Hide the texts of a box that others fill which are painted later."""
-        if not ranks or self.number == box.number:
-            return
-        top = max(ranks)
-        first = self._texts[0].number if self._texts else self.number + 1
-        self._hide(box.number + 1, max(first, box.number + 1), "covered")
-        if not self._pays(len(self._texts)):
-            return
-        for text in self._texts:
-            if text.number > box.number and text.rank < top:
-                self.hidden[text.number] = "covered"
-
-    def _find_covered(self, painted: Painted, last: int) -> None:
-        """Find the texts up to the one with the number ``last`` that a box covers."""
-        if not self._pays(2 * len(self._texts)):
-            return
-        for at, text in enumerate(self._texts):
-            if text.number <= last and painted.stands_at(text):
-                self._texts[at] = text._replace(under=painted.rank)
-                hidden = painted.makes_of(text)
-                if hidden or (hidden == "" and text.hidden):
-                    self.hidden[text.number] = hidden
+        painted = Painted(box.left, self._reach, top, bottom, box.rank, style.group)
+        self.canvas.paint(painted, box.number if top < box.lowest else 0)
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box
@@ -596,22 +556,24 @@ class Flow:
             self.y = max(self.y, box.top + sizes.least_height)
         if box.top is not None:
             box.height = self.y - box.top
-            self._paint(box)
-        self._add_margin(sizes.margin_bottom)
+            self._reach_end(box)
+        if sizes.margin_bottom:
+            self._add_margin(sizes.margin_bottom)
 
     def _close_apart(self, box: Box, around: _Lines) -> None:
         sizes = box.style.box
         self._end(box, box.top or 0.0)
         box.height = max(self.y, self._floats) - (box.top or 0.0)
-        self._paint(box)
+        self._reach_end(box)
         is_on_baseline = box.style.layout.is_on_line and (around.line or not self._quirks)
         if is_on_baseline and self._top < (box.top or 0.0) - _PULLED:  # of its last line
-            self._hide(box.number + 1, self.number, "position")
+            self.canvas.hide(box.number + 1, self.number, "position")
         bottom = self.y + sizes.margin_bottom
         self.y, (self._longest, self._shortest) = around.y, around.margins
         self._line, self._used, self.shift = around.line, around.used, around.shift
         self._floats, self._is_pulled, self._open = around.floats, around.is_pulled, around.open
         self._before, self._beside, self._hung = around.before, around.beside, around.hung
+        self._first = around.first if box.style.layout.is_on_line else self.number + 1
         if not box.style.is_out:
             self._top = self.y
             self._before += self._reach - box.left
@@ -633,11 +595,13 @@ class Flow:
             self._is_pulled = self._is_pulled or (style.height < SLIT < bottom - top)
             self.y = top + style.height + sizes.padding_bottom
             return
-        if box.around is not None or box.has_own_flow:
-            bottom = max(bottom, self._floats)
+        if self._floats > bottom and (box.around is not None or box.has_own_flow):
+            bottom = self._floats
         high = max(bottom - top, sizes.least_height) + sizes.padding_bottom
-        is_known = is_pulled or sizes.holds or line_height(style) < SLIT
-        box.is_shut = sizes.cuts and is_known and high < SLIT
+        if sizes.cuts and high < SLIT:
+            is_known = is_pulled or sizes.holds or line_height(style) < SLIT
+            if is_known:
+                self.canvas.hide(box.number + 1, self.number + 1, "size")
         self.y = top + max(0.0, high)
 
     # Margins
@@ -651,9 +615,11 @@ class Flow:
 
     def _settle(self) -> None:
         """Put the margins that have collapsed in front of what comes."""
-        self._move_what_waits()
+        if self._waiting is not None:
+            self._move_what_waits()
         self.y += self._longest + self._shortest
-        self._is_pulled = self._is_pulled or self._shortest < 0
+        if self._shortest < 0:
+            self._is_pulled = True
         self._longest = self._shortest = 0.0
         for box in self._open:
             box.top = self.y
@@ -665,5 +631,5 @@ class Flow:
 
     def _move_what_waits(self) -> None:
         if self._shortest <= -_PULLED and self._waiting is not None and self._is_waiting():
-            self.moved = self._waiting[1]
+            self.canvas.hide(self._waiting[1], self.number + 1, "position")
             self._waiting = None

@@ -105,12 +105,10 @@ class OpenElements:
     def innermost(self, names: frozenset[str], scope: frozenset[str] = SCOPE) -> Element | None:
         """The innermost open element of these names, unless one of ``scope`` is within it."""
         for steps, element in enumerate(reversed(self.stack)):
-            if element.name in names:
-                self._budget.spend(steps >> 2)
-                return element
-            if element.name in scope:
-                self._budget.spend(steps >> 2)
-                return None
+            if element.name in names or element.name in scope:
+                if steps >> 2:
+                    self._budget.spend(steps >> 2)
+                return element if element.name in names else None
         return None
 
     def is_open(self, element: Element) -> bool:
@@ -166,16 +164,16 @@ class OpenElements:
     def remember(self, element: Element) -> None:
         """Reconstruct ``element`` after blocks, until its end tag."""
         alike = 0
-        for number in range(len(self.formatting) - 1, -1, -1):
-            self._budget.spend(1)
-            other = self.formatting[number]
-            if other is None:
-                break
+        last = len(self.formatting)
+        number = last
+        while number and (other := self.formatting[number - 1]) is not None:
+            number -= 1
             if other.name == element.name and other.attributes == element.attributes:
                 alike += 1
                 if alike == _ALIKE:
                     del self.formatting[number]
                     break
+        self._budget.spend(last - number + 1)
         self.formatting.append(element)
 
     def formatting_of(self, name: str) -> Element | None:

@@ -20,6 +20,7 @@ from nornmail.html.tree import Element
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""
 _CELLS: Final = frozenset({"td", "th"})
+_REPLACED: Final = frozenset({"img", "input"})
 _DATA: Final = " | "
 _OPENED: Final = frozenset(
     {"a", "blockquote", "details", "dir", "li", "menu", "ol", "select", "table", "td", "th", "tr",
@@ -29,8 +30,6 @@ _OPENED: Final = frozenset(
 BUDGET: Final = "too costly"
 """The reason of text that was not reached before the budget was spent."""
 _CELL_STEPS: Final = 6
-_MARKS: Final = frozenset({">", "-", "|"})
-"""Separators that the layout of the text puts between its words."""
 _HIGH: Final = frozenset({"button", "iframe", "img", "input", "object", "select", "textarea"})
 _HIGHER: Final = frozenset({"cellpadding", "height", "rowspan"})
 _LOW: Final = 4.0
@@ -91,12 +90,12 @@ def render(
             page.give_up(root)
         else:
             page.run(root)
-            if page.low or page.flow.hidden:  # where they stand is known now
-                known, is_final = (page.low, page.flow.hidden), True
+            if page.low or page.flow.canvas.hidden:  # where they stand is known now
+                known, is_final = (page.low, page.flow.canvas.hidden), True
                 page = _Page(cascade, budget, without, shortens_links, quirks, *known)
                 page.run(root)
     except BudgetSpentError:
-        if page is None or page.is_whole or (page.flow.hidden and not is_final):
+        if page is None or page.is_whole or (page.flow.canvas.hidden and not is_final):
             page = _Page(None, budget, without, shortens_links, quirks)
         page.give_up(root)
     result = page.result
@@ -117,45 +116,32 @@ class _Table:
 class _Frame:
     """An element that is being written down."""
 
-    __slots__ = (
-        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element",
-        "has_first_line", "is_mute", "is_quote", "lines", "links", "part", "start", "style",
-        "table",
-    )  # fmt: skip
+    part: _Frame
+    """The part of a table that is painted behind it; a cell is as high as its row."""
+    block: _Frame
+    has_first_line = asks_if_low = is_quote = False
+    address = ""
+    start = column = 0
+    lines: TextWriter | None = None
+    table: _Table | None = None
+    collapsed: frozenset[int] = frozenset()
 
     def __init__(
-        self,
-        element: Element,
-        style: Style,
-        is_mute: bool,
-        box: Box | None,
-        around: _Frame | None,
+        self, element: Element, style: Style, is_mute: bool, box: Box | None, around: _Frame | None
     ) -> None:
         self.element = element
-        self.block: _Frame = around.block if around is not None and box is None else self
-        self.has_first_line = False
         self.style = style
-        self.part = self._part(around)
-        self.asks_if_low = False
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
         self.box = box
-        self.links = 0
-        self.address = ""
-        self.start = 0
-        self.lines: TextWriter | None = None
-        self.table: _Table | None = None
-        self.is_quote = False
-        self.collapsed: frozenset[int] = frozenset()
-        self.column = 0
-
-    def _part(self, around: _Frame | None) -> _Frame:
-        """The part of a table that is painted behind this; a cell is as high as its row."""
+        self.block = around.block if around is not None and box is None else self
+        self.part = self
         if around is None:
-            return self
-        if around.style.low_group is self.style.low_group:
-            return around.part
-        return around if self.element.name in _CELLS and around.element.name == "tr" else self
+            return
+        if around.style.low_group is style.low_group:
+            self.part = around.part
+        elif element.name in _CELLS and around.element.name == "tr":
+            self.part = around
 
 
 class _Page:
@@ -191,23 +177,27 @@ class _Page:
         if self._cascade is None:
             return
         frames = self._frames
-        frame = self._enter(root, self._cascade.start, False)
-        while frame is not None:
-            self._frame = frame
-            for node in frame.children:
-                self._node = node
-                if isinstance(node, str):
-                    self._text(node, frame)
-                    continue
-                inner = self._enter(node, frame.style, frame.is_mute)
-                if inner is not None:
-                    frames.append(frame)
-                    frame = inner
-                    break
-            else:
-                self._node = None
-                self._leave(frame)
-                frame = frames.pop() if frames else None
+        node: Element | str | None = root
+        try:
+            frame = self._enter(root, self._cascade.start, False)
+            while frame is not None:
+                self._frame = frame
+                for node in frame.children:
+                    if isinstance(node, str):
+                        self._text(node, frame)
+                        continue
+                    inner = self._enter(node, frame.style, frame.is_mute)
+                    if inner is not None:
+                        frames.append(frame)
+                        frame = inner
+                        break
+                else:
+                    node = None
+                    self._leave(frame)
+                    frame = frames.pop() if frames else None
+        except BudgetSpentError:
+            self._node = node
+            raise
         self._frame = None
         self.is_whole = True
         self._budget.spend(0)
@@ -241,7 +231,6 @@ class _Page:
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
         flow = self.flow
         top = flow.text(style, text)
-        self._take_back_moved()
         is_further = frame.block.has_first_line and style.display not in FLEX
         if hidden in ("", "color") and (
             flow.is_cut(style, top) or not is_on_page(style, len(text), top, flow.shift, is_further)
@@ -317,20 +306,19 @@ class _Page:
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
             return None
+        if name in _REPLACED:
+            self._replaced(element, style, is_mute)
+            return None
         if name == "br":
             if self._frame is not None:
                 self._frame.block.has_first_line = True
             self.flow.break_line(style)
             self.lines.line_end()
             return None
-        if name == "img" or name == "input":
-            self._replaced(element, style, is_mute)
-            return None
         pull = style.box.pull if style.layout.is_on_line else style.shift - around.shift
-        if (style.layout.is_inline or pull < 0) and self._goes_away(pull):
-            self._take_back(self.lines.line_place(), "position")
-        box = self.flow.open(style, around, self.lines.place())
-        self._take_back_moved()
+        if pull <= -FAR_RIGHT and self._is_aligned():
+            self.flow.hide_line()
+        box = self.flow.open(style, around)
         frame = _Frame(element, style, is_mute or name == "svg svg", box, self._frame)
         layout = style.layout
         if layout.is_block:
@@ -341,9 +329,6 @@ class _Page:
             self._enter_shadow(frame, element.shadow)
         if name in _OPENED and not hidden:
             self._open(frame, name)
-        if style.box.cuts and frame.lines is None:
-            frame.start, frame.lines = self.lines.place(), self.lines
-            frame.links = len(self.result.links)
         return frame
 
     def _enter_shadow(self, frame: _Frame, shadow: Element) -> None:
@@ -367,7 +352,8 @@ class _Page:
     def _replaced(self, element: Element, style: Style, is_mute: bool) -> None:
         """An image by its alternative text, a field by its value."""
         flow = self.flow
-        hidden = is_mute or bool(style.lost) or not is_on_page(style, 20, flow.y, flow.shift)
+        hidden = bool(self._known_hidden.get(flow.replaced())) or is_mute or bool(style.lost)
+        hidden = hidden or not is_on_page(style, 20, flow.y, flow.shift)
         if element.name == "img":
             text = element.get("alt").strip()
             is_shown = style.has_visibility and not style.clipped and not hidden
@@ -415,22 +401,17 @@ class _Page:
             self._close(frame, name)
         if frame.box is not None:
             self.flow.close(frame.box, self._frames[-1].style if self._frames else style)
-            self._take_back_moved()
             if self._frames and layout.is_block and not style.is_out:
                 self._frames[-1].block.has_first_line = True
             if frame.asks_if_low and frame.box.height < _LOW and self._is_low(frame.element):
                 self.low.add(frame.element)
-            if frame.box.is_shut and frame.lines is self.lines:
-                self._take_back(frame.start, "size")
-                links = self.result.links
-                while len(links) > frame.links:
-                    links.popitem()
         elif self._frames:  # text behind an inline element stands next to it
             around = self._frames[-1].style
+            pull = style.shift - around.shift
             is_moved = self.flow.shift + style.shift < 0  # and not on a line behind a block
-            self.flow.shift += style.shift - around.shift
-            if is_moved and self._goes_away(style.shift - around.shift):
-                self._take_back(self.lines.line_place(), "position")
+            self.flow.shift += pull
+            if is_moved and pull <= -FAR_RIGHT and self._is_aligned():
+                self.flow.hide_line()
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
@@ -449,22 +430,9 @@ class _Page:
                 return False
         return True
 
-    def _goes_away(self, pull: float) -> bool:
-        """Whether a margin moves an inline element, and what is in front of it the other way."""
-        if pull > -FAR_RIGHT or self._frame is None:
-            return False
-        return bool(self._frame.block.style.line_align)
-
-    def _take_back_moved(self) -> None:
-        """Hide what a margin has moved off the page after it was written."""
-        if self.flow.moved is not None:
-            self._take_back(self.flow.moved, "position")
-            self.flow.moved = None
-
-    def _take_back(self, start: int, reason: str) -> None:
-        """Hide what was written since ``start``, which what follows has shut in or moved away."""
-        text = self.lines.take_back(start)
-        self._keep(" ".join(word for word in text.split() if word not in _MARKS), reason)
+    def _is_aligned(self) -> bool:
+        """Whether a margin on a line moves what is in front of it the other way."""
+        return self._frame is not None and bool(self._frame.block.style.line_align)
 
     def _close(self, frame: _Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:

@@ -175,19 +175,6 @@ class TextWriter:
         """The current place in the text, for :meth:`address`."""
         return len(self._out)
 
-    def line_place(self) -> int:
-        """The place where the text of the line began, for :meth:`take_back`."""
-        at = len(self._out)
-        while not self._gap and at and self._out[at - 1] != "\n":
-            at -= 1
-        return at
-
-    def take_back(self, start: int) -> str:
-        """Remove the text since ``start``, as :meth:`place` has given it, and return it."""
-        text = "".join(self._out[start:])
-        del self._out[start:]
-        return text
-
     def address(self, start: int, address: str, *, shortens: bool) -> bool:
         """Put ``(address)`` behind the text since ``start``, unless it is there already.
 

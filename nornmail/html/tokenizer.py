@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from nornmail.html.elements import RAW_TEXT, RCDATA
-from nornmail.html.limits import HTML_ELEMENT_STEPS, MAX_HTML_ATTRIBUTES, Budget
+from nornmail.html.limits import HTML_ELEMENT_STEPS, MAX_HTML_ATTRIBUTES, Budget, BudgetSpentError
 from nornmail.html.tree import NO_ATTRIBUTES, UNREAD
 
 # Character references: ``&amp;``, ``&#233;`` (13.2.5.72 and following).
@@ -192,6 +192,8 @@ class Tokenizer:
         html, sink, budget, at = self._html, self._sink, self._budget, 0
         names, read, next_tag = self._tags.name, self._tags.read, _TEXT_AND_TAG.match
         while at >= 0:
+            if budget.left < 0:
+                raise BudgetSpentError
             self.at = at
             match = next_tag(html, at)
             if match is None:
@@ -202,11 +204,11 @@ class Tokenizer:
             if text:
                 sink.text(resolve_in_text(text) if "&" in text else text)
             if is_end:
-                budget.spend(_END_STEPS)
+                budget.left -= _END_STEPS
                 sink.end(names(name))
                 continue
             name, attributes, steps = read(source, name)
-            budget.spend(steps)
+            budget.left -= steps
             closes = source[-2] == "/" and not _UNQUOTED_END.search(source)
             if sink.start(name, attributes, closes):
                 at = self._raw(name, at)

@@ -8,10 +8,12 @@ A box that is painted where a text stands covers it, or lies behind it in place 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from nornmail.html.css.color import TRANSPARENT, WHITE, Color, alike
 from nornmail.html.css.filters import Filter, blended
+from nornmail.html.limits import Budget
 
 FAINTEST: Final = 0.1
 """The opacity below which nothing is seen, whatever is behind it."""
@@ -157,3 +159,89 @@ class Painted(NamedTuple):
         if text.ink is None or text.group.depth != self.group.depth:
             return None
         return "" if is_seen(text.ink, self.group) else "covered"
+
+
+class Canvas:
+    """What a page paints: the last texts and boxes, and which texts are hidden by what came later.
+
+    Attributes:
+        hidden: by the numbers of texts, the reasons that came later; ``""`` if a text is seen.
+        lowest_text: the bottom of the text that ends lowest.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.hidden: dict[int, str] = {}
+        self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
+        self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
+        self.lowest_text = self._lowest_painted = -_FAR
+
+    def _pays(self, steps: int) -> bool:
+        """Take steps of the budget, and return whether there were as many; the page ends soon."""
+        self._budget.left -= steps
+        return self._budget.left >= 0
+
+    def hide(self, first: int, end: int, reason: str) -> None:
+        """Hide the texts with the numbers from ``first`` on."""
+        if self._pays(max(0, end - first)):
+            self.hidden.update(dict.fromkeys(range(first, end), reason))
+
+    def put(self, seen: Seen) -> str:
+        """Put a text in front of the boxes; return why it is not seen, ``""`` if it is."""
+        behind: Painted | None = None
+        if seen.top < self._lowest_painted and self._pays(1 + (len(self._painted) >> 3)):
+            for painted in self._painted:
+                if painted.stands_at(seen):
+                    behind, seen = painted, seen._replace(under=painted.rank)
+        known = behind.makes_of(seen) if behind is not None else None
+        if known == "covered":
+            return known
+        self._texts.append(seen)
+        if seen.bottom > self.lowest_text:
+            self.lowest_text = seen.bottom
+        return seen.hidden if known is None else known
+
+    def paint(self, painted: Painted, last: int) -> None:
+        """Paint a box, which may cover the texts up to the one with the number ``last``."""
+        self._painted.append(painted)
+        if painted.bottom > self._lowest_painted:
+            self._lowest_painted = painted.bottom
+        if not last or not self._pays(2 * len(self._texts)):
+            return
+        for at, text in enumerate(self._texts):
+            if text.number <= last and painted.stands_at(text):
+                self._texts[at] = text._replace(under=painted.rank)
+                reason = painted.makes_of(text)
+                stays = not text.hidden or self.hidden.get(text.number) in _AWAY
+                if reason or (reason is not None and not stays):
+                    self.hidden[text.number] = reason
+
+    def fill(self, rank: Rank, first: int, end: int) -> None:
+        """Cover the texts of a box, from the number ``first`` on, with a box that fills it."""
+        kept = self._texts[0].number if self._texts else end
+        self.hide(first, max(kept, first), "covered")
+        if self._pays(len(self._texts)):
+            for text in self._texts:
+                if text.number >= first and text.rank < rank:
+                    self.hidden[text.number] = "covered"
+
+    def cut(self, rank: Rank, bottom: float, edge: float, last: int) -> None:
+        """Cut off the texts of a box, behind the number ``last``, that stand below its edge.
+
+        Args:
+            rank: of the box, which that of the texts continues when they are in its flow.
+            bottom: where the box ends; ``edge`` where it is moved to.
+        """
+        if self.lowest_text <= bottom or not self._pays(2 * len(self._texts)):
+            return
+        for text in self._texts:
+            if text.number > last and text.rank[:-2] == rank and text.top >= edge:
+                self.hidden[text.number] = "position"
+
+
+_FAR: Final = 1e9
+_MOST_TEXTS: Final = 256
+_MOST_PAINTED: Final = 64
+"""How many texts and painted boxes back it is looked for what covers what."""
+_AWAY: Final = frozenset({"position", "size"})
+"""The reasons of texts that no background brings back."""

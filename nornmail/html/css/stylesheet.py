@@ -455,8 +455,9 @@ class StyleSheets:
     def _divided(self, element: Element) -> _Known:
         sure: list[PageRule] = []
         unsure: list[PageRule] = []
-        for entry in self._candidates(element):
-            self._budget.spend(2)
+        candidates = self._candidates(element)
+        self._budget.spend(2 * len(candidates))
+        for entry in candidates:
             selector = entry.rule.selector
             if selector.holds_alone(element, self.page.quirks):
                 is_sure = selector.is_plain and not entry.rule.scopes
@@ -467,17 +468,17 @@ class StyleSheets:
         known = _Known(tuple(sure), numbers, tuple(unsure))
         return known._replace(numbers=(object(),)) if len(sure) > _MANY else known
 
-    def _candidates(self, element: Element) -> Iterator[PageRule]:
+    def _candidates(self, element: Element) -> list[PageRule]:
         own_id, classes = element.get("id"), element.classes
         self._budget.spend(len(classes))
         if self.page.quirks:
             own_id, classes = own_id.lower(), [name.lower() for name in classes]
-        yield from self._any
-        yield from self._by_name.get(element.name.rpartition(" ")[2], ())
+        found = [*self._any, *self._by_name.get(element.name.rpartition(" ")[2], ())]
         for name in dict.fromkeys(classes):
-            yield from self._by_class.get(name, ())
+            found += self._by_class.get(name, ())
         if own_id:
-            yield from self._by_id.get(own_id, ())
+            found += self._by_id.get(own_id, ())
+        return found
 
 
 def _ranks(layers: list[Layer]) -> dict[Layer, int]:
