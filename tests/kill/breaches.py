@@ -51,8 +51,8 @@ class _LateClaims(_Passing):
 
 class _LostSettlements(_Passing):
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """Leave out that a message was handled."""
-        kept = [one for one in changes if _state(one) is not State.HANDLED]
+        """Leave out that a message was handled, and that the mailbox was touched for it."""
+        kept = [one for one in changes if _state(one) not in (State.HANDLED, State.FINISHED)]
         self._store.commit(lease, kept)
 
 
