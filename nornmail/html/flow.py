@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from nornmail.html.css.clipping import SLIT
+from nornmail.html.css.clipping import FAR, SLIT, WHOLE, Clip
 from nornmail.html.css.geometry import fills_width, line_height
-from nornmail.html.css.paint import PAGE, Canvas, Group, Painted, Rank, Seen, is_seen
+from nornmail.html.css.paint import ENDLESS, Canvas, Ground, Painted, Rank, Seen, is_seen
 from nornmail.html.css.style import FLEX, BoxSizes, Style
 from nornmail.html.limits import Budget
 
@@ -22,7 +22,6 @@ _GLYPH: Final = 0.5
 """The width of a character of running text, in sizes of the font."""
 _LEAST_WIDTH: Final = 8.0
 """Pixels of a line in which there is always a letter."""
-_FAR: Final = 1e9
 _PULLED: Final = 1_000.0
 """Pixels of a margin that pull what follows off the page."""
 _UNKNOWN: Final = float("nan")
@@ -39,37 +38,6 @@ _ROOM: Final = 0.9
 """The height of letters from the top of their line, in sizes of the font."""
 _ON_LINE: Final = 2
 _RAISED: Final = 3
-
-
-class Clip(NamedTuple):
-    """From where to where down the page something is not cut off."""
-
-    top: float = -_FAR
-    bottom: float = _FAR
-
-    def cuts(self, top: float, bottom: float) -> bool:
-        """Whether nothing can be read of what reaches from ``top`` to ``bottom``."""
-        return min(bottom, self.bottom) - max(top, self.top) < min(SLIT, bottom - top)
-
-
-_WHOLE: Final = Clip()
-
-
-class Ground(NamedTuple):
-    """A background that ends, though the text in its box may continue.
-
-    Attributes:
-        bottom: where it ends.
-        group: what lies behind the text that stands above that.
-        below: what lies behind the text that stands below.
-    """
-
-    bottom: float = _FAR
-    group: Group | None = None
-    below: Group = PAGE
-
-
-_ENDLESS: Final = Ground()
 
 
 class _Hung(NamedTuple):
@@ -107,16 +75,10 @@ class Box:
         fillers: the ranks of the boxes that fill the one around it that positions count from.
     """
 
-    top: float | None = None
-    around: _Lines | None = None
-    least: float | None = None
-    run: float | None = None
-    height = left = floats = 0.0
-    rank: Rank = ()
-    is_item = has_own_flow = False
-    fillers: list[Rank] | None = None
-    clips: tuple[Clip, Clip, Ground] | None = None
-    ranks: tuple[Rank, Rank] | None = None
+    __slots__ = (
+        "around", "clips", "fillers", "floats", "has_own_flow", "height", "is_item", "least",
+        "left", "lowest", "number", "outside", "rank", "ranks", "run", "style", "top",
+    )  # fmt: skip
 
     def __init__(
         self, style: Style, number: int, lowest: float, outside: tuple[float, float, Box | None]
@@ -125,6 +87,16 @@ class Box:
         self.number = number
         self.lowest = lowest
         self.outside = outside
+        self.around: _Lines | None = None
+        self.top: float | None = None
+        self.least: float | None = None
+        self.run: float | None = None
+        self.height = self.left = self.floats = 0.0
+        self.rank: Rank = ()
+        self.is_item = self.has_own_flow = False
+        self.fillers: list[Rank] | None = None
+        self.clips: tuple[Clip, Clip, Ground] | None = None
+        self.ranks: tuple[Rank, Rank] | None = None
 
 
 class _Lines(NamedTuple):
@@ -161,7 +133,7 @@ class Flow:
         self._first = 1  # the number of the first text of the line
         self._left = 0.0  # by how much the boxes around stand to the right of where styles say
         self._before = 0.0  # pixels of what stands before it on the line
-        self._beside = -_FAR  # the bottom of the floats that lines stand beside
+        self._beside = -FAR  # the bottom of the floats that lines stand beside
         self._reach = 0.0  # how far to the right texts reach
         self._at = 0.0, 0.0, 0.0  # where the last text begins, its width, and its further lines
         self._hung: _Hung | None = None
@@ -174,14 +146,14 @@ class Flow:
         self._longest = self._shortest = 0.0  # margins that wait for what they collapse with
         self._line = 0.0  # the height of the line that is open
         self._used = 0.0  # how many lines it is by now
-        self._floats = -_FAR
+        self._floats = -FAR
         self._is_pulled = False
         self._least: float | None = None  # the top of the lines that a block stands between
         self._run: float | None = None  # the top of the blocks of an inline element on end
         self._waiting: tuple[Box, int] | None = None
         self._open: list[Box] = []  # boxes of which the margins may collapse with those within
-        self._clip = self._held = _WHOLE
-        self._ground = _ENDLESS
+        self._clip = self._held = WHOLE
+        self._ground = ENDLESS
 
     # Lines
 
@@ -218,6 +190,7 @@ class Flow:
     def hide_line(self) -> None:
         """Hide the texts of the line, which a margin has moved off the page."""
         self.canvas.hide(self._first, self.number + 1, "position")
+        self._first = self.number + 1
 
     def _put(self, style: Style, text: str) -> None:
         """Go on at the right of a text."""
@@ -266,7 +239,7 @@ class Flow:
     def _sides(self) -> tuple[float, float]:
         """Return between which sides a text stands of which the place is not known."""
         if self._span is None:
-            return -_FAR, _FAR
+            return -FAR, FAR
         left = self._span.left + self._span.style.box.padding_left
         return left, left + self._span.style.width
 
@@ -310,7 +283,7 @@ class Flow:
     def is_cut(self, style: Style, top: float) -> bool:
         """Whether boxes around it cut off a text of which the line begins at ``top``."""
         clip = self._clip
-        if clip is _WHOLE:
+        if clip is WHOLE:
             return False
         high = line_height(style)
         top += style.down + max(0.0, high - style.size) / 2
@@ -435,7 +408,7 @@ class Flow:
         if sizes.margin_top:
             self._add_margin(sizes.margin_top)
         if box.has_own_flow:
-            box.floats, self._floats = self._floats, -_FAR
+            box.floats, self._floats = self._floats, -FAR
         if sizes.padding_top or box.has_own_flow or style.height is not None or sizes.pushed:
             self._settle()
             box.top = self.y = self.y + sizes.padding_top
@@ -461,8 +434,8 @@ class Flow:
         box.least, self._least = self._least, None
         box.run, self._run = self._run, None
         self._line = self._used = self._longest = self._shortest = 0.0
-        self._floats, self._is_pulled, self._open = -_FAR, False, []
-        self._before, self._beside = 0.0, -_FAR
+        self._floats, self._is_pulled, self._open = -FAR, False, []
+        self._before, self._beside = 0.0, -FAR
         if style.is_out:
             self._hung = None
             if not sizes.is_floating:
@@ -472,14 +445,14 @@ class Flow:
         if style.is_out:
             self.shift = 0.0
             if not sizes.is_floating:
-                self._clip = _WHOLE if style.is_fixed else self._held
+                self._clip = WHOLE if style.is_fixed else self._held
                 if style.is_placed:
                     self.y = sizes.padding_top
         box.top = self.y
 
     def _cut(self, sizes: BoxSizes, top: float) -> None:
         clip = self._clip
-        bottom = _FAR if sizes.room is None else top + sizes.room
+        bottom = FAR if sizes.room is None else top + sizes.room
         self._clip = Clip(max(clip.top, top - sizes.padding_top), min(clip.bottom, bottom))
 
     def close(self, box: Box, around: Style) -> None:

@@ -34,9 +34,8 @@ _HIGH: Final = frozenset({"button", "iframe", "img", "input", "object", "select"
 _HIGHER: Final = frozenset({"cellpadding", "height", "rowspan"})
 _LOW: Final = 4.0
 """Pixels of the lines of a table, without what surrounds its cells, out of which letters stick."""
-
-
 _NOTHING: Final[Mapping[int, str]] = {}
+_NO_COLUMNS: Final[frozenset[int]] = frozenset()
 
 
 class UnseenText(NamedTuple):
@@ -116,15 +115,10 @@ class _Table:
 class _Frame:
     """An element that is being written down."""
 
-    part: _Frame
-    """The part of a table that is painted behind it; a cell is as high as its row."""
-    block: _Frame
-    has_first_line = asks_if_low = is_quote = False
-    address = ""
-    start = column = 0
-    lines: TextWriter | None = None
-    table: _Table | None = None
-    collapsed: frozenset[int] = frozenset()
+    __slots__ = (
+        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element",
+        "has_first_line", "is_mute", "is_quote", "lines", "part", "start", "style", "table",
+    )  # fmt: skip
 
     def __init__(
         self, element: Element, style: Style, is_mute: bool, box: Box | None, around: _Frame | None
@@ -134,8 +128,16 @@ class _Frame:
         self.children: Iterator[Element | str] = iter(element.children)
         self.is_mute = is_mute
         self.box = box
-        self.block = around.block if around is not None and box is None else self
-        self.part = self
+        self.block: _Frame = around.block if around is not None and box is None else self
+        self.has_first_line = self.asks_if_low = self.is_quote = False
+        self.address = ""
+        self.start = self.column = 0
+        self.lines: TextWriter | None = None
+        self.table: _Table | None = None
+        self.collapsed = _NO_COLUMNS
+        self.part: _Frame = (
+            self  # the part of a table that is painted behind; a cell is as high as its row
+        )
         if around is None:
             return
         if around.style.low_group is style.low_group:

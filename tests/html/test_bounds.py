@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from nornmail.html import limits
+from nornmail.html.css.paint import Canvas
 from nornmail.html.document import html_to_text, parse_html, visible_text
 from nornmail.html.limits import (
     MAX_HTML_DEPTH,
@@ -445,3 +446,12 @@ def test_quotes_in_a_cell_within_quotes_are_marked_no_deeper_than_others() -> No
     text = html_to_text(html)
     assert max(line.count(">") for line in text.splitlines()) == MAX_HTML_DEPTH
     assert len(text) < 8 * len(html)
+
+
+def test_where_the_budget_ends_within_what_hides_texts_the_page_is_known_to_be_unknown() -> None:
+    budget = Budget(0)
+    budget.left = 1
+    canvas = Canvas(budget)
+    canvas.hide(1, 4, "position")
+    assert budget.left < 0
+    assert canvas.hidden

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from nornmail.html.css.syntax import function, split, words
 from nornmail.html.css.transforms import LINE, origin
@@ -11,11 +11,27 @@ from nornmail.html.css.values import CONTAINER, ZERO, Length, length_of
 
 SLIT: Final = 4.0
 """Pixels: what is not so wide or so high shows no text."""
+FAR: Final = 1e9
+"""Pixels to which nothing reaches."""
 _FIRST_WORDS: Final = ((14.0, 10.0), (44.0, 10.0))
 """Points of the first words of a box. Where none of them is left, the box cannot be read."""
 _BOXES: Final = frozenset(
     {"border-box", "padding-box", "content-box", "margin-box", "fill-box", "stroke-box", "view-box"}
 )
+
+
+class Clip(NamedTuple):
+    """From where to where down the page something is not cut off."""
+
+    top: float = -FAR
+    bottom: float = FAR
+
+    def cuts(self, top: float, bottom: float) -> bool:
+        """Whether nothing can be read of what reaches from ``top`` to ``bottom``."""
+        return min(bottom, self.bottom) - max(top, self.top) < min(SLIT, bottom - top)
+
+
+WHOLE: Final = Clip()
 
 
 def clip(text: str) -> bool | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,11 +11,10 @@ from nornmail.html.css.color import BLACK, SYSTEM_BLACK, TRANSPARENT, WHITE, Col
 from nornmail.html.css.filters import is_identity
 from nornmail.html.css.geometry import line_height, place, what_moves_away
 from nornmail.html.css.paint import FAINTEST, Group
-from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read
+from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read, substituted
 from nornmail.html.css.style import BoxSizes, Narrow, Style, layout_of
 from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
-from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 
 SMALLEST_TEXT: Final = 4.0
 """Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
@@ -54,66 +52,20 @@ def compute(
         sets = {_OTHER_SIDE.get(name, name): value for name, value in sets.items()}
     if "color-scheme" in sets:
         style.is_dark = sets["color-scheme"]
-    if is_root:
-        style.root_size = style.size
-        if sets.get("mix-blend-mode", "normal") != "normal":
-            style.lost = style.lost or _UNKNOWN_STYLE
-    if is_root and style.is_dark:
-        style.group, style.color = Group(_DARK_CANVAS), WHITE
-    style.display = sets.get("display", "")
-    style.background = sets.get("background-color")
-    if is_root and style.display == "contents":
-        style.display = "block"
-    is_floating = sets.get("float", "none") != "none" and not is_root
-    is_out = is_floating or sets.get("position") in _OUTSIDE
-    is_out = is_out and style.display != "contents"
-    if is_out:
-        style.is_out = True
-    around = "flex" if is_root else parent.display  # both make a block of what is in them
-    style.layout = layout_of(name, style.display, around, style.white_space, is_out)
-    if is_root:
-        style.layout = style.layout._replace(is_side_by_side=False)
-    if not style.lost:
-        style.lost = _what_hides(name, style, sets)
-    in_row = parent.layout.grows and not parent.layout.is_spaced
-    if parent.is_collapsed and style.layout.is_table_part and not in_row:
-        style.lost = style.lost or "visibility"  # the row around it is implied, and collapsed
-    if not takes_room(style):
-        style.unseen = style.lost
-        return style
-    place(name, style, parent, sets)
-    if "border-bottom-width" in sets and _is_on_border(style, sets["border-bottom-width"]):
-        style.lost = style.lost or "covered"
-    if style.lost:
-        style.unseen = style.lost
-        return style
-    is_thin = style.thin_group or style.cell_group or style.low_group
-    if is_thin and parent.layout.grows and _has_margins(style.box):
-        style.thin_group = style.cell_group = style.low_group = None  # the cell is as high as they
-        style.has_ink = is_inked(style)
-    if is_alone and (is_out or _leaves_hollow(style, parent)):
-        is_floating = is_out and sets.get("position") not in _OUTSIDE
-        has_room = is_floating and not _is_low(style)
-        style.group = parent.float_group if has_room else parent.absolute_group
-    if narrow is not None:
-        style.group = narrow.group or style.group
-        if narrow.cuts or (style.layout.grows and _cuts(sets)):
-            style.clipped = style.clipped or "size"
-    is_canvas = is_root or (name == "body" and not parent.is_painted)
-    if (
-        is_canvas and style.display != "contents"
-    ):  # what lies behind the page is the background of its root
-        _paint(style, sets, is_canvas=True)
-    _colors(style, parent, sets)
-    style.behind = style.group
-    if not is_canvas and style.display != "contents" and narrow is None:
-        _paint(style, sets)
-    style.narrow = _narrow(style, parent, sets)
-    if style.layout.grows and _cuts(sets):
-        style.low_group = None
-    _set_hollow_groups(style, parent, sets, is_alone=is_alone)
-    if style.group.depth > paint.MAX_GROUPS:
-        style.lost = _UNKNOWN_STYLE
+    _set_layout(name, style, parent, sets, is_root=is_root)
+    if takes_room(style):
+        place(name, style, parent, sets)
+        if "border-bottom-width" in sets and _is_on_border(style, sets["border-bottom-width"]):
+            style.lost = style.lost or "covered"
+        if not style.lost:
+            is_thin = style.thin_group or style.cell_group or style.low_group
+            if is_thin and parent.layout.grows and _has_margins(style.box):
+                style.thin_group = style.cell_group = style.low_group = None
+                style.has_ink = is_inked(style)  # the cell is as high as the margins
+            is_canvas = is_root or (name == "body" and not parent.is_painted)
+            if is_alone or narrow is not None:
+                _set_group_around(style, parent, sets, narrow, is_alone=is_alone)
+            _set_groups(style, parent, sets, narrow, is_canvas=is_canvas, is_alone=is_alone)
     if style.lost:
         style.unseen = style.lost
         return style
@@ -122,6 +74,69 @@ def compute(
         style.has_ink = is_inked(style)
     style.unseen = what_hides_text(style)
     return style
+
+
+def _set_layout(
+    name: str, style: Style, parent: Style, sets: Mapping[str, Value], *, is_root: bool
+) -> None:
+    """Decide how an element stands among the others, and what hides it with all within it."""
+    style.display = sets.get("display", "")
+    style.background = sets.get("background-color")
+    is_floating = sets.get("float", "none") != "none" and not is_root
+    is_out = is_floating or sets.get("position") in _OUTSIDE
+    around = parent.display
+    if is_root:
+        style.root_size = style.size
+        if sets.get("mix-blend-mode", "normal") != "normal":
+            style.lost = style.lost or _UNKNOWN_STYLE
+        if style.is_dark:
+            style.group, style.color = Group(_DARK_CANVAS), WHITE
+        style.display = "block" if style.display == "contents" else style.display
+        around = "flex"  # it makes a block of what is in it, too
+    if is_out and style.display != "contents":
+        style.is_out = True
+    style.layout = layout_of(name, style.display, around, style.white_space, style.is_out)
+    if is_root:
+        style.layout = style.layout._replace(is_side_by_side=False)
+    if not style.lost:
+        style.lost = _what_hides(name, style, sets)
+    in_row = parent.layout.grows and not parent.layout.is_spaced
+    if parent.is_collapsed and style.layout.is_table_part and not in_row:
+        style.lost = style.lost or "visibility"  # the row around it is implied, and collapsed
+
+
+def _set_group_around(
+    style: Style, parent: Style, sets: Mapping[str, Value], narrow: Narrow | None, *, is_alone: bool
+) -> None:
+    """Find what lies behind an element that leaves the box around it without height or width."""
+    if is_alone and (style.is_out or _leaves_hollow(style, parent)):
+        is_floating = style.is_out and sets.get("position") not in _OUTSIDE
+        has_room = is_floating and not _is_low(style)
+        style.group = parent.float_group if has_room else parent.absolute_group
+    if narrow is not None:
+        style.group = narrow.group or style.group
+        if narrow.cuts or (style.layout.grows and _cuts(sets)):
+            style.clipped = style.clipped or "size"
+
+
+def _set_groups(
+    style: Style, parent: Style, sets: Mapping[str, Value], narrow: Narrow | None,
+    *, is_canvas: bool, is_alone: bool,
+) -> None:  # fmt: skip
+    """Find what lies behind the text of an element, and behind what is in it."""
+    has_box = style.display != "contents"
+    if is_canvas and has_box:  # what lies behind the page is the background of its root
+        _paint(style, sets, is_canvas=True)
+    _colors(style, parent, sets)
+    style.behind = style.group
+    if not is_canvas and has_box and narrow is None:
+        _paint(style, sets)
+    style.narrow = _narrow(style, parent, sets)
+    if style.layout.grows and _cuts(sets):
+        style.low_group = None
+    _set_hollow_groups(style, parent, sets, is_alone=is_alone)
+    if style.group.depth > paint.MAX_GROUPS:
+        style.lost = _UNKNOWN_STYLE
 
 
 _INKS: Final = frozenset(
@@ -205,62 +220,6 @@ _INITIAL: Final[Mapping[str, Value]] = {
     "letter-spacing": Length(), "text-indent": Length(), "color": BLACK, "white-space": "normal",
     "text-fill-color": CURRENT, "display": "inline", "text-shadow": (), "direction": "ltr",
 }  # fmt: skip
-
-# Custom properties
-
-_REFERENCE: Final = re.compile(r"(?<![-\w])(var|env)\(", re.I)
-_OTHER: Final = re.compile(r"(?<![-\w])(?:if|attr|inherit|--[-\w]+)\(", re.I)
-_NAME: Final = re.compile(r"\s*(--[^\s,()]+|[-\w]+)\s*([,)]|\Z)")
-_DEEPEST: Final = 64
-_ENVIRONMENT: Final = {
-    f"safe-area-{kind}-{side}": "0px"
-    for kind in ("inset", "max-inset") for side in ("top", "right", "bottom", "left")
-}  # fmt: skip
-
-
-def substituted(text: str, variables: Mapping[str, str], depth: int = 0) -> str | None:
-    """``text`` with ``var()`` substituted.
-
-    Returns:
-        ``None`` when a custom property is missing, ``UNKNOWN`` when the value was not computed.
-    """
-    if _OTHER.search(text) or depth > _DEEPEST:
-        return UNKNOWN
-    pieces, at, size = [], 0, len(text)
-    while match := _REFERENCE.search(text, at):
-        pieces.append(text[at : match.start()])
-        inside, at = _arguments(text, match.end())
-        name = _NAME.match(inside)
-        if name is None:
-            return None
-        fallback = inside[name.end() :] if name[2] == "," else None
-        is_variable = match[1].lower() == "var"
-        value = variables.get(name[1]) if is_variable else _ENVIRONMENT.get(name[1].lower())
-        value = value if value is not None else fallback
-        if value is not None and ("(" in value):
-            value = substituted(value, variables, depth + 1)
-            if value is None and fallback is not None:
-                value = substituted(fallback, variables, depth + 1)
-        if value is None or value == UNKNOWN:
-            return value
-        size += len(value)
-        if size > MAX_CSS_SUBSTITUTED_CHARS:
-            return UNKNOWN
-        pieces.append(value)
-    return "".join((*pieces, text[at:]))
-
-
-def _arguments(text: str, at: int) -> tuple[str, int]:
-    depth = 1
-    for number in range(at, len(text)):
-        if text[number] == "(":
-            depth += 1
-        elif text[number] == ")":
-            depth -= 1
-            if not depth:
-                return text[at:number], number + 1
-    return text[at:], len(text)
-
 
 # Text and colors
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
+from nornmail.html.css.clipping import FAR
 from nornmail.html.css.color import TRANSPARENT, WHITE, Color, alike
 from nornmail.html.css.filters import Filter, blended
 from nornmail.html.limits import Budget
@@ -98,6 +99,23 @@ def is_seen(ink: Color, group: Group | None) -> bool:
     return not alike(glyph, behind)
 
 
+class Ground(NamedTuple):
+    """A background that ends, though the text in its box may continue.
+
+    Attributes:
+        bottom: where it ends.
+        group: what lies behind the text that stands above that.
+        below: what lies behind the text that stands below.
+    """
+
+    bottom: float = FAR
+    group: Group | None = None
+    below: Group = PAGE
+
+
+ENDLESS: Final = Ground()
+
+
 Rank = tuple[int, ...]
 """What is painted later is greater (CSS 2.2, E): pairs of a layer and a number, from the page
 inwards. In a layer 0 are backgrounds, in 1 floats, in 2 what stands on lines, and from 3 on what is
@@ -174,12 +192,15 @@ class Canvas:
         self.hidden: dict[int, str] = {}
         self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
         self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
-        self.lowest_text = self._lowest_painted = -_FAR
+        self.lowest_text = self._lowest_painted = -FAR
 
     def _pays(self, steps: int) -> bool:
-        """Take steps of the budget, and return whether there were as many; the page ends soon."""
+        """Take steps of the budget, and return whether there were as many."""
         self._budget.left -= steps
-        return self._budget.left >= 0
+        if self._budget.left < 0:  # the page ends, and it is not known what is hidden on it
+            self.hidden[_NO_TEXT] = ""
+            return False
+        return True
 
     def hide(self, first: int, end: int, reason: str) -> None:
         """Hide the texts with the numbers from ``first`` on."""
@@ -239,9 +260,10 @@ class Canvas:
                 self.hidden[text.number] = "position"
 
 
-_FAR: Final = 1e9
 _MOST_TEXTS: Final = 256
 _MOST_PAINTED: Final = 64
 """How many texts and painted boxes back it is looked for what covers what."""
+_NO_TEXT: Final = 0
+"""Texts are numbered from 1."""
 _AWAY: Final = frozenset({"position", "size"})
 """The reasons of texts that no background brings back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -33,6 +33,7 @@ from nornmail.html.css.value_readers import (
     stroke_width_of,
 )
 from nornmail.html.css.values import Length, is_too_long, length_of
+from nornmail.html.limits import MAX_CSS_SUBSTITUTED_CHARS
 
 LOGICAL: Final = "\0logical"
 """Set where the sides of a box were named by the direction of its text."""
@@ -355,3 +356,59 @@ _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
     "border-left": _border("border-left-width"),
     "flex": _flex, "grid": _grid, "grid-template": _grid, "animation": _animation,
 }  # fmt: skip
+
+
+# Custom properties
+
+_REFERENCE: Final = re.compile(r"(?<![-\w])(var|env)\(", re.I)
+_OTHER: Final = re.compile(r"(?<![-\w])(?:if|attr|inherit|--[-\w]+)\(", re.I)
+_NAME: Final = re.compile(r"\s*(--[^\s,()]+|[-\w]+)\s*([,)]|\Z)")
+_DEEPEST: Final = 64
+_ENVIRONMENT: Final = {
+    f"safe-area-{kind}-{side}": "0px"
+    for kind in ("inset", "max-inset") for side in ("top", "right", "bottom", "left")
+}  # fmt: skip
+
+
+def substituted(text: str, variables: Mapping[str, str], depth: int = 0) -> str | None:
+    """``text`` with ``var()`` substituted.
+
+    Returns:
+        ``None`` when a custom property is missing, ``UNKNOWN`` when the value was not computed.
+    """
+    if _OTHER.search(text) or depth > _DEEPEST:
+        return UNKNOWN
+    pieces, at, size = [], 0, len(text)
+    while match := _REFERENCE.search(text, at):
+        pieces.append(text[at : match.start()])
+        inside, at = _arguments(text, match.end())
+        name = _NAME.match(inside)
+        if name is None:
+            return None
+        fallback = inside[name.end() :] if name[2] == "," else None
+        is_variable = match[1].lower() == "var"
+        value = variables.get(name[1]) if is_variable else _ENVIRONMENT.get(name[1].lower())
+        value = value if value is not None else fallback
+        if value is not None and ("(" in value):
+            value = substituted(value, variables, depth + 1)
+            if value is None and fallback is not None:
+                value = substituted(fallback, variables, depth + 1)
+        if value is None or value == UNKNOWN:
+            return value
+        size += len(value)
+        if size > MAX_CSS_SUBSTITUTED_CHARS:
+            return UNKNOWN
+        pieces.append(value)
+    return "".join((*pieces, text[at:]))
+
+
+def _arguments(text: str, at: int) -> tuple[str, int]:
+    depth = 1
+    for number in range(at, len(text)):
+        if text[number] == "(":
+            depth += 1
+        elif text[number] == ")":
+            depth -= 1
+            if not depth:
+                return text[at:number], number + 1
+    return text[at:], len(text)
