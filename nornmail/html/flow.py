@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from nornmail.html.css.clipping import FAR, SLIT, WHOLE, Clip
 from nornmail.html.css.geometry import fills_width, line_height
 from nornmail.html.css.paint import ENDLESS, Canvas, Ground, Painted, Rank, Seen, is_seen
-from nornmail.html.css.style import FLEX, BoxSizes, Style
+from nornmail.html.css.style import FLEX, Style
 from nornmail.html.limits import Budget
 
 _GLYPH: Final = 0.5
@@ -343,7 +343,9 @@ class Flow:
         style, sizes = box.style, box.style.box
         if box.top is not None:
             if sizes.cuts:
-                self._cut(sizes, box.top + style.down)
+                clip, top = self._clip, box.top + style.down
+                bottom = FAR if sizes.room is None else top + sizes.room
+                self._clip = Clip(max(clip.top, top - sizes.padding_top), min(clip.bottom, bottom))
             if style.height is not None and style.group is not style.behind:
                 bottom = box.top + style.down + style.height + sizes.padding_bottom
                 self._ground = Ground(bottom, style.group, style.behind)
@@ -449,11 +451,6 @@ class Flow:
                 if style.is_placed:
                     self.y = sizes.padding_top
         box.top = self.y
-
-    def _cut(self, sizes: BoxSizes, top: float) -> None:
-        clip = self._clip
-        bottom = FAR if sizes.room is None else top + sizes.room
-        self._clip = Clip(max(clip.top, top - sizes.padding_top), min(clip.bottom, bottom))
 
     def close(self, box: Box, around: Style) -> None:
         """Go on behind the box of an element, in the one of the style ``around``."""

@@ -266,12 +266,12 @@ class Style:
         new = Style()
         own = new.__dict__
         own.update(self.__dict__)  # what nothing has set is an attribute of the class
-        for name in _NOT_INHERITED:
-            own.pop(name, None)
+        for name in _NOT_INHERITED & own.keys():
+            del own[name]
         return new
 
 
-_NOT_INHERITED: Final = (
-    "unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
-    "background", "is_opaque", "is_thin", "narrow",
+_NOT_INHERITED: Final = frozenset(
+    {"unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
+     "background", "is_opaque", "is_thin", "narrow"}
 )  # fmt: skip
