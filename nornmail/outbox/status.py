@@ -268,7 +268,12 @@ def ask_before_send(
         return Postponed(str(defer), defer.seconds)
     except Reject as reject:
         return Rejected(str(reject))
-    except Exception as error:
+    except BaseException as error:
+        # On the main thread a SystemExit or a KeyboardInterrupt may come from a signal's handler,
+        # and ends the caller of flush(). On another one it would end that thread without a word.
+        on_main = threading.current_thread() is threading.main_thread()
+        if on_main and not isinstance(error, Exception):
+            raise
         log.exception("before_send failed for %s", outgoing.key)
         return Deferred(f"before_send failed: {type(error).__name__}: {error}")
     if answer is True:

@@ -295,7 +295,7 @@ class Worker:
                     log.error("sending paused: %s; next attempt in %.0f s", error, STORE_INTERVAL)
                 self._status.set(MailerState.STORE_TROUBLE, str(error))
                 return STORE_INTERVAL
-            except Exception as error:
+            except BaseException as error:  # also the SystemExit of an on_event
                 log.exception("the mailer failed; next attempt in %.0f s", STORE_INTERVAL)
                 self._status.set(MailerState.STORE_TROUBLE, f"{type(error).__name__}: {error}")
                 return STORE_INTERVAL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -160,6 +161,51 @@ def test_it_survives_whatever_the_server_and_the_hooks_do() -> None:
         until(lambda: bool(asked))
         until(lambda: (found := mailer.result("k")) is not None and found.attempts == 1)
         assert mailer._worker.running
+
+
+@pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt])
+def test_a_hook_that_would_end_the_thread_is_a_failed_attempt(
+    leaving: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(outgoing: Any) -> bool:
+        if outgoing.key == "bad":
+            raise leaving("from the hook")
+        return True
+
+    one = running(before_send=hook)
+    with one.mailer as mailer:
+        mailer.send(TO, "s", "t", key="bad")
+        until(lambda: (found := mailer.result("bad")) is not None and found.attempts == 1)
+        mailer.send(TO, "s", "t", key="good")
+        assert mailer.wait("good", SECONDS).state == QueueState.SENT
+        assert "from the hook" in mailer.wait("bad", 0).reason
+    assert "before_send failed for bad" in caplog.text
+
+
+def test_an_event_function_that_would_end_the_thread_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left = [SystemExit("from the function")]
+
+    def on_event(_: events.OutboxEvent) -> None:
+        if left:
+            raise left.pop()
+
+    one = running(on_event=on_event)
+    with one.mailer as mailer:
+        for key in ("first", "second"):
+            mailer.send(TO, "s", "t", key=key)
+            assert mailer.wait(key, SECONDS).state == QueueState.SENT
+        assert mailer._worker.running
+    assert "the mailer failed" in caplog.text
+
+
+def test_a_hook_that_leaves_ends_the_flush_of_the_main_thread() -> None:
+    one = running(before_send=lambda _: sys.exit("from the hook"))
+    with closing(one.mailer) as mailer:
+        mailer.send(TO, "s", "t", key="k")
+        with pytest.raises(SystemExit, match="from the hook"):
+            mailer.flush()
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the content", "after it"])
