@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 ACCEPTED: dict[str, str] = {
-    "locks.py FileLock._acquire: os.lseek(fd, 0, os.SEEK_SET) and os.write(fd, holder.encode('utf-8', 'backslashreplace')[:HOLDER_BYT... swapped": "A file that was just opened is at its beginning; only Windows' lock moves it.",
-    "locks.py FileLock._acquire: self._closer = weakref.finalize(self, os.close, fd) and _held.add(self) swapped": "Both are done before the process can fork.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if False": "Only another system can tell.",
     "locks.py _is_alive: if sys.platform == 'win32' -> if True": "Only another system can tell.",
     "locks.py _is_locked: return True -> False": "Only another system can tell.",
