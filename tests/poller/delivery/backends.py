@@ -127,11 +127,15 @@ class OtherClient:
         status, answer = self._imap.create(self._argument(mailbox))
         assert status == "OK", answer
 
+    def delete(self, mailbox: str) -> None:
+        """Delete a mailbox and what lies in it."""
+        status, answer = self._imap.delete(self._argument(mailbox))
+        assert status == "OK", answer
+
     def renew(self, mailbox: str, date: float) -> None:
         """Make a mailbox anew with the same mail: another UIDVALIDITY, and UIDs from 1."""
         kept = self.stored(mailbox)
-        status, answer = self._imap.delete(self._argument(mailbox))
-        assert status == "OK", answer
+        self.delete(mailbox)
         self.create(mailbox)
         for message in kept:
             self.deliver([message.raw], mailbox, sorted(message.flags), date)

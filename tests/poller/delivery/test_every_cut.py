@@ -79,7 +79,10 @@ class Cuts:
             proxy.cut_after("server" if speaker == "server" else "client", octets)
         self.poll(source, target)
         self.check(source, target)
-        return proxy.bytes_down - before[0], proxy.bytes_up - before[1]
+        spoken = proxy.bytes_down - before[0], proxy.bytes_up - before[1]
+        for mailbox in (source, target) if self.exchange.moves else (source,):
+            world.others.delete(mailbox)  # a search for the target lists them all
+        return spoken
 
     def poll(self, source: str, target: str) -> None:
         """Poll until it succeeds, and hold what was handed over against what was delivered."""
