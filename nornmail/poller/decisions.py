@@ -176,9 +176,14 @@ def one_for_each(known: Iterable[Entry]) -> list[Entry]:
     return list(best.values())
 
 
-def _worth(entry: Entry) -> tuple[bool, bool]:
+def _worth(entry: Entry) -> tuple[bool, int]:
     has_body = entry.digest is not None and entry.digest.body is not None
-    return has_body, entry.state in OPEN
+    return has_body, _unfinished(entry)
+
+
+def _unfinished(entry: Entry) -> int:
+    """How much is left to do for a message: 2 its handling, 1 its action on the server, 0 none."""
+    return 2 if entry.state in OPEN else int(entry.state is State.HANDLED)
 
 
 class Candidate(NamedTuple):
@@ -222,15 +227,17 @@ def needs_body(candidate: Candidate, known: Sequence[Entry], same_header: int) -
 def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry | None:
     """The first of ``known`` that is this message, ``None`` when it is none of them.
 
-    One that has yet to be handled comes before one that was: where several equal messages were
-    known and fewer are there, what is missing is rather one that no entry waits for.
+    One that has yet to be handled comes before one that was, and one that has yet to be moved
+    before one for which nothing is left to do: where several equal messages were known and fewer
+    are there, what is missing is rather one that no entry waits for. Among those the one of the
+    same size comes first, since digests do not count line ends.
 
     Args:
         known: entries of earlier epochs with the message's header digest.
         digest: of the whole message; ``None`` when its headers suffice (see :func:`needs_body`).
         size: its octets. Where a body was never whole, on either side, the size stands for it.
     """
-    for entry in sorted(known, key=lambda entry: entry.state not in OPEN):
+    for entry in sorted(known, key=lambda entry: (-_unfinished(entry), entry.size != size)):
         by_size = digest is None or digest.body is None or not (entry.digest and entry.digest.body)
         if entry.size == size if by_size else entry.digest == digest:
             return entry

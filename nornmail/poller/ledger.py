@@ -575,13 +575,17 @@ class Ledger:
         return self.store.find_by_digest(self.mailbox, header_digest, before_epoch=number)
 
     def finished_like(self, entry: Entry) -> int:
-        """The number of finished messages with the digest of ``entry``, in any epoch."""
+        """The number of finished messages with the digest of ``entry``, in any epoch.
+
+        Without a Message-ID only those of its size: digests do not count line ends.
+        """
         if entry.digest is None:
             return 0
         known = self.store.find_by_digest(
             self.mailbox, entry.digest.header, before_epoch=self.epoch.number + 1
         )
-        same = [e.key for e in known if e.state is State.FINISHED and e.digest == entry.digest]
+        finished = [e for e in known if e.state is State.FINISHED and e.digest == entry.digest]
+        same = [e.key for e in finished if entry.message_id or e.size == entry.size]
         return len({(key.epoch, key.uid) for key in same})
 
     def entries_without_bytes(self) -> list[Entry]:

@@ -227,6 +227,23 @@ def test_recognising(known: list[Entry], digest: Digest | None, size: int, found
 
 
 @table(
+    ("known", "first"),
+    [
+        pytest.param([(State.FINISHED, 2), (State.WAITING, 4)], 1, id="one that waits"),
+        pytest.param([(State.FINISHED, 2), (State.HANDLED, 4)], 1, id="one that has to be moved"),
+        pytest.param([(State.HANDLED, 2), (State.DEAD, 4)], 1, id="one that is dead"),
+        pytest.param([(State.HANDLED, 4), (State.HANDLED, 2)], 1, id="one of the same size"),
+        pytest.param([(State.FINISHED, 4), (State.PASSED_OVER, 4)], 0, id="the first of the rest"),
+    ],
+)
+def test_of_equal_messages_the_one_with_most_left_to_do_is_recognised(
+    known: list[tuple[State, int]], first: int
+) -> None:
+    entries = [KNOWN._replace(state=state, size=size) for state, size in known]
+    assert recognise(entries, KNOWN.digest, 2) is entries[first]
+
+
+@table(
     ("number", "cut", "horizon", "on_change", "decide"),
     [
         pytest.param(1, 5.0, None, "dedupe", False, id="a first run delivers what has no date"),

@@ -597,6 +597,9 @@ def test_equal_messages_that_are_finished_are_counted_once_for_all_their_inboxes
             ledger.commit(PutEntry(entry(step, uid, inbox=inbox, digest=known)))
     assert ledger.finished_like(entry(State.NEW, 9, digest=digest)) == 2
     assert ledger.finished_like(entry(State.NEW, 9)) == 0
+    longer = entry(State.NEW, 9, digest=digest)._replace(size=ledger.siblings(1)[0].size + 2)
+    assert ledger.finished_like(longer) == 0, "only its line ends may differ"
+    assert ledger.finished_like(longer._replace(message_id="<a@example.com>")) == 2
     ledger.commit(SaveMailbox(record(2)))
     assert ledger.finished_like(entry(State.NEW, 9, epoch=2, digest=digest)) == 2
 
