@@ -89,10 +89,10 @@ if TYPE_CHECKING:
     from nornmail.stores.protocol import StateStore as StateStore
     from nornmail.stores.sqlite import MemoryStateStore as MemoryStateStore
     from nornmail.stores.sqlite import SqliteStateStore as SqliteStateStore
-    from nornmail.stores.views import MailboxSummary as MailboxSummary
-    from nornmail.stores.views import OutboxSummary as OutboxSummary
-    from nornmail.stores.views import StoreSummary as StoreSummary
-    from nornmail.stores.views import summarize as summarize
+    from nornmail.summary import MailboxSummary as MailboxSummary
+    from nornmail.summary import OutboxSummary as OutboxSummary
+    from nornmail.summary import StoreSummary as StoreSummary
+    from nornmail.summary import summarize as summarize
     from nornmail.webhook import Webhook as Webhook
 
 _HOMES = {
@@ -130,7 +130,7 @@ _HOMES = {
     "stores.postgres": "PostgresStateStore",
     "stores.protocol": "StateStore",
     "stores.sqlite": "MemoryStateStore SqliteStateStore",
-    "stores.views": "MailboxSummary OutboxSummary StoreSummary summarize",
+    "summary": "MailboxSummary OutboxSummary StoreSummary summarize",
     "webhook": "Webhook",
 }
 """The public names by their modules; the imports above are for the type checker alone."""

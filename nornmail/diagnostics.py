@@ -28,8 +28,7 @@ from nornmail.settings.providers import (
 )
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
-from nornmail.stores import store_exists
-from nornmail.stores.views import open_view
+from nornmail.stores import open_view, store_exists
 
 PREFIXES = ("IMAP_", "SMTP_", "EMAIL_", "NORNMAIL_", "INBOUND_", "OUTBOUND_", "GLOBAL_SEND_")
 """Beginnings of the settings' names."""

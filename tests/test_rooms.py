@@ -55,6 +55,8 @@ MAY_KNOW: dict[str, set[str]] = {
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "context", "clock"},
     "stores": _VALUES | {"outgoing", "clock", "locks"},
+    # What `status` prints, over the views of a store.
+    "summary": _VALUES | {"outgoing", "clock", "stores"},
     "oauth_login": {"errors", "clock", "settings", "net"},
     "diagnostics": _VALUES
     | {"compose", "net", "settings", "imap", "smtp", "stores", "message", "poller"},

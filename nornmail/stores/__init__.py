@@ -8,7 +8,8 @@ import re
 
 from nornmail.errors import StoreError
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.sqlite import SqliteStateStore
+from nornmail.stores.sql_store import SqlStateStore
+from nornmail.stores.sqlite import LocalStore, SqliteStateStore, SqliteView
 
 DEFAULT_STATE = "nornmail.db"
 """The default path of the store."""
@@ -43,6 +44,33 @@ def open_store(path: str | os.PathLike[str], *, must_exist: bool = False) -> Sta
 def store_exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is a store at ``path``; ``module:function`` counts as one."""
     return _FUNCTION.fullmatch(os.fspath(path)) is not None or os.path.exists(path)
+
+
+def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
+    """Open the store at ``path`` for reading; it refuses to be written.
+
+    One that a function opens (:func:`open_store`) is that store itself.
+
+    Nothing is locked, written or upgraded, so a program may run.
+
+    Raises:
+        StoreError: it does not exist, or cannot be read.
+    """
+    if not os.path.exists(path):
+        store = open_store(path, must_exist=True)
+        if not isinstance(store, SqlStateStore):
+            store.close()
+            raise StoreError(f"{os.fspath(path)} is not a state store of nornmail")
+        return store
+    view: LocalStore
+    if os.fspath(path).endswith(".json"):
+        from nornmail.stores.json_store import JsonView
+
+        view = JsonView(path)
+    else:
+        view = SqliteView(path)
+    view._connection.execute("PRAGMA query_only = 1")
+    return view
 
 
 def _from_function(module: str, name: str) -> StateStore:

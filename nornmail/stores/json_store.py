@@ -25,7 +25,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from nornmail.errors import StoreError
-from nornmail.locks import FileLock, LockTaken
+from nornmail.locks import FileLock, LockTaken, holder_of
+from nornmail.model import MailboxKey
 from nornmail.stores import json_rows
 from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import (
@@ -99,6 +100,24 @@ class JsonFiles(LocalStore):
 
     def _raw(self, row: Row) -> bytes | None:
         return self._raws.read(row[0])
+
+
+class JsonView(JsonFiles):
+    """A JSON store, read only, also while the process that has it open writes."""
+
+    after_fork = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(resolve(path), Files())
+        # The journal first: what is folded into the snapshot meanwhile is in both.
+        lines = read_journal(self._journal_path)
+        if lines is None:
+            raise damaged(self._journal_path, "it is missing")
+        if check_opening(self.path):
+            self._fill(read_snapshot(self.path), lines)
+
+    def holder(self, mailbox: MailboxKey) -> str:
+        return holder_of(self.path + ".lock")
 
 
 class JsonStateStore(JsonFiles):

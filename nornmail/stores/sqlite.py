@@ -10,10 +10,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
-from nornmail.locks import FILE_MODE, FileLock, LockTaken
+from nornmail.locks import FILE_MODE, FileLock, LockTaken, holder_of
 from nornmail.model import MailboxKey
 from nornmail.stores.errors import (
     FULL,
@@ -342,6 +343,37 @@ class SqliteStateStore(LocalStore):
         if self._closed or self._process != os.getpid():
             super()._check_usable()
         self._identity.check()
+
+
+class SqliteView(LocalStore):
+    """A sqlite store, read only. One of an older version is upgraded in a copy in memory."""
+
+    after_fork = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        resolved = resolve(path)
+        with translated(resolved):
+            connection = _connect(resolved)
+            super().__init__(connection, resolved)
+            if schema_version(connection, resolved) < len(MIGRATIONS):
+                copy = open_database(":memory:")
+                connection.backup(copy)
+                self._abandon()
+                super().__init__(copy, resolved)
+                migrate(copy, resolved)
+
+    def holder(self, mailbox: MailboxKey) -> str:
+        return holder_of(lease_lock_path(self.path, mailbox))
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """Open the database for reading, without leaving files of sqlite next to it.
+
+    A program that has it open has a log there, which is read as well. Without one the database is
+    complete, and stays so for the moment: what a program that starts now commits goes into a log.
+    """
+    mode = "mode=ro" if os.path.exists(path + "-wal") else "immutable=1"
+    return open_database(f"{Path(path).absolute().as_uri()}?{mode}", uri=True)
 
 
 class MemoryStateStore(LocalStore):

@@ -51,7 +51,7 @@ ACCEPTED: dict[str, str] = {
     "stores/sql_store.py SqlStateStore._by_state: if limit is None -> if True": "The list is cut to the limit once more, when all states are merged.",
     "stores/entries.py Entries.forget: record.horizon < horizon -> record.horizon <= horizon": "The same horizon is written again.",
     "stores/letters.py request: letter is not None and letter.request is not request -> letter.request is not request": "What is not there was refused in the line above; the condition is for the type checker.",
-    "stores/views.py SqliteView.__init__: super().__init__(copy, resolved) and migrate(copy, resolved) swapped": "One keeps the connection, the other works on it.",
+    "stores/sqlite.py SqliteView.__init__: super().__init__(copy, resolved) and migrate(copy, resolved) swapped": "One keeps the connection, the other works on it.",
     "stores/sqlite.py SqliteStateStore._configure: execute('PRAGMA fullfsync = 1') and execute('PRAGMA checkpoint_fullfsync = 1') swapped": "Two settings that have nothing to do with each other.",
     "stores/sql_store.py _Guard.__exit__: if isinstance(error, Exception) -> if True": "The exceptions of a signal have no translation.",
     "stores/sqlite.py open_database: default uri=False -> True": "A path is resolved before, and no absolute path begins with a scheme.",

@@ -50,10 +50,9 @@ from nornmail.outgoing import (
     replaced,
     still_applies,
 )
-from nornmail.stores import json_store
+from nornmail.stores import json_store, open_view
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.views import open_view
 from nornmail.uidset import UidSet
 from tests.stores.letters import OUTBOX, letter
 from tests.stores.support import INBOX, ME, OPENERS, OTHER, entry, key, record

@@ -27,9 +27,9 @@ from nornmail import (
 )
 from nornmail.locks import FileLock, holder_of
 from nornmail.model import OUTBOX, MailboxKey, SaveMailbox, State
+from nornmail.stores import open_view
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sqlite import APPLICATION_ID, MemoryStateStore
-from nornmail.stores.views import open_view
 from nornmail.testing import MailServer
 from tests.stores.support import record
 

@@ -1,4 +1,4 @@
-"""Read-only views of a store, and the summary of what waits in it and who works on it.
+"""The summary of a store: what waits in it, and who works on it.
 
 Nothing is locked, written or upgraded, so a program may run.
 """
@@ -9,99 +9,12 @@ import os
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
-from nornmail.errors import StoreError
-from nornmail.locks import holder_of
 from nornmail.model import UNROUTED, MailboxKey, State
 from nornmail.outgoing import QueueState
-from nornmail.stores import open_store
-from nornmail.stores.errors import damaged, resolve
-from nornmail.stores.json_files import Files, check_opening, read_journal, read_snapshot
-from nornmail.stores.json_store import JsonFiles
-from nornmail.stores.schema import MIGRATIONS
+from nornmail.stores import open_view
 from nornmail.stores.sql_store import SqlStateStore
-from nornmail.stores.sqlite import (
-    LocalStore,
-    lease_lock_path,
-    migrate,
-    open_database,
-    schema_version,
-    translated,
-)
-
-if TYPE_CHECKING:
-    import sqlite3
-
-
-def open_view(path: str | os.PathLike[str]) -> SqlStateStore:
-    """Open the store at ``path`` for reading; it refuses to be written.
-
-    One that a function opens (:func:`nornmail.stores.open_store`) is that store itself.
-
-    Raises:
-        StoreError: it does not exist, or cannot be read.
-    """
-    if not os.path.exists(path):
-        store = open_store(path, must_exist=True)
-        if not isinstance(store, SqlStateStore):
-            store.close()
-            raise StoreError(f"{os.fspath(path)} is not a state store of nornmail")
-        return store
-    view = JsonView(path) if os.fspath(path).endswith(".json") else SqliteView(path)
-    view._connection.execute("PRAGMA query_only = 1")
-    return view
-
-
-class SqliteView(LocalStore):
-    """A sqlite store, read only. One of an older version is upgraded in a copy in memory."""
-
-    after_fork = None
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        resolved = resolve(path)
-        with translated(resolved):
-            connection = _connect(resolved)
-            super().__init__(connection, resolved)
-            if schema_version(connection, resolved) < len(MIGRATIONS):
-                copy = open_database(":memory:")
-                connection.backup(copy)
-                self._abandon()
-                super().__init__(copy, resolved)
-                migrate(copy, resolved)
-
-    def holder(self, mailbox: MailboxKey) -> str:
-        return holder_of(lease_lock_path(self.path, mailbox))
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    """Open the database for reading, without leaving files of sqlite next to it.
-
-    A program that has it open has a log there, which is read as well. Without one the database is
-    complete, and stays so for the moment: what a program that starts now commits goes into a log.
-    """
-    mode = "mode=ro" if os.path.exists(path + "-wal") else "immutable=1"
-    return open_database(f"{Path(path).absolute().as_uri()}?{mode}", uri=True)
-
-
-class JsonView(JsonFiles):
-    """A JSON store, read only, also while the process that has it open writes."""
-
-    after_fork = None
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(resolve(path), Files())
-        # The journal first: what is folded into the snapshot meanwhile is in both.
-        lines = read_journal(self._journal_path)
-        if lines is None:
-            raise damaged(self._journal_path, "it is missing")
-        if check_opening(self.path):
-            self._fill(read_snapshot(self.path), lines)
-
-    def holder(self, mailbox: MailboxKey) -> str:
-        return holder_of(self.path + ".lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
