@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
@@ -372,6 +371,8 @@ def _connect(path: str) -> sqlite3.Connection:
     A program that has it open has a log there, which is read as well. Without one the database is
     complete, and stays so for the moment: what a program that starts now commits goes into a log.
     """
+    from pathlib import Path
+
     mode = "mode=ro" if os.path.exists(path + "-wal") else "immutable=1"
     return open_database(f"{Path(path).absolute().as_uri()}?{mode}", uri=True)
 
