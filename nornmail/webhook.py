@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 import math
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from nornmail._version import __version__
 from nornmail.errors import ConfigurationError, Defer, NornmailError, Reject
 from nornmail.message.message import Message
 from nornmail.net.http_client import HttpRequest, HttpResponse, exchange
+from nornmail.net.tls import Abort
 
 WEBHOOK_SECONDS: Final = 30.0
 """Deadline of a whole exchange: a receiver that needs longer answers first and works later."""
@@ -31,6 +33,8 @@ LEAST_SECRET: Final = 16
 """Octets of a secret at least; the standard recommends 24 to 64."""
 PREFIX: Final = "whsec_"
 """Begins a secret, before its base64."""
+STOPPED_SECONDS: Final = 1.0
+"""Wait for a message whose exchange :meth:`Webhook.stop` ended: the next start posts it again."""
 EVENT_TYPE: Final = "message.received"
 """The type in the body."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -77,17 +81,48 @@ class Webhook:
         self._is_private = self._request.host in {host.lower() for host in hosts}
         self._timeout = timeout
         self._max_text = max_text
+        self._lock = threading.Lock()
+        self._under_way: set[Abort] = set()
+        self._is_stopped = False
 
     def __call__(self, message: Message) -> None:
         """Post a message.
 
         Raises:
             Reject: the answer is 410.
-            Defer: the answer is 429 or 503 and says when to try again.
+            Defer: the answer is 429 or 503 and says when to try again, or :meth:`stop` ended it.
             NornmailError: any other answer, or none.
         """
         webhook_id = message.delivery_id or f"raw_{hashlib.sha256(message.raw).hexdigest()}"
-        check_answer(self.post(webhook_id, self.body_of(message)), time.time())
+        try:
+            answer = self.post(webhook_id, self.body_of(message))
+        except NornmailError as error:
+            if self._is_stopped:
+                reason = "the program stopped before the webhook answered"
+                raise Defer(STOPPED_SECONDS, reason) from error
+            raise
+        check_answer(answer, time.time())
+
+    def stop(self, after: float) -> None:
+        """End all exchanges after some seconds, those that begin later as well.
+
+        Their messages come back (:class:`~nornmail.errors.Defer`) under the same ``webhook-id``,
+        and no attempt is counted. Returns at once; call it together with the poller's ``stop()``,
+        which waits for the message in hand.
+
+        Args:
+            after: seconds that a receiver has left for its answer.
+        """
+        alarm = threading.Timer(after, self._end)
+        alarm.daemon = True
+        alarm.start()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+            under_way = list(self._under_way)
+        for abort in under_way:
+            abort.abort()
 
     def body_of(self, message: Message) -> dict[str, Any]:
         """The body that is posted for a message."""
@@ -110,6 +145,11 @@ class Webhook:
             **signed_headers(self._keys, webhook_id, int(time.time()), octets),
         }
         request = self._request
+        abort = Abort()
+        with self._lock:
+            self._under_way.add(abort)
+            if self._is_stopped:
+                abort.abort()
         try:
             return exchange(
                 HttpRequest(
@@ -123,11 +163,15 @@ class Webhook:
                 seconds=self._timeout,
                 most=MAX_WEBHOOK_ANSWER,
                 permits=lambda address: self._is_private or is_public(address),
+                abort=abort,
             )
         except (OSError, ValueError) as error:
             raise NornmailError(
                 f"the webhook at {request.host} cannot be reached: {error}"
             ) from error
+        finally:
+            with self._lock:
+                self._under_way.discard(abort)
 
 
 def signed_headers(

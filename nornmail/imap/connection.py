@@ -55,8 +55,8 @@ from nornmail.uidset import UidSet
 log = logging.getLogger("nornmail.imap")
 
 LISTING_SLACK = 10_000
-"""UIDs that a listing may have beyond twice EXISTS: a server that names four thousand million of
-them in one range is wrong, and a loop over that set would never end."""
+"""UIDs that a listing may have beyond twice EXISTS, or lack in its windows: a server that names
+four thousand million of them in one range is wrong, and a loop over that set would never end."""
 STATUS_INTERVAL = 240.0
 """Seconds between two looks whether the selected mailbox was deleted and made again: with a poll a
 minute it is seen within five minutes, for some hundred octets."""
@@ -712,17 +712,19 @@ class Connection:
 
         A message that is removed while we list moves those above it down, so the next window
         begins lower by as many as were removed. If fewer are found than EXISTS says, all are asked
-        for in one command.
+        for in one command: at once where windows bring nothing new or far too little, since a
+        server that says 4,294,967,295 would be asked for hours.
         """
         uids = UidSet()
-        low = 1
-        while low <= self.exists:
+        low, count = 1, 0
+        while low <= self.exists and low - count <= LISTING_SLACK:
             high = min(low + self._limits.list_window - 1, self.exists)
             before = self.expunges
-            window = self._search(b"%d:%d" % (low, high))
-            if not window:  # EXISTS is wrong, and the loop would never end.
+            window = self._search(b"%d:%d" % (low, high)) - uids
+            if not window:
                 break
             uids.update(window)
+            count += len(window)
             low = max(high + 1 - (self.expunges - before), 1)
         if len(uids) < self.exists:  # pymap takes the sequence numbers of a UID SEARCH for UIDs.
             uids.update(self._search(b"ALL"))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import ssl
     from http.client import HTTPConnection
 
+    from nornmail.net.tls import Abort
+
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
@@ -58,6 +60,7 @@ def exchange(
     seconds: float,
     most: int,
     permits: Callable[[str], bool] = lambda address: True,
+    abort: Abort | None = None,
 ) -> HttpResponse:
     """Make a request.
 
@@ -66,6 +69,7 @@ def exchange(
         seconds: the deadline of the whole exchange.
         most: octets of the answer's body that are read; the rest is left.
         permits: whether an address of the host may be connected to.
+        abort: ends it early, as the deadline does.
 
     Raises:
         ProtocolError: the answer is not HTTP.
@@ -75,7 +79,7 @@ def exchange(
 
     from nornmail.net.tls import Abort, dial
 
-    abort = Abort()
+    abort = abort or Abort()
     deadline = Deadline(SystemClock(), seconds)
     # A server that drips would hold up every read for its whole time-out.
     alarm = threading.Timer(seconds, abort.abort)

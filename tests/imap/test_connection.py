@@ -157,16 +157,27 @@ def test_all_is_asked_for_where_windows_find_too_little() -> None:
     assert sock.sent[-1].endswith(b"UID SEARCH ALL")
 
 
-def test_windows_end_where_the_number_of_messages_is_a_lie() -> None:
-    answers: dict[str, bytes | list[bytes]] = {
-        "SELECT": b"* 4294967295 EXISTS\r\n%T OK\r\n",
-        "UID SEARCH": [b"* SEARCH 1 2\r\n%T OK\r\n", b"* SEARCH\r\n%T OK\r\n"],
-    }
-    sock = FakeSocket(answers)
-    opened = connection(sock)
+@table(
+    ("answers", "uids", "searches"),
+    [
+        pytest.param([b"1 2", b""], "1:2", 3, id="nothing in the second window"),
+        pytest.param([b"1 2"], "1:2", 3, id="the same in each window"),
+        pytest.param([b"1", b"2", b"3", b"4", b"1 2 3 4 9"], "1:4,9", 5, id="one in each window"),
+    ],
+)
+def test_windows_end_where_the_number_of_messages_is_a_lie(
+    answers: list[bytes], uids: str, searches: int
+) -> None:
+    sock = FakeSocket(
+        {
+            "SELECT": b"* 4294967295 EXISTS\r\n%T OK\r\n",
+            "UID SEARCH": [b"* SEARCH %s\r\n%%T OK\r\n" % answer for answer in answers],
+        }
+    )
+    opened = connection(sock, limits=Limits(list_window=3_000))
     opened.capabilities -= {"ESEARCH"}
-    assert opened.list_uids() == UidSet([(1, 2)])
-    assert sock.names.count("UID SEARCH") == 3
+    assert str(opened.list_uids()) == uids
+    assert sock.names.count("UID SEARCH") == searches
 
 
 @pytest.mark.parametrize("answer", [b"%T BAD UID parameters!\r\n", b"%T NO no\r\n"])
