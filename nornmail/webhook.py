@@ -14,14 +14,16 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from nornmail._version import __version__
 from nornmail.errors import ConfigurationError, Defer, NornmailError, Reject
 from nornmail.message.message import Message
 from nornmail.net.http_client import HttpRequest, HttpResponse, exchange
-from nornmail.net.tls import Abort
+
+if TYPE_CHECKING:
+    from nornmail.net.tls import Abort
 
 WEBHOOK_SECONDS: Final = 30.0
 """Deadline of a whole exchange: a receiver that needs longer answers first and works later."""
@@ -136,6 +138,8 @@ class Webhook:
         Raises:
             NornmailError: there is no answer within the deadline.
         """
+        from nornmail.net.tls import Abort
+
         # ASCII: a message may hold lone surrogates, which are not UTF-8.
         octets = json.dumps(body, ensure_ascii=True).encode("ascii")
         headers = {

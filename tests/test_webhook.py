@@ -271,6 +271,24 @@ def test_one_deadline_bounds_the_whole_exchange(serve: Callable[[socket.socket],
         webhook(url, timeout=0.3)(MESSAGE)
 
 
+@pytest.mark.parametrize(
+    "serve",
+    [
+        pytest.param(silent, id="nothing"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n\r\n"), id="drips"),
+    ],
+)
+def test_a_program_that_stops_brings_the_message_back_without_an_attempt(
+    serve: Callable[[socket.socket], object],
+) -> None:
+    with listening(serve) as url:
+        hook = webhook(url, timeout=60.0)
+        hook.stop(0.02)
+        for _ in range(2):
+            with pytest.raises(Defer, match="stopped before the webhook answered"):
+                hook(MESSAGE)
+
+
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait())

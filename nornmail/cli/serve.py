@@ -56,6 +56,8 @@ ADDRESS = "127.0.0.1:8000"
 """The default address: only this machine can reach it."""
 UNIX = "unix:"
 """Begins an address that is the path of a Unix socket."""
+WEBHOOK_GRACE = 2.0
+"""Seconds that a webhook has left for its answer at a signal: the process ends within five."""
 Handler = Callable[[Message], Any]
 
 
@@ -122,6 +124,11 @@ def run(chosen: argparse.Namespace) -> int:
         else:
             served = _several(chosen.accounts, settings.environ, store, receiver, in_hand, stack)
         receiver.on_error(served.stop)
+
+        def stop() -> None:
+            served.stop()
+            receiver.stop()
+
         interface = application(
             served.polled,
             served.mailer,
@@ -137,7 +144,7 @@ def run(chosen: argparse.Namespace) -> int:
                 "NORNMAIL_API_TOKEN, or listen on a socket of your own with --bind unix:PATH"
             )
         try:
-            Work(served.run, served.stop, lambda: in_hand or is_sending(store)).run()
+            Work(served.run, stop, lambda: in_hand or is_sending(store)).run()
         except Hanging:
             end_now(receiver.exit_status())
         except SecondSignal:
@@ -165,11 +172,18 @@ class _Receiver:
         handler_of: makes the callback of an account, by its name; ``""`` where there is only one.
         is_async: the callback is a coroutine function.
         output: the lines, if there are any.
+        webhook: the webhook, if it is one.
     """
 
     handler_of: Callable[[str], Handler]
     is_async: bool = False
     output: Output | None = None
+    webhook: Webhook | None = None
+
+    def stop(self) -> None:
+        """Let a webhook that does not answer bring its message back at the next start."""
+        if self.webhook is not None:
+            self.webhook.stop(WEBHOOK_GRACE)
 
     def on_error(self, stop: Callable[[], object]) -> None:
         """Stop when the lines cannot be written."""
@@ -236,8 +250,8 @@ def _receiver(chosen: argparse.Namespace, settings: Settings, stack: ExitStack) 
         handler = load_handler(chosen.handler)
         return _Receiver(lambda _: handler, inspect.iscoroutinefunction(handler))
     if chosen.webhook is not None:
-        handler = webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text)
-        return _Receiver(lambda _: handler)
+        webhook = webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text)
+        return _Receiver(lambda _: webhook, webhook=webhook)
 
     def line_of(message: Message) -> str:
         return json_line(message.to_dict(chosen.max_text))

@@ -10,21 +10,24 @@ import socket
 import stat
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
 
+from nornmail import SqliteStateStore
 from nornmail.cli import main
 from nornmail.cli.serve import load_handler
 from nornmail.errors import ConfigurationError
+from nornmail.model import State
 from nornmail.testing import MailServer
 from nornmail.web import MAX_BODY
 from tests.cli.support import PASSWORD, SECONDS, Running, User, mail
-from tests.test_webhook import SECRET, receiving, verify
+from tests.test_webhook import SECRET, drip, listening, receiving, verify
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 STARTING = "IMAP poller starting: {}:{}/INBOX (interval=0.2s)"
@@ -151,6 +154,35 @@ def test_mail_goes_to_a_webhook(server: MailServer, user: User) -> None:
         ((headers, body),) = receiver.posts
         assert verify(headers, body, SECRET)
         assert json.loads(body)["data"]["left_out"] == {}
+
+
+@posix
+def test_a_webhook_that_does_not_answer_holds_up_no_signal(server: MailServer, user: User) -> None:
+    begun = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        begun.set()
+        drip(b"HTTP/1.1 200 OK\r\n\r\n")(connection)
+
+    options = {"NORNMAIL_WEBHOOK_SECRET": SECRET, "NORNMAIL_STATE": "hook.db"}
+    with (
+        listening(serve) as url,
+        service(user, "--webhook", url, "--webhook-allow", "127.0.0.1", **options) as running,
+    ):
+        running.create()
+        server.deliver(mail("one").replace(b"agent@", b"test@"))
+        assert begun.wait(SECONDS)
+        began_at = time.monotonic()
+        running.running.tell(signal.SIGTERM)
+        assert running.running.end().status == 0
+        assert time.monotonic() - began_at < 5.0
+    with closing(SqliteStateStore(user.directory / "hook.db")) as store:
+        (mailbox,) = store.mailboxes()
+        (entry,) = store.entries(mailbox, {State.WAITING})
+        assert (entry.attempts, entry.reason) == (
+            0,
+            "the program stopped before the webhook answered",
+        )
 
 
 @posix
