@@ -27,6 +27,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "locks": {"errors"},
+    "files": {"errors", "locks"},
     "uidset": set(),
     "defects": set(),
     "model": {"errors", "uidset"},
@@ -36,7 +37,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "events": {"model", "outgoing", "clock"},
     # A variable that names a token file is read as the callback in net/oauth.
     "settings": {"errors", "net"},
-    "net": {"errors", "clock", "locks"},
+    "net": {"errors", "clock", "locks", "files"},
     # Mail comes in.
     "imap": _VALUES | {"net", "settings", "clock", "_version"},
     "html": {"defects"},
@@ -54,7 +55,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "outbox": _VALUES
     | {"compose", "smtp", "message", "stores", "settings", "net"}
     | {"outgoing", "events", "retry", "context", "clock"},
-    "stores": _VALUES | {"outgoing", "clock", "locks"},
+    "stores": _VALUES | {"outgoing", "clock", "locks", "files"},
     # What `status` prints, over the views of a store.
     "summary": _VALUES | {"outgoing", "clock", "stores"},
     "oauth_login": {"errors", "clock", "settings", "net"},

@@ -21,7 +21,8 @@ from nornmail.errors import (
     ProtocolError,
     Throttled,
 )
-from nornmail.locks import FILE_MODE, FileLock, LockTaken
+from nornmail.files import Files
+from nornmail.locks import FileLock, LockTaken
 from nornmail.net.http_client import HttpRequest, exchange
 from nornmail.net.redact import Redactor, error_text, map_exceptions
 
@@ -285,25 +286,7 @@ def write_token_file(path: str, record: TokenRecord) -> None:
         OSError: it cannot be written; the old file is as it was.
     """
     octets = json.dumps(asdict(record), indent=1).encode() + b"\n"
-    temporary = path + TEMPORARY
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    fd = os.open(temporary, flags, FILE_MODE)
-    try:
-        if hasattr(os, "fchmod"):
-            os.fchmod(fd, FILE_MODE)  # it may be left from a process that was killed
-        while octets:
-            octets = octets[os.write(fd, octets) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
-    if hasattr(os, "O_DIRECTORY"):
-        directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    Files().replace_whole(path, path + TEMPORARY, [octets])
 
 
 def request_renewal(record: TokenRecord) -> Grant:

@@ -94,40 +94,6 @@ def refuse_names(path: str) -> None:
         raise unusable(path, why, "remove the others, or copy the file")
 
 
-class FileIdentity:
-    """The identity of a store's files while it is open.
-
-    A file that is removed or replaced under an open store can still be written to. Everything
-    that is written then is lost with the last descriptor, after mail was marked as handled.
-
-    Args:
-        paths: the files; they must be there.
-    """
-
-    def __init__(self, *paths: str) -> None:
-        self._paths = [(path, os.stat(path)) for path in paths]
-
-    def check(self) -> None:
-        """Return if each path still leads to its file.
-
-        Raises:
-            StoreError: one was removed or replaced.
-        """
-        for path, before in self._paths:
-            try:
-                now = os.stat(path)
-                if now.st_ino == before.st_ino and now.st_dev == before.st_dev:
-                    continue
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                raise store_error(path, error) from error
-            raise StoreError(
-                f"the state store {path} was removed or replaced while it was open: "
-                "stop the program, put the file back, and start again"
-            )
-
-
 def damaged(path: str, what: object) -> StoreError:
     """The error for a file of a store that is not what was written."""
     return StoreError(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 import weakref
 from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,75 +23,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nornmail.errors import StoreError
-from nornmail.locks import FILE_MODE
+from nornmail.files import Files
 from nornmail.stores.errors import damaged, newer, store_error
-
-if sys.platform == "darwin":
-    import fcntl
-
-
-class Files:
-    """Every effect that the JSON store has on the disk; tests replace it by one that fails.
-
-    All methods raise OSError as the system does.
-    """
-
-    def open(self, path: str, flags: int) -> int:
-        """A file, made where ``flags`` say so, readable by its owner only."""
-        return os.open(path, flags | getattr(os, "O_BINARY", 0), FILE_MODE)
-
-    def make_directory(self, path: str) -> None:
-        """A directory that is not there yet, its owner's only."""
-        os.mkdir(path, 0o700)
-
-    def write(self, fd: int, data: bytes) -> None:
-        """All of ``data``; where it raises, a part may have been written."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-
-    def fsync(self, fd: int) -> None:
-        """Return when the file's bytes are on the disk."""
-        if sys.platform == "darwin":
-            # fsync(2) of macOS leaves them in the drive's cache.
-            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(fd)
-
-    def fsync_directory(self, path: str) -> None:
-        """Return when the names in a directory are on the disk."""
-        if sys.platform != "win32":  # cannot open a directory there; NTFS journals the names
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                self.fsync(fd)
-            finally:
-                os.close(fd)
-
-    def truncate(self, fd: int, length: int) -> None:
-        """Cut the file after ``length`` octets."""
-        os.ftruncate(fd, length)
-
-    def replace(self, source: str, target: str) -> None:
-        """Give ``source`` the name ``target``, in one step."""
-        os.replace(source, target)
-
-    def unlink(self, path: str) -> None:
-        """Remove a file's name."""
-        os.unlink(path)
-
-    def write_whole(self, path: str, chunks: Iterable[bytes]) -> int:
-        """Write a file anew, and return its size when its bytes are on the disk."""
-        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            size = 0
-            for chunk in chunks:
-                self.write(fd, chunk)
-                size += len(chunk)
-            self.fsync(fd)
-        finally:
-            os.close(fd)
-        return size
-
 
 _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
 """The names that are given here. A file with another name belongs to others and stays."""
@@ -473,17 +405,11 @@ def write_snapshot(
     Raises:
         StoreError: the old one may stand there still.
     """
-    temporary = temporary_path(path)
     try:
-        size = files.write_whole(temporary, _chunks(_pieces(sequence, tables)))
-        files.replace(temporary, path)
-        files.fsync_directory(os.path.dirname(path))
+        pieces = _pieces(sequence, tables)
+        return files.replace_whole(path, temporary_path(path), _chunks(pieces))
     except OSError as error:
-        # On a full disk it is in the way. What went wrong is raised; the next start removes it too.
-        with suppress(OSError):
-            files.unlink(temporary)
         raise store_error(path, error) from error
-    return size
 
 
 def temporary_path(path: str) -> str:

@@ -25,15 +25,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from nornmail.errors import StoreError
+from nornmail.files import FileIdentity, Files
 from nornmail.locks import FileLock, LockTaken, holder_of
 from nornmail.model import MailboxKey
 from nornmail.stores import json_rows
-from nornmail.stores.errors import FileIdentity, damaged, refuse_names, resolve, store_error
+from nornmail.stores.errors import damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import (
     FIRST_OF_TABLES,
     VERSION,
     End,
-    Files,
     Journal,
     Lines,
     RawFiles,
@@ -167,7 +167,6 @@ class JsonStateStore(JsonFiles):
 
     def _check_usable(self) -> None:
         super()._check_usable()
-        self._identity.check()
         if self._journal.is_undecided:  # an exception, such as Ctrl-C, came behind its write
             self._rollback()
             self._journal.keep()

@@ -13,6 +13,7 @@ from functools import cache
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
+from nornmail.files import FileIdentity
 from nornmail.locks import FILE_MODE, FileLock, LockTaken, holder_of
 from nornmail.model import MailboxKey
 from nornmail.stores.errors import (
@@ -20,7 +21,6 @@ from nornmail.stores.errors import (
     READ_ONLY,
     RESTORE,
     UNKNOWN,
-    FileIdentity,
     damaged,
     newer,
     resolve,
@@ -247,6 +247,9 @@ class LocalStore(SqlStateStore):
         path: what errors call the store.
     """
 
+    _identity: FileIdentity | None = None
+    """The files without which what is written is lost."""
+
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         super().__init__(connection, f"the state store {path}")
         self.path = path
@@ -254,6 +257,14 @@ class LocalStore(SqlStateStore):
 
     def _store_error(self, error: Exception) -> StoreError | None:
         return sqlite_error(self.path, error)
+
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        if self._identity is not None:
+            try:
+                self._identity.check()
+            except OSError as error:
+                raise store_error(self.path, error) from error
 
 
 class SqliteStateStore(LocalStore):
@@ -337,11 +348,6 @@ class SqliteStateStore(LocalStore):
             lock.release()
             raise
         return lock.release
-
-    def _check_usable(self) -> None:
-        if self._closed or self._process != os.getpid():
-            super()._check_usable()
-        self._identity.check()
 
 
 class SqliteView(LocalStore):

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nornmail.files import Files
 from nornmail.imap.connection import Connection
 from nornmail.model import Change, Lease, PutEntry, State, delivery_id_of
 from nornmail.poller import ledger
 from nornmail.poller.actions import Actions
 from nornmail.poller.delivery import Delivery
-from nornmail.stores.json_files import Files
 from nornmail.uidset import UidSet
 from tests.kill.watched import change
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nornmail.errors import Reject, StoreError
+from nornmail.files import Files
 from nornmail.message.message import Message
 from nornmail.model import (
     Change,
@@ -24,7 +25,6 @@ from nornmail.model import (
     PutEntry,
     SaveMailbox,
 )
-from nornmail.stores.json_files import Files
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.postgres import LEASE_SECONDS, Reconnecting, Rows
 from nornmail.stores.protocol import StateStore

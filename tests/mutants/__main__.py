@@ -54,6 +54,7 @@ ROOMS = (
     "poller/recognition.py",
     "poller/actions.py",
     "locks.py",
+    "files.py",
     "stores/[!p]*.py",  # not PostgreSQL's, whose tests need a server
     "stores/protocol.py",
     "outbox/queue_runner.py",

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from nornmail.files import Files
 from nornmail.model import State
-from nornmail.stores.json_files import Files
 from nornmail.stores.json_store import JsonStateStore
 from tests.stores.support import INBOX
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import IllegalTransition, LeaseHeld, StoreError
+from nornmail.files import FileIdentity, Files
 from nornmail.locks import FileLock, LockTaken
 from nornmail.model import State, check_keep, check_put, check_rekey, check_retry
 from nornmail.outgoing import QueueState, check_enqueue
-from nornmail.stores.errors import FileIdentity, resolve, store_error
-from nornmail.stores.json_files import Files
+from nornmail.stores.errors import resolve, store_error
 from nornmail.stores.sqlite import SqliteStateStore, sqlite_error
 from tests.stores.letters import letter
 from tests.stores.support import INBOX, key

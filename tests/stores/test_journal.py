@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from nornmail.errors import StoreError
+from nornmail.files import Files
 from nornmail.stores.json_files import (
     CHUNK_BYTES,
     VERSION,
     Damaged,
     End,
-    Files,
     Journal,
     Snapshot,
     read_lines,

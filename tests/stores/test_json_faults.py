@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from nornmail.errors import StoreError
+from nornmail.files import Files
 from nornmail.model import KeepRaw, Lease, PutEntry, Rekey, State
 from nornmail.stores import json_store
-from nornmail.stores.json_files import Files
 from nornmail.stores.json_store import JsonStateStore
 from tests.stores.effects import Full, Numbered, Refusing, Stopped, raw_files, uids
 from tests.stores.support import INBOX, ME, bring, entry, key

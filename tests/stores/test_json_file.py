@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from nornmail.errors import IllegalTransition, StoreError
+from nornmail.files import Files
 from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, State
 from nornmail.stores import json_rows, json_store, rows
-from nornmail.stores.json_files import Files, read_lines, write_line
+from nornmail.stores.json_files import read_lines, write_line
 from nornmail.stores.json_store import JsonStateStore
 from nornmail.stores.rows import SurrogateText
 from nornmail.stores.sqlite import new_database

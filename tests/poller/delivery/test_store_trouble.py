@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from nornmail import JsonStateStore, Message, StoreError
+from nornmail.files import Files
 from nornmail.model import State
-from nornmail.stores.json_files import Files
 from tests.poller.delivery.harness import World, embedded_only, failing_at, numbered, numbers
 from tests.support.postgresql import open_postgres
 from tests.support.postgresql import server as postgresql
