@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class AccountDirectory:
     """Polls an account for each ``.env`` file of a directory, until it is stopped.
 
     A file that is added, changed or removed is taken up within seconds. A file that is wrong is
-    logged, and its account continues as it was.
+    logged, and its account continues as it was. It is tried again when another file changes, which
+    may have had its account until then.
 
     Args:
         directory: of the files.
@@ -63,6 +64,7 @@ class AccountDirectory:
         self._mailer_of = mailer_of
         self._stopped = threading.Event()
         self._stamps: dict[Path, tuple[int, int]] = {}
+        self._refused: set[Path] = set()
         self._settings: dict[Path, tuple[ImapSettings, SmtpSettings | None]] = {}
         self._smtp: dict[str, SmtpSettings] = {}
         self.mailers: dict[str, Mailer] = {}
@@ -112,19 +114,40 @@ class AccountDirectory:
             except OSError:
                 continue  # removed just now
             stamps[path] = (stat.st_mtime_ns, stat.st_size)
-        for path in self._settings.keys() - stamps.keys():
+        removed = self._settings.keys() - stamps.keys()
+        for path in removed:
             log.info("%s was removed", path.name)
             self._remove(path)
-        changed = [path for path, stamp in stamps.items() if self._stamps.get(path) != stamp]
+        changed = {path for path, stamp in stamps.items() if self._stamps.get(path) != stamp}
         self._stamps = stamps
-        for path in changed:
-            try:
-                self._take_up(path)
-            except ConfigurationError as error:
-                log.error("%s: %s", path.name, error)
+        if removed or changed:
+            self._take_up_all(changed | (self._refused & stamps.keys()))
+
+    def _take_up_all(self, paths: Iterable[Path]) -> None:
+        """Poll the accounts of files, in the order in which they make room for each other."""
+        left = sorted(paths)
+        while True:
+            errors: dict[Path, ConfigurationError] = {}
+            for path in left:
+                try:
+                    self._take_up(path)
+                except ConfigurationError as error:
+                    errors[path] = error
+            if len(errors) in (0, len(left)):
+                break
+            left = list(errors)
+        self._refused = set(errors)
+        for path, mistake in errors.items():
+            log.error("%s: %s", path.name, mistake)
 
     def _take_up(self, path: Path) -> None:
-        """Poll the account of a new or changed file."""
+        """Poll the account of a new or changed file.
+
+        Raises:
+            ConfigurationError: the file is wrong; its account continues as it was.
+        """
+        if not path.is_file():  # reading a pipe would wait for its writer
+            raise ConfigurationError("env_file", str(path), "must be a file")
         environ = {**self._environ, **read_environment(path, {})}
         imap = ImapSettings.from_env(environ)
         smtp = None
@@ -133,24 +156,34 @@ class AccountDirectory:
         before = self._settings.get(path)
         if before == (imap, smtp):
             return
-        if before is not None and _place(before[0]) == _place(imap):
-            self._settings[path] = (imap, smtp)
-            self._send_by(imap.account, smtp)
-            if before[0] != imap:
-                self._group.replace(imap)
-        else:
-            self._group.add(imap, on_message=self._handler_of(imap.account))
-            if before is not None:
-                self._remove(path)
-            self._settings[path] = (imap, smtp)
-            self._send_by(imap.account, smtp)
+        if smtp is not None:
+            Mailer(smtp).close()  # refuses now what could not send
+        self._poll(imap, None if before is None else before[0])
+        self._settings[path] = (imap, smtp)
+        self._send_by(imap.account, smtp)
+        if before is not None:
+            self._stop_sending(before[0].account)
         log.info("%s: polling %s", path.name, imap.account)
+
+    def _poll(self, imap: ImapSettings, before: ImapSettings | None) -> None:
+        """Poll a mailbox by these settings, instead of those that its file had before."""
+        if before is not None and _place(before) == _place(imap):
+            if before != imap:
+                self._group.replace(imap)
+            return
+        self._group.add(imap, on_message=self._handler_of(imap.account))
+        if before is not None:
+            self._group.remove(*_place(before))
 
     def _remove(self, path: Path) -> None:
         imap, _ = self._settings.pop(path)
         self._group.remove(*_place(imap))
-        if imap.account not in {other.account for other, _ in self._settings.values()}:
-            self._send_by(imap.account, None)
+        self._stop_sending(imap.account)
+
+    def _stop_sending(self, account: str) -> None:
+        """Send nothing more from an account that no file has."""
+        if account not in {imap.account for imap, _ in self._settings.values()}:
+            self._send_by(account, None)
 
     def _send_by(self, account: str, smtp: SmtpSettings | None) -> None:
         """Send from an account with these settings from now on."""

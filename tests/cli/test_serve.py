@@ -15,12 +15,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nornmail import SqliteStateStore
+from nornmail import Mailer, MemoryStateStore, PollerGroup, SqliteStateStore
 from nornmail.cli import main
+from nornmail.cli.accounts import AccountDirectory
 from nornmail.cli.serve import load_handler
 from nornmail.errors import ConfigurationError
 from nornmail.model import State
@@ -231,6 +233,59 @@ def write_account(user: User, server: MailServer, name: str, password: str = PAS
         "IMAP_START_FROM": "all",
     }
     (directory / f"{name}.env").write_text("".join(f"{k}={v}\n" for k, v in lines.items()))
+
+
+SENDS = "SMTP_HOST=smtp.example.com\nSMTP_FROM={0}@example.com\n"
+CANNOT_SEND = "SMTP_HOST=smtp.example.com\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "polled", "sending"),
+    [
+        pytest.param(
+            {"a": "ann", "b": "ann"}, {"a": None}, "ann", "ann", id="two files, one removed"
+        ),
+        pytest.param(
+            {"a": "ann", "b": "bob"}, {"a": "bob", "b": "eve"}, "bob eve", "bob eve", id="moved on"
+        ),
+        pytest.param({"a": "ann"}, {"a": "ann "}, "ann", "ann", id="a change that cannot send"),
+        pytest.param({"a": "ann"}, {"a": "bob "}, "ann", "ann", id="another that cannot send"),
+        pytest.param({"a": "ann"}, {"a": None, "b": "pipe"}, "", "", id="a pipe"),
+    ],
+)
+def test_a_change_of_the_directory_leaves_no_account_out(
+    first: dict[str, str],
+    then: dict[str, str | None],
+    polled: str,
+    sending: str,
+    tmp_path: Path,
+) -> None:
+    store = MemoryStateStore()
+    group = PollerGroup(store)
+    accounts = AccountDirectory(
+        str(tmp_path),
+        {"IMAP_HOST": "imap.example.com"},
+        group,
+        lambda account: print,
+        lambda smtp, account: Mailer(smtp, store, account=account),
+    )
+    for files in (first, then):
+        for name, user_name in files.items():
+            path = tmp_path / f"{name}.env"
+            path.unlink(missing_ok=True)
+            if user_name == "pipe" and hasattr(os, "mkfifo"):
+                os.mkfifo(path)
+            elif user_name is not None:
+                can_send = SENDS.format(user_name.strip())
+                rest = can_send if user_name == user_name.strip() else CANNOT_SEND
+                path.write_text(f"IMAP_USERNAME={user_name.strip()}\n{rest}")
+        accounts.look()
+    assert sorted(key.account for key in group.status()) == [
+        f"{name}@imap.example.com" for name in polled.split()
+    ]
+    assert sorted(accounts.mailers) == [f"{name}@imap.example.com" for name in sending.split()]
+    accounts.close()
+    store.close()
 
 
 @posix
