@@ -392,7 +392,9 @@ def _last(uids: UidSet) -> UidSet:
 
 
 def _exists(connection: Connection, target: str) -> bool:
-    return any(same_mailbox(name, target) for name in connection.mailboxes())
+    """Whether a mailbox is there; ``LIST "" "*"`` may leave out a namespace (RFC 3501, 6.3.8)."""
+    is_listed = any(same_mailbox(name, target) for name in connection.mailboxes())
+    return is_listed or bool(connection.counts([target]))
 
 
 def _twins(connection: Connection, entry: Entry, taken: UidSet) -> Iterator[int]:

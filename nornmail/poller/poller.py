@@ -225,11 +225,12 @@ class Poller:
         open_mailbox = self._open_mailbox if connect is None else self._connect
         self._waker = Waker()
         self._stopped = threading.Event()
+        self._stops = self._stops_before = 0
         self._runner = HandlerRunner(
             clock,
             handler_timeout,
             self._waker.wake,
-            blocks=lambda: workers == 1 or self._stopped.is_set(),
+            blocks=lambda: workers == 1 or self._is_stopped(),
         )
         pool = WorkerPool(workers, self._runner, self._waker.wake) if workers > 1 else None
         self._workers = (pool, order_by)
@@ -300,7 +301,7 @@ class Poller:
                 self._runner,
                 retry,
                 partial(fetch_rest, self._connect),
-                stopped=self._stopped.is_set,
+                stopped=self._is_stopped,
                 authserv_id=imap.authserv_id,
                 before_batch=self._mailers.expect_bounces,
                 before_handler=self._before_handler,
@@ -472,8 +473,8 @@ class Poller:
         A call of the handler is waited for; a server that does not answer is not. It waits for the
         thread that :meth:`start` made, and for no other: :meth:`run_forever` and
         :meth:`run` return by themselves soon after. From a handler, and from a thread that a
-        handler waits for, it does not wait. When nothing is running, the next :meth:`run_forever`
-        returns at once.
+        handler waits for, it does not wait. It ends a :meth:`poll_once` that is under way, and no
+        later one. When nothing is running, the next :meth:`run_forever` returns at once.
 
         Args:
             timeout: seconds to wait at most; ``None`` waits for as long as the message takes.
@@ -484,7 +485,11 @@ class Poller:
         Raises:
             BaseException: what ended the thread before it was stopped, once.
         """
-        return self._forked() or self._lifecycle.stop(timeout)
+        if self._forked():
+            return True
+        self._stops += 1
+        # What the poller calls in a poll of this thread keeps the other from its end.
+        return self._lifecycle.stop(0.0 if self._lock.held_here() else timeout)
 
     def sync(self, inbox: str | None = None) -> int:
         """Look for mail now, and wait until that is done.
@@ -623,8 +628,14 @@ class Poller:
         return os.getpid() != self._process
 
     def _called_back(self) -> bool:
-        """Whether the caller is a handler, or something else that the loop's thread calls."""
-        return self._lifecycle.inside or self._runner.inside()
+        """Whether the caller is a handler, or something else that a polling thread calls."""
+        return self._lifecycle.inside or self._runner.inside() or self._lock.held_here()
+
+    def _is_stopped(self) -> bool:
+        """Whether the loop, or else the poll that was made without it, is to end."""
+        if self._lifecycle.running:
+            return self._stopped.is_set()
+        return self._stops != self._stops_before
 
     def _before_handler(self, message: Message) -> None:
         for event in self._mailers.inspect_bounce(message):
@@ -632,11 +643,12 @@ class Poller:
 
     def _poll(self) -> PollStats:
         """Poll in this thread, and send what its handlers queued."""
-        stats = PollStats()
+        stats, stops = PollStats(), self._stops
         with self._lock:
+            self._stops_before = stops
             try:
                 self._cycle.run(stats)
-                while self._cycle.delivery.busy and not self._stopped.is_set():
+                while self._cycle.delivery.busy and not self._is_stopped():
                     self._cycle.delivery.wait()
                     self._cycle.run(stats)
                 self._cycle.finish(stats)

@@ -89,6 +89,13 @@ class FairLock:
     def __exit__(self, *_exc: object) -> None:
         self._leave(self._queue[0])
 
+    def held_here(self) -> bool:
+        """Whether the calling thread is in a block of it."""
+        turn = next(iter(tuple(self._queue)), None)
+        if turn is None or turn.thread != threading.get_ident():
+            return False
+        return not turn.is_over(sys._current_frames())
+
     def _leave(self, turn: _Turn) -> None:
         """Step out of the queue, and let the next one in."""
         with suppress(ValueError):  # it was not in it yet

@@ -80,6 +80,10 @@ class Server(FakeMailbox):
         self._ask("mailboxes")
         return ["INBOX", *self.others]
 
+    def counts(self, mailboxes: list[str]) -> dict[str, object]:
+        self._ask("counts", " ".join(mailboxes))
+        return {name: object() for name in mailboxes if name in self.others}
+
     def still_listed(self, uids: UidSet) -> UidSet:
         self._ask("still listed", uids)
         return UidSet.of(uid for uid in uids if uid in self.messages)
@@ -346,7 +350,7 @@ def test_a_move_without_move_is_a_copy_a_flag_and_an_expunge_to_a_mailbox_that_i
     scene.server.capabilities = frozenset()
     scene.know(1)
     assert scene.apply() == [
-        *("copy to Done 1", "mailboxes", "create Done", "copy to Done 1"),
+        *("copy to Done 1", "mailboxes", "counts Done", "create Done", "copy to Done 1"),
         *("flag \\Deleted 1", "expunge 1"),
     ]
     scene.know(2)

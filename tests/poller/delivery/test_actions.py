@@ -135,6 +135,22 @@ def test_a_move_that_is_cut_off_leaves_one_copy(
 
 
 @embedded_only
+def test_a_destination_that_no_listing_names_is_searched_after_a_move_that_was_cut_off(
+    world: World,
+) -> None:
+    assert world.server is not None
+    world.server.capabilities.discard("MOVE")
+    world.server.create_mailbox("Done")
+    unnamed = faults.Rewrite("LIST", lambda answer: answer.replace(b"Done", b"Other"), times=None)
+    world.server.faults.add(faults.Cut("UID COPY"), unnamed)
+    world.deliver(*numbered(1, 3))
+    poll_in_spite_of(world.poller(move_to="Done"), ConnectionLost)
+    world.server.faults.clear()
+    assert world.flags() == {}
+    assert [message.raw for message in world.stored("Done")] == numbered(1, 3)
+
+
+@embedded_only
 @pytest.mark.parametrize("listings", [1, 2, 3])
 @pytest.mark.parametrize("without", WITHOUT)
 def test_a_move_that_is_cut_off_is_done_when_listings_hide_the_message_for_a_while(

@@ -200,6 +200,38 @@ def test_a_stop_before_run_forever_ends_that_at_once_and_no_later_one(life: Life
     assert poller.poll_once().new == 1
 
 
+def test_a_stop_ends_one_poll_and_no_later_one(life: Life) -> None:
+    life.deliver("one", "two", "three")
+
+    def handler(message: Message) -> None:
+        life.note(message)
+        if message.subject == "one":
+            poller.stop()
+
+    poller = life.poller(handler)
+    assert [poller.poll_once().handled for _ in range(2)] == [1, 2]
+    poller.run_forever()  # as asked for by the stop: else this would not return
+    assert life.subjects == ["one", "two", "three"]
+
+
+def test_what_a_poll_calls_does_not_wait_for_the_thread_that_waits_for_the_poll(life: Life) -> None:
+    stopped: list[bool] = []
+
+    def accept(_message: Message) -> bool:
+        poller.start()
+        with pytest.raises(HandlerError, match="must not poll or close"):
+            poller.close()
+        stopped.append(poller.stop(SECONDS))
+        return True
+
+    poller = life.poller(accept=accept)
+    life.deliver("one")
+    began = time.monotonic()
+    poller.poll_once()
+    assert time.monotonic() - began < SECONDS / 2
+    assert stopped == [False]
+
+
 def test_after_with_run_forever_runs(life: Life) -> None:
     poller = life.poller(lambda _: poller.stop())
     with poller:
