@@ -96,11 +96,11 @@ class Entries:
 
     def state(self, execute: Execute, mailbox: int, key: EntryKey) -> State | None:
         """The state of an entry, ``None`` where there is none."""
-        selected = execute(rows.SELECT_STATE, rows.write_key(mailbox, key)).fetchone()
+        selected = execute(rows.SELECT_STATE, (mailbox, *key)).fetchone()
         return selected and State(selected[0])
 
     def _keep(self, execute: Execute, mailbox: int, key: EntryKey, raw: bytes) -> None:
-        arguments = (*rows.write_key(mailbox, key), self._hold(raw))
+        arguments = (mailbox, *key, self._hold(raw))
         execute(rows.REPLACE_RAW, arguments)
 
     def _rekey(
@@ -109,8 +109,8 @@ class Entries:
         state, taken = self.state(execute, mailbox, before), self.state(execute, mailbox, after)
         check_rekey(before, state, after, taken)
         if taken is not None:  # it is GONE
-            execute(rows.DELETE_ENTRY, rows.write_key(mailbox, after))
-        keys = (*rows.write_key(mailbox, after)[1:], *rows.write_key(mailbox, before))
+            execute(rows.DELETE_ENTRY, (mailbox, *after))
+        keys = (*after, mailbox, *before)
         execute(rows.REKEY_ENTRY, (uid_validity, *keys))
         execute(rows.REKEY_RAW, keys)
         execute(rows.REKEY_ASKED, keys)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nornmail.model import State
 from nornmail.outgoing import QueueState
 from nornmail.stores import rows
-from nornmail.stores.rows import Row, read_json, write_json
+from nornmail.stores.rows import Row, read_json, write_json, write_text
 from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _letters(
         letter = {"state": QueueState.QUEUED.value, **value, "id": number, "outbox": place[0]}
         made["letter"].append({**letter, "wish": wishes.get(place)})
         for address in rows.read_addresses(json.dumps(value["recipients"])):
-            to = write_json(address)
+            to = write_json(write_text(address))
             made["letter_to"].append([place[0], to, value.get("queued_at", 0.0), number])
         if file := raws.get(place):
             made["letter_raw"].append([number, file])

@@ -16,7 +16,6 @@ from nornmail.outgoing import (
 )
 from nornmail.stores import rows
 from nornmail.stores.entries import Execute
-from nornmail.stores.rows import write_text
 
 
 class Letter(NamedTuple):
@@ -36,7 +35,7 @@ class Letter(NamedTuple):
 def find(execute: Execute, outbox: int | None, name: str, key: str) -> Letter | None:
     """The message with a key in an outbox of this number and name."""
     query = rows.SELECT_MESSAGE + rows.FOR_UPDATE
-    row = execute(query, (outbox, write_text(key))).fetchone()
+    row = execute(query, (outbox, key)).fetchone()
     if row is None:
         return None
     request = None if row[1] is None else OperatorRequest(row[1])
@@ -51,11 +50,10 @@ def insert(execute: Execute, outbox: int, message: QueuedMessage) -> int | None:
     """
     if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
         return None
-    place = (outbox, write_text(message.key))
-    (number,) = execute(rows.SELECT_MESSAGE_ID, place).fetchone()
+    (number,) = execute(rows.SELECT_MESSAGE_ID, (outbox, message.key)).fetchone()
     for recipient in message.recipients:
-        address = rows.write_address(recipient)
-        execute(rows.INSERT_RECIPIENT, (outbox, address, message.queued_at, number))
+        place = (outbox, recipient.address.lower(), message.queued_at, number)
+        execute(rows.INSERT_RECIPIENT, place)
     return int(number)
 
 

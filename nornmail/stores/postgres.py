@@ -23,7 +23,6 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import QueuedMessage, Quota
 from nornmail.stores import rows
 from nornmail.stores.errors import newer
-from nornmail.stores.rows import SurrogateText
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 
@@ -178,8 +177,6 @@ def surplus(
 
 def write_value(value: Any) -> Any:
     """A value for a column; text cannot hold NUL and surrogates, which are escaped."""
-    if isinstance(value, SurrogateText):
-        value = value.decode("utf-8", "surrogatepass")
     if isinstance(value, str):
         return _ESCAPED.sub(lambda match: f"{_ESCAPE}{ord(match[0]):06x}", value)
     return value

@@ -1,7 +1,7 @@
 """Values to rows of the SQL tables and back, and the statements that name their columns.
 
 The statements are the part of SQL that sqlite and PostgreSQL have in common, written with sqlite's
-parameters (``?``). A string that UTF-8 cannot hold is stored as octets, and sorted as such.
+parameters (``?``). sqlite stores a string that UTF-8 cannot hold as octets, and sorts it as such.
 """
 
 from __future__ import annotations
@@ -60,19 +60,14 @@ def _set(columns: str) -> str:
     return ", ".join(f"{name} = ?" for name in columns.split(", "))
 
 
-class SurrogateText(bytes):
-    """The octets of a string that UTF-8 cannot hold."""
-
-
-def write_text(text: str) -> str | SurrogateText:
-    """A string as TEXT, or as octets where it has surrogates, which UTF-8 cannot hold."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return SurrogateText(text.encode("utf-8", "surrogatepass"))
-    return text
+def write_text(value: Any) -> Any:
+    """A value for a column of sqlite: octets in place of a string that UTF-8 cannot hold."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "surrogatepass")
+    return value
 
 
 def read_text(value: str | bytes) -> str:
@@ -80,15 +75,8 @@ def read_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
-def _encoded(row: Row) -> Row:
-    """A row with texts that not every database can hold; nearly always it is the same."""
-    if "".join([value for value in row if isinstance(value, str)]).isascii():
-        return row
-    return tuple([write_text(value) if isinstance(value, str) else value for value in row])
-
-
-def _decoded(row: Row) -> Row:
-    """The row that :func:`_encoded` wrote; nearly always it is the same."""
+def _texts(row: Row) -> Row:
+    """A row with its texts as strings; nearly always it is the same."""
     if bytes not in map(type, row):
         return row
     return tuple([read_text(value) if isinstance(value, bytes) else value for value in row])
@@ -113,15 +101,9 @@ SELECT_FENCE = "SELECT token FROM mailbox WHERE id = ?"
 RAISE_FENCE = "UPDATE mailbox SET token = token + 1 WHERE id = ?"
 
 
-def write_mailbox(mailbox: MailboxKey) -> Row:
-    """The columns that name a mailbox."""
-    return write_text(mailbox.account), write_text(mailbox.mailbox)
-
-
 def read_mailbox(row: Row) -> MailboxKey:
-    """The mailbox that :func:`write_mailbox` wrote."""
-    account, mailbox = row
-    return MailboxKey(read_text(account), read_text(mailbox))
+    """The mailbox, from the columns that name it."""
+    return MailboxKey(*_texts(row))
 
 
 def write_record(record: MailboxRecord) -> Row:
@@ -276,33 +258,23 @@ def entries_without_raw(state: State) -> str:
     return f"{in_state(state, COLUMNS)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
 
 
-def write_key(mailbox: int, key: EntryKey) -> Row:
-    """The columns of :data:`KEY`."""
-    return mailbox, key.epoch, key.uid, write_text(key.inbox)
-
-
 def read_key(row: Row) -> EntryKey:
     """The key, from the columns behind the mailbox."""
-    epoch, uid, inbox = row
-    return EntryKey(epoch, uid, read_text(inbox))
+    return EntryKey(*_texts(row))
 
 
 def write_entry(mailbox: int, entry: Entry) -> Row:
     """All columns of ``entry``, in the order of :data:`KEY` and its fields."""
     key, state, delivery_id, *tried, reason, digest, message_id, size = entry[:10]
     received_at, truncated, sender, changed_at = entry[10:]
-    header, body = digest or (None, None)
-    facts = (header, body, message_id, size, received_at, 1 if truncated else 0)
+    facts = (*(digest or (None, None)), message_id, size, received_at, 1 if truncated else 0)
     place = (mailbox, *key, state._value_, delivery_id)
-    row = (*place, *tried, reason, *facts, sender or None, changed_at)
-    texts = f"{key.inbox}{delivery_id}{reason}{message_id}{header}{body}{sender}"
-    return row if texts.isascii() else _encoded(row)  # nearly always it is
+    return (*place, *tried, reason, *facts, sender or None, changed_at)
 
 
 def read_entry(row: Row) -> Entry:
     """The entry, from :data:`COLUMNS`."""
-    if bytes in map(type, row):
-        row = tuple(read_text(value) if isinstance(value, bytes) else value for value in row)
+    row = _texts(row)
     epoch, uid, inbox, state, *tried, header, body, message_id, size, received_at = row[:14]
     truncated, sender, changed_at = row[14:]
     digest = None if header is None else Digest(header, body)
@@ -333,15 +305,15 @@ SELECT_INBOXES = f"SELECT id, {_INBOX} FROM inbox WHERE mailbox = ? ORDER BY cre
 
 def write_inbox(mailbox: int, record: InboxRecord) -> Row:
     """All columns of ``inbox``, in the table's order."""
-    texts = map(write_text, (record.id, record.name, record.address))
+    texts = (record.id, record.name, record.address)
     return (mailbox, *texts, record.created_at, int(record.backfill))
 
 
 def read_inbox(row: Row) -> InboxRecord:
     """The inbox, from the columns behind the mailbox."""
-    number, name, address = map(read_text, row[:3])
-    when, backfill = row[3], bool(row[4])
-    return InboxRecord(id=number, name=name, address=address, created_at=when, backfill=backfill)
+    number, name, address, when, backfill = _texts(row)
+    place = {"id": number, "name": name, "address": address}
+    return InboxRecord(**place, created_at=when, backfill=bool(backfill))
 
 
 # The outbox: messages on their way out
@@ -421,26 +393,21 @@ def write_message(message: QueuedMessage) -> Row:
     columns["recipients"] = dumps(recipients, separators=(",", ":"))
     columns["state"] = message.state.value
     columns.update({name: int(columns[name]) for name in BOOLS})
-    return _encoded(tuple(columns.values()))
+    return tuple(columns.values())
 
 
 def read_message(outbox: str, row: Row) -> QueuedMessage:
     """The message, from the columns behind the outbox."""
-    columns = dict(zip(_FIELDS, _decoded(row), strict=True))
+    columns = dict(zip(_FIELDS, _texts(row), strict=True))
     columns["recipients"] = _read_recipients(columns["recipients"])
     columns["state"] = QueueState(columns["state"])
     columns.update({name: bool(columns[name]) for name in BOOLS})
     return QueuedMessage(outbox=outbox, **columns)
 
 
-def write_address(recipient: Recipient) -> str | SurrogateText:
-    """The address of a recipient in ``letter_to``."""
-    return write_text(recipient.address.lower())
-
-
-def read_addresses(recipients: str) -> list[str | SurrogateText]:
+def read_addresses(recipients: str) -> list[str]:
     """The addresses in ``letter_to``, from the column ``recipients``."""
-    return list(map(write_address, _read_recipients(recipients)))
+    return [recipient.address.lower() for recipient in _read_recipients(recipients)]
 
 
 _SURROGATES = "code points"
@@ -459,11 +426,11 @@ def read_json(value: Any) -> Any:
     """The value that :func:`write_json` wrote."""
     if isinstance(value, dict):
         value = "".join(map(chr, value[_SURROGATES]))
-    return write_text(value) if isinstance(value, str) else value
+    return write_text(value)
 
 
 def _write_recipient(recipient: Recipient) -> list[Any]:
-    address, text = map(write_json, map(write_text, (recipient.address, recipient.text)))
+    address, text = (write_json(write_text(t)) for t in (recipient.address, recipient.text))
     return [address, recipient.status.value, recipient.code, text]
 
 

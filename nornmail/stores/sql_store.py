@@ -42,7 +42,7 @@ from nornmail.outgoing import (
 from nornmail.stores import letters, rows
 from nornmail.stores.entries import Entries, Execute
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.rows import Row, read_text, write_text
+from nornmail.stores.rows import Row, read_text
 from nornmail.uidset import UidSet
 
 T = TypeVar("T")
@@ -209,8 +209,7 @@ class SqlStateStore(StateStore, ABC):
             return UidSet([*((uid, uid) for uid in uids), *ranges])
 
     def get(self, mailbox: MailboxKey, key: EntryKey) -> Entry | None:
-        place = rows.write_key(0, key)[1:]
-        return self._first(rows.read_entry, rows.SELECT_ENTRY, mailbox, *place)
+        return self._first(rows.read_entry, rows.SELECT_ENTRY, mailbox, *key)
 
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
         return self._all(rows.read_entry, rows.SELECT_SIBLINGS, mailbox, epoch, uid)
@@ -227,11 +226,11 @@ class SqlStateStore(StateStore, ABC):
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        digest = write_text(header_digest)
-        return self._all(rows.read_entry, rows.SELECT_BY_DIGEST, mailbox, digest, before_epoch)
+        place = header_digest, before_epoch
+        return self._all(rows.read_entry, rows.SELECT_BY_DIGEST, mailbox, *place)
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
-        return self._first(self._raw, rows.SELECT_RAW, mailbox, *rows.write_key(0, key)[1:])
+        return self._first(self._raw, rows.SELECT_RAW, mailbox, *key)
 
     def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
         return self._all(rows.read_entry, rows.entries_without_raw(state), mailbox, state.value)
@@ -273,7 +272,7 @@ class SqlStateStore(StateStore, ABC):
         with self._locked(), self._guard, self._within as execute:
             number = self._id(mailbox)
             check_retry(key, None if number is None else self._entries.state(execute, number, key))
-            execute(rows.INSERT_ASKED, rows.write_key(number or 0, key))
+            execute(rows.INSERT_ASKED, (number, *key))
 
     # Inboxes
 
@@ -283,14 +282,14 @@ class SqlStateStore(StateStore, ABC):
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
         with self._locked(), self._guard, self._within as execute:
-            deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), write_text(name)))
+            deleted = execute(rows.DELETE_INBOX, (self._id(mailbox), name))
             return bool(deleted.rowcount)
 
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
         return self._all(rows.read_inbox, rows.SELECT_INBOXES, mailbox)
 
     def has_verified_sender(self, address: str) -> bool:
-        return bool(self._select(rows.SELECT_VERIFIED_SENDER, write_text(address)))
+        return bool(self._select(rows.SELECT_VERIFIED_SENDER, address))
 
     # The outbox: writing
 
@@ -380,8 +379,7 @@ class SqlStateStore(StateStore, ABC):
         def read(row: Row) -> QueuedMessage:
             return rows.read_message(outbox, row[2:])
 
-        place = MailboxKey.of_outbox(outbox), write_text(key)
-        return self._first(read, rows.SELECT_MESSAGE, *place)
+        return self._first(read, rows.SELECT_MESSAGE, MailboxKey.of_outbox(outbox), key)
 
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
@@ -398,26 +396,25 @@ class SqlStateStore(StateStore, ABC):
         return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
-        place = MailboxKey.of_outbox(outbox), write_text(key)
-        return self._first(self._raw, rows.SELECT_BYTES, *place)
+        return self._first(self._raw, rows.SELECT_BYTES, MailboxKey.of_outbox(outbox), key)
 
     def messages_to_copy(self, outbox: str) -> list[QueuedMessage]:
         return self._messages(rows.SELECT_COPIES, outbox)
 
     def messages_with_id(self, message_id: str) -> list[QueuedMessage]:
-        selected = self._select(rows.SELECT_BY_MESSAGE_ID, write_text(message_id))
+        selected = self._select(rows.SELECT_BY_MESSAGE_ID, message_id)
         return [rows.read_message(read_text(row[0]), row[1:]) for row in selected]
 
     def messages_to(
         self, outbox: str, address: str, *, since: float, limit: int
     ) -> list[QueuedMessage]:
-        return self._messages(rows.SELECT_TO, outbox, write_text(address.lower()), since, limit)
+        return self._messages(rows.SELECT_TO, outbox, address.lower(), since, limit)
 
     def answers_since(
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
     ) -> int:
         query = rows.COUNT_ANSWERS_IN if thread_id else rows.COUNT_ANSWERS_TO
-        place = MailboxKey.of_outbox(outbox), write_text(thread_id or address.lower())
+        place = MailboxKey.of_outbox(outbox), thread_id or address.lower()
         return self._first(_only, query, *place, since) or 0
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
@@ -497,8 +494,7 @@ class SqlStateStore(StateStore, ABC):
         """The id of a mailbox, ``None`` where it is not known."""
         if mailbox in self._ids:
             return self._ids[mailbox]
-        name = rows.write_mailbox(mailbox)
-        selected = self._connection.execute(rows.SELECT_MAILBOX, name).fetchone()
+        selected = self._connection.execute(rows.SELECT_MAILBOX, mailbox).fetchone()
         if selected is None:
             return None
         if not self._connection.in_transaction:  # else it may be undone
@@ -509,7 +505,7 @@ class SqlStateStore(StateStore, ABC):
         """The id of a mailbox, which is made known within this transaction where it is not."""
         number = self._id(mailbox)
         if number is None:
-            self._connection.execute(rows.INSERT_MAILBOX, (*rows.write_mailbox(mailbox), 0))
+            self._connection.execute(rows.INSERT_MAILBOX, (*mailbox, 0))
             number = self._id(mailbox)
         if number is None:
             raise StoreError(f"the state store could not keep {mailbox}")

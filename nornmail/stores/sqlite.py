@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from nornmail.clock import Clock, SystemClock
 from nornmail.errors import LeaseHeld, NornmailError, StoreError
@@ -27,6 +28,7 @@ from nornmail.stores.errors import (
     store_error,
     unusable,
 )
+from nornmail.stores.rows import write_text
 from nornmail.stores.schema import MIGRATIONS
 from nornmail.stores.sql_store import SqlStateStore
 
@@ -119,6 +121,19 @@ def require_sqlite() -> None:
         )
 
 
+if HAS_SQLITE:
+
+    class Database(sqlite3.Connection):
+        """A connection that takes strings that UTF-8 cannot hold, and stores them as octets."""
+
+        def execute(self, statement: str, arguments: Any = (), /) -> sqlite3.Cursor:
+            """Execute a statement, as the connection of sqlite3 does."""
+            try:
+                return super().execute(statement, arguments)
+            except UnicodeEncodeError:
+                return super().execute(statement, list(map(write_text, arguments)))
+
+
 def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
     """A connection to a database, on which transactions begin and end where the store says so.
 
@@ -131,6 +146,7 @@ def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
         path,
         timeout=BUSY_TIMEOUT_SECONDS,
         isolation_level=None,
+        factory=Database,
         uri=uri,
         check_same_thread=False,  # a store has a lock of its own
     )

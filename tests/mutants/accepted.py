@@ -67,7 +67,6 @@ ACCEPTED: dict[str, str] = {
     "stores/sql_store.py SqlStateStore._known_id: if number is None -> if True": "A mailbox that is known is not made again: the same, and slower.",
     "poller/discovery.py HeaderReader._part: log.warning('the headers of UID %s cannot be fetched: %s', uids, er... and self._unreadable.update(uids) swapped": "A line of the log before or after the UIDs are noted.",
     "stores/sqlite.py SqliteStateStore._keep_bytes: if len(raw) <= WRITTEN_AT_ONCE -> if True": "The same bytes, written at once: more memory.",
-    "stores/rows.py write_entry: if texts.isascii() -> if False": "Text that is ASCII has nothing to be replaced: the same, and slower.",
     "stores/entries.py Entries._rekey: if taken is not None -> if True": "Nothing is removed where nothing is: the same, and slower.",
     "stores/json_store.py JsonStateStore.close: if self._closed or not self._lock.held -> if False": "What is closed already is closed once more.",
 }

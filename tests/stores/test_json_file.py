@@ -17,7 +17,6 @@ from nornmail.model import KeepRaw, PassOver, PutEntry, Rekey, SaveMailbox, Stat
 from nornmail.stores import json_rows, json_store, rows
 from nornmail.stores.json_files import read_lines, write_line
 from nornmail.stores.json_store import JsonStateStore
-from nornmail.stores.rows import SurrogateText
 from nornmail.stores.sqlite import new_database
 from nornmail.uidset import UidSet
 from tests.stores.effects import Numbered, raw_files, uids
@@ -234,7 +233,7 @@ def test_a_field_that_has_its_default_is_left_out() -> None:
 
 
 def test_any_row_comes_back_as_it_went_in() -> None:
-    key = (1, 2, 3, SurrogateText(b"\xed\xb2\x80"))
+    key = (1, 2, 3, b"\xed\xb2\x80")
     row = (*key, 0, "dead", "d", 0, 0.0, "", "h", None, "", 0, 0.0, 1, 5.5, None)
     entries = tables()["entry"]
     written = json.loads(json.dumps(entries.write(row)))
