@@ -8,6 +8,8 @@ off, since every line is on the disk before the next is begun.
 
 The snapshot is the whole state as one JSON document with a checksum. The bytes of waiting and dead
 mail are a file each, in a directory next to them.
+
+All of it raises OSError as the system does; the store says what to do.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any, NamedTuple
 
 from nornmail.errors import StoreError
 from nornmail.files import Files
-from nornmail.stores.errors import damaged, newer, store_error
+from nornmail.stores.errors import damaged, newer
 
 _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
 """The names that are given here. A file with another name belongs to others and stays."""
@@ -61,7 +63,7 @@ class RawFiles:
         """Write files, and return when they and their names are on the disk.
 
         Raises:
-            StoreError: one could not be written; none is there.
+            OSError: one could not be written; none is there.
         """
         try:
             if not os.path.isdir(self._directory):
@@ -70,24 +72,17 @@ class RawFiles:
             for column, raw in raws.items():
                 self._files.write_whole(self.path(column), [raw])
             self._files.fsync_directory(self._directory)
-        except OSError as error:
+        except OSError:
             self.remove(raws)
-            raise store_error(self._directory, error) from error
+            raise
 
     def read(self, column: str) -> bytes | None:
-        """The bytes; ``None`` where another program removed or changed the file.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        path = self.path(column)
+        """The bytes; ``None`` where another program removed or changed the file."""
         try:
-            with open(path, "rb") as stream:
+            with open(self.path(column), "rb") as stream:
                 raw = stream.read()
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise store_error(path, error) from error
         return raw if [len(raw), crc32(raw)] == json.loads(column)[1:] else None
 
     def remove(self, columns: Iterable[str]) -> None:
@@ -101,11 +96,7 @@ class RawFiles:
                 self._files.unlink(self.path(column))
 
     def find_lost(self, columns: Iterable[str]) -> list[str]:
-        """Those of ``columns`` whose files are missing or of another size; orphans are removed.
-
-        Raises:
-            OSError: the directory cannot be read, or an orphan cannot be removed.
-        """
+        """Those of ``columns`` whose files are missing or of another size; orphans are removed."""
         sizes: dict[str, int] = {}
         if os.path.isdir(self._directory):
             with os.scandir(self._directory) as entries:
@@ -154,7 +145,6 @@ def read_journal(path: str) -> Lines | None:
 
     Raises:
         StoreError: it is damaged.
-        OSError: it cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -212,12 +202,10 @@ class End(NamedTuple):
     Attributes:
         sequence: the number of its last commit.
         length: octets up to the end of its last whole line.
-        missing: what that line lacks: nothing, or its newline.
     """
 
     sequence: int
     length: int
-    missing: bytes = b""
 
 
 class Journal:
@@ -233,7 +221,7 @@ class Journal:
         self.end = end
         self._next: End | None = None
         """The end with the line that was appended, until it is kept or dropped."""
-        self._path, self._files = path, files
+        self._files = files
         self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
         self._closer = weakref.finalize(self, os.close, self._fd)
         self.torn = os.fstat(self._fd).st_size != end.length
@@ -243,11 +231,11 @@ class Journal:
         """Write a line and return when it is on the disk. It counts once it is kept.
 
         Raises:
-            StoreError: it is not; the next append takes away what was written of it.
+            OSError: it is not; the next append takes away what was written of it.
         """
         self.mend()
         sequence = self.end.sequence + 1
-        line = self.end.missing + write_line({"n": sequence, **commit})
+        line = write_line({"n": sequence, **commit})
         self._next = End(sequence, self.end.length + len(line))
         self.torn = True
         try:
@@ -256,7 +244,7 @@ class Journal:
         except OSError as error:
             if again := self.drop():
                 error.add_note(f"and what was written of it could not be taken back: {again}")
-            raise store_error(self._path, error) from error
+            raise
 
     def keep(self) -> None:
         """Count the line that was appended, if there is one; doing it twice is harmless."""
@@ -265,7 +253,7 @@ class Journal:
             self.torn = False
             self._next = None
 
-    def drop(self) -> BaseException | None:
+    def drop(self) -> OSError | None:
         """Take the line away that was appended, if there is one.
 
         A crash now should not find a commit that was reported as failed.
@@ -276,8 +264,8 @@ class Journal:
         try:
             if self._next is not None:
                 self.mend()
-        except StoreError as error:
-            return error.__cause__
+        except OSError as error:
+            return error
         finally:
             self._next = None
         return None
@@ -291,7 +279,7 @@ class Journal:
         """Take all lines away: a snapshot holds them.
 
         Raises:
-            StoreError: they may be there still; the next append takes them away. If that never
+            OSError: they may be there still; the next append takes them away. If that never
                 comes, their numbers tell that the snapshot holds them.
         """
         self.torn = True
@@ -303,19 +291,11 @@ class Journal:
         self._closer()
 
     def mend(self) -> None:
-        """Cut the file back to its whole lines, so that nothing is ever appended to a torn one.
-
-        Raises:
-            StoreError: it is as torn as it was.
-        """
-        if not self.torn:
-            return
-        try:
+        """Cut the file back to its whole lines, so that nothing is ever appended to a torn one."""
+        if self.torn:
             self._files.truncate(self._fd, self.end.length)
             self._files.fsync(self._fd)
-        except OSError as error:
-            raise store_error(self._path, error) from error
-        self.torn = False
+            self.torn = False
 
 
 # The snapshot: the whole state as one JSON document with a checksum.
@@ -353,7 +333,6 @@ def check_opening(path: str) -> bool:
 
     Raises:
         StoreError: there is something else, or a snapshot of a newer program.
-        OSError: it cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -376,7 +355,6 @@ def read_snapshot(path: str) -> Snapshot:
 
     Raises:
         StoreError: it is damaged.
-        OSError: it cannot be read.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -403,13 +381,9 @@ def write_snapshot(
         Its size in octets.
 
     Raises:
-        StoreError: the old one may stand there still.
+        OSError: the old one may stand there still.
     """
-    try:
-        pieces = _pieces(sequence, tables)
-        return files.replace_whole(path, temporary_path(path), _chunks(pieces))
-    except OSError as error:
-        raise store_error(path, error) from error
+    return files.replace_whole(path, temporary_path(path), _chunks(_pieces(sequence, tables)))
 
 
 def temporary_path(path: str) -> str:

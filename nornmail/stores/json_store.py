@@ -45,7 +45,7 @@ from nornmail.stores.json_files import (
     write_snapshot,
 )
 from nornmail.stores.rows import Row, write_json
-from nornmail.stores.sqlite import LocalStore, new_database
+from nornmail.stores.sqlite import LocalStore, new_database, translated
 
 JOURNAL_FLOOR_BYTES = 1 << 18
 """A journal below this is never folded into the snapshot: it is read in some 10 ms. A bigger one is
@@ -109,12 +109,13 @@ class JsonView(JsonFiles):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(resolve(path), Files())
-        # The journal first: what is folded into the snapshot meanwhile is in both.
-        lines = read_journal(self._journal_path)
-        if lines is None:
-            raise damaged(self._journal_path, "it is missing")
-        if check_opening(self.path):
-            self._fill(read_snapshot(self.path), lines)
+        with translated(self.path):
+            # The journal first: what is folded into the snapshot meanwhile is in both.
+            lines = read_journal(self._journal_path)
+            if lines is None:
+                raise damaged(self._journal_path, "it is missing")
+            if check_opening(self.path):
+                self._fill(read_snapshot(self.path), lines)
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(self.path + ".lock")
@@ -144,18 +145,15 @@ class JsonStateStore(JsonFiles):
         self._held: dict[str, bytes] = {}
         """Bytes of this transaction, by the value of the column that names their file."""
         self._lock = FileLock(self.path + ".lock")
-        try:
-            with ExitStack() as undo:
-                check_opening(self.path)  # before anything is made next to another program's file
-                self._take_lock()
-                undo.callback(self._lock.release)
-                self._check_rights()
-                super().__init__(self.path, files or Files())
-                undo.callback(self._abandon)
-                self._open(undo)
-                undo.pop_all()
-        except OSError as error:
-            raise store_error(self.path, error) from error
+        with translated(self.path), ExitStack() as undo:
+            check_opening(self.path)  # before anything is made next to another program's file
+            self._take_lock()
+            undo.callback(self._lock.release)
+            self._check_rights()
+            super().__init__(self.path, files or Files())
+            undo.callback(self._abandon)
+            self._open(undo)
+            undo.pop_all()
 
     def close(self) -> None:
         if self._closed or not self._lock.held:
@@ -197,7 +195,7 @@ class JsonStateStore(JsonFiles):
     def _open(self, undo: ExitStack) -> None:
         refuse_names(self._journal_path)
         snapshot, lines = self._read()
-        end = End(self._fill(snapshot, lines), lines.length, b"" if lines.ended else b"\n")
+        end = End(self._fill(snapshot, lines), lines.length)
         execute = self._connection.execute
         self._tables = json_rows.tables(self._database)
         execute(json_rows.TOUCHED)
@@ -211,12 +209,14 @@ class JsonStateStore(JsonFiles):
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
         self._fold_at = max(JOURNAL_FLOOR_BYTES, snapshot.size)
+        # An older program would not understand what comes, and nothing is appended to a line that
+        # lacks its newline.
+        if snapshot.version < VERSION or not lines.ended:
+            self._fold()
         # An empty commit: it takes away a line that was cut off, and shows that the disk takes what
         # is written to it before any mail is delivered.
         self._journal.append({})
         self._journal.keep()
-        if snapshot.version < VERSION:
-            self._fold()  # an older program would not understand what comes
         self._forget_lost(lost)
 
     def _read(self) -> tuple[Snapshot, Lines]:
@@ -302,7 +302,7 @@ class JsonStateStore(JsonFiles):
             self._raws.write(raws)
         try:
             self._journal.append(line)
-        except StoreError:
+        except OSError:
             if not self._journal.torn:  # else the line may be there still, and name them
                 self._raws.remove(after - before)
             raise
@@ -328,8 +328,8 @@ class JsonStateStore(JsonFiles):
             return
         try:
             self._fold()
-        except StoreError as error:
-            log.warning("%s; the journal grows until then", error)
+        except OSError as error:
+            log.warning("%s; the journal grows until then", store_error(self.path, error))
             self._fold_at = self._journal.end.length + JOURNAL_FLOOR_BYTES
 
     def _fold(self) -> None:

@@ -550,14 +550,14 @@ class _Guard:
         self._store = store
 
     def __enter__(self) -> None:
-        self._store._check_usable()
-        if self._store._connection.in_transaction:
-            # The exception of a signal, right behind BEGIN or before ROLLBACK, left one open.
-            try:
+        try:
+            self._store._check_usable()
+            if self._store._connection.in_transaction:
+                # The exception of a signal, right behind BEGIN or before ROLLBACK, left one open.
                 self._store._rollback()
-            except Exception as error:
-                self.__exit__(None, error, None)
-                raise
+        except Exception as error:
+            self.__exit__(None, error, None)
+            raise
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception):

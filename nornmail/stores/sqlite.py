@@ -75,7 +75,7 @@ _PASSING = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "PROTOCOL", "NOMEM"})
 
 
 def sqlite_error(path: str, error: Exception) -> StoreError | None:
-    """The StoreError to raise in place of an error of sqlite; ``None`` for any other error.
+    """The StoreError for an error of sqlite or of the system; ``None`` for any other error.
 
     Args:
         path: the database.
@@ -83,6 +83,8 @@ def sqlite_error(path: str, error: Exception) -> StoreError | None:
     """
     if isinstance(error, NornmailError):
         return None
+    if isinstance(error, OSError):
+        return store_error(path, error)
     if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", "")  # the module's own errors have none
         primary = name.removeprefix("SQLITE_").partition("_")[0]
@@ -99,7 +101,7 @@ def sqlite_error(path: str, error: Exception) -> StoreError | None:
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """Raise a StoreError in place of an error of sqlite, while a database is opened."""
+    """Raise a StoreError in place of an error of sqlite or the system, while a store is opened."""
     try:
         yield
     except Exception as error:
@@ -277,10 +279,7 @@ class LocalStore(SqlStateStore):
     def _check_usable(self) -> None:
         super()._check_usable()
         if self._identity is not None:
-            try:
-                self._identity.check()
-            except OSError as error:
-                raise store_error(self.path, error) from error
+            self._identity.check()
 
 
 class SqliteStateStore(LocalStore):
@@ -305,11 +304,8 @@ class SqliteStateStore(LocalStore):
             raise StoreError("':memory:' is not a file: use MemoryStateStore()")
         require_sqlite()
         resolved = resolve(path)
-        try:
-            os.close(os.open(resolved, os.O_RDWR | os.O_CREAT, FILE_MODE))
-        except OSError as error:
-            raise store_error(resolved, error) from error
         with translated(resolved):
+            os.close(os.open(resolved, os.O_RDWR | os.O_CREAT, FILE_MODE))
             connection = open_database(resolved)
             super().__init__(connection, resolved)
             self._blob = connection.blobopen
@@ -358,8 +354,6 @@ class SqliteStateStore(LocalStore):
         except LockTaken as error:
             text = f"{mailbox} is in use by {error.holder or 'another process'}"
             raise LeaseHeld(text, error.holder) from error
-        except OSError as error:
-            raise store_error(lock.path, error) from error
         except BaseException:  # of a signal, right behind it
             lock.release()
             raise
