@@ -101,9 +101,9 @@ class Table:
         """The row that :meth:`write` wrote.
 
         Raises:
-            ValueError: it has an unknown member, or an unknown state.
+            ValueError: it has other columns, or an unknown state.
         """
-        if isinstance(value, list):
+        if isinstance(value, list) and len(value) == len(self.columns):
             return _read(value)
         is_state = self._states is None or value.get("state") in self._states
         if not is_state or value.keys() - self._known:
@@ -146,18 +146,34 @@ def fill(connection: sqlite3.Connection, commits: Iterable[Mapping[str, Any]]) -
 
 # The versions up to 4 named a row by its mailbox, or its outbox, and by the key within that.
 
-_EPOCH = ("epoch", "uid_validity", "boundary", "matched", "begun_at")
-_WATERMARK = ("watermark_uid_validity", "watermark_uid")
-_KEY = ("epoch", "uid", "inbox")
-_INBOX = ("id", "name", "address", "created_at", "backfill")
+_PARTS = {
+    "epoch": ("epoch", "uid_validity", "boundary", "matched", "begun_at"),
+    "watermark": ("watermark_uid_validity", "watermark_uid"),
+    "key": ("epoch", "uid", "inbox"),
+    "digest": ("header_digest", "body_digest"),
+}
+"""Members that were arrays, and their columns."""
 _GONE = {"removed": ("entries",), "forgotten": ("letters", "letter_raw", "wishes")}
 """By the member with their keys: the kinds of rows that went together."""
+_LETTER = {"state": QueueState.QUEUED.value}
+"""The members that a new message left out."""
 _PAIRED = ("raw", "asked", "inboxes", "letter_raw", "wishes")
 """Members that had the key and the value of each row, with null for a removed one."""
 
 
+def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with a member for each column."""
+    row: dict[str, Any] = {}
+    for name, part in value.items():
+        columns = _PARTS.get(name) if isinstance(part, list) else None
+        row.update(zip(columns, part, strict=True) if columns else {name: part})
+    return row
+
+
 def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The one commit that says what commits of the versions up to 4 say together.
+
+    Messages on their way out get their numbers here, the oldest the lowest.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError: they make no sense.
@@ -174,59 +190,34 @@ def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         mailbox = mailboxes.setdefault(json.dumps(commit["mailbox"]), blank)
         number = mailbox["id"]
         mailbox["token"] = commit.get("token", mailbox.get("token", 0))
-        if "record" in commit:
-            record = dict(commit["record"])
-            mailbox.update(zip(_EPOCH, record.pop("epoch"), strict=True))
-            mailbox.update(zip(_WATERMARK, record.pop("watermark"), strict=True), **record)
+        mailbox.update(_flat(commit.get("record", {})))
         for member, gone_kinds in _GONE.items():
             for key in commit.get(member, ()):
                 for kind in gone_kinds:
                     there[kind].pop((number, json.dumps(key)), None)
         for kind in commit.keys() & there.keys():
             for item in commit[kind]:
-                key, value = item if kind in _PAIRED else (item["key"], item)
+                key, value = item if kind in _PAIRED else (item["key"], _flat(item))
                 there[kind][number, json.dumps(key)] = value
         for epoch, uids in commit.get("passed", ()):
             passed.setdefault((number, epoch), UidSet()).update(UidSet.parse(uids))
+    letters = [(number, *item) for number, item in enumerate(there["letters"].items(), start=1)]
+    files, wishes = there["letter_raw"], there["wishes"]
     return {
         "mailbox": list(mailboxes.values()),
-        "entry": [_entry(number, value) for (number, _), value in there["entries"].items()],
-        "raw": [
-            {"mailbox": number, **dict(zip(_KEY, json.loads(key), strict=True)), "bytes": file}
-            for (number, key), file in there["raw"].items()
-            if file
-        ],
-        "asked": [[place[0], *json.loads(place[1])] for place, on in there["asked"].items() if on],
-        "inbox": [
-            {"mailbox": number, **dict(zip(_INBOX, values, strict=True))}
-            for (number, _), values in there["inboxes"].items()
-            if values
-        ],
+        "entry": [{"mailbox": n, **entry} for (n, _), entry in there["entries"].items()],
+        "raw": [[n, *json.loads(key), file] for (n, key), file in there["raw"].items() if file],
+        "asked": [[n, *json.loads(key)] for (n, key), on in there["asked"].items() if on],
+        "inbox": [[n, *values] for (n, _), values in there["inboxes"].items() if values],
         "passed_over": [[*place, *pair] for place, uids in passed.items() for pair in uids.pairs()],
-        **_letters(there["letters"], there["letter_raw"], there["wishes"]),
+        "letter": [
+            {**_LETTER, **letter, "id": number, "outbox": place[0], "wish": wishes.get(place)}
+            for number, place, letter in letters
+        ],
+        "letter_to": [
+            [place[0], write_json(write_text(address)), letter.get("queued_at", 0.0), number]
+            for number, place, letter in letters
+            for address in rows.read_addresses(json.dumps(letter["recipients"]))
+        ],
+        "letter_raw": [[n, files[place]] for n, place, _ in letters if files.get(place)],
     }
-
-
-def _entry(mailbox: int, value: Mapping[str, Any]) -> dict[str, Any]:
-    entry = {"mailbox": mailbox, **value}
-    entry.update(zip(_KEY, entry.pop("key"), strict=True))
-    entry["header_digest"], entry["body_digest"] = entry.pop("digest", (None, None))
-    return entry
-
-
-def _letters(
-    letters: Mapping[tuple[int, str], Any],
-    raws: Mapping[tuple[int, str], Any],
-    wishes: Mapping[tuple[int, str], Any],
-) -> dict[str, list[Any]]:
-    """The messages by tables. They get their numbers here, the oldest the lowest."""
-    made: dict[str, list[Any]] = {"letter": [], "letter_to": [], "letter_raw": []}
-    for number, (place, value) in enumerate(letters.items(), start=1):
-        letter = {"state": QueueState.QUEUED.value, **value, "id": number, "outbox": place[0]}
-        made["letter"].append({**letter, "wish": wishes.get(place)})
-        for address in rows.read_addresses(json.dumps(value["recipients"])):
-            to = write_json(write_text(address))
-            made["letter_to"].append([place[0], to, value.get("queued_at", 0.0), number])
-        if file := raws.get(place):
-            made["letter_raw"].append([number, file])
-    return made

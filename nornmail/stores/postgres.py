@@ -462,7 +462,7 @@ class PostgresStateStore(SqlStateStore):
             execute(_LOCK_OUTBOX, (outbox,))
             execute(_END_DEAD_SENDERS, (outbox, self._holder))
             self._check_lease(lease)
-            letter = None if key is None else self._find_letter(execute, account, key)
+            letter = None if key is None else self._find_letter(account, key)
             number = None
             if letter and self._is_free(letter.number) and self._has_slot(outbox, quotas):
                 number = letter.number

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from nornmail.model import (
     DELIVERY_ID_DIGITS,
@@ -26,6 +26,7 @@ from nornmail.model import (
     Watermark,
 )
 from nornmail.outgoing import (
+    OperatorRequest,
     QueuedMessage,
     QueueState,
     Recipient,
@@ -323,7 +324,7 @@ MESSAGE = ", ".join(_FIELDS)
 BOOLS = frozenset({"smtputf8", "is_answer", "copied", "dropped"})
 _OF_MESSAGE = ", ".join(f"letter.{name}" for name in _FIELDS)
 
-SELECT_MESSAGE = f"SELECT id, wish, {MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
+SELECT_LETTER = f"SELECT id, wish, {MESSAGE} FROM letter WHERE outbox = ? AND key = ?"
 _NAMED = (
     f"SELECT mailbox.account, {_OF_MESSAGE} FROM letter JOIN mailbox ON mailbox.id = letter.outbox"
 )
@@ -403,6 +404,32 @@ def read_message(outbox: str, row: Row) -> QueuedMessage:
     columns["state"] = QueueState(columns["state"])
     columns.update({name: bool(columns[name]) for name in BOOLS})
     return QueuedMessage(outbox=outbox, **columns)
+
+
+class Letter(NamedTuple):
+    """A message as its row has it.
+
+    Attributes:
+        number: of the row.
+        request: an operator's, which was not carried out yet.
+        message: the message.
+    """
+
+    number: int
+    request: OperatorRequest | None
+    message: QueuedMessage
+
+
+def read_letter(outbox: str, row: Row) -> Letter:
+    """The message, with the columns before it."""
+    number, wish, *message = row
+    request = None if wish is None else OperatorRequest(wish)
+    return Letter(number, request, read_message(outbox, tuple(message)))
+
+
+def read_request(row: Row) -> tuple[str, OperatorRequest]:
+    """An operator's request, with the key of its message."""
+    return read_text(row[0]), OperatorRequest(row[1])
 
 
 def read_addresses(recipients: str) -> list[str]:

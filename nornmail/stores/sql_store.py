@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import chain
@@ -37,12 +37,15 @@ from nornmail.outgoing import (
     Recipient,
     bounced,
     check_enqueue,
+    check_request,
     decided,
+    replaced,
+    still_applies,
 )
-from nornmail.stores import letters, rows
+from nornmail.stores import rows
 from nornmail.stores.entries import Entries, Execute
 from nornmail.stores.protocol import StateStore
-from nornmail.stores.rows import Row, read_text
+from nornmail.stores.rows import Letter, Row, read_text
 from nornmail.uidset import UidSet
 
 T = TypeVar("T")
@@ -53,26 +56,13 @@ HeldLease = tuple[Callable[[], Lease | None], Callable[[], object]]
 _NO_LEASE: HeldLease = (lambda: None, lambda: None)
 
 
-class Cursor(Protocol):
-    """The rows of a statement."""
-
-    @property
-    def rowcount(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def fetchone(self) -> Any: ...
-
-    def fetchall(self) -> list[Any]: ...
-
-
 class DatabaseConnection(Protocol):
     """The part of a database connection that a store needs; sqlite3's own has it."""
 
     @property
     def in_transaction(self) -> bool: ...
 
-    def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> Cursor: ...
+    def execute(self, statement: str, arguments: Sequence[Any] = (), /) -> Any: ...
 
     def close(self) -> None: ...
 
@@ -295,14 +285,17 @@ class SqlStateStore(StateStore, ABC):
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
         with self._locked(), self._guard, self._within as execute:
-            if letter := self._find_letter(execute, message.outbox, message.key):
+            if letter := self._find_letter(message.outbox, message.key):
                 return letter.message
             check_enqueue(message)
             outbox = self._known_id(MailboxKey.of_outbox(message.outbox))
-            number = letters.insert(execute, outbox, message)
-            if number is None:  # another process was faster
-                letter = self._find_letter(execute, message.outbox, message.key)
-                return message if letter is None else letter.message
+            if not execute(rows.INSERT_MESSAGE, (outbox, *rows.write_message(message))).rowcount:
+                letter = self._find_letter(message.outbox, message.key)
+                return message if letter is None else letter.message  # another process was faster
+            (number,) = execute(rows.SELECT_MESSAGE_ID, (outbox, message.key)).fetchone()
+            for recipient in message.recipients:
+                place = (outbox, recipient.address.lower(), message.queued_at, number)
+                execute(rows.INSERT_RECIPIENT, place)
             self._keep_bytes(number, raw)
             return message
 
@@ -310,8 +303,12 @@ class SqlStateStore(StateStore, ABC):
         """Keep the bytes of a message, by the number of its row."""
         self._connection.execute(rows.REPLACE_BYTES, (number, self._hold(raw)))
 
-    def _find_letter(self, execute: Execute, outbox: str, key: str) -> letters.Letter | None:
-        return letters.find(execute, self._id(MailboxKey.of_outbox(outbox)), outbox, key)
+    def _find_letter(self, outbox: str, key: str) -> Letter | None:
+        """The message with a key, which no other process changes within this transaction."""
+        place = (self._id(MailboxKey.of_outbox(outbox)), key)
+        query = rows.SELECT_LETTER + rows.FOR_UPDATE
+        row = self._connection.execute(query, place).fetchone()
+        return row and rows.read_letter(outbox, row)
 
     def claim_message(
         self, lease: Lease, key: str | None, quotas: Sequence[Quota] = ()
@@ -325,21 +322,29 @@ class SqlStateStore(StateStore, ABC):
         with self._locked(), self._guard, self._within as execute:
             self._check_lease(lease)
             for message in messages:
-                letter = self._find_letter(execute, name, message.key)
+                letter = self._find_letter(name, message.key)
                 if letter is None or message.outbox != name:
                     raise IllegalTransition(
                         f"there is no message {message.key} in the outbox {name}"
                     )
-                self._check_claim(letter.number, message.key)
-                letters.replace(execute, letter, message)
+                number, request, before = letter
+                self._check_claim(number, message.key)
+                after = replaced(before, message)
+                execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), number))
+                if not after.keeps_bytes():
+                    execute(rows.DELETE_BYTES, (number,))
+                if request is not None and not still_applies(request, before, after):
+                    execute(rows.UPDATE_REQUEST, (None, number))
 
     def _check_claim(self, number: int, key: str) -> None:
         """Refuse a message that another sender is sending; here there is no other."""
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         with self._locked(), self._guard, self._within as execute:
-            letter = self._find_letter(execute, outbox, key)
-            letters.request(execute, letter, request)
+            letter = self._find_letter(outbox, key)
+            check_request(letter and letter.message, request)
+            if letter is not None and letter.request is not request:
+                execute(rows.UPDATE_REQUEST, (request.value, letter.number))
 
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
         return self._amend(outbox, key, lambda message: decided(message, decision))
@@ -355,31 +360,34 @@ class SqlStateStore(StateStore, ABC):
     ) -> bool:
         """Change a message without the lease; return whether there was anything to change."""
         with self._locked(), self._guard, self._within as execute:
-            letter = self._find_letter(execute, outbox, key)
-            after = amended(None if letter is None else letter.message)
+            letter = self._find_letter(outbox, key)
+            after = amended(letter and letter.message)
             if letter is None or after is None:
                 return False
-            letters.update(execute, letter.number, after)
+            execute(rows.UPDATE_MESSAGE, (*rows.write_message(after), letter.number))
             return True
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
         with self._locked(), self._guard, self._within as execute:
-            number = self._id(MailboxKey.of_outbox(outbox))
-            return letters.forget(execute, number, before, limit)
+            place = self._id(MailboxKey.of_outbox(outbox))
+            forgotten = execute(rows.SELECT_FORGOTTEN_MESSAGES, (place, before, limit)).fetchall()
+            for number, queued_at, recipients in forgotten:
+                for address in rows.read_addresses(recipients):
+                    execute(rows.DELETE_RECIPIENT, (place, address, queued_at, number))
+                # Its bytes went when it was sent or dropped.
+                execute(rows.DELETE_MESSAGE, (number,))
+            return len(forgotten)
 
     # The outbox: reading
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        def read(row: Row) -> tuple[str, OperatorRequest]:
-            return read_text(row[0]), OperatorRequest(row[1])
-
-        return self._all(read, rows.SELECT_REQUESTS, MailboxKey.of_outbox(outbox))
+        mailbox = MailboxKey.of_outbox(outbox)
+        return self._all(rows.read_request, rows.SELECT_REQUESTS, mailbox)
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
-        def read(row: Row) -> QueuedMessage:
-            return rows.read_message(outbox, row[2:])
-
-        return self._first(read, rows.SELECT_MESSAGE, MailboxKey.of_outbox(outbox), key)
+        read, mailbox = partial(rows.read_letter, outbox), MailboxKey.of_outbox(outbox)
+        letter = self._first(read, rows.SELECT_LETTER, mailbox, key)
+        return letter and letter.message
 
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
@@ -448,7 +456,7 @@ class SqlStateStore(StateStore, ABC):
     def _select(self, query: str, *arguments: Any) -> list[Row]:
         """All rows of a query."""
         with self._locked(), self._guard:
-            return self._connection.execute(query, arguments).fetchall()
+            return list(self._connection.execute(query, arguments))
 
     def _all(
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
@@ -471,24 +479,17 @@ class SqlStateStore(StateStore, ABC):
     ) -> list[list[T]]:
         """The values of a query for each state, since the index has them in order that way."""
         most = rows.NO_LIMIT if limit is None else limit
-        with self._locked(), self._guard:
-            number = self._id(mailbox)
-            if number is None:
-                return []
-            execute = self._connection.execute
+        with self._locked():
             return [
-                [read(row) for row in execute(query(state), (number, state.value, most)).fetchall()]
-                for state in set(states)
+                self._all(read, query(state), mailbox, state.value, most) for state in set(states)
             ]
 
     def _first(
         self, read: Callable[[Row], T], query: str, mailbox: MailboxKey, *arguments: Any
     ) -> T | None:
-        """The first value of such a query, ``None`` where it has none."""
-        with self._locked(), self._guard:
-            number = self._id(mailbox)
-            row = number and self._connection.execute(query, (number, *arguments)).fetchone()
-            return read(row) if row else None
+        """The value of such a query, which has one at most; ``None`` where it has none."""
+        values = self._all(read, query, mailbox, *arguments)
+        return values[0] if values else None
 
     def _id(self, mailbox: MailboxKey) -> int | None:
         """The id of a mailbox, ``None`` where it is not known."""
@@ -574,7 +575,7 @@ class _Transaction:
     def __init__(self, store: SqlStateStore) -> None:
         self._store = store
 
-    def __enter__(self) -> Callable[..., Cursor]:
+    def __enter__(self) -> Execute:
         connection = self._store._connection
         try:
             # IMMEDIATE: a transaction that began by reading may find at its first write that
