@@ -143,7 +143,10 @@ class OAuthTokens:
         clock: Clock | None = None,
         setting: str = "token file",
     ) -> None:
-        self.path = os.path.realpath(os.path.expanduser(os.fspath(path)))
+        try:
+            self.path = os.path.realpath(os.path.expanduser(os.fspath(path)))
+        except ValueError as error:  # NUL, or what no name of a file can hold
+            raise ConfigurationError(setting, path, f"is not a path: {error}") from error
         self._clock = clock or SystemClock()
         self._last = ""
         self._unsaved: tuple[TokenRecord, TokenRecord] | None = None

@@ -342,11 +342,19 @@ def _read_bool(variable: str, text: str) -> bool:
     return word in _TRUE
 
 
+def _whole_number(text: str) -> int | None:
+    """A number as people write it, or a large one for one that is longer; ``None`` for others."""
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits.lstrip("0")[:10] or "0")  # int() refuses thousands of digits
+
+
 def _read_port(variable: str, text: str) -> int:
-    word = text.strip()
-    if not (word.isascii() and word.isdigit()) or not 0 < int(word[:6]) <= HIGHEST_PORT:
+    port = _whole_number(text)
+    if port is None or not 0 < port <= HIGHEST_PORT:
         raise ConfigurationError(variable, text, f"must be a port, 1 to {HIGHEST_PORT}")
-    return int(word)
+    return port
 
 
 def _numbers_of(unit: str) -> ValueKind:
@@ -363,10 +371,10 @@ def _numbers_of(unit: str) -> ValueKind:
 
 
 def _read_count(variable: str, text: str) -> int:
-    word = text.strip()
-    if not (word.isascii() and word.isdigit()) or int(word[:10]) > MAX_COUNT:
+    count = _whole_number(text)
+    if count is None or count > MAX_COUNT:
         raise ConfigurationError(variable, text, f"must be a whole number, {MAX_COUNT} at most")
-    return int(word)
+    return count
 
 
 def _read_token_file(variable: str, text: str) -> Callable[[], str]:

@@ -82,6 +82,10 @@ def test_the_defaults_are_those_of_the_setup_guide() -> None:
         ),
         pytest.param("IMAP_MAILBOX", "", "mailbox", "INBOX", id="set to nothing is not set"),
         pytest.param("EMAIL_PROVIDER", "imap-smtp", "port", 993, id="the provider that there is"),
+        pytest.param(
+            "IMAP_PORT", "0" * 5000 + "143", "port", 143, id="a port behind 5,000 noughts"
+        ),
+        pytest.param("NORNMAIL_WORKERS", "0" * 5000 + "2", "workers", 2, id="workers behind them"),
     ],
 )
 def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: Any) -> None:
@@ -97,6 +101,7 @@ def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: 
         pytest.param({"IMAP_PORT": "0"}, ["IMAP_PORT", "'0'"], id="port nought"),
         pytest.param({"IMAP_PORT": "65536"}, ["IMAP_PORT", "65536"], id="a port too high"),
         pytest.param({"IMAP_PORT": "9" * 5000}, ["IMAP_PORT"], id="a port of 5,000 digits"),
+        pytest.param({"IMAP_OAUTH_FILE": "a\0b"}, ["IMAP_OAUTH_FILE", "path"], id="NUL in a path"),
         pytest.param(
             {"IMAP_USE_SSL": "maybe"},
             ["IMAP_USE_SSL", "maybe", "true or false"],
