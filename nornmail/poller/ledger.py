@@ -575,7 +575,7 @@ class Ledger:
         return self.store.find_by_digest(self.mailbox, header_digest, before_epoch=number)
 
     def finished_like(self, entry: Entry) -> int:
-        """The number of finished messages with the digest of ``entry``, in any epoch.
+        """The number of other finished messages with the digest of ``entry``, in any epoch.
 
         Without a Message-ID only those of its size: digests do not count line ends.
         """
@@ -586,7 +586,8 @@ class Ledger:
         )
         finished = [e for e in known if e.state is State.FINISHED and e.digest == entry.digest]
         same = [e.key for e in finished if entry.message_id or e.size == entry.size]
-        return len({(key.epoch, key.uid) for key in same})
+        mine = (entry.key.epoch, entry.key.uid)  # finished for an inbox, while another was dead
+        return len({(key.epoch, key.uid) for key in same} - {mine})
 
     def entries_without_bytes(self) -> list[Entry]:
         """The waiting entries whose bytes have yet to be fetched; of earlier epochs new ones too.

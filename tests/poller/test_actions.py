@@ -522,6 +522,14 @@ def test_each_message_of_the_destination_stands_for_one(scene: Scene) -> None:
 
 
 @with_settings(move_to="Done", mark_as_read=False)
+def test_a_message_that_is_finished_for_another_inbox_is_no_other_message(scene: Scene) -> None:
+    scene.know(1, State.FINISHED, inbox="a")  # as the one in b was dead, until it was retried
+    scene.know(1, State.HANDLED, inbox="b")
+    scene.server.others["Done"] = FakeMailbox({7: (mail("m1"), None)})
+    assert scene.apply()[-2:] == ["flag \\Deleted 1", "expunge 1"]
+
+
+@with_settings(move_to="Done", mark_as_read=False)
 @pytest.mark.parametrize(
     ("case", "moved"),
     [
