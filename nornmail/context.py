@@ -22,10 +22,6 @@ _TAKING = threading.Lock()
 class DeliveryContext:
     """One attempt to handle a message.
 
-    Args:
-        delivery_id: the message's, the same at every attempt.
-        message: the message.
-
     Attributes:
         after: what the handler asked for to be done with the message, as text.
     """

@@ -232,11 +232,7 @@ class OAuthLogin:
         return self._store(request_token(self._record, form))
 
     def _store(self, grant: Grant, *, renewed_alone: bool = False) -> TokenRecord:
-        """Write the token file, once a running program that renews the old one has finished.
-
-        Args:
-            renewed_alone: no refresh token is needed.
-        """
+        """Write the token file, once a running program that renews the old one has finished."""
         record = self._record.with_grant(grant, SystemClock().wall())
         if renewed_alone:  # a refresh token would only end
             record = replace(record, refresh_token="")

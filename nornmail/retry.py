@@ -83,8 +83,6 @@ def revived(entry: Entry, now: float, *, available: bool) -> tuple[Entry, Entry]
     with the reason in front of the old one.
 
     Args:
-        entry: the dead one.
-        now: seconds since 1970 UTC.
         available: whether its bytes are kept, or may still be on the server.
     """
     claimed = entry._replace(state=State.CLAIMED, changed_at=now)
@@ -155,8 +153,6 @@ class CircuitBreaker:
         """Note that an attempt failed at ``now``.
 
         Args:
-            delivery_id: of the message.
-            now: monotonic seconds.
             probe: while failing it was a probe; else it began before that was known.
         """
         was_failing = self.failing()
@@ -289,11 +285,7 @@ def slowed_interval(interval: float, passes: int) -> float:
 
 
 class ServerBackoff:
-    """Waits for a server: longer while one kind of trouble continues, then from the start.
-
-    Args:
-        rng: for jitter.
-    """
+    """Waits for a server: longer while one kind of trouble continues, then from the start."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

@@ -181,14 +181,7 @@ class Webhook:
 def signed_headers(
     keys: Iterable[bytes], webhook_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """The headers of Standard Webhooks 1.0: the id, the instant, a signature for each key.
-
-    Args:
-        keys: the secrets' octets.
-        webhook_id: of the message.
-        timestamp: seconds since 1970 UTC.
-        body: of the request.
-    """
+    """The headers of Standard Webhooks 1.0: the id, the instant, a signature for each key."""
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     signatures = [hmac.digest(key, signed, "sha256") for key in keys]
     return {
@@ -202,10 +195,6 @@ def signed_headers(
 
 def check_answer(answer: HttpResponse, now: float) -> None:
     """Turn an answer into the outcome of an attempt; return for success.
-
-    Args:
-        answer: of the receiver.
-        now: seconds since 1970 UTC.
 
     Raises:
         Reject, Defer, NornmailError: as :meth:`Webhook.__call__`.

@@ -114,11 +114,7 @@ def _parsers(arguments: Sequence[str]) -> tuple[Parser, Parser | None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status.
-
-    Args:
-        arguments: without the program's name; ``None`` takes them from the process.
-    """
+    """Run the command line; return the exit status."""
     _prepare_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
     chosen = _parsed(words)

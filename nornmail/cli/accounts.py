@@ -34,9 +34,7 @@ class AccountDirectory:
     may have had its account until then.
 
     Args:
-        directory: of the files.
         environ: variables for what a file does not set.
-        group: polls them.
         handler_of: makes the callback of an account, by its name.
         mailer_of: makes a mailer; without it nothing is sent.
 

@@ -132,13 +132,7 @@ class _SocketReader(io.RawIOBase):
 
 
 class _Body:
-    """A request's body, up to its Content-Length.
-
-    Args:
-        stream: the connection's.
-        length: the body's octets.
-        on_end: called when all of it was read.
-    """
+    """A request's body, up to its Content-Length."""
 
     def __init__(self, stream: BinaryIO, length: int, on_end: Callable[[], None]) -> None:
         self._stream = stream

@@ -103,12 +103,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def add_accounts(parser: Parser, verb: str) -> None:
-    """Add the option.
-
-    Args:
-        parser: of the command.
-        verb: what it does with an account.
-    """
+    """Add the option."""
     parser.add_argument(
         "--accounts",
         metavar="DIR",
@@ -147,7 +142,6 @@ def add_settings(
     """Add the options that name settings.
 
     Args:
-        parser: the command's.
         mailbox: adds ``--mailbox``.
         start: adds ``--start-from``.
         log_level: adds ``--log-level`` with this default.
@@ -194,9 +188,6 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 class Settings:
     """The settings of arguments, environment and file; the first of them wins.
 
-    Args:
-        chosen: the parsed arguments.
-
     Raises:
         ConfigurationError: the file cannot be read.
     """
@@ -241,11 +232,7 @@ class Settings:
         return f"from the environment alone; there is no {ENV_FILE} in this directory"
 
     def imap(self) -> ImapSettings:
-        """The settings of the mailbox.
-
-        Raises:
-            ConfigurationError: a setting is wrong or missing.
-        """
+        """The settings of the mailbox."""
         try:
             return ImapSettings.from_env(self._environ)
         except ConfigurationError as error:
@@ -310,11 +297,7 @@ class Settings:
                 )
 
     def existing_store(self) -> StateStore:
-        """The state store, which must exist.
-
-        Raises:
-            StoreError: it does not, or cannot be used.
-        """
+        """The state store, which must exist."""
         try:
             return open_store(self.state, must_exist=True)
         except StoreError as error:

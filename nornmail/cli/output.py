@@ -185,14 +185,7 @@ def _whole_message(message: Message) -> str:
 
 
 def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Output:
-    """Lines on standard output.
-
-    Args:
-        line_of: the line for a message.
-
-    Raises:
-        NornmailError: it is closed.
-    """
+    """Lines on standard output."""
     if sys.stdout is None:
         raise NornmailError("standard output is closed, so messages cannot be written to it")
     return Output(sys.stdout.fileno(), line_of=line_of)
@@ -200,15 +193,7 @@ def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Outpu
 
 @contextmanager
 def output_file(path: str, line_of: Callable[[Message], str] = _whole_message) -> Iterator[Output]:
-    """Lines at the end of a file; a new file is readable by its owner only.
-
-    Args:
-        path: the file.
-        line_of: the line for a message.
-
-    Raises:
-        NornmailError: it cannot be opened.
-    """
+    """Lines at the end of a file; a new file is readable by its owner only."""
     try:
         binary = getattr(os, "O_BINARY", 0)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
@@ -254,14 +239,11 @@ class Output:
     written waits. Any thread may write.
 
     Args:
-        fd: the descriptor.
         name: its name in error texts.
-        line_of: the line for a message.
 
     Attributes:
         around: a context in which each line is written, for what else is on the terminal.
         on_error: called once, at the first error.
-        error: that error.
     """
 
     def __init__(
@@ -280,11 +262,7 @@ class Output:
         self.error: OSError | None = None
 
     def write(self, line: str) -> None:
-        """Write a line.
-
-        Raises:
-            OSError: it could not be written, or not whole.
-        """
+        """Write a line."""
         encoding = sys.stdout.encoding if sys.stdout is not None else "ascii"
         with self._lock, self.around():
             self._write(memoryview(f"{line}\n".encode(encoding, "replace")))

@@ -101,7 +101,6 @@ class Work(Generic[T]):
     """A function that runs in a thread until it is done or a signal ends it.
 
     Args:
-        function: the work.
         stop: makes ``function`` return soon; called at the first signal.
         busy: whether a message is in hand; without one, a function that does not return within
             :data:`GRACE_SECONDS` is abandoned.

@@ -229,7 +229,6 @@ class Progress:
 
     Args:
         show: writes text to the terminal; ``None`` where there is none.
-        clock: seconds that never jump.
     """
 
     def __init__(

@@ -69,11 +69,7 @@ def to_address(value: AddressLike, field: str) -> Address:
 
 
 def sender_of(settings: SmtpSettings) -> Address:
-    """The default From address: SMTP_FROM, else the user name.
-
-    Raises:
-        ConfigurationError: SMTP_FROM is not an address; or neither it nor the user name is one.
-    """
+    """The default From address: SMTP_FROM, else the user name."""
     address = settings.sender or settings.username or ""
     if settings.sender is None and "@" not in address:
         raise ConfigurationError(

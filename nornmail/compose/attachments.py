@@ -142,10 +142,6 @@ def read_attachments(
 
     Args:
         sources: one or several, see :data:`AttachmentSource`; a text is a path.
-
-    Raises:
-        ComposeError: a file cannot be read, is not regular, or too large; or a source is of
-            another type.
     """
     if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(
         sources
@@ -186,11 +182,7 @@ def _read(source: AttachmentSource) -> OutgoingAttachment:
 
 
 def _read_file(path: Path) -> OutgoingAttachment:
-    """The attachment of a regular file: a device or a pipe may never end.
-
-    Raises:
-        OSError, ValueError: it cannot be read, is not a regular file, or is too large.
-    """
+    """The attachment of a regular file: a device or a pipe may never end."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("not a regular file")
@@ -202,10 +194,6 @@ def _read_file(path: Path) -> OutgoingAttachment:
 
 def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -> Entity:
     """The MIME part of a file, its octets unchanged but for the line ends of an attached message.
-
-    Args:
-        attachment: to send.
-        inline: shown within the HTML.
 
     Raises:
         ComposeError: its name, its type or its Content-ID cannot be written.

@@ -48,8 +48,6 @@ def content_entity(
 
     Args:
         text: plain; where there is none, or it is blank, it is made from the HTML.
-        html: or none.
-        attachments: files and images.
         unique: makes the boundaries.
 
     Raises:
@@ -147,9 +145,6 @@ class Draft:
         to, cc, bcc: the recipients, see :data:`~nornmail.compose.addresses.AddressesLike`; ``bcc``
             is in the envelope alone.
         reply_to: where answers are to go, if not to ``sender``.
-        subject: on one line.
-        text: the plain text; ``None`` or blank with ``html`` given is made from that.
-        html: the same as HTML.
         attachments: files and inline images, already read
             (:func:`~nornmail.compose.attachments.read_attachments`).
         headers: further fields, as ``{"X-Ticket": "17"}``. Those that are made here are refused.
@@ -184,8 +179,6 @@ class Composed:
             address needs SMTPUTF8. It ends in CRLF.
         envelope: from whom and to whom, Bcc included.
         message_id: with its angle brackets.
-        subject: as it was written.
-        thread_id: the thread that it belongs to.
     """
 
     raw: bytes
@@ -199,7 +192,6 @@ def compose(draft: Draft, *, now: datetime, unique: str) -> Composed:
     """Compose a message.
 
     Args:
-        draft: its contents and recipients.
         now: for the Date field; with a time zone.
         unique: makes the Message-ID: the same for the same message, and never for another one.
             Letters, digits, ``.``, ``_`` and ``-``.

@@ -41,11 +41,7 @@ def is_message_id(value: object) -> bool:
 
 
 def checked_ids(ids: Iterable[str], field: str) -> tuple[str, ...]:
-    """The ids, each once.
-
-    Raises:
-        ComposeError: one of them is none.
-    """
+    """The ids, each once."""
     unique = tuple(dict.fromkeys(ids))
     for id_ in unique:
         if not is_message_id(id_):
@@ -54,11 +50,7 @@ def checked_ids(ids: Iterable[str], field: str) -> tuple[str, ...]:
 
 
 def own_message_id(unique: str, domain: str) -> str:
-    """The Message-ID of a new message.
-
-    Raises:
-        ComposeError: ``unique`` cannot stand in one.
-    """
+    """The Message-ID of a new message."""
     if not _UNIQUE.fullmatch(unique) or len(unique) > MAX_UNIQUE_CHARS:
         raise ComposeError("unique", f"{unique[:80]!a} must be of letters, digits, . _ and -")
     return f"<{unique}@{domain}>"
@@ -108,7 +100,6 @@ def unstructured(name: str, value: str, longest: int = MAX_TOKEN_OCTETS) -> byte
     """A field of free text, such as Subject.
 
     Args:
-        name: of the field.
         value: without control characters, and without blanks around it.
         longest: octets of a word that is not encoded yet.
     """
@@ -155,13 +146,7 @@ def _phrase(name: str, room: int) -> list[str]:
 
 
 def parameterised(name: str, value: str, parameters: Mapping[str, str]) -> bytes:
-    """A value with parameters, as Content-Type has them (RFC 2045, 5.1; RFC 2231).
-
-    Args:
-        name: of the field.
-        value: ASCII.
-        parameters: their values without control characters.
-    """
+    """A value with parameters, as Content-Type has them (RFC 2045, 5.1; RFC 2231)."""
     pairs = [pair for key, text in parameters.items() for pair in _parameter(key, text)]
     pieces = [value, *pairs]
     last = len(pieces) - 1
@@ -195,7 +180,6 @@ def encoded_words(text: str, room: int = LINE_OCTETS) -> list[str]:
     """Text as encoded words in UTF-8, cut between characters; B or Q, whichever is shorter.
 
     Args:
-        text: decoded.
         room: octets that the first one may have, where its line has something before it.
     """
     octets = text.encode()
@@ -232,7 +216,6 @@ def fold(name: str, pieces: Iterable[str]) -> bytes:
     """A field with its CRLF, broken before pieces where a line gets too long (RFC 5322, 2.2.3).
 
     Args:
-        name: of the field.
         pieces: each begins with a blank, holds something else, and stays whole. UTF-8 goes out only
             where an address needs it (RFC 6532).
     """
@@ -292,9 +275,6 @@ def custom_headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> It
     """The user's further fields, in their order.
 
     ASCII goes out as it stands, broken at blanks; anything else is encoded.
-
-    Raises:
-        ComposeError: a name is invalid, or one of ours; a value cannot stand on a line.
     """
     items: Any = headers.items() if isinstance(headers, Mapping) else headers
     try:

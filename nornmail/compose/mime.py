@@ -24,11 +24,7 @@ _ENCODED_AT_ONCE: Final = _LINE_OCTETS * 1_024
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Octets that become base64 when the message is written: a large file is in memory once.
-
-    Attributes:
-        octets: the file.
-    """
+    """Octets that become base64 when the message is written: a large file is in memory once."""
 
     octets: bytes
 
@@ -67,11 +63,7 @@ class Entity:
 
 
 class Boundaries:
-    """Gives boundaries, the same ones for the same message.
-
-    Args:
-        unique: identifies the message among all others.
-    """
+    """Gives boundaries, the same ones for the same message."""
 
     def __init__(self, unique: str) -> None:
         self._unique = unique
@@ -96,14 +88,7 @@ def _texts(part: Entity) -> Iterator[bytes]:
 def multipart(
     kind: str, parts: Sequence[Entity], boundaries: Boundaries, **parameters: str
 ) -> Entity:
-    """Several parts as one (RFC 2046, 5.1).
-
-    Args:
-        kind: ``"mixed"``, ``"alternative"`` or ``"related"``.
-        parts: at least one.
-        boundaries: of this message.
-        parameters: further ones of the Content-Type.
-    """
+    """Several parts as one (RFC 2046, 5.1)."""
     boundary = boundaries.unlike(parts)
     values: Mapping[str, str] = {**parameters, "boundary": boundary}
     return Entity(

@@ -176,12 +176,7 @@ class SendingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyCounts:
-    """Answers sent or queued so far: the larger count of correspondent and thread.
-
-    Attributes:
-        hour: within the last 3,600 seconds.
-        day: within the last 86,400 seconds.
-    """
+    """Answers sent or queued so far: the larger count of correspondent and thread."""
 
     hour: int = 0
     day: int = 0
@@ -206,13 +201,11 @@ def refusal_reasons(
     """Every reason not to answer, one of each kind, in the order of :data:`REFUSALS`.
 
     Args:
-        message: to answer.
         own: all addresses of ours.
         own_message_ids: whether a Message-ID (with its angle brackets) is that of a message that we
             sent.
         answered: replies so far to this correspondent and in this thread.
         limits: on those; ``None`` is the default.
-        now: with a time zone.
         max_age: how long ago it may have been received (``received_at``, else the Date field);
             ``None`` means no limit.
         allow: names of refusals to ignore.

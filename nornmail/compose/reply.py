@@ -105,9 +105,6 @@ def reply_subject(subject: str) -> str:
     """``Re:`` and the subject without the marks of earlier answers; a ``[list]`` tag stays.
 
     Marks of forwarded mail stay as well: ``Re: Fwd: plans``.
-
-    Args:
-        subject: decoded; control characters become blanks.
     """
     rest = _without_marks(NOT_IN_A_LINE.sub(" ", subject[: 2 * MAX_REPLY_SUBJECT_CHARS]))
     tag = _LIST_TAG.match(rest)
@@ -155,14 +152,11 @@ def reply_draft(
     Args:
         message: to answer.
         text, html: the reply; see :class:`~nornmail.compose.compose.Draft`.
-        sender: the From address.
         own: all addresses of ours, which a reply to all leaves out; case and plus-tags do not
             matter. ``sender`` is one of them.
         reply_all: also to everyone in To and Cc.
         to_author: to From, whatever Reply-To says.
         quote: with the message's text below, each line behind ``>``.
-        attachments: files that were read already.
-        headers: further fields.
         approved: a person read it before: it is not marked as automatic (RFC 3834, 5).
 
     Raises:
@@ -202,17 +196,7 @@ def forward_draft(
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
     approved: bool = False,
 ) -> Draft:
-    """The draft that forwards a message as an attachment (RFC 2046, 5.2.1).
-
-    Args:
-        message: to forward, whole.
-        text, html: the body.
-        sender: the From address.
-        to, cc, bcc: the recipients.
-        attachments: further files that were read already.
-        headers: further fields.
-        approved: a person decided about it: it is not marked as automatic (RFC 3834, 5).
-    """
+    """The draft that forwards a message as an attachment (RFC 2046, 5.2.1)."""
     subject = reply_subject(message.subject).removeprefix("Re:").strip()
     if not _FORWARD_MARK.match(subject):
         subject = f"Fwd: {subject}".strip()

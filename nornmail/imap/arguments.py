@@ -26,11 +26,6 @@ _DECODED_RUN = re.compile(rb"&([A-Za-z0-9+,]*)-")
 def quote(text: str, *, name: str, secret: bool = False) -> bytes:
     """``text`` as a quoted string (RFC 3501, section 9).
 
-    Args:
-        text: ASCII; anything else cannot be quoted and has to be sent in another way.
-        name: what it is, for the error.
-        secret: the error does not show it.
-
     Raises:
         ConfigurationError: it holds NUL, CR or LF, or something that is not ASCII.
     """
@@ -44,11 +39,7 @@ def quote(text: str, *, name: str, secret: bool = False) -> bytes:
 
 
 def mailbox_argument(mailbox: str) -> bytes:
-    """A mailbox's name as the argument of a command.
-
-    Raises:
-        ConfigurationError: the name is empty, or holds NUL, CR or LF.
-    """
+    """A mailbox's name as the argument of a command."""
     if not mailbox or not _UNSENDABLE.isdisjoint(mailbox):
         raise ConfigurationError("mailbox", mailbox, "a name without NUL, CR and LF")
     return quote(encode_mailbox(mailbox), name="mailbox")
@@ -101,7 +92,6 @@ def uid_chunks(uids: UidSet, *, rest: int, count: int) -> Iterator[UidSet]:
     """``uids`` in ascending parts, each small enough for one command.
 
     Args:
-        uids: the set.
         rest: octets of the command without the set and the tag.
         count: how many UIDs a part has at most.
     """

@@ -84,7 +84,6 @@ class ListedMailbox:
     r"""A mailbox as LIST shows it.
 
     Attributes:
-        name: decoded.
         attributes: in lower case, such as ``\sent`` (RFC 6154).
         delimiter: between the levels of names; ``""`` where there are no levels.
     """
@@ -160,9 +159,6 @@ class Connection:
         """Connect, with TLS as the settings say, and log in.
 
         Args:
-            settings: where, and as whom.
-            clock: for deadlines; ``None`` for the system's.
-            limits: what is taken from the server.
             on_command: called with ``("before", command)`` and ``("after", command)`` around the
                 sending of every command; for tests.
             abort: ends every wait for the server, from another thread.
@@ -232,19 +228,11 @@ class Connection:
     # Mailboxes.
 
     def select(self, mailbox: str) -> Selected:
-        """Select a mailbox for reading and writing.
-
-        Raises:
-            CommandRefused: as when it does not exist; no mailbox is selected then.
-        """
+        """Select a mailbox for reading and writing."""
         return self._select("SELECT", mailbox)
 
     def examine(self, mailbox: str) -> Selected:
-        """Select a mailbox for reading.
-
-        Raises:
-            CommandRefused: as when it does not exist; no mailbox is selected then.
-        """
+        """Select a mailbox for reading."""
         return self._select("EXAMINE", mailbox)
 
     def leave(self) -> None:
@@ -277,11 +265,7 @@ class Connection:
         return ""
 
     def create(self, mailbox: str) -> None:
-        """Make a mailbox.
-
-        Raises:
-            CommandRefused: as when it exists already (code ALREADYEXISTS).
-        """
+        """Make a mailbox."""
         self._run("CREATE", mailbox_argument(mailbox))
 
     def noop(self) -> None:
@@ -454,7 +438,6 @@ class Connection:
         ``raw=None`` or is left out.
 
         Args:
-            uids: which.
             expected_octets: the sum of their sizes. It sets the deadline, and bounds what is
                 taken: a literal of more than twice that (and 8 MiB) is a ProtocolError.
         """
@@ -490,7 +473,6 @@ class Connection:
         r"""A whole message in pieces, of which one at a time is held; \Seen stays as it is.
 
         Args:
-            uid: which.
             size: its RFC822.SIZE. A message of more than twice that (and 8 MiB) is a ProtocolError,
                 and so is a piece before that is not returned.
 
@@ -519,7 +501,6 @@ class Connection:
         """Header blocks with RFC822.SIZE; as :meth:`bodies`.
 
         Args:
-            uids: which.
             expected_octets: for the deadline alone.
         """
         seconds = self._settings.timeout + expected_octets / self._limits.min_rate
@@ -567,7 +548,6 @@ class Connection:
         """Put a message into a mailbox, selected or not.
 
         Args:
-            raw: the message, lines ended by CRLF.
             at: its INTERNALDATE, in seconds since 1970 UTC.
 
         Raises:

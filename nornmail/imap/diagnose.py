@@ -29,7 +29,6 @@ class Reached:
     """A mailbox that was reached.
 
     Attributes:
-        selected: as it was selected.
         newest: the header blocks of its newest messages, as far as they were asked for.
     """
 
@@ -43,13 +42,6 @@ def diagnose_imap(
     """Check the way to the mailbox: name, TCP, TLS, greeting, login, mailbox, capabilities.
 
     Nothing in the mailbox is changed. The first check that fails is the last one.
-
-    Args:
-        settings: the mailbox.
-        newest: of so many messages the headers are read, the newest ones.
-
-    Returns:
-        The mailbox, ``None`` when it was not reached.
     """
     seconds = min(settings.timeout, CHECK_SECONDS)
     if not (yield from check_connectivity(endpoint_of(settings), seconds, tls=settings.use_ssl)):

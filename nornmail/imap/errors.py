@@ -51,7 +51,6 @@ class ServerError:
     """The meaning of an answer.
 
     Attributes:
-        kind: see :class:`ErrorKind`.
         wait: seconds that the server asks for, 0.0 where it names none.
     """
 
@@ -123,7 +122,6 @@ def classify(status: str, code: str, text: str, command: str) -> ServerError:
     Args:
         status: ``"OK"``, ``"NO"``, ``"BAD"`` or ``"BYE"``.
         code: the response code in upper case, or ``""``.
-        text: the server's words.
         command: the name of the command that was answered, as ``"UID FETCH"``.
     """
     if status == "OK":
@@ -152,14 +150,7 @@ def retry_after(text: str) -> float:
 
 
 def refusal(command: str, status: str, code: str, text: str) -> CommandRefused | Throttled:
-    """NO or BAD as an error.
-
-    Args:
-        command: its name, as ``"UID FETCH"``.
-        status: ``"NO"`` or ``"BAD"``.
-        code: redacted, as everything that an error shows.
-        text: redacted.
-    """
+    """NO or BAD as an error."""
     error = classify(status, code, text, command)
     refused = CommandRefused(command, status, code, text)
     return _throttled(str(refused), error) if error.kind in THROTTLES else refused

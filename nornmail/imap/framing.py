@@ -27,12 +27,7 @@ _DATED_RUN = re.compile(
 
 
 class ResponseReader:
-    """Takes octets in, gives responses out, and counts what the answer to one command costs.
-
-    Args:
-        limits: the octets of a line and the lines of an answer.
-        budget: of what comes before the first command.
-    """
+    """Takes octets in, gives responses out, and counts what the answer to one command costs."""
 
     def __init__(self, limits: Limits, budget: CommandBudget) -> None:
         self._limits = limits

@@ -56,14 +56,8 @@ def idle(wire: Wire, seconds: float, budget: CommandBudget, wake: Waker | None) 
     Responses from before the IDLE that were not read yet count.
 
     Args:
-        wire: with a mailbox selected.
         seconds: for listening; the beginning and the end have a deadline of their own each.
         budget: of the beginning; its timeout bounds the end as well.
-        wake: ends the listening early.
-
-    Raises:
-        ConnectionLost: the connection is gone, or one of the deadlines passed.
-        ProtocolError: a response cannot be read safely.
     """
     with wire.closing_on_error("IDLE"):
         wire.begin("IDLE", budget=budget, line=IDLE_LINE)

@@ -75,10 +75,7 @@ def log_in(
     """Authenticate, and learn the server's capabilities from then on.
 
     Args:
-        wire: after :func:`start_tls`.
         settings: as whom; a ``token`` callback is asked for another token when one is refused.
-        budget: of each command.
-        redact: hides the secrets.
         token: from the callback; ``None`` to use the password.
         abort: ends the wait for another token.
 
@@ -132,11 +129,7 @@ def result_capabilities(result: CommandResult) -> frozenset[str]:
 
 
 def asked_capabilities(wire: Wire, budget: CommandBudget, redact: Redactor) -> frozenset[str]:
-    """The answer to CAPABILITY.
-
-    Raises:
-        CommandRefused: the server refused to answer.
-    """
+    """The answer to CAPABILITY."""
     result = wire.run("CAPABILITY", budget=budget)
     if result.end.status != "OK":
         raise refused("CAPABILITY", result.end, redact)
@@ -154,9 +147,6 @@ def authenticate(
     """AUTHENTICATE (RFC 3501, 6.2.2). The messages are sent once.
 
     Args:
-        wire: not logged in.
-        mechanism: what is sent.
-        budget: what it may cost.
         initial: the server has SASL-IR (RFC 4959): the first message goes with the command.
 
     Returns:

@@ -33,14 +33,7 @@ def login_hint(host: str, port: int | None = None, *, with_token: bool) -> str:
 def login_refused(
     problem: str, code: str, text: str, settings: ImapSettings
 ) -> AuthenticationFailed:
-    """A refused login as an error with advice.
-
-    Args:
-        problem: what happened, in words.
-        code: the server's response code, redacted.
-        text: the server's text, redacted.
-        settings: whose host and kind of credentials decide the advice.
-    """
+    """A refused login as an error with advice."""
     reason = f"[{code}] {text}" if code else text
     hint = refusal_advice(text) or login_hint(
         settings.host, settings.port, with_token=settings.token is not None

@@ -130,12 +130,7 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class DatedRun:
-    """FETCH responses in a row, each on a line, of UID, INTERNALDATE, FLAGS and RFC822.SIZE alone.
-
-    Attributes:
-        octets: as they came.
-        count: of the responses.
-    """
+    """FETCH responses in a row, each on a line, of UID, INTERNALDATE, FLAGS and RFC822.SIZE alone."""
 
     octets: bytes
     count: int
@@ -291,11 +286,7 @@ def read_code(text: str) -> tuple[str, str, str]:
 
 
 def capability_names(text: str) -> frozenset[str]:
-    """The capabilities that ``text`` lists.
-
-    Raises:
-        ProtocolError: they are too many.
-    """
+    """The capabilities that ``text`` lists."""
     if len(text) > CAPABILITIES_LIMIT:
         raise ProtocolError(f"capabilities of more than {CAPABILITIES_LIMIT} octets")
     return frozenset(text.upper().split())

@@ -63,8 +63,6 @@ class Selected:
     """A mailbox as the server described it when it was selected.
 
     Attributes:
-        mailbox: its name.
-        exists: how many messages it had.
         uid_validity: ``None`` where the server named none.
         uid_next: ``None`` where the server named none.
         read_only: nothing in it can be changed.
@@ -137,7 +135,6 @@ class Summary:
     """Size, date and flags of a message, asked for before it is fetched.
 
     Attributes:
-        uid: which message.
         size: RFC822.SIZE in octets, an estimate on some servers.
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.
         flags: as the server wrote them.
@@ -154,7 +151,6 @@ class FetchedBody:
     """Octets of a message.
 
     Attributes:
-        uid: which message.
         raw: the message, or its header block; ``None`` where the server returned NIL or nothing.
         flags: as the server wrote them.
         received_at: INTERNALDATE in seconds since 1970 UTC, ``None`` where there is none.

@@ -196,11 +196,7 @@ class SentMailbox:
             log.info("%s", refused)  # the APPEND shows whether it is there now
 
     def _open(self, connection: Connection, use: SpecialUse) -> tuple[str, bool]:
-        """Open the mailbox for a purpose.
-
-        Returns:
-            Its name, and whether it exists. A usual name that cannot be opened is not taken.
-        """
+        """Open the mailbox for a purpose."""
         configured = self._names[use]
         listed = connection.listed_mailboxes()
         prefix = "" if configured else connection.personal_prefix() or common_prefix(listed)
@@ -257,7 +253,6 @@ def find_mailboxes(use: SpecialUse, listed: Sequence[ListedMailbox], prefix: str
     r"""The mailboxes for a purpose among those that a server lists, the likeliest first.
 
     Args:
-        use: the purpose.
         listed: with their attributes; one with the attribute of the purpose is it.
         prefix: of the user's own mailboxes. Usual names count at its top, and below INBOX.
     """

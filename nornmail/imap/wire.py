@@ -85,18 +85,12 @@ class Wire(imaplib.IMAP4):
     When a method raises :class:`ConnectionLost`, the socket is closed and stays so.
 
     Args:
-        endpoint: the server.
         context: TLS from the first octet; ``None`` for plain text.
-        clock: for deadlines.
-        limits: what is taken from the server.
         budget: for connecting, TLS, the greeting and the capabilities together.
-        redact: makes the server's words fit to be shown.
         observer: see :data:`Observer`.
         abort: ends every wait for the server, from another thread.
 
     Attributes:
-        clock: as it was given.
-        greeting: the server's.
         close_reason: why the socket is closed.
 
     Raises:
@@ -230,8 +224,6 @@ class Wire(imaplib.IMAP4):
 
         Args:
             command: its name, as ``UID FETCH``.
-            args: as they are to be sent.
-            budget: what it may cost.
             hidden: the arguments are secret.
             respond: answers each continuation beyond those of the literals.
             dated_runs: of FETCH responses without bodies those in a row are returned as one.

@@ -85,7 +85,6 @@ def parse_addresses(raw: str, note: Note = ignore, charset: str = "") -> tuple[A
 
     Args:
         raw: the unfolded field, octets as ISO 8859-1.
-        note: called with what is not RFC 5322.
         charset: of raw octets that are not UTF-8, if it is known.
     """
     if not raw:

@@ -56,13 +56,7 @@ def _ascii(label: str) -> str:
 
 
 def is_aligned(domain: str, author: str, *, strict: bool = False) -> bool:
-    """Whether what was verified for ``domain`` speaks of ``author``, as :func:`domain_of` has them.
-
-    Args:
-        domain: whose SPF or DKIM passed.
-        author: that of From.
-        strict: only when they are equal.
-    """
+    """Whether what was verified for ``domain`` speaks of ``author``, as :func:`domain_of` has them."""
     if not domain or not author:
         return False
     if domain == author or strict:
@@ -317,7 +311,6 @@ def read_authentication(headers: Headers, trusted: str | None) -> Authentication
     envelope's sender, of HELO only where nothing else is reported.
 
     Args:
-        headers: of the message.
         trusted: the authserv-id of the receiving server, compared without case.
     """
     author = _only_author(headers)

@@ -134,9 +134,6 @@ def find_signs(
     Answering such mail makes loops (RFC 3834 section 2).
 
     Args:
-        headers: of the message.
-        content_type: of the whole message, in lower case.
-        sender: the address in From.
         answers_to: the addresses in Reply-To. Where they are a person's, the sender may be noreply@
             with no harm: forms on web pages write so.
         is_bounce: its body is a delivery report, whatever its header says.

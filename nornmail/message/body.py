@@ -60,11 +60,7 @@ class Segment:
 class Body:
     """The shown segments of a message, in order, and its attachments.
 
-    Args:
-        note: called with what is broken or left out while a text is read.
-
     Attributes:
-        segments: what is shown.
         attached: each attached part and whether it is shown within the text (``is_inline``).
     """
 
@@ -338,7 +334,6 @@ def unflow(text: str, delete_space: bool, note: Note = ignore) -> str:
     """The paragraphs of format=flowed (RFC 3676) as they were written, each on one line.
 
     Args:
-        text: the body, lines ended by LF.
         delete_space: the parameter DelSp is ``yes``: the blank at the end of a line that flows is
             no part of the text, as in languages that put none between words.
         note: called when there are more lines than the limit; the rest stays as it is.
@@ -427,10 +422,6 @@ def says_other(plain: str, shown: str) -> bool:
 
     Words count where a neighbour is the same in both: the same words in another order say something
     else. Wrapping, punctuation, case and addresses of links do not count.
-
-    Args:
-        plain: the plain part.
-        shown: the text that a person sees of the HTML.
     """
     neighbours = {hash(pair) for pair in pairwise(_words(shown))}
     if not neighbours:  # pictures alone: the plain part is all the text that there is

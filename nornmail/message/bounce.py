@@ -118,9 +118,6 @@ def read_bounce(
     list servers rename or wrap it. Prose is read only where sender and subject are a report's.
 
     Args:
-        root: the message's tree.
-        headers: its header block.
-        sender: the author in From.
         read_text: gives the body as text; called only where it is needed.
         note: called with what is over a limit.
     """
@@ -153,14 +150,7 @@ def read_bounce(
 
 
 def _may_be_notice(sender: str, name: str, subject: str, has_null_path: bool) -> bool:
-    """Whether sender and subject look like a report's; a person's mail hardly ever does.
-
-    Args:
-        sender: the address in From.
-        name: the display name in From.
-        subject: decoded.
-        has_null_path: Return-Path is ``<>``, as RFC 3834 wants it of reports.
-    """
+    """Whether sender and subject look like a report's; a person's mail hardly ever does."""
     local = sender.rpartition("@")[0].strip('"')
     if _MACHINES.match(local) or _MACHINES.match(name) or _SURE_SUBJECT.match(subject):
         return True

@@ -142,9 +142,6 @@ def read_notice(
     """The report that ``text`` is, ``None`` when it names no recipient or no failure.
 
     Args:
-        text: the body.
-        subject: decoded.
-        sender: the address in From.
         known: addresses in lower case that did not fail, such as the report's own recipients.
         failed: the addresses of X-Failed-Recipients; then only the words about them are looked for.
         is_titled: the subject is that of a report, so that weaker shapes of an address count.

@@ -153,7 +153,6 @@ def decode(data: bytes, label: str = "", note: Note = ignore) -> str:
     """The text that ``data`` stands for.
 
     Args:
-        data: the bytes.
         label: the charset as the sender named it; ``""`` for none.
         note: called when the label is unknown or does not fit.
 

@@ -411,10 +411,6 @@ def read_headers(
     unless fields follow it.
 
     Args:
-        raw: whole lines, of which those from ``start`` to ``end`` are looked at.
-        start: where the block begins.
-        end: where the part ends.
-        note: called with what is broken or over a limit.
         charset: of the raw octets in it, for :class:`Headers`.
     """
     if raw.startswith((b"\n", b"\r\n"), start, end):
@@ -447,10 +443,8 @@ def _split(
     """The fields of a block, and where the body begins: in it, or behind it.
 
     Args:
-        block: the octets up to the first empty line.
         is_written: a program wrote the fields, so that other lines at its top are not the body.
         has_body: something stands behind the empty line, so that nor are those at its end.
-        note: called with what is not a field.
     """
     fields: list[tuple[str, str]] = []
     at = 0
@@ -539,13 +533,7 @@ def unfold(value: str) -> str:
 
 
 def decode_text(raw: str, note: Note = ignore, charset: str = "") -> str:
-    """An unstructured field's text (RFC 2047, 6532), without control characters.
-
-    Args:
-        raw: the unfolded octets as ISO 8859-1.
-        note: called with what had to be guessed.
-        charset: what raw octets are that are not UTF-8, if that is known.
-    """
+    """An unstructured field's text (RFC 2047, 6532), without control characters."""
     return decode_words(to_unicode(raw, note, charset), note)
 
 

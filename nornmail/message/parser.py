@@ -65,7 +65,6 @@ def parse_content_type(
     Args:
         raw: the unfolded field, octets as ISO 8859-1; ``""`` when there is none.
         default: the type where the field is missing or unreadable.
-        note: called with what is broken.
         charset: of raw octets in a name that are not UTF-8.
     """
     if not raw:
@@ -201,9 +200,6 @@ class Part:
     """One node of the tree.
 
     Attributes:
-        headers: its fields.
-        content_type: the media type in lower case.
-        parameters: those of Content-Type.
         disposition: ``"attachment"``, ``"inline"``, another word, or ``""``.
         filename: as the sender wrote it, decoded but not made safe; ``""`` when there is none.
         children: the parts of a multipart that could be opened; a leaf has none.
@@ -261,9 +257,7 @@ def parse_tree(raw: bytes, headers: Headers, body: int, note: Note = ignore) -> 
 
     Args:
         raw: the message, with :func:`~nornmail.message.headers.with_line_feeds`.
-        headers: the header block.
         body: where the body begins in ``raw``.
-        note: called with what is broken or over a limit.
     """
     root = Part(raw, (body, len(raw)), headers, note=note)
     if root.content_type.startswith("multipart/"):

@@ -57,13 +57,9 @@ class Prompt:
 
     Attributes:
         raw: the message, which decides on the mark.
-        author: the address in From.
         is_verified: the domain of From is verified.
         sign: that a machine sent it; false where nothing shows one.
-        date: as the sender gives it.
-        subject: decoded.
         is_truncated: only the header was fetched.
-        attachments: in their order.
         new_text: the text that the sender wrote this time.
         history: characters of the quoted history and the signature.
         hidden: characters that a person does not see.

@@ -78,13 +78,6 @@ def decode_transfer(
 ) -> bytes:
     """The content of a part, decoded without a copy of what is in front of it.
 
-    Args:
-        raw: a message, or the body alone.
-        encoding: as :func:`encoding_of` gives it; ``""`` for none.
-        note: called when the encoding is unknown or broken.
-        start: where the body begins in ``raw``.
-        end: where it ends; ``None`` for the end of ``raw``.
-
     Returns:
         As much as can be decoded; with an unknown encoding, the body itself.
     """

@@ -23,7 +23,6 @@ class HttpResponse:
     """The answer to an HTTP request.
 
     Attributes:
-        status: of HTTP.
         retry_after: the header of this name, ``""`` where there is none.
         octets: the body, or its beginning.
     """
@@ -39,8 +38,6 @@ class HttpRequest:
 
     Attributes:
         scheme: ``https`` or ``http``.
-        host: the server's name or address.
-        port: its port.
         path: with the query.
         headers: in addition to Host and Content-Length.
         body: sent by POST; ``None`` for GET.
@@ -65,7 +62,6 @@ def exchange(
     """Make a request.
 
     Args:
-        request: to make.
         seconds: the deadline of the whole exchange.
         most: octets of the answer's body that are read; the rest is left.
         permits: whether an address of the host may be connected to.

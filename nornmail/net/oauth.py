@@ -230,11 +230,7 @@ class OAuthTokens:
 
 
 def read_token_file(path: str, setting: str = "token file") -> TokenRecord:
-    """Read a token file.
-
-    Raises:
-        ConfigurationError: there is none, or it is not a token file.
-    """
+    """Read a token file."""
     try:
         with open(path, "rb") as file:
             values = json.loads(file.read(MAX_ANSWER))
@@ -257,11 +253,7 @@ def read_token_file(path: str, setting: str = "token file") -> TokenRecord:
 
 @contextmanager
 def locked(path: str, clock: Clock) -> Iterator[None]:
-    """Lock a token file against other processes and threads that renew it.
-
-    Raises:
-        ConnectionLost: another one does not finish.
-    """
+    """Lock a token file against other processes and threads that renew it."""
     lock = FileLock(path + LOCK)
     deadline = Deadline(clock, LOCK_SECONDS)
     while True:
@@ -309,10 +301,6 @@ def request_renewal(record: TokenRecord) -> Grant:
 def request_token(record: TokenRecord, form: Mapping[str, str]) -> Grant:
     """Ask the provider of a record for tokens.
 
-    Args:
-        record: names the client, and its secret.
-        form: of the grant, without the client.
-
     Raises:
         AuthenticationFailed: refused; the error names the command to run.
         ConnectionLost, Throttled: trouble that passes.
@@ -322,9 +310,6 @@ def request_token(record: TokenRecord, form: Mapping[str, str]) -> Grant:
 
 def ask_provider(record: TokenRecord, form: Mapping[str, str], url: str = "") -> dict[str, Any]:
     """Send a form as this record's client; return the JSON object, be it an error or not.
-
-    Args:
-        url: instead of the token endpoint.
 
     Raises:
         ConnectionLost, Throttled: trouble that passes.

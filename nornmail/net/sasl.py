@@ -37,7 +37,6 @@ class Mechanism:
     """A SASL mechanism with its credentials.
 
     Attributes:
-        name: its name on the wire.
         messages: what the client sends, in order, before base64.
         initial: whether the first may go with the command.
         final_response: the answer to the challenge that carries the reason of a refusal; ``None``
@@ -226,7 +225,6 @@ def log_in_with_token(
     """Send a token; if it is refused, ask for a fresh one once, and send that.
 
     Args:
-        token: the first one.
         ask, hide, abort: as for :func:`ask_token`.
         attempt: logs in with a token, and returns its refusal.
 

@@ -59,8 +59,6 @@ class Endpoint:
 
     Attributes:
         protocol: ``"IMAP"`` or ``"SMTP"``, with which the names of the settings begin.
-        host: the server's name.
-        port: its port.
         ca_file: a private certification authority.
         plain_advice: what to set when the port does not speak TLS from the first octet.
         tls_advice: what to set when the port speaks nothing else.
@@ -107,11 +105,7 @@ class Unreachable(OSError):
 def wait_for_any(
     socks: Collection[socket.socket], seconds: float, waker: Waker | None = None
 ) -> list[socket.socket]:
-    """Those of ``socks`` whose connecting has ended, once one has or ``seconds`` have passed.
-
-    Args:
-        waker: ends the wait early.
-    """
+    """Those of ``socks`` whose connecting has ended, once one has or ``seconds`` have passed."""
     if not socks and waker is None:
         return []
     with selectors.DefaultSelector() as selector:
@@ -275,9 +269,6 @@ def resolve(
 ) -> list[tuple[Any, ...]]:
     """The addresses of a host as the system has them, within the time that remains.
 
-    Args:
-        wait: as :func:`wait_for_any`; raises where the connection is aborted.
-
     Raises:
         OSError: the name cannot be resolved, or not in time.
     """
@@ -308,11 +299,6 @@ def in_thread(function: Callable[[], T], name: str, look: Callable[[], object]) 
     """The result of a function that knows no deadline and cannot be aborted.
 
     It runs in a daemon thread, which is left to it when the wait for it ends.
-
-    Args:
-        function: as the system's resolver, or a program's own.
-        name: of the thread.
-        look: called every :data:`TICK`; raises to end the wait.
     """
     results: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
 

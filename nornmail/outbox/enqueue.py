@@ -83,11 +83,8 @@ class Enqueuer:
 
     Args:
         outbox: to put them into; its store is in memory where ``keeps`` is false.
-        worker: sends them.
         keeps: they are queued. If not, they are sent at once.
-        dry_run: nothing is stored or sent.
         receive_only: everything is refused.
-        policy: what may be sent.
         approval: that messages need, or a function that says which one needs what.
         has_drafts: there is a mailbox of drafts.
     """
@@ -130,11 +127,7 @@ class Enqueuer:
         to_author: bool = False,
         recipients: Sequence[Address] | None = None,
     ) -> None:
-        """Check that a program may answer a message, or forward it to ``recipients``.
-
-        Raises:
-            ReplyRefused: it may not.
-        """
+        """Check that a program may answer a message, or forward it to ``recipients``."""
         now = self._clock.wall()
         reasons = refusal_reasons(
             message,
@@ -158,11 +151,7 @@ class Enqueuer:
             raise ReplyRefused(reasons)
 
     def refuse_after_fork(self) -> None:
-        """Refuse to work in a forked process.
-
-        Raises:
-            NornmailError: the connection and the threads are those of the parent.
-        """
+        """Refuse to work in a forked process."""
         if os.getpid() != self._process:
             raise NornmailError(
                 "this mailer was made before the fork: make one in the child process"
@@ -180,9 +169,7 @@ class Enqueuer:
         """Compose a message and queue it, unless its key is known.
 
         Args:
-            key: as the caller gave it.
             draft: makes the draft; called only where the key is new.
-            answers: the message that it answers.
             handling: the message being handled, where the context does not know it.
             approval: that it needs, whatever the mailer's other messages do.
         """
@@ -309,10 +296,8 @@ class _Order:
     """A message that is to be put into the outbox.
 
     Attributes:
-        key: in the store.
         draft: makes its contents.
         is_answer: it answers a message.
-        messages: those that it answers, or that are being handled.
         approval: that it needs in any case.
     """
 

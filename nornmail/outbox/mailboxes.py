@@ -30,18 +30,10 @@ class SentMail(Protocol):
         """Whether the SMTP server puts each message there itself, as Gmail's does."""
 
     def has(self, message_id: str) -> bool:
-        """Whether a message with this Message-ID is there.
-
-        Raises:
-            NornmailError: the mailbox cannot be searched.
-        """
+        """Whether a message with this Message-ID is there."""
 
     def append(self, raw: bytes, at: datetime) -> None:
-        r"""Save a message there, with \\Seen.
-
-        Raises:
-            NornmailError: it was not saved, or may not have been.
-        """
+        r"""Save a message there, with \\Seen."""
 
 
 @runtime_checkable
@@ -49,11 +41,7 @@ class Drafts(Protocol):
     """A mailbox of drafts, and that of sent mail of the same account. One thread at a time."""
 
     def append_draft(self, raw: bytes, at: datetime) -> None:
-        r"""Save a draft, with \\Draft.
-
-        Raises:
-            NornmailError: it was not saved, or may not have been.
-        """
+        r"""Save a draft, with \\Draft."""
 
     def find_draft(
         self, message_id: str, in_reply_to: str, since: datetime, is_other: Callable[[str], bool]
@@ -61,7 +49,6 @@ class Drafts(Protocol):
         """The mailbox that a draft is in now; ``""`` where it is in neither.
 
         Args:
-            message_id: of the draft.
             in_reply_to: the Message-ID that it answers, by which it is found if a person edited
                 it; ``""`` for none.
             since: when the draft was made.
@@ -82,12 +69,6 @@ def sync_sent_copy(
 
     Args:
         message: sent or unknown, with its copy due.
-        raw: its bytes.
-        sent: the mailbox.
-        now: seconds since 1970 UTC.
-
-    Raises:
-        NornmailError: the mailbox cannot be used.
     """
     is_there = sent.has(message.message_id)
     if message.state is QueueState.UNKNOWN:
@@ -115,14 +96,7 @@ def sync_draft(
     succeeded.
 
     Args:
-        message: a draft.
-        raw: its bytes.
-        drafts: the mailbox.
         is_other: whether a Message-ID is that of another message of ours.
-        now: seconds since 1970 UTC.
-
-    Raises:
-        NornmailError: the mailbox cannot be used.
     """
     if raw is None:
         return transitions.draft_removed(message, transitions.NO_BYTES, now)
@@ -154,15 +128,6 @@ def note_bounce(
     store: StateStore, outboxes: Sequence[str], message: Message, *, now: float
 ) -> list[OutboxBounced]:
     """Record what a delivery report says about messages of a store; other mail is ignored.
-
-    Args:
-        store: of the messages.
-        outboxes: of the store.
-        message: any incoming message.
-        now: seconds since 1970 UTC.
-
-    Returns:
-        One event for each recipient of which it is news.
 
     Raises:
         StoreError: the store cannot be used.

@@ -61,10 +61,6 @@ class QueueRunner:
     """Works on one outbox. One thread at a time.
 
     Args:
-        context: of the outbox.
-        connection: to the server.
-        limits: how many messages go out.
-        before_send: called before each attempt.
         sent: the mailbox of sent mail, and of drafts; ``None`` for none.
         retries: a message that could not be sent is tried again; false for a mailer without a
             store.
@@ -96,12 +92,7 @@ class QueueRunner:
         self._backoff = ServerBackoff(self.context.rng)
 
     def acquire(self, owner: str) -> None:
-        """Take the lease on the outbox.
-
-        Raises:
-            LeaseHeld: another sender has it.
-            StoreError: the store cannot be used.
-        """
+        """Take the lease on the outbox."""
         if self._lease is None:
             self._lease = self.context.store.acquire(
                 MailboxKey.of_outbox(self.context.outbox), owner
@@ -132,10 +123,6 @@ class QueueRunner:
 
         Returns:
             Seconds until there is more to do, 0.0 if there is now, ``None`` if nothing waits.
-
-        Raises:
-            LeaseLost: another sender took over.
-            StoreError: the store cannot be read or written.
         """
         self._was_refused = False
         try:

@@ -58,12 +58,7 @@ def forget(store: StateStore, worker: Worker) -> None:
 
 
 class StoreMailers:
-    """The mailers of a poller's store, which send while the poller runs.
-
-    Args:
-        store: the poller's.
-        clock: for the times of events.
-    """
+    """The mailers of a poller's store, which send while the poller runs."""
 
     def __init__(self, store: StateStore, clock: Clock) -> None:
         self._store = store

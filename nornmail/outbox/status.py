@@ -125,7 +125,6 @@ class OutboxContext(NamedTuple):
     """An outbox, and what all who work on it share.
 
     Attributes:
-        store: of the messages.
         outbox: the account that sends them.
         clock, rng: time and jitter.
         emit: called with an event for each durable change.

@@ -128,8 +128,6 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
         submissions: when messages did, newest first, at least as many as ``limits.most``, in
             seconds since 1970 UTC. Times in the future were written by a clock that ran ahead, and
             do not count.
-        limits: how many may.
-        now: seconds since 1970 UTC.
     """
     past = [at for at in submissions if at <= now]
     quotas = limits.quotas(now)
@@ -165,7 +163,6 @@ class Deferred:
     """An attempt that failed for now, and counts.
 
     Attributes:
-        reason: what went wrong.
         seconds: until the next attempt; ``None`` doubles the wait of the last one.
     """
 
@@ -216,9 +213,7 @@ def sending(message: QueuedMessage, recipients: Sequence[Recipient], now: float)
     """A queued message when its content is about to go out.
 
     Args:
-        message: queued.
         recipients: of its envelope, as they stand if no reply ever comes.
-        now: seconds since 1970 UTC.
     """
     return _with_recipients(message, recipients)._replace(
         state=QueueState.SENDING,
@@ -238,8 +233,6 @@ def after(
     Args:
         message: queued, or sending, with recipients that are pending or unknown.
         outcome: of the attempt.
-        now: seconds since 1970 UTC.
-        rng: jitter for the wait until the next attempt.
     """
     if isinstance(outcome, Submission):
         message = _with_recipients(message, outcome.recipients)

@@ -54,10 +54,6 @@ class Worker:
 
     Its own thread runs until each user that called :meth:`start` has called :meth:`stop`: the
     mailer, and every running poller with the same store.
-
-    Args:
-        runner: of the queue.
-        aborts: end what the connections of the queue wait for.
     """
 
     def __init__(self, runner: QueueRunner, aborts: Sequence[Abort]) -> None:
@@ -115,11 +111,7 @@ class Worker:
                 raise
 
     def stop(self, user: object, timeout: float | None = None) -> bool:
-        """End the thread after its current message, unless another user needs it.
-
-        Returns:
-            Whether it has ended, or continues for another user.
-        """
+        """End the thread after its current message, unless another user needs it."""
         with self._lock:
             self._users.discard(user)
             thread = self._thread
@@ -157,7 +149,6 @@ class Worker:
         """Send what is due, in this thread.
 
         Args:
-            timeout: seconds after which nothing more is begun; ``None`` for no limit.
             only: the key of the one message that is sent.
 
         Raises:

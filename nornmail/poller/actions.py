@@ -49,8 +49,6 @@ class Actions:
     """Flags, deletes and moves handled messages as the settings say.
 
     Args:
-        ledger: of the mailbox.
-        settings: mark_as_read, delete_after_fetch, move_to.
         open_other: opens another connection to the same account, to look into the destination of
             a move without leaving the mailbox.
     """
@@ -76,9 +74,6 @@ class Actions:
         """Carry out the open actions and finish their entries.
 
         A refusal is logged; a refused action stays open and is tried again after a growing wait.
-
-        Args:
-            connection: with the mailbox selected, in the ledger's epoch.
 
         Raises:
             ConnectionLost: unconfirmed actions stay open.
@@ -163,12 +158,6 @@ class Actions:
         moved, by this poller or somebody else, and the log says so. The same goes for messages of
         earlier epochs that this one did not bring back. Call it when every listed message was
         fetched.
-
-        Args:
-            connection: with the mailbox selected, in the ledger's epoch.
-
-        Raises:
-            ConnectionLost: it is looked for the next time.
         """
         if not self._ledger.open.keys(State.HANDLED):
             return

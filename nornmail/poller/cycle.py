@@ -69,7 +69,6 @@ class Retention:
     What waits, is dead, queued or unknown stays, and UIDs stay known.
 
     Args:
-        ledger: of the mailbox.
         days: how long they are kept; 0 keeps all.
     """
 
@@ -79,11 +78,7 @@ class Retention:
         self._next = -math.inf
 
     def run(self) -> None:
-        """Remove a part of what is old, if anything; what is left is for the next poll.
-
-        Raises:
-            LeaseLost, StoreError: as the ledger has it.
-        """
+        """Remove a part of what is old, if anything; what is left is for the next poll."""
         clock = self._ledger.clock
         if not self._days or clock.monotonic() < self._next:
             return
@@ -102,11 +97,8 @@ class PollCycle:
     """Everything that a poller asks of its server; one thread at a time.
 
     Args:
-        settings: where the mailbox is.
-        connect: makes a connection.
         epochs, fetcher, actions, delivery, backfill: the parts that do the work.
         backlog: counts what was found and what was done of it.
-        retention: removes what is old.
 
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
@@ -149,7 +141,6 @@ class PollCycle:
         """Work until nothing new is left; reconnect as long as there is progress.
 
         Args:
-            stats: what is done.
             asked: a caller waits for the result of this poll.
         """
         self.backlog.processed(0)  # what an outage of the handler left lying grows old meanwhile

@@ -24,12 +24,7 @@ DISAGREEMENT_INTERVAL = 60.0
 def batches(
     sizes: Mapping[int, int], *, most_messages: int, most_octets: int = BATCH_OCTETS
 ) -> Iterator[list[int]]:
-    """Cut UIDs into batches, ascending, bounded by count and octets; one message always fits.
-
-    Args:
-        sizes: the octets of each UID.
-        most_messages: 1 or more.
-    """
+    """Cut UIDs into batches, ascending, bounded by count and octets; one message always fits."""
     batch: list[int] = []
     octets = 0
     for uid in sorted(sizes):
@@ -61,9 +56,6 @@ _HANDLED = frozenset({State.HANDLED, State.FINISHED})
 def may_touch(siblings: Collection[Entry]) -> bool | None:
     """Whether the mailbox is touched for a message that an inbox handled (rules 5 and 12).
 
-    Args:
-        siblings: its entries, one for each inbox.
-
     Returns:
         ``None`` while one of them is not settled yet; ``False`` if one is dead, or no inbox
         handled it but ``on_unrouted``: it is left as it is.
@@ -94,14 +86,7 @@ OPEN = frozenset({State.NEW, State.CLAIMED, State.WAITING, State.DEAD})
 def new_epoch_reason(
     epoch: Epoch, highest_known: int, uid_validity: int | None, uid_next: int | None
 ) -> str:
-    """The reason why a new epoch begins; ``""`` when the known one continues.
-
-    Args:
-        epoch: the epoch that the store is in.
-        highest_known: the highest UID that was ever looked at in it.
-        uid_validity: as SELECT gave it, ``None`` where it gave none.
-        uid_next: the same.
-    """
+    """The reason why a new epoch begins; ``""`` when the known one continues."""
     if not uid_validity:
         return "the server names no UIDVALIDITY"
     if uid_validity != epoch.uid_validity:
@@ -210,7 +195,6 @@ def needs_body(candidate: Candidate, known: Sequence[Entry], same_header: int) -
     it: some devices repeat their headers, and then only the body shows that a message is new.
 
     Args:
-        candidate: the message.
         known: entries of earlier epochs with its header digest that are not matched yet.
         same_header: how many messages of the new epoch have this header digest.
     """
@@ -233,7 +217,6 @@ def recognise(known: Sequence[Entry], digest: Digest | None, size: int) -> Entry
     same size comes first, since digests do not count line ends.
 
     Args:
-        known: entries of earlier epochs with the message's header digest.
         digest: of the whole message; ``None`` when its headers suffice (see :func:`needs_body`).
         size: its octets. Where a body was never whole, on either side, the size stands for it.
     """

@@ -65,22 +65,16 @@ class Delivery:
     """Delivers messages to their inboxes, once each.
 
     Args:
-        ledger: where everything is written down.
-        inboxes: whom a message is for, and what is called with it.
-        runner: how they are called.
-        retry: when a failed message is tried again.
         fetch_rest: gets a truncated message from the server, in pieces; it raises
             :class:`~nornmail.errors.MessageGone` when that has it no more.
         stopped: whether to claim nothing more; asked before each message.
         authserv_id: the server whose Authentication-Results count, ``None`` for none.
         before_batch: called when messages were received that are to be delivered.
         before_handler: called with each message, once it is claimed and before its handler is.
-        pool: the workers; ``None`` for one, which is the polling thread.
         order_by: what keeps its order with several.
         schedule: the messages that the workers have, and those that wait for one.
 
     Attributes:
-        last_failure: why the last attempt failed.
         due: waiting messages that are due and have yet to be given to a worker.
     """
 

@@ -60,9 +60,6 @@ class HeaderReader:
         """The header blocks, ascending, each with its UID.
 
         One that cannot be fetched is left out, and the log says so.
-
-        Raises:
-            ConnectionLost: the next time a smaller part is asked for.
         """
         todo = [uid for uid in uids if uid not in self._unreadable]
         while todo:
@@ -100,10 +97,6 @@ class Discovery:
     """Finds the UIDs that are to be fetched, on one connection.
 
     Make a new one after each SELECT: what the server counts begins anew there.
-
-    Args:
-        connection: with the mailbox selected.
-        ledger: what was looked at.
     """
 
     def __init__(self, connection: Connection, ledger: Ledger) -> None:
@@ -199,12 +192,7 @@ class Discovery:
 
 
 class Backfill:
-    """Finds the older mail of inboxes that were added with ``backfill=True``.
-
-    Args:
-        ledger: of the mailbox.
-        inboxes: which inboxes these are.
-    """
+    """Finds the older mail of inboxes that were added with ``backfill=True``."""
 
     def __init__(self, ledger: Ledger, inboxes: Inboxes) -> None:
         self._ledger = ledger
@@ -220,11 +208,7 @@ class Backfill:
         return bool(self._inboxes.backfills())
 
     def run(self, connection: Connection) -> None:
-        """Write the entries of these inboxes; does nothing if none waits for its older mail.
-
-        Raises:
-            ConnectionLost: the next call continues where this one ended.
-        """
+        """Write the entries of these inboxes; does nothing if none waits for its older mail."""
         inboxes = self._inboxes.backfills()
         if not inboxes:
             return

@@ -58,16 +58,7 @@ FetchBodies = Callable[["Connection", Mapping[int, "Summary"]], dict[int, Fetche
 
 
 class MissingMessages:
-    """Settles messages that could not be fetched.
-
-    Args:
-        ledger: of the mailbox.
-        retry: when such a message is fetched again.
-        inboxes: the recipients of a message.
-
-    Attributes:
-        clock: the ledger's.
-    """
+    """Settles messages that could not be fetched."""
 
     def __init__(
         self,
@@ -291,15 +282,7 @@ REFUSALS_IN_A_ROW = 3
 
 
 class Fetcher:
-    """Fetches messages in batches.
-
-    Args:
-        missing: settles what could not be fetched.
-        most_octets: of a larger message only the headers are fetched.
-
-    Attributes:
-        missing: the same.
-    """
+    """Fetches messages in batches."""
 
     def __init__(self, missing: MissingMessages, most_octets: int) -> None:
         self.missing = missing
@@ -314,9 +297,6 @@ class Fetcher:
         """Fetch ``uids`` in ascending batches.
 
         Args:
-            connection: with the mailbox selected.
-            uids: which.
-            stats: counts what could not be fetched.
             ahead: all batches are wanted one after the other: each one is asked for before the one
                 before it is handled, as long as that is quick.
 

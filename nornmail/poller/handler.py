@@ -125,11 +125,7 @@ def raised(error: BaseException) -> Outcome:
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of this thread.
-
-    Raises:
-        RuntimeError: there is none.
-    """
+    """The event loop of this thread."""
     from asyncio import get_running_loop
 
     return get_running_loop()
@@ -157,8 +153,6 @@ class HandlerCall:
     """One call of a handler. It may continue after its caller has stopped waiting.
 
     Args:
-        owner: whose handler it is.
-        handling: of which message; what the handler sends is keyed by it.
         signal: set when the handler is through; ``None`` where no other thread waits for that.
 
     Attributes:
@@ -217,14 +211,7 @@ so each is asked whether it has ended."""
 
 
 class AwaitedCall(HandlerCall):
-    """A call whose awaitable is awaited on an event loop.
-
-    Args:
-        owner: whose handler it is.
-        handling: of which message.
-        signal: set when the awaitable is through.
-        awaitable: what the handler returned.
-    """
+    """A call whose awaitable is awaited on an event loop."""
 
     def __init__(
         self,
@@ -285,7 +272,6 @@ class HandlerRunner:
     """Calls handlers for one poller, from as many threads as it has workers.
 
     Args:
-        clock: for the timeout.
         timeout: seconds after which a call counts as failed; ``None`` for no limit.
         on_end: called, from any thread, when a call that had outlived its timeout ends.
         blocks: tells whether no poll can begin, and nothing be given back, during a call; with

@@ -38,10 +38,6 @@ class Inboxes:
         on_unrouted: called with mail that is for no inbox; without it that is passed over.
         accept: asked about every message, before an inbox's own is.
         domains: rules for the senders' domains, which come first.
-
-    Raises:
-        ConfigurationError: there is nothing to call; an address comes twice; something cannot be
-            called.
     """
 
     def __init__(
@@ -93,10 +89,6 @@ class Inboxes:
 
         Args:
             backfill: it is to get the older mail that is addressed to it as well.
-
-        Raises:
-            ConfigurationError: there is one with this address, or one callback for all mail, or
-                none for this inbox.
         """
         self._check_several()
         _check_plain(inbox.accept)
@@ -115,11 +107,7 @@ class Inboxes:
                 self._backfills[inbox.key] = inbox
 
     def remove(self, address: str) -> None:
-        """Remove an inbox, from the next message on.
-
-        Raises:
-            ConfigurationError: there is none with this address.
-        """
+        """Remove an inbox, from the next message on."""
         self._check_several()
         with self._lock:
             left = [
@@ -134,11 +122,7 @@ class Inboxes:
             self._backfills = {k: inbox for k, inbox in self._backfills.items() if k in kept}
 
     def key_of(self, address: str) -> str:
-        """The name in the store of the inbox with this address.
-
-        Raises:
-            ConfigurationError: there is none.
-        """
+        """The name in the store of the inbox with this address."""
         self._check_several()
         with self._lock:
             for inbox in self._configured:
@@ -200,13 +184,7 @@ class Inboxes:
     def entries_of(
         self, entry: Entry, raw: bytes, new_entry: Callable[[int, str], Entry]
     ) -> list[Entry]:
-        """The routing decision: a message's entries, one for each inbox, new or passed over.
-
-        Args:
-            entry: the message's, without an inbox.
-            raw: its bytes; the headers suffice.
-            new_entry: makes the entry of a UID for an inbox.
-        """
+        """The routing decision: a message's entries, one for each inbox, new or passed over."""
         if not self._several:
             return [entry]
         from nornmail.message.message import parse_message
@@ -288,10 +266,6 @@ def route(message: Message, inboxes: Sequence[Inbox]) -> list[Inbox]:
 
     An address with a ``+tag`` reaches the inbox that has this tag, and where there is none the one
     without a tag, as mail servers deliver it (RFC 5233).
-
-    Args:
-        message: its headers suffice.
-        inboxes: all that there are.
     """
     from nornmail.message.message import DELIVERY_FIELDS, RECIPIENT_FIELDS
 

@@ -61,7 +61,6 @@ class OpenEntries:
     ledger reads them once with the lease and keeps them equal to the store, being the only writer.
 
     Args:
-        entries: all entries in :data:`OPEN_STATES`.
         without_bytes: those of them with which no bytes are kept.
     """
 
@@ -150,8 +149,6 @@ class Ledger:
     """The state of one mailbox, as its poller sees it.
 
     Args:
-        store: where it is kept.
-        mailbox: whose it is.
         context: of the poller; an event is emitted for every entry whose change is durable.
         on_change: what a new UIDVALIDITY does with what was handled (rule 8).
         retention: seconds for which the entries of what was handled are kept.
@@ -435,12 +432,7 @@ class Ledger:
     def finish_reconciliation(
         self, passed: UidSet | None = None, *, cut: float | None = None
     ) -> None:
-        """Note that all mail from before the epoch was compared with what was known.
-
-        Args:
-            passed: what of it counts as looked at.
-            cut: a new cut, where there is to be one.
-        """
+        """Note that all mail from before the epoch was compared with what was known."""
         if self.record is None:
             return
         record = self.record._replace(epoch=self.record.epoch._replace(matched=True))
@@ -488,15 +480,7 @@ class Ledger:
         return self.store.count(self.mailbox, {state})
 
     def open_actions(self, limit: int, but: Iterable[int] = ()) -> list[list[Entry]]:
-        """Messages of this epoch that were handled, and whose siblings are all settled.
-
-        Args:
-            limit: how many.
-            but: those that are left out.
-
-        Returns:
-            For each message all its entries; the mailbox has yet to be touched for it.
-        """
+        """Messages of this epoch that were handled, and whose siblings are all settled."""
         keys = self.open.keys(State.HANDLED)
         if not keys:
             return []

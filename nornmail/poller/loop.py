@@ -45,15 +45,6 @@ TAKEOVER_INTERVAL = 5.0
 class Loop:
     """Polls until it is stopped, in the thread that calls :meth:`run`.
 
-    Args:
-        cycle: the work.
-        wait: the time between two polls.
-        waker: ends a wait.
-        requests: polls that other threads ask for.
-        lock: lets one thread work at a time.
-        interval: seconds between two polls.
-        stopped: whether to end.
-
     Attributes:
         log_error: says that an error is survived; given its level, itself, and the seconds until
             the server is asked again.
@@ -160,7 +151,6 @@ class Loop:
         """Poll; return the seconds to wait, and the error that was survived.
 
         Args:
-            stats: what is done.
             asked: a sync request, which cuts a wait short unless the server demanded the wait.
         """
         try:
@@ -192,11 +182,7 @@ class Loop:
         return self._until_retry(wait)
 
     def _give_way(self, wait: float) -> float:
-        """Leave the mailbox to another process that waits for it and has fewer.
-
-        Args:
-            wait: the seconds to wait if there is none.
-        """
+        """Leave the mailbox to another process that waits for it and has fewer."""
         try:
             with self._lock:
                 if not self._cycle.give_way():

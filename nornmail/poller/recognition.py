@@ -87,12 +87,7 @@ def header_block(raw: bytes) -> bytes:
 
 
 def digest_of(raw: bytes, *, truncated: bool = False) -> Digest:
-    """The digest of a message as it came from the server.
-
-    Args:
-        raw: the message, or its header block when ``truncated``.
-        truncated: the body is not in ``raw``; the digest has no body part then.
-    """
+    """The digest of a message as it came from the server."""
     header = header_block(raw)
     return Digest(_header_digest(header), None if truncated else _body_digest(raw, len(header)))
 
@@ -154,12 +149,7 @@ BEFORE_HORIZON = "older than the retention of what was handled"
 
 
 def known_by_digest(ledger: Ledger, header_digest: str) -> list[Entry]:
-    """The messages of earlier epochs that have these headers, an entry of each.
-
-    Args:
-        ledger: of the mailbox.
-        header_digest: the header part of the digest.
-    """
+    """The messages of earlier epochs that have these headers, an entry of each."""
     known = ledger.find_by_digest(header_digest)
     return one_for_each(entry for entry in known if counts_as_known(entry.state, ledger.on_change))
 
@@ -171,9 +161,7 @@ def carried_over(ledger: Ledger, known: Entry, uid: int) -> list[Change]:
     perhaps since others took its place, stays so.
 
     Args:
-        ledger: of the mailbox.
         known: an entry of the message, of an earlier epoch and with a digest.
-        uid: what the message has now.
     """
     epoch = ledger.epoch
     changes: list[Change] = []
@@ -229,8 +217,6 @@ def changes_if_known(ledger: Ledger, entry: Entry, raw: bytes) -> list[Change]:
     """The changes for a message from before the epoch that is known or passed over; none if new.
 
     Args:
-        ledger: of the mailbox.
-        entry: of a message whose bytes came for the first time.
         raw: the bytes. They are kept where they are missing: a process ended in the handler, and
             then the message was not to be found for a while.
     """

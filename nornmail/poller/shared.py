@@ -27,16 +27,10 @@ REFUSED = 60.0
 class SharedConnection:
     """A connection for several mailboxes, one at a time.
 
-    Args:
-        open: makes a connection.
-        clock: for the age of counts.
-        abort: ends its waits.
-
     Attributes:
         mailboxes: those that share it; a lone one is looked at by NOOP alone.
         busy: a poller has its turn.
         besides: pollers that use a connection of their own meanwhile.
-        connection: the connection, ``None`` while there is none.
     """
 
     def __init__(self, open: Callable[[], Connection], clock: Clock, abort: Abort) -> None:
@@ -57,14 +51,7 @@ class SharedConnection:
         return self.connection is not None and not self.connection.closed
 
     def take(self, let_go: Callable[[Connection], object]) -> Connection:
-        """The connection, to select a mailbox on it.
-
-        Args:
-            let_go: called with it before another mailbox is selected.
-
-        Raises:
-            ConnectionLost, AuthenticationFailed, Throttled: it cannot be made.
-        """
+        """The connection, to select a mailbox on it."""
         self._take_back()
         self._let_go = let_go
         return self._connected()
@@ -73,14 +60,10 @@ class SharedConnection:
         """The answer of STATUS for a mailbox.
 
         Args:
-            mailbox: which; not the one that is selected.
             fresh: counts that came with those of another mailbox will not do.
 
         Returns:
             ``None`` where nothing is known, and the mailbox is to be selected to see.
-
-        Raises:
-            ConnectionLost, AuthenticationFailed, Throttled: the server cannot be asked.
         """
         if len(self.mailboxes) == 1:
             return None

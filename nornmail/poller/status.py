@@ -40,7 +40,6 @@ class PollStats:
         """Count a call of a handler that has ended.
 
         Args:
-            inbox: whose.
             state: of the entry, as it is settled.
             new: the message was new for the inbox.
             first: it is the first inbox that has it.
@@ -135,9 +134,6 @@ class _Note(NamedTuple):
 class StatusTracker:
     """The poller's present state: set by the polling thread, read by any other.
 
-    Args:
-        clock: for the time of changes.
-
     Attributes:
         polled_at: when a poll last succeeded, in seconds since 1970 UTC; 0.0 if never.
         waiting, dead: message counts, as they were last read.
@@ -192,10 +188,6 @@ class Backlog:
 
     Nothing need have failed: a first run takes its time, and so does a slow callback. One warning
     is given, and another after there was nothing left in between.
-
-    Args:
-        context: of the poller.
-        limit: seconds after which a backlog is reported.
     """
 
     def __init__(self, context: Context, limit: float) -> None:

@@ -146,9 +146,6 @@ class SyncRequest:
     def wait(self, handler: HandlerRunner) -> PollStats:
         """Wait for the end of the poll.
 
-        Args:
-            handler: the poller's.
-
         Raises:
             BaseException: what ended the poll.
             HandlerError: a handler keeps it from beginning, and may itself wait for this thread.
@@ -160,11 +157,7 @@ class SyncRequest:
 
 
 class SyncRequests:
-    """The requests of other threads for a poll.
-
-    Args:
-        wake: ends the loop's wait.
-    """
+    """The requests of other threads for a poll."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self._wake = wake
@@ -195,11 +188,7 @@ class SyncRequests:
         return taken
 
     def close(self, error: BaseException | None) -> None:
-        """Note that the loop has ended, for those who wait for a pass.
-
-        Args:
-            error: what ended the loop, ``None`` when it was asked to.
-        """
+        """Note that the loop has ended, for those who wait for a pass."""
         with self._lock:
             self._open = False
             left, self._next = self._next, None
@@ -216,11 +205,7 @@ class ActivePollers:
         self._pollers: WeakValueDictionary[object, object] = WeakValueDictionary()
 
     def enter(self, key: object, poller: object) -> None:
-        """Note that ``poller`` works on ``key``.
-
-        Raises:
-            ConfigurationError: another poller of this process does.
-        """
+        """Note that ``poller`` works on ``key``."""
         with self._lock:
             if self._pollers.setdefault(key, poller) is not poller:
                 mailbox = key[-1] if isinstance(key, tuple) else key

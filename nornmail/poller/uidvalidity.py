@@ -54,7 +54,6 @@ class Epochs:
     """Keeps the ledger in the epoch that the server is in.
 
     Args:
-        ledger: of the mailbox.
         start_from: what a first run does with mail that is there already (rule 9).
         may_answer: whether that mail could be answered, so that a person must decide about it.
     """
@@ -124,9 +123,6 @@ class Epochs:
         A restore puts messages back after the new UIDVALIDITY was seen, and a replica that lagged
         behind shows again what it hid. A server may give restored mail a new arrival date: it is
         recognised by its digest, and mail that is not recognised is new.
-
-        Args:
-            uids: what was not looked at.
 
         Raises:
             DecisionRequired: too much of it is unknown.

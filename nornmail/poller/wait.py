@@ -37,8 +37,6 @@ class Wait:
     """Waits, and keeps count of what IDLE is worth on this server.
 
     Args:
-        context: of the poller.
-        waker: ends every wait.
         renewal: seconds that one IDLE lasts at most.
         enabled: without it there is no IDLE.
     """
@@ -60,8 +58,6 @@ class Wait:
 
         Args:
             connection: with the mailbox selected and nothing to back off from; ``None`` otherwise.
-            seconds: until the next poll.
-            found_new: whether the poll before found anything new.
 
         Returns:
             Whether the connection, where there was one, is still good.

@@ -37,9 +37,6 @@ class Schedule(Generic[T]):
     """Items that wait for a worker: at most so many at a time, and one at a time of each key.
 
     Items of one key begin in the order in which they were added; all others as soon as they can.
-
-    Args:
-        size: how many items may be running.
     """
 
     def __init__(self, size: int) -> None:
@@ -128,11 +125,7 @@ class Schedule(Generic[T]):
 
 
 def check_order(order_by: object) -> None:
-    """Refuse an ``order_by`` that cannot be used.
-
-    Raises:
-        ConfigurationError: it is none of the names, and not a function.
-    """
+    """Refuse an ``order_by`` that cannot be used."""
     if not callable(order_by) and order_by not in _KEYS:
         accepted = 'must be "conversation", "sender", "none" or a function of a message'
         raise ConfigurationError("order_by", order_by, accepted)
@@ -140,10 +133,6 @@ def check_order(order_by: object) -> None:
 
 def order_key(message: Message, order_by: OrderBy) -> Hashable | None:
     """The key of a message: messages with one key are handled one after the other, in their order.
-
-    Args:
-        message: its headers suffice, but for a function that looks at more.
-        order_by: as :class:`~nornmail.poller.poller.Poller` has it.
 
     Returns:
         ``None`` for a message that waits for no other. Where a function of the program fails, or
@@ -187,8 +176,6 @@ class Job:
 
     Attributes:
         entries: of the inboxes that have yet to get it; the first one is next, or is claimed.
-        raw: the message.
-        stats: of the poll that found it.
         flags: on the server.
         new: it was not delivered before; else it is a retry.
         counts: whether a failure counts as an attempt; a probe's does not.
@@ -224,8 +211,6 @@ class WorkerPool:
     """Threads that call handlers; what comes of a call is put on its job.
 
     Args:
-        size: how many threads there are at most; it is :attr:`size`.
-        runner: calls a handler.
         wake: called, in a worker's thread, when a call has ended.
     """
 

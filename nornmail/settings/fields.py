@@ -55,15 +55,7 @@ def read_environment(
 
 
 def parse_env(text: str, name: str = ".env") -> dict[str, str]:
-    """Parse the text of a file; the last value of a name counts.
-
-    Args:
-        text: of the file.
-        name: the file's, for errors.
-
-    Raises:
-        ConfigurationError: a line cannot be understood.
-    """
+    """Parse the text of a file; the last value of a name counts."""
     values: dict[str, str] = {}
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         line = line.strip(" \t\r")
@@ -147,25 +139,13 @@ class ValueKind(NamedTuple):
 def setting(
     env: str, default: Any, kind: ValueKind, *, most: float = 0, secret: bool = False
 ) -> Any:
-    """A field of a settings class.
-
-    Args:
-        env: its variable; ``""`` where the environment cannot set it.
-        default: its value where nothing sets it.
-        kind: of its value.
-        most: the highest number of seconds that it may be.
-        secret: it is shown in no ``repr`` and no error.
-    """
+    """A field of a settings class."""
     metadata = {"env": env, "kind": kind, "most": most, "secret": secret}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
 def completed(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, completed by its EMAIL_PRESET.
-
-    Raises:
-        ConfigurationError: EMAIL_PRESET names no provider.
-    """
+    """The environment, completed by its EMAIL_PRESET."""
     if not environ.get("EMAIL_PRESET", "").strip():
         return environ
     # The table is large, and is loaded where it is needed.
@@ -237,11 +217,7 @@ class ServerSettings:
 
 
 def read_settings(cls: Any, environ: Any) -> dict[str, Any]:
-    """The values that an environment sets, by the names of the fields.
-
-    Raises:
-        ConfigurationError: a value cannot be read, or EMAIL_PROVIDER names another provider.
-    """
+    """The values that an environment sets, by the names of the fields."""
     if environ is not None and not isinstance(environ, Mapping):
         allowed = "must be a mapping of names to values; read_environment(path) reads a file"
         raise ConfigurationError("environ", environ, allowed)
@@ -265,11 +241,7 @@ def read_settings(cls: Any, environ: Any) -> dict[str, Any]:
 
 
 def check_settings(settings: Any) -> None:
-    """Check each value alone: its type first, then its text or number.
-
-    Raises:
-        ConfigurationError: a value is wrong.
-    """
+    """Check each value alone: its type first, then its text or number."""
     entries = [(entry, getattr(settings, entry.name)) for entry in fields(settings)]
     for entry, value in entries:
         kind = entry.metadata["kind"]
@@ -287,11 +259,7 @@ def check_settings(settings: Any) -> None:
 
 
 def check_server(service: str, host: str, port: int) -> None:
-    """Check where a server is.
-
-    Raises:
-        ConfigurationError: it has no host, the host is not a name, or the port does not exist.
-    """
+    """Check where a server is."""
     if not host.strip():
         raise ConfigurationError(
             f"{service}_HOST", None, f"set it to the name of the {service} server"
@@ -308,11 +276,7 @@ def check_server(service: str, host: str, port: int) -> None:
 
 
 def check_one_secret(service: str, password: str | None, token: object) -> None:
-    """Refuse a password together with a token.
-
-    Raises:
-        ConfigurationError: both are set.
-    """
+    """Refuse a password together with a token."""
     if token is not None and password is not None:
         raise ConfigurationError(
             "token",
@@ -326,11 +290,7 @@ def _read_text(_variable: str, text: str) -> str:
 
 
 def check_retention(days: object) -> None:
-    """Refuse a ``retention`` that is negative or not finite.
-
-    Raises:
-        ConfigurationError: it is.
-    """
+    """Refuse a ``retention`` that is negative or not finite."""
     if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:
         raise ConfigurationError("NORNMAIL_RETENTION", days, "must be 0 or more days; 0 keeps all")
 
@@ -413,12 +373,7 @@ TOKEN = ValueKind(
 
 
 class DomainRules:
-    """The domains that mail may come from, or go to. The blocklist wins.
-
-    Args:
-        allow: patterns of the allowed domains; with none of them every domain is allowed.
-        block: patterns of the refused domains.
-    """
+    """The domains that mail may come from, or go to. The blocklist wins."""
 
     def __init__(
         self, allow: Sequence[re.Pattern[str]] = (), block: Sequence[re.Pattern[str]] = ()
@@ -444,9 +399,6 @@ def read_domain_rules(direction: str, allow: str | None, block: str | None) -> D
     Args:
         direction: ``"INBOUND"`` or ``"OUTBOUND"``, for errors.
         allow, block: the settings; ``None`` or nothing but blanks has no patterns.
-
-    Raises:
-        ConfigurationError: a pattern is not a regular expression.
     """
     allowed, blocked = (
         tuple(

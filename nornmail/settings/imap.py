@@ -194,22 +194,14 @@ def _check_values(settings: ImapSettings) -> None:
 
 
 def check_workers(workers: object) -> None:
-    """Refuse a number of ``workers`` that is not a number, or out of bounds.
-
-    Raises:
-        ConfigurationError: it is.
-    """
+    """Refuse a number of ``workers`` that is not a number, or out of bounds."""
     if type(workers) is not int or not 1 <= workers <= MAX_WORKERS:
         accepted = f"must be a whole number from 1 to {MAX_WORKERS}"
         raise ConfigurationError("NORNMAIL_WORKERS", workers, accepted)
 
 
 def check_uidvalidity_policy(policy: object) -> None:
-    """Refuse an unknown ``on_uidvalidity_change``.
-
-    Raises:
-        ConfigurationError: it is not one of :data:`UIDVALIDITY_POLICIES`.
-    """
+    """Refuse an unknown ``on_uidvalidity_change``."""
     if policy not in UIDVALIDITY_POLICIES:
         raise ConfigurationError(
             "IMAP_ON_UIDVALIDITY_CHANGE", policy, "must be " + ", ".join(UIDVALIDITY_POLICIES)
@@ -217,22 +209,14 @@ def check_uidvalidity_policy(policy: object) -> None:
 
 
 def check_start_from(start: object) -> None:
-    """Refuse an unknown ``start_from``.
-
-    Raises:
-        ConfigurationError: it is neither ``None``, ``"all"``, ``"new"`` nor a date.
-    """
+    """Refuse an unknown ``start_from``."""
     if start is None or start in ("all", "new") or isinstance(start, date):
         return
     raise ConfigurationError("IMAP_START_FROM", start, 'must be "all", "new" or a date')
 
 
 def read_start_from(start: object) -> StartFrom:
-    """``start_from`` as a value; a text such as 2026-01-31 is a date.
-
-    Raises:
-        ConfigurationError: it is neither ``None``, ``"all"``, ``"new"`` nor a date.
-    """
+    """``start_from`` as a value; a text such as 2026-01-31 is a date."""
     if isinstance(start, str) and start not in ("all", "new"):
         try:
             return _read_start("IMAP_START_FROM", start)

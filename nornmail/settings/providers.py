@@ -472,7 +472,6 @@ def provider_of(host: str, port: int | None = None) -> Provider:
     """The provider whose IMAP server this is, :data:`UNKNOWN` if there is none.
 
     Args:
-        host: the server's name.
         port: tells a bridge on this machine from other servers here.
     """
     name = "." + host.rstrip(".").lower()

@@ -28,12 +28,7 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply.
-
-    Attributes:
-        code: three digits.
-        lines: the text of each line.
-    """
+    """One reply."""
 
     code: int
     lines: tuple[bytes, ...]

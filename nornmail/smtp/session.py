@@ -78,8 +78,6 @@ def log_in(
 
     Args:
         wire: after EHLO, and inside TLS where the settings demand it.
-        settings: as whom.
-        redact: hides what is secret.
         token: asked for a token, and for another one when the server refuses that.
         abort: ends the wait for a token.
 
@@ -205,9 +203,6 @@ def helo_name(host_name: str) -> str:
     """Our own name in EHLO: this machine's if it is a whole and public one, else a literal.
 
     Servers refuse half names (``build-7``), and a private name only reveals the network it is in.
-
-    Args:
-        host_name: as the system has it.
     """
     is_public = _HOST_NAME.fullmatch(host_name) and not host_name.lower().endswith(_NOT_PUBLIC)
     return host_name if is_public else HELO_LITERAL
@@ -232,8 +227,6 @@ def connect(
     """A connection, inside TLS where it begins with the first octet.
 
     Args:
-        settings: where to.
-        clock: for deadlines.
         seconds: that connecting, TLS and the greeting may take together, and then each command.
         abort: ends every wait for the server, from another thread.
 
@@ -336,9 +329,7 @@ class Session:
         """Connect, begin TLS as the settings demand it, and log in.
 
         Args:
-            settings: where, and as whom.
             token: instead of that of the settings.
-            clock: for deadlines.
             abort: ends every wait for the server, from another thread, but for a message's content.
 
         Raises:
@@ -373,8 +364,6 @@ class Session:
         MAIL and RCPT go out together where the server offers PIPELINING (RFC 2920).
 
         Args:
-            envelope: from whom and to whom.
-            raw: the message, lines ended by CRLF.
             before_content: called after 354, before the first octet of the content, with the
                 recipients as they are if the connection is lost from here on: UNKNOWN where RCPT
                 was accepted, PENDING where it was deferred, REFUSED where it was refused. When it
@@ -426,12 +415,7 @@ OpenSession = Callable[[], Session]
 
 
 class CachedSession:
-    """Keeps a session between messages: opened on demand, closed when idle. One thread at a time.
-
-    Args:
-        open_session: makes one; see :meth:`Session.open`.
-        clock: for how long it was idle.
-    """
+    """Keeps a session between messages: opened on demand, closed when idle. For one thread."""
 
     def __init__(self, open_session: OpenSession, clock: Clock) -> None:
         self._open = open_session
@@ -456,9 +440,6 @@ class CachedSession:
         Some servers end a connection after each message, or after some: by closing it or by 421,
         which may come at any command of the next, or by another 4xx to its MAIL. Such a message
         goes out on a new connection at once.
-
-        Raises:
-            NornmailError: no session can be opened.
         """
         cached = self._session
         session = self._ready()

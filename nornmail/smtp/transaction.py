@@ -26,13 +26,7 @@ MAX_SIZE_DIGITS: Final = 15
 
 
 def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
-    """The reason why this server cannot take a message, before anything is sent; ``""`` if it can.
-
-    Args:
-        features: the server's extensions (RFC 5321, 4.1.1.1), names in lower case.
-        envelope: from whom and to whom.
-        raw: the message.
-    """
+    """The reason why this server cannot take a message, known before sending; ``""`` if it can."""
     if not envelope.recipients:
         return "the message has no recipients"
     paths = (*filter(None, (envelope.sender,)), *envelope.recipients)
@@ -53,11 +47,7 @@ def check_extensions(features: Mapping[str, str], envelope: Envelope, raw: bytes
 
 
 def mail_parameters(features: Mapping[str, str], envelope: Envelope, raw: bytes) -> str:
-    """The parameters of MAIL, each behind a blank; only those that the server offers.
-
-    Args:
-        features, envelope, raw: as for :func:`check_extensions`, which found no reason.
-    """
+    """The parameters of MAIL, each behind a blank; only those that the server offers."""
     parameters = f" SIZE={len(raw)}" if "size" in features else ""
     if not raw.isascii():
         parameters += " BODY=8BITMIME"
@@ -130,14 +120,7 @@ class Submission:
 
 
 class Transaction:
-    """One message on its way through one connection; used once.
-
-    Args:
-        wire: logged in, with no command under way.
-        envelope: checked (:func:`~nornmail.smtp.transaction.check_extensions`).
-        raw: the message, its lines checked as well.
-        redact: makes the server's words fit to be kept.
-    """
+    """One message on its way through one connection; used once."""
 
     def __init__(self, wire: Wire, envelope: Envelope, raw: bytes, redact: Redactor) -> None:
         self._wire = wire
@@ -156,10 +139,6 @@ class Transaction:
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
     ) -> Submission:
         """Submit the message.
-
-        Args:
-            parameters: those of MAIL, each behind a blank.
-            before_content: see :meth:`~nornmail.smtp.session.Session.submit`.
 
         Returns:
             The replies. Where it is not usable the connection is closed.
@@ -299,11 +278,7 @@ class Transaction:
         return reply.code != CLOSING
 
     def _defer(self, *, accepted: bool = True) -> None:
-        """Defer the recipients that were not named yet.
-
-        Args:
-            accepted: also those that were accepted.
-        """
+        """Defer the recipients that were not named yet."""
         for place, entry in enumerate(self._recipients):
             unnamed = entry.status is RecipientStatus.PENDING and not entry.code
             if unnamed or (accepted and entry.status is RecipientStatus.UNKNOWN):

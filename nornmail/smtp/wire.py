@@ -31,11 +31,8 @@ class Wire(smtplib.SMTP):
     """One connection.
 
     Args:
-        sock: connected, and inside TLS where it comes first.
         host: the server's name, which its certificate must have.
-        helo: our own name.
         seconds: that a command may take.
-        clock: for deadlines.
         deadline: of the greeting.
         abort: ends every wait for the server, from another thread.
     """
@@ -86,7 +83,6 @@ class Wire(smtplib.SMTP):
         """Send a command and read the reply.
 
         Args:
-            line: without its CRLF.
             seconds: that the reply may take, at most the time of every command.
 
         Raises:
@@ -119,11 +115,7 @@ class Wire(smtplib.SMTP):
         return None
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]  # nothing else is sent
-        """Send octets; text is UTF-8, for addresses that need it.
-
-        Raises:
-            ConnectionLost: not everything went out in time.
-        """
+        """Send octets; text is UTF-8, for addresses that need it."""
         octets = memoryview(s.encode() if isinstance(s, str) else s)
         sock = self._open_socket()
         with map_exceptions("sending"):
@@ -132,11 +124,7 @@ class Wire(smtplib.SMTP):
                 octets = octets[sock.send(octets[:CHUNK]) :]
 
     def send_content(self, octets: bytes) -> None:
-        """Send octets that need time by their number.
-
-        Raises:
-            ConnectionLost: not everything went out in time.
-        """
+        """Send octets that need time by their number."""
         self.set_deadline(self.seconds + len(octets) / MIN_RATE)
         self.send(octets)
 

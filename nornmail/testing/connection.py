@@ -56,9 +56,6 @@ class Transcript:
     """Lines such as ``[1] C: a1 NOOP`` and ``[smtp 1] S: 250 2.0.0 OK``. Thread-safe.
 
     Octets are kept as they came, and cut into lines only on demand.
-
-    Args:
-        on_change: called after each addition.
     """
 
     def __init__(self, on_change: Callable[[], object] = bool) -> None:
@@ -154,9 +151,7 @@ class Connection:
     """A connected client. One thread reads and writes it; any thread may call `hang_up`.
 
     Args:
-        sock: the accepted socket; closed by `close`.
         number: what the transcript calls it: the connection's number on the server, from 1.
-        transcript: takes a note of all octets in both directions.
         stopping: set when the server stops.
 
     Attributes:

@@ -395,8 +395,6 @@ class HttpInterface:
 
     Args:
         server: the mail server, which is started and stopped by the caller.
-        host: the address to listen on.
-        port: the port; 0 is a free one.
         users: accounts, by name and password, that there are at the start and after a reset.
         hosts: further names under which it may be reached.
     """

@@ -18,7 +18,6 @@ class Listener:
     """Accepts connections until it is stopped.
 
     Args:
-        host: the address to bind to, as ``127.0.0.1``.
         port: the port; 0 is a free one.
         on_connection: called in the accepting thread with each new socket, which it then owns.
     """
@@ -69,7 +68,6 @@ class Service:
 
     Args:
         name: of the protocol, for the threads.
-        host: the address to listen on.
         port: the port; 0 is a free one, which it keeps when it is started again.
         state: the transcript, the errors and the stop of the whole server.
         serve: talks to one client, until Dropped or an OSError says that the connection is over.

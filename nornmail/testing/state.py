@@ -220,12 +220,7 @@ class ServerState:
         return server_context() if self._offers_tls else None
 
     def account(self, user: str | None) -> Account:
-        """The user's account; with None the only one.
-
-        Raises:
-            UnknownName: there is no such user.
-            ValueError: None, and the server has no user or several.
-        """
+        """The user's account; with None the only one."""
         names = ", ".join(self.accounts)
         there = f"the server has {len(self.accounts)}" + f": {names}" * bool(names)
         if user is not None:
@@ -237,11 +232,7 @@ class ServerState:
         return next(iter(self.accounts.values()))
 
     def mailbox(self, name: str, user: str | None) -> Mailbox:
-        """The user's mailbox of this name.
-
-        Raises:
-            UnknownName: there is none.
-        """
+        """The user's mailbox of this name."""
         account = self.account(user)
         box = account.named(name)
         if box is None:

@@ -23,9 +23,6 @@ from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 class AccountResources:
     """The pollers behind the interface: one, or those of a group.
 
-    Args:
-        polled: the poller or the group.
-
     Attributes:
         several: it is a group, whose inboxes are shown with their accounts.
     """
@@ -44,15 +41,7 @@ class AccountResources:
         return [self._polled] if isinstance(self._polled, Poller) else self._polled.pollers()
 
     def poller(self, account: Any, mailbox: Any = None) -> Poller:
-        """The poller of an account.
-
-        Args:
-            account: its name.
-            mailbox: which of its mailboxes; ``None`` for its first.
-
-        Raises:
-            HTTPError: there is none.
-        """
+        """The poller of an account."""
         for poller in self.pollers():
             key = poller.mailbox
             if key.account == account and mailbox in (None, key.mailbox):
@@ -76,14 +65,7 @@ class AccountResources:
 
 
 def synced(sync: Callable[[], int]) -> Response:
-    """The response to a request for a poll.
-
-    Args:
-        sync: polls; it returns the number of new messages.
-
-    Raises:
-        HTTPError: it failed.
-    """
+    """The response to a request for a poll."""
     try:
         new = sync()
     except (ConnectionLost, AuthenticationFailed, Throttled, CommandRefused) as error:

@@ -60,7 +60,6 @@ def health_of_all(accounts: AccountResources, *, details: bool) -> Response:
     One account with a wrong password is not a reason to restart a service that serves a hundred.
 
     Args:
-        accounts: of the group.
         details: include the accounts that do not work.
     """
     states = [(poller.mailbox, poller.status()) for poller in accounts.pollers()]
@@ -83,7 +82,6 @@ def health(status: Status, *, details: bool) -> Response:
     """The response to ``GET /healthz``: 200 and healthy, or 503 and the reason.
 
     Args:
-        status: the poller's.
         details: include the reason, which can name hosts and accounts.
     """
     well = is_well(status)

@@ -54,7 +54,6 @@ class Response:
     """An HTTP response.
 
     Attributes:
-        status: of HTTP.
         body: a value for JSON; ``None`` for no body.
         headers: in addition to Content-Type and Content-Length.
         content_type: of the body; if it is not JSON, the body is text.
@@ -75,13 +74,7 @@ class Response:
 
 
 class HTTPError(Exception):
-    """A refused request, with its response.
-
-    Args:
-        status: of HTTP.
-        detail: the mistake and what to do, on one line.
-        headers: of the response.
-    """
+    """A refused request, with its response."""
 
     def __init__(
         self, status: HTTPStatus, detail: str, headers: tuple[tuple[str, str], ...] = ()
@@ -96,12 +89,10 @@ class Request:
     """An HTTP request.
 
     Attributes:
-        method: in capitals.
         path: decoded, from the first slash on.
         query: the query's names and values.
         headers: by their names in lower case.
         data: the body, a JSON object; empty where there is no body.
-        path_params: the parameters in the path.
     """
 
     method: str
@@ -112,11 +103,7 @@ class Request:
     path_params: tuple[str, ...] = ()
 
     def number(self, name: str, default: int, least: int, most: int = HIGHEST_NUMBER) -> int:
-        """A number of the query.
-
-        Raises:
-            HTTPError: it is not a number, or out of bounds.
-        """
+        """A number of the query."""
         text = self.query.get(name)
         if text is None:
             return default
@@ -129,11 +116,7 @@ class Request:
         )
 
     def text(self, name: str, most: int, *, default: str | None = None) -> str:
-        """A text of the body, without blanks around it; ``default`` where it is missing.
-
-        Raises:
-            HTTPError: it is missing without a default, empty, too long, or not text.
-        """
+        """A text of the body, without blanks around it; ``default`` where it is missing."""
         value = self.data.get(name)
         if value is None and default is not None:
             return default
@@ -147,15 +130,7 @@ class Request:
         return value.strip()
 
     def check_names(self, fields: Collection[str], query: Collection[str]) -> None:
-        """Refuse unknown names: their values would be ignored silently.
-
-        Args:
-            fields: those of the body.
-            query: the parameters.
-
-        Raises:
-            HTTPError: there is another one.
-        """
+        """Refuse unknown names: their values would be ignored silently."""
         for kind, names, known in (
             ("field", self.data, fields),
             ("parameter", self.query, query),
@@ -172,9 +147,7 @@ def read_request(
     """The request of a WSGI environment.
 
     Args:
-        environ: as in PEP 3333.
         max_body: octets that the body may have.
-        path_params: the parameters in the path.
 
     Raises:
         HTTPError: the body is too large, or not a JSON object.
@@ -403,7 +376,6 @@ def check_browser(environ: Mapping[str, Any], hosts: Collection[str] | None) -> 
     """Refuse what a web page of another site makes a browser send.
 
     Args:
-        environ: as in PEP 3333.
         hosts: the names under which the server may be reached; ``None`` allows any. A page can
             make a name of its own lead to this machine (DNS rebinding), but cannot lie about it.
 

@@ -39,7 +39,6 @@ class InboxResources:
     """The inboxes of the accounts, kept in their store.
 
     Args:
-        accounts: whose pollers may have inboxes of their own as well.
         domain: of new addresses; ``None`` means that of the account's user name.
     """
 
@@ -50,12 +49,7 @@ class InboxResources:
         self._syncs: dict[str, Future[Response]] = {}
 
     def restore(self, poller: Poller) -> None:
-        """Add the inboxes that the store has to a poller.
-
-        Raises:
-            ConfigurationError: there is no domain for its inboxes.
-            StoreError: the store cannot be read.
-        """
+        """Add the inboxes that the store has to a poller."""
         self._domain_of(poller)
         known = {inbox.key for inbox in poller.inboxes}
         for record in poller.store.inboxes(poller.mailbox):
@@ -126,11 +120,7 @@ class InboxResources:
             raise unknown("inbox", request.path_params[0]) from error
 
     def find(self, inbox_id: Any) -> tuple[Poller, InboxRecord]:
-        """The inbox with an id, and the poller that delivers to it.
-
-        Raises:
-            HTTPError: there is no such inbox.
-        """
+        """The inbox with an id, and the poller that delivers to it."""
         for poller, record in self._records():
             if record.id == inbox_id:
                 return poller, record
@@ -187,11 +177,7 @@ class InboxResources:
 
 
 class DeadLetterResources:
-    """The dead letters of a store.
-
-    Args:
-        store: the poller's.
-    """
+    """The dead letters of a store."""
 
     def __init__(self, store: StateStore) -> None:
         self._letters = DeadLetters(store)

@@ -126,13 +126,7 @@ class Metrics(AccountMetrics):
     def text(
         self, pollers: Sequence[Poller], outboxes: StateStore | None, *, by_account: bool
     ) -> str:
-        """All metrics as text.
-
-        Args:
-            pollers: whose states are shown.
-            outboxes: the store whose outgoing messages are counted, if any are.
-            by_account: show the account of each poller.
-        """
+        """All metrics as text."""
         by_name = dict(self._accounts) or {"": self}
         samples = [sample for name, metrics in by_name.items() for sample in metrics.samples(name)]
         for poller in pollers:

@@ -96,12 +96,7 @@ _NO_NAME = re.compile(r"[!?;]|\.\s+[^\W\d]{4}")
 
 
 def find_attribution(lines: Sequence[str], end: int) -> Attribution | None:
-    """The attribution that ends with line ``end``; ``None`` when that line ends none.
-
-    Args:
-        lines: of the text.
-        end: the index of a line that is neither blank nor quoted.
-    """
+    """The attribution that ends with line ``end``; ``None`` when that line ends none."""
     last = normalized(lines[end][-MAX_MARK_CHARS:])
     if len(lines[end]) > MAX_MARK_CHARS:
         return None
@@ -431,7 +426,6 @@ def begins_forward(quoted: Sequence[str], *, has_headers: bool = False) -> bool:
     """Whether a quote begins with the line above a message that is passed on (Apple Mail).
 
     Args:
-        quoted: the first lines of the quote.
         has_headers: a header block is enough, since the subject says that a message is passed on.
     """
     inner = [line.lstrip("> ") for line in quoted if line.strip("> \u00a0")]

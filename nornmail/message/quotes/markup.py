@@ -90,7 +90,6 @@ def without_history(html: str, *, keeps_headers: bool = False) -> tuple[str, boo
     """The visible text of ``html`` without the quotes and signatures that its markup names.
 
     Args:
-        html: a document or a fragment.
         keeps_headers: the message is one that is passed on; only signatures are left out.
 
     Returns:

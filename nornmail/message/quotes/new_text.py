@@ -55,9 +55,7 @@ def new_text(
     HTML shows a quote and an indented paragraph in the same way.
 
     Args:
-        text: what is shown of the message: its plain text, or the text of its HTML.
         html: the HTML of the same message, ``""`` where there is none.
-        sender: the name in From, which helps to see a signature.
         subject: of the message; with "Fwd:" and similar prefixes, header blocks are content.
         is_from_html: the message has no plain text, and ``text`` is that of its HTML.
 
@@ -118,7 +116,6 @@ class LineLayout:
     """The kind of each line.
 
     Attributes:
-        lines: of the text.
         kinds: of the lines up to ``stop``.
         stop: where sure history begins, or a forward: nothing from there on is looked at.
         is_forward: what begins at ``stop`` is passed on and belongs to the message.
@@ -147,7 +144,6 @@ def new_plain_text(
     """The text that the sender wrote this time.
 
     Args:
-        text: the whole text, lines ended by LF.
         sender: the name in From, which shows where a signature begins.
         is_forward: the subject says that a message is passed on: header blocks are content.
         is_attributed: it is known from elsewhere that quoted lines are history.

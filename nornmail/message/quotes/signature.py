@@ -83,13 +83,7 @@ _POSTSCRIPT = re.compile(r"p\.? ?s\.?\b", re.I)
 
 
 def signature_start(lines: Sequence[str], end: int, sender: str = "") -> int:
-    """The index of the line with which the signature of ``lines[:end]`` begins; ``end`` for none.
-
-    Args:
-        lines: of the text.
-        end: behind the last line that counts; it has something in it.
-        sender: the name in From, ``""`` where it is not known.
-    """
+    """The index of the line at which the signature of ``lines[:end]`` begins; ``end`` for none."""
     low = next((index for index in range(end) if lines[index].strip()), end)
     window = max(low + 1, end - SIGNATURE_LINES)
     for find in (_delimiter, _mobile, _closing, _name):

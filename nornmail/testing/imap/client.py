@@ -127,7 +127,6 @@ class Client:
 
     Attributes:
         capabilities: what the server has, as it was when the client connected.
-        account: the user who is logged in.
         identified: whether it has sent ID since it logged in.
         condstore: whether every change of flags comes with its MODSEQ (RFC 7162, section 3.1).
         box: the selected mailbox, and ``view`` what the client knows of it.

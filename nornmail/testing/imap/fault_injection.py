@@ -73,11 +73,7 @@ _UID_NEXT = re.compile(rb"(?<=UIDNEXT )[0-9]+")
 
 
 def arrange(client: Client, tag: bytes, name: str) -> bytes | None:
-    """Carry out the faults that fire at the command of this (upper-case) name.
-
-    Returns:
-        What is sent instead of acting, None to act.
-    """
+    """Carry out the faults that fire at the command of this (upper-case) name."""
     replaced: bytes | None = None
     for fault in client.state.take(CommandFault, lambda fault: fault.matches(name)):
         if not _ends(client, fault) and not _happens(client, fault):

@@ -210,13 +210,7 @@ def _parse_item(cursor: Cursor) -> FetchItem:
 
 
 class Rendering:
-    """One message on its way into a FETCH line. It is cut into parts once, if at all.
-
-    Args:
-        number: its sequence number.
-        message: the message.
-        modseq: its mod-sequence.
-    """
+    """One message on its way into a FETCH line. It is cut into parts once, if at all."""
 
     def __init__(self, number: int, message: StoredMessage, modseq: int) -> None:
         self.number = number

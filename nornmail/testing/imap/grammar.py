@@ -166,11 +166,7 @@ class Cursor:
         return strings
 
     def sequence_set(self, largest: int) -> Ranges:
-        """A set of sequence numbers or UIDs.
-
-        Args:
-            largest: what ``*`` stands for; 0 in an empty mailbox, where the star names nothing.
-        """
+        """A set of sequence numbers or UIDs."""
         text = self._required(_SET, "a message set")[0]
         ranges = [_range(part, largest) for part in text.split(b",")]
         return merge(pair for pair in ranges if pair[0])

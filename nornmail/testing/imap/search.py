@@ -194,11 +194,7 @@ class Search:
 
 
 class SearchParser:
-    """Reads a SEARCH for one view.
-
-    Args:
-        capabilities: ESEARCH lets RETURN stand in it, CONDSTORE the key MODSEQ.
-    """
+    """Reads a SEARCH for one view."""
 
     def __init__(self, cursor: Cursor, view: View, capabilities: Collection[str]) -> None:
         self._cursor = cursor

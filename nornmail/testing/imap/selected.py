@@ -283,7 +283,6 @@ class _Store:
     """A parsed STORE.
 
     Args:
-        pairs: sequence numbers and UIDs.
         change: makes the new flags of the old ones.
         silent: whether the new flags are left out of the answer.
         unchanged_since: messages with a higher mod-sequence are left as they are; None is none.

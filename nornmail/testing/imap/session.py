@@ -43,12 +43,7 @@ class _Unreadable(Exception):
 
 
 class Session:
-    """One client's dialogue. Its thread is the only one that touches it.
-
-    Args:
-        client: who it is with.
-        commands: what it may ask for, by upper-case names.
-    """
+    """One client's dialogue. Its thread is the only one that touches it."""
 
     def __init__(self, client: Client, commands: Mapping[str, Command]) -> None:
         self.client = client

@@ -143,9 +143,6 @@ class Client:
     def ask(self, challenge: bytes) -> bytes:
         """Send a challenge of AUTH, whole whatever the faults do to the answer.
 
-        Returns:
-            The client's next line, which is a secret.
-
         Raises:
             Refused: it is too long.
         """

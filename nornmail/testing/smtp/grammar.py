@@ -142,7 +142,6 @@ class Reply:
     r"""A reply (RFC 5321, 4.2).
 
     Attributes:
-        code: three digits.
         enhanced: the status code of RFC 2034, sent where ENHANCEDSTATUSCODES is offered.
         text: a line, or several with ``\n`` between them.
     """

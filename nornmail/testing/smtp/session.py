@@ -90,12 +90,7 @@ Accept = Callable[[Client, Transaction, bytes], str]
 
 
 class Session:
-    """One client's dialogue. Its thread is the only one that touches it.
-
-    Args:
-        client: the client.
-        accept: takes a message in.
-    """
+    """One client's dialogue. Its thread is the only one that touches it."""
 
     def __init__(self, client: Client, accept: Accept) -> None:
         self.client = client
@@ -106,11 +101,7 @@ class Session:
         self._secret_next = False
 
     def run(self, *, tls: bool) -> None:
-        """Serve the client until Dropped or an OSError says that the connection is over.
-
-        Args:
-            tls: TLS comes before the greeting.
-        """
+        """Serve the client until Dropped or an OSError says that the connection is over."""
         for total in self.state.faults.take(faults.CutTotal, lambda _: True):
             self.conn.total_left, self.conn.total_reset = total.after_bytes, total.reset
         if tls:

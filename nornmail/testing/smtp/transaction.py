@@ -72,12 +72,7 @@ class SentMessage:
 
 @dataclass
 class Transaction:
-    """The envelope of a message that has not come yet (RFC 5321, 3.3).
-
-    Attributes:
-        sender: the argument of MAIL.
-        recipients: those of each RCPT that was accepted.
-    """
+    """The envelope of a message that has not come yet (RFC 5321, 3.3)."""
 
     sender: Path
     recipients: list[Path] = field(default_factory=list)
@@ -119,13 +114,6 @@ def with_trace(sent: SentMessage, recipient: str, account: str, *, by: str, numb
     """A message as it lies in a mailbox: Return-Path, Delivered-To and Received above it.
 
     A Return-Path that it came with is taken out (RFC 5321, 4.4).
-
-    Args:
-        sent: the message.
-        recipient: the address that this copy is for.
-        account: the name of the account that it is delivered to.
-        by: the server's name.
-        number: the message's number on the server.
     """
     headers = (
         f"Return-Path: <{sent.mail_from}>\r\n"
