@@ -273,7 +273,7 @@ def _receiver(chosen: argparse.Namespace, settings: Settings, stack: ExitStack) 
 
 
 def load_handler(name: str) -> Handler:
-    """Import the function of a name such as ``shop.mail:handle``, from the current directory too."""
+    """Import a function by a name such as ``shop.mail:handle``; the current directory counts."""
     module_name, colon, attribute = name.partition(":")
     if not (colon and module_name and attribute):
         raise ConfigurationError("--handler", name, "must be like package.module:function")

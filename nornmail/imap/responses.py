@@ -130,7 +130,7 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class DatedRun:
-    """FETCH responses in a row, each on a line, of UID, INTERNALDATE, FLAGS and RFC822.SIZE alone."""
+    """FETCH responses in a row of UID, INTERNALDATE, FLAGS and RFC822.SIZE alone, one to a line."""
 
     octets: bytes
     count: int

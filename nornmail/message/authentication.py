@@ -56,7 +56,7 @@ def _ascii(label: str) -> str:
 
 
 def is_aligned(domain: str, author: str, *, strict: bool = False) -> bool:
-    """Whether what was verified for ``domain`` speaks of ``author``, both as of :func:`domain_of`."""
+    """Whether what was verified for ``domain`` speaks of ``author``; see :func:`domain_of`."""
     if not domain or not author:
         return False
     if domain == author or strict:
