@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from nornmail.poller.dead_letters import DeadLetters as DeadLetters
     from nornmail.poller.group import PollerGroup as PollerGroup
     from nornmail.poller.poller import Poller as Poller
-    from nornmail.poller.poller import PollResult as PollResult
+    from nornmail.poller.status import PollResult as PollResult
     from nornmail.poller.status import Status as Status
     from nornmail.retry import RetryPolicy as RetryPolicy
     from nornmail.settings.fields import read_environment as read_environment
@@ -119,8 +119,8 @@ _HOMES = {
     "outbox.transitions": "SendLimits",
     "poller.dead_letters": "DeadLetter DeadLetters",
     "poller.group": "PollerGroup",
-    "poller.poller": "PollResult Poller",
-    "poller.status": "Status",
+    "poller.poller": "Poller",
+    "poller.status": "PollResult Status",
     "retry": "RetryPolicy",
     "settings.fields": "read_environment",
     "settings.imap": "ImapSettings",

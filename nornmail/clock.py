@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 
 class Readable(Protocol):
@@ -84,6 +84,41 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("the deadline passed")
         return left
+
+
+StateT = TypeVar("StateT", bound=str)
+
+
+class StatusTracker(Generic[StateT]):
+    """A state, since when it lasts and why: set by the thread that works, read by any other."""
+
+    def __init__(self, clock: Clock, state: StateT, reason: str = "") -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        # Replaced as a whole, so that no reader sees half of it.
+        self._current = (state, clock.wall(), reason)
+
+    def set(self, state: StateT, reason: str = "") -> None:
+        """Enter a state; one that continues keeps its time."""
+        with self._lock:
+            before, since, _ = self._current
+            since = since if before is state else self._clock.wall()
+            self._current = (state, since, reason)
+
+    @property
+    def state(self) -> StateT:
+        """The present state."""
+        return self._current[0]
+
+    @property
+    def reason(self) -> str:
+        """The reason, for a person; ``""`` where the state says it all."""
+        return self._current[2]
+
+    def read(self) -> dict[str, Any]:
+        """``state``, ``since`` (in UTC) and ``reason``, of one moment."""
+        state, since, reason = self._current
+        return {"state": state, "since": utc_datetime(since), "reason": reason}
 
 
 class Waker:

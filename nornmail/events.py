@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from nornmail.clock import utc_datetime
 from nornmail.model import Entry, MessageRef, State
@@ -383,79 +384,54 @@ class EventEmitter:
 
 def message_event(mailbox: str, entry: Entry) -> MessageEvent | None:
     """The event for an entry that was just stored; ``None`` when there is none."""
-    at = utc_datetime(entry.changed_at)
-    ref = MessageRef(mailbox, entry.uid_validity, entry.key.uid)
-    inbox, delivery_id, reason = entry.key.inbox, entry.delivery_id, entry.reason
-    attempts = entry.attempts
+    reason, attempts = entry.reason, entry.attempts
+    common: dict[str, Any] = {
+        "at": utc_datetime(entry.changed_at),
+        "ref": MessageRef(mailbox, entry.uid_validity, entry.key.uid),
+        "inbox": entry.key.inbox,
+        "delivery_id": entry.delivery_id,
+    }
     match entry.state:
         case State.HANDLED:
-            return Handled(
-                at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, attempt=attempts + 1
-            )
+            return Handled(**common, attempt=attempts + 1)
         case State.WAITING:
-            return Waiting(
-                at=at,
-                ref=ref,
-                inbox=inbox,
-                delivery_id=delivery_id,
-                attempts=attempts,
-                due_at=utc_datetime(entry.due_at),
-                reason=reason,
-            )
+            due_at = utc_datetime(entry.due_at)
+            return Waiting(**common, attempts=attempts, due_at=due_at, reason=reason)
         case State.DEAD:
-            return Dead(
-                at=at,
-                ref=ref,
-                inbox=inbox,
-                delivery_id=delivery_id,
-                attempts=attempts,
-                reason=reason,
-            )
+            return Dead(**common, attempts=attempts, reason=reason)
         case State.PASSED_OVER:
-            return PassedOver(at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, reason=reason)
+            return PassedOver(**common, reason=reason)
         case State.GONE:
-            return Gone(at=at, ref=ref, inbox=inbox, delivery_id=delivery_id, reason=reason)
+            return Gone(**common, reason=reason)
         case _:
             return None
 
 
+def _common(message: QueuedMessage, at: float) -> dict[str, Any]:
+    return {"at": utc_datetime(at), "key": message.key, "message_id": message.message_id}
+
+
 def outbox_event(message: QueuedMessage) -> OutboxEvent | None:
     """The event of a queued message's new state; ``None`` where there is none."""
-    at = utc_datetime(message.changed_at)
-    key, message_id, reason = message.key, message.message_id, message.reason
+    common, reason = _common(message, message.changed_at), message.reason
     statuses = [recipient.status for recipient in message.recipients]
     match message.state:
         case QueueState.SENT:
             refused = statuses.count(RecipientStatus.REFUSED)
-            accepted = len(statuses) - refused
-            return OutboxSent(
-                at=at, key=key, message_id=message_id, accepted=accepted, refused=refused
-            )
+            return OutboxSent(**common, accepted=len(statuses) - refused, refused=refused)
         case QueueState.HELD:
-            return OutboxHeld(at=at, key=key, message_id=message_id, recipients=len(statuses))
+            return OutboxHeld(**common, recipients=len(statuses))
         case QueueState.QUEUED:
-            return OutboxWaiting(
-                at=at,
-                key=key,
-                message_id=message_id,
-                attempts=message.attempts,
-                due_at=utc_datetime(message.due_at),
-                reason=reason,
-            )
+            due_at = utc_datetime(message.due_at)
+            return OutboxWaiting(**common, attempts=message.attempts, due_at=due_at, reason=reason)
         case QueueState.FAILED:
-            return OutboxFailed(at=at, key=key, message_id=message_id, reason=reason)
+            return OutboxFailed(**common, reason=reason)
         case QueueState.UNKNOWN:
-            return OutboxUnknown(at=at, key=key, message_id=message_id, reason=reason)
+            return OutboxUnknown(**common, reason=reason)
         case _:
             return None
 
 
 def bounce_event(message: QueuedMessage, report: Recipient, at: float) -> OutboxBounced:
     """The event of a delivery report."""
-    return OutboxBounced(
-        at=utc_datetime(at),
-        key=message.key,
-        message_id=message.message_id,
-        address=report.address,
-        reason=report.text,
-    )
+    return OutboxBounced(**_common(message, at), address=report.address, reason=report.text)

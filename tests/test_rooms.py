@@ -305,8 +305,8 @@ def test_each_module_has_a_name_of_its_own() -> None:
 
 
 ONE_CONCEPT = {
-    # Both protocols, or the poller and the mailer, have it.
-    "StatusTracker", "Wire",
+    # Both protocols have it.
+    "Wire",
     # The user's function, and the response of a server: of IMAP, and over HTTP.
     "Handler", "Response",
 }  # fmt: skip

@@ -14,7 +14,7 @@ from functools import partial, wraps
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypedDict, Unpack
 
 from nornmail import context
-from nornmail.clock import Clock, SystemClock, system_random
+from nornmail.clock import Clock, StatusTracker, SystemClock, system_random
 from nornmail.compose.addresses import (
     AddressesLike,
     AddressLike,
@@ -38,17 +38,17 @@ from nornmail.outbox.queue_runner import QueueRunner
 from nornmail.outbox.status import (
     STUCK,
     BeforeSend,
+    MailerState,
     MailerStatus,
     OutboxContext,
     OutgoingMessage,
     SendResult,
-    StatusTracker,
     result_of,
 )
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outbox.worker import Worker
 from nornmail.outgoing import OperatorRequest, QueueState
-from nornmail.settings.fields import check_retention, read_environment
+from nornmail.settings.fields import check_functions, check_retention, read_environment
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import CachedSession, OpenSession, Session
 from nornmail.stores.protocol import StateStore
@@ -184,7 +184,7 @@ class Mailer:
         open_session: OpenSession | None = None,
     ) -> None:
         _check_types(settings, store)
-        _check_hooks(render_html=render_html, before_send=before_send, on_event=on_event)
+        check_functions(render_html=render_html, before_send=before_send, on_event=on_event)
         retention = settings.retention if retention is None else retention
         check_retention(retention)
         self._clock = clock or SystemClock()
@@ -195,7 +195,7 @@ class Mailer:
         self.outbox = account or f"{settings.username or self._sender.address}@{settings.host}"
         self._process = os.getpid()
         self._emit = EventEmitter(on_event)
-        self._status = StatusTracker(self._clock)
+        self._status = StatusTracker(self._clock, MailerState.STOPPED)
         self._kept = store
         self._store = MemoryStateStore() if store is None else store
         # Where it has one, a copy of sent mail that hangs is aborted as well.
@@ -599,7 +599,7 @@ class Mailer:
     @property
     def last_error(self) -> NornmailError | None:
         """The error of the last attempt to reach the server; ``None`` if it succeeded."""
-        return self._worker.last_error
+        return self._worker.runner.last_error
 
     def status(self) -> MailerStatus:
         """The mailer's state, since when and why, and what waits; from any thread.
@@ -609,10 +609,12 @@ class Mailer:
         """
         count = partial(self._store.count_messages, self.outbox)
         failed = self._store.queued_messages(self.outbox, {QueueState.FAILED})
-        return self._status.read(
+        return MailerStatus(
+            **self._status.read(),
             queued=count({QueueState.QUEUED, QueueState.SENDING}),
             unknown=count({QueueState.UNKNOWN}),
             failed=sum(not message.dropped for message in failed),
+            copy_error=self._worker.runner.copy_error,
         )
 
     # Running the queue.
@@ -702,9 +704,3 @@ def _check_types(settings: object, store: object) -> None:
     if store is not None and not hasattr(store, "acquire"):
         allowed = 'must be a store, such as open_store("nornmail.db"), or None'
         raise ConfigurationError("store", type(store).__name__, allowed)
-
-
-def _check_hooks(**hooks: object) -> None:
-    for name, hook in hooks.items():
-        if hook is not None and not callable(hook):
-            raise ConfigurationError(name, hook, "must be a function")

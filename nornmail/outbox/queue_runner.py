@@ -68,6 +68,7 @@ class QueueRunner:
 
     Attributes:
         last_error: what kept the last attempt from reaching the server.
+        copy_error: why the last copy was not saved in the mailbox of sent mail; ``""`` if it was.
     """
 
     context: OutboxContext
@@ -78,6 +79,7 @@ class QueueRunner:
     retries: bool = True
     retention: float = 0.0
     last_error: NornmailError | None = field(default=None, init=False)
+    copy_error: str = field(default="", init=False)
     _backoff: ServerBackoff = field(init=False)
     _lease: Lease | None = field(default=None, init=False)
     _unsettled: QueuedMessage | None = field(default=None, init=False)
@@ -446,9 +448,9 @@ class QueueRunner:
             again = "will be tried again" if after.copy_due_at else "given up"
             text = f"the copy of {message.message_id} was not saved: {error}; {again}"
             log.warning("%s", text)
-            self.context.status.copy_error = text
+            self.copy_error = text
         else:
-            self.context.status.copy_error = ""
+            self.copy_error = ""
         return after
 
     def _is_other(self, message: QueuedMessage) -> Callable[[str], bool]:

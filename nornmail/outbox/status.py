@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from nornmail.clock import Clock, utc_datetime
+from nornmail.clock import Clock, StatusTracker
 from nornmail.errors import Defer, Reject
 from nornmail.events import Event
 from nornmail.message.message import Message, parse_message
@@ -71,53 +71,6 @@ class MailerStatus:
     copy_error: str = ""
 
 
-class StatusTracker:
-    """Holds the state that the sending thread sets.
-
-    Args:
-        clock: for the time of changes.
-
-    Attributes:
-        copy_error: as of :class:`MailerStatus`.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self.copy_error = ""
-        self._current = (MailerState.STOPPED, clock.wall(), "")
-
-    def set(self, state: MailerState, reason: str = "") -> None:
-        """Set the state; one that does not change keeps its time."""
-        with self._lock:
-            before, since, _ = self._current
-            since = since if before is state else self._clock.wall()
-            self._current = (state, since, reason)
-
-    @property
-    def state(self) -> MailerState:
-        """The current state."""
-        return self._current[0]
-
-    @property
-    def reason(self) -> str:
-        """The reason of the current state; ``""`` where messages are sent, or nothing sends."""
-        return self._current[2]
-
-    def read(self, *, queued: int, unknown: int, failed: int) -> MailerStatus:
-        """The current state, with the counts of the store."""
-        state, since, reason = self._current
-        return MailerStatus(
-            state=state,
-            since=utc_datetime(since),
-            reason=reason,
-            queued=queued,
-            unknown=unknown,
-            failed=failed,
-            copy_error=self.copy_error,
-        )
-
-
 log = logging.getLogger("nornmail.outbox")
 
 
@@ -136,7 +89,7 @@ class OutboxContext(NamedTuple):
     clock: Clock
     rng: random.Random
     emit: Callable[[Event], object]
-    status: StatusTracker
+    status: StatusTracker[MailerState]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

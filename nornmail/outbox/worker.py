@@ -57,7 +57,7 @@ class Worker:
     """
 
     def __init__(self, runner: QueueRunner, aborts: Sequence[Abort]) -> None:
-        self._runner = runner
+        self.runner = runner
         self._clock = runner.context.clock
         self._status = runner.context.status
         self._aborts = tuple(aborts)
@@ -76,11 +76,6 @@ class Worker:
         """Whether its own thread is alive."""
         thread = self._thread
         return thread is not None and thread.is_alive()
-
-    @property
-    def last_error(self) -> NornmailError | None:
-        """The error of the last attempt to reach the server; ``None`` if it succeeded."""
-        return self._runner.last_error
 
     @property
     def inside(self) -> bool:
@@ -162,7 +157,7 @@ class Worker:
             return until is not None and self._clock.monotonic() >= until
 
         def work() -> None:
-            while not late() and self._runner.run_once(late, only=only) == 0.0:
+            while not late() and self.runner.run_once(late, only=only) == 0.0:
                 pass
 
         self._exclusively(work, timeout)
@@ -180,12 +175,12 @@ class Worker:
         with self._work:
             try:
                 self._thread_id = threading.get_ident()
-                self._runner.acquire(owner_name())
+                self.runner.acquire(owner_name())
                 work()
             finally:
                 try:
                     if not self.running and not self._keeps_lease:
-                        self._runner.release()
+                        self.runner.release()
                         self._status.set(MailerState.STOPPED)
                 finally:
                     self._thread_id = None
@@ -202,7 +197,7 @@ class Worker:
 
     def apply_requests(self) -> None:
         """Apply the requests of operators, in this thread."""
-        self._exclusively(self._runner.apply_requests)
+        self._exclusively(self.runner.apply_requests)
 
     def try_now(self, key: str) -> tuple[QueuedMessage, NornmailError | None]:
         """Try one message once, of a mailer without a store: see :meth:`QueueRunner.try_now`.
@@ -211,16 +206,16 @@ class Worker:
         """
         tried: list[tuple[QueuedMessage, NornmailError | None]] = []
         self._keeps_lease = True
-        self._exclusively(lambda: tried.append(self._runner.try_now(key)))
+        self._exclusively(lambda: tried.append(self.runner.try_now(key)))
         self._watch_idle()
         return tried[0]
 
     def _watch_idle(self) -> None:
         """Start the timer that closes an idle connection where no thread of ours does."""
         with self._lock:
-            if self._timer is not None or not self._runner.connection.is_open:
+            if self._timer is not None or not self.runner.connection.is_open:
                 return
-            seconds = max(self._runner.connection.idle_left(), 0.0) + TICK
+            seconds = max(self.runner.connection.idle_left(), 0.0) + TICK
             self._timer = threading.Timer(seconds, self._end_idle)
             self._timer.daemon = True
             self._timer.start()
@@ -234,7 +229,7 @@ class Worker:
     def close_idle(self) -> None:
         """Close the connection if it has been idle."""
         with self._work:
-            self._runner.connection.close_if_idle()
+            self.runner.connection.close_if_idle()
 
     def close(self) -> None:
         """End the thread for every user, and give back the connection and the lease."""
@@ -246,7 +241,7 @@ class Worker:
         self.stop(None)
         if not self.inside:
             with self._work:
-                self._runner.release()
+                self.runner.release()
 
     # The thread.
 
@@ -263,7 +258,7 @@ class Worker:
         finally:
             with self._work:
                 try:
-                    self._runner.release()
+                    self.runner.release()
                 except NornmailError as error:
                     log.warning("%s", error)
                 self._status.set(MailerState.STOPPED)
@@ -273,9 +268,9 @@ class Worker:
         with self._work:
             self._thread_id = threading.get_ident()
             try:
-                self._runner.acquire(owner_name())
-                seconds = self._runner.run_once(stopped.is_set)
-                self._runner.connection.close_if_idle()
+                self.runner.acquire(owner_name())
+                seconds = self.runner.run_once(stopped.is_set)
+                self.runner.connection.close_if_idle()
                 return LOOK_INTERVAL if seconds is None else min(seconds, LOOK_INTERVAL)
             except (LeaseHeld, LeaseLost) as error:
                 log.log(logging.WARNING if isinstance(error, LeaseLost) else logging.DEBUG, error)

@@ -103,6 +103,7 @@ class PollCycle:
     Attributes:
         connection: with the mailbox selected, ``None`` when there is none.
         standing_by: another poller had the mailbox when it was last asked for.
+        polled_at: when a poll last succeeded, in seconds since 1970 UTC; 0.0 if never.
         shared: where the connection comes from, ``None`` for one of its own.
     """
 
@@ -131,6 +132,7 @@ class PollCycle:
         self.context = delivery.ledger.context
         self.connection: Connection | None = None
         self.standing_by = False
+        self.polled_at = 0.0
         self.shared: SharedConnection | None = None
         self._discovery: Discovery | None = None
         self._counts: Counts | None = None
@@ -186,8 +188,7 @@ class PollCycle:
 
     def retry_due(self, stats: PollStats) -> None:
         """Try what is due, from its kept bytes: that needs no server."""
-        if self.delivery.pool is not None:
-            self.delivery.put_right()
+        self.delivery.put_right()
         self._ensure_lease()
         self.delivery.retry_due(stats)
 
@@ -339,7 +340,7 @@ class PollCycle:
 
     def _note_complete(self, stats: PollStats) -> None:
         self.ledger.note_poll(something_new=stats.progress > 0)
-        self.context.status.polled_at = self.ledger.clock.wall()
+        self.polled_at = self.ledger.clock.wall()
 
     def _undelivered(self, connection: Connection, discovery: Discovery) -> UidSet:
         """UIDs that were not looked at, or not delivered to all their inboxes."""

@@ -33,9 +33,6 @@ from nornmail.uidset import UidSet
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
     from nornmail.imap.results import FetchedBody
-if TYPE_CHECKING:
-    from nornmail.imap.connection import Connection
-    from nornmail.imap.results import FetchedBody
 
 log = logging.getLogger("nornmail.poller")
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from nornmail.errors import CommandRefused, ConnectionLost
+from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost
 from nornmail.model import Entry, KeepRaw, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, batches, dates_decide
 from nornmail.poller.inboxes import Inboxes
@@ -285,6 +285,9 @@ class Fetcher:
     """Fetches messages in batches."""
 
     def __init__(self, missing: MissingMessages, most_octets: int) -> None:
+        limit: object = most_octets
+        if not isinstance(limit, int) or limit < 1:
+            raise ConfigurationError("max_message_bytes", limit, "must be 1 or more")
         self.missing = missing
         self._most_octets = most_octets
         self._at_once = BATCH_MESSAGES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nornmail.errors import ConfigurationError
 from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
 from nornmail.poller.handler import Handler, Unwanted
-from nornmail.settings.fields import DomainRules
+from nornmail.settings.fields import DomainRules, check_functions
 
 if TYPE_CHECKING:
     from nornmail.message.message import Message
@@ -33,24 +33,26 @@ class Inboxes:
     Args:
         on_message: called with all mail; where there are inboxes, with the mail of those that have
             no callback of their own.
-        inboxes: the inboxes, of which there may be none yet; ``None`` where all mail is for
-            ``on_message``.
+        inboxes: the inboxes, of which there may be none yet; an address alone is one. ``None``
+            where all mail is for ``on_message``.
         on_unrouted: called with mail that is for no inbox; without it that is passed over.
         accept: asked about every message, before an inbox's own is.
         domains: rules for the senders' domains, which come first.
+
+    Attributes:
+        several: there are inboxes, and not one callback for all mail.
     """
 
     def __init__(
         self,
         on_message: Handler | None = None,
-        inboxes: Sequence[Inbox] | None = None,
+        inboxes: Sequence[Inbox | str] | None = None,
         on_unrouted: Handler | None = None,
         accept: Accept | None = None,
         domains: DomainRules | None = None,
     ) -> None:
-        _check_callable("on_message", on_message)
-        _check_callable("on_unrouted", on_unrouted)
-        _check_callable("accept", accept)
+        hooks = {"on_message": on_message, "on_unrouted": on_unrouted, "accept": accept}
+        check_functions(" of a message", **hooks)
         _check_plain(accept)
         if on_message is None and not inboxes:
             problem = "on_message or inboxes must be given"
@@ -58,7 +60,7 @@ class Inboxes:
         if inboxes is None and on_unrouted is not None:
             problem = "is for a poller with inboxes: on_message gets all mail"
             raise ConfigurationError("on_unrouted", on_unrouted, problem)
-        self._several = inboxes is not None
+        self.several = inboxes is not None
         self._on_message = on_message
         self._on_unrouted = on_unrouted
         self._accept = accept
@@ -68,13 +70,8 @@ class Inboxes:
         self._current: tuple[Inbox, ...] = ()
         self._backfills: dict[str, Inbox] = {}
         for inbox in inboxes or ():
-            self.add(inbox)
+            self.add(Inbox(inbox) if isinstance(inbox, str) else inbox)
         self.apply_changes()
-
-    @property
-    def several(self) -> bool:
-        """Whether there are inboxes, and not one callback for all mail."""
-        return self._several
 
     # From any thread.
 
@@ -96,9 +93,7 @@ class Inboxes:
             problem = "the poller has no on_message for inboxes that have none"
             raise ConfigurationError("Inbox.on_message", None, problem)
         with self._lock:
-            if any(
-                _canonical(other.address) == _canonical(inbox.address) for other in self._configured
-            ):
+            if self._at(inbox.address) is not None:
                 raise ConfigurationError(
                     "inboxes", inbox.address, "each address may appear only once"
                 )
@@ -110,28 +105,30 @@ class Inboxes:
         """Remove an inbox, from the next message on."""
         self._check_several()
         with self._lock:
-            left = [
-                other
-                for other in self._configured
-                if _canonical(other.address) != _canonical(address)
-            ]
-            if len(left) == len(self._configured):
-                raise ConfigurationError("inboxes", address, "must be the address of an inbox")
-            self._configured = tuple(left)
-            kept = {inbox.key for inbox in left}
-            self._backfills = {k: inbox for k, inbox in self._backfills.items() if k in kept}
+            removed = self._known(address)
+            self._configured = tuple(inbox for inbox in self._configured if inbox is not removed)
+            self._backfills.pop(removed.key, None)
 
     def key_of(self, address: str) -> str:
         """The name in the store of the inbox with this address."""
         self._check_several()
         with self._lock:
-            for inbox in self._configured:
-                if _canonical(inbox.address) == _canonical(address):
-                    return inbox.key
-        raise ConfigurationError("inboxes", address, "must be the address of an inbox")
+            return self._known(address).key
+
+    def _known(self, address: str) -> Inbox:
+        """The inbox with this address; with the lock held."""
+        inbox = self._at(address)
+        if inbox is None:
+            raise ConfigurationError("inboxes", address, "must be the address of an inbox")
+        return inbox
+
+    def _at(self, address: str) -> Inbox | None:
+        """The inbox with this address, in whatever spelling, if there is one."""
+        name = _canonical(address)
+        return next((i for i in self._configured if _canonical(i.address) == name), None)
 
     def _check_several(self) -> None:
-        if not self._several:
+        if not self.several:
             problem = "are for a poller that was made with inboxes: this one has on_message"
             raise ConfigurationError("inboxes", None, problem)
 
@@ -159,7 +156,7 @@ class Inboxes:
 
     def handler(self, key: str) -> Handler | None:
         """The callback of an inbox, by its name in the store; ``None`` once it was removed."""
-        if not self._several:
+        if not self.several:
             return _guarded(self._on_message, self._admit, self._accept) if key == "" else None
         if key == UNROUTED:
             return _guarded(self._on_unrouted, self._admit, self._accept)
@@ -185,7 +182,7 @@ class Inboxes:
         self, entry: Entry, raw: bytes, new_entry: Callable[[int, str], Entry]
     ) -> list[Entry]:
         """The routing decision: a message's entries, one for each inbox, new or passed over."""
-        if not self._several:
+        if not self.several:
             return [entry]
         from nornmail.message.message import parse_message
 
@@ -243,11 +240,6 @@ def _admission(domains: DomainRules) -> Accept:
         return True
 
     return admit
-
-
-def _check_callable(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(name, value, "must be a function of a message")
 
 
 def _check_plain(accept: Accept | None) -> None:

@@ -71,8 +71,8 @@ class OpenEntries:
         for entry in entries:
             self._due[entry.state][entry.key] = entry.due_at
         self.without_bytes = set(without_bytes)
-        # Of a poller with one callback. They are finished with the batch, so there are few.
-        self._alone: dict[EntryKey, Entry] = {}
+        self.alone: dict[EntryKey, Entry] = {}
+        """The handled ones of a poller with one callback: few, as each batch finishes them."""
 
     def keys(self, *states: State) -> list[EntryKey]:
         """The keys in any of ``states``, ordered by due time."""
@@ -116,23 +116,19 @@ class OpenEntries:
                 del keys[key]
                 known = True
                 break
-        self._alone.pop(key, None)
+        self.alone.pop(key, None)
         if state in self._due:
             self._due[state][key] = entry.due_at
             if state is State.HANDLED and not key.inbox:
-                self._alone[key] = entry
+                self.alone[key] = entry
         if (change.raw is not None and state in KEEPS_RAW) or state not in NEEDS_BYTES:
             self.without_bytes.discard(key)
         elif not known:
             self.without_bytes.add(key)
 
-    def handled_alone(self, key: EntryKey) -> Entry | None:
-        """The handled entry under ``key``, if it is loaded and its message has no other."""
-        return self._alone.get(key)
-
     def move(self, before: EntryKey, after: EntryKey) -> None:
         """Learn of an entry that continues under another key."""
-        self._alone.pop(before, None)
+        self.alone.pop(before, None)
         for keys in self._due.values():
             if (due := keys.pop(before, None)) is not None:
                 keys[after] = due
@@ -491,7 +487,7 @@ class Ledger:
             uids = [uid for uid in uids if (number, uid) not in unsettled]
         messages: list[list[Entry]] = []
         for uid in uids[:limit]:
-            alone = self.open.handled_alone(EntryKey(number, uid))
+            alone = self.open.alone.get(EntryKey(number, uid))
             siblings = self.siblings(uid) if alone is None else [alone]
             if alone is not None or may_touch(siblings) is not None:
                 messages.append(siblings)

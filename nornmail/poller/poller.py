@@ -13,11 +13,17 @@ import random
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from nornmail.clock import Clock, SystemClock, Waker, system_random, utc_datetime
+from nornmail.clock import (
+    Clock,
+    StatusTracker,
+    SystemClock,
+    Waker,
+    system_random,
+    utc_datetime,
+)
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
@@ -30,13 +36,20 @@ from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.status import Backlog, Context, PollerState, PollStats, Status, StatusTracker
+from nornmail.poller.status import (
+    Backlog,
+    Context,
+    PollerState,
+    PollResult,
+    PollStats,
+    Status,
+)
 from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests, stopped_by
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.worker_pool import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import STALLED_INTERVALS, RetryPolicy
-from nornmail.settings.fields import check_retention, read_environment
+from nornmail.settings.fields import check_functions, check_retention, read_environment
 from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,
@@ -70,29 +83,6 @@ def open_connection(
     from nornmail.imap.connection import Connection
 
     return Connection.open(settings, clock=clock, abort=abort)
-
-
-@dataclass(frozen=True, slots=True)
-class PollResult:
-    """The counts of one poll.
-
-    Attributes:
-        new: messages delivered for the first time.
-        handled: calls of the handler that returned, retries included.
-        failed: attempts that did not: the handler raised, or the server did not give a message.
-        passed_over: messages that were recognised or lie before ``start_from``.
-        gone: messages that were expunged before they could be fetched.
-        waiting: messages that wait for their next attempt, now.
-        dead: messages that were given up, now.
-    """
-
-    new: int = 0
-    handled: int = 0
-    failed: int = 0
-    passed_over: int = 0
-    gone: int = 0
-    waiting: int = 0
-    dead: int = 0
 
 
 class PollerArguments(TypedDict, total=False):
@@ -198,27 +188,23 @@ class Poller:
         start_from = read_start_from(imap.start_from if start_from is None else start_from)
         on_change = on_uidvalidity_change or imap.on_uidvalidity_change
         check_uidvalidity_policy(on_change)
-        _check_limits(max_message_bytes, handler_timeout)
         workers = imap.workers if workers is None else workers
         check_workers(workers)
         check_order(order_by)
         retention = imap.retention if retention is None else retention
         check_retention(retention)
-        if on_event is not None and not callable(on_event):
-            raise ConfigurationError("on_event", on_event, "must be a function of an event")
+        check_functions(" of an event", on_event=on_event)
         from nornmail.events import EventEmitter
 
         clock = clock or SystemClock()
         retry = retry or RetryPolicy()
         self._settings = imap
         self._process = os.getpid()
-        self._inboxes = Inboxes(
-            on_message, _inboxes(inboxes), on_unrouted, accept, imap.domain_rules
-        )
+        self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept, imap.domain_rules)
         self._has_recipients = inboxes is None or len(inboxes) > 0 or on_unrouted is not None
-        self._context = Context(
-            clock, rng or system_random(), EventEmitter(on_event), StatusTracker(clock)
-        )
+        status = StatusTracker(clock, PollerState.STOPPED, "not started")
+        self._context = Context(clock, rng or system_random(), EventEmitter(on_event), status)
+        self._waiting = self._dead = 0
         self._mailers = StoreMailers(store, clock)
         self._connect = partial(connect or partial(open_connection, clock=clock), imap)
         self._abort: Abort | None = None
@@ -540,17 +526,15 @@ class Poller:
 
     def status(self) -> Status:
         """The current state, since when and why; from any thread, without waiting."""
-        status, record = self._context.status, self._ledger.record
+        record = self._ledger.record
         with suppress(StoreError):  # a store that cannot be read leaves the figures as they were
-            status.waiting = self._ledger.count(State.WAITING)
-            status.dead = self._ledger.count(State.DEAD)
-        polled_at = status.polled_at or (record.polled_at if record is not None else 0.0)
+            self._waiting = self._ledger.count(State.WAITING)
+            self._dead = self._ledger.count(State.DEAD)
+        polled_at = self._cycle.polled_at or (record.polled_at if record is not None else 0.0)
         return Status(
-            state=status.state,
-            since=status.since,
-            reason=status.reason,
-            waiting=status.waiting,
-            dead=status.dead,
+            **self._context.status.read(),
+            waiting=self._waiting,
+            dead=self._dead,
             handled=self._context.emit.handled,
             last_poll_at=utc_datetime(polled_at) if polled_at else None,
             watermark=record.watermark if record is not None else None,
@@ -726,20 +710,3 @@ def _check_types(imap: object, store: object, inboxes: object, retry: object) ->
     ):
         allowed = 'must be a list of addresses or of Inbox("support@example.com", ...)'
         raise ConfigurationError("inboxes", kinds["inboxes"], allowed)
-
-
-def _inboxes(inboxes: Sequence[Inbox | str] | None) -> list[Inbox] | None:
-    """The inboxes, of which an address alone is one."""
-    if inboxes is None:
-        return None
-    return [Inbox(inbox) if isinstance(inbox, str) else inbox for inbox in inboxes]
-
-
-def _check_limits(max_message_bytes: object, handler_timeout: object) -> None:
-    if not isinstance(max_message_bytes, int) or max_message_bytes < 1:
-        raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
-    if handler_timeout is not None and not (
-        isinstance(handler_timeout, (int, float)) and 0 < handler_timeout < math.inf
-    ):
-        accepted = "must be a number of seconds above 0"
-        raise ConfigurationError("handler_timeout", handler_timeout, accepted)

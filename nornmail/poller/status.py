@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from nornmail.clock import Clock, utc_datetime
+from nornmail.clock import Clock, StatusTracker, utc_datetime
 from nornmail.model import State, Watermark
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ log = logging.getLogger("nornmail.poller")
 
 @dataclass(slots=True)
 class PollStats:
-    """Counts of one poll; :class:`~nornmail.poller.poller.PollResult` is made from them.
+    """Counts of one poll; :class:`PollResult` is made from them.
 
     ``new_in`` counts, for each inbox, the messages that were new for it; ``claimed`` the new
     messages that were claimed, whose calls may continue after the poll where there are workers.
@@ -59,6 +58,29 @@ class PollStats:
         """A figure that rises whenever anything came to an end."""
         ended = self.new + self.handled + self.failed + self.passed_over + self.gone
         return ended + self.claimed
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """The counts of one poll.
+
+    Attributes:
+        new: messages delivered for the first time.
+        handled: calls of the handler that returned, retries included.
+        failed: attempts that did not: the handler raised, or the server did not give a message.
+        passed_over: messages that were recognised or lie before ``start_from``.
+        gone: messages that were expunged before they could be fetched.
+        waiting: messages that wait for their next attempt, now.
+        dead: messages that were given up, now.
+    """
+
+    new: int = 0
+    handled: int = 0
+    failed: int = 0
+    passed_over: int = 0
+    gone: int = 0
+    waiting: int = 0
+    dead: int = 0
 
 
 class PollerState(StrEnum):
@@ -123,60 +145,13 @@ class Status:
     behind: int = 0
 
 
-class _Note(NamedTuple):
-    """A state with its reason: replaced as a whole, so that no reader sees half of it."""
-
-    state: PollerState
-    since: float
-    reason: str
-
-
-class StatusTracker:
-    """The poller's present state: set by the polling thread, read by any other.
-
-    Attributes:
-        polled_at: when a poll last succeeded, in seconds since 1970 UTC; 0.0 if never.
-        waiting, dead: message counts, as they were last read.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._note = _Note(PollerState.STOPPED, clock.wall(), "not started")
-        self.polled_at = 0.0
-        self.waiting = 0
-        self.dead = 0
-
-    def set(self, state: PollerState, reason: str = "") -> None:
-        """Enter a state; one that continues keeps its time."""
-        with self._lock:
-            note = self._note
-            since = note.since if note.state is state else self._clock.wall()
-            self._note = _Note(state, since, reason)
-
-    @property
-    def state(self) -> PollerState:
-        """The present state."""
-        return self._note.state
-
-    @property
-    def reason(self) -> str:
-        """The reason, for a person."""
-        return self._note.reason
-
-    @property
-    def since(self) -> datetime:
-        """The time at which it began, in UTC."""
-        return utc_datetime(self._note.since)
-
-
 class Context(NamedTuple):
     """The surroundings that all parts of a poller share: time, randomness, events and status."""
 
     clock: Clock
     rng: random.Random
     emit: EventEmitter
-    status: StatusTracker
+    status: StatusTracker[PollerState]
 
     def now(self) -> datetime:
         """The time of an event."""

@@ -289,6 +289,13 @@ def _read_text(_variable: str, text: str) -> str:
     return text  # as it is: blanks may belong to a password
 
 
+def check_functions(of: str = "", **hooks: object) -> None:
+    """Refuse hooks that are neither ``None`` nor functions ``of`` what they are called with."""
+    for name, hook in hooks.items():
+        if hook is not None and not callable(hook):
+            raise ConfigurationError(name, hook, f"must be a function{of}")
+
+
 def check_retention(days: object) -> None:
     """Refuse a ``retention`` that is negative or not finite."""
     if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:

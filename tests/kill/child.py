@@ -19,7 +19,8 @@ from nornmail.message.message import Message
 from nornmail.model import State
 from nornmail.poller import fetch
 from nornmail.poller.actions import LOOKED_FOR
-from nornmail.poller.poller import Poller, PollResult
+from nornmail.poller.poller import Poller
+from nornmail.poller.status import PollResult
 from nornmail.settings.imap import ImapSettings
 from nornmail.stores import json_store
 from nornmail.stores.postgres import LEASE_SECONDS

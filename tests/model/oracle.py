@@ -25,7 +25,7 @@ from nornmail.model import (
     SaveMailbox,
     State,
 )
-from nornmail.poller.poller import PollResult
+from nornmail.poller.status import PollResult
 from nornmail.stores.protocol import StateStore
 from tests.model.letters import Letter
 from tests.model.plan import Plan

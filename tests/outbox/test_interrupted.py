@@ -122,7 +122,7 @@ def run(store: Any) -> World:
 
 
 def drafts_of(one: World) -> list[bytes]:
-    account = one.mailer._worker._runner.sent
+    account = one.mailer._worker.runner.sent
     assert isinstance(account, Account)
     return account.drafts
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from nornmail import Reject
+from nornmail.clock import StatusTracker
 from nornmail.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -24,7 +25,7 @@ from nornmail.model import Lease, MailboxKey
 from nornmail.outbox import queue_runner, transitions
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.outbox.queue_runner import QueueRunner
-from nornmail.outbox.status import MailerState, OutboxContext, StatusTracker
+from nornmail.outbox.status import MailerState, OutboxContext
 from nornmail.outbox.transitions import SendLimits
 from nornmail.outgoing import (
     Envelope,
@@ -94,7 +95,7 @@ class Desk:
         self.store, self.clock = MemoryStateStore(), FakeClock()
         self.line, self.sent = Line(list(answers)), sent
         self.events: list[Event] = []
-        self.status = StatusTracker(self.clock)
+        self.status = StatusTracker(self.clock, MailerState.STOPPED)
         given: dict[str, Any] = {
             "limits": SendLimits(),
             "before_send": None,
@@ -649,13 +650,13 @@ def test_a_copy_that_fails_is_said_until_one_is_saved(caplog: pytest.LogCaptureF
     desk.bring(QueueState.SENT, copy_due_at=NOW)
     assert desk.runner.run_once() == 60.0
     text = "the copy of <k@example.com> was not saved: no route; will be tried again"
-    assert (desk.status.copy_error, desk.read().copy_tries) == (text, 1)
+    assert (desk.runner.copy_error, desk.read().copy_tries) == (text, 1)
     assert text in caplog.text
     sent.error = None
     assert desk.runner.run_once() == 60.0, "it is not asked before"
     desk.clock.advance(60.0)
     assert desk.runner.run_once() is None
-    assert desk.status.copy_error == ""
+    assert desk.runner.copy_error == ""
     assert (sent.saved, desk.read().copied) == ([RAW], True)
 
 
@@ -689,14 +690,14 @@ def test_a_mailbox_of_drafts_that_fails_is_tried_until_it_does_not(
     desk.runner.run_once()
     assert (desk.read().reason, desk.read().copy_due_at) == ("no route", NOW + 60.0)
     assert "the draft <k@example.com>: no route; it will be tried again" in caplog.text
-    assert desk.status.copy_error == ""
+    assert desk.runner.copy_error == ""
 
 
 def test_a_copy_that_never_succeeds_is_given_up() -> None:
     desk = Desk(sent=Sent(error=ConnectionLost("no route")))
     desk.bring(QueueState.SENT, copy_due_at=NOW, copy_tries=transitions.COPY_TRIES - 1)
     assert desk.runner.run_once() is None
-    assert desk.status.copy_error.endswith("was not saved: no route; given up")
+    assert desk.runner.copy_error.endswith("was not saved: no route; given up")
     assert desk.store.message_bytes(OUTBOX, "k") is None
 
 
@@ -784,7 +785,7 @@ def test_what_was_dropped_or_is_there_needs_no_copy() -> None:
     assert [desk.read(key).state for key in ("dropped", "there")] == ["sent", "sent"]
     assert [desk.read(key).copy_due_at for key in ("dropped", "there")] == [0.0, 0.0]
     assert sent.saved == []
-    assert desk.status.copy_error == ""
+    assert desk.runner.copy_error == ""
 
 
 def test_another_message_of_ours_is_no_draft_and_what_is_sent_is_copied_by_its_mailbox() -> None:

@@ -838,7 +838,7 @@ def test_a_long_history_is_forgotten_in_parts(monkeypatch: pytest.MonkeyPatch) -
     one.clock.advance(31 * DAY)
     left = []
     for _ in range(3):
-        one.mailer._worker._runner.run_once()
+        one.mailer._worker.runner.run_once()
         left.append(one.store.count_messages(OUTBOX, {QueueState.SENT}))
     assert left == [3, 1, 0]
 

@@ -252,11 +252,11 @@ def test_a_ledger_knows_what_one_that_reads_the_store_anew_knows(
             assert ledger.count(state) == len(ledger.entries(state))
         if inboxes == ("",):
             assert ledger.seen == anew.seen
-        alone = [ledger.open.handled_alone(key) for key in ledger.open.keys(State.HANDLED)]
+        alone = [ledger.open.alone.get(key) for key in ledger.open.keys(State.HANDLED)]
         assert [one for one in alone if one] == [
             one for one in ledger.entries(State.HANDLED) if not one.key.inbox and one in alone
         ]
-        assert ledger.open._alone.keys() <= set(ledger.open.keys(State.HANDLED))
+        assert ledger.open.alone.keys() <= set(ledger.open.keys(State.HANDLED))
 
 
 def test_open_entries_come_by_due_time_and_state() -> None:
