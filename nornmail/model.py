@@ -275,6 +275,10 @@ class Entry(NamedTuple):
     verified_sender: str = ""
     changed_at: float = 0.0
 
+    def moved(self, state: State, reason: str, now: float, *, due_at: float = 0.0) -> Entry:
+        """The entry in another state, from ``now`` on."""
+        return self._replace(state=state, reason=reason, due_at=due_at, changed_at=now)
+
 
 DELIVERY_ID_DIGITS = 32
 """Hexadecimal digits of a delivery id."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,10 +18,9 @@ from nornmail.errors import (
     ConnectionLost,
     DecisionRequired,
     LeaseHeld,
-    MessageGone,
     NornmailError,
 )
-from nornmail.model import MailboxKey, MessageRef, State
+from nornmail.model import MailboxKey, State
 from nornmail.poller.actions import Actions
 from nornmail.poller.decisions import BATCH_MESSAGES, RECONCILE_INTERVAL
 from nornmail.poller.delivery import Delivery
@@ -119,7 +118,7 @@ class PollCycle:
         backlog: Backlog,
         retention: Retention,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._connect = connect
         self._epochs = epochs
         self._fetcher = fetcher
@@ -149,7 +148,7 @@ class PollCycle:
         self.retry_due(stats)
         counts = None
         if self.shared is not None and self.connection is None:
-            counts = self.shared.counts(self._settings.mailbox, fresh=asked)
+            counts = self.shared.counts(self.settings.mailbox, fresh=asked)
             if counts is not None and counts == self._counts and self._is_quiet():
                 self._note_complete(stats)
                 self._retention.run()
@@ -275,7 +274,7 @@ class PollCycle:
                 return self.connection, self._discovery
             self.disconnect()
         self.context.status.set(PollerState.CONNECTING)
-        mailbox = self._settings.mailbox
+        mailbox = self.settings.mailbox
         try:
             if self.shared is None:
                 self.connection = self._connect()
@@ -354,7 +353,7 @@ class PollCycle:
         return uids - in_hand if in_hand else uids
 
     def _active_key(self) -> tuple[str, int, MailboxKey]:
-        return (self._settings.host, self._settings.port, self.ledger.mailbox)
+        return (self.settings.host, self.settings.port, self.ledger.mailbox)
 
 
 def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Message | None:
@@ -370,21 +369,3 @@ def find_by_message_id(connect: Opener, mailbox: str, message_id: str) -> Messag
                 if message.message_id == message_id:  # a search finds what only contains it, too
                     return message
     return None
-
-
-def fetch_rest(connect: Opener, ref: MessageRef) -> Iterator[bytes]:
-    """The whole of a message of which only the headers were delivered, in pieces.
-
-    On a connection of its own: the handler may be in any thread, and the poller's own connection is
-    in the middle of its work.
-    """
-    is_there = False
-    with closing(connect()) as connection:
-        if connection.examine(ref.mailbox).uid_validity == ref.uid_validity:
-            summary = connection.summaries(UidSet.of([ref.uid])).get(ref.uid)
-            if summary is not None:
-                for piece in connection.pieces(ref.uid, summary.size):
-                    is_there = True
-                    yield piece
-    if not is_there:
-        raise MessageGone(f"{ref} is no longer on the server")

@@ -12,22 +12,20 @@ be running from one poll to the next.
 from __future__ import annotations
 
 import logging
-import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nornmail.clock import utc_datetime
-from nornmail.context import current
-from nornmail.errors import ConfigurationError, HandlerError, MessageGone, NornmailError
-from nornmail.model import KEEPS_RAW, UNROUTED, After, Entry, EntryKey, MessageRef, PutEntry, State
+from nornmail.errors import NornmailError
+from nornmail.model import KEEPS_RAW, Entry, EntryKey, MessageRef, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, BATCH_OCTETS
-from nornmail.poller.fetch import FetchedMessage
+from nornmail.poller.fetch import FetchedMessage, MessageMaker
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
 from nornmail.poller.inboxes import REMOVED, Inboxes
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
+from nornmail.poller.recognition import changes_if_known
 from nornmail.poller.status import PollStats
 from nornmail.poller.worker_pool import Job, OrderBy, Schedule, WorkerPool, order_key
 from nornmail.retry import (
@@ -38,7 +36,6 @@ from nornmail.retry import (
     after_failure,
     revived,
 )
-from nornmail.settings.imap import same_mailbox
 from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
@@ -50,11 +47,6 @@ ENDED = "the process ended while the message was being handled"
 """The reason of a claim that is found at start-up: it counts as a failed attempt."""
 NOT_DELIVERED = "the store failed before the message was delivered"
 """The reason of a claim that this process could not write: the handler was not called."""
-SET_ASIDE = "delivery stopped before this inbox was reached"
-"""The reason of a message that another inbox has had, and this one has not."""
-_FLAG = r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[]+"
-"""A flag or a keyword (RFC 3501, section 9)."""
-_NOT_TO_BE_SET = frozenset({"\\recent", "\\deleted"})
 LINGER = 0.01
 """Seconds that the polling thread waits for calls to end before it does something else: quick calls
 share a commit and cost no round trip each."""
@@ -65,10 +57,8 @@ class Delivery:
     """Delivers messages to their inboxes, once each.
 
     Args:
-        fetch_rest: gets a truncated message from the server, in pieces; it raises
-            :class:`~nornmail.errors.MessageGone` when that has it no more.
+        maker: makes the messages that handlers are called with.
         stopped: whether to claim nothing more; asked before each message.
-        authserv_id: the server whose Authentication-Results count, ``None`` for none.
         before_batch: called when messages were received that are to be delivered.
         before_handler: called with each message, once it is claimed and before its handler is.
         order_by: what keeps its order with several.
@@ -82,9 +72,8 @@ class Delivery:
     inboxes: Inboxes
     runner: HandlerRunner
     retry: RetryPolicy
-    fetch_rest: Callable[[MessageRef], Iterator[bytes]]
+    maker: MessageMaker
     stopped: Callable[[], bool] = lambda: False
-    authserv_id: str | None = None
     before_batch: Callable[[], object] = lambda: None
     before_handler: Callable[[Message], object] = lambda _: None
     pool: WorkerPool | None = None
@@ -167,9 +156,7 @@ class Delivery:
         now = self.ledger.clock.wall()
         if not self.ledger.was_delivered(entry):
             log.info("%s: %s", self._ref(entry), NOT_DELIVERED)
-            return entry._replace(
-                state=State.WAITING, due_at=now, reason=NOT_DELIVERED, changed_at=now
-            )
+            return entry.moved(State.WAITING, NOT_DELIVERED, now, due_at=now)
         failed = self._failed(entry, ENDED)
         then = "it is dead"
         if failed.state is State.WAITING:
@@ -195,9 +182,7 @@ class Delivery:
 
     def _bury(self, entry: Entry) -> None:
         log.warning("%s: %s: %s", self._ref(entry), REMOVED, entry.key.inbox)
-        now = self.ledger.clock.wall()
-        dead = entry._replace(state=State.DEAD, due_at=0.0, reason=REMOVED, changed_at=now)
-        self.ledger.later(PutEntry(dead))
+        self.ledger.later(PutEntry(entry.moved(State.DEAD, REMOVED, self.ledger.clock.wall())))
 
     def deliver_new(self, batch: Sequence[FetchedMessage], stats: PollStats) -> None:
         """Deliver new mail, in the order of UIDs.
@@ -285,7 +270,7 @@ class Delivery:
         if self.pool is None:
             self._deliver_here(job, stats)
             return
-        message = self._message(job.entries[0], job.raw, job.flags)
+        message = self.maker.make(job.entries[0], job.raw, job.flags)
         self.schedule.add(job, order_key(message, self.order_by))
 
     def _turn(self, stats: PollStats) -> bool:
@@ -351,7 +336,8 @@ class Delivery:
             self.ledger.flush()
             return
         try:
-            self.ledger.commit(*[change for job in jobs for change in self._claim(job)])
+            now = self.ledger.clock.wall()
+            self.ledger.commit(*[change for job in jobs for change in job.claim(now)])
             for job in jobs:
                 if job.claimed is not None:
                     message = self._claimed_message(job.claimed, job)
@@ -392,7 +378,7 @@ class Delivery:
     def _give_up(self, jobs: Sequence[Job]) -> None:
         """Keep messages for the inboxes that have yet to get them."""
         for job in jobs:
-            self._set_aside(job.entries, job.raw)
+            self._set_aside(job)
             self.schedule.end(job)
 
     def retry_due(self, stats: PollStats) -> None:
@@ -489,16 +475,11 @@ class Delivery:
     def _prepare(self, fetched: FetchedMessage, stats: PollStats) -> Job | None:
         """The job that delivers a message; ``None`` for one that is recognised or passed over."""
         is_known = fetched.uid in self.ledger.seen
-        if is_known:
-            entries = self._undelivered(fetched)
+        if is_known:  # inboxes have not had it yet, or came later
+            siblings = self.ledger.siblings(fetched.uid)
+            entries = [fetched.describe(e) for e in siblings if e.state is State.NEW]
         else:
-            entry = self.ledger.new_entry(
-                fetched.uid,
-                digest=digest_of(fetched.raw, truncated=fetched.truncated),
-                size=fetched.size,
-                received_at=fetched.received_at,
-                truncated=fetched.truncated,
-            )
+            entry = fetched.describe(self.ledger.new_entry(fetched.uid))
             known = changes_if_known(self.ledger, entry, fetched.raw)
             if known:
                 self.ledger.commit(*known)
@@ -518,21 +499,6 @@ class Delivery:
             job.others = [PutEntry(entry) for entry in entries[1:]]
         return job
 
-    def _undelivered(self, fetched: FetchedMessage) -> list[Entry]:
-        """The entries of inboxes that have not had a message yet, or that came later."""
-        siblings = self.ledger.siblings(fetched.uid)
-        digest = digest_of(fetched.raw, truncated=fetched.truncated)
-        return [
-            entry._replace(
-                digest=digest,
-                size=fetched.size,
-                received_at=fetched.received_at,
-                truncated=fetched.truncated,
-            )
-            for entry in siblings
-            if entry.state is State.NEW
-        ]
-
     def _deliver_here(self, job: Job, stats: PollStats) -> None:
         """Deliver a message to one inbox after the other, in this thread.
 
@@ -540,36 +506,24 @@ class Delivery:
         """
         while job.entries:
             if job.claimed is not None and not self.may_claim():
-                self._set_aside(job.entries, job.raw)
+                self._set_aside(job)
                 return
             if job.new:
                 job.counts = not self.breaker.failing()  # what is let in then is a probe
-            self.ledger.commit(*self._claim(job))
+            self.ledger.commit(*job.claim(self.ledger.clock.wall()))
             if job.claimed is None:
                 return
             message = self._claimed_message(job.claimed, job)
             outcome = self.runner.call(self._handler(job.claimed), message)
             stop = self._settle(job, outcome, stats)
             if stop is not None:
-                self._set_aside(job.entries, job.raw)
+                self._set_aside(job)
                 raise stop
 
-    def _claim(self, job: Job) -> list[PutEntry]:
-        """The changes that claim a message for its next inbox."""
-        entry = job.entries.pop(0)
-        now = self.ledger.clock.wall()
-        job.claimed = entry._replace(state=State.CLAIMED, changed_at=now)
-        others, job.others = job.others, []
-        return [PutEntry(job.claimed), *others]
-
-    def _set_aside(self, entries: Sequence[Entry], raw: bytes) -> None:
+    def _set_aside(self, job: Job) -> None:
         """Make a message wait for inboxes that have not had it, due now."""
-        now = self.ledger.clock.wall()
-        for entry in entries:
-            waiting = entry._replace(
-                state=State.WAITING, due_at=now, reason=SET_ASIDE, changed_at=now
-            )
-            self.ledger.later(PutEntry(waiting, raw=raw))
+        for put in job.set_aside(self.ledger.clock.wall()):
+            self.ledger.later(put)
 
     def _retry(self, entry: Entry, stats: PollStats, *, counts: bool) -> bool:
         """Try a waiting message again.
@@ -589,13 +543,10 @@ class Delivery:
 
     def _claimed_message(self, entry: Entry, job: Job) -> Message:
         """The message that a handler is called with."""
-        message = self._message(entry, job.raw, job.flags)
+        message = self.maker.make(entry, job.raw, job.flags)
         self.before_handler(message)
         job.message_id = message.message_id
-        if self.authserv_id:
-            from nornmail.message.authentication import verified_sender
-
-            job.verified_sender = verified_sender(message.authentication)
+        job.verified_sender = self.maker.verified_sender(message)
         return message
 
     def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:
@@ -619,58 +570,6 @@ class Delivery:
         if handler is None:
             raise LookupError(f"{entry.key} belongs to an inbox that was removed")
         return handler
-
-    def _message(self, entry: Entry, raw: bytes, flags: frozenset[str]) -> Message:
-        from nornmail.message.message import parse_message
-
-        ref = self._ref(entry)
-        received = entry.received_at
-        return parse_message(
-            raw,
-            ref=ref,
-            inbox="" if entry.key.inbox == UNROUTED else entry.key.inbox,
-            delivery_id=entry.delivery_id,
-            attempt=entry.attempts + 1,
-            flags=flags,
-            received_at=None if received is None else utc_datetime(received),
-            truncated=entry.truncated,
-            fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
-            on_after=self._note_after,
-            authserv_id=self.authserv_id,
-        )
-
-    def _rest(self, ref: MessageRef, header: bytes) -> Iterator[bytes]:
-        """The whole of a truncated message, in pieces.
-
-        The UID alone does not say that it is the same one: a server may have no UIDVALIDITY, or
-        have given its UIDs anew under the old one.
-        """
-        pieces = self.fetch_rest(ref)
-        begin = b""
-        while len(begin) < len(header) and (piece := next(pieces, b"")):
-            begin += piece
-        if header_digest_of(begin) != header_digest_of(header):
-            raise MessageGone(f"{ref} is a different message now")
-        yield begin
-        yield from pieces
-
-    def _note_after(self, move_to: str | None, flags: tuple[str, ...]) -> None:
-        """Note what a handler asks for to be done with its message."""
-        handling = current()
-        if handling is None:
-            raise HandlerError("after() is for the handler that has the message, while it has it")
-        if move_to is not None and (
-            not move_to
-            or not {"\0", "\r", "\n"}.isdisjoint(move_to)
-            or same_mailbox(move_to, self.ledger.mailbox.mailbox)
-        ):
-            allowed = "must be the name of another mailbox, without line ends and NUL"
-            raise ConfigurationError("move_to", move_to, allowed)
-        for flag in flags:
-            if not re.fullmatch(_FLAG, flag) or flag.lower() in _NOT_TO_BE_SET:
-                accepted = r"must be a flag such as \Flagged, or a keyword such as Later"
-                raise ConfigurationError("flags", flag, accepted)
-        handling.after = After(move_to, flags).to_reason()
 
     def _settled(self, entry: Entry, outcome: Outcome, message_id: str, sender: str) -> Entry:
         if outcome.state is State.WAITING and outcome.counts:

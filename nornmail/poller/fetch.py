@@ -4,30 +4,44 @@ A message was fetched when its UID, the full literal and the tagged OK arrived, 
 fetched. A batch that fails is halved until the message at fault is alone. A message that the server
 lists but does not return waits, like one whose handler failed, and is fetched again when it is due;
 one that a second listing no longer has is gone. Nothing is skipped.
+
+:class:`MessageMaker` makes of what was fetched the message that a handler gets.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from nornmail.errors import CommandRefused, ConfigurationError, ConnectionLost
-from nornmail.model import Entry, KeepRaw, PutEntry, State
+from nornmail.clock import utc_datetime
+from nornmail.context import current
+from nornmail.errors import (
+    CommandRefused,
+    ConfigurationError,
+    ConnectionLost,
+    HandlerError,
+    MessageGone,
+)
+from nornmail.model import UNROUTED, After, Entry, KeepRaw, MessageRef, PutEntry, State
 from nornmail.poller.decisions import BATCH_MESSAGES, batches, dates_decide
 from nornmail.poller.inboxes import Inboxes
 from nornmail.poller.ledger import Ledger
-from nornmail.poller.recognition import changes_if_known, digest_of
+from nornmail.poller.recognition import changes_if_known, digest_of, header_digest_of
 from nornmail.poller.status import PollStats
 from nornmail.retry import RetryPolicy, after_failure, is_due
+from nornmail.settings.imap import same_mailbox
 from nornmail.uidset import UidSet
 
 if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
     from nornmail.imap.results import Summary
+    from nornmail.message.message import Message
 
 log = logging.getLogger("nornmail.poller")
 
@@ -41,6 +55,15 @@ class FetchedMessage(NamedTuple):
     received_at: float | None = None
     size: int = 0
     truncated: bool = False
+
+    def describe(self, entry: Entry) -> Entry:
+        """The entry of this message, with what its bytes and the server say of it."""
+        return entry._replace(
+            digest=digest_of(self.raw, truncated=self.truncated),
+            size=self.size,
+            received_at=self.received_at,
+            truncated=self.truncated,
+        )
 
 
 NOT_RETURNED = "the server lists the message but does not return it"
@@ -207,14 +230,8 @@ class MissingMessages:
         Bytes that arrive for the first time may show that the message is known.
         """
         now = self._ledger.clock.wall()
-        fetched = entry._replace(
-            digest=digest_of(message.raw, truncated=message.truncated),
-            size=message.size,
-            received_at=message.received_at,
-            truncated=message.truncated,
-            due_at=entry.due_at if entry.digest is not None else now,
-            changed_at=now,
-        )
+        due_at = entry.due_at if entry.digest is not None else now
+        fetched = message.describe(entry)._replace(due_at=due_at, changed_at=now)
         known = changes_if_known(self._ledger, fetched, message.raw) if entry.digest is None else []
         if known:
             # What waits under this UID gives way to what is known.
@@ -251,18 +268,12 @@ class MissingMessages:
             self._ledger.commit(PutEntry(self._dead(entry, reason)))
             return
         stats.gone += 1
-        now = self._ledger.clock.wall()
-        gone = entry._replace(state=State.GONE, reason=reason, due_at=0.0, changed_at=now)
+        gone = entry.moved(State.GONE, reason, self._ledger.clock.wall())
         self._ledger.commit(PutEntry(gone))
 
     def _dead(self, entry: Entry, reason: str) -> Entry:
         before = f"; before that: {entry.reason}" if entry.reason else ""
-        return entry._replace(
-            state=State.DEAD,
-            reason=f"{reason}{before}",
-            due_at=0.0,
-            changed_at=self._ledger.clock.wall(),
-        )
+        return entry.moved(State.DEAD, f"{reason}{before}", self._ledger.clock.wall())
 
     def _failed(self, entry: Entry, reason: str) -> Entry:
         return after_failure(entry, reason, self._retry, self._ledger.clock.wall())
@@ -285,9 +296,6 @@ class Fetcher:
     """Fetches messages in batches."""
 
     def __init__(self, missing: MissingMessages, most_octets: int) -> None:
-        limit: object = most_octets
-        if not isinstance(limit, int) or limit < 1:
-            raise ConfigurationError("max_message_bytes", limit, "must be 1 or more")
         self.missing = missing
         self._most_octets = most_octets
         self._at_once = BATCH_MESSAGES
@@ -485,3 +493,104 @@ def _mixed_up(
         for message in messages.values()
         if len(message.raw) != message.size and not message.truncated and len(message.raw) in sizes
     ]
+
+
+def fetch_rest(connect: Callable[[], Connection], ref: MessageRef) -> Iterator[bytes]:
+    """The whole of a message of which only the headers were delivered, in pieces.
+
+    On a connection of its own: the handler may be in any thread, and the poller's own connection is
+    in the middle of its work.
+
+    Raises:
+        MessageGone: the server has it no more.
+    """
+    is_there = False
+    with closing(connect()) as connection:
+        if connection.examine(ref.mailbox).uid_validity == ref.uid_validity:
+            summary = connection.summaries(UidSet.of([ref.uid])).get(ref.uid)
+            if summary is not None:
+                for piece in connection.pieces(ref.uid, summary.size):
+                    is_there = True
+                    yield piece
+    if not is_there:
+        raise MessageGone(f"{ref} is no longer on the server")
+
+
+_FLAG = r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[]+"
+"""A flag or a keyword (RFC 3501, section 9)."""
+_NOT_TO_BE_SET = frozenset({"\\recent", "\\deleted"})
+
+
+@dataclass(frozen=True, slots=True)
+class MessageMaker:
+    """Makes the messages that handlers are called with.
+
+    Args:
+        fetch_rest: gets a truncated message from the server; see :func:`fetch_rest`.
+        authserv_id: the server whose Authentication-Results count, ``None`` for none.
+    """
+
+    mailbox: str
+    fetch_rest: Callable[[MessageRef], Iterator[bytes]]
+    authserv_id: str | None = None
+
+    def make(self, entry: Entry, raw: bytes, flags: frozenset[str]) -> Message:
+        """The message of an entry, with its bytes and its flags on the server."""
+        from nornmail.message.message import parse_message
+
+        ref = MessageRef(self.mailbox, entry.uid_validity, entry.key.uid)
+        received = entry.received_at
+        return parse_message(
+            raw,
+            ref=ref,
+            inbox="" if entry.key.inbox == UNROUTED else entry.key.inbox,
+            delivery_id=entry.delivery_id,
+            attempt=entry.attempts + 1,
+            flags=flags,
+            received_at=None if received is None else utc_datetime(received),
+            truncated=entry.truncated,
+            fetch_rest=(lambda: self._rest(ref, raw)) if entry.truncated else None,
+            on_after=self._note_after,
+            authserv_id=self.authserv_id,
+        )
+
+    def verified_sender(self, message: Message) -> str:
+        """The address in From; ``""`` where it is not verified."""
+        if not self.authserv_id:
+            return ""
+        from nornmail.message.authentication import verified_sender
+
+        return verified_sender(message.authentication)
+
+    def _rest(self, ref: MessageRef, header: bytes) -> Iterator[bytes]:
+        """The whole of a truncated message, in pieces.
+
+        The UID alone does not say that it is the same one: a server may have no UIDVALIDITY, or
+        have given its UIDs anew under the old one.
+        """
+        pieces = self.fetch_rest(ref)
+        begin = b""
+        while len(begin) < len(header) and (piece := next(pieces, b"")):
+            begin += piece
+        if header_digest_of(begin) != header_digest_of(header):
+            raise MessageGone(f"{ref} is a different message now")
+        yield begin
+        yield from pieces
+
+    def _note_after(self, move_to: str | None, flags: tuple[str, ...]) -> None:
+        """Note what a handler asks for to be done with its message."""
+        handling = current()
+        if handling is None:
+            raise HandlerError("after() is for the handler that has the message, while it has it")
+        if move_to is not None and (
+            not move_to
+            or not {"\0", "\r", "\n"}.isdisjoint(move_to)
+            or same_mailbox(move_to, self.mailbox)
+        ):
+            allowed = "must be the name of another mailbox, without line ends and NUL"
+            raise ConfigurationError("move_to", move_to, allowed)
+        for flag in flags:
+            if not re.fullmatch(_FLAG, flag) or flag.lower() in _NOT_TO_BE_SET:
+                accepted = r"must be a flag such as \Flagged, or a keyword such as Later"
+                raise ConfigurationError("flags", flag, accepted)
+        handling.after = After(move_to, flags).to_reason()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
 from nornmail.model import MailboxKey
+from nornmail.poller.loop import EqualErrors
 from nornmail.poller.poller import Poller, open_connection
 from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Status
@@ -50,8 +51,6 @@ OWN_AFTER = 5.0
 callback runs. Then it is polled on one of its own."""
 ABORT_AFTER = 0.25
 """Seconds that polls have to end by themselves when the group is stopped."""
-EQUAL_ERRORS = 60.0
-"""Seconds in which equal errors are one line of the log."""
 
 
 class _Member:
@@ -111,32 +110,6 @@ class _Member:
         """Leave the connection of the account to its other mailboxes."""
         if self.shared is not None and self.shared.connection is not None:
             self.poller._cycle.let_go(self.shared.connection)
-
-
-class _EqualErrors:
-    """Logs the first of equal errors, and how many followed it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._first_at: dict[tuple[str, str], float] = {}
-        self._more: Counter[tuple[str, str]] = Counter()
-
-    def log(self, member: _Member, level: int, error: NornmailError, seconds: float) -> None:
-        kind = (type(error).__name__, member.settings.host)
-        now = time.monotonic()
-        with self._lock:
-            if now < self._first_at.get(kind, -EQUAL_ERRORS) + EQUAL_ERRORS:
-                self._more[kind] += 1
-                return
-            self._first_at[kind], more = now, self._more.pop(kind, 0)
-        text = f" (and {more} more like it in the last minute)" if more else ""
-        log.log(level, "%s: %s; tried again in %g s%s", member.key, error, round(seconds, 1), text)
-
-
-def _check_settings(imap: object) -> None:
-    if not isinstance(imap, ImapSettings):
-        allowed = "must be ImapSettings(host=..., ...): the group makes the poller itself"
-        raise ConfigurationError("imap", type(imap).__name__, allowed)
 
 
 class PollerGroup:
@@ -209,7 +182,7 @@ class PollerGroup:
         self._running = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_stopped: Callable[[], object] = lambda: None
-        self._errors = _EqualErrors()
+        self._errors = EqualErrors()
 
     def add(self, imap: ImapSettings, *, idle: bool = False, **options: Any) -> Poller:
         """Add a mailbox; a group that runs polls it soon.
@@ -233,13 +206,16 @@ class PollerGroup:
         return member.poller
 
     def _made(self, imap: ImapSettings, options: dict[str, Any]) -> _Member:
-        _check_settings(imap)
+        settings: object = imap
+        if not isinstance(settings, ImapSettings):
+            allowed = "must be ImapSettings(host=..., ...): the group makes the poller itself"
+            raise ConfigurationError("imap", type(settings).__name__, allowed)
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)
         poller = Poller(imap, store=self.store, on_event=on_event, **arguments)
         member = _Member(poller, imap, options)
-        poller._loop.log_error = lambda *error: self._errors.log(member, *error)
+        poller._loop.log_error = partial(self._errors.log, member.key, imap.host)
         return member
 
     def _enter(self, member: _Member) -> None:
@@ -425,7 +401,7 @@ class PollerGroup:
         member.resources = ExitStack()
         poller._lifecycle.join()
         member.resources.callback(poller._lifecycle.leave)
-        member.resources.enter_context(poller._running())
+        member.resources.enter_context(poller._loop.running(poller._mailers))
         poller._loop.begin()
         self._share(member)
         poller._waker.on_wake = lambda: self._hurry(member)
@@ -567,7 +543,7 @@ class PollerGroup:
                 seconds = poller._loop.step()
                 is_own = member.shared is not None and not member.on_shared
                 if is_own or self._has_too_many_connections(member):
-                    with poller._lock:
+                    with poller._loop.lock:
                         poller._cycle.disconnect()
         except BaseException as error:
             return 0.0, error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 import logging
-import math
 import sys
 import threading
 import time
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from nornmail.clock import Clock
 from nornmail.context import DeliveryContext, entered
 from nornmail.errors import (
-    ConfigurationError,
     Defer,
     HandlerError,
     RecipientNotAllowed,
@@ -294,10 +292,6 @@ class HandlerRunner:
         *,
         blocks: Callable[[], bool] = lambda: True,
     ) -> None:
-        limit: object = timeout
-        if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
-            accepted = "must be a number of seconds above 0"
-            raise ConfigurationError("handler_timeout", limit, accepted)
         self._clock = clock
         self._blocks = blocks
         self._timeout = timeout

@@ -18,7 +18,6 @@ from nornmail.model import (
     KEEPS_RAW,
     TRANSITIONS,
     Change,
-    Digest,
     Entry,
     EntryKey,
     Epoch,
@@ -522,17 +521,8 @@ class Ledger:
             return UidSet()
         return UidSet.of(key.uid for key in keys if not self._is_earlier(key))
 
-    def new_entry(
-        self,
-        uid: int,
-        inbox: str = "",
-        *,
-        digest: Digest | None = None,
-        size: int = 0,
-        received_at: float | None = None,
-        truncated: bool = False,
-    ) -> Entry:
-        """The entry of a message of this epoch that nothing is known of yet, but what is given."""
+    def new_entry(self, uid: int, inbox: str = "") -> Entry:
+        """The entry of a message of this epoch that nothing is known of yet."""
         epoch = self.epoch
         key = EntryKey(epoch.number, uid, inbox)
         return Entry(
@@ -540,10 +530,6 @@ class Ledger:
             uid_validity=epoch.uid_validity,
             state=State.NEW,
             delivery_id=delivery_id_of(self.mailbox, epoch, key),
-            digest=digest,
-            size=size,
-            received_at=received_at,
-            truncated=truncated,
             changed_at=self.clock.wall(),
         )
 

@@ -6,7 +6,11 @@ It survives what passes by itself. What needs a person ends it, as an exception.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +26,8 @@ from nornmail.errors import (
     StoreError,
     Throttled,
 )
+from nornmail.model import MailboxKey
+from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.cycle import PollCycle
 from nornmail.poller.status import PollerState, PollStats
 from nornmail.poller.threads import FairLock, SyncRequest, SyncRequests
@@ -38,6 +44,8 @@ UNDECIDED_INTERVAL = 300.0
 STORE_INTERVAL = 15.0
 """Seconds until a store that is locked or full is tried again."""
 STOPPED_FIRST = "the poller was stopped before it had handled the mail that it found"
+EQUAL_ERRORS = 60.0
+"""Seconds in which equal errors of a group are one line of the log."""
 TAKEOVER_INTERVAL = 5.0
 """Seconds between two tries to take over from a poller that holds the mailbox."""
 
@@ -46,6 +54,8 @@ class Loop:
     """Polls until it is stopped, in the thread that calls :meth:`run`.
 
     Attributes:
+        requests: polls that other threads ask for.
+        lock: lets one thread work at a time.
         log_error: says that an error is survived; given its level, itself, and the seconds until
             the server is asked again.
     """
@@ -55,8 +65,6 @@ class Loop:
         cycle: PollCycle,
         wait: Wait,
         waker: Waker,
-        requests: SyncRequests,
-        lock: FairLock,
         interval: float,
         *,
         stopped: Callable[[], bool],
@@ -66,10 +74,10 @@ class Loop:
         self._context = cycle.context
         self._wait = wait
         self._waker = waker
-        self._requests = requests
-        self._lock = lock
         self._interval = interval
         self._stopped = stopped
+        self.requests = SyncRequests(waker.wake)
+        self.lock = FairLock(waker.wake, cycle.delivery.runner)
         self.log_error: Callable[[int, NornmailError, float], object] = _log_error
         self.begin()
 
@@ -90,13 +98,57 @@ class Loop:
         try:
             while not self._stopped():
                 self._rest(self.step())
-            with self._lock:
+            with self.lock:
                 self._cycle.finish(PollStats())
         except BaseException as error:
             ended = error
             raise
         finally:
             self.end(ended)
+
+    @contextmanager
+    def running(self, mailers: StoreMailers) -> Iterator[None]:
+        """The time in which it runs, in the block or part by part in a group's threads."""
+        imap, context = self._cycle.settings, self._context
+        log.info(
+            "IMAP poller starting: %s:%d/%s (interval=%gs)",
+            imap.host,
+            imap.port,
+            imap.mailbox,
+            imap.poll_interval,
+        )
+        context.status.set(PollerState.STARTING)
+        context.emit.handled = 0
+        self.requests.open()
+        ended: BaseException | None = None
+        try:
+            try:
+                mailers.start()
+                yield
+            finally:
+                try:
+                    self.release()
+                finally:
+                    mailers.stop()
+        except BaseException as error:
+            ended = error
+            raise
+        finally:
+            reason = "" if ended is None else str(ended) or type(ended).__name__
+            state = PollerState.STOPPED if ended is None else PollerState.FAILED
+            context.status.set(state, reason)
+            from nornmail.events import Stopped
+
+            context.emit(Stopped(at=context.now(), reason=reason))
+            self.requests.close(ended)
+
+    def release(self) -> None:
+        """Give back the connection, the lease and the waker's descriptors. Harmless twice."""
+        with self.lock:
+            try:
+                self._cycle.release()
+            finally:
+                self._waker.close()
 
     def end(self, error: BaseException | None) -> None:
         """Tell those who wait for a sync that the loop has ended."""
@@ -122,7 +174,7 @@ class Loop:
         A sync request is answered after :meth:`nornmail.Poller.status` shows how the poll ended.
         """
         self._may_idle = False
-        request = self._requests.take()
+        request = self.requests.take()
         stats = PollStats()
         try:
             wait, trouble = self._attempt(stats, asked=request is not None)
@@ -155,10 +207,10 @@ class Loop:
         """
         try:
             if self._until_server() > 0 and (self._refused_by is not None or not asked):
-                with self._lock:
+                with self.lock:
                     self._cycle.retry_due(stats)
                 return self._until_retry(self._until_server()), self._refused_by
-            with self._lock:
+            with self.lock:
                 self._cycle.run(stats, asked=asked)
         except NornmailError as error:
             if self._stopped() and isinstance(error, ConnectionLost):
@@ -184,7 +236,7 @@ class Loop:
     def _give_way(self, wait: float) -> float:
         """Leave the mailbox to another process that waits for it and has fewer."""
         try:
-            with self._lock:
+            with self.lock:
                 if not self._cycle.give_way():
                     return wait
         except NornmailError as error:
@@ -258,7 +310,7 @@ class Loop:
         Another thread that wants to work ends it too: the wait is inside the lock, since it uses
         the connection.
         """
-        with self._lock:
+        with self.lock:
             if self._stopped():
                 return
             connection = self._cycle.connection if self._may_idle else None
@@ -278,6 +330,29 @@ class Loop:
         """``wait``, or less when a message is due before that. One that is due now had its turn."""
         until_due = self._delivery.until_due()
         return wait if until_due is None else min(wait, until_due)
+
+
+class EqualErrors:
+    """Logs the first of equal errors of many pollers, and how many followed it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first_at: dict[tuple[str, str], float] = {}
+        self._more: Counter[tuple[str, str]] = Counter()
+
+    def log(
+        self, mailbox: MailboxKey, host: str, level: int, error: NornmailError, seconds: float
+    ) -> None:
+        """Log an error that a poller has survived; see :attr:`Loop.log_error`."""
+        kind = (type(error).__name__, host)
+        now = time.monotonic()
+        with self._lock:
+            if now < self._first_at.get(kind, -EQUAL_ERRORS) + EQUAL_ERRORS:
+                self._more[kind] += 1
+                return
+            self._first_at[kind], more = now, self._more.pop(kind, 0)
+        text = f" (and {more} more like it in the last minute)" if more else ""
+        log.log(level, "%s: %s; tried again in %g s%s", mailbox, error, round(seconds, 1), text)
 
 
 def _log_error(level: int, error: NornmailError, seconds: float) -> None:

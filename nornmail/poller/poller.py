@@ -11,8 +11,8 @@ import math
 import os
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
@@ -28,10 +28,10 @@ from nornmail.errors import ConfigurationError, HandlerError, NornmailError, Sto
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
-from nornmail.poller.cycle import DAY, Opener, PollCycle, Retention, fetch_rest, find_by_message_id
+from nornmail.poller.cycle import DAY, PollCycle, Retention, find_by_message_id
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Backfill
-from nornmail.poller.fetch import Fetcher, MissingMessages
+from nornmail.poller.fetch import Fetcher, MessageMaker, MissingMessages, fetch_rest
 from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
@@ -44,7 +44,7 @@ from nornmail.poller.status import (
     PollStats,
     Status,
 )
-from nornmail.poller.threads import FairLock, Lifecycle, SyncRequests, stopped_by
+from nornmail.poller.threads import Lifecycle, stopped_by
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.worker_pool import OrderBy, Schedule, WorkerPool, check_order
@@ -182,63 +182,58 @@ class Poller:
         connect: Connector | None = None,
     ) -> None:
         _check_types(imap, store, inboxes, retry)
-        self._own_store: StateStore | None = None
-        if isinstance(store, (str, os.PathLike)):
-            store = self._own_store = open_store(store)
+        _check_limits(max_message_bytes, handler_timeout)
+        check_order(order_by)
         start_from = read_start_from(imap.start_from if start_from is None else start_from)
         on_change = on_uidvalidity_change or imap.on_uidvalidity_change
-        check_uidvalidity_policy(on_change)
         workers = imap.workers if workers is None else workers
-        check_workers(workers)
-        check_order(order_by)
         retention = imap.retention if retention is None else retention
+        check_uidvalidity_policy(on_change)
+        check_workers(workers)
         check_retention(retention)
         check_functions(" of an event", on_event=on_event)
-        from nornmail.events import EventEmitter
-
-        clock = clock or SystemClock()
-        retry = retry or RetryPolicy()
         self._settings = imap
         self._process = os.getpid()
         self._inboxes = Inboxes(on_message, inboxes, on_unrouted, accept, imap.domain_rules)
         self._has_recipients = inboxes is None or len(inboxes) > 0 or on_unrouted is not None
-        status = StatusTracker(clock, PollerState.STOPPED, "not started")
-        self._context = Context(clock, rng or system_random(), EventEmitter(on_event), status)
+        self._own_store: StateStore | None = None
+        if isinstance(store, (str, os.PathLike)):
+            store = self._own_store = open_store(store)
+        clock = clock or SystemClock()
+        self._context = _context(clock, rng, on_event)
         self._waiting = self._dead = 0
         self._mailers = StoreMailers(store, clock)
         self._connect = partial(connect or partial(open_connection, clock=clock), imap)
         self._abort: Abort | None = None
-        open_mailbox = self._open_mailbox if connect is None else self._connect
         self._waker = Waker()
         self._stopped = threading.Event()
         self._stops = self._stops_before = 0
+        wake = self._waker.wake
         self._runner = HandlerRunner(
-            clock,
-            handler_timeout,
-            self._waker.wake,
-            blocks=lambda: workers == 1 or self._is_stopped(),
+            clock, handler_timeout, wake, blocks=lambda: workers == 1 or self._is_stopped()
         )
-        pool = WorkerPool(workers, self._runner, self._waker.wake) if workers > 1 else None
-        self._workers = (pool, order_by)
-        self._lock = FairLock(self._waker.wake, self._runner)
-        self._sync_requests = SyncRequests(self._waker.wake)
         mailbox = MailboxKey(account or imap.account, imap.mailbox)
         kept = retention * DAY if retention else math.inf
         self._ledger = Ledger(store, mailbox, self._context, on_change, kept)
-        self._cycle = self._make_cycle(
-            open_mailbox, start_from, retry, max_message_bytes, retention
+        pool = WorkerPool(workers, self._runner, wake) if workers > 1 else None
+        missing = MissingMessages(self._ledger, retry or RetryPolicy(), self._inboxes)
+        self._cycle = PollCycle(
+            imap,
+            self._open_mailbox if connect is None else self._connect,
+            Epochs(self._ledger, start_from, self._may_answer),
+            Fetcher(missing, max_message_bytes),
+            Actions(self._ledger, imap, self._connect),
+            self._make_delivery(retry or RetryPolicy(), pool, order_by),
+            Backfill(self._ledger, self._inboxes),
+            Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
+            Retention(self._ledger, retention),
         )
+        wait = Wait(self._context, self._waker, renewal=imap.idle_renewal, enabled=idle)
         self._loop = Loop(
-            self._cycle,
-            Wait(self._context, self._waker, renewal=imap.idle_renewal, enabled=idle),
-            self._waker,
-            self._sync_requests,
-            self._lock,
-            imap.poll_interval,
-            stopped=self._stopped.is_set,
+            self._cycle, wait, self._waker, imap.poll_interval, stopped=self._stopped.is_set
         )
         self._lifecycle = Lifecycle(
-            self._run_loop, self._stopped, self._waker.wake, self._runner, self._abort_wait
+            self._run_loop, self._stopped, wake, self._runner, self._abort_wait
         )
 
     def _may_answer(self) -> bool:
@@ -261,43 +256,23 @@ class Poller:
         if self._abort is not None:
             (self._abort.abort if aborted else self._abort.clear)()
 
-    def _make_cycle(
-        self,
-        connect: Opener,
-        start_from: StartFrom,
-        retry: RetryPolicy,
-        max_message_bytes: int,
-        retention: float,
-    ) -> PollCycle:
-        imap, ledger = self._settings, self._ledger
-        missing = MissingMessages(ledger, retry, self._inboxes)
-        return PollCycle(
-            imap,
-            connect,
-            Epochs(
-                ledger,
-                start_from,
-                self._may_answer,
-            ),
-            Fetcher(missing, max_message_bytes),
-            Actions(ledger, imap, self._connect),
-            Delivery(
-                ledger,
-                self._inboxes,
-                self._runner,
-                retry,
-                partial(fetch_rest, self._connect),
-                stopped=self._is_stopped,
-                authserv_id=imap.authserv_id,
-                before_batch=self._mailers.expect_bounces,
-                before_handler=self._before_handler,
-                pool=self._workers[0],
-                order_by=self._workers[1],
-                schedule=Schedule(self._workers[0].size if self._workers[0] else 1),
-            ),
-            Backfill(ledger, self._inboxes),
-            Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
-            Retention(ledger, retention),
+    def _make_delivery(
+        self, retry: RetryPolicy, pool: WorkerPool | None, order_by: OrderBy
+    ) -> Delivery:
+        rest = partial(fetch_rest, self._connect)
+        maker = MessageMaker(self.mailbox.mailbox, rest, self._settings.authserv_id)
+        return Delivery(
+            self._ledger,
+            self._inboxes,
+            self._runner,
+            retry,
+            maker,
+            stopped=self._is_stopped,
+            before_batch=self._mailers.expect_bounces,
+            before_handler=self._before_handler,
+            pool=pool,
+            order_by=order_by,
+            schedule=Schedule(1 if pool is None else pool.size),
         )
 
     @classmethod
@@ -389,7 +364,7 @@ class Poller:
         except NornmailError:
             # The traceback may keep this poller alive for long, where nothing can close it.
             if self._cycle.connection is None and not self._lifecycle.running:
-                with self._lock:
+                with self._loop.lock:
                     self._cycle.release()
             raise
         return PollResult(
@@ -475,7 +450,7 @@ class Poller:
             return True
         self._stops += 1
         # What the poller calls in a poll of this thread keeps the other from its end.
-        return self._lifecycle.stop(0.0 if self._lock.held_here() else timeout)
+        return self._lifecycle.stop(0.0 if self._loop.lock.held_here() else timeout)
 
     def sync(self, inbox: str | None = None) -> int:
         """Look for mail now, and wait until that is done.
@@ -503,7 +478,7 @@ class Poller:
         if self._called_back():
             raise HandlerError("a handler must not wait for the poller that calls it")
         self._lifecycle.refuse_on_the_event_loop("sync")
-        request = self._sync_requests.ask()
+        request = self._loop.requests.ask()
         stats = self._poll() if request is None else request.wait(self._runner)
         return stats.new if key is None else stats.new_in[key]
 
@@ -591,7 +566,7 @@ class Poller:
                 self._lifecycle.stop(None)
         finally:
             self._lifecycle.await_end()
-            self._release()
+            self._loop.release()
             if self._own_store is not None:
                 self._own_store.close()
 
@@ -613,7 +588,7 @@ class Poller:
 
     def _called_back(self) -> bool:
         """Whether the caller is a handler, or something else that a polling thread calls."""
-        return self._lifecycle.inside or self._runner.inside() or self._lock.held_here()
+        return self._lifecycle.inside or self._runner.inside() or self._loop.lock.held_here()
 
     def _is_stopped(self) -> bool:
         """Whether the loop, or else the poll that was made without it, is to end."""
@@ -628,7 +603,7 @@ class Poller:
     def _poll(self) -> PollStats:
         """Poll in this thread, and send what its handlers queued."""
         stats, stops = PollStats(), self._stops
-        with self._lock:
+        with self._loop.lock:
             self._stops_before = stops
             try:
                 self._cycle.run(stats)
@@ -644,51 +619,15 @@ class Poller:
 
     def _run_loop(self) -> None:
         """Run the loop with the store's mailers, and give everything back at its end."""
-        with self._running():
+        with self._loop.running(self._mailers):
             self._loop.run()
 
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        """The time in which the loop runs, in the block or part by part in a group's threads."""
-        imap, context = self._settings, self._context
-        log.info(
-            "IMAP poller starting: %s:%d/%s (interval=%gs)",
-            imap.host,
-            imap.port,
-            imap.mailbox,
-            imap.poll_interval,
-        )
-        context.status.set(PollerState.STARTING)
-        context.emit.handled = 0
-        self._sync_requests.open()
-        ended: BaseException | None = None
-        try:
-            try:
-                self._mailers.start()
-                yield
-            finally:
-                try:
-                    self._release()
-                finally:
-                    self._mailers.stop()
-        except BaseException as error:
-            ended = error
-            raise
-        finally:
-            reason = "" if ended is None else str(ended) or type(ended).__name__
-            state = PollerState.STOPPED if ended is None else PollerState.FAILED
-            context.status.set(state, reason)
-            from nornmail.events import Stopped
 
-            context.emit(Stopped(at=context.now(), reason=reason))
-            self._sync_requests.close(ended)
+def _context(clock: Clock, rng: random.Random | None, on_event: OnEvent | None) -> Context:
+    from nornmail.events import EventEmitter
 
-    def _release(self) -> None:
-        with self._lock:
-            try:
-                self._cycle.release()
-            finally:
-                self._waker.close()
+    status = StatusTracker(clock, PollerState.STOPPED, "not started")
+    return Context(clock, rng or system_random(), EventEmitter(on_event), status)
 
 
 def _check_types(imap: object, store: object, inboxes: object, retry: object) -> None:
@@ -710,3 +649,13 @@ def _check_types(imap: object, store: object, inboxes: object, retry: object) ->
     ):
         allowed = 'must be a list of addresses or of Inbox("support@example.com", ...)'
         raise ConfigurationError("inboxes", kinds["inboxes"], allowed)
+
+
+def _check_limits(max_message_bytes: object, handler_timeout: object) -> None:
+    if not isinstance(max_message_bytes, int) or max_message_bytes < 1:
+        raise ConfigurationError("max_message_bytes", max_message_bytes, "must be 1 or more")
+    if handler_timeout is not None and not (
+        isinstance(handler_timeout, (int, float)) and 0 < handler_timeout < math.inf
+    ):
+        accepted = "must be a number of seconds above 0"
+        raise ConfigurationError("handler_timeout", handler_timeout, accepted)

@@ -166,6 +166,8 @@ _KEYS: dict[str, Callable[[Message], Hashable | None]] = {
 _FAILED = ("failed", "")
 
 
+SET_ASIDE = "delivery stopped before this inbox was reached"
+"""The reason of a message that another inbox has had, and this one has not."""
 NOT_BEGUN = "the poller stopped before the handler was called"
 """The reason of a message that was claimed for a worker and waits again."""
 
@@ -205,6 +207,17 @@ class Job:
     def key(self) -> EntryKey:
         """Of the entry that is claimed, or is the next to be."""
         return (self.claimed or self.entries[0]).key
+
+    def claim(self, now: float) -> list[PutEntry]:
+        """The changes that claim the message for its next inbox."""
+        self.claimed = self.entries.pop(0)._replace(state=State.CLAIMED, changed_at=now)
+        others, self.others = self.others, []
+        return [PutEntry(self.claimed), *others]
+
+    def set_aside(self, now: float) -> list[PutEntry]:
+        """The changes that let it wait, due now, for the inboxes that have not had it."""
+        waiting = (entry.moved(State.WAITING, SET_ASIDE, now, due_at=now) for entry in self.entries)
+        return [PutEntry(entry, raw=self.raw) for entry in waiting]
 
 
 class WorkerPool:

@@ -137,7 +137,7 @@ class Scene:
         **more: Any,
     ) -> None:
         raw = mail(name or f"m{uid}")
-        made = self.ledger.new_entry(uid, inbox, digest=digest_of(raw), size=len(raw))
+        made = self.ledger.new_entry(uid, inbox)._replace(digest=digest_of(raw), size=len(raw))
         made = made._replace(**{"message_id": f"<{name or f'm{uid}'}@b.test>", **more})
         for step in WAYS[state]:
             reason = after.to_reason() if after and step is State.HANDLED else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pytest
@@ -15,13 +15,13 @@ from nornmail.errors import ConfigurationError, HandlerError, MessageGone, Store
 from nornmail.model import After, Entry, EntryKey, PutEntry, SaveMailbox, State
 from nornmail.poller import delivery as module
 from nornmail.poller.decisions import BATCH_MESSAGES
-from nornmail.poller.delivery import ENDED, NOT_DELIVERED, SET_ASIDE, Delivery
+from nornmail.poller.delivery import ENDED, NOT_DELIVERED, Delivery
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Outcome
 from nornmail.poller.inboxes import REMOVED
 from nornmail.poller.recognition import digest_of
 from nornmail.poller.status import PollStats
-from nornmail.poller.worker_pool import Job, Schedule, WorkerPool
+from nornmail.poller.worker_pool import SET_ASIDE, Job, Schedule, WorkerPool
 from tests.poller.mailbox import header, mail
 from tests.stores.support import record
 from tests.support.clock import FakeClock
@@ -480,7 +480,8 @@ def test_what_is_not_accepted_is_passed_over_and_no_call(
 def test_the_rest_of_a_message_is_that_of_the_same_one(bench: Bench, same: bool) -> None:
     whole = mail("m4", body=b"x" * 999) if same else mail("other")
     pieces = [whole[at : at + 7] for at in range(0, len(whole), 7)]
-    bench.delivery.fetch_rest = lambda _: iter(pieces)
+    maker = bench.delivery.maker
+    bench.delivery.maker = replace(maker, fetch_rest=lambda _: iter(pieces))
     rest: list[object] = []
 
     def read(message: Message) -> None:

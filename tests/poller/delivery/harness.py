@@ -210,7 +210,7 @@ class World:
             on_message = self.note
         poller = Poller(self.settings(**chosen), on_message=on_message, **{**own, **rest})
         self._stack.callback(poller.close)
-        pool = poller._workers[0]
+        pool = poller._cycle.delivery.pool
         if pool is not None:
             self._note_order(pool)
         return poller

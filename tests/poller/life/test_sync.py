@@ -178,7 +178,7 @@ def test_a_stop_is_told_to_those_who_wait(life: Life) -> None:
     assert gate.reached.wait(SECONDS)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(poller.sync)
-        while poller._sync_requests._next is None:
+        while poller._loop.requests._next is None:
             threading.Event().wait(0.001)
         poller.stop(timeout=0)
         gate.go.set()
