@@ -27,7 +27,7 @@ ACCEPTED: dict[str, str] = {
     "poller/ledger.py Ledger.entries_without_bytes: if not self.open.without_bytes -> if False": "Nothing is read for no keys.",
     "poller/ledger.py Ledger.open_actions: if len(uids) > limit -> if True": "Messages that are not settled are left out below, too.",
     "poller/ledger.py OpenEntries.keys: if not pairs -> if False": "Nothing is sorted: the same, and slower.",
-    "poller/ledger.py OpenEntries.move: self._alone.pop(before, None) dropped": "Its key is of an earlier epoch, and is not asked for again.",
+    "poller/ledger.py OpenEntries.move: self.alone.pop(before, None) dropped": "Its key is of an earlier epoch, and is not asked for again.",
     "poller/uidvalidity.py Epochs._recognise: len(candidates) - len(unknown) -> len(candidates) + len(unknown)": "A number in a line of the log for debugging.",
     "poller/uidvalidity.py Epochs._refuse_too_many: record is None or self._ledger.on_change != 'dedupe' -> self._ledger.on_change != 'dedupe'": "A new epoch has a record; the condition is for the type checker.",
     "poller/uidvalidity.py Epochs._replaced: known is None or known.digest is None -> known is None": "It was chosen for its digest; the condition is for the type checker.",
