@@ -13,6 +13,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from nornmail.clock import Clock
 from nornmail.errors import (
     CommandRefused,
     ConnectionLost,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from nornmail.imap.connection import Connection
     from nornmail.imap.results import Counts
     from nornmail.message.message import Message
+    from nornmail.net.tls import Abort
 
 log = logging.getLogger("nornmail.poller")
 
@@ -60,6 +62,15 @@ _REFUSALS = (CommandRefused, DecisionRequired)
 """Errors between two commands."""
 
 Opener = Callable[[], "Connection"]
+
+
+def open_connection(
+    settings: ImapSettings, *, clock: Clock, abort: Abort | None = None
+) -> Connection:
+    """Connect and log in. The client is loaded here, at the first poll, and not with the poller."""
+    from nornmail.imap.connection import Connection
+
+    return Connection.open(settings, clock=clock, abort=abort)
 
 
 class Retention:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError
 from nornmail.model import MailboxKey
+from nornmail.poller.cycle import open_connection
 from nornmail.poller.loop import EqualErrors
-from nornmail.poller.poller import Poller, open_connection
+from nornmail.poller.poller import Poller
 from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Status
 from nornmail.settings.imap import ImapSettings

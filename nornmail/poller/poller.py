@@ -28,7 +28,7 @@ from nornmail.errors import ConfigurationError, HandlerError, NornmailError, Sto
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
 from nornmail.poller.actions import Actions
-from nornmail.poller.cycle import DAY, PollCycle, Retention, find_by_message_id
+from nornmail.poller.cycle import DAY, PollCycle, Retention, find_by_message_id, open_connection
 from nornmail.poller.delivery import Delivery
 from nornmail.poller.discovery import Backfill
 from nornmail.poller.fetch import Fetcher, MessageMaker, MissingMessages, fetch_rest
@@ -74,15 +74,6 @@ MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 accept, and a bound on what one message takes in memory."""
 
 Connector = Callable[[ImapSettings], "Connection"]
-
-
-def open_connection(
-    settings: ImapSettings, *, clock: Clock, abort: Abort | None = None
-) -> Connection:
-    """Connect and log in. The client is loaded here, at the first poll, and not with the poller."""
-    from nornmail.imap.connection import Connection
-
-    return Connection.open(settings, clock=clock, abort=abort)
 
 
 class PollerArguments(TypedDict, total=False):
