@@ -343,7 +343,7 @@ class EqualErrors:
     def log(
         self, mailbox: MailboxKey, host: str, level: int, error: NornmailError, seconds: float
     ) -> None:
-        """Log an error that a poller has survived; see :attr:`Loop.log_error`."""
+        """Log an error that a poller has survived: the ``log_error`` of its :class:`Loop`."""
         kind = (type(error).__name__, host)
         now = time.monotonic()
         with self._lock:
